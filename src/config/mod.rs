@@ -1,0 +1,155 @@
+//! What the operator wants: plain data, three texts.
+//!
+//! A [`Config`] is read from serde data (JSON, TOML, …), from the rules text that
+//! `ipvsadm --save` prints and administrators type ([`rules`]), or built in Rust. Nothing here is
+//! live: no counts, no atomics.
+
+mod command;
+pub mod diff;
+mod key;
+pub mod listing;
+mod observed;
+pub mod rules;
+mod server;
+mod service;
+#[cfg(feature = "serde")]
+mod text;
+mod validate;
+
+use std::net::IpAddr;
+
+pub use command::Command;
+pub use key::{Family, Protocol, ServiceKey};
+pub use observed::{Observed, ObservedServer, ObservedService, Rates, ServerCounts, Statistics};
+pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
+pub use service::{GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, VirtualService};
+pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
+
+/// Everything the operator wants: virtual services and what applies to all of them.
+///
+/// ```
+/// use vsched::config::Config;
+/// let config: Config = "
+///     -A -t 192.168.4.5:80 -s wrr
+///     -a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2
+///     -a -t 192.168.4.5:80 -r 192.168.5.12 -m
+/// ".parse()?;
+/// assert_eq!(config.services[0].servers[0].weight, 2);
+/// config.validate()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+pub struct Config {
+    /// Which generation of kernels to decide alike.
+    pub generation: Generation,
+    /// Seed of the random schedulers; equal seeds give equal decisions.
+    pub seed: u64,
+    /// Connection timeouts.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Timeouts::is_default"))]
+    pub timeouts: Timeouts,
+    /// Connection synchronisation daemons of the kernel.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub daemons: Vec<SyncDaemon>,
+    /// Virtual services.
+    pub services: Vec<VirtualService>,
+}
+
+impl Config {
+    /// The service with this key.
+    pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
+        self.services.iter().find(|service| service.service == *key)
+    }
+
+    /// The service with this key, to change it.
+    pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
+        self.services
+            .iter_mut()
+            .find(|service| service.service == *key)
+    }
+}
+
+/// Kernels count connections in one of two ways; they differ in the overhead of lc and wlc and in
+/// when a threshold marks a server overloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Generation {
+    /// Linux up to 6.1.176 and 6.12.101: overhead 256 active + inactive.
+    A,
+    /// Linux from 6.1.187, 6.12.107 and all of 7.x: overhead 256 active + total.
+    #[default]
+    B,
+}
+
+/// Connection timeouts in seconds, 1 to 2678400; `None` leaves the kernel's as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+pub struct Timeouts {
+    /// Established TCP connections (kernel default 900).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub tcp: Option<u32>,
+    /// TCP connections after a FIN (kernel default 120).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub tcp_fin: Option<u32>,
+    /// UDP (kernel default 300).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub udp: Option<u32>,
+}
+
+impl Timeouts {
+    #[cfg(feature = "serde")]
+    fn is_default(&self) -> bool {
+        *self == Timeouts::default()
+    }
+}
+
+/// A connection synchronisation daemon of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct SyncDaemon {
+    /// Sender or receiver.
+    pub role: SyncRole,
+    /// Network interface of the multicast, at most 15 characters.
+    pub interface: String,
+    /// Daemons of one id talk to each other, 0 to 255.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub sync_id: u8,
+    /// Longest message in bytes, 1 to 65507; `None` = from the interface's MTU.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub max_len: Option<u16>,
+    /// Multicast group; `None` = 224.0.0.81.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub group: Option<IpAddr>,
+    /// UDP port, 1 to 65535; `None` = 8848.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub port: Option<u16>,
+    /// Time to live, 1 to 255; `None` = 1.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub ttl: Option<u8>,
+}
+
+/// Side of a synchronisation daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum SyncRole {
+    /// Sends this director's connections.
+    Master,
+    /// Receives another director's connections.
+    Backup,
+}

@@ -1,0 +1,134 @@
+//! One real server: where it is, how packets reach it, how much it may get.
+
+use std::net::SocketAddr;
+
+/// How the director hands a connection to a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum Forwarding {
+    /// Masquerading (LVS-NAT, `-m`): both directions pass the director. What a proxy does.
+    Masq,
+    /// Direct routing, also called gatewaying (LVS-DR, `-g`): the server answers the client itself.
+    #[default]
+    Route,
+    /// Tunnelling (LVS-TUN, `-i`): the packet travels inside another one.
+    Tunnel(Tunnel),
+    /// The server is the director itself. Old kernels show it; ipvsadm cannot ask for it.
+    Local,
+    /// Sent on to its original destination. Kernels make such entries themselves.
+    Bypass,
+}
+
+/// Encapsulation of a tunnelled packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)
+)]
+pub enum Tunnel {
+    /// IP in IP.
+    Ipip {},
+    /// Generic UDP encapsulation, to this port.
+    Gue {
+        /// UDP port, 1 to 65535.
+        port: u16,
+        /// Checksum of the outer header.
+        #[cfg_attr(feature = "serde", serde(default))]
+        checksum: TunnelChecksum,
+    },
+    /// GRE.
+    Gre {
+        /// Checksum of the outer header; `remote` is not possible here.
+        #[cfg_attr(feature = "serde", serde(default))]
+        checksum: TunnelChecksum,
+    },
+}
+
+impl Default for Tunnel {
+    fn default() -> Self {
+        Tunnel::Ipip {}
+    }
+}
+
+/// Checksum of a tunnel's outer header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum TunnelChecksum {
+    /// No checksum (`--tun-nocsum`).
+    #[default]
+    None,
+    /// Checksum (`--tun-csum`).
+    Full,
+    /// Remote checksum offload (`--tun-remcsum`), GUE only.
+    Remote,
+}
+
+/// Connection limits of a real server, active and inactive connections together.
+///
+/// At `upper` connections the server is overloaded and gets no new ones, until fewer than `lower`
+/// remain (three quarters of `upper` where `lower` is 0). 0 means no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+pub struct Thresholds {
+    /// Number of connections that makes the server overloaded; 0 = never.
+    pub upper: u32,
+    /// An overloaded server becomes available again below this number; 0 = three quarters of `upper`.
+    pub lower: u32,
+}
+
+/// One real server of a virtual service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct RealServer {
+    /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
+    pub address: SocketAddr,
+    /// How connections reach it.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub forwarding: Forwarding,
+    /// Share of the connections, 0 to 2147483647; 0 = quiesced: no new connection, old ones go on.
+    #[cfg_attr(feature = "serde", serde(default = "one"))]
+    pub weight: u32,
+    /// Connection limits.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub thresholds: Thresholds,
+}
+
+#[cfg(feature = "serde")]
+fn one() -> u32 {
+    1
+}
+
+impl RealServer {
+    /// A server with ipvsadm's defaults: direct routing, weight 1, no limits.
+    pub fn new(address: SocketAddr) -> Self {
+        RealServer {
+            address,
+            forwarding: Forwarding::default(),
+            weight: 1,
+            thresholds: Thresholds::default(),
+        }
+    }
+
+    /// The same with this weight.
+    pub fn with_weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// The same with this forwarding method.
+    pub fn with_forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = forwarding;
+        self
+    }
+
+    /// The same with these connection limits.
+    pub fn with_thresholds(mut self, upper: u32, lower: u32) -> Self {
+        self.thresholds = Thresholds { upper, lower };
+        self
+    }
+}

@@ -1,0 +1,164 @@
+//! One virtual service: what names it, how it schedules, which servers it has.
+
+use std::net::Ipv4Addr;
+
+use crate::config::{RealServer, ServiceKey};
+use crate::sched::SchedulerKind;
+
+/// A virtual service and its real servers.
+///
+/// `servers` is in the order of adding. The kernel puts each new server at the head of its list,
+/// so the *last* server here is the first of the live list, which all "first in list" tie-breaks
+/// favour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        into = "super::text::ServiceText",
+        try_from = "super::text::ServiceText"
+    )
+)]
+pub struct VirtualService {
+    /// What names it.
+    pub service: ServiceKey,
+    /// Its scheduler; `None` (in texts: `none`) refuses every new connection.
+    pub scheduler: Option<SchedulerKind>,
+    /// Scheduler flags, such as `sh-port`.
+    pub flags: SchedulerFlags,
+    /// Persistence: connections of one client go to one server.
+    pub persistence: Option<Persistence>,
+    /// Name of the persistence engine, such as `sip`.
+    pub persistence_engine: Option<String>,
+    /// One-packet scheduling: each UDP datagram is scheduled by itself.
+    pub one_packet: bool,
+    /// Real servers, oldest first.
+    pub servers: Vec<RealServer>,
+}
+
+impl VirtualService {
+    /// A service without servers and with ipvsadm's defaults: scheduler `wlc`, no persistence.
+    pub fn new(service: ServiceKey) -> Self {
+        VirtualService {
+            service,
+            scheduler: Some(SchedulerKind::Wlc),
+            flags: SchedulerFlags::default(),
+            persistence: None,
+            persistence_engine: None,
+            one_packet: false,
+            servers: Vec::new(),
+        }
+    }
+
+    /// The same with this scheduler.
+    pub fn with_scheduler(mut self, scheduler: SchedulerKind) -> Self {
+        self.scheduler = Some(scheduler);
+        self
+    }
+
+    /// The same with one more server, added last.
+    pub fn with_server(mut self, server: RealServer) -> Self {
+        self.servers.push(server);
+        self
+    }
+
+    /// Everything but the servers: what an edit of the service replaces.
+    pub fn settings(&self) -> VirtualService {
+        VirtualService {
+            servers: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Persistence of a virtual service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+pub struct Persistence {
+    /// Seconds a client's template lives after its last new connection, 1 to 2678400.
+    pub timeout: u32,
+    /// Which clients count as one; `None` = each address by itself.
+    pub netmask: Option<Netmask>,
+}
+
+impl Default for Persistence {
+    /// ipvsadm's default, 360 seconds, each address by itself.
+    fn default() -> Self {
+        Persistence {
+            timeout: 360,
+            netmask: None,
+        }
+    }
+}
+
+/// Granularity of persistence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(untagged))]
+pub enum Netmask {
+    /// IPv4: bits of the client address that count, such as 255.255.255.0.
+    Inet(Ipv4Addr),
+    /// IPv6: prefix length, 1 to 128.
+    Inet6(u8),
+}
+
+/// The three scheduler flags of a virtual service.
+///
+/// What a flag means is the scheduler's affair: the first is `sh-fallback` or `mh-fallback`, the
+/// second `sh-port` or `mh-port`; elsewhere they are `flag-1`, `flag-2`, `flag-3` and do nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SchedulerFlags(u8);
+
+impl SchedulerFlags {
+    /// The first flag (kernel value 8).
+    pub const FLAG_1: Self = SchedulerFlags(1);
+    /// The second flag (kernel value 16).
+    pub const FLAG_2: Self = SchedulerFlags(2);
+    /// The third flag (kernel value 32).
+    pub const FLAG_3: Self = SchedulerFlags(4);
+    /// All three, in order.
+    pub const ALL: [Self; 3] = [Self::FLAG_1, Self::FLAG_2, Self::FLAG_3];
+
+    /// True if no flag is set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// True if every flag of `other` is set here.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags of both.
+    pub const fn union(self, other: Self) -> Self {
+        SchedulerFlags(self.0 | other.0)
+    }
+
+    /// The names of the set flags under this scheduler, in order.
+    pub fn names(self, scheduler: Option<SchedulerKind>) -> impl Iterator<Item = &'static str> {
+        Self::ALL
+            .into_iter()
+            .zip(flag_names(scheduler))
+            .filter(move |(flag, _)| self.contains(*flag))
+            .map(|(_, name)| name)
+    }
+
+    /// The flag with this name under this scheduler. The numbered names work everywhere.
+    pub fn named(name: &str, scheduler: Option<SchedulerKind>) -> Option<Self> {
+        let numbered = GENERIC_FLAG_NAMES.iter().position(|known| *known == name);
+        let index = numbered.or_else(|| {
+            flag_names(scheduler)
+                .iter()
+                .position(|known| *known == name)
+        })?;
+        Self::ALL.get(index).copied()
+    }
+}
+
+/// Names of the three flags where a scheduler gives them no meaning.
+pub const GENERIC_FLAG_NAMES: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
+
+fn flag_names(scheduler: Option<SchedulerKind>) -> [&'static str; 3] {
+    scheduler.map_or(GENERIC_FLAG_NAMES, SchedulerKind::flag_names)
+}

@@ -1,0 +1,160 @@
+//! One error type a border; each names the item and the limit.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::config::ServiceKey;
+
+/// A service key that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyError {
+    text: String,
+    expected: &'static str,
+}
+
+impl KeyError {
+    pub(crate) fn new(text: &str, expected: &'static str) -> Self {
+        KeyError {
+            text: text.to_owned(),
+            expected,
+        }
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service key `{}`: {}", self.text, self.expected)
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+/// A scheduler name that is not in the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownScheduler {
+    name: String,
+    known: &'static [&'static str],
+}
+
+impl UnknownScheduler {
+    pub(crate) fn new(name: &str, known: &'static [&'static str]) -> Self {
+        UnknownScheduler {
+            name: name.to_owned(),
+            known,
+        }
+    }
+}
+
+impl fmt::Display for UnknownScheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "unknown scheduler `{}`; known: {}",
+            self.name,
+            self.known.join(" ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownScheduler {}
+
+/// A command that the present state refuses, as the kernel would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// Adding a service that is there already.
+    ServiceExists(ServiceKey),
+    /// A command on a service that is not there.
+    NoService(ServiceKey),
+    /// Adding a server that is there already.
+    ServerExists(ServiceKey, SocketAddr),
+    /// A command on a server that is not there.
+    NoServer(ServiceKey, SocketAddr),
+    /// The command would break a limit.
+    Invalid(ConfigError),
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommandError::ServiceExists(key) => write!(f, "service {key}: exists already"),
+            CommandError::NoService(key) => write!(f, "service {key}: no such service"),
+            CommandError::ServerExists(key, server) => {
+                write!(f, "service {key}: server {server}: exists already")
+            }
+            CommandError::NoServer(key, server) => {
+                write!(f, "service {key}: server {server}: no such server")
+            }
+            CommandError::Invalid(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+/// A config that breaks limits: all its problems at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(crate) fn from_problems(problems: Vec<Problem>) -> Result<(), ConfigError> {
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+
+    /// Every problem, in the order of the config. Never empty.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// One thing wrong with a config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    path: String,
+    message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Problem {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+
+    /// Where it is, such as `service tcp 192.168.4.5:80: server 192.168.5.11:80: weight`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is wrong and what the limit is.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,5 @@
+//! vsched.
+pub mod config;
+pub mod error;
+mod sched;
+pub use sched::SchedulerKind;
