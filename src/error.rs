@@ -70,8 +70,6 @@ pub enum CommandError {
     ServerExists(ServiceKey, SocketAddr),
     /// A command on a server that is not there.
     NoServer(ServiceKey, SocketAddr),
-    /// The command would break a limit.
-    Invalid(ConfigError),
 }
 
 impl fmt::Display for CommandError {
@@ -85,7 +83,6 @@ impl fmt::Display for CommandError {
             CommandError::NoServer(key, server) => {
                 write!(f, "service {key}: server {server}: no such server")
             }
-            CommandError::Invalid(error) => error.fmt(f),
         }
     }
 }
@@ -158,3 +155,85 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// A config that a director cannot take. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The config breaks limits.
+    Invalid(ConfigError),
+    /// The director cannot hold so many servers or services together with those that were removed
+    /// and still have connections.
+    Full {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many it can hold.
+        limit: u32,
+    },
+    /// A command that the present state refuses.
+    Command(CommandError),
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ApplyError::Invalid(error) => error.fmt(f),
+            ApplyError::Full { what, limit } => {
+                write!(
+                    f,
+                    "more than {limit} {what}, those with open connections included"
+                )
+            }
+            ApplyError::Command(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ApplyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ApplyError::Invalid(error) => Some(error),
+            ApplyError::Command(error) => Some(error),
+            ApplyError::Full { .. } => None,
+        }
+    }
+}
+
+impl From<ConfigError> for ApplyError {
+    fn from(error: ConfigError) -> Self {
+        ApplyError::Invalid(error)
+    }
+}
+
+impl From<CommandError> for ApplyError {
+    fn from(error: CommandError) -> Self {
+        ApplyError::Command(error)
+    }
+}
+
+/// A service that was asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The name is no service key.
+    Key(KeyError),
+    /// There is no such service.
+    Unknown(ServiceKey),
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServiceError::Key(error) => error.fmt(f),
+            ServiceError::Unknown(key) => write!(f, "service {key}: no such service"),
+        }
+    }
+}
+
+impl std::error::Error for ServiceError {}
+
+impl From<KeyError> for ServiceError {
+    fn from(error: KeyError) -> Self {
+        ServiceError::Key(error)
+    }
+}

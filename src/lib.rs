@@ -1,5 +1,20 @@
 //! vsched.
+
 pub mod config;
+mod director;
 pub mod error;
+mod flow;
+mod pool;
 mod sched;
+mod state;
+mod sync;
+mod worker;
+
+pub use config::Config;
+pub use director::{Applied, Director, Item};
+pub use flow::Flow;
+pub use pool::Pick;
 pub use sched::SchedulerKind;
+pub use state::counts::{Activity, MAX_CONNECTIONS};
+pub use state::slots::{ConnectionError, ServerId, ServiceId};
+pub use worker::{Connection, Lease, Tried, Worker};

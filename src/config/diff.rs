@@ -1,1 +1,213 @@
-//! diff
+//! From one config to another: the ordered changes that both data planes carry out.
+//!
+//! The order never leaves a service without a server that is wanted both before and after: what
+//! grows comes first, what shrinks later, deletions last.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use crate::config::{Config, RealServer, ServiceKey, VirtualService};
+
+/// One step from one config to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A new service, without servers.
+    AddService(VirtualService),
+    /// New settings of a service; its servers stay.
+    EditService(VirtualService),
+    /// A service goes, with its servers.
+    DeleteService(ServiceKey),
+    /// A new server, at the head of the service's list.
+    AddServer {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: RealServer,
+    },
+    /// A new description of a server.
+    EditServer {
+        /// The service.
+        service: ServiceKey,
+        /// What it was.
+        before: RealServer,
+        /// What it becomes.
+        server: RealServer,
+    },
+    /// A server goes.
+    DeleteServer {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: SocketAddr,
+    },
+}
+
+/// The order in which changes are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// New services, each created whole: unbound, filled, then given its scheduler.
+    NewServices,
+    /// Settings of services.
+    EditServices,
+    /// New servers, servers that leave drain, raised upper thresholds.
+    Grow,
+    /// Servers that stay available.
+    Modify,
+    /// Servers that are quiesced, lowered upper thresholds.
+    Shrink,
+    /// Deleted servers.
+    DeleteServers,
+    /// Deleted services.
+    DeleteServices,
+}
+
+impl Change {
+    /// The service concerned.
+    pub fn service(&self) -> ServiceKey {
+        match self {
+            Change::AddService(service) | Change::EditService(service) => service.service,
+            Change::DeleteService(service)
+            | Change::AddServer { service, .. }
+            | Change::EditServer { service, .. }
+            | Change::DeleteServer { service, .. } => *service,
+        }
+    }
+}
+
+/// Where an edit of a server belongs.
+pub fn edit_phase(before: &RealServer, after: &RealServer) -> Phase {
+    let unlimited_last = |upper: u32| {
+        if upper == 0 {
+            u64::MAX
+        } else {
+            u64::from(upper)
+        }
+    };
+    let upper = |server: &RealServer| unlimited_last(server.thresholds.upper);
+    if (before.weight > 0 && after.weight == 0) || upper(after) < upper(before) {
+        Phase::Shrink
+    } else if (before.weight == 0 && after.weight > 0) || upper(after) > upper(before) {
+        Phase::Grow
+    } else {
+        Phase::Modify
+    }
+}
+
+/// The changes that lead from `old` to `new`, in order. Empty if the two want the same; the order
+/// of services and servers makes no difference by itself.
+///
+/// O(services + servers). Both configs must be [valid](Config::validate).
+///
+/// ```
+/// use vsched::config::{Config, diff};
+/// let old: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// let new: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.2".parse()?;
+/// let changes = diff::diff(&old, &new);
+/// assert!(matches!(changes[0], diff::Change::AddServer { .. }));
+/// assert!(matches!(changes[1], diff::Change::DeleteServer { .. }));
+/// assert!(diff::diff(&old, &old).is_empty());
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
+pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
+    diff_services(old.services.iter(), &new.services)
+}
+
+pub(crate) fn diff_services<'a>(
+    old: impl Iterator<Item = &'a VirtualService>,
+    new: &[VirtualService],
+) -> Vec<Change> {
+    let mut old: HashMap<ServiceKey, &VirtualService> =
+        old.map(|service| (service.service, service)).collect();
+    let mut changes: Vec<(Phase, Change)> = Vec::new();
+    for service in new {
+        match old.remove(&service.service) {
+            None => create(service, &mut changes),
+            Some(before) => update(before, service, &mut changes),
+        }
+    }
+    let mut deleted: Vec<ServiceKey> = old.into_keys().collect();
+    deleted.sort_unstable();
+    changes.extend(
+        deleted
+            .into_iter()
+            .map(|key| (Phase::DeleteServices, Change::DeleteService(key))),
+    );
+    changes.sort_by_key(|(phase, _)| *phase);
+    changes.into_iter().map(|(_, change)| change).collect()
+}
+
+fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
+    let unbound = VirtualService {
+        scheduler: None,
+        ..service.settings()
+    };
+    let key = service.service;
+    let mut push = |change| changes.push((Phase::NewServices, change));
+    push(Change::AddService(unbound));
+    for server in &service.servers {
+        push(Change::AddServer {
+            service: key,
+            server: *server,
+        });
+    }
+    if service.scheduler.is_some() {
+        push(Change::EditService(service.settings()));
+    }
+}
+
+fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
+    let service = new.service;
+    if !same_settings(old, new) {
+        changes.push((Phase::EditServices, Change::EditService(new.settings())));
+    }
+    if old.servers == new.servers {
+        return;
+    }
+    let mut before: HashMap<SocketAddr, &RealServer> = old
+        .servers
+        .iter()
+        .map(|server| (server.address, server))
+        .collect();
+    for server in &new.servers {
+        match before.remove(&server.address) {
+            None => changes.push((
+                Phase::Grow,
+                Change::AddServer {
+                    service,
+                    server: *server,
+                },
+            )),
+            Some(before) if before == server => {}
+            Some(before) => changes.push((
+                edit_phase(before, server),
+                Change::EditServer {
+                    service,
+                    before: *before,
+                    server: *server,
+                },
+            )),
+        }
+    }
+    // In the order of the old config, so that equal inputs give equal plans.
+    for server in &old.servers {
+        if before.contains_key(&server.address) {
+            let server = server.address;
+            changes.push((
+                Phase::DeleteServers,
+                Change::DeleteServer { service, server },
+            ));
+        }
+    }
+}
+
+fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
+    let settings = |service: &VirtualService| {
+        (
+            service.scheduler,
+            service.flags,
+            service.persistence,
+            service.one_packet,
+        )
+    };
+    settings(a) == settings(b) && a.persistence_engine == b.persistence_engine
+}

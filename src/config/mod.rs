@@ -57,6 +57,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// Everything but the services.
+    pub fn settings(&self) -> Config {
+        Config {
+            generation: self.generation,
+            seed: self.seed,
+            timeouts: self.timeouts,
+            daemons: self.daemons.clone(),
+            services: Vec::new(),
+        }
+    }
+
     /// The service with this key.
     pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.services.iter().find(|service| service.service == *key)

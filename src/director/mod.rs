@@ -1,0 +1,449 @@
+//! The in-process data plane: takes configs and commands, publishes tables, answers for what runs.
+
+mod control;
+mod draft;
+mod owners;
+pub(crate) mod table;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::config::diff::{Change, diff_services};
+use crate::config::{
+    Command, Config, Observed, ObservedServer, ObservedService, RealServer, ServerCounts,
+    ServiceKey, Statistics, VirtualService,
+};
+use crate::director::control::{Control, Live};
+use crate::director::owners::Owner;
+use crate::director::table::Table;
+use crate::error::{ApplyError, CommandError, ServiceError};
+use crate::flow::Flow;
+use crate::pool::Pick;
+use crate::state::Arena;
+use crate::state::publication::Publication;
+use crate::state::shard::Shard;
+use crate::state::slots::{ServerId, ServerSlot, ServiceId};
+use crate::sync::Arc;
+
+/// Runs a config: compiles it, publishes it to workers, and keeps its state across changes.
+///
+/// A director is a handle: `Send`, `Sync`, and cheap to clone; all clones are one director. Its own
+/// methods belong to the control plane: they take a lock, allocate, and free what is no longer
+/// needed. Each thread that picks servers does so through a [`Worker`](crate::Worker) of its own.
+///
+/// Connection counts, rotation cursors and statistics outlive every change of the config. A server
+/// that is removed keeps counting until its last connection closes, and has its counts back if it
+/// is added again before.
+///
+/// ```
+/// use vsched::{Config, Director, Flow};
+/// let config: Config = "
+///     -A -t 192.168.4.5:80 -s wrr
+///     -a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2
+///     -a -t 192.168.4.5:80 -r 192.168.5.12 -m
+/// ".parse()?;
+/// let director = Director::new(&config)?;
+/// let service = director.service("tcp 192.168.4.5:80")?;
+/// let worker = director.worker();
+/// let pick = worker.pick_server(service, &Flow::default()).expect("two servers are available");
+/// assert_eq!(pick.address, "192.168.5.11:80".parse()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Director {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) arena: Arc<Arena>,
+    pub(crate) publication: Arc<Publication<Table>>,
+    control: Mutex<Control>,
+}
+
+/// What [`Director::apply`] and [`Director::execute`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// New services and servers.
+    pub added: Vec<Item>,
+    /// Services and servers with new settings.
+    pub changed: Vec<Item>,
+    /// Servers whose weight became 0.
+    pub drained: Vec<Item>,
+    /// Services and servers that are gone.
+    pub removed: Vec<Item>,
+}
+
+/// A service, or a server of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// The service.
+    pub service: ServiceKey,
+    /// The server; `None` = the service itself.
+    pub server: Option<SocketAddr>,
+}
+
+impl Applied {
+    /// True if nothing changed and nothing was published.
+    pub fn is_empty(&self) -> bool {
+        *self == Applied::default()
+    }
+
+    fn of(changes: &[Change]) -> Self {
+        let mut applied = Applied::default();
+        let mut new = None;
+        for change in changes {
+            let service = change.service();
+            let item = |server| Item { service, server };
+            match change {
+                Change::AddService(_) => {
+                    new = Some(service);
+                    applied.added.push(item(None));
+                }
+                // The scheduler of a service just added.
+                Change::EditService(_) if new == Some(service) => {}
+                Change::EditService(_) => applied.changed.push(item(None)),
+                Change::DeleteService(_) => applied.removed.push(item(None)),
+                Change::AddServer { server, .. } => applied.added.push(item(Some(server.address))),
+                Change::EditServer { before, server, .. } => {
+                    let drained = before.weight > 0 && server.weight == 0;
+                    let list = if drained {
+                        &mut applied.drained
+                    } else {
+                        &mut applied.changed
+                    };
+                    list.push(item(Some(server.address)));
+                }
+                Change::DeleteServer { server, .. } => applied.removed.push(item(Some(*server))),
+            }
+        }
+        applied
+    }
+}
+
+impl Director {
+    /// A director that runs this config.
+    ///
+    /// # Errors
+    /// The config breaks limits, or needs more slots than there are.
+    pub fn new(config: &Config) -> Result<Self, ApplyError> {
+        let arena = Arc::new(Arena::new());
+        let empty = Table::new(0, Box::default(), Arc::default());
+        let publication = Arc::new(Publication::new(Arc::new(empty)));
+        let control = Control::new(Arc::clone(&arena), Arc::clone(&publication));
+        let control = Mutex::new(control);
+        let director = Director {
+            inner: Arc::new(Inner {
+                arena,
+                publication,
+                control,
+            }),
+        };
+        director.apply(config)?;
+        Ok(director)
+    }
+
+    /// Makes this config the one that runs, in one publication: a pick that begins after `apply`
+    /// has returned sees all of it, one under way sees all of the old or all of the new.
+    ///
+    /// What the configs have in common keeps its state. If they want the same, nothing is
+    /// published. New services are created whole, their servers first; in existing ones new servers
+    /// come to the head of the list, in the config's order. O(services + servers).
+    ///
+    /// # Errors
+    /// The config breaks limits, or needs more slots than there are; nothing has changed then.
+    pub fn apply(&self, config: &Config) -> Result<Applied, ApplyError> {
+        config.validate()?;
+        let mut control = self.inner.control.lock();
+        let running = control.services.iter().map(|live| &live.service);
+        let changes = diff_services(running, &config.services);
+        let wanted = config.settings();
+        if changes.is_empty() && wanted == control.settings {
+            control.sweep();
+            return Ok(Applied::default());
+        }
+        control.advance(&changes, &wanted)?;
+        Ok(Applied::of(&changes))
+    }
+
+    /// Carries out one administrative command, as a kernel would: the service is changed in place,
+    /// step by step, even by an edit that changes nothing.
+    ///
+    /// # Errors
+    /// What the command adds is there already, what it edits or deletes is not there, or it breaks
+    /// a limit; nothing has changed then.
+    ///
+    /// ```
+    /// use vsched::{Config, Director, Flow, config::rules::Rules};
+    /// let director = Director::new(&Config::default())?;
+    /// let rules: Rules = "
+    ///     ipvsadm -A -t 192.168.5.50:80 -s wrr
+    ///     ipvsadm -a -t 192.168.5.50:80 -r 192.168.5.11 -g -w 2
+    ///     ipvsadm -a -t 192.168.5.50:80 -r 192.168.5.12 -g -w 1
+    /// ".parse()?;
+    /// for command in rules.commands() {
+    ///     director.execute(command)?;
+    /// }
+    /// let service = director.service("tcp 192.168.5.50:80")?;
+    /// let worker = director.worker();
+    /// let answers: Vec<_> = (0..4)
+    ///     .filter_map(|_| worker.pick_server(service, &Flow::default()))
+    ///     .map(|pick| pick.address.ip().to_string())
+    ///     .collect();
+    /// assert_eq!(answers, ["192.168.5.12", "192.168.5.11", "192.168.5.11", "192.168.5.12"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn execute(&self, command: &Command) -> Result<Applied, ApplyError> {
+        let mut control = self.inner.control.lock();
+        let changes = steps(&control, command)?;
+        if !changes.is_empty() {
+            let settings = control.settings.clone();
+            control.advance(&changes, &settings)?;
+        }
+        Ok(Applied::of(&changes))
+    }
+
+    /// Tells the time, and does what is due: frees retired tables and the slots of removed servers
+    /// without connections. Call it about once a second.
+    ///
+    /// `now` counts from any fixed moment; a clock that jumps back is ignored.
+    pub fn tick(&self, now: Duration) {
+        self.inner
+            .arena
+            .set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        self.inner.control.lock().sweep();
+    }
+
+    /// The time of the latest [`tick`](Self::tick), in whole milliseconds.
+    pub fn now(&self) -> Duration {
+        Duration::from_millis(self.inner.arena.clock())
+    }
+
+    /// The service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`.
+    ///
+    /// # Errors
+    /// The text is no key, or there is no such service.
+    pub fn service(&self, key: &str) -> Result<ServiceId, ServiceError> {
+        let key: ServiceKey = key.parse()?;
+        self.service_by_key(&key).ok_or(ServiceError::Unknown(key))
+    }
+
+    /// The service with this key.
+    pub fn service_by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
+        self.with_table(|table| table.index().by_key(key))
+    }
+
+    /// The service that takes this flow; see [`Worker::service_for`](crate::Worker::service_for).
+    pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
+        self.with_table(|table| table.index().by_flow(flow))
+    }
+
+    /// The server of a service with this address and port.
+    pub fn server(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
+        let control = self.inner.control.lock();
+        let live = control.find(service)?;
+        let place = live
+            .service
+            .servers
+            .iter()
+            .position(|known| known.address == server)?;
+        live.owners.get(place).map(|owner| owner.id)
+    }
+
+    /// One decision for a caller without a worker. Takes a lock; see
+    /// [`Worker::pick_server`](crate::Worker::pick_server) for the way of a data plane.
+    pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
+        // Under the publication's lock no newer table can come, so the pick cannot be outdated.
+        self.with_table(|table| table.pick(service, flow, &[]).ok().flatten())
+    }
+
+    /// Connections of a server at this moment; `None` if the id is stale.
+    pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
+        let slot = self.inner.arena.servers.get(server.slot)?;
+        slot.is(server.generation).then(|| counts_of(slot))
+    }
+
+    /// The config that runs.
+    pub fn config(&self) -> Config {
+        let control = self.inner.control.lock();
+        let services = control
+            .services
+            .iter()
+            .map(|live| live.service.clone())
+            .collect();
+        Config {
+            services,
+            ..control.settings.clone()
+        }
+    }
+
+    /// Everything that runs, with its counts and statistics at about this moment.
+    pub fn observe(&self) -> Observed {
+        let control = self.inner.control.lock();
+        let observed = |live: &Live| self.observed(&control, live);
+        let services = control.services.iter().map(observed).collect();
+        Observed {
+            settings: control.settings.clone(),
+            services,
+        }
+    }
+
+    /// Servers that were removed from the config and still have connections, or are still named by
+    /// a table that a worker has not let go of.
+    pub fn removed_servers(&self) -> usize {
+        self.inner.control.lock().removed_servers()
+    }
+
+    fn observed(&self, control: &Control, live: &Live) -> ObservedService {
+        let (connections, refused) = control.service_total(live.id.slot);
+        let server = |(server, owner): (&RealServer, &Owner)| {
+            let total = control.server_total(owner.id.slot);
+            let counts = self.inner.arena.servers.get(owner.id.slot).map(counts_of);
+            ObservedServer {
+                server: *server,
+                counts: counts.unwrap_or_default(),
+                statistics: Statistics {
+                    connections: total.wrapping_sub(owner.base),
+                    ..Statistics::default()
+                },
+                rates: Default::default(),
+            }
+        };
+        ObservedService {
+            settings: live.service.settings(),
+            statistics: Statistics {
+                connections: connections.wrapping_sub(live.base.0),
+                refused: refused.wrapping_sub(live.base.1),
+                ..Statistics::default()
+            },
+            rates: Default::default(),
+            servers: live
+                .service
+                .servers
+                .iter()
+                .zip(&live.owners)
+                .rev()
+                .map(server)
+                .collect(),
+        }
+    }
+
+    fn with_table<R: Default>(&self, look: impl FnOnce(&Table) -> R) -> R {
+        self.inner
+            .publication
+            .with_kept(|tables| match tables.last() {
+                Some(table) => look(table),
+                None => R::default(),
+            })
+    }
+
+    pub(crate) fn join(&self, shard: &Arc<Shard>) -> Arc<Inner> {
+        self.inner.control.lock().join(shard);
+        Arc::clone(&self.inner)
+    }
+}
+
+impl Inner {
+    pub(crate) fn depart(&self, shard: &Arc<Shard>) {
+        self.control.lock().depart(shard);
+    }
+}
+
+impl fmt::Debug for Director {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Director").finish_non_exhaustive()
+    }
+}
+
+fn counts_of(slot: &ServerSlot) -> ServerCounts {
+    let counts = slot.glance();
+    ServerCounts {
+        active: counts.active(),
+        inactive: counts.inactive(),
+        persistent: 0,
+        overloaded: counts.overloaded(),
+    }
+}
+
+/// What a command changes in what runs.
+fn steps(control: &Control, command: &Command) -> Result<Vec<Change>, ApplyError> {
+    let live = |key: &ServiceKey| control.find(key).map(|live| &live.service);
+    let existing = |key: &ServiceKey| live(key).ok_or(CommandError::NoService(*key));
+    let valid = |service: VirtualService| {
+        Config {
+            services: vec![service],
+            ..control.settings.clone()
+        }
+        .validate()
+    };
+    let server_of = |service: &VirtualService, server: SocketAddr| {
+        service
+            .servers
+            .iter()
+            .find(|known| known.address == server)
+            .copied()
+    };
+    Ok(vec![match command {
+        Command::AddService(service) => {
+            if live(&service.service).is_some() {
+                return Err(CommandError::ServiceExists(service.service).into());
+            }
+            valid(service.settings())?;
+            Change::AddService(service.settings())
+        }
+        Command::EditService(settings) => {
+            let servers = existing(&settings.service)?.servers.clone();
+            valid(VirtualService {
+                servers,
+                ..settings.settings()
+            })?;
+            Change::EditService(settings.settings())
+        }
+        Command::DeleteService(key) => {
+            existing(key)?;
+            Change::DeleteService(*key)
+        }
+        Command::Clear => {
+            let keys = control.services.iter().map(|live| live.service.service);
+            return Ok(keys.map(Change::DeleteService).collect());
+        }
+        Command::AddServer { service, server } => {
+            let found = existing(service)?;
+            if server_of(found, server.address).is_some() {
+                return Err(CommandError::ServerExists(*service, server.address).into());
+            }
+            valid(VirtualService {
+                servers: vec![*server],
+                ..found.settings()
+            })?;
+            Change::AddServer {
+                service: *service,
+                server: *server,
+            }
+        }
+        Command::EditServer { service, server } => {
+            let found = existing(service)?;
+            let before = server_of(found, server.address)
+                .ok_or(CommandError::NoServer(*service, server.address))?;
+            valid(VirtualService {
+                servers: vec![*server],
+                ..found.settings()
+            })?;
+            Change::EditServer {
+                service: *service,
+                before,
+                server: *server,
+            }
+        }
+        Command::DeleteServer { service, server } => {
+            let found = existing(service)?;
+            server_of(found, *server).ok_or(CommandError::NoServer(*service, *server))?;
+            Change::DeleteServer {
+                service: *service,
+                server: *server,
+            }
+        }
+    }])
+}

@@ -1,0 +1,156 @@
+//! Who has which slot: given to servers and services, kept while anything may still refer to it,
+//! taken back after.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use crate::config::ServiceKey;
+use crate::error::ApplyError;
+use crate::state::Arena;
+use crate::state::segments::CAPACITY;
+use crate::state::slots::{ServerId, ServerSlot, ServiceId, ServiceSlot};
+
+/// A server's hold on its slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    pub(super) id: ServerId,
+    /// First publication that can name the slot.
+    pub(super) born: u64,
+    /// What the statistics of the slot said when it was given.
+    pub(super) base: u64,
+}
+
+/// A slot whose owner has left, and the publications that can name it: `born` to `gone` - 1.
+struct Vacancy<T> {
+    id: T,
+    born: u64,
+    gone: u64,
+}
+
+/// Slots in use and free ones.
+#[derive(Default)]
+pub(super) struct Owners {
+    free_servers: Vec<u32>,
+    next_server: u32,
+    free_services: Vec<u32>,
+    next_service: u32,
+    /// Servers removed from the config that come back with their counts if added again.
+    removed: HashMap<(ServiceKey, SocketAddr), (Owner, u64)>,
+    deleted_services: Vec<Vacancy<ServiceId>>,
+}
+
+impl Owners {
+    /// Slots made so far, of servers and of services.
+    pub(super) fn reach(&self) -> (u32, u32) {
+        (self.next_server, self.next_service)
+    }
+
+    /// Removed servers that still hold a slot.
+    pub(super) fn removed(&self) -> usize {
+        self.removed.len()
+    }
+
+    /// Makes sure that so many slots can be given.
+    pub(super) fn reserve(
+        &mut self,
+        arena: &Arena,
+        servers: usize,
+        services: usize,
+    ) -> Result<(), ApplyError> {
+        let fresh = |wanted: usize, free: usize, next: u32, what| {
+            u32::try_from(wanted.saturating_sub(free))
+                .ok()
+                .and_then(|fresh| next.checked_add(fresh))
+                .filter(|reach| *reach <= CAPACITY)
+                .ok_or(ApplyError::Full {
+                    what,
+                    limit: CAPACITY,
+                })
+        };
+        let server_reach = fresh(
+            servers,
+            self.free_servers.len(),
+            self.next_server,
+            "servers",
+        )?;
+        let service_reach = fresh(
+            services,
+            self.free_services.len(),
+            self.next_service,
+            "services",
+        )?;
+        arena.servers.reach(server_reach);
+        arena.services.reach(service_reach);
+        Ok(())
+    }
+
+    /// The removed server's slot, if it still has one.
+    pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<Owner> {
+        self.removed
+            .remove(&(service, server))
+            .map(|(owner, _)| owner)
+    }
+
+    /// A slot for a new server, vacant. [`reserve`](Self::reserve) has made sure there is one.
+    pub(super) fn take_server(&mut self, arena: &Arena) -> ServerId {
+        let slot = take(&mut self.free_servers, &mut self.next_server);
+        let generation = arena.servers.get(slot).map_or(0, ServerSlot::generation);
+        ServerId { slot, generation }
+    }
+
+    /// A slot for a new service.
+    pub(super) fn take_service(&mut self, arena: &Arena) -> ServiceId {
+        let slot = take(&mut self.free_services, &mut self.next_service);
+        let generation = arena.services.get(slot).map_or(0, ServiceSlot::generation);
+        ServiceId { slot, generation }
+    }
+
+    /// The server has left with publication `gone`.
+    pub(super) fn leave(
+        &mut self,
+        service: ServiceKey,
+        server: SocketAddr,
+        owner: Owner,
+        gone: u64,
+    ) {
+        self.removed.insert((service, server), (owner, gone));
+    }
+
+    /// The service has left with publication `gone`.
+    pub(super) fn leave_service(&mut self, id: ServiceId, born: u64, gone: u64) {
+        self.deleted_services.push(Vacancy { id, born, gone });
+    }
+
+    /// Takes back the slots that count no connection and that none of these publications names.
+    pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64]) {
+        let named = |born: u64, gone: u64| kept.iter().any(|at| (born..gone).contains(at));
+        let free = &mut self.free_servers;
+        self.removed.retain(|_, (owner, gone)| {
+            let vacated = !named(owner.born, *gone)
+                && arena
+                    .servers
+                    .get(owner.id.slot)
+                    .is_some_and(ServerSlot::vacate);
+            if vacated {
+                free.push(owner.id.slot);
+            }
+            !vacated
+        });
+        let free = &mut self.free_services;
+        self.deleted_services.retain(|vacancy| {
+            let named = named(vacancy.born, vacancy.gone);
+            if let (false, Some(slot)) = (named, arena.services.get(vacancy.id.slot)) {
+                slot.renew();
+                free.push(vacancy.id.slot);
+            }
+            named
+        });
+    }
+}
+
+fn take(free: &mut Vec<u32>, next: &mut u32) -> u32 {
+    free.pop().unwrap_or_else(|| {
+        *next += 1;
+        *next - 1
+    })
+}

@@ -1,0 +1,154 @@
+//! What a scheduler may look at.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// One connection attempt, as its first packet shows it: plain data, 56 bytes, shared with C.
+///
+/// Schedulers that do not hash (rr, wrr, lc, …) read nothing of it; a host that only uses those
+/// may pass [`Flow::default`]. Look-up of a service by packet reads the protocol, the destination
+/// and the firewall mark.
+///
+/// ```
+/// use vsched::Flow;
+/// let flow = Flow::tcp("192.168.4.100:40000".parse()?, "192.168.4.5:80".parse()?).with_fwmark(7);
+/// assert_eq!(flow.destination(), Some("192.168.4.5:80".parse()?));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct Flow {
+    /// Client address in network order; IPv4 in the first four bytes.
+    client: [u8; 16],
+    /// Destination (virtual) address, likewise.
+    destination: [u8; 16],
+    key: u64,
+    fwmark: u32,
+    client_port: u16,
+    destination_port: u16,
+    /// 4 or 6; 0 = addresses not given.
+    family: u8,
+    /// IP protocol number; 0 = not given.
+    protocol: u8,
+    has_key: u8,
+    reserved: [u8; 5],
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const SCTP: u8 = 132;
+
+impl Flow {
+    /// A flow of this IP protocol number. The client's address decides nothing about the family:
+    /// the destination's does.
+    pub fn new(protocol: u8, client: SocketAddr, destination: SocketAddr) -> Self {
+        Flow {
+            client: bytes(client.ip()),
+            destination: bytes(destination.ip()),
+            client_port: client.port(),
+            destination_port: destination.port(),
+            family: if destination.is_ipv4() { 4 } else { 6 },
+            protocol,
+            ..Flow::default()
+        }
+    }
+
+    /// A TCP connection.
+    pub fn tcp(client: SocketAddr, destination: SocketAddr) -> Self {
+        Flow::new(TCP, client, destination)
+    }
+
+    /// A UDP datagram or association.
+    pub fn udp(client: SocketAddr, destination: SocketAddr) -> Self {
+        Flow::new(UDP, client, destination)
+    }
+
+    /// An SCTP association.
+    pub fn sctp(client: SocketAddr, destination: SocketAddr) -> Self {
+        Flow::new(SCTP, client, destination)
+    }
+
+    /// The same with this firewall mark; 0 = no mark.
+    pub fn with_fwmark(mut self, mark: u32) -> Self {
+        self.fwmark = mark;
+        self
+    }
+
+    /// The same with a key of the caller's, for schedulers that hash what the caller chooses.
+    pub fn with_key(mut self, key: u64) -> Self {
+        self.key = key;
+        self.has_key = 1;
+        self
+    }
+
+    /// The client's address and port, if given.
+    pub fn client(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(
+            address(self.client, self.family)?,
+            self.client_port,
+        ))
+    }
+
+    /// The destination address and port, if given.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(
+            address(self.destination, self.family)?,
+            self.destination_port,
+        ))
+    }
+
+    /// The destination port; 0 = not given.
+    pub fn destination_port(&self) -> u16 {
+        self.destination_port
+    }
+
+    /// IP protocol number; 0 = not given.
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    pub(crate) fn family(&self) -> u8 {
+        self.family
+    }
+
+    /// The destination address as two words, for hashing and comparing.
+    pub(crate) fn destination_words(&self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, rest @ ..] = self.destination;
+        [
+            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_ne_bytes(rest),
+        ]
+    }
+
+    /// Firewall mark; 0 = none.
+    pub fn fwmark(&self) -> u32 {
+        self.fwmark
+    }
+
+    /// The caller's key, if given.
+    pub fn key(&self) -> Option<u64> {
+        (self.has_key != 0).then_some(self.key)
+    }
+}
+
+fn bytes(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V6(ip) => ip.octets(),
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+    }
+}
+
+fn address(bytes: [u8; 16], family: u8) -> Option<IpAddr> {
+    match family {
+        4 => {
+            let [a, b, c, d, ..] = bytes;
+            Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+        }
+        6 => Some(IpAddr::V6(Ipv6Addr::from(bytes))),
+        _ => None,
+    }
+}
+
+const _: () = assert!(size_of::<Flow>() == 56);

@@ -1,0 +1,160 @@
+//! One service compiled for picking: its servers in order, its scheduler, where each server is.
+
+use std::net::SocketAddr;
+
+use crate::config::{Forwarding, Generation, RealServer, VirtualService};
+use crate::flow::Flow;
+use crate::sched::{Build, Request, State};
+use crate::state::Arena;
+use crate::state::cursor::{Epoch, Outdated};
+use crate::state::history::History;
+use crate::state::servers::Servers;
+use crate::state::slots::{ServerId, ServiceId};
+use crate::sync::Arc;
+
+/// A decision: which server, and how to reach it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    /// The server, to open a connection on or to exclude from the next try.
+    pub server: ServerId,
+    /// Its address and port; the flow's destination port where the server has none of its own.
+    pub address: SocketAddr,
+    /// How packets reach it.
+    pub forwarding: Forwarding,
+}
+
+/// Where a server is.
+#[derive(Clone, Copy)]
+struct Target {
+    address: SocketAddr,
+    forwarding: Forwarding,
+}
+
+pub(crate) struct Pool {
+    pub(crate) id: ServiceId,
+    pub(crate) epoch: Epoch,
+    arena: Arc<Arena>,
+    servers: Servers,
+    targets: Box<[Target]>,
+    scheduler: State,
+}
+
+/// What a pool is compiled from.
+pub(crate) struct Plan<'a> {
+    pub(crate) id: ServiceId,
+    pub(crate) epoch: Epoch,
+    /// The service's settings; its servers come apart.
+    pub(crate) settings: &'a VirtualService,
+    pub(crate) generation: Generation,
+    /// The config's seed.
+    pub(crate) seed: u64,
+    pub(crate) history: &'a History,
+}
+
+impl Pool {
+    /// Compiles a service whose servers are given in list order, the newest first.
+    pub(crate) fn compile(
+        plan: &Plan<'_>,
+        arena: &Arc<Arena>,
+        servers: impl Iterator<Item = (ServerId, RealServer)>,
+    ) -> Self {
+        let mut ids = Vec::new();
+        let mut weights = Vec::new();
+        let mut targets = Vec::new();
+        for (
+            id,
+            RealServer {
+                address,
+                forwarding,
+                weight,
+                ..
+            },
+        ) in servers
+        {
+            ids.push(id);
+            weights.push(weight);
+            targets.push(Target {
+                address,
+                forwarding,
+            });
+        }
+        let servers = Servers::new(Arc::clone(arena), ids.into(), weights.into());
+        let build = Build {
+            servers: &servers,
+            flags: plan.settings.flags,
+            generation: plan.generation,
+            seed: service_seed(plan.seed, plan.settings),
+            history: plan.history,
+        };
+        let scheduler = State::build(plan.settings.scheduler, &build);
+        Pool {
+            id: plan.id,
+            epoch: plan.epoch,
+            arena: Arc::clone(arena),
+            servers,
+            targets: targets.into(),
+            scheduler,
+        }
+    }
+
+    /// Chooses a server; `None` if none is available. `Outdated` if a newer pool has taken over.
+    #[inline]
+    pub(crate) fn pick(&self, flow: &Flow, tried: &[ServerId]) -> Result<Option<Pick>, Outdated> {
+        let Some(slot) = self.arena.services.get(self.id.slot) else {
+            return Ok(None);
+        };
+        let epoch = self.epoch;
+        let request = Request {
+            servers: &self.servers,
+            flow,
+            tried,
+            slot,
+            epoch,
+        };
+        let Some(position) = self.scheduler.pick(&request)? else {
+            return Ok(None);
+        };
+        let server = self.servers.id(position);
+        let target = self.targets.get(position as usize);
+        let (Some(server), Some(target)) = (server, target) else {
+            return Ok(None);
+        };
+        let mut address = target.address;
+        if address.port() == 0 {
+            address.set_port(flow.destination_port());
+        }
+        Ok(Some(Pick {
+            server,
+            address,
+            forwarding: target.forwarding,
+        }))
+    }
+
+    /// Tells the scheduler that a count of this server has changed.
+    #[inline]
+    pub(crate) fn load_changed(&self, server: ServerId) {
+        self.scheduler.load_changed(&self.servers, server);
+    }
+
+    /// Where the rotation of a new service begins.
+    pub(crate) fn start_cursor(&self) {
+        if let Some(slot) = self.arena.services.get(self.id.slot) {
+            slot.cursor.start(self.epoch, self.scheduler.start());
+        }
+    }
+
+    /// Takes the rotation over from the previous pool. After the publication, never before.
+    pub(crate) fn adopt_cursor(&self) {
+        if let Some(slot) = self.arena.services.get(self.id.slot) {
+            slot.cursor
+                .adopt(self.epoch, |state| self.scheduler.carry(state));
+        }
+    }
+}
+
+/// Random schedulers of different services draw different numbers from one seed.
+fn service_seed(seed: u64, settings: &VirtualService) -> u64 {
+    // FNV-1a over the key's text: stable across builds, unlike a keyed hash.
+    let round = |state: u64, byte: u8| (state ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    settings.service.to_string().bytes().fold(seed, round)
+}

@@ -1,0 +1,49 @@
+//! Failover: the available server of the highest weight.
+//!
+//! Formula: highest weight; the first in the list on a tie.
+//! Source: Linux IPVS `fo`, as observed (ipvsadm(8), `-s fo`).
+//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
+//! State: none; the order is fixed when the pool is built.
+//! Cost: O(1), plus one step for each unavailable server of higher rank.
+//! Differences from the kernel: none.
+//! Choose it for a primary with standbys.
+
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::servers::{Position, Servers};
+
+pub(crate) struct Fo {
+    ranking: Ranking,
+}
+
+/// Positions of the servers with weight, highest weight first, in list order among equals.
+pub(crate) struct Ranking(Box<[Position]>);
+
+impl Ranking {
+    pub(crate) fn of(servers: &Servers) -> Self {
+        let weights = servers.weights();
+        let mut order: Vec<Position> = (0..servers.len())
+            .filter(|at| weights[*at as usize] > 0)
+            .collect();
+        order.sort_by_key(|at| std::cmp::Reverse(weights[*at as usize]));
+        Ranking(order.into_boxed_slice())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Position> {
+        self.0.iter().copied()
+    }
+}
+
+impl Scheduler for Fo {
+    fn build(build: &Build<'_>) -> Self {
+        Fo {
+            ranking: Ranking::of(build.servers),
+        }
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let free = |at: &Position| request.servers.available(*at, request.tried).is_some();
+        Ok(self.ranking.iter().find(free))
+    }
+}

@@ -1,0 +1,37 @@
+//! Least connections: the server with the least connection overhead.
+//!
+//! Formula: least 256 * active + inactive (generation A) or 256 * active + total (B); the first in
+//! the list on a tie.
+//! Source: Linux IPVS `lc`, as observed (ipvsadm(8), `-s lc`).
+//! Weight 0 and overloaded: passed over; other weights count nothing. Empty, or none available: no
+//! server.
+//! State: none of its own; reads each server's counts once. With several threads each goes by
+//! recent counts, as in the kernel.
+//! Cost: O(n).
+//! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
+//! Choose it for equal servers and connections of unequal length.
+
+use crate::config::Generation;
+use crate::sched::least::{least, overhead};
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::servers::Position;
+
+pub(crate) struct Lc {
+    generation: Generation,
+}
+
+impl Scheduler for Lc {
+    fn build(build: &Build<'_>) -> Self {
+        Lc {
+            generation: build.generation,
+        }
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        Ok(least(request.servers, request.tried, |counts| {
+            overhead(counts, self.generation)
+        }))
+    }
+}

@@ -1,0 +1,36 @@
+//! Never queue: an idle server if there is one, else as sed.
+//!
+//! Formula: the first in the list without active connections, whatever its weight; else least
+//! (active + 1) / weight, the first in the list on a tie.
+//! Source: Linux IPVS `nq`, as observed; Weinrib and Shenker, INFOCOM 1988.
+//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
+//! State: none of its own; reads each server's counts once. Inactive connections are invisible.
+//! Cost: O(n).
+//! Differences from the kernel: products do not wrap at 32 bits.
+//! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
+
+use crate::sched::least::least_per_weight;
+use crate::sched::sed::delay;
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::servers::Position;
+
+pub(crate) struct Nq;
+
+impl Scheduler for Nq {
+    fn build(_: &Build<'_>) -> Self {
+        Nq
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let (servers, tried) = (request.servers, request.tried);
+        let idle = servers
+            .iter_available(tried)
+            .find(|server| server.counts.active() == 0);
+        Ok(match idle {
+            Some(idle) => Some(idle.position),
+            None => least_per_weight(servers, tried, delay),
+        })
+    }
+}

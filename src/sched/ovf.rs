@@ -1,0 +1,38 @@
+//! Overflow: fill the server of the highest weight, then the next.
+//!
+//! Formula: highest weight among those with active <= weight; the first in the list on a tie. So a
+//! server takes weight + 1 active connections.
+//! Source: Linux IPVS `ovf`, as observed (ipvsadm(8), `-s ovf`).
+//! Weight 0 and overloaded: passed over. Empty, or all full: no server.
+//! State: none of its own; reads the counts of the servers it passes. Inactive connections are
+//! invisible, so UDP never overflows.
+//! Cost: O(servers full or unavailable before the answer).
+//! Differences from the kernel: none.
+//! Choose it to keep few servers busy and the rest idle; the weight is the server's capacity.
+
+use crate::sched::fo::Ranking;
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::servers::Position;
+
+pub(crate) struct Ovf {
+    ranking: Ranking,
+}
+
+impl Scheduler for Ovf {
+    fn build(build: &Build<'_>) -> Self {
+        Ovf {
+            ranking: Ranking::of(build.servers),
+        }
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let servers = request.servers;
+        Ok(self.ranking.iter().find(|at| {
+            servers
+                .available(*at, request.tried)
+                .is_some_and(|counts| counts.active() <= servers.weight(*at))
+        }))
+    }
+}

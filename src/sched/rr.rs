@@ -1,0 +1,170 @@
+//! Round robin: the next available server after the last chosen one.
+//!
+//! Formula: scan circularly from the server after the cursor, up to and including it.
+//! Source: Linux IPVS `rr`, as observed (ipvsadm(8), `-s rr`).
+//! Weight 0 and overloaded: passed over. Empty, or none available: no server, cursor unmoved.
+//! State: the cursor, one word in the service's slot; one compare-and-swap a pick. With several
+//! threads every pick is one turn of a single rotation. A deleted cursor server hands the cursor to
+//! its predecessor; a new server stands at the head and is reached when the scan wraps.
+//! Cost: O(1), plus one step for each unavailable server passed.
+//! Differences from the kernel: none.
+//! Choose it for equal servers and connections of about equal cost.
+
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::history::{Event, History};
+use crate::state::servers::Position;
+
+/// The cursor stands before the first server.
+const HEAD: u64 = u32::MAX as u64;
+
+pub(crate) struct Rr {
+    carry: Carry,
+}
+
+enum Carry {
+    /// Bound anew: before the first server.
+    Head,
+    /// Positions are what they were.
+    Same,
+    /// New place of the cursor by its old position.
+    Moved(Box<[u32]>),
+}
+
+impl Scheduler for Rr {
+    fn build(build: &Build<'_>) -> Self {
+        Rr {
+            carry: Carry::of(build.history),
+        }
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let servers = request.servers;
+        let keep = !request.tried.is_empty();
+        request.slot.cursor.turn(
+            request.epoch,
+            |state| self.carry(state),
+            keep,
+            |last| {
+                let count = servers.len();
+                // HEAD + 1 wraps to 0 in 32 bits.
+                let mut position = (last as u32).wrapping_add(1);
+                for _ in 0..count {
+                    if position >= count {
+                        position = 0;
+                    }
+                    if servers.available(position, request.tried).is_some() {
+                        return (Some(position), u64::from(position));
+                    }
+                    position += 1;
+                }
+                (None, last)
+            },
+        )
+    }
+
+    fn start(&self) -> u64 {
+        HEAD
+    }
+
+    fn carry(&self, state: u64) -> u64 {
+        match &self.carry {
+            Carry::Head => HEAD,
+            Carry::Same => state,
+            Carry::Moved(places) => places
+                .get(state as usize)
+                .map_or(HEAD, |place| u64::from(*place)),
+        }
+    }
+}
+
+impl Carry {
+    fn of(history: &History) -> Carry {
+        if history.bound {
+            return Carry::Head;
+        }
+        let moves = |event: &Event| !matches!(event, Event::Edited { .. });
+        if !history.events.iter().any(moves) {
+            return Carry::Same;
+        }
+        let mut heirs = Heirs::default();
+        for _ in &history.start {
+            heirs.add();
+        }
+        for event in &history.events {
+            match *event {
+                Event::Added { .. } => heirs.add(),
+                Event::Deleted { number } => heirs.delete(number),
+                Event::Edited { .. } => {}
+            }
+        }
+        let mut places = heirs.places();
+        places.truncate(history.start.len());
+        places.reverse();
+        Carry::Moved(places.into_boxed_slice())
+    }
+}
+
+/// Who inherits the cursor of a deleted server: its predecessor in the list, which is the next
+/// newer server that is left, else the place before the first.
+#[derive(Default)]
+struct Heirs {
+    servers: Vec<Fate>,
+    /// From which number on to look for the next newer server that is left; shortened on use.
+    newer: Vec<usize>,
+}
+
+#[derive(Clone, Copy)]
+enum Fate {
+    Left,
+    /// Fixed when it goes: a server added later is not the predecessor of an earlier deletion.
+    Gone {
+        heir: Option<usize>,
+    },
+}
+
+impl Heirs {
+    fn add(&mut self) {
+        self.newer.push(self.servers.len());
+        self.servers.push(Fate::Left);
+    }
+
+    fn delete(&mut self, number: usize) {
+        if number < self.servers.len() {
+            self.newer[number] = number + 1;
+            let heir = self.left_from(number);
+            self.servers[number] = Fate::Gone { heir };
+        }
+    }
+
+    /// The oldest server left among those from `number` on.
+    fn left_from(&mut self, number: usize) -> Option<usize> {
+        let mut found = number;
+        while *self.newer.get(found)? != found {
+            found = self.newer[found];
+        }
+        let mut at = number;
+        while at != found {
+            at = std::mem::replace(&mut self.newer[at], found);
+        }
+        Some(found)
+    }
+
+    /// Where a cursor stands that stood on each server, by number.
+    fn places(&self) -> Vec<u32> {
+        let mut places = vec![HEAD as u32; self.servers.len()];
+        let mut position = 0;
+        for number in (0..self.servers.len()).rev() {
+            places[number] = match self.servers[number] {
+                Fate::Left => {
+                    position += 1;
+                    position - 1
+                }
+                Fate::Gone { heir: Some(newer) } => places[newer],
+                Fate::Gone { heir: None } => HEAD as u32,
+            };
+        }
+        places
+    }
+}

@@ -1,0 +1,36 @@
+//! Shortest expected delay: where the next connection would wait least.
+//!
+//! Formula: least (active + 1) / weight; the first in the list on a tie.
+//! Source: Linux IPVS `sed`, as observed; Weinrib and Shenker, "Greed is not enough: adaptive load
+//! sharing in large heterogeneous systems", INFOCOM 1988.
+//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
+//! State: none of its own; reads each server's counts once. Inactive connections are invisible, so
+//! UDP always goes to the first server of the highest weight.
+//! Cost: O(n).
+//! Differences from the kernel: products do not wrap at 32 bits.
+//! Choose it for TCP services whose servers differ much in weight.
+
+use crate::sched::least::least_per_weight;
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::counts::Counts;
+use crate::state::cursor::Outdated;
+use crate::state::servers::Position;
+
+pub(crate) struct Sed;
+
+/// Expected delay of one more connection, before division by the weight.
+#[inline]
+pub(crate) fn delay(counts: Counts) -> u64 {
+    u64::from(counts.active()) + 1
+}
+
+impl Scheduler for Sed {
+    fn build(_: &Build<'_>) -> Self {
+        Sed
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        Ok(least_per_weight(request.servers, request.tried, delay))
+    }
+}

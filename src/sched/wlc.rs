@@ -1,0 +1,34 @@
+//! Weighted least connections: the server with the least connection overhead for its weight.
+//!
+//! Formula: least (256 * active + inactive) / weight in generation A, (256 * active + total) /
+//! weight in B, compared by cross-multiplication; the first in the list on a tie.
+//! Source: Linux IPVS `wlc`, as observed (ipvsadm(8), `-s wlc`).
+//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
+//! State: none of its own; reads each server's counts once.
+//! Cost: O(n).
+//! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
+//! Choose it when in doubt: it is ipvsadm's default.
+
+use crate::config::Generation;
+use crate::sched::least::{least_per_weight, overhead};
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::servers::Position;
+
+pub(crate) struct Wlc {
+    generation: Generation,
+}
+
+impl Scheduler for Wlc {
+    fn build(build: &Build<'_>) -> Self {
+        Wlc {
+            generation: build.generation,
+        }
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let cost = |counts| overhead(counts, self.generation);
+        Ok(least_per_weight(request.servers, request.tried, cost))
+    }
+}

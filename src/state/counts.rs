@@ -1,0 +1,226 @@
+//! A server's connection counts and overload mark in one word, and how events change it.
+//!
+//! Pure arithmetic. One word, because counts and mark must change together: a connection that
+//! reaches the upper threshold marks the server in the same atomic step.
+//!
+//! Source: the threshold rules of Linux IPVS, both generations, as observed on running kernels.
+
+use crate::config::{Generation, Thresholds};
+
+/// Whether a connection counts as active or inactive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activity {
+    /// Counts 1 in `active`. TCP from the first SYN until a FIN or RST, SCTP while established.
+    Active,
+    /// Counts 1 in `inactive`. UDP always, TCP and SCTP while closing.
+    Inactive,
+}
+
+const FIELD: u32 = 26;
+/// Most connections of one server, active and inactive together.
+pub const MAX_CONNECTIONS: u32 = (1 << FIELD) - 1;
+const TOTAL: u32 = FIELD;
+const OVERLOADED: u64 = 1 << (2 * FIELD);
+const VACANT: u64 = 1 << (2 * FIELD + 1);
+const VERSION: u32 = 2 * FIELD + 2;
+
+/// active:26, total:26, overloaded:1, vacant:1, version:10.
+///
+/// The version changes with every change of limits or of the slot's owner, so that a
+/// compare-and-swap that read the former limits or owner fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Counts(u64);
+
+impl Counts {
+    pub(crate) const NO_SLOT: Counts = Counts(VACANT | OVERLOADED);
+
+    pub(crate) fn from_word(word: u64) -> Self {
+        Counts(word)
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn active(self) -> u32 {
+        (self.0 as u32) & MAX_CONNECTIONS
+    }
+
+    #[inline]
+    pub(crate) fn total(self) -> u32 {
+        ((self.0 >> TOTAL) as u32) & MAX_CONNECTIONS
+    }
+
+    pub(crate) fn inactive(self) -> u32 {
+        self.total().saturating_sub(self.active())
+    }
+
+    #[inline]
+    pub(crate) fn overloaded(self) -> bool {
+        self.0 & OVERLOADED != 0
+    }
+
+    #[inline]
+    pub(crate) fn vacant(self) -> bool {
+        self.0 & VACANT != 0
+    }
+
+    fn with(self, active: u32, total: u32, overloaded: bool) -> Self {
+        let rest = self.0 & !(OVERLOADED | (1 << (2 * FIELD)) - 1);
+        let mark = if overloaded { OVERLOADED } else { 0 };
+        Counts(rest | u64::from(active) | u64::from(total) << TOTAL | mark)
+    }
+
+    fn next_version(self) -> Self {
+        Counts(self.0.wrapping_add(1 << VERSION))
+    }
+
+    /// One connection more; `None` at [`MAX_CONNECTIONS`].
+    #[inline]
+    pub(crate) fn opened(
+        self,
+        activity: Activity,
+        limits: Limits,
+        rule: Generation,
+    ) -> Option<Self> {
+        let total = self.total() + 1;
+        if total > MAX_CONNECTIONS {
+            return None;
+        }
+        let active = self.active() + u32::from(activity == Activity::Active);
+        let upper = limits.upper();
+        let overloaded = match rule {
+            Generation::A => self.overloaded() || upper != 0 && total >= upper,
+            Generation::B if upper != 0 && total == upper => {
+                limits.evaluate(total, Towards::Overload, self.overloaded())
+            }
+            Generation::B => self.overloaded(),
+        };
+        Some(self.with(active, total, overloaded))
+    }
+
+    /// One connection less; `None` if there is none of that activity.
+    #[inline]
+    pub(crate) fn closed(
+        self,
+        activity: Activity,
+        limits: Limits,
+        rule: Generation,
+    ) -> Option<Self> {
+        let (active, before) = (self.active(), self.total());
+        let active = match activity {
+            Activity::Active => active.checked_sub(1)?,
+            Activity::Inactive if before > active => active,
+            Activity::Inactive => return None,
+        };
+        let total = before.checked_sub(1)?;
+        let overloaded = match rule {
+            Generation::A => self.overloaded() && !limits.clears_a(total),
+            Generation::B if before == limits.level() => {
+                limits.evaluate(total, Towards::Relief, self.overloaded())
+            }
+            Generation::B => self.overloaded(),
+        };
+        Some(self.with(active, total, overloaded))
+    }
+
+    /// One connection from active to inactive or back; `None` if there is none to move.
+    #[inline]
+    pub(crate) fn moved(self, to: Activity) -> Option<Self> {
+        let (active, total) = (self.active(), self.total());
+        let active = match to {
+            Activity::Inactive => active.checked_sub(1)?,
+            Activity::Active if active < total => active + 1,
+            Activity::Active => return None,
+        };
+        Some(self.with(active, total, self.overloaded()))
+    }
+
+    /// New limits, by adding the server or editing it.
+    pub(crate) fn limited(self, old: Limits, new: Limits, rule: Generation) -> Self {
+        let overloaded = match rule {
+            Generation::A => self.overloaded() && new.upper() != 0 && new.upper() <= old.upper(),
+            Generation::B if new != old => {
+                new.evaluate(self.total(), Towards::Neither, self.overloaded())
+            }
+            Generation::B => self.overloaded(),
+        };
+        self.with(self.active(), self.total(), overloaded)
+            .next_version()
+    }
+
+    /// The slot loses its owner; `None` while connections are counted.
+    pub(crate) fn vacated(self) -> Option<Self> {
+        (self.total() == 0).then(|| Counts(self.with(0, 0, false).next_version().0 | VACANT))
+    }
+
+    /// A vacant slot gets an owner.
+    pub(crate) fn occupied(self) -> Self {
+        Counts(self.with(0, 0, false).next_version().0 & !VACANT)
+    }
+}
+
+/// Upper and lower threshold in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Limits(u64);
+
+enum Towards {
+    Overload,
+    Relief,
+    Neither,
+}
+
+impl Limits {
+    pub(crate) fn new(thresholds: Thresholds) -> Self {
+        Limits(u64::from(thresholds.upper) | u64::from(thresholds.lower) << 32)
+    }
+
+    pub(crate) fn from_word(word: u64) -> Self {
+        Limits(word)
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    fn upper(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn lower(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Below this number an overloaded server is relieved: the lower threshold, else 3/4 of the
+    /// upper one, rounded up.
+    fn level(self) -> u32 {
+        if self.lower() != 0 {
+            self.lower()
+        } else {
+            self.upper() - self.upper() / 4
+        }
+    }
+
+    /// Generation A: does this total clear the mark?
+    fn clears_a(self, total: u32) -> bool {
+        let (upper, lower) = (u64::from(self.upper()), self.lower());
+        if lower != 0 {
+            total < lower
+        } else {
+            upper == 0 || 4 * u64::from(total) < 3 * upper
+        }
+    }
+
+    /// Generation B's rule: set from `upper` on, clear below `level`, keep between; an event that
+    /// has just reached a border counts the band between as its own side.
+    fn evaluate(self, total: u32, towards: Towards, before: bool) -> bool {
+        let (upper, level) = (self.upper(), self.level());
+        let (sets_at, keeps_at) = match towards {
+            Towards::Overload => (level, level),
+            Towards::Relief => (upper, upper),
+            Towards::Neither => (upper, level),
+        };
+        upper != 0 && (total >= sets_at || total >= keeps_at && before)
+    }
+}

@@ -1,0 +1,119 @@
+//! Where a rotation stands, kept across reloads in one word.
+//!
+//! The word holds the state (52 bits, whatever the scheduler makes of it) and the epoch of the
+//! pool that understands it (12 bits). Every rebuild of a service's pool has the next epoch. Who
+//! first works with a new pool, the director or a picker, translates the state by the pool's
+//! `carry` in the same compare-and-swap that moves the epoch on; so no turn of the rotation is
+//! lost or given twice by a reload, and nobody waits for anybody.
+//!
+//! A picker that meets a newer epoch holds a retired pool: it reads the publication again. It finds
+//! the newer one, because only who has read that from the publication writes its epoch.
+//!
+//! | location | operation                   | ordering | partner                               |
+//! |----------|-----------------------------|----------|---------------------------------------|
+//! | `word`   | load in `turn`, `adopt`     | SeqCst   | the compare-and-swaps                 |
+//! | `word`   | swaps in `turn`, `adopt`    | SeqCst   | the loads; the publication's `current` |
+
+use crate::sync::{AtomicU64, Ordering};
+
+const STATE_BITS: u32 = 52;
+/// Largest state.
+pub(crate) const MAX_STATE: u64 = (1 << STATE_BITS) - 1;
+
+/// Which pool of a service a cursor's state belongs to. Wraps after 4096 reloads; a picker would
+/// have to sleep between two instructions for just as many to be mistaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Epoch(u16);
+
+impl Epoch {
+    pub(crate) fn next(self) -> Self {
+        Epoch(self.0.wrapping_add(1) & 0xfff)
+    }
+}
+
+/// The picker's pool is older than the cursor: read the publication again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outdated;
+
+#[derive(Default)]
+pub(crate) struct Cursor {
+    word: AtomicU64,
+}
+
+fn pack(epoch: Epoch, state: u64) -> u64 {
+    u64::from(epoch.0) << STATE_BITS | state & MAX_STATE
+}
+
+fn epoch_of(word: u64) -> Epoch {
+    Epoch((word >> STATE_BITS) as u16)
+}
+
+impl Cursor {
+    /// Starts a rotation. Only for a cursor that no published pool refers to yet.
+    pub(crate) fn start(&self, epoch: Epoch, state: u64) {
+        self.word.store(pack(epoch, state), Ordering::SeqCst);
+    }
+
+    /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
+    /// another picker was faster. With `keep` the answer is what the next turn would give and the
+    /// rotation stays where it is.
+    #[inline]
+    pub(crate) fn turn<R>(
+        &self,
+        epoch: Epoch,
+        carry: impl Fn(u64) -> u64,
+        keep: bool,
+        step: impl Fn(u64) -> (R, u64),
+    ) -> Result<R, Outdated> {
+        let mut word = self.word.load(Ordering::SeqCst);
+        loop {
+            if epoch_of(word) != epoch {
+                word = self.adopt_from(word, epoch, &carry)?;
+                continue;
+            }
+            let (answer, state) = step(word & MAX_STATE);
+            let next = pack(epoch, state);
+            if keep || next == word {
+                return Ok(answer);
+            }
+            match self
+                .word
+                .compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
+            {
+                Ok(_) => return Ok(answer),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Moves the cursor on to a pool just published, unless a picker has done so.
+    pub(crate) fn adopt(&self, epoch: Epoch, carry: impl Fn(u64) -> u64) {
+        let mut word = self.word.load(Ordering::SeqCst);
+        while epoch_of(word) != epoch {
+            match self.adopt_from(word, epoch, &carry) {
+                Ok(now) => word = now,
+                Err(Outdated) => return,
+            }
+        }
+    }
+
+    #[cold]
+    fn adopt_from(
+        &self,
+        word: u64,
+        epoch: Epoch,
+        carry: impl Fn(u64) -> u64,
+    ) -> Result<u64, Outdated> {
+        if epoch_of(word).next() != epoch {
+            return Err(Outdated);
+        }
+        let next = pack(epoch, carry(word & MAX_STATE));
+        match self
+            .word
+            .compare_exchange(word, next, Ordering::SeqCst, Ordering::SeqCst)
+        {
+            Ok(_) => Ok(next),
+            Err(now) => Ok(now),
+        }
+    }
+}

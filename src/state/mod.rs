@@ -1,0 +1,63 @@
+//! Live state: slots of atomics that outlive every config, and how readers reach what is current.
+
+pub(crate) mod counts;
+pub(crate) mod cursor;
+pub(crate) mod history;
+pub(crate) mod publication;
+pub(crate) mod segments;
+pub(crate) mod servers;
+pub(crate) mod shard;
+pub(crate) mod slots;
+
+use crate::config::Generation;
+use crate::state::segments::Segments;
+use crate::state::slots::{ServerSlot, ServiceSlot};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// All slots of one director.
+pub(crate) struct Arena {
+    pub(crate) servers: Segments<ServerSlot>,
+    pub(crate) services: Segments<ServiceSlot>,
+    rule: AtomicU32,
+    clock: AtomicU64,
+}
+
+impl Arena {
+    pub(crate) fn new() -> Self {
+        Arena {
+            servers: Segments::new(),
+            services: Segments::new(),
+            rule: AtomicU32::new(0),
+            clock: AtomicU64::new(0),
+        }
+    }
+
+    /// Which generation's threshold rules hold.
+    #[inline]
+    pub(crate) fn rule(&self) -> Generation {
+        // Relaxed: a plain setting; orders nothing.
+        if self.rule.load(Ordering::Relaxed) == 0 {
+            Generation::B
+        } else {
+            Generation::A
+        }
+    }
+
+    pub(crate) fn set_rule(&self, rule: Generation) {
+        // Relaxed: as in `rule`.
+        self.rule
+            .store(u32::from(rule == Generation::A), Ordering::Relaxed);
+    }
+
+    /// Milliseconds on the caller's clock, as of the last tick.
+    pub(crate) fn clock(&self) -> u64 {
+        // Relaxed: a coarse clock; orders nothing.
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    /// Sets the clock; it never goes back.
+    pub(crate) fn set_clock(&self, now: u64) {
+        // Relaxed: as in `clock`.
+        self.clock.fetch_max(now, Ordering::Relaxed);
+    }
+}

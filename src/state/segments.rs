@@ -1,0 +1,77 @@
+//! A growing array whose elements never move: segments of doubling length, added once, kept.
+
+use std::sync::OnceLock;
+
+const FIRST_BITS: u32 = 6;
+/// Segments of 64, 128, 256, … elements: together one less doubling than `u32` can index.
+const SEGMENTS: usize = 25;
+
+/// Elements are found by index without a lock while the array grows beside.
+pub(crate) struct Segments<T> {
+    segments: [OnceLock<Box<[T]>>; SEGMENTS],
+}
+
+/// The most elements that fit.
+pub(crate) const CAPACITY: u32 = (1 << (FIRST_BITS + SEGMENTS as u32)) - (1 << FIRST_BITS);
+
+impl<T: Default> Segments<T> {
+    pub(crate) fn new() -> Self {
+        Segments {
+            segments: std::array::from_fn(|_| OnceLock::new()),
+        }
+    }
+
+    /// The element, or `None` beyond what [`reach`](Self::reach) has made. O(1), wait-free.
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        let shifted = u64::from(index) + (1 << FIRST_BITS);
+        let level = shifted.ilog2();
+        let segment = self.segments.get((level - FIRST_BITS) as usize)?.get()?;
+        segment.get((shifted - (1 << level)) as usize)
+    }
+
+    /// Makes elements 0 to `length` - 1 exist. Allocates; false beyond [`CAPACITY`].
+    pub(crate) fn reach(&self, length: u32) -> bool {
+        if length > CAPACITY {
+            return false;
+        }
+        let mut made = 0u64;
+        for (level, segment) in self.segments.iter().enumerate() {
+            if made >= u64::from(length) {
+                break;
+            }
+            let size = 1usize << (FIRST_BITS as usize + level);
+            segment.get_or_init(|| (0..size).map(|_| T::default()).collect());
+            made += size as u64;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CAPACITY, Segments};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn every_index_has_its_own_element() {
+        let segments = Segments::<AtomicU32>::new();
+        assert!(segments.get(0).is_none());
+        assert!(segments.reach(1000));
+        for index in 0..1000 {
+            segments
+                .get(index)
+                .unwrap()
+                .store(index + 1, Ordering::Relaxed);
+        }
+        for index in 0..1000 {
+            assert_eq!(
+                segments.get(index).unwrap().load(Ordering::Relaxed),
+                index + 1
+            );
+        }
+        assert!(segments.get(960 + 1023).is_none() || segments.get(2000).is_none());
+        assert!(segments.get(u32::MAX).is_none());
+        assert!(!segments.reach(CAPACITY + 1));
+    }
+}

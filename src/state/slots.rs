@@ -1,0 +1,239 @@
+//! Live state that outlives every config: a slot of atomics per server and per service.
+//!
+//! Slots hold no pointers, locks or thread ids, and are found by index and generation. This
+//! module is the verbs on them; who gets which slot is the director's affair.
+//!
+//! | location              | operation                     | ordering | partner                      |
+//! |-----------------------|-------------------------------|----------|------------------------------|
+//! | `counts`              | swaps in `change`             | SeqCst   | loads in `change`            |
+//! | `counts`              | load in `glance`              | Relaxed  | none: it orders nothing      |
+//! | `limits`,`generation` | stores in `limit`, `vacate`   | SeqCst   | loads in `open`, `close`     |
+//!
+//! An `open` reads the word, then the generation and the limits, then swaps the word. The director
+//! changes limits before, and the owner between, two changes of the word's version (`vacant` shut
+//! in the first). So a swap that succeeds has read a generation and limits that belong to its word;
+//! an open beside an edit of the limits goes by the old or by the new ones.
+
+use crate::config::Generation;
+use crate::state::counts::{Activity, Counts, Limits};
+use crate::state::cursor::Cursor;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Names a server's slot: index and generation.
+///
+/// A plain value; survives reloads. Of a server that was removed and whose last connection has
+/// closed it is stale: every use answers so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct ServerId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// Names a virtual service: index and generation. Survives reloads; stale once the service is
+/// deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct ServiceId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// Why a connection could not be opened, updated or closed. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The server is gone, or the lease was closed already.
+    Stale,
+    /// The server counts [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections.
+    Full,
+    /// The server is overloaded.
+    Overloaded,
+}
+
+impl std::fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ConnectionError::Stale => "the server is gone, or the lease was closed already",
+            ConnectionError::Full => "the server counts 67108863 connections, the most it can",
+            ConnectionError::Overloaded => "the server is overloaded",
+        })
+    }
+}
+
+impl std::error::Error for ConnectionError {}
+
+/// State of one server.
+#[repr(C, align(32))]
+pub(crate) struct ServerSlot {
+    counts: AtomicU64,
+    limits: AtomicU64,
+    generation: AtomicU32,
+    service: AtomicU32,
+}
+
+impl Default for ServerSlot {
+    fn default() -> Self {
+        ServerSlot {
+            counts: AtomicU64::new(Counts::NO_SLOT.word()),
+            limits: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
+            service: AtomicU32::new(u32::MAX),
+        }
+    }
+}
+
+impl ServerSlot {
+    /// The counts as they are somewhere about now; for decisions.
+    #[inline]
+    pub(crate) fn glance(&self) -> Counts {
+        // Relaxed: a decision may go by any recent count; nothing is read on the strength of it.
+        Counts::from_word(self.counts.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn is(&self, generation: u32) -> bool {
+        self.generation.load(Ordering::SeqCst) == generation
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Index of the slot of the service this server belongs, or last belonged, to.
+    pub(crate) fn service(&self) -> u32 {
+        self.service.load(Ordering::SeqCst)
+    }
+
+    /// One connection more. With `below_limit` an overloaded server refuses it.
+    #[inline]
+    pub(crate) fn open(
+        &self,
+        generation: u32,
+        activity: Activity,
+        rule: Generation,
+        below_limit: bool,
+    ) -> Result<(), ConnectionError> {
+        self.change(|counts| {
+            if counts.vacant() || !self.is(generation) {
+                return Err(ConnectionError::Stale);
+            }
+            if below_limit && counts.overloaded() {
+                return Err(ConnectionError::Overloaded);
+            }
+            counts
+                .opened(activity, self.limits(), rule)
+                .ok_or(ConnectionError::Full)
+        })
+    }
+
+    /// One connection less.
+    #[inline]
+    pub(crate) fn close(
+        &self,
+        generation: u32,
+        activity: Activity,
+        rule: Generation,
+    ) -> Result<(), ConnectionError> {
+        self.change(|counts| {
+            if !self.is(generation) {
+                return Err(ConnectionError::Stale);
+            }
+            counts
+                .closed(activity, self.limits(), rule)
+                .ok_or(ConnectionError::Stale)
+        })
+    }
+
+    /// One connection from active to inactive or back.
+    #[inline]
+    pub(crate) fn update(&self, generation: u32, to: Activity) -> Result<(), ConnectionError> {
+        self.change(|counts| {
+            if !self.is(generation) {
+                return Err(ConnectionError::Stale);
+            }
+            counts.moved(to).ok_or(ConnectionError::Stale)
+        })
+    }
+
+    /// New limits, and the mark that follows from them. Director only.
+    pub(crate) fn limit(&self, new: Limits, rule: Generation) {
+        let old = self.limits();
+        self.limits.store(new.word(), Ordering::SeqCst);
+        let _ = self.change(|counts| Ok(counts.limited(old, new, rule)));
+    }
+
+    /// Gives the slot to a server of this service, without connections and limits. Director only.
+    pub(crate) fn occupy(&self, service: u32) {
+        self.limits.store(0, Ordering::SeqCst);
+        self.service.store(service, Ordering::SeqCst);
+        let _ = self.change(|counts| Ok(counts.occupied()));
+    }
+
+    /// The server's service was deleted and made again. Director only.
+    pub(crate) fn rehome(&self, service: u32) {
+        self.service.store(service, Ordering::SeqCst);
+    }
+
+    /// Takes the slot from its owner, whose ids are stale from now on; false while connections are
+    /// counted. Director only.
+    pub(crate) fn vacate(&self) -> bool {
+        let vacated = self
+            .change(|counts| counts.vacated().ok_or(ConnectionError::Overloaded))
+            .is_ok();
+        if vacated {
+            self.generation.fetch_add(1, Ordering::SeqCst);
+        }
+        vacated
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::from_word(self.limits.load(Ordering::SeqCst))
+    }
+
+    #[inline]
+    fn change(
+        &self,
+        next: impl Fn(Counts) -> Result<Counts, ConnectionError>,
+    ) -> Result<(), ConnectionError> {
+        let mut word = self.counts.load(Ordering::SeqCst);
+        loop {
+            let next = next(Counts::from_word(word))?.word();
+            match self
+                .counts
+                .compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
+            {
+                Ok(_) => return Ok(()),
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
+/// State of one service.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub(crate) struct ServiceSlot {
+    /// Where its rotation stands.
+    pub(crate) cursor: Cursor,
+    /// How many random draws it has made.
+    draws: AtomicU64,
+    generation: AtomicU32,
+}
+
+impl ServiceSlot {
+    /// The number of a draw nobody else gets.
+    pub(crate) fn next_draw(&self) -> u64 {
+        // Relaxed: only the number's uniqueness counts.
+        self.draws.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Makes the slot ready for another service. Director only.
+    pub(crate) fn renew(&self) {
+        self.draws.store(0, Ordering::SeqCst);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+}

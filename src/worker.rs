@@ -1,0 +1,387 @@
+//! One thread's access to a director: picks and connection counts, lock-free and without
+//! allocation.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::net::SocketAddr;
+
+use crate::config::Forwarding;
+use crate::director::table::Table;
+use crate::director::{Director, Inner};
+use crate::flow::Flow;
+use crate::pool::Pick;
+use crate::state::counts::Activity;
+use crate::state::cursor::Outdated;
+use crate::state::publication::{Publication, Reader};
+use crate::state::shard::Shard;
+use crate::state::slots::{ConnectionError, ServerId, ServiceId};
+use crate::sync::Arc;
+
+/// One thread's access to a [`Director`].
+///
+/// `Send`, not `Sync`: make one for each thread. Making and dropping one takes the director's lock;
+/// nothing else here does. Every other method is lock-free, allocates and frees nothing, makes no
+/// system call, reads no clock and panics on no input, also while configs change and on a thread
+/// that the worker was moved to. A worker that rests keeps one retired table alive at most.
+///
+/// ```
+/// use vsched::{Activity, Config, Director, Flow};
+/// let config: Config = "-A -t 10.0.0.1:80 -s lc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
+/// let director = Director::new(&config)?;
+/// let worker = director.worker();
+/// let flow = Flow::tcp("10.9.9.9:40000".parse()?, "10.0.0.1:80".parse()?);
+/// let service = worker.service_for(&flow).expect("the flow goes to a service");
+/// let mut connection = worker.connect(service, &flow).expect("a server is available");
+/// assert_eq!(connection.address(), "10.0.1.1:80".parse()?);
+/// connection.closing();
+/// assert_eq!(director.counts(connection.server()).expect("it runs").inactive, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Worker {
+    inner: Arc<Inner>,
+    reader: Reader<Table>,
+    shard: Arc<Shard>,
+}
+
+impl Director {
+    /// A worker for one thread. Takes a lock and allocates; the worker's own methods do neither.
+    pub fn worker(&self) -> Worker {
+        let shard = Arc::new(Shard::new());
+        let inner = self.join(&shard);
+        let reader = Publication::reader(&inner.publication);
+        Worker {
+            inner,
+            reader,
+            shard,
+        }
+    }
+}
+
+impl Worker {
+    /// Chooses a server of the service for this flow: a decision only, nothing is counted.
+    ///
+    /// `None` if the id is stale, the service has no server or no scheduler, or all its servers are
+    /// quiesced or overloaded. Rotations advance by one turn. The cost is the scheduler's; see
+    /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
+    #[inline]
+    pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
+        self.pick(service, flow, &[])
+    }
+
+    /// Chooses among the servers that were not tried; for the next attempt after one has failed.
+    ///
+    /// As [`pick_server`](Self::pick_server) if nothing was tried. Otherwise a rotation stays where
+    /// it is, so that a request's retries do not decide where the next request begins.
+    #[inline]
+    pub fn pick_server_excluding<const N: usize>(
+        &self,
+        service: ServiceId,
+        flow: &Flow,
+        tried: &Tried<N>,
+    ) -> Option<Pick> {
+        self.pick(service, flow, tried.as_slice())
+    }
+
+    /// The service that takes this flow, as the kernel looks up: by the firewall mark, by exact
+    /// protocol, address and port, for FTP data by port 21, then by port 0, which stands for every
+    /// port of a persistent service. O(1).
+    #[inline]
+    pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
+        self.reader.with(|table| table.index().by_flow(flow))
+    }
+
+    /// Picks a server and opens a connection on it, in one.
+    ///
+    /// TCP (and a flow without protocol) opens active: the kernel counts a TCP connection as active
+    /// from its first SYN. UDP and SCTP open inactive. A server that another thread has filled to
+    /// its upper threshold in between is passed over: the limit holds exactly.
+    ///
+    /// `None` as for [`pick_server`](Self::pick_server).
+    #[inline]
+    pub fn connect(&self, service: ServiceId, flow: &Flow) -> Option<Connection<'_>> {
+        self.connect_excluding(service, flow, &Tried::<0>::new())
+    }
+
+    /// As [`connect`](Self::connect), among the servers that were not tried.
+    pub fn connect_excluding<const N: usize>(
+        &self,
+        service: ServiceId,
+        flow: &Flow,
+        tried: &Tried<N>,
+    ) -> Option<Connection<'_>> {
+        let streams = !matches!(flow.protocol(), UDP | SCTP);
+        let activity = if streams {
+            Activity::Active
+        } else {
+            Activity::Inactive
+        };
+        loop {
+            let pick = self.pick(service, flow, tried.as_slice())?;
+            match self.open_with(pick.server, activity, true) {
+                Ok(lease) => {
+                    let counts_activity = flow.protocol() != UDP;
+                    let lease = ManuallyDrop::new(lease);
+                    return Some(Connection {
+                        worker: self,
+                        pick,
+                        lease,
+                        counts_activity,
+                    });
+                }
+                // Filled or removed by others since the pick: each turn of this loop is their
+                // progress. A full counter is no server to wait for.
+                Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
+                Err(ConnectionError::Full) => return None,
+            }
+        }
+    }
+
+    /// Counts a connection to a server that was picked, or that the host chose by itself.
+    ///
+    /// Hosts that only know begin and end use [`Activity::Active`]. The lease may be closed by any
+    /// worker of the same director; one that is dropped instead stays counted.
+    ///
+    /// # Errors
+    /// [`Stale`](ConnectionError::Stale) if the server is gone, [`Full`](ConnectionError::Full) at
+    /// [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). An overloaded server is no error: who asks for
+    /// it by name gets it, as a persistent client does in the kernel.
+    #[inline]
+    pub fn open(&self, server: ServerId, activity: Activity) -> Result<Lease, ConnectionError> {
+        self.open_with(server, activity, false)
+    }
+
+    /// Counts the connection as active or inactive from now on. No change if it is so already.
+    ///
+    /// # Errors
+    /// [`Stale`](ConnectionError::Stale) if the lease is not open here.
+    #[inline]
+    pub fn update(&self, lease: &mut Lease, activity: Activity) -> Result<(), ConnectionError> {
+        if lease.activity == activity {
+            return Ok(());
+        }
+        let slot = self
+            .inner
+            .arena
+            .servers
+            .get(lease.server.slot)
+            .ok_or(ConnectionError::Stale)?;
+        slot.update(lease.server.generation, activity)?;
+        lease.activity = activity;
+        self.load_changed(lease.server, slot.service());
+        Ok(())
+    }
+
+    /// Ends the connection, whatever was reloaded since it was opened.
+    ///
+    /// # Errors
+    /// [`Stale`](ConnectionError::Stale) if the lease is not open here; no count changes then, and
+    /// none ever goes below zero.
+    #[inline]
+    pub fn close(&self, lease: Lease) -> Result<(), ConnectionError> {
+        let server = lease.server;
+        let slot = self
+            .inner
+            .arena
+            .servers
+            .get(server.slot)
+            .ok_or(ConnectionError::Stale)?;
+        let service = slot.service();
+        slot.close(server.generation, lease.activity, self.inner.arena.rule())?;
+        self.load_changed(server, service);
+        Ok(())
+    }
+
+    #[inline]
+    fn pick(&self, service: ServiceId, flow: &Flow, tried: &[ServerId]) -> Option<Pick> {
+        loop {
+            match self.reader.with(|table| table.pick(service, flow, tried)) {
+                Ok(Some(pick)) => return Some(pick),
+                Ok(None) => {
+                    self.shard.count_refusal(service.slot);
+                    return None;
+                }
+                // A newer table has been published: each turn of this loop is a reload's progress.
+                Err(Outdated) => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn open_with(
+        &self,
+        server: ServerId,
+        activity: Activity,
+        below_limit: bool,
+    ) -> Result<Lease, ConnectionError> {
+        let arena = &self.inner.arena;
+        let slot = arena
+            .servers
+            .get(server.slot)
+            .ok_or(ConnectionError::Stale)?;
+        slot.open(server.generation, activity, arena.rule(), below_limit)?;
+        let service = slot.service();
+        self.shard.count_connection(server.slot, service);
+        self.load_changed(server, service);
+        Ok(Lease { server, activity })
+    }
+
+    #[inline]
+    fn load_changed(&self, server: ServerId, service: u32) {
+        self.reader.with(|table| {
+            if let Some(pool) = table.pool_at(service) {
+                pool.load_changed(server);
+            }
+        });
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.inner.depart(&self.shard);
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+const UDP: u8 = 17;
+const SCTP: u8 = 132;
+
+/// An open connection, to be given back to [`Worker::close`]. Plain values: 12 bytes, no pointer.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a lease that is dropped instead of closed stays counted"]
+pub struct Lease {
+    server: ServerId,
+    activity: Activity,
+}
+
+impl Lease {
+    /// The server.
+    pub fn server(&self) -> ServerId {
+        self.server
+    }
+
+    /// How the connection counts.
+    pub fn activity(&self) -> Activity {
+        self.activity
+    }
+}
+
+/// An open connection that closes itself when dropped.
+#[derive(Debug)]
+pub struct Connection<'w> {
+    worker: &'w Worker,
+    pick: Pick,
+    lease: ManuallyDrop<Lease>,
+    /// UDP connections are never active.
+    counts_activity: bool,
+}
+
+impl Connection<'_> {
+    /// The server.
+    pub fn server(&self) -> ServerId {
+        self.pick.server
+    }
+
+    /// The server's address and port.
+    pub fn address(&self) -> SocketAddr {
+        self.pick.address
+    }
+
+    /// How packets reach the server.
+    pub fn forwarding(&self) -> Forwarding {
+        self.pick.forwarding
+    }
+
+    /// The connection is established: active, except for UDP.
+    pub fn established(&mut self) {
+        if self.counts_activity {
+            self.set(Activity::Active);
+        }
+    }
+
+    /// The connection is closing: inactive.
+    pub fn closing(&mut self) {
+        self.set(Activity::Inactive);
+    }
+
+    /// The bare lease, for hosts that keep connections elsewhere.
+    pub fn into_lease(self) -> Lease {
+        let Lease { server, activity } = *ManuallyDrop::new(self).lease;
+        Lease { server, activity }
+    }
+
+    fn set(&mut self, activity: Activity) {
+        // An open lease is never stale: its count keeps the slot.
+        let _ = self.worker.update(&mut self.lease, activity);
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        let Lease { server, activity } = *self.lease;
+        // As in `set`.
+        let _ = self.worker.close(Lease { server, activity });
+    }
+}
+
+/// Servers already tried for one request: at most `N`, kept in place.
+///
+/// ```
+/// let mut tried = vsched::Tried::<4>::new();
+/// assert!(tried.is_empty());
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Tried<const N: usize> {
+    servers: [ServerId; N],
+    count: usize,
+}
+
+impl<const N: usize> Tried<N> {
+    /// Nothing tried yet.
+    pub const fn new() -> Self {
+        const NONE: ServerId = ServerId {
+            slot: u32::MAX,
+            generation: u32::MAX,
+        };
+        Tried {
+            servers: [NONE; N],
+            count: 0,
+        }
+    }
+
+    /// Adds a server; false if `N` are in already, and it is not added.
+    pub fn insert(&mut self, server: ServerId) -> bool {
+        match self.servers.get_mut(self.count) {
+            Some(free) => {
+                *free = server;
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// How many were tried.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True if nothing was tried.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn as_slice(&self) -> &[ServerId] {
+        self.servers.get(..self.count).unwrap_or(&[])
+    }
+}
+
+impl<const N: usize> Default for Tried<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
