@@ -1,0 +1,45 @@
+# What people and CI run. `make help` lists it.
+
+CARGO ?= cargo
+TRACES := tests/data/traces/*.jsonl
+
+# Debian packages that hold what is missing here.
+LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v kill),,procps)
+
+.PHONY: help run test quick bench doc soak deps
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## a real TCP director on 127.0.0.1, with two real servers
+	$(CARGO) run --release --example director
+
+quick: ## before each commit: format, clippy, unit tests, traces, texts
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --lib --test traces --test kernel_scenarios --test layering --test readme
+
+test: deps quick ## every test, as CI runs them
+	# Everything: behaviour, storms, property tests, loom models, examples as processes.
+	$(CARGO) test --workspace
+	# Without serde the rest must still build and hold.
+	$(CARGO) test --no-default-features --lib --test alloc --test storm
+	# Links and examples in the documentation.
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	# Benches run once through, unmeasured.
+	$(CARGO) bench --bench picks -- --test
+	# The two commands of the README, as a user types them.
+	$(CARGO) run --release --example director -- --requests 30
+	$(CARGO) run --release --example replay -- $(TRACES)
+
+bench: ## nanoseconds a pick and a connection, per scheduler
+	$(CARGO) bench --bench picks
+
+doc: ## the documentation, in target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+
+soak: ## property tests for as long as PROPTEST_CASES says
+	PROPTEST_CASES=$${PROPTEST_CASES:-20000} $(CARGO) test -p vsched-property
+
+deps: ## installs the Debian packages that are missing
+	$(if $(strip $(LACKING)),apt-get update && apt-get install -y --no-install-recommends $(LACKING),@true)

@@ -1,0 +1,124 @@
+//! The hot path allocates and frees nothing: counted on a fresh thread, with a worker made on
+//! another, for every scheduler, while a third thread reloads.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
+use common::{config, flow};
+use vsched::{Activity, Director, SchedulerKind, Tried, Worker};
+
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    CALLS.with(|calls| calls.set(calls.get() + 1));
+}
+
+// SAFETY: every call is passed on unchanged to the system allocator; counting touches only a
+// constant-initialised thread-local without a destructor.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's duty, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller's duty, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const RELOADS: u32 = 10_000;
+
+/// Everything that a data plane does for a connection.
+fn hot_path(worker: &Worker, director: &Director, round: u32) {
+    let flow = flow(round);
+    let service = worker.service_for(&flow).expect("the flow's service");
+    let mut tried = Tried::<4>::new();
+    if let Some(pick) = worker.pick_server(service, &flow) {
+        tried.insert(pick.server);
+        if let Some(again) = worker.pick_server_excluding(service, &flow, &tried) {
+            assert_ne!(again.server, pick.server);
+        }
+        // A server may be gone by now, if a reload came in between.
+        if let Ok(mut lease) = worker.open(pick.server, Activity::Active) {
+            worker
+                .update(&mut lease, Activity::Inactive)
+                .expect("an open lease");
+            worker.close(lease).expect("an open lease");
+        }
+    }
+    if let Some(mut connection) = worker.connect(service, &flow) {
+        connection.established();
+        connection.closing();
+        assert!(director.counts(connection.server()).is_some());
+    }
+}
+
+#[test]
+fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
+    for &scheduler in SchedulerKind::ALL {
+        let configs = [
+            config(scheduler, 5, &[3, 1, 0, 2, 1]),
+            config(scheduler, 7, &[1, 1, 4, 2, 0, 1, 1]),
+        ];
+        let director = Director::new(&configs[0]).expect("a valid config");
+        let worker = director.worker();
+        let (done, rounds) = (AtomicBool::new(false), AtomicU32::new(0));
+        let calls = thread::scope(|scope| {
+            let hot = scope.spawn(|| {
+                let worker = worker;
+                let before = CALLS.with(Cell::get);
+                while !done.load(Ordering::SeqCst) {
+                    hot_path(&worker, &director, rounds.fetch_add(1, Ordering::SeqCst));
+                }
+                let calls = CALLS.with(Cell::get) - before;
+                drop(worker);
+                calls
+            });
+            while rounds.load(Ordering::SeqCst) == 0 {
+                thread::yield_now();
+            }
+            for reload in 1..=RELOADS {
+                let applied = director
+                    .apply(&configs[reload as usize % 2])
+                    .expect("a valid config");
+                assert!(!applied.is_empty());
+            }
+            done.store(true, Ordering::SeqCst);
+            hot.join().expect("the hot thread")
+        });
+        let rounds = rounds.into_inner();
+        assert!(
+            rounds > 100,
+            "{}: only {rounds} rounds beside the reloads",
+            scheduler.name()
+        );
+        assert_eq!(
+            calls,
+            0,
+            "{}: allocator calls in {rounds} rounds",
+            scheduler.name()
+        );
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = CALLS.with(Cell::get);
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(CALLS.with(Cell::get) - before, 2);
+}

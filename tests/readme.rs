@@ -1,0 +1,52 @@
+//! README says what the code does: the scheduler table comes from the registry, the version from
+//! Cargo.toml, the commands from the Makefile.
+
+use std::fs;
+use std::path::Path;
+
+use vsched::SchedulerKind;
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn the_scheduler_table_is_the_registry() {
+    let row = |kind: &SchedulerKind| {
+        format!("| `{}` | {} | {} |", kind.name(), kind.summary(), kind.cost())
+    };
+    let wanted: Vec<String> = SchedulerKind::ALL.iter().map(row).collect();
+    let readme = read("README.md");
+    let table = readme.lines().skip_while(|line| !line.starts_with("| scheduler"));
+    let found: Vec<&str> = table.skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(found, wanted, "README should have\n{}", wanted.join("\n"));
+}
+
+#[test]
+fn the_changelog_begins_with_this_version() {
+    let changelog = read("CHANGELOG.md");
+    let first = changelog.lines().find(|line| line.starts_with("## ")).expect("a version");
+    assert!(first.contains(env!("CARGO_PKG_VERSION")), "{first}");
+}
+
+#[test]
+fn the_commands_of_the_readme_exist() {
+    let (readme, makefile) = (read("README.md"), read("Makefile"));
+    for target in ["test", "quick", "bench"] {
+        assert!(readme.contains(&format!("make {target}")), "README: make {target}");
+        assert!(makefile.lines().any(|line| line.starts_with(&format!("{target}:"))), "{target}");
+    }
+    assert!(readme.contains("cargo run --release --example director"));
+    assert!(read(".ci/run").contains("make test"));
+}
+
+#[test]
+fn names_are_read_and_printed_alike() {
+    for &kind in SchedulerKind::ALL {
+        assert_eq!(kind.name().parse(), Ok(kind));
+        assert!(!kind.summary().is_empty() && kind.cost().starts_with("O("));
+    }
+    let unknown = "WRR".parse::<SchedulerKind>().expect_err("names are lower case").to_string();
+    assert!(unknown.starts_with("unknown scheduler `WRR`; known: rr wrr lc "), "{unknown}");
+}
