@@ -86,6 +86,10 @@ pub struct Thresholds {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "super::text::server_address")
+    )]
     pub address: SocketAddr,
     /// How connections reach it.
     #[cfg_attr(feature = "serde", serde(default))]
