@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// How the director hands a connection to a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Forwarding {
     /// Masquerading (LVS-NAT, `-m`): both directions pass the director. What a proxy does.

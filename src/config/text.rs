@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 
-use serde::de::{Error, Unexpected, Visitor};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::config::{Netmask, Persistence, RealServer, SchedulerFlags, ServiceKey, VirtualService};
+use crate::config::{
+    Forwarding, Netmask, Persistence, RealServer, SchedulerFlags, ServiceKey, Tunnel,
+    VirtualService,
+};
 use crate::sched::SchedulerKind;
 
 #[derive(Serialize, Deserialize)]
@@ -135,5 +138,52 @@ impl Visitor<'_> for NetmaskVisitor {
         u64::try_from(prefix)
             .map_err(|_| E::invalid_value(Unexpected::Signed(prefix), &self))
             .and_then(|prefix| self.visit_u64(prefix))
+    }
+}
+
+// By hand because the derived form answers a bare `"tunnel"` with "expected newtype variant".
+impl<'de> Deserialize<'de> for Forwarding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ForwardingVisitor)
+    }
+}
+
+struct ForwardingVisitor;
+
+impl<'de> Visitor<'de> for ForwardingVisitor {
+    type Value = Forwarding;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a forwarding method or one tunnel")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Forwarding, E> {
+        match name {
+            "masq" => Ok(Forwarding::Masq),
+            "route" => Ok(Forwarding::Route),
+            "local" => Ok(Forwarding::Local),
+            "bypass" => Ok(Forwarding::Bypass),
+            "tunnel" => Err(E::custom(
+                "forwarding `tunnel` needs a type: {\"tunnel\": {\"type\": \"ipip\"}}",
+            )),
+            _ => Err(E::unknown_variant(
+                name,
+                &["masq", "route", "tunnel", "local", "bypass"],
+            )),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Forwarding, A::Error> {
+        match map.next_key::<Cow<str>>()?.as_deref() {
+            Some("tunnel") => {}
+            Some(other) => return Err(A::Error::unknown_field(other, &["tunnel"])),
+            None => return Err(A::Error::missing_field("tunnel")),
+        }
+        let tunnel = map.next_value::<Tunnel>()?;
+        match map.next_key::<Cow<str>>()?.as_deref() {
+            Some("tunnel") => Err(A::Error::duplicate_field("tunnel")),
+            Some(other) => Err(A::Error::unknown_field(other, &["tunnel"])),
+            None => Ok(Forwarding::Tunnel(tunnel)),
+        }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn service_name(key: &ServiceKey) -> String {
                 Family::Inet => "",
                 Family::Inet6 => " IPv6",
             };
-            format!("FWM  {}{family}", mark.cast_signed())
+            format!("FWM  {}{family}", *mark as i32)
         }
     }
 }
@@ -61,9 +61,9 @@ impl fmt::Display for Figure {
             return write!(f, " {value:>8}");
         }
         let (unit, letter) = match value {
-            ..1_000_000_000 => (KILO, 'K'),
-            ..100_000_000_000 => (KILO.pow(2), 'M'),
-            ..100_000_000_000_000 => (KILO.pow(3), 'G'),
+            0..1_000_000_000 => (KILO, 'K'),
+            1_000_000_000..100_000_000_000 => (KILO.pow(2), 'M'),
+            100_000_000_000..100_000_000_000_000 => (KILO.pow(3), 'G'),
             _ => (KILO.pow(4), 'T'),
         };
         write!(f, "{:>8}{letter}", value / unit)

@@ -63,7 +63,7 @@ pub(super) fn sort<T: Copy>(items: &mut [T], compare: &impl Fn(T, T) -> Ordering
 }
 
 fn circular(left: u32, right: u32) -> Ordering {
-    left.wrapping_sub(right).cast_signed().cmp(&0)
+    (left.wrapping_sub(right) as i32).cmp(&0)
 }
 
 fn mark(key: &ServiceKey) -> u32 {

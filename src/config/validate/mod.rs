@@ -8,8 +8,7 @@ mod report;
 mod server;
 mod service;
 
-use std::collections::HashMap;
-
+use ahash::HashMapExt;
 use report::{Report, outside};
 
 use crate::config::{Config, Timeouts};
@@ -52,7 +51,7 @@ impl Config {
         if self.services.len() > MAX_SERVICES {
             report.add("services", too_many(self.services.len(), MAX_SERVICES));
         }
-        let mut first_places = HashMap::with_capacity(self.services.len());
+        let mut first_places = ahash::HashMap::with_capacity(self.services.len());
         for (place, settings) in self.services.iter().enumerate() {
             let first = *first_places.entry(settings.service).or_insert(place);
             if first != place {

@@ -1,6 +1,6 @@
 //! Limits of a virtual service.
 
-use std::collections::HashMap;
+use ahash::HashMapExt;
 
 use super::report::{Item, Path, Report, outside};
 use super::{MAX_SERVERS, MAX_TIMEOUT, server, too_many};
@@ -13,10 +13,9 @@ pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Rep
     let key = settings.service;
     let mut item = report.item(Path::Service(key));
     check_key(settings, &mut item);
-    if settings.one_packet
-        && let Some(protocol @ (Protocol::Tcp | Protocol::Sctp)) = key.protocol()
-    {
-        let name = protocol.name();
+    let datagrams = matches!(key.protocol(), None | Some(Protocol::Udp));
+    if settings.one_packet && !datagrams {
+        let name = key.protocol().map_or("", Protocol::name);
         item.add(
             "one_packet",
             format!("{name} is neither udp nor a firewall mark"),
@@ -40,7 +39,7 @@ pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Rep
     if servers.len() > MAX_SERVERS {
         item.add("servers", too_many(servers.len(), MAX_SERVERS));
     }
-    let mut first_places = HashMap::with_capacity(servers.len());
+    let mut first_places = ahash::HashMap::with_capacity(servers.len());
     for (place, real_server) in servers.iter().enumerate() {
         let address = real_server.address;
         let mut item = report.item(Path::Server(key, address));
