@@ -4,7 +4,7 @@ The configs and figures come from the kernel by netlink, not from ipvsadm, so th
 compared with an independent reading of the same state.
 """
 
-import json, os, random, socket, struct, subprocess, threading, time
+import itertools, json, os, random, socket, struct, subprocess, threading, time
 
 # ---------------------------------------------------------------- generic netlink, as little as needed
 
@@ -344,6 +344,12 @@ def sorting():
         "[2000:0:%s]:80 -m" % rest for rest in (
             "7fff:ffff:0:0:0:1", "8000:0:0:0:0:1", "ffff:ffff:0:0:0:1", "0:0:ffff:ffff:0:1", "0:0:7fff:ffff:0:1",
             "0:0:8000:0:0:1", "0:0:0:0:ffff:ffff", "0:0:0:0:7fff:ffff", "0:0:0:0:8000:0", "0:0:0:0:8000:1", "0:0:0:0:0:1")]), PLAIN)
+
+    # An IPv4 server and IPv6 servers that begin with the same 32 bits, in every order of adding.
+    mixed = ["10.9.0.1:80 -i", "[a09:1::5]:80 -i", "[a09:1::]:1 -i", "[a09:1:8000::]:443 -i"]
+    orders = list(itertools.permutations(mixed))
+    record("families whose first words agree", sum([
+        service("-f %d" % (200 + index), "-s rr", order) for index, order in enumerate(orders)], []), PLAIN)
 
 # ---------------------------------------------------------------- traffic
 
