@@ -84,7 +84,7 @@ impl Item<'_> {
 }
 
 // The kernel refuses an IPv4-mapped server unless the address is on an interface of its own. It
-// takes such a service, which then gets nothing: IPv4 packets belong to IPv4 services.
+// takes such a service, which then gets no IPv4 packet: those belong to IPv4 services.
 fn mapped(ip: Ipv6Addr) -> Option<String> {
     let inner = ip.to_ipv4_mapped()?;
     Some(format!(
