@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// How the director hands a connection to a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Forwarding {
     /// Masquerading (LVS-NAT, `-m`): both directions pass the director. What a proxy does.
@@ -86,6 +86,10 @@ pub struct Thresholds {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "super::text::server_address")
+    )]
     pub address: SocketAddr,
     /// How connections reach it.
     #[cfg_attr(feature = "serde", serde(default))]

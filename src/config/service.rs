@@ -94,7 +94,7 @@ impl Default for Persistence {
 
 /// Granularity of persistence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(untagged))]
 pub enum Netmask {
     /// IPv4: bits of the client address that count, such as 255.255.255.0.

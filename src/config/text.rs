@@ -1,8 +1,16 @@
 //! A virtual service as serde data: names instead of bits, defaults left out.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
 
-use crate::config::{Persistence, RealServer, SchedulerFlags, ServiceKey, VirtualService};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::config::{
+    Forwarding, Netmask, Persistence, RealServer, SchedulerFlags, ServiceKey, Tunnel,
+    VirtualService,
+};
 use crate::sched::SchedulerKind;
 
 #[derive(Serialize, Deserialize)]
@@ -80,5 +88,102 @@ impl TryFrom<ServiceText> for VirtualService {
             one_packet: from.one_packet,
             servers: from.servers,
         })
+    }
+}
+
+/// A server's address; the error names the text, which serde's own does not.
+pub(super) fn server_address<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<SocketAddr, D::Error> {
+    if !deserializer.is_human_readable() {
+        return SocketAddr::deserialize(deserializer);
+    }
+    let text = Cow::<str>::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format_args!(
+            "server address `{text}`: expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`"
+        ))
+    })
+}
+
+// By hand and not as an untagged enum, whose errors do not say what was wrong.
+impl<'de> Deserialize<'de> for Netmask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NetmaskVisitor)
+    }
+}
+
+struct NetmaskVisitor;
+
+impl Visitor<'_> for NetmaskVisitor {
+    type Value = Netmask;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an IPv4 mask such as \"255.255.255.0\" or an IPv6 prefix length, 1 to 128")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Netmask, E> {
+        text.parse()
+            .map(Netmask::Inet)
+            .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: Error>(self, prefix: u64) -> Result<Netmask, E> {
+        u8::try_from(prefix)
+            .map(Netmask::Inet6)
+            .map_err(|_| E::invalid_value(Unexpected::Unsigned(prefix), &self))
+    }
+
+    fn visit_i64<E: Error>(self, prefix: i64) -> Result<Netmask, E> {
+        u64::try_from(prefix)
+            .map_err(|_| E::invalid_value(Unexpected::Signed(prefix), &self))
+            .and_then(|prefix| self.visit_u64(prefix))
+    }
+}
+
+// By hand because the derived form answers a bare `"tunnel"` with "expected newtype variant".
+impl<'de> Deserialize<'de> for Forwarding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ForwardingVisitor)
+    }
+}
+
+struct ForwardingVisitor;
+
+impl<'de> Visitor<'de> for ForwardingVisitor {
+    type Value = Forwarding;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a forwarding method or one tunnel")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Forwarding, E> {
+        match name {
+            "masq" => Ok(Forwarding::Masq),
+            "route" => Ok(Forwarding::Route),
+            "local" => Ok(Forwarding::Local),
+            "bypass" => Ok(Forwarding::Bypass),
+            "tunnel" => Err(E::custom(
+                "forwarding `tunnel` needs a type: {\"tunnel\": {\"type\": \"ipip\"}}",
+            )),
+            _ => Err(E::unknown_variant(
+                name,
+                &["masq", "route", "tunnel", "local", "bypass"],
+            )),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Forwarding, A::Error> {
+        match map.next_key::<Cow<str>>()?.as_deref() {
+            Some("tunnel") => {}
+            Some(other) => return Err(A::Error::unknown_field(other, &["tunnel"])),
+            None => return Err(A::Error::missing_field("tunnel")),
+        }
+        let tunnel = map.next_value::<Tunnel>()?;
+        match map.next_key::<Cow<str>>()?.as_deref() {
+            Some("tunnel") => Err(A::Error::duplicate_field("tunnel")),
+            Some(other) => Err(A::Error::unknown_field(other, &["tunnel"])),
+            None => Ok(Forwarding::Tunnel(tunnel)),
+        }
     }
 }

@@ -1,0 +1,124 @@
+//! The cells of a listing: names and numbers.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::config::{Family, Protocol, ServiceKey};
+
+/// Address and port as the C library prints them, without scope and flow.
+///
+/// It writes the last 32 bits of an IPv6 address in dotted form not only behind `::ffff:` but
+/// also behind 96 zero bits, where Rust's own text does not.
+pub(super) fn socket_address(address: SocketAddr) -> String {
+    let port = address.port();
+    match address.ip() {
+        IpAddr::V4(ip) => format!("{ip}:{port}"),
+        IpAddr::V6(ip) => {
+            let bits = ip.to_bits();
+            if bits >> 16 != 0 && bits >> 32 == 0 {
+                let embedded = std::net::Ipv4Addr::from_bits(bits as u32);
+                format!("[::{embedded}]:{port}")
+            } else {
+                format!("[{ip}]:{port}")
+            }
+        }
+    }
+}
+
+/// `TCP  10.0.0.1:80` or `FWM  7 IPv6`. Marks above 2147483647 print as negative numbers.
+pub(super) fn service_name(key: &ServiceKey) -> String {
+    match key {
+        ServiceKey::Address { protocol, address } => {
+            let protocol = match protocol {
+                Protocol::Tcp => "TCP",
+                Protocol::Udp => "UDP",
+                Protocol::Sctp => "SCTP",
+            };
+            format!("{protocol:<4} {}", socket_address(*address))
+        }
+        ServiceKey::FirewallMark { mark, family } => {
+            let family = match family {
+                Family::Inet => "",
+                Family::Inet6 => " IPv6",
+            };
+            format!("FWM  {}{family}", *mark as i32)
+        }
+    }
+}
+
+/// A figure of a statistics or rates view, shortened or exact.
+pub(super) struct Figure {
+    pub(super) value: u64,
+    pub(super) exact: bool,
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const KILO: u64 = 1000;
+        let value = self.value;
+        if self.exact || value < 100_000_000 {
+            // An exact figure of nine digits and more keeps one blank before it.
+            return write!(f, " {value:>8}");
+        }
+        let (unit, letter) = match value {
+            0..1_000_000_000 => (KILO, 'K'),
+            1_000_000_000..100_000_000_000 => (KILO.pow(2), 'M'),
+            100_000_000_000..100_000_000_000_000 => (KILO.pow(3), 'G'),
+            _ => (KILO.pow(4), 'T'),
+        };
+        write!(f, "{:>8}{letter}", value / unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(value: u64, exact: bool) -> String {
+        Figure { value, exact }.to_string()
+    }
+
+    #[test]
+    fn large_figures_are_shortened_by_division() {
+        for (value, text) in [
+            (0, "        0"),
+            (99_999_999, " 99999999"),
+            (100_000_000, "  100000K"),
+            (999_999_999, "  999999K"),
+            (1_000_000_000, "    1000M"),
+            (99_999_999_999, "   99999M"),
+            (100_000_000_000, "     100G"),
+            (99_999_999_999_999, "   99999G"),
+            (100_000_000_000_000, "     100T"),
+            (u64::MAX, "18446744T"),
+        ] {
+            assert_eq!(figure(value, false), text);
+        }
+    }
+
+    #[test]
+    fn exact_figures_grow() {
+        assert_eq!(figure(7, true), "        7");
+        assert_eq!(figure(99_999_999, true), " 99999999");
+        assert_eq!(figure(100_000_000, true), " 100000000");
+        assert_eq!(figure(u64::MAX, true), " 18446744073709551615");
+    }
+
+    #[test]
+    fn addresses_print_as_in_c() {
+        for (address, text) in [
+            ("[::]:9", "[::]:9"),
+            ("[::1]:9", "[::1]:9"),
+            ("[::ffff]:9", "[::ffff]:9"),
+            ("[::1:0]:9", "[::0.1.0.0]:9"),
+            ("[::102:304]:9", "[::1.2.3.4]:9"),
+            ("[::ffff:102:304]:9", "[::ffff:1.2.3.4]:9"),
+            ("[1::102:304]:9", "[1::102:304]:9"),
+            ("[fe80::1%3]:9", "[fe80::1]:9"),
+            ("1.2.3.4:9", "1.2.3.4:9"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(socket_address(address), text);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Limits of a config.
+//!
+//! A valid config is one that the kernel takes and that means what it says. Kernels are laxer in
+//! places (any timeout, port 0 without persistence, one-packet TCP); there ipvsadm's checks hold.
+
+mod daemon;
+mod report;
+mod server;
+mod service;
+
+use ahash::HashMapExt;
+use report::{Report, outside};
+
+use crate::config::{Config, Timeouts};
+use crate::error::ConfigError;
+
+/// Largest weight.
+pub const MAX_WEIGHT: u32 = i32::MAX as u32;
+/// Most servers in one service.
+pub const MAX_SERVERS: usize = (1 << 21) - 2;
+/// Most services.
+pub const MAX_SERVICES: usize = 1 << 20;
+/// Longest timeout in seconds, 31 days.
+pub const MAX_TIMEOUT: u32 = 2_678_400;
+
+impl Config {
+    /// Checks every limit and reports all problems at once.
+    ///
+    /// ```
+    /// use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
+    /// let service = ServiceKey::tcp("192.168.4.5:80".parse()?);
+    /// let server = RealServer::new("192.168.5.11:80".parse()?).with_weight(3_000_000_000);
+    /// let config = Config {
+    ///     services: vec![VirtualService::new(service).with_server(server)],
+    ///     ..Config::default()
+    /// };
+    /// assert_eq!(
+    ///     config.validate().unwrap_err().to_string(),
+    ///     "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: \
+    ///      3000000000 is more than 2147483647"
+    /// );
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Each problem with its path and its limit, in the order of the config.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut report = Report::default();
+        check_timeouts(self.timeouts, &mut report);
+        daemon::check(&self.daemons, &mut report);
+        if self.services.len() > MAX_SERVICES {
+            report.add("services", too_many(self.services.len(), MAX_SERVICES));
+        }
+        let mut first_places = ahash::HashMap::with_capacity(self.services.len());
+        for (place, settings) in self.services.iter().enumerate() {
+            let first = *first_places.entry(settings.service).or_insert(place);
+            if first != place {
+                report.add(
+                    format!("service {}", settings.service),
+                    format!("services[{place}] is services[{first}] once more"),
+                );
+            }
+            service::check(self, settings, &mut report);
+        }
+        ConfigError::from_problems(report.problems)
+    }
+}
+
+fn check_timeouts(timeouts: Timeouts, report: &mut Report) {
+    let each = [
+        ("tcp", timeouts.tcp),
+        ("tcp_fin", timeouts.tcp_fin),
+        ("udp", timeouts.udp),
+    ];
+    for (name, timeout) in each {
+        if let Some(timeout) = timeout.filter(|timeout| !(1..=MAX_TIMEOUT).contains(timeout)) {
+            report.add(
+                format!("timeouts: {name}"),
+                outside(timeout, 1, MAX_TIMEOUT),
+            );
+        }
+    }
+}
+
+fn too_many(count: usize, limit: usize) -> String {
+    format!("{count} are more than {limit}")
+}

@@ -1,0 +1,103 @@
+//! Limits of a real server.
+
+use std::net::IpAddr;
+
+use super::MAX_WEIGHT;
+use super::report::{Item, outside};
+use crate::config::{Config, Family, Forwarding, Generation, RealServer, Tunnel, TunnelChecksum};
+
+/// Largest upper threshold of kernels that keep it as a signed number.
+const MAX_UPPER: u32 = i32::MAX as u32;
+
+pub(super) fn check(
+    config: &Config,
+    service_family: Family,
+    server: &RealServer,
+    item: &mut Item<'_>,
+) {
+    item.check_identity(server.address);
+    let ip = server.address.ip();
+    if let Some(kind) = refused_kind(ip) {
+        item.add("address", format!("{ip} is {kind}, not unicast"));
+    }
+    if Family::of(ip) != service_family {
+        check_mixed(config, service_family, server.forwarding, item);
+    }
+    if server.weight > MAX_WEIGHT {
+        item.add("weight", above(server.weight, MAX_WEIGHT));
+    }
+    let (upper, lower) = (server.thresholds.upper, server.thresholds.lower);
+    if config.generation == Generation::B && upper > MAX_UPPER {
+        let message = above(upper, MAX_UPPER);
+        item.add(
+            "thresholds: upper",
+            format!("{message}, the limit of generation B"),
+        );
+    }
+    if lower > upper {
+        let message = above(lower, upper);
+        item.add(
+            "thresholds: lower",
+            format!("{message}, the upper threshold"),
+        );
+    }
+    if let Forwarding::Tunnel(tunnel) = server.forwarding {
+        check_tunnel(tunnel, item);
+    }
+}
+
+// A tunnel's outer packet may be of the other family; synchronisation messages cannot say so, and
+// the kernel refuses either while the other is there.
+fn check_mixed(
+    config: &Config,
+    service_family: Family,
+    forwarding: Forwarding,
+    item: &mut Item<'_>,
+) {
+    let (server, service) = match service_family {
+        Family::Inet => ("IPv6", "IPv4"),
+        Family::Inet6 => ("IPv4", "IPv6"),
+    };
+    if !matches!(forwarding, Forwarding::Tunnel(_)) {
+        item.add(
+            "address",
+            format!("an {server} server of an {service} service needs a tunnel"),
+        );
+    } else if !config.daemons.is_empty() {
+        item.add(
+            "address",
+            format!("an {server} server of an {service} service cannot be synchronised by daemons"),
+        );
+    }
+}
+
+fn check_tunnel(tunnel: Tunnel, item: &mut Item<'_>) {
+    match tunnel {
+        Tunnel::Gue { port: 0, .. } => {
+            item.add("forwarding: tunnel: port", outside(0, 1, u16::MAX))
+        }
+        Tunnel::Gre {
+            checksum: TunnelChecksum::Remote,
+        } => item.add(
+            "forwarding: tunnel: checksum",
+            "remote is possible for gue only, gre takes none or full",
+        ),
+        Tunnel::Ipip {} | Tunnel::Gue { .. } | Tunnel::Gre { .. } => {}
+    }
+}
+
+// The kernel judges by its routing table and so knows broadcast addresses of networks as well.
+// It takes a link-local address that is its own; a config that other hosts share cannot.
+fn refused_kind(ip: IpAddr) -> Option<&'static str> {
+    match ip {
+        _ if ip.is_unspecified() => Some("the unspecified address"),
+        _ if ip.is_multicast() => Some("a multicast address"),
+        IpAddr::V4(ip) if ip.is_broadcast() => Some("the broadcast address"),
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("a link-local address"),
+        _ => None,
+    }
+}
+
+fn above(value: u32, limit: u32) -> String {
+    format!("{value} is more than {limit}")
+}

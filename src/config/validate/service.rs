@@ -1,0 +1,86 @@
+//! Limits of a virtual service.
+
+use ahash::HashMapExt;
+
+use super::report::{Item, Path, Report, outside};
+use super::{MAX_SERVERS, MAX_TIMEOUT, server, too_many};
+use crate::config::{Config, Family, Netmask, Persistence, Protocol, ServiceKey, VirtualService};
+
+/// Longest name of a persistence engine.
+const MAX_ENGINE: usize = 15;
+
+pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Report) {
+    let key = settings.service;
+    let mut item = report.item(Path::Service(key));
+    check_key(settings, &mut item);
+    let datagrams = matches!(key.protocol(), None | Some(Protocol::Udp));
+    if settings.one_packet && !datagrams {
+        let name = key.protocol().map_or("", Protocol::name);
+        item.add(
+            "one_packet",
+            format!("{name} is neither udp nor a firewall mark"),
+        );
+    }
+    if let Some(persistence) = settings.persistence {
+        check_persistence(persistence, key.family(), &mut item);
+    }
+    if let Some(engine) = &settings.persistence_engine {
+        let printable = engine.bytes().all(|byte| byte.is_ascii_graphic());
+        if !(1..=MAX_ENGINE).contains(&engine.len()) || !printable {
+            item.add(
+                "persistence_engine",
+                format!(
+                    "{engine:?} is not 1 to {MAX_ENGINE} printable ASCII characters without blanks"
+                ),
+            );
+        }
+    }
+    let servers = &settings.servers;
+    if servers.len() > MAX_SERVERS {
+        item.add("servers", too_many(servers.len(), MAX_SERVERS));
+    }
+    let mut first_places = ahash::HashMap::with_capacity(servers.len());
+    for (place, real_server) in servers.iter().enumerate() {
+        let address = real_server.address;
+        let mut item = report.item(Path::Server(key, address));
+        let first = *first_places.entry(address).or_insert(place);
+        if first != place {
+            item.add_whole(format!("servers[{place}] is servers[{first}] once more"));
+        }
+        server::check(config, key.family(), real_server, &mut item);
+    }
+}
+
+fn check_key(settings: &VirtualService, item: &mut Item<'_>) {
+    match settings.service {
+        ServiceKey::Address { address, .. } => {
+            item.check_identity(address);
+            if address.port() == 0 && settings.persistence.is_none() {
+                item.add("port", "0, which stands for every port, needs persistence");
+            }
+        }
+        ServiceKey::FirewallMark { mark: 0, .. } => item.add("mark", outside(0, 1, u32::MAX)),
+        ServiceKey::FirewallMark { .. } => {}
+    }
+}
+
+fn check_persistence(persistence: Persistence, family: Family, item: &mut Item<'_>) {
+    let timeout = persistence.timeout;
+    if !(1..=MAX_TIMEOUT).contains(&timeout) {
+        item.add("persistence: timeout", outside(timeout, 1, MAX_TIMEOUT));
+    }
+    match (persistence.netmask, family) {
+        (Some(Netmask::Inet(mask)), Family::Inet6) => item.add(
+            "persistence: netmask",
+            format!("{mask} is an IPv4 mask; an IPv6 service takes a prefix length, 1 to 128"),
+        ),
+        (Some(Netmask::Inet6(prefix)), Family::Inet) => item.add(
+            "persistence: netmask",
+            format!("{prefix} is an IPv6 prefix length; an IPv4 service takes a mask such as 255.255.255.0"),
+        ),
+        (Some(Netmask::Inet6(prefix)), Family::Inet6) if !(1..=128).contains(&prefix) => {
+            item.add("persistence: netmask", outside(prefix, 1, 128));
+        }
+        _ => {}
+    }
+}

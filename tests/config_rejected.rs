@@ -1,0 +1,790 @@
+//! What a config may not say, and in which words it is told.
+#![cfg(feature = "serde")]
+
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::time::Instant;
+
+use vsched::SchedulerKind;
+use vsched::config::{
+    Config, Family, MAX_SERVERS, MAX_SERVICES, RealServer, ServiceKey, VirtualService,
+};
+
+/// Every problem of a config as text, in order.
+fn problems(config: &Config) -> Vec<String> {
+    match config.validate() {
+        Ok(()) => Vec::new(),
+        Err(error) => error.problems().iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn read(json: &str) -> Config {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+/// Configs of one service with these fields, and the only problem, which the service's path precedes.
+const SERVICES: &[(&str, &str)] = &[
+    (
+        r#""service": "tcp 10.1.0.1:0""#,
+        "port: 0, which stands for every port, needs persistence",
+    ),
+    (
+        r#""service": "udp [fd00::1]:0", "one_packet": true"#,
+        "port: 0, which stands for every port, needs persistence",
+    ),
+    (
+        r#""service": "tcp 10.1.0.1:80", "one_packet": true"#,
+        "one_packet: tcp is neither udp nor a firewall mark",
+    ),
+    (
+        r#""service": "sctp 10.1.0.1:80", "one_packet": true"#,
+        "one_packet: sctp is neither udp nor a firewall mark",
+    ),
+    (
+        r#""service": "tcp 10.1.0.1:80", "persistence": {"timeout": 0}"#,
+        "persistence: timeout: 0 is outside 1 to 2678400",
+    ),
+    (
+        r#""service": "tcp 10.1.0.1:80", "persistence": {"timeout": 2678401}"#,
+        "persistence: timeout: 2678401 is outside 1 to 2678400",
+    ),
+    (
+        r#""service": "tcp 10.1.0.1:80", "persistence": {"timeout": 4294967295}"#,
+        "persistence: timeout: 4294967295 is outside 1 to 2678400",
+    ),
+    (
+        r#""service": "tcp 10.1.0.1:80", "persistence": {"netmask": 64}"#,
+        "persistence: netmask: 64 is an IPv6 prefix length; an IPv4 service takes a mask such as 255.255.255.0",
+    ),
+    (
+        r#""service": "fwmark 7", "persistence": {"netmask": 64}"#,
+        "persistence: netmask: 64 is an IPv6 prefix length; an IPv4 service takes a mask such as 255.255.255.0",
+    ),
+    (
+        r#""service": "tcp [fd00::1]:80", "persistence": {"netmask": "255.255.255.0"}"#,
+        "persistence: netmask: 255.255.255.0 is an IPv4 mask; an IPv6 service takes a prefix length, 1 to 128",
+    ),
+    (
+        r#""service": "fwmark 7 inet6", "persistence": {"netmask": "255.255.255.0"}"#,
+        "persistence: netmask: 255.255.255.0 is an IPv4 mask; an IPv6 service takes a prefix length, 1 to 128",
+    ),
+    (
+        r#""service": "tcp [fd00::1]:80", "persistence": {"netmask": 0}"#,
+        "persistence: netmask: 0 is outside 1 to 128",
+    ),
+    (
+        r#""service": "tcp [fd00::1]:80", "persistence": {"netmask": 129}"#,
+        "persistence: netmask: 129 is outside 1 to 128",
+    ),
+    (
+        r#""service": "udp 10.1.0.1:80", "persistence_engine": """#,
+        r#"persistence_engine: "" is not 1 to 15 printable ASCII characters without blanks"#,
+    ),
+    (
+        r#""service": "udp 10.1.0.1:80", "persistence_engine": "sixteen-letters!""#,
+        r#"persistence_engine: "sixteen-letters!" is not 1 to 15 printable ASCII characters without blanks"#,
+    ),
+    (
+        r#""service": "udp 10.1.0.1:80", "persistence_engine": "s ip""#,
+        r#"persistence_engine: "s ip" is not 1 to 15 printable ASCII characters without blanks"#,
+    ),
+    (
+        r#""service": "udp 10.1.0.1:80", "persistence_engine": "sip\u0000""#,
+        r#"persistence_engine: "sip\0" is not 1 to 15 printable ASCII characters without blanks"#,
+    ),
+    (
+        r#""service": "udp 10.1.0.1:80", "persistence_engine": "süß""#,
+        r#"persistence_engine: "süß" is not 1 to 15 printable ASCII characters without blanks"#,
+    ),
+    (
+        r#""service": "tcp [fe80::1%3]:80""#,
+        "address: scope id 3 is not 0; addresses here have no scope",
+    ),
+    (
+        r#""service": "tcp [::ffff:10.1.0.1]:80""#,
+        "address: ::ffff:10.1.0.1 is an IPv4 address in IPv6 form; write 10.1.0.1",
+    ),
+];
+
+#[test]
+fn services_are_checked() {
+    for (fields, problem) in SERVICES {
+        let config = read(&format!(r#"{{"services": [{{{fields}}}]}}"#));
+        let key = config.services[0].service;
+        assert_eq!(
+            problems(&config),
+            [format!("service {key}: {problem}")],
+            "{fields}"
+        );
+    }
+}
+
+/// Service, fields of its only server, and the only problem, which the server's path precedes.
+const SERVERS: &[(&str, &str, &str)] = &[
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "10.9.0.1:80", "weight": 2147483648"#,
+        "weight: 2147483648 is more than 2147483647",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "10.9.0.1:80", "weight": 4294967295"#,
+        "weight: 4294967295 is more than 2147483647",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "10.9.0.1:80", "thresholds": {"upper": 3, "lower": 4}"#,
+        "thresholds: lower: 4 is more than 3, the upper threshold",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "10.9.0.1:80", "thresholds": {"lower": 1}"#,
+        "thresholds: lower: 1 is more than 0, the upper threshold",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "10.9.0.1:80", "thresholds": {"upper": 2147483648}"#,
+        "thresholds: upper: 2147483648 is more than 2147483647, the limit of generation B",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "0.0.0.0:80""#,
+        "address: 0.0.0.0 is the unspecified address, not unicast",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "224.0.0.1:80""#,
+        "address: 224.0.0.1 is a multicast address, not unicast",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "239.255.255.255:80""#,
+        "address: 239.255.255.255 is a multicast address, not unicast",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "255.255.255.255:80""#,
+        "address: 255.255.255.255 is the broadcast address, not unicast",
+    ),
+    (
+        "tcp [fd00::1]:80",
+        r#""address": "[::]:80""#,
+        "address: :: is the unspecified address, not unicast",
+    ),
+    (
+        "tcp [fd00::1]:80",
+        r#""address": "[ff0e::1]:80""#,
+        "address: ff0e::1 is a multicast address, not unicast",
+    ),
+    (
+        "tcp [fd00::1]:80",
+        r#""address": "[fe80::1]:80""#,
+        "address: fe80::1 is a link-local address, not unicast",
+    ),
+    (
+        "tcp [fd00::1]:80",
+        r#""address": "[febf::1]:80""#,
+        "address: febf::1 is a link-local address, not unicast",
+    ),
+    (
+        "tcp [fd00::1]:80",
+        r#""address": "[fd09::1%2]:80""#,
+        "address: scope id 2 is not 0; addresses here have no scope",
+    ),
+    (
+        "tcp [fd00::1]:80",
+        r#""address": "[::ffff:10.9.0.1]:80""#,
+        "address: ::ffff:10.9.0.1 is an IPv4 address in IPv6 form; write 10.9.0.1",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "[fd09::1]:80", "forwarding": "masq""#,
+        "address: an IPv6 server of an IPv4 service needs a tunnel",
+    ),
+    (
+        "tcp [fd00::1]:80",
+        r#""address": "10.9.0.1:80""#,
+        "address: an IPv4 server of an IPv6 service needs a tunnel",
+    ),
+    (
+        "fwmark 7 inet6",
+        r#""address": "10.9.0.1:80""#,
+        "address: an IPv4 server of an IPv6 service needs a tunnel",
+    ),
+    (
+        "fwmark 7",
+        r#""address": "[fd09::1]:80", "forwarding": "local""#,
+        "address: an IPv6 server of an IPv4 service needs a tunnel",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gue", "port": 0}}"#,
+        "forwarding: tunnel: port: 0 is outside 1 to 65535",
+    ),
+    (
+        "tcp 10.1.0.1:80",
+        r#""address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gre", "checksum": "remote"}}"#,
+        "forwarding: tunnel: checksum: remote is possible for gue only, gre takes none or full",
+    ),
+];
+
+#[test]
+fn servers_are_checked() {
+    for (service, fields, problem) in SERVERS {
+        let config = read(&format!(
+            r#"{{"services": [{{"service": "{service}", "servers": [{{{fields}}}]}}]}}"#
+        ));
+        let address = config.services[0].servers[0].address;
+        let expected = format!("service {service}: server {address}: {problem}");
+        assert_eq!(problems(&config), [expected], "{fields}");
+    }
+}
+
+/// Other fields of a config, and all problems.
+const CONFIGS: &[(&str, &[&str])] = &[
+    (
+        r#""timeouts": {"tcp": 0}"#,
+        &["timeouts: tcp: 0 is outside 1 to 2678400"],
+    ),
+    (
+        r#""timeouts": {"tcp_fin": 2678401, "udp": 4294967295}"#,
+        &[
+            "timeouts: tcp_fin: 2678401 is outside 1 to 2678400",
+            "timeouts: udp: 4294967295 is outside 1 to 2678400",
+        ],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": ""}]"#,
+        &[r#"daemon master: interface: "" is not 1 to 15 bytes without blanks, `/` and `:`"#],
+    ),
+    (
+        r#""daemons": [{"role": "backup", "interface": "sixteen-letters!"}]"#,
+        &[
+            r#"daemon backup: interface: "sixteen-letters!" is not 1 to 15 bytes without blanks, `/` and `:`"#,
+        ],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": "eth 0"}, {"role": "backup", "interface": "eth/0"}]"#,
+        &[
+            r#"daemon master: interface: "eth 0" is not 1 to 15 bytes without blanks, `/` and `:`"#,
+            r#"daemon backup: interface: "eth/0" is not 1 to 15 bytes without blanks, `/` and `:`"#,
+        ],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": "eth0"}, {"role": "master", "interface": "eth1"}]"#,
+        &["daemon master: daemons[1] is a second master beside daemons[0]"],
+    ),
+    (
+        r#""daemons": [{"role": "backup", "interface": "eth0"}, {"role": "master", "interface": "eth0"}, {"role": "backup", "interface": "eth0"}]"#,
+        &["daemon backup: daemons[2] is a second backup beside daemons[0]"],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": "eth0", "max_len": 0}]"#,
+        &["daemon master: max_len: 0 is outside 1 to 65507"],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": "eth0", "max_len": 65508}]"#,
+        &["daemon master: max_len: 65508 is outside 1 to 65507"],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": "eth0", "group": "10.0.0.1"}]"#,
+        &["daemon master: group: 10.0.0.1 is not a multicast address"],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": "eth0", "group": "fd00::1"}]"#,
+        &["daemon master: group: fd00::1 is not a multicast address"],
+    ),
+    (
+        r#""daemons": [{"role": "backup", "interface": "eth0", "port": 0, "ttl": 0}]"#,
+        &[
+            "daemon backup: port: 0 is outside 1 to 65535",
+            "daemon backup: ttl: 0 is outside 1 to 255",
+        ],
+    ),
+    (
+        r#""services": [{"service": "tcp 10.1.0.1:80"}, {"service": "udp 10.1.0.1:80"}, {"service": "tcp 10.1.0.1:80"}]"#,
+        &["service tcp 10.1.0.1:80: services[2] is services[0] once more"],
+    ),
+    (
+        r#""services": [{"service": "fwmark 7"}, {"service": "fwmark 7 inet6"}, {"service": "fwmark 7 inet"}]"#,
+        &["service fwmark 7: services[2] is services[0] once more"],
+    ),
+    (
+        r#""services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": 2},
+         {"address": "10.9.0.1:81"}, {"address": "10.9.0.1:80"}, {"address": "10.9.0.1:80"}]}]"#,
+        &[
+            "service tcp 10.1.0.1:80: server 10.9.0.1:80: servers[2] is servers[0] once more",
+            "service tcp 10.1.0.1:80: server 10.9.0.1:80: servers[3] is servers[0] once more",
+        ],
+    ),
+    (
+        r#""daemons": [{"role": "master", "interface": "eth0"}], "services": [{"service": "tcp 10.1.0.1:80",
+         "servers": [{"address": "[fd09::1]:80", "forwarding": {"tunnel": {"type": "ipip"}}}]}]"#,
+        &[
+            "service tcp 10.1.0.1:80: server [fd09::1]:80: address: an IPv6 server of an IPv4 service cannot be synchronised by daemons",
+        ],
+    ),
+];
+
+#[test]
+fn configs_are_checked() {
+    for (fields, expected) in CONFIGS {
+        assert_eq!(
+            problems(&read(&format!("{{{fields}}}"))),
+            *expected,
+            "{fields}"
+        );
+    }
+}
+
+/// What looks odd and is allowed, because the kernel takes it and it means something.
+const ALLOWED: &[&str] = &[
+    "",
+    r#""generation": "A", "services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "thresholds": {"upper": 4294967295}}]}]"#,
+    r#""services": [{"service": "tcp 10.1.0.1:0", "persistence": {}}]"#,
+    r#""services": [{"service": "tcp 224.0.0.9:80"}, {"service": "tcp 0.0.0.0:80"}, {"service": "tcp [fe80::1]:80"}]"#,
+    r#""services": [{"service": "fwmark 4294967295", "one_packet": true, "persistence": {"timeout": 2678400, "netmask": "255.0.255.0"}}]"#,
+    r#""services": [{"service": "tcp [fd00::1]:80", "persistence": {"netmask": 1}}, {"service": "tcp [fd00::1]:81", "persistence": {"netmask": 128}}]"#,
+    r#""services": [{"service": "tcp 10.1.0.1:80", "scheduler": "none", "flags": ["flag-3"], "persistence_engine": "sip", "servers": [
+        {"address": "0.0.0.1:80"}, {"address": "240.0.0.1:80"}, {"address": "127.0.0.1:0", "weight": 0}, {"address": "127.0.0.1:80", "weight": 2147483647},
+        {"address": "[fd09::1]:80", "forwarding": {"tunnel": {"type": "gre", "checksum": "full"}}},
+        {"address": "10.9.0.1:80", "forwarding": "bypass", "thresholds": {"upper": 2147483647, "lower": 2147483647}}]}]"#,
+    r#""services": [{"service": "tcp [fd00::1]:80", "servers": [{"address": "[::1]:80"}, {"address": "[fec0::1]:80"}, {"address": "[64:ff9b::1.2.3.4]:80"}]}]"#,
+    r#""timeouts": {"tcp": 1, "tcp_fin": 2678400}, "daemons": [{"role": "backup", "interface": "fifteen-letters"},
+        {"role": "master", "interface": "br0.7", "sync_id": 255, "max_len": 65507, "group": "ff02::5", "port": 1, "ttl": 255}]"#,
+];
+
+#[test]
+fn odd_but_allowed() {
+    for fields in ALLOWED {
+        assert_eq!(
+            problems(&read(&format!("{{{fields}}}"))),
+            [""; 0],
+            "{fields}"
+        );
+    }
+}
+
+#[test]
+fn firewall_mark_0_can_only_be_built_in_rust() {
+    for (family, path) in [
+        (Family::Inet, "fwmark 0"),
+        (Family::Inet6, "fwmark 0 inet6"),
+    ] {
+        let config = Config {
+            services: vec![VirtualService::new(ServiceKey::fwmark(0, family))],
+            ..Config::default()
+        };
+        assert_eq!(
+            problems(&config),
+            [format!(
+                "service {path}: mark: 0 is outside 1 to 4294967295"
+            )]
+        );
+    }
+}
+
+#[test]
+fn flow_info_can_only_be_built_in_rust() {
+    let address = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 5, 0));
+    let service =
+        VirtualService::new(ServiceKey::tcp(address)).with_server(RealServer::new(address));
+    let config = Config {
+        services: vec![service],
+        ..Config::default()
+    };
+    assert_eq!(
+        problems(&config),
+        [
+            "service tcp [::1]:80: address: flow info 5 is not 0; addresses here have no flow",
+            "service tcp [::1]:80: server [::1]:80: address: flow info 5 is not 0; addresses here have no flow",
+        ]
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once_and_in_order() {
+    let config = read(
+        r#"{
+        "timeouts": {"tcp": 0, "udp": 2678401},
+        "daemons": [
+            {"role": "master", "interface": "a/b", "max_len": 0, "group": "1.2.3.4", "port": 0, "ttl": 0},
+            {"role": "master", "interface": "eth0"}
+        ],
+        "services": [
+            {"service": "tcp 10.1.0.1:0", "one_packet": true, "persistence_engine": " ", "servers": [
+                {"address": "0.0.0.0:80", "weight": 4294967295, "thresholds": {"upper": 2147483648, "lower": 2147483649}},
+                {"address": "[fe80::1%4]:80", "forwarding": {"tunnel": {"type": "gue", "port": 0}}},
+                {"address": "0.0.0.0:80"}
+            ]},
+            {"service": "udp [::ffff:10.1.0.1]:53", "persistence": {"timeout": 0, "netmask": "255.0.0.0"}, "servers": [
+                {"address": "10.9.0.1:53"}
+            ]},
+            {"service": "tcp 10.1.0.1:0", "persistence": {"netmask": 200}}
+        ]}"#,
+    );
+    let error = config.validate().expect_err("many problems");
+    assert_eq!(
+        error.to_string(),
+        r#"timeouts: tcp: 0 is outside 1 to 2678400
+timeouts: udp: 2678401 is outside 1 to 2678400
+daemon master: interface: "a/b" is not 1 to 15 bytes without blanks, `/` and `:`
+daemon master: max_len: 0 is outside 1 to 65507
+daemon master: group: 1.2.3.4 is not a multicast address
+daemon master: port: 0 is outside 1 to 65535
+daemon master: ttl: 0 is outside 1 to 255
+daemon master: daemons[1] is a second master beside daemons[0]
+service tcp 10.1.0.1:0: port: 0, which stands for every port, needs persistence
+service tcp 10.1.0.1:0: one_packet: tcp is neither udp nor a firewall mark
+service tcp 10.1.0.1:0: persistence_engine: " " is not 1 to 15 printable ASCII characters without blanks
+service tcp 10.1.0.1:0: server 0.0.0.0:80: address: 0.0.0.0 is the unspecified address, not unicast
+service tcp 10.1.0.1:0: server 0.0.0.0:80: weight: 4294967295 is more than 2147483647
+service tcp 10.1.0.1:0: server 0.0.0.0:80: thresholds: upper: 2147483648 is more than 2147483647, the limit of generation B
+service tcp 10.1.0.1:0: server 0.0.0.0:80: thresholds: lower: 2147483649 is more than 2147483648, the upper threshold
+service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: scope id 4 is not 0; addresses here have no scope
+service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: fe80::1 is a link-local address, not unicast
+service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: an IPv6 server of an IPv4 service cannot be synchronised by daemons
+service tcp 10.1.0.1:0: server [fe80::1%4]:80: forwarding: tunnel: port: 0 is outside 1 to 65535
+service tcp 10.1.0.1:0: server 0.0.0.0:80: servers[2] is servers[0] once more
+service tcp 10.1.0.1:0: server 0.0.0.0:80: address: 0.0.0.0 is the unspecified address, not unicast
+service udp [::ffff:10.1.0.1]:53: address: ::ffff:10.1.0.1 is an IPv4 address in IPv6 form; write 10.1.0.1
+service udp [::ffff:10.1.0.1]:53: persistence: timeout: 0 is outside 1 to 2678400
+service udp [::ffff:10.1.0.1]:53: persistence: netmask: 255.0.0.0 is an IPv4 mask; an IPv6 service takes a prefix length, 1 to 128
+service udp [::ffff:10.1.0.1]:53: server 10.9.0.1:53: address: an IPv4 server of an IPv6 service needs a tunnel
+service tcp 10.1.0.1:0: services[2] is services[0] once more
+service tcp 10.1.0.1:0: persistence: netmask: 200 is an IPv6 prefix length; an IPv4 service takes a mask such as 255.255.255.0"#
+    );
+    let second = &error.problems()[1];
+    assert_eq!(second.path(), "timeouts: udp");
+    assert_eq!(second.message(), "2678401 is outside 1 to 2678400");
+}
+
+fn server(number: usize) -> RealServer {
+    let ip = u32::try_from(number).expect("a small number") + 0x0a00_0001;
+    RealServer::new(SocketAddr::from((ip.to_be_bytes(), 80)))
+}
+
+#[test]
+fn a_hundred_thousand_servers_are_checked_at_once() {
+    let key = ServiceKey::tcp(SocketAddr::from(([10, 1, 0, 1], 80)));
+    let mut service = VirtualService::new(key);
+    service.servers = (0..100_000).map(server).collect();
+    let mut config = Config {
+        services: vec![service],
+        ..Config::default()
+    };
+    let start = Instant::now();
+    assert_eq!(config.validate(), Ok(()));
+    let whole = start.elapsed();
+    // Milliseconds; a quadratic check would take minutes.
+
+    assert!(whole.as_millis() < 2000, "{whole:?}");
+    config.services[0].servers.push(server(99_999));
+    assert_eq!(
+        problems(&config),
+        [
+            "service tcp 10.1.0.1:80: server 10.1.134.160:80: servers[100000] is servers[99999] once more",
+        ]
+    );
+}
+
+#[test]
+fn too_many_servers() {
+    let key = ServiceKey::tcp(SocketAddr::from(([10, 1, 0, 1], 80)));
+    let mut service = VirtualService::new(key);
+    service.servers = (0..=MAX_SERVERS).map(server).collect();
+    let mut config = Config {
+        services: vec![service],
+        ..Config::default()
+    };
+    assert_eq!(
+        problems(&config),
+        ["service tcp 10.1.0.1:80: servers: 2097151 are more than 2097150"]
+    );
+    config.services[0].servers.pop();
+    assert_eq!(config.validate(), Ok(()));
+}
+
+#[test]
+fn too_many_services() {
+    let services = (1..=MAX_SERVICES)
+        .map(|mark| ServiceKey::fwmark(u32::try_from(mark).expect("a mark"), Family::Inet))
+        .map(VirtualService::new);
+    let mut config = Config {
+        services: services.collect(),
+        ..Config::default()
+    };
+    assert_eq!(config.validate(), Ok(()));
+    config
+        .services
+        .push(VirtualService::new(ServiceKey::fwmark(1, Family::Inet6)));
+    assert_eq!(
+        problems(&config),
+        ["services: 1048577 are more than 1048576"]
+    );
+}
+
+/// The error of an unknown scheduler lists those that this build knows.
+fn with_schedulers(expected: &str) -> String {
+    let names: Vec<_> = SchedulerKind::ALL.iter().map(|kind| kind.name()).collect();
+    expected.replace("SCHEDULERS", &names.join(" "))
+}
+
+/// JSON that is no config, and the error.
+const BAD_JSON: &[(&str, &str)] = &[
+    (
+        r#"{"service": []}"#,
+        "unknown field `service`, expected one of `generation`, `seed`, `timeouts`, `daemons`, `services` at line 1 column 10",
+    ),
+    (
+        r#"{"generation": "C"}"#,
+        "unknown variant `C`, expected `A` or `B` at line 1 column 18",
+    ),
+    (
+        r#"{"seed": -1}"#,
+        "invalid value: integer `-1`, expected u64 at line 1 column 11",
+    ),
+    (
+        r#"{"timeouts": {"icmp": 1}}"#,
+        "unknown field `icmp`, expected one of `tcp`, `tcp_fin`, `udp` at line 1 column 20",
+    ),
+    (
+        r#"{"timeouts": {"tcp": 4294967296}}"#,
+        "invalid value: integer `4294967296`, expected u32 at line 1 column 31",
+    ),
+    (
+        r#"{"daemons": [{"role": "master"}]}"#,
+        "missing field `interface` at line 1 column 31",
+    ),
+    (
+        r#"{"daemons": [{"role": "slave", "interface": "eth0"}]}"#,
+        "unknown variant `slave`, expected `master` or `backup` at line 1 column 29",
+    ),
+    (
+        r#"{"daemons": [{"role": "master", "interface": "eth0", "sync_id": 256}]}"#,
+        "invalid value: integer `256`, expected u8 at line 1 column 67",
+    ),
+    (
+        r#"{"daemons": [{"role": "master", "interface": "eth0", "mcast": "224.0.0.81"}]}"#,
+        "unknown field `mcast`, expected one of `role`, `interface`, `sync_id`, `max_len`, `group`, `port`, `ttl` at line 1 column 60",
+    ),
+    (
+        r#"{"services": [{}]}"#,
+        "missing field `service` at line 1 column 16",
+    ),
+    (
+        r#"{"services": [{"service": 7}]}"#,
+        "invalid type: integer `7`, expected a string at line 1 column 27",
+    ),
+    (
+        r#"{"services": [{"service": "fwmark 0"}]}"#,
+        "service key `fwmark 0`: a firewall mark is a number from 1 to 4294967295 at line 1 column 37",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "name": "web"}]}"#,
+        "unknown field `name`, expected one of `service`, `scheduler`, `flags`, `persistence`, `persistence_engine`, `one_packet`, `servers` at line 1 column 51",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "scheduler": "best"}]}"#,
+        "service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS at line 1 column 66",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "flags": ["flag-4"]}]}"#,
+        "service tcp 10.1.0.1:80: flags: unknown flag `flag-4` for scheduler wlc at line 1 column 66",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "scheduler": "none", "flags": ["sh-port"]}]}"#,
+        "service tcp 10.1.0.1:80: flags: unknown flag `sh-port` for scheduler none at line 1 column 88",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"time": 7}}]}"#,
+        "unknown field `time`, expected `timeout` or `netmask` at line 1 column 67",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": "/24"}}]}"#,
+        r#"invalid value: string "/24", expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 77"#,
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": 256}}]}"#,
+        r#"invalid value: integer `256`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 75"#,
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": -1}}]}"#,
+        r#"invalid value: integer `-1`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 74"#,
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": true}}]}"#,
+        r#"invalid type: boolean `true`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 76"#,
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{}]}]}"#,
+        "missing field `address` at line 1 column 59",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1"}]}]}"#,
+        "server address `10.9.0.1`: expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT` at line 1 column 80",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weigth": 2}]}]}"#,
+        "unknown field `weigth`, expected one of `address`, `forwarding`, `weight`, `thresholds` at line 1 column 92",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": -1}]}]}"#,
+        "invalid value: integer `-1`, expected u32 at line 1 column 96",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "thresholds": {"max": 1}}]}]}"#,
+        "unknown field `max`, expected `upper` or `lower` at line 1 column 104",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": "nat"}]}]}"#,
+        "unknown variant `nat`, expected one of `masq`, `route`, `tunnel`, `local`, `bypass` at line 1 column 103",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": "tunnel"}]}]}"#,
+        r#"forwarding `tunnel` needs a type: {"tunnel": {"type": "ipip"}} at line 1 column 106"#,
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {}}}]}]}"#,
+        "missing field `type` at line 1 column 111",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "vxlan"}}}]}]}"#,
+        "unknown variant `vxlan`, expected one of `ipip`, `gue`, `gre` at line 1 column 125",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip", "port": 1}}}]}]}"#,
+        "unknown field `port`, there are no fields at line 1 column 137",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gue"}}}]}]}"#,
+        "missing field `port` at line 1 column 125",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gue", "port": 1, "csum": 1}}}]}]}"#,
+        "unknown field `csum`, expected `port` or `checksum` at line 1 column 147",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gre", "port": 1}}}]}]}"#,
+        "unknown field `port`, expected `checksum` at line 1 column 136",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80"}], "services": []}"#,
+        "duplicate field `services` at line 1 column 57",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"nat": {}}}]}]}"#,
+        "unknown field `nat`, expected `tunnel` at line 1 column 104",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {}}]}]}"#,
+        "missing field `tunnel` at line 1 column 100",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip"}, "masq": {}}}]}]}"#,
+        "unknown field `masq`, expected `tunnel` at line 1 column 133",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip"}, "tunnel": {"type": "ipip"}}}]}]}"#,
+        "duplicate field `tunnel` at line 1 column 135",
+    ),
+    (
+        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": 7}]}]}"#,
+        "invalid type: integer `7`, expected the name of a forwarding method or one tunnel at line 1 column 99",
+    ),
+];
+
+#[test]
+fn json_that_is_no_config() {
+    for (json, expected) in BAD_JSON {
+        let error = serde_json::from_str::<Config>(json).expect_err(json);
+        assert_eq!(error.to_string(), with_schedulers(expected), "{json}");
+    }
+}
+
+/// TOML that is no config, and the error.
+const BAD_TOML: &[(&str, &str)] = &[
+    (
+        "service = []",
+        r#"TOML parse error at line 1, column 1
+  |
+1 | service = []
+  | ^^^^^^^
+unknown field `service`, expected one of `generation`, `seed`, `timeouts`, `daemons`, `services`"#,
+    ),
+    (
+        "[timeouts]\nicmp = 1",
+        r#"TOML parse error at line 2, column 1
+  |
+2 | icmp = 1
+  | ^^^^
+unknown field `icmp`, expected one of `tcp`, `tcp_fin`, `udp`"#,
+    ),
+    (
+        "[[daemons]]\nrole = 'master'\ninterface = 'eth0'\nmtu = 1500",
+        r#"TOML parse error at line 4, column 1
+  |
+4 | mtu = 1500
+  | ^^^
+unknown field `mtu`, expected one of `role`, `interface`, `sync_id`, `max_len`, `group`, `port`, `ttl`"#,
+    ),
+    (
+        "[[services]]\nscheduler = 'rr'",
+        r#"TOML parse error at line 1, column 1
+  |
+1 | [[services]]
+  | ^^^^^^^^^^^^
+missing field `service`"#,
+    ),
+    (
+        "[[services]]\nservice = 'tcp 10.1.0.1:80'\nscheduler = 'best'",
+        r#"TOML parse error at line 1, column 1
+  |
+1 | [[services]]
+  | ^^^^^^^^^^^^
+service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS"#,
+    ),
+    (
+        "[[services]]\nservice = 'tcp 10.1.0.1:80'\nscheduler = 'wrr'\nweight = 1",
+        r#"TOML parse error at line 4, column 1
+  |
+4 | weight = 1
+  | ^^^^^^
+unknown field `weight`, expected one of `service`, `scheduler`, `flags`, `persistence`, `persistence_engine`, `one_packet`, `servers`"#,
+    ),
+    (
+        "[[services]]\nservice = 'tcp 10.1.0.1:80'\npersistence = { netmask = '24' }",
+        r#"TOML parse error at line 3, column 27
+  |
+3 | persistence = { netmask = '24' }
+  |                           ^^^^
+invalid value: string "24", expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128"#,
+    ),
+    (
+        "[[services]]\nservice = 'tcp 10.1.0.1:80'\n[[services.servers]]\naddress = '10.9.0.1:80'\nweight = -1",
+        r#"TOML parse error at line 5, column 10
+  |
+5 | weight = -1
+  |          ^^
+invalid value: integer `-1`, expected u32"#,
+    ),
+    (
+        "[[services]]\nservice = 'tcp 10.1.0.1:80'\n[[services.servers]]\naddress = '10.9.0.1:80'\nforwarding = { tunnel = { type = 'ipip', port = 1 } }",
+        r#"TOML parse error at line 5, column 25
+  |
+5 | forwarding = { tunnel = { type = 'ipip', port = 1 } }
+  |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+unknown field `port`, there are no fields"#,
+    ),
+];
+
+#[test]
+fn toml_that_is_no_config() {
+    for (text, expected) in BAD_TOML {
+        let error = toml::from_str::<Config>(text).expect_err(text);
+        assert_eq!(
+            error.to_string().trim_end(),
+            with_schedulers(expected),
+            "{text}"
+        );
+    }
+}
