@@ -89,6 +89,81 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
+/// A line of a rules text that cannot be read or carried out: the first such line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesError {
+    line: usize,
+    column: usize,
+    word: String,
+    message: String,
+    refused: Option<Box<CommandError>>,
+}
+
+impl RulesError {
+    pub(crate) fn new(
+        line: usize,
+        column: usize,
+        word: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        RulesError {
+            line,
+            column,
+            word: word.into(),
+            message: message.into(),
+            refused: None,
+        }
+    }
+
+    /// The same because of a command that the config refused.
+    pub(crate) fn refused(line: usize, column: usize, word: &str, error: CommandError) -> Self {
+        RulesError {
+            message: error.to_string(),
+            refused: Some(Box::new(error)),
+            ..RulesError::new(line, column, word, "")
+        }
+    }
+
+    /// The line, from 1.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The column of the offending word, from 1, in characters.
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
+    /// The offending word; the command's where something is missing or where the line as a whole
+    /// cannot be carried out.
+    pub fn word(&self) -> &str {
+        &self.word
+    }
+
+    /// What is wrong and what was expected.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for RulesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "line {}, column {}: `{}`: {}",
+            self.line, self.column, self.word, self.message
+        )
+    }
+}
+
+impl std::error::Error for RulesError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.refused
+            .as_ref()
+            .map(|error| error.as_ref() as &(dyn std::error::Error + 'static))
+    }
+}
+
 /// A config that breaks limits: all its problems at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {

@@ -9,6 +9,7 @@ pub mod diff;
 mod key;
 pub mod listing;
 mod observed;
+mod order;
 pub mod rules;
 mod server;
 mod service;

@@ -154,6 +154,15 @@ impl SchedulerFlags {
         })?;
         Self::ALL.get(index).copied()
     }
+
+    /// The names that only this scheduler has for its flags; none if it gives them no meaning.
+    pub(crate) fn own_names(
+        scheduler: Option<SchedulerKind>,
+    ) -> impl Iterator<Item = &'static str> {
+        flag_names(scheduler)
+            .into_iter()
+            .filter(|name| !GENERIC_FLAG_NAMES.contains(name))
+    }
 }
 
 /// Names of the three flags where a scheduler gives them no meaning.

@@ -1,0 +1,247 @@
+//! The options of ipvsadm 1.31: their names, whether they take a value, which command takes them.
+
+/// A command or an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opt {
+    AddService,
+    EditService,
+    DeleteService,
+    Clear,
+    AddServer,
+    EditServer,
+    DeleteServer,
+    /// A command that is no configuration, such as `--list`.
+    OtherCommand,
+    Tcp,
+    Udp,
+    Sctp,
+    FirewallMark,
+    Ipv6,
+    Scheduler,
+    Persistent,
+    Netmask,
+    Engine,
+    OnePacket,
+    Flags,
+    Server,
+    Masq,
+    Tunnel,
+    Route,
+    Weight,
+    Upper,
+    Lower,
+    TunnelType,
+    TunnelPort,
+    NoChecksum,
+    Checksum,
+    RemoteChecksum,
+    /// `--sort`, the default of listings: ipvsadm lets every command have it, without effect.
+    Sort,
+    /// An option of listings or of the synchronisation daemon.
+    OtherOption,
+}
+
+/// Whether an option is followed by a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value {
+    No,
+    Yes,
+    /// Taken from the next word unless that begins with `-`.
+    Maybe,
+}
+
+/// One row of the option table.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) opt: Opt,
+    pub(super) short: Option<char>,
+    pub(super) long: &'static str,
+    pub(super) value: Value,
+}
+
+const fn spec(opt: Opt, short: Option<char>, long: &'static str, value: Value) -> Spec {
+    Spec {
+        opt,
+        short,
+        long,
+        value,
+    }
+}
+
+const TABLE: &[Spec] = &[
+    spec(Opt::AddService, Some('A'), "add-service", Value::No),
+    spec(Opt::EditService, Some('E'), "edit-service", Value::No),
+    spec(Opt::DeleteService, Some('D'), "delete-service", Value::No),
+    spec(Opt::Clear, Some('C'), "clear", Value::No),
+    spec(Opt::AddServer, Some('a'), "add-server", Value::No),
+    spec(Opt::EditServer, Some('e'), "edit-server", Value::No),
+    spec(Opt::DeleteServer, Some('d'), "delete-server", Value::No),
+    spec(Opt::OtherCommand, Some('L'), "list", Value::No),
+    spec(Opt::OtherCommand, Some('l'), "list", Value::No),
+    spec(Opt::OtherCommand, Some('Z'), "zero", Value::No),
+    spec(Opt::OtherCommand, Some('S'), "save", Value::No),
+    spec(Opt::OtherCommand, Some('R'), "restore", Value::No),
+    spec(Opt::OtherCommand, Some('h'), "help", Value::No),
+    spec(Opt::OtherCommand, Some('v'), "version", Value::No),
+    spec(Opt::OtherCommand, None, "set", Value::No),
+    spec(Opt::OtherCommand, None, "start-daemon", Value::Yes),
+    spec(Opt::OtherCommand, None, "stop-daemon", Value::Yes),
+    spec(Opt::Tcp, Some('t'), "tcp-service", Value::Yes),
+    spec(Opt::Udp, Some('u'), "udp-service", Value::Yes),
+    spec(Opt::Sctp, None, "sctp-service", Value::Yes),
+    spec(Opt::FirewallMark, Some('f'), "fwmark-service", Value::Yes),
+    spec(Opt::Ipv6, Some('6'), "ipv6", Value::No),
+    spec(Opt::Scheduler, Some('s'), "scheduler", Value::Yes),
+    spec(Opt::Persistent, Some('p'), "persistent", Value::Maybe),
+    spec(Opt::Netmask, Some('M'), "netmask", Value::Yes),
+    spec(Opt::Engine, None, "pe", Value::Yes),
+    spec(Opt::OnePacket, Some('o'), "ops", Value::No),
+    spec(Opt::Flags, Some('b'), "sched-flags", Value::Yes),
+    spec(Opt::Server, Some('r'), "real-server", Value::Yes),
+    spec(Opt::Masq, Some('m'), "masquerading", Value::No),
+    spec(Opt::Tunnel, Some('i'), "ipip", Value::No),
+    spec(Opt::Route, Some('g'), "gatewaying", Value::No),
+    spec(Opt::Weight, Some('w'), "weight", Value::Yes),
+    spec(Opt::Upper, Some('x'), "u-threshold", Value::Yes),
+    spec(Opt::Lower, Some('y'), "l-threshold", Value::Yes),
+    spec(Opt::TunnelType, None, "tun-type", Value::Yes),
+    spec(Opt::TunnelPort, None, "tun-port", Value::Yes),
+    spec(Opt::NoChecksum, None, "tun-nocsum", Value::No),
+    spec(Opt::Checksum, None, "tun-csum", Value::No),
+    spec(Opt::RemoteChecksum, None, "tun-remcsum", Value::No),
+    spec(Opt::Sort, None, "sort", Value::No),
+    spec(Opt::OtherOption, Some('n'), "numeric", Value::No),
+    spec(Opt::OtherOption, Some('c'), "connection", Value::No),
+    spec(Opt::OtherOption, Some('X'), "exact", Value::No),
+    spec(Opt::OtherOption, None, "stats", Value::No),
+    spec(Opt::OtherOption, None, "rate", Value::No),
+    spec(Opt::OtherOption, None, "timeout", Value::No),
+    spec(Opt::OtherOption, None, "daemon", Value::No),
+    spec(Opt::OtherOption, None, "thresholds", Value::No),
+    spec(Opt::OtherOption, None, "persistent-conn", Value::No),
+    spec(Opt::OtherOption, None, "nosort", Value::No),
+    spec(Opt::OtherOption, None, "tun-info", Value::No),
+    spec(Opt::OtherOption, None, "mcast-interface", Value::Yes),
+    spec(Opt::OtherOption, None, "syncid", Value::Yes),
+    spec(Opt::OtherOption, None, "sync-maxlen", Value::Yes),
+    spec(Opt::OtherOption, None, "mcast-group", Value::Yes),
+    spec(Opt::OtherOption, None, "mcast-port", Value::Yes),
+    spec(Opt::OtherOption, None, "mcast-ttl", Value::Yes),
+];
+
+/// The option with this letter.
+pub(super) fn short(letter: char) -> Option<&'static Spec> {
+    TABLE.iter().find(|spec| spec.short == Some(letter))
+}
+
+/// The option with this long name; ipvsadm takes no abbreviations.
+pub(super) fn long(name: &str) -> Option<&'static Spec> {
+    TABLE.iter().find(|spec| spec.long == name)
+}
+
+/// The seven commands that configure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    AddService,
+    EditService,
+    DeleteService,
+    Clear,
+    AddServer,
+    EditServer,
+    DeleteServer,
+}
+
+impl Verb {
+    pub(super) fn of(opt: Opt) -> Option<Verb> {
+        Some(match opt {
+            Opt::AddService => Verb::AddService,
+            Opt::EditService => Verb::EditService,
+            Opt::DeleteService => Verb::DeleteService,
+            Opt::Clear => Verb::Clear,
+            Opt::AddServer => Verb::AddServer,
+            Opt::EditServer => Verb::EditServer,
+            Opt::DeleteServer => Verb::DeleteServer,
+            _ => return None,
+        })
+    }
+
+    /// The command as people write it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Verb::AddService => "-A",
+            Verb::EditService => "-E",
+            Verb::DeleteService => "-D",
+            Verb::Clear => "-C",
+            Verb::AddServer => "-a",
+            Verb::EditServer => "-e",
+            Verb::DeleteServer => "-d",
+        }
+    }
+
+    /// What the command takes, in words.
+    pub(super) const fn takes(self) -> &'static str {
+        match self {
+            Verb::AddService | Verb::EditService => {
+                "a service (-t -u --sctp-service -f -6) and -s -p -M -o -b --pe"
+            }
+            Verb::DeleteService => "a service (-t -u --sctp-service -f -6)",
+            Verb::Clear => "nothing",
+            Verb::AddServer | Verb::EditServer => {
+                "a service (-t -u --sctp-service -f -6), -r and -m -g -i -w -x -y --tun-type \
+                 --tun-port --tun-nocsum --tun-csum --tun-remcsum"
+            }
+            Verb::DeleteServer => "a service (-t -u --sctp-service -f -6) and -r",
+        }
+    }
+
+    /// True for commands on one real server.
+    pub(super) const fn is_on_server(self) -> bool {
+        matches!(
+            self,
+            Verb::AddServer | Verb::EditServer | Verb::DeleteServer
+        )
+    }
+
+    pub(super) fn allows(self, opt: Opt) -> bool {
+        match opt {
+            Opt::Sort => true,
+            Opt::Tcp | Opt::Udp | Opt::Sctp | Opt::FirewallMark | Opt::Ipv6 => self != Verb::Clear,
+            Opt::Scheduler
+            | Opt::Persistent
+            | Opt::Netmask
+            | Opt::Engine
+            | Opt::OnePacket
+            | Opt::Flags => matches!(self, Verb::AddService | Verb::EditService),
+            Opt::Server => self.is_on_server(),
+            Opt::Masq
+            | Opt::Tunnel
+            | Opt::Route
+            | Opt::Weight
+            | Opt::Upper
+            | Opt::Lower
+            | Opt::TunnelType
+            | Opt::TunnelPort
+            | Opt::NoChecksum
+            | Opt::Checksum
+            | Opt::RemoteChecksum => matches!(self, Verb::AddServer | Verb::EditServer),
+            _ => false,
+        }
+    }
+}
+
+impl Opt {
+    /// Options of one kind exclude each other and themselves.
+    pub(super) const fn kind(self) -> Opt {
+        match self {
+            Opt::Udp | Opt::Sctp | Opt::FirewallMark => Opt::Tcp,
+            Opt::Tunnel | Opt::Route => Opt::Masq,
+            Opt::Checksum | Opt::RemoteChecksum => Opt::NoChecksum,
+            other => other,
+        }
+    }
+
+    /// Options that may be repeated without effect.
+    pub(super) const fn may_repeat(self) -> bool {
+        matches!(self, Opt::Ipv6 | Opt::Sort)
+    }
+}

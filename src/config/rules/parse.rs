@@ -1,0 +1,78 @@
+//! One line becomes one command.
+
+use crate::config::Command;
+use crate::config::rules::draft::Draft;
+use crate::config::rules::options::{Opt, Spec, Verb};
+use crate::config::rules::popt::{Item, Scanner};
+use crate::config::rules::words::Word;
+use crate::error::RulesError;
+
+const COMMANDS: &str = "expected -A, -E, -D, -C, -a, -e or -d";
+
+/// Reads one line; `first` is the first of its words.
+pub(super) fn command(first: Word<'_>, words: &[Word<'_>]) -> Result<Command, RulesError> {
+    let mut scanner = Scanner::new(words);
+    let item = scanner.next().unwrap_or(Ok(Item::Argument(first)))?;
+    let (verb, command) = verb(item)?;
+    let mut draft = Draft::new(verb, command);
+    let mut seen: Vec<(Opt, Word<'_>)> = Vec::new();
+    for item in scanner {
+        let (spec, at, value) = match item? {
+            Item::Option(spec, at, value) => (spec, at, value),
+            Item::Argument(word) => {
+                return Err(word.error("unexpected argument: it belongs to no option"));
+            }
+        };
+        check_place(verb, spec, at)?;
+        let kind = spec.opt.kind();
+        if let Some((_, first)) = seen.iter().find(|(opt, _)| *opt == kind)
+            && !kind.may_repeat()
+        {
+            return Err(at.error(format!(
+                "duplicate: `{}` in column {} has said that already",
+                first.text, first.column
+            )));
+        }
+        seen.push((kind, at));
+        draft.set(spec.opt, at, value)?;
+    }
+    draft.finish()
+}
+
+fn verb<'t>(item: Item<'t>) -> Result<(Verb, Word<'t>), RulesError> {
+    match item {
+        Item::Option(spec, at, _) => match Verb::of(spec.opt) {
+            Some(verb) => Ok((verb, at)),
+            None if spec.opt == Opt::OtherCommand => Err(not_configuration(spec, at)),
+            None => Err(at.error(format!("the command must come first: {COMMANDS}"))),
+        },
+        Item::Argument(word) => Err(word.error(format!("not a command: {COMMANDS}"))),
+    }
+}
+
+fn not_configuration(spec: &Spec, at: Word<'_>) -> RulesError {
+    at.error(format!(
+        "command --{} is no configuration: {COMMANDS}",
+        spec.long
+    ))
+}
+
+/// Refuses second commands and options of other commands.
+fn check_place(verb: Verb, spec: &Spec, at: Word<'_>) -> Result<(), RulesError> {
+    if Verb::of(spec.opt).is_some() || spec.opt == Opt::OtherCommand {
+        return Err(at.error(format!(
+            "second command --{}: {} is the command of this line",
+            spec.long,
+            verb.name()
+        )));
+    }
+    if verb.allows(spec.opt) {
+        return Ok(());
+    }
+    Err(at.error(format!(
+        "option --{} does not go with {}, which takes {}",
+        spec.long,
+        verb.name(),
+        verb.takes()
+    )))
+}

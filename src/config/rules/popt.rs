@@ -1,0 +1,121 @@
+//! Words become options, by the syntax of the popt library that ipvsadm is built with.
+//!
+//! Letters may be bundled (`-mw2`); a value stands in the same word (`-w2`, `-w=2`, `--weight=2`)
+//! or in the next one, whatever that looks like; long names are never abbreviated; `--` makes
+//! every later word an argument.
+
+use crate::config::rules::options::{self, Spec, Value};
+use crate::config::rules::words::Word;
+use crate::error::RulesError;
+
+/// What the scanner finds.
+#[derive(Debug)]
+pub(super) enum Item<'t> {
+    /// An option: as it was written, and its value.
+    Option(&'static Spec, Word<'t>, Option<Word<'t>>),
+    /// A word that belongs to no option.
+    Argument(Word<'t>),
+}
+
+/// Iterates over the options of one line; not to be asked again after an error.
+#[derive(Debug)]
+pub(super) struct Scanner<'w, 't> {
+    words: std::iter::Peekable<std::iter::Copied<std::slice::Iter<'w, Word<'t>>>>,
+    /// The word with bundled letters that is being read, and how much of it was.
+    bundle: Option<(Word<'t>, usize)>,
+    only_arguments: bool,
+}
+
+impl<'w, 't> Scanner<'w, 't> {
+    pub(super) fn new(words: &'w [Word<'t>]) -> Self {
+        Scanner {
+            words: words.iter().copied().peekable(),
+            bundle: None,
+            only_arguments: false,
+        }
+    }
+
+    fn letter(&mut self, word: Word<'t>, read: usize) -> Result<Item<'t>, RulesError> {
+        let rest = word.after(read);
+        let letter = rest.text.chars().next().unwrap_or('-');
+        let spec = options::short(letter).ok_or_else(|| {
+            word.error(if read == 1 {
+                "unknown option".to_owned()
+            } else {
+                format!("unknown option `-{letter}` in this word")
+            })
+        })?;
+        let rest = rest.after(letter.len_utf8());
+        let attached = match rest.text.strip_prefix('=') {
+            Some(_) => Some(rest.after(1)),
+            None if rest.text.is_empty() => None,
+            None => Some(rest),
+        };
+        if spec.value != Value::No {
+            return self.with_value(spec, word, attached);
+        }
+        if rest.text.starts_with('=') {
+            return Err(word.error(format!("`-{letter}` takes no value")));
+        }
+        self.bundle = attached.map(|_| (word, read + letter.len_utf8()));
+        Ok(Item::Option(spec, word, None))
+    }
+
+    fn name(&mut self, word: Word<'t>, name: &'t str) -> Result<Item<'t>, RulesError> {
+        let (name, attached) = match name.split_once('=') {
+            Some((name, _)) => (name, Some(word.after("--".len() + name.len() + 1))),
+            None => (name, None),
+        };
+        let spec = options::long(name).ok_or_else(|| word.error("unknown option"))?;
+        if spec.value != Value::No {
+            return self.with_value(spec, word, attached);
+        }
+        match attached {
+            Some(_) => Err(word.error(format!("`--{name}` takes no value"))),
+            None => Ok(Item::Option(spec, word, None)),
+        }
+    }
+
+    fn with_value(
+        &mut self,
+        spec: &'static Spec,
+        word: Word<'t>,
+        attached: Option<Word<'t>>,
+    ) -> Result<Item<'t>, RulesError> {
+        let value = match (attached, spec.value) {
+            (None, Value::Maybe) => self.words.next_if(|next| !next.text.starts_with('-')),
+            (None, _) => Some(
+                self.words
+                    .next()
+                    .ok_or_else(|| word.error("a value must follow"))?,
+            ),
+            (attached, _) => attached,
+        };
+        Ok(Item::Option(spec, word, value))
+    }
+}
+
+impl<'t> Iterator for Scanner<'_, 't> {
+    type Item = Result<Item<'t>, RulesError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some((word, read)) = self.bundle.take() {
+            return Some(self.letter(word, read));
+        }
+        let word = self.words.next()?;
+        if self.only_arguments {
+            return Some(Ok(Item::Argument(word)));
+        }
+        match word.text.strip_prefix('-') {
+            Some("-") => {
+                self.only_arguments = true;
+                self.next()
+            }
+            None | Some("") => Some(Ok(Item::Argument(word))),
+            Some(rest) => Some(match rest.strip_prefix('-') {
+                Some(name) => self.name(word, name),
+                None => self.letter(word, 1),
+            }),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A line becomes words: split at blanks and tabs, comments and the program's name left out.
+
+use crate::error::RulesError;
+
+/// A piece of the text and where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word<'t> {
+    pub(super) line: usize,
+    /// 1-based, in characters.
+    pub(super) column: usize,
+    pub(super) text: &'t str,
+}
+
+impl<'t> Word<'t> {
+    /// The part of the word behind its first `bytes` bytes.
+    pub(super) fn after(self, bytes: usize) -> Word<'t> {
+        let (before, text) = self.text.split_at_checked(bytes).unwrap_or(("", self.text));
+        Word {
+            column: self.column + before.chars().count(),
+            text,
+            ..self
+        }
+    }
+
+    pub(super) fn error(self, message: impl Into<String>) -> RulesError {
+        RulesError::new(self.line, self.column, self.text, message)
+    }
+}
+
+const PROGRAM: &str = "ipvsadm";
+
+/// The words of one line.
+///
+/// The real program drops the word `ipvsadm` wherever it stands in a line of `--restore`; people
+/// also paste lines that begin with its path. A word that begins with `#` begins a comment.
+pub(super) fn of_line(line: usize, text: &str) -> Vec<Word<'_>> {
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    let mut words = Vec::new();
+    let mut column = 1;
+    for (index, part) in text.split([' ', '\t']).enumerate() {
+        if index > 0 {
+            column += 1; // the blank before it
+        }
+        if part.starts_with('#') {
+            break;
+        }
+        let first = words.is_empty();
+        let program = part == PROGRAM
+            || (first && part.strip_suffix(PROGRAM).is_some_and(|p| p.ends_with('/')));
+        if !part.is_empty() && !program {
+            words.push(Word {
+                line,
+                column,
+                text: part,
+            });
+        }
+        column += part.chars().count();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<(usize, &str)> {
+        of_line(1, line)
+            .iter()
+            .map(|w| (w.column, w.text))
+            .collect()
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(words(" \t-A  é -t\r"), [(3, "-A"), (7, "é"), (9, "-t")]);
+    }
+
+    #[test]
+    fn comments_and_the_program_are_left_out() {
+        assert_eq!(words("# -A"), []);
+        assert_eq!(words("-C # x"), [(1, "-C")]);
+        assert_eq!(words("-C a#x"), [(1, "-C"), (4, "a#x")]);
+        assert_eq!(words("/sbin/ipvsadm -C ipvsadm"), [(15, "-C")]);
+        assert_eq!(words("-C /sbin/ipvsadm"), [(1, "-C"), (4, "/sbin/ipvsadm")]);
+        assert_eq!(words("myipvsadm -C"), [(1, "myipvsadm"), (11, "-C")]);
+    }
+}
