@@ -75,10 +75,7 @@ impl Case {
         let start = Instant::now();
         for _ in 0..self.picks_a_round {
             let at = self.random.below(self.held.len() as u64) as usize;
-            let new = self
-                .worker
-                .open(self.held[at].server(), Activity::Active)
-                .expect("it runs");
+            let new = self.worker.open(self.held[at].server(), Activity::Active).expect("it runs");
             let old = std::mem::replace(&mut self.held[at], new);
             self.worker.close(old).expect("an open lease");
         }
@@ -109,11 +106,7 @@ fn cases() -> Vec<Case> {
         empty.services[0].scheduler = None;
         cases.push(Case::new("floor", servers, &empty));
         for &kind in SchedulerKind::ALL {
-            cases.push(Case::new(
-                kind.name(),
-                servers,
-                &config(kind, servers, &[1, 2, 3]),
-            ));
+            cases.push(Case::new(kind.name(), servers, &config(kind, servers, &[1, 2, 3])));
         }
     }
     cases
@@ -138,21 +131,15 @@ fn launches() -> Figures {
     let program = std::env::current_exe().expect("this program's path");
     let mut figures: Figures = Vec::new();
     for _ in 0..LAUNCHES {
-        let output = Command::new(&program)
-            .arg(CHILD)
-            .output()
-            .expect("a launch of this program");
+        let output = Command::new(&program).arg(CHILD).output().expect("a launch of this program");
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             let mut words = line.split(' ');
             let mut word = || words.next().expect("four words a line");
             let case = (word().to_owned(), word().parse().expect("servers"));
-            let at = figures
-                .iter()
-                .position(|(known, _)| *known == case)
-                .unwrap_or_else(|| {
-                    figures.push((case, Default::default()));
-                    figures.len() - 1
-                });
+            let at = figures.iter().position(|(known, _)| *known == case).unwrap_or_else(|| {
+                figures.push((case, Default::default()));
+                figures.len() - 1
+            });
             for samples in &mut figures[at].1 {
                 samples.push(word().parse().expect("nanoseconds"));
             }
@@ -172,18 +159,14 @@ fn main() {
     println!("ns, median of {LAUNCHES} launches of {ROUNDS} interleaved rounds; load {load}");
     let mut figures = launches();
     for (at, what) in ["pick", "open + close"].into_iter().enumerate() {
-        println!(
-            "{what:<14}{}",
-            SIZES.map(|n| format!("{:>10}", format!("n={n}"))).concat()
-        );
+        println!("{what:<14}{}", SIZES.map(|n| format!("{:>10}", format!("n={n}"))).concat());
         let mut names: Vec<String> = figures.iter().map(|((name, _), _)| name.clone()).collect();
         names.dedup();
         names.truncate(SchedulerKind::ALL.len() + 1);
         for name in names {
             let cell = |n: u16| {
-                let case = figures
-                    .iter_mut()
-                    .find(|((known, size), _)| *known == name && *size == n);
+                let case =
+                    figures.iter_mut().find(|((known, size), _)| *known == name && *size == n);
                 let value = case.map_or(f64::NAN, |(_, samples)| median(&mut samples[at]));
                 // The floor has no server to open on: its opens read 0.
                 format!("{value:>10.1}")

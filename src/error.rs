@@ -3,8 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::config::ServiceKey;
-
 /// A service key that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyError {
@@ -14,10 +12,7 @@ pub struct KeyError {
 
 impl KeyError {
     pub(crate) fn new(text: &str, expected: &'static str) -> Self {
-        KeyError {
-            text: text.to_owned(),
-            expected,
-        }
+        KeyError { text: text.to_owned(), expected }
     }
 }
 
@@ -38,21 +33,13 @@ pub struct UnknownScheduler {
 
 impl UnknownScheduler {
     pub(crate) fn new(name: &str, known: &'static [&'static str]) -> Self {
-        UnknownScheduler {
-            name: name.to_owned(),
-            known,
-        }
+        UnknownScheduler { name: name.to_owned(), known }
     }
 }
 
 impl fmt::Display for UnknownScheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "unknown scheduler `{}`; known: {}",
-            self.name,
-            self.known.join(" ")
-        )
+        write!(f, "unknown scheduler `{}`; known: {}", self.name, self.known.join(" "))
     }
 }
 
@@ -60,30 +47,72 @@ impl std::error::Error for UnknownScheduler {}
 
 /// A command that the present state refuses, as the kernel would.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandError {
+    refusal: Refusal,
+    service: String,
+    server: Option<SocketAddr>,
+}
+
+/// Why a command is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum CommandError {
+pub enum Refusal {
     /// Adding a service that is there already.
-    ServiceExists(ServiceKey),
+    ServiceExists,
     /// A command on a service that is not there.
-    NoService(ServiceKey),
+    NoService,
     /// Adding a server that is there already.
-    ServerExists(ServiceKey, SocketAddr),
+    ServerExists,
     /// A command on a server that is not there.
-    NoServer(ServiceKey, SocketAddr),
+    NoServer,
+}
+
+impl CommandError {
+    pub(crate) fn service_exists(service: impl fmt::Display) -> Self {
+        let (refusal, server) = (Refusal::ServiceExists, None);
+        CommandError { refusal, service: service.to_string(), server }
+    }
+
+    pub(crate) fn no_service(service: impl fmt::Display) -> Self {
+        CommandError { refusal: Refusal::NoService, ..Self::service_exists(service) }
+    }
+
+    pub(crate) fn server_exists(service: impl fmt::Display, server: SocketAddr) -> Self {
+        let (refusal, server) = (Refusal::ServerExists, Some(server));
+        CommandError { refusal, service: service.to_string(), server }
+    }
+
+    pub(crate) fn no_server(service: impl fmt::Display, server: SocketAddr) -> Self {
+        CommandError { refusal: Refusal::NoServer, ..Self::server_exists(service, server) }
+    }
+
+    /// Why.
+    pub fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+
+    /// Key of the service concerned.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The server concerned, if it is about one.
+    pub fn server(&self) -> Option<SocketAddr> {
+        self.server
+    }
 }
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CommandError::ServiceExists(key) => write!(f, "service {key}: exists already"),
-            CommandError::NoService(key) => write!(f, "service {key}: no such service"),
-            CommandError::ServerExists(key, server) => {
-                write!(f, "service {key}: server {server}: exists already")
-            }
-            CommandError::NoServer(key, server) => {
-                write!(f, "service {key}: server {server}: no such server")
-            }
+        write!(f, "service {}: ", self.service)?;
+        if let Some(server) = self.server {
+            write!(f, "server {server}: ")?;
         }
+        f.write_str(match self.refusal {
+            Refusal::ServiceExists | Refusal::ServerExists => "exists already",
+            Refusal::NoService => "no such service",
+            Refusal::NoServer => "no such server",
+        })
     }
 }
 
@@ -106,13 +135,7 @@ impl RulesError {
         word: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        RulesError {
-            line,
-            column,
-            word: word.into(),
-            message: message.into(),
-            refused: None,
-        }
+        RulesError { line, column, word: word.into(), message: message.into(), refused: None }
     }
 
     /// The same because of a command that the config refused.
@@ -148,19 +171,13 @@ impl RulesError {
 
 impl fmt::Display for RulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {}, column {}: `{}`: {}",
-            self.line, self.column, self.word, self.message
-        )
+        write!(f, "line {}, column {}: `{}`: {}", self.line, self.column, self.word, self.message)
     }
 }
 
 impl std::error::Error for RulesError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.refused
-            .as_ref()
-            .map(|error| error.as_ref() as &(dyn std::error::Error + 'static))
+        self.refused.as_ref().map(|error| error.as_ref() as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -172,11 +189,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn from_problems(problems: Vec<Problem>) -> Result<(), ConfigError> {
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError { problems })
-        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 
     /// Every problem, in the order of the config. Never empty.
@@ -194,10 +207,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Problem {
-            path: path.into(),
-            message: message.into(),
-        }
+        Problem { path: path.into(), message: message.into() }
     }
 
     /// Where it is, such as `service tcp 192.168.4.5:80: server 192.168.5.11:80: weight`.
@@ -254,10 +264,7 @@ impl fmt::Display for ApplyError {
         match self {
             ApplyError::Invalid(error) => error.fmt(f),
             ApplyError::Full { what, limit } => {
-                write!(
-                    f,
-                    "more than {limit} {what}, those with open connections included"
-                )
+                write!(f, "more than {limit} {what}, those with open connections included")
             }
             ApplyError::Command(error) => error.fmt(f),
         }
@@ -292,8 +299,8 @@ impl From<CommandError> for ApplyError {
 pub enum ServiceError {
     /// The name is no service key.
     Key(KeyError),
-    /// There is no such service.
-    Unknown(ServiceKey),
+    /// There is no service with this key.
+    Unknown(String),
 }
 
 impl fmt::Display for ServiceError {

@@ -82,18 +82,12 @@ impl Flow {
 
     /// The client's address and port, if given.
     pub fn client(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(
-            address(self.client, self.family)?,
-            self.client_port,
-        ))
+        Some(SocketAddr::new(address(self.client, self.family)?, self.client_port))
     }
 
     /// The destination address and port, if given.
     pub fn destination(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(
-            address(self.destination, self.family)?,
-            self.destination_port,
-        ))
+        Some(SocketAddr::new(address(self.destination, self.family)?, self.destination_port))
     }
 
     /// The destination port; 0 = not given.
@@ -113,10 +107,7 @@ impl Flow {
     /// The destination address as two words, for hashing and comparing.
     pub(crate) fn destination_words(&self) -> [u64; 2] {
         let [a, b, c, d, e, f, g, h, rest @ ..] = self.destination;
-        [
-            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-            u64::from_ne_bytes(rest),
-        ]
+        [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes(rest)]
     }
 
     /// Firewall mark; 0 = none.

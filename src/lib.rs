@@ -1,4 +1,4 @@
-//! vsched.
+#![doc = include_str!("../README.md")]
 
 pub mod config;
 mod director;
@@ -9,6 +9,12 @@ mod sched;
 mod state;
 mod sync;
 mod worker;
+
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
+
+#[doc = include_str!("../docs/behaviour.md")]
+pub mod behaviour {}
 
 pub use config::Config;
 pub use director::{Applied, Director, Item};

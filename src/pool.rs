@@ -61,22 +61,10 @@ impl Pool {
         let mut ids = Vec::new();
         let mut weights = Vec::new();
         let mut targets = Vec::new();
-        for (
-            id,
-            RealServer {
-                address,
-                forwarding,
-                weight,
-                ..
-            },
-        ) in servers
-        {
+        for (id, RealServer { address, forwarding, weight, .. }) in servers {
             ids.push(id);
             weights.push(weight);
-            targets.push(Target {
-                address,
-                forwarding,
-            });
+            targets.push(Target { address, forwarding });
         }
         let servers = Servers::new(Arc::clone(arena), ids.into(), weights.into());
         let build = Build {
@@ -104,13 +92,7 @@ impl Pool {
             return Ok(None);
         };
         let epoch = self.epoch;
-        let request = Request {
-            servers: &self.servers,
-            flow,
-            tried,
-            slot,
-            epoch,
-        };
+        let request = Request { servers: &self.servers, flow, tried, slot, epoch };
         let Some(position) = self.scheduler.pick(&request)? else {
             return Ok(None);
         };
@@ -123,11 +105,7 @@ impl Pool {
         if address.port() == 0 {
             address.set_port(flow.destination_port());
         }
-        Ok(Some(Pick {
-            server,
-            address,
-            forwarding: target.forwarding,
-        }))
+        Ok(Some(Pick { server, address, forwarding: target.forwarding }))
     }
 
     /// Tells the scheduler that a count of this server has changed.
@@ -146,8 +124,7 @@ impl Pool {
     /// Takes the rotation over from the previous pool. After the publication, never before.
     pub(crate) fn adopt_cursor(&self) {
         if let Some(slot) = self.arena.services.get(self.id.slot) {
-            slot.cursor
-                .adopt(self.epoch, |state| self.scheduler.carry(state));
+            slot.cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
         }
     }
 }

@@ -49,11 +49,7 @@ impl Director {
         let shard = Arc::new(Shard::new());
         let inner = self.join(&shard);
         let reader = Publication::reader(&inner.publication);
-        Worker {
-            inner,
-            reader,
-            shard,
-        }
+        Worker { inner, reader, shard }
     }
 }
 
@@ -110,23 +106,14 @@ impl Worker {
         tried: &Tried<N>,
     ) -> Option<Connection<'_>> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
-        let activity = if streams {
-            Activity::Active
-        } else {
-            Activity::Inactive
-        };
+        let activity = if streams { Activity::Active } else { Activity::Inactive };
         loop {
             let pick = self.pick(service, flow, tried.as_slice())?;
             match self.open_with(pick.server, activity, true) {
                 Ok(lease) => {
                     let counts_activity = flow.protocol() != UDP;
                     let lease = ManuallyDrop::new(lease);
-                    return Some(Connection {
-                        worker: self,
-                        pick,
-                        lease,
-                        counts_activity,
-                    });
+                    return Some(Connection { worker: self, pick, lease, counts_activity });
                 }
                 // Filled or removed by others since the pick: each turn of this loop is their
                 // progress. A full counter is no server to wait for.
@@ -159,12 +146,7 @@ impl Worker {
         if lease.activity == activity {
             return Ok(());
         }
-        let slot = self
-            .inner
-            .arena
-            .servers
-            .get(lease.server.slot)
-            .ok_or(ConnectionError::Stale)?;
+        let slot = self.inner.arena.servers.get(lease.server.slot).ok_or(ConnectionError::Stale)?;
         slot.update(lease.server.generation, activity)?;
         lease.activity = activity;
         self.load_changed(lease.server, slot.service());
@@ -179,12 +161,7 @@ impl Worker {
     #[inline]
     pub fn close(&self, lease: Lease) -> Result<(), ConnectionError> {
         let server = lease.server;
-        let slot = self
-            .inner
-            .arena
-            .servers
-            .get(server.slot)
-            .ok_or(ConnectionError::Stale)?;
+        let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let service = slot.service();
         slot.close(server.generation, lease.activity, self.inner.arena.rule())?;
         self.load_changed(server, service);
@@ -214,10 +191,7 @@ impl Worker {
         below_limit: bool,
     ) -> Result<Lease, ConnectionError> {
         let arena = &self.inner.arena;
-        let slot = arena
-            .servers
-            .get(server.slot)
-            .ok_or(ConnectionError::Stale)?;
+        let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         slot.open(server.generation, activity, arena.rule(), below_limit)?;
         let service = slot.service();
         self.shard.count_connection(server.slot, service);
@@ -343,14 +317,8 @@ pub struct Tried<const N: usize> {
 impl<const N: usize> Tried<N> {
     /// Nothing tried yet.
     pub const fn new() -> Self {
-        const NONE: ServerId = ServerId {
-            slot: u32::MAX,
-            generation: u32::MAX,
-        };
-        Tried {
-            servers: [NONE; N],
-            count: 0,
-        }
+        const NONE: ServerId = ServerId { slot: u32::MAX, generation: u32::MAX };
+        Tried { servers: [NONE; N], count: 0 }
     }
 
     /// Adds a server; false if `N` are in already, and it is not added.

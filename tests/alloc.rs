@@ -55,9 +55,7 @@ fn hot_path(worker: &Worker, director: &Director, round: u32) {
         }
         // A server may be gone by now, if a reload came in between.
         if let Ok(mut lease) = worker.open(pick.server, Activity::Active) {
-            worker
-                .update(&mut lease, Activity::Inactive)
-                .expect("an open lease");
+            worker.update(&mut lease, Activity::Inactive).expect("an open lease");
             worker.close(lease).expect("an open lease");
         }
     }
@@ -71,10 +69,8 @@ fn hot_path(worker: &Worker, director: &Director, round: u32) {
 #[test]
 fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
     for &scheduler in SchedulerKind::ALL {
-        let configs = [
-            config(scheduler, 5, &[3, 1, 0, 2, 1]),
-            config(scheduler, 7, &[1, 1, 4, 2, 0, 1, 1]),
-        ];
+        let configs =
+            [config(scheduler, 5, &[3, 1, 0, 2, 1]), config(scheduler, 7, &[1, 1, 4, 2, 0, 1, 1])];
         let director = Director::new(&configs[0]).expect("a valid config");
         let worker = director.worker();
         let (done, rounds) = (AtomicBool::new(false), AtomicU32::new(0));
@@ -93,26 +89,16 @@ fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
                 thread::yield_now();
             }
             for reload in 1..=RELOADS {
-                let applied = director
-                    .apply(&configs[reload as usize % 2])
-                    .expect("a valid config");
+                let applied =
+                    director.apply(&configs[reload as usize % 2]).expect("a valid config");
                 assert!(!applied.is_empty());
             }
             done.store(true, Ordering::SeqCst);
             hot.join().expect("the hot thread")
         });
         let rounds = rounds.into_inner();
-        assert!(
-            rounds > 100,
-            "{}: only {rounds} rounds beside the reloads",
-            scheduler.name()
-        );
-        assert_eq!(
-            calls,
-            0,
-            "{}: allocator calls in {rounds} rounds",
-            scheduler.name()
-        );
+        assert!(rounds > 100, "{}: only {rounds} rounds beside the reloads", scheduler.name());
+        assert_eq!(calls, 0, "{}: allocator calls in {rounds} rounds", scheduler.name());
     }
 }
 

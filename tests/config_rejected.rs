@@ -23,10 +23,7 @@ fn read(json: &str) -> Config {
 
 /// Configs of one service with these fields, and the only problem, which the service's path precedes.
 const SERVICES: &[(&str, &str)] = &[
-    (
-        r#""service": "tcp 10.1.0.1:0""#,
-        "port: 0, which stands for every port, needs persistence",
-    ),
+    (r#""service": "tcp 10.1.0.1:0""#, "port: 0, which stands for every port, needs persistence"),
     (
         r#""service": "udp [fd00::1]:0", "one_packet": true"#,
         "port: 0, which stands for every port, needs persistence",
@@ -110,11 +107,7 @@ fn services_are_checked() {
     for (fields, problem) in SERVICES {
         let config = read(&format!(r#"{{"services": [{{{fields}}}]}}"#));
         let key = config.services[0].service;
-        assert_eq!(
-            problems(&config),
-            [format!("service {key}: {problem}")],
-            "{fields}"
-        );
+        assert_eq!(problems(&config), [format!("service {key}: {problem}")], "{fields}");
     }
 }
 
@@ -241,10 +234,7 @@ fn servers_are_checked() {
 
 /// Other fields of a config, and all problems.
 const CONFIGS: &[(&str, &[&str])] = &[
-    (
-        r#""timeouts": {"tcp": 0}"#,
-        &["timeouts: tcp: 0 is outside 1 to 2678400"],
-    ),
+    (r#""timeouts": {"tcp": 0}"#, &["timeouts: tcp: 0 is outside 1 to 2678400"]),
     (
         r#""timeouts": {"tcp_fin": 2678401, "udp": 4294967295}"#,
         &[
@@ -328,11 +318,7 @@ const CONFIGS: &[(&str, &[&str])] = &[
 #[test]
 fn configs_are_checked() {
     for (fields, expected) in CONFIGS {
-        assert_eq!(
-            problems(&read(&format!("{{{fields}}}"))),
-            *expected,
-            "{fields}"
-        );
+        assert_eq!(problems(&read(&format!("{{{fields}}}"))), *expected, "{fields}");
     }
 }
 
@@ -356,29 +342,20 @@ const ALLOWED: &[&str] = &[
 #[test]
 fn odd_but_allowed() {
     for fields in ALLOWED {
-        assert_eq!(
-            problems(&read(&format!("{{{fields}}}"))),
-            [""; 0],
-            "{fields}"
-        );
+        assert_eq!(problems(&read(&format!("{{{fields}}}"))), [""; 0], "{fields}");
     }
 }
 
 #[test]
 fn firewall_mark_0_can_only_be_built_in_rust() {
-    for (family, path) in [
-        (Family::Inet, "fwmark 0"),
-        (Family::Inet6, "fwmark 0 inet6"),
-    ] {
+    for (family, path) in [(Family::Inet, "fwmark 0"), (Family::Inet6, "fwmark 0 inet6")] {
         let config = Config {
             services: vec![VirtualService::new(ServiceKey::fwmark(0, family))],
             ..Config::default()
         };
         assert_eq!(
             problems(&config),
-            [format!(
-                "service {path}: mark: 0 is outside 1 to 4294967295"
-            )]
+            [format!("service {path}: mark: 0 is outside 1 to 4294967295")]
         );
     }
 }
@@ -388,10 +365,7 @@ fn flow_info_can_only_be_built_in_rust() {
     let address = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 5, 0));
     let service =
         VirtualService::new(ServiceKey::tcp(address)).with_server(RealServer::new(address));
-    let config = Config {
-        services: vec![service],
-        ..Config::default()
-    };
+    let config = Config { services: vec![service], ..Config::default() };
     assert_eq!(
         problems(&config),
         [
@@ -468,10 +442,7 @@ fn a_hundred_thousand_servers_are_checked_at_once() {
     let key = ServiceKey::tcp(SocketAddr::from(([10, 1, 0, 1], 80)));
     let mut service = VirtualService::new(key);
     service.servers = (0..100_000).map(server).collect();
-    let mut config = Config {
-        services: vec![service],
-        ..Config::default()
-    };
+    let mut config = Config { services: vec![service], ..Config::default() };
     let start = Instant::now();
     assert_eq!(config.validate(), Ok(()));
     let whole = start.elapsed();
@@ -492,10 +463,7 @@ fn too_many_servers() {
     let key = ServiceKey::tcp(SocketAddr::from(([10, 1, 0, 1], 80)));
     let mut service = VirtualService::new(key);
     service.servers = (0..=MAX_SERVERS).map(server).collect();
-    let mut config = Config {
-        services: vec![service],
-        ..Config::default()
-    };
+    let mut config = Config { services: vec![service], ..Config::default() };
     assert_eq!(
         problems(&config),
         ["service tcp 10.1.0.1:80: servers: 2097151 are more than 2097150"]
@@ -509,18 +477,10 @@ fn too_many_services() {
     let services = (1..=MAX_SERVICES)
         .map(|mark| ServiceKey::fwmark(u32::try_from(mark).expect("a mark"), Family::Inet))
         .map(VirtualService::new);
-    let mut config = Config {
-        services: services.collect(),
-        ..Config::default()
-    };
+    let mut config = Config { services: services.collect(), ..Config::default() };
     assert_eq!(config.validate(), Ok(()));
-    config
-        .services
-        .push(VirtualService::new(ServiceKey::fwmark(1, Family::Inet6)));
-    assert_eq!(
-        problems(&config),
-        ["services: 1048577 are more than 1048576"]
-    );
+    config.services.push(VirtualService::new(ServiceKey::fwmark(1, Family::Inet6)));
+    assert_eq!(problems(&config), ["services: 1048577 are more than 1048576"]);
 }
 
 /// The error of an unknown scheduler lists those that this build knows.
@@ -535,14 +495,8 @@ const BAD_JSON: &[(&str, &str)] = &[
         r#"{"service": []}"#,
         "unknown field `service`, expected one of `generation`, `seed`, `timeouts`, `daemons`, `services` at line 1 column 10",
     ),
-    (
-        r#"{"generation": "C"}"#,
-        "unknown variant `C`, expected `A` or `B` at line 1 column 18",
-    ),
-    (
-        r#"{"seed": -1}"#,
-        "invalid value: integer `-1`, expected u64 at line 1 column 11",
-    ),
+    (r#"{"generation": "C"}"#, "unknown variant `C`, expected `A` or `B` at line 1 column 18"),
+    (r#"{"seed": -1}"#, "invalid value: integer `-1`, expected u64 at line 1 column 11"),
     (
         r#"{"timeouts": {"icmp": 1}}"#,
         "unknown field `icmp`, expected one of `tcp`, `tcp_fin`, `udp` at line 1 column 20",
@@ -551,10 +505,7 @@ const BAD_JSON: &[(&str, &str)] = &[
         r#"{"timeouts": {"tcp": 4294967296}}"#,
         "invalid value: integer `4294967296`, expected u32 at line 1 column 31",
     ),
-    (
-        r#"{"daemons": [{"role": "master"}]}"#,
-        "missing field `interface` at line 1 column 31",
-    ),
+    (r#"{"daemons": [{"role": "master"}]}"#, "missing field `interface` at line 1 column 31"),
     (
         r#"{"daemons": [{"role": "slave", "interface": "eth0"}]}"#,
         "unknown variant `slave`, expected `master` or `backup` at line 1 column 29",
@@ -567,10 +518,7 @@ const BAD_JSON: &[(&str, &str)] = &[
         r#"{"daemons": [{"role": "master", "interface": "eth0", "mcast": "224.0.0.81"}]}"#,
         "unknown field `mcast`, expected one of `role`, `interface`, `sync_id`, `max_len`, `group`, `port`, `ttl` at line 1 column 60",
     ),
-    (
-        r#"{"services": [{}]}"#,
-        "missing field `service` at line 1 column 16",
-    ),
+    (r#"{"services": [{}]}"#, "missing field `service` at line 1 column 16"),
     (
         r#"{"services": [{"service": 7}]}"#,
         "invalid type: integer `7`, expected a string at line 1 column 27",
@@ -781,10 +729,6 @@ unknown field `port`, there are no fields"#,
 fn toml_that_is_no_config() {
     for (text, expected) in BAD_TOML {
         let error = toml::from_str::<Config>(text).expect_err(text);
-        assert_eq!(
-            error.to_string().trim_end(),
-            with_schedulers(expected),
-            "{text}"
-        );
+        assert_eq!(error.to_string().trim_end(), with_schedulers(expected), "{text}");
     }
 }

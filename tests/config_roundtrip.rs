@@ -15,9 +15,8 @@ fn address(text: &str) -> SocketAddr {
 
 /// Uses every field and every variant, with values at their limits.
 fn everything() -> Config {
-    let all_flags = SchedulerFlags::ALL
-        .into_iter()
-        .fold(SchedulerFlags::default(), SchedulerFlags::union);
+    let all_flags =
+        SchedulerFlags::ALL.into_iter().fold(SchedulerFlags::default(), SchedulerFlags::union);
     let mut plain = VirtualService::new(ServiceKey::tcp(address("192.168.4.5:80")))
         .with_scheduler(SchedulerKind::Wrr);
     plain.flags = all_flags;
@@ -35,24 +34,11 @@ fn everything() -> Config {
     plain.servers.extend(
         [
             Tunnel::Ipip {},
-            Tunnel::Gue {
-                port: 6080,
-                checksum: TunnelChecksum::None,
-            },
-            Tunnel::Gue {
-                port: 65535,
-                checksum: TunnelChecksum::Full,
-            },
-            Tunnel::Gue {
-                port: 1,
-                checksum: TunnelChecksum::Remote,
-            },
-            Tunnel::Gre {
-                checksum: TunnelChecksum::None,
-            },
-            Tunnel::Gre {
-                checksum: TunnelChecksum::Full,
-            },
+            Tunnel::Gue { port: 6080, checksum: TunnelChecksum::None },
+            Tunnel::Gue { port: 65535, checksum: TunnelChecksum::Full },
+            Tunnel::Gue { port: 1, checksum: TunnelChecksum::Remote },
+            Tunnel::Gre { checksum: TunnelChecksum::None },
+            Tunnel::Gre { checksum: TunnelChecksum::Full },
         ]
         .into_iter()
         .zip(1..)
@@ -69,10 +55,7 @@ fn everything() -> Config {
     persistent.persistence_engine = Some("sip".to_owned());
     persistent.one_packet = true;
     let mut inet6 = VirtualService::new(ServiceKey::sctp(address("[2001:db8::1]:2905")));
-    inet6.persistence = Some(Persistence {
-        timeout: 1,
-        netmask: Some(Netmask::Inet6(64)),
-    });
+    inet6.persistence = Some(Persistence { timeout: 1, netmask: Some(Netmask::Inet6(64)) });
     inet6.servers = vec![RealServer::new(address("[2001:db8::2]:2905"))];
     let mut refuses = VirtualService::new(ServiceKey::fwmark(u32::MAX, Family::Inet6));
     refuses.scheduler = None;
@@ -81,11 +64,7 @@ fn everything() -> Config {
     Config {
         generation: Generation::A,
         seed: i64::MAX.unsigned_abs(),
-        timeouts: Timeouts {
-            tcp: Some(900),
-            tcp_fin: Some(120),
-            udp: Some(300),
-        },
+        timeouts: Timeouts { tcp: Some(900), tcp_fin: Some(120), udp: Some(300) },
         daemons: vec![
             SyncDaemon {
                 role: SyncRole::Master,
@@ -124,33 +103,21 @@ fn everything_survives_json() {
         serde_json::to_string(&config).expect("JSON"),
         serde_json::to_string_pretty(&config).expect("JSON"),
     ] {
-        assert_eq!(
-            serde_json::from_str::<Config>(&text).expect("a config"),
-            config,
-            "{text}"
-        );
+        assert_eq!(serde_json::from_str::<Config>(&text).expect("a config"), config, "{text}");
         let from_reader: Config = serde_json::from_reader(text.as_bytes()).expect("a config");
         assert_eq!(from_reader, config);
     }
     let value = serde_json::to_value(&config).expect("JSON");
-    assert_eq!(
-        serde_json::from_value::<Config>(value).expect("a config"),
-        config
-    );
+    assert_eq!(serde_json::from_value::<Config>(value).expect("a config"), config);
 }
 
 #[test]
 fn everything_survives_toml() {
     let config = everything();
-    for text in [
-        toml::to_string(&config).expect("TOML"),
-        toml::to_string_pretty(&config).expect("TOML"),
-    ] {
-        assert_eq!(
-            toml::from_str::<Config>(&text).expect("a config"),
-            config,
-            "{text}"
-        );
+    for text in
+        [toml::to_string(&config).expect("TOML"), toml::to_string_pretty(&config).expect("TOML")]
+    {
+        assert_eq!(toml::from_str::<Config>(&text).expect("a config"), config, "{text}");
     }
 }
 
@@ -162,14 +129,8 @@ fn every_scheduler_survives() {
         for flag in SchedulerFlags::ALL {
             service.flags = service.flags.union(flag);
             let json = serde_json::to_string(&service).expect("JSON");
-            assert_eq!(
-                serde_json::from_str::<VirtualService>(&json).expect("a service"),
-                service
-            );
-            assert!(
-                json.contains(&format!(r#""scheduler":"{}""#, scheduler.name())),
-                "{json}"
-            );
+            assert_eq!(serde_json::from_str::<VirtualService>(&json).expect("a service"), service);
+            assert!(json.contains(&format!(r#""scheduler":"{}""#, scheduler.name())), "{json}");
         }
     }
 }
@@ -188,36 +149,22 @@ fn defaults_are_those_of_ipvsadm() {
     assert_eq!(config.generation, Generation::B);
     assert_eq!((config.seed, config.timeouts), (0, Timeouts::default()));
     let daemon = &config.daemons[0];
-    assert_eq!(
-        (daemon.sync_id, daemon.max_len, daemon.group),
-        (0, None, None)
-    );
+    assert_eq!((daemon.sync_id, daemon.max_len, daemon.group), (0, None, None));
     assert_eq!((daemon.port, daemon.ttl), (None, None));
     let service = &config.services[0];
     assert_eq!(service.scheduler, Some(SchedulerKind::Wlc));
-    assert_eq!(
-        service.persistence,
-        Some(Persistence {
-            timeout: 360,
-            netmask: None
-        })
-    );
+    assert_eq!(service.persistence, Some(Persistence { timeout: 360, netmask: None }));
     assert!(
         service.flags.is_empty() && !service.one_packet && service.persistence_engine.is_none()
     );
-    let [first, second] = service.servers[..] else {
-        panic!("two servers")
-    };
+    let [first, second] = service.servers[..] else { panic!("two servers") };
     assert_eq!(first, RealServer::new(address("192.168.5.11:80")));
     assert_eq!((first.forwarding, first.weight), (Forwarding::Route, 1));
     assert_eq!(first.thresholds, Thresholds { upper: 0, lower: 0 });
     assert_eq!(second.thresholds, Thresholds { upper: 5, lower: 0 });
 
     let empty = Config::default();
-    assert_eq!(
-        serde_json::from_str::<Config>("{}").expect("a config"),
-        empty
-    );
+    assert_eq!(serde_json::from_str::<Config>("{}").expect("a config"), empty);
     assert_eq!(toml::from_str::<Config>("").expect("a config"), empty);
 }
 
@@ -225,10 +172,7 @@ fn defaults_are_those_of_ipvsadm() {
 fn the_text_of_a_plain_config() {
     let service = VirtualService::new(ServiceKey::tcp(address("192.168.4.5:80")))
         .with_server(RealServer::new(address("192.168.5.11:80")));
-    let config = Config {
-        services: vec![service],
-        ..Config::default()
-    };
+    let config = Config { services: vec![service], ..Config::default() };
     assert_eq!(
         serde_json::to_string(&config).expect("JSON"),
         r#"{"generation":"B","seed":0,"services":[{"service":"tcp 192.168.4.5:80","scheduler":"wlc","#.to_owned()
@@ -269,10 +213,7 @@ fn toml_as_people_write_it() {
         "#,
     )
     .expect("a config");
-    let tunnel = Tunnel::Gue {
-        port: 6080,
-        checksum: TunnelChecksum::Remote,
-    };
+    let tunnel = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Remote };
     let mut dns = VirtualService::new(ServiceKey::udp(address("[2001:db8::1]:53")))
         .with_scheduler(SchedulerKind::Wrr)
         .with_server(
@@ -283,10 +224,7 @@ fn toml_as_people_write_it() {
         .with_server(
             RealServer::new(address("192.168.5.12:53")).with_forwarding(Forwarding::Tunnel(tunnel)),
         );
-    dns.persistence = Some(Persistence {
-        timeout: 60,
-        netmask: Some(Netmask::Inet6(64)),
-    });
+    dns.persistence = Some(Persistence { timeout: 60, netmask: Some(Netmask::Inet6(64)) });
     dns.one_packet = true;
     let mut marked = VirtualService::new(ServiceKey::fwmark(7, Family::Inet6));
     marked.scheduler = None;
@@ -299,38 +237,20 @@ fn toml_as_people_write_it() {
 #[test]
 fn key_texts_both_ways() {
     for (text, key) in [
-        (
-            "tcp 192.168.4.5:80",
-            ServiceKey::tcp(address("192.168.4.5:80")),
-        ),
-        (
-            "tcp 192.168.4.5:0",
-            ServiceKey::tcp(address("192.168.4.5:0")),
-        ),
-        (
-            "udp [2001:db8::1]:53",
-            ServiceKey::udp(address("[2001:db8::1]:53")),
-        ),
-        (
-            "sctp 10.0.0.1:2905",
-            ServiceKey::sctp(address("10.0.0.1:2905")),
-        ),
+        ("tcp 192.168.4.5:80", ServiceKey::tcp(address("192.168.4.5:80"))),
+        ("tcp 192.168.4.5:0", ServiceKey::tcp(address("192.168.4.5:0"))),
+        ("udp [2001:db8::1]:53", ServiceKey::udp(address("[2001:db8::1]:53"))),
+        ("sctp 10.0.0.1:2905", ServiceKey::sctp(address("10.0.0.1:2905"))),
         ("sctp [::]:65535", ServiceKey::sctp(address("[::]:65535"))),
         ("fwmark 7", ServiceKey::fwmark(7, Family::Inet)),
         ("fwmark 7 inet6", ServiceKey::fwmark(7, Family::Inet6)),
-        (
-            "fwmark 4294967295",
-            ServiceKey::fwmark(u32::MAX, Family::Inet),
-        ),
+        ("fwmark 4294967295", ServiceKey::fwmark(u32::MAX, Family::Inet)),
     ] {
         assert_eq!(key.to_string(), text);
         assert_eq!(text.parse(), Ok(key));
         let quoted = format!("\"{text}\"");
         assert_eq!(serde_json::to_string(&key).expect("JSON"), quoted);
-        assert_eq!(
-            serde_json::from_str::<ServiceKey>(&quoted).expect("a key"),
-            key
-        );
+        assert_eq!(serde_json::from_str::<ServiceKey>(&quoted).expect("a key"), key);
     }
 }
 
@@ -347,10 +267,7 @@ fn keys_may_be_spelled_loosely() {
         let read: ServiceKey = text.parse().expect(text);
         assert_eq!(read.to_string(), key);
         let json = serde_json::to_string(text).expect("JSON");
-        assert_eq!(
-            serde_json::from_str::<ServiceKey>(&json).expect("a key"),
-            read
-        );
+        assert_eq!(serde_json::from_str::<ServiceKey>(&json).expect("a key"), read);
     }
 }
 
@@ -364,14 +281,8 @@ fn bad_keys() {
         ("tcp", PARTS),
         ("fwmark 7 inet6 now", PARTS),
         ("192.168.4.5:80", PARTS),
-        (
-            "TCP 192.168.4.5:80",
-            "expected `tcp`, `udp`, `sctp` or `fwmark`",
-        ),
-        (
-            "icmp 192.168.4.5:80",
-            "expected `tcp`, `udp`, `sctp` or `fwmark`",
-        ),
+        ("TCP 192.168.4.5:80", "expected `tcp`, `udp`, `sctp` or `fwmark`"),
+        ("icmp 192.168.4.5:80", "expected `tcp`, `udp`, `sctp` or `fwmark`"),
         ("tcp 192.168.4.5", NUMERIC),
         ("tcp 192.168.4.5:65536", NUMERIC),
         ("tcp 192.168.4.256:80", NUMERIC),
@@ -379,10 +290,7 @@ fn bad_keys() {
         ("tcp 2001:db8::1:80", NUMERIC),
         ("tcp [2001:db8::1]", NUMERIC),
         ("tcp [192.168.4.5]:80", NUMERIC),
-        (
-            "tcp 192.168.4.5:80 inet",
-            "nothing may follow the address and port",
-        ),
+        ("tcp 192.168.4.5:80 inet", "nothing may follow the address and port"),
         ("fwmark 0", MARK),
         ("fwmark -1", MARK),
         ("fwmark 4294967296", MARK),
@@ -390,9 +298,6 @@ fn bad_keys() {
         ("fwmark 7 ipv6", "expected `inet` or `inet6` after the mark"),
     ] {
         let error = text.parse::<ServiceKey>().expect_err(text);
-        assert_eq!(
-            error.to_string(),
-            format!("service key `{text}`: {expected}")
-        );
+        assert_eq!(error.to_string(), format!("service key `{text}`: {expected}"));
     }
 }

@@ -47,32 +47,17 @@ struct Recorded {
 }
 
 fn states() -> impl Iterator<Item = State> {
-    RECORDED
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a recorded state"))
+    RECORDED.lines().map(|line| serde_json::from_str(line).expect("a recorded state"))
 }
 
 fn statistics(from: [u64; 5]) -> Statistics {
     let [connections, packets_in, packets_out, bytes_in, bytes_out] = from;
-    Statistics {
-        connections,
-        packets_in,
-        packets_out,
-        bytes_in,
-        bytes_out,
-        refused: 0,
-    }
+    Statistics { connections, packets_in, packets_out, bytes_in, bytes_out, refused: 0 }
 }
 
 fn rates(from: [u64; 5]) -> Rates {
     let [connections, packets_in, packets_out, bytes_in, bytes_out] = from;
-    Rates {
-        connections,
-        packets_in,
-        packets_out,
-        bytes_in,
-        bytes_out,
-    }
+    Rates { connections, packets_in, packets_out, bytes_in, bytes_out }
 }
 
 /// `None` for a scheduler that this build of the crate does not have.
@@ -83,23 +68,14 @@ fn observed(state: &State) -> Option<Observed> {
         Err(error) => panic!("{}: {error}", state.name),
     };
     let mut observed = Observed::from(&config);
-    for (service, figures) in observed
-        .services
-        .iter_mut()
-        .zip(state.figures.iter().flatten())
-    {
+    for (service, figures) in observed.services.iter_mut().zip(state.figures.iter().flatten()) {
         service.statistics = statistics(figures.statistics);
         service.rates = rates(figures.rates);
         assert_eq!(service.servers.len(), figures.servers.len());
         // Figures stand beside the config, oldest server first.
         for (server, figures) in service.servers.iter_mut().rev().zip(&figures.servers) {
             let [active, inactive, persistent] = figures.counts;
-            server.counts = ServerCounts {
-                active,
-                inactive,
-                persistent,
-                overloaded: false,
-            };
+            server.counts = ServerCounts { active, inactive, persistent, overloaded: false };
             server.statistics = statistics(figures.statistics);
             server.rates = rates(figures.rates);
         }
@@ -113,12 +89,7 @@ fn listing<'a>(observed: &'a Observed, arguments: &str) -> Listing<'a> {
     let mut only = None;
     let mut words = arguments.split(' ');
     while let Some(word) = words.next() {
-        let mut address = || {
-            words
-                .next()
-                .and_then(|text| text.parse().ok())
-                .expect("an address")
-        };
+        let mut address = || words.next().and_then(|text| text.parse().ok()).expect("an address");
         listing = match word {
             "-L" | "-n" => listing,
             "--stats" => listing.view(View::Statistics),
@@ -209,32 +180,22 @@ fn the_recording_covers_what_it_should() {
     ] {
         assert!(printed.contains(part), "no listing shows `{part}`");
     }
-    assert!(
-        all.iter()
-            .any(|state| state.figures.is_some() && state.name == "traffic")
-    );
+    assert!(all.iter().any(|state| state.figures.is_some() && state.name == "traffic"));
 }
 
 #[test]
 fn the_connection_table_size_is_in_the_first_line() {
     let observed = Observed::default();
-    let text = Listing::new(&observed)
-        .connection_table_size(1 << 20)
-        .to_string();
+    let text = Listing::new(&observed).connection_table_size(1 << 20).to_string();
     assert!(text.starts_with("IP Virtual Server version 1.2.1 (size=1048576)\nProt "));
 }
 
 #[test]
 fn figures_of_servers_are_not_cut_to_32_bits() {
-    let state = states()
-        .find(|state| state.name == "scheduler rr")
-        .expect("recorded");
+    let state = states().find(|state| state.name == "scheduler rr").expect("recorded");
     let mut observed = observed(&state).expect("rr is known");
     observed.services[0].servers[0].statistics.connections = 1 << 40;
-    let text = Listing::new(&observed)
-        .view(View::Statistics)
-        .exact()
-        .to_string();
+    let text = Listing::new(&observed).view(View::Statistics).exact().to_string();
     assert_eq!(
         text.lines().last(),
         Some("  -> 10.9.0.1:80                  1099511627776        0        0        0        0")

@@ -32,10 +32,7 @@ const STRICTER: &[(&str, &str)] = &[
     ("-a -t 10.0.0.1:80 -r 10.0.1.1:http", NO_LOOKUP),
     ("-a -t 10.0.0.1:80 -r 10.0.1.1:http -g", NO_LOOKUP),
     ("-a -t 10.0.0.1:80 -r 10.0.1.1:http -i", NO_LOOKUP),
-    (
-        "-A -t [::1]:80 -p -M 4294967360",
-        "ipvsadm reads 64 because its number overflows",
-    ),
+    ("-A -t [::1]:80 -p -M 4294967360", "ipvsadm reads 64 because its number overflows"),
     (
         "-A -t 10.0.0.1:80\n-A -t 10.0.0.1:80\n-A -t 10.0.0.2:80\n",
         "--restore goes on after what the kernel refuses; a config is taken whole or not at all",
@@ -78,10 +75,7 @@ fn cases() -> impl Iterator<Item = Case> {
         let exits = case["exits"].as_array().expect("exits");
         assert_eq!(texts.len(), exits.len());
         Case {
-            steps: texts
-                .into_iter()
-                .zip(exits.iter().map(|exit| *exit == 0))
-                .collect(),
+            steps: texts.into_iter().zip(exits.iter().map(|exit| *exit == 0)).collect(),
             rules: case["rules"].as_str().expect("rules").to_owned(),
             thresholds: case["thresholds"].as_str().map(str::to_owned),
         }
@@ -90,9 +84,7 @@ fn cases() -> impl Iterator<Item = Case> {
 
 fn strings(value: &Value) -> Vec<String> {
     let strings = value.as_array().expect("an array").iter();
-    strings
-        .map(|v| v.as_str().expect("a string").to_owned())
-        .collect()
+    strings.map(|v| v.as_str().expect("a string").to_owned()).collect()
 }
 
 fn run(config: &mut Config, text: &str) -> Result<(), RulesError> {
@@ -139,12 +131,7 @@ fn is_missing_scheduler(error: &RulesError) -> bool {
 #[test]
 fn the_transcript_is_of_a_real_kernel() {
     let header: Value = serde_json::from_str(TRANSCRIPT.lines().next().unwrap()).unwrap();
-    assert!(
-        header["ipvsadm"]
-            .as_str()
-            .unwrap()
-            .starts_with("ipvsadm v1.31")
-    );
+    assert!(header["ipvsadm"].as_str().unwrap().starts_with("ipvsadm v1.31"));
     assert!(header["kernel"].is_string());
     assert!(cases().count() > 900);
 }
@@ -158,24 +145,13 @@ fn every_command_line_does_what_the_real_one_does() {
         };
         let printed = config.to_rules().to_string();
         if printed != case.rules {
-            failures.push(format!(
-                "{:?}\n  real:\n{}  ours:\n{printed}",
-                case.steps, case.rules
-            ));
+            failures.push(format!("{:?}\n  real:\n{}  ours:\n{printed}", case.steps, case.rules));
         }
     }
-    assert!(
-        failures.is_empty(),
-        "{}:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
     // A difference that no longer shows must leave the tables.
     for (known, reason) in STRICTER.iter().chain(LAXER) {
-        assert!(
-            differences.contains(known),
-            "{known:?} ({reason}) is no difference"
-        );
+        assert!(differences.contains(known), "{known:?} ({reason}) is no difference");
     }
 }
 
@@ -189,29 +165,17 @@ fn thresholds_are_those_of_the_real_listing() {
         let config = replay(&case, &mut BTreeSet::new(), &mut Vec::new()).expect("comparable");
         let real = listing.lines().filter_map(|line| {
             let mut words = line.strip_prefix("  -> ")?.split_ascii_whitespace().skip(1);
-            Some((
-                words.next()?.parse::<u32>().ok()?,
-                words.next()?.parse().ok()?,
-            ))
+            Some((words.next()?.parse::<u32>().ok()?, words.next()?.parse().ok()?))
         });
         let text = config.to_rules().with_thresholds().to_string();
-        let ours = text
-            .lines()
-            .filter(|line| line.starts_with("-a "))
-            .map(|line| {
-                let words: Vec<_> = line.split(' ').collect();
-                match words.as_slice() {
-                    [.., "-x", upper, "-y", lower] => {
-                        (upper.parse().unwrap(), lower.parse().unwrap())
-                    }
-                    _ => (0, 0),
-                }
-            });
-        assert_eq!(
-            ours.collect::<Vec<(u32, u32)>>(),
-            real.collect::<Vec<_>>(),
-            "{text}"
-        );
+        let ours = text.lines().filter(|line| line.starts_with("-a ")).map(|line| {
+            let words: Vec<_> = line.split(' ').collect();
+            match words.as_slice() {
+                [.., "-x", upper, "-y", lower] => (upper.parse().unwrap(), lower.parse().unwrap()),
+                _ => (0, 0),
+            }
+        });
+        assert_eq!(ours.collect::<Vec<(u32, u32)>>(), real.collect::<Vec<_>>(), "{text}");
         seen += 1;
     }
     assert!(seen > 10);
@@ -226,11 +190,7 @@ fn complete_texts_read_back_equal() {
         };
         let text = config.to_rules().with_thresholds().unsorted().to_string();
         assert_eq!(text.parse().as_ref(), Ok(&config), "{text}");
-        servers += config
-            .services
-            .iter()
-            .map(|s| s.servers.len())
-            .sum::<usize>();
+        servers += config.services.iter().map(|s| s.servers.len()).sum::<usize>();
 
         // What ipvsadm prints reads back too, unless it printed an empty list of flags. Servers
         // are then of other ages, and that decides the order of a circle.

@@ -143,10 +143,7 @@ fn message(template: &str) -> String {
 
 /// An error's word stands in the text where the error says.
 fn assert_position(text: &str, error: &vsched::error::RulesError) {
-    let line = text
-        .split('\n')
-        .nth(error.line() - 1)
-        .expect("a line of the text");
+    let line = text.split('\n').nth(error.line() - 1).expect("a line of the text");
     let rest: String = line.chars().skip(error.column() - 1).collect();
     assert!(rest.starts_with(error.word()), "{error} in {text:?}");
 }
@@ -175,14 +172,8 @@ fn lines_count_from_the_top_of_the_text() {
 #[test]
 fn accessors_are_the_parts_of_the_message() {
     let error = refuse("-C\n  -a -t 10.0.0.1:80 -w five");
-    assert_eq!(
-        (error.line(), error.column(), error.word()),
-        (2, 24, "five")
-    );
-    assert_eq!(
-        error.message(),
-        "illegal weight: expected a number from 0 to 2147483647"
-    );
+    assert_eq!((error.line(), error.column(), error.word()), (2, 24, "five"));
+    assert_eq!(error.message(), "illegal weight: expected a number from 0 to 2147483647");
     assert!(error.source().is_none());
 }
 
@@ -195,18 +186,12 @@ fn commands_that_the_config_refuses_name_their_line() {
             format!("{service}{service}"),
             "line 2, column 1: `-A`: service tcp 10.0.0.1:80: exists already",
         ),
-        (
-            "ipvsadm -E -f 5".to_owned(),
-            "line 1, column 9: `-E`: service fwmark 5: no such service",
-        ),
+        ("ipvsadm -E -f 5".to_owned(), "line 1, column 9: `-E`: service fwmark 5: no such service"),
         (
             "-D -u 10.0.0.1:53".to_owned(),
             "line 1, column 1: `-D`: service udp 10.0.0.1:53: no such service",
         ),
-        (
-            server.to_owned(),
-            "line 1, column 1: `-a`: service tcp 10.0.0.1:80: no such service",
-        ),
+        (server.to_owned(), "line 1, column 1: `-a`: service tcp 10.0.0.1:80: no such service"),
         (
             format!("{service}{server}\n{server}"),
             "line 4, column 1: `-a`: service tcp 10.0.0.1:80: server 10.0.1.1:80: exists already",
@@ -312,20 +297,13 @@ const PIECES: &[&str] = &[
 fn no_text_panics_and_every_error_points_into_it() {
     let mut state: u64 = 1;
     let mut random = |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 33) as usize % below
     };
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..200_000 {
-        let mut text = [
-            "-A ",
-            "-a ",
-            "-A -t 10.0.0.1:80 ",
-            "-A -f 1\n-a -f 1 -r 10.0.1.1 ",
-            "",
-        ][random(5)]
+        let mut text = ["-A ", "-a ", "-A -t 10.0.0.1:80 ", "-A -f 1\n-a -f 1 -r 10.0.1.1 ", ""]
+            [random(5)]
         .to_owned();
         for _ in 0..random(8) {
             text.push_str(PIECES[random(PIECES.len())]);

@@ -39,18 +39,9 @@ fn version(random: &mut Random) -> Version {
                 servers.push(server(n * 100 + at, weight).with_thresholds(upper, upper / 2));
             }
         }
-        services.push(VirtualService {
-            servers,
-            ..service(n, kind)
-        });
+        services.push(VirtualService { servers, ..service(n, kind) });
     }
-    Version {
-        config: Config {
-            services,
-            ..Config::default()
-        },
-        weights,
-    }
+    Version { config: Config { services, ..Config::default() }, weights }
 }
 
 struct Storm {
@@ -76,17 +67,11 @@ impl Storm {
             .expect("a server of this service");
         let current = &self.versions[oldest..=newest];
         assert!(
-            current
-                .iter()
-                .any(|version| version.weights[usize::from(at)][place] > 0),
+            current.iter().any(|version| version.weights[usize::from(at)][place] > 0),
             "server {} of service {at} picked in versions {oldest} to {newest}",
             pick.address
         );
-        let activity = if place % 2 == 0 {
-            Activity::Active
-        } else {
-            Activity::Inactive
-        };
+        let activity = if place % 2 == 0 { Activity::Active } else { Activity::Inactive };
         // Stale is possible: removed and swept since the pick.
         (worker.open(pick.server, activity).ok(), oldest != newest)
     }
@@ -109,9 +94,7 @@ impl Storm {
                         Activity::Active => Activity::Inactive,
                         Activity::Inactive => Activity::Active,
                     };
-                    worker
-                        .update(&mut held[chosen], other)
-                        .expect("a held lease is open");
+                    worker.update(&mut held[chosen], other).expect("a held lease is open");
                 }
                 let lease = held.swap_remove(chosen);
                 worker.close(lease).expect("a held lease is open");
@@ -130,11 +113,7 @@ fn counts_are_exact_and_picks_current_through_ten_thousand_reloads() {
     let versions: Vec<Version> = (0..=RELOADS).map(|_| version(&mut random)).collect();
     let director = Director::new(&versions[0].config).expect("a valid config");
     let ids: Vec<ServiceId> = (0..SERVICES)
-        .map(|n| {
-            director
-                .service(&format!("tcp {}", common::vip(n)))
-                .expect("it runs")
-        })
+        .map(|n| director.service(&format!("tcp {}", common::vip(n))).expect("it runs"))
         .collect();
     let storm = Storm {
         director: director.clone(),
@@ -152,19 +131,14 @@ fn counts_are_exact_and_picks_current_through_ten_thousand_reloads() {
             .collect();
         for (at, version) in storm.versions.iter().enumerate().skip(1) {
             storm.begun.store(at, Ordering::SeqCst);
-            storm
-                .director
-                .apply(&version.config)
-                .expect("a valid config");
+            storm.director.apply(&version.config).expect("a valid config");
             storm.returned.store(at, Ordering::SeqCst);
         }
         storm.stop.store(true, Ordering::SeqCst);
         workers
             .into_iter()
             .map(|worker| worker.join().expect("a worker"))
-            .fold((0, 0), |(opened, overlaps), (more, also)| {
-                (opened + more, overlaps + also)
-            })
+            .fold((0, 0), |(opened, overlaps), (more, also)| (opened + more, overlaps + also))
     });
     assert!(opened > RELOADS, "only {opened} connections opened");
     assert!(overlaps > 100, "only {overlaps} picks met a reload");
@@ -173,22 +147,11 @@ fn counts_are_exact_and_picks_current_through_ten_thousand_reloads() {
         servers: (0..SERVERS).map(|at| server(n * 100 + at, 1)).collect(),
         ..service(n, SchedulerKind::Rr)
     });
-    director
-        .apply(&Config {
-            services: all.collect(),
-            ..Config::default()
-        })
-        .expect("valid");
+    director.apply(&Config { services: all.collect(), ..Config::default() }).expect("valid");
     for service in director.observe().services {
         for server in service.servers {
             let counts = (server.counts.active, server.counts.inactive);
-            assert_eq!(
-                counts,
-                (0, 0),
-                "{} {}",
-                service.settings.service,
-                server.server.address
-            );
+            assert_eq!(counts, (0, 0), "{} {}", service.settings.service, server.server.address);
         }
     }
     director.apply(&Config::default()).expect("an empty config");

@@ -1,5 +1,6 @@
 //! One administrative command, and what it does to a [`Config`].
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use crate::config::{Config, RealServer, ServiceKey, VirtualService};
@@ -46,60 +47,93 @@ impl Config {
     /// What the kernel would refuse: a service or server that exists already or does not exist.
     /// Nothing is changed then. Limits are the affair of [`Config::validate`].
     pub fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
+        Editor::new(self).execute(command)
+    }
+}
+
+/// Commands on one config, each in O(1) unless it deletes.
+pub(crate) struct Editor<'c> {
+    config: &'c mut Config,
+    /// Place of each service, and of each of its servers once it was asked for one.
+    places: HashMap<ServiceKey, (usize, Option<HashMap<SocketAddr, usize>>)>,
+}
+
+impl<'c> Editor<'c> {
+    pub(crate) fn new(config: &'c mut Config) -> Self {
+        let mut editor = Editor { config, places: HashMap::new() };
+        editor.find_services();
+        editor
+    }
+
+    fn find_services(&mut self) {
+        let services = self.config.services.iter().enumerate();
+        self.places = services.map(|(place, service)| (service.service, (place, None))).collect();
+    }
+
+    pub(crate) fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
         match command {
             Command::AddService(service) => {
-                if self.service(&service.service).is_some() {
-                    return Err(CommandError::ServiceExists(service.service));
+                if self.places.contains_key(&service.service) {
+                    return Err(CommandError::service_exists(service.service));
                 }
-                self.services.push(service.settings());
+                self.places.insert(service.service, (self.config.services.len(), None));
+                self.config.services.push(service.settings());
             }
             Command::EditService(settings) => {
-                let service = self.existing(&settings.service)?;
+                let (service, _) = self.existing(&settings.service)?;
                 let servers = std::mem::take(&mut service.servers);
-                *service = VirtualService {
-                    servers,
-                    ..settings.settings()
-                };
+                *service = VirtualService { servers, ..settings.settings() };
             }
             Command::DeleteService(key) => {
                 self.existing(key)?;
-                self.services.retain(|service| service.service != *key);
+                self.config.services.retain(|service| service.service != *key);
+                self.find_services();
             }
-            Command::Clear => self.services.clear(),
-            Command::AddServer { service, server } => {
-                let found = self.existing(service)?;
-                if found
-                    .servers
-                    .iter()
-                    .any(|known| known.address == server.address)
-                {
-                    return Err(CommandError::ServerExists(*service, server.address));
+            Command::Clear => {
+                self.config.services.clear();
+                self.places.clear();
+            }
+            Command::AddServer { service: key, server } => {
+                let (service, places) = self.existing(key)?;
+                if places.contains_key(&server.address) {
+                    return Err(CommandError::server_exists(key, server.address));
                 }
-                found.servers.push(*server);
+                places.insert(server.address, service.servers.len());
+                service.servers.push(*server);
             }
-            Command::EditServer { service, server } => {
-                let found = self.existing(service)?;
-                let known = found
-                    .servers
-                    .iter_mut()
-                    .find(|known| known.address == server.address)
-                    .ok_or(CommandError::NoServer(*service, server.address))?;
-                *known = *server;
+            Command::EditServer { service: key, server } => {
+                let (service, places) = self.existing(key)?;
+                let place = places.get(&server.address);
+                let known = place.and_then(|place| service.servers.get_mut(*place));
+                *known.ok_or_else(|| CommandError::no_server(key, server.address))? = *server;
             }
-            Command::DeleteServer { service, server } => {
-                let found = self.existing(service)?;
-                let at = found
-                    .servers
-                    .iter()
-                    .position(|known| known.address == *server)
-                    .ok_or(CommandError::NoServer(*service, *server))?;
-                found.servers.remove(at);
+            Command::DeleteServer { service: key, server } => {
+                let (service, places) = self.existing(key)?;
+                if places.remove(server).is_none() {
+                    return Err(CommandError::no_server(key, *server));
+                }
+                service.servers.retain(|known| known.address != *server);
+                *places = find_servers(service);
             }
         }
         Ok(())
     }
 
-    fn existing(&mut self, key: &ServiceKey) -> Result<&mut VirtualService, CommandError> {
-        self.service_mut(key).ok_or(CommandError::NoService(*key))
+    fn existing(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<(&mut VirtualService, &mut HashMap<SocketAddr, usize>), CommandError> {
+        let found = self.places.get_mut(key);
+        let found = found.and_then(|(place, servers)| {
+            let service = self.config.services.get_mut(*place)?;
+            let servers = servers.get_or_insert_with(|| find_servers(service));
+            Some((service, servers))
+        });
+        found.ok_or_else(|| CommandError::no_service(key))
     }
+}
+
+fn find_servers(service: &VirtualService) -> HashMap<SocketAddr, usize> {
+    let servers = service.servers.iter().enumerate();
+    servers.map(|(place, server)| (server.address, place)).collect()
 }

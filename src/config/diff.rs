@@ -77,11 +77,7 @@ impl Change {
 /// Where an edit of a server belongs.
 pub fn edit_phase(before: &RealServer, after: &RealServer) -> Phase {
     let unlimited_last = |upper: u32| {
-        if upper == 0 {
-            u64::MAX
-        } else {
-            u64::from(upper)
-        }
+        if upper == 0 { u64::MAX } else { u64::from(upper) }
     };
     let upper = |server: &RealServer| unlimited_last(server.thresholds.upper);
     if (before.weight > 0 && after.weight == 0) || upper(after) < upper(before) {
@@ -127,28 +123,19 @@ pub(crate) fn diff_services<'a>(
     }
     let mut deleted: Vec<ServiceKey> = old.into_keys().collect();
     deleted.sort_unstable();
-    changes.extend(
-        deleted
-            .into_iter()
-            .map(|key| (Phase::DeleteServices, Change::DeleteService(key))),
-    );
+    changes
+        .extend(deleted.into_iter().map(|key| (Phase::DeleteServices, Change::DeleteService(key))));
     changes.sort_by_key(|(phase, _)| *phase);
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
 fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
-    let unbound = VirtualService {
-        scheduler: None,
-        ..service.settings()
-    };
+    let unbound = VirtualService { scheduler: None, ..service.settings() };
     let key = service.service;
     let mut push = |change| changes.push((Phase::NewServices, change));
     push(Change::AddService(unbound));
     for server in &service.servers {
-        push(Change::AddServer {
-            service: key,
-            server: *server,
-        });
+        push(Change::AddServer { service: key, server: *server });
     }
     if service.scheduler.is_some() {
         push(Change::EditService(service.settings()));
@@ -163,28 +150,15 @@ fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(Phase, 
     if old.servers == new.servers {
         return;
     }
-    let mut before: HashMap<SocketAddr, &RealServer> = old
-        .servers
-        .iter()
-        .map(|server| (server.address, server))
-        .collect();
+    let mut before: HashMap<SocketAddr, &RealServer> =
+        old.servers.iter().map(|server| (server.address, server)).collect();
     for server in &new.servers {
         match before.remove(&server.address) {
-            None => changes.push((
-                Phase::Grow,
-                Change::AddServer {
-                    service,
-                    server: *server,
-                },
-            )),
+            None => changes.push((Phase::Grow, Change::AddServer { service, server: *server })),
             Some(before) if before == server => {}
             Some(before) => changes.push((
                 edit_phase(before, server),
-                Change::EditServer {
-                    service,
-                    before: *before,
-                    server: *server,
-                },
+                Change::EditServer { service, before: *before, server: *server },
             )),
         }
     }
@@ -192,22 +166,14 @@ fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(Phase, 
     for server in &old.servers {
         if before.contains_key(&server.address) {
             let server = server.address;
-            changes.push((
-                Phase::DeleteServers,
-                Change::DeleteServer { service, server },
-            ));
+            changes.push((Phase::DeleteServers, Change::DeleteServer { service, server }));
         }
     }
 }
 
 fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
     let settings = |service: &VirtualService| {
-        (
-            service.scheduler,
-            service.flags,
-            service.persistence,
-            service.one_packet,
-        )
+        (service.scheduler, service.flags, service.persistence, service.one_packet)
     };
     settings(a) == settings(b) && a.persistence_engine == b.persistence_engine
 }

@@ -104,26 +104,17 @@ pub enum ServiceKey {
 impl ServiceKey {
     /// A TCP service.
     pub const fn tcp(address: SocketAddr) -> Self {
-        ServiceKey::Address {
-            protocol: Protocol::Tcp,
-            address,
-        }
+        ServiceKey::Address { protocol: Protocol::Tcp, address }
     }
 
     /// A UDP service.
     pub const fn udp(address: SocketAddr) -> Self {
-        ServiceKey::Address {
-            protocol: Protocol::Udp,
-            address,
-        }
+        ServiceKey::Address { protocol: Protocol::Udp, address }
     }
 
     /// An SCTP service.
     pub const fn sctp(address: SocketAddr) -> Self {
-        ServiceKey::Address {
-            protocol: Protocol::Sctp,
-            address,
-        }
+        ServiceKey::Address { protocol: Protocol::Sctp, address }
     }
 
     /// A firewall-mark service.
@@ -162,14 +153,8 @@ impl fmt::Display for ServiceKey {
             ServiceKey::Address { protocol, address } => {
                 write!(f, "{} {}", protocol.name(), address)
             }
-            ServiceKey::FirewallMark {
-                mark,
-                family: Family::Inet,
-            } => write!(f, "fwmark {mark}"),
-            ServiceKey::FirewallMark {
-                mark,
-                family: Family::Inet6,
-            } => {
+            ServiceKey::FirewallMark { mark, family: Family::Inet } => write!(f, "fwmark {mark}"),
+            ServiceKey::FirewallMark { mark, family: Family::Inet6 } => {
                 write!(f, "fwmark {mark} inet6")
             }
         }
@@ -184,28 +169,19 @@ impl FromStr for ServiceKey {
         let (Some(kind), Some(what), family, None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
-            return Err(KeyError::new(
-                text,
-                "expected `PROTOCOL ADDRESS:PORT` or `fwmark MARK`",
-            ));
+            return Err(KeyError::new(text, "expected `PROTOCOL ADDRESS:PORT` or `fwmark MARK`"));
         };
         if kind == "fwmark" {
             let family = match family {
                 None | Some("inet") => Family::Inet,
                 Some("inet6") => Family::Inet6,
                 Some(_) => {
-                    return Err(KeyError::new(
-                        text,
-                        "expected `inet` or `inet6` after the mark",
-                    ));
+                    return Err(KeyError::new(text, "expected `inet` or `inet6` after the mark"));
                 }
             };
             return match what.parse() {
                 Ok(mark @ 1..) => Ok(ServiceKey::FirewallMark { mark, family }),
-                _ => Err(KeyError::new(
-                    text,
-                    "a firewall mark is a number from 1 to 4294967295",
-                )),
+                _ => Err(KeyError::new(text, "a firewall mark is a number from 1 to 4294967295")),
             };
         }
         let protocol = match kind {
@@ -213,23 +189,14 @@ impl FromStr for ServiceKey {
             "udp" => Protocol::Udp,
             "sctp" => Protocol::Sctp,
             _ => {
-                return Err(KeyError::new(
-                    text,
-                    "expected `tcp`, `udp`, `sctp` or `fwmark`",
-                ));
+                return Err(KeyError::new(text, "expected `tcp`, `udp`, `sctp` or `fwmark`"));
             }
         };
         if family.is_some() {
-            return Err(KeyError::new(
-                text,
-                "nothing may follow the address and port",
-            ));
+            return Err(KeyError::new(text, "nothing may follow the address and port"));
         }
         let address: SocketAddr = what.parse().map_err(|_| {
-            KeyError::new(
-                text,
-                "expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`",
-            )
+            KeyError::new(text, "expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`")
         })?;
         Ok(ServiceKey::Address { protocol, address })
     }

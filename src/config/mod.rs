@@ -6,6 +6,7 @@
 
 mod command;
 pub mod diff;
+mod inet;
 mod key;
 pub mod listing;
 mod observed;
@@ -76,9 +77,7 @@ impl Config {
 
     /// The service with this key, to change it.
     pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
-        self.services
-            .iter_mut()
-            .find(|service| service.service == *key)
+        self.services.iter_mut().find(|service| service.service == *key)
     }
 }
 
@@ -130,28 +129,16 @@ pub struct SyncDaemon {
     #[cfg_attr(feature = "serde", serde(default))]
     pub sync_id: u8,
     /// Longest message in bytes, 1 to 65507; `None` = from the interface's MTU.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub max_len: Option<u16>,
     /// Multicast group; `None` = 224.0.0.81.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub group: Option<IpAddr>,
     /// UDP port, 1 to 65535; `None` = 8848.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub port: Option<u16>,
     /// Time to live, 1 to 255; `None` = 1.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub ttl: Option<u8>,
 }
 

@@ -87,18 +87,10 @@ impl Observed {
     /// The config that runs here, servers in the order of adding again.
     pub fn config(&self) -> Config {
         let services = self.services.iter().map(|service| VirtualService {
-            servers: service
-                .servers
-                .iter()
-                .rev()
-                .map(|server| server.server)
-                .collect(),
+            servers: service.servers.iter().rev().map(|server| server.server).collect(),
             ..service.settings.clone()
         });
-        Config {
-            services: services.collect(),
-            ..self.settings.clone()
-        }
+        Config { services: services.collect(), ..self.settings.clone() }
     }
 }
 
@@ -123,10 +115,7 @@ impl From<&Config> for Observed {
         });
         Observed {
             services: services.collect(),
-            settings: Config {
-                services: Vec::new(),
-                ..config.clone()
-            },
+            settings: Config { services: Vec::new(), ..config.clone() },
         }
     }
 }

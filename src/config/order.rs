@@ -16,33 +16,20 @@ pub(crate) fn services<T: Copy>(items: &mut [T], key: impl Fn(T) -> ServiceKey) 
     merge_sort(items, &mut |a, b| compare_services(&key(a), &key(b)));
 }
 
-/// Sorts servers, given oldest first, as ipvsadm does: by address and port.
+/// Sorts servers, given newest first as a kernel lists them, as ipvsadm does: by address and port.
 pub(crate) fn servers<T: Copy>(items: &mut [T], address: impl Fn(T) -> SocketAddr) {
-    // ipvsadm sorts what the kernel lists, and that is newest first.
-    items.reverse();
     merge_sort(items, &mut |a, b| compare_servers(address(a), address(b)));
 }
 
 /// Compares two services; not transitive.
 pub(crate) fn compare_services(a: &ServiceKey, b: &ServiceKey) -> Ordering {
-    difference(mark(a), mark(b))
-        .then(a.family().cmp(&b.family()))
-        .then_with(|| match (a, b) {
-            (
-                ServiceKey::Address {
-                    protocol: p,
-                    address: a,
-                },
-                ServiceKey::Address {
-                    protocol: q,
-                    address: b,
-                },
-            ) => p
-                .number()
-                .cmp(&q.number())
-                .then_with(|| compare_servers(*a, *b)),
-            _ => Ordering::Equal,
-        })
+    difference(mark(a), mark(b)).then(a.family().cmp(&b.family())).then_with(|| match (a, b) {
+        (
+            ServiceKey::Address { protocol: p, address: a },
+            ServiceKey::Address { protocol: q, address: b },
+        ) => p.number().cmp(&q.number()).then_with(|| compare_servers(*a, *b)),
+        _ => Ordering::Equal,
+    })
 }
 
 /// Compares two servers; not transitive. The first one's family decides how much of the address

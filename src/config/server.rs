@@ -23,10 +23,7 @@ pub enum Forwarding {
 /// Encapsulation of a tunnelled packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)
-)]
+#[cfg_attr(feature = "serde", serde(tag = "type", rename_all = "lowercase", deny_unknown_fields))]
 pub enum Tunnel {
     /// IP in IP.
     Ipip {},
@@ -86,10 +83,7 @@ pub struct Thresholds {
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
-    #[cfg_attr(
-        feature = "serde",
-        serde(deserialize_with = "super::text::server_address")
-    )]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::server_address"))]
     pub address: SocketAddr,
     /// How connections reach it.
     #[cfg_attr(feature = "serde", serde(default))]

@@ -14,10 +14,7 @@ use crate::sched::SchedulerKind;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
     feature = "serde",
-    serde(
-        into = "super::text::ServiceText",
-        try_from = "super::text::ServiceText"
-    )
+    serde(into = "super::text::ServiceText", try_from = "super::text::ServiceText")
 )]
 pub struct VirtualService {
     /// What names it.
@@ -64,10 +61,7 @@ impl VirtualService {
 
     /// Everything but the servers: what an edit of the service replaces.
     pub fn settings(&self) -> VirtualService {
-        VirtualService {
-            servers: Vec::new(),
-            ..self.clone()
-        }
+        VirtualService { servers: Vec::new(), ..self.clone() }
     }
 }
 
@@ -85,10 +79,7 @@ pub struct Persistence {
 impl Default for Persistence {
     /// ipvsadm's default, 360 seconds, each address by itself.
     fn default() -> Self {
-        Persistence {
-            timeout: 360,
-            netmask: None,
-        }
+        Persistence { timeout: 360, netmask: None }
     }
 }
 
@@ -147,11 +138,8 @@ impl SchedulerFlags {
     /// The flag with this name under this scheduler. The numbered names work everywhere.
     pub fn named(name: &str, scheduler: Option<SchedulerKind>) -> Option<Self> {
         let numbered = GENERIC_FLAG_NAMES.iter().position(|known| *known == name);
-        let index = numbered.or_else(|| {
-            flag_names(scheduler)
-                .iter()
-                .position(|known| *known == name)
-        })?;
+        let index =
+            numbered.or_else(|| flag_names(scheduler).iter().position(|known| *known == name))?;
         Self::ALL.get(index).copied()
     }
 
@@ -159,9 +147,7 @@ impl SchedulerFlags {
     pub(crate) fn own_names(
         scheduler: Option<SchedulerKind>,
     ) -> impl Iterator<Item = &'static str> {
-        flag_names(scheduler)
-            .into_iter()
-            .filter(|name| !GENERIC_FLAG_NAMES.contains(name))
+        flag_names(scheduler).into_iter().filter(|name| !GENERIC_FLAG_NAMES.contains(name))
     }
 }
 

@@ -41,15 +41,8 @@ impl From<VirtualService> for ServiceText {
     fn from(from: VirtualService) -> Self {
         ServiceText {
             service: from.service,
-            scheduler: from
-                .scheduler
-                .map_or(NO_SCHEDULER, SchedulerKind::name)
-                .to_owned(),
-            flags: from
-                .flags
-                .names(from.scheduler)
-                .map(str::to_owned)
-                .collect(),
+            scheduler: from.scheduler.map_or(NO_SCHEDULER, SchedulerKind::name).to_owned(),
+            flags: from.flags.names(from.scheduler).map(str::to_owned).collect(),
             persistence: from.persistence,
             persistence_engine: from.persistence_engine,
             one_packet: from.one_packet,
@@ -123,9 +116,7 @@ impl Visitor<'_> for NetmaskVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Netmask, E> {
-        text.parse()
-            .map(Netmask::Inet)
-            .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        text.parse().map(Netmask::Inet).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
     }
 
     fn visit_u64<E: Error>(self, prefix: u64) -> Result<Netmask, E> {
@@ -166,10 +157,7 @@ impl<'de> Visitor<'de> for ForwardingVisitor {
             "tunnel" => Err(E::custom(
                 "forwarding `tunnel` needs a type: {\"tunnel\": {\"type\": \"ipip\"}}",
             )),
-            _ => Err(E::unknown_variant(
-                name,
-                &["masq", "route", "tunnel", "local", "bypass"],
-            )),
+            _ => Err(E::unknown_variant(name, &["masq", "route", "tunnel", "local", "bypass"])),
         }
     }
 

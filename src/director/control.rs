@@ -63,9 +63,7 @@ impl Control {
     }
 
     pub(super) fn find(&self, key: &ServiceKey) -> Option<&Live> {
-        self.places
-            .get(key)
-            .and_then(|place| self.services.get(*place))
+        self.places.get(key).and_then(|place| self.services.get(*place))
     }
 
     /// Carries out the changes as one publication; on an error nothing has happened.
@@ -82,15 +80,10 @@ impl Control {
         let mut drafts = self.drafts(changes, all, &mut gone);
 
         let missing = |draft: &Draft| -> usize {
-            draft
-                .servers
-                .iter()
-                .filter(|entry| entry.owner.is_none())
-                .count()
+            draft.servers.iter().filter(|entry| entry.owner.is_none()).count()
         };
         let new_services = drafts.iter().filter(|draft| draft.live.is_none()).count();
-        self.owners
-            .reserve(&self.arena, drafts.iter().map(missing).sum(), new_services)?;
+        self.owners.reserve(&self.arena, drafts.iter().map(missing).sum(), new_services)?;
 
         let next = self.sequence + 1;
         self.arena.set_rule(settings.generation);
@@ -182,11 +175,7 @@ impl Control {
         // Into another service object its statistics start anew, its counts go on.
         let moved = slot.service() != service.slot;
         slot.rehome(service.slot);
-        let base = if moved {
-            self.server_total(owner.id.slot)
-        } else {
-            owner.base
-        };
+        let base = if moved { self.server_total(owner.id.slot) } else { owner.base };
         Owner { base, ..owner }
     }
 
@@ -195,19 +184,13 @@ impl Control {
         if let Some(slot) = self.arena.servers.get(id.slot) {
             slot.occupy(service.slot);
         }
-        Owner {
-            id,
-            born,
-            base: self.server_total(id.slot),
-        }
+        Owner { id, born, base: self.server_total(id.slot) }
     }
 
     fn compile(&self, draft: &Draft, id: ServiceId, settings: &Config) -> Arc<Pool> {
         let plan = Plan {
             id,
-            epoch: draft
-                .live
-                .map_or(Epoch::default(), |at| self.services[at].pool.epoch.next()),
+            epoch: draft.live.map_or(Epoch::default(), |at| self.services[at].pool.epoch.next()),
             settings: &draft.settings,
             generation: settings.generation,
             seed: settings.seed,
@@ -232,27 +215,18 @@ impl Control {
             }
             pools[id.slot as usize] = (!draft.deleted).then(|| Arc::clone(pool));
         }
-        let come = drafts
-            .iter()
-            .zip(fresh)
-            .filter(|(draft, _)| draft.live.is_none());
+        let come = drafts.iter().zip(fresh).filter(|(draft, _)| draft.live.is_none());
         let come = come.map(|(draft, (id, _))| (draft.settings.service, *id));
         let mut deleted = drafts.iter().filter(|draft| draft.deleted).peekable();
         let index = if deleted.peek().is_some() || come.clone().next().is_some() {
             let deleted: HashSet<ServiceKey> =
                 deleted.map(|draft| draft.settings.service).collect();
-            let stay = self
-                .services
-                .iter()
-                .map(|live| (live.service.service, live.id));
-            Arc::new(Index::new(
-                stay.chain(come).filter(|(key, _)| !deleted.contains(key)),
-            ))
+            let stay = self.services.iter().map(|live| (live.service.service, live.id));
+            Arc::new(Index::new(stay.chain(come).filter(|(key, _)| !deleted.contains(key))))
         } else {
             index
         };
-        self.publication
-            .publish(Arc::new(Table::new(next, pools.into(), index)));
+        self.publication.publish(Arc::new(Table::new(next, pools.into(), index)));
         for (draft, (_, pool)) in drafts.iter().zip(fresh) {
             if draft.live.is_some() && !draft.deleted {
                 pool.adopt_cursor();
@@ -273,13 +247,7 @@ impl Control {
         }
         let mut deleted = HashSet::new();
         for (draft, (id, pool)) in drafts.into_iter().zip(fresh) {
-            let Draft {
-                live,
-                settings: mut service,
-                servers,
-                deleted: gone,
-                ..
-            } = draft;
+            let Draft { live, settings: mut service, servers, deleted: gone, .. } = draft;
             service.servers = servers.iter().map(|entry| entry.server).collect();
             let owners = servers.iter().filter_map(|entry| entry.owner).collect();
             match live.and_then(|place| self.services.get_mut(place)) {
@@ -291,23 +259,14 @@ impl Control {
                 None => {
                     let base = self.service_total(id.slot);
                     self.places.insert(service.service, self.services.len());
-                    self.services.push(Live {
-                        service,
-                        owners,
-                        id,
-                        born: next,
-                        pool,
-                        base,
-                    });
+                    self.services.push(Live { service, owners, id, born: next, pool, base });
                 }
             }
         }
         if !deleted.is_empty() {
             self.services.retain(|live| !deleted.contains(&live.id));
             let places = self.services.iter().enumerate();
-            self.places = places
-                .map(|(place, live)| (live.service.service, place))
-                .collect();
+            self.places = places.map(|(place, live)| (live.service.service, place)).collect();
         }
     }
 
@@ -344,8 +303,6 @@ impl Control {
 
     pub(super) fn service_total(&self, slot: u32) -> (u64, u64) {
         let shards = self.shards.iter().map(Arc::as_ref).chain([&self.departed]);
-        shards
-            .map(|shard| shard.service_totals(slot))
-            .fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
+        shards.map(|shard| shard.service_totals(slot)).fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
     }
 }

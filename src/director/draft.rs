@@ -38,10 +38,7 @@ impl Draft {
             settings: settings.settings(),
             servers: Vec::new(),
             places: HashMap::new(),
-            history: History {
-                bound: true,
-                ..History::default()
-            },
+            history: History { bound: true, ..History::default() },
             deleted: false,
         }
     }
@@ -69,14 +66,8 @@ impl Draft {
     /// Numbers the servers that are there from 0 and forgets what happened before.
     fn number(&mut self) {
         let numbered = self.servers.iter().enumerate();
-        self.places = numbered
-            .map(|(number, entry)| (entry.server.address, number))
-            .collect();
-        self.history.start = self
-            .servers
-            .iter()
-            .map(|entry| entry.server.weight)
-            .collect();
+        self.places = numbered.map(|(number, entry)| (entry.server.address, number)).collect();
+        self.history.start = self.servers.iter().map(|entry| entry.server.weight).collect();
         self.history.events.clear();
     }
 
@@ -104,25 +95,15 @@ impl Draft {
                 let former = former.and_then(|place| self.servers.get_mut(place));
                 let owner = former.and_then(|entry| entry.owner.take());
                 let (touched, gone) = (true, false);
-                self.servers.push(Entry {
-                    server: *server,
-                    owner,
-                    touched,
-                    gone,
-                });
-                self.history.events.push(Event::Added {
-                    weight: server.weight,
-                });
+                self.servers.push(Entry { server: *server, owner, touched, gone });
+                self.history.events.push(Event::Added { weight: server.weight });
             }
             Change::EditServer { server, .. } => {
                 if let Some(&number) = self.places.get(&server.address) {
                     let entry = &mut self.servers[number];
                     entry.server = *server;
                     entry.touched = true;
-                    self.history.events.push(Event::Edited {
-                        number,
-                        weight: server.weight,
-                    });
+                    self.history.events.push(Event::Edited { number, weight: server.weight });
                 }
             }
             Change::DeleteServer { server, .. } => {

@@ -109,11 +109,7 @@ impl Applied {
                 Change::AddServer { server, .. } => applied.added.push(item(Some(server.address))),
                 Change::EditServer { before, server, .. } => {
                     let drained = before.weight > 0 && server.weight == 0;
-                    let list = if drained {
-                        &mut applied.drained
-                    } else {
-                        &mut applied.changed
-                    };
+                    let list = if drained { &mut applied.drained } else { &mut applied.changed };
                     list.push(item(Some(server.address)));
                 }
                 Change::DeleteServer { server, .. } => applied.removed.push(item(Some(*server))),
@@ -134,13 +130,7 @@ impl Director {
         let publication = Arc::new(Publication::new(Arc::new(empty)));
         let control = Control::new(Arc::clone(&arena), Arc::clone(&publication));
         let control = Mutex::new(control);
-        let director = Director {
-            inner: Arc::new(Inner {
-                arena,
-                publication,
-                control,
-            }),
-        };
+        let director = Director { inner: Arc::new(Inner { arena, publication, control }) };
         director.apply(config)?;
         Ok(director)
     }
@@ -210,9 +200,7 @@ impl Director {
     ///
     /// `now` counts from any fixed moment; a clock that jumps back is ignored.
     pub fn tick(&self, now: Duration) {
-        self.inner
-            .arena
-            .set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        self.inner.arena.set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         self.inner.control.lock().sweep();
     }
 
@@ -227,7 +215,7 @@ impl Director {
     /// The text is no key, or there is no such service.
     pub fn service(&self, key: &str) -> Result<ServiceId, ServiceError> {
         let key: ServiceKey = key.parse()?;
-        self.service_by_key(&key).ok_or(ServiceError::Unknown(key))
+        self.service_by_key(&key).ok_or(ServiceError::Unknown(key.to_string()))
     }
 
     /// The service with this key.
@@ -244,11 +232,7 @@ impl Director {
     pub fn server(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
         let control = self.inner.control.lock();
         let live = control.find(service)?;
-        let place = live
-            .service
-            .servers
-            .iter()
-            .position(|known| known.address == server)?;
+        let place = live.service.servers.iter().position(|known| known.address == server)?;
         live.owners.get(place).map(|owner| owner.id)
     }
 
@@ -268,15 +252,8 @@ impl Director {
     /// The config that runs.
     pub fn config(&self) -> Config {
         let control = self.inner.control.lock();
-        let services = control
-            .services
-            .iter()
-            .map(|live| live.service.clone())
-            .collect();
-        Config {
-            services,
-            ..control.settings.clone()
-        }
+        let services = control.services.iter().map(|live| live.service.clone()).collect();
+        Config { services, ..control.settings.clone() }
     }
 
     /// Everything that runs, with its counts and statistics at about this moment.
@@ -284,10 +261,7 @@ impl Director {
         let control = self.inner.control.lock();
         let observed = |live: &Live| self.observed(&control, live);
         let services = control.services.iter().map(observed).collect();
-        Observed {
-            settings: control.settings.clone(),
-            services,
-        }
+        Observed { settings: control.settings.clone(), services }
     }
 
     /// Servers that were removed from the config and still have connections, or are still named by
@@ -319,24 +293,15 @@ impl Director {
                 ..Statistics::default()
             },
             rates: Default::default(),
-            servers: live
-                .service
-                .servers
-                .iter()
-                .zip(&live.owners)
-                .rev()
-                .map(server)
-                .collect(),
+            servers: live.service.servers.iter().zip(&live.owners).rev().map(server).collect(),
         }
     }
 
     fn with_table<R: Default>(&self, look: impl FnOnce(&Table) -> R) -> R {
-        self.inner
-            .publication
-            .with_kept(|tables| match tables.last() {
-                Some(table) => look(table),
-                None => R::default(),
-            })
+        self.inner.publication.with_kept(|tables| match tables.last() {
+            Some(table) => look(table),
+            None => R::default(),
+        })
     }
 
     pub(crate) fn join(&self, shard: &Arc<Shard>) -> Arc<Inner> {
@@ -370,35 +335,24 @@ fn counts_of(slot: &ServerSlot) -> ServerCounts {
 /// What a command changes in what runs.
 fn steps(control: &Control, command: &Command) -> Result<Vec<Change>, ApplyError> {
     let live = |key: &ServiceKey| control.find(key).map(|live| &live.service);
-    let existing = |key: &ServiceKey| live(key).ok_or(CommandError::NoService(*key));
+    let existing = |key: &ServiceKey| live(key).ok_or(CommandError::no_service(key));
     let valid = |service: VirtualService| {
-        Config {
-            services: vec![service],
-            ..control.settings.clone()
-        }
-        .validate()
+        Config { services: vec![service], ..control.settings.clone() }.validate()
     };
     let server_of = |service: &VirtualService, server: SocketAddr| {
-        service
-            .servers
-            .iter()
-            .find(|known| known.address == server)
-            .copied()
+        service.servers.iter().find(|known| known.address == server).copied()
     };
     Ok(vec![match command {
         Command::AddService(service) => {
             if live(&service.service).is_some() {
-                return Err(CommandError::ServiceExists(service.service).into());
+                return Err(CommandError::service_exists(service.service).into());
             }
             valid(service.settings())?;
             Change::AddService(service.settings())
         }
         Command::EditService(settings) => {
             let servers = existing(&settings.service)?.servers.clone();
-            valid(VirtualService {
-                servers,
-                ..settings.settings()
-            })?;
+            valid(VirtualService { servers, ..settings.settings() })?;
             Change::EditService(settings.settings())
         }
         Command::DeleteService(key) => {
@@ -412,38 +366,22 @@ fn steps(control: &Control, command: &Command) -> Result<Vec<Change>, ApplyError
         Command::AddServer { service, server } => {
             let found = existing(service)?;
             if server_of(found, server.address).is_some() {
-                return Err(CommandError::ServerExists(*service, server.address).into());
+                return Err(CommandError::server_exists(service, server.address).into());
             }
-            valid(VirtualService {
-                servers: vec![*server],
-                ..found.settings()
-            })?;
-            Change::AddServer {
-                service: *service,
-                server: *server,
-            }
+            valid(VirtualService { servers: vec![*server], ..found.settings() })?;
+            Change::AddServer { service: *service, server: *server }
         }
         Command::EditServer { service, server } => {
             let found = existing(service)?;
             let before = server_of(found, server.address)
-                .ok_or(CommandError::NoServer(*service, server.address))?;
-            valid(VirtualService {
-                servers: vec![*server],
-                ..found.settings()
-            })?;
-            Change::EditServer {
-                service: *service,
-                before,
-                server: *server,
-            }
+                .ok_or(CommandError::no_server(service, server.address))?;
+            valid(VirtualService { servers: vec![*server], ..found.settings() })?;
+            Change::EditServer { service: *service, before, server: *server }
         }
         Command::DeleteServer { service, server } => {
             let found = existing(service)?;
-            server_of(found, *server).ok_or(CommandError::NoServer(*service, *server))?;
-            Change::DeleteServer {
-                service: *service,
-                server: *server,
-            }
+            server_of(found, *server).ok_or(CommandError::no_server(service, *server))?;
+            Change::DeleteServer { service: *service, server: *server }
         }
     }])
 }

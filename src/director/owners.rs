@@ -62,23 +62,11 @@ impl Owners {
                 .ok()
                 .and_then(|fresh| next.checked_add(fresh))
                 .filter(|reach| *reach <= CAPACITY)
-                .ok_or(ApplyError::Full {
-                    what,
-                    limit: CAPACITY,
-                })
+                .ok_or(ApplyError::Full { what, limit: CAPACITY })
         };
-        let server_reach = fresh(
-            servers,
-            self.free_servers.len(),
-            self.next_server,
-            "servers",
-        )?;
-        let service_reach = fresh(
-            services,
-            self.free_services.len(),
-            self.next_service,
-            "services",
-        )?;
+        let server_reach = fresh(servers, self.free_servers.len(), self.next_server, "servers")?;
+        let service_reach =
+            fresh(services, self.free_services.len(), self.next_service, "services")?;
         arena.servers.reach(server_reach);
         arena.services.reach(service_reach);
         Ok(())
@@ -86,9 +74,7 @@ impl Owners {
 
     /// The removed server's slot, if it still has one.
     pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<Owner> {
-        self.removed
-            .remove(&(service, server))
-            .map(|(owner, _)| owner)
+        self.removed.remove(&(service, server)).map(|(owner, _)| owner)
     }
 
     /// A slot for a new server, vacant. [`reserve`](Self::reserve) has made sure there is one.
@@ -127,10 +113,7 @@ impl Owners {
         let free = &mut self.free_servers;
         self.removed.retain(|_, (owner, gone)| {
             let vacated = !named(owner.born, *gone)
-                && arena
-                    .servers
-                    .get(owner.id.slot)
-                    .is_some_and(ServerSlot::vacate);
+                && arena.servers.get(owner.id.slot).is_some_and(ServerSlot::vacate);
             if vacated {
                 free.push(owner.id.slot);
             }

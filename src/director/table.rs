@@ -20,11 +20,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(sequence: u64, pools: Box<[Option<Arc<Pool>>]>, index: Arc<Index>) -> Self {
-        Table {
-            sequence,
-            pools,
-            index,
-        }
+        Table { sequence, pools, index }
     }
 
     pub(crate) fn pools(&self) -> &[Option<Arc<Pool>>] {
@@ -76,10 +72,7 @@ struct Shown([u64; 2], u64);
 
 impl Shown {
     fn address(protocol: u8, family: u8, address: [u64; 2], port: u16) -> Self {
-        Shown(
-            address,
-            u64::from(protocol) << 48 | u64::from(family) << 40 | u64::from(port),
-        )
+        Shown(address, u64::from(protocol) << 48 | u64::from(family) << 40 | u64::from(port))
     }
 
     fn mark(family: u8, mark: u32) -> Self {
@@ -91,21 +84,10 @@ impl Shown {
             ServiceKey::Address { protocol, address } => {
                 let shown = Flow::new(protocol.number(), *address, *address);
                 let port = address.port();
-                Shown::address(
-                    shown.protocol(),
-                    shown.family(),
-                    shown.destination_words(),
-                    port,
-                )
+                Shown::address(shown.protocol(), shown.family(), shown.destination_words(), port)
             }
-            ServiceKey::FirewallMark {
-                mark,
-                family: Family::Inet,
-            } => Shown::mark(4, *mark),
-            ServiceKey::FirewallMark {
-                mark,
-                family: Family::Inet6,
-            } => Shown::mark(6, *mark),
+            ServiceKey::FirewallMark { mark, family: Family::Inet } => Shown::mark(4, *mark),
+            ServiceKey::FirewallMark { mark, family: Family::Inet6 } => Shown::mark(6, *mark),
         }
     }
 }
@@ -140,14 +122,7 @@ impl Index {
     pub(crate) fn by_flow(&self, flow: &Flow) -> Option<ServiceId> {
         let (protocol, family, port) = (flow.protocol(), flow.family(), flow.destination_port());
         let find = |shown: Shown| self.services.get(&shown).copied();
-        let on = |port| {
-            find(Shown::address(
-                protocol,
-                family,
-                flow.destination_words(),
-                port,
-            ))
-        };
+        let on = |port| find(Shown::address(protocol, family, flow.destination_words(), port));
         if flow.fwmark() != 0 && self.any_mark {
             let marked = find(Shown::mark(family, flow.fwmark()));
             if marked.is_some() {
@@ -156,13 +131,7 @@ impl Index {
         }
         let ftp_data = protocol == TCP && (port == FTP_DATA || port >= UNPRIVILEGED);
         on(port)
-            .or_else(|| {
-                if self.any_ftp && ftp_data {
-                    on(FTP)
-                } else {
-                    None
-                }
-            })
+            .or_else(|| if self.any_ftp && ftp_data { on(FTP) } else { None })
             .or_else(|| if self.any_port { on(0) } else { None })
     }
 }

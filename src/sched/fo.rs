@@ -22,9 +22,8 @@ pub(crate) struct Ranking(Box<[Position]>);
 impl Ranking {
     pub(crate) fn of(servers: &Servers) -> Self {
         let weights = servers.weights();
-        let mut order: Vec<Position> = (0..servers.len())
-            .filter(|at| weights[*at as usize] > 0)
-            .collect();
+        let mut order: Vec<Position> =
+            (0..servers.len()).filter(|at| weights[*at as usize] > 0).collect();
         order.sort_by_key(|at| std::cmp::Reverse(weights[*at as usize]));
         Ranking(order.into_boxed_slice())
     }
@@ -36,9 +35,7 @@ impl Ranking {
 
 impl Scheduler for Fo {
     fn build(build: &Build<'_>) -> Self {
-        Fo {
-            ranking: Ranking::of(build.servers),
-        }
+        Fo { ranking: Ranking::of(build.servers) }
     }
 
     #[inline]

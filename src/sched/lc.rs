@@ -23,15 +23,11 @@ pub(crate) struct Lc {
 
 impl Scheduler for Lc {
     fn build(build: &Build<'_>) -> Self {
-        Lc {
-            generation: build.generation,
-        }
+        Lc { generation: build.generation }
     }
 
     #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
-        Ok(least(request.servers, request.tried, |counts| {
-            overhead(counts, self.generation)
-        }))
+        Ok(least(request.servers, request.tried, |counts| overhead(counts, self.generation)))
     }
 }

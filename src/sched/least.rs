@@ -52,7 +52,5 @@ pub(crate) fn least(
     cost: impl Fn(Counts) -> u64,
 ) -> Option<Position> {
     let candidates = servers.iter_available(tried);
-    candidates
-        .min_by_key(|candidate| cost(candidate.counts))
-        .map(|least| least.position)
+    candidates.min_by_key(|candidate| cost(candidate.counts)).map(|least| least.position)
 }

@@ -25,9 +25,7 @@ impl Scheduler for Nq {
     #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let (servers, tried) = (request.servers, request.tried);
-        let idle = servers
-            .iter_available(tried)
-            .find(|server| server.counts.active() == 0);
+        let idle = servers.iter_available(tried).find(|server| server.counts.active() == 0);
         Ok(match idle {
             Some(idle) => Some(idle.position),
             None => least_per_weight(servers, tried, delay),

@@ -21,9 +21,7 @@ pub(crate) struct Ovf {
 
 impl Scheduler for Ovf {
     fn build(build: &Build<'_>) -> Self {
-        Ovf {
-            ranking: Ranking::of(build.servers),
-        }
+        Ovf { ranking: Ranking::of(build.servers) }
     }
 
     #[inline]

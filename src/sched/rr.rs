@@ -33,9 +33,7 @@ enum Carry {
 
 impl Scheduler for Rr {
     fn build(build: &Build<'_>) -> Self {
-        Rr {
-            carry: Carry::of(build.history),
-        }
+        Rr { carry: Carry::of(build.history) }
     }
 
     #[inline]
@@ -72,9 +70,9 @@ impl Scheduler for Rr {
         match &self.carry {
             Carry::Head => HEAD,
             Carry::Same => state,
-            Carry::Moved(places) => places
-                .get(state as usize)
-                .map_or(HEAD, |place| u64::from(*place)),
+            Carry::Moved(places) => {
+                places.get(state as usize).map_or(HEAD, |place| u64::from(*place))
+            }
         }
     }
 }

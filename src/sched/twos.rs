@@ -27,10 +27,7 @@ pub(crate) struct Twos {
 
 impl Scheduler for Twos {
     fn build(build: &Build<'_>) -> Self {
-        Twos {
-            generation: build.generation,
-            seed: build.seed,
-        }
+        Twos { generation: build.generation, seed: build.seed }
     }
 
     #[inline]
@@ -57,10 +54,7 @@ impl Scheduler for Twos {
             }
         }
         // Only if a server became unavailable between the two passes.
-        Ok(one
-            .or(two)
-            .or_else(|| available().next())
-            .map(|server| server.position))
+        Ok(one.or(two).or_else(|| available().next()).map(|server| server.position))
     }
 }
 

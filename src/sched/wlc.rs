@@ -21,9 +21,7 @@ pub(crate) struct Wlc {
 
 impl Scheduler for Wlc {
     fn build(build: &Build<'_>) -> Self {
-        Wlc {
-            generation: build.generation,
-        }
+        Wlc { generation: build.generation }
     }
 
     #[inline]

@@ -58,21 +58,13 @@ fn pack(position: u32, level: u32) -> u64 {
 }
 
 fn unpack(state: u64) -> (u32, u32) {
-    (
-        (state >> LEVEL_BITS) as u32 & HEAD,
-        state as u32 & i32::MAX as u32,
-    )
+    ((state >> LEVEL_BITS) as u32 & HEAD, state as u32 & i32::MAX as u32)
 }
 
 impl Scheduler for Wrr {
     fn build(build: &Build<'_>) -> Self {
         let (Scale { step, top }, carry) = scales(build.history);
-        Wrr {
-            step,
-            top,
-            maxima: Maxima::of(build.servers.weights()),
-            carry,
-        }
+        Wrr { step, top, maxima: Maxima::of(build.servers.weights()), carry }
     }
 
     #[inline]
@@ -107,10 +99,7 @@ impl Scheduler for Wrr {
             Carry::Start(level) => pack(HEAD, *level),
             Carry::Changed(scales) => {
                 let (_, level) = unpack(state);
-                pack(
-                    HEAD,
-                    scales.iter().fold(level, |level, scale| scale.round(level)),
-                )
+                pack(HEAD, scales.iter().fold(level, |level, scale| scale.round(level)))
             }
         }
     }
@@ -151,10 +140,7 @@ impl Wrr {
         }
         // All of enough weight are unavailable. The kernel lowers the level pass by pass; the pass
         // that finds somebody is the one that reaches the heaviest available server.
-        let heaviest = servers
-            .iter_available(tried)
-            .map(|server| server.weight)
-            .max();
+        let heaviest = servers.iter_available(tried).map(|server| server.weight).max();
         if let Some(weight) = heaviest {
             let level = weight - weight.min(self.step) + 1;
             if let Some(found) = self.next(servers, tried, 0, level) {
@@ -163,11 +149,7 @@ impl Wrr {
         }
         // Nobody. The kernel gives up after a full pass at the lowest level, where it restarts from
         // the top; if it began within that level it stops where it began.
-        let given_up = if wraps && last != HEAD {
-            pack(last, 1)
-        } else {
-            pack(HEAD, self.top)
-        };
+        let given_up = if wraps && last != HEAD { pack(last, 1) } else { pack(HEAD, self.top) };
         (None, given_up)
     }
 }
@@ -214,11 +196,7 @@ fn scales(history: &History) -> (Scale, Carry) {
     }
     let now = steps.last().copied().unwrap_or(start);
     let carry = if history.bound {
-        Carry::Start(
-            steps
-                .iter()
-                .fold(start.top, |level, scale| scale.round(level)),
-        )
+        Carry::Start(steps.iter().fold(start.top, |level, scale| scale.round(level)))
     } else if steps.is_empty() {
         Carry::Same
     } else {
@@ -261,18 +239,8 @@ impl Weights {
 
     fn scale(&self) -> Scale {
         let step = self.gcd.max(1);
-        let highest = self
-            .counts
-            .last_key_value()
-            .map_or(0, |(weight, _)| *weight);
-        Scale {
-            step,
-            top: if highest == 0 {
-                0
-            } else {
-                highest - (step - 1)
-            },
-        }
+        let highest = self.counts.last_key_value().map_or(0, |(weight, _)| *weight);
+        Scale { step, top: if highest == 0 { 0 } else { highest - (step - 1) } }
     }
 }
 
@@ -327,11 +295,7 @@ impl Maxima {
     fn descend(&self, weights: &[u32], found: usize, height: usize, level: u32) -> Option<u32> {
         let mut at = found;
         for height in (0..height).rev() {
-            let row = if height == 0 {
-                weights
-            } else {
-                self.rows.get(height - 1)?
-            };
+            let row = if height == 0 { weights } else { self.rows.get(height - 1)? };
             let block = row.get(at * FAN_OUT..)?;
             at = at * FAN_OUT + first_reaching(block, level)?;
         }
@@ -351,18 +315,13 @@ mod tests {
     #[test]
     fn maxima_find_what_a_walk_finds() {
         for length in [0u32, 1, 15, 16, 17, 255, 256, 257, 4097] {
-            let weights: Vec<u32> = (0..length)
-                .map(|at| at.wrapping_mul(2_654_435_761) >> 22)
-                .collect();
+            let weights: Vec<u32> =
+                (0..length).map(|at| at.wrapping_mul(2_654_435_761) >> 22).collect();
             let maxima = Maxima::of(&weights);
             for level in [1, 5, 500, 1000, 1023, 1024] {
                 for start in (0..length + 2).step_by(1 + length as usize / 64) {
                     let walked = (start..length).find(|at| weights[*at as usize] >= level);
-                    assert_eq!(
-                        maxima.next(&weights, start, level),
-                        walked,
-                        "{length} {start}"
-                    );
+                    assert_eq!(maxima.next(&weights, start, level), walked, "{length} {start}");
                 }
             }
         }

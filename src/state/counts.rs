@@ -67,7 +67,7 @@ impl Counts {
     }
 
     fn with(self, active: u32, total: u32, overloaded: bool) -> Self {
-        let rest = self.0 & !(OVERLOADED | (1 << (2 * FIELD)) - 1);
+        let rest = self.0 & !(OVERLOADED | ((1 << (2 * FIELD)) - 1));
         let mark = if overloaded { OVERLOADED } else { 0 };
         Counts(rest | u64::from(active) | u64::from(total) << TOTAL | mark)
     }
@@ -146,8 +146,7 @@ impl Counts {
             }
             Generation::B => self.overloaded(),
         };
-        self.with(self.active(), self.total(), overloaded)
-            .next_version()
+        self.with(self.active(), self.total(), overloaded).next_version()
     }
 
     /// The slot loses its owner; `None` while connections are counted.
@@ -195,21 +194,13 @@ impl Limits {
     /// Below this number an overloaded server is relieved: the lower threshold, else 3/4 of the
     /// upper one, rounded up.
     fn level(self) -> u32 {
-        if self.lower() != 0 {
-            self.lower()
-        } else {
-            self.upper() - self.upper() / 4
-        }
+        if self.lower() != 0 { self.lower() } else { self.upper() - self.upper() / 4 }
     }
 
     /// Generation A: does this total clear the mark?
     fn clears_a(self, total: u32) -> bool {
         let (upper, lower) = (u64::from(self.upper()), self.lower());
-        if lower != 0 {
-            total < lower
-        } else {
-            upper == 0 || 4 * u64::from(total) < 3 * upper
-        }
+        if lower != 0 { total < lower } else { upper == 0 || 4 * u64::from(total) < 3 * upper }
     }
 
     /// Generation B's rule: set from `upper` on, clear below `level`, keep between; an event that

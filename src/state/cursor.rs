@@ -76,10 +76,7 @@ impl Cursor {
             if keep || next == word {
                 return Ok(answer);
             }
-            match self
-                .word
-                .compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
-            {
+            match self.word.compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => return Ok(answer),
                 Err(now) => word = now,
             }
@@ -108,10 +105,7 @@ impl Cursor {
             return Err(Outdated);
         }
         let next = pack(epoch, carry(word & MAX_STATE));
-        match self
-            .word
-            .compare_exchange(word, next, Ordering::SeqCst, Ordering::SeqCst)
-        {
+        match self.word.compare_exchange(word, next, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => Ok(next),
             Err(now) => Ok(now),
         }

@@ -36,17 +36,12 @@ impl Arena {
     #[inline]
     pub(crate) fn rule(&self) -> Generation {
         // Relaxed: a plain setting; orders nothing.
-        if self.rule.load(Ordering::Relaxed) == 0 {
-            Generation::B
-        } else {
-            Generation::A
-        }
+        if self.rule.load(Ordering::Relaxed) == 0 { Generation::B } else { Generation::A }
     }
 
     pub(crate) fn set_rule(&self, rule: Generation) {
         // Relaxed: as in `rule`.
-        self.rule
-            .store(u32::from(rule == Generation::A), Ordering::Relaxed);
+        self.rule.store(u32::from(rule == Generation::A), Ordering::Relaxed);
     }
 
     /// Milliseconds on the caller's clock, as of the last tick.

@@ -50,10 +50,7 @@ impl<T> Publication<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
         Publication {
             current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
-            kept: Mutex::new(Kept {
-                values: vec![first],
-                holds: Vec::new(),
-            }),
+            kept: Mutex::new(Kept { values: vec![first], holds: Vec::new() }),
         }
     }
 
@@ -89,15 +86,9 @@ impl<T> Publication<T> {
 
     /// A new reader. Allocates.
     pub(crate) fn reader(publication: &Arc<Self>) -> Reader<T> {
-        let hold = Arc::new(Hold {
-            held: AtomicPtr::new(ptr::null_mut()),
-        });
+        let hold = Arc::new(Hold { held: AtomicPtr::new(ptr::null_mut()) });
         publication.kept.lock().holds.push(Arc::clone(&hold));
-        Reader {
-            publication: Arc::clone(publication),
-            hold,
-            busy: Cell::new(false),
-        }
+        Reader { publication: Arc::clone(publication), hold, busy: Cell::new(false) }
     }
 }
 
@@ -123,10 +114,7 @@ impl<T> Reader<T> {
         if value != current && outermost {
             value = self.renew();
         }
-        let _busy = Busy {
-            flag: &self.busy,
-            outermost,
-        };
+        let _busy = Busy { flag: &self.busy, outermost };
         self.busy.set(true);
         // SAFETY: `value` came from `renew`, here or in an earlier call: `held` is null only before
         // the first call, which is outermost and renews, as `current` is never null. So this
@@ -157,11 +145,7 @@ impl<T> Reader<T> {
 
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
-        self.publication
-            .kept
-            .lock()
-            .holds
-            .retain(|hold| !Arc::ptr_eq(hold, &self.hold));
+        self.publication.kept.lock().holds.retain(|hold| !Arc::ptr_eq(hold, &self.hold));
     }
 }
 

@@ -16,9 +16,7 @@ pub(crate) const CAPACITY: u32 = (1 << (FIRST_BITS + SEGMENTS as u32)) - (1 << F
 
 impl<T: Default> Segments<T> {
     pub(crate) fn new() -> Self {
-        Segments {
-            segments: std::array::from_fn(|_| OnceLock::new()),
-        }
+        Segments { segments: std::array::from_fn(|_| OnceLock::new()) }
     }
 
     /// The element, or `None` beyond what [`reach`](Self::reach) has made. O(1), wait-free.
@@ -59,16 +57,10 @@ mod tests {
         assert!(segments.get(0).is_none());
         assert!(segments.reach(1000));
         for index in 0..1000 {
-            segments
-                .get(index)
-                .unwrap()
-                .store(index + 1, Ordering::Relaxed);
+            segments.get(index).unwrap().store(index + 1, Ordering::Relaxed);
         }
         for index in 0..1000 {
-            assert_eq!(
-                segments.get(index).unwrap().load(Ordering::Relaxed),
-                index + 1
-            );
+            assert_eq!(segments.get(index).unwrap().load(Ordering::Relaxed), index + 1);
         }
         assert!(segments.get(960 + 1023).is_none() || segments.get(2000).is_none());
         assert!(segments.get(u32::MAX).is_none());

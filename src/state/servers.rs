@@ -17,11 +17,7 @@ pub(crate) struct Servers {
 
 impl Servers {
     pub(crate) fn new(arena: Arc<Arena>, ids: Box<[ServerId]>, weights: Box<[u32]>) -> Self {
-        Servers {
-            arena,
-            ids,
-            weights,
-        }
+        Servers { arena, ids, weights }
     }
 
     #[inline]
@@ -48,14 +44,6 @@ impl Servers {
         self.arena.servers.get(id.slot)
     }
 
-    /// Recent counts; those of a server that takes nothing beyond the end.
-    #[inline]
-    pub(crate) fn counts(&self, position: Position) -> Counts {
-        self.id(position)
-            .and_then(|id| self.slot(id))
-            .map_or(Counts::NO_SLOT, ServerSlot::glance)
-    }
-
     /// The server's counts if it may get a new connection: not quiesced, not overloaded, not tried.
     #[inline]
     pub(crate) fn available(&self, position: Position, tried: &[ServerId]) -> Option<Counts> {
@@ -71,19 +59,15 @@ impl Servers {
         &'a self,
         tried: &'a [ServerId],
     ) -> impl Iterator<Item = Candidate> + 'a {
-        self.ids
-            .iter()
-            .zip(&self.weights)
-            .zip(0..)
-            .filter_map(move |((id, &weight), position)| {
-                let counts = self.slot(*id)?.glance();
-                let free = weight > 0 && !counts.overloaded();
-                (free && (tried.is_empty() || !tried.contains(id))).then_some(Candidate {
-                    position,
-                    weight,
-                    counts,
-                })
+        self.ids.iter().zip(&self.weights).zip(0..).filter_map(move |((id, &weight), position)| {
+            let counts = self.slot(*id)?.glance();
+            let free = weight > 0 && !counts.overloaded();
+            (free && (tried.is_empty() || !tried.contains(id))).then_some(Candidate {
+                position,
+                weight,
+                counts,
             })
+        })
     }
 }
 

@@ -24,10 +24,7 @@ impl Total {
     #[inline]
     fn add(&self, count: u64) {
         // Relaxed, and no read-modify-write: one writer; readers want a recent value.
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_add(count),
-            Ordering::Relaxed,
-        );
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {
@@ -38,10 +35,7 @@ impl Total {
 
 impl Shard {
     pub(crate) fn new() -> Self {
-        Shard {
-            servers: Segments::new(),
-            services: Segments::new(),
-        }
+        Shard { servers: Segments::new(), services: Segments::new() }
     }
 
     /// Makes room for this many slots. Allocates.
@@ -75,9 +69,9 @@ impl Shard {
 
     /// Connections and refusals of a service.
     pub(crate) fn service_totals(&self, service: u32) -> (u64, u64) {
-        self.services.get(service).map_or((0, 0), |totals| {
-            (totals.connections.get(), totals.refused.get())
-        })
+        self.services
+            .get(service)
+            .map_or((0, 0), |totals| (totals.connections.get(), totals.refused.get()))
     }
 
     /// Adds a departed worker's totals. Only for the shard that nobody else writes.

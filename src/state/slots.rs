@@ -120,9 +120,7 @@ impl ServerSlot {
             if below_limit && counts.overloaded() {
                 return Err(ConnectionError::Overloaded);
             }
-            counts
-                .opened(activity, self.limits(), rule)
-                .ok_or(ConnectionError::Full)
+            counts.opened(activity, self.limits(), rule).ok_or(ConnectionError::Full)
         })
     }
 
@@ -138,9 +136,7 @@ impl ServerSlot {
             if !self.is(generation) {
                 return Err(ConnectionError::Stale);
             }
-            counts
-                .closed(activity, self.limits(), rule)
-                .ok_or(ConnectionError::Stale)
+            counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
         })
     }
 
@@ -177,9 +173,8 @@ impl ServerSlot {
     /// Takes the slot from its owner, whose ids are stale from now on; false while connections are
     /// counted. Director only.
     pub(crate) fn vacate(&self) -> bool {
-        let vacated = self
-            .change(|counts| counts.vacated().ok_or(ConnectionError::Overloaded))
-            .is_ok();
+        let vacated =
+            self.change(|counts| counts.vacated().ok_or(ConnectionError::Overloaded)).is_ok();
         if vacated {
             self.generation.fetch_add(1, Ordering::SeqCst);
         }
@@ -198,9 +193,7 @@ impl ServerSlot {
         let mut word = self.counts.load(Ordering::SeqCst);
         loop {
             let next = next(Counts::from_word(word))?.word();
-            match self
-                .counts
-                .compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
+            match self.counts.compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
             {
                 Ok(_) => return Ok(()),
                 Err(now) => word = now,

@@ -27,23 +27,15 @@ pub(crate) fn service(n: u16, scheduler: SchedulerKind) -> VirtualService {
 }
 
 pub(crate) fn server(n: u16, weight: u32) -> RealServer {
-    RealServer::new(rip(n))
-        .with_forwarding(Forwarding::Masq)
-        .with_weight(weight)
+    RealServer::new(rip(n)).with_forwarding(Forwarding::Masq).with_weight(weight)
 }
 
 /// One service with servers 1 to `count`, their weights in turn from `weights`.
 pub(crate) fn config(scheduler: SchedulerKind, count: u16, weights: &[u32]) -> Config {
     let weights = weights.iter().copied().cycle();
-    let servers = (1..=count)
-        .zip(weights)
-        .map(|(n, weight)| server(n, weight))
-        .collect();
+    let servers = (1..=count).zip(weights).map(|(n, weight)| server(n, weight)).collect();
     Config {
-        services: vec![VirtualService {
-            servers,
-            ..service(0, scheduler)
-        }],
+        services: vec![VirtualService { servers, ..service(0, scheduler) }],
         ..Config::default()
     }
 }
@@ -51,10 +43,7 @@ pub(crate) fn config(scheduler: SchedulerKind, count: u16, weights: &[u32]) -> C
 /// A TCP flow of client number `n` to virtual address 0.
 pub(crate) fn flow(n: u32) -> Flow {
     let [_, b, c, d] = n.to_be_bytes();
-    Flow::tcp(
-        SocketAddr::from((Ipv4Addr::new(172, 16 | b, c, d), 40_000)),
-        vip(0),
-    )
+    Flow::tcp(SocketAddr::from((Ipv4Addr::new(172, 16 | b, c, d), 40_000)), vip(0))
 }
 
 /// SplitMix64: the tests' random numbers, the same in every run.

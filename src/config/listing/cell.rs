@@ -1,29 +1,9 @@
 //! The cells of a listing: names and numbers.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 
+use crate::config::inet::Address;
 use crate::config::{Family, Protocol, ServiceKey};
-
-/// Address and port as the C library prints them, without scope and flow.
-///
-/// It writes the last 32 bits of an IPv6 address in dotted form not only behind `::ffff:` but
-/// also behind 96 zero bits, where Rust's own text does not.
-pub(super) fn socket_address(address: SocketAddr) -> String {
-    let port = address.port();
-    match address.ip() {
-        IpAddr::V4(ip) => format!("{ip}:{port}"),
-        IpAddr::V6(ip) => {
-            let bits = ip.to_bits();
-            if bits >> 16 != 0 && bits >> 32 == 0 {
-                let embedded = std::net::Ipv4Addr::from_bits(bits as u32);
-                format!("[::{embedded}]:{port}")
-            } else {
-                format!("[{ip}]:{port}")
-            }
-        }
-    }
-}
 
 /// `TCP  10.0.0.1:80` or `FWM  7 IPv6`. Marks above 2147483647 print as negative numbers.
 pub(super) fn service_name(key: &ServiceKey) -> String {
@@ -34,7 +14,7 @@ pub(super) fn service_name(key: &ServiceKey) -> String {
                 Protocol::Udp => "UDP",
                 Protocol::Sctp => "SCTP",
             };
-            format!("{protocol:<4} {}", socket_address(*address))
+            format!("{protocol:<4} {}", Address(*address))
         }
         ServiceKey::FirewallMark { mark, family } => {
             let family = match family {
@@ -102,23 +82,5 @@ mod tests {
         assert_eq!(figure(99_999_999, true), " 99999999");
         assert_eq!(figure(100_000_000, true), " 100000000");
         assert_eq!(figure(u64::MAX, true), " 18446744073709551615");
-    }
-
-    #[test]
-    fn addresses_print_as_in_c() {
-        for (address, text) in [
-            ("[::]:9", "[::]:9"),
-            ("[::1]:9", "[::1]:9"),
-            ("[::ffff]:9", "[::ffff]:9"),
-            ("[::1:0]:9", "[::0.1.0.0]:9"),
-            ("[::102:304]:9", "[::1.2.3.4]:9"),
-            ("[::ffff:102:304]:9", "[::ffff:1.2.3.4]:9"),
-            ("[1::102:304]:9", "[1::102:304]:9"),
-            ("[fe80::1%3]:9", "[fe80::1]:9"),
-            ("1.2.3.4:9", "1.2.3.4:9"),
-        ] {
-            let address = address.parse().expect("an address");
-            assert_eq!(socket_address(address), text);
-        }
     }
 }

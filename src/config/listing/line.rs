@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::cell::{Figure, service_name, socket_address};
+use super::cell::{Figure, service_name};
 use super::{Listing, View};
+use crate::config::inet::Address;
 use crate::config::{
     Forwarding, GENERIC_FLAG_NAMES, Netmask, ObservedServer, ObservedService, Persistence, Rates,
     SchedulerFlags, Statistics, Tunnel, TunnelChecksum, VirtualService,
@@ -26,17 +27,11 @@ impl Listing<'_> {
                 writeln!(f, "{REMOTE:<33} Forward TunnelInfo    Weight {CONNECTIONS}")
             }
             View::Statistics => {
-                writeln!(
-                    f,
-                    "{LOCAL:<33}    Conns   InPkts  OutPkts  InBytes OutBytes"
-                )?;
+                writeln!(f, "{LOCAL:<33}    Conns   InPkts  OutPkts  InBytes OutBytes")?;
                 writeln!(f, "{REMOTE}")
             }
             View::Rates => {
-                writeln!(
-                    f,
-                    "{LOCAL:<33}      CPS    InPPS   OutPPS    InBPS   OutBPS"
-                )?;
+                writeln!(f, "{LOCAL:<33}      CPS    InPPS   OutPPS    InBPS   OutBPS")?;
                 writeln!(f, "{REMOTE}")
             }
             View::Thresholds => {
@@ -78,7 +73,7 @@ impl Listing<'_> {
         observed: &ObservedServer,
     ) -> fmt::Result {
         let ObservedServer { server, counts, .. } = observed;
-        write!(f, "  -> {:<28}", socket_address(server.address))?;
+        write!(f, "  -> {:<28}", Address(server.address).to_string())?;
         let weight = server.weight;
         let connections = format_args!("{:<10} {:<10}", counts.active, counts.inactive);
         match self.view {
@@ -93,11 +88,7 @@ impl Listing<'_> {
             }
             View::Thresholds => {
                 let limits = server.thresholds;
-                writeln!(
-                    f,
-                    " {:<10} {:<10} {connections}",
-                    limits.upper, limits.lower
-                )
+                writeln!(f, " {:<10} {:<10} {connections}", limits.upper, limits.lower)
             }
             View::PersistentConnections => {
                 writeln!(f, " {weight:<9} {:<11} {connections}", counts.persistent)
@@ -157,23 +148,11 @@ fn flag_names(flags: SchedulerFlags, scheduler: Option<SchedulerKind>) -> String
 }
 
 fn totals(from: &Statistics) -> [u64; 5] {
-    [
-        from.connections,
-        from.packets_in,
-        from.packets_out,
-        from.bytes_in,
-        from.bytes_out,
-    ]
+    [from.connections, from.packets_in, from.packets_out, from.bytes_in, from.bytes_out]
 }
 
 fn rates(from: &Rates) -> [u64; 5] {
-    [
-        from.connections,
-        from.packets_in,
-        from.packets_out,
-        from.bytes_in,
-        from.bytes_out,
-    ]
+    [from.connections, from.packets_in, from.packets_out, from.bytes_in, from.bytes_out]
 }
 
 fn method_name(forwarding: Forwarding) -> &'static str {

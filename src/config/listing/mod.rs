@@ -25,11 +25,10 @@
 
 mod cell;
 mod line;
-mod order;
 
 use std::fmt;
 
-use crate::config::{Observed, ObservedServer, ObservedService, ServiceKey};
+use crate::config::{Observed, ObservedServer, ObservedService, ServiceKey, order};
 
 /// What a [`Listing`] shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -119,15 +118,10 @@ impl<'a> Listing<'a> {
             .observed
             .services
             .iter()
-            .filter(|service| {
-                self.only
-                    .is_none_or(|only| only == service.settings.service)
-            })
+            .filter(|service| self.only.is_none_or(|only| only == service.settings.service))
             .collect();
         if !self.unsorted {
-            order::sort(&mut services, &|left, right| {
-                order::compare_services(&left.settings.service, &right.settings.service)
-            });
+            order::services(&mut services, |service| service.settings.service);
         }
         services
     }
@@ -135,9 +129,7 @@ impl<'a> Listing<'a> {
     fn servers(&self, service: &'a ObservedService) -> Vec<&'a ObservedServer> {
         let mut servers: Vec<_> = service.servers.iter().collect();
         if !self.unsorted {
-            order::sort(&mut servers, &|left, right| {
-                order::compare_servers(left.server.address, right.server.address)
-            });
+            order::servers(&mut servers, |server| server.server.address);
         }
         servers
     }

@@ -22,10 +22,7 @@ pub(super) fn endpoint(word: Word<'_>) -> Result<Endpoint, RulesError> {
         return bracketed(word, rest);
     }
     if let Ok(ip) = word.text.parse::<Ipv6Addr>() {
-        return Ok(Endpoint {
-            ip: ip.into(),
-            port: None,
-        });
+        return Ok(Endpoint { ip: ip.into(), port: None });
     }
     let (host, port) = match word.text.split_once(':') {
         Some((host, port)) => (host, Some(port)),
@@ -37,10 +34,7 @@ pub(super) fn endpoint(word: Word<'_>) -> Result<Endpoint, RulesError> {
     }
     let ip = ipv4(host).ok_or_else(|| illegal(word, host))?;
     let port = port.map(|text| self::port(word, text)).transpose()?;
-    Ok(Endpoint {
-        ip: ip.into(),
-        port,
-    })
+    Ok(Endpoint { ip: ip.into(), port })
 }
 
 fn bracketed(word: Word<'_>, rest: &str) -> Result<Endpoint, RulesError> {
@@ -53,29 +47,21 @@ fn bracketed(word: Word<'_>, rest: &str) -> Result<Endpoint, RulesError> {
     let Ok(ip) = host.parse::<Ipv6Addr>() else {
         // A quirk to keep: the port behind an IPv4 address in brackets is not even looked at.
         return match ipv4(host) {
-            Some(ip) => Ok(Endpoint {
-                ip: ip.into(),
-                port: None,
-            }),
+            Some(ip) => Ok(Endpoint { ip: ip.into(), port: None }),
             None => Err(illegal(word, host)),
         };
     };
-    Ok(Endpoint {
-        ip: ip.into(),
-        port: Some(port(word, text)?),
-    })
+    Ok(Endpoint { ip: ip.into(), port: Some(port(word, text)?) })
 }
 
 fn port(word: Word<'_>, text: &str) -> Result<u16, RulesError> {
-    number::read(text)
-        .and_then(|port| u16::try_from(port).ok())
-        .ok_or_else(|| {
-            word.error(if is_name(text) {
-                format!("service names are not looked up: `{text}` must be a port from 0 to 65535")
-            } else {
-                format!("illegal port `{text}`: expected a number from 0 to 65535")
-            })
+    number::read(text).and_then(|port| u16::try_from(port).ok()).ok_or_else(|| {
+        word.error(if is_name(text) {
+            format!("service names are not looked up: `{text}` must be a port from 0 to 65535")
+        } else {
+            format!("illegal port `{text}`: expected a number from 0 to 65535")
         })
+    })
 }
 
 fn illegal(word: Word<'_>, host: &str) -> RulesError {
@@ -88,9 +74,7 @@ fn illegal(word: Word<'_>, host: &str) -> RulesError {
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 /// False for what no kernel takes as the address of a new real server, whatever its routes say.

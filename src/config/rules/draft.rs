@@ -171,10 +171,9 @@ impl<'t> Draft<'t> {
                 None => SchedulerFlags::default(),
             },
             // Without persistence a mask means nothing.
-            persistence: self.persistent.map(|timeout| Persistence {
-                timeout,
-                netmask: self.netmask,
-            }),
+            persistence: self
+                .persistent
+                .map(|timeout| Persistence { timeout, netmask: self.netmask }),
             persistence_engine: self.engine,
             one_packet: self.one_packet.is_some(),
             ..VirtualService::new(service)
@@ -191,10 +190,7 @@ fn scheduler(word: Word<'_>) -> Result<Option<SchedulerKind>, RulesError> {
             Ok(kind) => Ok(Some(kind)),
             Err(_) => {
                 let known: Vec<_> = SchedulerKind::ALL.iter().map(|kind| kind.name()).collect();
-                Err(word.error(format!(
-                    "unknown scheduler: expected {} or none",
-                    known.join(", ")
-                )))
+                Err(word.error(format!("unknown scheduler: expected {} or none", known.join(", "))))
             }
         },
     }
@@ -218,9 +214,8 @@ fn flags(word: Word<'_>, scheduler: Option<SchedulerKind>) -> Result<SchedulerFl
     }
     for name in word.text.split(',').filter(|name| !name.is_empty()) {
         let flag = SchedulerFlags::named(name, scheduler).ok_or_else(|| {
-            let own: String = SchedulerFlags::own_names(scheduler)
-                .map(|name| format!(", {name}"))
-                .collect();
+            let own: String =
+                SchedulerFlags::own_names(scheduler).map(|name| format!(", {name}")).collect();
             word.error(format!(
                 "`{name}` is no flag of scheduler {}: expected flag-1, flag-2, flag-3{own}",
                 scheduler.map_or("none", SchedulerKind::name),

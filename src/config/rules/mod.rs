@@ -23,6 +23,7 @@ mod words;
 
 use std::str::FromStr;
 
+use crate::config::command::Editor;
 use crate::config::{Command, Config};
 use crate::error::RulesError;
 
@@ -80,8 +81,9 @@ impl Rules {
     /// The config is unchanged then.
     pub fn apply_to(&self, config: &mut Config) -> Result<(), RulesError> {
         let mut result = config.clone();
+        let mut editor = Editor::new(&mut result);
         for rule in &self.rules {
-            result.execute(&rule.command).map_err(|error| {
+            editor.execute(&rule.command).map_err(|error| {
                 let (column, word) = &rule.at;
                 RulesError::refused(rule.line, *column, word, error)
             })?;

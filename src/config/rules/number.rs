@@ -13,11 +13,7 @@ pub(super) fn within(word: Word<'_>, what: &str, min: u32, max: u32) -> Result<u
     read(word.text)
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| (min..=max).contains(number))
-        .ok_or_else(|| {
-            word.error(format!(
-                "illegal {what}: expected a number from {min} to {max}"
-            ))
-        })
+        .ok_or_else(|| word.error(format!("illegal {what}: expected a number from {min} to {max}")))
 }
 
 /// Reads a firewall mark.
@@ -34,10 +30,7 @@ pub(super) fn mark(word: Word<'_>) -> Result<u32, RulesError> {
 /// Reads the length of an IPv6 prefix; what follows the digits does not count.
 pub(super) fn prefix_length(word: Word<'_>) -> Result<u8, RulesError> {
     let unsigned = word.text.strip_prefix('+').unwrap_or(word.text);
-    let digits = unsigned
-        .split(|c: char| !c.is_ascii_digit())
-        .next()
-        .unwrap_or_default();
+    let digits = unsigned.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     match read(digits) {
         Some(length @ 1..=128) => Ok(length as u8),
         _ => Err(word.error("illegal netmask: expected a prefix length from 1 to 128")),

@@ -60,12 +60,7 @@ pub(super) struct Spec {
 }
 
 const fn spec(opt: Opt, short: Option<char>, long: &'static str, value: Value) -> Spec {
-    Spec {
-        opt,
-        short,
-        long,
-        value,
-    }
+    Spec { opt, short, long, value }
 }
 
 const TABLE: &[Spec] = &[
@@ -196,10 +191,7 @@ impl Verb {
 
     /// True for commands on one real server.
     pub(super) const fn is_on_server(self) -> bool {
-        matches!(
-            self,
-            Verb::AddServer | Verb::EditServer | Verb::DeleteServer
-        )
+        matches!(self, Verb::AddServer | Verb::EditServer | Verb::DeleteServer)
     }
 
     pub(super) fn allows(self, opt: Opt) -> bool {

@@ -51,10 +51,7 @@ fn verb<'t>(item: Item<'t>) -> Result<(Verb, Word<'t>), RulesError> {
 }
 
 fn not_configuration(spec: &Spec, at: Word<'_>) -> RulesError {
-    at.error(format!(
-        "command --{} is no configuration: {COMMANDS}",
-        spec.long
-    ))
+    at.error(format!("command --{} is no configuration: {COMMANDS}", spec.long))
 }
 
 /// Refuses second commands and options of other commands.

@@ -28,11 +28,7 @@ pub(super) struct Scanner<'w, 't> {
 
 impl<'w, 't> Scanner<'w, 't> {
     pub(super) fn new(words: &'w [Word<'t>]) -> Self {
-        Scanner {
-            words: words.iter().copied().peekable(),
-            bundle: None,
-            only_arguments: false,
-        }
+        Scanner { words: words.iter().copied().peekable(), bundle: None, only_arguments: false }
     }
 
     fn letter(&mut self, word: Word<'t>, read: usize) -> Result<Item<'t>, RulesError> {
@@ -84,11 +80,7 @@ impl<'w, 't> Scanner<'w, 't> {
     ) -> Result<Item<'t>, RulesError> {
         let value = match (attached, spec.value) {
             (None, Value::Maybe) => self.words.next_if(|next| !next.text.starts_with('-')),
-            (None, _) => Some(
-                self.words
-                    .next()
-                    .ok_or_else(|| word.error("a value must follow"))?,
-            ),
+            (None, _) => Some(self.words.next().ok_or_else(|| word.error("a value must follow"))?),
             (attached, _) => attached,
         };
         Ok(Item::Option(spec, word, value))

@@ -1,8 +1,9 @@
 //! A config becomes the text that `ipvsadm --save --numeric` prints for it.
 
 use std::fmt::{self, Display, Formatter};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
+use crate::config::inet::Address;
 use crate::config::{
     Config, Family, Forwarding, GENERIC_FLAG_NAMES, Netmask, Protocol, RealServer, SchedulerFlags,
     ServiceKey, Tunnel, TunnelChecksum, VirtualService, order,
@@ -35,11 +36,7 @@ impl Config {
     /// # Ok::<(), vsched::error::RulesError>(())
     /// ```
     pub fn to_rules(&self) -> RulesText<'_> {
-        RulesText {
-            config: self,
-            complete: false,
-            sorted: true,
-        }
+        RulesText { config: self, complete: false, sorted: true }
     }
 }
 
@@ -48,19 +45,13 @@ impl RulesText<'_> {
     /// ipvsadm's own text loses or spoils. ipvsadm reads it.
     #[must_use]
     pub fn with_thresholds(self) -> Self {
-        RulesText {
-            complete: true,
-            ..self
-        }
+        RulesText { complete: true, ..self }
     }
 
     /// The same in the config's own order, so that reading it gives servers of the same age.
     #[must_use]
     pub fn unsorted(self) -> Self {
-        RulesText {
-            sorted: false,
-            ..self
-        }
+        RulesText { sorted: false, ..self }
     }
 
     fn service(&self, f: &mut Formatter<'_>, service: &VirtualService) -> fmt::Result {
@@ -89,19 +80,16 @@ impl RulesText<'_> {
         f.write_str("\n")?;
         let mut servers: Vec<&RealServer> = service.servers.iter().collect();
         if self.sorted {
+            // ipvsadm sorts what the kernel lists, and that is newest first.
+            servers.reverse();
             order::servers(&mut servers, |server| server.address);
         }
-        servers
-            .into_iter()
-            .try_for_each(|server| self.server(f, key, server))
+        servers.into_iter().try_for_each(|server| self.server(f, key, server))
     }
 
     /// For a scheduler that names its flags ipvsadm prints only those that it names, be it none.
     fn flags(&self, service: &VirtualService) -> Vec<&'static str> {
-        let all = self.complete
-            || SchedulerFlags::own_names(service.scheduler)
-                .next()
-                .is_none();
+        let all = self.complete || SchedulerFlags::own_names(service.scheduler).next().is_none();
         service
             .flags
             .names(service.scheduler)
@@ -119,11 +107,9 @@ impl RulesText<'_> {
         write!(f, "-a {key} -r {address} {method} -w {}", server.weight)?;
         match server.forwarding {
             Forwarding::Tunnel(Tunnel::Ipip {}) => f.write_str(" --tun-type ipip")?,
-            Forwarding::Tunnel(Tunnel::Gue { port, checksum }) => write!(
-                f,
-                " --tun-type gue --tun-port {port} {}",
-                checksum_option(checksum)
-            )?,
+            Forwarding::Tunnel(Tunnel::Gue { port, checksum }) => {
+                write!(f, " --tun-type gue --tun-port {port} {}", checksum_option(checksum))?
+            }
             Forwarding::Tunnel(Tunnel::Gre { checksum }) => {
                 write!(f, " --tun-type gre {}", checksum_option(checksum))?;
             }
@@ -143,9 +129,7 @@ impl Display for RulesText<'_> {
         if self.sorted {
             order::services(&mut services, |service| service.service);
         }
-        services
-            .into_iter()
-            .try_for_each(|service| self.service(f, service))
+        services.into_iter().try_for_each(|service| self.service(f, service))
     }
 }
 
@@ -185,26 +169,4 @@ impl Display for Key<'_> {
             }
         }
     }
-}
-
-/// An address and port as the C library prints them: IPv6 addresses that begin with 96 zero bits
-/// and do not end in 16 bits only show their last 32 bits as an IPv4 address.
-struct Address(SocketAddr);
-
-impl Display for Address {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0.ip() {
-            IpAddr::V6(ip) if is_compatible(ip) => {
-                let [.., a, b, c, d] = ip.octets();
-                write!(f, "[::{a}.{b}.{c}.{d}]:{}", self.0.port())
-            }
-            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.0.port()),
-            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.0.port()),
-        }
-    }
-}
-
-fn is_compatible(ip: Ipv6Addr) -> bool {
-    let bits = ip.to_bits();
-    bits >> 32 == 0 && bits >> 16 != 0
 }

@@ -75,8 +75,7 @@ impl<'t> ServerDraft<'t> {
         verb: Verb,
         command: Word<'t>,
     ) -> Result<(SocketAddr, Word<'t>), RulesError> {
-        self.address
-            .ok_or_else(|| command.error(format!("{} needs -r", verb.name())))
+        self.address.ok_or_else(|| command.error(format!("{} needs -r", verb.name())))
     }
 
     /// Builds the server as a server of this service.
@@ -136,10 +135,7 @@ impl<'t> TunnelDraft<'t> {
         match self.kind.map(|word| word.text) {
             Some("gue") => match self.port {
                 Some((port, _)) => Ok(Tunnel::Gue { port, checksum }),
-                None => Err(self
-                    .kind
-                    .unwrap_or(command)
-                    .error("a gue tunnel needs --tun-port")),
+                None => Err(self.kind.unwrap_or(command).error("a gue tunnel needs --tun-port")),
             },
             Some("gre") => match (self.port, self.checksum) {
                 (Some((_, word)), _) => Err(word.error("a gre tunnel has no port")),

@@ -15,11 +15,7 @@ impl<'t> Word<'t> {
     /// The part of the word behind its first `bytes` bytes.
     pub(super) fn after(self, bytes: usize) -> Word<'t> {
         let (before, text) = self.text.split_at_checked(bytes).unwrap_or(("", self.text));
-        Word {
-            column: self.column + before.chars().count(),
-            text,
-            ..self
-        }
+        Word { column: self.column + before.chars().count(), text, ..self }
     }
 
     pub(super) fn error(self, message: impl Into<String>) -> RulesError {
@@ -48,11 +44,7 @@ pub(super) fn of_line(line: usize, text: &str) -> Vec<Word<'_>> {
         let program = part == PROGRAM
             || (first && part.strip_suffix(PROGRAM).is_some_and(|p| p.ends_with('/')));
         if !part.is_empty() && !program {
-            words.push(Word {
-                line,
-                column,
-                text: part,
-            });
+            words.push(Word { line, column, text: part });
         }
         column += part.chars().count();
     }
@@ -64,10 +56,7 @@ mod tests {
     use super::*;
 
     fn words(line: &str) -> Vec<(usize, &str)> {
-        of_line(1, line)
-            .iter()
-            .map(|w| (w.column, w.text))
-            .collect()
+        of_line(1, line).iter().map(|w| (w.column, w.text)).collect()
     }
 
     #[test]

@@ -16,9 +16,7 @@ pub(super) fn check(daemons: &[SyncDaemon], report: &mut Report) {
         let mut item = report.item(Path::Daemon(role));
         let first = daemons.iter().position(|known| known.role == daemon.role);
         if let Some(first) = first.filter(|first| *first != place) {
-            item.add_whole(format!(
-                "daemons[{place}] is a second {role} beside daemons[{first}]"
-            ));
+            item.add_whole(format!("daemons[{place}] is a second {role} beside daemons[{first}]"));
         }
         check_one(daemon, &mut item);
     }
@@ -32,10 +30,7 @@ fn check_one(daemon: &SyncDaemon, item: &mut Item<'_>) {
             format!("{name:?} is not 1 to {MAX_INTERFACE} bytes without blanks, `/` and `:`"),
         );
     }
-    if let Some(length) = daemon
-        .max_len
-        .filter(|length| !(1..=MAX_MESSAGE).contains(length))
-    {
+    if let Some(length) = daemon.max_len.filter(|length| !(1..=MAX_MESSAGE).contains(length)) {
         item.add("max_len", outside(length, 1, MAX_MESSAGE));
     }
     if let Some(group) = daemon.group.filter(|group| !group.is_multicast()) {

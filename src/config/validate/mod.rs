@@ -67,17 +67,10 @@ impl Config {
 }
 
 fn check_timeouts(timeouts: Timeouts, report: &mut Report) {
-    let each = [
-        ("tcp", timeouts.tcp),
-        ("tcp_fin", timeouts.tcp_fin),
-        ("udp", timeouts.udp),
-    ];
+    let each = [("tcp", timeouts.tcp), ("tcp_fin", timeouts.tcp_fin), ("udp", timeouts.udp)];
     for (name, timeout) in each {
         if let Some(timeout) = timeout.filter(|timeout| !(1..=MAX_TIMEOUT).contains(timeout)) {
-            report.add(
-                format!("timeouts: {name}"),
-                outside(timeout, 1, MAX_TIMEOUT),
-            );
+            report.add(format!("timeouts: {name}"), outside(timeout, 1, MAX_TIMEOUT));
         }
     }
 }

@@ -65,17 +65,11 @@ impl Item<'_> {
         };
         if address.scope_id() != 0 {
             let scope = address.scope_id();
-            self.add(
-                "address",
-                format!("scope id {scope} is not 0; addresses here have no scope"),
-            );
+            self.add("address", format!("scope id {scope} is not 0; addresses here have no scope"));
         }
         if address.flowinfo() != 0 {
             let flow = address.flowinfo();
-            self.add(
-                "address",
-                format!("flow info {flow} is not 0; addresses here have no flow"),
-            );
+            self.add("address", format!("flow info {flow} is not 0; addresses here have no flow"));
         }
         if let Some(message) = mapped(*address.ip()) {
             self.add("address", message);
@@ -87,9 +81,7 @@ impl Item<'_> {
 // takes such a service, which then gets no IPv4 packet: those belong to IPv4 services.
 fn mapped(ip: Ipv6Addr) -> Option<String> {
     let inner = ip.to_ipv4_mapped()?;
-    Some(format!(
-        "{ip} is an IPv4 address in IPv6 form; write {inner}"
-    ))
+    Some(format!("{ip} is an IPv4 address in IPv6 form; write {inner}"))
 }
 
 /// `0 is outside 1 to 65507`.

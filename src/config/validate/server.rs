@@ -29,17 +29,11 @@ pub(super) fn check(
     let (upper, lower) = (server.thresholds.upper, server.thresholds.lower);
     if config.generation == Generation::B && upper > MAX_UPPER {
         let message = above(upper, MAX_UPPER);
-        item.add(
-            "thresholds: upper",
-            format!("{message}, the limit of generation B"),
-        );
+        item.add("thresholds: upper", format!("{message}, the limit of generation B"));
     }
     if lower > upper {
         let message = above(lower, upper);
-        item.add(
-            "thresholds: lower",
-            format!("{message}, the upper threshold"),
-        );
+        item.add("thresholds: lower", format!("{message}, the upper threshold"));
     }
     if let Forwarding::Tunnel(tunnel) = server.forwarding {
         check_tunnel(tunnel, item);
@@ -59,10 +53,7 @@ fn check_mixed(
         Family::Inet6 => ("IPv4", "IPv6"),
     };
     if !matches!(forwarding, Forwarding::Tunnel(_)) {
-        item.add(
-            "address",
-            format!("an {server} server of an {service} service needs a tunnel"),
-        );
+        item.add("address", format!("an {server} server of an {service} service needs a tunnel"));
     } else if !config.daemons.is_empty() {
         item.add(
             "address",
@@ -76,9 +67,7 @@ fn check_tunnel(tunnel: Tunnel, item: &mut Item<'_>) {
         Tunnel::Gue { port: 0, .. } => {
             item.add("forwarding: tunnel: port", outside(0, 1, u16::MAX))
         }
-        Tunnel::Gre {
-            checksum: TunnelChecksum::Remote,
-        } => item.add(
+        Tunnel::Gre { checksum: TunnelChecksum::Remote } => item.add(
             "forwarding: tunnel: checksum",
             "remote is possible for gue only, gre takes none or full",
         ),

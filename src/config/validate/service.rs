@@ -16,10 +16,7 @@ pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Rep
     let datagrams = matches!(key.protocol(), None | Some(Protocol::Udp));
     if settings.one_packet && !datagrams {
         let name = key.protocol().map_or("", Protocol::name);
-        item.add(
-            "one_packet",
-            format!("{name} is neither udp nor a firewall mark"),
-        );
+        item.add("one_packet", format!("{name} is neither udp nor a firewall mark"));
     }
     if let Some(persistence) = settings.persistence {
         check_persistence(persistence, key.family(), &mut item);

@@ -1,0 +1,49 @@
+//! Addresses as the C library prints them, which is how ipvsadm does.
+
+use std::fmt::{self, Display, Formatter};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// An address and port as the C library prints them: IPv6 addresses that begin with 96 zero bits
+/// and do not end in 16 bits only show their last 32 bits as an IPv4 address.
+pub(crate) struct Address(pub(crate) SocketAddr);
+
+impl Display for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.ip() {
+            IpAddr::V6(ip) if is_compatible(ip) => {
+                let [.., a, b, c, d] = ip.octets();
+                write!(f, "[::{a}.{b}.{c}.{d}]:{}", self.0.port())
+            }
+            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.0.port()),
+            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.0.port()),
+        }
+    }
+}
+
+fn is_compatible(ip: Ipv6Addr) -> bool {
+    let bits = ip.to_bits();
+    bits >> 32 == 0 && bits >> 16 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn addresses_print_as_in_c() {
+        for (address, text) in [
+            ("[::]:9", "[::]:9"),
+            ("[::1]:9", "[::1]:9"),
+            ("[::ffff]:9", "[::ffff]:9"),
+            ("[::1:0]:9", "[::0.1.0.0]:9"),
+            ("[::102:304]:9", "[::1.2.3.4]:9"),
+            ("[::ffff:102:304]:9", "[::ffff:1.2.3.4]:9"),
+            ("[1::102:304]:9", "[1::102:304]:9"),
+            ("[fe80::1%3]:9", "[fe80::1]:9"),
+            ("1.2.3.4:9", "1.2.3.4:9"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(Address(address).to_string(), text);
+        }
+    }
+}
