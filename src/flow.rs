@@ -104,6 +104,20 @@ impl Flow {
         self.family
     }
 
+    pub(crate) fn client_port(&self) -> u16 {
+        self.client_port
+    }
+
+    /// The client address as one word: IPv4 as a number, IPv6 as the exclusive or of its four.
+    pub(crate) fn client_fold(&self) -> u32 {
+        fold(self.client)
+    }
+
+    /// The destination address as one word, likewise.
+    pub(crate) fn destination_fold(&self) -> u32 {
+        fold(self.destination)
+    }
+
     /// The destination address as two words, for hashing and comparing.
     pub(crate) fn destination_words(&self) -> [u64; 2] {
         let [a, b, c, d, e, f, g, h, rest @ ..] = self.destination;
@@ -129,6 +143,12 @@ fn bytes(ip: IpAddr) -> [u8; 16] {
             [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         }
     }
+}
+
+/// The bytes behind an IPv4 address are 0, so one rule serves both families.
+fn fold(bytes: [u8; 16]) -> u32 {
+    let words = u128::from_be_bytes(bytes);
+    ((words >> 96) ^ (words >> 64) ^ (words >> 32) ^ words) as u32
 }
 
 fn address(bytes: [u8; 16], family: u8) -> Option<IpAddr> {

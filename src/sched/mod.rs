@@ -3,13 +3,16 @@
 //! One scheduler is one file and one line of the registry below. Its short name is its identity in
 //! config, rules text, C, netlink and listings.
 
+mod dh;
 mod fo;
+mod hash;
 mod lc;
 mod least;
 mod nq;
 mod ovf;
 mod rr;
 mod sed;
+mod sh;
 mod twos;
 mod wlc;
 mod wrr;
@@ -183,6 +186,10 @@ registry! {
     "sed" => sed::Sed, cost "O(n)", flags GENERIC_FLAG_NAMES;
     /// never queue: an idle server first, else shortest expected delay
     "nq" => nq::Nq, cost "O(n)", flags GENERIC_FLAG_NAMES;
+    /// source hashing: one client, one server
+    "sh" => sh::Sh, cost "O(1)", flags ["sh-fallback", "sh-port", GENERIC_FLAG_NAMES[2]];
+    /// destination hashing: one destination, one server
+    "dh" => dh::Dh, cost "O(1)", flags GENERIC_FLAG_NAMES;
     /// failover: the available server of highest weight
     "fo" => fo::Fo, cost "O(1)", flags GENERIC_FLAG_NAMES;
     /// overflow: the highest weight until it has that many active connections, then the next

@@ -1,0 +1,32 @@
+//! Destination hashing: one destination, one server.
+//!
+//! Formula: 256 buckets are dealt to the servers in list order, one each, in rounds; bucket
+//! (destination address * 0x61c88647) >> 24, an IPv6 address as the exclusive or of its four words.
+//! Source: Linux IPVS `dh`, as observed (ipvsadm(8), `-s dh`).
+//! Weight 0 and overloaded: what hashes to such a server is refused. Other weights count nothing.
+//! Empty: no server.
+//! State: none; the table is dealt when the pool is built.
+//! Cost: O(1).
+//! Differences from the kernel: a retry (which the kernel has not) probes on.
+//! Choose it for caches behind a firewall-mark service; an address service has one destination.
+
+use crate::sched::hash::{Buckets, bucket_of};
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::servers::Position;
+
+pub(crate) struct Dh {
+    buckets: Buckets,
+}
+
+impl Scheduler for Dh {
+    fn build(build: &Build<'_>) -> Self {
+        Dh { buckets: Buckets::deal(build.servers.len(), |_| 1) }
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let hash = bucket_of(request.flow.destination_fold());
+        Ok(self.buckets.pick(request, hash, !request.tried.is_empty()))
+    }
+}

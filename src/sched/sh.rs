@@ -1,0 +1,43 @@
+//! Source hashing: one client, one server.
+//!
+//! Formula: 256 buckets are dealt to the servers in list order, max(weight, 1) in a row, in rounds;
+//! bucket ((client port + client address) * 0x61c88647) >> 24, the port with `sh-port` only and an
+//! IPv6 address as the exclusive or of its four words.
+//! Source: Linux IPVS `sh`, as observed (ipvsadm(8), `-s sh`).
+//! Weight 0 and overloaded: the clients of such a server are refused; with `sh-fallback` they go to
+//! another. A quiesced server keeps one bucket a round. Empty: no server.
+//! State: none; the table is dealt when the pool is built.
+//! Cost: O(1); a fallback probes 256 buckets at most.
+//! Differences from the kernel: a retry (which the kernel has not) falls back in any case; a flow
+//! with a key of the caller's is hashed by that key.
+//! Choose it to keep clients on their servers where cookies and persistence are not to be had.
+
+use crate::config::SchedulerFlags;
+use crate::sched::hash::{Buckets, bucket_of, client_value};
+use crate::sched::{Build, Request, Scheduler};
+use crate::state::cursor::Outdated;
+use crate::state::servers::Position;
+
+pub(crate) struct Sh {
+    buckets: Buckets,
+    falls_back: bool,
+    with_port: bool,
+}
+
+impl Scheduler for Sh {
+    fn build(build: &Build<'_>) -> Self {
+        let share = |position| build.servers.weight(position);
+        Sh {
+            buckets: Buckets::deal(build.servers.len(), share),
+            falls_back: build.flags.contains(SchedulerFlags::FLAG_1),
+            with_port: build.flags.contains(SchedulerFlags::FLAG_2),
+        }
+    }
+
+    #[inline]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let hash = bucket_of(client_value(request.flow, self.with_port));
+        let falls_back = self.falls_back || !request.tried.is_empty();
+        Ok(self.buckets.pick(request, hash, falls_back))
+    }
+}
