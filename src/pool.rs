@@ -8,7 +8,7 @@ use crate::sched::{Build, Request, State};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
-use crate::state::servers::Servers;
+use crate::state::servers::{Listed, Position, Servers};
 use crate::state::slots::{ServerId, ServiceId};
 use crate::sync::Arc;
 
@@ -23,19 +23,15 @@ pub struct Pick {
     pub forwarding: Forwarding,
 }
 
-/// Where a server is.
-#[derive(Clone, Copy)]
-struct Target {
-    address: SocketAddr,
-    forwarding: Forwarding,
-}
-
 pub(crate) struct Pool {
     pub(crate) id: ServiceId,
     pub(crate) epoch: Epoch,
     arena: Arc<Arena>,
     servers: Servers,
-    targets: Box<[Target]>,
+    /// The answer for each position, whole, so that a pick copies it in one piece.
+    answers: Box<[Pick]>,
+    /// Some server has no port of its own.
+    any_port: bool,
     scheduler: State,
 }
 
@@ -58,15 +54,12 @@ impl Pool {
         arena: &Arc<Arena>,
         servers: impl Iterator<Item = (ServerId, RealServer)>,
     ) -> Self {
-        let mut ids = Vec::new();
-        let mut weights = Vec::new();
-        let mut targets = Vec::new();
-        for (id, RealServer { address, forwarding, weight, .. }) in servers {
-            ids.push(id);
-            weights.push(weight);
-            targets.push(Target { address, forwarding });
-        }
-        let servers = Servers::new(Arc::clone(arena), ids.into(), weights.into());
+        let (list, answers): (Vec<_>, Vec<_>) = servers
+            .map(|(id, RealServer { address, forwarding, weight, .. })| {
+                (Listed { id, weight }, Pick { server: id, address, forwarding })
+            })
+            .unzip();
+        let servers = Servers::new(Arc::clone(arena), list.into());
         let build = Build {
             servers: &servers,
             flags: plan.settings.flags,
@@ -80,32 +73,32 @@ impl Pool {
             epoch: plan.epoch,
             arena: Arc::clone(arena),
             servers,
-            targets: targets.into(),
+            any_port: answers.iter().any(|answer| answer.address.port() == 0),
+            answers: answers.into(),
             scheduler,
         }
     }
 
     /// Chooses a server; `None` if none is available. `Outdated` if a newer pool has taken over.
     #[inline]
-    pub(crate) fn pick(&self, flow: &Flow, tried: &[ServerId]) -> Result<Option<Pick>, Outdated> {
-        let Some(slot) = self.arena.services.get(self.id.slot) else {
-            return Ok(None);
-        };
+    pub(crate) fn choose(
+        &self,
+        flow: &Flow,
+        tried: &[ServerId],
+    ) -> Result<Option<Position>, Outdated> {
+        let Some(slot) = self.arena.services.get(self.id.slot) else { return Ok(None) };
         let epoch = self.epoch;
-        let request = Request { servers: &self.servers, flow, tried, slot, epoch };
-        let Some(position) = self.scheduler.pick(&request)? else {
-            return Ok(None);
-        };
-        let server = self.servers.id(position);
-        let target = self.targets.get(position as usize);
-        let (Some(server), Some(target)) = (server, target) else {
-            return Ok(None);
-        };
-        let mut address = target.address;
-        if address.port() == 0 {
-            address.set_port(flow.destination_port());
+        self.scheduler.pick(&Request { servers: &self.servers, flow, tried, slot, epoch })
+    }
+
+    /// The server at this place, for this flow.
+    #[inline]
+    pub(crate) fn pick_at(&self, position: Position, flow: &Flow) -> Option<Pick> {
+        let mut pick = *self.answers.get(position as usize)?;
+        if self.any_port && pick.address.port() == 0 {
+            pick.address.set_port(flow.destination_port());
         }
-        Ok(Some(Pick { server, address, forwarding: target.forwarding }))
+        Some(pick)
     }
 
     /// Tells the scheduler that a count of this server has changed.

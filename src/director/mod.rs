@@ -240,7 +240,11 @@ impl Director {
     /// [`Worker::pick_server`](crate::Worker::pick_server) for the way of a data plane.
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
-        self.with_table(|table| table.pick(service, flow, &[]).ok().flatten())
+        self.with_table(|table| {
+            let pool = table.pool(service)?;
+            let position = pool.choose(flow, &[]).ok().flatten()?;
+            pool.pick_at(position, flow)
+        })
     }
 
     /// Connections of a server at this moment; `None` if the id is stale.

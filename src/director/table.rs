@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use crate::config::{Family, ServiceKey};
 use crate::flow::Flow;
-use crate::pool::{Pick, Pool};
-use crate::state::cursor::Outdated;
-use crate::state::slots::{ServerId, ServiceId};
+use crate::pool::Pool;
+use crate::state::slots::ServiceId;
 use crate::sync::Arc;
 
 /// Immutable. One is current; older ones live until the last worker has moved on.
@@ -39,20 +38,6 @@ impl Table {
     #[inline]
     pub(crate) fn pool_at(&self, slot: u32) -> Option<&Pool> {
         self.pools.get(slot as usize)?.as_deref()
-    }
-
-    /// `None` for an unknown service as for one without an available server.
-    #[inline]
-    pub(crate) fn pick(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-    ) -> Result<Option<Pick>, Outdated> {
-        match self.pool(service) {
-            Some(pool) => pool.pick(flow, tried),
-            None => Ok(None),
-        }
     }
 }
 

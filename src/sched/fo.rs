@@ -21,10 +21,9 @@ pub(crate) struct Ranking(Box<[Position]>);
 
 impl Ranking {
     pub(crate) fn of(servers: &Servers) -> Self {
-        let weights = servers.weights();
         let mut order: Vec<Position> =
-            (0..servers.len()).filter(|at| weights[*at as usize] > 0).collect();
-        order.sort_by_key(|at| std::cmp::Reverse(weights[*at as usize]));
+            (0..servers.len()).filter(|at| servers.weight(*at) > 0).collect();
+        order.sort_by_key(|at| std::cmp::Reverse(servers.weight(*at)));
         Ranking(order.into_boxed_slice())
     }
 
@@ -38,7 +37,7 @@ impl Scheduler for Fo {
         Fo { ranking: Ranking::of(build.servers) }
     }
 
-    #[inline]
+    #[inline(never)]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let free = |at: &Position| request.servers.available(*at, request.tried).is_some();
         Ok(self.ranking.iter().find(free))

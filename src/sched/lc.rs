@@ -26,7 +26,7 @@ impl Scheduler for Lc {
         Lc { generation: build.generation }
     }
 
-    #[inline]
+    #[inline(never)]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         Ok(least(request.servers, request.tried, |counts| overhead(counts, self.generation)))
     }

@@ -22,7 +22,7 @@ impl Scheduler for Nq {
         Nq
     }
 
-    #[inline]
+    #[inline(never)]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let (servers, tried) = (request.servers, request.tried);
         let idle = servers.iter_available(tried).find(|server| server.counts.active() == 0);

@@ -34,7 +34,7 @@ impl Scheduler for Sh {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let hash = bucket_of(client_value(request.flow, self.with_port));
         let falls_back = self.falls_back || !request.tried.is_empty();

@@ -3,7 +3,7 @@
 
 use crate::state::Arena;
 use crate::state::counts::Counts;
-use crate::state::slots::{ServerId, ServerSlot};
+use crate::state::slots::ServerId;
 use crate::sync::Arc;
 
 /// Place in the list, newest server first.
@@ -11,46 +11,40 @@ pub(crate) type Position = u32;
 
 pub(crate) struct Servers {
     arena: Arc<Arena>,
-    ids: Box<[ServerId]>,
-    weights: Box<[u32]>,
+    list: Box<[Listed]>,
+}
+
+/// What of a server is fixed as long as the pool lives.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed {
+    pub(crate) id: ServerId,
+    pub(crate) weight: u32,
 }
 
 impl Servers {
-    pub(crate) fn new(arena: Arc<Arena>, ids: Box<[ServerId]>, weights: Box<[u32]>) -> Self {
-        Servers { arena, ids, weights }
+    pub(crate) fn new(arena: Arc<Arena>, list: Box<[Listed]>) -> Self {
+        Servers { arena, list }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> u32 {
-        self.ids.len() as u32
+        self.list.len() as u32
     }
 
     /// The weights, in list order.
-    pub(crate) fn weights(&self) -> &[u32] {
-        &self.weights
+    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> {
+        self.list.iter().map(|server| server.weight)
     }
 
     #[inline]
     pub(crate) fn weight(&self, position: Position) -> u32 {
-        self.weights.get(position as usize).copied().unwrap_or(0)
-    }
-
-    #[inline]
-    pub(crate) fn id(&self, position: Position) -> Option<ServerId> {
-        self.ids.get(position as usize).copied()
-    }
-
-    pub(crate) fn slot(&self, id: ServerId) -> Option<&ServerSlot> {
-        self.arena.servers.get(id.slot)
+        self.list.get(position as usize).map_or(0, |server| server.weight)
     }
 
     /// The server's counts if it may get a new connection: not quiesced, not overloaded, not tried.
     #[inline]
     pub(crate) fn available(&self, position: Position, tried: &[ServerId]) -> Option<Counts> {
-        let id = self.id(position)?;
-        let counts = self.slot(id)?.glance();
-        let free = self.weight(position) > 0 && !counts.overloaded();
-        (free && (tried.is_empty() || !tried.contains(&id))).then_some(counts)
+        self.counts_if_available(self.list.get(position as usize)?, tried)
     }
 
     /// All available servers in list order, with position, weight and counts.
@@ -59,15 +53,17 @@ impl Servers {
         &'a self,
         tried: &'a [ServerId],
     ) -> impl Iterator<Item = Candidate> + 'a {
-        self.ids.iter().zip(&self.weights).zip(0..).filter_map(move |((id, &weight), position)| {
-            let counts = self.slot(*id)?.glance();
-            let free = weight > 0 && !counts.overloaded();
-            (free && (tried.is_empty() || !tried.contains(id))).then_some(Candidate {
-                position,
-                weight,
-                counts,
-            })
+        self.list.iter().zip(0..).filter_map(move |(server, position)| {
+            let counts = self.counts_if_available(server, tried)?;
+            Some(Candidate { position, weight: server.weight, counts })
         })
+    }
+
+    #[inline]
+    fn counts_if_available(&self, server: &Listed, tried: &[ServerId]) -> Option<Counts> {
+        let counts = self.arena.servers.get(server.id.slot)?.glance();
+        let free = server.weight > 0 && !counts.overloaded();
+        (free && (tried.is_empty() || !tried.contains(&server.id))).then_some(counts)
     }
 }
 
