@@ -1,0 +1,378 @@
+//! What a director promises about configs, commands and the state that outlives them.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{config, flow, rip, server, service, vip};
+use vsched::config::{Command, Generation, Persistence, ServiceKey, VirtualService};
+use vsched::error::ApplyError;
+use vsched::{
+    Activity, Config, ConnectionError, Director, Item, SchedulerKind, ServiceId, Tried, Worker,
+};
+
+const RR: SchedulerKind = SchedulerKind::Rr;
+
+fn director(config: &Config) -> (Director, ServiceId, Worker) {
+    let director = Director::new(config).expect("a valid config");
+    let service = director.service_by_key(&ServiceKey::tcp(vip(0))).expect("service 0");
+    let worker = director.worker();
+    (director, service, worker)
+}
+
+/// The last byte of the addresses of the next picks.
+fn picks(worker: &Worker, service: ServiceId, count: usize) -> Vec<u8> {
+    let pick = |_| match worker.pick_server(service, &flow(1)).map(|pick| pick.address.ip()) {
+        Some(std::net::IpAddr::V4(ip)) => ip.octets()[3],
+        _ => 0,
+    };
+    (0..count).map(pick).collect()
+}
+
+fn item(server: Option<u16>) -> Item {
+    Item { service: ServiceKey::tcp(vip(0)), server: server.map(rip) }
+}
+
+#[test]
+fn apply_tells_what_it_did() {
+    let (director, ..) = director(&config(RR, 3, &[1]));
+    let mut next = config(RR, 4, &[1]);
+    next.services[0].servers.remove(0);
+    next.services[0].servers[0].weight = 0;
+    next.services[0].servers[1].weight = 5;
+    next.services.push(service(1, RR));
+    let applied = director.apply(&next).expect("a valid config");
+    let new_service = Item { service: ServiceKey::tcp(vip(1)), server: None };
+    assert_eq!(applied.added, [new_service, item(Some(4))]);
+    assert_eq!(applied.changed, [item(Some(3))]);
+    assert_eq!(applied.drained, [item(Some(2))]);
+    assert_eq!(applied.removed, [item(Some(1))]);
+    assert_eq!(director.config().services.len(), 2);
+    let applied = director.apply(&Config::default()).expect("an empty config");
+    assert_eq!(applied.removed, [item(None), new_service]);
+    assert!(director.observe().services.is_empty());
+}
+
+#[test]
+fn an_equal_config_changes_nothing() {
+    for &kind in SchedulerKind::ALL {
+        let config = config(kind, 5, &[3, 1, 2]);
+        let (reloaded, service, worker) = director(&config);
+        let (_undisturbed, other_service, other) = director(&config);
+        for _ in 0..20 {
+            assert!(reloaded.apply(&config).expect("a valid config").is_empty());
+            let (one, two) = (picks(&worker, service, 3), picks(&other, other_service, 3));
+            assert_eq!(one, two, "{}", kind.name());
+        }
+        // The same servers in another order are the same config: an edit never moves a server.
+        let mut turned = config.clone();
+        turned.services[0].servers.reverse();
+        assert!(reloaded.apply(&turned).expect("a valid config").is_empty());
+    }
+}
+
+#[test]
+fn a_bad_config_or_command_changes_nothing() {
+    let (director, service, worker) = director(&config(RR, 3, &[1]));
+    assert_eq!(picks(&worker, service, 1), [3]);
+    let before = director.config();
+    let mut bad = config(RR, 5, &[1]);
+    bad.services[0].servers[4].thresholds.lower = 7;
+    assert!(matches!(director.apply(&bad), Err(ApplyError::Invalid(_))));
+    let key = ServiceKey::tcp(vip(0));
+    for (command, message) in [
+        (Command::AddService(common::service(0, RR)), "service tcp 10.1.0.1:1000: exists already"),
+        (
+            Command::AddServer { service: key, server: server(2, 1) },
+            "service tcp 10.1.0.1:1000: server 10.9.0.2:80: exists already",
+        ),
+        (
+            Command::DeleteServer { service: key, server: rip(9) },
+            "service tcp 10.1.0.1:1000: server 10.9.0.9:80: no such server",
+        ),
+        (
+            Command::EditServer { service: key, server: server(9, 1) },
+            "service tcp 10.1.0.1:1000: server 10.9.0.9:80: no such server",
+        ),
+        (
+            Command::DeleteService(ServiceKey::tcp(vip(7))),
+            "service tcp 10.1.0.1:1007: no such service",
+        ),
+        (
+            Command::AddServer { service: key, server: server(9, u32::MAX) },
+            "service tcp 10.1.0.1:1000: server 10.9.0.9:80: weight: \
+             4294967295 is more than 2147483647",
+        ),
+    ] {
+        let error = director.execute(&command).expect_err(message);
+        assert_eq!(error.to_string(), message);
+    }
+    assert_eq!(director.config(), before);
+    assert_eq!(picks(&worker, service, 3), [2, 1, 3], "the rotation goes on");
+}
+
+#[test]
+fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
+    let both = config(RR, 2, &[1]);
+    let mut one = both.clone();
+    one.services[0].servers.remove(0);
+    let (director, _, worker) = director(&both);
+    let id = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    let first = worker.open(id, Activity::Active).expect("an open");
+    let mut second = worker.open(id, Activity::Active).expect("an open");
+    director.apply(&one).expect("a valid config");
+    director.tick(Duration::from_secs(1));
+    assert_eq!(director.removed_servers(), 1);
+    worker.update(&mut second, Activity::Inactive).expect("a lease of a removed server");
+    assert_eq!(director.counts(id).map(|counts| (counts.active, counts.inactive)), Some((1, 1)));
+    director.apply(&Config::default()).expect("an empty config");
+    director.apply(&both).expect("a valid config");
+    let again = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    assert_eq!(again, id, "the same slot, even in a new service");
+    assert_eq!(director.counts(id).map(|counts| (counts.active, counts.inactive)), Some((1, 1)));
+    director.apply(&one).expect("a valid config");
+    worker.close(first).expect("a lease of a removed server");
+    worker.close(second).expect("a lease of a removed server");
+    // The worker lets go of the table that had the server, then the slot is free.
+    worker.service_for(&flow(1)).expect("service 0");
+    director.tick(Duration::from_secs(2));
+    assert_eq!(director.removed_servers(), 0);
+    assert_eq!(director.counts(id), None);
+    assert_eq!(worker.open(id, Activity::Active), Err(ConnectionError::Stale));
+    director.apply(&both).expect("a valid config");
+    let new = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    assert_ne!(new, id, "a former id stays stale");
+    assert_eq!(worker.open(id, Activity::Active), Err(ConnectionError::Stale));
+}
+
+#[test]
+fn a_deleted_service_is_stale_also_when_it_is_made_again() {
+    let config = config(RR, 2, &[1]);
+    let (director, old, worker) = director(&config);
+    director.apply(&Config::default()).expect("an empty config");
+    assert_eq!(worker.pick_server(old, &flow(1)), None);
+    worker.service_for(&flow(1));
+    director.tick(Duration::from_secs(1));
+    director.apply(&config).expect("a valid config");
+    let new = director.service_by_key(&ServiceKey::tcp(vip(0))).expect("service 0");
+    assert_ne!(old, new);
+    assert_eq!(worker.pick_server(old, &flow(1)), None);
+    assert!(worker.pick_server(new, &flow(1)).is_some());
+}
+
+#[test]
+fn nobody_available_is_no_server_for_every_scheduler() {
+    for &kind in SchedulerKind::ALL {
+        for unavailable in [
+            config(kind, 0, &[1]),
+            config(kind, 4, &[0]),
+            Config {
+                services: vec![VirtualService {
+                    scheduler: None,
+                    ..config(kind, 4, &[1]).services[0].clone()
+                }],
+                ..Config::default()
+            },
+        ] {
+            let (director, service, worker) = director(&unavailable);
+            for _ in 0..3 {
+                assert_eq!(worker.pick_server(service, &flow(1)), None, "{}", kind.name());
+                assert!(worker.connect(service, &flow(1)).is_none());
+                assert_eq!(director.pick_server(service, &flow(1)), None);
+            }
+            assert_eq!(director.observe().services[0].statistics.refused, 6);
+        }
+        let mut full = config(kind, 3, &[1]);
+        for server in &mut full.services[0].servers {
+            server.thresholds.upper = 1;
+        }
+        let (director, service, worker) = director(&full);
+        let hashed = matches!(kind.name(), "sh" | "dh");
+        let room = if hashed { 1 } else { 3 };
+        let held: Vec<_> = std::iter::from_fn(|| worker.connect(service, &flow(1))).collect();
+        assert_eq!(held.len(), room, "{}", kind.name());
+        drop(held);
+        assert!(worker.connect(service, &flow(1)).is_some(), "{}", kind.name());
+        assert_eq!(director.observe().services[0].statistics.connections, room as u64 + 1);
+    }
+}
+
+#[test]
+fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
+    for &kind in SchedulerKind::ALL {
+        let (_director, service, worker) = director(&config(kind, 4, &[2, 1, 0, 2]));
+        for _ in 0..10 {
+            let mut tried = Tried::<8>::new();
+            while let Some(pick) = worker.pick_server_excluding(service, &flow(3), &tried) {
+                assert_ne!(pick.address, rip(3), "{}: server 3 is quiesced", kind.name());
+                assert!(tried.insert(pick.server));
+                assert!(tried.len() <= 3, "{}: a server came twice", kind.name());
+            }
+            assert_eq!(tried.len(), 3, "{}: every other server was offered", kind.name());
+        }
+    }
+    let (_director, service, worker) = director(&config(RR, 4, &[1]));
+    let first = worker.pick_server(service, &flow(1)).expect("a server");
+    let mut tried = Tried::<2>::new();
+    assert!(tried.insert(first.server));
+    for _ in 0..5 {
+        let next = worker.pick_server_excluding(service, &flow(1), &tried).expect("a server");
+        assert_eq!(next.address, rip(3));
+    }
+    assert_eq!(picks(&worker, service, 4), [3, 2, 1, 4]);
+}
+
+#[test]
+fn flows_find_their_service_as_in_the_kernel() {
+    let persistent = |key| VirtualService {
+        persistence: Some(Persistence::default()),
+        ..VirtualService::new(key)
+    };
+    let keys = [
+        "tcp 10.1.0.1:80",
+        "tcp 10.1.0.1:0",
+        "udp 10.1.0.1:53",
+        "tcp 10.1.0.2:21",
+        "tcp [2001:db8::1]:80",
+        "fwmark 7",
+        "fwmark 7 inet6",
+        "fwmark 9",
+    ];
+    let services = keys.map(|key| persistent(key.parse().expect("a key")));
+    let config = Config { services: services.into(), ..Config::default() };
+    let director = Director::new(&config).expect("a valid config");
+    let worker = director.worker();
+    for (protocol, destination, mark, found) in [
+        (6, "10.1.0.1:80", 0, Some("tcp 10.1.0.1:80")),
+        (6, "10.1.0.1:81", 0, Some("tcp 10.1.0.1:0")),
+        (17, "10.1.0.1:53", 0, Some("udp 10.1.0.1:53")),
+        (17, "10.1.0.1:80", 0, None),
+        (132, "10.1.0.1:80", 0, None),
+        (6, "10.1.0.1:80", 7, Some("fwmark 7")),
+        (17, "10.99.0.1:1", 7, Some("fwmark 7")),
+        (6, "10.1.0.1:80", 8, Some("tcp 10.1.0.1:80")),
+        (6, "[2001:db8::1]:80", 7, Some("fwmark 7 inet6")),
+        (6, "[2001:db8::1]:80", 9, Some("tcp [2001:db8::1]:80")),
+        (6, "[2001:db8::1]:81", 0, None),
+        // FTP data goes where port 21 goes: port 20, or one that needs no privilege.
+        (6, "10.1.0.2:21", 0, Some("tcp 10.1.0.2:21")),
+        (6, "10.1.0.2:20", 0, Some("tcp 10.1.0.2:21")),
+        (6, "10.1.0.2:1024", 0, Some("tcp 10.1.0.2:21")),
+        (6, "10.1.0.2:1023", 0, None),
+        (17, "10.1.0.2:2000", 0, None),
+    ] {
+        let destination = destination.parse().expect("an address");
+        let client = "10.7.7.7:40000".parse().expect("an address");
+        let flow = vsched::Flow::new(protocol, client, destination).with_fwmark(mark);
+        let id = found.map(|key| director.service(key).expect("it runs"));
+        assert_eq!(worker.service_for(&flow), id, "{protocol} {destination} {mark}");
+        assert_eq!(director.service_for(&flow), id);
+    }
+    assert_eq!(worker.service_for(&vsched::Flow::default()), None);
+    let error = director.service("tcp 10.1.0.3:80").expect_err("no such service");
+    assert_eq!(error.to_string(), "service tcp 10.1.0.3:80: no such service");
+    assert!(director.service("tcp 10.1.0.3").is_err());
+}
+
+#[test]
+fn a_server_without_a_port_keeps_the_flows() {
+    let key = ServiceKey::fwmark(3, vsched::config::Family::Inet);
+    let mut any = server(1, 1);
+    any.address.set_port(0);
+    let config =
+        Config { services: vec![VirtualService::new(key).with_server(any)], ..Config::default() };
+    let director = Director::new(&config).expect("a valid config");
+    let worker = director.worker();
+    let destination = "203.0.113.1:8443".parse().expect("an address");
+    let flow = vsched::Flow::tcp(destination, destination).with_fwmark(3);
+    let id = worker.service_for(&flow).expect("by its mark");
+    let pick = worker.pick_server(id, &flow).expect("a server");
+    assert_eq!(pick.address, "10.9.0.1:8443".parse().expect("an address"));
+}
+
+#[test]
+fn upper_thresholds_hold_exactly_when_many_threads_connect() {
+    for generation in [Generation::A, Generation::B] {
+        let mut limited = config(SchedulerKind::Wlc, 4, &[1, 2]);
+        limited.generation = generation;
+        for server in &mut limited.services[0].servers {
+            server.thresholds.upper = 25;
+        }
+        let (director, service, _) = director(&limited);
+        let opened: usize = std::thread::scope(|scope| {
+            let connect = || {
+                let worker = director.worker();
+                let held = std::iter::from_fn(|| worker.connect(service, &flow(1)));
+                held.map(vsched::Connection::into_lease).count()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(connect)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a thread")).sum()
+        });
+        assert_eq!(opened, 100);
+        for server in &director.observe().services[0].servers {
+            assert_eq!(server.counts.active, 25, "{}", server.server.address);
+            assert!(server.counts.overloaded);
+        }
+    }
+}
+
+#[test]
+fn connections_count_as_their_protocol_does() {
+    let address = vip(0);
+    let keys = [ServiceKey::tcp(address), ServiceKey::udp(address), ServiceKey::sctp(address)];
+    let services = keys.map(|key| VirtualService::new(key).with_server(server(1, 1)));
+    let config = Config { services: services.into(), ..Config::default() };
+    let director = Director::new(&config).expect("a valid config");
+    let worker = director.worker();
+    let client = "10.7.7.7:40000".parse().expect("an address");
+    // Active and inactive: at the beginning, established, closing.
+    for (key, protocol, expected) in [
+        (keys[0], 6, [(1, 0), (1, 0), (0, 1)]),
+        (keys[1], 17, [(0, 1), (0, 1), (0, 1)]),
+        (keys[2], 132, [(0, 1), (1, 0), (0, 1)]),
+    ] {
+        let flow = vsched::Flow::new(protocol, client, address);
+        let id = director.service_by_key(&key).expect("it runs");
+        let counts = |id| director.counts(id).map(|counts| (counts.active, counts.inactive));
+        let mut connection = worker.connect(id, &flow).expect("a server");
+        let server = connection.server();
+        assert_eq!(counts(server), Some(expected[0]), "{key}");
+        connection.established();
+        assert_eq!(counts(server), Some(expected[1]), "{key}");
+        connection.closing();
+        assert_eq!(counts(server), Some(expected[2]), "{key}");
+        drop(connection);
+        assert_eq!(counts(server), Some((0, 0)), "{key}");
+    }
+}
+
+#[test]
+fn statistics_survive_workers_and_begin_anew_with_a_service() {
+    let config = config(RR, 2, &[1]);
+    let (director, service, worker) = director(&config);
+    let connect = |worker: &Worker| drop(worker.connect(service, &flow(1)));
+    (0..3).for_each(|_| connect(&worker));
+    drop(worker);
+    let worker = director.worker();
+    connect(&worker);
+    let totals = || {
+        let observed = director.observe();
+        let service = &observed.services[0];
+        let servers = service.servers.iter().map(|server| server.statistics.connections);
+        (service.statistics.connections, servers.collect::<Vec<_>>())
+    };
+    assert_eq!(totals(), (4, vec![2, 2]));
+    director.apply(&Config::default()).expect("an empty config");
+    director.apply(&config).expect("a valid config");
+    assert_eq!(totals(), (0, vec![0, 0]));
+}
+
+#[test]
+fn the_clock_never_goes_back() {
+    let (director, ..) = director(&config(RR, 1, &[1]));
+    director.tick(Duration::from_millis(1500));
+    director.tick(Duration::from_millis(200));
+    assert_eq!(director.now(), Duration::from_millis(1500));
+    director.tick(Duration::MAX);
+    assert!(director.now() > Duration::from_secs(1 << 40));
+}
