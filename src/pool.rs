@@ -8,8 +8,9 @@ use crate::sched::{Build, Request, State};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
+use crate::state::segments::Place;
 use crate::state::servers::{Listed, Position, Servers};
-use crate::state::slots::{ServerId, ServiceId};
+use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
 use crate::sync::Arc;
 
 /// A decision: which server, and how to reach it.
@@ -26,7 +27,8 @@ pub struct Pick {
 pub(crate) struct Pool {
     pub(crate) id: ServiceId,
     pub(crate) epoch: Epoch,
-    arena: Arc<Arena>,
+    /// Always there: the director has made the slot before the pool.
+    slot: Option<Place<ServiceSlot>>,
     servers: Servers,
     /// The answer for each position, whole, so that a pick copies it in one piece.
     answers: Box<[Pick]>,
@@ -71,12 +73,17 @@ impl Pool {
         Pool {
             id: plan.id,
             epoch: plan.epoch,
-            arena: Arc::clone(arena),
+            slot: arena.services.place(plan.id.slot),
             servers,
             any_port: answers.iter().any(|answer| answer.address.port() == 0),
             answers: answers.into(),
             scheduler,
         }
+    }
+
+    #[inline]
+    fn slot(&self) -> Option<&ServiceSlot> {
+        self.slot.as_ref()?.get()
     }
 
     /// Chooses a server; `None` if none is available. `Outdated` if a newer pool has taken over.
@@ -86,7 +93,7 @@ impl Pool {
         flow: &Flow,
         tried: &[ServerId],
     ) -> Result<Option<Position>, Outdated> {
-        let Some(slot) = self.arena.services.get(self.id.slot) else { return Ok(None) };
+        let Some(slot) = self.slot() else { return Ok(None) };
         let epoch = self.epoch;
         self.scheduler.pick(&Request { servers: &self.servers, flow, tried, slot, epoch })
     }
@@ -109,14 +116,14 @@ impl Pool {
 
     /// Where the rotation of a new service begins.
     pub(crate) fn start_cursor(&self) {
-        if let Some(slot) = self.arena.services.get(self.id.slot) {
+        if let Some(slot) = self.slot() {
             slot.cursor.start(self.epoch, self.scheduler.start());
         }
     }
 
     /// Takes the rotation over from the previous pool. After the publication, never before.
     pub(crate) fn adopt_cursor(&self) {
-        if let Some(slot) = self.arena.services.get(self.id.slot) {
+        if let Some(slot) = self.slot() {
             slot.cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
         }
     }

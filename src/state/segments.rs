@@ -1,6 +1,6 @@
 //! A growing array whose elements never move: segments of doubling length, added once, kept.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 const FIRST_BITS: u32 = 6;
 /// Segments of 64, 128, 256, … elements: together one less doubling than `u32` can index.
@@ -8,7 +8,20 @@ const SEGMENTS: usize = 25;
 
 /// Elements are found by index without a lock while the array grows beside.
 pub(crate) struct Segments<T> {
-    segments: [OnceLock<Box<[T]>>; SEGMENTS],
+    segments: [OnceLock<Arc<[T]>>; SEGMENTS],
+}
+
+/// An element found once, for those who come back to it often.
+pub(crate) struct Place<T> {
+    segment: Arc<[T]>,
+    offset: usize,
+}
+
+impl<T> Place<T> {
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.segment.get(self.offset)
+    }
 }
 
 /// The most elements that fit.
@@ -22,10 +35,22 @@ impl<T: Default> Segments<T> {
     /// The element, or `None` beyond what [`reach`](Self::reach) has made. O(1), wait-free.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        let (segment, offset) = self.find(index)?;
+        segment.get(offset)
+    }
+
+    /// The same, to keep.
+    pub(crate) fn place(&self, index: u32) -> Option<Place<T>> {
+        let (segment, offset) = self.find(index)?;
+        Some(Place { segment: Arc::clone(segment), offset })
+    }
+
+    #[inline]
+    fn find(&self, index: u32) -> Option<(&Arc<[T]>, usize)> {
         let shifted = u64::from(index) + (1 << FIRST_BITS);
         let level = shifted.ilog2();
         let segment = self.segments.get((level - FIRST_BITS) as usize)?.get()?;
-        segment.get((shifted - (1 << level)) as usize)
+        Some((segment, (shifted - (1 << level)) as usize))
     }
 
     /// Makes elements 0 to `length` - 1 exist. Allocates; false beyond [`CAPACITY`].
