@@ -207,7 +207,10 @@ impl Worker {
 
     #[cold]
     fn refused(&self, service: ServiceId) -> Option<Pick> {
-        self.shard.count_refusal(service.slot);
+        // The slot of a stale id may have another owner by now, who has refused nothing.
+        if self.reader.with(|table| table.pool(service).is_some()) {
+            self.shard.count_refusal(service.slot);
+        }
         None
     }
 

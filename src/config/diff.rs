@@ -3,6 +3,7 @@
 //! The order never leaves a service without a server that is wanted both before and after: what
 //! grows comes first, what shrinks later, deletions last.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -74,18 +75,19 @@ impl Change {
     }
 }
 
-/// Where an edit of a server belongs.
+/// Where an edit of a server belongs. The weight comes before the thresholds: a server that leaves
+/// drain may be the only one left, whatever else its edit says.
 pub fn edit_phase(before: &RealServer, after: &RealServer) -> Phase {
-    let unlimited_last = |upper: u32| {
-        if upper == 0 { u64::MAX } else { u64::from(upper) }
-    };
-    let upper = |server: &RealServer| unlimited_last(server.thresholds.upper);
-    if (before.weight > 0 && after.weight == 0) || upper(after) < upper(before) {
-        Phase::Shrink
-    } else if (before.weight == 0 && after.weight > 0) || upper(after) > upper(before) {
-        Phase::Grow
-    } else {
-        Phase::Modify
+    // No limit is the highest one.
+    let upper = |server: &RealServer| server.thresholds.upper.wrapping_sub(1);
+    match (before.weight > 0, after.weight > 0) {
+        (true, false) => Phase::Shrink,
+        (false, true) => Phase::Grow,
+        _ => match upper(after).cmp(&upper(before)) {
+            Ordering::Less => Phase::Shrink,
+            Ordering::Greater => Phase::Grow,
+            Ordering::Equal => Phase::Modify,
+        },
     }
 }
 
