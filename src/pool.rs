@@ -114,17 +114,21 @@ impl Pool {
         self.scheduler.load_changed(&self.servers, server);
     }
 
-    /// Where the rotation of a new service begins.
-    pub(crate) fn start_cursor(&self) {
+    /// Where the rotations of a new service begin.
+    pub(crate) fn start_cursors(&self) {
         if let Some(slot) = self.slot() {
-            slot.cursor.start(self.epoch, self.scheduler.start());
+            for cursor in [&slot.cursor, &slot.retries] {
+                cursor.start(self.epoch, self.scheduler.start());
+            }
         }
     }
 
-    /// Takes the rotation over from the previous pool. After the publication, never before.
-    pub(crate) fn adopt_cursor(&self) {
+    /// Takes the rotations over from the previous pool. After the publication, never before.
+    pub(crate) fn adopt_cursors(&self) {
         if let Some(slot) = self.slot() {
-            slot.cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
+            for cursor in [&slot.cursor, &slot.retries] {
+                cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
+            }
         }
     }
 }

@@ -66,8 +66,29 @@ impl Worker {
 
     /// Chooses among the servers that were not tried; for the next attempt after one has failed.
     ///
-    /// As [`pick_server`](Self::pick_server) if nothing was tried. Otherwise a rotation stays where
-    /// it is, so that a request's retries do not decide where the next request begins.
+    /// As [`pick_server`](Self::pick_server) if nothing was tried. Otherwise rr and wrr turn a
+    /// rotation of their own for retries: these do not decide where the next request begins, and
+    /// the load of a dead server spreads over all others.
+    ///
+    /// ```
+    /// # use vsched::{Config, Director, Flow, Tried};
+    /// # let config: Config =
+    /// #     "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
+    /// #         .parse()?;
+    /// # let director = Director::new(&config)?;
+    /// # let (worker, service) = (director.worker(), director.service("tcp 10.0.0.1:80")?);
+    /// # let flow = Flow::default();
+    /// # let reach = |_: std::net::SocketAddr| false;
+    /// // At most as many attempts as `Tried` has room for, and none to a server twice.
+    /// let mut tried = Tried::<3>::new();
+    /// while let Some(pick) = worker.pick_server_excluding(service, &flow, &tried) {
+    ///     if reach(pick.address) || !tried.insert(pick.server) {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(tried.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn pick_server_excluding<const N: usize>(
         &self,

@@ -48,6 +48,10 @@ fn apply_tells_what_it_did() {
     assert_eq!(applied.drained, [item(Some(2))]);
     assert_eq!(applied.removed, [item(Some(1))]);
     assert_eq!(director.config().services.len(), 2);
+    assert!(!applied.settings);
+    next.seed = 7;
+    let applied = director.apply(&next).expect("a valid config");
+    assert!(applied.settings && !applied.is_empty());
     let applied = director.apply(&Config::default()).expect("an empty config");
     assert_eq!(applied.removed, [item(None), new_service]);
     assert!(director.observe().services.is_empty());
@@ -211,15 +215,20 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
             assert_eq!(tried.len(), 3, "{}: every other server was offered", kind.name());
         }
     }
-    let (_director, service, worker) = director(&config(RR, 4, &[1]));
-    let first = worker.pick_server(service, &flow(1)).expect("a server");
-    let mut tried = Tried::<2>::new();
-    assert!(tried.insert(first.server));
-    for _ in 0..5 {
-        let next = worker.pick_server_excluding(service, &flow(1), &tried).expect("a server");
-        assert_eq!(next.address, rip(3));
+    // Rotations: a dead server's load spreads, and the next request begins where it would have.
+    for kind in [RR, SchedulerKind::Wrr] {
+        let (_director, service, worker) = director(&config(kind, 4, &[1]));
+        let dead = worker.pick_server(service, &flow(1)).expect("a server");
+        let mut tried = Tried::<2>::new();
+        assert!(tried.insert(dead.server));
+        let mut answers = [0; 5];
+        for _ in 0..30 {
+            let next = worker.pick_server_excluding(service, &flow(1), &tried).expect("a server");
+            answers[usize::from(next.address.to_string().as_bytes()[7] - b'0')] += 1;
+        }
+        assert_eq!(answers, [0, 10, 10, 10, 0], "{}", kind.name());
+        assert_eq!(picks(&worker, service, 4), [3, 2, 1, 4]);
     }
-    assert_eq!(picks(&worker, service, 4), [3, 2, 1, 4]);
 }
 
 #[test]

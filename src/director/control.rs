@@ -211,7 +211,7 @@ impl Control {
         pools.resize(services as usize, None);
         for (draft, (id, pool)) in drafts.iter().zip(fresh) {
             if draft.live.is_none() {
-                pool.start_cursor();
+                pool.start_cursors();
             }
             pools[id.slot as usize] = (!draft.deleted).then(|| Arc::clone(pool));
         }
@@ -229,7 +229,7 @@ impl Control {
         self.publication.publish(Arc::new(Table::new(next, pools.into(), index)));
         for (draft, (_, pool)) in drafts.iter().zip(fresh) {
             if draft.live.is_some() && !draft.deleted {
-                pool.adopt_cursor();
+                pool.adopt_cursors();
             }
         }
     }

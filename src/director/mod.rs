@@ -74,6 +74,8 @@ pub struct Applied {
     pub drained: Vec<Item>,
     /// Services and servers that are gone.
     pub removed: Vec<Item>,
+    /// Generation, seed, timeouts or daemons changed.
+    pub settings: bool,
 }
 
 /// A service, or a server of it.
@@ -154,8 +156,9 @@ impl Director {
             control.sweep();
             return Ok(Applied::default());
         }
+        let settings = wanted != control.settings;
         control.advance(&changes, &wanted)?;
-        Ok(Applied::of(&changes))
+        Ok(Applied { settings, ..Applied::of(&changes) })
     }
 
     /// Carries out one administrative command, as a kernel would: the service is changed in place,

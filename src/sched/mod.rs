@@ -62,10 +62,28 @@ pub(crate) struct Build<'a> {
 pub(crate) struct Request<'a> {
     pub(crate) servers: &'a Servers,
     pub(crate) flow: &'a Flow,
-    /// Servers not to choose; a pick that excludes some does not move a rotation on.
+    /// Servers not to choose.
     pub(crate) tried: &'a [ServerId],
     pub(crate) slot: &'a ServiceSlot,
     pub(crate) epoch: Epoch,
+}
+
+impl Request<'_> {
+    /// One turn of the service's rotation.
+    ///
+    /// A pick that excludes servers turns a rotation of its own. On the common one, a request's
+    /// retries would decide where the next request begins; on none, the load of a dead server would
+    /// all fall on its neighbour.
+    #[inline]
+    pub(crate) fn turn<R>(
+        &self,
+        carry: impl Fn(u64) -> u64,
+        step: impl Fn(u64) -> (R, u64),
+    ) -> Result<R, Outdated> {
+        let slot = self.slot;
+        let cursor = if self.tried.is_empty() { &slot.cursor } else { &slot.retries };
+        cursor.turn(self.epoch, carry, step)
+    }
 }
 
 macro_rules! registry {

@@ -6,6 +6,7 @@
 //! State: the cursor, one word in the service's slot; one compare-and-swap a pick. With several
 //! threads every pick is one turn of a single rotation. A deleted cursor server hands the cursor to
 //! its predecessor; a new server stands at the head and is reached when the scan wraps.
+//! A retry turns a rotation of its own.
 //! Cost: O(1), plus one step for each unavailable server passed.
 //! Differences from the kernel: none.
 //! Choose it for equal servers and connections of about equal cost.
@@ -39,11 +40,8 @@ impl Scheduler for Rr {
     #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let servers = request.servers;
-        let keep = !request.tried.is_empty();
-        request.slot.cursor.turn(
-            request.epoch,
+        request.turn(
             |state| self.carry(state),
-            keep,
             |last| {
                 let count = servers.len();
                 // HEAD + 1 wraps to 0 in 32 bits.

@@ -9,7 +9,7 @@
 //! several threads every pick is one turn of a single walk. Any change of the list, even an edit
 //! that changes nothing, moves the walk before the first server and keeps the level, rounded to the
 //! new gcd. A service built by adding servers one at a time starts at level 1, one that was bound
-//! to a full list starts at the top.
+//! to a full list starts at the top. A retry turns a rotation of its own.
 //! Cost: O(log n), whatever the weights: the next server of enough weight is found in a tree of
 //! maxima, not by walking. Each unavailable server passed costs O(log n); a pass in which all of
 //! enough weight are unavailable costs O(n) once, instead of the kernel's one pass for each level.
@@ -69,11 +69,8 @@ impl Scheduler for Wrr {
 
     #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
-        let keep = !request.tried.is_empty();
-        request.slot.cursor.turn(
-            request.epoch,
+        request.turn(
             |state| self.carry(state),
-            keep,
             |state| {
                 let (last, level) = unpack(state);
                 // HEAD + 1 has no position bits left: 0.

@@ -55,14 +55,12 @@ impl Cursor {
     }
 
     /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
-    /// another picker was faster. With `keep` the answer is what the next turn would give and the
-    /// rotation stays where it is.
+    /// another picker was faster.
     #[inline]
     pub(crate) fn turn<R>(
         &self,
         epoch: Epoch,
         carry: impl Fn(u64) -> u64,
-        keep: bool,
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Outdated> {
         let mut word = self.word.load(Ordering::SeqCst);
@@ -73,7 +71,7 @@ impl Cursor {
             }
             let (answer, state) = step(word & MAX_STATE);
             let next = pack(epoch, state);
-            if keep || next == word {
+            if next == word {
                 return Ok(answer);
             }
             match self.word.compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst) {

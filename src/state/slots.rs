@@ -208,6 +208,8 @@ impl ServerSlot {
 pub(crate) struct ServiceSlot {
     /// Where its rotation stands.
     pub(crate) cursor: Cursor,
+    /// Where the rotation of its retries stands.
+    pub(crate) retries: Cursor,
     /// How many random draws it has made.
     draws: AtomicU64,
     generation: AtomicU32,

@@ -1,0 +1,68 @@
+//! What the operator sees. Only the main thread writes, so lines and the live table never mix.
+
+use std::io::{self, IsTerminal, Write};
+
+use vsched::Director;
+use vsched::config::listing::Listing;
+
+/// A live table that is higher than the terminal could not be erased again.
+const LIVE_LINES: usize = 20;
+
+pub(crate) struct Screen {
+    terminal: bool,
+    /// The live table as it stands at the end of the screen.
+    live: String,
+}
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        Screen { terminal: io::stdout().is_terminal(), live: String::new() }
+    }
+
+    /// Text that stays. A reader who went away is no reason to stop relaying.
+    pub(crate) fn print(&mut self, text: &str) {
+        self.erase();
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// A line for the log.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.erase();
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Brings the live table up to date, on a terminal.
+    pub(crate) fn refresh(&mut self, table: &str) {
+        if !self.terminal {
+            return;
+        }
+        let mut live: String = table.lines().take(LIVE_LINES).flat_map(|l| [l, "\n"]).collect();
+        if table.lines().count() > LIVE_LINES {
+            live.push_str("  ... (signal USR1 prints the whole table)\n");
+        }
+        if live != self.live {
+            self.print(&live);
+            self.live = live;
+        }
+    }
+
+    fn erase(&mut self) {
+        let lines = self.live.lines().count();
+        if lines > 0 {
+            // Up to the table's first line, and everything below it gone.
+            let _ = write!(io::stdout(), "\x1b[{lines}F\x1b[J");
+            self.live.clear();
+        }
+    }
+}
+
+/// The table as `ipvsadm -L -n` shows it.
+pub(crate) fn table(director: &Director) -> String {
+    let mut table = Listing::new(&director.observe()).to_string();
+    let removed = director.removed_servers();
+    if removed > 0 {
+        table.push_str(&format!("Removed servers with open connections: {removed}\n"));
+    }
+    table
+}

@@ -1,0 +1,89 @@
+//! Tries that failed: counted each, told now and then.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use vsched::config::ServiceKey;
+
+use crate::Event;
+
+/// One line per server in this time, however many connections fail.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shared by all workers. A lock will do: nothing here is touched while servers answer.
+pub(crate) struct Failures {
+    events: SyncSender<Event>,
+    /// By service and server; without server, connections that no server took.
+    counters: Mutex<BTreeMap<(ServiceKey, Option<SocketAddr>), Counter>>,
+}
+
+#[derive(Default)]
+struct Counter {
+    count: u64,
+    told: Option<Instant>,
+    since: u64,
+}
+
+impl Failures {
+    pub(crate) fn new(events: SyncSender<Event>) -> Self {
+        Failures { events, counters: Mutex::default() }
+    }
+
+    /// A server did not take a connection.
+    pub(crate) fn failed_try(&self, service: ServiceKey, server: SocketAddr, why: &dyn Display) {
+        self.count(service, Some(server), |more| {
+            format!("service {service}: server {server}: {why}{more}")
+        });
+    }
+
+    /// A client's connection was closed without an answer.
+    pub(crate) fn unanswered(&self, service: ServiceKey, why: &dyn Display) {
+        self.count(service, None, |more| {
+            format!("service {service}: a connection was closed unanswered: {why}{more}")
+        });
+    }
+
+    fn count(
+        &self,
+        service: ServiceKey,
+        server: Option<SocketAddr>,
+        line: impl FnOnce(&str) -> String,
+    ) {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let counter = counters.entry((service, server)).or_default();
+        counter.count += 1;
+        if counter.told.is_some_and(|told| told.elapsed() < INTERVAL) {
+            counter.since += 1;
+            return;
+        }
+        let more = match counter.since {
+            0 => String::new(),
+            since => format!(" ({since} more since this was last said)"),
+        };
+        counter.told = Some(Instant::now());
+        counter.since = 0;
+        drop(counters);
+        // A worker never waits for the terminal; what is not told is still counted.
+        let _ = self.events.try_send(Event::Note(line(&more)));
+    }
+
+    /// All counters, as lines; empty if nothing failed.
+    pub(crate) fn report(&self) -> String {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        for ((service, server), counter) in counters.iter() {
+            let count = counter.count;
+            let _ = match server {
+                Some(server) => {
+                    writeln!(text, "Failed tries: {count}, server {server} of service {service}")
+                }
+                None => writeln!(text, "Unanswered connections: {count}, service {service}"),
+            };
+        }
+        text
+    }
+}

@@ -1,0 +1,195 @@
+//! The director with its listeners and worker threads: what starts, reloads and stops.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
+
+use vsched::config::ServiceKey;
+use vsched::{Applied, Config, Director};
+
+use crate::arguments::{Arguments, Source};
+use crate::failures::Failures;
+use crate::relay::{Door, Setting, WorkerThread};
+use crate::source::Wanted;
+use crate::{Event, display, limits, servable};
+
+pub(crate) struct Front {
+    setting: Setting,
+    workers: Vec<WorkerThread>,
+    /// What is listened for, and where.
+    services: BTreeMap<ServiceKey, SocketAddr>,
+    /// Sockets that were bound for a service to come.
+    adopted: BTreeMap<SocketAddr, TcpListener>,
+    /// What has been said already, and is not said again at each reload.
+    said: BTreeSet<String>,
+    served: bool,
+}
+
+impl Front {
+    /// Starts the workers of a director without services.
+    pub(crate) fn start(arguments: &Arguments, events: SyncSender<Event>) -> io::Result<Self> {
+        // A client's and a server's socket; in the laboratory also their other ends.
+        let descriptors = match arguments.source {
+            Source::Laboratory { .. } => 4,
+            _ => 2,
+        };
+        let director = Director::new(&Config::default()).map_err(io::Error::other)?;
+        let setting = Setting {
+            director,
+            failures: Arc::new(Failures::new(events.clone())),
+            events,
+            cut: Arc::new(AtomicUsize::new(0)),
+            connect_timeout: arguments.connect_timeout,
+            connections: limits::connections_per_worker(arguments.workers, descriptors),
+        };
+        let workers: io::Result<Vec<WorkerThread>> =
+            (0..arguments.workers).map(|number| WorkerThread::start(number, &setting)).collect();
+        Ok(Front {
+            setting,
+            workers: workers?,
+            services: BTreeMap::new(),
+            adopted: BTreeMap::new(),
+            said: BTreeSet::new(),
+            served: false,
+        })
+    }
+
+    /// A listening socket for a service of this address.
+    pub(crate) fn adopt(&mut self, address: SocketAddr, listener: TcpListener) {
+        self.adopted.insert(address, listener);
+    }
+
+    /// Makes this what is served. Connections, their counts and rotations live on. Answers what
+    /// there is to say about it; after an error nothing has changed.
+    pub(crate) fn serve(&mut self, mut wanted: Wanted) -> Result<Vec<String>, String> {
+        let mut notes = servable::select(&mut wanted);
+        // Listeners first: a service that cannot be listened for is none.
+        let opened = self.listen(&mut wanted, &mut notes);
+        let applied = self.run(&wanted)?;
+        notes.retain(|note| self.said.insert(note.clone()));
+        if self.served {
+            notes.push(summary(&applied));
+        }
+        self.served = true;
+
+        let gone = |key: &ServiceKey| wanted.config.service(key).is_none();
+        let closed: Vec<ServiceKey> = self.services.keys().copied().filter(gone).collect();
+        for key in closed {
+            self.services.remove(&key);
+            self.workers.iter().for_each(|worker| worker.close(key));
+        }
+        for (key, address, listeners) in opened {
+            self.services.insert(key, address);
+            self.open(key, address, listeners);
+        }
+        Ok(notes)
+    }
+
+    /// The services, and where they listen.
+    pub(crate) fn services(&self) -> Vec<(ServiceKey, SocketAddr)> {
+        self.services.iter().map(|(key, address)| (*key, *address)).collect()
+    }
+
+    pub(crate) fn director(&self) -> &Director {
+        &self.setting.director
+    }
+
+    /// The table, and what failed.
+    pub(crate) fn report(&self) -> String {
+        display::table(self.director()) + &self.setting.failures.report()
+    }
+
+    /// No new connections from now on; the open ones have until the deadline.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        self.workers.iter().for_each(|worker| worker.stop(deadline));
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.workers.iter().all(WorkerThread::is_finished)
+    }
+
+    /// Connections that had to be cut when the workers stopped.
+    pub(crate) fn cut(&self) -> usize {
+        self.setting.cut.load(Ordering::Relaxed)
+    }
+
+    /// Binds the sockets of new services, one duplicate for each worker; leaves out the services
+    /// for which that fails.
+    fn listen(
+        &mut self,
+        wanted: &mut Wanted,
+        notes: &mut Vec<String>,
+    ) -> Vec<(ServiceKey, SocketAddr, Vec<TcpListener>)> {
+        let mut opened = Vec::new();
+        let mut out = BTreeSet::new();
+        for service in &wanted.config.services {
+            let key = service.service;
+            let Some(address) = servable::listening_address(&key) else {
+                continue;
+            };
+            if self.services.contains_key(&key) {
+                continue;
+            }
+            let bound = match self.adopted.remove(&address) {
+                Some(listener) => Ok(listener),
+                None => TcpListener::bind(address),
+            };
+            match bound.and_then(|listener| self.duplicates(listener)) {
+                Ok(listeners) => opened.push((key, address, listeners)),
+                Err(error) => {
+                    notes.push(format!("service {key}: left out: cannot listen there: {error}"));
+                    out.insert((key, None));
+                }
+            }
+        }
+        servable::leave_out(wanted, &out);
+        opened
+    }
+
+    /// Commands on a director that has run nothing yet, a whole config on one that has.
+    fn run(&self, wanted: &Wanted) -> Result<Applied, String> {
+        let director = self.director();
+        match &wanted.commands {
+            Some(commands) if !self.served => {
+                for command in commands {
+                    director.execute(command).map_err(|error| error.to_string())?;
+                }
+                Ok(Applied::default())
+            }
+            _ => director.apply(&wanted.config).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn duplicates(&self, listener: TcpListener) -> io::Result<Vec<TcpListener>> {
+        listener.set_nonblocking(true)?;
+        self.workers.iter().map(|_| listener.try_clone()).collect()
+    }
+
+    fn open(&self, key: ServiceKey, address: SocketAddr, listeners: Vec<TcpListener>) {
+        let Some(service) = self.director().service_by_key(&key) else {
+            return;
+        };
+        for (worker, listener) in self.workers.iter().zip(listeners) {
+            worker.open(Door { key, service, address, listener });
+        }
+    }
+}
+
+fn summary(applied: &Applied) -> String {
+    if applied.is_empty() {
+        return "reloaded: nothing has changed".into();
+    }
+    let Applied { added, changed, drained, removed, settings } = applied;
+    format!(
+        "reloaded: {} added, {} changed, {} drained, {} removed{}",
+        added.len(),
+        changed.len(),
+        drained.len(),
+        removed.len(),
+        if *settings { ", new settings" } else { "" }
+    )
+}

@@ -1,0 +1,106 @@
+//! Which real server, and the next one where that fails: all there is of vsched in a proxy.
+
+use std::fmt::Display;
+use std::io;
+
+use mio::Interest;
+use mio::net::TcpStream;
+use vsched::Connection;
+
+use super::event_loop::{CLIENT, EventLoop, SERVER, token};
+use super::session::{Attempts, Session, Target};
+
+const NO_SERVER: &str = "no server is left";
+
+impl<'w> EventLoop<'w> {
+    /// A client has connected.
+    pub(super) fn begin(&mut self, target: Target, mut client: TcpStream) {
+        let mut tried = Attempts::new();
+        let Some(mut dialled) = self.dial(&target, &mut tried) else {
+            return;
+        };
+        let index = self.sessions.next();
+        let registry = self.poll.registry();
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let registered = registry
+            .register(&mut client, token(index, CLIENT), both)
+            .and_then(|()| registry.register(&mut dialled.1, token(index, SERVER), both));
+        if registered.is_err() {
+            self.rest();
+            return;
+        }
+        let deadline = self.now + self.setting.connect_timeout;
+        self.sessions.insert(Session::new(target, client, dialled, tried, deadline));
+    }
+
+    /// Turns to the next server; `None` if there is none.
+    pub(super) fn retry(&mut self, index: usize, error: &io::Error) -> Option<()> {
+        let session = self.sessions.get(index)?;
+        let (target, mut tried) = (session.target, session.tried);
+        self.exclude(&target, &session.connection, error, &mut tried)?;
+        let mut dialled = self.dial(&target, &mut tried)?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        registry.register(&mut dialled.1, token(index, SERVER), both).ok()?;
+        let deadline = self.now + self.setting.connect_timeout;
+        self.sessions.get_mut(index)?.turn_to(dialled, tried, deadline);
+        Some(())
+    }
+
+    /// Picks a server and begins to connect to it. `None` if there is none left; the client's
+    /// socket is to be closed then. Bytes of the client that nobody has read make the kernel close
+    /// it by a reset; std offers no other way to one.
+    fn dial(
+        &mut self,
+        target: &Target,
+        tried: &mut Attempts,
+    ) -> Option<(Connection<'w>, TcpStream)> {
+        loop {
+            let picked = self.worker.connect_excluding(target.service, &target.flow, tried);
+            let Some(connection) = picked else {
+                self.unanswered(target, &NO_SERVER);
+                return None;
+            };
+            match TcpStream::connect(connection.address()) {
+                Ok(server) => return Some((connection, server)),
+                Err(error) if is_shortage(&error) => {
+                    // Ours, not the server's: others would not do better.
+                    self.rest();
+                    self.unanswered(target, &error);
+                    return None;
+                }
+                Err(error) => self.exclude(target, &connection, &error, tried)?,
+            }
+        }
+    }
+
+    /// Notes that a server did not take a connection. `None` if as many were tried as there may be.
+    fn exclude(
+        &self,
+        target: &Target,
+        connection: &Connection<'_>,
+        error: &io::Error,
+        tried: &mut Attempts,
+    ) -> Option<()> {
+        let address = connection.address();
+        self.setting.failures.failed_try(target.key, address, error);
+        if tried.insert(connection.server()) {
+            return Some(());
+        }
+        self.unanswered(target, &NO_SERVER);
+        None
+    }
+
+    fn unanswered(&self, target: &Target, why: &dyn Display) {
+        self.setting.failures.unanswered(target.key, why);
+    }
+}
+
+/// The system has no descriptor or memory for another socket.
+fn is_shortage(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}

@@ -1,0 +1,293 @@
+//! The event loop of one worker thread.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+use vsched::config::ServiceKey;
+use vsched::{Flow, ServiceId, Worker};
+
+use super::direction::Buffers;
+use super::session::{Session, Step, Target};
+use super::{Door, Order, Setting};
+use crate::slab::Slab;
+
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+/// Connections accepted from one listener before the open ones have their turn.
+const ACCEPTS: usize = 64;
+/// Connections that can wait in a listener's queue, as std asks for it.
+const QUEUE: usize = 128;
+/// Rest after the system had no descriptor or memory left for a socket.
+const REST: Duration = Duration::from_millis(100);
+
+/// Who an event is about: the number in the slab, and which of its sockets.
+pub(super) fn token(index: usize, side: usize) -> Token {
+    Token(index * 3 + side)
+}
+const LISTENER: usize = 0;
+pub(super) const CLIENT: usize = 1;
+pub(super) const SERVER: usize = 2;
+
+struct OpenDoor {
+    key: ServiceKey,
+    service: ServiceId,
+    address: SocketAddr,
+    listener: TcpListener,
+    /// Connections may wait there.
+    ready: bool,
+}
+
+pub(crate) struct EventLoop<'w> {
+    pub(super) worker: &'w Worker,
+    pub(super) setting: &'w Setting,
+    pub(super) poll: Poll,
+    orders: Receiver<Order>,
+    doors: Slab<OpenDoor>,
+    pub(super) sessions: Slab<Session<'w>>,
+    /// Sessions whose turn was over before they had moved everything.
+    again: Vec<usize>,
+    buffers: Buffers,
+    pub(super) now: Instant,
+    next_sweep: Instant,
+    /// Nothing is accepted until then.
+    resting: Option<Instant>,
+    stop: Option<Instant>,
+}
+
+impl<'w> EventLoop<'w> {
+    pub(crate) fn new(
+        worker: &'w Worker,
+        setting: &'w Setting,
+        poll: Poll,
+        orders: Receiver<Order>,
+    ) -> Self {
+        let now = Instant::now();
+        EventLoop {
+            worker,
+            setting,
+            poll,
+            orders,
+            doors: Slab::new(),
+            sessions: Slab::new(),
+            again: Vec::new(),
+            buffers: Buffers::new(),
+            now,
+            next_sweep: now,
+            resting: None,
+            stop: None,
+        }
+    }
+
+    /// Relays until told to stop. Answers how many connections were still open then.
+    pub(crate) fn run(mut self) -> io::Result<usize> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let ended = |deadline| self.sessions.is_empty() || self.now >= deadline;
+            if self.stop.is_some_and(ended) {
+                return Ok(self.sessions.len());
+            }
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+                _ => self.now = Instant::now(),
+            }
+            for event in &events {
+                self.handle(event);
+            }
+            for index in mem::take(&mut self.again) {
+                self.advance(index);
+            }
+            self.accept();
+            self.sweep();
+            self.sessions.settle();
+            self.doors.settle();
+        }
+    }
+
+    fn handle(&mut self, event: &Event) {
+        if event.token() == WAKER {
+            while let Ok(order) = self.orders.try_recv() {
+                self.obey(order);
+            }
+            return;
+        }
+        let index = event.token().0 / 3;
+        match event.token().0 % 3 {
+            LISTENER => {
+                if let Some(door) = self.doors.get_mut(index) {
+                    door.ready = true;
+                }
+            }
+            CLIENT if event.is_error() && self.is_abandoned(index) => {
+                self.sessions.remove(index);
+            }
+            _ => self.advance(index),
+        }
+    }
+
+    fn is_abandoned(&self, index: usize) -> bool {
+        self.sessions.get(index).is_some_and(Session::is_abandoned)
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Open(door) => self.open(door),
+            Order::Close(key) => {
+                let known = self.doors.iter().find(|(_, open)| open.key == key);
+                if let Some((index, _)) = known {
+                    self.close(index);
+                }
+            }
+            Order::Stop(deadline) => {
+                // Who waits in a queue is connected already, and is served like the rest. As often
+                // as it takes for a full queue, and no more: others may keep coming.
+                for _ in 0..QUEUE / ACCEPTS {
+                    self.accept();
+                }
+                for index in 0..self.doors.bound() {
+                    self.close(index);
+                }
+                self.stop = Some(deadline);
+            }
+        }
+    }
+
+    fn open(&mut self, door: Door) {
+        let mut listener = TcpListener::from_std(door.listener);
+        let token = token(self.doors.next(), LISTENER);
+        let registered = self.poll.registry().register(&mut listener, token, Interest::READABLE);
+        match registered {
+            Ok(()) => self.doors.insert(OpenDoor {
+                key: door.key,
+                service: door.service,
+                address: door.address,
+                listener,
+                ready: true,
+            }),
+            Err(error) => {
+                let line = format!("service {}: a worker cannot listen: {error}", door.key);
+                let _ = self.setting.events.try_send(crate::Event::Note(line));
+            }
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        if let Some(mut open) = self.doors.remove(index) {
+            // Closing is not enough: the other workers' duplicates keep the socket in this poll.
+            let _ = self.poll.registry().deregister(&mut open.listener);
+        }
+    }
+
+    /// Accepts what waits, as far as there is room.
+    fn accept(&mut self) {
+        if self.resting.is_some_and(|until| self.now >= until) {
+            self.resting = None;
+        }
+        for index in 0..self.doors.bound() {
+            for _ in 0..ACCEPTS {
+                if self.resting.is_some() || self.is_full() {
+                    return;
+                }
+                let Some(open) = self.doors.get_mut(index).filter(|open| open.ready) else {
+                    break;
+                };
+                match open.listener.accept() {
+                    Ok((client, peer)) => {
+                        let target = Target {
+                            key: open.key,
+                            service: open.service,
+                            flow: Flow::tcp(peer, open.address),
+                        };
+                        self.begin(target, client);
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => open.ready = false,
+                    // The client has gone again; the next one may be there.
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                        ) => {}
+                    // EMFILE and its like; and whatever else it is, the next try may do better.
+                    Err(_) => self.rest(),
+                }
+            }
+        }
+    }
+
+    fn may_accept(&self) -> bool {
+        let waiting = self.doors.iter().any(|(_, open)| open.ready);
+        waiting && self.resting.is_none() && !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.sessions.len() >= self.setting.connections
+    }
+
+    pub(super) fn rest(&mut self) {
+        self.resting = Some(self.now + REST);
+    }
+
+    fn advance(&mut self, index: usize) {
+        let Some(session) = self.sessions.get_mut(index) else {
+            return;
+        };
+        let step = session.advance(self.now, &mut self.buffers);
+        self.step(index, step);
+    }
+
+    fn step(&mut self, index: usize, step: Step) {
+        match step {
+            Step::Wait => {}
+            Step::Again => self.again.push(index),
+            Step::Over => {
+                self.sessions.remove(index);
+            }
+            Step::Refused(error) => {
+                if self.retry(index, &error).is_none() {
+                    self.sessions.remove(index);
+                }
+            }
+        }
+    }
+
+    /// Ends what is overdue. A walk over all sessions, a few times a second while there are some.
+    fn sweep(&mut self) {
+        if self.now < self.next_sweep || self.sessions.is_empty() {
+            return;
+        }
+        self.next_sweep = self.now + self.sweep_interval();
+        let overdue = |(index, session): (usize, &Session<'_>)| match session.overdue(self.now) {
+            Step::Wait => None,
+            step => Some((index, step)),
+        };
+        let overdue: Vec<(usize, Step)> = self.sessions.iter().filter_map(overdue).collect();
+        for (index, step) in overdue {
+            self.step(index, step);
+        }
+    }
+
+    /// So that a connect timeout is kept to an eighth.
+    fn sweep_interval(&self) -> Duration {
+        (self.setting.connect_timeout / 8)
+            .clamp(Duration::from_millis(5), Duration::from_millis(250))
+    }
+
+    /// How long the poll may sleep; `None` if nothing is to happen by the clock.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() || self.may_accept() {
+            return Some(Duration::ZERO);
+        }
+        let sweep = (!self.sessions.is_empty()).then_some(self.next_sweep);
+        [self.resting, sweep, self.stop]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|moment| moment.saturating_duration_since(self.now))
+    }
+}

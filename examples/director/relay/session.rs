@@ -1,0 +1,143 @@
+//! One client's connection, and the one to its real server.
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use vsched::config::ServiceKey;
+use vsched::{Connection, Flow, ServiceId, Tried};
+
+use super::direction::{Buffers, Direction};
+
+/// Silence that ends a connection, as the kernel's defaults for TCP: established, and after a FIN.
+const IDLE: Duration = Duration::from_secs(900);
+const IDLE_CLOSING: Duration = Duration::from_secs(120);
+
+/// Servers that did not take a connection. One more may be tried when all places are taken.
+pub(crate) type Attempts = Tried<8>;
+
+/// Where a client wants to go.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) key: ServiceKey,
+    pub(crate) service: ServiceId,
+    pub(crate) flow: Flow,
+}
+
+pub(crate) struct Session<'w> {
+    pub(crate) target: Target,
+    pub(crate) client: TcpStream,
+    pub(crate) server: TcpStream,
+    /// Counts on the server as long as it lives here.
+    pub(crate) connection: Connection<'w>,
+    pub(crate) tried: Attempts,
+    connected: bool,
+    to_server: Direction,
+    to_client: Direction,
+    deadline: Instant,
+}
+
+/// What comes next for a session.
+pub(crate) enum Step {
+    /// Nothing, until the poll reports something.
+    Wait,
+    /// Its turn was over before there was nothing left to move.
+    Again,
+    /// It is over, in order or by an abort.
+    Over,
+    /// The server did not take the connection.
+    Refused(io::Error),
+}
+
+impl<'w> Session<'w> {
+    /// A session whose connection to the server is under way.
+    pub(crate) fn new(
+        target: Target,
+        client: TcpStream,
+        (connection, server): (Connection<'w>, TcpStream),
+        tried: Attempts,
+        deadline: Instant,
+    ) -> Self {
+        Session {
+            target,
+            client,
+            server,
+            connection,
+            tried,
+            connected: false,
+            to_server: Direction::new(),
+            to_client: Direction::new(),
+            deadline,
+        }
+    }
+
+    /// Goes on with the next server. The old connection is dropped, and with it its count.
+    pub(crate) fn turn_to(
+        &mut self,
+        (connection, server): (Connection<'w>, TcpStream),
+        tried: Attempts,
+        deadline: Instant,
+    ) {
+        self.connection = connection;
+        self.tried = tried;
+        self.server = server;
+        self.deadline = deadline;
+    }
+
+    /// Does what can be done now. What the poll reported is only a hint.
+    pub(crate) fn advance(&mut self, now: Instant, buffers: &mut Buffers) -> Step {
+        if !self.connected {
+            match established(&self.server) {
+                Ok(true) => self.connected = true,
+                Ok(false) => return Step::Wait,
+                Err(error) => return Step::Refused(error),
+            }
+            // Not to be held up by Nagle's algorithm twice. Without it things are slower, no more.
+            let _ = self.server.set_nodelay(true);
+            let _ = self.client.set_nodelay(true);
+        }
+        self.relay(now, buffers).unwrap_or(Step::Over)
+    }
+
+    fn relay(&mut self, now: Instant, buffers: &mut Buffers) -> io::Result<Step> {
+        let up = self.to_server.relay(&mut self.client, &mut self.server, buffers)?;
+        let down = self.to_client.relay(&mut self.server, &mut self.client, buffers)?;
+        if self.to_server.is_done() && self.to_client.is_done() {
+            return Ok(Step::Over);
+        }
+        let closing = self.to_server.is_ending() || self.to_client.is_ending();
+        if closing {
+            self.connection.closing();
+        }
+        self.deadline = now + if closing { IDLE_CLOSING } else { IDLE };
+        Ok(if up || down { Step::Again } else { Step::Wait })
+    }
+
+    /// The client has reset its connection before a server took it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        !self.connected && !matches!(self.client.take_error(), Ok(None))
+    }
+
+    /// What is due by the clock.
+    pub(crate) fn overdue(&self, now: Instant) -> Step {
+        if now < self.deadline {
+            Step::Wait
+        } else if self.connected {
+            Step::Over
+        } else {
+            Step::Refused(io::Error::new(ErrorKind::TimedOut, "no answer in time"))
+        }
+    }
+}
+
+/// True if the connection that was begun is established, false if it is still under way.
+fn established(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,141 @@
+//! What a TCP proxy can serve of a config that was written for a kernel, and what it must leave out.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use vsched::Config;
+use vsched::config::{
+    Command, Forwarding, Protocol, RealServer, ServiceKey, Timeouts, VirtualService,
+};
+
+use crate::source::Wanted;
+
+/// A service, or a server of it.
+type Item = (ServiceKey, Option<SocketAddr>);
+
+/// Takes out what cannot be served. Answers what was taken out, or is served otherwise than a
+/// kernel would, one sentence each.
+pub(crate) fn select(wanted: &mut Wanted) -> Vec<String> {
+    let mut notes = unused_settings(&wanted.config);
+    let mut out = BTreeSet::new();
+    for service in &wanted.config.services {
+        let key = service.service;
+        if let Some(why) = service_obstacle(&key) {
+            notes.push(format!("service {key}: left out: {why}"));
+            out.insert((key, None));
+            continue;
+        }
+        for server in &service.servers {
+            if let Some(why) = server_obstacle(&key, server) {
+                notes.push(format!("service {key}: server {}: left out: {why}", server.address));
+                out.insert((key, Some(server.address)));
+            }
+        }
+        notes.extend(deviations(service));
+    }
+    leave_out(wanted, &out);
+    notes
+}
+
+/// Takes these services and servers out of the config, and out of the commands that lead to it.
+pub(crate) fn leave_out(wanted: &mut Wanted, out: &BTreeSet<Item>) {
+    let gone =
+        |key: ServiceKey, server| out.contains(&(key, None)) || out.contains(&(key, Some(server)));
+    let Config { services, .. } = &mut wanted.config;
+    services.retain(|service| !out.contains(&(service.service, None)));
+    for service in services {
+        let key = service.service;
+        service.servers.retain(|server| !gone(key, server.address));
+    }
+    if let Some(commands) = &mut wanted.commands {
+        commands.retain(|command| match command {
+            Command::AddService(service) | Command::EditService(service) => {
+                !out.contains(&(service.service, None))
+            }
+            Command::DeleteService(key) => !out.contains(&(*key, None)),
+            Command::Clear => true,
+            Command::AddServer { service, server } | Command::EditServer { service, server } => {
+                !gone(*service, server.address)
+            }
+            Command::DeleteServer { service, server } => !gone(*service, *server),
+        });
+    }
+}
+
+/// The address to listen on; `None` if this is no service for a TCP proxy.
+pub(crate) fn listening_address(key: &ServiceKey) -> Option<SocketAddr> {
+    match key {
+        ServiceKey::Address { protocol: Protocol::Tcp, address } => Some(*address),
+        _ => None,
+    }
+}
+
+fn service_obstacle(key: &ServiceKey) -> Option<&'static str> {
+    match key {
+        ServiceKey::FirewallMark { .. } => {
+            Some("a proxy sees connections, not the firewall's marks on packets")
+        }
+        ServiceKey::Address { protocol, .. } if *protocol != Protocol::Tcp => {
+            Some("this director relays TCP only")
+        }
+        ServiceKey::Address { address, .. } if address.port() == 0 => {
+            Some("port 0 stands for every port, and a proxy listens on one")
+        }
+        ServiceKey::Address { .. } => None,
+    }
+}
+
+fn server_obstacle(key: &ServiceKey, server: &RealServer) -> Option<&'static str> {
+    // A server without a port of its own is reached on the service's.
+    let port = match server.address.port() {
+        0 => key.port().unwrap_or(0),
+        port => port,
+    };
+    let itself = SocketAddr::new(server.address.ip(), port);
+    if listening_address(key) == Some(itself) {
+        return Some("it is the service itself, and connections would come back for ever");
+    }
+    match server.forwarding {
+        Forwarding::Bypass => Some("a proxy cannot let connections pass by"),
+        _ => None,
+    }
+}
+
+fn unused_settings(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    if config.timeouts != Timeouts::default() {
+        notes.push(
+            "timeouts: not used here: silent connections end after 900 seconds, closing ones \
+             after 120"
+                .to_owned(),
+        );
+    }
+    if !config.daemons.is_empty() {
+        notes.push("daemons: left out: another director cannot take over sockets".to_owned());
+    }
+    notes
+}
+
+/// What is served, but not as a kernel would.
+fn deviations(service: &VirtualService) -> Vec<String> {
+    let key = service.service;
+    let mut notes = Vec::new();
+    let direct = |server: &RealServer| {
+        matches!(server.forwarding, Forwarding::Route | Forwarding::Tunnel(_))
+    };
+    if service.servers.iter().any(direct) {
+        notes.push(format!(
+            "service {key}: servers listed as Route or Tunnel are relayed to as if they were Masq: \
+             in a proxy both directions pass the director"
+        ));
+    }
+    if service.persistence.is_some() {
+        notes.push(format!(
+            "service {key}: persistence is not kept here: each connection is scheduled by itself"
+        ));
+    }
+    if service.scheduler.is_none() {
+        notes.push(format!("service {key}: it has no scheduler and refuses every connection"));
+    }
+    notes
+}

@@ -1,0 +1,35 @@
+//! Signals as events of the main thread.
+
+use std::io;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::Event;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request {
+    Reload,
+    Table,
+    Stop,
+}
+
+/// From now on signals come as events. The thread ends with the process.
+pub(crate) fn watch(events: SyncSender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let request = match signal {
+                SIGHUP => Request::Reload,
+                SIGUSR1 => Request::Table,
+                _ => Request::Stop,
+            };
+            if events.send(Event::Signal(request)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
