@@ -27,6 +27,6 @@ impl Scheduler for Dh {
     #[inline(never)]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let hash = bucket_of(request.flow.destination_fold());
-        Ok(self.buckets.pick(request, hash, !request.tried.is_empty()))
+        Ok(self.buckets.pick(request, hash, false))
     }
 }

@@ -45,25 +45,33 @@ impl Buckets {
         Buckets(Some(buckets))
     }
 
-    /// The bucket's server if it is available; else, if `fall_back`, the first available one in the
+    /// The bucket's server if it is available; else, if `falls_back`, the first available one in the
     /// kernel's probing order, which begins at twice the hash.
+    ///
+    /// A retry falls back in any case, at last on servers that got no bucket.
     #[inline]
     pub(crate) fn pick(
         &self,
         request: &Request<'_>,
         hash: u8,
-        fall_back: bool,
+        falls_back: bool,
     ) -> Option<Position> {
         let buckets = self.0.as_deref()?;
         let at = |bucket: u8| {
             let position = *buckets.get(usize::from(bucket))?;
             request.servers.available(position, request.tried).map(|_| position)
         };
+        let is_retry = !request.tried.is_empty();
         let found = at(hash);
-        if found.is_some() || !fall_back {
+        if found.is_some() || !(falls_back || is_retry) {
             return found;
         }
-        (0..=u8::MAX).find_map(|offset| at(offset.wrapping_add(hash).wrapping_add(hash)))
+        let probe = |offset: u8| at(offset.wrapping_add(hash).wrapping_add(hash));
+        let found = (0..=u8::MAX).find_map(probe);
+        if found.is_some() || !is_retry {
+            return found;
+        }
+        request.servers.iter_available(request.tried).map(|server| server.position).next()
     }
 }
 

@@ -37,7 +37,6 @@ impl Scheduler for Sh {
     #[inline(never)]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let hash = bucket_of(client_value(request.flow, self.with_port));
-        let falls_back = self.falls_back || !request.tried.is_empty();
-        Ok(self.buckets.pick(request, hash, falls_back))
+        Ok(self.buckets.pick(request, hash, self.falls_back))
     }
 }

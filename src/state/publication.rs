@@ -11,8 +11,8 @@
 //!
 //! | location  | operation               | ordering | partner                                     |
 //! |-----------|-------------------------|----------|---------------------------------------------|
-//! | `current` | store in `publish`      | SeqCst   | both loads in `with`/`renew`                |
-//! | `current` | load in `with`          | Acquire  | store in `publish`                          |
+//! | `current` | store in `publish`      | SeqCst   | the loads in `renew`                        |
+//! | `current` | load in `with`          | Relaxed  | none: only compared                         |
 //! | `current` | second load in `renew`  | SeqCst   | store in `publish`, total order with `held` |
 //! | `held`    | store in `renew`        | SeqCst   | load in `retire`                            |
 //! | `held`    | load in `retire`        | SeqCst   | store in `renew`                            |
@@ -59,7 +59,7 @@ impl<T> Publication<T> {
         let mut kept = self.kept.lock();
         let current = Arc::as_ptr(&next).cast_mut();
         kept.values.push(next);
-        // SeqCst: pairs with the loads in `with` and `renew`; before the loads in `retire`.
+        // SeqCst: pairs with the loads in `renew`; before the loads in `retire`.
         self.current.store(current, Ordering::SeqCst);
     }
 
@@ -108,8 +108,8 @@ impl<T> Reader<T> {
     pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         // Relaxed: only this reader stores here.
         let mut value = self.hold.held.load(Ordering::Relaxed);
-        // Acquire: pairs with the store in `publish`; the value's content is visible.
-        let current = self.publication.current.load(Ordering::Acquire);
+        // Relaxed: compared only. What is looked at came through `renew`.
+        let current = self.publication.current.load(Ordering::Relaxed);
         let outermost = !self.busy.get();
         if value != current && outermost {
             value = self.renew();

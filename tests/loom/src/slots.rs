@@ -1,0 +1,174 @@
+//! Models of `state/slots.rs` and `state/counts.rs`: connections beside edits of the limits and
+//! beside the end of the server they belong to.
+
+use loom::thread;
+use vsched::config::Thresholds;
+
+use crate::config::Generation;
+use crate::state::counts::Activity::{Active, Inactive};
+use crate::state::counts::{Counts, Limits};
+use crate::state::slots::{ConnectionError, ServerSlot};
+use crate::sync::Arc;
+
+fn limits((upper, lower): (u32, u32)) -> Limits {
+    Limits::new(Thresholds { upper, lower })
+}
+
+/// A slot whose owner has these limits and so many active connections.
+fn slot(rule: Generation, thresholds: (u32, u32), connections: u32) -> Arc<ServerSlot> {
+    let slot = Arc::new(ServerSlot::default());
+    slot.occupy(0);
+    slot.limit(limits(thresholds), rule);
+    for _ in 0..connections {
+        slot.open(slot.generation(), Active, rule, false).unwrap();
+    }
+    slot
+}
+
+fn spawn<R: 'static>(
+    slot: &Arc<ServerSlot>,
+    act: impl FnOnce(&ServerSlot) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let slot = Arc::clone(slot);
+    thread::spawn(move || act(&slot))
+}
+
+/// Active, total, mark.
+fn figures(counts: Counts) -> (u32, u32, bool) {
+    (counts.active(), counts.total(), counts.overloaded())
+}
+
+/// Two connections live their whole lives side by side: nothing is left, no mark either.
+pub fn connections_are_counted_exactly(rule: Generation) {
+    let slot = slot(rule, (2, 0), 0);
+    let life = move |slot: &ServerSlot| {
+        slot.open(0, Active, rule, false).unwrap();
+        slot.update(0, Inactive).unwrap();
+        slot.close(0, Inactive, rule).unwrap();
+    };
+    let other = spawn(&slot, life);
+    life(&slot);
+    other.join().unwrap();
+    assert_eq!(figures(slot.glance()), (0, 0, false));
+}
+
+/// Of two that connect below the limit, one gets the last place.
+pub fn the_limit_holds(rule: Generation) {
+    let slot = slot(rule, (2, 0), 1);
+    let connect = move |slot: &ServerSlot| slot.open(0, Active, rule, true).is_ok();
+    let other = spawn(&slot, connect);
+    let here = connect(&slot);
+    assert!(here != other.join().unwrap());
+    assert_eq!(figures(slot.glance()), (2, 2, true));
+}
+
+/// Thresholds before and after an edit; see [`limits_change_beside_connections`].
+pub const EDITS: [[(u32, u32); 2]; 9] = [
+    [(0, 0), (2, 0)],
+    [(2, 0), (0, 0)],
+    [(2, 0), (3, 0)],
+    [(3, 0), (2, 0)],
+    [(3, 1), (3, 3)],
+    [(4, 1), (4, 3)],
+    [(4, 3), (2, 1)],
+    [(2, 1), (2, 2)],
+    [(1, 0), (3, 2)],
+];
+
+/// A connection opens and another closes while the limits change: counts and mark in the end are
+/// those of some order of the three.
+pub fn limits_change_beside_connections(rule: Generation, [old, new]: [(u32, u32); 2]) {
+    let slot = slot(rule, old, 2);
+    let orders = serial_orders(slot.glance(), limits(old), limits(new), rule);
+    let opening = spawn(&slot, move |slot| slot.open(0, Inactive, rule, false).unwrap());
+    let closing = spawn(&slot, move |slot| slot.close(0, Active, rule).unwrap());
+    slot.limit(limits(new), rule);
+    opening.join().unwrap();
+    closing.join().unwrap();
+    let end = figures(slot.glance());
+    assert!(orders.contains(&end), "{end:?}, not of {orders:?}");
+}
+
+/// The ends that the six orders of opening, closing and editing lead to.
+fn serial_orders(
+    start: Counts,
+    old: Limits,
+    new: Limits,
+    rule: Generation,
+) -> Vec<(u32, u32, bool)> {
+    let orders = ["oce", "oec", "coe", "ceo", "eoc", "eco"];
+    let run = |order: &str| {
+        let mut state = (start, old);
+        for act in order.chars() {
+            let (counts, limits) = state;
+            state = match act {
+                'o' => (counts.opened(Inactive, limits, rule).unwrap(), limits),
+                'c' => (counts.closed(Active, limits, rule).unwrap(), limits),
+                _ => (counts.limited(old, new, rule), new),
+            };
+        }
+        figures(state.0)
+    };
+    orders.map(run).to_vec()
+}
+
+/// The slot goes to another server while somebody opens by the old id: either the connection came
+/// first and the slot stays, or the id is stale and the new owner counts only its own.
+pub fn stale_ids_count_on_nobody(rule: Generation) {
+    let slot = slot(rule, (0, 0), 0);
+    let stale = spawn(&slot, move |slot| slot.open(0, Active, rule, false));
+    let given = give_away(&slot, rule);
+    let opened = stale.join().unwrap();
+    assert_eq!(opened.is_err(), given);
+    assert_eq!(figures(slot.glance()), (1, 1, false), "of the old owner or of the new one");
+    assert_eq!(slot.generation(), u32::from(given));
+}
+
+/// As above, with one who closes a connection and one who closes what is closed already.
+pub fn a_close_beside_the_end_counts_once(rule: Generation) {
+    let slot = slot(rule, (0, 0), 1);
+    let close = move |slot: &ServerSlot| slot.close(0, Active, rule);
+    let closing = [spawn(&slot, close), spawn(&slot, close)];
+    let given = give_away(&slot, rule);
+    let closed = closing.map(|closing| closing.join().unwrap());
+    let once = closed.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(once, 1, "one connection is closed once");
+    assert!(closed.contains(&Err(ConnectionError::Stale)));
+    let counted = u32::from(given);
+    assert_eq!(figures(slot.glance()), (counted, counted, false), "never below zero");
+    assert_eq!(slot.update(0, Inactive), Err(ConnectionError::Stale));
+}
+
+/// Gives the slot to a server with one connection, unless the old one still counts some.
+fn give_away(slot: &ServerSlot, rule: Generation) -> bool {
+    let vacated = slot.vacate();
+    if vacated {
+        slot.occupy(1);
+        slot.limit(limits((9, 0)), rule);
+        slot.open(slot.generation(), Active, rule, false).unwrap();
+    }
+    vacated
+}
+
+/// Wrong: the slot goes to another server without having been vacated.
+pub fn planted_occupy_without_vacate(rule: Generation) {
+    let slot = slot(rule, (0, 0), 0);
+    let stale = spawn(&slot, move |slot| slot.open(0, Active, rule, false));
+    slot.occupy(1);
+    let _ = stale.join().unwrap();
+    assert_eq!(figures(slot.glance()), (0, 0, false), "a stale id counts on the new owner");
+}
+
+/// Wrong: the limit is looked at before the connection is counted, not in one step.
+pub fn planted_look_then_open(rule: Generation) {
+    let slot = slot(rule, (2, 0), 1);
+    let connect = move |slot: &ServerSlot| {
+        if !slot.glance().overloaded() {
+            slot.open(0, Active, rule, false).unwrap();
+        }
+    };
+    let other = spawn(&slot, connect);
+    connect(&slot);
+    other.join().unwrap();
+    assert_eq!(figures(slot.glance()), (2, 2, true), "more than the limit");
+}

@@ -1,0 +1,130 @@
+//! What `vsched` calls `crate::sync`, made of loom's parts.
+//!
+//! Loom takes a SeqCst access for an AcqRel one, which is too weak for hazard pointers, but it knows
+//! SeqCst fences. So a SeqCst access becomes an Acquire or Release one with a fence at one side, as
+//! compilers make it where hardware is weak. Which side is up to the model's runner: between a
+//! SeqCst store and a SeqCst load there is a fence either way, but if the code's store were weaker
+//! there would be none with [`Fences::After`], and if its load were weaker none with
+//! [`Fences::Before`]. Every model runs both ways, so a weakened ordering does not hide.
+
+use std::cell::Cell;
+pub(crate) use std::sync::Arc;
+
+pub(crate) use loom::sync::atomic::Ordering;
+use loom::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
+use loom::sync::{MutexGuard, atomic};
+
+/// Where the fences of SeqCst accesses are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fences {
+    /// Before each.
+    Before,
+    /// After each.
+    After,
+    /// There are none: SeqCst is AcqRel.
+    Nowhere,
+}
+
+thread_local! {
+    // Loom runs all threads of a model on the one that started it.
+    pub(crate) static FENCES: Cell<Fences> = const { Cell::new(Fences::Before) };
+}
+
+/// Runs an access with the fences it needs.
+fn fenced<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
+    let fence = |side| {
+        if order == SeqCst && FENCES.get() == side {
+            atomic::fence(SeqCst);
+        }
+    };
+    fence(Fences::Before);
+    let result = access();
+    fence(Fences::After);
+    result
+}
+
+/// The order without what the fences do.
+fn plain(order: Ordering, instead: Ordering) -> Ordering {
+    if order == SeqCst { instead } else { order }
+}
+
+macro_rules! wrap {
+    ($name:ident $(<$T:ident>)?, $value:ty) => {
+        pub(crate) struct $name $(<$T>)? (atomic::$name $(<$T>)?);
+
+        #[allow(dead_code, reason = "each has what some need")]
+        impl $(<$T>)? $name $(<$T>)? {
+            pub(crate) fn new(value: $value) -> Self {
+                $name(atomic::$name::new(value))
+            }
+
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                fenced(order, || self.0.load(plain(order, Acquire)))
+            }
+
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                fenced(order, || self.0.store(value, plain(order, Release)));
+            }
+
+            pub(crate) fn compare_exchange(
+                &self,
+                from: $value,
+                to: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                fenced(success, || {
+                    let (success, failure) = (plain(success, AcqRel), plain(failure, Acquire));
+                    self.0.compare_exchange(from, to, success, failure)
+                })
+            }
+
+            /// Never fails for nothing: the loops around it would only run once more.
+            pub(crate) fn compare_exchange_weak(
+                &self,
+                from: $value,
+                to: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.compare_exchange(from, to, success, failure)
+            }
+        }
+    };
+}
+
+macro_rules! wrap_integer {
+    ($name:ident, $value:ty) => {
+        wrap!($name, $value);
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new(0)
+            }
+        }
+
+        #[allow(dead_code, reason = "each has what some need")]
+        impl $name {
+            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                fenced(order, || self.0.fetch_add(value, plain(order, AcqRel)))
+            }
+        }
+    };
+}
+
+wrap!(AtomicPtr<T>, *mut T);
+wrap_integer!(AtomicU32, u32);
+wrap_integer!(AtomicU64, u64);
+
+/// With the interface of `parking_lot`.
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Mutex(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("a model ends with its first panic")
+    }
+}

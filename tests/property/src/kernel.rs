@@ -1,0 +1,233 @@
+//! The services of the model: lists, the trash, and how changes are told to the twins.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use vsched::Activity;
+use vsched::config::diff::Change;
+use vsched::config::{Generation, RealServer, ServiceKey, VirtualService};
+
+use crate::load::Load;
+use crate::twins::{Answer, Name, Seen, Twin, Way};
+
+/// Everything that runs, and everything that ran.
+#[derive(Debug)]
+pub struct Kernel {
+    generation: Generation,
+    objects: Vec<Object>,
+    /// Removed servers; they keep counting and come back as they are.
+    trash: HashMap<(ServiceKey, SocketAddr), Name>,
+    services: BTreeMap<ServiceKey, Service>,
+}
+
+/// A server.
+#[derive(Debug, Clone, Copy)]
+pub struct Object {
+    /// As configured last.
+    pub server: RealServer,
+    /// Its connections.
+    pub load: Load,
+    /// Connections scheduled since it was added; `None` once it has been removed: how long the
+    /// statistics of the removed are kept is no part of the model.
+    pub connections: Option<u64>,
+}
+
+/// A service.
+#[derive(Debug)]
+pub struct Service {
+    /// Its settings, without servers.
+    pub settings: VirtualService,
+    /// Connections scheduled.
+    pub connections: u64,
+    /// Picks that found no server.
+    pub refused: u64,
+    /// The newest first.
+    list: Vec<Name>,
+    twin: Option<Twin>,
+    /// Retries turn a rotation of their own.
+    retries: Option<Twin>,
+}
+
+impl Kernel {
+    /// Nothing runs.
+    pub fn new(generation: Generation) -> Kernel {
+        Kernel { generation, objects: Vec::new(), trash: HashMap::new(), services: BTreeMap::new() }
+    }
+
+    /// The services by key.
+    pub fn services(&self) -> &BTreeMap<ServiceKey, Service> {
+        &self.services
+    }
+
+    /// A server, in the config or removed.
+    pub fn object(&self, name: Name) -> &Object {
+        &self.objects[name]
+    }
+
+    /// The servers of a service, the newest first.
+    pub fn list(&self, key: &ServiceKey) -> &[Name] {
+        self.services.get(key).map_or(&[], |service| &service.list)
+    }
+
+    /// The server of a service at this address.
+    pub fn find(&self, key: &ServiceKey, address: SocketAddr) -> Option<Name> {
+        let mut names = self.list(key).iter().copied();
+        names.find(|name| self.objects[*name].server.address == address)
+    }
+
+    /// Carries out a change that is possible.
+    ///
+    /// # Panics
+    /// It is not, or the scheduler has no twin.
+    pub fn change(&mut self, change: &Change) {
+        let key = change.service();
+        match change {
+            Change::AddService(settings) => {
+                let service = Service {
+                    settings: settings.settings(),
+                    connections: 0,
+                    refused: 0,
+                    list: Vec::new(),
+                    twin: bound(settings, &[]),
+                    retries: bound(settings, &[]),
+                };
+                assert!(self.services.insert(key, service).is_none(), "{key} exists");
+            }
+            Change::EditService(settings) => {
+                let list = self.seen(&key, &[]);
+                let service = self.services.get_mut(&key).expect("the service exists");
+                if service.settings.scheduler != settings.scheduler {
+                    service.twin = bound(settings, &list);
+                    service.retries = bound(settings, &list);
+                }
+                service.settings = settings.settings();
+            }
+            Change::DeleteService(_) => {
+                let service = self.services.remove(&key).expect("the service exists");
+                for name in service.list {
+                    self.discard(key, name);
+                }
+            }
+            Change::AddServer { server, .. } => {
+                assert_eq!(self.find(&key, server.address), None, "the server exists");
+                let name = self.trash.remove(&(key, server.address));
+                let name = name.unwrap_or_else(|| {
+                    self.objects.push(Object {
+                        server: *server,
+                        load: Load::default(),
+                        connections: Some(0),
+                    });
+                    self.objects.len() - 1
+                });
+                self.describe(name, *server);
+                let service = self.services.get_mut(&key).expect("the service exists");
+                service.list.insert(0, name);
+                self.tell(&key, Twin::changed);
+            }
+            Change::EditServer { server, .. } => {
+                let name = self.find(&key, server.address).expect("the server exists");
+                self.describe(name, *server);
+                self.tell(&key, Twin::changed);
+            }
+            Change::DeleteServer { server, .. } => {
+                let name = self.find(&key, *server).expect("the server exists");
+                let service = self.services.get_mut(&key).expect("the service exists");
+                let place = service.list.iter().position(|known| *known == name);
+                let place = place.expect("the server was found in the list");
+                service.list.remove(place);
+                self.discard(key, name);
+                self.tell(&key, |twin, list| twin.deleted(name, place, list));
+            }
+        }
+    }
+
+    /// Chooses a server of a service that runs.
+    pub fn pick(&mut self, key: &ServiceKey, way: Way) -> Answer {
+        let list = self.seen(key, &[]);
+        let service = self.services.get_mut(key).expect("the service runs");
+        match &mut service.twin {
+            Some(twin) => twin.pick(&list, self.generation, way),
+            None => Answer::Exactly(None),
+        }
+    }
+
+    /// Chooses as if these were overloaded.
+    pub fn pick_excluding(&mut self, key: &ServiceKey, tried: &[Name], way: Way) -> Answer {
+        let list = self.seen(key, tried);
+        let service = self.services.get_mut(key).expect("the service runs");
+        let way = Way { falls_back: true, ..way };
+        match &mut service.retries {
+            Some(twin) => twin.pick(&list, self.generation, way),
+            None => Answer::Exactly(None),
+        }
+    }
+
+    /// A pick of this service found no server.
+    pub fn refuse(&mut self, key: &ServiceKey) {
+        if let Some(service) = self.services.get_mut(key) {
+            service.refused += 1;
+        }
+    }
+
+    /// A connection to a server of this service begins.
+    pub fn open(&mut self, key: &ServiceKey, name: Name, activity: Activity) {
+        let object = &mut self.objects[name];
+        object.load.bind(activity, self.generation);
+        object.connections = object.connections.map(|count| count + 1);
+        if let Some(service) = self.services.get_mut(key) {
+            service.connections += 1;
+        }
+    }
+
+    /// A connection becomes active or inactive.
+    pub fn shift(&mut self, name: Name, to: Activity) {
+        self.objects[name].load.shift(to);
+    }
+
+    /// A connection ends.
+    pub fn close(&mut self, name: Name, activity: Activity) {
+        self.objects[name].load.unbind(activity, self.generation);
+    }
+
+    /// The list as a scheduler sees it, with these servers barred.
+    pub fn seen(&self, key: &ServiceKey, barred: &[Name]) -> Vec<Seen> {
+        let seen = |name: &Name| {
+            let Object { server, load, .. } = &self.objects[*name];
+            Seen {
+                name: *name,
+                weight: server.weight,
+                active: load.active,
+                inactive: load.inactive,
+                overloaded: load.overloaded || barred.contains(name),
+            }
+        };
+        self.list(key).iter().map(seen).collect()
+    }
+
+    fn describe(&mut self, name: Name, server: RealServer) {
+        let object = &mut self.objects[name];
+        object.server = server;
+        let limits = server.thresholds;
+        object.load.limit(limits.upper, limits.lower, self.generation);
+    }
+
+    fn discard(&mut self, key: ServiceKey, name: Name) {
+        self.objects[name].connections = None;
+        self.trash.insert((key, self.objects[name].server.address), name);
+    }
+
+    fn tell(&mut self, key: &ServiceKey, tell: impl Fn(&mut Twin, &[Seen])) {
+        let list = self.seen(key, &[]);
+        if let Some(service) = self.services.get_mut(key) {
+            for twin in [&mut service.twin, &mut service.retries].into_iter().flatten() {
+                tell(twin, &list);
+            }
+        }
+    }
+}
+
+fn bound(settings: &VirtualService, list: &[Seen]) -> Option<Twin> {
+    settings.scheduler.map(|kind| {
+        Twin::bind(kind, list).unwrap_or_else(|| panic!("{} has no twin: write one", kind.name()))
+    })
+}

@@ -1,0 +1,29 @@
+//! An obviously right, slow model of what `vsched` does, and random scripts for both to run.
+//!
+//! [`twins`] are the schedulers as literal walks of a list, [`load`] the counts and threshold rules
+//! of one server, [`kernel`] the services with their lists and the trash of removed servers. They
+//! share nothing with the crate but the plain types of its config. [`script`] is what happens,
+//! [`world`] makes it happen to both sides and compares after each step.
+//!
+//! Each test has its usual number of cases; `PROPTEST_CASES` in the environment replaces it, for
+//! soaks.
+
+pub mod kernel;
+pub mod load;
+pub mod script;
+pub mod twins;
+pub mod world;
+
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// Proptest's settings with this usual number of cases.
+pub fn cases(usual: u32) -> Config {
+    // Reads PROPTEST_CASES.
+    let mut config = Config::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = usual;
+    }
+    config.max_shrink_iters = 20_000;
+    config.failure_persistence = Some(Box::new(FileFailurePersistence::WithSource("regressions")));
+    config
+}

@@ -1,0 +1,177 @@
+//! What clients do, to both sides.
+
+use std::net::{IpAddr, SocketAddr};
+
+use vsched::config::ServiceKey;
+use vsched::{Activity, Flow, Pick, Tried};
+
+use super::{TooLong, World};
+use crate::twins::{Answer, Name, Way};
+
+impl World {
+    /// A decision among the servers that are not at these addresses, compared with the model.
+    pub fn retry(
+        &mut self,
+        key: ServiceKey,
+        tried: &[SocketAddr],
+    ) -> Result<Option<SocketAddr>, TooLong> {
+        let Some(id) = self.id(&key) else {
+            return Ok(None);
+        };
+        let names: Vec<Name> =
+            tried.iter().filter_map(|tried| self.kernel.find(&key, *tried)).collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let mut excluded = Tried::<8>::new();
+        for name in &names {
+            let address = self.kernel.object(*name).server.address;
+            let server = self.director.server(&key, address).expect("it runs");
+            assert!(excluded.insert(server));
+        }
+        let flow = self.flow(&key, false);
+        let wanted = self.kernel.pick_excluding(&key, &names, way(&flow));
+        if wanted == Answer::TooLong {
+            return Err(TooLong);
+        }
+        let pick = self.worker().pick_server_excluding(id, &flow, &excluded);
+        self.check(&key, wanted, pick);
+        Ok(pick.map(|pick| pick.address))
+    }
+
+    /// The name of a service that is gone names no other.
+    pub(super) fn pick_stale(&self, at: usize) {
+        let mut keys = self.kernel.services().keys();
+        let Some(&id) = self.ids.get(at % self.ids.len().max(1)) else {
+            return;
+        };
+        if keys.all(|key| self.director.service_by_key(key) != Some(id)) {
+            assert_eq!(self.worker().pick_server(id, &Flow::default()), None);
+            assert_eq!(self.director.pick_server(id, &Flow::default()), None);
+        }
+    }
+
+    pub(super) fn pick(&mut self, key: ServiceKey) -> Result<(), TooLong> {
+        let Some(id) = self.id(&key) else {
+            return Ok(());
+        };
+        let flow = self.flow(&key, false);
+        let wanted = self.kernel.pick(&key, way(&flow));
+        if wanted == Answer::TooLong {
+            return Err(TooLong);
+        }
+        let pick = self.worker().pick_server(id, &flow);
+        self.check(&key, wanted, pick);
+        Ok(())
+    }
+
+    /// An answer of the crate against the model's.
+    fn check(&mut self, key: &ServiceKey, wanted: Answer, pick: Option<Pick>) -> Option<Name> {
+        let address = pick.map(|pick| pick.address);
+        let found = address.map(|address| self.kernel.find(key, address).expect("a server of it"));
+        match wanted {
+            Answer::Exactly(name) => {
+                let wanted = name.map(|name| self.kernel.object(name).server.address);
+                assert_eq!(address, wanted, "{key} {:?}", self.scheduler(key));
+            }
+            Answer::OneOf(names) => {
+                let one = found.map_or(names.is_empty(), |name| names.contains(&name));
+                assert!(one, "{key}: {address:?} is not available, or some server is");
+            }
+            Answer::TooLong => {}
+        }
+        if let (Some(pick), Some(name)) = (pick, found) {
+            assert_eq!(self.director.server(key, pick.address), Some(pick.server));
+            assert_eq!(pick.forwarding, self.kernel.object(name).server.forwarding);
+        }
+        if found.is_none() {
+            self.kernel.refuse(key);
+        }
+        self.answers.push(address);
+        found
+    }
+
+    pub(super) fn connect(&mut self, key: ServiceKey, udp: bool) -> Result<(), TooLong> {
+        let Some(id) = self.id(&key) else {
+            return Ok(());
+        };
+        let flow = self.flow(&key, udp);
+        let wanted = self.kernel.pick(&key, way(&flow));
+        if wanted == Answer::TooLong {
+            return Err(TooLong);
+        }
+        let connection = self.worker().connect(id, &flow).map(|connection| {
+            let pick = Pick {
+                server: connection.server(),
+                address: connection.address(),
+                forwarding: connection.forwarding(),
+            };
+            (pick, connection.into_lease())
+        });
+        let (pick, lease) = connection.unzip();
+        let name = self.check(&key, wanted, pick);
+        if let (Some(name), Some(lease)) = (name, lease) {
+            assert_eq!(lease.activity(), activity(!udp));
+            self.kernel.open(&key, name, activity(!udp));
+            self.leases.push((lease, name));
+        }
+        Ok(())
+    }
+
+    pub(super) fn open(&mut self, key: ServiceKey, place: usize, activity: Activity) {
+        let Some(&name) = self.kernel.list(&key).get(place) else {
+            return;
+        };
+        let server = self.director.server(&key, self.kernel.object(name).server.address);
+        let lease = self.worker().open(server.expect("it runs"), activity);
+        self.leases.push((lease.expect("it runs"), name));
+        self.kernel.open(&key, name, activity);
+    }
+
+    pub(super) fn update(&mut self, lease: usize, activity: Activity) {
+        let count = self.leases.len();
+        let worker = &self.workers[self.steps / 5 % 2];
+        if let Some((lease, name)) = self.leases.get_mut(lease % count.max(1)) {
+            if lease.activity() != activity {
+                self.kernel.shift(*name, activity);
+            }
+            worker.update(lease, activity).expect("the lease is open");
+        }
+    }
+
+    pub(super) fn close(&mut self, lease: usize) {
+        let count = self.leases.len();
+        if count > 0 {
+            let (lease, name) = self.leases.swap_remove(lease % count);
+            self.kernel.close(name, lease.activity());
+            self.worker().close(lease).expect("the lease is open");
+        }
+    }
+}
+
+pub(super) fn activity(active: bool) -> Activity {
+    if active { Activity::Active } else { Activity::Inactive }
+}
+
+/// A client's first packet to a service.
+fn way(flow: &Flow) -> Way {
+    let number = |address: Option<SocketAddr>| match address.map(|address| address.ip()) {
+        Some(IpAddr::V4(ip)) => ip.to_bits(),
+        _ => unreachable!("the flows here are IPv4"),
+    };
+    let (client, destination) = (number(flow.client()), number(flow.destination()));
+    Way { client, destination, falls_back: false }
+}
+
+impl World {
+    /// A flow to this service; the client, and for a mark the destination, changes with each step.
+    fn flow(&self, key: &ServiceKey, udp: bool) -> Flow {
+        let [.., a, b] = self.steps.to_be_bytes();
+        let client = SocketAddr::from(([10, 9, a, b], 40_000));
+        let destination = match key {
+            ServiceKey::Address { address, .. } => *address,
+            ServiceKey::FirewallMark { .. } => SocketAddr::from(([10, 8, a, b], 443)),
+        };
+        if udp { Flow::udp(client, destination) } else { Flow::tcp(client, destination) }
+    }
+}
