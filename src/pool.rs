@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{Forwarding, Generation, RealServer, VirtualService};
+use crate::config::{Forwarding, Generation, RealServer, Remembered, VirtualService};
 use crate::flow::Flow;
 use crate::sched::{Build, Request, State};
 use crate::state::Arena;
@@ -47,6 +47,8 @@ pub(crate) struct Plan<'a> {
     /// The config's seed.
     pub(crate) seed: u64,
     pub(crate) history: &'a History,
+    /// The pool before this one.
+    pub(crate) former: Option<&'a Pool>,
 }
 
 impl Pool {
@@ -67,9 +69,11 @@ impl Pool {
             flags: plan.settings.flags,
             generation: plan.generation,
             seed: service_seed(plan.seed, plan.settings),
+            affinity: plan.settings.affinity,
             history: plan.history,
         };
-        let scheduler = State::build(plan.settings.scheduler, &build);
+        let former = plan.former.map(|former| &former.scheduler);
+        let scheduler = State::build(plan.settings.scheduler, &build, former);
         Pool {
             id: plan.id,
             epoch: plan.epoch,
@@ -106,6 +110,22 @@ impl Pool {
             pick.address.set_port(flow.destination_port());
         }
         Some(pick)
+    }
+
+    /// True if the scheduler means it when it chooses an overloaded server.
+    #[inline]
+    pub(crate) fn takes_overloaded(&self) -> bool {
+        self.scheduler.takes_overloaded()
+    }
+
+    /// What the scheduler remembers of addresses.
+    pub(crate) fn remembered(&self) -> Option<Remembered> {
+        self.scheduler.remembered()
+    }
+
+    /// Does what is due at this time.
+    pub(crate) fn tick(&self, now: u64) {
+        self.scheduler.tick(now);
     }
 
     /// Tells the scheduler that a count of this server has changed.

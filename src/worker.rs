@@ -9,7 +9,7 @@ use crate::config::Forwarding;
 use crate::director::table::Table;
 use crate::director::{Director, Inner};
 use crate::flow::Flow;
-use crate::pool::Pick;
+use crate::pool::{Pick, Pool};
 use crate::state::counts::Activity;
 use crate::state::cursor::Outdated;
 use crate::state::publication::{Publication, Reader};
@@ -128,9 +128,11 @@ impl Worker {
     ) -> Option<Connection<'_>> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
+        let takes_overloaded =
+            self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded));
         loop {
             let pick = self.pick(service, flow, tried.as_slice())?;
-            match self.open_with(pick.server, activity, true) {
+            match self.open_with(pick.server, activity, !takes_overloaded) {
                 Ok(lease) => {
                     let counts_activity = flow.protocol() != UDP;
                     let lease = ManuallyDrop::new(lease);

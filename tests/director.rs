@@ -186,6 +186,10 @@ fn nobody_available_is_no_server_for_every_scheduler() {
             }
             assert_eq!(director.observe().services[0].statistics.refused, 6);
         }
+        if kind.name() == "lblc" {
+            // A destination stays with its server though that is overloaded, as in the kernel.
+            continue;
+        }
         let mut full = config(kind, 3, &[1]);
         for server in &mut full.services[0].servers {
             server.thresholds.upper = 1;

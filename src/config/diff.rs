@@ -175,7 +175,13 @@ fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(Phase, 
 
 fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
     let settings = |service: &VirtualService| {
-        (service.scheduler, service.flags, service.persistence, service.one_packet)
+        (
+            service.scheduler,
+            service.flags,
+            service.persistence,
+            service.one_packet,
+            service.affinity,
+        )
     };
     settings(a) == settings(b) && a.persistence_engine == b.persistence_engine
 }

@@ -22,9 +22,13 @@ use std::net::IpAddr;
 
 pub use command::Command;
 pub use key::{Family, Protocol, ServiceKey};
-pub use observed::{Observed, ObservedServer, ObservedService, Rates, ServerCounts, Statistics};
+pub use observed::{
+    Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, Statistics,
+};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
-pub use service::{GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, VirtualService};
+pub use service::{
+    Affinity, GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, VirtualService,
+};
 pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 
 /// Everything the operator wants: virtual services and what applies to all of them.

@@ -33,6 +33,17 @@ pub struct Statistics {
     pub refused: u64,
 }
 
+/// What a service remembers of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Remembered {
+    /// Addresses remembered.
+    pub entries: u32,
+    /// How many there is room for.
+    pub capacity: u32,
+    /// Picks that found no room and were not remembered.
+    pub refused: u64,
+}
+
 /// Current rates, per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Rates {
@@ -70,6 +81,8 @@ pub struct ObservedService {
     pub statistics: Statistics,
     /// Its rates.
     pub rates: Rates,
+    /// What its scheduler remembers of addresses; `None` if it is not of that kind.
+    pub remembered: Option<Remembered>,
     /// Its servers in list order: the newest first, unlike in a config.
     pub servers: Vec<ObservedServer>,
 }
@@ -101,6 +114,7 @@ impl From<&Config> for Observed {
             settings: service.settings(),
             statistics: Statistics::default(),
             rates: Rates::default(),
+            remembered: None,
             servers: service
                 .servers
                 .iter()

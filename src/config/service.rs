@@ -29,6 +29,8 @@ pub struct VirtualService {
     pub persistence_engine: Option<String>,
     /// One-packet scheduling: each UDP datagram is scheduled by itself.
     pub one_packet: bool,
+    /// How much schedulers that remember addresses (lblc, lblcr) remember, and for how long.
+    pub affinity: Affinity,
     /// Real servers, oldest first.
     pub servers: Vec<RealServer>,
 }
@@ -43,6 +45,7 @@ impl VirtualService {
             persistence: None,
             persistence_engine: None,
             one_packet: false,
+            affinity: Affinity::default(),
             servers: Vec::new(),
         }
     }
@@ -80,6 +83,27 @@ impl Default for Persistence {
     /// ipvsadm's default, 360 seconds, each address by itself.
     fn default() -> Self {
         Persistence { timeout: 360, netmask: None }
+    }
+}
+
+/// Memory of addresses. Not part of the rules text: in the kernel the expiration is a sysctl
+/// (`net.ipv4.vs.lblc_expiration`, `lblcr_expiration`) and the capacity is not bounded or fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+pub struct Affinity {
+    /// Most addresses remembered, 1 to 16777216. lblc takes about 48 bytes for each, lblcr 192, as
+    /// soon as the service runs.
+    pub capacity: u32,
+    /// Seconds after its last pick that an address may be forgotten (lblc), or after its last change
+    /// that a set loses a member (lblcr); 1 to 2678400.
+    pub expiration: u32,
+}
+
+impl Default for Affinity {
+    /// 16384 addresses; the kernel's day.
+    fn default() -> Self {
+        Affinity { capacity: 16_384, expiration: 86_400 }
     }
 }
 

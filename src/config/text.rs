@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
-    Forwarding, Netmask, Persistence, RealServer, SchedulerFlags, ServiceKey, Tunnel,
+    Affinity, Forwarding, Netmask, Persistence, RealServer, SchedulerFlags, ServiceKey, Tunnel,
     VirtualService,
 };
 use crate::sched::SchedulerKind;
@@ -27,8 +27,14 @@ pub(super) struct ServiceText {
     persistence_engine: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     one_packet: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    affinity: Affinity,
     #[serde(default)]
     servers: Vec<RealServer>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const NO_SCHEDULER: &str = "none";
@@ -46,6 +52,7 @@ impl From<VirtualService> for ServiceText {
             persistence: from.persistence,
             persistence_engine: from.persistence_engine,
             one_packet: from.one_packet,
+            affinity: from.affinity,
             servers: from.servers,
         }
     }
@@ -79,6 +86,7 @@ impl TryFrom<ServiceText> for VirtualService {
             persistence: from.persistence,
             persistence_engine: from.persistence_engine,
             one_packet: from.one_packet,
+            affinity: from.affinity,
             servers: from.servers,
         })
     }

@@ -42,7 +42,7 @@ pub(super) struct Live {
     pub(super) owners: Vec<Owner>,
     pub(super) id: ServiceId,
     born: u64,
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     /// Connections and refusals its slot had counted for its former owners.
     pub(super) base: (u64, u64),
 }
@@ -163,6 +163,7 @@ impl Control {
             };
             if let Some(slot) = self.arena.servers.get(owner.id.slot) {
                 slot.limit(Limits::new(entry.server.thresholds), rule);
+                slot.set_weight(entry.server.weight);
             }
             entry.owner = Some(owner);
         }
@@ -188,13 +189,15 @@ impl Control {
     }
 
     fn compile(&self, draft: &Draft, id: ServiceId, settings: &Config) -> Arc<Pool> {
+        let former = draft.live.map(|at| self.services[at].pool.as_ref());
         let plan = Plan {
             id,
-            epoch: draft.live.map_or(Epoch::default(), |at| self.services[at].pool.epoch.next()),
+            epoch: former.map_or(Epoch::default(), |former| former.epoch.next()),
             settings: &draft.settings,
             generation: settings.generation,
             seed: settings.seed,
             history: &draft.history,
+            former,
         };
         let newest_first = draft.servers.iter().rev();
         let servers = newest_first.filter_map(|entry| Some((entry.owner?.id, entry.server)));
@@ -268,6 +271,14 @@ impl Control {
             let places = self.services.iter().enumerate();
             self.places = places.map(|(place, live)| (live.service.service, place)).collect();
         }
+    }
+
+    /// Does what is due at this time.
+    pub(super) fn tick(&mut self) {
+        for live in &self.services {
+            live.pool.tick(self.arena.clock());
+        }
+        self.sweep();
     }
 
     /// Frees retired tables that no worker looks at, and the slots that only they named.

@@ -199,12 +199,12 @@ impl Director {
     }
 
     /// Tells the time, and does what is due: frees retired tables and the slots of removed servers
-    /// without connections. Call it about once a second.
+    /// without connections, forgets addresses. Call it about once a second.
     ///
     /// `now` counts from any fixed moment; a clock that jumps back is ignored.
     pub fn tick(&self, now: Duration) {
         self.inner.arena.set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        self.inner.control.lock().sweep();
+        self.inner.control.lock().tick();
     }
 
     /// The time of the latest [`tick`](Self::tick), in whole milliseconds.
@@ -300,6 +300,7 @@ impl Director {
                 ..Statistics::default()
             },
             rates: Default::default(),
+            remembered: live.pool.remembered(),
             servers: live.service.servers.iter().zip(&live.owners).rev().map(server).collect(),
         }
     }

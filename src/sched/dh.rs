@@ -20,7 +20,7 @@ pub(crate) struct Dh {
 }
 
 impl Scheduler for Dh {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Dh { buckets: Buckets::deal(build.servers.len(), |_| 1) }
     }
 

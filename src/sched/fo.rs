@@ -33,7 +33,7 @@ impl Ranking {
 }
 
 impl Scheduler for Fo {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Fo { ranking: Ranking::of(build.servers) }
     }
 

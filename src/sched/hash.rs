@@ -5,7 +5,7 @@ use crate::sched::Request;
 use crate::state::servers::Position;
 
 /// The 32-bit golden ratio by which the kernel hashes (since Linux 4.7).
-const GOLDEN_RATIO: u32 = 0x61c8_8647;
+pub(crate) const GOLDEN_RATIO: u32 = 0x61c8_8647;
 const BUCKETS: usize = 256;
 
 /// The kernel's 8-bit hash of an address.

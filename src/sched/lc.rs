@@ -22,7 +22,7 @@ pub(crate) struct Lc {
 }
 
 impl Scheduler for Lc {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Lc { generation: build.generation }
     }
 

@@ -6,8 +6,11 @@
 mod dh;
 mod fo;
 mod hash;
+mod lblc;
+mod lblcr;
 mod lc;
 mod least;
+mod locality;
 mod nq;
 mod ovf;
 mod rr;
@@ -17,7 +20,7 @@ mod twos;
 mod wlc;
 mod wrr;
 
-use crate::config::{GENERIC_FLAG_NAMES, Generation, SchedulerFlags};
+use crate::config::{Affinity, GENERIC_FLAG_NAMES, Generation, Remembered, SchedulerFlags};
 use crate::error::UnknownScheduler;
 use crate::flow::Flow;
 use crate::state::cursor::{Epoch, Outdated};
@@ -27,8 +30,12 @@ use crate::state::slots::{ServerId, ServiceSlot};
 
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
 pub(crate) trait Scheduler: Sized {
-    /// Compiles it. May allocate.
-    fn build(build: &Build<'_>) -> Self;
+    /// It may choose an overloaded server, and means it.
+    const TAKES_OVERLOADED: bool = false;
+
+    /// Compiles it. May allocate. `former` is the same scheduler of the previous pool, if it was
+    /// not bound anew.
+    fn build(build: &Build<'_>, former: Option<&Self>) -> Self;
 
     /// Chooses a server, or none. Neither allocates, blocks nor panics.
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated>;
@@ -43,6 +50,14 @@ pub(crate) trait Scheduler: Sized {
         state
     }
 
+    /// Does what is due at this time, in milliseconds of the clock. Director only.
+    fn tick(&self, _now: u64) {}
+
+    /// What it remembers of addresses, if it does.
+    fn remembered(&self) -> Option<Remembered> {
+        None
+    }
+
     /// A count of this server has changed. For schedulers that index load.
     fn load_changed(&self, _servers: &Servers, _server: ServerId) {}
 }
@@ -54,6 +69,8 @@ pub(crate) struct Build<'a> {
     pub(crate) generation: Generation,
     /// Seed of this service's random draws.
     pub(crate) seed: u64,
+    /// How much to remember of addresses, and for how long.
+    pub(crate) affinity: Affinity,
     /// What happened since its last pool, for those that carry something over.
     pub(crate) history: &'a History,
 }
@@ -151,10 +168,42 @@ macro_rules! registry {
         }
 
         impl State {
-            pub(crate) fn build(kind: Option<SchedulerKind>, build: &Build<'_>) -> Self {
+            pub(crate) fn build(
+                kind: Option<SchedulerKind>,
+                build: &Build<'_>,
+                former: Option<&State>,
+            ) -> Self {
+                let former = former.filter(|_| !build.history.bound);
                 match kind {
                     None => State::Unbound,
-                    $(Some(SchedulerKind::$kind) => State::$kind(Scheduler::build(build)),)+
+                    $(Some(SchedulerKind::$kind) => State::$kind(Scheduler::build(
+                        build,
+                        match former {
+                            Some(State::$kind(former)) => Some(former),
+                            _ => None,
+                        },
+                    )),)+
+                }
+            }
+
+            pub(crate) fn tick(&self, now: u64) {
+                match self {
+                    State::Unbound => {}
+                    $(State::$kind(scheduler) => scheduler.tick(now),)+
+                }
+            }
+
+            pub(crate) fn remembered(&self) -> Option<Remembered> {
+                match self {
+                    State::Unbound => None,
+                    $(State::$kind(scheduler) => scheduler.remembered(),)+
+                }
+            }
+
+            pub(crate) fn takes_overloaded(&self) -> bool {
+                match self {
+                    State::Unbound => false,
+                    $(State::$kind(_) => $module::$kind::TAKES_OVERLOADED,)+
                 }
             }
 
@@ -208,6 +257,10 @@ registry! {
     "sh" => sh::Sh, cost "O(1)", flags ["sh-fallback", "sh-port", GENERIC_FLAG_NAMES[2]];
     /// destination hashing: one destination, one server
     "dh" => dh::Dh, cost "O(1)", flags GENERIC_FLAG_NAMES;
+    /// locality-based least connections: one destination, one server, unless that is busy
+    "lblc" => lblc::Lblc, cost "O(1), O(n) for a new address", flags GENERIC_FLAG_NAMES;
+    /// the same with replication: one destination, a set of servers that grows under load
+    "lblcr" => lblcr::Lblcr, cost "O(1), O(n) for a new address", flags GENERIC_FLAG_NAMES;
     /// failover: the available server of highest weight
     "fo" => fo::Fo, cost "O(1)", flags GENERIC_FLAG_NAMES;
     /// overflow: the highest weight until it has that many active connections, then the next

@@ -18,7 +18,7 @@ use crate::state::servers::Position;
 pub(crate) struct Nq;
 
 impl Scheduler for Nq {
-    fn build(_: &Build<'_>) -> Self {
+    fn build(_: &Build<'_>, _: Option<&Self>) -> Self {
         Nq
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct Ovf {
 }
 
 impl Scheduler for Ovf {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Ovf { ranking: Ranking::of(build.servers) }
     }
 

@@ -33,7 +33,7 @@ enum Carry {
 }
 
 impl Scheduler for Rr {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Rr { carry: Carry::of(build.history) }
     }
 

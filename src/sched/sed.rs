@@ -25,7 +25,7 @@ pub(crate) fn delay(counts: Counts) -> u64 {
 }
 
 impl Scheduler for Sed {
-    fn build(_: &Build<'_>) -> Self {
+    fn build(_: &Build<'_>, _: Option<&Self>) -> Self {
         Sed
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Sh {
 }
 
 impl Scheduler for Sh {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         let share = |position| build.servers.weight(position);
         Sh {
             buckets: Buckets::deal(build.servers.len(), share),

@@ -26,7 +26,7 @@ pub(crate) struct Twos {
 }
 
 impl Scheduler for Twos {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Twos { generation: build.generation, seed: build.seed }
     }
 

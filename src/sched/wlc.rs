@@ -20,7 +20,7 @@ pub(crate) struct Wlc {
 }
 
 impl Scheduler for Wlc {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Wlc { generation: build.generation }
     }
 

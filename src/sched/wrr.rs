@@ -62,7 +62,7 @@ fn unpack(state: u64) -> (u32, u32) {
 }
 
 impl Scheduler for Wrr {
-    fn build(build: &Build<'_>) -> Self {
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         let (Scale { step, top }, carry) = scales(build.history);
         Wrr { step, top, maxima: Maxima::of(build.servers.weights().collect()), carry }
     }

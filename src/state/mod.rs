@@ -1,10 +1,13 @@
 //! Live state: slots of atomics that outlive every config, and how readers reach what is current.
 
+pub(crate) mod affinity;
 pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod history;
+pub(crate) mod positions;
 pub(crate) mod publication;
 pub(crate) mod segments;
+pub(crate) mod server_set;
 pub(crate) mod servers;
 pub(crate) mod shard;
 pub(crate) mod slots;

@@ -31,6 +31,28 @@ impl Servers {
         self.list.len() as u32
     }
 
+    /// The ids, in list order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> {
+        self.list.iter().map(|server| server.id)
+    }
+
+    /// Id and counts, whatever the server's weight and mark.
+    #[inline]
+    pub(crate) fn look(&self, position: Position) -> Option<(ServerId, Candidate)> {
+        let server = self.list.get(position as usize)?;
+        let counts = self.arena.servers.get(server.id.slot)?.glance();
+        Some((server.id, Candidate { position, weight: server.weight, counts }))
+    }
+
+    /// Every server, whatever its weight and mark.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> {
+        (0..self.len()).filter_map(|position| self.look(position).map(|(_, found)| found))
+    }
+
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
+    }
+
     /// The weights, in list order.
     pub(crate) fn weights(&self) -> impl Iterator<Item = u32> {
         self.list.iter().map(|server| server.weight)

@@ -8,6 +8,7 @@
 //! | `counts`              | swaps in `change`             | SeqCst   | loads in `change`            |
 //! | `counts`              | load in `glance`              | Relaxed  | none: it orders nothing      |
 //! | `limits`,`generation` | stores in `limit`, `vacate`   | SeqCst   | loads in `open`, `close`     |
+//! | `pins`                | additions in `pin`, `unpin`   | SeqCst   | load in `vacate`             |
 //!
 //! An `open` reads the word, then the generation and the limits, then swaps the word. The director
 //! changes limits before, and the owner between, two changes of the word's version (`vacant` shut
@@ -70,6 +71,10 @@ pub(crate) struct ServerSlot {
     limits: AtomicU64,
     generation: AtomicU32,
     service: AtomicU32,
+    /// As configured last; also of a removed server.
+    weight: AtomicU32,
+    /// Affinity entries that name the server.
+    pins: AtomicU32,
 }
 
 impl Default for ServerSlot {
@@ -79,6 +84,8 @@ impl Default for ServerSlot {
             limits: AtomicU64::new(0),
             generation: AtomicU32::new(0),
             service: AtomicU32::new(u32::MAX),
+            weight: AtomicU32::new(0),
+            pins: AtomicU32::new(0),
         }
     }
 }
@@ -165,14 +172,40 @@ impl ServerSlot {
         let _ = self.change(|counts| Ok(counts.occupied()));
     }
 
+    /// The weight as configured last, also of a server that was removed.
+    pub(crate) fn weight(&self) -> u32 {
+        // Relaxed: a plain setting; orders nothing.
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Director only.
+    pub(crate) fn set_weight(&self, weight: u32) {
+        // Relaxed: as in `weight`.
+        self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    /// An affinity entry names the server: its slot is not given to another.
+    pub(crate) fn pin(&self) {
+        self.pins.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// An affinity entry names it no longer.
+    pub(crate) fn unpin(&self) {
+        self.pins.fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// The server's service was deleted and made again. Director only.
     pub(crate) fn rehome(&self, service: u32) {
         self.service.store(service, Ordering::SeqCst);
     }
 
     /// Takes the slot from its owner, whose ids are stale from now on; false while connections are
-    /// counted. Director only.
+    /// counted or affinity entries name it. Director only.
     pub(crate) fn vacate(&self) -> bool {
+        // A pin that comes later is one of a retired table, and holds nothing but the number.
+        if self.pins.load(Ordering::SeqCst) > 0 {
+            return false;
+        }
         let vacated =
             self.change(|counts| counts.vacated().ok_or(ConnectionError::Overloaded)).is_ok();
         if vacated {

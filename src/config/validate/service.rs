@@ -4,8 +4,12 @@ use ahash::HashMapExt;
 
 use super::report::{Item, Path, Report, outside};
 use super::{MAX_SERVERS, MAX_TIMEOUT, server, too_many};
-use crate::config::{Config, Family, Netmask, Persistence, Protocol, ServiceKey, VirtualService};
+use crate::config::{
+    Affinity, Config, Family, Netmask, Persistence, Protocol, ServiceKey, VirtualService,
+};
 
+/// Most addresses a service can remember.
+const MAX_AFFINITY: u32 = 1 << 24;
 /// Longest name of a persistence engine.
 const MAX_ENGINE: usize = 15;
 
@@ -31,6 +35,13 @@ pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Rep
                 ),
             );
         }
+    }
+    let Affinity { capacity, expiration } = settings.affinity;
+    if !(1..=MAX_AFFINITY).contains(&capacity) {
+        item.add("affinity: capacity", outside(capacity, 1, MAX_AFFINITY));
+    }
+    if !(1..=MAX_TIMEOUT).contains(&expiration) {
+        item.add("affinity: expiration", outside(expiration, 1, MAX_TIMEOUT));
     }
     let servers = &settings.servers;
     if servers.len() > MAX_SERVERS {

@@ -1,0 +1,85 @@
+//! Locality-based least connections: one destination, one server, as long as that server is not
+//! overwhelmed.
+//!
+//! Formula: the server remembered for the destination address, unless it is quiesced, gone, or busy
+//! (more active connections than its weight while another server has less than half of its own);
+//! else the wlc rule, and its answer is remembered.
+//! Source: Linux IPVS `lblc`, as observed (ipvsadm(8), `-s lblc`); Zhang, "Linux Virtual Server for
+//! scalable network services", 2000.
+//! Weight 0: the destination moves to another server. Overloaded: a remembered server goes on
+//! taking its destination's connections (as in the kernel), a new one is not chosen. Empty, or none
+//! available: no server, and what is remembered stays.
+//! State: a map of fixed size that outlives reloads, not a change of the scheduler. Entries unused
+//! for `affinity.expiration` go with a sweep every half hour of the director's clock. If the map is
+//! full the answer is by wlc and not remembered; that is counted.
+//! Cost: O(1) for a remembered destination whose server is not above its weight, else O(n).
+//! Differences from the kernel: the map's capacity; its sweeps keep exact minutes.
+//! Choose it for caches that hold different content: destinations by firewall mark.
+
+use crate::config::Generation;
+use crate::sched::least::{least_per_weight, overhead};
+use crate::sched::locality::{Memory, is_busy};
+use crate::sched::{Build, Remembered, Request, Scheduler};
+use crate::state::affinity::OneServer;
+use crate::state::cursor::Outdated;
+use crate::state::positions::Positions;
+use crate::state::servers::Position;
+use crate::sync::Arc;
+
+pub(crate) struct Lblc {
+    memory: Arc<Memory<OneServer>>,
+    positions: Positions,
+    generation: Generation,
+    expiration: u64,
+}
+
+impl Scheduler for Lblc {
+    const TAKES_OVERLOADED: bool = true;
+
+    fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
+        Lblc {
+            memory: Memory::of(build, former.map(|former| &former.memory)),
+            positions: Positions::of(build.servers),
+            generation: build.generation,
+            expiration: u64::from(build.affinity.expiration) * 1000,
+        }
+    }
+
+    #[inline(never)]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let map = &self.memory.map;
+        let servers = request.servers;
+        let key = map.key(request.flow.destination_words(), request.flow.family());
+        let entry = map.find(key);
+        let now = map.arena().clock();
+        if let Some(entry) = entry {
+            entry.touch(now);
+            let remembered = entry.payload.get(key).and_then(|slot| self.positions.get(slot));
+            if let Some((id, server)) = remembered.and_then(|position| servers.look(position)) {
+                let usable = server.weight > 0 && !request.tried.contains(&id);
+                if usable && !is_busy(server, servers) {
+                    return Ok(Some(server.position));
+                }
+            }
+        }
+        let cost = |counts| overhead(counts, self.generation);
+        let Some(position) = least_per_weight(servers, request.tried, cost) else {
+            return Ok(None);
+        };
+        if let (Some((id, _)), Some(entry)) =
+            (servers.look(position), entry.or_else(|| map.claim(key)))
+        {
+            entry.touch(now);
+            entry.payload.set(map.arena(), key, id.slot);
+        }
+        Ok(Some(position))
+    }
+
+    fn tick(&self, now: u64) {
+        self.memory.tick(now, self.expiration);
+    }
+
+    fn remembered(&self) -> Option<Remembered> {
+        Some(self.memory.map.remembered())
+    }
+}

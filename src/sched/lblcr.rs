@@ -1,0 +1,136 @@
+//! Locality-based least connections with replication: one destination, a set of servers that grows
+//! while they are overwhelmed and shrinks after a while.
+//!
+//! Formula: of the servers remembered for the destination address the one of least connection
+//! overhead for its weight, unless it is busy (see lblc) or there is none; else the wlc rule over
+//! all servers, and its answer joins the set. A set of several that has not changed for
+//! `affinity.expiration` loses the member of most overhead for its weight.
+//! Source: Linux IPVS `lblcr`, as observed (ipvsadm(8), `-s lblcr`); Zhang, "Linux Virtual Server
+//! for scalable network services", 2000.
+//! Weight 0 and overloaded: passed over. Empty, or none available: no server, and what is
+//! remembered stays.
+//! State: a map of fixed size that outlives reloads, not a change of the scheduler; forgets as
+//! lblc's does. A set that another thread is writing at that moment answers by wlc.
+//! Cost: O(servers of the set) while one of them is not above its weight, else O(n).
+//! Differences from the kernel: a set holds 16 servers, the newest; the map's capacity; its sweeps
+//! keep exact minutes.
+//! Choose it for caches, if single destinations can overwhelm a server.
+
+use std::cmp::Ordering;
+
+use crate::config::Generation;
+use crate::sched::least::{least_per_weight, overhead};
+use crate::sched::locality::{Memory, is_busy};
+use crate::sched::{Build, Remembered, Request, Scheduler};
+use crate::state::counts::Counts;
+use crate::state::cursor::Outdated;
+use crate::state::positions::Positions;
+use crate::state::server_set::{Members, ServerSet};
+use crate::state::servers::{Candidate, Position};
+use crate::sync::Arc;
+
+pub(crate) struct Lblcr {
+    memory: Arc<Memory<ServerSet>>,
+    positions: Positions,
+    generation: Generation,
+    expiration: u64,
+}
+
+impl Scheduler for Lblcr {
+    fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
+        Lblcr {
+            memory: Memory::of(build, former.map(|former| &former.memory)),
+            positions: Positions::of(build.servers),
+            generation: build.generation,
+            expiration: u64::from(build.affinity.expiration) * 1000,
+        }
+    }
+
+    #[inline(never)]
+    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+        let map = &self.memory.map;
+        let key = map.key(request.flow.destination_words(), request.flow.family());
+        let entry = map.find(key);
+        let now = map.arena().clock();
+        let mut set = entry.and_then(|entry| {
+            entry.touch(now);
+            entry.payload.read(key)
+        });
+        let mut changed = false;
+        if let Some(members) = &mut set {
+            let least = self.least(members, request);
+            let due = members.modified.saturating_add(self.expiration);
+            if members.slots().len() > 1 && now > due {
+                if let Some(slot) = self.most(members) {
+                    members.remove(slot, now);
+                    changed = true;
+                }
+            }
+            if let Some(server) = least.filter(|server| !is_busy(*server, request.servers)) {
+                if let (true, Some(entry)) = (changed, entry) {
+                    entry.payload.write(map.arena(), key, members);
+                }
+                return Ok(Some(server.position));
+            }
+        }
+        let cost = |counts| overhead(counts, self.generation);
+        let chosen = least_per_weight(request.servers, request.tried, cost);
+        let joins = chosen.and_then(|position| request.servers.look(position));
+        let entry = entry.or_else(|| joins.and_then(|_| map.claim(key)));
+        if let Some(entry) = entry {
+            // Read again if it is new: empty then.
+            if let Some(mut members) = set.or_else(|| entry.payload.read(key)) {
+                if let Some((id, _)) = joins {
+                    entry.touch(now);
+                    members.add(id.slot, now);
+                    changed = true;
+                }
+                if changed {
+                    entry.payload.write(map.arena(), key, &members);
+                }
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn tick(&self, now: u64) {
+        self.memory.tick(now, self.expiration);
+    }
+
+    fn remembered(&self) -> Option<Remembered> {
+        Some(self.memory.map.remembered())
+    }
+}
+
+impl Lblcr {
+    /// The available member of least overhead for its weight, the first of the set on a tie.
+    fn least(&self, members: &Members, request: &Request<'_>) -> Option<Candidate> {
+        let available = |slot: &u32| {
+            let (id, server) = request.servers.look(self.positions.get(*slot)?)?;
+            let free = server.weight > 0 && !server.counts.overloaded();
+            (free && !request.tried.contains(&id)).then_some(server)
+        };
+        members.slots().iter().filter_map(available).min_by(|a, b| {
+            let (a, b) = ((a.counts, a.weight), (b.counts, b.weight));
+            self.compare(a, b)
+        })
+    }
+
+    /// The member with a weight of most overhead for it, be it in the service or not; the first of
+    /// the set on a tie.
+    fn most(&self, members: &Members) -> Option<u32> {
+        let load = |slot: u32| {
+            let server = self.memory.map.arena().servers.get(slot)?;
+            Some((server.glance(), server.weight())).filter(|(_, weight)| *weight > 0)
+        };
+        let weighted = members.slots().iter().filter_map(|slot| Some((*slot, load(*slot)?)));
+        // The last of equals in reverse order is the first.
+        weighted.rev().max_by(|(_, a), (_, b)| self.compare(*a, *b)).map(|(slot, _)| slot)
+    }
+
+    /// Overhead for the weight, by cross-multiplication.
+    fn compare(&self, a: (Counts, u32), b: (Counts, u32)) -> Ordering {
+        let of = |counts| u128::from(overhead(counts, self.generation));
+        (of(a.0) * u128::from(b.1)).cmp(&(of(b.0) * u128::from(a.1)))
+    }
+}

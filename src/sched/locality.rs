@@ -1,0 +1,98 @@
+//! What lblc and lblcr share: the memory of addresses, when it forgets, and when a server is so
+//! busy that another should help.
+
+use crate::config::Affinity as Settings;
+use crate::sched::Build;
+use crate::state::affinity::{Affinity, Payload};
+use crate::state::servers::{Candidate, Servers};
+use crate::sync::{Arc, Mutex};
+
+/// The kernel looks at the clock once a minute, and sweeps everything every half hour.
+const PERIOD: u64 = 60_000;
+const PERIODS_A_SWEEP: u64 = 30;
+/// More entries than this, and every minute some idle ones have to go.
+const MANY: u32 = 16_384;
+const IDLE: u64 = 360_000;
+const MOST_AT_ONCE: u32 = 8_192;
+const BUCKET_BITS: u32 = 10;
+
+/// What a service remembers of addresses, carried over from pool to pool.
+pub(crate) struct Memory<P: Payload> {
+    pub(crate) map: Affinity<P>,
+    collector: Mutex<Collector>,
+}
+
+struct Collector {
+    /// When to look next, in milliseconds of the clock.
+    next: u64,
+    /// Periods since the last sweep, from 1.
+    count: u64,
+    /// The bucket where the latest partial sweep ended.
+    rover: u32,
+}
+
+impl<P: Payload> Memory<P> {
+    /// The former pool's memory, or a new one.
+    pub(crate) fn of(build: &Build<'_>, former: Option<&Arc<Self>>) -> Arc<Self> {
+        let Settings { capacity, .. } = build.affinity;
+        match former {
+            Some(former) if former.map.capacity() == capacity => Arc::clone(former),
+            Some(former) => {
+                let Collector { next, count, rover } = *former.collector.lock();
+                let collector = Mutex::new(Collector { next, count, rover });
+                Arc::new(Memory { map: former.map.resized(capacity), collector })
+            }
+            None => {
+                let arena = Arc::clone(build.servers.arena());
+                let next = arena.clock().saturating_add(PERIOD);
+                let collector = Mutex::new(Collector { next, count: 1, rover: 0 });
+                Arc::new(Memory { map: Affinity::new(arena, capacity), collector })
+            }
+        }
+    }
+
+    /// Does what has been due up to `now`. Entries idle for `expiration` milliseconds go with the
+    /// next sweep.
+    pub(crate) fn tick(&self, now: u64, expiration: u64) {
+        let mut collector = self.collector.lock();
+        // A clock that jumped: whole rounds that nothing happened in are left out.
+        let round = PERIOD * PERIODS_A_SWEEP;
+        let late = now.saturating_sub(collector.next);
+        collector.next += (late / round).saturating_sub(1) * round;
+        while collector.next <= now {
+            let at = collector.next;
+            collector.next = at.saturating_add(PERIOD);
+            if at == u64::MAX {
+                return;
+            }
+            if collector.count % PERIODS_A_SWEEP == 0 {
+                self.map.expire(at.checked_sub(expiration));
+                collector.count = 1;
+            } else if self.map.entries() <= MANY {
+                collector.count += 1;
+            } else {
+                collector.rover = self.some(at, collector.rover);
+            }
+        }
+    }
+
+    fn some(&self, at: u64, rover: u32) -> u32 {
+        let excess = self.map.entries().saturating_sub(MANY);
+        let goal = (excess * 4 / 3).min(MOST_AT_ONCE);
+        let buckets = 1 << BUCKET_BITS;
+        let order = (1..=buckets).map(|step| (rover + step) % buckets);
+        let bucket_of = |word: u64| {
+            (word as u32).wrapping_mul(crate::sched::hash::GOLDEN_RATIO) >> (32 - BUCKET_BITS)
+        };
+        let last = self.map.expire_some(at.checked_sub(IDLE), goal, bucket_of, order);
+        last.unwrap_or(rover)
+    }
+}
+
+/// The server has more active connections than its weight, and another of the service has less
+/// than half of its own.
+pub(crate) fn is_busy(server: Candidate, servers: &Servers) -> bool {
+    let active = |server: Candidate| u64::from(server.counts.active());
+    active(server) > u64::from(server.weight)
+        && servers.iter().any(|other| 2 * active(other) < u64::from(other.weight))
+}

@@ -1,0 +1,150 @@
+//! An ordered set of servers in place: what lblcr remembers of one address.
+//!
+//! Readers never wait: a set that is being written reads as busy. Writers never wait either: a set
+//! that another thread is writing, or has changed since it was read, is left alone. So a thread that
+//! is stopped while it writes costs one address its memory, and nobody else anything.
+//!
+//! | location             | operation                   | ordering | partner                        |
+//! |----------------------|-----------------------------|----------|--------------------------------|
+//! | `head`               | swap and store in `write`   | SeqCst   | both loads in `read`           |
+//! | `members`,`modified` | stores in `write`           | SeqCst   | loads in `read`, between heads |
+
+use crate::state::Arena;
+use crate::state::affinity::{Key, Payload, pin, unpin_slot};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Most servers of one set. The kernel has no limit; a seventeenth server takes the place of the
+/// one that has been a member longest.
+pub(crate) const MOST: usize = 16;
+
+const NOBODY: u32 = u32::MAX;
+const WRITING: u64 = 1;
+const VERSION: u64 = 2;
+const VERSIONS: u64 = u32::MAX as u64;
+
+pub(crate) struct ServerSet {
+    /// tag:32, version:31, writing:1.
+    head: AtomicU64,
+    /// Milliseconds of the clock when the set changed last.
+    modified: AtomicU64,
+    /// Slots, the newest member first.
+    members: [AtomicU32; MOST],
+}
+
+impl Default for ServerSet {
+    fn default() -> Self {
+        ServerSet {
+            head: AtomicU64::new(0),
+            modified: AtomicU64::new(0),
+            members: std::array::from_fn(|_| AtomicU32::new(NOBODY)),
+        }
+    }
+}
+
+/// A set as it was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Members {
+    head: u64,
+    pub(crate) modified: u64,
+    slots: [u32; MOST],
+    count: usize,
+}
+
+impl Members {
+    /// The slots, the newest member first.
+    pub(crate) fn slots(&self) -> &[u32] {
+        self.slots.get(..self.count).unwrap_or(&[])
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32, now: u64) {
+        if let Some(at) = self.slots().iter().position(|member| *member == slot) {
+            self.slots.copy_within(at + 1..self.count, at);
+            self.count -= 1;
+            self.modified = now;
+        }
+    }
+
+    /// Adds a server at the front, unless it is a member.
+    pub(crate) fn add(&mut self, slot: u32, now: u64) {
+        if !self.slots().contains(&slot) {
+            self.count = (self.count + 1).min(MOST);
+            self.slots.copy_within(..self.count - 1, 1);
+            self.slots[0] = slot;
+            self.modified = now;
+        }
+    }
+}
+
+impl ServerSet {
+    /// The set as written for this key, empty if it was written for another; `None` if another
+    /// thread is writing.
+    pub(crate) fn read(&self, key: Key) -> Option<Members> {
+        let head = self.head.load(Ordering::SeqCst);
+        if head & WRITING != 0 {
+            return None;
+        }
+        let mut members = Members { head, modified: 0, slots: [NOBODY; MOST], count: 0 };
+        if (head >> 32) as u32 != key.tag() {
+            return Some(members);
+        }
+        members.modified = self.modified.load(Ordering::SeqCst);
+        for (member, slot) in self.members.iter().zip(&mut members.slots) {
+            *slot = member.load(Ordering::SeqCst);
+            if *slot == NOBODY {
+                break;
+            }
+            members.count += 1;
+        }
+        (self.head.load(Ordering::SeqCst) == head).then_some(members)
+    }
+
+    /// Writes the set for this key, unless it was changed since it was read.
+    pub(crate) fn write(&self, arena: &Arena, key: Key, members: &Members) {
+        let head = members.head;
+        let writing =
+            self.head.compare_exchange(head, head | WRITING, Ordering::SeqCst, Ordering::SeqCst);
+        if writing.is_err() {
+            return;
+        }
+        for (at, member) in self.members.iter().enumerate() {
+            let slot = members.slots().get(at).copied().unwrap_or(NOBODY);
+            replace(arena, member, slot);
+        }
+        self.modified.store(members.modified, Ordering::SeqCst);
+        let version = head.wrapping_add(VERSION) & VERSIONS & !WRITING;
+        self.head.store(u64::from(key.tag()) << 32 | version, Ordering::SeqCst);
+    }
+}
+
+fn replace(arena: &Arena, member: &AtomicU32, slot: u32) {
+    if slot != NOBODY {
+        pin(arena, slot);
+    }
+    let former = member.swap(slot, Ordering::SeqCst);
+    if former != NOBODY {
+        unpin_slot(arena, former);
+    }
+}
+
+impl Payload for ServerSet {
+    fn copy(&self, other: &Self, key: Key, arena: &Arena) {
+        if let (Some(members), Some(own)) = (other.read(key), self.read(key)) {
+            self.write(arena, key, &Members { head: own.head, ..members });
+        }
+    }
+
+    fn forget(&self, arena: &Arena) {
+        let head = self.head.load(Ordering::SeqCst);
+        let clear = head.wrapping_add(VERSION) & VERSIONS;
+        let swap = |from, to| {
+            self.head.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        };
+        // A set that is being written is left to its writer; the next sweep comes back to it.
+        if head & WRITING == 0 && swap(head, head | WRITING) {
+            for member in &self.members {
+                replace(arena, member, NOBODY);
+            }
+            self.head.store(clear, Ordering::SeqCst);
+        }
+    }
+}
