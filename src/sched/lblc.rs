@@ -7,7 +7,7 @@
 //! Source: Linux IPVS `lblc`, as observed (ipvsadm(8), `-s lblc`); Zhang, "Linux Virtual Server for
 //! scalable network services", 2000.
 //! Weight 0: the destination moves to another server. Overloaded: a remembered server goes on
-//! taking its destination's connections (as in the kernel), a new one is not chosen. Empty, or none
+//! taking its destination's connections (as in the kernel; not in a retry), a new one is not chosen. Empty, or none
 //! available: no server, and what is remembered stays.
 //! State: a map of fixed size that outlives reloads, not a change of the scheduler. Entries unused
 //! for `affinity.expiration` go with a sweep every half hour of the director's clock. If the map is
@@ -56,8 +56,9 @@ impl Scheduler for Lblc {
             entry.touch(now);
             let remembered = entry.payload.get(key).and_then(|slot| self.positions.get(slot));
             if let Some((id, server)) = remembered.and_then(|position| servers.look(position)) {
-                let usable = server.weight > 0 && !request.tried.contains(&id);
-                if usable && !is_busy(server, servers) {
+                let bars = server.counts.overloaded() || request.tried.contains(&id);
+                let barred = !request.tried.is_empty() && bars;
+                if server.weight > 0 && !barred && !is_busy(server, servers) {
                     return Ok(Some(server.position));
                 }
             }

@@ -108,6 +108,10 @@ macro_rules! wrap_integer {
             pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                 fenced(order, || self.0.fetch_add(value, plain(order, AcqRel)))
             }
+
+            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                fenced(order, || self.0.fetch_sub(value, plain(order, AcqRel)))
+            }
         }
     };
 }

@@ -156,7 +156,9 @@ impl Kernel {
         let list = self.seen(key, tried);
         let service = self.services.get_mut(key).expect("the service runs");
         let way = Way { falls_back: true, ..way };
-        match &mut service.retries {
+        // Rotations have one for retries; all else that is remembered is remembered once.
+        let rotates = matches!(service.retries, Some(Twin::Rr { .. } | Twin::Wrr(_)));
+        match if rotates { &mut service.retries } else { &mut service.twin } {
             Some(twin) => twin.pick(&list, self.generation, way),
             None => Answer::Exactly(None),
         }

@@ -142,6 +142,9 @@ pub fn address(server: usize) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(10, 0, 1, server as u8 + 1), 8080))
 }
 
+/// Addresses that services remember: more than scripts have, and quick to sweep.
+pub const SMALL: u32 = 64;
+
 impl Spec {
     /// The server, with weights from this palette.
     pub fn server(&self, palette: usize) -> RealServer {
@@ -158,6 +161,7 @@ impl ServiceSpec {
     /// The service, with weights from this palette.
     pub fn service(&self, palette: usize) -> VirtualService {
         let mut service = VirtualService::new(key(self.service));
+        service.affinity.capacity = SMALL;
         service.scheduler = self.scheduler;
         for server in self.servers.iter().map(|spec| spec.server(palette)) {
             if service.servers.iter().all(|known| known.address != server.address) {

@@ -1,5 +1,7 @@
 //! The schedulers as literal walks of the list of servers.
 
+use std::collections::HashMap;
+
 use vsched::SchedulerKind;
 use vsched::config::Generation;
 
@@ -60,6 +62,10 @@ pub enum Twin {
     Sh,
     /// Destination hashing.
     Dh,
+    /// Locality-based least connections: the server of each destination.
+    Lblc(HashMap<u32, Name>),
+    /// The same with replication: the servers of each destination, the newest member first.
+    Lblcr(HashMap<u32, Vec<Name>>),
 }
 
 /// Who connects where, IPv4 addresses as numbers.
@@ -88,6 +94,8 @@ impl Twin {
             SchedulerKind::Twos => Twin::Twos,
             SchedulerKind::Sh => Twin::Sh,
             SchedulerKind::Dh => Twin::Dh,
+            SchedulerKind::Lblc => Twin::Lblc(HashMap::new()),
+            SchedulerKind::Lblcr => Twin::Lblcr(HashMap::new()),
             _ => return None,
         })
     }
@@ -111,12 +119,8 @@ impl Twin {
 
     /// Chooses a server.
     pub fn pick(&mut self, list: &[Seen], generation: Generation, way: Way) -> Answer {
-        let overhead = |server: &Seen| match generation {
-            Generation::A => 256 * u64::from(server.active) + u64::from(server.inactive),
-            Generation::B => 257 * u64::from(server.active) + u64::from(server.inactive),
-        };
+        let overhead = |server: &Seen| overhead(server, generation);
         let delay = |server: &Seen| u64::from(server.active) + 1;
-        let weight = |server: &Seen| u64::from(server.weight);
         let chosen = match self {
             Twin::Rr { cursor } => {
                 let found = round_robin(*cursor, list);
@@ -125,9 +129,7 @@ impl Twin {
             }
             Twin::Wrr(walk) => return walk.pick(list),
             Twin::Lc => best(list, eligible, |held, next| overhead(next) < overhead(held)),
-            Twin::Wlc => best(list, eligible, |held, next| {
-                overhead(held) * weight(next) > overhead(next) * weight(held)
-            }),
+            Twin::Wlc => best(list, eligible, lighter(generation)),
             Twin::Sed => shortest_delay(list, delay),
             Twin::Nq => {
                 let idle = list.iter().find(|server| eligible(server) && server.active == 0);
@@ -145,9 +147,63 @@ impl Twin {
             }
             Twin::Sh => hashed(list, way.client, way.falls_back, |server| server.weight),
             Twin::Dh => hashed(list, way.destination, way.falls_back, |_| 1),
+            Twin::Lblc(servers) => {
+                let remembered = servers.get(&way.destination);
+                let known = list.iter().find(|server| Some(&server.name) == remembered);
+                let usable =
+                    |server: &&Seen| server.weight > 0 && !(way.falls_back && server.overloaded);
+                match known.filter(usable).filter(|server| !is_busy(server, list)) {
+                    Some(server) => Some(server),
+                    None => {
+                        let found = best(list, eligible, lighter(generation));
+                        if let Some(server) = found {
+                            servers.insert(way.destination, server.name);
+                        }
+                        found
+                    }
+                }
+            }
+            Twin::Lblcr(sets) => {
+                let set = sets.get(&way.destination).cloned().unwrap_or_default();
+                let members: Vec<Seen> = set
+                    .iter()
+                    .filter_map(|name| list.iter().find(|server| server.name == *name).copied())
+                    .collect();
+                let least = best(&members, eligible, lighter(generation));
+                let least = least.filter(|server| !is_busy(server, list));
+                if let Some(server) = least {
+                    return Answer::Exactly(Some(server.name));
+                }
+                let found = best(list, eligible, lighter(generation));
+                if let Some(server) = found.filter(|server| !set.contains(&server.name)) {
+                    sets.entry(way.destination).or_default().insert(0, server.name);
+                }
+                found
+            }
         };
         Answer::Exactly(chosen.map(|server| server.name))
     }
+}
+
+fn overhead(server: &Seen, generation: Generation) -> u64 {
+    match generation {
+        Generation::A => 256 * u64::from(server.active) + u64::from(server.inactive),
+        Generation::B => 257 * u64::from(server.active) + u64::from(server.inactive),
+    }
+}
+
+/// The next one has less overhead for its weight.
+fn lighter(generation: Generation) -> impl Fn(&Seen, &Seen) -> bool {
+    move |held, next| {
+        overhead(held, generation) * u64::from(next.weight)
+            > overhead(next, generation) * u64::from(held.weight)
+    }
+}
+
+/// More active connections than its weight, and somebody has less than half.
+fn is_busy(server: &Seen, list: &[Seen]) -> bool {
+    server.active > server.weight
+        && list.iter().any(|other| u64::from(other.active) * 2 < u64::from(other.weight))
 }
 
 fn eligible(server: &Seen) -> bool {

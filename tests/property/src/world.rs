@@ -180,20 +180,21 @@ impl World {
         }
     }
 
-    /// Every open connection ends; nothing is left.
-    pub fn close_all(&mut self) {
+    /// Every open connection and every service ends; nothing is left.
+    pub fn end(&mut self) {
         while !self.leases.is_empty() {
             self.close(0);
         }
+        for server in self.director.observe().services.iter().flat_map(|service| &service.servers) {
+            assert_eq!((server.counts.active, server.counts.inactive), (0, 0));
+        }
+        self.director.apply(&Config::default()).expect("an empty config");
         for worker in &self.workers {
             // Lets go of old tables.
             worker.service_for(&Flow::default());
         }
         self.director.tick(Duration::ZERO);
         assert_eq!(self.director.removed_servers(), 0);
-        for server in self.director.observe().services.iter().flat_map(|service| &service.servers) {
-            assert_eq!((server.counts.active, server.counts.inactive), (0, 0));
-        }
     }
 
     /// The addresses of servers that a pick may choose, beyond what the scheduler says.

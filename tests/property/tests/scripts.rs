@@ -21,7 +21,7 @@ proptest! {
     /// All schedulers mixed: edits lead from one to another.
     #[test]
     fn decisions_and_counts_are_the_twins(script in scripts(SchedulerKind::ALL, 120)) {
-        World::run(&script).close_all();
+        World::run(&script).end();
     }
 
     /// Equal seeds and equal histories give equal answers, also where chance decides.

@@ -6,11 +6,12 @@ use vsched::config::{Command, Config, RealServer, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 
 use super::World;
-use crate::script::Spec;
+use crate::script::{SMALL, Spec};
 
 impl World {
     pub(super) fn add_service(&mut self, key: ServiceKey, scheduler: Option<SchedulerKind>) {
         let mut service = VirtualService::new(key);
+        service.affinity.capacity = SMALL;
         service.scheduler = scheduler;
         let change = Change::AddService(service.clone());
         let new = !self.kernel.services().contains_key(&key);
@@ -19,6 +20,7 @@ impl World {
 
     pub(super) fn edit_service(&mut self, key: ServiceKey, scheduler: Option<SchedulerKind>) {
         let mut service = VirtualService::new(key);
+        service.affinity.capacity = SMALL;
         service.scheduler = scheduler;
         let change = Change::EditService(service.clone());
         let exists = self.kernel.services().contains_key(&key);

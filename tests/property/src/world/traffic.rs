@@ -164,13 +164,14 @@ fn way(flow: &Flow) -> Way {
 }
 
 impl World {
-    /// A flow to this service; the client, and for a mark the destination, changes with each step.
+    /// A flow to this service; another client with each step, for a mark one of three
+    /// destinations.
     fn flow(&self, key: &ServiceKey, udp: bool) -> Flow {
         let [.., a, b] = self.steps.to_be_bytes();
         let client = SocketAddr::from(([10, 9, a, b], 40_000));
         let destination = match key {
             ServiceKey::Address { address, .. } => *address,
-            ServiceKey::FirewallMark { .. } => SocketAddr::from(([10, 8, a, b], 443)),
+            ServiceKey::FirewallMark { .. } => SocketAddr::from(([10, 8, 0, b % 3], 443)),
         };
         if udp { Flow::udp(client, destination) } else { Flow::tcp(client, destination) }
     }
