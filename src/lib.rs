@@ -5,6 +5,7 @@ mod director;
 pub mod error;
 mod flow;
 mod pool;
+pub mod protocol;
 mod sched;
 mod state;
 mod sync;

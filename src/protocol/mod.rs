@@ -1,0 +1,100 @@
+//! What a packet does to a connection: states, timeouts, active or inactive, new or not.
+//!
+//! For packet planes that embed the core; a proxy needs nothing of it, since its sockets know when
+//! a connection begins and ends. Pure arithmetic on plain data of two bytes: no clock, no lock, no
+//! allocation, no panic. [`TcpConnection`] and [`SctpConnection`] belong into the plane's
+//! connection table; each packet moves them, and their [`Activity`](crate::Activity) goes to
+//! [`Worker::update`](crate::Worker::update).
+//!
+//! ```
+//! use vsched::config::{Forwarding, Timeouts};
+//! use vsched::protocol::{Direction, TcpConnection, TcpFlags, TcpState, schedules_tcp};
+//! use vsched::{Activity, Config, Director, Flow};
+//! let config: Config = "-A -t 10.0.0.1:80 -s lc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
+//! let director = Director::new(&config)?;
+//! let worker = director.worker();
+//!
+//! // A packet of no connection in the plane's table.
+//! let flow = Flow::tcp("10.9.9.9:40000".parse()?, "10.0.0.1:80".parse()?);
+//! let flags = TcpFlags::SYN;
+//! assert!(schedules_tcp(40000, flags, false));
+//! let service = worker.service_for(&flow).expect("the flow goes to a service");
+//! let pick = worker.pick_server(service, &flow).expect("a server is available");
+//! let mut lease = worker.open(pick.server, Activity::Inactive)?;
+//! let mut connection = TcpConnection::new(pick.forwarding);
+//!
+//! // This packet, and every later one.
+//! assert_eq!(connection.packet(Direction::Client, flags), TcpState::SynReceived);
+//! worker.update(&mut lease, connection.activity())?;
+//! assert_eq!(connection.timeout_seconds(&Timeouts::default()), 60);
+//! assert_eq!(director.counts(pick.server).expect("it runs").active, 1);
+//! # worker.close(lease)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Source: the state tables, timeouts and rules of Linux IPVS, compared with a running kernel.
+
+mod reuse;
+mod sctp;
+mod table;
+mod tcp;
+mod udp;
+
+use crate::config::Forwarding;
+
+pub use reuse::{Context, ServerNow, Verdict};
+pub use sctp::{SctpChunks, SctpConnection, SctpState, schedules_sctp};
+pub use tcp::{TcpConnection, TcpFlags, TcpState, TcpTable, schedules_tcp};
+pub use udp::{UdpState, schedules_udp};
+
+/// Who sent a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The client: to the virtual service.
+    Client,
+    /// The real server: its answer.
+    Server,
+}
+
+/// Which columns of a state table a packet is looked up in; the TCP tables have them in this order.
+#[derive(Clone, Copy)]
+enum Columns {
+    Client = 0,
+    Server = 1,
+    NoOutput = 2,
+}
+
+/// The kernel's NOOUTPUT mark: no packet of the server has been seen, and none is expected.
+///
+/// Every connection that is not masqueraded begins with it, because its server answers the client
+/// past the director; the client's packets then have to stand for both sides. A packet of the
+/// server takes the mark away. Kernels show their tables no server's packet of such a connection,
+/// so there the mark stays; a plane that does see them may pass them on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct NoOutput(bool);
+
+impl NoOutput {
+    const fn new(forwarding: Forwarding) -> Self {
+        NoOutput(!matches!(forwarding, Forwarding::Masq))
+    }
+
+    fn columns(&mut self, direction: Direction) -> Columns {
+        match direction {
+            Direction::Client if self.0 => Columns::NoOutput,
+            Direction::Client => Columns::Client,
+            Direction::Server => {
+                self.0 = false;
+                Columns::Server
+            }
+        }
+    }
+}
+
+/// FTP's data port: an active FTP server connects from it, and such a connection belongs to the
+/// control connection's server, so it is never scheduled, whatever the protocol.
+const FTP_DATA: u16 = 20;
+
+/// A configured timeout; 0 and absence leave the kernel's.
+fn seconds(configured: Option<u32>, kernel: u32) -> u32 {
+    configured.filter(|&seconds| seconds != 0).unwrap_or(kernel)
+}

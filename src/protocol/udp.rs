@@ -1,0 +1,41 @@
+//! UDP, which has one state.
+
+use crate::config::Timeouts;
+use crate::protocol::{FTP_DATA, seconds};
+use crate::state::counts::Activity;
+
+/// The state of a UDP association: there is one.
+///
+/// ```
+/// use vsched::config::Timeouts;
+/// use vsched::protocol::UdpState;
+/// assert_eq!(UdpState::Normal.timeout_seconds(&Timeouts::default()), 300);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum UdpState {
+    /// From the first datagram until the timeout after the last one.
+    #[default]
+    Normal,
+}
+
+impl UdpState {
+    /// As `ipvsadm -L -c` prints it: `UDP`.
+    pub const fn name(self) -> &'static str {
+        "UDP"
+    }
+
+    /// Never active, so sed, nq and ovf do not see it.
+    pub const fn activity(self) -> Activity {
+        Activity::Inactive
+    }
+
+    /// Seconds after its last datagram until it expires: 300 unless configured.
+    pub fn timeout_seconds(self, timeouts: &Timeouts) -> u32 {
+        seconds(timeouts.udp, 300)
+    }
+}
+
+/// Whether a datagram of no known connection asks for a server: any, unless it comes from port 20.
+pub const fn schedules_udp(source_port: u16) -> bool {
+    source_port != FTP_DATA
+}
