@@ -8,6 +8,8 @@ mod fo;
 mod hash;
 mod lc;
 mod least;
+mod mh;
+mod mh_table;
 mod nq;
 mod ovf;
 mod rr;
@@ -17,12 +19,12 @@ mod twos;
 mod wlc;
 mod wrr;
 
-use crate::config::{GENERIC_FLAG_NAMES, Generation, SchedulerFlags};
+use crate::config::{GENERIC_FLAG_NAMES, Generation, VirtualService};
 use crate::error::UnknownScheduler;
 use crate::flow::Flow;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
-use crate::state::servers::{Position, Servers};
+use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
 
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
@@ -50,12 +52,17 @@ pub(crate) trait Scheduler: Sized {
 /// What a scheduler is compiled from.
 pub(crate) struct Build<'a> {
     pub(crate) servers: &'a Servers,
-    pub(crate) flags: SchedulerFlags,
+    /// The same servers, with what only compiling looks at.
+    pub(crate) members: &'a [Member],
+    /// The service's settings; its servers are `members`.
+    pub(crate) settings: &'a VirtualService,
     pub(crate) generation: Generation,
     /// Seed of this service's random draws.
     pub(crate) seed: u64,
     /// What happened since its last pool, for those that carry something over.
     pub(crate) history: &'a History,
+    /// Its last pool's, for those that share what has not changed.
+    pub(crate) previous: Option<&'a State>,
 }
 
 /// What a pick may look at.
@@ -208,6 +215,8 @@ registry! {
     "sh" => sh::Sh, cost "O(1)", flags ["sh-fallback", "sh-port", GENERIC_FLAG_NAMES[2]];
     /// destination hashing: one destination, one server
     "dh" => dh::Dh, cost "O(1)", flags GENERIC_FLAG_NAMES;
+    /// Maglev hashing: one client, one server; few others move when servers come and go
+    "mh" => mh::Mh, cost "O(1)", flags ["mh-fallback", "mh-port", GENERIC_FLAG_NAMES[2]];
     /// failover: the available server of highest weight
     "fo" => fo::Fo, cost "O(1)", flags GENERIC_FLAG_NAMES;
     /// overflow: the highest weight until it has that many active connections, then the next
