@@ -106,7 +106,12 @@ fn cases() -> Vec<Case> {
         empty.services[0].scheduler = None;
         cases.push(Case::new("floor", servers, &empty));
         for &kind in SchedulerKind::ALL {
-            cases.push(Case::new(kind.name(), servers, &config(kind, servers, &[1, 2, 3])));
+            let mut config = config(kind, servers, &[1, 2, 3]);
+            if kind == SchedulerKind::Mh && servers > 4000 {
+                // More servers than the usual table has slots.
+                config.services[0].mh_table_index = 16;
+            }
+            cases.push(Case::new(kind.name(), servers, &config));
         }
     }
     cases

@@ -110,12 +110,12 @@ impl Flow {
 
     /// The client address as one word: IPv4 as a number, IPv6 as the exclusive or of its four.
     pub(crate) fn client_fold(&self) -> u32 {
-        fold(self.client)
+        fold_bytes(self.client)
     }
 
     /// The destination address as one word, likewise.
     pub(crate) fn destination_fold(&self) -> u32 {
-        fold(self.destination)
+        fold_bytes(self.destination)
     }
 
     /// The destination address as two words, for hashing and comparing.
@@ -145,8 +145,13 @@ fn bytes(ip: IpAddr) -> [u8; 16] {
     }
 }
 
+/// An address as one word: IPv4 as a number, IPv6 as the exclusive or of its four.
+pub(crate) fn fold(ip: IpAddr) -> u32 {
+    fold_bytes(bytes(ip))
+}
+
 /// The bytes behind an IPv4 address are 0, so one rule serves both families.
-fn fold(bytes: [u8; 16]) -> u32 {
+fn fold_bytes(bytes: [u8; 16]) -> u32 {
     let words = u128::from_be_bytes(bytes);
     ((words >> 96) ^ (words >> 64) ^ (words >> 32) ^ words) as u32
 }

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{Forwarding, Generation, RealServer, Remembered, VirtualService};
+use crate::config::{Forwarding, Generation, Remembered, VirtualService};
 use crate::flow::Flow;
 use crate::sched::{Build, Request, State};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::segments::Place;
-use crate::state::servers::{Listed, Position, Servers};
+use crate::state::servers::{Listed, Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
 use crate::sync::Arc;
 
@@ -40,47 +40,44 @@ pub(crate) struct Pool {
 /// What a pool is compiled from.
 pub(crate) struct Plan<'a> {
     pub(crate) id: ServiceId,
-    pub(crate) epoch: Epoch,
     /// The service's settings; its servers come apart.
     pub(crate) settings: &'a VirtualService,
     pub(crate) generation: Generation,
     /// The config's seed.
     pub(crate) seed: u64,
     pub(crate) history: &'a History,
-    /// The pool before this one.
+    /// The pool that it takes over from; `None` for a new service.
     pub(crate) former: Option<&'a Pool>,
 }
 
 impl Pool {
     /// Compiles a service whose servers are given in list order, the newest first.
-    pub(crate) fn compile(
-        plan: &Plan<'_>,
-        arena: &Arc<Arena>,
-        servers: impl Iterator<Item = (ServerId, RealServer)>,
-    ) -> Self {
-        let (list, answers): (Vec<_>, Vec<_>) = servers
-            .map(|(id, RealServer { address, forwarding, weight, .. })| {
-                (Listed { id, weight }, Pick { server: id, address, forwarding })
-            })
-            .unzip();
-        let servers = Servers::new(Arc::clone(arena), list.into());
+    pub(crate) fn compile(plan: &Plan<'_>, arena: &Arc<Arena>, members: &[Member]) -> Self {
+        let listed = |member: &Member| Listed { id: member.id, weight: member.server.weight };
+        let answer = |member: &Member| Pick {
+            server: member.id,
+            address: member.server.address,
+            forwarding: member.server.forwarding,
+        };
+        let servers = Servers::new(Arc::clone(arena), members.iter().map(listed).collect());
+        let answers: Box<[Pick]> = members.iter().map(answer).collect();
         let build = Build {
             servers: &servers,
-            flags: plan.settings.flags,
+            members,
+            settings: plan.settings,
             generation: plan.generation,
             seed: service_seed(plan.seed, plan.settings),
-            affinity: plan.settings.affinity,
             history: plan.history,
         };
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);
         Pool {
             id: plan.id,
-            epoch: plan.epoch,
+            epoch: plan.former.map_or(Epoch::default(), |former| former.epoch.next()),
             slot: arena.services.place(plan.id.slot),
             servers,
             any_port: answers.iter().any(|answer| answer.address.port() == 0),
-            answers: answers.into(),
+            answers,
             scheduler,
         }
     }

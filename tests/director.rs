@@ -195,7 +195,7 @@ fn nobody_available_is_no_server_for_every_scheduler() {
             server.thresholds.upper = 1;
         }
         let (director, service, worker) = director(&full);
-        let hashed = matches!(kind.name(), "sh" | "dh");
+        let hashed = matches!(kind.name(), "sh" | "dh" | "mh");
         let room = if hashed { 1 } else { 3 };
         let held: Vec<_> = std::iter::from_fn(|| worker.connect(service, &flow(1))).collect();
         assert_eq!(held.len(), room, "{}", kind.name());

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use crate::config::{Config, RealServer, ServiceKey, VirtualService};
+use crate::config::{Config, DEFAULT_MH_TABLE_INDEX, RealServer, ServiceKey, VirtualService};
 
 /// One step from one config to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +132,9 @@ pub(crate) fn diff_services<'a>(
 }
 
 fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
-    let unbound = VirtualService { scheduler: None, ..service.settings() };
+    // Only scheduler mh may have a table of another size.
+    let mh_table_index = DEFAULT_MH_TABLE_INDEX;
+    let unbound = VirtualService { scheduler: None, mh_table_index, ..service.settings() };
     let key = service.service;
     let mut push = |change| changes.push((Phase::NewServices, change));
     push(Change::AddService(unbound));
@@ -183,5 +185,7 @@ fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
             service.affinity,
         )
     };
-    settings(a) == settings(b) && a.persistence_engine == b.persistence_engine
+    settings(a) == settings(b)
+        && a.mh_table_index == b.mh_table_index
+        && a.persistence_engine == b.persistence_engine
 }

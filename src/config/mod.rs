@@ -9,6 +9,7 @@ pub mod diff;
 mod inet;
 mod key;
 pub mod listing;
+mod mh;
 mod observed;
 mod order;
 pub mod rules;
@@ -22,6 +23,7 @@ use std::net::IpAddr;
 
 pub use command::Command;
 pub use key::{Family, Protocol, ServiceKey};
+pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
 pub use observed::{
     Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, Statistics,
 };

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::{RealServer, ServiceKey};
+use crate::config::{DEFAULT_MH_TABLE_INDEX, MAX_SERVERS, RealServer, ServiceKey, mh_table_size};
 use crate::sched::SchedulerKind;
 
 /// A virtual service and its real servers.
@@ -23,6 +23,10 @@ pub struct VirtualService {
     pub scheduler: Option<SchedulerKind>,
     /// Scheduler flags, such as `sh-port`.
     pub flags: SchedulerFlags,
+    /// Size of the table of scheduler `mh`, which also limits its servers: 8 to 17 for 251 to 131071
+    /// slots, the primes below the powers of two. 12 (4093 slots) is what Debian's kernels are built
+    /// with, and what every other scheduler has here. The rules text has no option for it.
+    pub mh_table_index: u8,
     /// Persistence: connections of one client go to one server.
     pub persistence: Option<Persistence>,
     /// Name of the persistence engine, such as `sip`.
@@ -42,6 +46,7 @@ impl VirtualService {
             service,
             scheduler: Some(SchedulerKind::Wlc),
             flags: SchedulerFlags::default(),
+            mh_table_index: DEFAULT_MH_TABLE_INDEX,
             persistence: None,
             persistence_engine: None,
             one_packet: false,
@@ -65,6 +70,14 @@ impl VirtualService {
     /// Everything but the servers: what an edit of the service replaces.
     pub fn settings(&self) -> VirtualService {
         VirtualService { servers: Vec::new(), ..self.clone() }
+    }
+
+    /// Most servers it can have.
+    pub(crate) fn max_servers(&self) -> usize {
+        match (self.scheduler, mh_table_size(self.mh_table_index)) {
+            (Some(SchedulerKind::Mh), Some(slots)) => slots as usize,
+            _ => MAX_SERVERS,
+        }
     }
 }
 

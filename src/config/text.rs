@@ -8,8 +8,8 @@ use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
-    Affinity, Forwarding, Netmask, Persistence, RealServer, SchedulerFlags, ServiceKey, Tunnel,
-    VirtualService,
+    Affinity, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Persistence, RealServer, SchedulerFlags,
+    ServiceKey, Tunnel, VirtualService,
 };
 use crate::sched::SchedulerKind;
 
@@ -21,6 +21,8 @@ pub(super) struct ServiceText {
     scheduler: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     flags: Vec<String>,
+    #[serde(default = "default_table", skip_serializing_if = "is_default_table")]
+    mh_table_index: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     persistence: Option<Persistence>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,12 +45,21 @@ fn default_scheduler() -> String {
     SchedulerKind::Wlc.name().to_owned()
 }
 
+fn default_table() -> u8 {
+    DEFAULT_MH_TABLE_INDEX
+}
+
+fn is_default_table(index: &u8) -> bool {
+    *index == DEFAULT_MH_TABLE_INDEX
+}
+
 impl From<VirtualService> for ServiceText {
     fn from(from: VirtualService) -> Self {
         ServiceText {
             service: from.service,
             scheduler: from.scheduler.map_or(NO_SCHEDULER, SchedulerKind::name).to_owned(),
             flags: from.flags.names(from.scheduler).map(str::to_owned).collect(),
+            mh_table_index: from.mh_table_index,
             persistence: from.persistence,
             persistence_engine: from.persistence_engine,
             one_packet: from.one_packet,
@@ -83,6 +94,7 @@ impl TryFrom<ServiceText> for VirtualService {
             service: from.service,
             scheduler,
             flags,
+            mh_table_index: from.mh_table_index,
             persistence: from.persistence,
             persistence_engine: from.persistence_engine,
             one_packet: from.one_packet,

@@ -6,15 +6,15 @@ use std::net::SocketAddr;
 
 use crate::config::diff::Change;
 use crate::config::{Config, Generation, ServiceKey, VirtualService};
-use crate::director::draft::Draft;
+use crate::director::draft::{Draft, Entry};
 use crate::director::owners::{Owner, Owners};
 use crate::director::table::{Index, Table};
 use crate::error::ApplyError;
 use crate::pool::{Plan, Pool};
 use crate::state::Arena;
 use crate::state::counts::Limits;
-use crate::state::cursor::Epoch;
 use crate::state::publication::Publication;
+use crate::state::servers::Member;
 use crate::state::shard::Shard;
 use crate::state::slots::ServiceId;
 use crate::sync::Arc;
@@ -165,7 +165,7 @@ impl Control {
                 slot.limit(Limits::new(entry.server.thresholds), rule);
                 slot.set_weight(entry.server.weight);
             }
-            entry.owner = Some(owner);
+            entry.owner = Some(Owner { last_weight: entry.last_weight, ..owner });
         }
     }
 
@@ -185,14 +185,13 @@ impl Control {
         if let Some(slot) = self.arena.servers.get(id.slot) {
             slot.occupy(service.slot);
         }
-        Owner { id, born, base: self.server_total(id.slot) }
+        Owner { id, born, base: self.server_total(id.slot), last_weight: 0 }
     }
 
     fn compile(&self, draft: &Draft, id: ServiceId, settings: &Config) -> Arc<Pool> {
         let former = draft.live.map(|at| self.services[at].pool.as_ref());
         let plan = Plan {
             id,
-            epoch: former.map_or(Epoch::default(), |former| former.epoch.next()),
             settings: &draft.settings,
             generation: settings.generation,
             seed: settings.seed,
@@ -200,8 +199,12 @@ impl Control {
             former,
         };
         let newest_first = draft.servers.iter().rev();
-        let servers = newest_first.filter_map(|entry| Some((entry.owner?.id, entry.server)));
-        Arc::new(Pool::compile(&plan, &self.arena, servers))
+        let member = |entry: &Entry| {
+            let Entry { server, last_weight, .. } = *entry;
+            Some(Member { id: entry.owner?.id, server, last_weight })
+        };
+        let members: Vec<Member> = newest_first.filter_map(member).collect();
+        Arc::new(Pool::compile(&plan, &self.arena, &members))
     }
 
     /// One publication of everything; then the rotations go over to their new pools.

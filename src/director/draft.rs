@@ -23,6 +23,8 @@ pub(super) struct Draft {
 /// A server of a draft. Its place is its number in the history.
 pub(super) struct Entry {
     pub(super) server: RealServer,
+    /// Its last weight that was not 0, or what it was added with: a kernel's mh goes by it.
+    pub(super) last_weight: u32,
     /// `None` until it has a slot.
     pub(super) owner: Option<Owner>,
     /// Added or edited: its limits have to be set.
@@ -47,6 +49,7 @@ impl Draft {
     pub(super) fn of(live: usize, service: &VirtualService, owners: &[Owner]) -> Self {
         let entry = |(server, owner): (&RealServer, &Owner)| Entry {
             server: *server,
+            last_weight: owner.last_weight,
             owner: Some(*owner),
             touched: false,
             gone: false,
@@ -95,7 +98,8 @@ impl Draft {
                 let former = former.and_then(|place| self.servers.get_mut(place));
                 let owner = former.and_then(|entry| entry.owner.take());
                 let (touched, gone) = (true, false);
-                self.servers.push(Entry { server: *server, owner, touched, gone });
+                let (server, last_weight) = (*server, server.weight);
+                self.servers.push(Entry { server, last_weight, owner, touched, gone });
                 self.history.events.push(Event::Added { weight: server.weight });
             }
             Change::EditServer { server, .. } => {
@@ -103,6 +107,9 @@ impl Draft {
                     let entry = &mut self.servers[number];
                     entry.server = *server;
                     entry.touched = true;
+                    if server.weight > 0 {
+                        entry.last_weight = server.weight;
+                    }
                     self.history.events.push(Event::Edited { number, weight: server.weight });
                 }
             }

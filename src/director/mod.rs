@@ -376,7 +376,11 @@ fn steps(control: &Control, command: &Command) -> Result<Vec<Change>, ApplyError
             if server_of(found, server.address).is_some() {
                 return Err(CommandError::server_exists(service, server.address).into());
             }
-            valid(VirtualService { servers: vec![*server], ..found.settings() })?;
+            // Alone it shows its own problems; all together only when there are too many.
+            let full = found.servers.len() >= found.max_servers();
+            let mut servers = if full { found.servers.clone() } else { Vec::new() };
+            servers.push(*server);
+            valid(VirtualService { servers, ..found.settings() })?;
             Change::AddServer { service: *service, server: *server }
         }
         Command::EditServer { service, server } => {

@@ -18,6 +18,8 @@ pub(super) struct Owner {
     pub(super) born: u64,
     /// What the statistics of the slot said when it was given.
     pub(super) base: u64,
+    /// The server's last weight that was not 0, or what it was added with.
+    pub(super) last_weight: u32,
 }
 
 /// A slot whose owner has left, and the publications that can name it: `born` to `gone` - 1.

@@ -41,7 +41,7 @@ impl Scheduler for Lblc {
             memory: Memory::of(build, former.map(|former| &former.memory)),
             positions: Positions::of(build.servers),
             generation: build.generation,
-            expiration: u64::from(build.affinity.expiration) * 1000,
+            expiration: u64::from(build.settings.affinity.expiration) * 1000,
         }
     }
 

@@ -42,7 +42,7 @@ impl Scheduler for Lblcr {
             memory: Memory::of(build, former.map(|former| &former.memory)),
             positions: Positions::of(build.servers),
             generation: build.generation,
-            expiration: u64::from(build.affinity.expiration) * 1000,
+            expiration: u64::from(build.settings.affinity.expiration) * 1000,
         }
     }
 

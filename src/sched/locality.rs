@@ -1,7 +1,6 @@
 //! What lblc and lblcr share: the memory of addresses, when it forgets, and when a server is so
 //! busy that another should help.
 
-use crate::config::Affinity as Settings;
 use crate::sched::Build;
 use crate::state::affinity::{Affinity, Payload};
 use crate::state::servers::{Candidate, Servers};
@@ -34,7 +33,7 @@ struct Collector {
 impl<P: Payload> Memory<P> {
     /// The former pool's memory, or a new one.
     pub(crate) fn of(build: &Build<'_>, former: Option<&Arc<Self>>) -> Arc<Self> {
-        let Settings { capacity, .. } = build.affinity;
+        let capacity = build.settings.affinity.capacity;
         match former {
             Some(former) if former.map.capacity() == capacity => Arc::clone(former),
             Some(former) => {

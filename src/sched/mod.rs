@@ -11,6 +11,8 @@ mod lblcr;
 mod lc;
 mod least;
 mod locality;
+mod mh;
+mod mh_table;
 mod nq;
 mod ovf;
 mod rr;
@@ -20,12 +22,12 @@ mod twos;
 mod wlc;
 mod wrr;
 
-use crate::config::{Affinity, GENERIC_FLAG_NAMES, Generation, Remembered, SchedulerFlags};
+use crate::config::{GENERIC_FLAG_NAMES, Generation, Remembered, VirtualService};
 use crate::error::UnknownScheduler;
 use crate::flow::Flow;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
-use crate::state::servers::{Position, Servers};
+use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
 
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
@@ -65,12 +67,13 @@ pub(crate) trait Scheduler: Sized {
 /// What a scheduler is compiled from.
 pub(crate) struct Build<'a> {
     pub(crate) servers: &'a Servers,
-    pub(crate) flags: SchedulerFlags,
+    /// The same servers, with what only compiling looks at.
+    pub(crate) members: &'a [Member],
+    /// The service's settings; its servers are `members`.
+    pub(crate) settings: &'a VirtualService,
     pub(crate) generation: Generation,
     /// Seed of this service's random draws.
     pub(crate) seed: u64,
-    /// How much to remember of addresses, and for how long.
-    pub(crate) affinity: Affinity,
     /// What happened since its last pool, for those that carry something over.
     pub(crate) history: &'a History,
 }
@@ -261,6 +264,8 @@ registry! {
     "lblc" => lblc::Lblc, cost "O(1), O(n) for a new address", flags GENERIC_FLAG_NAMES;
     /// the same with replication: one destination, a set of servers that grows under load
     "lblcr" => lblcr::Lblcr, cost "O(1), O(n) for a new address", flags GENERIC_FLAG_NAMES;
+    /// Maglev hashing: one client, one server; few others move when servers come and go
+    "mh" => mh::Mh, cost "O(1)", flags ["mh-fallback", "mh-port", GENERIC_FLAG_NAMES[2]];
     /// failover: the available server of highest weight
     "fo" => fo::Fo, cost "O(1)", flags GENERIC_FLAG_NAMES;
     /// overflow: the highest weight until it has that many active connections, then the next

@@ -29,8 +29,8 @@ impl Scheduler for Sh {
         let share = |position| build.servers.weight(position);
         Sh {
             buckets: Buckets::deal(build.servers.len(), share),
-            falls_back: build.flags.contains(SchedulerFlags::FLAG_1),
-            with_port: build.flags.contains(SchedulerFlags::FLAG_2),
+            falls_back: build.settings.flags.contains(SchedulerFlags::FLAG_1),
+            with_port: build.settings.flags.contains(SchedulerFlags::FLAG_2),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The servers of one service as a scheduler sees them: by position in the kernel's list order,
 //! with weights that are fixed and counts that live in the arena.
 
+use crate::config::RealServer;
 use crate::state::Arena;
 use crate::state::counts::Counts;
 use crate::state::slots::ServerId;
@@ -8,6 +9,15 @@ use crate::sync::Arc;
 
 /// Place in the list, newest server first.
 pub(crate) type Position = u32;
+
+/// A server as its service's next pool is given it.
+#[derive(Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) id: ServerId,
+    pub(crate) server: RealServer,
+    /// Its last weight that was not 0; 0 if it was added with 0 and never edited to another.
+    pub(crate) last_weight: u32,
+}
 
 pub(crate) struct Servers {
     arena: Arc<Arena>,

@@ -12,8 +12,8 @@ use crate::config::rules::options::{Opt, Verb};
 use crate::config::rules::server::ServerDraft;
 use crate::config::rules::words::Word;
 use crate::config::{
-    Command, Family, MAX_TIMEOUT, Netmask, Persistence, Protocol, SchedulerFlags, ServiceKey,
-    VirtualService,
+    Command, DEFAULT_MH_TABLE_INDEX, Family, MAX_TIMEOUT, Netmask, Persistence, Protocol,
+    SchedulerFlags, ServiceKey, VirtualService,
 };
 use crate::error::RulesError;
 use crate::sched::SchedulerKind;
@@ -170,6 +170,7 @@ impl<'t> Draft<'t> {
                 Some(word) => flags(word, self.scheduler)?,
                 None => SchedulerFlags::default(),
             },
+            mh_table_index: DEFAULT_MH_TABLE_INDEX,
             // Without persistence a mask means nothing.
             persistence: self
                 .persistent

@@ -24,7 +24,8 @@ impl Config {
     /// So it is sorted, says nothing of thresholds, prints firewall marks above 2147483647 as
     /// negative numbers and leaves out the third flag of schedulers that name their flags.
     /// [`RulesText::with_thresholds`] and [`RulesText::unsorted`] print what loses nothing. Servers
-    /// that ipvsadm cannot ask for ([`Forwarding::Local`], [`Forwarding::Bypass`]) print as `-g`.
+    /// that ipvsadm cannot ask for ([`Forwarding::Local`], [`Forwarding::Bypass`]) print as `-g`, and
+    /// [`VirtualService::mh_table_index`], for which it has no option, is not printed.
     ///
     /// ```
     /// use vsched::config::Config;

@@ -3,10 +3,12 @@
 use ahash::HashMapExt;
 
 use super::report::{Item, Path, Report, outside};
-use super::{MAX_SERVERS, MAX_TIMEOUT, server, too_many};
+use super::{MAX_TIMEOUT, server, too_many};
 use crate::config::{
-    Affinity, Config, Family, Netmask, Persistence, Protocol, ServiceKey, VirtualService,
+    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX,
+    Netmask, Persistence, Protocol, ServiceKey, VirtualService, mh_table_size,
 };
+use crate::sched::SchedulerKind;
 
 /// Most addresses a service can remember.
 const MAX_AFFINITY: u32 = 1 << 24;
@@ -43,9 +45,14 @@ pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Rep
     if !(1..=MAX_TIMEOUT).contains(&expiration) {
         item.add("affinity: expiration", outside(expiration, 1, MAX_TIMEOUT));
     }
+    check_table(settings, &mut item);
     let servers = &settings.servers;
-    if servers.len() > MAX_SERVERS {
-        item.add("servers", too_many(servers.len(), MAX_SERVERS));
+    let limit = settings.max_servers();
+    if servers.len() > limit {
+        let message = too_many(servers.len(), limit);
+        let table = settings.scheduler == Some(SchedulerKind::Mh);
+        let reason = if table { ", the slots of its mh table (mh_table_index)" } else { "" };
+        item.add("servers", message + reason);
     }
     let mut first_places = ahash::HashMap::with_capacity(servers.len());
     for (place, real_server) in servers.iter().enumerate() {
@@ -69,6 +76,16 @@ fn check_key(settings: &VirtualService, item: &mut Item<'_>) {
         }
         ServiceKey::FirewallMark { mark: 0, .. } => item.add("mark", outside(0, 1, u32::MAX)),
         ServiceKey::FirewallMark { .. } => {}
+    }
+}
+
+fn check_table(settings: &VirtualService, item: &mut Item<'_>) {
+    let index = settings.mh_table_index;
+    if mh_table_size(index).is_none() {
+        item.add("mh_table_index", outside(index, MIN_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX));
+    } else if index != DEFAULT_MH_TABLE_INDEX && settings.scheduler != Some(SchedulerKind::Mh) {
+        let name = settings.scheduler.map_or("none", SchedulerKind::name);
+        item.add("mh_table_index", format!("{index} is for scheduler mh, this one is {name}"));
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Object {
     pub server: RealServer,
     /// Its connections.
     pub load: Load,
+    /// Its last weight that was not 0, or that it was added with.
+    pub last_weight: u32,
     /// Connections scheduled since it was added; `None` once it has been removed: how long the
     /// statistics of the removed are kept is no part of the model.
     pub connections: Option<u64>,
@@ -115,11 +117,13 @@ impl Kernel {
                     self.objects.push(Object {
                         server: *server,
                         load: Load::default(),
+                        last_weight: server.weight,
                         connections: Some(0),
                     });
                     self.objects.len() - 1
                 });
                 self.describe(name, *server);
+                self.objects[name].last_weight = server.weight;
                 let service = self.services.get_mut(&key).expect("the service exists");
                 service.list.insert(0, name);
                 self.tell(&key, Twin::changed);
@@ -127,6 +131,9 @@ impl Kernel {
             Change::EditServer { server, .. } => {
                 let name = self.find(&key, server.address).expect("the server exists");
                 self.describe(name, *server);
+                if server.weight > 0 {
+                    self.objects[name].last_weight = server.weight;
+                }
                 self.tell(&key, Twin::changed);
             }
             Change::DeleteServer { server, .. } => {
@@ -194,13 +201,18 @@ impl Kernel {
     /// The list as a scheduler sees it, with these servers barred.
     pub fn seen(&self, key: &ServiceKey, barred: &[Name]) -> Vec<Seen> {
         let seen = |name: &Name| {
-            let Object { server, load, .. } = &self.objects[*name];
+            let Object { server, load, last_weight, .. } = &self.objects[*name];
+            let SocketAddr::V4(address) = server.address else {
+                unreachable!("the servers here are IPv4")
+            };
             Seen {
                 name: *name,
                 weight: server.weight,
                 active: load.active,
                 inactive: load.inactive,
                 overloaded: load.overloaded || barred.contains(name),
+                last_weight: *last_weight,
+                place: address.ip().to_bits() + u32::from(address.port()),
             }
         };
         self.list(key).iter().map(seen).collect()

@@ -10,6 +10,7 @@
 
 pub mod kernel;
 pub mod load;
+mod maglev;
 pub mod script;
 pub mod twins;
 pub mod world;

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use vsched::SchedulerKind;
 use vsched::config::Generation;
 
+use crate::maglev;
+
 /// Names a server object; one that comes back from the trash has its old name.
 pub type Name = usize;
 
@@ -21,6 +23,10 @@ pub struct Seen {
     pub inactive: u32,
     /// Its overload mark; also set on servers that a retry must not choose.
     pub overloaded: bool,
+    /// Its last weight that was not 0, or that it was added with.
+    pub last_weight: u32,
+    /// Its IPv4 address as a number, plus its port.
+    pub place: u32,
 }
 
 /// What a twin says to a pick.
@@ -66,6 +72,8 @@ pub enum Twin {
     Lblc(HashMap<u32, Name>),
     /// The same with replication: the servers of each destination, the newest member first.
     Lblcr(HashMap<u32, Vec<Name>>),
+    /// Maglev hashing, without flags: the server of each slot.
+    Mh(Vec<Name>),
 }
 
 /// Who connects where, IPv4 addresses as numbers.
@@ -96,14 +104,17 @@ impl Twin {
             SchedulerKind::Dh => Twin::Dh,
             SchedulerKind::Lblc => Twin::Lblc(HashMap::new()),
             SchedulerKind::Lblcr => Twin::Lblcr(HashMap::new()),
+            SchedulerKind::Mh => Twin::Mh(maglev::table(list)),
             _ => return None,
         })
     }
 
     /// A server was added or edited; the list as it is after.
     pub fn changed(&mut self, list: &[Seen]) {
-        if let Twin::Wrr(walk) = self {
-            walk.changed(list);
+        match self {
+            Twin::Wrr(walk) => walk.changed(list),
+            Twin::Mh(table) => *table = maglev::table(list),
+            _ => {}
         }
     }
 
@@ -147,6 +158,15 @@ impl Twin {
             }
             Twin::Sh => hashed(list, way.client, way.falls_back, |server| server.weight),
             Twin::Dh => hashed(list, way.destination, way.falls_back, |_| 1),
+            Twin::Mh(table) => {
+                let found = maglev::pick(table, way.client, |name| {
+                    let server = list.iter().find(|server| server.name == name);
+                    let eligible = server.filter(|server| eligible(server));
+                    (eligible, way.falls_back)
+                });
+                // Only retries fall back here; they end at servers that no probe hits.
+                found.or_else(|| list.iter().find(|server| way.falls_back && eligible(server)))
+            }
             Twin::Lblc(servers) => {
                 let remembered = servers.get(&way.destination);
                 let known = list.iter().find(|server| Some(&server.name) == remembered);

@@ -82,6 +82,8 @@ fn run(weights: &[u32], bound_last: bool, events: &[Event]) {
         active: 0,
         inactive: 0,
         overloaded: false,
+        last_weight: *weight,
+        place: 0,
     };
     let mut list: Vec<Seen> = weights.iter().enumerate().map(seen).collect();
     let bind = |list: &[Seen]| Twin::bind(SchedulerKind::Wrr, list).expect("it has a twin");
