@@ -5,6 +5,7 @@ mod director;
 pub mod error;
 mod flow;
 mod pool;
+pub mod requirements;
 mod sched;
 mod state;
 mod sync;
@@ -15,6 +16,9 @@ pub mod architecture {}
 
 #[doc = include_str!("../docs/behaviour.md")]
 pub mod behaviour {}
+
+#[doc = include_str!("../docs/lvs.md")]
+pub mod lvs {}
 
 pub use config::Config;
 pub use director::{Applied, Director, Item};
