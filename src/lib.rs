@@ -6,6 +6,7 @@ pub mod error;
 mod flow;
 mod pool;
 pub mod protocol;
+pub mod requirements;
 mod sched;
 mod state;
 mod sync;
@@ -16,6 +17,9 @@ pub mod architecture {}
 
 #[doc = include_str!("../docs/behaviour.md")]
 pub mod behaviour {}
+
+#[doc = include_str!("../docs/lvs.md")]
+pub mod lvs {}
 
 pub use config::Config;
 pub use director::{Applied, Director, Item};

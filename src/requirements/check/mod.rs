@@ -1,0 +1,155 @@
+//! Which requirements hold on this host, read from files of the kernel.
+
+mod host;
+mod network;
+mod sockets;
+
+use std::fmt;
+use std::path::Path;
+
+use super::{Check, Requirement, Requirements};
+use host::Host;
+
+/// What a check of one requirement found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Finding {
+    /// The requirement.
+    pub requirement: Requirement,
+    /// Whether it holds.
+    pub answer: Answer,
+}
+
+/// Whether a requirement holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Answer {
+    /// It does.
+    Holds,
+    /// It does not.
+    Missing {
+        /// What is there, in words.
+        found: String,
+        /// What should be there, in words.
+        expected: String,
+    },
+    /// The files do not tell, or cannot be read.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Requirements {
+    /// Says of each requirement whether it holds on this host.
+    ///
+    /// Take the requirements of this host's role first, with [`Requirements::of`]; those of another
+    /// host are checked here all the same. Reads files below `/proc`, `/sys` and, for modules that
+    /// are part of the kernel, `/lib/modules`, each once; runs no process, changes nothing, and
+    /// sees the network namespace it is called in. Where there is no Linux each answer is
+    /// [`Answer::Unknown`].
+    pub fn check_local(&self) -> Vec<Finding> {
+        if cfg!(target_os = "linux") {
+            return self.check_in(Path::new("/"));
+        }
+        let why = "only Linux has IPVS and the files that tell".to_owned();
+        self.findings(|_| Answer::Unknown { why: why.clone() })
+    }
+
+    /// The same with these files instead of those below `/`, such as a host's that a container
+    /// sees below `/host`.
+    pub fn check_in(&self, root: &Path) -> Vec<Finding> {
+        let host = Host::new(root);
+        self.findings(|requirement| match &requirement.check {
+            Some(check) => check.answer(&host).unwrap_or_else(|why| Answer::Unknown { why }),
+            None => Answer::Unknown { why: "no file tells".to_owned() },
+        })
+    }
+
+    fn findings(&self, answer: impl Fn(&Requirement) -> Answer) -> Vec<Finding> {
+        let finding = |requirement: &Requirement| Finding {
+            requirement: requirement.clone(),
+            answer: answer(requirement),
+        };
+        self.iter().map(finding).collect()
+    }
+}
+
+impl Check {
+    /// The answer, or why there is none.
+    fn answer(&self, host: &Host<'_>) -> Result<Answer, String> {
+        match self {
+            Check::Sysctl { name, accepted } => {
+                let found = host.sysctl(&name.replace('.', "/"))?;
+                Ok(value(name, found, accepted))
+            }
+            Check::InterfaceSysctl { name, interface: Some(interface), accepted } => {
+                let found = host.interface_sysctl(name, interface)?;
+                Ok(value(&format!("{name} of {interface} and all"), found, accepted))
+            }
+            Check::InterfaceSysctl { name, interface: None, accepted } => {
+                for interface in host.interfaces_with_arp()? {
+                    let found = host.interface_sysctl(name, &interface)?;
+                    if !accepted.contains(&found) {
+                        return Ok(value(&format!("{name} of {interface}"), found, accepted));
+                    }
+                }
+                Ok(Answer::Holds)
+            }
+            Check::Module { name } => {
+                let found = || format!("module {name} is not loaded");
+                Ok(holds_if(host.has_module(name)?, found, || format!("module {name}")))
+            }
+            Check::InterfaceUp { name } => Ok(match host.interface_flags(name)? {
+                Some(flags) if flags & host::UP != 0 => Answer::Holds,
+                Some(_) => missing(format!("{name} is down"), format!("{name} is up")),
+                None => missing(format!("no interface {name}"), format!("{name} is up")),
+            }),
+            Check::Address { ip, interface } => network::address(host, *ip, interface.as_deref()),
+            Check::DefaultRoute { via, family } => network::default_route(host, *via, *family),
+            Check::NoDefaultRoute { via, family } => network::no_default_route(host, *via, *family),
+            Check::OnLink { ip } => network::on_link(host, *ip),
+            Check::Listening { protocol, address } => sockets::listening(host, *protocol, *address),
+        }
+    }
+}
+
+fn value(name: &str, found: i32, accepted: &[i32]) -> Answer {
+    let accepts = || {
+        let values: Vec<String> = accepted.iter().map(i32::to_string).collect();
+        format!("{name} = {}", values.join(" or "))
+    };
+    holds_if(accepted.contains(&found), || format!("{name} = {found}"), accepts)
+}
+
+fn holds_if(
+    holds: bool,
+    found: impl FnOnce() -> String,
+    expected: impl FnOnce() -> String,
+) -> Answer {
+    if holds { Answer::Holds } else { missing(found(), expected()) }
+}
+
+fn missing(found: impl Into<String>, expected: impl Into<String>) -> Answer {
+    Answer::Missing { found: found.into(), expected: expected.into() }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Holds => f.write_str("holds"),
+            Answer::Missing { found, expected } => {
+                write!(f, "missing: found {found}; expected {expected}")
+            }
+            Answer::Unknown { why } => write!(f, "unknown: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    /// The requirement with its answer on a line below.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n# Here: {}", self.requirement, self.answer)
+    }
+}
