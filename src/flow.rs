@@ -118,10 +118,14 @@ impl Flow {
         fold_bytes(self.destination)
     }
 
+    /// The client address with only these bits left, as two words.
+    pub(crate) fn client_words(&self, mask: u128) -> [u64; 2] {
+        words(u128::from_be_bytes(self.client) & mask)
+    }
+
     /// The destination address as two words, for hashing and comparing.
     pub(crate) fn destination_words(&self) -> [u64; 2] {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = self.destination;
-        [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes(rest)]
+        words(u128::from_be_bytes(self.destination))
     }
 
     /// Firewall mark; 0 = none.
@@ -154,6 +158,10 @@ pub(crate) fn fold(ip: IpAddr) -> u32 {
 fn fold_bytes(bytes: [u8; 16]) -> u32 {
     let words = u128::from_be_bytes(bytes);
     ((words >> 96) ^ (words >> 64) ^ (words >> 32) ^ words) as u32
+}
+
+fn words(address: u128) -> [u64; 2] {
+    [(address >> 64) as u64, address as u64]
 }
 
 fn address(bytes: [u8; 16], family: u8) -> Option<IpAddr> {

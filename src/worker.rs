@@ -15,6 +15,7 @@ use crate::state::cursor::Outdated;
 use crate::state::publication::{Publication, Reader};
 use crate::state::shard::Shard;
 use crate::state::slots::{ConnectionError, ServerId, ServiceId};
+use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
 /// One thread's access to a [`Director`].
@@ -132,10 +133,9 @@ impl Worker {
             self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded));
         loop {
             let pick = self.pick(service, flow, tried.as_slice())?;
-            match self.open_with(pick.server, activity, !takes_overloaded) {
+            match self.open_with(pick.server, pick.template, activity, !takes_overloaded) {
                 Ok(lease) => {
                     let counts_activity = flow.protocol() != UDP;
-                    let lease = ManuallyDrop::new(lease);
                     return Some(Connection { worker: self, pick, lease, counts_activity });
                 }
                 // Filled or removed by others since the pick: each turn of this loop is their
@@ -157,7 +157,17 @@ impl Worker {
     /// it by name gets it, as a persistent client does in the kernel.
     #[inline]
     pub fn open(&self, server: ServerId, activity: Activity) -> Result<Lease, ConnectionError> {
-        self.open_with(server, activity, false)
+        self.open_with(server, TemplateId::default(), activity, false)
+    }
+
+    /// Counts a connection to the server of a pick. As [`open`](Self::open); besides, the template
+    /// of a persistent client does not expire while the connection is open.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[inline]
+    pub fn open_pick(&self, pick: &Pick, activity: Activity) -> Result<Lease, ConnectionError> {
+        self.open_with(pick.server, pick.template, activity, false)
     }
 
     /// Counts the connection as active or inactive from now on. No change if it is so already.
@@ -188,6 +198,9 @@ impl Worker {
         let service = slot.service();
         slot.close(server.generation, lease.activity, self.inner.arena.rule())?;
         self.load_changed(server, service);
+        if !lease.template.is_none() {
+            self.with_templates(service, |templates| templates.let_go(lease.template));
+        }
         Ok(())
     }
 
@@ -209,8 +222,7 @@ impl Worker {
     ) -> Result<Option<Pick>, Outdated> {
         self.reader.with(|table| {
             let Some(pool) = table.pool(service) else { return Ok(None) };
-            let position = pool.choose(flow, tried)?;
-            Ok(position.and_then(|position| pool.pick_at(position, flow)))
+            pool.pick(flow, tried)
         })
     }
 
@@ -241,6 +253,7 @@ impl Worker {
     fn open_with(
         &self,
         server: ServerId,
+        template: TemplateId,
         activity: Activity,
         below_limit: bool,
     ) -> Result<Lease, ConnectionError> {
@@ -250,7 +263,19 @@ impl Worker {
         let service = slot.service();
         self.shard.count_connection(server.slot, service);
         self.load_changed(server, service);
-        Ok(Lease { server, activity })
+        if !template.is_none() {
+            self.with_templates(service, |templates| templates.hold(template));
+        }
+        Ok(Lease { server, template, activity })
+    }
+
+    #[inline(never)]
+    fn with_templates(&self, service: u32, act: impl FnOnce(&Templates)) {
+        self.reader.with(|table| {
+            if let Some(templates) = table.pool_at(service).and_then(Pool::templates) {
+                act(templates);
+            }
+        });
     }
 
     #[inline]
@@ -278,11 +303,12 @@ impl fmt::Debug for Worker {
 const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
-/// An open connection, to be given back to [`Worker::close`]. Plain values: 12 bytes, no pointer.
+/// An open connection, to be given back to [`Worker::close`]. Plain values: 32 bytes, no pointer.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a lease that is dropped instead of closed stays counted"]
 pub struct Lease {
     server: ServerId,
+    template: TemplateId,
     activity: Activity,
 }
 
@@ -296,6 +322,11 @@ impl Lease {
     pub fn activity(&self) -> Activity {
         self.activity
     }
+
+    /// The same lease, out of a place that will not be used again.
+    fn take(&self) -> Lease {
+        Lease { ..*self }
+    }
 }
 
 /// An open connection that closes itself when dropped.
@@ -303,7 +334,7 @@ impl Lease {
 pub struct Connection<'w> {
     worker: &'w Worker,
     pick: Pick,
-    lease: ManuallyDrop<Lease>,
+    lease: Lease,
     /// UDP connections are never active.
     counts_activity: bool,
 }
@@ -324,6 +355,11 @@ impl Connection<'_> {
         self.pick.forwarding
     }
 
+    /// The decision.
+    pub fn pick(&self) -> Pick {
+        self.pick
+    }
+
     /// The connection is established: active, except for UDP.
     pub fn established(&mut self) {
         if self.counts_activity {
@@ -338,8 +374,7 @@ impl Connection<'_> {
 
     /// The bare lease, for hosts that keep connections elsewhere.
     pub fn into_lease(self) -> Lease {
-        let Lease { server, activity } = *ManuallyDrop::new(self).lease;
-        Lease { server, activity }
+        ManuallyDrop::new(self).lease.take()
     }
 
     fn set(&mut self, activity: Activity) {
@@ -350,9 +385,8 @@ impl Connection<'_> {
 
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
-        let Lease { server, activity } = *self.lease;
         // As in `set`.
-        let _ = self.worker.close(Lease { server, activity });
+        let _ = self.worker.close(self.lease.take());
     }
 }
 

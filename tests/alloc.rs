@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use common::{config, flow};
+use vsched::config::Persistence;
 use vsched::{Activity, Director, SchedulerKind, Tried, Worker};
 
 struct Counting;
@@ -44,7 +45,7 @@ static ALLOCATOR: Counting = Counting;
 const RELOADS: u32 = 10_000;
 
 /// Everything that a data plane does for a connection.
-fn hot_path(worker: &Worker, director: &Director, round: u32) {
+fn hot_path(worker: &Worker, round: u32) {
     let flow = flow(round);
     let service = worker.service_for(&flow).expect("the flow's service");
     let mut tried = Tried::<4>::new();
@@ -62,7 +63,6 @@ fn hot_path(worker: &Worker, director: &Director, round: u32) {
     if let Some(mut connection) = worker.connect(service, &flow) {
         connection.established();
         connection.closing();
-        assert!(director.counts(connection.server()).is_some());
     }
 }
 
@@ -79,7 +79,7 @@ fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
                 let worker = worker;
                 let before = CALLS.with(Cell::get);
                 while !done.load(Ordering::SeqCst) {
-                    hot_path(&worker, &director, rounds.fetch_add(1, Ordering::SeqCst));
+                    hot_path(&worker, rounds.fetch_add(1, Ordering::SeqCst));
                 }
                 let calls = CALLS.with(Cell::get) - before;
                 drop(worker);

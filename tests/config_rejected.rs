@@ -493,7 +493,7 @@ fn with_schedulers(expected: &str) -> String {
 const BAD_JSON: &[(&str, &str)] = &[
     (
         r#"{"service": []}"#,
-        "unknown field `service`, expected one of `generation`, `seed`, `timeouts`, `daemons`, `services` at line 1 column 10",
+        "unknown field `service`, expected one of `generation`, `seed`, `expire_quiescent_template`, `timeouts`, `daemons`, `services` at line 1 column 10",
     ),
     (r#"{"generation": "C"}"#, "unknown variant `C`, expected `A` or `B` at line 1 column 18"),
     (r#"{"seed": -1}"#, "invalid value: integer `-1`, expected u64 at line 1 column 11"),
@@ -657,7 +657,7 @@ const BAD_TOML: &[(&str, &str)] = &[
   |
 1 | service = []
   | ^^^^^^^
-unknown field `service`, expected one of `generation`, `seed`, `timeouts`, `daemons`, `services`"#,
+unknown field `service`, expected one of `generation`, `seed`, `expire_quiescent_template`, `timeouts`, `daemons`, `services`"#,
     ),
     (
         "[timeouts]\nicmp = 1",

@@ -64,6 +64,7 @@ fn everything() -> Config {
     Config {
         generation: Generation::A,
         seed: i64::MAX.unsigned_abs(),
+        expire_quiescent_template: true,
         timeouts: Timeouts { tcp: Some(900), tcp_fin: Some(120), udp: Some(300) },
         daemons: vec![
             SyncDaemon {

@@ -129,11 +129,6 @@ fn deviations(service: &VirtualService) -> Vec<String> {
              in a proxy both directions pass the director"
         ));
     }
-    if service.persistence.is_some() {
-        notes.push(format!(
-            "service {key}: persistence is not kept here: each connection is scheduled by itself"
-        ));
-    }
     if service.scheduler.is_none() {
         notes.push(format!("service {key}: it has no scheduler and refuses every connection"));
     }

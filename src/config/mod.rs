@@ -54,6 +54,10 @@ pub struct Config {
     pub generation: Generation,
     /// Seed of the random schedulers; equal seeds give equal decisions.
     pub seed: u64,
+    /// A quiesced server loses its persistent clients at their next connection, too. In the kernel
+    /// this is the sysctl `net.ipv4.vs.expire_quiescent_template`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub expire_quiescent_template: bool,
     /// Connection timeouts.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Timeouts::is_default"))]
     pub timeouts: Timeouts,
@@ -70,6 +74,7 @@ impl Config {
         Config {
             generation: self.generation,
             seed: self.seed,
+            expire_quiescent_template: self.expire_quiescent_template,
             timeouts: self.timeouts,
             daemons: self.daemons.clone(),
             services: Vec::new(),

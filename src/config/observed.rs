@@ -83,6 +83,8 @@ pub struct ObservedService {
     pub rates: Rates,
     /// What its scheduler remembers of addresses; `None` if it is not of that kind.
     pub remembered: Option<Remembered>,
+    /// Its persistence templates; `None` if it is not persistent.
+    pub templates: Option<Remembered>,
     /// Its servers in list order: the newest first, unlike in a config.
     pub servers: Vec<ObservedServer>,
 }
@@ -115,6 +117,7 @@ impl From<&Config> for Observed {
             statistics: Statistics::default(),
             rates: Rates::default(),
             remembered: None,
+            templates: None,
             servers: service
                 .servers
                 .iter()

@@ -33,7 +33,7 @@ pub struct VirtualService {
     pub persistence_engine: Option<String>,
     /// One-packet scheduling: each UDP datagram is scheduled by itself.
     pub one_packet: bool,
-    /// How much schedulers that remember addresses (lblc, lblcr) remember, and for how long.
+    /// How many addresses lblc, lblcr and persistence remember, and the first two for how long.
     pub affinity: Affinity,
     /// Real servers, oldest first.
     pub servers: Vec<RealServer>,
@@ -105,8 +105,8 @@ impl Default for Persistence {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 pub struct Affinity {
-    /// Most addresses remembered, 1 to 16777216. lblc takes about 48 bytes for each, lblcr 192, as
-    /// soon as the service runs.
+    /// Most addresses remembered, 1 to 16777216. lblc takes about 48 bytes for each, lblcr 192,
+    /// persistence 96, as soon as the service runs.
     pub capacity: u32,
     /// Seconds after its last pick that an address may be forgotten (lblc), or after its last change
     /// that a set loses a member (lblcr); 1 to 2678400.

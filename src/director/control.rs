@@ -74,8 +74,9 @@ impl Control {
         changes: &[Change],
         settings: &Config,
     ) -> Result<(), ApplyError> {
-        let same = |a: &Config, b: &Config| a.generation == b.generation && a.seed == b.seed;
-        let all = !same(settings, &self.settings);
+        let decisive =
+            |config: &Config| (config.generation, config.seed, config.expire_quiescent_template);
+        let all = decisive(settings) != decisive(&self.settings);
         let mut gone = Vec::new();
         let mut drafts = self.drafts(changes, all, &mut gone);
 
@@ -195,6 +196,7 @@ impl Control {
             settings: &draft.settings,
             generation: settings.generation,
             seed: settings.seed,
+            expire_quiescent: settings.expire_quiescent_template,
             history: &draft.history,
             former,
         };

@@ -26,6 +26,7 @@ use crate::state::Arena;
 use crate::state::publication::Publication;
 use crate::state::shard::Shard;
 use crate::state::slots::{ServerId, ServerSlot, ServiceId};
+use crate::state::templates::Templates;
 use crate::sync::Arc;
 
 /// Runs a config: compiles it, publishes it to workers, and keeps its state across changes.
@@ -245,15 +246,19 @@ impl Director {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
         self.with_table(|table| {
             let pool = table.pool(service)?;
-            let position = pool.choose(flow, &[]).ok().flatten()?;
-            pool.pick_at(position, flow)
+            pool.pick(flow, &[]).ok().flatten()
         })
     }
 
-    /// Connections of a server at this moment; `None` if the id is stale.
+    /// Connections of a server at this moment; `None` if the id is stale. O(templates) in a
+    /// persistent service.
     pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
         let slot = self.inner.arena.servers.get(server.slot)?;
-        slot.is(server.generation).then(|| counts_of(slot))
+        let templates = self.with_table(|table| {
+            let templates = table.pool_at(slot.service())?.templates()?;
+            templates.by_server().remove(&server.slot)
+        });
+        slot.is(server.generation).then(|| counts_of(slot, templates))
     }
 
     /// The config that runs.
@@ -279,9 +284,11 @@ impl Director {
 
     fn observed(&self, control: &Control, live: &Live) -> ObservedService {
         let (connections, refused) = control.service_total(live.id.slot);
+        let templates = live.pool.templates().map(Templates::by_server).unwrap_or_default();
         let server = |(server, owner): (&RealServer, &Owner)| {
             let total = control.server_total(owner.id.slot);
-            let counts = self.inner.arena.servers.get(owner.id.slot).map(counts_of);
+            let slot = self.inner.arena.servers.get(owner.id.slot);
+            let counts = slot.map(|slot| counts_of(slot, templates.get(&owner.id.slot).copied()));
             ObservedServer {
                 server: *server,
                 counts: counts.unwrap_or_default(),
@@ -301,6 +308,7 @@ impl Director {
             },
             rates: Default::default(),
             remembered: live.pool.remembered(),
+            templates: live.pool.templates().map(Templates::remembered),
             servers: live.service.servers.iter().zip(&live.owners).rev().map(server).collect(),
         }
     }
@@ -330,12 +338,12 @@ impl fmt::Debug for Director {
     }
 }
 
-fn counts_of(slot: &ServerSlot) -> ServerCounts {
+fn counts_of(slot: &ServerSlot, templates: Option<u32>) -> ServerCounts {
     let counts = slot.glance();
     ServerCounts {
         active: counts.active(),
         inactive: counts.inactive(),
-        persistent: 0,
+        persistent: templates.unwrap_or(0),
         overloaded: counts.overloaded(),
     }
 }

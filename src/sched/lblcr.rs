@@ -60,11 +60,12 @@ impl Scheduler for Lblcr {
         if let Some(members) = &mut set {
             let least = self.least(members, request);
             let due = members.modified.saturating_add(self.expiration);
-            if members.slots().len() > 1 && now > due {
-                if let Some(slot) = self.most(members) {
-                    members.remove(slot, now);
-                    changed = true;
-                }
+            if members.slots().len() > 1
+                && now > due
+                && let Some(slot) = self.most(members)
+            {
+                members.remove(slot, now);
+                changed = true;
             }
             if let Some(server) = least.filter(|server| !is_busy(*server, request.servers)) {
                 if let (true, Some(entry)) = (changed, entry) {

@@ -64,6 +64,10 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    pub(crate) fn word(self) -> u64 {
+        self.word
+    }
+
     /// Bits that tell what was written for this key from what was written for another.
     pub(crate) fn tag(self) -> u32 {
         (self.hash >> 32) as u32
@@ -137,17 +141,18 @@ impl<P: Payload> Affinity<P> {
         }
     }
 
-    /// The key of an address, given as two words; `family` is 4 or 6.
+    /// The key of an address, given as two words, the first of which begins with an IPv4 address;
+    /// `family` is 4 or 6.
     #[inline]
     pub(crate) fn key(&self, address: [u64; 2], family: u8) -> Key {
         self.key_of(match family {
             6 => HASHED | self.hasher.hash_one(address),
-            _ => PLAIN | address[0].to_be() >> 32,
+            _ => PLAIN | address[0] >> 32,
         })
     }
 
     #[inline]
-    fn key_of(&self, word: u64) -> Key {
+    pub(crate) fn key_of(&self, word: u64) -> Key {
         let hash = if word & HASHED != 0 { word } else { self.hasher.hash_one(word) };
         Key { word, hash }
     }
@@ -204,16 +209,29 @@ impl<P: Payload> Affinity<P> {
         }
     }
 
-    /// Takes out the entries that were not used after `until`, and what is left of others. Director
-    /// only.
+    /// Takes out the entries that were not used after `until`. Director only.
     pub(crate) fn expire(&self, until: Option<u64>) {
+        self.retain(|entry| until.is_none_or(|until| entry.idle_since() > until));
+    }
+
+    /// Takes out what is not to stay, and what is left of entries that are out. Director only.
+    pub(crate) fn retain(&self, stays: impl Fn(&Entry<P>) -> bool) {
         for entry in &self.table {
-            let unclaimed = entry.key.load(Ordering::SeqCst) == EMPTY;
-            if unclaimed {
+            if entry.key.load(Ordering::SeqCst) == EMPTY {
                 // Written late by a picker that had found the entry under its former key.
                 entry.payload.forget(&self.arena);
-            } else if until.is_some_and(|until| entry.idle_since() <= until) {
+            } else if !stays(entry) {
                 self.free(entry);
+            }
+        }
+    }
+
+    /// Looks at every entry. Director only.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(Key, &Entry<P>)) {
+        for entry in &self.table {
+            let word = entry.key.load(Ordering::SeqCst);
+            if word != EMPTY {
+                look(self.key_of(word), entry);
             }
         }
     }

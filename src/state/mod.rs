@@ -11,6 +11,7 @@ pub(crate) mod server_set;
 pub(crate) mod servers;
 pub(crate) mod shard;
 pub(crate) mod slots;
+pub(crate) mod templates;
 
 use crate::config::Generation;
 use crate::state::segments::Segments;

@@ -100,14 +100,10 @@ impl World {
         if wanted == Answer::TooLong {
             return Err(TooLong);
         }
-        let connection = self.worker().connect(id, &flow).map(|connection| {
-            let pick = Pick {
-                server: connection.server(),
-                address: connection.address(),
-                forwarding: connection.forwarding(),
-            };
-            (pick, connection.into_lease())
-        });
+        let connection = self
+            .worker()
+            .connect(id, &flow)
+            .map(|connection| (connection.pick(), connection.into_lease()));
         let (pick, lease) = connection.unzip();
         let name = self.check(&key, wanted, pick);
         if let (Some(name), Some(lease)) = (name, lease) {

@@ -1,9 +1,12 @@
 //! One service compiled for picking: its servers in order, its scheduler, where each server is.
 
+mod persistent;
+
 use std::net::SocketAddr;
 
 use crate::config::{Forwarding, Generation, Remembered, VirtualService};
 use crate::flow::Flow;
+use crate::pool::persistent::Persistent;
 use crate::sched::{Build, Request, State};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
@@ -11,6 +14,7 @@ use crate::state::history::History;
 use crate::state::segments::Place;
 use crate::state::servers::{Listed, Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
+use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
 /// A decision: which server, and how to reach it.
@@ -22,6 +26,8 @@ pub struct Pick {
     pub address: SocketAddr,
     /// How packets reach it.
     pub forwarding: Forwarding,
+    /// The persistence template that led here or was made.
+    pub(crate) template: TemplateId,
 }
 
 pub(crate) struct Pool {
@@ -32,8 +38,9 @@ pub(crate) struct Pool {
     servers: Servers,
     /// The answer for each position, whole, so that a pick copies it in one piece.
     answers: Box<[Pick]>,
-    /// Some server has no port of its own.
+    /// Some server has no port of its own, or the service leaves every flow its port.
     any_port: bool,
+    persistence: Option<Persistent>,
     scheduler: State,
 }
 
@@ -45,6 +52,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) generation: Generation,
     /// The config's seed.
     pub(crate) seed: u64,
+    /// The config's `expire_quiescent_template`.
+    pub(crate) expire_quiescent: bool,
     pub(crate) history: &'a History,
     /// The pool that it takes over from; `None` for a new service.
     pub(crate) former: Option<&'a Pool>,
@@ -58,9 +67,10 @@ impl Pool {
             server: member.id,
             address: member.server.address,
             forwarding: member.server.forwarding,
+            template: TemplateId::default(),
         };
         let servers = Servers::new(Arc::clone(arena), members.iter().map(listed).collect());
-        let answers: Box<[Pick]> = members.iter().map(answer).collect();
+        let mut answers: Box<[Pick]> = members.iter().map(answer).collect();
         let build = Build {
             servers: &servers,
             members,
@@ -69,6 +79,10 @@ impl Pool {
             seed: service_seed(plan.seed, plan.settings),
             history: plan.history,
         };
+        let persistence = Persistent::of(plan, arena, &servers);
+        if persistence.as_ref().is_some_and(Persistent::leaves_ports) {
+            answers.iter_mut().for_each(|answer| answer.address.set_port(0));
+        }
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);
         Pool {
@@ -77,6 +91,7 @@ impl Pool {
             slot: arena.services.place(plan.id.slot),
             servers,
             any_port: answers.iter().any(|answer| answer.address.port() == 0),
+            persistence,
             answers,
             scheduler,
         }
@@ -89,14 +104,40 @@ impl Pool {
 
     /// Chooses a server; `None` if none is available. `Outdated` if a newer pool has taken over.
     #[inline]
-    pub(crate) fn choose(
-        &self,
-        flow: &Flow,
-        tried: &[ServerId],
-    ) -> Result<Option<Position>, Outdated> {
+    pub(crate) fn pick(&self, flow: &Flow, tried: &[ServerId]) -> Result<Option<Pick>, Outdated> {
+        if let Some(persistence) = &self.persistence {
+            return self.pick_persistent(persistence, flow, tried);
+        }
+        let position = self.schedule(flow, tried)?;
+        Ok(position.and_then(|position| self.pick_at(position, flow)))
+    }
+
+    #[inline]
+    fn schedule(&self, flow: &Flow, tried: &[ServerId]) -> Result<Option<Position>, Outdated> {
         let Some(slot) = self.slot() else { return Ok(None) };
         let epoch = self.epoch;
         self.scheduler.pick(&Request { servers: &self.servers, flow, tried, slot, epoch })
+    }
+
+    /// The server of the client's template; else the scheduler's choice, and a template for it.
+    #[inline(never)]
+    fn pick_persistent(
+        &self,
+        persistence: &Persistent,
+        flow: &Flow,
+        tried: &[ServerId],
+    ) -> Result<Option<Pick>, Outdated> {
+        let client = persistence.client(flow);
+        let known = client.and_then(|client| persistence.look(client, &self.servers, tried));
+        if let Some((position, template)) = known {
+            let pick = self.pick_at(position, flow);
+            return Ok(pick.map(|pick| Pick { template, ..pick }));
+        }
+        let Some(pick) = self.schedule(flow, tried)?.and_then(|at| self.pick_at(at, flow)) else {
+            return Ok(None);
+        };
+        let template = client.map(|client| persistence.remember(client, pick.server));
+        Ok(Some(Pick { template: template.unwrap_or_default(), ..pick }))
     }
 
     /// The server at this place, for this flow.
@@ -109,10 +150,10 @@ impl Pool {
         Some(pick)
     }
 
-    /// True if the scheduler means it when it chooses an overloaded server.
+    /// True if an overloaded server may be chosen, and is meant.
     #[inline]
     pub(crate) fn takes_overloaded(&self) -> bool {
-        self.scheduler.takes_overloaded()
+        self.persistence.is_some() || self.scheduler.takes_overloaded()
     }
 
     /// What the scheduler remembers of addresses.
@@ -120,9 +161,18 @@ impl Pool {
         self.scheduler.remembered()
     }
 
+    /// The templates of a persistent service.
+    #[inline]
+    pub(crate) fn templates(&self) -> Option<&Templates> {
+        self.persistence.as_ref().map(Persistent::templates)
+    }
+
     /// Does what is due at this time.
     pub(crate) fn tick(&self, now: u64) {
         self.scheduler.tick(now);
+        if let Some(templates) = self.templates() {
+            templates.tick(now);
+        }
     }
 
     /// Tells the scheduler that a count of this server has changed.

@@ -1,0 +1,95 @@
+//! Persistence of a service: one client, one server, for a while.
+//!
+//! Source: Linux IPVS templates, as observed on running kernels (ipvsadm(8), `-p`, `-M`). A template
+//! leads to its server whatever that server's weight and overload mark; not if the server is gone,
+//! was tried, or is quiesced while `expire_quiescent_template` is set. Then the scheduler chooses,
+//! and the template is made anew.
+
+use crate::config::{Family, Netmask, Persistence};
+use crate::flow::Flow;
+use crate::pool::Plan;
+use crate::state::Arena;
+use crate::state::affinity::Key;
+use crate::state::positions::Positions;
+use crate::state::servers::{Position, Servers};
+use crate::state::slots::ServerId;
+use crate::state::templates::{TemplateId, Templates};
+use crate::sync::Arc;
+
+pub(super) struct Persistent {
+    templates: Arc<Templates>,
+    positions: Positions,
+    /// Bits of the client address that count, as in a flow: IPv4 in the highest 32.
+    mask: u128,
+    /// Milliseconds.
+    timeout: u64,
+    expire_quiescent: bool,
+    leaves_ports: bool,
+}
+
+impl Persistent {
+    /// `None` unless the service is persistent.
+    pub(super) fn of(plan: &Plan<'_>, arena: &Arc<Arena>, servers: &Servers) -> Option<Self> {
+        let Persistence { timeout, netmask } = plan.settings.persistence?;
+        let capacity = plan.settings.affinity.capacity;
+        let former = plan.former.and_then(|former| former.persistence.as_ref());
+        let templates = match former.map(|former| &former.templates) {
+            Some(templates) if templates.capacity() == capacity => Arc::clone(templates),
+            Some(templates) => Arc::new(templates.resized(capacity)),
+            None => Arc::new(Templates::new(Arc::clone(arena), capacity)),
+        };
+        let key = plan.settings.service;
+        Some(Persistent {
+            templates,
+            positions: Positions::of(servers),
+            mask: mask_of(netmask, key.family()),
+            timeout: u64::from(timeout) * 1000,
+            expire_quiescent: plan.expire_quiescent,
+            leaves_ports: key.port().is_none_or(|port| port == 0),
+        })
+    }
+
+    pub(super) fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// A service of all ports leaves each connection its own, whatever the servers' say.
+    pub(super) fn leaves_ports(&self) -> bool {
+        self.leaves_ports
+    }
+
+    /// Who the client is; `None` if the flow does not say.
+    #[inline]
+    pub(super) fn client(&self, flow: &Flow) -> Option<Key> {
+        let family = flow.family();
+        (family != 0).then(|| self.templates.key(flow.client_words(self.mask), family))
+    }
+
+    /// Where the client's template leads, if it may.
+    #[inline]
+    pub(super) fn look(
+        &self,
+        client: Key,
+        servers: &Servers,
+        tried: &[ServerId],
+    ) -> Option<(Position, TemplateId)> {
+        let (template, slot) = self.templates.find(client)?;
+        let (id, server) = servers.look(self.positions.get(slot)?)?;
+        let expired = self.expire_quiescent && server.weight == 0;
+        let usable = !expired && !tried.contains(&id);
+        usable.then(|| (server.position, self.templates.renew(client, template)))
+    }
+
+    /// The client goes to this server from now on.
+    pub(super) fn remember(&self, client: Key, server: ServerId) -> TemplateId {
+        self.templates.make(client, server.slot, self.timeout)
+    }
+}
+
+fn mask_of(netmask: Option<Netmask>, family: Family) -> u128 {
+    match (netmask, family) {
+        (Some(Netmask::Inet(mask)), Family::Inet) => u128::from(mask.to_bits()) << 96,
+        (Some(Netmask::Inet6(prefix @ 1..128)), Family::Inet6) => u128::MAX << (128 - prefix),
+        _ => u128::MAX,
+    }
+}

@@ -1,0 +1,182 @@
+//! Persistence templates: which server a client goes to, and for how long.
+//!
+//! A map from masked client addresses to servers (see `affinity`). A template lives for the
+//! service's timeout after each new connection. If its time is up while connections made through it
+//! are still open, it gets another minute, again and again, and keeps to minutes from then on.
+//!
+//! | location            | operation                         | ordering | partner                 |
+//! |---------------------|-----------------------------------|----------|-------------------------|
+//! | `held`              | swaps in `hold`, `let_go`, `make` | SeqCst   | each other, load in `due` |
+//! | `timeout`,`deadline`| loads and stores                  | Relaxed  | none: coarse times      |
+
+use std::collections::HashMap;
+
+use crate::config::Remembered;
+use crate::state::Arena;
+use crate::state::affinity::{Affinity, Entry, Key, OneServer, Payload};
+use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
+
+/// What a template with open connections gets when its time is up, in milliseconds.
+const EXTENSION: u64 = 60_000;
+
+pub(crate) struct Templates {
+    map: Affinity<Template>,
+    serial: AtomicU32,
+}
+
+#[derive(Default)]
+pub(crate) struct Template {
+    server: OneServer,
+    /// serial:32, open connections made through it:32. The serial tells a template from an earlier
+    /// one of the same client, whose connections are not this one's.
+    held: AtomicU64,
+    timeout: AtomicU64,
+    deadline: AtomicU64,
+}
+
+/// Names a template: the client's key and the template's serial; serial 0 = none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct TemplateId {
+    key: u64,
+    serial: u32,
+}
+
+impl TemplateId {
+    pub(crate) fn is_none(self) -> bool {
+        self.serial == 0
+    }
+}
+
+fn serial_of(held: u64) -> u32 {
+    (held >> 32) as u32
+}
+
+impl Templates {
+    /// For so many clients, 1 to 2^24.
+    pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Self {
+        Templates { map: Affinity::new(arena, capacity), serial: AtomicU32::new(1) }
+    }
+
+    /// The same templates with room for another number of clients.
+    pub(crate) fn resized(&self, capacity: u32) -> Self {
+        // Relaxed: only its uniqueness counts, and these come after.
+        let serial = self.serial.load(Ordering::Relaxed).wrapping_add(1 << 16);
+        Templates { map: self.map.resized(capacity), serial: AtomicU32::new(serial) }
+    }
+
+    pub(crate) fn capacity(&self) -> u32 {
+        self.map.capacity()
+    }
+
+    pub(crate) fn remembered(&self) -> Remembered {
+        self.map.remembered()
+    }
+
+    /// The key of a masked client address, given as two words; `family` is 4 or 6.
+    #[inline]
+    pub(crate) fn key(&self, client: [u64; 2], family: u8) -> Key {
+        self.map.key(client, family)
+    }
+
+    /// The client's template and the slot of its server.
+    #[inline]
+    pub(crate) fn find(&self, client: Key) -> Option<(&Template, u32)> {
+        let template = &self.map.find(client)?.payload;
+        template.server.get(client).map(|slot| (template, slot))
+    }
+
+    /// A new connection by this template: its time begins anew.
+    pub(crate) fn renew(&self, client: Key, template: &Template) -> TemplateId {
+        // Relaxed: coarse times; they order nothing.
+        let timeout = template.timeout.load(Ordering::Relaxed);
+        let deadline = self.map.arena().clock().saturating_add(timeout);
+        template.deadline.store(deadline, Ordering::Relaxed);
+        TemplateId { key: client.word(), serial: serial_of(template.held.load(Ordering::SeqCst)) }
+    }
+
+    /// The client goes to this server from now on; a former template is forgotten. No template if
+    /// there is no room.
+    pub(crate) fn make(&self, client: Key, slot: u32, timeout: u64) -> TemplateId {
+        let Some(entry) = self.map.find(client).or_else(|| self.map.claim(client)) else {
+            return TemplateId::default();
+        };
+        // Relaxed: only its uniqueness counts. 0 means none and is left out.
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed).max(1);
+        let template = &entry.payload;
+        // Relaxed: coarse times; they order nothing.
+        template.timeout.store(timeout, Ordering::Relaxed);
+        template.held.store(u64::from(serial) << 32, Ordering::SeqCst);
+        template.server.set(self.map.arena(), client, slot);
+        self.renew(client, template)
+    }
+
+    /// A connection made through the template opens.
+    pub(crate) fn hold(&self, id: TemplateId) {
+        self.count(id, |held| held.checked_add(1).filter(|held| *held as u32 != 0));
+    }
+
+    /// A connection made through the template closes.
+    pub(crate) fn let_go(&self, id: TemplateId) {
+        self.count(id, |held| held.checked_sub(1).filter(|_| held as u32 != 0));
+    }
+
+    /// Counts unless the template is another by now.
+    fn count(&self, id: TemplateId, next: impl Fn(u64) -> Option<u64>) {
+        if let Some(entry) = self.map.find(self.map.key_of(id.key)) {
+            let held = &entry.payload.held;
+            let mine = |held: u64| if serial_of(held) == id.serial { next(held) } else { None };
+            let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, mine);
+        }
+    }
+
+    /// Takes out the templates whose time is up. Director only.
+    pub(crate) fn tick(&self, now: u64) {
+        self.map.retain(|entry| !entry.payload.is_due(now));
+    }
+
+    /// How many templates each server has, by slot.
+    pub(crate) fn by_server(&self) -> HashMap<u32, u32> {
+        let mut counts = HashMap::new();
+        self.map.for_each(|key, entry: &Entry<Template>| {
+            if let Some(slot) = entry.payload.server.get(key) {
+                *counts.entry(slot).or_default() += 1;
+            }
+        });
+        counts
+    }
+}
+
+impl Template {
+    /// Its time is up and nobody holds it. Gives it another minute if somebody does.
+    fn is_due(&self, now: u64) -> bool {
+        // Relaxed: coarse times; they order nothing.
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        if deadline > now {
+            return false;
+        }
+        let held = self.held.load(Ordering::SeqCst) as u32 != 0;
+        if held {
+            let minutes = (now - deadline) / EXTENSION + 1;
+            self.timeout.store(EXTENSION, Ordering::Relaxed);
+            let next = deadline.saturating_add(minutes.saturating_mul(EXTENSION));
+            self.deadline.store(next, Ordering::Relaxed);
+        }
+        !held
+    }
+}
+
+impl Payload for Template {
+    fn copy(&self, other: &Self, key: Key, arena: &Arena) {
+        // Relaxed: coarse times; they order nothing.
+        for (to, from) in [(&self.timeout, &other.timeout), (&self.deadline, &other.deadline)] {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.held.store(other.held.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.server.copy(&other.server, key, arena);
+    }
+
+    fn forget(&self, arena: &Arena) {
+        self.server.forget(arena);
+        self.held.store(0, Ordering::SeqCst);
+    }
+}
