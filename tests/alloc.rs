@@ -68,9 +68,12 @@ fn hot_path(worker: &Worker, round: u32) {
 
 #[test]
 fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
-    for &scheduler in SchedulerKind::ALL {
-        let configs =
+    let all = SchedulerKind::ALL.iter().map(|kind| (*kind, None));
+    let persistent = (SchedulerKind::Wlc, Some(Persistence::default()));
+    for (scheduler, persistence) in all.chain([persistent]) {
+        let mut configs =
             [config(scheduler, 5, &[3, 1, 0, 2, 1]), config(scheduler, 7, &[1, 1, 4, 2, 0, 1, 1])];
+        configs.iter_mut().for_each(|config| config.services[0].persistence = persistence);
         let director = Director::new(&configs[0]).expect("a valid config");
         let worker = director.worker();
         let (done, rounds) = (AtomicBool::new(false), AtomicU32::new(0));
