@@ -196,6 +196,28 @@ fn services_of_every_port() {
     assert_eq!(connect(6, "10.7.0.2", 80, 5), (2, 80));
 }
 
+/// FTP data goes where the client's control connection went, to the port it asks for.
+#[test]
+fn ftp_data_follows_its_control_connection() {
+    let ftp = VirtualService {
+        persistence: Some(Persistence::default()),
+        servers: (1..=3).map(|n| server(n, 1)).collect(),
+        ..VirtualService::new("tcp 10.1.0.1:21".parse().expect("a key")).with_scheduler(RR)
+    };
+    let world = World::new(&Config { services: vec![ftp], ..Config::default() });
+    let connect = |from: &str, port| {
+        let destination = SocketAddr::from((Ipv4Addr::new(10, 1, 0, 1), port));
+        let flow = Flow::tcp(client(from), destination);
+        let service = world.worker.service_for(&flow).expect("the service");
+        let pick = world.worker.pick_server(service, &flow).expect("a server");
+        (number(pick.address), pick.address.port())
+    };
+    assert_eq!(connect("10.7.0.1", 21), (3, 80), "the server's port");
+    assert_eq!(connect("10.7.0.2", 21), (2, 80));
+    assert_eq!(connect("10.7.0.1", 35_000), (3, 35_000));
+    assert_eq!(connect("10.7.0.2", 20), (2, 20));
+}
+
 #[test]
 fn a_template_lives_for_the_timeout_after_the_last_connection() {
     let world = World::new(&persistent(10, 2));

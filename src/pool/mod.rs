@@ -38,7 +38,7 @@ pub(crate) struct Pool {
     servers: Servers,
     /// The answer for each position, whole, so that a pick copies it in one piece.
     answers: Box<[Pick]>,
-    /// Some server has no port of its own, or the service leaves every flow its port.
+    /// Some server has no port of its own.
     any_port: bool,
     persistence: Option<Persistent>,
     scheduler: State,
@@ -70,7 +70,7 @@ impl Pool {
             template: TemplateId::default(),
         };
         let servers = Servers::new(Arc::clone(arena), members.iter().map(listed).collect());
-        let mut answers: Box<[Pick]> = members.iter().map(answer).collect();
+        let answers: Box<[Pick]> = members.iter().map(answer).collect();
         let build = Build {
             servers: &servers,
             members,
@@ -80,9 +80,6 @@ impl Pool {
             history: plan.history,
         };
         let persistence = Persistent::of(plan, arena, &servers);
-        if persistence.as_ref().is_some_and(Persistent::leaves_ports) {
-            answers.iter_mut().for_each(|answer| answer.address.set_port(0));
-        }
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);
         Pool {
@@ -129,15 +126,16 @@ impl Pool {
     ) -> Result<Option<Pick>, Outdated> {
         let client = persistence.client(flow);
         let known = client.and_then(|client| persistence.look(client, &self.servers, tried));
-        if let Some((position, template)) = known {
-            let pick = self.pick_at(position, flow);
-            return Ok(pick.map(|pick| Pick { template, ..pick }));
-        }
-        let Some(pick) = self.schedule(flow, tried)?.and_then(|at| self.pick_at(at, flow)) else {
+        let (position, known) = match known {
+            Some((position, template)) => (Some(position), Some(template)),
+            None => (self.schedule(flow, tried)?, None),
+        };
+        let Some(pick) = position.and_then(|position| self.pick_at(position, flow)) else {
             return Ok(None);
         };
-        let template = client.map(|client| persistence.remember(client, pick.server));
-        Ok(Some(Pick { template: template.unwrap_or_default(), ..pick }))
+        let make = || client.map(|client| persistence.remember(client, pick.server));
+        let template = known.or_else(make).unwrap_or_default();
+        Ok(Some(persistence.with_port(Pick { template, ..pick }, flow)))
     }
 
     /// The server at this place, for this flow.

@@ -2,12 +2,12 @@
 //!
 //! Source: Linux IPVS templates, as observed on running kernels (ipvsadm(8), `-p`, `-M`). A template
 //! leads to its server whatever that server's weight and overload mark; not if the server is gone,
-//! was tried, or is quiesced while `expire_quiescent_template` is set. Then the scheduler chooses,
-//! and the template is made anew.
+//! or is quiesced while `expire_quiescent_template` is set, and in a retry only if the server is
+//! available and was not tried. Else the scheduler chooses, and the template is made anew.
 
 use crate::config::{Family, Netmask, Persistence};
 use crate::flow::Flow;
-use crate::pool::Plan;
+use crate::pool::{Pick, Plan};
 use crate::state::Arena;
 use crate::state::affinity::Key;
 use crate::state::positions::Positions;
@@ -24,7 +24,8 @@ pub(super) struct Persistent {
     /// Milliseconds.
     timeout: u64,
     expire_quiescent: bool,
-    leaves_ports: bool,
+    /// 0 for a service of every port and for a firewall mark.
+    service_port: u16,
 }
 
 impl Persistent {
@@ -45,7 +46,7 @@ impl Persistent {
             mask: mask_of(netmask, key.family()),
             timeout: u64::from(timeout) * 1000,
             expire_quiescent: plan.expire_quiescent,
-            leaves_ports: key.port().is_none_or(|port| port == 0),
+            service_port: key.port().unwrap_or(0),
         })
     }
 
@@ -53,9 +54,14 @@ impl Persistent {
         &self.templates
     }
 
-    /// A service of all ports leaves each connection its own, whatever the servers' say.
-    pub(super) fn leaves_ports(&self) -> bool {
-        self.leaves_ports
+    /// Only connections to the service's own port go to the server's; all others keep their port:
+    /// those to a service of every port or of a mark, and FTP data.
+    pub(super) fn with_port(&self, mut pick: Pick, flow: &Flow) -> Pick {
+        let port = flow.destination_port();
+        if port != 0 && port != self.service_port {
+            pick.address.set_port(port);
+        }
+        pick
     }
 
     /// Who the client is; `None` if the flow does not say.
@@ -75,8 +81,10 @@ impl Persistent {
     ) -> Option<(Position, TemplateId)> {
         let (template, slot) = self.templates.find(client)?;
         let (id, server) = servers.look(self.positions.get(slot)?)?;
-        let expired = self.expire_quiescent && server.weight == 0;
-        let usable = !expired && !tried.contains(&id);
+        let quiesced = server.weight == 0;
+        // A retry is no client's habit: it goes where anybody may go.
+        let barred = quiesced || server.counts.overloaded() || tried.contains(&id);
+        let usable = if tried.is_empty() { !(quiesced && self.expire_quiescent) } else { !barred };
         usable.then(|| (server.position, self.templates.renew(client, template)))
     }
 

@@ -29,8 +29,22 @@ pub(crate) fn least_per_weight(
     tried: &[ServerId],
     cost: impl Fn(Counts) -> u64,
 ) -> Option<Position> {
+    first_or_least_per_weight(servers, tried, |_| false, cost)
+}
+
+/// The first available server that is taken `at_once`, else that of least `cost` / `weight`.
+#[inline]
+pub(crate) fn first_or_least_per_weight(
+    servers: &Servers,
+    tried: &[ServerId],
+    at_once: impl Fn(Counts) -> bool,
+    cost: impl Fn(Counts) -> u64,
+) -> Option<Position> {
     let mut best: Option<(Candidate, u64)> = None;
     for candidate in servers.iter_available(tried) {
+        if at_once(candidate.counts) {
+            return Some(candidate.position);
+        }
         let cost = cost(candidate.counts);
         // 128 bits: a cost has up to 35, a weight 31.
         let lighter = |(held, held_cost): &(Candidate, u64)| {

@@ -2,6 +2,7 @@
 //! busy that another should help.
 
 use crate::sched::Build;
+use crate::sched::hash::GOLDEN_RATIO;
 use crate::state::affinity::{Affinity, Payload};
 use crate::state::servers::{Candidate, Servers};
 use crate::sync::{Arc, Mutex};
@@ -80,12 +81,14 @@ impl<P: Payload> Memory<P> {
         let goal = (excess * 4 / 3).min(MOST_AT_ONCE);
         let buckets = 1 << BUCKET_BITS;
         let order = (1..=buckets).map(|step| (rover + step) % buckets);
-        let bucket_of = |word: u64| {
-            (word as u32).wrapping_mul(crate::sched::hash::GOLDEN_RATIO) >> (32 - BUCKET_BITS)
-        };
         let last = self.map.expire_some(at.checked_sub(IDLE), goal, bucket_of, order);
         last.unwrap_or(rover)
     }
+}
+
+/// The kernel's 10-bit hash of an address, by which its partial sweeps go in order.
+fn bucket_of(word: u64) -> u32 {
+    (word as u32).wrapping_mul(GOLDEN_RATIO) >> (32 - BUCKET_BITS)
 }
 
 /// The server has more active connections than its weight, and another of the service has less
@@ -94,4 +97,16 @@ pub(crate) fn is_busy(server: Candidate, servers: &Servers) -> bool {
     let active = |server: Candidate| u64::from(server.counts.active());
     active(server) > u64::from(server.weight)
         && servers.iter().any(|other| 2 * active(other) < u64::from(other.weight))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn buckets_are_the_kernels() {
+        let bucket = |address: [u8; 4]| super::bucket_of(u32::from_be_bytes(address).into());
+        assert_eq!(
+            [[192, 168, 7, 1], [192, 168, 7, 2], [10, 0, 0, 1]].map(bucket),
+            [240, 631, 159]
+        );
+    }
 }

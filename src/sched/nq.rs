@@ -9,9 +9,10 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
 
-use crate::sched::least::least_per_weight;
+use crate::sched::least::first_or_least_per_weight;
 use crate::sched::sed::delay;
 use crate::sched::{Build, Request, Scheduler};
+use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
 use crate::state::servers::Position;
 
@@ -24,11 +25,7 @@ impl Scheduler for Nq {
 
     #[inline(never)]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
-        let (servers, tried) = (request.servers, request.tried);
-        let idle = servers.iter_available(tried).find(|server| server.counts.active() == 0);
-        Ok(match idle {
-            Some(idle) => Some(idle.position),
-            None => least_per_weight(servers, tried, delay),
-        })
+        let is_idle = |counts: Counts| counts.active() == 0;
+        Ok(first_or_least_per_weight(request.servers, request.tried, is_idle, delay))
     }
 }

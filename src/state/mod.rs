@@ -24,6 +24,7 @@ pub(crate) struct Arena {
     pub(crate) services: Segments<ServiceSlot>,
     rule: AtomicU32,
     clock: AtomicU64,
+    serial: AtomicU32,
 }
 
 impl Arena {
@@ -33,6 +34,7 @@ impl Arena {
             services: Segments::new(),
             rule: AtomicU32::new(0),
             clock: AtomicU64::new(0),
+            serial: AtomicU32::new(0),
         }
     }
 
@@ -46,6 +48,12 @@ impl Arena {
     pub(crate) fn set_rule(&self, rule: Generation) {
         // Relaxed: as in `rule`.
         self.rule.store(u32::from(rule == Generation::A), Ordering::Relaxed);
+    }
+
+    /// A number that nobody else gets (until it wraps), and never 0.
+    pub(crate) fn next_serial(&self) -> u32 {
+        // Relaxed: only its uniqueness counts.
+        self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
     }
 
     /// Milliseconds on the caller's clock, as of the last tick.

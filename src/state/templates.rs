@@ -14,21 +14,21 @@ use std::collections::HashMap;
 use crate::config::Remembered;
 use crate::state::Arena;
 use crate::state::affinity::{Affinity, Entry, Key, OneServer, Payload};
-use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// What a template with open connections gets when its time is up, in milliseconds.
 const EXTENSION: u64 = 60_000;
 
 pub(crate) struct Templates {
     map: Affinity<Template>,
-    serial: AtomicU32,
 }
 
 #[derive(Default)]
 pub(crate) struct Template {
     server: OneServer,
-    /// serial:32, open connections made through it:32. The serial tells a template from an earlier
-    /// one of the same client, whose connections are not this one's.
+    /// serial:32, open connections made through it:32. The serial, one of the director's, tells a
+    /// template from an earlier one of the same client, be it of a deleted service, whose
+    /// connections are not this one's.
     held: AtomicU64,
     timeout: AtomicU64,
     deadline: AtomicU64,
@@ -54,14 +54,12 @@ fn serial_of(held: u64) -> u32 {
 impl Templates {
     /// For so many clients, 1 to 2^24.
     pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Self {
-        Templates { map: Affinity::new(arena, capacity), serial: AtomicU32::new(1) }
+        Templates { map: Affinity::new(arena, capacity) }
     }
 
     /// The same templates with room for another number of clients.
     pub(crate) fn resized(&self, capacity: u32) -> Self {
-        // Relaxed: only its uniqueness counts, and these come after.
-        let serial = self.serial.load(Ordering::Relaxed).wrapping_add(1 << 16);
-        Templates { map: self.map.resized(capacity), serial: AtomicU32::new(serial) }
+        Templates { map: self.map.resized(capacity) }
     }
 
     pub(crate) fn capacity(&self) -> u32 {
@@ -100,8 +98,7 @@ impl Templates {
         let Some(entry) = self.map.find(client).or_else(|| self.map.claim(client)) else {
             return TemplateId::default();
         };
-        // Relaxed: only its uniqueness counts. 0 means none and is left out.
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed).max(1);
+        let serial = self.map.arena().next_serial();
         let template = &entry.payload;
         // Relaxed: coarse times; they order nothing.
         template.timeout.store(timeout, Ordering::Relaxed);

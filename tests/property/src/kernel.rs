@@ -8,6 +8,7 @@ use vsched::config::diff::Change;
 use vsched::config::{Generation, RealServer, ServiceKey, VirtualService};
 
 use crate::load::Load;
+use crate::templates::Templates;
 use crate::twins::{Answer, Name, Seen, Twin, Way};
 
 /// Everything that runs, and everything that ran.
@@ -18,6 +19,10 @@ pub struct Kernel {
     /// Removed servers; they keep counting and come back as they are.
     trash: HashMap<(ServiceKey, SocketAddr), Name>,
     services: BTreeMap<ServiceKey, Service>,
+    /// Seconds.
+    now: u64,
+    /// Templates made so far.
+    made: u64,
 }
 
 /// A server.
@@ -48,12 +53,21 @@ pub struct Service {
     twin: Option<Twin>,
     /// Retries turn a rotation of their own.
     retries: Option<Twin>,
+    /// Of a persistent service.
+    templates: Option<Templates>,
 }
 
 impl Kernel {
     /// Nothing runs.
     pub fn new(generation: Generation) -> Kernel {
-        Kernel { generation, objects: Vec::new(), trash: HashMap::new(), services: BTreeMap::new() }
+        Kernel {
+            generation,
+            objects: Vec::new(),
+            trash: HashMap::new(),
+            services: BTreeMap::new(),
+            now: 0,
+            made: 0,
+        }
     }
 
     /// The services by key.
@@ -92,6 +106,7 @@ impl Kernel {
                     list: Vec::new(),
                     twin: bound(settings, &[]),
                     retries: bound(settings, &[]),
+                    templates: settings.persistence.map(|_| Templates::default()),
                 };
                 assert!(self.services.insert(key, service).is_none(), "{key} exists");
             }
@@ -103,6 +118,8 @@ impl Kernel {
                     service.retries = bound(settings, &list);
                 }
                 service.settings = settings.settings();
+                let former = service.templates.take();
+                service.templates = settings.persistence.map(|_| former.unwrap_or_default());
             }
             Change::DeleteService(_) => {
                 let service = self.services.remove(&key).expect("the service exists");
@@ -150,6 +167,9 @@ impl Kernel {
 
     /// Chooses a server of a service that runs.
     pub fn pick(&mut self, key: &ServiceKey, way: Way) -> Answer {
+        if let Some(name) = self.persistent(key, way.client, &[]) {
+            return Answer::Exactly(Some(name));
+        }
         let list = self.seen(key, &[]);
         let service = self.services.get_mut(key).expect("the service runs");
         match &mut service.twin {
@@ -160,6 +180,9 @@ impl Kernel {
 
     /// Chooses as if these were overloaded.
     pub fn pick_excluding(&mut self, key: &ServiceKey, tried: &[Name], way: Way) -> Answer {
+        if let Some(name) = self.persistent(key, way.client, tried) {
+            return Answer::Exactly(Some(name));
+        }
         let list = self.seen(key, tried);
         let service = self.services.get_mut(key).expect("the service runs");
         let way = Way { falls_back: true, ..way };
@@ -169,6 +192,54 @@ impl Kernel {
             Some(twin) => twin.pick(&list, self.generation, way),
             None => Answer::Exactly(None),
         }
+    }
+
+    /// Where the client's template leads, if it may.
+    fn persistent(&self, key: &ServiceKey, client: u32, tried: &[Name]) -> Option<Name> {
+        let service = self.services.get(key)?;
+        let name = service.templates.as_ref()?.look(client)?;
+        let Object { server, load, .. } = &self.objects[name];
+        let barred = server.weight == 0 || load.overloaded || tried.contains(&name);
+        let usable = tried.is_empty() || !barred;
+        (service.list.contains(&name) && usable).then_some(name)
+    }
+
+    /// The client was told to go to this server.
+    pub fn chosen(&mut self, key: &ServiceKey, client: u32, name: Name) {
+        let now = self.now;
+        let service = self.services.get_mut(key).expect("the service runs");
+        let timeout = service.settings.persistence.map(|it| u64::from(it.timeout));
+        if let (Some(templates), Some(timeout)) = (&mut service.templates, timeout) {
+            self.made += 1;
+            templates.connect(client, name, timeout, now, self.made);
+        }
+    }
+
+    /// A connection of this client opens by its template. Returns the template's id.
+    pub fn hold(&mut self, key: &ServiceKey, client: u32) -> Option<u64> {
+        self.services.get_mut(key)?.templates.as_mut()?.hold(client)
+    }
+
+    /// It closes.
+    pub fn let_go(&mut self, key: &ServiceKey, client: u32, id: u64) {
+        let service = self.services.get_mut(key);
+        if let Some(templates) = service.and_then(|service| service.templates.as_mut()) {
+            templates.let_go(client, id);
+        }
+    }
+
+    /// So many seconds have passed since the beginning.
+    pub fn tick(&mut self, now: u64) {
+        self.now = now;
+        for templates in self.services.values_mut().filter_map(|it| it.templates.as_mut()) {
+            templates.tick(now);
+        }
+    }
+
+    /// Templates that lead to a server.
+    pub fn templates(&self, key: &ServiceKey, name: Name) -> u32 {
+        let service = self.services.get(key).and_then(|service| service.templates.as_ref());
+        service.map_or(0, |templates| templates.count(name))
     }
 
     /// A pick of this service found no server.

@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod load;
 mod maglev;
 pub mod script;
+pub mod templates;
 pub mod twins;
 pub mod world;
 

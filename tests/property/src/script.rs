@@ -37,6 +37,8 @@ pub struct Script {
     pub seed: u64,
     /// Index of the palette of weights.
     pub palette: usize,
+    /// All services are persistent, for so many seconds.
+    pub persistent: Option<u32>,
     /// The steps. All begin from an empty config.
     pub steps: Vec<Step>,
 }
@@ -180,13 +182,14 @@ pub fn scripts(kinds: &'static [SchedulerKind], length: usize) -> impl Strategy<
         0..PALETTES.len(),
         service(0, kinds),
         vec(step(kinds), 1..length),
+        prop_oneof![3 => Just(None), 1 => Just(Some(3)), 1 => Just(Some(20))],
     )
-        .prop_map(|(generation, seed, palette, first, mut steps)| {
+        .prop_map(|(generation, seed, palette, first, mut steps, persistent)| {
             // A first service with servers, or half of the steps would find none.
             steps.insert(0, Step::AddService(0, first.scheduler));
             let adds = first.servers.into_iter().map(|spec| Step::AddServer(0, spec));
             steps.splice(1..1, adds);
-            Script { generation, seed, palette, steps }
+            Script { generation, seed, palette, persistent, steps }
         })
 }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use vsched::config::diff::Change;
-use vsched::config::{Command, Config, ServiceKey};
+use vsched::config::{Command, Config, Persistence, ServiceKey, VirtualService};
 use vsched::{Activity, Director, Flow, Lease, SchedulerKind, ServiceId, Worker};
 
 use crate::kernel::Kernel;
@@ -24,12 +24,24 @@ pub struct World {
     workers: [Worker; 2],
     kernel: Kernel,
     palette: usize,
-    leases: Vec<(Lease, Name)>,
+    persistence: Option<Persistence>,
+    leases: Vec<Held>,
     /// All that services were ever known by.
     ids: Vec<ServiceId>,
     /// What picks and connects answered, for comparison with another world.
     pub answers: Vec<Option<SocketAddr>>,
     steps: usize,
+    /// The model has stopped in the middle of a walk and cannot follow any more.
+    lost: bool,
+}
+
+/// An open connection.
+#[derive(Debug)]
+struct Held {
+    lease: Lease,
+    server: Name,
+    /// The service, client and id of the template that it was made through.
+    template: Option<(ServiceKey, u32, u64)>,
 }
 
 /// A walk of the model was given up; the rest of the script says nothing.
@@ -47,10 +59,14 @@ impl World {
             director,
             kernel: Kernel::new(script.generation),
             palette: script.palette,
+            persistence: script
+                .persistent
+                .map(|timeout| Persistence { timeout, ..Persistence::default() }),
             leases: Vec::new(),
             ids: Vec::new(),
             answers: Vec::new(),
             steps: 0,
+            lost: false,
         }
     }
 
@@ -59,6 +75,7 @@ impl World {
         let mut world = World::new(script);
         for step in &script.steps {
             if world.step(step).is_err() {
+                world.lost = true;
                 break;
             }
             world.remember();
@@ -108,7 +125,9 @@ impl World {
                 self.execute(&Command::DeleteServer { service, server }, change);
             }
             Step::Apply(services) => {
-                let services = services.iter().map(|spec| spec.service(self.palette)).collect();
+                let persistent =
+                    |spec: &crate::script::ServiceSpec| self.persistent(spec.service(self.palette));
+                let services = services.iter().map(persistent).collect();
                 self.apply(services);
             }
             Step::ApplySame(turn) => {
@@ -124,10 +143,13 @@ impl World {
             Step::ApplyOne(spec) => {
                 let mut services = self.director.config().services;
                 services.retain(|service| service.service != key(spec.service));
-                services.push(spec.service(self.palette));
+                services.push(self.persistent(spec.service(self.palette)));
                 self.apply(services);
             }
-            Step::Tick => self.director.tick(Duration::from_secs(self.steps as u64)),
+            Step::Tick => {
+                self.director.tick(Duration::from_secs(self.steps as u64));
+                self.kernel.tick(self.steps as u64);
+            }
             Step::Pick(at) => self.pick(key(*at))?,
             Step::Retry(at, tried) => {
                 let tried: Vec<SocketAddr> =
@@ -145,6 +167,10 @@ impl World {
             Step::Close(lease) => self.close(*lease),
         }
         Ok(())
+    }
+
+    fn persistent(&self, service: VirtualService) -> VirtualService {
+        VirtualService { persistence: self.persistence, ..service }
     }
 
     /// Every service, server, count and mark.
@@ -169,8 +195,13 @@ impl World {
                 let (counts, load) = (seen.counts, object.load);
                 assert_eq!(
                     (counts.active, counts.inactive, counts.overloaded, counts.persistent),
-                    (load.active, load.inactive, load.overloaded, 0),
-                    "active, inactive, overloaded of {} in {key}",
+                    (
+                        load.active,
+                        load.inactive,
+                        load.overloaded,
+                        self.kernel.templates(key, *name)
+                    ),
+                    "active, inactive, overloaded, templates of {} in {key}",
                     object.server.address
                 );
                 if let Some(connections) = object.connections {

@@ -59,6 +59,7 @@ fn a_stale_service_refuses_on_nobodys_account() {
         generation: Generation::B,
         seed: 0,
         palette: 0,
+        persistent: None,
         steps: vec![
             Step::AddService(0, rr),
             Step::DeleteService(0),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use vsched::config::ServiceKey;
 use vsched::{Activity, Flow, Pick, Tried};
 
-use super::{TooLong, World};
+use super::{Held, TooLong, World};
 use crate::twins::{Answer, Name, Way};
 
 impl World {
@@ -15,6 +15,9 @@ impl World {
         key: ServiceKey,
         tried: &[SocketAddr],
     ) -> Result<Option<SocketAddr>, TooLong> {
+        if self.lost {
+            return Err(TooLong);
+        }
         let Some(id) = self.id(&key) else {
             return Ok(None);
         };
@@ -35,7 +38,8 @@ impl World {
             return Err(TooLong);
         }
         let pick = self.worker().pick_server_excluding(id, &flow, &excluded);
-        self.check(&key, wanted, pick);
+        let found = self.check(&key, wanted, pick);
+        self.chosen(&key, &flow, found);
         Ok(pick.map(|pick| pick.address))
     }
 
@@ -61,8 +65,16 @@ impl World {
             return Err(TooLong);
         }
         let pick = self.worker().pick_server(id, &flow);
-        self.check(&key, wanted, pick);
+        let found = self.check(&key, wanted, pick);
+        self.chosen(&key, &flow, found);
         Ok(())
+    }
+
+    /// The model's templates learn what was chosen.
+    fn chosen(&mut self, key: &ServiceKey, flow: &Flow, name: Option<Name>) {
+        if let Some(name) = name {
+            self.kernel.chosen(key, way(flow).client, name);
+        }
     }
 
     /// An answer of the crate against the model's.
@@ -106,10 +118,13 @@ impl World {
             .map(|connection| (connection.pick(), connection.into_lease()));
         let (pick, lease) = connection.unzip();
         let name = self.check(&key, wanted, pick);
+        self.chosen(&key, &flow, name);
         if let (Some(name), Some(lease)) = (name, lease) {
             assert_eq!(lease.activity(), activity(!udp));
             self.kernel.open(&key, name, activity(!udp));
-            self.leases.push((lease, name));
+            let client = way(&flow).client;
+            let template = self.kernel.hold(&key, client).map(|id| (key, client, id));
+            self.leases.push(Held { lease, server: name, template });
         }
         Ok(())
     }
@@ -120,16 +135,16 @@ impl World {
         };
         let server = self.director.server(&key, self.kernel.object(name).server.address);
         let lease = self.worker().open(server.expect("it runs"), activity);
-        self.leases.push((lease.expect("it runs"), name));
+        self.leases.push(Held { lease: lease.expect("it runs"), server: name, template: None });
         self.kernel.open(&key, name, activity);
     }
 
     pub(super) fn update(&mut self, lease: usize, activity: Activity) {
         let count = self.leases.len();
         let worker = &self.workers[self.steps / 5 % 2];
-        if let Some((lease, name)) = self.leases.get_mut(lease % count.max(1)) {
+        if let Some(Held { lease, server, .. }) = self.leases.get_mut(lease % count.max(1)) {
             if lease.activity() != activity {
-                self.kernel.shift(*name, activity);
+                self.kernel.shift(*server, activity);
             }
             worker.update(lease, activity).expect("the lease is open");
         }
@@ -138,9 +153,12 @@ impl World {
     pub(super) fn close(&mut self, lease: usize) {
         let count = self.leases.len();
         if count > 0 {
-            let (lease, name) = self.leases.swap_remove(lease % count);
-            self.kernel.close(name, lease.activity());
+            let Held { lease, server, template } = self.leases.swap_remove(lease % count);
+            self.kernel.close(server, lease.activity());
             self.worker().close(lease).expect("the lease is open");
+            if let Some((key, client, id)) = template {
+                self.kernel.let_go(&key, client, id);
+            }
         }
     }
 }
@@ -160,14 +178,14 @@ fn way(flow: &Flow) -> Way {
 }
 
 impl World {
-    /// A flow to this service; another client with each step, for a mark one of three
-    /// destinations.
+    /// A flow to this service; one of some clients, for a mark one of three destinations
+    /// (on the port of the servers: a persistent mark leaves a flow its own).
     fn flow(&self, key: &ServiceKey, udp: bool) -> Flow {
         let [.., a, b] = self.steps.to_be_bytes();
-        let client = SocketAddr::from(([10, 9, a, b], 40_000));
+        let client = SocketAddr::from(([10, 9, a, b % 11], 40_000));
         let destination = match key {
             ServiceKey::Address { address, .. } => *address,
-            ServiceKey::FirewallMark { .. } => SocketAddr::from(([10, 8, 0, b % 3], 443)),
+            ServiceKey::FirewallMark { .. } => SocketAddr::from(([10, 8, 0, b % 3], 8080)),
         };
         if udp { Flow::udp(client, destination) } else { Flow::tcp(client, destination) }
     }
