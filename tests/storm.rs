@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use common::{Random, rip, server, service};
-use vsched::config::VirtualService;
+use vsched::config::{Affinity, VirtualService};
 use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServiceId, Worker};
 
 const RELOADS: usize = 10_000;
@@ -39,7 +39,9 @@ fn version(random: &mut Random) -> Version {
                 servers.push(server(n * 100 + at, weight).with_thresholds(upper, upper / 2));
             }
         }
-        services.push(VirtualService { servers, ..service(n, kind) });
+        // Small, because many a version makes new maps.
+        let affinity = Affinity { capacity: 64, ..Affinity::default() };
+        services.push(VirtualService { servers, affinity, ..service(n, kind) });
     }
     Version { config: Config { services, ..Config::default() }, weights }
 }
