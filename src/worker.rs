@@ -112,7 +112,8 @@ impl Worker {
     ///
     /// TCP (and a flow without protocol) opens active: the kernel counts a TCP connection as active
     /// from its first SYN. UDP and SCTP open inactive. A server that another thread has filled to
-    /// its upper threshold in between is passed over: the limit holds exactly.
+    /// its upper threshold in between is passed over: the limit holds exactly, except where an
+    /// overloaded server is meant (persistent clients, lblc).
     ///
     /// `None` as for [`pick_server`](Self::pick_server).
     #[inline]
@@ -129,9 +130,10 @@ impl Worker {
     ) -> Option<Connection<'_>> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
-        let takes_overloaded =
-            self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded));
         loop {
+            // Asked in each turn: a reload may have brought a scheduler that insists.
+            let takes_overloaded =
+                self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded));
             let pick = self.pick(service, flow, tried.as_slice())?;
             match self.open_with(pick.server, pick.template, activity, !takes_overloaded) {
                 Ok(lease) => {

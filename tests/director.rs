@@ -380,6 +380,28 @@ fn statistics_survive_workers_and_begin_anew_with_a_service() {
     assert_eq!(totals(), (0, vec![0, 0]));
 }
 
+/// The slot of a deleted service goes to another one; connections to a server that was removed with
+/// it are not on that one's account.
+#[test]
+fn servers_of_a_deleted_service_count_on_nobodys_account() {
+    let before = config(RR, 2, &[1]);
+    let (director, service, worker) = director(&before);
+    let pick = worker.pick_server(service, &flow(1)).expect("a server");
+    let _held = worker.open(pick.server, Activity::Active).expect("it runs");
+    director.apply(&Config::default()).expect("an empty config");
+    worker.service_for(&flow(1));
+    director.tick(Duration::from_secs(1));
+    let mut other = config(RR, 2, &[1]);
+    other.services[0].service = ServiceKey::tcp(vip(1));
+    director.apply(&other).expect("a valid config");
+    let _more = worker.open(pick.server, Activity::Active).expect("it still counts");
+    assert_eq!(director.observe().services[0].statistics.connections, 0);
+    // Back again, in a service object of its own, its counts go on and its statistics begin anew.
+    director.apply(&before).expect("a valid config");
+    let server = director.observe().services[0].servers[0];
+    assert_eq!((server.counts.active, server.statistics.connections), (2, 0));
+}
+
 #[test]
 fn the_clock_never_goes_back() {
     let (director, ..) = director(&config(RR, 1, &[1]));

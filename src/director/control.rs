@@ -253,6 +253,11 @@ impl Control {
         for (service, server, owner) in gone {
             self.owners.leave(service, server, owner, next);
         }
+        let keys = drafts.iter().filter(|draft| draft.deleted);
+        let keys: HashSet<ServiceKey> = keys.map(|draft| draft.settings.service).collect();
+        if !keys.is_empty() {
+            self.owners.orphan(&self.arena, &keys);
+        }
         let mut deleted = HashSet::new();
         for (draft, (id, pool)) in drafts.into_iter().zip(fresh) {
             let Draft { live, settings: mut service, servers, deleted: gone, .. } = draft;

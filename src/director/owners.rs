@@ -1,7 +1,7 @@
 //! Who has which slot: given to servers and services, kept while anything may still refer to it,
 //! taken back after.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::config::ServiceKey;
@@ -107,6 +107,18 @@ impl Owners {
     /// The service has left with publication `gone`.
     pub(super) fn leave_service(&mut self, id: ServiceId, born: u64, gone: u64) {
         self.deleted_services.push(Vacancy { id, born, gone });
+    }
+
+    /// The removed servers of a service that was deleted belong to none: its slot may get another
+    /// service, on whose account nothing of theirs is.
+    pub(super) fn orphan(&self, arena: &Arena, deleted: &HashSet<ServiceKey>) {
+        for ((service, _), (owner, _)) in &self.removed {
+            if let (true, Some(slot)) =
+                (deleted.contains(service), arena.servers.get(owner.id.slot))
+            {
+                slot.rehome(u32::MAX);
+            }
+        }
     }
 
     /// Takes back the slots that count no connection and that none of these publications names.

@@ -194,7 +194,7 @@ impl ServerSlot {
         self.pins.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The server's service was deleted and made again. Director only.
+    /// The server's service was deleted (`u32::MAX`) or made again. Director only.
     pub(crate) fn rehome(&self, service: u32) {
         self.service.store(service, Ordering::SeqCst);
     }
