@@ -27,7 +27,7 @@ impl Ranking {
         Ranking(order.into_boxed_slice())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Position> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Position> + '_ {
         self.0.iter().copied()
     }
 }

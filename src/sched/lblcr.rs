@@ -60,10 +60,8 @@ impl Scheduler for Lblcr {
         if let Some(members) = &mut set {
             let least = self.least(members, request);
             let due = members.modified.saturating_add(self.expiration);
-            if members.slots().len() > 1
-                && now > due
-                && let Some(slot) = self.most(members)
-            {
+            let shrinks = members.slots().len() > 1 && now > due;
+            if let Some(slot) = shrinks.then(|| self.most(members)).flatten() {
                 members.remove(slot, now);
                 changed = true;
             }

@@ -42,7 +42,7 @@ impl Servers {
     }
 
     /// The ids, in list order.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + '_ {
         self.list.iter().map(|server| server.id)
     }
 
@@ -55,7 +55,7 @@ impl Servers {
     }
 
     /// Every server, whatever its weight and mark.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
         (0..self.len()).filter_map(|position| self.look(position).map(|(_, found)| found))
     }
 
@@ -64,7 +64,7 @@ impl Servers {
     }
 
     /// The weights, in list order.
-    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> + '_ {
         self.list.iter().map(|server| server.weight)
     }
 

@@ -159,9 +159,8 @@ impl<'t> Draft<'t> {
             return Err(word
                 .error("a service without a port, or with port 0, takes every port and needs -p"));
         }
-        if let Some(at) = self.one_packet
-            && !matches!(service.protocol(), None | Some(Protocol::Udp))
-        {
+        let one_packet_fits = matches!(service.protocol(), None | Some(Protocol::Udp));
+        if let Some(at) = self.one_packet.filter(|_| !one_packet_fits) {
             return Err(at.error("one-packet scheduling needs a UDP or firewall-mark service"));
         }
         Ok(VirtualService {

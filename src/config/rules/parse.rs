@@ -25,9 +25,8 @@ pub(super) fn command(first: Word<'_>, words: &[Word<'_>]) -> Result<Command, Ru
         };
         check_place(verb, spec, at)?;
         let kind = spec.opt.kind();
-        if let Some((_, first)) = seen.iter().find(|(opt, _)| *opt == kind)
-            && !kind.may_repeat()
-        {
+        let before = seen.iter().find(|(opt, _)| *opt == kind);
+        if let Some((_, first)) = before.filter(|_| !kind.may_repeat()) {
             return Err(at.error(format!(
                 "duplicate: `{}` in column {} has said that already",
                 first.text, first.column

@@ -97,9 +97,7 @@ impl<'t> ServerDraft<'t> {
             }
         };
         // Only masquerading can change the port; ipvsadm overrides it silently.
-        if let Some(port) = service.port()
-            && forwarding != Forwarding::Masq
-        {
+        if let Some(port) = service.port().filter(|_| forwarding != Forwarding::Masq) {
             address.set_port(port);
         }
         if Family::of(address.ip()) != service.family()
@@ -113,9 +111,7 @@ impl<'t> ServerDraft<'t> {
             return Err(word.error("illegal real server: expected a unicast address"));
         }
         let (lower, upper) = (self.lower.map_or(0, |(lower, _)| lower), self.upper);
-        if let Some((_, word)) = self.lower
-            && lower > upper
-        {
+        if let Some((_, word)) = self.lower.filter(|_| lower > upper) {
             return Err(word.error(format!(
                 "illegal lower threshold: expected at most the upper one, which is {upper}"
             )));

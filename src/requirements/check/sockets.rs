@@ -44,7 +44,7 @@ pub(super) fn listening(
 }
 
 /// Local addresses and ports of the sockets in this state.
-fn sockets(text: &str, state: &str) -> impl Iterator<Item = (IpAddr, u16)> {
+fn sockets<'t>(text: &'t str, state: &'t str) -> impl Iterator<Item = (IpAddr, u16)> + 't {
     text.lines().filter_map(move |line| {
         let mut words = line.split_ascii_whitespace().skip(1);
         let (local, _remote, found) = (words.next()?, words.next()?, words.next()?);
