@@ -49,7 +49,7 @@ impl Case {
         // About two connections a server, so that least-loaded searches have something to compare.
         for _ in 0..2 * u32::from(servers) {
             let pick = case.worker.pick_server(service, &Flow::default());
-            let open = |pick: vsched::Pick| case.worker.open(pick.server, Activity::Active);
+            let open = |pick: vsched::Pick| case.worker.open(pick.server(), Activity::Active);
             case.held.extend(pick.and_then(|pick| open(pick).ok()));
         }
         while case.picks().as_secs_f64() < ROUND.as_secs_f64() / 2.0 {

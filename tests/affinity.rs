@@ -49,7 +49,7 @@ impl World {
     /// A decision only.
     fn pick(&self, destination: u32) -> u8 {
         let pick = self.worker.pick_server(self.service, &World::flow(destination));
-        pick.map_or(0, |pick| number(pick.address))
+        pick.map_or(0, |pick| number(pick.address()))
     }
 
     fn tick(&self, seconds: u64) {
@@ -211,7 +211,7 @@ fn ipv6_destinations_are_told_apart() {
     };
     let connect = |n| worker.connect(id, &flow(n)).map(|it| (it.address(), it.into_lease()).0);
     let first: Vec<_> = (1..100).map(connect).collect();
-    let again = |n| worker.pick_server(id, &flow(n)).map(|pick| pick.address);
+    let again = |n| worker.pick_server(id, &flow(n)).map(|pick| pick.address());
     assert_eq!((1..100).map(again).collect::<Vec<_>>(), first);
     let remembered = director.observe().services[0].remembered.expect("it remembers");
     assert_eq!(remembered.entries, 99);
@@ -226,6 +226,6 @@ fn retries_leave_the_remembered_server() {
     assert!(tried.insert(dead));
     let flow = World::flow(0);
     let next = world.worker.pick_server_excluding(world.service, &flow, &tried);
-    assert_eq!(next.map(|pick| pick.address), Some(rip(1)));
+    assert_eq!(next.map(|pick| pick.address()), Some(rip(1)));
     assert_eq!(world.pick(0), 1, "what answered is remembered");
 }

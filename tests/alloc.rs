@@ -50,12 +50,12 @@ fn hot_path(worker: &Worker, round: u32) {
     let service = worker.service_for(&flow).expect("the flow's service");
     let mut tried = Tried::<4>::new();
     if let Some(pick) = worker.pick_server(service, &flow) {
-        tried.insert(pick.server);
+        tried.insert(pick.server());
         if let Some(again) = worker.pick_server_excluding(service, &flow, &tried) {
-            assert_ne!(again.server, pick.server);
+            assert_ne!(again.server(), pick.server());
         }
         // A server may be gone by now, if a reload came in between.
-        if let Ok(mut lease) = worker.open(pick.server, Activity::Active) {
+        if let Ok(mut lease) = worker.open(pick.server(), Activity::Active) {
             worker.update(&mut lease, Activity::Inactive).expect("an open lease");
             worker.close(lease).expect("an open lease");
         }

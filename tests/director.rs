@@ -8,7 +8,8 @@ use common::{config, flow, rip, server, service, vip};
 use vsched::config::{Command, Generation, Persistence, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 use vsched::{
-    Activity, Config, ConnectionError, Director, Item, SchedulerKind, ServiceId, Tried, Worker,
+    Activity, Config, ConnectionError, Director, Item, Lease, SchedulerKind, ServiceId, Tried,
+    Worker,
 };
 
 const RR: SchedulerKind = SchedulerKind::Rr;
@@ -22,7 +23,7 @@ fn director(config: &Config) -> (Director, ServiceId, Worker) {
 
 /// The last byte of the addresses of the next picks.
 fn picks(worker: &Worker, service: ServiceId, count: usize) -> Vec<u8> {
-    let pick = |_| match worker.pick_server(service, &flow(1)).map(|pick| pick.address.ip()) {
+    let pick = |_| match worker.pick_server(service, &flow(1)).map(|pick| pick.address().ip()) {
         Some(std::net::IpAddr::V4(ip)) => ip.octets()[3],
         _ => 0,
     };
@@ -212,8 +213,8 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
         for _ in 0..10 {
             let mut tried = Tried::<8>::new();
             while let Some(pick) = worker.pick_server_excluding(service, &flow(3), &tried) {
-                assert_ne!(pick.address, rip(3), "{}: server 3 is quiesced", kind.name());
-                assert!(tried.insert(pick.server));
+                assert_ne!(pick.address(), rip(3), "{}: server 3 is quiesced", kind.name());
+                assert!(tried.insert(pick.server()));
                 assert!(tried.len() <= 3, "{}: a server came twice", kind.name());
             }
             assert_eq!(tried.len(), 3, "{}: every other server was offered", kind.name());
@@ -224,11 +225,11 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
         let (_director, service, worker) = director(&config(kind, 4, &[1]));
         let dead = worker.pick_server(service, &flow(1)).expect("a server");
         let mut tried = Tried::<2>::new();
-        assert!(tried.insert(dead.server));
+        assert!(tried.insert(dead.server()));
         let mut answers = [0; 5];
         for _ in 0..30 {
             let next = worker.pick_server_excluding(service, &flow(1), &tried).expect("a server");
-            answers[usize::from(next.address.to_string().as_bytes()[7] - b'0')] += 1;
+            answers[usize::from(next.address().to_string().as_bytes()[7] - b'0')] += 1;
         }
         assert_eq!(answers, [0, 10, 10, 10, 0], "{}", kind.name());
         assert_eq!(picks(&worker, service, 4), [3, 2, 1, 4]);
@@ -300,7 +301,7 @@ fn a_server_without_a_port_keeps_the_flows() {
     let flow = vsched::Flow::tcp(destination, destination).with_fwmark(3);
     let id = worker.service_for(&flow).expect("by its mark");
     let pick = worker.pick_server(id, &flow).expect("a server");
-    assert_eq!(pick.address, "10.9.0.1:8443".parse().expect("an address"));
+    assert_eq!(pick.address(), "10.9.0.1:8443".parse().expect("an address"));
 }
 
 #[test]
@@ -387,19 +388,76 @@ fn servers_of_a_deleted_service_count_on_nobodys_account() {
     let before = config(RR, 2, &[1]);
     let (director, service, worker) = director(&before);
     let pick = worker.pick_server(service, &flow(1)).expect("a server");
-    let _held = worker.open(pick.server, Activity::Active).expect("it runs");
+    let _held = worker.open(pick.server(), Activity::Active).expect("it runs");
     director.apply(&Config::default()).expect("an empty config");
     worker.service_for(&flow(1));
     director.tick(Duration::from_secs(1));
     let mut other = config(RR, 2, &[1]);
     other.services[0].service = ServiceKey::tcp(vip(1));
     director.apply(&other).expect("a valid config");
-    let _more = worker.open(pick.server, Activity::Active).expect("it still counts");
+    let _more = worker.open(pick.server(), Activity::Active).expect("it still counts");
     assert_eq!(director.observe().services[0].statistics.connections, 0);
     // Back again, in a service object of its own, its counts go on and its statistics begin anew.
     director.apply(&before).expect("a valid config");
     let server = director.observe().services[0].servers[0];
     assert_eq!((server.counts.active, server.statistics.connections), (2, 0));
+}
+
+/// A host that replaces its director while connections are open closes them on the new one sooner or
+/// later.
+#[test]
+fn ids_and_leases_of_one_director_are_stale_in_another() {
+    let config = config(RR, 2, &[1]);
+    let ((_, here, worker), (new, there, other)) = (director(&config), director(&config));
+    let pick = worker.pick_server(here, &flow(1)).expect("a server");
+    let mut lease = worker.open(pick.server(), Activity::Active).expect("it runs");
+    let same_slot = other.pick_server(there, &flow(1)).expect("a server");
+    let _held = other.open(same_slot.server(), Activity::Active).expect("it runs");
+
+    assert_eq!(other.pick_server(here, &flow(1)), None);
+    assert_eq!(other.open(pick.server(), Activity::Active), Err(ConnectionError::Stale));
+    assert_eq!(other.update(&mut lease, Activity::Inactive), Err(ConnectionError::Stale));
+    assert_eq!(other.close_in_place(&mut lease), Err(ConnectionError::Stale));
+    assert_eq!(new.counts(same_slot.server()).map(|counts| counts.active), Some(1));
+    assert_eq!(new.counts(pick.server()), None);
+    // Refused there, it is still good here.
+    assert_eq!(worker.close(lease), Ok(()));
+}
+
+#[test]
+fn a_lease_closed_in_place_is_empty() {
+    let (director, service, worker) = director(&config(RR, 1, &[1]));
+    let mut lease = worker.connect(service, &flow(1)).expect("a server").into_lease();
+    let server = lease.server();
+    assert_eq!(worker.close_in_place(&mut lease), Ok(()));
+    assert_eq!(lease, Lease::default());
+    assert!(lease.is_empty());
+    let _other = worker.open(server, Activity::Active).expect("it runs");
+    assert_eq!(worker.close_in_place(&mut lease), Err(ConnectionError::Stale));
+    assert_eq!(worker.update(&mut lease, Activity::Active), Err(ConnectionError::Stale));
+    assert_eq!(director.counts(server).map(|counts| counts.active), Some(1));
+}
+
+#[test]
+fn what_runs_is_listed_with_its_ids() {
+    let (director, service, worker) = director(&config(RR, 3, &[1]));
+    let _held = worker.connect(service, &flow(1)).expect("a server").into_lease();
+    let services = director.services();
+    assert_eq!(services.len(), 1);
+    assert_eq!(services[0].0, service);
+    let servers = director.servers(service).expect("it runs");
+    assert_eq!(
+        services[0].1.servers,
+        servers.iter().map(|(_, server)| *server).collect::<Vec<_>>()
+    );
+    for (id, server) in &servers {
+        assert_eq!(director.server(&ServiceKey::tcp(vip(0)), server.server.address), Some(*id));
+        assert_eq!(director.counts(*id), Some(server.counts));
+    }
+    assert_eq!(servers.iter().map(|(_, server)| server.counts.active).sum::<u32>(), 1);
+    director.apply(&Config::default()).expect("an empty config");
+    assert_eq!(director.servers(service), None);
+    assert_eq!(director.services(), []);
 }
 
 #[test]

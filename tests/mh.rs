@@ -20,7 +20,7 @@ fn run(config: &Config) -> Director {
 fn picks(director: &Director) -> Vec<u16> {
     let id = director.service_by_key(&ServiceKey::tcp(vip(0))).expect("service 0");
     let worker = director.worker();
-    let pick = |n| match worker.pick_server(id, &flow(n)).map(|pick| pick.address.ip()) {
+    let pick = |n| match worker.pick_server(id, &flow(n)).map(|pick| pick.address().ip()) {
         Some(std::net::IpAddr::V4(ip)) => ip.to_bits() as u16,
         _ => 0,
     };
@@ -217,9 +217,9 @@ fn a_retry_falls_back_and_a_key_decides() {
     for n in 0..100 {
         let first = worker.pick_server(id, &flow(n)).expect("a server");
         let mut tried = Tried::<2>::new();
-        assert!(tried.insert(first.server));
+        assert!(tried.insert(first.server()));
         let second = worker.pick_server_excluding(id, &flow(n), &tried).expect("another");
-        assert_ne!(first.server, second.server);
+        assert_ne!(first.server(), second.server());
         let keyed = |n: u32| worker.pick_server(id, &flow(n).with_key(u64::from(n % 7)));
         assert_eq!(keyed(n), keyed(n + 7));
     }
@@ -239,7 +239,7 @@ fn servers_of_the_other_family_have_their_share() {
     let mut counts = std::collections::BTreeMap::new();
     for n in 0..3000 {
         let pick = director.pick_server(id, &flow(n)).expect("a server");
-        *counts.entry(pick.address).or_insert(0) += 1;
+        *counts.entry(pick.address()).or_insert(0) += 1;
     }
     assert!(counts.len() == 3 && counts.values().all(|count| *count > 900), "{counts:?}");
 }
@@ -253,7 +253,7 @@ fn ports_take_part_if_asked() {
         config.services[0].flags = flags;
         let director = run(&config);
         let id = director.service_by_key(&ServiceKey::tcp(vip(0))).expect("service 0");
-        let pick = |port| director.pick_server(id, &client(port)).expect("a server").address;
+        let pick = |port| director.pick_server(id, &client(port)).expect("a server").address();
         let seen: std::collections::BTreeSet<_> = (1000..1100).map(pick).collect();
         assert_eq!(seen.len(), servers);
     }

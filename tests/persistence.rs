@@ -115,7 +115,7 @@ fn clients_of_one_network_count_as_one() {
         let destination = "[2001:db8::1]:80".parse().expect("an address");
         let flow = Flow::tcp(client(from), destination);
         let pick = world.worker.pick_server(world.service, &flow);
-        number(pick.expect("a server").address)
+        number(pick.expect("a server").address())
     };
     let clients = ["fd01::1", "fd01::2", "fd01:0:0:1::1", "fd01:0:0:1:ffff::", "fd01::9"];
     assert_eq!(clients.map(connect), [3, 3, 2, 2, 3]);
@@ -184,7 +184,7 @@ fn services_of_every_port() {
         let flow = Flow::new(protocol, client(from), destination).with_fwmark(mark);
         let service = world.worker.service_for(&flow).expect("a service");
         let pick = world.worker.pick_server(service, &flow).expect("a server");
-        (number(pick.address), pick.address.port())
+        (number(pick.address()), pick.address().port())
     };
     assert_eq!(connect(6, "10.7.0.1", 22, 0), (2, 22));
     assert_eq!(connect(6, "10.7.0.1", 443, 0), (2, 443));
@@ -210,7 +210,7 @@ fn ftp_data_follows_its_control_connection() {
         let flow = Flow::tcp(client(from), destination);
         let service = world.worker.service_for(&flow).expect("the service");
         let pick = world.worker.pick_server(service, &flow).expect("a server");
-        (number(pick.address), pick.address.port())
+        (number(pick.address()), pick.address().port())
     };
     assert_eq!(connect("10.7.0.1", 21), (3, 80), "the server's port");
     assert_eq!(connect("10.7.0.2", 21), (2, 80));
@@ -260,7 +260,7 @@ fn picks_with_and_without_their_template() {
     world.tick(500);
     assert_eq!(world.templates(), [1, 0], "held by the pick's connection");
     world.worker.close(held).expect("an open lease");
-    let plain = world.worker.open(pick.server, Activity::Active).expect("it runs");
+    let plain = world.worker.open(pick.server(), Activity::Active).expect("it runs");
     world.tick(600);
     assert_eq!(world.templates(), [0, 0], "not held by a connection to the server as such");
     world.worker.close(plain).expect("an open lease");
@@ -300,11 +300,11 @@ fn a_retry_moves_the_client() {
     let flow = Flow::tcp(client("10.7.0.1"), vip(0));
     let dead = world.worker.pick_server(world.service, &flow).expect("a server");
     let mut tried = Tried::<4>::new();
-    assert!(tried.insert(dead.server));
+    assert!(tried.insert(dead.server()));
     let next = world.worker.pick_server_excluding(world.service, &flow, &tried).expect("another");
-    assert_ne!(next.address, dead.address);
+    assert_ne!(next.address(), dead.address());
     let again = world.worker.pick_server(world.service, &flow).expect("a server");
-    assert_eq!(again.address, next.address);
+    assert_eq!(again.address(), next.address());
 }
 
 #[test]
@@ -317,8 +317,8 @@ fn without_room_or_client_the_scheduler_decides() {
     let templates = world.director.observe().services[0].templates.expect("persistent");
     assert_eq!((templates.entries, templates.capacity, templates.refused), (1, 1, 2));
     let pick = || world.worker.pick_server(world.service, &Flow::default()).expect("a server");
-    assert_ne!(pick().address, pick().address);
-    assert!([rip(1), rip(2)].contains(&pick().address));
+    assert_ne!(pick().address(), pick().address());
+    assert!([rip(1), rip(2)].contains(&pick().address()));
 }
 
 /// Threads connect, close and reload at random; in the end nothing is held and all expires.

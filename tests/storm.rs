@@ -65,17 +65,17 @@ impl Storm {
             return (None, oldest != newest);
         };
         let place = (0..SERVERS)
-            .position(|n| rip(at * 100 + n) == pick.address)
+            .position(|n| rip(at * 100 + n) == pick.address())
             .expect("a server of this service");
         let current = &self.versions[oldest..=newest];
         assert!(
             current.iter().any(|version| version.weights[usize::from(at)][place] > 0),
             "server {} of service {at} picked in versions {oldest} to {newest}",
-            pick.address
+            pick.address()
         );
         let activity = if place % 2 == 0 { Activity::Active } else { Activity::Inactive };
         // Stale is possible: removed and swept since the pick.
-        (worker.open(pick.server, activity).ok(), oldest != newest)
+        (worker.open(pick.server(), activity).ok(), oldest != newest)
     }
 
     /// Picks, opens, updates and closes at random until told to stop. Returns opens and overlaps.
@@ -93,8 +93,8 @@ impl Storm {
                 let chosen = random.below(held.len() as u64) as usize;
                 if random.below(2) == 0 {
                     let other = match held[chosen].activity() {
-                        Activity::Active => Activity::Inactive,
-                        Activity::Inactive => Activity::Active,
+                        Some(Activity::Active) => Activity::Inactive,
+                        _ => Activity::Active,
                     };
                     worker.update(&mut held[chosen], other).expect("a held lease is open");
                 }

@@ -67,7 +67,7 @@ fn load(director: &Director, servers: &[Server]) {
         let id = director.server(&key(1), address(place)).expect("it runs");
         let open = |activity| {
             let lease = worker.open(id, activity).expect("it takes any number");
-            assert_eq!(lease.activity(), activity);
+            assert_eq!(lease.activity(), Some(activity));
         };
         (0..server.active).for_each(|_| open(Activity::Active));
         (0..server.inactive).for_each(|_| open(Activity::Inactive));
@@ -83,7 +83,7 @@ fn picks<'a>(
     let service = director.service_by_key(&key(number)).expect("it runs");
     std::iter::from_fn(move || {
         let pick = worker.pick_server(service, &Flow::default())?;
-        match pick.address.ip() {
+        match pick.address().ip() {
             std::net::IpAddr::V4(ip) => Some(usize::from(Ipv4Addr::octets(&ip)[3])),
             std::net::IpAddr::V6(_) => None,
         }

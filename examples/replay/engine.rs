@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
             ));
         }
         let pick = self.worker.pick_server(self.service, flow);
-        let got = pick.map(|pick| pick.address);
+        let got = pick.map(|pick| pick.address());
         self.report.decisions += 1;
         if got != recorded {
             self.mismatch(index, name(recorded), name(got));
@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
 
     fn inactive(&mut self, connection: u64) -> Result<(), String> {
         let lease = self.connections.get_mut(&connection).ok_or_else(|| not_open(connection))?;
-        if lease.activity() == Activity::Inactive {
+        if lease.activity() == Some(Activity::Inactive) {
             return Err(format!("expected an active connection; {connection} is inactive already"));
         }
         self.worker.update(lease, Activity::Inactive).map_err(text)

@@ -50,7 +50,7 @@ use crate::sync::Arc;
 /// let service = director.service("tcp 192.168.4.5:80")?;
 /// let worker = director.worker();
 /// let pick = worker.pick_server(service, &Flow::default()).expect("two servers are available");
-/// assert_eq!(pick.address, "192.168.5.11:80".parse()?);
+/// assert_eq!(pick.address(), "192.168.5.11:80".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -184,7 +184,7 @@ impl Director {
     /// let worker = director.worker();
     /// let answers: Vec<_> = (0..4)
     ///     .filter_map(|_| worker.pick_server(service, &Flow::default()))
-    ///     .map(|pick| pick.address.ip().to_string())
+    ///     .map(|pick| pick.address().ip().to_string())
     ///     .collect();
     /// assert_eq!(answers, ["192.168.5.12", "192.168.5.11", "192.168.5.11", "192.168.5.12"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -245,8 +245,9 @@ impl Director {
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
         self.with_table(|table| {
-            let pool = table.pool(service)?;
-            pool.pick(flow, &[]).ok().flatten()
+            let mut pick = Pick::blank();
+            let found = table.pool(service)?.pick(flow, &[], &mut pick).ok()?;
+            found.then_some(pick)
         })
     }
 
@@ -274,6 +275,23 @@ impl Director {
         let observed = |live: &Live| self.observed(&control, live);
         let services = control.services.iter().map(observed).collect();
         Observed { settings: control.settings.clone(), services }
+    }
+
+    /// The services that run, with their ids, servers, counts and statistics, in the order of
+    /// adding. O(services + servers + templates).
+    pub fn services(&self) -> Vec<(ServiceId, ObservedService)> {
+        let control = self.inner.control.lock();
+        let observed = |live: &Live| (live.id, self.observed(&control, live));
+        control.services.iter().map(observed).collect()
+    }
+
+    /// The servers of a service in list order, the newest first, with their ids; `None` if the id
+    /// is stale. O(services + servers of this one).
+    pub fn servers(&self, service: ServiceId) -> Option<Vec<(ServerId, ObservedServer)>> {
+        let control = self.inner.control.lock();
+        let live = control.services.iter().find(|live| live.id == service)?;
+        let ids = live.owners.iter().rev().map(|owner| owner.id);
+        Some(ids.zip(self.observed(&control, live).servers).collect())
     }
 
     /// Servers that were removed from the config and still have connections, or are still named by

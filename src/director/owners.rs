@@ -69,8 +69,9 @@ impl Owners {
         let server_reach = fresh(servers, self.free_servers.len(), self.next_server, "servers")?;
         let service_reach =
             fresh(services, self.free_services.len(), self.next_service, "services")?;
-        arena.servers.reach(server_reach);
-        arena.services.reach(service_reach);
+        let first = arena.first_generation();
+        arena.servers.reach_with(server_reach, || ServerSlot::new(first));
+        arena.services.reach_with(service_reach, || ServiceSlot::new(first));
         Ok(())
     }
 

@@ -32,7 +32,8 @@ impl Table {
 
     #[inline]
     pub(crate) fn pool(&self, service: ServiceId) -> Option<&Pool> {
-        self.pool_at(service.slot).filter(|pool| pool.id == service)
+        // The slot's number is the place it was found at.
+        self.pool_at(service.slot).filter(|pool| pool.id.generation == service.generation)
     }
 
     #[inline]

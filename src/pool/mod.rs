@@ -1,34 +1,21 @@
 //! One service compiled for picking: its servers in order, its scheduler, where each server is.
 
 mod persistent;
+mod pick;
 
-use std::net::SocketAddr;
-
-use crate::config::{Forwarding, Generation, Remembered, VirtualService};
+use crate::config::{Generation, Remembered, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
-use crate::sched::{Build, Request, State};
+pub use crate::pool::pick::Pick;
+use crate::sched::{Build, Request, Scheduler, State, Visit};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::segments::Place;
 use crate::state::servers::{Listed, Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
-use crate::state::templates::{TemplateId, Templates};
+use crate::state::templates::Templates;
 use crate::sync::Arc;
-
-/// A decision: which server, and how to reach it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pick {
-    /// The server, to open a connection on or to exclude from the next try.
-    pub server: ServerId,
-    /// Its address and port; the flow's destination port where the server has none of its own.
-    pub address: SocketAddr,
-    /// How packets reach it.
-    pub forwarding: Forwarding,
-    /// The persistence template that led here or was made.
-    pub(crate) template: TemplateId,
-}
 
 pub(crate) struct Pool {
     pub(crate) id: ServiceId,
@@ -63,13 +50,8 @@ impl Pool {
     /// Compiles a service whose servers are given in list order, the newest first.
     pub(crate) fn compile(plan: &Plan<'_>, arena: &Arc<Arena>, members: &[Member]) -> Self {
         let listed = |member: &Member| Listed { id: member.id, weight: member.server.weight };
-        let answer = |member: &Member| Pick {
-            server: member.id,
-            address: member.server.address,
-            forwarding: member.server.forwarding,
-            template: TemplateId::default(),
-        };
-        let servers = Servers::new(Arc::clone(arena), members.iter().map(listed).collect());
+        let answer = |member: &Member| Pick::new(member.id, &member.server);
+        let servers = Servers::new(Arc::clone(arena), members.iter().map(listed));
         let answers: Box<[Pick]> = members.iter().map(answer).collect();
         let build = Build {
             servers: &servers,
@@ -87,7 +69,7 @@ impl Pool {
             epoch: plan.former.map_or(Epoch::default(), |former| former.epoch.next()),
             slot: arena.services.place(plan.id.slot),
             servers,
-            any_port: answers.iter().any(|answer| answer.address.port() == 0),
+            any_port: answers.iter().any(|answer| answer.port == 0),
             persistence,
             answers,
             scheduler,
@@ -96,24 +78,52 @@ impl Pool {
 
     #[inline]
     fn slot(&self) -> Option<&ServiceSlot> {
-        self.slot.as_ref()?.get()
+        self.slot.as_ref().map(Place::get)
     }
 
-    /// Chooses a server; `None` if none is available. `Outdated` if a newer pool has taken over.
+    /// Chooses a server; false, and `pick` as it was, if none is available. `Outdated` if a newer
+    /// pool has taken over.
+    ///
+    /// The answer goes out through an argument: as a value inside `Result` and `Option` it was
+    /// copied four times, a third of a pick's instructions.
     #[inline]
-    pub(crate) fn pick(&self, flow: &Flow, tried: &[ServerId]) -> Result<Option<Pick>, Outdated> {
+    pub(crate) fn pick(
+        &self,
+        flow: &Flow,
+        tried: &[ServerId],
+        pick: &mut Pick,
+    ) -> Result<bool, Outdated> {
         if let Some(persistence) = &self.persistence {
-            return self.pick_persistent(persistence, flow, tried);
+            return self.pick_persistent(persistence, flow, tried, pick);
         }
-        let position = self.schedule(flow, tried)?;
-        Ok(position.and_then(|position| self.pick_at(position, flow)))
+        self.ask_scheduler(flow, tried, pick)
     }
 
-    #[inline]
-    fn schedule(&self, flow: &Flow, tried: &[ServerId]) -> Result<Option<Position>, Outdated> {
-        let Some(slot) = self.slot() else { return Ok(None) };
-        let epoch = self.epoch;
-        self.scheduler.pick(&Request { servers: &self.servers, flow, tried, slot, epoch })
+    #[inline(always)]
+    fn ask_scheduler(
+        &self,
+        flow: &Flow,
+        tried: &[ServerId],
+        pick: &mut Pick,
+    ) -> Result<bool, Outdated> {
+        self.scheduler.visit(Choice { pool: self, flow, tried, pick }).unwrap_or(Ok(false))
+    }
+
+    /// One function a scheduler: all in one, the registers that the longest needs are saved and
+    /// restored for each.
+    #[inline(never)]
+    fn choose<S: Scheduler>(
+        &self,
+        scheduler: &S,
+        flow: &Flow,
+        tried: &[ServerId],
+        pick: &mut Pick,
+    ) -> Result<bool, Outdated> {
+        let Some(slot) = self.slot() else { return Ok(false) };
+        let (servers, epoch) = (&self.servers, self.epoch);
+        let request = Request { servers, flow, tried, slot, epoch };
+        let position = scheduler.pick(&request)?;
+        Ok(position.is_some_and(|position| self.pick_at(position, flow, pick)))
     }
 
     /// The server of the client's template; else the scheduler's choice, and a template for it.
@@ -123,29 +133,39 @@ impl Pool {
         persistence: &Persistent,
         flow: &Flow,
         tried: &[ServerId],
-    ) -> Result<Option<Pick>, Outdated> {
+        pick: &mut Pick,
+    ) -> Result<bool, Outdated> {
         let client = persistence.client(flow);
         let known = client.and_then(|client| persistence.look(client, &self.servers, tried));
-        let (position, known) = match known {
-            Some((position, template)) => (Some(position), Some(template)),
-            None => (self.schedule(flow, tried)?, None),
+        let found = match known {
+            Some((position, template)) => {
+                let found = self.pick_at(position, flow, pick);
+                pick.template = template;
+                found
+            }
+            None => {
+                let found = self.ask_scheduler(flow, tried, pick)?;
+                if let (true, Some(client)) = (found, client) {
+                    pick.template = persistence.remember(client, pick.server);
+                }
+                found
+            }
         };
-        let Some(pick) = position.and_then(|position| self.pick_at(position, flow)) else {
-            return Ok(None);
-        };
-        let make = || client.map(|client| persistence.remember(client, pick.server));
-        let template = known.or_else(make).unwrap_or_default();
-        Ok(Some(persistence.with_port(Pick { template, ..pick }, flow)))
+        if found {
+            persistence.set_port(pick, flow);
+        }
+        Ok(found)
     }
 
     /// The server at this place, for this flow.
     #[inline]
-    pub(crate) fn pick_at(&self, position: Position, flow: &Flow) -> Option<Pick> {
-        let mut pick = *self.answers.get(position as usize)?;
-        if self.any_port && pick.address.port() == 0 {
-            pick.address.set_port(flow.destination_port());
+    fn pick_at(&self, position: Position, flow: &Flow, pick: &mut Pick) -> bool {
+        let Some(answer) = self.answers.get(position as usize) else { return false };
+        *pick = *answer;
+        if self.any_port {
+            set_port(pick, flow);
         }
-        Some(pick)
+        true
     }
 
     /// True if an overloaded server may be chosen, and is meant.
@@ -195,6 +215,30 @@ impl Pool {
                 cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
             }
         }
+    }
+}
+
+/// The scheduler's part of a pick.
+struct Choice<'a> {
+    pool: &'a Pool,
+    flow: &'a Flow,
+    tried: &'a [ServerId],
+    pick: &'a mut Pick,
+}
+
+impl Visit for Choice<'_> {
+    type Output = Result<bool, Outdated>;
+
+    #[inline(always)]
+    fn visit<S: Scheduler>(self, scheduler: &S) -> Self::Output {
+        self.pool.choose(scheduler, self.flow, self.tried, self.pick)
+    }
+}
+
+#[cold]
+fn set_port(pick: &mut Pick, flow: &Flow) {
+    if pick.port == 0 {
+        pick.port = flow.destination_port();
     }
 }
 

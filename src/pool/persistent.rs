@@ -56,12 +56,11 @@ impl Persistent {
 
     /// Only connections to the service's own port go to the server's; all others keep their port:
     /// those to a service of every port or of a mark, and FTP data.
-    pub(super) fn with_port(&self, mut pick: Pick, flow: &Flow) -> Pick {
+    pub(super) fn set_port(&self, pick: &mut Pick, flow: &Flow) {
         let port = flow.destination_port();
         if port != 0 && port != self.service_port {
-            pick.address.set_port(port);
+            pick.port = port;
         }
-        pick
     }
 
     /// Who the client is; `None` if the flow does not say.

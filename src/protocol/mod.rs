@@ -20,14 +20,14 @@
 //! assert!(schedules_tcp(40000, flags, false));
 //! let service = worker.service_for(&flow).expect("the flow goes to a service");
 //! let pick = worker.pick_server(service, &flow).expect("a server is available");
-//! let mut lease = worker.open(pick.server, Activity::Inactive)?;
-//! let mut connection = TcpConnection::new(pick.forwarding);
+//! let mut lease = worker.open(pick.server(), Activity::Inactive)?;
+//! let mut connection = TcpConnection::new(pick.forwarding());
 //!
 //! // This packet, and every later one.
 //! assert_eq!(connection.packet(Direction::Client, flags), TcpState::SynReceived);
 //! worker.update(&mut lease, connection.activity())?;
 //! assert_eq!(connection.timeout_seconds(&Timeouts::default()), 60);
-//! assert_eq!(director.counts(pick.server).expect("it runs").active, 1);
+//! assert_eq!(director.counts(pick.server()).expect("it runs").active, 1);
 //! # worker.close(lease)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -45,7 +45,7 @@ impl Scheduler for Lblc {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let map = &self.memory.map;
         let servers = request.servers;

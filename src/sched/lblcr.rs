@@ -46,7 +46,7 @@ impl Scheduler for Lblcr {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let map = &self.memory.map;
         let key = map.key(request.flow.destination_words(), request.flow.family());

@@ -26,7 +26,7 @@ impl Scheduler for Lc {
         Lc { generation: build.generation }
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         Ok(least(request.servers, request.tried, |counts| overhead(counts, self.generation)))
     }

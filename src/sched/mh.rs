@@ -61,7 +61,7 @@ impl Scheduler for Mh {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let value = client_value(request.flow, self.with_port);
         let slot = self.table.slot(hash(value));

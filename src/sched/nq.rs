@@ -23,7 +23,7 @@ impl Scheduler for Nq {
         Nq
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let is_idle = |counts: Counts| counts.active() == 0;
         Ok(first_or_least_per_weight(request.servers, request.tried, is_idle, delay))

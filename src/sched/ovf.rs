@@ -24,7 +24,7 @@ impl Scheduler for Ovf {
         Ovf { ranking: Ranking::of(build.servers) }
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let servers = request.servers;
         Ok(self.ranking.iter().find(|at| {

@@ -29,7 +29,7 @@ impl Scheduler for Sed {
         Sed
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         Ok(least_per_weight(request.servers, request.tried, delay))
     }

@@ -30,7 +30,7 @@ impl Scheduler for Twos {
         Twos { generation: build.generation, seed: build.seed }
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let available = || request.servers.iter_available(request.tried);
         let sum: u64 = available().map(|server| u64::from(server.weight)).sum();

@@ -24,7 +24,7 @@ impl Scheduler for Wlc {
         Wlc { generation: build.generation }
     }
 
-    #[inline(never)]
+    #[inline]
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         let cost = |counts| overhead(counts, self.generation);
         Ok(least_per_weight(request.servers, request.tried, cost))

@@ -25,17 +25,33 @@ pub(crate) struct Arena {
     rule: AtomicU32,
     clock: AtomicU64,
     serial: AtomicU32,
+    first_generation: u32,
 }
+
+/// How many arenas this process has made.
+static ARENAS: AtomicU32 = AtomicU32::new(0);
 
 impl Arena {
     pub(crate) fn new() -> Self {
+        // Relaxed: only the number's uniqueness counts.
+        let number = ARENAS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         Arena {
+            // Far apart (the golden ratio), so that generations of one director do not grow into
+            // another's.
+            first_generation: number.wrapping_mul(0x9e37_79b1),
             servers: Segments::new(),
             services: Segments::new(),
             rule: AtomicU32::new(0),
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
         }
+    }
+
+    /// The generation of a slot's first owner: each director's own, so that an id or a lease of one
+    /// director is stale in another instead of naming whoever has the same slot there. A host that
+    /// replaces its director while connections are open would get that wrong sooner or later.
+    pub(crate) fn first_generation(&self) -> u32 {
+        self.first_generation
     }
 
     /// Which generation's threshold rules hold.

@@ -24,7 +24,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 ///
 /// A plain value; survives reloads. Of a server that was removed and whose last connection has
 /// closed it is stale: every use answers so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(C)]
 pub struct ServerId {
     pub(crate) slot: u32,
@@ -77,20 +77,19 @@ pub(crate) struct ServerSlot {
     pins: AtomicU32,
 }
 
-impl Default for ServerSlot {
-    fn default() -> Self {
+impl ServerSlot {
+    /// A vacant slot whose first owner has this generation.
+    pub(crate) fn new(generation: u32) -> Self {
         ServerSlot {
             counts: AtomicU64::new(Counts::NO_SLOT.word()),
             limits: AtomicU64::new(0),
-            generation: AtomicU32::new(0),
+            generation: AtomicU32::new(generation),
             service: AtomicU32::new(u32::MAX),
             weight: AtomicU32::new(0),
             pins: AtomicU32::new(0),
         }
     }
-}
 
-impl ServerSlot {
     /// The counts as they are somewhere about now; for decisions.
     #[inline]
     pub(crate) fn glance(&self) -> Counts {
@@ -237,7 +236,6 @@ impl ServerSlot {
 
 /// State of one service.
 #[repr(C, align(64))]
-#[derive(Default)]
 pub(crate) struct ServiceSlot {
     /// Where its rotation stands.
     pub(crate) cursor: Cursor,
@@ -249,6 +247,16 @@ pub(crate) struct ServiceSlot {
 }
 
 impl ServiceSlot {
+    /// A slot whose first owner has this generation.
+    pub(crate) fn new(generation: u32) -> Self {
+        ServiceSlot {
+            cursor: Cursor::default(),
+            retries: Cursor::default(),
+            draws: AtomicU64::new(0),
+            generation: AtomicU32::new(generation),
+        }
+    }
+
     /// The number of a draw nobody else gets.
     pub(crate) fn next_draw(&self) -> u64 {
         // Relaxed: only the number's uniqueness counts.

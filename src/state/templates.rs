@@ -36,12 +36,17 @@ pub(crate) struct Template {
 
 /// Names a template: the client's key and the template's serial; serial 0 = none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
 pub(crate) struct TemplateId {
     key: u64,
     serial: u32,
+    /// 0; here so that no byte is left undefined when C copies it.
+    reserved: u32,
 }
 
 impl TemplateId {
+    pub(crate) const NONE: Self = TemplateId { key: 0, serial: 0, reserved: 0 };
+
     pub(crate) fn is_none(self) -> bool {
         self.serial == 0
     }
@@ -89,7 +94,8 @@ impl Templates {
         let timeout = template.timeout.load(Ordering::Relaxed);
         let deadline = self.map.arena().clock().saturating_add(timeout);
         template.deadline.store(deadline, Ordering::Relaxed);
-        TemplateId { key: client.word(), serial: serial_of(template.held.load(Ordering::SeqCst)) }
+        let serial = serial_of(template.held.load(Ordering::SeqCst));
+        TemplateId { key: client.word(), serial, reserved: 0 }
     }
 
     /// The client goes to this server from now on; a former template is forgotten. No template if

@@ -132,13 +132,13 @@ impl Plane {
         let flow = Flow::tcp(client, SERVICE.parse().expect("an address"));
         let service = self.worker.service_for(&flow).expect("the one service");
         let Some(pick) = self.worker.pick_server(service, &flow) else { return "X".to_owned() };
-        let mut lease = self.worker.open(pick.server, Activity::Inactive).expect("not full");
-        let mut connection = TcpConnection::new(pick.forwarding);
+        let mut lease = self.worker.open(pick.server(), Activity::Inactive).expect("not full");
+        let mut connection = TcpConnection::new(pick.forwarding());
         connection.packet(Direction::Client, flags);
         assert!(connection.timeout_seconds(&Timeouts::default()) >= 10);
         self.worker.update(&mut lease, connection.activity()).expect("it is open");
-        self.table.insert(self.client, Entry { connection, lease, server: pick.address });
-        name(pick.address)
+        self.table.insert(self.client, Entry { connection, lease, server: pick.address() });
+        name(pick.address())
     }
 
     /// The director counts what the table holds.

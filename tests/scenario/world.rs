@@ -138,7 +138,7 @@ impl World {
             }
             Action::Open(number, activity, count) => self.open(*number, *activity, *count),
             Action::Fin(numbers) => numbers.iter().try_for_each(|number| {
-                let active = |lease: &Lease| lease.activity() == Activity::Active;
+                let active = |lease: &Lease| lease.activity() == Some(Activity::Active);
                 let place = self.oldest(*number, active)?;
                 self.worker.update(&mut self.open[place].2, Activity::Inactive).map_err(text)
             }),

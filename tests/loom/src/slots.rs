@@ -16,7 +16,7 @@ fn limits((upper, lower): (u32, u32)) -> Limits {
 
 /// A slot whose owner has these limits and so many active connections.
 fn slot(rule: Generation, thresholds: (u32, u32), connections: u32) -> Arc<ServerSlot> {
-    let slot = Arc::new(ServerSlot::default());
+    let slot = Arc::new(ServerSlot::new(0));
     slot.occupy(0);
     slot.limit(limits(thresholds), rule);
     for _ in 0..connections {

@@ -106,13 +106,13 @@ proptest! {
                 }
                 Event::Close(at) => {
                     let lease = leases.swap_remove(at.index(leases.len()));
-                    side.load.unbind(lease.activity(), side.generation);
+                    side.load.unbind(lease.activity().expect("an open lease"), side.generation);
                     worker.close(lease).expect("the lease is open");
                 }
                 Event::Update(at, active) => {
                     let count = leases.len();
                     if let Some(lease) = leases.get_mut(at.index(count.max(1))) {
-                        if lease.activity() != activity(active) {
+                        if lease.activity() != Some(activity(active)) {
                             side.load.shift(activity(active));
                         }
                         worker.update(lease, activity(active)).expect("the lease is open");

@@ -106,7 +106,7 @@ fn run(weights: &[u32], bound_last: bool, events: &[Event]) {
                         Answer::TooLong => return,
                     };
                     let pick = worker.pick_server(id, &Flow::default());
-                    assert_eq!(pick.map(|pick| pick.address), wanted.map(address));
+                    assert_eq!(pick.map(|pick| pick.address()), wanted.map(address));
                 }
             }
             Event::Fill(place) => {

@@ -40,7 +40,7 @@ impl World {
         let pick = self.worker().pick_server_excluding(id, &flow, &excluded);
         let found = self.check(&key, wanted, pick);
         self.chosen(&key, &flow, found);
-        Ok(pick.map(|pick| pick.address))
+        Ok(pick.map(|pick| pick.address()))
     }
 
     /// The name of a service that is gone names no other.
@@ -79,7 +79,7 @@ impl World {
 
     /// An answer of the crate against the model's.
     fn check(&mut self, key: &ServiceKey, wanted: Answer, pick: Option<Pick>) -> Option<Name> {
-        let address = pick.map(|pick| pick.address);
+        let address = pick.map(|pick| pick.address());
         let found = address.map(|address| self.kernel.find(key, address).expect("a server of it"));
         match wanted {
             Answer::Exactly(name) => {
@@ -93,8 +93,8 @@ impl World {
             Answer::TooLong => {}
         }
         if let (Some(pick), Some(name)) = (pick, found) {
-            assert_eq!(self.director.server(key, pick.address), Some(pick.server));
-            assert_eq!(pick.forwarding, self.kernel.object(name).server.forwarding);
+            assert_eq!(self.director.server(key, pick.address()), Some(pick.server()));
+            assert_eq!(pick.forwarding(), self.kernel.object(name).server.forwarding);
         }
         if found.is_none() {
             self.kernel.refuse(key);
@@ -120,7 +120,7 @@ impl World {
         let name = self.check(&key, wanted, pick);
         self.chosen(&key, &flow, name);
         if let (Some(name), Some(lease)) = (name, lease) {
-            assert_eq!(lease.activity(), activity(!udp));
+            assert_eq!(lease.activity(), Some(activity(!udp)));
             self.kernel.open(&key, name, activity(!udp));
             let client = way(&flow).client;
             let template = self.kernel.hold(&key, client).map(|id| (key, client, id));
@@ -143,7 +143,7 @@ impl World {
         let count = self.leases.len();
         let worker = &self.workers[self.steps / 5 % 2];
         if let Some(Held { lease, server, .. }) = self.leases.get_mut(lease % count.max(1)) {
-            if lease.activity() != activity {
+            if lease.activity() != Some(activity) {
                 self.kernel.shift(*server, activity);
             }
             worker.update(lease, activity).expect("the lease is open");
@@ -154,7 +154,7 @@ impl World {
         let count = self.leases.len();
         if count > 0 {
             let Held { lease, server, template } = self.leases.swap_remove(lease % count);
-            self.kernel.close(server, lease.activity());
+            self.kernel.close(server, lease.activity().expect("an open lease"));
             self.worker().close(lease).expect("the lease is open");
             if let Some((key, client, id)) = template {
                 self.kernel.let_go(&key, client, id);
