@@ -1,5 +1,7 @@
 //! What a scheduler may look at.
 
+#[cfg(feature = "capi")]
+use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One connection attempt, as its first packet shows it: plain data, 56 bytes, shared with C.
@@ -176,3 +178,19 @@ fn address(bytes: [u8; 16], family: u8) -> Option<IpAddr> {
 }
 
 const _: () = assert!(size_of::<Flow>() == 56);
+
+#[cfg(feature = "capi")]
+impl Flow {
+    /// Offsets of the fields that the C header names, in its order.
+    pub(crate) const LAYOUT: [usize; 9] = [
+        offset_of!(Flow, client),
+        offset_of!(Flow, destination),
+        offset_of!(Flow, key),
+        offset_of!(Flow, fwmark),
+        offset_of!(Flow, client_port),
+        offset_of!(Flow, destination_port),
+        offset_of!(Flow, family),
+        offset_of!(Flow, protocol),
+        offset_of!(Flow, has_key),
+    ];
+}

@@ -3,6 +3,8 @@
 pub mod config;
 mod director;
 pub mod error;
+#[cfg(feature = "capi")]
+mod ffi;
 mod flow;
 mod pool;
 pub mod protocol;

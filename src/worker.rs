@@ -231,7 +231,7 @@ impl Worker {
 
     #[inline]
     fn pick(&self, service: ServiceId, flow: &Flow, tried: &[ServerId]) -> Option<Pick> {
-        let mut pick = Pick::blank();
+        let mut pick = Pick::default();
         if self.pick_into(service, flow, tried, &mut pick) { Some(pick) } else { None }
     }
 

@@ -62,7 +62,9 @@ fn uses(text: &str) -> Vec<String> {
         for path in line.split("crate::").skip(1) {
             let room: String =
                 path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            found.push(room);
+            // `crate::{…}` and `crate::Name` are what lib.rs re-exports: the public API.
+            let public = room.chars().next().is_none_or(char::is_uppercase);
+            found.push(if public { "api".to_owned() } else { room });
         }
     }
     found
@@ -80,7 +82,8 @@ fn rooms_use_only_what_the_architecture_allows() {
         }
     }
     assert!(checked > 100, "only {checked} paths found");
-    let rooms: Vec<String> = files().into_iter().map(|(_, room, _)| room).collect();
+    let mut rooms: Vec<String> = files().into_iter().map(|(_, room, _)| room).collect();
+    rooms.push("api".to_owned());
     for room in allowed.keys() {
         assert!(rooms.contains(room), "the document has a room {room} that the sources have not");
     }
@@ -99,7 +102,7 @@ fn config_uses_nothing_of_the_schedulers_but_their_names() {
 
 #[test]
 fn unsafe_stands_in_its_place() {
-    for (name, _, text) in files() {
+    for (name, _, text) in files().into_iter().filter(|(_, room, _)| room != "ffi") {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         let has = code.clone().any(|line| {
             line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl")

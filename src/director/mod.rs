@@ -245,7 +245,7 @@ impl Director {
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
         self.with_table(|table| {
-            let mut pick = Pick::blank();
+            let mut pick = Pick::default();
             let found = table.pool(service)?.pick(flow, &[], &mut pick).ok()?;
             found.then_some(pick)
         })

@@ -1,6 +1,8 @@
 //! A decision, as plain data.
 
 use std::fmt;
+#[cfg(feature = "capi")]
+use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
@@ -39,21 +41,6 @@ const GUE: u8 = 1;
 const GRE: u8 = 2;
 
 impl Pick {
-    /// No decision: room for one.
-    pub(crate) const fn blank() -> Self {
-        Pick {
-            server: ServerId { slot: 0, generation: 0 },
-            template: TemplateId::NONE,
-            address: [0; 16],
-            port: 0,
-            family: 0,
-            forwarding: 0,
-            tunnel: 0,
-            tunnel_checksum: 0,
-            tunnel_port: 0,
-        }
-    }
-
     pub(super) fn new(id: ServerId, server: &RealServer) -> Self {
         let mut address = [0; 16];
         let family = match server.address.ip() {
@@ -130,6 +117,24 @@ impl Pick {
     }
 }
 
+impl Default for Pick {
+    /// No decision: room for [`Worker::pick_into`](crate::Worker::pick_into) to write one.
+    #[inline]
+    fn default() -> Self {
+        Pick {
+            server: ServerId { slot: 0, generation: 0 },
+            template: TemplateId::NONE,
+            address: [0; 16],
+            port: 0,
+            family: 0,
+            forwarding: 0,
+            tunnel: 0,
+            tunnel_checksum: 0,
+            tunnel_port: 0,
+        }
+    }
+}
+
 impl fmt::Debug for Pick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pick")
@@ -141,6 +146,22 @@ impl fmt::Debug for Pick {
 }
 
 const _: () = assert!(size_of::<Pick>() == 48);
+
+#[cfg(feature = "capi")]
+impl Pick {
+    /// Offsets of the fields that the C header names, in its order.
+    pub(crate) const LAYOUT: [usize; 9] = [
+        offset_of!(Pick, server),
+        offset_of!(Pick, template),
+        offset_of!(Pick, address),
+        offset_of!(Pick, port),
+        offset_of!(Pick, family),
+        offset_of!(Pick, forwarding),
+        offset_of!(Pick, tunnel),
+        offset_of!(Pick, tunnel_checksum),
+        offset_of!(Pick, tunnel_port),
+    ];
+}
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,8 @@ mod twos;
 mod wlc;
 mod wrr;
 
+use std::ffi::CStr;
+
 use crate::config::{GENERIC_FLAG_NAMES, Generation, Remembered, VirtualService};
 use crate::error::UnknownScheduler;
 use crate::flow::Flow;
@@ -113,6 +115,14 @@ impl Request<'_> {
     }
 }
 
+/// At compile time only.
+const fn c_text(text: &'static [u8]) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text) {
+        Ok(text) => text,
+        Err(_) => panic!("one NUL, at the end"),
+    }
+}
+
 macro_rules! registry {
     ($(
         $(#[doc = $doc:literal])+
@@ -140,6 +150,21 @@ macro_rules! registry {
             /// The short name, such as `wrr`.
             pub const fn name(self) -> &'static str {
                 match self { $(SchedulerKind::$kind => $name,)+ }
+            }
+
+            /// The short name for C.
+            pub const fn name_c(self) -> &'static CStr {
+                match self { $(SchedulerKind::$kind => const { c_text(concat!($name, "\0").as_bytes()) },)+ }
+            }
+
+            /// The same as [`summary`](Self::summary) for C.
+            pub const fn summary_c(self) -> &'static CStr {
+                match self {
+                    $(SchedulerKind::$kind => {
+                        // Behind the blank with which a comment begins.
+                        const { c_text(concat!($($doc,)+ "\0").as_bytes().split_at(1).1) }
+                    })+
+                }
             }
 
             /// What it does, in one clause.

@@ -31,6 +31,18 @@ pub struct ServerId {
     pub(crate) generation: u32,
 }
 
+impl ServerId {
+    /// Two numbers that stand for it, for hosts that keep ids in plain memory.
+    pub const fn to_raw(self) -> [u32; 2] {
+        [self.slot, self.generation]
+    }
+
+    /// The id with these numbers. Any numbers will do: an id that was never given is stale.
+    pub const fn from_raw([slot, generation]: [u32; 2]) -> Self {
+        ServerId { slot, generation }
+    }
+}
+
 /// Names a virtual service: index and generation. Survives reloads; stale once the service is
 /// deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +50,18 @@ pub struct ServerId {
 pub struct ServiceId {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
+}
+
+impl ServiceId {
+    /// Two numbers that stand for it, for hosts that keep ids in plain memory.
+    pub const fn to_raw(self) -> [u32; 2] {
+        [self.slot, self.generation]
+    }
+
+    /// The id with these numbers. Any numbers will do: an id that was never given is stale.
+    pub const fn from_raw([slot, generation]: [u32; 2]) -> Self {
+        ServiceId { slot, generation }
+    }
 }
 
 /// Why a connection could not be opened, updated or closed. Nothing was changed.

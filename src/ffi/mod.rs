@@ -1,0 +1,108 @@
+//! The C ABI (feature `capi`): thin and mechanical, one C function a call of the public API.
+//!
+//! The comments here are the manual: `make header` prints them into `include/vsched.h`.
+//!
+//! Every body runs inside [`guard`]; a pointer that may not be NULL is an `Option` of a reference;
+//! an output that is written on success only is a `MaybeUninit`; whatever chooses is a checked number
+//! or a name, because a Rust enum that C fills in with another number is undefined behaviour.
+
+#![allow(unsafe_code, non_camel_case_types)]
+#![allow(unreachable_pub, reason = "the header's generator looks for `pub`")]
+#![warn(missing_docs)]
+#![allow(clippy::missing_safety_doc, reason = "the header's rules are the safety section")]
+
+mod config;
+mod config_edit;
+mod data;
+mod director;
+mod director_edit;
+mod read_out;
+mod sized;
+mod sockaddr;
+mod status;
+mod structs;
+mod text;
+mod version;
+mod worker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parking_lot::Mutex;
+
+use crate::ffi::status::{VSCHED_E_PANIC, VSCHED_OK, vsched_status};
+
+/// Runs a function's body; a panic, which is a bug of this library, becomes a status.
+#[inline]
+fn guard(body: impl FnOnce() -> Result<(), vsched_status>) -> vsched_status {
+    let run = || {
+        #[cfg(vsched_force_panic)]
+        forced::due();
+        body()
+    };
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(())) => VSCHED_OK,
+        Ok(Err(status)) => status,
+        Err(payload) => {
+            // Dropping what a panic threw may panic again.
+            std::mem::forget(payload);
+            VSCHED_E_PANIC
+        }
+    }
+}
+
+/// The text of the latest failure of a handle's functions.
+#[derive(Default)]
+struct LastError(Mutex<String>);
+
+/// What failed: the status that is returned, the text that is kept.
+struct Fault {
+    status: vsched_status,
+    text: String,
+}
+
+impl From<vsched_status> for Fault {
+    fn from(status: vsched_status) -> Self {
+        Fault { status, text: status::text(status).to_string_lossy().into_owned() }
+    }
+}
+
+impl Fault {
+    fn new(status: vsched_status, text: impl ToString) -> Self {
+        Fault { status, text: text.to_string() }
+    }
+}
+
+impl LastError {
+    /// Keeps the text of a failure.
+    fn keep<T>(&self, result: Result<T, Fault>) -> Result<T, vsched_status> {
+        result.map_err(|Fault { status, text }| {
+            *self.0.lock() = text;
+            status
+        })
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().clone()
+    }
+}
+
+/// Panics on demand, for the tests of [`guard`]. Not part of the library: built by them alone.
+#[cfg(vsched_force_panic)]
+mod forced {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+
+    pub(super) fn due() {
+        // Relaxed: one test, one thread.
+        if CALLS.load(Ordering::Relaxed) != 0 && CALLS.fetch_sub(1, Ordering::Relaxed) == 1 {
+            panic!("forced by a test");
+        }
+    }
+
+    /// The `calls`-th guarded call from now on panics.
+    #[unsafe(no_mangle)]
+    extern "C" fn vsched_force_panic(calls: u32) {
+        CALLS.store(calls, Ordering::Relaxed);
+    }
+}

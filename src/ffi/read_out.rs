@@ -1,0 +1,328 @@
+//! What runs, read into the caller's memory.
+
+use std::mem::{MaybeUninit, offset_of};
+use std::net::{IpAddr, SocketAddr};
+use std::os::raw::c_char;
+
+use crate::config::listing::{Listing, View};
+use crate::config::{Forwarding, ObservedServer, ObservedService, Remembered};
+use crate::ffi::data::{
+    VSCHED_BYPASS, VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, vsched_server_id,
+    vsched_service_id,
+};
+use crate::ffi::director::vsched_director;
+use crate::ffi::sized::{self, Element};
+use crate::ffi::status::{
+    VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status,
+};
+use crate::ffi::{config_edit, guard, text};
+use crate::{SchedulerKind, ServerId, ServiceId};
+
+/// A virtual service that runs.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_service_state {
+    /// The service.
+    pub id: vsched_service_id,
+    /// Its key, NUL-terminated, as vsched_director_service takes it.
+    pub key: [c_char; 64],
+    /// Its scheduler's short name, NUL-terminated; "none" if there is none.
+    pub scheduler: [c_char; 16],
+    /// Connections opened since the service was added.
+    pub connections: u64,
+    /// Picks that found no server.
+    pub refused: u64,
+    /// Addresses that lblc or lblcr remembers; persistence templates.
+    pub remembered: u32,
+    /// How many of those there is room for; 0 if the service remembers none.
+    pub capacity: u32,
+    /// Picks that found no room and were not remembered.
+    pub forgotten: u64,
+    /// Real servers.
+    pub servers: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// A real server that runs.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_server_state {
+    /// The server.
+    pub id: vsched_server_id,
+    /// Its address in network order; IPv4 in the first four bytes.
+    pub address: [u8; 16],
+    /// Its port in host order; 0 keeps the client's.
+    pub port: u16,
+    /// 4 or 6.
+    pub family: u8,
+    /// VSCHED_MASQ, …
+    pub forwarding: u8,
+    /// 0 = quiesced.
+    pub weight: u32,
+    /// Number of connections that makes it overloaded; 0 = never.
+    pub upper_threshold: u32,
+    /// It is available again below this number; 0 = three quarters of the upper.
+    pub lower_threshold: u32,
+    /// Active connections.
+    pub active: u32,
+    /// Inactive connections.
+    pub inactive: u32,
+    /// Persistence templates that lead to it.
+    pub persistent: u32,
+    /// 1: overloaded, no new connections.
+    pub overloaded: u32,
+    /// Connections opened since it was added.
+    pub connections: u64,
+}
+
+/// Connections of a server at one moment.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_counts {
+    /// Active connections.
+    pub active: u32,
+    /// Inactive connections.
+    pub inactive: u32,
+    /// Persistence templates that lead to it.
+    pub persistent: u32,
+    /// 1: overloaded, no new connections.
+    pub overloaded: u32,
+}
+
+// SAFETY: `repr(C)`, numbers only, no padding: the fields' sizes add up (asserted below).
+unsafe impl Element for vsched_service_state {
+    const LEAST: usize = offset_of!(vsched_service_state, remembered);
+}
+// SAFETY: as above.
+unsafe impl Element for vsched_server_state {
+    const LEAST: usize = size_of::<vsched_server_state>();
+}
+const _: () = assert!(
+    size_of::<vsched_service_state>() == 8 + 64 + 16 + 8 + 8 + 4 + 4 + 8 + 4 + 4
+        && size_of::<vsched_server_state>() == 8 + 16 + 2 + 1 + 1 + 7 * 4 + 8
+);
+
+/// Copies the services that run into an array of `capacity` elements of
+/// `element_size` = sizeof(vsched_service_state), in the order of adding. `count` is set to their
+/// number even if the array is too small: call with NULL and 0 to learn it.
+///
+/// NULL: `count` may be; `array` may if `capacity` is 0. Answers: VSCHED_E_BUFFER (nothing was
+/// copied), VSCHED_E_STRUCT_SIZE. From any thread. O(services + servers).
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_director_services(
+    director: Option<&vsched_director>,
+    array: *mut vsched_service_state,
+    element_size: usize,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let services = director.ok_or(VSCHED_E_NULL)?.director.services();
+        let states: Vec<_> = services.iter().map(|(id, service)| state_of(*id, service)).collect();
+        // SAFETY: the caller promises so many elements of that size.
+        unsafe { sized::fill(&states, array, element_size, capacity, count) }
+    })
+}
+
+/// Copies the servers of a service into an array of `capacity` elements of
+/// `element_size` = sizeof(vsched_server_state), in list order, the newest first.
+///
+/// As vsched_director_services; besides VSCHED_NO_SERVICE.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_director_servers(
+    director: Option<&vsched_director>,
+    service: vsched_service_id,
+    array: *mut vsched_server_state,
+    element_size: usize,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let servers = director.ok_or(VSCHED_E_NULL)?.director.servers(service.into());
+        let servers = servers.ok_or(VSCHED_NO_SERVICE)?;
+        let states: Vec<_> =
+            servers.iter().map(|(id, server)| server_state_of(*id, server)).collect();
+        // SAFETY: the caller promises so many elements of that size.
+        unsafe { sized::fill(&states, array, element_size, capacity, count) }
+    })
+}
+
+/// Reads the connections of one server.
+///
+/// NULL: none may be. Answers: VSCHED_STALE. From any thread. O(1), in a persistent service
+/// O(templates).
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn vsched_director_counts(
+    director: Option<&vsched_director>,
+    server: vsched_server_id,
+    counts: Option<&mut MaybeUninit<vsched_counts>>,
+) -> vsched_status {
+    guard(|| {
+        let (director, to) = (director.ok_or(VSCHED_E_NULL)?, counts.ok_or(VSCHED_E_NULL)?);
+        let found = director.director.counts(server.into()).ok_or(VSCHED_STALE)?;
+        to.write(vsched_counts {
+            active: found.active,
+            inactive: found.inactive,
+            persistent: found.persistent,
+            overloaded: u32::from(found.overloaded),
+        });
+        Ok(())
+    })
+}
+
+/// How many servers were removed from the config and still count connections, or are still named by
+/// a config that a worker has not let go of.
+///
+/// NULL: none may be. From any thread. O(1).
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn vsched_director_removed_servers(
+    director: Option<&vsched_director>,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let (director, to) = (director.ok_or(VSCHED_E_NULL)?, count.ok_or(VSCHED_E_NULL)?);
+        to.write(director.director.removed_servers());
+        Ok(())
+    })
+}
+
+/// Listing: forwarding, weight, connections, as `ipvsadm -L -n` prints.
+pub const VSCHED_LIST_PLAIN: u32 = 0;
+/// Listing: totals, as `--stats`.
+pub const VSCHED_LIST_STATISTICS: u32 = 1;
+/// Listing: rates per second, as `--rate`.
+pub const VSCHED_LIST_RATES: u32 = 2;
+/// Listing: connection limits, as `--thresholds`.
+pub const VSCHED_LIST_THRESHOLDS: u32 = 3;
+/// Listing: persistence templates, as `--persistent-conn`.
+pub const VSCHED_LIST_PERSISTENT: u32 = 4;
+/// Listing: encapsulation, as `--tun-info`.
+pub const VSCHED_LIST_TUNNELS: u32 = 5;
+
+/// Listing flag: figures in full, as `--exact`.
+pub const VSCHED_LIST_EXACT: u32 = 1;
+/// Listing flag: in list order, as `--nosort`.
+pub const VSCHED_LIST_UNSORTED: u32 = 2;
+
+/// Prints what runs, as `ipvsadm -L -n` would: one of the VSCHED_LIST_ views, flags or-ed together,
+/// and the key of the only service to print, or an empty key for all.
+///
+/// As vsched_config_write_rules; besides VSCHED_E_ARGUMENT (another view or flag), VSCHED_E_PARSE
+/// (no key), VSCHED_E_UTF8.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_director_list(
+    director: Option<&vsched_director>,
+    view: u32,
+    flags: u32,
+    key: *const c_char,
+    key_length: usize,
+    buffer: *mut c_char,
+    capacity: usize,
+    length: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let director = director.ok_or(VSCHED_E_NULL)?;
+        // SAFETY: the caller promises so many bytes.
+        let only = (key_length > 0).then(|| unsafe { config_edit::key_of(key, key_length) });
+        let only = director.error.keep(only.transpose())?;
+        let observed = director.director.observe();
+        let listing = Listing::new(&observed).view(view_of(view)?);
+        let listing = only.iter().fold(listing, |listing, key| listing.only(key));
+        // SAFETY: the caller promises `capacity` bytes at `buffer`.
+        unsafe { text::write(&flagged(listing, flags)?.to_string(), buffer, capacity, length) }
+    })
+}
+
+fn view_of(view: u32) -> Result<View, vsched_status> {
+    Ok(match view {
+        VSCHED_LIST_PLAIN => View::Plain,
+        VSCHED_LIST_STATISTICS => View::Statistics,
+        VSCHED_LIST_RATES => View::Rates,
+        VSCHED_LIST_THRESHOLDS => View::Thresholds,
+        VSCHED_LIST_PERSISTENT => View::PersistentConnections,
+        VSCHED_LIST_TUNNELS => View::TunnelInfo,
+        _ => return Err(VSCHED_E_ARGUMENT),
+    })
+}
+
+fn flagged(listing: Listing<'_>, flags: u32) -> Result<Listing<'_>, vsched_status> {
+    if flags & !(VSCHED_LIST_EXACT | VSCHED_LIST_UNSORTED) != 0 {
+        return Err(VSCHED_E_ARGUMENT);
+    }
+    let listing = if flags & VSCHED_LIST_EXACT != 0 { listing.exact() } else { listing };
+    Ok(if flags & VSCHED_LIST_UNSORTED != 0 { listing.unsorted() } else { listing })
+}
+
+fn state_of(id: ServiceId, service: &ObservedService) -> vsched_service_state {
+    let settings = &service.settings;
+    let known = [service.remembered, service.templates].into_iter().flatten();
+    let sum = known.fold(Remembered::default(), |sum, known| Remembered {
+        entries: sum.entries + known.entries,
+        capacity: sum.capacity + known.capacity,
+        refused: sum.refused + known.refused,
+    });
+    vsched_service_state {
+        id: id.into(),
+        key: chars(&settings.service.to_string()),
+        scheduler: chars(settings.scheduler.map_or("none", SchedulerKind::name)),
+        connections: service.statistics.connections,
+        refused: service.statistics.refused,
+        remembered: sum.entries,
+        capacity: sum.capacity,
+        forgotten: sum.refused,
+        servers: u32::try_from(service.servers.len()).unwrap_or(u32::MAX),
+        reserved: 0,
+    }
+}
+
+fn server_state_of(id: ServerId, observed: &ObservedServer) -> vsched_server_state {
+    let ObservedServer { server, counts, statistics, .. } = observed;
+    let (address, family) = bytes(server.address);
+    vsched_server_state {
+        id: id.into(),
+        address,
+        port: server.address.port(),
+        family,
+        forwarding: match server.forwarding {
+            Forwarding::Masq => VSCHED_MASQ as u8,
+            Forwarding::Local => VSCHED_LOCAL as u8,
+            Forwarding::Tunnel(_) => VSCHED_TUNNEL as u8,
+            Forwarding::Route => VSCHED_ROUTE as u8,
+            Forwarding::Bypass => VSCHED_BYPASS as u8,
+        },
+        weight: server.weight,
+        upper_threshold: server.thresholds.upper,
+        lower_threshold: server.thresholds.lower,
+        active: counts.active,
+        inactive: counts.inactive,
+        persistent: counts.persistent,
+        overloaded: u32::from(counts.overloaded),
+        connections: statistics.connections,
+    }
+}
+
+fn bytes(address: SocketAddr) -> ([u8; 16], u8) {
+    match address.ip() {
+        IpAddr::V6(ip) => (ip.octets(), 6),
+        IpAddr::V4(ip) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&ip.octets());
+            (bytes, 4)
+        }
+    }
+}
+
+/// A text and a NUL; what does not fit is cut off, and nothing that is printed here is so long.
+fn chars<const N: usize>(text: &str) -> [c_char; N] {
+    let mut chars = [0; N];
+    for (to, from) in chars.iter_mut().take(N - 1).zip(text.bytes()) {
+        *to = from as c_char;
+    }
+    chars
+}

@@ -1,0 +1,292 @@
+//! Structs that describe: what a config is made of, by calls.
+
+use std::mem::offset_of;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::config::{
+    Affinity, Config, Forwarding, Generation, Netmask, Persistence, RealServer, SchedulerFlags,
+    ServiceKey, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
+};
+use crate::ffi::Fault;
+use crate::ffi::data::{
+    VSCHED_BYPASS, VSCHED_CHECKSUM_FULL, VSCHED_CHECKSUM_NONE, VSCHED_CHECKSUM_REMOTE,
+    VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, VSCHED_TUNNEL_GRE, VSCHED_TUNNEL_GUE,
+    VSCHED_TUNNEL_IPIP,
+};
+use crate::ffi::sized::Grows;
+use crate::ffi::status::{VSCHED_E_ARGUMENT, VSCHED_E_PARSE};
+use crate::ffi::text::vsched_text;
+
+/// Settings of a virtual service. Zeros mean the default.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_service {
+    /// sizeof(vsched_service).
+    pub struct_size: u32,
+    /// Not 0: one-packet scheduling, each UDP datagram by itself.
+    pub one_packet: u32,
+    /// What names it: "tcp 192.168.4.5:80", "udp [2001:db8::1]:53", "fwmark 7", "fwmark 7 inet6".
+    pub key: vsched_text,
+    /// Short name of the scheduler, such as "wrr"; "none" refuses every new connection. Empty: wlc.
+    pub scheduler: vsched_text,
+    /// Scheduler flags, separated by commas, such as "sh-port,sh-fallback". Empty: none.
+    pub flags: vsched_text,
+    /// Seconds that a client keeps its server after its last new connection, 1 to 2678400. 0: the
+    /// service is not persistent.
+    pub persistence_timeout: u32,
+    /// Table size of scheduler mh, 8 to 17. 0: 12, which is 4093 slots.
+    pub mh_table_index: u32,
+    /// Which clients count as one: an IPv4 mask, such as "255.255.255.0", or an IPv6 prefix length,
+    /// such as "64". Empty: each address by itself.
+    pub persistence_netmask: vsched_text,
+    /// Persistence engine, such as "sip". Empty: none.
+    pub persistence_engine: vsched_text,
+    /// Most addresses that lblc, lblcr and persistence remember, 1 to 16777216. 0: 16384.
+    pub affinity_capacity: u32,
+    /// Seconds that lblc and lblcr remember them, 1 to 2678400. 0: 86400.
+    pub affinity_expiration: u32,
+}
+
+/// A real server of a service. There is no default weight: 0 is a quiesced server.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_server {
+    /// sizeof(vsched_server).
+    pub struct_size: u32,
+    /// Share of the connections, 0 to 2147483647; 0 = quiesced: no new connection, old ones go on.
+    pub weight: u32,
+    /// Address and port, which name it within its service: "192.168.5.11:80", "[2001:db8::1]:80".
+    /// Port 0 keeps the client's port.
+    pub address: vsched_text,
+    /// VSCHED_MASQ, VSCHED_ROUTE or VSCHED_TUNNEL.
+    pub forwarding: u32,
+    /// Number of connections that makes the server overloaded; 0 = never.
+    pub upper_threshold: u32,
+    /// An overloaded server is available again below this number; 0 = three quarters of the upper.
+    pub lower_threshold: u32,
+    /// VSCHED_TUNNEL_IPIP, …, if forwarding is VSCHED_TUNNEL; else 0.
+    pub tunnel: u32,
+    /// VSCHED_CHECKSUM_NONE, …, of a GUE or GRE tunnel; else 0.
+    pub tunnel_checksum: u32,
+    /// UDP port of a GUE tunnel, 1 to 65535; else 0.
+    pub tunnel_port: u32,
+}
+
+/// Decide as kernels do that count connections the newer way (the default): Linux from 6.1.187,
+/// 6.12.107 and all of 7.x.
+pub const VSCHED_GENERATION_B: u32 = 0;
+/// Decide as older kernels do: Linux up to 6.1.176 and 6.12.101.
+pub const VSCHED_GENERATION_A: u32 = 1;
+
+/// What of a config is not a service. Zeros mean the default.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_settings {
+    /// sizeof(vsched_settings).
+    pub struct_size: u32,
+    /// VSCHED_GENERATION_B or VSCHED_GENERATION_A.
+    pub generation: u32,
+    /// Seed of the random schedulers; equal seeds give equal decisions.
+    pub seed: u64,
+    /// Not 0: a quiesced server loses its persistent clients, too, at their next connection.
+    pub expire_quiescent_template: u32,
+    /// Seconds of an established TCP connection, 1 to 2678400; 0 = as the kernel has it.
+    pub timeout_tcp: u32,
+    /// Seconds of a TCP connection after a FIN; likewise.
+    pub timeout_tcp_fin: u32,
+    /// Seconds of a UDP connection; likewise.
+    pub timeout_udp: u32,
+}
+
+/// What a change did. Numbers of services and servers.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_applied {
+    /// sizeof(vsched_applied).
+    pub struct_size: u32,
+    /// New.
+    pub added: u32,
+    /// With new settings.
+    pub changed: u32,
+    /// Servers whose weight became 0.
+    pub drained: u32,
+    /// Gone.
+    pub removed: u32,
+    /// 1 if generation, seed, timeouts or daemons changed.
+    pub settings: u32,
+}
+
+// SAFETY: all begin with their size, end without padding, and hold numbers, pointers and lengths.
+unsafe impl Grows for vsched_service {
+    const LEAST: usize = offset_of!(vsched_service, persistence_timeout);
+}
+// SAFETY: as above.
+unsafe impl Grows for vsched_server {
+    const LEAST: usize = offset_of!(vsched_server, tunnel);
+}
+// SAFETY: as above.
+unsafe impl Grows for vsched_settings {
+    const LEAST: usize = offset_of!(vsched_settings, timeout_tcp);
+}
+// SAFETY: as above.
+unsafe impl Grows for vsched_applied {
+    const LEAST: usize = size_of::<vsched_applied>();
+}
+
+fn bad(what: &str, value: impl std::fmt::Display, expected: &str) -> Fault {
+    Fault::new(VSCHED_E_ARGUMENT, format_args!("{what} {value}: expected {expected}"))
+}
+
+/// # Safety
+/// The texts are there.
+pub(super) unsafe fn service(from: vsched_service) -> Result<VirtualService, Fault> {
+    // SAFETY: the caller's promise, here and below.
+    let text = |text: vsched_text| unsafe { text.read() };
+    let key: ServiceKey = key(text(from.key)?)?;
+    let default = VirtualService::new(key);
+    let scheduler = match text(from.scheduler)? {
+        "" => default.scheduler,
+        "none" => None,
+        name => Some(name.parse().map_err(|error| Fault::new(VSCHED_E_ARGUMENT, error))?),
+    };
+    let mut flags = SchedulerFlags::default();
+    for name in text(from.flags)?.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let flag = SchedulerFlags::named(name, scheduler);
+        flags = flags.union(flag.ok_or_else(|| bad("flag", name, "one that the scheduler has"))?);
+    }
+    let persistence = match (from.persistence_timeout, text(from.persistence_netmask)?) {
+        (0, "") => None,
+        (0, mask) => return Err(bad("netmask", mask, "none without a persistence timeout")),
+        (timeout, mask) => Some(Persistence { timeout, netmask: netmask(mask)? }),
+    };
+    let engine = text(from.persistence_engine)?;
+    let or = |value: u32, default: u32| if value == 0 { default } else { value };
+    let table = or(from.mh_table_index, u32::from(default.mh_table_index));
+    Ok(VirtualService {
+        scheduler,
+        flags,
+        persistence,
+        mh_table_index: u8::try_from(table).map_err(|_| bad("mh_table_index", table, "8 to 17"))?,
+        persistence_engine: (!engine.is_empty()).then(|| engine.to_owned()),
+        one_packet: from.one_packet != 0,
+        affinity: Affinity {
+            capacity: or(from.affinity_capacity, default.affinity.capacity),
+            expiration: or(from.affinity_expiration, default.affinity.expiration),
+        },
+        ..default
+    })
+}
+
+pub(super) fn key(text: &str) -> Result<ServiceKey, Fault> {
+    text.parse().map_err(|error| Fault::new(VSCHED_E_PARSE, error))
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, Fault> {
+    text.parse().map_err(|_| {
+        let expected = "expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`";
+        Fault::new(VSCHED_E_PARSE, format_args!("server address `{text}`: {expected}"))
+    })
+}
+
+fn netmask(text: &str) -> Result<Option<Netmask>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let inet = text.parse::<Ipv4Addr>().map(Netmask::Inet).ok();
+    let mask = inet.or_else(|| text.parse().map(Netmask::Inet6).ok());
+    mask.map(Some).ok_or_else(|| bad("netmask", text, "an IPv4 mask or an IPv6 prefix length"))
+}
+
+/// # Safety
+/// The text is there.
+pub(super) unsafe fn server(from: vsched_server) -> Result<RealServer, Fault> {
+    // SAFETY: the caller's promise.
+    let text = unsafe { from.address.read() }?;
+    let forwarding = match from.forwarding {
+        VSCHED_MASQ => Forwarding::Masq,
+        VSCHED_ROUTE => Forwarding::Route,
+        VSCHED_TUNNEL => Forwarding::Tunnel(tunnel(&from)?),
+        VSCHED_LOCAL => Forwarding::Local,
+        VSCHED_BYPASS => Forwarding::Bypass,
+        other => return Err(bad("forwarding", other, "VSCHED_MASQ, _ROUTE or _TUNNEL")),
+    };
+    let described = (from.tunnel, from.tunnel_checksum, from.tunnel_port) != (0, 0, 0);
+    if described && from.forwarding != VSCHED_TUNNEL {
+        return Err(bad("tunnel", from.tunnel, "0 where forwarding is not VSCHED_TUNNEL"));
+    }
+    Ok(RealServer {
+        address: address(text)?,
+        forwarding,
+        weight: from.weight,
+        thresholds: Thresholds { upper: from.upper_threshold, lower: from.lower_threshold },
+    })
+}
+
+fn tunnel(from: &vsched_server) -> Result<Tunnel, Fault> {
+    let checksum = match from.tunnel_checksum {
+        VSCHED_CHECKSUM_NONE => TunnelChecksum::None,
+        VSCHED_CHECKSUM_FULL => TunnelChecksum::Full,
+        VSCHED_CHECKSUM_REMOTE => TunnelChecksum::Remote,
+        other => return Err(bad("tunnel_checksum", other, "VSCHED_CHECKSUM_NONE, _FULL, _REMOTE")),
+    };
+    let port = u16::try_from(from.tunnel_port);
+    let port = port.map_err(|_| bad("tunnel_port", from.tunnel_port, "1 to 65535"))?;
+    match (from.tunnel, checksum, port) {
+        (VSCHED_TUNNEL_IPIP, TunnelChecksum::None, 0) => Ok(Tunnel::Ipip {}),
+        (VSCHED_TUNNEL_IPIP, ..) => {
+            Err(bad("tunnel", from.tunnel, "no checksum and no port with VSCHED_TUNNEL_IPIP"))
+        }
+        (VSCHED_TUNNEL_GUE, checksum, port) => Ok(Tunnel::Gue { port, checksum }),
+        (VSCHED_TUNNEL_GRE, checksum, 0) => Ok(Tunnel::Gre { checksum }),
+        (VSCHED_TUNNEL_GRE, ..) => Err(bad("tunnel_port", port, "0 with VSCHED_TUNNEL_GRE")),
+        (other, ..) => Err(bad("tunnel", other, "VSCHED_TUNNEL_IPIP, _GUE or _GRE")),
+    }
+}
+
+/// Gives a config these settings.
+pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Fault> {
+    let some = |value: u32| (value != 0).then_some(value);
+    config.generation = match from.generation {
+        VSCHED_GENERATION_B => Generation::B,
+        VSCHED_GENERATION_A => Generation::A,
+        other => return Err(bad("generation", other, "VSCHED_GENERATION_A or _B")),
+    };
+    config.seed = from.seed;
+    config.expire_quiescent_template = from.expire_quiescent_template != 0;
+    config.timeouts = Timeouts {
+        tcp: some(from.timeout_tcp),
+        tcp_fin: some(from.timeout_tcp_fin),
+        udp: some(from.timeout_udp),
+    };
+    Ok(())
+}
+
+/// The settings of a config.
+pub(super) fn settings(config: &Config) -> vsched_settings {
+    vsched_settings {
+        struct_size: 0,
+        generation: match config.generation {
+            Generation::B => VSCHED_GENERATION_B,
+            Generation::A => VSCHED_GENERATION_A,
+        },
+        seed: config.seed,
+        expire_quiescent_template: u32::from(config.expire_quiescent_template),
+        timeout_tcp: config.timeouts.tcp.unwrap_or(0),
+        timeout_tcp_fin: config.timeouts.tcp_fin.unwrap_or(0),
+        timeout_udp: config.timeouts.udp.unwrap_or(0),
+    }
+}
+
+impl From<crate::Applied> for vsched_applied {
+    fn from(from: crate::Applied) -> Self {
+        let count = |items: &[crate::Item]| u32::try_from(items.len()).unwrap_or(u32::MAX);
+        vsched_applied {
+            struct_size: 0,
+            added: count(&from.added),
+            changed: count(&from.changed),
+            drained: count(&from.drained),
+            removed: count(&from.removed),
+            settings: u32::from(from.settings),
+        }
+    }
+}
