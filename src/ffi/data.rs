@@ -1,7 +1,7 @@
 //! Plain data that crosses the border by value or in the caller's memory, with the layout of the
 //! Rust types behind it.
 
-use std::mem::offset_of;
+use std::mem::{MaybeUninit, offset_of};
 
 use crate::{Flow, Lease, Pick, ServerId, ServiceId};
 
@@ -190,6 +190,15 @@ macro_rules! same_layout {
             }
         }
     };
+}
+
+impl vsched_pick {
+    /// The caller's memory for a pick.
+    #[inline]
+    pub(super) fn room(memory: &mut MaybeUninit<Self>) -> &mut MaybeUninit<Pick> {
+        // SAFETY: both are `repr(C)` of the same fields, and neither need hold anything yet.
+        unsafe { &mut *std::ptr::from_mut(memory).cast() }
+    }
 }
 
 same_layout!(vsched_flow = Flow, 56);

@@ -8,10 +8,10 @@ use crate::ffi::data::{
 };
 use crate::ffi::director::vsched_director;
 use crate::ffi::status::{
-    VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_NO_SERVER, VSCHED_NO_SERVICE, vsched_status,
+    VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_NO_SERVER, VSCHED_NO_SERVICE, VSCHED_OK, vsched_status,
 };
-use crate::ffi::{guard, status, text};
-use crate::{Activity, Pick, ServerId, Worker};
+use crate::ffi::{guard, guard_hot, status, text};
+use crate::{Activity, ServerId, Worker};
 
 /// One thread's access to a director: picks and connection counts.
 ///
@@ -80,15 +80,12 @@ pub extern "C" fn vsched_worker_pick_server(
     flow: Option<&vsched_flow>,
     pick: Option<&mut MaybeUninit<vsched_pick>>,
 ) -> vsched_status {
-    guard(|| {
-        let (worker, flow) = (worker.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
-        let to = pick.ok_or(VSCHED_E_NULL)?;
-        let mut pick = Pick::default();
-        if !worker.0.pick_into(service.into(), flow.as_rust(), &[], &mut pick) {
-            return Err(VSCHED_NO_SERVER);
-        }
-        to.write(vsched_pick::of(pick));
-        Ok(())
+    guard_hot(|| {
+        let (Some(worker), Some(flow), Some(to)) = (worker, flow, pick) else {
+            return VSCHED_E_NULL;
+        };
+        let found = worker.0.pick_into(service.into(), flow.as_rust(), &[], vsched_pick::room(to));
+        if found { VSCHED_OK } else { VSCHED_NO_SERVER }
     })
 }
 
@@ -114,9 +111,9 @@ pub unsafe extern "C" fn vsched_worker_pick_server_excluding(
         let to = pick.ok_or(VSCHED_E_NULL)?;
         // SAFETY: the caller promises so many ids.
         let tried = unsafe { servers(tried, tried_count) }?;
-        let found = worker.0.pick_server_excluding(service.into(), flow.as_rust(), tried);
-        to.write(vsched_pick::of(found.ok_or(VSCHED_NO_SERVER)?));
-        Ok(())
+        let (flow, room) = (flow.as_rust(), vsched_pick::room(to));
+        let found = worker.0.pick_into(service.into(), flow, tried, room);
+        if found { Ok(()) } else { Err(VSCHED_NO_SERVER) }
     })
 }
 

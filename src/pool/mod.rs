@@ -7,6 +7,7 @@ use crate::config::{Generation, Remembered, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
 pub use crate::pool::pick::Pick;
+pub(crate) use crate::pool::pick::Room;
 use crate::sched::{Build, Request, Scheduler, State, Visit};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
@@ -81,49 +82,65 @@ impl Pool {
         self.slot.as_ref().map(Place::get)
     }
 
-    /// Chooses a server; false, and `pick` as it was, if none is available. `Outdated` if a newer
-    /// pool has taken over.
+    /// Chooses a server and puts it into `room`; false, and nothing put, if none is available.
+    /// `Outdated` if a newer pool has taken over.
     ///
     /// The answer goes out through an argument: as a value inside `Result` and `Option` it was
     /// copied four times, a third of a pick's instructions.
-    #[inline]
-    pub(crate) fn pick(
+    #[inline(always)]
+    pub(crate) fn pick<R: Room>(
         &self,
         flow: &Flow,
         tried: &[ServerId],
-        pick: &mut Pick,
+        room: &mut R,
     ) -> Result<bool, Outdated> {
         if let Some(persistence) = &self.persistence {
-            return self.pick_persistent(persistence, flow, tried, pick);
+            let pick = self.pick_persistent(persistence, flow, tried)?;
+            return Ok(pick.map(|pick| room.put(pick)).is_some());
         }
-        self.ask_scheduler(flow, tried, pick)
+        self.ask_scheduler(flow, tried, room)
     }
 
     #[inline(always)]
-    fn ask_scheduler(
+    fn ask_scheduler<R: Room>(
         &self,
         flow: &Flow,
         tried: &[ServerId],
-        pick: &mut Pick,
+        room: &mut R,
     ) -> Result<bool, Outdated> {
-        self.scheduler.visit(Choice { pool: self, flow, tried, pick }).unwrap_or(Ok(false))
+        self.scheduler.visit(Choice { pool: self, flow, tried, room }).unwrap_or(Ok(false))
     }
 
     /// One function a scheduler: all in one, the registers that the longest needs are saved and
     /// restored for each.
     #[inline(never)]
-    fn choose<S: Scheduler>(
+    fn choose<S: Scheduler, R: Room>(
         &self,
         scheduler: &S,
         flow: &Flow,
         tried: &[ServerId],
-        pick: &mut Pick,
+        room: &mut R,
     ) -> Result<bool, Outdated> {
-        let Some(slot) = self.slot() else { return Ok(false) };
+        let quick = || scheduler.quick(&self.servers, self.slot()?, self.epoch);
+        let quick = if S::IS_QUICK && tried.is_empty() { quick() } else { None };
+        let position = match quick {
+            Some(position) => Some(position),
+            None => self.schedule(scheduler, flow, tried)?,
+        };
+        Ok(position.is_some_and(|position| self.pick_at(position, flow, room)))
+    }
+
+    /// Apart, so that what it keeps in memory does not burden the quick way.
+    #[inline(never)]
+    fn schedule<S: Scheduler>(
+        &self,
+        scheduler: &S,
+        flow: &Flow,
+        tried: &[ServerId],
+    ) -> Result<Option<Position>, Outdated> {
+        let Some(slot) = self.slot() else { return Ok(None) };
         let (servers, epoch) = (&self.servers, self.epoch);
-        let request = Request { servers, flow, tried, slot, epoch };
-        let position = scheduler.pick(&request)?;
-        Ok(position.is_some_and(|position| self.pick_at(position, flow, pick)))
+        scheduler.pick(&Request { servers, flow, tried, slot, epoch })
     }
 
     /// The server of the client's template; else the scheduler's choice, and a template for it.
@@ -133,18 +150,18 @@ impl Pool {
         persistence: &Persistent,
         flow: &Flow,
         tried: &[ServerId],
-        pick: &mut Pick,
-    ) -> Result<bool, Outdated> {
+    ) -> Result<Option<Pick>, Outdated> {
+        let mut pick = Pick::default();
         let client = persistence.client(flow);
         let known = client.and_then(|client| persistence.look(client, &self.servers, tried));
         let found = match known {
             Some((position, template)) => {
-                let found = self.pick_at(position, flow, pick);
+                let found = self.pick_at(position, flow, &mut pick);
                 pick.template = template;
                 found
             }
             None => {
-                let found = self.ask_scheduler(flow, tried, pick)?;
+                let found = self.ask_scheduler(flow, tried, &mut pick)?;
                 if let (true, Some(client)) = (found, client) {
                     pick.template = persistence.remember(client, pick.server);
                 }
@@ -152,16 +169,16 @@ impl Pool {
             }
         };
         if found {
-            persistence.set_port(pick, flow);
+            persistence.set_port(&mut pick, flow);
         }
-        Ok(found)
+        Ok(found.then_some(pick))
     }
 
     /// The server at this place, for this flow.
     #[inline]
-    fn pick_at(&self, position: Position, flow: &Flow, pick: &mut Pick) -> bool {
+    fn pick_at<R: Room>(&self, position: Position, flow: &Flow, room: &mut R) -> bool {
         let Some(answer) = self.answers.get(position as usize) else { return false };
-        *pick = *answer;
+        let pick = room.put(*answer);
         if self.any_port {
             set_port(pick, flow);
         }
@@ -219,19 +236,19 @@ impl Pool {
 }
 
 /// The scheduler's part of a pick.
-struct Choice<'a> {
+struct Choice<'a, R> {
     pool: &'a Pool,
     flow: &'a Flow,
     tried: &'a [ServerId],
-    pick: &'a mut Pick,
+    room: &'a mut R,
 }
 
-impl Visit for Choice<'_> {
+impl<R: Room> Visit for Choice<'_, R> {
     type Output = Result<bool, Outdated>;
 
     #[inline(always)]
     fn visit<S: Scheduler>(self, scheduler: &S) -> Self::Output {
-        self.pool.choose(scheduler, self.flow, self.tried, self.pick)
+        self.pool.choose(scheduler, self.flow, self.tried, self.room)
     }
 }
 

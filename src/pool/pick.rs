@@ -1,6 +1,7 @@
 //! A decision, as plain data.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 #[cfg(feature = "capi")]
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -118,7 +119,7 @@ impl Pick {
 }
 
 impl Default for Pick {
-    /// No decision: room for [`Worker::pick_into`](crate::Worker::pick_into) to write one.
+    /// No decision.
     #[inline]
     fn default() -> Self {
         Pick {
@@ -132,6 +133,26 @@ impl Default for Pick {
             tunnel_checksum: 0,
             tunnel_port: 0,
         }
+    }
+}
+
+/// Where a pick is put: one that is there already, or memory that holds nothing yet.
+pub(crate) trait Room {
+    fn put(&mut self, pick: Pick) -> &mut Pick;
+}
+
+impl Room for Pick {
+    #[inline(always)]
+    fn put(&mut self, pick: Pick) -> &mut Pick {
+        *self = pick;
+        self
+    }
+}
+
+impl Room for MaybeUninit<Pick> {
+    #[inline(always)]
+    fn put(&mut self, pick: Pick) -> &mut Pick {
+        self.write(pick)
     }
 }
 

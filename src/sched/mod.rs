@@ -36,10 +36,19 @@ use crate::state::slots::{ServerId, ServiceSlot};
 pub(crate) trait Scheduler: Sized {
     /// It may choose an overloaded server, and means it.
     const TAKES_OVERLOADED: bool = false;
+    /// It has a [`quick`](Self::quick) way.
+    const IS_QUICK: bool = false;
 
     /// Compiles it. May allocate. `former` is the same scheduler of the previous pool, if it was
     /// not bound anew.
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self;
+
+    /// The choice of a first pick where nothing is in the way; else none, and nothing has changed.
+    /// Few instructions, and inlined: [`pick`](Self::pick) is the way for all else.
+    #[inline(always)]
+    fn quick(&self, _servers: &Servers, _slot: &ServiceSlot, _epoch: Epoch) -> Option<Position> {
+        None
+    }
 
     /// Chooses a server, or none. Neither allocates, blocks nor panics.
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated>;
@@ -245,7 +254,7 @@ macro_rules! registry {
             }
 
             /// Does something with the scheduler, whichever it is; nothing if none is bound.
-            #[inline]
+            #[inline(always)]
             pub(crate) fn visit<V: Visit>(&self, visitor: V) -> Option<V::Output> {
                 match self {
                     State::Unbound => None,

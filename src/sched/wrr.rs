@@ -19,10 +19,10 @@
 use std::collections::BTreeMap;
 
 use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::{Event, History};
 use crate::state::servers::{Position, Servers};
-use crate::state::slots::ServerId;
+use crate::state::slots::{ServerId, ServiceSlot};
 
 const LEVEL_BITS: u32 = 31;
 /// The walk stands before the first server. One position less than [`crate::config::MAX_SERVERS`]
@@ -62,12 +62,23 @@ fn unpack(state: u64) -> (u32, u32) {
 }
 
 impl Scheduler for Wrr {
+    const IS_QUICK: bool = true;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         let (Scale { step, top }, carry) = scales(build.history);
         Wrr { step, top, maxima: Maxima::of(build.servers.weights().collect()), carry }
     }
 
-    #[inline]
+    #[inline(always)]
+    fn quick(&self, servers: &Servers, slot: &ServiceSlot, epoch: Epoch) -> Option<Position> {
+        slot.cursor.quick_turn(epoch, |state| {
+            let (last, level) = unpack(state);
+            let next = (last + 1) & HEAD;
+            let found = self.maxima.next_in_block(next, level.max(1))?;
+            servers.is_free(found).then_some((found, pack(found, level)))
+        })
+    }
+
     fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
         request.turn(
             |state| self.carry(state),
@@ -268,6 +279,15 @@ impl Maxima {
             let row = below.chunks(FAN_OUT).map(maximum).collect();
             rows.push(row);
         }
+    }
+
+    /// The same as [`next`](Self::next), if it is in the block of `start`.
+    #[inline(always)]
+    fn next_in_block(&self, start: u32, level: u32) -> Option<u32> {
+        let at = start as usize;
+        let block_end = ((at / FAN_OUT + 1) * FAN_OUT).min(self.weights.len());
+        let ahead = first_reaching(self.weights.get(at..block_end)?, level)?;
+        Some(start + ahead as u32)
     }
 
     /// The first place from `start` on whose weight is at least `level`.

@@ -12,7 +12,7 @@
 //! | location  | operation               | ordering | partner                                     |
 //! |-----------|-------------------------|----------|---------------------------------------------|
 //! | `current` | store in `publish`      | SeqCst   | the loads in `renew`                        |
-//! | `current` | load in `with`          | Relaxed  | none: only compared                         |
+//! | `current` | load in `hold`          | Relaxed  | none: only compared                         |
 //! | `current` | second load in `renew`  | SeqCst   | store in `publish`, total order with `held` |
 //! | `held`    | store in `renew`        | SeqCst   | load in `retire`                            |
 //! | `held`    | load in `retire`        | SeqCst   | store in `renew`                            |
@@ -24,6 +24,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::ops::Deref;
 use std::ptr;
 
 use crate::sync::{Arc, AtomicPtr, Mutex, Ordering};
@@ -88,7 +89,7 @@ impl<T> Publication<T> {
     pub(crate) fn reader(publication: &Arc<Self>) -> Reader<T> {
         let hold = Arc::new(Hold { held: AtomicPtr::new(ptr::null_mut()) });
         publication.kept.lock().holds.push(Arc::clone(&hold));
-        Reader { publication: Arc::clone(publication), hold, busy: Cell::new(false) }
+        Reader { publication: Arc::clone(publication), hold, held: Cell::new(0) }
     }
 }
 
@@ -96,33 +97,37 @@ impl<T> Publication<T> {
 pub(crate) struct Reader<T> {
     publication: Arc<Publication<T>>,
     hold: Arc<Hold<T>>,
-    /// Set while a closure of `with` runs: a nested `with` must not let go of what the outer holds.
-    busy: Cell<bool>,
+    /// How many [`Held`]s there are: while there is one, the reader must not let go of what it names.
+    held: Cell<usize>,
+}
+
+/// What a reader holds, looked at. As long as one exists, the reader keeps to its value.
+pub(crate) struct Held<'r, T> {
+    reader: &'r Reader<T>,
+    value: *const T,
 }
 
 impl<T> Reader<T> {
-    /// Runs `look` on the current value. Wait-free while nothing is published, else lock-free: it
-    /// tries again only if yet another value was published meanwhile. A nested call sees what the
-    /// outer one sees.
-    #[inline]
-    pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+    /// The current value, to look at. Wait-free while nothing is published, else lock-free: it tries
+    /// again only if yet another value was published meanwhile. What is held already is held on to.
+    #[inline(always)]
+    pub(crate) fn hold(&self) -> Held<'_, T> {
         // Relaxed: only this reader stores here.
         let mut value = self.hold.held.load(Ordering::Relaxed);
         // Relaxed: compared only. What is looked at came through `renew`.
         let current = self.publication.current.load(Ordering::Relaxed);
-        let outermost = !self.busy.get();
-        if value != current && outermost {
+        let held = self.held.get();
+        if value != current && held == 0 {
             value = self.renew();
         }
-        let _busy = Busy { flag: &self.busy, outermost };
-        self.busy.set(true);
-        // SAFETY: `value` came from `renew`, here or in an earlier call: `held` is null only before
-        // the first call, which is outermost and renews, as `current` is never null. So this
-        // reader's hold, one of `Kept::holds` until the reader is dropped, names `value`, and
-        // `retire` leaves what a hold names in `Kept::values` (see the module's argument). The hold
-        // names it while `look` runs: only `renew` stores there, and only an outermost `with` of
-        // this reader, which is not `Sync`, calls it.
-        look(unsafe { &*value })
+        self.held.set(held + 1);
+        Held { reader: self, value }
+    }
+
+    /// Runs `look` on the current value.
+    #[inline]
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.hold())
     }
 
     #[cold]
@@ -149,15 +154,24 @@ impl<T> Drop for Reader<T> {
     }
 }
 
-struct Busy<'a> {
-    flag: &'a Cell<bool>,
-    outermost: bool,
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: `value` came from `renew`, in this reader's `hold`, now or in an earlier call: the
+        // hold is null only before the first call, which finds nothing held and renews, as `current`
+        // is never null. So this reader's hold, one of `Kept::holds` until the reader is dropped,
+        // named `value` when this `Held` was made, and `retire` leaves what a hold names in
+        // `Kept::values` (see the module's argument). It names it still: only `renew` stores there,
+        // and only `hold` calls it, when there is no `Held` of this reader, which is not `Sync`.
+        unsafe { &*self.value }
+    }
 }
 
-impl Drop for Busy<'_> {
+impl<T> Drop for Held<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.outermost {
-            self.flag.set(false);
-        }
+        self.reader.held.set(self.reader.held.get() - 1);
     }
 }

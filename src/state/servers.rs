@@ -89,6 +89,13 @@ impl Servers {
         self.counts_if_available(self.list.get(position as usize)?, tried)
     }
 
+    /// True if the server may get a new connection: not quiesced, not overloaded.
+    #[inline(always)]
+    pub(crate) fn is_free(&self, position: Position) -> bool {
+        let server = self.list.get(position as usize);
+        server.is_some_and(|server| self.counts_if_available(server, &[]).is_some())
+    }
+
     /// All available servers in list order, with position, weight and counts.
     #[inline]
     pub(crate) fn iter_available<'a>(
