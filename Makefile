@@ -6,7 +6,12 @@ TRACES := tests/data/traces/*.jsonl
 # Debian packages that hold what is missing here.
 LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v kill),,procps)
 
-.PHONY: help run test quick bench doc soak deps
+# The number in the name of the shared library, written once, in the sources.
+ABI := $(shell sed -n 's/^pub const VSCHED_ABI_VERSION: u32 = \([0-9]*\);/\1/p' src/ffi/version.rs)
+# Where `make lib` leaves the C library.
+LIB := target/capi/lib
+
+.PHONY: help run test quick bench doc soak deps lib header
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,8 +21,9 @@ run: ## a real TCP director on 127.0.0.1, with two real servers
 
 quick: ## before each commit: format, clippy, unit tests, traces, texts
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features capi -- -D warnings
 	$(CARGO) test --lib --test traces --test kernel_scenarios --test layering --test readme
+	$(CARGO) test -p vsched-header
 
 test: deps quick ## every test, as CI runs them
 	# Everything: behaviour, storms, property tests, loom models, examples as processes.
@@ -31,6 +37,17 @@ test: deps quick ## every test, as CI runs them
 	# The two commands of the README, as a user types them.
 	$(CARGO) run --release --example director -- --requests 30
 	$(CARGO) run --release --example replay -- $(TRACES)
+
+lib: ## the C library, shared and static, in target/capi/lib
+	$(CARGO) rustc --release --lib --features capi --target-dir target/capi \
+		--crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,libvsched.so.$(ABI)
+	mkdir -p $(LIB)
+	cp target/capi/release/libvsched.so $(LIB)/libvsched.so.$(ABI)
+	ln -sf libvsched.so.$(ABI) $(LIB)/libvsched.so
+	cp target/capi/release/libvsched.a $(LIB)/libvsched.a
+
+header: ## include/vsched.h, from the comments in src/ffi
+	$(CARGO) run -q -p vsched-header
 
 bench: ## nanoseconds a pick and a connection, per scheduler
 	$(CARGO) bench --bench picks
