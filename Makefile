@@ -11,7 +11,7 @@ ABI := $(shell sed -n 's/^pub const VSCHED_ABI_VERSION: u32 = \([0-9]*\);/\1/p' 
 # Where `make lib` leaves the C library.
 LIB := target/capi/lib
 
-.PHONY: help run test quick bench doc soak deps lib header
+.PHONY: help run test quick bench doc soak deps lib header cost
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ lib: ## the C library, shared and static, in target/capi/lib
 	cp target/capi/release/libvsched.so $(LIB)/libvsched.so.$(ABI)
 	ln -sf libvsched.so.$(ABI) $(LIB)/libvsched.so
 	cp target/capi/release/libvsched.a $(LIB)/libvsched.a
+
+cost: lib ## what a pick costs from C, beside one from Rust
+	$(CARGO) build --release --bench calls
+	mkdir -p target/ffi
+	cc -O2 -Iinclude ffi-tests/calls.c -o target/ffi/calls -L$(LIB) -lvsched -Wl,-rpath,$(abspath $(LIB))
+	python3 ffi-tests/cost.py "$$(ls -t target/release/deps/calls-* | grep -v '\.d$$' | head -1)" target/ffi/calls
 
 header: ## include/vsched.h, from the comments in src/ffi
 	$(CARGO) run -q -p vsched-header

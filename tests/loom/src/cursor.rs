@@ -37,7 +37,9 @@ impl Service {
         let mut pool = self.current.load(Ordering::Acquire);
         loop {
             let step = |turn| (turn, turn + 1);
-            match self.cursor.turn(epoch(pool), carry, step) {
+            let quick = self.cursor.quick_turn(epoch(pool), |turn| Some(step(turn)));
+            let turn = || self.cursor.turn(epoch(pool), carry, step);
+            match quick.map_or_else(turn, Ok) {
                 Ok(turn) => {
                     let reloads = u64::from(pool) * RELOAD;
                     assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");

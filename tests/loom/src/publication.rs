@@ -107,6 +107,27 @@ pub fn nested_looks_keep_the_outer_value() {
     drop(memory);
 }
 
+/// Looks may end in any order; what the last of them looks at lives until it ends.
+pub fn looks_end_in_any_order() {
+    let publication = published();
+    let reader = Publication::reader(&publication);
+    let looking = thread::spawn(move || {
+        let first = reader.hold();
+        let number = first.look();
+        let second = reader.hold();
+        drop(first);
+        let third = reader.hold();
+        assert_eq!((second.look(), third.look()), (number, number));
+        drop(second);
+        assert_eq!(third.look(), number);
+        drop(third);
+        look(&reader)
+    });
+    let memory = replace(&publication, 1);
+    looking.join().unwrap();
+    drop(memory);
+}
+
 /// A look that begins after `publish` has returned sees what was published.
 pub fn published_values_are_found() {
     let publication = published();

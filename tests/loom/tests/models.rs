@@ -26,7 +26,7 @@ macro_rules! planted {
 }
 
 models! {
-    publication: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value
+    publication: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
     cursor: two_pickers_one_reload one_picker_two_reloads;
 }
