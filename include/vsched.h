@@ -625,6 +625,31 @@ vsched_status vsched_config_delete_server(struct vsched_config *config,
                                           const char *address,
                                           size_t address_length);
 
+// Prints what each host must have for this config to work in a kernel's IPVS: commands to paste
+// into a shell, with the reason for each as a comment. `host` is "director" or the address of a
+// real server; empty for all. Proxies need none of it.
+//
+// As vsched_config_write_rules; besides VSCHED_E_ARGUMENT (another host), VSCHED_E_UTF8.
+VSCHED_MUST_USE
+vsched_status vsched_config_requirements(const struct vsched_config *config,
+                                         const char *host,
+                                         size_t host_length,
+                                         char *buffer,
+                                         size_t capacity,
+                                         size_t *length);
+
+// Prints those requirements with a line below each that says whether it holds on this host: "# Here:
+// …". Reads files below /proc, /sys and /lib/modules; changes nothing.
+//
+// As vsched_config_requirements.
+VSCHED_MUST_USE
+vsched_status vsched_config_check_local(const struct vsched_config *config,
+                                        const char *host,
+                                        size_t host_length,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *length);
+
 // Makes a director that runs this config. The config stays yours.
 //
 // NULL: none may be. Answers: VSCHED_E_INVALID (all problems are in the config's error text),

@@ -17,6 +17,7 @@ mod data;
 mod director;
 mod director_edit;
 mod read_out;
+mod requirements;
 mod sized;
 mod sockaddr;
 mod status;

@@ -37,6 +37,7 @@ const FILES: &[&str] = &[
     "structs.rs",
     "config.rs",
     "config_edit.rs",
+    "requirements.rs",
     "director.rs",
     "director_edit.rs",
     "read_out.rs",
