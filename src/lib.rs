@@ -23,6 +23,9 @@ pub mod behaviour {}
 #[doc = include_str!("../docs/lvs.md")]
 pub mod lvs {}
 
+#[doc = include_str!("../docs/embedding.md")]
+pub mod embedding {}
+
 pub use config::Config;
 pub use director::{Applied, Director, Item};
 pub use flow::Flow;
