@@ -16,8 +16,8 @@ run: ## a real TCP director on 127.0.0.1, with two real servers
 
 quick: ## before each commit: format, clippy, unit tests, traces, texts
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) test --lib --test traces --test kernel_scenarios --test layering --test readme
+	$(CARGO) clippy --workspace --all-targets --features netlink -- -D warnings
+	$(CARGO) test --features netlink --lib --test netlink --test traces --test kernel_scenarios --test layering --test readme
 
 test: deps quick ## every test, as CI runs them
 	# Everything: behaviour, storms, property tests, loom models, examples as processes.

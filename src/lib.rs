@@ -4,6 +4,8 @@ pub mod config;
 mod director;
 pub mod error;
 mod flow;
+#[cfg(all(feature = "netlink", target_os = "linux"))]
+pub mod netlink;
 mod pool;
 pub mod protocol;
 pub mod requirements;
