@@ -10,8 +10,6 @@ use super::error::Error;
 use super::socket::Socket;
 use super::wire::{ACK, Answer, DUMP, DUMP_INTERRUPTED, Header, Message, REQUEST, packets};
 
-/// Larger than any datagram of a dump, for which the kernel takes 32 KiB at most.
-const BUFFER: usize = 64 << 10;
 /// A datagram that is larger than the buffer makes the buffer grow up to here.
 const LARGEST_BUFFER: usize = 16 << 20;
 
@@ -41,8 +39,9 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(socket: Socket, port: u32, timeout: Duration) -> Self {
-        Exchange { socket, port, sequence: 0, timeout, buffer: vec![0; BUFFER] }
+    /// `buffer` is the size of the largest datagram that the kernel is offered to send.
+    pub(super) fn new(socket: Socket, port: u32, timeout: Duration, buffer: usize) -> Self {
+        Exchange { socket, port, sequence: 0, timeout, buffer: vec![0; buffer] }
     }
 
     /// Reserves sequence numbers and returns the first.

@@ -17,7 +17,7 @@ fn pair() -> (Exchange, UnixDatagram) {
     let (ours, theirs) = UnixDatagram::pair().expect("a pair of sockets");
     ours.set_nonblocking(true).expect("a non-blocking socket");
     let socket = Socket::from(OwnedFd::from(ours));
-    (Exchange::new(socket, PORT, Duration::from_millis(300)), theirs)
+    (Exchange::new(socket, PORT, Duration::from_millis(300), 8192), theirs)
 }
 
 fn header(kind: u16, flags: u16, sequence: u32) -> Header {

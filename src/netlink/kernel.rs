@@ -16,6 +16,9 @@ use crate::config::{SyncDaemon, Timeouts};
 /// Most requests in one system call. The answers to all of them, if all are refused, must fit into
 /// the receive buffer, which by default has room for about 230.
 const BATCH: usize = 128;
+/// Datagrams of two sizes, for dumps that are cut at different places. The kernel fills them up to
+/// the size offered, but not beyond 32 KiB.
+const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
 
 /// How to talk to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +67,9 @@ impl Default for Options {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Kernel {
-    pub(super) exchange: Exchange,
-    pub(super) family: u16,
+    /// In turn, for dumps that are to be compared.
+    exchanges: [Exchange; 2],
+    family: u16,
     pub(super) attempts: u32,
     batch: usize,
 }
@@ -92,17 +96,16 @@ impl Kernel {
     /// # Errors
     /// As for [`open_in`](Self::open_in).
     pub fn with_options(options: &Options) -> Result<Self, Error> {
-        let socket = match &options.namespace {
+        let open = || Socket::open().map_err(Error::system("opening a netlink socket"));
+        let [first, second] = match &options.namespace {
             Some(namespace) => namespace.open()?,
-            None => Socket::open().map_err(Error::system("opening a netlink socket"))?,
+            None => [open()?, open()?],
         };
-        let buffer = socket.set_receive_buffer(options.receive_buffer);
-        buffer.map_err(Error::system("setting the receive buffer"))?;
-        let port = socket.port().map_err(Error::system("reading the port id"))?;
-        let mut exchange = Exchange::new(socket, port, options.timeout);
-        let family = resolve(&mut exchange)?;
+        let [large, small] = DATAGRAMS;
+        let mut exchanges = [exchange(first, options, large)?, exchange(second, options, small)?];
+        let family = resolve(&mut exchanges[0])?;
         let batch = options.batch.clamp(1, BATCH);
-        Ok(Kernel { exchange, family, attempts: options.attempts.max(2), batch })
+        Ok(Kernel { exchanges, family, attempts: options.attempts.max(2), batch })
     }
 
     /// Version and size of the connection table.
@@ -128,7 +131,7 @@ impl Kernel {
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
         let mut daemons = Vec::new();
         let question = Message::new(Command::GetDaemon);
-        self.ask(&question, Object::Everything, true, |payload| {
+        self.ask(&question, Object::Everything, Some(0), |payload| {
             let message = Message::decode(payload)?;
             let daemon = message.daemon.as_ref().map(DaemonAttributes::daemon);
             let daemon = daemon.unwrap_or_else(|| Err(WireError::missing("DAEMON")));
@@ -165,7 +168,7 @@ impl Kernel {
         for chunk in requests.chunks(self.batch) {
             let sent = answered + chunk.len();
             let count = chunk.len() as u32;
-            let first = self.exchange.reserve(count);
+            let first = self.exchanges[0].reserve(count);
             bytes.clear();
             if let Err(error) = encode(chunk, self.family, first, &mut bytes) {
                 let error = error.into();
@@ -176,7 +179,7 @@ impl Kernel {
                 let refused = Refused::new(request.message().command, request.object(), errno);
                 Some(Failure { index: answered + place, refused })
             };
-            match self.exchange.batch(&bytes, first, count) {
+            match self.exchanges[0].batch(&bytes, first, count) {
                 Ok(refusals) => failures.extend(refusals.into_iter().filter_map(failure)),
                 Err(broken) => {
                     failures.extend(broken.refusals.into_iter().filter_map(failure));
@@ -190,28 +193,38 @@ impl Kernel {
 
     fn one(&mut self, command: Command) -> Result<Message, Error> {
         let mut answer = None;
-        self.ask(&Message::new(command), Object::Everything, false, |payload| {
+        self.ask(&Message::new(command), Object::Everything, None, |payload| {
             answer = Some(Message::decode(payload)?);
             Ok(())
         })?;
         Ok(answer.ok_or_else(|| WireError::missing("answer").of(command))?)
     }
 
-    /// Asks and gives every message of the answer to `each`. True: things changed meanwhile.
+    /// Asks and gives every message of the answer to `each`. True: things changed meanwhile. Dumps
+    /// with an even and an odd number are cut into datagrams at different places.
     pub(super) fn ask(
         &mut self,
         question: &Message,
         object: Object,
-        dump: bool,
+        dump: Option<u32>,
         each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<bool, Error> {
-        match self.exchange.ask(self.family, question, dump, each)? {
+        let [first, second] = &mut self.exchanges;
+        let exchange = if dump.is_some_and(|dump| dump % 2 == 1) { second } else { first };
+        match exchange.ask(self.family, question, dump.is_some(), each)? {
             Outcome::Complete { interrupted } => Ok(interrupted),
             Outcome::Refused(errno) => {
                 Err(Error::Refused(Refused::new(question.command, object, errno)))
             }
         }
     }
+}
+
+fn exchange(socket: Socket, options: &Options, datagram: usize) -> Result<Exchange, Error> {
+    let buffer = socket.set_receive_buffer(options.receive_buffer);
+    buffer.map_err(Error::system("setting the receive buffer"))?;
+    let port = socket.port().map_err(Error::system("reading the port id"))?;
+    Ok(Exchange::new(socket, port, options.timeout, datagram))
 }
 
 /// Success of all but the last goes without saying; refusals are always answered.

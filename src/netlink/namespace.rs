@@ -35,13 +35,13 @@ impl Namespace {
         &self.path
     }
 
-    /// Opens a socket there, on a thread that lives no longer than that: a socket stays in the
+    /// Opens two sockets there, on a thread that lives no longer than that: a socket stays in the
     /// namespace it was made in, and the caller's thread never leaves its own.
-    pub(super) fn open(&self) -> Result<Socket, Error> {
+    pub(super) fn open(&self) -> Result<[Socket; 2], Error> {
         let path = self.path.clone();
         let opening = thread::Builder::new().name("netns".into()).spawn(move || {
             enter_network_namespace(&File::open(path)?)?;
-            Socket::open()
+            Ok([Socket::open()?, Socket::open()?])
         });
         let opened = opening.and_then(|thread| {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("the opening thread panicked")))

@@ -2,7 +2,9 @@
 //!
 //! A dump of many objects takes several steps, between which others can change things: servers that
 //! nobody touched are missed or come twice, and the kernel does not tell. So everything is read until
-//! two readings agree.
+//! two readings agree that were cut into steps at different places. Cut at the same places they do
+//! agree on the same wrong answer, if somebody adds and deletes to the rhythm of the reading: one in
+//! seventy did beside a busy writer.
 
 use std::collections::HashSet;
 
@@ -68,8 +70,8 @@ impl Kernel {
     pub fn read(&mut self) -> Result<Reading, Error> {
         let settings =
             Config { timeouts: self.timeouts()?, daemons: self.daemons()?, ..Config::default() };
-        let mut before = self.dump_services()?;
-        for _ in 1..self.attempts {
+        let mut before = self.dump_services(0)?;
+        for attempt in 1..self.attempts {
             let mut unreadable = Vec::new();
             for service in &mut before.items {
                 let mut servers = self.servers(&service.settings.service)?;
@@ -77,7 +79,7 @@ impl Kernel {
                 unreadable.append(&mut servers.unreadable);
             }
             // This reading confirms the one before, or takes its place.
-            let after = self.dump_services()?;
+            let after = self.dump_services(attempt)?;
             let settled = !before.torn && !after.torn;
             if settled && wanted(&before.items).eq(wanted(&after.items)) {
                 unreadable.extend(after.unreadable);
@@ -94,7 +96,7 @@ impl Kernel {
     /// # Errors
     /// A failed exchange.
     pub fn read_services_once(&mut self) -> Result<Reading, Error> {
-        let Dump { items, unreadable, .. } = self.dump_services()?;
+        let Dump { items, unreadable, .. } = self.dump_services(0)?;
         let observed = Observed { settings: Config::default(), services: items };
         Ok(Reading { observed, unreadable })
     }
@@ -106,7 +108,7 @@ impl Kernel {
     pub fn read_service(&mut self, key: &ServiceKey) -> Result<Option<ObservedService>, Error> {
         let question = about(Command::GetService, key);
         let mut answer = None;
-        let asked = self.ask(&question, Object::Service(*key), false, |payload| {
+        let asked = self.ask(&question, Object::Service(*key), None, |payload| {
             answer = Some(Message::decode(payload).and_then(|message| service(&message))?);
             Ok(())
         });
@@ -132,13 +134,13 @@ impl Kernel {
     /// # Errors
     /// As for [`read_servers`](Self::read_servers), without `Unsettled`.
     pub fn read_servers_once(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
-        readable(self.dump_servers(key)?)
+        readable(self.dump_servers(key, 0)?)
     }
 
     fn servers(&mut self, key: &ServiceKey) -> Result<Dump<ObservedServer>, Error> {
-        let mut before = self.dump_servers(key)?;
-        for _ in 1..self.attempts {
-            let after = self.dump_servers(key)?;
+        let mut before = self.dump_servers(key, 0)?;
+        for attempt in 1..self.attempts {
+            let after = self.dump_servers(key, attempt)?;
             let settled = !before.torn && !after.torn;
             let same = before.unreadable == after.unreadable
                 && configured(&before.items).eq(configured(&after.items));
@@ -150,10 +152,10 @@ impl Kernel {
         Err(Error::Unsettled { object: Object::Service(*key), attempts: self.attempts })
     }
 
-    fn dump_services(&mut self) -> Result<Dump<ObservedService>, Error> {
+    fn dump_services(&mut self, attempt: u32) -> Result<Dump<ObservedService>, Error> {
         let mut dump = Dump::new();
         let question = Message::new(Command::GetService);
-        let interrupted = self.ask(&question, Object::Everything, true, |payload| {
+        let interrupted = self.ask(&question, Object::Everything, Some(attempt), |payload| {
             let message = Message::decode(payload);
             let key = message.as_ref().ok().and_then(|message| message.service.as_ref());
             let object = key.and_then(|service| service.key().ok()).map(Object::Service);
@@ -166,10 +168,14 @@ impl Kernel {
         Ok(dump)
     }
 
-    fn dump_servers(&mut self, key: &ServiceKey) -> Result<Dump<ObservedServer>, Error> {
+    fn dump_servers(
+        &mut self,
+        key: &ServiceKey,
+        attempt: u32,
+    ) -> Result<Dump<ObservedServer>, Error> {
         let mut dump = Dump::new();
         let question = about(Command::GetDest, key);
-        let interrupted = self.ask(&question, Object::Service(*key), true, |payload| {
+        let interrupted = self.ask(&question, Object::Service(*key), Some(attempt), |payload| {
             let message = Message::decode(payload);
             let dest = message.as_ref().ok().and_then(|message| message.dest.as_ref());
             let address = dest.and_then(|dest| dest.socket_address(key.family()).ok());

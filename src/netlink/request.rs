@@ -91,6 +91,11 @@ impl Request {
         Request::about_daemon(Wire::DelDaemon, DaemonAttributes::of_role(role), role)
     }
 
+    /// Any message, said to be about this object: what the other constructors cannot say.
+    pub fn raw(message: Message, object: Object) -> Self {
+        Request { object, message }
+    }
+
     /// What it is about.
     pub fn object(&self) -> Object {
         self.object
