@@ -5,6 +5,15 @@ TRACES := tests/data/traces/*.jsonl
 
 # Debian packages that hold what is missing here.
 LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v kill),,procps)
+# Where a kernel can run as a process, its tests must run.
+UML := $(filter amd64 i386,$(shell dpkg --print-architecture))
+ifneq ($(UML),)
+LACKING += $(if $(shell command -v linux.uml),,user-mode-linux) \
+	$(if $(shell command -v busybox),,busybox) \
+	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v modprobe),,kmod) \
+	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ip),,iproute2)
+test: export VSCHED_KERNEL := required
+endif
 
 # The number in the name of the shared library, written once, in the sources.
 ABI := $(shell sed -n 's/^pub const VSCHED_ABI_VERSION: u32 = \([0-9]*\);/\1/p' src/ffi/version.rs)
@@ -21,17 +30,18 @@ run: ## a real TCP director on 127.0.0.1, with two real servers
 
 quick: ## before each commit: format, clippy, unit tests, traces, texts
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --features capi -- -D warnings
-	$(CARGO) test --lib --test traces --test kernel_scenarios --test layering --test readme
+	$(CARGO) clippy --workspace --all-targets --features capi,netlink -- -D warnings
+	$(CARGO) test --features netlink --lib --test netlink --test traces --test kernel_scenarios --test layering --test readme
 	$(CARGO) test -p vsched-header
 
 test: deps quick ## every test, as CI runs them
-	# Everything: behaviour, storms, property tests, loom models, examples as processes.
-	$(CARGO) test --workspace
-	# Without serde the rest must still build and hold.
+	# Everything: behaviour, storms, property tests, loom models, examples as processes, and a real
+	# kernel's IPVS in a kernel that runs as a process.
+	$(CARGO) test --workspace --features capi,netlink
+	# Without serde and netlink the rest must still build and hold.
 	$(CARGO) test --no-default-features --lib --test alloc --test storm
 	# Links and examples in the documentation.
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
 	# Benches run once through, unmeasured.
 	$(CARGO) bench --bench picks -- --test
 	# The two commands of the README, as a user types them.
@@ -59,7 +69,7 @@ bench: ## nanoseconds a pick and a connection, per scheduler
 	$(CARGO) bench --bench picks
 
 doc: ## the documentation, in target/doc
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
 
 soak: ## property tests for as long as PROPTEST_CASES says
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} $(CARGO) test -p vsched-property

@@ -6,6 +6,8 @@ pub mod error;
 #[cfg(feature = "capi")]
 mod ffi;
 mod flow;
+#[cfg(all(feature = "netlink", target_os = "linux"))]
+pub mod netlink;
 mod pool;
 pub mod protocol;
 pub mod requirements;

@@ -1,0 +1,200 @@
+//! Requests and the answers that belong to them.
+//!
+//! An answer belongs to a request if it has its sequence number and our port id. Others are late
+//! answers to a request that was given up, and are skipped.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::socket::Socket;
+use super::wire::{ACK, Answer, DUMP, DUMP_INTERRUPTED, Header, Message, REQUEST, packets};
+
+/// A datagram that is larger than the buffer makes the buffer grow up to here.
+const LARGEST_BUFFER: usize = 16 << 20;
+
+/// How an exchange came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The kernel has said all; `interrupted`: things changed while it did.
+    Complete { interrupted: bool },
+    /// It refused, with this errno.
+    Refused(i32),
+}
+
+/// A batch whose last answer did not come.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) error: Error,
+    /// Places and errnos of the refusals that did come.
+    pub(super) refusals: Vec<(usize, i32)>,
+}
+
+pub(super) struct Exchange {
+    socket: Socket,
+    port: u32,
+    sequence: u32,
+    timeout: Duration,
+    buffer: Vec<u8>,
+}
+
+impl Exchange {
+    /// `buffer` is the size of the largest datagram that the kernel is offered to send.
+    pub(super) fn new(socket: Socket, port: u32, timeout: Duration, buffer: usize) -> Self {
+        Exchange { socket, port, sequence: 0, timeout, buffer: vec![0; buffer] }
+    }
+
+    /// Reserves sequence numbers and returns the first.
+    pub(super) fn reserve(&mut self, count: u32) -> u32 {
+        let first = self.sequence.wrapping_add(1);
+        self.sequence = self.sequence.wrapping_add(count);
+        first
+    }
+
+    /// Asks one question and gives every message of the answer to `each`.
+    pub(super) fn ask(
+        &mut self,
+        family: u16,
+        question: &Message,
+        dump: bool,
+        each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        let sequence = self.reserve(1);
+        let flags = REQUEST | if dump { DUMP } else { ACK };
+        let mut bytes = Vec::with_capacity(256);
+        question.encode(Header { kind: family, flags, sequence, port: 0 }, &mut bytes)?;
+        self.ask_bytes(&bytes, sequence, each)
+    }
+
+    /// The same with a question that is written already. The answer ends with an acknowledgement or,
+    /// for a dump, with its end.
+    pub(super) fn ask_bytes(
+        &mut self,
+        question: &[u8],
+        sequence: u32,
+        mut each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        let deadline = self.send(question)?;
+        let mut interrupted = false;
+        loop {
+            let datagram = self.receive(deadline)?;
+            for packet in packets(&datagram.bytes[..datagram.length]) {
+                let packet = packet?;
+                if packet.header.sequence != sequence || packet.header.port != datagram.port {
+                    continue;
+                }
+                interrupted |= packet.header.flags & DUMP_INTERRUPTED != 0;
+                match packet.answer()? {
+                    Answer::Nothing => {}
+                    Answer::Data(payload) => each(payload)?,
+                    Answer::Overrun => return Err(Error::Lost),
+                    Answer::Acknowledged(0) | Answer::Done(0) => {
+                        return Ok(Outcome::Complete { interrupted });
+                    }
+                    Answer::Acknowledged(errno) | Answer::Done(errno) => {
+                        return Ok(Outcome::Refused(errno));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends `count` requests with numbers from `first` on, of which the last asks for an
+    /// acknowledgement, and returns places and errnos of those that were refused.
+    pub(super) fn batch(
+        &mut self,
+        requests: &[u8],
+        first: u32,
+        count: u32,
+    ) -> Result<Vec<(usize, i32)>, Broken> {
+        let mut refusals = Vec::new();
+        let deadline = match self.send(requests) {
+            Ok(deadline) => deadline,
+            Err(error) => return Err(Broken { error, refusals }),
+        };
+        loop {
+            match self.collect(deadline, first, count, &mut refusals) {
+                Ok(false) => {}
+                Ok(true) => return Ok(refusals),
+                Err(Error::Lost) => {
+                    // The kernel is through with the batch: it works while `send` lasts. What is left
+                    // in the buffer is true, and must go, or it will be too full again.
+                    let now = Instant::now();
+                    while let Ok(_) | Err(Error::Lost) =
+                        self.collect(now, first, count, &mut refusals)
+                    {}
+                    return Err(Broken { error: Error::Lost, refusals });
+                }
+                Err(error) => return Err(Broken { error, refusals }),
+            }
+        }
+    }
+
+    /// Reads one datagram of a batch's answers. True: the last request is answered.
+    fn collect(
+        &mut self,
+        deadline: Instant,
+        first: u32,
+        count: u32,
+        refusals: &mut Vec<(usize, i32)>,
+    ) -> Result<bool, Error> {
+        let datagram = self.receive(deadline)?;
+        let mut last = false;
+        for packet in packets(&datagram.bytes[..datagram.length]) {
+            let packet = packet?;
+            let place = packet.header.sequence.wrapping_sub(first);
+            if place >= count || packet.header.port != datagram.port {
+                continue;
+            }
+            match packet.answer()? {
+                Answer::Acknowledged(errno) => {
+                    if errno != 0 {
+                        refusals.push((place as usize, errno));
+                    }
+                    last |= place == count - 1;
+                }
+                Answer::Overrun => return Err(Error::Lost),
+                Answer::Nothing | Answer::Data(_) | Answer::Done(_) => {}
+            }
+        }
+        Ok(last)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<Instant, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let sent = self.socket.send(bytes, deadline);
+        sent.map_err(|source| self.failed("sending to the kernel", source))?;
+        Ok(deadline)
+    }
+
+    fn receive(&mut self, deadline: Instant) -> Result<Datagram<'_>, Error> {
+        let received = match self.socket.receive(&mut self.buffer, deadline) {
+            Ok(received) => received,
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => return Err(Error::Lost),
+            Err(error) => return Err(self.failed("receiving from the kernel", error)),
+        };
+        if received.length > self.buffer.len() {
+            self.buffer.resize(received.length.min(LARGEST_BUFFER), 0);
+            return Err(Error::Lost);
+        }
+        Ok(Datagram { bytes: &self.buffer, length: received.length, port: self.port })
+    }
+
+    fn failed(&self, step: &'static str, source: io::Error) -> Error {
+        match source.kind() {
+            io::ErrorKind::TimedOut => Error::Timeout(self.timeout),
+            _ => Error::System { step, source },
+        }
+    }
+}
+
+struct Datagram<'b> {
+    bytes: &'b [u8],
+    length: usize,
+    /// The port id that its messages must have.
+    port: u32,
+}
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

@@ -1,0 +1,180 @@
+//! The kernel's part is played by the other end of a pair of sockets.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::netlink::wire::{Command, Info, MULTI};
+
+const FAMILY: u16 = 28;
+const PORT: u32 = 77;
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+
+fn pair() -> (Exchange, UnixDatagram) {
+    let (ours, theirs) = UnixDatagram::pair().expect("a pair of sockets");
+    ours.set_nonblocking(true).expect("a non-blocking socket");
+    let socket = Socket::from(OwnedFd::from(ours));
+    (Exchange::new(socket, PORT, Duration::from_millis(300), 8192), theirs)
+}
+
+fn header(kind: u16, flags: u16, sequence: u32) -> Header {
+    Header { kind, flags, sequence, port: PORT }
+}
+
+fn info(size: u32) -> Message {
+    let info = Info { version: None, connection_table_size: Some(size) };
+    Message { info, ..Message::new(Command::SetInfo) }
+}
+
+fn data(size: u32, header: Header) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    info(size).encode(header, &mut bytes).expect("a message");
+    bytes
+}
+
+/// A report: error or end of a dump.
+fn report(header: Header, errno: i32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&20u32.to_ne_bytes());
+    bytes.extend_from_slice(&header.kind.to_ne_bytes());
+    bytes.extend_from_slice(&header.flags.to_ne_bytes());
+    bytes.extend_from_slice(&header.sequence.to_ne_bytes());
+    bytes.extend_from_slice(&header.port.to_ne_bytes());
+    bytes.extend_from_slice(&(-errno).to_ne_bytes());
+    bytes
+}
+
+fn ask(exchange: &mut Exchange, dump: bool) -> (Result<Outcome, Error>, Vec<u32>) {
+    let mut sizes = Vec::new();
+    let outcome = exchange.ask(FAMILY, &Message::new(Command::GetInfo), dump, |payload| {
+        let message = Message::decode(payload)?;
+        sizes.push(message.info.connection_table_size.expect("a size"));
+        Ok(())
+    });
+    (outcome, sizes)
+}
+
+#[test]
+fn answers_to_others_are_skipped() {
+    let (mut exchange, kernel) = pair();
+    exchange.reserve(40);
+    // Late answers to a request before, and one for another port, in one datagram with ours.
+    let foreign = Header { port: PORT + 1, ..header(FAMILY, 0, 41) };
+    let late = report(header(ERROR, 0, 40), libc::ESRCH);
+    let ours = data(3, header(FAMILY, 0, 41));
+    kernel.send(&data(1, header(FAMILY, 0, 40))).expect("sent");
+    kernel.send(&[late, data(2, foreign), ours].concat()).expect("sent");
+    kernel.send(&report(header(ERROR, 0, 41), 0)).expect("sent");
+    let (outcome, sizes) = ask(&mut exchange, false);
+    assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted: false });
+    assert_eq!(sizes, [3]);
+    let mut question = [0; 64];
+    let length = kernel.recv(&mut question).expect("the question");
+    let packet = packets(&question[..length]).next().expect("one").expect("a packet");
+    assert_eq!(packet.header, Header { port: 0, ..header(FAMILY, REQUEST | ACK, 41) });
+}
+
+#[test]
+fn a_dump_ends_with_its_end_and_tells_of_interruption() {
+    for (flags, interrupted) in [(MULTI, false), (MULTI | DUMP_INTERRUPTED, true)] {
+        let (mut exchange, kernel) = pair();
+        let messages: Vec<u8> =
+            (0..3).flat_map(|size| data(size, header(FAMILY, MULTI, 1))).collect();
+        kernel.send(&messages).expect("sent");
+        kernel.send(&report(header(DONE, flags, 1), 0)).expect("sent");
+        let (outcome, sizes) = ask(&mut exchange, true);
+        assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted });
+        assert_eq!(sizes, [0, 1, 2]);
+    }
+}
+
+#[test]
+fn refusals_carry_the_errno_of_either_report() {
+    for (kind, dump) in [(ERROR, false), (ERROR, true), (DONE, true)] {
+        let (mut exchange, kernel) = pair();
+        kernel.send(&report(header(kind, 0, 1), libc::EPERM)).expect("sent");
+        let (outcome, sizes) = ask(&mut exchange, dump);
+        assert_eq!(outcome.expect("an outcome"), Outcome::Refused(libc::EPERM));
+        assert!(sizes.is_empty());
+    }
+}
+
+#[test]
+fn a_silent_kernel_is_a_timeout() {
+    let (mut exchange, _kernel) = pair();
+    let begun = Instant::now();
+    let (outcome, _) = ask(&mut exchange, false);
+    assert!(
+        matches!(outcome, Err(Error::Timeout(time)) if time == exchange.timeout),
+        "{outcome:?}"
+    );
+    assert!(begun.elapsed() >= exchange.timeout);
+}
+
+#[test]
+fn a_late_answer_is_waited_for() {
+    let (mut exchange, kernel) = pair();
+    let answering = thread::spawn(move || {
+        let mut question = [0; 64];
+        kernel.recv(&mut question).expect("the question");
+        thread::sleep(Duration::from_millis(50));
+        kernel.send(&report(header(ERROR, 0, 1), 0)).expect("sent");
+        kernel
+    });
+    let (outcome, _) = ask(&mut exchange, false);
+    assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted: false });
+    answering.join().expect("the other end");
+}
+
+#[test]
+fn a_cut_datagram_is_a_loss_and_the_next_one_like_it_is_not() {
+    let (mut exchange, kernel) = pair();
+    exchange.buffer.truncate(100);
+    for sequence in [1, 2] {
+        let message = data(9, header(FAMILY, MULTI, sequence));
+        let end = report(header(DONE, MULTI, sequence), 0);
+        kernel.send(&[message.repeat(8), end].concat()).expect("sent");
+    }
+    let (outcome, _) = ask(&mut exchange, true);
+    assert!(matches!(outcome, Err(Error::Lost)), "{outcome:?}");
+    let (outcome, sizes) = ask(&mut exchange, true);
+    assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted: false });
+    assert_eq!(sizes, [9; 8]);
+}
+
+#[test]
+fn the_refusals_of_a_batch_are_found_by_number_even_across_the_wrap() {
+    let (mut exchange, kernel) = pair();
+    exchange.sequence = u32::MAX - 2;
+    let first = exchange.reserve(5);
+    assert_eq!((first, exchange.sequence), (u32::MAX - 1, 2));
+    // Answered: the second, and the last; one that is not of this batch lies between.
+    let answers = [(u32::MAX, libc::EEXIST), (u32::MAX - 2, libc::EPERM), (3, libc::EPERM), (2, 0)];
+    for (sequence, errno) in answers {
+        kernel.send(&report(header(ERROR, 0, sequence), errno)).expect("sent");
+    }
+    let refusals = exchange.batch(b"requests", first, 5).expect("a batch");
+    assert_eq!(refusals, [(1, libc::EEXIST)]);
+}
+
+#[test]
+fn a_batch_without_its_last_answer_tells_the_refusals_it_knows() {
+    let (mut exchange, kernel) = pair();
+    let first = exchange.reserve(3);
+    kernel.send(&report(header(ERROR, 0, first), libc::ENOENT)).expect("sent");
+    let broken = exchange.batch(b"requests", first, 3).expect_err("no last answer");
+    assert!(matches!(broken.error, Error::Timeout(_)), "{broken:?}");
+    assert_eq!(broken.refusals, [(0, libc::ENOENT)]);
+}
+
+#[test]
+fn nonsense_is_an_error_with_a_place() {
+    let (mut exchange, kernel) = pair();
+    kernel.send(&[1, 2, 3]).expect("sent");
+    let (outcome, _) = ask(&mut exchange, false);
+    let Err(Error::Wire(error)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(error.attribute(), "header");
+}

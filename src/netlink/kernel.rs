@@ -1,0 +1,265 @@
+//! A connection to the kernel's IPVS.
+
+use std::time::Duration;
+
+use super::error::{Error, Failure, Object, Refused, Stopped};
+use super::exchange::{Exchange, Outcome};
+use super::namespace::Namespace;
+use super::request::Request;
+use super::socket::Socket;
+use super::wire::{
+    ACK, Command, DaemonAttributes, FAMILY_NAME, Header, Info, Message, REQUEST, WireError,
+    decode_family, encode_family_request,
+};
+use crate::config::{SyncDaemon, Timeouts};
+
+/// Most requests in one system call. The answers to all of them, if all are refused, must fit into
+/// the receive buffer, which by default has room for about 230.
+const BATCH: usize = 128;
+/// Datagrams of two sizes, for dumps that are cut at different places. The kernel fills them up to
+/// the size offered, but not beyond 32 KiB.
+const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
+
+/// How to talk to the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The network namespace; `None` = the calling thread's.
+    pub namespace: Option<Namespace>,
+    /// Longest time that one exchange may take.
+    pub timeout: Duration,
+    /// Size of the socket's receive buffer in bytes.
+    pub receive_buffer: usize,
+    /// Requests in one system call, 1 to 128.
+    pub batch: usize,
+    /// How often something that others keep changing is read before [`Error::Unsettled`].
+    pub attempts: u32,
+}
+
+impl Default for Options {
+    /// The thread's own namespace, 5 seconds, 1 MiB, 128 requests, 10 attempts.
+    fn default() -> Self {
+        Options {
+            namespace: None,
+            timeout: Duration::from_secs(5),
+            receive_buffer: 1 << 20,
+            batch: BATCH,
+            attempts: 10,
+        }
+    }
+}
+
+/// A connection to the IPVS of one network namespace, for one thread at a time.
+///
+/// ```no_run
+/// use vsched::config::{RealServer, ServiceKey, VirtualService};
+/// use vsched::netlink::{Kernel, Request};
+/// let mut kernel = Kernel::open()?;
+/// let key: ServiceKey = "tcp 192.168.4.5:80".parse()?;
+/// let server = RealServer::new("192.168.5.11:80".parse()?);
+/// let failures = kernel.execute(&[
+///     Request::add_service(&VirtualService::new(key)),
+///     Request::add_server(&key, &server),
+/// ])?;
+/// for failure in failures {
+///     eprintln!("{}", failure.refused);
+/// }
+/// println!("{}", kernel.read()?.observed.config().to_rules());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Kernel {
+    /// In turn, for dumps that are to be compared.
+    exchanges: [Exchange; 2],
+    family: u16,
+    pub(super) attempts: u32,
+    batch: usize,
+}
+
+impl Kernel {
+    /// Connects to the IPVS of the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] if the kernel has no IPVS, else a system call that failed.
+    pub fn open() -> Result<Self, Error> {
+        Kernel::with_options(&Options::default())
+    }
+
+    /// Connects to the IPVS of another network namespace. The calling thread stays in its own.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`] if it cannot be entered; as for [`open`](Self::open).
+    pub fn open_in(namespace: Namespace) -> Result<Self, Error> {
+        Kernel::with_options(&Options { namespace: Some(namespace), ..Options::default() })
+    }
+
+    /// Connects as the options say.
+    ///
+    /// # Errors
+    /// As for [`open_in`](Self::open_in).
+    pub fn with_options(options: &Options) -> Result<Self, Error> {
+        let open = || Socket::open().map_err(Error::system("opening a netlink socket"));
+        let [first, second] = match &options.namespace {
+            Some(namespace) => namespace.open()?,
+            None => [open()?, open()?],
+        };
+        let [large, small] = DATAGRAMS;
+        let mut exchanges = [exchange(first, options, large)?, exchange(second, options, small)?];
+        let family = resolve(&mut exchanges[0])?;
+        let batch = options.batch.clamp(1, BATCH);
+        Ok(Kernel { exchanges, family, attempts: options.attempts.max(2), batch })
+    }
+
+    /// Version and size of the connection table.
+    ///
+    /// # Errors
+    /// A failed exchange; [`Cause::Permission`](super::Cause::Permission) without CAP_NET_ADMIN.
+    pub fn info(&mut self) -> Result<Info, Error> {
+        Ok(self.one(Command::GetInfo)?.info)
+    }
+
+    /// The connection timeouts, all three.
+    ///
+    /// # Errors
+    /// As for [`info`](Self::info).
+    pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
+        Ok(self.one(Command::GetConfig)?.timeouts)
+    }
+
+    /// The synchronisation daemons that run, master first.
+    ///
+    /// # Errors
+    /// As for [`info`](Self::info).
+    pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
+        let mut daemons = Vec::new();
+        let question = Message::new(Command::GetDaemon);
+        self.ask(&question, Object::Everything, Some(0), |payload| {
+            let message = Message::decode(payload)?;
+            let daemon = message.daemon.as_ref().map(DaemonAttributes::daemon);
+            let daemon = daemon.unwrap_or_else(|| Err(WireError::missing("DAEMON")));
+            daemons.push(daemon.map_err(|error| error.of(message.command))?);
+            Ok(())
+        })?;
+        Ok(daemons)
+    }
+
+    /// Carries out one request.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with nothing changed, or a failed exchange.
+    pub fn execute_one(&mut self, request: &Request) -> Result<(), Error> {
+        match self.execute(std::slice::from_ref(request)) {
+            Ok(failures) => match failures.first() {
+                Some(failure) => Err(Error::Refused(failure.refused)),
+                None => Ok(()),
+            },
+            Err(stopped) => Err(stopped.error),
+        }
+    }
+
+    /// Carries out requests in order, many in one system call, and returns those that were refused.
+    /// The kernel goes on after a refusal: a batch is no transaction.
+    ///
+    /// # Errors
+    /// [`Stopped`] if an exchange failed: it says what is known to be done, what may be, what was not
+    /// tried.
+    pub fn execute(&mut self, requests: &[Request]) -> Result<Vec<Failure>, Stopped> {
+        let mut failures = Vec::new();
+        let mut bytes = Vec::new();
+        let mut answered = 0;
+        for chunk in requests.chunks(self.batch) {
+            let sent = answered + chunk.len();
+            let count = chunk.len() as u32;
+            let first = self.exchanges[0].reserve(count);
+            bytes.clear();
+            if let Err(error) = encode(chunk, self.family, first, &mut bytes) {
+                let error = error.into();
+                return Err(Stopped { error, answered, sent: answered, failures });
+            }
+            let failure = |(place, errno): (usize, i32)| {
+                let request: &Request = chunk.get(place)?;
+                let refused = Refused::new(request.message().command, request.object(), errno);
+                Some(Failure { index: answered + place, refused })
+            };
+            match self.exchanges[0].batch(&bytes, first, count) {
+                Ok(refusals) => failures.extend(refusals.into_iter().filter_map(failure)),
+                Err(broken) => {
+                    failures.extend(broken.refusals.into_iter().filter_map(failure));
+                    return Err(Stopped { error: broken.error, answered, sent, failures });
+                }
+            }
+            answered = sent;
+        }
+        Ok(failures)
+    }
+
+    fn one(&mut self, command: Command) -> Result<Message, Error> {
+        let mut answer = None;
+        self.ask(&Message::new(command), Object::Everything, None, |payload| {
+            answer = Some(Message::decode(payload)?);
+            Ok(())
+        })?;
+        Ok(answer.ok_or_else(|| WireError::missing("answer").of(command))?)
+    }
+
+    /// Asks and gives every message of the answer to `each`. True: things changed meanwhile. Dumps
+    /// with an even and an odd number are cut into datagrams at different places.
+    pub(super) fn ask(
+        &mut self,
+        question: &Message,
+        object: Object,
+        dump: Option<u32>,
+        each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let [first, second] = &mut self.exchanges;
+        let exchange = if dump.is_some_and(|dump| dump % 2 == 1) { second } else { first };
+        match exchange.ask(self.family, question, dump.is_some(), each)? {
+            Outcome::Complete { interrupted } => Ok(interrupted),
+            Outcome::Refused(errno) => {
+                Err(Error::Refused(Refused::new(question.command, object, errno)))
+            }
+        }
+    }
+}
+
+fn exchange(socket: Socket, options: &Options, datagram: usize) -> Result<Exchange, Error> {
+    let buffer = socket.set_receive_buffer(options.receive_buffer);
+    buffer.map_err(Error::system("setting the receive buffer"))?;
+    let port = socket.port().map_err(Error::system("reading the port id"))?;
+    Ok(Exchange::new(socket, port, options.timeout, datagram))
+}
+
+/// Success of all but the last goes without saying; refusals are always answered.
+fn encode(
+    requests: &[Request],
+    kind: u16,
+    first: u32,
+    bytes: &mut Vec<u8>,
+) -> Result<(), WireError> {
+    let last = requests.len().saturating_sub(1);
+    for (place, request) in requests.iter().enumerate() {
+        let flags = if place == last { REQUEST | ACK } else { REQUEST };
+        let sequence = first.wrapping_add(place as u32);
+        request.message().encode(Header { kind, flags, sequence, port: 0 }, bytes)?;
+    }
+    Ok(())
+}
+
+/// Asks for the family's number, which also makes the kernel load the module.
+fn resolve(exchange: &mut Exchange) -> Result<u16, Error> {
+    let mut question = Vec::new();
+    let sequence = exchange.reserve(1);
+    encode_family_request(FAMILY_NAME, sequence, &mut question)?;
+    let mut family = None;
+    let outcome = exchange.ask_bytes(&question, sequence, |payload| {
+        family = Some(decode_family(payload)?);
+        Ok(())
+    })?;
+    match (outcome, family) {
+        (Outcome::Complete { .. }, Some(family)) => Ok(family),
+        (Outcome::Refused(libc::ENOENT), _) => Err(Error::Absent),
+        (Outcome::Refused(errno), _) => Err(Error::System {
+            step: "looking for the kernel's IPVS",
+            source: std::io::Error::from_raw_os_error(errno),
+        }),
+        (_, None) => Err(WireError::missing("FAMILY_ID").into()),
+    }
+}

@@ -1,0 +1,26 @@
+//! The kernel's IPVS over generic netlink: read it, change it, in batches.
+//!
+//! [`Kernel`] is a connection to the IPVS of one network namespace. It reads what runs there as
+//! [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 128 in one system
+//! call. Every call ends in bounded time. All of it, reading too, needs CAP_NET_ADMIN in the initial
+//! user namespace.
+//!
+//! The kernel has no transactions, no snapshots and no notifications of these objects. A batch can
+//! fail in parts ([`Failure`]), an answer can be lost ([`Error::Lost`]: what was asked for may or may
+//! not have been done), and a dump can tear; [`Kernel::read`] reads until it agrees with itself.
+
+mod convert;
+mod error;
+mod exchange;
+mod kernel;
+mod namespace;
+mod read;
+mod request;
+mod socket;
+pub mod wire;
+
+pub use error::{Cause, Error, Failure, Object, Refused, Stopped};
+pub use kernel::{Kernel, Options};
+pub use namespace::Namespace;
+pub use read::{Reading, Unreadable};
+pub use request::Request;

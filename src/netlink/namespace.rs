@@ -1,0 +1,51 @@
+//! Sockets in another network namespace.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use super::error::Error;
+use super::socket::{Socket, enter_network_namespace};
+
+/// A network namespace, each of which has an IPVS of its own.
+///
+/// ```
+/// use vsched::netlink::Namespace;
+/// assert_eq!(Namespace::of_process(7), Namespace::at("/proc/7/ns/net"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Namespace {
+    path: PathBuf,
+}
+
+impl Namespace {
+    /// The namespace that is mounted at a path, such as `/run/netns/blue`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Namespace { path: path.into() }
+    }
+
+    /// The namespace of a process.
+    pub fn of_process(id: u32) -> Self {
+        Namespace::at(format!("/proc/{id}/ns/net"))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens two sockets there, on a thread that lives no longer than that: a socket stays in the
+    /// namespace it was made in, and the caller's thread never leaves its own.
+    pub(super) fn open(&self) -> Result<[Socket; 2], Error> {
+        let path = self.path.clone();
+        let opening = thread::Builder::new().name("netns".into()).spawn(move || {
+            enter_network_namespace(&File::open(path)?)?;
+            Ok([Socket::open()?, Socket::open()?])
+        });
+        let opened = opening.and_then(|thread| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("the opening thread panicked")))
+        });
+        opened.map_err(|source| Error::Namespace { path: self.path.clone(), source })
+    }
+}

@@ -1,0 +1,220 @@
+//! Reading what runs in the kernel.
+//!
+//! A dump of many objects takes several steps, between which others can change things: servers that
+//! nobody touched are missed or come twice, and the kernel does not tell. So everything is read until
+//! two readings agree that were cut into steps at different places. Cut at the same places they do
+//! agree on the same wrong answer, if somebody adds and deletes to the rhythm of the reading: one in
+//! seventy did beside a busy writer.
+
+use std::collections::HashSet;
+
+use super::error::{Error, Object};
+use super::kernel::Kernel;
+use super::wire::{Command, Message, ServiceAttributes, WireError};
+use crate::config::{
+    Config, Observed, ObservedServer, ObservedService, RealServer, ServiceKey, VirtualService,
+};
+
+/// What runs in the kernel, as far as it could be understood.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// Services in the order of their keys, with their servers; timeouts and daemons.
+    pub observed: Observed,
+    /// Services and servers that this crate has no words for. They run, and are others' business.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Something in the kernel that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What it is, or belongs to, if that much could be read.
+    pub object: Option<Object>,
+    /// What could not be understood.
+    pub error: WireError,
+}
+
+/// One dump.
+struct Dump<T> {
+    items: Vec<T>,
+    unreadable: Vec<Unreadable>,
+    /// It is known to be torn.
+    torn: bool,
+}
+
+impl<T> Dump<T> {
+    fn new() -> Self {
+        Dump { items: Vec::new(), unreadable: Vec::new(), torn: false }
+    }
+
+    fn push(&mut self, object: Option<Object>, item: Result<T, WireError>) {
+        match item {
+            Ok(item) => self.items.push(item),
+            Err(error) => self.unreadable.push(Unreadable { object, error }),
+        }
+    }
+
+    /// True if `key` is not the same for any two items.
+    fn all_differ<K: Eq + std::hash::Hash>(&self, key: impl Fn(&T) -> K) -> bool {
+        let mut seen = HashSet::with_capacity(self.items.len());
+        self.items.iter().all(|item| seen.insert(key(item)))
+    }
+}
+
+impl Kernel {
+    /// Reads everything, as often as it takes for it to agree with itself.
+    ///
+    /// Costs two dumps of the services and two of each service's servers where nobody interferes.
+    ///
+    /// # Errors
+    /// [`Error::Unsettled`] if others change the same things at every attempt; a failed exchange.
+    pub fn read(&mut self) -> Result<Reading, Error> {
+        let settings =
+            Config { timeouts: self.timeouts()?, daemons: self.daemons()?, ..Config::default() };
+        let mut before = self.dump_services(0)?;
+        for attempt in 1..self.attempts {
+            let mut unreadable = Vec::new();
+            for service in &mut before.items {
+                let mut servers = self.servers(&service.settings.service)?;
+                service.servers = std::mem::take(&mut servers.items);
+                unreadable.append(&mut servers.unreadable);
+            }
+            // This reading confirms the one before, or takes its place.
+            let after = self.dump_services(attempt)?;
+            let settled = !before.torn && !after.torn;
+            if settled && wanted(&before.items).eq(wanted(&after.items)) {
+                unreadable.extend(after.unreadable);
+                let observed = Observed { settings, services: before.items };
+                return Ok(Reading { observed, unreadable });
+            }
+            before = after;
+        }
+        Err(Error::Unsettled { object: Object::Everything, attempts: self.attempts })
+    }
+
+    /// Reads the services in one dump, in the order of their keys, without their servers.
+    ///
+    /// # Errors
+    /// A failed exchange.
+    pub fn read_services_once(&mut self) -> Result<Reading, Error> {
+        let Dump { items, unreadable, .. } = self.dump_services(0)?;
+        let observed = Observed { settings: Config::default(), services: items };
+        Ok(Reading { observed, unreadable })
+    }
+
+    /// Reads one service without its servers; `None` if there is none.
+    ///
+    /// # Errors
+    /// A failed exchange; [`Error::Wire`] if this crate has no words for the service.
+    pub fn read_service(&mut self, key: &ServiceKey) -> Result<Option<ObservedService>, Error> {
+        let question = about(Command::GetService, key);
+        let mut answer = None;
+        let asked = self.ask(&question, Object::Service(*key), None, |payload| {
+            answer = Some(Message::decode(payload).and_then(|message| service(&message))?);
+            Ok(())
+        });
+        match asked {
+            Err(Error::Refused(refused)) if refused.errno() == libc::ESRCH => Ok(None),
+            Err(error) => Err(error),
+            Ok(_) => Ok(answer),
+        }
+    }
+
+    /// Reads the servers of a service, newest first, until two readings agree. A service that does
+    /// not exist has none.
+    ///
+    /// # Errors
+    /// [`Error::Unsettled`] if others change them at every attempt; [`Error::Wire`] if this crate has
+    /// no words for one of them; a failed exchange.
+    pub fn read_servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
+        readable(self.servers(key)?)
+    }
+
+    /// Reads the servers of a service in one dump, which others' changes may have torn.
+    ///
+    /// # Errors
+    /// As for [`read_servers`](Self::read_servers), without `Unsettled`.
+    pub fn read_servers_once(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
+        readable(self.dump_servers(key, 0)?)
+    }
+
+    fn servers(&mut self, key: &ServiceKey) -> Result<Dump<ObservedServer>, Error> {
+        let mut before = self.dump_servers(key, 0)?;
+        for attempt in 1..self.attempts {
+            let after = self.dump_servers(key, attempt)?;
+            let settled = !before.torn && !after.torn;
+            let same = before.unreadable == after.unreadable
+                && configured(&before.items).eq(configured(&after.items));
+            if settled && same {
+                return Ok(after);
+            }
+            before = after;
+        }
+        Err(Error::Unsettled { object: Object::Service(*key), attempts: self.attempts })
+    }
+
+    fn dump_services(&mut self, attempt: u32) -> Result<Dump<ObservedService>, Error> {
+        let mut dump = Dump::new();
+        let question = Message::new(Command::GetService);
+        let interrupted = self.ask(&question, Object::Everything, Some(attempt), |payload| {
+            let message = Message::decode(payload);
+            let key = message.as_ref().ok().and_then(|message| message.service.as_ref());
+            let object = key.and_then(|service| service.key().ok()).map(Object::Service);
+            dump.push(object, message.and_then(|message| service(&message)));
+            Ok(())
+        })?;
+        dump.torn = interrupted || !dump.all_differ(|service| service.settings.service);
+        // The kernel's order is that of a table with a random key.
+        dump.items.sort_by_key(|service| service.settings.service);
+        Ok(dump)
+    }
+
+    fn dump_servers(
+        &mut self,
+        key: &ServiceKey,
+        attempt: u32,
+    ) -> Result<Dump<ObservedServer>, Error> {
+        let mut dump = Dump::new();
+        let question = about(Command::GetDest, key);
+        let interrupted = self.ask(&question, Object::Service(*key), Some(attempt), |payload| {
+            let message = Message::decode(payload);
+            let dest = message.as_ref().ok().and_then(|message| message.dest.as_ref());
+            let address = dest.and_then(|dest| dest.socket_address(key.family()).ok());
+            let object = address.map_or(Object::Service(*key), |a| Object::Server(*key, a));
+            dump.push(Some(object), message.and_then(|message| server(&message, key)));
+            Ok(())
+        })?;
+        dump.torn = interrupted || !dump.all_differ(|server| server.server.address);
+        Ok(dump)
+    }
+}
+
+fn about(command: Command, key: &ServiceKey) -> Message {
+    Message { service: Some(ServiceAttributes::of_key(key)), ..Message::new(command) }
+}
+
+fn service(message: &Message) -> Result<ObservedService, WireError> {
+    let service = message.service.as_ref().ok_or_else(|| WireError::missing("SERVICE"));
+    let service = service.and_then(ServiceAttributes::observed);
+    service.map_err(|error| error.of(message.command))
+}
+
+fn server(message: &Message, key: &ServiceKey) -> Result<ObservedServer, WireError> {
+    let dest = message.dest.as_ref().ok_or_else(|| WireError::missing("DEST"));
+    let server = dest.and_then(|dest| dest.observed(key.family()));
+    server.map_err(|error| error.of(message.command))
+}
+
+fn wanted(services: &[ObservedService]) -> impl Iterator<Item = &VirtualService> {
+    services.iter().map(|service| &service.settings)
+}
+
+fn configured(servers: &[ObservedServer]) -> impl Iterator<Item = &RealServer> {
+    servers.iter().map(|server| &server.server)
+}
+
+fn readable<T>(dump: Dump<T>) -> Result<Vec<T>, Error> {
+    match dump.unreadable.into_iter().next() {
+        Some(unreadable) => Err(unreadable.error.into()),
+        None => Ok(dump.items),
+    }
+}

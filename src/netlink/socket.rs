@@ -1,0 +1,155 @@
+//! A netlink socket: the system calls, each with a deadline.
+//!
+//! All the crate's system calls and their `unsafe` are here. Everything that comes in through them
+//! is bytes, judged elsewhere.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::fs::File;
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// What was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Received {
+    /// Bytes of the datagram. More than the buffer holds means that the rest is gone.
+    pub(super) length: usize,
+}
+
+/// A datagram socket that talks to the kernel and to nobody else.
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+}
+
+impl From<OwnedFd> for Socket {
+    /// Any non-blocking datagram socket with one peer will do.
+    fn from(fd: OwnedFd) -> Self {
+        Socket { fd }
+    }
+}
+
+impl Socket {
+    /// Opens a generic netlink socket in the thread's network namespace.
+    pub(super) fn open() -> io::Result<Self> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: numbers in, a number out; no memory of ours is concerned.
+        let fd = checked(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_GENERIC) })?;
+        // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+        let socket = Socket { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
+        let kernel = kernel_address();
+        let address = (&raw const kernel).cast();
+        let length = mem::size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+        // SAFETY: `address` points to a sockaddr_nl that lives during the call and is `length` long.
+        // Address 0 asks for any free port id.
+        checked(unsafe { libc::bind(socket.fd.as_raw_fd(), address, length) })?;
+        // Connected to the kernel, a socket gets nothing from other processes.
+        // SAFETY: as for bind.
+        checked(unsafe { libc::connect(socket.fd.as_raw_fd(), address, length) })?;
+        Ok(socket)
+    }
+
+    /// The port id, which the kernel puts into every answer.
+    pub(super) fn port(&self) -> io::Result<u32> {
+        let mut own = kernel_address();
+        let mut length = mem::size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+        let address = (&raw mut own).cast();
+        // SAFETY: `address` points to `length` writable bytes that live during the call; the kernel
+        // writes no more than that.
+        checked(unsafe { libc::getsockname(self.fd.as_raw_fd(), address, &raw mut length) })?;
+        Ok(own.nl_pid)
+    }
+
+    /// Asks for a receive buffer of this size, beyond the system's limit if that is allowed.
+    pub(super) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
+        let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+        self.set_option(libc::SO_RCVBUFFORCE, bytes)
+            .or_else(|_| self.set_option(libc::SO_RCVBUF, bytes))
+    }
+
+    fn set_option(&self, option: c_int, value: c_int) -> io::Result<()> {
+        let length = mem::size_of::<c_int>() as libc::socklen_t;
+        let value = (&raw const value).cast();
+        let fd = self.fd.as_raw_fd();
+        // SAFETY: `value` points to an int that lives during the call, and `length` is its size.
+        checked(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value, length) })?;
+        Ok(())
+    }
+
+    /// Sends one datagram.
+    pub(super) fn send(&self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        self.retried(libc::POLLOUT, deadline, |fd| {
+            // SAFETY: the pointer and the length are those of a live slice, which is only read.
+            unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) }
+        })?;
+        Ok(())
+    }
+
+    /// Receives one datagram.
+    pub(super) fn receive(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<Received> {
+        let length = self.retried(libc::POLLIN, deadline, |fd| {
+            let (bytes, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+            // SAFETY: the pointer and the length are those of a live slice that is ours to write; the
+            // kernel writes no more than `room` bytes, whatever length MSG_TRUNC makes it return.
+            unsafe { libc::recv(fd, bytes, room, libc::MSG_TRUNC) }
+        })?;
+        Ok(Received { length })
+    }
+
+    /// Repeats a call that was interrupted or would have to wait, until the deadline.
+    fn retried(
+        &self,
+        events: i16,
+        deadline: Instant,
+        mut call: impl FnMut(c_int) -> isize,
+    ) -> io::Result<usize> {
+        loop {
+            if let Ok(count) = usize::try_from(call(self.fd.as_raw_fd())) {
+                return Ok(count);
+            }
+            let error = io::Error::last_os_error();
+            match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => self.wait(events, deadline)?,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn wait(&self, events: i16, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        // Rounded up, so as not to spin during the last millisecond.
+        let left = (left + Duration::from_micros(999)).as_millis();
+        let left = c_int::try_from(left).unwrap_or(c_int::MAX);
+        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events, revents: 0 };
+        // SAFETY: `poll` is one pollfd that lives during the call.
+        match checked(unsafe { libc::poll(&raw mut poll, 1, left) }) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Moves the calling thread, and it alone, into a network namespace.
+pub(super) fn enter_network_namespace(namespace: &File) -> io::Result<()> {
+    // SAFETY: numbers in, a number out. It changes which network the thread's later sockets see,
+    // nothing in memory.
+    checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
+fn kernel_address() -> libc::sockaddr_nl {
+    // SAFETY: sockaddr_nl is plain numbers; all zeros are the kernel's address but for the family.
+    let mut address: libc::sockaddr_nl = unsafe { mem::zeroed() };
+    address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+    address
+}
+
+fn checked(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,53 @@
+//! The number of the IPVS family, which the kernel deals out anew at each boot.
+
+use super::attribute::attributes;
+use super::packet::{Header, encode_generic, generic};
+use super::{ACK, REQUEST, WireError};
+
+/// Name of the family.
+pub const FAMILY_NAME: &str = "IPVS";
+/// Number of the family that knows the others.
+const CONTROL: u16 = 16;
+const NEW_FAMILY: u8 = 1;
+const GET_FAMILY: u8 = 3;
+const ID: u16 = 1;
+const NAME: u16 = 2;
+/// Version byte of the control family's requests.
+const VERSION: u8 = 1;
+/// Longest family name.
+const MAX_NAME: usize = 15;
+
+/// Writes the question for the number of a family, to be acknowledged.
+///
+/// # Errors
+/// A name of more than 15 bytes.
+pub fn encode_family_request(
+    name: &str,
+    sequence: u32,
+    bytes: &mut Vec<u8>,
+) -> Result<(), WireError> {
+    let header = Header { kind: CONTROL, flags: REQUEST | ACK, sequence, port: 0 };
+    encode_generic(header, GET_FAMILY, VERSION, bytes, |writer| {
+        writer.name(NAME, Some(name), "FAMILY_NAME", MAX_NAME)
+    })
+}
+
+/// Reads the number of a family from the answer.
+///
+/// # Errors
+/// Anything but that answer.
+pub fn decode_family(payload: &[u8]) -> Result<u16, WireError> {
+    let (command, rest) = generic(payload)?;
+    if command != NEW_FAMILY {
+        let problem = format!("{command}, expected {NEW_FAMILY}");
+        return Err(WireError::new("control command", problem));
+    }
+    let mut id = None;
+    for attribute in attributes(rest, "FAMILY") {
+        let (kind, value) = attribute?;
+        if kind == ID {
+            id = value.u16("FAMILY_ID")?;
+        }
+    }
+    id.ok_or_else(|| WireError::missing("FAMILY_ID"))
+}

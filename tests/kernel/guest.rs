@@ -1,0 +1,58 @@
+//! The guest's side: runs scenarios, each in a process and a network namespace of its own.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use crate::{PARTS, SCENARIOS};
+
+fn program() -> PathBuf {
+    std::env::current_exe().expect("this program's path")
+}
+
+/// Runs the scenarios of one stage whose names contain one of the words between commas.
+pub(crate) fn run_all(early: bool, only: &str) -> ExitCode {
+    let chosen = |name: &str| only.split(',').any(|word| name.contains(word));
+    for scenario in SCENARIOS.iter().filter(|s| s.early == early && chosen(s.name)) {
+        let begun = Instant::now();
+        let ended = shell(&format!(
+            "exec unshare -n sh -c 'ip link set lo up; exec {} --scenario {}'",
+            program().display(),
+            scenario.name,
+        ));
+        // Whether it has passed is for the host to find out.
+        let word = if ended { "ok" } else { "failed" };
+        println!("@{word} {} {:.1?}", scenario.name, begun.elapsed());
+    }
+    ExitCode::SUCCESS
+}
+
+pub(crate) fn run_one(name: &str) -> ExitCode {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    (scenario.expect("a scenario").run)();
+    ExitCode::SUCCESS
+}
+
+pub(crate) fn run_part(name: &str) -> ExitCode {
+    let part = PARTS.iter().find(|(known, _)| *known == name);
+    part.expect("a part").1();
+    ExitCode::SUCCESS
+}
+
+/// Something worth telling, such as a rate.
+pub(crate) fn note(text: impl Display) {
+    println!("@note {text}");
+}
+
+/// Runs a line of shell; true if it ended well.
+pub(crate) fn shell(line: &str) -> bool {
+    Command::new("sh").args(["-c", line]).status().expect("a shell").success()
+}
+
+/// The command that runs a part of this program behind `wrapper`.
+pub(crate) fn part(wrapper: &[&str], name: &str) -> Command {
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(program()).args(["--part", name]);
+    command
+}

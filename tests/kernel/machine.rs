@@ -1,0 +1,152 @@
+//! The host's side: boots the kernel and reads what comes out of it.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{SCENARIOS, Scenario};
+
+/// Programs that are needed, and the Debian packages that have them.
+const NEEDED: &[(&str, &str)] = &[
+    ("linux.uml", "user-mode-linux"),
+    ("modprobe", "kmod"),
+    ("ip", "iproute2"),
+    ("busybox", "busybox"),
+    ("unshare", "util-linux"),
+    ("taskset", "util-linux"),
+];
+/// Longest time the kernel may run.
+const LIMIT: Duration = Duration::from_secs(180);
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Not on everybody's PATH, but on the kernel's.
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(system).any(|folder| folder.join(program).is_file())
+}
+
+/// Boots a kernel, runs the scenarios whose names contain one of the words in it (all, if there are
+/// no words), and tells how they came out.
+pub(crate) fn boot(words: &[&str]) -> ExitCode {
+    let chosen = |scenario: &&Scenario| {
+        words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
+    };
+    let chosen: Vec<&str> = SCENARIOS.iter().filter(chosen).map(|scenario| scenario.name).collect();
+    println!("\nrunning {} scenarios in a kernel", chosen.len());
+    if chosen.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    let lacking: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if !lacking.is_empty() {
+        let packages = lacking.join(" ");
+        println!("SKIPPED: all {} scenarios; install {packages} (Debian)\n", chosen.len());
+        let required = std::env::var("VSCHED_KERNEL").is_ok_and(|word| word == "required");
+        return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    let begun = Instant::now();
+    let (lines, complete) = output(start(&words.join(",")));
+    let mut failed = Vec::new();
+    for name in &chosen {
+        let mark = format!("@ok {name} ");
+        match lines.iter().find_map(|line| line.strip_prefix(&mark)) {
+            Some(time) => println!("scenario {name} ... ok ({time})"),
+            None => {
+                println!("scenario {name} ... FAILED");
+                failed.push(*name);
+            }
+        }
+    }
+    for note in lines.iter().filter_map(|line| line.strip_prefix("@note ")) {
+        println!("  {note}");
+    }
+    if !complete || !failed.is_empty() {
+        println!("\nwhat the kernel wrote:");
+        lines.iter().for_each(|line| println!("  {line}"));
+        println!("failed: {}", failed.join(" "));
+    }
+    let (passed, time) = (chosen.len() - failed.len(), begun.elapsed());
+    println!("\nkernel result: {passed} passed; {} failed; {:.1?}\n", failed.len(), time);
+    if complete && failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn first_allowed_cpu() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").expect("this process's status");
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let first = list.and_then(|list| list.trim().split(['-', ',']).next());
+    first.expect("a list of CPUs").to_owned()
+}
+
+fn start(only: &str) -> Child {
+    let program = std::env::current_exe().expect("this program's path");
+    let init = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kernel/init.sh");
+    let modules = std::env::var("UML_MODULES").unwrap_or("/usr/lib/uml/modules".into());
+    // A system call in there is a change of processes out here: four times as fast on one CPU.
+    Command::new("taskset")
+        .args(["-c", &first_allowed_cpu(), "linux.uml"])
+        .args(["mem=256M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", "quiet"])
+        .args(["loglevel=0", "con=null", "con0=null,fd:1", &format!("init={init}")])
+        .arg(format!("vsched_program={}", program.display()))
+        .args([format!("vsched_modules={modules}"), format!("vsched_only={only}")])
+        // Where its memory is a file. In containers /dev/shm is small and not executable.
+        .env("TMPDIR", std::env::temp_dir())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        // The kernel is several processes: a group, so that all of them can be ended.
+        .process_group(0)
+        .spawn()
+        .expect("linux.uml starts")
+}
+
+/// All lines, and whether the last one came in time.
+fn output(mut kernel: Child) -> (Vec<String>, bool) {
+    let stdout = kernel.stdout.take().expect("a pipe");
+    let (sender, receiver) = mpsc::channel();
+    let reading = thread::spawn(move || {
+        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let deadline = Instant::now() + LIMIT;
+    let mut lines = Vec::new();
+    let complete = loop {
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) if line == "@end" => break true,
+            Ok(line) => lines.push(line),
+            Err(RecvTimeoutError::Timeout) => {
+                lines.push(format!("(stopped after {LIMIT:?})"));
+                break false;
+            }
+            Err(RecvTimeoutError::Disconnected) => break false,
+        }
+    };
+    end(&mut kernel);
+    reading.join().expect("the reader");
+    (lines, complete)
+}
+
+/// Waits a moment for the kernel to halt by itself.
+fn end(kernel: &mut Child) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while kernel.try_wait().expect("its state").is_none() {
+        if Instant::now() > deadline {
+            let group = format!("-{}", kernel.id());
+            let ended = Command::new("kill").args(["-KILL", "--", &group]).status();
+            assert!(ended.is_ok_and(|status| status.success()), "kill {group}");
+            kernel.wait().expect("its end");
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}

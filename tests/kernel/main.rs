@@ -1,0 +1,70 @@
+//! Tests inside a real kernel, which runs as a process: user-mode-linux.
+//!
+//! The program boots `linux.uml` and runs itself in there, each scenario in a process and a network
+//! namespace of its own. Where there is no `linux.uml` it says SKIPPED; with `VSCHED_KERNEL=required`
+//! in the environment that is a failure. `cargo test --test kernel -- WORD…` runs the scenarios
+//! whose names contain a word.
+#![cfg(target_os = "linux")]
+
+mod batches;
+mod guest;
+mod interference;
+mod machine;
+mod namespaces;
+mod objects;
+mod refusals;
+
+use std::process::ExitCode;
+
+/// Something to be shown inside the kernel; it panics if it is not so.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(),
+    /// Before the modules of IPVS are loaded.
+    pub(crate) early: bool,
+}
+
+const fn scenario(name: &'static str, run: fn()) -> Scenario {
+    Scenario { name, run, early: false }
+}
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario { early: true, ..scenario("a_kernel_without_ipvs", refusals::without_ipvs) },
+    scenario("info_and_timeouts", objects::info_and_timeouts),
+    scenario("every_kind_is_read_back_as_configured", objects::every_kind),
+    scenario("edits_change_what_they_say", objects::edits),
+    scenario("statistics_count_and_are_zeroed", objects::statistics),
+    scenario("daemons_start_and_stop", objects::daemons),
+    scenario("refusals_are_told_in_words", refusals::matrix),
+    scenario("a_user_namespace_is_not_enough", refusals::permission),
+    scenario("another_kernels_words", refusals::unreadable),
+    scenario("refusals_in_a_batch_have_their_places", batches::places),
+    scenario("ten_thousand_adds", batches::ten_thousand),
+    scenario("lost_answers_are_told", batches::lost),
+    scenario("another_namespace_by_path", namespaces::by_path),
+    scenario("another_namespace_by_process", namespaces::by_process),
+    scenario("readings_agree_beside_a_writer", interference::beside_a_writer),
+];
+
+/// What scenarios run in processes of their own.
+const PARTS: &[(&str, fn())] =
+    &[("unprivileged", refusals::unprivileged), ("without_address", refusals::without_address)];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["--in-kernel", stage, only] => guest::run_all(stage == "before", only),
+        ["--scenario", name] => guest::run_one(name),
+        ["--part", name] => guest::run_part(name),
+        _ if arguments.contains(&"--list") => {
+            SCENARIOS.iter().for_each(|scenario| println!("{}: test", scenario.name));
+            ExitCode::SUCCESS
+        }
+        _ => {
+            let words: Vec<&str> =
+                arguments.into_iter().filter(|word| !word.starts_with('-')).collect();
+            machine::boot(&words)
+        }
+    }
+}
