@@ -114,6 +114,14 @@ pub(crate) fn diff_services<'a>(
     old: impl Iterator<Item = &'a VirtualService>,
     new: &[VirtualService],
 ) -> Vec<Change> {
+    phased(old, new).into_iter().map(|(_, change)| change).collect()
+}
+
+/// The same with the phase of each.
+pub(crate) fn phased<'a>(
+    old: impl Iterator<Item = &'a VirtualService>,
+    new: &[VirtualService],
+) -> Vec<(Phase, Change)> {
     let mut old: HashMap<ServiceKey, &VirtualService> =
         old.map(|service| (service.service, service)).collect();
     let mut changes: Vec<(Phase, Change)> = Vec::new();
@@ -128,7 +136,7 @@ pub(crate) fn diff_services<'a>(
     changes
         .extend(deleted.into_iter().map(|key| (Phase::DeleteServices, Change::DeleteService(key))));
     changes.sort_by_key(|(phase, _)| *phase);
-    changes.into_iter().map(|(_, change)| change).collect()
+    changes
 }
 
 fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {

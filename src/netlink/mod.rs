@@ -14,6 +14,7 @@ mod error;
 mod exchange;
 mod kernel;
 mod namespace;
+pub mod plan;
 mod read;
 mod request;
 mod socket;

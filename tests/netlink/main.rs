@@ -4,6 +4,7 @@
 
 mod answers;
 mod mutations;
+mod plan;
 mod recorded;
 mod requests;
 mod tree;

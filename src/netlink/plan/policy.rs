@@ -1,0 +1,132 @@
+//! What a plan may touch, how it removes, and what it must never do.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::ServiceKey;
+
+/// What a plan may touch, how servers leave, and the rails it must keep to.
+///
+/// The default touches only services that the config wants, lets servers that leave drain for five
+/// minutes at most, and refuses to leave a service without an eligible server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Which services in the kernel are ours.
+    pub ownership: Ownership,
+    /// How servers and services leave.
+    pub removal: Removal,
+    /// What must not happen.
+    pub rails: Rails,
+}
+
+/// Which services in the kernel are ours, to edit and to delete. All others stay as they are,
+/// whoever made them.
+#[derive(Clone, Default)]
+pub enum Ownership {
+    /// Those that the config wants. One that the config no longer wants is not deleted: nobody can
+    /// tell from the kernel who made it.
+    #[default]
+    Wanted,
+    /// Those that the config wants, and these: what was applied before, say.
+    Keys(Vec<ServiceKey>),
+    /// Those that the config wants, and those for which this answers true.
+    Matching(Arc<dyn Fn(&ServiceKey) -> bool + Send + Sync>),
+    /// All of them, and the synchronisation daemons.
+    All,
+}
+
+impl Ownership {
+    /// True if a service that the config does not want may be deleted.
+    pub(super) fn covers(&self, key: &ServiceKey) -> bool {
+        match self {
+            Ownership::Wanted => false,
+            Ownership::Keys(keys) => keys.contains(key),
+            Ownership::Matching(matches) => matches(key),
+            Ownership::All => true,
+        }
+    }
+}
+
+impl fmt::Debug for Ownership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ownership::Wanted => f.write_str("Wanted"),
+            Ownership::Keys(keys) => f.debug_tuple("Keys").field(keys).finish(),
+            Ownership::Matching(_) => f.write_str("Matching(..)"),
+            Ownership::All => f.write_str("All"),
+        }
+    }
+}
+
+impl PartialEq for Ownership {
+    /// Two functions are equal if they are one.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Ownership::Wanted, Ownership::Wanted) | (Ownership::All, Ownership::All) => true,
+            (Ownership::Keys(a), Ownership::Keys(b)) => a == b,
+            (Ownership::Matching(a), Ownership::Matching(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Ownership {}
+
+/// How servers and services leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// At once: their connections stall or are reset.
+    Immediate,
+    /// First quiesced, then deleted once their connections have ended.
+    Drain(Drain),
+}
+
+/// How long to wait for connections to end, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// What is left after this time is deleted all the same.
+    pub deadline: Duration,
+    /// Which connections are waited for.
+    pub until: Ended,
+}
+
+/// Which connections must have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Ended {
+    /// The active ones. UDP never counts as active.
+    Active,
+    /// All of them: the kernel keeps an inactive one for its timeout, a TCP connection that was
+    /// closed for two minutes.
+    #[default]
+    All,
+}
+
+impl Default for Removal {
+    fn default() -> Self {
+        Removal::Drain(Drain::default())
+    }
+}
+
+impl Default for Drain {
+    /// Five minutes, all connections.
+    fn default() -> Self {
+        Drain { deadline: Duration::from_secs(300), until: Ended::All }
+    }
+}
+
+/// What a plan must not do. Breaking a rail is an error of planning: nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rails {
+    /// A service that has an eligible server (weight above 0) may be left without one.
+    pub may_close_services: bool,
+    /// The most servers, in percent of those in services of ours, that one plan may delete.
+    pub most_deleted: u8,
+}
+
+impl Default for Rails {
+    /// No service is closed; any number of servers may be deleted.
+    fn default() -> Self {
+        Rails { may_close_services: false, most_deleted: 100 }
+    }
+}

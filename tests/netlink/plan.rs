@@ -1,0 +1,350 @@
+//! Plans: what they say, what they leave alone, and that no moment of one leaves a service without
+//! an eligible server.
+
+use std::time::Duration;
+
+use vsched::config::{Config, Observed, RealServer, ServerCounts, ServiceKey, VirtualService};
+use vsched::netlink::plan::{
+    Action, Broken, Drain, Ended, Ownership, Phase, Plan, PlanError, Policy, Rails, Removal,
+};
+
+fn config(rules: &str) -> Config {
+    rules.parse().expect("rules")
+}
+
+/// What runs, as a kernel would tell it.
+fn runs(rules: &str) -> Observed {
+    Observed::from(&config(rules))
+}
+
+fn plan(found: &str, wanted: &str, policy: &Policy) -> String {
+    Plan::new(&config(wanted), &runs(found), policy).expect("a plan").to_string()
+}
+
+fn immediate() -> Policy {
+    Policy { removal: Removal::Immediate, ..Policy::default() }
+}
+
+const TWO: &str = "-A -t 10.0.0.1:80 -s wlc
+    -a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1
+    -a -t 10.0.0.1:80 -r 10.0.1.2 -m -w 2";
+
+/// What runs, what is wanted, the plan with the default policy.
+const CASES: &[(&str, &str, &str)] = &[
+    ("", "", ""),
+    (TWO, TWO, ""),
+    // Another order is the same.
+    (
+        TWO,
+        "-A -t 10.0.0.1:80 -s wlc
+         -a -t 10.0.0.1:80 -r 10.0.1.2 -m -w 2
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1",
+        "",
+    ),
+    (
+        "",
+        TWO,
+        "new services: add service tcp 10.0.0.1:80 (wanted)
+new services: add server 10.0.1.1:80 masq weight 1 to tcp 10.0.0.1:80 (wanted)
+new services: add server 10.0.1.2:80 masq weight 2 to tcp 10.0.0.1:80 (wanted)
+new services: edit service tcp 10.0.0.1:80: scheduler none -> wlc (has its servers)
+",
+    ),
+    // Whose it is nobody knows.
+    (TWO, "", ""),
+    (
+        TWO,
+        "-A -t 10.0.0.1:80 -s rr -p 60
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 3
+         -a -t 10.0.0.1:80 -r 10.0.1.3 -g -w 1 -x 9 -y 4
+         -a -t 10.0.0.1:80 -r 10.0.1.4 -i --tun-type gue --tun-port 7 -w 0",
+        "edit services: edit service tcp 10.0.0.1:80: scheduler wlc -> rr persistence 60 s (has other settings; refuses new connections for a moment)
+grow: add server 10.0.1.3:80 route weight 1 thresholds 9/4 to tcp 10.0.0.1:80 (wanted)
+grow: add server 10.0.1.4:80 tunnel gue port 7 weight 0 to tcp 10.0.0.1:80 (wanted)
+modify: edit server 10.0.1.1:80 of tcp 10.0.0.1:80: weight 1 -> 3 (described otherwise)
+shrink: quiesce server 10.0.1.2:80 of tcp 10.0.0.1:80 (leaves)
+drain: wait for server 10.0.1.2:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
+delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
+",
+    ),
+    // A drain that an earlier plan began goes on; one that is wanted again ends with one edit.
+    (
+        "-A -t 10.0.0.1:80 -s wlc
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1
+         -a -t 10.0.0.1:80 -r 10.0.1.2 -m -w 0
+         -a -t 10.0.0.1:80 -r 10.0.1.3 -m -w 0",
+        TWO,
+        "grow: edit server 10.0.1.2:80 of tcp 10.0.0.1:80: weight 0 -> 2 (described otherwise)
+drain: wait for server 10.0.1.3:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
+delete servers: delete server 10.0.1.3:80 of tcp 10.0.0.1:80 (not wanted)
+",
+    ),
+    // Hashing schedulers without fallback refuse the clients of a server that drains.
+    (
+        "-A -t 10.0.0.1:80 -s sh
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m
+         -a -t 10.0.0.1:80 -r 10.0.1.2 -m",
+        "-A -t 10.0.0.1:80 -s sh
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m",
+        "edit services: edit service tcp 10.0.0.1:80: flags none -> sh-fallback (falls back while it drains)
+shrink: quiesce server 10.0.1.2:80 of tcp 10.0.0.1:80 (leaves)
+drain: wait for server 10.0.1.2:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
+delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
+restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (has drained)
+",
+    ),
+    (
+        "-A -t 10.0.0.1:80 -s rr
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m
+         -a -t 10.0.0.1:80 -r 10.0.1.2 -m",
+        "-A -t 10.0.0.1:80 -s mh -b mh-port
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m",
+        "edit services: edit service tcp 10.0.0.1:80: scheduler rr -> mh flags none -> mh-fallback,mh-port (has other settings; refuses new connections for a moment)
+shrink: quiesce server 10.0.1.2:80 of tcp 10.0.0.1:80 (leaves)
+drain: wait for server 10.0.1.2:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
+delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
+restore: edit service tcp 10.0.0.1:80: flags mh-fallback,mh-port -> mh-port (has drained)
+",
+    ),
+    // One that the operator quiesces stays; that its clients are refused is said.
+    (
+        "-A -t 10.0.0.1:80 -s mh
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m
+         -a -t 10.0.0.1:80 -r 10.0.1.2 -m",
+        "-A -t 10.0.0.1:80 -s mh
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m
+         -a -t 10.0.0.1:80 -r 10.0.1.2 -m -w 0",
+        "shrink: quiesce server 10.0.1.2:80 of tcp 10.0.0.1:80 (described otherwise; refuses the clients hashed to it)
+",
+    ),
+];
+
+#[test]
+fn plans_say_what_they_do() {
+    for (found, wanted, expected) in CASES {
+        assert_eq!(plan(found, wanted, &Policy::default()), *expected, "from {found} to {wanted}");
+    }
+}
+
+#[test]
+fn plans_lead_where_they_should() {
+    for (found, wanted, _) in CASES {
+        for policy in [Policy::default(), immediate()] {
+            let policy = Policy { ownership: Ownership::All, ..policy };
+            let plan = Plan::new(&config(wanted), &runs(found), &policy);
+            let Ok(plan) = plan else { continue };
+            let mut state = config(found);
+            plan.steps().iter().for_each(|step| carry_out(&step.action, &mut state));
+            let again = Plan::new(&config(wanted), &Observed::from(&state), &policy);
+            assert_eq!(again.expect("a plan").to_string(), "", "from {found} to {wanted}");
+        }
+    }
+}
+
+#[test]
+fn what_a_kernel_cannot_tell_is_not_compared() {
+    let mut wanted = config(TWO);
+    wanted.seed = 7;
+    wanted.expire_quiescent_template = true;
+    wanted.services[0].affinity.capacity = 5;
+    let plan = Plan::new(&wanted, &runs(TWO), &Policy::default()).expect("a plan");
+    assert!(plan.is_empty(), "{plan}");
+    let mut mh = config("-A -t 10.0.0.1:80 -s mh");
+    let found = Observed::from(&mh);
+    mh.services[0].mh_table_index = 17;
+    assert!(Plan::new(&mh, &found, &Policy::default()).expect("a plan").is_empty());
+}
+
+#[test]
+fn services_of_others_are_left_alone() {
+    let others = format!("{TWO}\n-A -u 10.0.0.9:53\n-a -u 10.0.0.9:53 -r 10.0.2.1 -m\n-A -f 7");
+    let key: ServiceKey = "udp 10.0.0.9:53".parse().expect("a key");
+    let policy = |ownership| Policy { ownership, ..immediate() };
+    let matching = Ownership::Matching(std::sync::Arc::new(|key| key.port() == Some(53)));
+    for (ownership, deleted, foreign) in [
+        (Ownership::Wanted, 0, 2),
+        (Ownership::Keys(vec![key]), 1, 1),
+        (matching, 1, 1),
+        (Ownership::All, 2, 0),
+    ] {
+        let plan = Plan::new(&config(TWO), &runs(&others), &policy(ownership)).expect("a plan");
+        assert_eq!((plan.steps().len(), plan.foreign().len()), (deleted, foreign), "{plan}");
+    }
+}
+
+#[test]
+fn removals_at_once_tell_what_they_break() {
+    let mut found = runs(TWO);
+    // The newest server is the first of the list.
+    found.services[0].servers[0].counts =
+        ServerCounts { active: 3, inactive: 4, ..Default::default() };
+    let one = config("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1");
+    let plan = Plan::new(&one, &found, &immediate()).expect("a plan");
+    let wanted = "delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted; 7 connections stall)\n";
+    assert_eq!(plan.to_string(), wanted);
+    let policy = Policy { ownership: Ownership::All, ..immediate() };
+    let plan = Plan::new(&Config::default(), &found, &policy).expect("a plan");
+    let wanted =
+        "delete services: delete service tcp 10.0.0.1:80 (not wanted; 7 connections are reset)\n";
+    assert_eq!(plan.to_string(), wanted);
+}
+
+#[test]
+fn services_drain_before_they_go() {
+    let drain = Drain { deadline: Duration::from_secs(9), until: Ended::Active };
+    let removal = Removal::Drain(drain);
+    let policy = Policy { ownership: Ownership::All, removal, ..Policy::default() };
+    let plan = Plan::new(&Config::default(), &runs(TWO), &policy).expect("a plan");
+    let phases: Vec<Phase> = plan.steps().iter().map(|step| step.phase).collect();
+    use Phase::{DeleteServices, Drain as Wait, Shrink};
+    assert_eq!(phases, [Shrink, Shrink, Wait, Wait, DeleteServices]);
+    let waits =
+        |action: &Action| matches!(action, Action::AwaitDrain { drain: d, .. } if *d == drain);
+    assert_eq!(plan.steps().iter().filter(|step| waits(&step.action)).count(), 2);
+}
+
+#[test]
+fn rails_hold() {
+    let quiesced = TWO.replace("-w 1", "-w 0").replace("-w 2", "-w 0");
+    let refusal =
+        |wanted: &str, policy: &Policy| match Plan::new(&config(wanted), &runs(TWO), policy) {
+            Err(PlanError::Rails(broken)) => broken,
+            other => panic!("{other:?}"),
+        };
+    let key: ServiceKey = "tcp 10.0.0.1:80".parse().expect("a key");
+    let default = Policy::default();
+    assert_eq!(refusal(&quiesced, &default), [Broken::Closes(key)]);
+    assert_eq!(refusal("-A -t 10.0.0.1:80 -s wlc", &default), [Broken::Closes(key)]);
+    let rails = Rails { most_deleted: 49, ..Rails::default() };
+    let careful = Policy { rails, ..Policy::default() };
+    let one = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1";
+    let broken = [Broken::Deletes { servers: 1, of: 2, most: 49 }];
+    assert_eq!(refusal(one, &careful), broken);
+    assert_eq!(
+        PlanError::Rails(broken.to_vec()).to_string(),
+        "1 of 2 servers would be deleted; at most 49 % may be"
+    );
+    let forced = Rails { may_close_services: true, ..Rails::default() };
+    let forced = Policy { rails: forced, ..Policy::default() };
+    assert!(Plan::new(&config(&quiesced), &runs(TWO), &forced).is_ok());
+    // One that is closed already may be.
+    assert!(Plan::new(&config(&quiesced), &runs(&quiesced), &default).is_ok());
+}
+
+#[test]
+fn invalid_configs_have_no_plan() {
+    let mut wanted = config(TWO);
+    wanted.services[0].servers[0].weight = u32::MAX;
+    let refused = Plan::new(&wanted, &Observed::default(), &Policy::default());
+    assert!(matches!(refused, Err(PlanError::Invalid(_))), "{refused:?}");
+}
+
+#[test]
+fn timeouts_and_daemons() {
+    let text = r#"{"timeouts": {"tcp": 100, "udp": 30},
+        "daemons": [{"role": "master", "interface": "eth0", "sync_id": 3}], "services": []}"#;
+    let wanted: Config = serde_json::from_str(text).expect("a config");
+    let mut found = Observed::default();
+    found.settings.timeouts = wanted.timeouts;
+    found.settings.timeouts.udp = Some(300);
+    let plan = |found: &Observed, policy: &Policy| {
+        Plan::new(&wanted, found, policy).expect("a plan").to_string()
+    };
+    let start = "settings: start master daemon on eth0, id 3 (wanted)\n";
+    let timeouts = "settings: set timeouts udp 30 s (wanted)\n";
+    assert_eq!(plan(&found, &Policy::default()), format!("{timeouts}{start}"));
+    found.settings.timeouts.udp = Some(30);
+    let mut running = wanted.daemons[0].clone();
+    // What the kernel fills in by itself is no difference.
+    running.max_len = Some(1472);
+    found.settings.daemons = vec![running.clone()];
+    assert_eq!(plan(&found, &Policy::default()), "");
+    running.sync_id = 4;
+    let backup =
+        vsched::config::SyncDaemon { role: vsched::config::SyncRole::Backup, ..running.clone() };
+    found.settings.daemons = vec![running, backup];
+    let stop = "settings: stop master daemon (runs with other settings)\n";
+    assert_eq!(plan(&found, &Policy::default()), format!("{stop}{start}"));
+    let all = Policy { ownership: Ownership::All, ..Policy::default() };
+    let backup = "settings: stop backup daemon (not wanted)\n";
+    assert_eq!(plan(&found, &all), format!("{stop}{start}{backup}"));
+}
+
+const SERVERS: usize = 4;
+
+/// Servers of a service by number: absent, or with this weight.
+fn side(mut number: usize) -> Vec<Option<u32>> {
+    let mut servers = Vec::new();
+    for _ in 0..SERVERS {
+        servers.push((number % 4).checked_sub(1).map(|weight| weight as u32));
+        number /= 4;
+    }
+    servers
+}
+
+fn service(servers: &[Option<u32>]) -> Config {
+    let key: ServiceKey = "tcp 10.0.0.1:80".parse().expect("a key");
+    let address = |n: usize| format!("10.0.1.{n}:80").parse().expect("an address");
+    let server = |(n, weight): (usize, &Option<u32>)| {
+        weight.map(|weight| RealServer::new(address(n)).with_weight(weight))
+    };
+    let servers = servers.iter().enumerate().filter_map(server).collect();
+    Config {
+        services: vec![VirtualService { servers, ..VirtualService::new(key) }],
+        ..Config::default()
+    }
+}
+
+fn carry_out(action: &Action, config: &mut Config) {
+    use vsched::config::Command;
+    let command = match action {
+        Action::AddService(service) => Command::AddService(service.clone()),
+        Action::EditService { service, .. } => Command::EditService(service.clone()),
+        Action::DeleteService(key) => Command::DeleteService(*key),
+        Action::AddServer { service, server } => {
+            Command::AddServer { service: *service, server: *server }
+        }
+        Action::EditServer { service, server, .. } => {
+            Command::EditServer { service: *service, server: *server }
+        }
+        Action::DeleteServer { service, server } => {
+            Command::DeleteServer { service: *service, server: *server }
+        }
+        _ => return,
+    };
+    config.execute(&command).expect("a step that fits");
+}
+
+fn is_open(config: &Config) -> bool {
+    config.services[0].servers.iter().any(|server| server.weight > 0)
+}
+
+/// Every transition of four servers, each absent or of weight 0, 1, 2, with an eligible one on both
+/// sides: no moment leaves none.
+#[test]
+fn no_moment_closes_a_service() {
+    let mut moments = 0;
+    for before in 0..4usize.pow(SERVERS as u32) {
+        let before = service(&side(before));
+        if !is_open(&before) {
+            continue;
+        }
+        let found = Observed::from(&before);
+        for after in 0..4usize.pow(SERVERS as u32) {
+            let after = service(&side(after));
+            if !is_open(&after) {
+                continue;
+            }
+            for policy in [Policy::default(), immediate()] {
+                let plan = Plan::new(&after, &found, &policy).expect("a plan");
+                let mut state = before.clone();
+                for step in plan.steps() {
+                    carry_out(&step.action, &mut state);
+                    assert!(is_open(&state), "after `{step}` of\n{plan}");
+                    moments += 1;
+                }
+            }
+        }
+    }
+    assert!(moments > 200_000, "{moments}");
+}
