@@ -10,9 +10,10 @@ use std::collections::HashSet;
 
 use super::error::{Error, Object};
 use super::kernel::Kernel;
-use super::wire::{Command, Message, ServiceAttributes, WireError};
+use super::wire::{Command, DaemonAttributes, Message, ServiceAttributes, WireError};
 use crate::config::{
-    Config, Observed, ObservedServer, ObservedService, RealServer, ServiceKey, VirtualService,
+    Config, Observed, ObservedServer, ObservedService, RealServer, ServiceKey, SyncDaemon,
+    VirtualService,
 };
 
 /// What runs in the kernel, as far as it could be understood.
@@ -68,11 +69,12 @@ impl Kernel {
     /// # Errors
     /// [`Error::Unsettled`] if others change the same things at every attempt; a failed exchange.
     pub fn read(&mut self) -> Result<Reading, Error> {
+        let daemons = self.dump_daemons()?;
         let settings =
-            Config { timeouts: self.timeouts()?, daemons: self.daemons()?, ..Config::default() };
+            Config { timeouts: self.timeouts()?, daemons: daemons.items, ..Config::default() };
         let mut before = self.dump_services(0)?;
         for attempt in 1..self.attempts {
-            let mut unreadable = Vec::new();
+            let mut unreadable = daemons.unreadable.clone();
             for service in &mut before.items {
                 let mut servers = self.servers(&service.settings.service)?;
                 service.servers = std::mem::take(&mut servers.items);
@@ -89,6 +91,14 @@ impl Kernel {
             before = after;
         }
         Err(Error::Unsettled { object: Object::Everything, attempts: self.attempts })
+    }
+
+    /// The synchronisation daemons that run, master first.
+    ///
+    /// # Errors
+    /// A failed exchange; [`Error::Wire`] if this crate has no words for one of them.
+    pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
+        readable(self.dump_daemons()?)
     }
 
     /// Reads the services in one dump, in the order of their keys, without their servers.
@@ -152,6 +162,16 @@ impl Kernel {
         Err(Error::Unsettled { object: Object::Service(*key), attempts: self.attempts })
     }
 
+    fn dump_daemons(&mut self) -> Result<Dump<SyncDaemon>, Error> {
+        let mut dump = Dump::new();
+        let question = Message::new(Command::GetDaemon);
+        self.ask(&question, Object::Everything, Some(0), |payload| {
+            dump.push(None, Message::decode(payload).and_then(|message| daemon(&message)));
+            Ok(())
+        })?;
+        Ok(dump)
+    }
+
     fn dump_services(&mut self, attempt: u32) -> Result<Dump<ObservedService>, Error> {
         let mut dump = Dump::new();
         let question = Message::new(Command::GetService);
@@ -202,6 +222,11 @@ fn server(message: &Message, key: &ServiceKey) -> Result<ObservedServer, WireErr
     let dest = message.dest.as_ref().ok_or_else(|| WireError::missing("DEST"));
     let server = dest.and_then(|dest| dest.observed(key.family()));
     server.map_err(|error| error.of(message.command))
+}
+
+fn daemon(message: &Message) -> Result<SyncDaemon, WireError> {
+    let daemon = message.daemon.as_ref().ok_or_else(|| WireError::missing("DAEMON"));
+    daemon.and_then(DaemonAttributes::daemon).map_err(|error| error.of(message.command))
 }
 
 fn wanted(services: &[ObservedService]) -> impl Iterator<Item = &VirtualService> {
