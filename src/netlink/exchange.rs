@@ -91,7 +91,7 @@ impl Exchange {
     ) -> Result<Outcome, Error> {
         let mut interrupted = false;
         loop {
-            let timeout = self.timeout;
+            let mut progress = false;
             let datagram = self.receive(deadline)?;
             for packet in packets(datagram.bytes) {
                 let packet = packet?;
@@ -103,8 +103,7 @@ impl Exchange {
                     Answer::Nothing => {}
                     Answer::Data(payload) => {
                         each(payload)?;
-                        // However long a dump is, it goes on.
-                        deadline = Instant::now() + timeout;
+                        progress = true;
                     }
                     Answer::Overrun => return Err(Error::Lost),
                     Answer::Acknowledged(0) | Answer::Done(0) => {
@@ -114,6 +113,10 @@ impl Exchange {
                         return Ok(Outcome::Refused(errno));
                     }
                 }
+            }
+            if progress {
+                // However long a dump is, it goes on.
+                deadline = Instant::now() + self.timeout;
             }
         }
     }

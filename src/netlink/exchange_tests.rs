@@ -130,6 +130,23 @@ fn a_late_answer_is_waited_for() {
 }
 
 #[test]
+fn a_dump_may_take_longer_than_each_wait() {
+    let (mut exchange, kernel) = pair();
+    let answering = thread::spawn(move || {
+        for size in 0..4 {
+            thread::sleep(Duration::from_millis(120));
+            kernel.send(&data(size, header(FAMILY, MULTI, 1))).expect("sent");
+        }
+        kernel.send(&report(header(DONE, MULTI, 1), 0)).expect("sent");
+        kernel
+    });
+    let (outcome, sizes) = ask(&mut exchange, true);
+    assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted: false });
+    assert_eq!(sizes, [0, 1, 2, 3]);
+    answering.join().expect("the other end");
+}
+
+#[test]
 fn a_cut_datagram_is_a_loss_and_the_next_one_like_it_is_not() {
     let (mut exchange, kernel) = pair();
     exchange.buffer.truncate(100);

@@ -72,25 +72,37 @@ impl Kernel {
         let daemons = self.dump_daemons()?;
         let settings =
             Config { timeouts: self.timeouts()?, daemons: daemons.items, ..Config::default() };
-        let mut before = self.dump_services(0)?;
-        for attempt in 1..self.attempts {
-            let mut unreadable = daemons.unreadable.clone();
-            for service in &mut before.items {
-                let mut servers = self.servers(&service.settings.service)?;
-                service.servers = std::mem::take(&mut servers.items);
-                unreadable.append(&mut servers.unreadable);
-            }
+        let mut before: Option<(Vec<ObservedService>, Vec<Unreadable>)> = None;
+        for attempt in 0..self.attempts {
+            let Some(now) = whole(self.dump_services(attempt))? else {
+                before = None;
+                continue;
+            };
             // This reading confirms the one before, or takes its place.
-            let after = self.dump_services(attempt)?;
-            let settled = !before.torn && !after.torn;
-            if settled && wanted(&before.items).eq(wanted(&after.items)) {
-                unreadable.extend(after.unreadable);
-                let observed = Observed { settings, services: before.items };
+            let confirmed =
+                before.take().filter(|(services, _)| wanted(services).eq(wanted(&now.items)));
+            if let Some((services, mut unreadable)) = confirmed {
+                unreadable.extend(daemons.unreadable);
+                unreadable.extend(now.unreadable);
+                let observed = Observed { settings, services };
                 return Ok(Reading { observed, unreadable });
             }
-            before = after;
+            before = Some(self.with_servers(now.items)?);
         }
         Err(Error::Unsettled { object: Object::Everything, attempts: self.attempts })
+    }
+
+    fn with_servers(
+        &mut self,
+        mut services: Vec<ObservedService>,
+    ) -> Result<(Vec<ObservedService>, Vec<Unreadable>), Error> {
+        let mut unreadable = Vec::new();
+        for service in &mut services {
+            let servers = self.servers(&service.settings.service)?;
+            service.servers = servers.items;
+            unreadable.extend(servers.unreadable);
+        }
+        Ok((services, unreadable))
     }
 
     /// The synchronisation daemons that run, master first.
@@ -148,16 +160,20 @@ impl Kernel {
     }
 
     fn servers(&mut self, key: &ServiceKey) -> Result<Dump<ObservedServer>, Error> {
-        let mut before = self.dump_servers(key, 0)?;
-        for attempt in 1..self.attempts {
-            let after = self.dump_servers(key, attempt)?;
-            let settled = !before.torn && !after.torn;
-            let same = before.unreadable == after.unreadable
-                && configured(&before.items).eq(configured(&after.items));
-            if settled && same {
-                return Ok(after);
+        let mut before: Option<Dump<ObservedServer>> = None;
+        for attempt in 0..self.attempts {
+            let Some(now) = whole(self.dump_servers(key, attempt))? else {
+                before = None;
+                continue;
+            };
+            let confirmed = before.take().is_some_and(|before| {
+                before.unreadable == now.unreadable
+                    && configured(&before.items).eq(configured(&now.items))
+            });
+            if confirmed {
+                return Ok(now);
             }
-            before = after;
+            before = Some(now);
         }
         Err(Error::Unsettled { object: Object::Service(*key), attempts: self.attempts })
     }
@@ -205,6 +221,16 @@ impl Kernel {
         })?;
         dump.torn = interrupted || !dump.all_differ(|server| server.server.address);
         Ok(dump)
+    }
+}
+
+/// `None` if it is known not to be whole, and worth another attempt. Those before and after it are cut
+/// at the same places, and so not to be compared.
+fn whole<T>(dump: Result<Dump<T>, Error>) -> Result<Option<Dump<T>>, Error> {
+    match dump {
+        Ok(dump) if dump.torn => Ok(None),
+        Err(Error::Lost) => Ok(None),
+        dump => dump.map(Some),
     }
 }
 
