@@ -30,6 +30,7 @@ pub(super) struct Broken {
     pub(super) refusals: Vec<(usize, i32)>,
 }
 
+#[derive(Debug)]
 pub(super) struct Exchange {
     socket: Socket,
     port: u32,
@@ -72,13 +73,27 @@ impl Exchange {
         &mut self,
         question: &[u8],
         sequence: u32,
+        each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        let outcome = self.send(question).and_then(|deadline| self.hear(sequence, deadline, each));
+        if outcome.is_err() {
+            // The kernel begins no dump on a socket before the one before is read to its end.
+            self.drain(|_| {});
+        }
+        outcome
+    }
+
+    fn hear(
+        &mut self,
+        sequence: u32,
+        mut deadline: Instant,
         mut each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Outcome, Error> {
-        let deadline = self.send(question)?;
         let mut interrupted = false;
         loop {
+            let mut progress = false;
             let datagram = self.receive(deadline)?;
-            for packet in packets(&datagram.bytes[..datagram.length]) {
+            for packet in packets(datagram.bytes) {
                 let packet = packet?;
                 if packet.header.sequence != sequence || packet.header.port != datagram.port {
                     continue;
@@ -86,7 +101,10 @@ impl Exchange {
                 interrupted |= packet.header.flags & DUMP_INTERRUPTED != 0;
                 match packet.answer()? {
                     Answer::Nothing => {}
-                    Answer::Data(payload) => each(payload)?,
+                    Answer::Data(payload) => {
+                        each(payload)?;
+                        progress = true;
+                    }
                     Answer::Overrun => return Err(Error::Lost),
                     Answer::Acknowledged(0) | Answer::Done(0) => {
                         return Ok(Outcome::Complete { interrupted });
@@ -95,6 +113,21 @@ impl Exchange {
                         return Ok(Outcome::Refused(errno));
                     }
                 }
+            }
+            if progress {
+                // However long a dump is, it goes on.
+                deadline = Instant::now() + self.timeout;
+            }
+        }
+    }
+
+    /// Reads what is there without waiting.
+    fn drain(&mut self, mut each: impl FnMut(&Datagram<'_>)) {
+        loop {
+            match self.receive(Instant::now()) {
+                Ok(datagram) => each(&datagram),
+                Err(Error::Lost) => {}
+                Err(_) => break,
             }
         }
     }
@@ -112,52 +145,22 @@ impl Exchange {
             Ok(deadline) => deadline,
             Err(error) => return Err(Broken { error, refusals }),
         };
-        loop {
-            match self.collect(deadline, first, count, &mut refusals) {
-                Ok(false) => {}
-                Ok(true) => return Ok(refusals),
-                Err(Error::Lost) => {
-                    // The kernel is through with the batch: it works while `send` lasts. What is left
-                    // in the buffer is true, and must go, or it will be too full again.
-                    let now = Instant::now();
-                    while let Ok(_) | Err(Error::Lost) =
-                        self.collect(now, first, count, &mut refusals)
-                    {}
-                    return Err(Broken { error: Error::Lost, refusals });
-                }
-                Err(error) => return Err(Broken { error, refusals }),
-            }
-        }
-    }
-
-    /// Reads one datagram of a batch's answers. True: the last request is answered.
-    fn collect(
-        &mut self,
-        deadline: Instant,
-        first: u32,
-        count: u32,
-        refusals: &mut Vec<(usize, i32)>,
-    ) -> Result<bool, Error> {
-        let datagram = self.receive(deadline)?;
         let mut last = false;
-        for packet in packets(&datagram.bytes[..datagram.length]) {
-            let packet = packet?;
-            let place = packet.header.sequence.wrapping_sub(first);
-            if place >= count || packet.header.port != datagram.port {
-                continue;
-            }
-            match packet.answer()? {
-                Answer::Acknowledged(errno) => {
-                    if errno != 0 {
-                        refusals.push((place as usize, errno));
-                    }
-                    last |= place == count - 1;
-                }
-                Answer::Overrun => return Err(Error::Lost),
-                Answer::Nothing | Answer::Data(_) | Answer::Done(_) => {}
-            }
+        while !last {
+            let collected = self.receive(deadline).and_then(|datagram| {
+                last = collect(&datagram, first, count, &mut refusals)?;
+                Ok(())
+            });
+            let Err(error) = collected else { continue };
+            // The kernel is through with the batch: it works while `send` lasts. What is left is
+            // true, and must go, or the buffer will be too full again.
+            self.drain(|datagram| {
+                // What cannot be understood makes no difference any more.
+                let _ = collect(datagram, first, count, &mut refusals);
+            });
+            return Err(Broken { error, refusals });
         }
-        Ok(last)
+        Ok(refusals)
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<Instant, Error> {
@@ -177,7 +180,8 @@ impl Exchange {
             self.buffer.resize(received.length.min(LARGEST_BUFFER), 0);
             return Err(Error::Lost);
         }
-        Ok(Datagram { bytes: &self.buffer, length: received.length, port: self.port })
+        let bytes = self.buffer.get(..received.length).unwrap_or_default();
+        Ok(Datagram { bytes, port: self.port })
     }
 
     fn failed(&self, step: &'static str, source: io::Error) -> Error {
@@ -190,9 +194,36 @@ impl Exchange {
 
 struct Datagram<'b> {
     bytes: &'b [u8],
-    length: usize,
     /// The port id that its messages must have.
     port: u32,
+}
+
+/// Reads one datagram of a batch's answers. True: the last request is answered.
+fn collect(
+    datagram: &Datagram<'_>,
+    first: u32,
+    count: u32,
+    refusals: &mut Vec<(usize, i32)>,
+) -> Result<bool, Error> {
+    let mut last = false;
+    for packet in packets(datagram.bytes) {
+        let packet = packet?;
+        let place = packet.header.sequence.wrapping_sub(first);
+        if place >= count || packet.header.port != datagram.port {
+            continue;
+        }
+        match packet.answer()? {
+            Answer::Acknowledged(errno) => {
+                if errno != 0 {
+                    refusals.push((place as usize, errno));
+                }
+                last |= place == count - 1;
+            }
+            Answer::Overrun => return Err(Error::Lost),
+            Answer::Nothing | Answer::Data(_) | Answer::Done(_) => {}
+        }
+    }
+    Ok(last)
 }
 
 #[cfg(test)]

@@ -130,19 +130,51 @@ fn a_late_answer_is_waited_for() {
 }
 
 #[test]
+fn a_dump_may_take_longer_than_each_wait() {
+    let (mut exchange, kernel) = pair();
+    let answering = thread::spawn(move || {
+        for size in 0..4 {
+            thread::sleep(Duration::from_millis(120));
+            kernel.send(&data(size, header(FAMILY, MULTI, 1))).expect("sent");
+        }
+        kernel.send(&report(header(DONE, MULTI, 1), 0)).expect("sent");
+        kernel
+    });
+    let (outcome, sizes) = ask(&mut exchange, true);
+    assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted: false });
+    assert_eq!(sizes, [0, 1, 2, 3]);
+    answering.join().expect("the other end");
+}
+
+#[test]
 fn a_cut_datagram_is_a_loss_and_the_next_one_like_it_is_not() {
     let (mut exchange, kernel) = pair();
     exchange.buffer.truncate(100);
-    for sequence in [1, 2] {
-        let message = data(9, header(FAMILY, MULTI, sequence));
+    let long = |sequence| {
         let end = report(header(DONE, MULTI, sequence), 0);
-        kernel.send(&[message.repeat(8), end].concat()).expect("sent");
-    }
+        [data(9, header(FAMILY, MULTI, sequence)).repeat(8), end].concat()
+    };
+    kernel.send(&long(1)).expect("sent");
     let (outcome, _) = ask(&mut exchange, true);
     assert!(matches!(outcome, Err(Error::Lost)), "{outcome:?}");
+    kernel.send(&long(2)).expect("sent");
     let (outcome, sizes) = ask(&mut exchange, true);
     assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted: false });
     assert_eq!(sizes, [9; 8]);
+}
+
+#[test]
+fn a_dump_that_is_given_up_is_read_to_its_end() {
+    let (mut exchange, kernel) = pair();
+    for size in 0..3 {
+        kernel.send(&data(size, header(FAMILY, MULTI, 1))).expect("sent");
+    }
+    kernel.send(&report(header(DONE, MULTI, 1), 0)).expect("sent");
+    let outcome =
+        exchange.ask(FAMILY, &Message::new(Command::GetInfo), true, |_| Err(Error::Absent));
+    assert!(matches!(outcome, Err(Error::Absent)), "{outcome:?}");
+    let left = exchange.socket.receive(&mut [0; 9], Instant::now());
+    assert_eq!(left.expect_err("nothing").kind(), io::ErrorKind::TimedOut);
 }
 
 #[test]

@@ -8,10 +8,10 @@ use super::namespace::Namespace;
 use super::request::Request;
 use super::socket::Socket;
 use super::wire::{
-    ACK, Command, DaemonAttributes, FAMILY_NAME, Header, Info, Message, REQUEST, WireError,
-    decode_family, encode_family_request,
+    ACK, Command, FAMILY_NAME, Header, Info, Message, REQUEST, WireError, decode_family,
+    encode_family_request,
 };
-use crate::config::{SyncDaemon, Timeouts};
+use crate::config::Timeouts;
 
 /// Most requests in one system call. The answers to all of them, if all are refused, must fit into
 /// the receive buffer, which by default has room for about 230.
@@ -25,7 +25,7 @@ const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
 pub struct Options {
     /// The network namespace; `None` = the calling thread's.
     pub namespace: Option<Namespace>,
-    /// Longest time that one exchange may take.
+    /// Longest wait for the kernel to go on.
     pub timeout: Duration,
     /// Size of the socket's receive buffer in bytes.
     pub receive_buffer: usize,
@@ -66,6 +66,7 @@ impl Default for Options {
 /// println!("{}", kernel.read()?.observed.config().to_rules());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct Kernel {
     /// In turn, for dumps that are to be compared.
     exchanges: [Exchange; 2],
@@ -122,23 +123,6 @@ impl Kernel {
     /// As for [`info`](Self::info).
     pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
         Ok(self.one(Command::GetConfig)?.timeouts)
-    }
-
-    /// The synchronisation daemons that run, master first.
-    ///
-    /// # Errors
-    /// As for [`info`](Self::info).
-    pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
-        let mut daemons = Vec::new();
-        let question = Message::new(Command::GetDaemon);
-        self.ask(&question, Object::Everything, Some(0), |payload| {
-            let message = Message::decode(payload)?;
-            let daemon = message.daemon.as_ref().map(DaemonAttributes::daemon);
-            let daemon = daemon.unwrap_or_else(|| Err(WireError::missing("DAEMON")));
-            daemons.push(daemon.map_err(|error| error.of(message.command))?);
-            Ok(())
-        })?;
-        Ok(daemons)
     }
 
     /// Carries out one request.

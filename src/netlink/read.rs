@@ -10,9 +10,10 @@ use std::collections::HashSet;
 
 use super::error::{Error, Object};
 use super::kernel::Kernel;
-use super::wire::{Command, Message, ServiceAttributes, WireError};
+use super::wire::{Command, DaemonAttributes, Message, ServiceAttributes, WireError};
 use crate::config::{
-    Config, Observed, ObservedServer, ObservedService, RealServer, ServiceKey, VirtualService,
+    Config, Observed, ObservedServer, ObservedService, RealServer, ServiceKey, SyncDaemon,
+    VirtualService,
 };
 
 /// What runs in the kernel, as far as it could be understood.
@@ -68,27 +69,48 @@ impl Kernel {
     /// # Errors
     /// [`Error::Unsettled`] if others change the same things at every attempt; a failed exchange.
     pub fn read(&mut self) -> Result<Reading, Error> {
+        let daemons = self.dump_daemons()?;
         let settings =
-            Config { timeouts: self.timeouts()?, daemons: self.daemons()?, ..Config::default() };
-        let mut before = self.dump_services(0)?;
-        for attempt in 1..self.attempts {
-            let mut unreadable = Vec::new();
-            for service in &mut before.items {
-                let mut servers = self.servers(&service.settings.service)?;
-                service.servers = std::mem::take(&mut servers.items);
-                unreadable.append(&mut servers.unreadable);
-            }
+            Config { timeouts: self.timeouts()?, daemons: daemons.items, ..Config::default() };
+        let mut before: Option<(Vec<ObservedService>, Vec<Unreadable>)> = None;
+        for attempt in 0..self.attempts {
+            let Some(now) = whole(self.dump_services(attempt))? else {
+                before = None;
+                continue;
+            };
             // This reading confirms the one before, or takes its place.
-            let after = self.dump_services(attempt)?;
-            let settled = !before.torn && !after.torn;
-            if settled && wanted(&before.items).eq(wanted(&after.items)) {
-                unreadable.extend(after.unreadable);
-                let observed = Observed { settings, services: before.items };
+            let confirmed =
+                before.take().filter(|(services, _)| wanted(services).eq(wanted(&now.items)));
+            if let Some((services, mut unreadable)) = confirmed {
+                unreadable.extend(daemons.unreadable);
+                unreadable.extend(now.unreadable);
+                let observed = Observed { settings, services };
                 return Ok(Reading { observed, unreadable });
             }
-            before = after;
+            before = Some(self.with_servers(now.items)?);
         }
         Err(Error::Unsettled { object: Object::Everything, attempts: self.attempts })
+    }
+
+    fn with_servers(
+        &mut self,
+        mut services: Vec<ObservedService>,
+    ) -> Result<(Vec<ObservedService>, Vec<Unreadable>), Error> {
+        let mut unreadable = Vec::new();
+        for service in &mut services {
+            let servers = self.servers(&service.settings.service)?;
+            service.servers = servers.items;
+            unreadable.extend(servers.unreadable);
+        }
+        Ok((services, unreadable))
+    }
+
+    /// The synchronisation daemons that run, master first.
+    ///
+    /// # Errors
+    /// A failed exchange; [`Error::Wire`] if this crate has no words for one of them.
+    pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
+        readable(self.dump_daemons()?)
     }
 
     /// Reads the services in one dump, in the order of their keys, without their servers.
@@ -138,18 +160,32 @@ impl Kernel {
     }
 
     fn servers(&mut self, key: &ServiceKey) -> Result<Dump<ObservedServer>, Error> {
-        let mut before = self.dump_servers(key, 0)?;
-        for attempt in 1..self.attempts {
-            let after = self.dump_servers(key, attempt)?;
-            let settled = !before.torn && !after.torn;
-            let same = before.unreadable == after.unreadable
-                && configured(&before.items).eq(configured(&after.items));
-            if settled && same {
-                return Ok(after);
+        let mut before: Option<Dump<ObservedServer>> = None;
+        for attempt in 0..self.attempts {
+            let Some(now) = whole(self.dump_servers(key, attempt))? else {
+                before = None;
+                continue;
+            };
+            let confirmed = before.take().is_some_and(|before| {
+                before.unreadable == now.unreadable
+                    && configured(&before.items).eq(configured(&now.items))
+            });
+            if confirmed {
+                return Ok(now);
             }
-            before = after;
+            before = Some(now);
         }
         Err(Error::Unsettled { object: Object::Service(*key), attempts: self.attempts })
+    }
+
+    fn dump_daemons(&mut self) -> Result<Dump<SyncDaemon>, Error> {
+        let mut dump = Dump::new();
+        let question = Message::new(Command::GetDaemon);
+        self.ask(&question, Object::Everything, Some(0), |payload| {
+            dump.push(None, Message::decode(payload).and_then(|message| daemon(&message)));
+            Ok(())
+        })?;
+        Ok(dump)
     }
 
     fn dump_services(&mut self, attempt: u32) -> Result<Dump<ObservedService>, Error> {
@@ -188,6 +224,16 @@ impl Kernel {
     }
 }
 
+/// `None` if it is known not to be whole, and worth another attempt. Those before and after it are cut
+/// at the same places, and so not to be compared.
+fn whole<T>(dump: Result<Dump<T>, Error>) -> Result<Option<Dump<T>>, Error> {
+    match dump {
+        Ok(dump) if dump.torn => Ok(None),
+        Err(Error::Lost) => Ok(None),
+        dump => dump.map(Some),
+    }
+}
+
 fn about(command: Command, key: &ServiceKey) -> Message {
     Message { service: Some(ServiceAttributes::of_key(key)), ..Message::new(command) }
 }
@@ -202,6 +248,11 @@ fn server(message: &Message, key: &ServiceKey) -> Result<ObservedServer, WireErr
     let dest = message.dest.as_ref().ok_or_else(|| WireError::missing("DEST"));
     let server = dest.and_then(|dest| dest.observed(key.family()));
     server.map_err(|error| error.of(message.command))
+}
+
+fn daemon(message: &Message) -> Result<SyncDaemon, WireError> {
+    let daemon = message.daemon.as_ref().ok_or_else(|| WireError::missing("DAEMON"));
+    daemon.and_then(DaemonAttributes::daemon).map_err(|error| error.of(message.command))
 }
 
 fn wanted(services: &[ObservedService]) -> impl Iterator<Item = &VirtualService> {

@@ -64,6 +64,20 @@ pub(crate) fn places() {
     }
 }
 
+/// A request that cannot be written stops the batch in front of the system call it would be in.
+pub(crate) fn unwritable() {
+    let mut kernel =
+        Kernel::with_options(&Options { batch: 10, ..Options::default() }).expect("IPVS");
+    let mut requests = building(&large(0, 1));
+    let engine = Some("longer-than-sixteen".into());
+    let service = VirtualService { persistence_engine: engine, ..VirtualService::new(key(5)) };
+    requests.insert(35, Request::add_service(&service));
+    let stopped = kernel.execute(&requests).expect_err("a name that is too long");
+    assert!(matches!(stopped.error, Error::Wire(_)), "{stopped}");
+    assert_eq!((stopped.answered, stopped.sent, &stopped.failures[..]), (30, 30, &[][..]));
+    assert_eq!(kernel.read_servers(&key(0)).expect("servers").len(), 29);
+}
+
 pub(crate) fn ten_thousand() {
     let config = large(0, SERVICES);
     let requests = building(&config);

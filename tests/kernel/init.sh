@@ -14,7 +14,7 @@ mkdir -p /run/m/lib
 ln -s "$vsched_modules" /run/m/lib/modules
 # Kernels have these as modules, built in, or not at all; what a test needs and misses, it tells.
 for module in ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf \
-    ip_vs_sh ip_vs_dh ip_vs_mh ip_vs_lblc ip_vs_lblcr ip_vs_pe_sip ipv6 dummy veth bridge; do
+    ip_vs_sh ip_vs_dh ip_vs_mh ip_vs_lblc ip_vs_lblcr ip_vs_pe_sip ipv6 dummy veth bridge ipip ip_gre fou tun; do
     modprobe -q -d /run/m "$module"
 done
 "$vsched_program" --in-kernel after "$vsched_only"

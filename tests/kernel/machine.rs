@@ -40,11 +40,12 @@ pub(crate) fn boot(words: &[&str]) -> ExitCode {
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
-    let lacking: Vec<&str> = NEEDED
+    let mut lacking: Vec<&str> = NEEDED
         .iter()
         .filter(|(program, _)| !on_path(program))
         .map(|(_, package)| *package)
         .collect();
+    lacking.dedup();
     if !lacking.is_empty() {
         let packages = lacking.join(" ");
         println!("SKIPPED: all {} scenarios; install {packages} (Debian)\n", chosen.len());

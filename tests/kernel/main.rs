@@ -39,6 +39,7 @@ const SCENARIOS: &[Scenario] = &[
     scenario("a_user_namespace_is_not_enough", refusals::permission),
     scenario("another_kernels_words", refusals::unreadable),
     scenario("refusals_in_a_batch_have_their_places", batches::places),
+    scenario("an_unwritable_request_stops_a_batch", batches::unwritable),
     scenario("ten_thousand_adds", batches::ten_thousand),
     scenario("lost_answers_are_told", batches::lost),
     scenario("another_namespace_by_path", namespaces::by_path),

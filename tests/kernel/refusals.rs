@@ -154,6 +154,19 @@ pub(crate) fn unreadable() {
     let mut message = request.message().clone();
     message.service.as_mut().expect("a service").protocol = Some(1);
     kernel.execute_one(&Request::raw(message, request.object())).expect("added");
+    let daemon = SyncDaemon {
+        role: SyncRole::Master,
+        interface: "lo".into(),
+        sync_id: 0,
+        max_len: None,
+        group: None,
+        port: None,
+        ttl: None,
+    };
+    let request = Request::start_daemon(&daemon);
+    let mut message = request.message().clone();
+    message.daemon.as_mut().expect("a daemon").sync_id = Some(300);
+    kernel.execute_one(&Request::raw(message, request.object())).expect("started");
     let after = kernel.read().expect("a reading");
     assert_eq!(after.observed, before.observed);
     let mut told: Vec<String> = after.unreadable.iter().map(|u| u.error.to_string()).collect();
@@ -161,6 +174,7 @@ pub(crate) fn unreadable() {
     assert_eq!(
         told,
         [
+            "NEW_DAEMON: DAEMON.SYNC_ID: 300 is more than 255",
             "NEW_DEST: DEST.FWD_METHOD: 5 is not one of 0 to 4",
             "NEW_SERVICE: SERVICE.PROTOCOL: 1 is none of 6 (tcp), 17 (udp), 132 (sctp)",
         ]
