@@ -4,7 +4,8 @@ CARGO ?= cargo
 TRACES := tests/data/traces/*.jsonl
 
 # Debian packages that hold what is missing here.
-LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v kill),,procps)
+LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v kill),,procps) \
+	$(if $(shell command -v valgrind),,valgrind) $(if $(shell command -v python3),,python3)
 # Where a kernel can run as a process, its tests must run.
 UML := $(filter amd64 i386,$(shell dpkg --print-architecture))
 ifneq ($(UML),)
@@ -40,6 +41,8 @@ test: deps quick ## every test, as CI runs them
 	$(CARGO) test --workspace --features capi,netlink
 	# Without serde and netlink the rest must still build and hold.
 	$(CARGO) test --no-default-features --lib --test alloc --test storm
+	# What a pick costs from C.
+	$(MAKE) cost
 	# Links and examples in the documentation.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
 	# Benches run once through, unmeasured.

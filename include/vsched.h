@@ -33,6 +33,9 @@ struct sockaddr;
 #endif
 #endif
 
+/* A literal as a vsched_text, in initializers: .scheduler = VSCHED_TEXT("wrr"). */
+#define VSCHED_TEXT(literal) {(literal), sizeof(literal) - 1}
+
 
 // Done.
 #define VSCHED_OK 0
@@ -873,7 +876,8 @@ VSCHED_MUST_USE
 vsched_status vsched_worker_new(const struct vsched_director *director,
                                 struct vsched_worker **worker);
 
-// Frees a worker. NULL does nothing. Its leases stay open: close them through another worker.
+// Frees a worker. NULL does nothing. Its leases stay open: close them through another worker. From
+// any thread, while no other uses the worker.
 void vsched_worker_free(struct vsched_worker *worker);
 
 // Finds the service that takes this flow, as the kernel does: by the firewall mark; by exact

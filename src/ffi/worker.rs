@@ -37,7 +37,8 @@ pub extern "C" fn vsched_worker_new(
     })
 }
 
-/// Frees a worker. NULL does nothing. Its leases stay open: close them through another worker.
+/// Frees a worker. NULL does nothing. Its leases stay open: close them through another worker. From
+/// any thread, while no other uses the worker.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_worker_free(worker: Option<Box<vsched_worker>>) {
     guard(|| {
