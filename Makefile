@@ -21,7 +21,7 @@ ABI := $(shell sed -n 's/^pub const VSCHED_ABI_VERSION: u32 = \([0-9]*\);/\1/p' 
 # Where `make lib` leaves the C library.
 LIB := target/capi/lib
 
-.PHONY: help run test quick bench doc soak deps lib header cost
+.PHONY: help run test quick bench doc soak deps fuzz lib header cost
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,11 @@ doc: ## the documentation, in target/doc
 
 soak: ## property tests for as long as PROPTEST_CASES says
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} $(CARGO) test -p vsched-property
+
+fuzz: ## fuzzing, a minute each (SECONDS_EACH): rules text, configs as JSON, netlink bytes; needs cargo-fuzz
+	for target in rules config wire; do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; \
+	done
 
 deps: ## installs the Debian packages that are missing
 	$(if $(strip $(LACKING)),apt-get update && apt-get install -y --no-install-recommends $(LACKING),@true)
