@@ -121,16 +121,32 @@ impl Pool {
         tried: &[ServerId],
         room: &mut R,
     ) -> Result<bool, Outdated> {
+        if !S::IS_QUICK {
+            let position = self.schedule(scheduler, flow, tried)?;
+            return Ok(position.is_some_and(|position| self.pick_at(position, flow, room)));
+        }
         let quick = || scheduler.quick(&self.servers, self.slot()?, self.epoch);
-        let quick = if S::IS_QUICK && tried.is_empty() { quick() } else { None };
-        let position = match quick {
-            Some(position) => Some(position),
-            None => self.schedule(scheduler, flow, tried)?,
-        };
+        match if tried.is_empty() { quick() } else { None } {
+            Some(position) => Ok(self.pick_at(position, flow, room)),
+            None => self.choose_slowly(scheduler, flow, tried, room),
+        }
+    }
+
+    /// Apart and in the last place, so that the quick way saves no registers for it.
+    #[cold]
+    #[inline(never)]
+    fn choose_slowly<S: Scheduler, R: Room>(
+        &self,
+        scheduler: &S,
+        flow: &Flow,
+        tried: &[ServerId],
+        room: &mut R,
+    ) -> Result<bool, Outdated> {
+        let position = self.schedule(scheduler, flow, tried)?;
         Ok(position.is_some_and(|position| self.pick_at(position, flow, room)))
     }
 
-    /// Apart, so that what it keeps in memory does not burden the quick way.
+    /// Apart, so that it is the same code whatever the room.
     #[inline(never)]
     fn schedule<S: Scheduler>(
         &self,
