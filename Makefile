@@ -19,12 +19,11 @@ DESCRIPTION := $(shell sed -n 's/^description = "\(.*\)"/\1/p' Cargo.toml)
 BUILT := target/capi/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 LIB := target/capi/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)lib
 
-# Where `make install` puts it.
-DESTDIR :=
-PREFIX := /usr/local
-LIBDIR := $(PREFIX)/lib
-INCLUDEDIR := $(PREFIX)/include
-DATADIR := $(PREFIX)/share
+# Where `make install` puts it, under DESTDIR; from the environment too.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
 CMAKEDIR := $(DATADIR)/cmake/vsched
 INSTALL ?= install
 STRIP ?= strip

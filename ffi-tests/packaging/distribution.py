@@ -1,6 +1,7 @@
 """A copy of the crate as a distribution builds it: vendored, offline, for cargos as old as Debian
 12's cargo-c carries. Tests, benches, examples, their dependencies and the other packages of the
-workspace are left out; so are dependencies for other systems, whose manifests old cargos cannot read.
+workspace are left out; so are dependencies for other systems, whose manifests old cargos cannot
+read.
 """
 
 import json

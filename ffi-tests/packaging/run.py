@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Installs the C library in a temporary folder as users do, and builds and runs programs against it.
+"""Installs the C library in a temporary folder as users do; builds and runs programs against it.
 
-`make test-packaging` runs this after `make lib`. The commands are those of docs/linking.md, word for
-word, each run once for `make install` and once for cargo-c.
+`make test-packaging` runs this after `make lib`. The commands are those of docs/linking.md, word
+for word, each run once for `make install` and once for cargo-c.
 """
 
 import filecmp
@@ -21,9 +21,10 @@ sys.path.insert(0, HERE)
 import distribution  # noqa: E402
 
 SYSTEM_LIBRARIES = re.compile(r"libc\.so\.6|libgcc_s\.so\.1|libm\.so\.6|ld-linux[\w-]*\.so\.\d")
-BYTES_KEPT_BY_A_LOAD = 144
+# What docs/linking.md says; malloc's own rounding varies with the rest of the heap.
+BYTES_KEPT_BY_A_LOAD = 150
 BLOCKS_BY_WAY = ["shared", "cmake", "static", "wholly-static", "plugin", "symbols"]
-BLOCKS = ["make", "package", "cargo-c", "cmake-lists", "cross"] + BLOCKS_BY_WAY
+BLOCKS = ["make", "package", "cargo-c", "cmake-lists", "licences", "cross"] + BLOCKS_BY_WAY
 
 
 class Failed(Exception):
@@ -47,7 +48,8 @@ def read(*path):
 def run(command, cwd, **env):
     """Runs a command or a script of the docs; answers what it printed."""
     # Nothing of the caller's make, cargo or search paths.
-    foreign = re.compile(r"MAKE|MFLAGS|CARGO|PKG_CONFIG|CMAKE_|LD_|DESTDIR$|PREFIX$|.*FLAGS$")
+    foreign = re.compile(r"MAKE|CARGO(?!_HOME)|PKG_CONFIG|CMAKE|LD_|.*FLAGS$"
+                         r"|(PREFIX|DESTDIR|LIBDIR|INCLUDEDIR|DATADIR)$")
     clean = {key: value for key, value in os.environ.items() if not foreign.match(key)}
     clean.setdefault("RUSTUP_HOME", os.path.expanduser("~/.rustup"))
     args = ["sh", "-euc", command] if isinstance(command, str) else command
@@ -95,6 +97,16 @@ def test_versions():
     table = read(ROOT, "Cargo.toml").split("[package.metadata.capi.library]")[1].split("\n[")[0]
     expect_equal(re.search(r'^version = "(.*)"', table, re.MULTILINE)[1], file_version(),
                  "version in [package.metadata.capi.library] of Cargo.toml")
+
+
+def test_licences(blocks):
+    section("licences of the dependencies")
+    lines = run(blocks["licences"], ROOT).splitlines()
+    expect(len(lines) > 10, f"few dependencies: {lines}")
+    free = re.compile(r".* v\S+ (\(.*\) )?"
+                      r"([\w.-]+ OR )*(MIT|Apache-2\.0)( OR [\w.-]+)*( \(\*\))?")
+    other = [line for line in lines if not free.fullmatch(line)]
+    expect_equal(other, [], "dependencies under other licences")
 
 
 def native_static_libs(place):
@@ -206,6 +218,7 @@ def check_static(blocks, home, work):
         needed = re.findall(r"\(NEEDED\).*\[(.*)\]", run(["readelf", "-dW", "app"], work))
         foreign = [name for name in needed if not SYSTEM_LIBRARIES.fullmatch(name)]
         expect_equal(foreign, [], f"libraries that the {block} program needs")
+        expect_equal(not needed, block == "wholly-static", f"{needed}: {block}")
         if block == "static":
             run(["strip", "-o", "app.stripped", "app"], work)
             print(f"  statically linked program, stripped: {size(work, 'app.stripped')}")
@@ -229,17 +242,16 @@ def check_plugin(blocks, home, work):
 
 def check_reload(home, work):
     run(["cc", "-o", "reload", "reload.c"], work)
-    rounds = 200
+    rounds = 400
     for plugin, mapped in [("dynamic.so", "libvsched.so"), ("plugin.so", "plugin.so")]:
         printed = run(["./reload", os.path.join(work, plugin), mapped, str(rounds)], work,
                       LD_LIBRARY_PATH=os.path.join(home, "vsched/lib"))
         half_maps, half, end_maps, end = map(int, printed.split())
         expect_equal((half_maps, end_maps), (0, 0), f"mappings of {mapped} after dlclose")
-        # glibc itself keeps a little, not in proportion.
         kept = (end - half) / (rounds // 2)
-        expect(BYTES_KEPT_BY_A_LOAD - 16 <= kept <= BYTES_KEPT_BY_A_LOAD + 16,
+        expect(BYTES_KEPT_BY_A_LOAD - 50 <= kept <= BYTES_KEPT_BY_A_LOAD + 50,
                f"{plugin}: {kept} bytes stay for each load; docs/linking.md says otherwise")
-    expect(f" {BYTES_KEPT_BY_A_LOAD} bytes of heap" in read(ROOT, "docs", "linking.md"),
+    expect(f"About {BYTES_KEPT_BY_A_LOAD} bytes of heap" in read(ROOT, "docs", "linking.md"),
            "docs/linking.md on dlclose")
 
 
@@ -368,14 +380,15 @@ def test_destdir(blocks, temporary):
 
 
 def test_odd_places(blocks, temporary):
-    section("make install with a LIBDIR and INCLUDEDIR of its own")
+    section("make install with a LIBDIR and INCLUDEDIR of its own, from the environment")
     home = os.path.join(temporary, "odd")
     tree, work = os.path.join(home, "vsched"), sources(os.path.join(home, "work"))
-    run(["make", "install", f"PREFIX={tree}", f"LIBDIR={tree}/deep/libs",
-         f"INCLUDEDIR={home}/headers"], ROOT)
+    run(["make", "install"], ROOT, PREFIX=tree, LIBDIR=f"{tree}/deep/libs",
+        INCLUDEDIR=f"{home}/headers")
     flags = run(["pkg-config", "--cflags", "--libs", "vsched"], work,
                 PKG_CONFIG_PATH=os.path.join(tree, "deep/libs/pkgconfig"))
-    expect_equal(flags.split(), [f"-I{home}/headers", f"-L{tree}/deep/libs", "-lvsched"], "odd flags")
+    expect_equal(flags.split(), [f"-I{home}/headers", f"-L{tree}/deep/libs", "-lvsched"],
+                 "flags for odd places")
     check_cmake(blocks, tree, work, blocks["cmake"])
 
 
@@ -412,6 +425,7 @@ def main():
             temporary = os.path.realpath(temporary)
             blocks = documented()
             test_versions()
+            test_licences(blocks)
             native = native_static_libs(temporary)
             test_make(blocks, temporary, native)
             test_destdir(blocks, temporary)

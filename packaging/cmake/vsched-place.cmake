@@ -5,6 +5,9 @@ get_filename_component(vsched_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLU
 set(vsched_libdirs "lib/${CMAKE_LIBRARY_ARCHITECTURE}" lib64 lib)
 set(vsched_includedirs include)
 
+foreach(vsched_name IN ITEMS libdir includedir pc pc_version pc_libs)
+  unset(vsched_${vsched_name})
+endforeach()
 foreach(vsched_dir IN LISTS vsched_libdirs)
   get_filename_component(vsched_dir "${vsched_dir}" ABSOLUTE BASE_DIR "${vsched_prefix}")
   if(EXISTS "${vsched_dir}/pkgconfig/vsched.pc")
