@@ -5,7 +5,9 @@ TRACES := tests/data/traces/*.jsonl
 
 # Debian packages that hold what is missing here.
 LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v kill),,procps) \
-	$(if $(shell command -v valgrind),,valgrind) $(if $(shell command -v python3),,python3)
+	$(if $(shell command -v valgrind),,valgrind) $(if $(shell command -v python3),,python3) \
+	$(if $(shell command -v readelf),,binutils) $(if $(shell command -v pkg-config),,pkg-config) \
+	$(if $(shell command -v cmake),,cmake) $(if $(shell command -v cargo-capi),,cargo-c)
 # Where a kernel can run as a process, its tests must run.
 UML := $(filter amd64 i386,$(shell dpkg --print-architecture))
 ifneq ($(UML),)
@@ -18,13 +20,28 @@ endif
 
 # The number in the name of the shared library, written once, in the sources.
 ABI := $(shell sed -n 's/^pub const VSCHED_ABI_VERSION: u32 = \([0-9]*\);/\1/p' src/ffi/version.rs)
-# Where `make lib` leaves the C library.
-LIB := target/capi/lib
+# The last part of the library's file name: it only has to grow, and cargo-c can say no more.
+SUFFIX := $(ABI).$(shell sed -n '/^version = /{s/^version = "\([0-9]*\.[0-9]*\)\..*/\1/p;q;}' Cargo.toml)
+VERSION := $(shell sed -n '/^version = /{s/^version = "\(.*\)"/\1/p;q;}' Cargo.toml)
+DESCRIPTION := $(shell sed -n 's/^description = "\(.*\)"/\1/p' Cargo.toml)
+# Where cargo and `make lib` leave the C library; a triple in CARGO_BUILD_TARGET builds for that.
+BUILT := target/capi/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
+LIB := target/capi/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)lib
 
-.PHONY: help run test quick bench doc soak deps fuzz lib header cost
+# Where `make install` puts it, under DESTDIR; from the environment too.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+CMAKEDIR := $(DATADIR)/cmake/vsched
+INSTALL ?= install
+STRIP ?= strip
+
+.PHONY: help run test quick bench doc soak deps fuzz lib header cost install install-strip uninstall \
+	test-packaging
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a real TCP director on 127.0.0.1, with two real servers
 	$(CARGO) run --release --example director
@@ -45,6 +62,8 @@ test: deps quick ## every test, as CI runs them
 	$(MAKE) cost
 	# Links and examples in the documentation.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
+	# The C library as it is installed and linked.
+	$(MAKE) test-packaging
 	# Benches run once through, unmeasured.
 	$(CARGO) bench --bench picks -- --test
 	# The two commands of the README, as a user types them.
@@ -53,11 +72,48 @@ test: deps quick ## every test, as CI runs them
 
 lib: ## the C library, shared and static, in target/capi/lib
 	$(CARGO) rustc --release --lib --features capi --target-dir target/capi \
-		--crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,libvsched.so.$(ABI)
+		--crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,libvsched.so.$(ABI) \
+		--print native-static-libs=$(CURDIR)/$(BUILT)/native-static-libs
 	mkdir -p $(LIB)
-	cp target/capi/release/libvsched.so $(LIB)/libvsched.so.$(ABI)
+	cp $(BUILT)/libvsched.so $(LIB)/libvsched.so.$(ABI)
 	ln -sf libvsched.so.$(ABI) $(LIB)/libvsched.so
-	cp target/capi/release/libvsched.a $(LIB)/libvsched.a
+	cp $(BUILT)/libvsched.a $(BUILT)/native-static-libs $(LIB)/
+
+# No `make lib` from here: root, who installs, need not have Rust.
+install: ## header, library, vsched.pc and CMake package under DESTDIR and PREFIX (after make lib)
+	@test -e $(LIB)/native-static-libs || { echo "nothing to install: make lib first" >&2; exit 1; }
+	$(INSTALL) -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(CMAKEDIR)
+	$(INSTALL) -m 644 $(wildcard include/vsched.h include/vsched.hpp) $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -m 755 $(LIB)/libvsched.so.$(ABI) $(DESTDIR)$(LIBDIR)/libvsched.so.$(SUFFIX)
+	ln -sf libvsched.so.$(SUFFIX) $(DESTDIR)$(LIBDIR)/libvsched.so.$(ABI)
+	ln -sf libvsched.so.$(SUFFIX) $(DESTDIR)$(LIBDIR)/libvsched.so
+	$(INSTALL) -m 644 $(LIB)/libvsched.a $(DESTDIR)$(LIBDIR)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@DESCRIPTION@|$(DESCRIPTION)|' \
+		-e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+		-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+		-e "s|@LIBS_PRIVATE@|$$(cat $(LIB)/native-static-libs)|" \
+		packaging/vsched.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/vsched.pc
+	$(INSTALL) -m 644 packaging/cmake/*.cmake $(DESTDIR)$(CMAKEDIR)
+	sed -e 's|^set(vsched_libdirs|& "$(LIBDIR:$(PREFIX)/%=%)"|' \
+		-e 's|^set(vsched_includedirs|& "$(INCLUDEDIR:$(PREFIX)/%=%)"|' \
+		packaging/cmake/vsched-place.cmake > $(DESTDIR)$(CMAKEDIR)/vsched-place.cmake
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/vsched.pc $(DESTDIR)$(CMAKEDIR)/vsched-place.cmake
+
+install-strip: install ## the same without debug information
+	$(STRIP) --strip-unneeded $(DESTDIR)$(LIBDIR)/libvsched.so.$(SUFFIX)
+	$(STRIP) --strip-debug $(DESTDIR)$(LIBDIR)/libvsched.a
+
+uninstall: ## takes away what `make install` put there, with the same variables
+	rm -f $(DESTDIR)$(INCLUDEDIR)/vsched.h $(DESTDIR)$(INCLUDEDIR)/vsched.hpp \
+		$(DESTDIR)$(LIBDIR)/libvsched.so.$(SUFFIX) $(DESTDIR)$(LIBDIR)/libvsched.so.$(ABI) \
+		$(DESTDIR)$(LIBDIR)/libvsched.so $(DESTDIR)$(LIBDIR)/libvsched.a \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/vsched.pc \
+		$(addprefix $(DESTDIR)$(CMAKEDIR)/,$(notdir $(wildcard packaging/cmake/*.cmake)))
+	test ! -d $(DESTDIR)$(CMAKEDIR) || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(CMAKEDIR)
+
+test-packaging: lib ## installs in a temporary folder, both ways, and builds programs against it
+	python3 ffi-tests/packaging/run.py
 
 cost: lib ## what a pick costs from C, beside one from Rust
 	$(CARGO) build --release --bench calls
