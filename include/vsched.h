@@ -373,7 +373,7 @@ typedef struct vsched_service_state {
     char scheduler[16];
     // Connections opened since the service was added.
     uint64_t connections;
-    // Picks that found no server.
+    // Picks of workers that found no server.
     uint64_t refused;
     // Addresses that lblc or lblcr remembers; persistence templates.
     uint32_t remembered;

@@ -30,7 +30,7 @@ pub struct vsched_service_state {
     pub scheduler: [c_char; 16],
     /// Connections opened since the service was added.
     pub connections: u64,
-    /// Picks that found no server.
+    /// Picks of workers that found no server.
     pub refused: u64,
     /// Addresses that lblc or lblcr remembers; persistence templates.
     pub remembered: u32,
