@@ -48,7 +48,7 @@ test-ffi: deps lib ## every C function in every way, from C: checked, sanitized,
 		--target-dir target/capi-panic --crate-type cdylib
 	cmake -S ffi-tests -B target/ffi-tests -G Ninja
 	cmake --build target/ffi-tests
-	ctest --test-dir target/ffi-tests --output-on-failure -j 2
+	ctest --test-dir target/ffi-tests --output-on-failure --timeout 300 -j 2
 
 # Nightly Rust, for the instrumentation. The standard library comes without it.
 tsan: deps ## the storm of the C tests under ThreadSanitizer

@@ -28,6 +28,8 @@ int main(void) {
     IS(vsched_config_write_rules(config, 2, again, sizeof again, &length), VSCHED_E_ARGUMENT);
     IS(vsched_config_write_rules(config, 4294967295u, again, sizeof again, &length),
        VSCHED_E_ARGUMENT);
+    config_error(config, why, sizeof why);
+    HAS(why, "form 4294967295"), HAS(why, "VSCHED_RULES_COMPLETE");
     UNTOUCHED(again), UNTOUCHED(length);
 
     /* There and back. */

@@ -178,10 +178,14 @@ int main(void) {
        VSCHED_E_ARGUMENT);
     IS(vsched_director_list(director, 4294967295u, 0, NULL, 0, list, sizeof list, &count),
        VSCHED_E_ARGUMENT);
+    director_error(director, why, sizeof why);
+    HAS(why, "view 4294967295"), HAS(why, "VSCHED_LIST_TUNNELS");
     IS(vsched_director_list(director, 0, 4, NULL, 0, list, sizeof list, &count),
        VSCHED_E_ARGUMENT);
     IS(vsched_director_list(director, 0, 2147483649u, NULL, 0, list, sizeof list, &count),
        VSCHED_E_ARGUMENT);
+    director_error(director, why, sizeof why);
+    HAS(why, "flags 2147483649"), HAS(why, "VSCHED_LIST_EXACT");
     CHECK(memcmp(before, list, sizeof list) == 0);
 
     /* Look-ups. */

@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Blocks of a document, as files PREFIX1.c, PREFIX2.c, …
 blocks() {
-    awk -v prefix="$2" '/^```c$/ { inside = 1; file = prefix ++count ".c"; printf "" >file; next }
+    awk -v prefix="$2" '/^```c$/ { inside = 1; count++; file = prefix count ".c"; printf "" >file; next }
                         /^```/ { inside = 0; next }
                         inside { print >file }' "$1"
 }
