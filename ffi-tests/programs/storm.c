@@ -2,6 +2,7 @@
  * drains, removes and adds again: in the end every lease is closed, every count 0, opens equal
  * closes. storm ROUNDS: connections a worker. */
 #include <pthread.h>
+#include <sched.h>
 
 #include "../check.h"
 
@@ -75,6 +76,7 @@ static void *work(void *argument) {
         vsched_service_id service;
         if (vsched_worker_service_for(self->worker, &flow, &service) != VSCHED_OK) {
             self->refused++;
+            sched_yield(); /* until the next reload */
             continue;
         }
         vsched_pick pick;
