@@ -7,7 +7,9 @@ TRACES := tests/data/traces/*.jsonl
 LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v kill),,procps) \
 	$(if $(shell command -v valgrind),,valgrind) $(if $(shell command -v python3),,python3) \
 	$(if $(shell command -v readelf),,binutils) $(if $(shell command -v pkg-config),,pkg-config) \
-	$(if $(shell command -v cmake),,cmake) $(if $(shell command -v cargo-capi),,cargo-c)
+	$(if $(shell command -v cmake),,cmake) $(if $(shell command -v cargo-capi),,cargo-c) \
+	$(if $(shell command -v g++),,g++) $(if $(shell command -v clang++),,clang) \
+	$(if $(shell command -v ninja),,ninja-build) $(if $(shell command -v strace),,strace)
 # Where a kernel can run as a process, its tests must run.
 UML := $(filter amd64 i386,$(shell dpkg --print-architecture))
 ifneq ($(UML),)
@@ -38,7 +40,7 @@ INSTALL ?= install
 STRIP ?= strip
 
 .PHONY: help run test quick bench doc soak deps fuzz lib header cost install install-strip uninstall \
-	test-packaging
+	test-packaging test-ffi tsan abi
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +60,8 @@ test: deps quick ## every test, as CI runs them
 	$(CARGO) test --workspace --features capi,netlink
 	# Without serde and netlink the rest must still build and hold.
 	$(CARGO) test --no-default-features --lib --test alloc --test storm
-	# What a pick costs from C.
+	# The C library from outside; what a pick costs from C.
+	$(MAKE) test-ffi
 	$(MAKE) cost
 	# Links and examples in the documentation.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
@@ -69,6 +72,32 @@ test: deps quick ## every test, as CI runs them
 	# The two commands of the README, as a user types them.
 	$(CARGO) run --release --example director -- --requests 30
 	$(CARGO) run --release --example replay -- $(TRACES)
+
+# The library once more, built so that every function can be made to panic.
+test-ffi: deps lib ## every C function in every way, from C: checked, sanitized, watched
+	RUSTFLAGS="--cfg vsched_force_panic" $(CARGO) rustc --lib --features capi \
+		--target-dir target/capi-panic --crate-type cdylib
+	cmake -S ffi-tests -B target/ffi-tests -G Ninja
+	cmake --build target/ffi-tests
+	ctest --test-dir target/ffi-tests --output-on-failure --timeout 300 -j 2
+
+# Nightly Rust, for the instrumentation. The standard library comes without it.
+tsan: deps ## the storm of the C tests under ThreadSanitizer
+	RUSTFLAGS="-Copt-level=1 -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" $(CARGO) +nightly rustc \
+		--lib --features capi --target x86_64-unknown-linux-gnu \
+		--target-dir target/capi-tsan --crate-type staticlib
+	$(CC) -std=c11 -O1 -g -fsanitize=thread -Iinclude -c ffi-tests/programs/storm.c \
+		-o target/capi-tsan/storm.o
+	# Rust's run-time library: those of C compilers may be older than what rustc calls.
+	$(CC) target/capi-tsan/storm.o target/capi-tsan/x86_64-unknown-linux-gnu/debug/libvsched.a \
+		-Wl,--whole-archive \
+		$$(find $$(rustc +nightly --print sysroot) -name 'librustc*rt.tsan.a' | head -n 1) \
+		-Wl,--no-whole-archive -Wl,--export-dynamic -lgcc_s -lpthread -lm -ldl -lrt \
+		-o target/capi-tsan/storm
+	TSAN_OPTIONS=halt_on_error=1 target/capi-tsan/storm 1000000
+
+abi: ## ffi-tests/abi/vsched.abi, from the header; refuses what needs a new VSCHED_ABI_VERSION
+	ffi-tests/abi/abi.sh write include/vsched.h
 
 lib: ## the C library, shared and static, in target/capi/lib
 	$(CARGO) rustc --release --lib --features capi --target-dir target/capi \

@@ -376,7 +376,7 @@ typedef struct vsched_service_state {
     char scheduler[16];
     // Connections opened since the service was added.
     uint64_t connections;
-    // Picks that found no server.
+    // Picks of workers that found no server.
     uint64_t refused;
     // Addresses that lblc or lblcr remembers; persistence templates.
     uint32_t remembered;
@@ -559,6 +559,7 @@ vsched_status vsched_config_settings(const struct vsched_config *config,
                                      struct vsched_settings *settings);
 
 // Copies the text of the latest failure of a function on this config; empty if none has failed.
+// VSCHED_E_NULL and VSCHED_E_BUFFER may leave the text before.
 //
 // As vsched_config_write_rules.
 vsched_status vsched_config_error(const struct vsched_config *config,
@@ -733,7 +734,8 @@ vsched_status vsched_director_config(const struct vsched_director *director,
                                      struct vsched_config **config);
 
 // Copies the text of the latest failure of a function on this director, on whichever thread; empty
-// if none has failed.
+// if none has failed. VSCHED_E_NULL, VSCHED_E_BUFFER, a wrong struct_size of an output, and stale or
+// unknown ids may leave the text before.
 //
 // As vsched_config_write_rules.
 vsched_status vsched_director_error(const struct vsched_director *director,

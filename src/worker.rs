@@ -186,12 +186,11 @@ impl Worker {
     /// [`Stale`](ConnectionError::Stale) if the lease is not open here.
     #[inline]
     pub fn update(&self, lease: &mut Lease, activity: Activity) -> Result<(), ConnectionError> {
-        if lease.activity() == Some(activity) {
-            return Ok(());
-        }
+        let now = lease.activity().ok_or(ConnectionError::Stale)?;
         let slot = self.inner.arena.servers.get(lease.server.slot).ok_or(ConnectionError::Stale)?;
-        if lease.is_empty() {
-            return Err(ConnectionError::Stale);
+        if now == activity {
+            let known = slot.is(lease.server.generation);
+            return if known { Ok(()) } else { Err(ConnectionError::Stale) };
         }
         slot.update(lease.server.generation, activity)?;
         lease.activity = code_of(activity);

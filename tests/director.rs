@@ -416,7 +416,9 @@ fn ids_and_leases_of_one_director_are_stale_in_another() {
 
     assert_eq!(other.pick_server(here, &flow(1)), None);
     assert_eq!(other.open(pick.server(), Activity::Active), Err(ConnectionError::Stale));
-    assert_eq!(other.update(&mut lease, Activity::Inactive), Err(ConnectionError::Stale));
+    for activity in [Activity::Active, Activity::Inactive] {
+        assert_eq!(other.update(&mut lease, activity), Err(ConnectionError::Stale));
+    }
     assert_eq!(other.close_in_place(&mut lease), Err(ConnectionError::Stale));
     assert_eq!(new.counts(same_slot.server()).map(|counts| counts.active), Some(1));
     assert_eq!(new.counts(pick.server()), None);

@@ -6,9 +6,7 @@ use std::os::raw::c_char;
 use crate::Config;
 use crate::config::rules::Rules;
 use crate::ffi::sized::{self, Place};
-use crate::ffi::status::{
-    VSCHED_E_ARGUMENT, VSCHED_E_INVALID, VSCHED_E_NULL, VSCHED_E_PARSE, vsched_status,
-};
+use crate::ffi::status::{VSCHED_E_INVALID, VSCHED_E_NULL, VSCHED_E_PARSE, vsched_status};
 use crate::ffi::structs::{self, vsched_settings};
 use crate::ffi::{Fault, LastError, guard, text};
 
@@ -172,7 +170,10 @@ pub unsafe extern "C" fn vsched_config_write_rules(
         let rules = match form {
             VSCHED_RULES_SAVE => rules,
             VSCHED_RULES_COMPLETE => rules.with_thresholds().unsorted(),
-            _ => return Err(VSCHED_E_ARGUMENT),
+            other => {
+                let expected = "VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE";
+                return config.error.keep(Err(structs::bad("form", other, expected)));
+            }
         };
         // SAFETY: the caller promises `capacity` bytes at `buffer`.
         unsafe { text::write(&rules.to_string(), buffer, capacity, length) }
@@ -248,6 +249,7 @@ pub unsafe extern "C" fn vsched_config_settings(
 }
 
 /// Copies the text of the latest failure of a function on this config; empty if none has failed.
+/// VSCHED_E_NULL and VSCHED_E_BUFFER may leave the text before.
 ///
 /// As vsched_config_write_rules.
 #[unsafe(no_mangle)]

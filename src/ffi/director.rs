@@ -203,7 +203,8 @@ pub extern "C" fn vsched_director_config(
 }
 
 /// Copies the text of the latest failure of a function on this director, on whichever thread; empty
-/// if none has failed.
+/// if none has failed. VSCHED_E_NULL, VSCHED_E_BUFFER, a wrong struct_size of an output, and stale or
+/// unknown ids may leave the text before.
 ///
 /// As vsched_config_write_rules.
 #[unsafe(no_mangle)]

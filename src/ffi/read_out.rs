@@ -12,10 +12,9 @@ use crate::ffi::data::{
 };
 use crate::ffi::director::vsched_director;
 use crate::ffi::sized::{self, Element};
-use crate::ffi::status::{
-    VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status,
-};
-use crate::ffi::{config_edit, guard, text};
+use crate::ffi::status::{VSCHED_E_NULL, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status};
+use crate::ffi::structs::bad;
+use crate::ffi::{Fault, config_edit, guard, text};
 use crate::{SchedulerKind, ServerId, ServiceId};
 
 /// A virtual service that runs.
@@ -30,7 +29,7 @@ pub struct vsched_service_state {
     pub scheduler: [c_char; 16],
     /// Connections opened since the service was added.
     pub connections: u64,
-    /// Picks that found no server.
+    /// Picks of workers that found no server.
     pub refused: u64,
     /// Addresses that lblc or lblcr remembers; persistence templates.
     pub remembered: u32,
@@ -232,14 +231,15 @@ pub unsafe extern "C" fn vsched_director_list(
         let only = (key_length > 0).then(|| unsafe { config_edit::key_of(key, key_length) });
         let only = director.error.keep(only.transpose())?;
         let observed = director.director.observe();
-        let listing = Listing::new(&observed).view(view_of(view)?);
+        let listing = Listing::new(&observed).view(director.error.keep(view_of(view))?);
         let listing = only.iter().fold(listing, |listing, key| listing.only(key));
+        let listing = director.error.keep(flagged(listing, flags))?;
         // SAFETY: the caller promises `capacity` bytes at `buffer`.
-        unsafe { text::write(&flagged(listing, flags)?.to_string(), buffer, capacity, length) }
+        unsafe { text::write(&listing.to_string(), buffer, capacity, length) }
     })
 }
 
-fn view_of(view: u32) -> Result<View, vsched_status> {
+fn view_of(view: u32) -> Result<View, Fault> {
     Ok(match view {
         VSCHED_LIST_PLAIN => View::Plain,
         VSCHED_LIST_STATISTICS => View::Statistics,
@@ -247,13 +247,13 @@ fn view_of(view: u32) -> Result<View, vsched_status> {
         VSCHED_LIST_THRESHOLDS => View::Thresholds,
         VSCHED_LIST_PERSISTENT => View::PersistentConnections,
         VSCHED_LIST_TUNNELS => View::TunnelInfo,
-        _ => return Err(VSCHED_E_ARGUMENT),
+        _ => return Err(bad("view", view, "one of VSCHED_LIST_PLAIN to VSCHED_LIST_TUNNELS")),
     })
 }
 
-fn flagged(listing: Listing<'_>, flags: u32) -> Result<Listing<'_>, vsched_status> {
+fn flagged(listing: Listing<'_>, flags: u32) -> Result<Listing<'_>, Fault> {
     if flags & !(VSCHED_LIST_EXACT | VSCHED_LIST_UNSORTED) != 0 {
-        return Err(VSCHED_E_ARGUMENT);
+        return Err(bad("flags", flags, "VSCHED_LIST_EXACT and VSCHED_LIST_UNSORTED, or-ed"));
     }
     let listing = if flags & VSCHED_LIST_EXACT != 0 { listing.exact() } else { listing };
     Ok(if flags & VSCHED_LIST_UNSORTED != 0 { listing.unsorted() } else { listing })

@@ -133,7 +133,7 @@ unsafe impl Grows for vsched_applied {
     const LEAST: usize = size_of::<vsched_applied>();
 }
 
-fn bad(what: &str, value: impl std::fmt::Display, expected: &str) -> Fault {
+pub(super) fn bad(what: &str, value: impl std::fmt::Display, expected: &str) -> Fault {
     Fault::new(VSCHED_E_ARGUMENT, format_args!("{what} {value}: expected {expected}"))
 }
 

@@ -1,0 +1,156 @@
+/* A bug in the library, made up by a library that was built for this (vsched_force_panic): every
+ * function that can fail answers VSCHED_E_PANIC, writes nothing, and works afterwards. */
+#include "../check.h"
+
+#ifdef __cplusplus
+extern "C"
+#endif
+void vsched_force_panic(uint32_t calls);
+
+static unsigned functions;
+
+#define PANICS(call)                     \
+    do {                                 \
+        vsched_force_panic(1);           \
+        IS(call, VSCHED_E_PANIC);        \
+        functions++;                     \
+    } while (0)
+
+/* Void functions return. */
+#define RETURNS(call)          \
+    do {                       \
+        vsched_force_panic(1); \
+        call;                  \
+        functions++;           \
+    } while (0)
+
+#define KEY_N KEY, strlen(KEY)
+#define FIRST_N FIRST, strlen(FIRST)
+
+int main(void) {
+    vsched_config *config = config_of(RULES("rr"));
+    vsched_director *director = director_of(RULES("rr"));
+    vsched_worker *worker = worker_of(director);
+    vsched_service_id service = service_of(director, KEY), service_out;
+    vsched_server_id server = server_of(director, KEY, FIRST), server_out;
+    vsched_flow flow = flow_of(1), flow_out;
+    vsched_pick pick = pick_of(worker, service, 1), pick_out;
+    vsched_lease lease = lease_of(worker, server), lease_out, before = lease;
+    vsched_config *config_out;
+    vsched_director *director_out;
+    vsched_worker *worker_out;
+    vsched_settings settings;
+    memset(&settings, 0, sizeof settings);
+    settings.struct_size = sizeof settings;
+    vsched_service described;
+    memset(&described, 0, sizeof described);
+    described.struct_size = sizeof described;
+    described.key = text("tcp 10.1.0.9:80");
+    vsched_server real;
+    memset(&real, 0, sizeof real);
+    real.struct_size = sizeof real;
+    real.address = text("10.9.0.9:80");
+    vsched_applied applied;
+    memset(&applied, POISON, sizeof applied);
+    applied.struct_size = sizeof applied;
+    vsched_counts counts_out;
+    vsched_service_state services[2];
+    vsched_server_state servers[4];
+    size_t size_out;
+    char chars[512];
+    unsigned char address[28];
+    struct sockaddr *to = (struct sockaddr *)(void *)address;
+    size_t length;
+    OK(vsched_pick_sockaddr(&pick, to, sizeof address, &length));
+    unsigned char address_out[28];
+    POISONED(config_out), POISONED(director_out), POISONED(worker_out), POISONED(service_out);
+    POISONED(server_out), POISONED(flow_out), POISONED(pick_out), POISONED(lease_out);
+    POISONED(counts_out), POISONED(services), POISONED(servers), POISONED(size_out);
+    POISONED(chars), POISONED(address_out);
+
+    PANICS(vsched_config_new(&config_out));
+    PANICS(vsched_config_clone(config, &config_out));
+    PANICS(vsched_config_read_rules(config, "", 0));
+    PANICS(vsched_config_execute(config, "-C", 2));
+    PANICS(vsched_config_read_json(config, "{}", 2));
+    PANICS(vsched_config_write_rules(config, VSCHED_RULES_SAVE, chars, sizeof chars, &size_out));
+    PANICS(vsched_config_write_json(config, chars, sizeof chars, &size_out));
+    PANICS(vsched_config_validate(config));
+    PANICS(vsched_config_set_settings(config, &settings));
+    PANICS(vsched_config_settings(config, &settings));
+    PANICS(vsched_config_error(config, chars, sizeof chars, &size_out));
+    PANICS(vsched_config_add_service(config, &described));
+    PANICS(vsched_config_edit_service(config, &described));
+    PANICS(vsched_config_delete_service(config, KEY_N));
+    PANICS(vsched_config_clear(config));
+    PANICS(vsched_config_add_server(config, KEY_N, &real));
+    PANICS(vsched_config_edit_server(config, KEY_N, &real));
+    PANICS(vsched_config_delete_server(config, KEY_N, FIRST_N));
+    PANICS(vsched_director_new(config, &director_out));
+    PANICS(vsched_director_apply(director, config, &applied));
+    PANICS(vsched_director_tick(director, 1));
+    PANICS(vsched_director_service(director, KEY_N, &service_out));
+    PANICS(vsched_director_service_for(director, &flow, &service_out));
+    PANICS(vsched_director_server(director, KEY_N, FIRST_N, &server_out));
+    PANICS(vsched_director_pick_server(director, service, &flow, &pick_out));
+    PANICS(vsched_director_config(director, &config_out));
+    PANICS(vsched_director_error(director, chars, sizeof chars, &size_out));
+    PANICS(vsched_director_execute(director, "-C", 2, &applied));
+    PANICS(vsched_director_add_service(director, &described, &applied));
+    PANICS(vsched_director_edit_service(director, &described, &applied));
+    PANICS(vsched_director_delete_service(director, KEY_N, &applied));
+    PANICS(vsched_director_add_server(director, KEY_N, &real, &applied));
+    PANICS(vsched_director_edit_server(director, KEY_N, &real, &applied));
+    PANICS(vsched_director_delete_server(director, KEY_N, FIRST_N, &applied));
+    PANICS(vsched_director_services(director, services, sizeof *services, 2, &size_out));
+    PANICS(vsched_director_servers(director, service, servers, sizeof *servers, 4, &size_out));
+    PANICS(vsched_director_counts(director, server, &counts_out));
+    PANICS(vsched_director_removed_servers(director, &size_out));
+    PANICS(vsched_director_list(director, 0, 0, NULL, 0, chars, sizeof chars, &size_out));
+    PANICS(vsched_worker_new(director, &worker_out));
+    PANICS(vsched_worker_service_for(worker, &flow, &service_out));
+    PANICS(vsched_worker_pick_server(worker, service, &flow, &pick_out));
+    PANICS(vsched_worker_pick_server_excluding(worker, service, &flow, NULL, 0, &pick_out));
+    PANICS(vsched_worker_connect(worker, service, &flow, NULL, 0, &pick_out, &lease_out));
+    PANICS(vsched_worker_open(worker, server, VSCHED_ACTIVE, &lease_out));
+    PANICS(vsched_worker_open_pick(worker, &pick, VSCHED_ACTIVE, &lease_out));
+    PANICS(vsched_worker_update(worker, &lease, VSCHED_INACTIVE));
+    PANICS(vsched_worker_close(worker, &lease));
+    PANICS(vsched_flow_from_sockaddr(6, to, length, to, length, &flow_out));
+    PANICS(vsched_pick_sockaddr(&pick, (struct sockaddr *)(void *)address_out, sizeof address_out,
+                                &size_out));
+    PANICS(vsched_pick_text(&pick, chars, sizeof chars, &size_out));
+
+    UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
+    UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
+    UNTOUCHED(counts_out), UNTOUCHED(services), UNTOUCHED(servers), UNTOUCHED(size_out);
+    UNTOUCHED(chars), UNTOUCHED(address_out);
+    CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
+    CHECK(memcmp(&lease, &before, sizeof lease) == 0);
+
+    /* These guard nothing: nothing in them can panic. The forced one waits for the next. */
+    vsched_force_panic(1);
+    CHECK(vsched_abi_version() == VSCHED_ABI_VERSION && vsched_version() != NULL);
+    TEXT_IS(vsched_status_text(VSCHED_E_PANIC), vsched_status_text(VSCHED_E_PANIC));
+    CHECK(vsched_scheduler_name(0) != NULL && vsched_scheduler_summary(0) != NULL);
+    IS(vsched_config_clear(config), VSCHED_E_PANIC);
+
+    /* Nothing has changed, and the handles work. */
+    char *rules = rules_of(config);
+    TEXT_IS(rules, "-A -t 10.1.0.1:80 -s rr\n-a -t 10.1.0.1:80 -r 10.9.0.1:80 -m -w 1\n"
+                   "-a -t 10.1.0.1:80 -r 10.9.0.2:80 -m -w 1\n"
+                   "-a -t 10.1.0.1:80 -r 10.9.0.3:80 -m -w 1\n");
+    free(rules);
+    CHECK(counted(director, FIRST) == 1000);
+    OK(vsched_worker_close(worker, &lease));
+    OK(vsched_director_apply(director, config, NULL));
+    OK(vsched_worker_connect(worker, service, &flow, NULL, 0, &pick, &lease));
+    OK(vsched_worker_close(worker, &lease));
+    RETURNS(vsched_worker_free(worker));
+    RETURNS(vsched_director_free(director));
+    RETURNS(vsched_config_free(config));
+    vsched_force_panic(0);
+    /* All of the header but the five that guard nothing. */
+    printf("functions %u\n", functions);
+    return DONE();
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# panics.sh PROGRAM HEADER: every function but the five that guard nothing panics and goes on; what
+# is lost by a panic is its payload of 16 bytes, nothing else.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+wanted=$(($(grep -c '^vsched_status vsched_\|^void vsched_\|^uint32_t vsched_\|^const char \*vsched_' "$2") - 5))
+valgrind --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=none --log-file="$work/valgrind" \
+    "$1" >"$work/out" 2>"$work/err" || { cat "$work/err" "$work/valgrind" >&2; exit 1; }
+[ "$(cat "$work/out")" = "functions $wanted" ] || {
+    echo "$(cat "$work/out"), but the header has $wanted" >&2
+    exit 1
+}
+# One panic more than functions: the program forces vsched_config_clear twice.
+panics=$((wanted + 1))
+[ "$(grep -c 'forced by a test' "$work/err")" = $panics ] || { cat "$work/err" >&2; exit 1; }
+grep -q "definitely lost: $((panics * 16)) bytes in $panics blocks" "$work/valgrind" &&
+    grep -q 'indirectly lost: 0 bytes' "$work/valgrind" &&
+    grep -q 'possibly lost: 0 bytes' "$work/valgrind" || { cat "$work/valgrind" >&2; exit 1; }
