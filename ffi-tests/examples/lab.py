@@ -75,6 +75,22 @@ class Server:
                 pass
 
 
+class Silent:
+    """A server whose queue is full, so that nobody answers a SYN."""
+
+    def __init__(self):
+        self.socket = bound()
+        self.socket.listen(0)
+        self.waiting = []
+        for _ in range(4):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(self.socket.getsockname())
+            self.waiting.append(client)
+        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        Server.all.append(self)
+
+
 def web(text, gate=None, delay=0):
     """Answers a request with a text, after a delay, once the gate is open."""
 

@@ -7,14 +7,15 @@ import re
 import resource
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
 import unittest
 
 import lab
-from lab import (Director, Rules, Server, ask, connect, digest, free_address, read_all, resetting,
-                 service, until, web)
+from lab import (Director, Rules, Server, Silent, ask, connect, digest, free_address, read_all,
+                 resetting, service, until, web)
 
 C, RUST = "", ""
 
@@ -37,6 +38,18 @@ class Case(unittest.TestCase):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process
+
+
+    def assert_rests(self, director):
+        """A loop that does nothing would take all of a processor."""
+        def used():
+            with open(f"/proc/{director.pid}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        before = used()
+        time.sleep(0.5)
+        self.assertLess(used() - before, 0.2)
 
 
 class Likeness(Case):
@@ -153,10 +166,7 @@ class Bursts(Case):
                    for _ in range(10)]
         for client in clients:
             client.start()
-        used = director_time(director.pid)
-        time.sleep(0.5)
-        # It rests: a loop would take all of a processor.
-        self.assertLess(director_time(director.pid) - used, 0.2)
+        self.assert_rests(director)
         self.assertEqual(answers, [])
         resource.prlimit(director.pid, resource.RLIMIT_NOFILE, usual)
         gate.set()
@@ -164,13 +174,6 @@ class Bursts(Case):
             client.join(lab.PATIENCE)
         self.assertEqual(answers, ["s"] * 10)
         self.assertEqual(director.rest().unanswered, 1)
-
-
-def director_time(pid):
-    """Seconds of processor time."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Relay(Case):
@@ -196,6 +199,26 @@ class Relay(Case):
             client.shutdown(socket.SHUT_WR)
             until("it is inactive", lambda: director.report().inactive[server.address] == 1)
             gate.set()
+            self.assertEqual(digest(read_all(client)), digest(data))
+        director.rest()
+
+    def test_both_have_finished_and_the_client_is_slow(self):
+        data = os.urandom(6_000_000)
+
+        def answer(client):
+            read_all(client)
+            client.sendall(data)
+
+        server = Server(answer)
+        address, director = self.serve(server)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(lab.PATIENCE)
+            host, port = address.split(":")
+            client.connect((host, int(port)))
+            client.shutdown(socket.SHUT_WR)
+            until("it is inactive", lambda: director.report().inactive[server.address] == 1)
+            self.assert_rests(director)
             self.assertEqual(digest(read_all(client)), digest(data))
         director.rest()
 
@@ -262,10 +285,30 @@ class Relay(Case):
                 pass
             # What the system's socket buffers hold, and not what memory there is.
             self.assertLess(sent, 100_000_000)
+            self.assert_rests(director)
             gate.set()
         until("the server has it", lambda: lengths)
         self.assertEqual(lengths, [sent])
         director.rest()
+
+    def test_silent_server(self):
+        silent, good, address = Silent(), web("good").address, free_address()
+        director = self.start(Rules(*service(address, "rr", good, silent.address)))
+        self.assertEqual([ask(address) for _ in range(3)], ["good"] * 3)
+        self.assertIn(f"server {silent.address}: Connection timed out", director.noted())
+        report = director.rest()
+        self.assertGreater(report.failed, 0)
+        self.assertEqual(report.unanswered, 0)
+
+    def test_client_gives_up_before_a_server_has_answered(self):
+        address, director = self.serve(Silent())
+        client = connect(address)
+        until("it is counted", lambda: director.report().opened)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        report = director.rest()
+        # Not waited for until the server's time was over.
+        self.assertEqual((report.failed, report.unanswered), (0, 0))
 
     def test_reset_of_a_client_reaches_the_server(self):
         ends = []
@@ -293,12 +336,13 @@ class Control(Case):
         rules = Rules(*service(address, "wrr", first.address, second.address))
         director = self.start(rules)
         answers, stop = [], threading.Event()
+        self.addCleanup(stop.set)
 
         def client():
             while not stop.is_set():
                 answers.append(ask(address))
 
-        clients = [threading.Thread(target=client) for _ in range(4)]
+        clients = [threading.Thread(target=client, daemon=True) for _ in range(4)]
         for thread in clients:
             thread.start()
         until("answers", lambda: len(answers) > 100)
@@ -310,6 +354,7 @@ class Control(Case):
         # And away with it, for good.
         rules.write(*service(address, "wrr", second.address, third.address))
         self.assertNotIn(first.address, director.report(signal.SIGHUP).weight)
+        until("all of it gone", lambda: "Removed servers" not in director.report().text)
         so_far = len(answers)
         until("more answers", lambda: len(answers) > so_far + 100)
         stop.set()
