@@ -9,7 +9,8 @@ LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v k
 	$(if $(shell command -v readelf),,binutils) $(if $(shell command -v pkg-config),,pkg-config) \
 	$(if $(shell command -v cmake),,cmake) $(if $(shell command -v cargo-capi),,cargo-c) \
 	$(if $(shell command -v g++),,g++) $(if $(shell command -v clang++),,clang) \
-	$(if $(shell command -v ninja),,ninja-build) $(if $(shell command -v strace),,strace)
+	$(if $(shell command -v ninja),,ninja-build) $(if $(shell command -v strace),,strace) \
+	$(if $(shell command -v wrk),,wrk)
 # Where a kernel can run as a process, its tests must run.
 UML := $(filter amd64 i386,$(shell dpkg --print-architecture))
 ifneq ($(UML),)
@@ -29,6 +30,11 @@ DESCRIPTION := $(shell sed -n 's/^description = "\(.*\)"/\1/p' Cargo.toml)
 # Where cargo and `make lib` leave the C library; a triple in CARGO_BUILD_TARGET builds for that.
 BUILT := target/capi/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 LIB := target/capi/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)lib
+# Where `make test-c-examples` builds, and how.
+C_OUT := target/capi/examples
+WARNINGS := -Wall -Wextra -Wpedantic -Werror
+LINK := -Iinclude -L$(LIB) -Wl,-rpath,$(CURDIR)/$(LIB) -lvsched
+SANITIZE := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # Where `make install` puts it, under DESTDIR; from the environment too.
 PREFIX ?= /usr/local
@@ -40,10 +46,10 @@ INSTALL ?= install
 STRIP ?= strip
 
 .PHONY: help run test quick bench doc soak deps fuzz lib header cost install install-strip uninstall \
-	test-packaging test-ffi tsan abi
+	test-packaging test-ffi test-c-examples tsan abi
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a real TCP director on 127.0.0.1, with two real servers
 	$(CARGO) run --release --example director
@@ -72,6 +78,7 @@ test: deps quick ## every test, as CI runs them
 	# The two commands of the README, as a user types them.
 	$(CARGO) run --release --example director -- --requests 30
 	$(CARGO) run --release --example replay -- $(TRACES)
+	$(MAKE) test-c-examples
 
 # The library once more, built so that every function can be made to panic.
 test-ffi: deps lib ## every C function in every way, from C: checked, sanitized, watched
@@ -149,6 +156,30 @@ cost: lib ## what a pick costs from C, beside one from Rust
 	mkdir -p target/ffi
 	cc -O2 -Iinclude ffi-tests/calls.c -o target/ffi/calls -L$(LIB) -lvsched -Wl,-rpath,$(abspath $(LIB))
 	python3 ffi-tests/cost.py "$$(ls -t target/release/deps/calls-* | grep -v '\.d$$' | head -1)" target/ffi/calls
+
+test-c-examples: lib ## the C and C++ examples, by both compilers, with real servers and bursts
+	mkdir -p $(C_OUT)
+	for compiler in gcc clang; do \
+		$$compiler -std=c99 -O2 -g $(WARNINGS) -pthread examples/c/director.c examples/c/relay.c \
+			-o $(C_OUT)/director-$$compiler $(LINK) || exit 1; \
+	done
+	for compiler in g++ clang++; do \
+		for standard in c++17 c++20; do \
+			$$compiler -std=$$standard $(WARNINGS) -O2 -fno-exceptions -fno-rtti ffi-tests/hpp/*.cc \
+				-o $(C_OUT)/hpp $(LINK) && $(C_OUT)/hpp || exit 1; \
+		done; \
+		$$compiler -std=c++17 $(WARNINGS) $(SANITIZE) ffi-tests/hpp/*.cc -o $(C_OUT)/hpp $(LINK) && \
+			$(C_OUT)/hpp || exit 1; \
+		$$compiler -std=c++17 $(WARNINGS) -O2 examples/cpp/decisions.cpp -o $(C_OUT)/decisions \
+			$(LINK) && $(C_OUT)/decisions | diff ffi-tests/examples/decisions.txt - || exit 1; \
+	done
+	# Nothing of the C interface is out of reach of the C++ one.
+	for function in $$(grep -o 'vsched_[a-z0-9_]*(' include/vsched.h | sort -u); do \
+		grep -qF "$$function" include/vsched.hpp || { echo "vsched.hpp lacks $$function"; exit 1; }; \
+	done
+	$(CARGO) build --release --example director
+	python3 -B ffi-tests/examples/test_director.py $(C_OUT)/director-gcc \
+		target/release/examples/director
 
 header: ## include/vsched.h, from the comments in src/ffi
 	$(CARGO) run -q -p vsched-header

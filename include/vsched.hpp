@@ -1,0 +1,558 @@
+/* vsched for C++17: a thin layer over vsched.h, which is the manual. Header only, no logic.
+ *
+ * - Handles and connections close themselves and can be moved, not copied. What was moved from is
+ *   empty: it may be destroyed or assigned to, and its functions answer VSCHED_E_NULL.
+ * - A function with a value answers a result: the status, and the value if that is VSCHED_OK.
+ *   Nothing throws, but std::string and std::vector may for want of memory.
+ * - Texts go in as std::string_view and come out as std::string. struct_size is set for you.
+ * - Threads: as vsched.h says of the function with the same name. */
+#ifndef VSCHED_HPP
+#define VSCHED_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "vsched.h"
+
+namespace vsched {
+
+/* Plain values, as in C. */
+using flow = vsched_flow;
+using pick = vsched_pick;
+using lease = vsched_lease;
+using service_id = vsched_service_id;
+using server_id = vsched_server_id;
+using service_state = vsched_service_state;
+using server_state = vsched_server_state;
+using counts = vsched_counts;
+using applied = vsched_applied;
+using settings = vsched_settings;
+
+/* What a function without a value answers. */
+class outcome {
+public:
+    constexpr outcome(vsched_status status) noexcept : status_(status) {}
+    constexpr vsched_status status() const noexcept { return status_; }
+    constexpr explicit operator bool() const noexcept { return status_ == VSCHED_OK; }
+    const char *text() const noexcept { return vsched_status_text(status_); }
+
+private:
+    vsched_status status_;
+};
+
+/* A value, or why there is none; the value is an empty one then: zeros, "", a handle of nothing. */
+template <class T>
+class [[nodiscard]] result {
+public:
+    result(vsched_status status, T value) noexcept : status_(status), value_(std::move(value)) {}
+    vsched_status status() const noexcept { return status_; }
+    explicit operator bool() const noexcept { return status_ == VSCHED_OK; }
+    const char *text() const noexcept { return vsched_status_text(status_); }
+    T &operator*() & noexcept { return value_; }
+    const T &operator*() const & noexcept { return value_; }
+    T &&operator*() && noexcept { return std::move(value_); }
+    T *operator->() noexcept { return &value_; }
+    const T *operator->() const noexcept { return &value_; }
+    /* The value or nothing, without the reason. */
+    std::optional<T> optional() && noexcept {
+        return *this ? std::optional<T>(std::move(value_)) : std::nullopt;
+    }
+
+private:
+    vsched_status status_;
+    T value_;
+};
+
+namespace detail {
+
+struct freeing {
+    void operator()(vsched_config *handle) const noexcept { vsched_config_free(handle); }
+    void operator()(vsched_director *handle) const noexcept { vsched_director_free(handle); }
+    void operator()(vsched_worker *handle) const noexcept { vsched_worker_free(handle); }
+};
+
+/* call(T *) fills in a value. */
+template <class T, class Call>
+result<T> value_of(Call call, T value = {}) {
+    const vsched_status status = call(&value);
+    return {status, status == VSCHED_OK ? std::move(value) : T{}};
+}
+
+/* call(H **) makes a handle, which becomes an Owner. */
+template <class Owner, class H, class Call>
+result<Owner> handle_of(Call call) {
+    H *handle = nullptr;
+    const vsched_status status = call(&handle);
+    return {status, Owner(handle)};
+}
+
+/* call(char *, capacity, size_t *length) copies a text; again if it has grown meanwhile. */
+template <class Call>
+result<std::string> text_of(Call call) {
+    std::string text;
+    for (;;) {
+        std::size_t length = 0;
+        /* A string has room for a NUL behind its end. */
+        const vsched_status status = call(text.data(), text.size() + 1, &length);
+        if (status != VSCHED_OK && status != VSCHED_E_BUFFER) return {status, {}};
+        text.resize(length);
+        if (status == VSCHED_OK) return {status, std::move(text)};
+    }
+}
+
+/* call(T *, element size, capacity, size_t *count) copies an array; likewise. */
+template <class T, class Call>
+result<std::vector<T>> array_of(Call call) {
+    std::vector<T> array;
+    for (;;) {
+        std::size_t count = 0;
+        const vsched_status status = call(array.data(), sizeof(T), array.size(), &count);
+        if (status != VSCHED_OK && status != VSCHED_E_BUFFER) return {status, {}};
+        array.resize(count);
+        if (status == VSCHED_OK) return {status, std::move(array)};
+    }
+}
+
+inline vsched_text c(std::string_view text) noexcept { return {text.data(), text.size()}; }
+
+inline applied no_change() noexcept {
+    applied change{};
+    change.struct_size = sizeof change;
+    return change;
+}
+
+}  // namespace detail
+
+/* Settings of a virtual service, see vsched_service. The texts are only looked at in the call. */
+struct service {
+    explicit service(std::string_view key, std::string_view scheduler = {})
+        : key(key), scheduler(scheduler) {}
+    std::string_view key, scheduler, flags, persistence_netmask, persistence_engine;
+    bool one_packet = false;
+    std::uint32_t persistence_timeout = 0, mh_table_index = 0;
+    std::uint32_t affinity_capacity = 0, affinity_expiration = 0;
+
+    vsched_service c() const noexcept {
+        vsched_service service{};
+        service.struct_size = sizeof service;
+        service.one_packet = one_packet ? 1 : 0;
+        service.key = detail::c(key);
+        service.scheduler = detail::c(scheduler);
+        service.flags = detail::c(flags);
+        service.persistence_timeout = persistence_timeout;
+        service.mh_table_index = mh_table_index;
+        service.persistence_netmask = detail::c(persistence_netmask);
+        service.persistence_engine = detail::c(persistence_engine);
+        service.affinity_capacity = affinity_capacity;
+        service.affinity_expiration = affinity_expiration;
+        return service;
+    }
+};
+
+/* A real server, see vsched_server. */
+struct server {
+    server(std::string_view address, std::uint32_t weight, std::uint32_t forwarding = VSCHED_MASQ)
+        : address(address), weight(weight), forwarding(forwarding) {}
+    std::string_view address;
+    std::uint32_t weight, forwarding;
+    std::uint32_t upper_threshold = 0, lower_threshold = 0;
+    std::uint32_t tunnel = 0, tunnel_checksum = 0, tunnel_port = 0;
+
+    vsched_server c() const noexcept {
+        vsched_server server{};
+        server.struct_size = sizeof server;
+        server.weight = weight;
+        server.address = detail::c(address);
+        server.forwarding = forwarding;
+        server.upper_threshold = upper_threshold;
+        server.lower_threshold = lower_threshold;
+        server.tunnel = tunnel;
+        server.tunnel_checksum = tunnel_checksum;
+        server.tunnel_port = tunnel_port;
+        return server;
+    }
+};
+
+/* Servers that were tried: an array, a std::vector, whatever has data and size. */
+class tried {
+public:
+    constexpr tried() noexcept = default;
+    constexpr tried(const server_id *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    template <class Container, class = decltype(std::data(std::declval<const Container &>()))>
+    constexpr tried(const Container &servers) noexcept
+        : data_(std::data(servers)), size_(std::size(servers)) {}
+    constexpr const server_id *data() const noexcept { return data_; }
+    constexpr std::size_t size() const noexcept { return size_; }
+
+private:
+    const server_id *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+inline std::uint32_t abi_version() noexcept { return vsched_abi_version(); }
+inline std::string_view version() noexcept { return vsched_version(); }
+inline std::string_view status_text(vsched_status status) noexcept {
+    return vsched_status_text(status);
+}
+/* Nothing from the end of the list on. */
+inline std::optional<std::string_view> scheduler_name(std::uint32_t index) noexcept {
+    const char *name = vsched_scheduler_name(index);
+    return name != nullptr ? std::optional<std::string_view>(name) : std::nullopt;
+}
+inline std::optional<std::string_view> scheduler_summary(std::uint32_t index) noexcept {
+    const char *summary = vsched_scheduler_summary(index);
+    return summary != nullptr ? std::optional<std::string_view>(summary) : std::nullopt;
+}
+
+inline result<flow> flow_from_sockaddr(std::uint32_t protocol, const sockaddr *client,
+                                       std::size_t client_length, const sockaddr *destination,
+                                       std::size_t destination_length) noexcept {
+    return detail::value_of<flow>([&](flow *out) {
+        return vsched_flow_from_sockaddr(protocol, client, client_length, destination,
+                                         destination_length, out);
+    });
+}
+/* Writes to `address`; the value is its length. */
+inline result<std::size_t> pick_sockaddr(const pick &pick, sockaddr *address,
+                                         std::size_t capacity) noexcept {
+    return detail::value_of<std::size_t>([&](std::size_t *length) {
+        return vsched_pick_sockaddr(&pick, address, capacity, length);
+    });
+}
+inline result<std::string> pick_text(const pick &pick) {
+    return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
+        return vsched_pick_text(&pick, buffer, capacity, length);
+    });
+}
+
+/* See vsched_config. */
+class config {
+public:
+    static result<config> make() {
+        return detail::handle_of<config, vsched_config>(
+            [](vsched_config **out) { return vsched_config_new(out); });
+    }
+    /* Takes a handle that is yours, or is empty. */
+    explicit config(vsched_config *handle = nullptr) noexcept : handle_(handle) {}
+    vsched_config *get() const noexcept { return handle_.get(); }
+    vsched_config *release() noexcept { return handle_.release(); }
+
+    result<config> clone() const {
+        return detail::handle_of<config, vsched_config>(
+            [this](vsched_config **out) { return vsched_config_clone(get(), out); });
+    }
+    [[nodiscard]] outcome read_rules(std::string_view rules) {
+        return vsched_config_read_rules(get(), rules.data(), rules.size());
+    }
+    [[nodiscard]] outcome execute(std::string_view rules) {
+        return vsched_config_execute(get(), rules.data(), rules.size());
+    }
+    [[nodiscard]] outcome read_json(std::string_view json) {
+        return vsched_config_read_json(get(), json.data(), json.size());
+    }
+    result<std::string> write_rules(std::uint32_t form = VSCHED_RULES_COMPLETE) const {
+        return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_config_write_rules(get(), form, buffer, capacity, length);
+        });
+    }
+    result<std::string> write_json() const {
+        return detail::text_of([this](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_config_write_json(get(), buffer, capacity, length);
+        });
+    }
+    [[nodiscard]] outcome validate() const { return vsched_config_validate(get()); }
+    /* The text of the latest failure. */
+    result<std::string> error() const {
+        return detail::text_of([this](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_config_error(get(), buffer, capacity, length);
+        });
+    }
+    [[nodiscard]] outcome set_settings(vsched_settings settings) {
+        settings.struct_size = sizeof settings;
+        return vsched_config_set_settings(get(), &settings);
+    }
+    result<vsched_settings> get_settings() const {
+        vsched_settings sized{};
+        sized.struct_size = sizeof sized;
+        return detail::value_of(
+            [this](vsched_settings *out) { return vsched_config_settings(get(), out); }, sized);
+    }
+    [[nodiscard]] outcome add_service(const service &service) {
+        const vsched_service c = service.c();
+        return vsched_config_add_service(get(), &c);
+    }
+    [[nodiscard]] outcome edit_service(const service &service) {
+        const vsched_service c = service.c();
+        return vsched_config_edit_service(get(), &c);
+    }
+    [[nodiscard]] outcome delete_service(std::string_view key) {
+        return vsched_config_delete_service(get(), key.data(), key.size());
+    }
+    outcome clear() { return vsched_config_clear(get()); }
+    [[nodiscard]] outcome add_server(std::string_view key, const server &server) {
+        const vsched_server c = server.c();
+        return vsched_config_add_server(get(), key.data(), key.size(), &c);
+    }
+    [[nodiscard]] outcome edit_server(std::string_view key, const server &server) {
+        const vsched_server c = server.c();
+        return vsched_config_edit_server(get(), key.data(), key.size(), &c);
+    }
+    [[nodiscard]] outcome delete_server(std::string_view key, std::string_view address) {
+        return vsched_config_delete_server(get(), key.data(), key.size(), address.data(),
+                                           address.size());
+    }
+
+private:
+    std::unique_ptr<vsched_config, detail::freeing> handle_;
+};
+
+/* An open connection: counts on its server until it is destroyed or closed. It belongs to the thread
+ * of its worker, and ends before the worker does; to hand it on, release the bare lease. */
+class connection {
+public:
+    connection() noexcept = default;
+    /* Takes a lease that is open on the director of the worker. */
+    connection(vsched_worker *worker, const vsched_lease &lease, const vsched_pick &pick) noexcept
+        : worker_(worker), lease_(lease), pick_(pick) {}
+    connection(connection &&other) noexcept
+        : worker_(other.worker_), lease_(other.release()), pick_(other.pick_) {}
+    connection &operator=(connection &&other) noexcept {
+        if (this != &other) {
+            close();
+            worker_ = other.worker_;
+            pick_ = other.pick_;
+            lease_ = other.release();
+        }
+        return *this;
+    }
+    ~connection() { close(); }
+
+    explicit operator bool() const noexcept { return worker_ != nullptr; }
+    server_id server() const noexcept { return lease_.server; }
+    /* How it was picked; all zeros if you chose its server by yourself. */
+    const vsched_pick &picked() const noexcept { return pick_; }
+    /* VSCHED_ACTIVE or VSCHED_INACTIVE from now on. */
+    outcome update(std::uint32_t activity) noexcept {
+        return vsched_worker_update(worker_, &lease_, activity);
+    }
+    /* Closes it now; it is empty then. */
+    outcome close() noexcept {
+        vsched_lease lease = lease_;
+        vsched_worker *worker = worker_;
+        release();
+        return vsched_worker_close(worker, &lease);
+    }
+    /* The bare lease, for worker::close; it is not closed here any more. */
+    vsched_lease release() noexcept {
+        worker_ = nullptr;
+        return std::exchange(lease_, vsched_lease{});
+    }
+
+private:
+    vsched_worker *worker_ = nullptr;
+    vsched_lease lease_{};
+    vsched_pick pick_{};
+};
+
+/* See vsched_worker. Made by director::make_worker. */
+class worker {
+public:
+    explicit worker(vsched_worker *handle = nullptr) noexcept : handle_(handle) {}
+    vsched_worker *get() const noexcept { return handle_.get(); }
+    vsched_worker *release() noexcept { return handle_.release(); }
+
+    result<service_id> service_for(const flow &flow) noexcept {
+        return detail::value_of<service_id>([&](service_id *out) {
+            return vsched_worker_service_for(get(), &flow, out);
+        });
+    }
+    result<pick> pick_server(service_id service, const flow &flow) noexcept {
+        return detail::value_of<pick>([&](pick *out) {
+            return vsched_worker_pick_server(get(), service, &flow, out);
+        });
+    }
+    result<pick> pick_server_excluding(service_id service, const flow &flow, tried tried) noexcept {
+        return detail::value_of<pick>([&](pick *out) {
+            return vsched_worker_pick_server_excluding(get(), service, &flow, tried.data(),
+                                                       tried.size(), out);
+        });
+    }
+    /* Picks a server that was not tried, and opens a connection on it. */
+    result<connection> connect(service_id service, const flow &flow, tried tried = {}) noexcept {
+        pick picked{};
+        return opened(picked, [&](lease *out) {
+            return vsched_worker_connect(get(), service, &flow, tried.data(), tried.size(), &picked,
+                                         out);
+        });
+    }
+    result<connection> open(server_id server, std::uint32_t activity) noexcept {
+        const pick none{};
+        return opened(none, [&](lease *out) {
+            return vsched_worker_open(get(), server, activity, out);
+        });
+    }
+    result<connection> open_pick(const pick &picked, std::uint32_t activity) noexcept {
+        return opened(picked, [&](lease *out) {
+            return vsched_worker_open_pick(get(), &picked, activity, out);
+        });
+    }
+    outcome update(lease &lease, std::uint32_t activity) noexcept {
+        return vsched_worker_update(get(), &lease, activity);
+    }
+    outcome close(lease &lease) noexcept { return vsched_worker_close(get(), &lease); }
+
+private:
+    template <class Call>
+    result<connection> opened(const pick &picked, Call call) noexcept {
+        lease lease{};
+        const vsched_status status = call(&lease);
+        if (status != VSCHED_OK) return {status, connection()};
+        return {status, connection(get(), lease, picked)};
+    }
+
+    std::unique_ptr<vsched_worker, detail::freeing> handle_;
+};
+
+/* See vsched_director. */
+class director {
+public:
+    /* After VSCHED_E_INVALID the reasons are in the config's error text. */
+    static result<director> make(const config &config) {
+        return detail::handle_of<director, vsched_director>(
+            [&](vsched_director **out) { return vsched_director_new(config.get(), out); });
+    }
+    explicit director(vsched_director *handle = nullptr) noexcept : handle_(handle) {}
+    vsched_director *get() const noexcept { return handle_.get(); }
+    vsched_director *release() noexcept { return handle_.release(); }
+
+    result<worker> make_worker() const {
+        return detail::handle_of<worker, vsched_worker>(
+            [this](vsched_worker **out) { return vsched_worker_new(get(), out); });
+    }
+    result<applied> apply(const config &config) const {
+        return changed([&](applied *out) {
+            return vsched_director_apply(get(), config.get(), out);
+        });
+    }
+    outcome tick(std::uint64_t now_ms) const { return vsched_director_tick(get(), now_ms); }
+    /* The config that runs. */
+    result<config> running() const {
+        return detail::handle_of<config, vsched_config>(
+            [this](vsched_config **out) { return vsched_director_config(get(), out); });
+    }
+    /* The text of the latest failure. */
+    result<std::string> error() const {
+        return detail::text_of([this](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_director_error(get(), buffer, capacity, length);
+        });
+    }
+
+    result<service_id> find_service(std::string_view key) const {
+        return detail::value_of<service_id>([&](service_id *out) {
+            return vsched_director_service(get(), key.data(), key.size(), out);
+        });
+    }
+    result<service_id> service_for(const flow &flow) const {
+        return detail::value_of<service_id>([&](service_id *out) {
+            return vsched_director_service_for(get(), &flow, out);
+        });
+    }
+    result<server_id> find_server(std::string_view key, std::string_view address) const {
+        return detail::value_of<server_id>([&](server_id *out) {
+            return vsched_director_server(get(), key.data(), key.size(), address.data(),
+                                          address.size(), out);
+        });
+    }
+    result<pick> pick_server(service_id service, const flow &flow) const {
+        return detail::value_of<pick>([&](pick *out) {
+            return vsched_director_pick_server(get(), service, &flow, out);
+        });
+    }
+
+    result<applied> execute(std::string_view command) const {
+        return changed([&](applied *out) {
+            return vsched_director_execute(get(), command.data(), command.size(), out);
+        });
+    }
+    result<applied> add_service(const service &service) const {
+        return changed([&, c = service.c()](applied *out) {
+            return vsched_director_add_service(get(), &c, out);
+        });
+    }
+    result<applied> edit_service(const service &service) const {
+        return changed([&, c = service.c()](applied *out) {
+            return vsched_director_edit_service(get(), &c, out);
+        });
+    }
+    result<applied> delete_service(std::string_view key) const {
+        return changed([&](applied *out) {
+            return vsched_director_delete_service(get(), key.data(), key.size(), out);
+        });
+    }
+    result<applied> add_server(std::string_view key, const server &server) const {
+        return changed([&, c = server.c()](applied *out) {
+            return vsched_director_add_server(get(), key.data(), key.size(), &c, out);
+        });
+    }
+    result<applied> edit_server(std::string_view key, const server &server) const {
+        return changed([&, c = server.c()](applied *out) {
+            return vsched_director_edit_server(get(), key.data(), key.size(), &c, out);
+        });
+    }
+    result<applied> delete_server(std::string_view key, std::string_view address) const {
+        return changed([&](applied *out) {
+            return vsched_director_delete_server(get(), key.data(), key.size(), address.data(),
+                                                 address.size(), out);
+        });
+    }
+
+    result<std::vector<service_state>> services() const {
+        return detail::array_of<service_state>(
+            [this](service_state *array, std::size_t size, std::size_t capacity, std::size_t *count) {
+                return vsched_director_services(get(), array, size, capacity, count);
+            });
+    }
+    result<std::vector<server_state>> servers(service_id service) const {
+        return detail::array_of<server_state>(
+            [&](server_state *array, std::size_t size, std::size_t capacity, std::size_t *count) {
+                return vsched_director_servers(get(), service, array, size, capacity, count);
+            });
+    }
+    result<vsched_counts> counts(server_id server) const {
+        return detail::value_of<vsched_counts>([&](vsched_counts *out) {
+            return vsched_director_counts(get(), server, out);
+        });
+    }
+    result<std::size_t> removed_servers() const {
+        return detail::value_of<std::size_t>([this](std::size_t *count) {
+            return vsched_director_removed_servers(get(), count);
+        });
+    }
+    /* An empty key prints all services. */
+    result<std::string> list(std::uint32_t view = VSCHED_LIST_PLAIN, std::uint32_t flags = 0,
+                             std::string_view key = {}) const {
+        return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_director_list(get(), view, flags, key.data(), key.size(), buffer,
+                                        capacity, length);
+        });
+    }
+
+private:
+    template <class Call>
+    result<applied> changed(Call call) const {
+        return detail::value_of(call, detail::no_change());
+    }
+
+    std::unique_ptr<vsched_director, detail::freeing> handle_;
+};
+
+}  // namespace vsched
+
+#endif
