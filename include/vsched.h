@@ -150,6 +150,9 @@ struct sockaddr;
 // Rules text: complete and in the config's own order, so that reading it gives the same services.
 #define VSCHED_RULES_COMPLETE 1
 
+// Room for every key, and for every address and port, as text with a NUL.
+#define VSCHED_NAME_SIZE 64
+
 // Listing: forwarding, weight, connections, as `ipvsadm -L -n` prints.
 #define VSCHED_LIST_PLAIN 0
 
@@ -366,12 +369,12 @@ typedef struct vsched_pick {
     uint16_t tunnel_port;
 } vsched_pick;
 
-// A virtual service that runs.
+// A virtual service that runs or is configured.
 typedef struct vsched_service_state {
-    // The service.
+    // The service; all zeros in a config.
     struct vsched_service_id id;
     // Its key, NUL-terminated, as vsched_director_service takes it.
-    char key[64];
+    char key[VSCHED_NAME_SIZE];
     // Its scheduler's short name, NUL-terminated; "none" if there is none.
     char scheduler[16];
     // Connections opened since the service was added.
@@ -386,14 +389,26 @@ typedef struct vsched_service_state {
     uint64_t forgotten;
     // Real servers.
     uint32_t servers;
+    // Its firewall mark; 0 = it is named by address and port.
+    uint32_t fwmark;
+    // Its address in network order; IPv4 in the first four bytes. All 0 if it has a mark.
+    uint8_t address[16];
+    // Its port in host order; 0 = every port, or it has a mark.
+    uint16_t port;
+    // 4 or 6, of the packets that it takes.
+    uint8_t family;
+    // IP protocol number: 6 TCP, 17 UDP, 132 SCTP; 0 if it has a mark.
+    uint8_t protocol;
     // 0.
     uint32_t reserved;
 } vsched_service_state;
 
-// A real server that runs.
+// A real server that runs or is configured.
 typedef struct vsched_server_state {
-    // The server.
+    // The server; all zeros in a config.
     struct vsched_server_id id;
+    // Its address and port, NUL-terminated, as vsched_director_server takes them.
+    char name[VSCHED_NAME_SIZE];
     // Its address in network order; IPv4 in the first four bytes.
     uint8_t address[16];
     // Its port in host order; 0 keeps the client's.
@@ -757,6 +772,18 @@ vsched_status vsched_director_execute(const struct vsched_director *director,
                                       size_t length,
                                       struct vsched_applied *applied);
 
+// Carries out the commands of a rules text on what runs, one after the other, as an administrator
+// would: a rotation then stands where a kernel's would, which has seen its servers come one by one.
+// Stops at the first command that is refused; those before it stay. `done` is set to their number.
+//
+// NULL: `done` may be; `rules` may if `length` is 0. Answers: VSCHED_E_PARSE (a line cannot be
+// read; nothing was done), and as vsched_director_execute. From any thread.
+VSCHED_MUST_USE
+vsched_status vsched_director_replay(const struct vsched_director *director,
+                                     const char *rules,
+                                     size_t length,
+                                     size_t *done);
+
 // Adds a virtual service without servers.
 //
 // As vsched_director_execute; VSCHED_E_ARGUMENT if a name or number is not one of those listed.
@@ -839,6 +866,29 @@ vsched_status vsched_director_servers(const struct vsched_director *director,
                                       size_t capacity,
                                       size_t *count);
 
+// Copies the services of a config, in its order; their ids and figures are 0.
+//
+// As vsched_director_services.
+VSCHED_MUST_USE
+vsched_status vsched_config_services(const struct vsched_config *config,
+                                     struct vsched_service_state *array,
+                                     size_t element_size,
+                                     size_t capacity,
+                                     size_t *count);
+
+// Copies the servers of the config's service with this key, the newest first; their ids and figures
+// are 0.
+//
+// As vsched_director_services; besides VSCHED_NO_SERVICE, VSCHED_E_PARSE (no key), VSCHED_E_UTF8.
+VSCHED_MUST_USE
+vsched_status vsched_config_servers(const struct vsched_config *config,
+                                    const char *key,
+                                    size_t key_length,
+                                    struct vsched_server_state *array,
+                                    size_t element_size,
+                                    size_t capacity,
+                                    size_t *count);
+
 // Reads the connections of one server.
 //
 // NULL: none may be. Answers: VSCHED_STALE. From any thread. O(1), in a persistent service
@@ -849,7 +899,8 @@ vsched_status vsched_director_counts(const struct vsched_director *director,
                                      struct vsched_counts *counts);
 
 // How many servers were removed from the config and still count connections, or are still named by
-// a config that a worker has not let go of.
+// a config that a worker has not let go of. Those that are done with go with the next
+// vsched_director_tick.
 //
 // NULL: none may be. From any thread. O(1).
 VSCHED_MUST_USE
@@ -882,8 +933,8 @@ vsched_status vsched_worker_new(const struct vsched_director *director,
 // any thread, while no other uses the worker.
 void vsched_worker_free(struct vsched_worker *worker);
 
-// Finds the service that takes this flow, as the kernel does: by the firewall mark; by exact
-// protocol, address and port; for FTP data by port 21; by port 0, which stands for every port of a
+// Finds the service that takes this flow, as the kernel does: by the firewall mark, of the flow's
+// family; by exact protocol, address and port; for FTP data by port 21; by port 0, which stands for every port of a
 // persistent service.
 //
 // NULL: none may be. Answers: VSCHED_NO_SERVICE. The worker's thread. Lock-free; O(1).
@@ -995,6 +1046,14 @@ vsched_status vsched_pick_sockaddr(const struct vsched_pick *pick,
                                    struct sockaddr *address,
                                    size_t capacity,
                                    size_t *length);
+
+// Writes the address of a virtual service as a socket address, for bind. As vsched_pick_sockaddr;
+// VSCHED_E_ARGUMENT also if the service is named by a firewall mark.
+VSCHED_MUST_USE
+vsched_status vsched_service_sockaddr(const struct vsched_service_state *service,
+                                      struct sockaddr *address,
+                                      size_t capacity,
+                                      size_t *length);
 
 // Writes the address of a picked server as text, such as "10.0.1.1:80" or "[2001:db8::1]:80", for
 // logs: at most 47 bytes and a NUL.

@@ -1,5 +1,6 @@
 //! What runs, changed by single commands.
 
+use std::mem::MaybeUninit;
 use std::os::raw::c_char;
 
 use crate::config::Command;
@@ -38,6 +39,41 @@ pub unsafe extern "C" fn vsched_director_execute(
             }
         })
     }
+}
+
+/// Carries out the commands of a rules text on what runs, one after the other, as an administrator
+/// would: a rotation then stands where a kernel's would, which has seen its servers come one by one.
+/// Stops at the first command that is refused; those before it stay. `done` is set to their number.
+///
+/// NULL: `done` may be; `rules` may if `length` is 0. Answers: VSCHED_E_PARSE (a line cannot be
+/// read; nothing was done), and as vsched_director_execute. From any thread.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_director_replay(
+    director: Option<&vsched_director>,
+    rules: *const c_char,
+    length: usize,
+    done: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let director = director.ok_or(VSCHED_E_NULL)?;
+        let mut count = 0;
+        let mut replay = || {
+            // SAFETY: the caller promises so many bytes.
+            let rules = unsafe { text::read(rules, length) }?.parse::<Rules>();
+            let rules = rules.map_err(|error| Fault::new(VSCHED_E_PARSE, error))?;
+            for command in rules.commands() {
+                director.director.execute(command)?;
+                count += 1;
+            }
+            Ok(())
+        };
+        let result = director.error.keep(replay());
+        if let Some(done) = done {
+            done.write(count);
+        }
+        result
+    })
 }
 
 /// Adds a virtual service without servers.

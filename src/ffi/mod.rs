@@ -16,6 +16,7 @@ mod config_edit;
 mod data;
 mod director;
 mod director_edit;
+mod listing;
 mod read_out;
 mod requirements;
 mod sized;

@@ -4,8 +4,10 @@ use std::mem::{MaybeUninit, offset_of};
 use std::net::{IpAddr, SocketAddr};
 use std::os::raw::c_char;
 
-use crate::config::listing::{Listing, View};
-use crate::config::{Forwarding, ObservedServer, ObservedService, Remembered};
+use crate::config::{
+    Family, Forwarding, Observed, ObservedServer, ObservedService, Remembered, ServiceKey,
+};
+use crate::ffi::config::vsched_config;
 use crate::ffi::data::{
     VSCHED_BYPASS, VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, vsched_server_id,
     vsched_service_id,
@@ -13,18 +15,20 @@ use crate::ffi::data::{
 use crate::ffi::director::vsched_director;
 use crate::ffi::sized::{self, Element};
 use crate::ffi::status::{VSCHED_E_NULL, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status};
-use crate::ffi::structs::bad;
-use crate::ffi::{Fault, config_edit, guard, text};
-use crate::{SchedulerKind, ServerId, ServiceId};
+use crate::ffi::{config_edit, guard};
+use crate::{Config, SchedulerKind};
 
-/// A virtual service that runs.
+/// Room for every key, and for every address and port, as text with a NUL.
+pub const VSCHED_NAME_SIZE: usize = 64;
+
+/// A virtual service that runs or is configured.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_service_state {
-    /// The service.
+    /// The service; all zeros in a config.
     pub id: vsched_service_id,
     /// Its key, NUL-terminated, as vsched_director_service takes it.
-    pub key: [c_char; 64],
+    pub key: [c_char; VSCHED_NAME_SIZE],
     /// Its scheduler's short name, NUL-terminated; "none" if there is none.
     pub scheduler: [c_char; 16],
     /// Connections opened since the service was added.
@@ -39,16 +43,28 @@ pub struct vsched_service_state {
     pub forgotten: u64,
     /// Real servers.
     pub servers: u32,
+    /// Its firewall mark; 0 = it is named by address and port.
+    pub fwmark: u32,
+    /// Its address in network order; IPv4 in the first four bytes. All 0 if it has a mark.
+    pub address: [u8; 16],
+    /// Its port in host order; 0 = every port, or it has a mark.
+    pub port: u16,
+    /// 4 or 6, of the packets that it takes.
+    pub family: u8,
+    /// IP protocol number: 6 TCP, 17 UDP, 132 SCTP; 0 if it has a mark.
+    pub protocol: u8,
     /// 0.
     pub reserved: u32,
 }
 
-/// A real server that runs.
+/// A real server that runs or is configured.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_server_state {
-    /// The server.
+    /// The server; all zeros in a config.
     pub id: vsched_server_id,
+    /// Its address and port, NUL-terminated, as vsched_director_server takes them.
+    pub name: [c_char; VSCHED_NAME_SIZE],
     /// Its address in network order; IPv4 in the first four bytes.
     pub address: [u8; 16],
     /// Its port in host order; 0 keeps the client's.
@@ -98,8 +114,9 @@ unsafe impl Element for vsched_server_state {
     const LEAST: usize = size_of::<vsched_server_state>();
 }
 const _: () = assert!(
-    size_of::<vsched_service_state>() == 8 + 64 + 16 + 8 + 8 + 4 + 4 + 8 + 4 + 4
-        && size_of::<vsched_server_state>() == 8 + 16 + 2 + 1 + 1 + 7 * 4 + 8
+    size_of::<vsched_service_state>()
+        == 8 + 64 + 16 + 8 + 8 + 4 + 4 + 8 + 4 + 4 + 16 + 2 + 1 + 1 + 4
+        && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8
 );
 
 /// Copies the services that run into an array of `capacity` elements of
@@ -119,7 +136,8 @@ pub unsafe extern "C" fn vsched_director_services(
 ) -> vsched_status {
     guard(|| {
         let services = director.ok_or(VSCHED_E_NULL)?.director.services();
-        let states: Vec<_> = services.iter().map(|(id, service)| state_of(*id, service)).collect();
+        let states: Vec<_> =
+            services.iter().map(|(id, service)| state_of((*id).into(), service)).collect();
         // SAFETY: the caller promises so many elements of that size.
         unsafe { sized::fill(&states, array, element_size, capacity, count) }
     })
@@ -143,9 +161,59 @@ pub unsafe extern "C" fn vsched_director_servers(
         let servers = director.ok_or(VSCHED_E_NULL)?.director.servers(service.into());
         let servers = servers.ok_or(VSCHED_NO_SERVICE)?;
         let states: Vec<_> =
-            servers.iter().map(|(id, server)| server_state_of(*id, server)).collect();
+            servers.iter().map(|(id, server)| server_state_of((*id).into(), server)).collect();
         // SAFETY: the caller promises so many elements of that size.
         unsafe { sized::fill(&states, array, element_size, capacity, count) }
+    })
+}
+
+/// Copies the services of a config, in its order; their ids and figures are 0.
+///
+/// As vsched_director_services.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_config_services(
+    config: Option<&vsched_config>,
+    array: *mut vsched_service_state,
+    element_size: usize,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let observed = Observed::from(&config.ok_or(VSCHED_E_NULL)?.config);
+        let no_id = vsched_service_id { slot: 0, generation: 0 };
+        let states = observed.services.iter().map(|service| state_of(no_id, service));
+        // SAFETY: the caller promises so many elements of that size.
+        unsafe { sized::fill(&states.collect::<Vec<_>>(), array, element_size, capacity, count) }
+    })
+}
+
+/// Copies the servers of the config's service with this key, the newest first; their ids and figures
+/// are 0.
+///
+/// As vsched_director_services; besides VSCHED_NO_SERVICE, VSCHED_E_PARSE (no key), VSCHED_E_UTF8.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_config_servers(
+    config: Option<&vsched_config>,
+    key: *const c_char,
+    key_length: usize,
+    array: *mut vsched_server_state,
+    element_size: usize,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let config = config.ok_or(VSCHED_E_NULL)?;
+        // SAFETY: the caller promises so many bytes.
+        let key = config.error.keep(unsafe { config_edit::key_of(key, key_length) })?;
+        let service = config.config.service(&key).ok_or(VSCHED_NO_SERVICE)?.clone();
+        let observed = Observed::from(&Config { services: vec![service], ..Config::default() });
+        let no_id = vsched_server_id { slot: 0, generation: 0 };
+        let servers = observed.services.iter().flat_map(|service| &service.servers);
+        let states = servers.map(|server| server_state_of(no_id, server));
+        // SAFETY: the caller promises so many elements of that size.
+        unsafe { sized::fill(&states.collect::<Vec<_>>(), array, element_size, capacity, count) }
     })
 }
 
@@ -174,7 +242,8 @@ pub extern "C" fn vsched_director_counts(
 }
 
 /// How many servers were removed from the config and still count connections, or are still named by
-/// a config that a worker has not let go of.
+/// a config that a worker has not let go of. Those that are done with go with the next
+/// vsched_director_tick.
 ///
 /// NULL: none may be. From any thread. O(1).
 #[must_use]
@@ -190,76 +259,7 @@ pub extern "C" fn vsched_director_removed_servers(
     })
 }
 
-/// Listing: forwarding, weight, connections, as `ipvsadm -L -n` prints.
-pub const VSCHED_LIST_PLAIN: u32 = 0;
-/// Listing: totals, as `--stats`.
-pub const VSCHED_LIST_STATISTICS: u32 = 1;
-/// Listing: rates per second, as `--rate`.
-pub const VSCHED_LIST_RATES: u32 = 2;
-/// Listing: connection limits, as `--thresholds`.
-pub const VSCHED_LIST_THRESHOLDS: u32 = 3;
-/// Listing: persistence templates, as `--persistent-conn`.
-pub const VSCHED_LIST_PERSISTENT: u32 = 4;
-/// Listing: encapsulation, as `--tun-info`.
-pub const VSCHED_LIST_TUNNELS: u32 = 5;
-
-/// Listing flag: figures in full, as `--exact`.
-pub const VSCHED_LIST_EXACT: u32 = 1;
-/// Listing flag: in list order, as `--nosort`.
-pub const VSCHED_LIST_UNSORTED: u32 = 2;
-
-/// Prints what runs, as `ipvsadm -L -n` would: one of the VSCHED_LIST_ views, flags or-ed together,
-/// and the key of the only service to print, or an empty key for all.
-///
-/// As vsched_config_write_rules; besides VSCHED_E_ARGUMENT (another view or flag), VSCHED_E_PARSE
-/// (no key), VSCHED_E_UTF8.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vsched_director_list(
-    director: Option<&vsched_director>,
-    view: u32,
-    flags: u32,
-    key: *const c_char,
-    key_length: usize,
-    buffer: *mut c_char,
-    capacity: usize,
-    length: Option<&mut MaybeUninit<usize>>,
-) -> vsched_status {
-    guard(|| {
-        let director = director.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises so many bytes.
-        let only = (key_length > 0).then(|| unsafe { config_edit::key_of(key, key_length) });
-        let only = director.error.keep(only.transpose())?;
-        let observed = director.director.observe();
-        let listing = Listing::new(&observed).view(director.error.keep(view_of(view))?);
-        let listing = only.iter().fold(listing, |listing, key| listing.only(key));
-        let listing = director.error.keep(flagged(listing, flags))?;
-        // SAFETY: the caller promises `capacity` bytes at `buffer`.
-        unsafe { text::write(&listing.to_string(), buffer, capacity, length) }
-    })
-}
-
-fn view_of(view: u32) -> Result<View, Fault> {
-    Ok(match view {
-        VSCHED_LIST_PLAIN => View::Plain,
-        VSCHED_LIST_STATISTICS => View::Statistics,
-        VSCHED_LIST_RATES => View::Rates,
-        VSCHED_LIST_THRESHOLDS => View::Thresholds,
-        VSCHED_LIST_PERSISTENT => View::PersistentConnections,
-        VSCHED_LIST_TUNNELS => View::TunnelInfo,
-        _ => return Err(bad("view", view, "one of VSCHED_LIST_PLAIN to VSCHED_LIST_TUNNELS")),
-    })
-}
-
-fn flagged(listing: Listing<'_>, flags: u32) -> Result<Listing<'_>, Fault> {
-    if flags & !(VSCHED_LIST_EXACT | VSCHED_LIST_UNSORTED) != 0 {
-        return Err(bad("flags", flags, "VSCHED_LIST_EXACT and VSCHED_LIST_UNSORTED, or-ed"));
-    }
-    let listing = if flags & VSCHED_LIST_EXACT != 0 { listing.exact() } else { listing };
-    Ok(if flags & VSCHED_LIST_UNSORTED != 0 { listing.unsorted() } else { listing })
-}
-
-fn state_of(id: ServiceId, service: &ObservedService) -> vsched_service_state {
+fn state_of(id: vsched_service_id, service: &ObservedService) -> vsched_service_state {
     let settings = &service.settings;
     let known = [service.remembered, service.templates].into_iter().flatten();
     let sum = known.fold(Remembered::default(), |sum, known| Remembered {
@@ -267,8 +267,16 @@ fn state_of(id: ServiceId, service: &ObservedService) -> vsched_service_state {
         capacity: sum.capacity + known.capacity,
         refused: sum.refused + known.refused,
     });
+    let key = settings.service;
+    let (fwmark, (address, family), port, protocol) = match key {
+        ServiceKey::Address { protocol, address } => {
+            (0, bytes(address), address.port(), protocol.number())
+        }
+        ServiceKey::FirewallMark { mark, family: Family::Inet } => (mark, ([0; 16], 4), 0, 0),
+        ServiceKey::FirewallMark { mark, family: Family::Inet6 } => (mark, ([0; 16], 6), 0, 0),
+    };
     vsched_service_state {
-        id: id.into(),
+        id,
         key: chars(&settings.service.to_string()),
         scheduler: chars(settings.scheduler.map_or("none", SchedulerKind::name)),
         connections: service.statistics.connections,
@@ -277,15 +285,21 @@ fn state_of(id: ServiceId, service: &ObservedService) -> vsched_service_state {
         capacity: sum.capacity,
         forgotten: sum.refused,
         servers: u32::try_from(service.servers.len()).unwrap_or(u32::MAX),
+        fwmark,
+        address,
+        port,
+        family,
+        protocol,
         reserved: 0,
     }
 }
 
-fn server_state_of(id: ServerId, observed: &ObservedServer) -> vsched_server_state {
+fn server_state_of(id: vsched_server_id, observed: &ObservedServer) -> vsched_server_state {
     let ObservedServer { server, counts, statistics, .. } = observed;
     let (address, family) = bytes(server.address);
     vsched_server_state {
-        id: id.into(),
+        id,
+        name: chars(&server.address.to_string()),
         address,
         port: server.address.port(),
         family,

@@ -1,13 +1,14 @@
 //! Socket addresses of the operating system, to flows and from picks.
 
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::raw::c_char;
 use std::ptr;
 
 use crate::Flow;
 use crate::ffi::data::{vsched_flow, vsched_pick};
 use crate::ffi::guard;
+use crate::ffi::read_out::vsched_service_state;
 use crate::ffi::status::{
     VSCHED_E_ARGUMENT, VSCHED_E_BUFFER, VSCHED_E_LENGTH, VSCHED_E_NULL, vsched_status,
 };
@@ -57,32 +58,33 @@ pub unsafe extern "C" fn vsched_pick_sockaddr(
 ) -> vsched_status {
     guard(|| {
         let (pick, length) = (pick.ok_or(VSCHED_E_NULL)?, length.ok_or(VSCHED_E_NULL)?);
-        if address.is_null() {
-            return Err(VSCHED_E_NULL);
-        }
-        match socket_address(pick)? {
-            SocketAddr::V4(from) => {
-                let value = libc::sockaddr_in {
-                    sin_family: libc::AF_INET as libc::sa_family_t,
-                    sin_port: from.port().to_be(),
-                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(from.ip().octets()) },
-                    sin_zero: [0; 8],
-                };
-                // SAFETY: the caller promises `capacity` bytes at `address`.
-                unsafe { write(value, address, capacity, length) }
+        // SAFETY: the caller promises `capacity` bytes at `address`.
+        unsafe { put(socket_address(pick)?, address, capacity, length) }
+    })
+}
+
+/// Writes the address of a virtual service as a socket address, for bind. As vsched_pick_sockaddr;
+/// VSCHED_E_ARGUMENT also if the service is named by a firewall mark.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_service_sockaddr(
+    service: Option<&vsched_service_state>,
+    address: *mut libc::sockaddr,
+    capacity: usize,
+    length: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let (service, length) = (service.ok_or(VSCHED_E_NULL)?, length.ok_or(VSCHED_E_NULL)?);
+        let from = match (service.fwmark, service.family) {
+            (0, 4) => {
+                let [a, b, c, d, ..] = service.address;
+                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
             }
-            SocketAddr::V6(from) => {
-                let value = libc::sockaddr_in6 {
-                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                    sin6_port: from.port().to_be(),
-                    sin6_flowinfo: 0,
-                    sin6_addr: libc::in6_addr { s6_addr: from.ip().octets() },
-                    sin6_scope_id: 0,
-                };
-                // SAFETY: as above.
-                unsafe { write(value, address, capacity, length) }
-            }
-        }
+            (0, 6) => IpAddr::V6(Ipv6Addr::from(service.address)),
+            _ => return Err(VSCHED_E_ARGUMENT),
+        };
+        // SAFETY: the caller promises `capacity` bytes at `address`.
+        unsafe { put(SocketAddr::new(from, service.port), address, capacity, length) }
     })
 }
 
@@ -145,6 +147,42 @@ unsafe fn read(address: *const libc::sockaddr, length: usize) -> Result<SocketAd
 }
 
 const _: () = assert!(std::mem::offset_of!(libc::sockaddr, sa_family) == 0);
+
+/// # Safety
+/// `address` is NULL or has `capacity` bytes that nobody else uses.
+unsafe fn put(
+    from: SocketAddr,
+    address: *mut libc::sockaddr,
+    capacity: usize,
+    length: &mut MaybeUninit<usize>,
+) -> Result<(), vsched_status> {
+    if address.is_null() {
+        return Err(VSCHED_E_NULL);
+    }
+    match from {
+        SocketAddr::V4(from) => {
+            let value = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: from.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(from.ip().octets()) },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: the caller's promise.
+            unsafe { write(value, address, capacity, length) }
+        }
+        SocketAddr::V6(from) => {
+            let value = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: from.port().to_be(),
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr { s6_addr: from.ip().octets() },
+                sin6_scope_id: 0,
+            };
+            // SAFETY: as above.
+            unsafe { write(value, address, capacity, length) }
+        }
+    }
+}
 
 /// # Safety
 /// `address` has `capacity` bytes that nobody else uses.

@@ -47,8 +47,8 @@ pub extern "C" fn vsched_worker_free(worker: Option<Box<vsched_worker>>) {
     });
 }
 
-/// Finds the service that takes this flow, as the kernel does: by the firewall mark; by exact
-/// protocol, address and port; for FTP data by port 21; by port 0, which stands for every port of a
+/// Finds the service that takes this flow, as the kernel does: by the firewall mark, of the flow's
+/// family; by exact protocol, address and port; for FTP data by port 21; by port 0, which stands for every port of a
 /// persistent service.
 ///
 /// NULL: none may be. Answers: VSCHED_NO_SERVICE. The worker's thread. Lock-free; O(1).
