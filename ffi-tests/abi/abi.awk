@@ -30,7 +30,7 @@ inside && /^}/ {
 inside && /;/ {
     line = words($0); sub(/;$/, "", line)
     array = ""
-    if (match(line, /\[[0-9]+\]$/)) { array = substr(line, RSTART); line = substr(line, 1, RSTART - 1) }
+    if (match(line, /\[[A-Z_0-9]+\]$/)) { array = substr(line, RSTART); line = substr(line, 1, RSTART - 1) }
     match(line, /[a-z_0-9]+$/)
     field[++fields] = substr(line, RSTART)
     type[fields] = words(substr(line, 1, RSTART - 1)) array

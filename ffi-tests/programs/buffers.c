@@ -16,6 +16,12 @@ static vsched_status complete(char *to, size_t size, size_t *length) {
 static vsched_status json(char *to, size_t size, size_t *length) {
     return vsched_config_write_json(config, to, size, length);
 }
+static vsched_status requirements(char *to, size_t size, size_t *length) {
+    return vsched_config_requirements(config, "director", 8, to, size, length);
+}
+static vsched_status checked(char *to, size_t size, size_t *length) {
+    return vsched_config_check_local(config, "director", 8, to, size, length);
+}
 static vsched_status of_config(char *to, size_t size, size_t *length) {
     return vsched_config_error(config, to, size, length);
 }
@@ -76,6 +82,8 @@ int main(void) {
     text_in(save);
     text_in(complete);
     text_in(json);
+    text_in(requirements);
+    text_in(checked);
     text_in(of_config);
     text_in(of_director);
     text_in(list);
@@ -93,8 +101,21 @@ int main(void) {
     CHECK(count == 2 && untouched(&services[2], sizeof *services));
     OK(vsched_director_services(director, services, sizeof *services, 3, NULL));
 
+    POISONED(services), POISONED(count);
+    IS(vsched_config_services(config, NULL, sizeof *services, 0, &count), VSCHED_E_BUFFER);
+    CHECK(count == 2);
+    IS(vsched_config_services(config, services, sizeof *services, 1, &count), VSCHED_E_BUFFER);
+    UNTOUCHED(services);
+    OK(vsched_config_services(config, services, sizeof *services, 2, NULL));
+    CHECK(untouched(&services[2], sizeof *services));
+
     vsched_server_state servers[4];
     POISONED(servers), POISONED(count);
+    IS(vsched_config_servers(config, KEY, strlen(KEY), servers, sizeof *servers, 2, &count),
+       VSCHED_E_BUFFER);
+    CHECK(count == 3);
+    UNTOUCHED(servers);
+    POISONED(count);
     IS(vsched_director_servers(director, service, NULL, sizeof *servers, 0, &count),
        VSCHED_E_BUFFER);
     CHECK(count == 3);
@@ -121,6 +142,12 @@ int main(void) {
     UNTOUCHED(address);
     OK(vsched_pick_sockaddr(&pick, to, 16, &length));
     CHECK(length == 16 && untouched(address + 16, 13));
+    POISONED(address), POISONED(length);
+    IS(vsched_service_sockaddr(&services[0], to, 15, &length), VSCHED_E_BUFFER);
+    CHECK(length == 16);
+    UNTOUCHED(address);
+    OK(vsched_service_sockaddr(&services[0], to, 16, &length));
+    CHECK(untouched(address + 16, 13));
 
     vsched_worker_free(worker);
     vsched_director_free(director);

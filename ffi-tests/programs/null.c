@@ -50,6 +50,8 @@ int main(void) {
     memset(&applied, POISON, sizeof applied);
     applied.struct_size = sizeof applied;
     vsched_counts counts_out;
+    vsched_service_state named;
+    must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
     size_t size_out;
     char chars[64];
     unsigned char address[28];
@@ -97,6 +99,18 @@ int main(void) {
         ROW(vsched_config_delete_server(NULL, KEY_N, FIRST_N)),
         ROW(vsched_config_delete_server(config, NULL, 1, FIRST_N)),
         ROW(vsched_config_delete_server(config, KEY_N, NULL, 1)),
+        ROW(vsched_config_services(NULL, NULL, sizeof(vsched_service_state), 0, &size_out)),
+        ROW(vsched_config_services(config, NULL, sizeof(vsched_service_state), 1, &size_out)),
+        ROW(vsched_config_servers(NULL, KEY_N, NULL, sizeof(vsched_server_state), 0, &size_out)),
+        ROW(vsched_config_servers(config, NULL, 1, NULL, sizeof(vsched_server_state), 0,
+                                  &size_out)),
+        ROW(vsched_config_servers(config, KEY_N, NULL, sizeof(vsched_server_state), 1, &size_out)),
+        ROW(vsched_config_requirements(NULL, NULL, 0, chars, sizeof chars, &size_out)),
+        ROW(vsched_config_requirements(config, NULL, 1, chars, sizeof chars, &size_out)),
+        ROW(vsched_config_requirements(config, NULL, 0, NULL, 1, &size_out)),
+        ROW(vsched_config_check_local(NULL, NULL, 0, chars, sizeof chars, &size_out)),
+        ROW(vsched_config_check_local(config, NULL, 1, chars, sizeof chars, &size_out)),
+        ROW(vsched_config_check_local(config, NULL, 0, NULL, 1, &size_out)),
     };
     ALL_NULL(of_config);
     char *after = rules_of(config);
@@ -127,6 +141,7 @@ int main(void) {
         ROW(vsched_director_error(director, NULL, 1, &size_out)),
         ROW(vsched_director_execute(NULL, "-C", 2, &applied)),
         ROW(vsched_director_execute(director, NULL, 1, &applied)),
+        ROW(vsched_director_replay(NULL, "-C", 2, &size_out)),
         ROW(vsched_director_add_service(NULL, &described, &applied)),
         ROW(vsched_director_add_service(director, NULL, &applied)),
         ROW(vsched_director_edit_service(NULL, &described, &applied)),
@@ -191,6 +206,9 @@ int main(void) {
         ROW(vsched_pick_sockaddr(NULL, socket_address, sizeof address, &size_out)),
         ROW(vsched_pick_sockaddr(&pick, NULL, sizeof address, &size_out)),
         ROW(vsched_pick_sockaddr(&pick, socket_address, sizeof address, NULL)),
+        ROW(vsched_service_sockaddr(NULL, socket_address, sizeof address, &size_out)),
+        ROW(vsched_service_sockaddr(&named, NULL, sizeof address, &size_out)),
+        ROW(vsched_service_sockaddr(&named, socket_address, sizeof address, NULL)),
         ROW(vsched_pick_text(NULL, chars, sizeof chars, &size_out)),
         ROW(vsched_pick_text(&pick, NULL, 1, &size_out)),
     };

@@ -54,7 +54,8 @@ int main(void) {
     memset(&applied, POISON, sizeof applied);
     applied.struct_size = sizeof applied;
     vsched_counts counts_out;
-    vsched_service_state services[2];
+    vsched_service_state services[2], named;
+    must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
     vsched_server_state servers[4];
     size_t size_out;
     char chars[512];
@@ -86,6 +87,10 @@ int main(void) {
     PANICS(vsched_config_add_server(config, KEY_N, &real));
     PANICS(vsched_config_edit_server(config, KEY_N, &real));
     PANICS(vsched_config_delete_server(config, KEY_N, FIRST_N));
+    PANICS(vsched_config_services(config, services, sizeof *services, 2, &size_out));
+    PANICS(vsched_config_servers(config, KEY_N, servers, sizeof *servers, 4, &size_out));
+    PANICS(vsched_config_requirements(config, NULL, 0, chars, sizeof chars, &size_out));
+    PANICS(vsched_config_check_local(config, NULL, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_director_new(config, &director_out));
     PANICS(vsched_director_apply(director, config, &applied));
     PANICS(vsched_director_tick(director, 1));
@@ -96,6 +101,7 @@ int main(void) {
     PANICS(vsched_director_config(director, &config_out));
     PANICS(vsched_director_error(director, chars, sizeof chars, &size_out));
     PANICS(vsched_director_execute(director, "-C", 2, &applied));
+    PANICS(vsched_director_replay(director, "-C", 2, &size_out));
     PANICS(vsched_director_add_service(director, &described, &applied));
     PANICS(vsched_director_edit_service(director, &described, &applied));
     PANICS(vsched_director_delete_service(director, KEY_N, &applied));
@@ -119,6 +125,8 @@ int main(void) {
     PANICS(vsched_flow_from_sockaddr(6, to, length, to, length, &flow_out));
     PANICS(vsched_pick_sockaddr(&pick, (struct sockaddr *)(void *)address_out, sizeof address_out,
                                 &size_out));
+    PANICS(vsched_service_sockaddr(&named, (struct sockaddr *)(void *)address_out,
+                                   sizeof address_out, &size_out));
     PANICS(vsched_pick_text(&pick, chars, sizeof chars, &size_out));
 
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
