@@ -1,13 +1,24 @@
 #!/bin/sh
 # Process 1 of the kernel that tests/kernel boots: loads IPVS and runs the test program in it.
 # The kernel hands over what it does not know on its command line as variables: vsched_program,
-# vsched_modules, vsched_only. The root is the host's: write to /tmp and /run only.
+# vsched_modules, vsched_only, vsched_root. The root is the host's: write to /tmp and /run only.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
+mkdir /run/host
+mount --bind / /run/host
 mount -t tmpfs tmpfs /tmp
 cd /tmp || exit
+# A project that lies in /tmp itself is to be seen.
+for seen in "$vsched_root" "${vsched_program%/deps/*}"; do
+    case $seen in
+    /tmp/*)
+        mkdir -p "$seen"
+        mount --bind "/run/host$seen" "$seen"
+        ;;
+    esac
+done
 # So that a failure is seen before anything is loaded, and after.
 "$vsched_program" --in-kernel before "$vsched_only"
 mkdir -p /run/m/lib

@@ -95,6 +95,7 @@ fn start(only: &str) -> Child {
         .args(["mem=256M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", "quiet"])
         .args(["loglevel=0", "con=null", "con0=null,fd:1", &format!("init={init}")])
         .arg(format!("vsched_program={}", program.display()))
+        .arg(concat!("vsched_root=", env!("CARGO_MANIFEST_DIR")))
         .args([format!("vsched_modules={modules}"), format!("vsched_only={only}")])
         // Where its memory is a file. In containers /dev/shm is small and not executable.
         .env("TMPDIR", std::env::temp_dir())
