@@ -18,6 +18,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("busybox", "busybox"),
     ("unshare", "util-linux"),
     ("taskset", "util-linux"),
+    ("ipvsadm", "ipvsadm"),
 ];
 /// Longest time the kernel may run.
 const LIMIT: Duration = Duration::from_secs(180);

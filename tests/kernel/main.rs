@@ -14,6 +14,11 @@ mod namespaces;
 mod objects;
 mod refusals;
 
+// The command line of ipvsadm: what its test compares with, and what its laboratories are typed in.
+mod compat;
+#[path = "../../examples/ipvsadm/program/mod.rs"]
+mod ipvsadm;
+
 use std::process::ExitCode;
 
 /// Something to be shown inside the kernel; it panics if it is not so.
@@ -45,11 +50,15 @@ const SCENARIOS: &[Scenario] = &[
     scenario("another_namespace_by_path", namespaces::by_path),
     scenario("another_namespace_by_process", namespaces::by_process),
     scenario("readings_agree_beside_a_writer", interference::beside_a_writer),
+    scenario("ipvsadm_beside_the_real_one", compat::run),
 ];
 
 /// What scenarios run in processes of their own.
-const PARTS: &[(&str, fn())] =
-    &[("unprivileged", refusals::unprivileged), ("without_address", refusals::without_address)];
+const PARTS: &[(&str, fn())] = &[
+    ("unprivileged", refusals::unprivileged),
+    ("without_address", refusals::without_address),
+    ("compat_worker", compat::worker::work),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

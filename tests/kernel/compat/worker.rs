@@ -1,0 +1,81 @@
+//! Runs command lines in its network namespace, as the lines on its standard input say, and tells
+//! what came of it.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vsched::netlink::Kernel;
+
+use crate::ipvsadm::{self, Streams};
+
+pub(crate) fn work() {
+    let mut kernel = Kernel::open().expect("IPVS");
+    for request in std::io::stdin().lines() {
+        let request: Value = serde_json::from_str(&request.expect("a line")).expect("JSON");
+        let words = request["words"].as_array().expect("words").iter();
+        let words: Vec<String> =
+            words.map(|word| word.as_str().expect("a word").to_owned()).collect();
+        let input = request["input"].as_str().expect("an input");
+        let (status, stdout, stderr) = match words.first().map(String::as_str) {
+            Some("!send") => (send(&words), Vec::new(), Vec::new()),
+            Some("!connect") => (connect(&words), Vec::new(), Vec::new()),
+            _ if request["ours"] == true => ours(&words, input),
+            _ => real(&words, input),
+        };
+        let reading = kernel.read().expect("a reading");
+        let state = (reading.observed.config(), reading.unreadable);
+        println!(
+            "{}",
+            json!({
+                "status": status,
+                "stdout": String::from_utf8_lossy(&stdout),
+                "stderr": String::from_utf8_lossy(&stderr),
+                "state": format!("{state:?}"),
+            })
+        );
+    }
+}
+
+fn ours(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let streams = Streams { input: &mut input.as_bytes(), out: &mut out, err: &mut err };
+    let status = ipvsadm::run(words, streams);
+    (status.into(), out, err)
+}
+
+fn real(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
+    let mut process = Command::new("ipvsadm")
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ipvsadm starts");
+    let mut stdin = process.stdin.take().expect("piped");
+    // It may have ended without reading.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = process.wait_with_output().expect("its output");
+    (output.status.code().unwrap_or(-1), output.stdout, output.stderr)
+}
+
+fn address(words: &[String], place: usize) -> SocketAddr {
+    words[place].parse().expect("an address")
+}
+
+fn send(words: &[String]) -> i32 {
+    let socket = UdpSocket::bind(address(words, 1)).expect("a socket");
+    let call = b"OPTIONS sip:x SIP/2.0\r\nCall-ID: one@example.com\r\n\r\n";
+    socket.send_to(call, address(words, 2)).expect("sent");
+    0
+}
+
+/// Nobody answers: the connection stays where a SYN brings it.
+fn connect(words: &[String]) -> i32 {
+    let outcome = TcpStream::connect_timeout(&address(words, 1), Duration::from_millis(20));
+    assert!(outcome.is_err(), "who has answered?");
+    0
+}
