@@ -4,9 +4,11 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use vsched::config::{Observed, ObservedService, Statistics};
 use vsched::netlink::Kernel;
 
 use crate::ipvsadm::{self, Streams};
@@ -21,19 +23,19 @@ pub(crate) fn work() {
         let input = request["input"].as_str().expect("an input");
         let (status, stdout, stderr) = match words.first().map(String::as_str) {
             Some("!send") => (send(&words), Vec::new(), Vec::new()),
+            Some("!settle") => (settle(&mut kernel, &words), Vec::new(), Vec::new()),
             Some("!connect") => (connect(&words), Vec::new(), Vec::new()),
             _ if request["ours"] == true => ours(&words, input),
             _ => real(&words, input),
         };
-        let reading = kernel.read().expect("a reading");
-        let state = (reading.observed.config(), reading.unreadable);
+        let state = if request["state"] == true { state(&mut kernel) } else { String::new() };
         println!(
             "{}",
             json!({
                 "status": status,
                 "stdout": String::from_utf8_lossy(&stdout),
                 "stderr": String::from_utf8_lossy(&stderr),
-                "state": format!("{state:?}"),
+                "state": state,
             })
         );
     }
@@ -60,6 +62,37 @@ fn real(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
     drop(stdin);
     let output = process.wait_with_output().expect("its output");
     (output.status.code().unwrap_or(-1), output.stdout, output.stderr)
+}
+
+fn state(kernel: &mut Kernel) -> String {
+    let reading = kernel.read().expect("a reading");
+    let figures = figures(&reading.observed);
+    format!("{:?}", (reading.observed.config(), figures, reading.unreadable))
+}
+
+/// Totals of services, each with those of its servers.
+fn figures(observed: &Observed) -> Vec<(Statistics, Vec<Statistics>)> {
+    let service = |service: &ObservedService| {
+        let servers = service.servers.iter().map(|server| server.statistics);
+        (service.statistics, servers.collect())
+    };
+    observed.services.iter().map(service).collect()
+}
+
+/// The kernel brings its statistics up to date every two seconds.
+fn settle(kernel: &mut Kernel, words: &[String]) -> i32 {
+    let wanted: u64 = words[1].parse().expect("a number");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let reading = kernel.read().expect("a reading");
+        let services = reading.observed.services.iter();
+        let connections: u64 = services.map(|service| service.statistics.connections).sum();
+        if connections == wanted {
+            return 0;
+        }
+        assert!(Instant::now() < deadline, "{connections} connections, not {wanted}");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn address(words: &[String], place: usize) -> SocketAddr {
