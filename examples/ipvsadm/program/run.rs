@@ -103,13 +103,20 @@ impl Session<'_> {
             Ok(Action::Restore) if self.restoring => self.carry_out(Err(Refusal::NoCommand)),
             Ok(Action::Restore) => self.restore(),
             Ok(Action::Save(numeric)) => {
-                let names = (!numeric).then_some(&self.names);
-                let text = self.kernel.read().map(|reading| views::rules(&reading.observed, names));
-                self.show(text.map_err(|error| kernel_words::words(&error)))
+                // Whoever restored a part would lose the rest.
+                let text = self.read().and_then(|(observed, unreadable)| match unreadable {
+                    None => Ok(views::rules(&observed, (!numeric).then_some(&self.names))),
+                    Some(problem) => Err(problem),
+                });
+                self.show(text)
             }
             Ok(Action::List(list)) => {
-                let text = self.list(&list);
-                self.show(text)
+                let mut unreadable = None;
+                let text = self.list(&list, &mut unreadable);
+                match (self.show(text), unreadable) {
+                    (End::Line(_), Some(problem)) => self.show(Err(problem)),
+                    (end, _) => end,
+                }
             }
             Ok(Action::Change(request)) => match self.kernel.execute_one(&request) {
                 Ok(()) => End::Line(DONE),
@@ -172,7 +179,17 @@ impl Session<'_> {
         }
     }
 
-    fn list(&mut self, list: &List) -> Result<String, String> {
+    /// Everything, and what of it is not understood.
+    fn read(&mut self) -> Result<(Observed, Option<String>), String> {
+        let reading = self.kernel.read().map_err(|error| kernel_words::words(&error))?;
+        let unreadable = reading.unreadable.first().map(|unreadable| {
+            let what = unreadable.object.map(|object| format!("{object}: ")).unwrap_or_default();
+            format!("not understood: {what}{}", unreadable.error)
+        });
+        Ok((reading.observed, unreadable))
+    }
+
+    fn list(&mut self, list: &List, unreadable: &mut Option<String>) -> Result<String, String> {
         let kernel = &mut self.kernel;
         let told = |error: Error| kernel_words::words(&error);
         let observed = match &list.subject {
@@ -193,7 +210,11 @@ impl Session<'_> {
                 service.servers = kernel.read_servers(key).map_err(told)?;
                 Observed { services: vec![service], ..Observed::default() }
             }
-            Subject::Everything => kernel.read().map_err(told)?.observed,
+            Subject::Everything => {
+                let (observed, problem) = self.read()?;
+                *unreadable = problem;
+                observed
+            }
         };
         let mut listing = Listing::new(&observed).view(list.view);
         listing = listing.connection_table_size(self.table_size);

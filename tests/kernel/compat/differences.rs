@@ -26,6 +26,8 @@ const HELP: &str = "ipvsadm's text is its authors'; ours says the same in other 
 const SAVED: &str =
     "ipvsadm saves marks above 2147483647 as negative numbers, which only we read back";
 const FIRST: &str = "we look for words that are no options before we read values";
+const FOREIGN: &str =
+    "a protocol that this crate does not have: said so, and nothing saved in part";
 
 pub(super) const DIFFERENCES: &[Difference] = &[
     difference("-h", &[Stdout], HELP),
@@ -39,5 +41,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     difference("-A -f -1294967296", &[State, Status, Stderr], SAVED),
     difference("-R < -A -f -1294967296 -s rr | -A -f 5", &[State, Status, Stderr], SAVED),
     difference("-A -t bogus: --bogus", &[Status, Stderr], FIRST),
+    difference("-L -n --sort", &[Status, Stdout, Stderr], FOREIGN),
+    difference("-S -n --sort --sort", &[Status, Stdout, Stderr], FOREIGN),
     difference("--set 1 x 3 4", &[Stderr], "we count the values before we read them"),
 ];

@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vsched::config::{Observed, ObservedService, Statistics};
-use vsched::netlink::Kernel;
+use vsched::config::{Observed, ObservedService, ServiceKey, Statistics, VirtualService};
+use vsched::netlink::{Kernel, Request};
 
+use super::noise;
 use crate::ipvsadm::{self, Streams};
 
 pub(crate) fn work() {
@@ -24,6 +25,8 @@ pub(crate) fn work() {
         let (status, stdout, stderr) = match words.first().map(String::as_str) {
             Some("!send") => (send(&words), Vec::new(), Vec::new()),
             Some("!settle") => (settle(&mut kernel, &words), Vec::new(), Vec::new()),
+            Some("!foreign") => (foreign(&mut kernel), Vec::new(), Vec::new()),
+            Some("!noise") => (noise::run(), Vec::new(), Vec::new()),
             Some("!connect") => (connect(&words), Vec::new(), Vec::new()),
             _ if request["ours"] == true => ours(&words, input),
             _ => real(&words, input),
@@ -41,7 +44,7 @@ pub(crate) fn work() {
     }
 }
 
-fn ours(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
+pub(super) fn ours(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let streams = Streams { input: &mut input.as_bytes(), out: &mut out, err: &mut err };
     let status = ipvsadm::run(words, streams);
@@ -93,6 +96,16 @@ fn settle(kernel: &mut Kernel, words: &[String]) -> i32 {
         assert!(Instant::now() < deadline, "{connections} connections, not {wanted}");
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Somebody else's service, of ICMP.
+fn foreign(kernel: &mut Kernel) -> i32 {
+    let key: ServiceKey = "tcp 10.0.0.9:80".parse().expect("a key");
+    let request = Request::add_service(&VirtualService::new(key));
+    let mut message = request.message().clone();
+    message.service.as_mut().expect("a service").protocol = Some(1);
+    kernel.execute_one(&Request::raw(message, request.object())).expect("the kernel takes it");
+    0
 }
 
 fn address(words: &[String], place: usize) -> SocketAddr {
