@@ -17,7 +17,8 @@ ifneq ($(UML),)
 LACKING += $(if $(shell command -v linux.uml),,user-mode-linux) \
 	$(if $(shell command -v busybox),,busybox) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v modprobe),,kmod) \
-	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ip),,iproute2)
+	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ip),,iproute2) \
+	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)
 test: export VSCHED_KERNEL := required
 endif
 

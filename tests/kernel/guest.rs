@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use crate::ipvsadm::{self, Streams};
+use crate::machine::can_run;
 use crate::{PARTS, SCENARIOS};
 
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     std::env::current_exe().expect("this program's path")
 }
 
 /// Runs the scenarios of one stage whose names contain one of the words between commas.
 pub(crate) fn run_all(early: bool, only: &str) -> ExitCode {
     let chosen = |name: &str| only.split(',').any(|word| name.contains(word));
-    for scenario in SCENARIOS.iter().filter(|s| s.early == early && chosen(s.name)) {
+    for scenario in SCENARIOS.iter().filter(|s| s.early == early && chosen(s.name) && can_run(s)) {
         let begun = Instant::now();
         let ended = shell(&format!(
             "exec unshare -n sh -c 'ip link set lo up; exec {} --scenario {}'",
@@ -38,6 +40,14 @@ pub(crate) fn run_part(name: &str) -> ExitCode {
     let part = PARTS.iter().find(|(known, _)| *known == name);
     part.expect("a part").1();
     ExitCode::SUCCESS
+}
+
+/// The example `ipvsadm`, with the arguments behind the first.
+pub(crate) fn run_ipvsadm() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(2).collect();
+    let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let streams = Streams { input: &mut input, out: &mut out, err: &mut std::io::stderr() };
+    ipvsadm::run(&words, streams).into()
 }
 
 /// Something worth telling, such as a rate.

@@ -29,13 +29,28 @@ fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).chain(system).any(|folder| folder.join(program).is_file())
 }
 
+/// True unless a program is missing that only this scenario needs.
+pub(crate) fn can_run(scenario: &Scenario) -> bool {
+    scenario.needs.is_none_or(on_path)
+}
+
 /// Boots a kernel, runs the scenarios whose names contain one of the words in it (all, if there are
 /// no words), and tells how they came out.
 pub(crate) fn boot(words: &[&str]) -> ExitCode {
     let chosen = |scenario: &&Scenario| {
         words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
     };
-    let chosen: Vec<&str> = SCENARIOS.iter().filter(chosen).map(|scenario| scenario.name).collect();
+    let (chosen, skipped): (Vec<&Scenario>, Vec<&Scenario>) =
+        SCENARIOS.iter().filter(chosen).partition(|scenario| can_run(scenario));
+    let chosen: Vec<&str> = chosen.into_iter().map(|scenario| scenario.name).collect();
+    let required = std::env::var("VSCHED_KERNEL").is_ok_and(|word| word == "required");
+    for scenario in &skipped {
+        let package = scenario.needs.unwrap_or_default();
+        println!("SKIPPED: scenario {}; install {package} (Debian)", scenario.name);
+        if required {
+            return ExitCode::FAILURE;
+        }
+    }
     println!("\nrunning {} scenarios in a kernel", chosen.len());
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
@@ -49,7 +64,6 @@ pub(crate) fn boot(words: &[&str]) -> ExitCode {
     if !lacking.is_empty() {
         let packages = lacking.join(" ");
         println!("SKIPPED: all {} scenarios; install {packages} (Debian)\n", chosen.len());
-        let required = std::env::var("VSCHED_KERNEL").is_ok_and(|word| word == "required");
         return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let begun = Instant::now();

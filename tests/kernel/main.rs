@@ -14,6 +14,12 @@ mod namespaces;
 mod objects;
 mod refusals;
 
+// The command line of ipvsadm: what its test compares with, and what its laboratories are typed in.
+mod compat;
+#[path = "../../examples/ipvsadm/program/mod.rs"]
+mod ipvsadm;
+mod labs;
+
 use std::process::ExitCode;
 
 /// Something to be shown inside the kernel; it panics if it is not so.
@@ -22,10 +28,12 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(),
     /// Before the modules of IPVS are loaded.
     pub(crate) early: bool,
+    /// A program that only this one needs, which is also the name of its Debian package.
+    pub(crate) needs: Option<&'static str>,
 }
 
 const fn scenario(name: &'static str, run: fn()) -> Scenario {
-    Scenario { name, run, early: false }
+    Scenario { name, run, early: false, needs: None }
 }
 
 const SCENARIOS: &[Scenario] = &[
@@ -45,11 +53,20 @@ const SCENARIOS: &[Scenario] = &[
     scenario("another_namespace_by_path", namespaces::by_path),
     scenario("another_namespace_by_process", namespaces::by_process),
     scenario("readings_agree_beside_a_writer", interference::beside_a_writer),
+    Scenario { needs: Some("ipvsadm"), ..scenario("ipvsadm_beside_the_real_one", compat::run) },
+    scenario("laboratory_nat", labs::nat),
+    scenario("laboratory_dr", labs::dr),
+    scenario("laboratory_tun", labs::tun),
 ];
 
 /// What scenarios run in processes of their own.
-const PARTS: &[(&str, fn())] =
-    &[("unprivileged", refusals::unprivileged), ("without_address", refusals::without_address)];
+const PARTS: &[(&str, fn())] = &[
+    ("unprivileged", refusals::unprivileged),
+    ("without_address", refusals::without_address),
+    ("compat_worker", compat::worker::work),
+    ("lab_check", labs::check_part),
+    ("lab_ask", labs::ask_part),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -58,6 +75,7 @@ fn main() -> ExitCode {
         ["--in-kernel", stage, only] => guest::run_all(stage == "before", only),
         ["--scenario", name] => guest::run_one(name),
         ["--part", name] => guest::run_part(name),
+        ["--ipvsadm", ..] => guest::run_ipvsadm(),
         _ if arguments.contains(&"--list") => {
             SCENARIOS.iter().for_each(|scenario| println!("{}: test", scenario.name));
             ExitCode::SUCCESS

@@ -6,6 +6,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::config::rules::Checks;
 use crate::config::rules::address::{self, endpoint};
 use crate::config::rules::number;
 use crate::config::rules::options::{Opt, Verb};
@@ -122,7 +123,7 @@ impl<'t> Draft<'t> {
     }
 
     /// Builds the command, or says what is missing or does not fit.
-    pub(super) fn finish(self) -> Result<Command, RulesError> {
+    pub(super) fn finish(self, checks: Checks) -> Result<Command, RulesError> {
         let service = self.service.ok_or_else(|| {
             self.command.error(format!(
                 "{} needs a service: -t, -u, --sctp-service or -f",
@@ -136,12 +137,12 @@ impl<'t> Draft<'t> {
             Verb::DeleteService => Command::DeleteService(service?.0),
             Verb::AddServer => {
                 let service = service?.0;
-                let server = self.server.finish(self.verb, self.command, &service)?;
+                let server = self.server.finish(self.verb, self.command, &service, checks)?;
                 Command::AddServer { service, server }
             }
             Verb::EditServer => {
                 let service = service?.0;
-                let server = self.server.finish(self.verb, self.command, &service)?;
+                let server = self.server.finish(self.verb, self.command, &service, checks)?;
                 Command::EditServer { service, server }
             }
             Verb::DeleteServer => Command::DeleteServer {

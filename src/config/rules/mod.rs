@@ -29,6 +29,15 @@ use crate::error::RulesError;
 
 pub use print::RulesText;
 
+/// How much of a line is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checks {
+    /// What ipvsadm checks.
+    Ipvsadm,
+    /// Also what every kernel refuses.
+    All,
+}
+
 /// Commands in the order of a rules text.
 ///
 /// ```
@@ -102,6 +111,31 @@ impl<'a> IntoIterator for &'a Rules {
     }
 }
 
+impl Command {
+    /// Reads one command from words that are split already, as a program gets them: what `ipvsadm`
+    /// itself reads, and checked as little. Addresses that are not unicast and lower thresholds above
+    /// upper ones, which a rules text refuses, are left to the kernel or to [`Config::validate`].
+    ///
+    /// ```
+    /// use vsched::config::{Command, Config};
+    /// let command = Command::from_words(&["-A", "-t", "192.168.4.5:80", "-s", ""])?;
+    /// let mut config = Config::default();
+    /// config.execute(&command)?;
+    /// assert_eq!(config.to_rules().to_string(), "-A -t 192.168.4.5:80 -s wlc\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as in a line of these words with one blank between any two.
+    pub fn from_words(words: &[&str]) -> Result<Self, RulesError> {
+        let words = words::of_list(words);
+        let Some(first) = words.first() else {
+            return Err(RulesError::new(1, 1, "", "a command is missing"));
+        };
+        parse::command(*first, &words, Checks::Ipvsadm)
+    }
+}
+
 impl FromStr for Rules {
     type Err = RulesError;
 
@@ -117,7 +151,7 @@ impl FromStr for Rules {
             let Some(first) = words.first() else { continue };
             rules.push(Rule {
                 line,
-                command: parse::command(*first, &words)?,
+                command: parse::command(*first, &words, Checks::All)?,
                 at: (first.column, first.text.to_owned()),
             });
         }

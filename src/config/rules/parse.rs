@@ -1,6 +1,7 @@
 //! One line becomes one command.
 
 use crate::config::Command;
+use crate::config::rules::Checks;
 use crate::config::rules::draft::Draft;
 use crate::config::rules::options::{Opt, Spec, Verb};
 use crate::config::rules::popt::{Item, Scanner};
@@ -10,7 +11,11 @@ use crate::error::RulesError;
 const COMMANDS: &str = "expected -A, -E, -D, -C, -a, -e or -d";
 
 /// Reads one line; `first` is the first of its words.
-pub(super) fn command(first: Word<'_>, words: &[Word<'_>]) -> Result<Command, RulesError> {
+pub(super) fn command(
+    first: Word<'_>,
+    words: &[Word<'_>],
+    checks: Checks,
+) -> Result<Command, RulesError> {
     let mut scanner = Scanner::new(words);
     let item = scanner.next().unwrap_or(Ok(Item::Argument(first)))?;
     let (verb, command) = verb(item)?;
@@ -35,7 +40,7 @@ pub(super) fn command(first: Word<'_>, words: &[Word<'_>]) -> Result<Command, Ru
         seen.push((kind, at));
         draft.set(spec.opt, at, value)?;
     }
-    draft.finish()
+    draft.finish(checks)
 }
 
 fn verb<'t>(item: Item<'t>) -> Result<(Verb, Word<'t>), RulesError> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::config::rules::Checks;
 use crate::config::rules::address::{endpoint, may_be_server};
 use crate::config::rules::number;
 use crate::config::rules::options::{Opt, Verb};
@@ -84,6 +85,7 @@ impl<'t> ServerDraft<'t> {
         verb: Verb,
         command: Word<'t>,
         service: &ServiceKey,
+        checks: Checks,
     ) -> Result<RealServer, RulesError> {
         let (mut address, word) = self.address(verb, command)?;
         let forwarding = match self.forwarding {
@@ -107,11 +109,12 @@ impl<'t> ServerDraft<'t> {
                 "a server of the other address family than its service needs tunnelling (-i)",
             ));
         }
-        if !may_be_server(address.ip()) {
+        let all = checks == Checks::All;
+        if all && !may_be_server(address.ip()) {
             return Err(word.error("illegal real server: expected a unicast address"));
         }
         let (lower, upper) = (self.lower.map_or(0, |(lower, _)| lower), self.upper);
-        if let Some((_, word)) = self.lower.filter(|_| lower > upper) {
+        if let Some((_, word)) = self.lower.filter(|_| all && lower > upper) {
             return Err(word.error(format!(
                 "illegal lower threshold: expected at most the upper one, which is {upper}"
             )));

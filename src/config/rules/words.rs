@@ -51,9 +51,27 @@ pub(super) fn of_line(line: usize, text: &str) -> Vec<Word<'_>> {
     words
 }
 
+/// Words that are split already; nothing is left out.
+pub(super) fn of_list<'t>(words: &[&'t str]) -> Vec<Word<'t>> {
+    let mut column = 1;
+    let place = |text: &&'t str| {
+        let word = Word { line: 1, column, text };
+        column += text.chars().count() + 1;
+        word
+    };
+    words.iter().map(place).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_taken_as_it_is() {
+        let found = of_list(&["-A", "", "# é", "ipvsadm"]);
+        let found: Vec<_> = found.iter().map(|w| (w.column, w.text)).collect();
+        assert_eq!(found, [(1, "-A"), (4, ""), (5, "# é"), (9, "ipvsadm")]);
+    }
 
     fn words(line: &str) -> Vec<(usize, &str)> {
         of_line(1, line).iter().map(|w| (w.column, w.text)).collect()

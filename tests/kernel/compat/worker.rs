@@ -1,0 +1,127 @@
+//! Runs command lines in its network namespace, as the lines on its standard input say, and tells
+//! what came of it.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use vsched::config::{Observed, ObservedService, ServiceKey, Statistics, VirtualService};
+use vsched::netlink::{Kernel, Request};
+
+use super::noise;
+use crate::ipvsadm::{self, Streams};
+
+pub(crate) fn work() {
+    let mut kernel = Kernel::open().expect("IPVS");
+    for request in std::io::stdin().lines() {
+        let request: Value = serde_json::from_str(&request.expect("a line")).expect("JSON");
+        let words = request["words"].as_array().expect("words").iter();
+        let words: Vec<String> =
+            words.map(|word| word.as_str().expect("a word").to_owned()).collect();
+        let input = request["input"].as_str().expect("an input");
+        let (status, stdout, stderr) = match words.first().map(String::as_str) {
+            Some("!send") => (send(&words), Vec::new(), Vec::new()),
+            Some("!settle") => (settle(&mut kernel, &words), Vec::new(), Vec::new()),
+            Some("!foreign") => (foreign(&mut kernel), Vec::new(), Vec::new()),
+            Some("!noise") => (noise::run(), Vec::new(), Vec::new()),
+            Some("!connect") => (connect(&words), Vec::new(), Vec::new()),
+            _ if request["ours"] == true => ours(&words, input),
+            _ => real(&words, input),
+        };
+        let state = if request["state"] == true { state(&mut kernel) } else { String::new() };
+        println!(
+            "{}",
+            json!({
+                "status": status,
+                "stdout": String::from_utf8_lossy(&stdout),
+                "stderr": String::from_utf8_lossy(&stderr),
+                "state": state,
+            })
+        );
+    }
+}
+
+pub(super) fn ours(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let streams = Streams { input: &mut input.as_bytes(), out: &mut out, err: &mut err };
+    let status = ipvsadm::run(words, streams);
+    (status.into(), out, err)
+}
+
+fn real(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
+    let mut process = Command::new("ipvsadm")
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ipvsadm starts");
+    let mut stdin = process.stdin.take().expect("piped");
+    // It may have ended without reading.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = process.wait_with_output().expect("its output");
+    (output.status.code().unwrap_or(-1), output.stdout, output.stderr)
+}
+
+fn state(kernel: &mut Kernel) -> String {
+    let reading = kernel.read().expect("a reading");
+    let figures = figures(&reading.observed);
+    format!("{:?}", (reading.observed.config(), figures, reading.unreadable))
+}
+
+/// Totals of services, each with those of its servers.
+fn figures(observed: &Observed) -> Vec<(Statistics, Vec<Statistics>)> {
+    let service = |service: &ObservedService| {
+        let servers = service.servers.iter().map(|server| server.statistics);
+        (service.statistics, servers.collect())
+    };
+    observed.services.iter().map(service).collect()
+}
+
+/// The kernel brings its statistics up to date every two seconds.
+fn settle(kernel: &mut Kernel, words: &[String]) -> i32 {
+    let wanted: u64 = words[1].parse().expect("a number");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let reading = kernel.read().expect("a reading");
+        let services = reading.observed.services.iter();
+        let connections: u64 = services.map(|service| service.statistics.connections).sum();
+        if connections == wanted {
+            return 0;
+        }
+        assert!(Instant::now() < deadline, "{connections} connections, not {wanted}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Somebody else's service, of ICMP.
+fn foreign(kernel: &mut Kernel) -> i32 {
+    let key: ServiceKey = "tcp 10.0.0.9:80".parse().expect("a key");
+    let request = Request::add_service(&VirtualService::new(key));
+    let mut message = request.message().clone();
+    message.service.as_mut().expect("a service").protocol = Some(1);
+    kernel.execute_one(&Request::raw(message, request.object())).expect("the kernel takes it");
+    0
+}
+
+fn address(words: &[String], place: usize) -> SocketAddr {
+    words[place].parse().expect("an address")
+}
+
+fn send(words: &[String]) -> i32 {
+    let socket = UdpSocket::bind(address(words, 1)).expect("a socket");
+    let call = b"OPTIONS sip:x SIP/2.0\r\nCall-ID: one@example.com\r\n\r\n";
+    socket.send_to(call, address(words, 2)).expect("sent");
+    0
+}
+
+/// Nobody answers: the connection stays where a SYN brings it.
+fn connect(words: &[String]) -> i32 {
+    let outcome = TcpStream::connect_timeout(&address(words, 1), Duration::from_millis(20));
+    assert!(outcome.is_err(), "who has answered?");
+    0
+}
