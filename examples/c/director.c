@@ -4,8 +4,9 @@
  *   cc -std=c99 -O2 -pthread -Iinclude examples/c/director.c -o director \
  *      -Ltarget/capi/lib -Wl,-rpath,target/capi/lib -lvsched
  *
- * The main thread has rules, signals and listeners, and deals the connections out to the others,
- * which relay. serve() is what an embedder's control plane needs of vsched, dial() his data plane. */
+ * The main thread has the rules, the signals and the listeners ("doors"), and deals connections out
+ * to the others, which relay. SIGHUP reads the rules again, SIGUSR1 prints the table, SIGINT and
+ * SIGTERM stop: connections may finish in the grace time, a second signal cuts them short. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
@@ -23,16 +24,14 @@
 #include <vsched.h>
 
 enum { STREAM = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, MOST_THREADS = 64, EVENTS = 256,
-       QUEUE = 1024, HELD = 16384, TURN = 16, TRIES = 8 };
-enum { SWEEP = 100, CONNECTING = 2000, IDLE = 900000, IDLE_CLOSING = 120000 }; /* milliseconds */
+       QUEUE = 1024, HELD = 16384, TURN = 16, TRIES = 8, LONGEST = 1 << 22 /* bytes of a text */ };
+enum { SWEEP = 100, TELL = 1000, CONNECTING = 2000, IDLE = 900000, IDLE_CLOSING = 120000 }; /* ms */
 #define NOTE(...) fprintf(stderr, __VA_ARGS__)
 
 /* A service that is listened for. */
 struct door {
     struct door *next;
     vsched_service_state service;
-    struct sockaddr_storage address;
-    size_t length;
     int fd;
 };
 
@@ -54,7 +53,7 @@ struct session {
     vsched_lease lease;
     vsched_server_id tried[TRIES];
     unsigned tries;
-    bool begun, connected;
+    bool connected;
     int64_t deadline;
     struct side client, server;
 };
@@ -64,7 +63,7 @@ struct thread {
     vsched_worker *worker;
     int epoll;
     struct session *sessions;
-    int64_t now, next_sweep;
+    int64_t now, next_sweep, tell_from;
 };
 
 static vsched_director *director;
@@ -122,14 +121,17 @@ static void dial(struct thread *thread, struct session *session, int error)
 {
     struct sockaddr_storage storage;
     struct sockaddr *address = (struct sockaddr *)&storage;
-    char name[VSCHED_NAME_SIZE] = "";
+    char name[VSCHED_NAME_SIZE];
     int *fd = &session->server.fd, on = 1;
     size_t length;
     for (;; error = errno) {
         if (error != 0) {
             COUNT(failed);
-            (void)!vsched_pick_text(&session->pick, name, sizeof name, NULL);
-            NOTE("service %s: server %s: %s\n", session->service.key, name, strerror(error));
+            if (thread->now >= thread->tell_from &&
+                vsched_pick_text(&session->pick, name, sizeof name, NULL) == VSCHED_OK) {
+                NOTE("service %s: server %s: %s\n", session->service.key, name, strerror(error));
+                thread->tell_from = thread->now + TELL;
+            }
             close_server(thread, session);
         }
         /* Where descriptors are short no other server would do better. */
@@ -190,8 +192,7 @@ static void advance(struct thread *thread, struct side *side, uint32_t events)
     socklen_t length = sizeof error;
     if (side->fd < 0)
         return; /* It was closed earlier in this round. */
-    if (!session->begun) {
-        session->begun = true;
+    if (session->tries == 0) { /* Just dealt out. */
         session->next = thread->sessions;
         thread->sessions = session;
         dial(thread, session, 0);
@@ -204,10 +205,11 @@ static void advance(struct thread *thread, struct side *side, uint32_t events)
     else {
         session->connected = true;
         bool good = move(thread, client, server) && move(thread, server, client);
-        bool closing = client->finished || server->finished;
-        if (closing)
+        session->deadline = thread->now + IDLE;
+        if (client->finished || server->finished) {
+            session->deadline = thread->now + IDLE_CLOSING;
             vsched_worker_update(thread->worker, &session->lease, VSCHED_INACTIVE);
-        session->deadline = thread->now + (closing ? IDLE_CLOSING : IDLE);
+        }
         if (!good || (client->told && server->told))
             end(thread, session);
     }
@@ -218,18 +220,19 @@ static void sweep(struct thread *thread, bool all)
 {
     struct session *session;
     for (struct session **link = &thread->sessions; (session = *link) != NULL;) {
-        bool open = session->client.fd >= 0, overdue = thread->now >= session->deadline;
-        if (open && all)
+        bool overdue = session->client.fd >= 0 && (all || thread->now >= session->deadline);
+        if (overdue && all)
             COUNT(cut);
-        if (open && (all || (overdue && session->connected)))
+        if (overdue && (all || session->connected))
             end(thread, session);
-        else if (open && overdue)
+        else if (overdue)
             dial(thread, session, ETIMEDOUT);
-        if (session->client.fd < 0) {
-            *link = session->next;
-            free(session);
-        } else
+        if (session->client.fd >= 0) {
             link = &session->next;
+            continue;
+        }
+        *link = session->next;
+        free(session);
     }
     thread->next_sweep = thread->now + SWEEP;
 }
@@ -239,19 +242,18 @@ static void *run(void *argument)
 {
     struct thread *thread = argument;
     struct epoll_event events[EVENTS];
-    bool stops = false;
-    while (!stops) {
+    for (bool stops = false; !stops;) {
         int64_t at = LOAD(stop_at);
         int count = epoll_wait(thread->epoll, events, EVENTS, SWEEP);
         thread->now = now_ms();
         for (int n = 0; n < count; n++)
             advance(thread, events[n].data.ptr, events[n].events);
-        if (thread->now >= thread->next_sweep)
-            sweep(thread, false);
         /* With fewer events than there is room for, every connection dealt out has been seen. */
-        stops = at != INT64_MAX && count < EVENTS && (thread->sessions == NULL || thread->now >= at);
+        stops = at != INT64_MAX && count < EVENTS &&
+                (thread->sessions == NULL || thread->now >= at);
+        if (stops || thread->now >= thread->next_sweep)
+            sweep(thread, stops);
     }
-    sweep(thread, true);
     vsched_worker_free(thread->worker);
     close(thread->epoll);
     return NULL;
@@ -263,54 +265,55 @@ static void *run(void *argument)
 static bool accept_one(const struct door *door)
 {
     static long next;
-    struct sockaddr_storage storage;
-    struct sockaddr *peer = (struct sockaddr *)&storage;
-    socklen_t length = sizeof storage;
+    struct sockaddr_storage storage[2];
+    struct sockaddr *peer = (struct sockaddr *)&storage[0], *own = (struct sockaddr *)&storage[1];
+    socklen_t length = sizeof *storage;
+    size_t own_length;
     int fd = accept4(door->fd, peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
-        return false;
-    struct session *session = calloc(1, sizeof *session);
-    must(session != NULL, "memory");
+    struct session *session = fd < 0 ? NULL : calloc(1, sizeof *session);
+    if (session == NULL)
+        return fd >= 0 && close(fd) == 0;
     session->service = door->service;
     session->client.session = session->server.session = session;
     session->client.fd = fd;
     session->server.fd = -1;
-    must(vsched_flow_from_sockaddr(IPPROTO_TCP, peer, length, (const void *)&door->address,
-                                   door->length, &session->flow) == VSCHED_OK &&
-         watch(&threads[next++ % thread_count], &session->client, EPOLL_CTL_ADD), "connection");
+    if (vsched_service_sockaddr(&door->service, own, sizeof *storage, &own_length) != VSCHED_OK ||
+        vsched_flow_from_sockaddr(IPPROTO_TCP, peer, length, own, own_length, &session->flow) !=
+            VSCHED_OK || !watch(&threads[next++ % thread_count], &session->client, EPOLL_CTL_ADD)) {
+        close(fd);
+        free(session);
+    }
     return true;
 }
 
 /* Listens for a service, unless that is done already. Answers why not, or NULL. */
 static const char *open_door(const vsched_service_state *service)
 {
-    struct door *door = doors;
+    struct sockaddr_storage storage;
+    struct sockaddr *address = (struct sockaddr *)&storage;
+    vsched_service_id id;
+    size_t length;
     int on = 1;
-    if (service->protocol != IPPROTO_TCP || service->port == 0)
+    if (service->protocol != IPPROTO_TCP || service->port == 0 ||
+        vsched_service_sockaddr(service, address, sizeof storage, &length) != VSCHED_OK)
         return "this director relays TCP, and listens on one port";
-    while (door != NULL && strcmp(door->service.key, service->key) != 0)
-        door = door->next;
-    if (door != NULL)
+    if (vsched_director_service(director, service->key, strlen(service->key), &id) == VSCHED_OK)
         return NULL;
-    must((door = calloc(1, sizeof *door)) != NULL, "memory");
+    struct door *door = malloc(sizeof *door);
+    must(door != NULL, "memory");
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = door};
-    struct sockaddr *address = (struct sockaddr *)&door->address;
-    must(vsched_service_sockaddr(service, address, sizeof door->address, &door->length) ==
-             VSCHED_OK, "address");
-    door->service = *service;
-    door->next = doors;
+    *door = (struct door){doors, *service, socket(address->sa_family, STREAM, 0)};
     doors = door; /* If it does not open tend_doors() takes it away. */
-    door->fd = socket(address->sa_family, STREAM, 0);
     if (setsockopt(door->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 || /* Inherited. */
-        bind(door->fd, address, (socklen_t)door->length) != 0 || listen(door->fd, QUEUE) != 0 ||
+        bind(door->fd, address, (socklen_t)length) != 0 || listen(door->fd, QUEUE) != 0 ||
         epoll_ctl(door_epoll, EPOLL_CTL_ADD, door->fd, &event) != 0)
         return strerror(errno);
     printf("serving %s\n", service->key);
     return NULL;
 }
 
-/* Closes the doors of services that do not run, or all. Who waits there already is let in. */
+/* Closes the doors of services that do not run; or all, but who waits there already is let in. */
 static void tend_doors(bool all)
 {
     for (struct door *door, **link = &doors; (door = *link) != NULL;) {
@@ -319,7 +322,7 @@ static void tend_doors(bool all)
                 VSCHED_OK && !all)
             link = &door->next;
         else {
-            while (accept_one(door))
+            while (all && accept_one(door))
                 continue;
             *link = door->next;
             close(door->fd);
@@ -332,7 +335,6 @@ static void tend_doors(bool all)
 static void select_services(vsched_config *config)
 {
     size_t count = 0;
-    char name[VSCHED_NAME_SIZE] = "";
     (void)!vsched_config_services(config, NULL, sizeof(vsched_service_state), 0, &count);
     vsched_service_state *services = calloc(count + 1, sizeof *services);
     must(services != NULL && vsched_config_services(config, services, sizeof *services, count,
@@ -342,39 +344,31 @@ static void select_services(vsched_config *config)
         if (why != NULL) {
             NOTE("service %s: left out: %s\n", key, why);
             must(vsched_config_delete_service(config, key, strlen(key)) == VSCHED_OK, "services");
-            continue;
-        }
-        /* A server without a port of its own is reached on the service's. */
-        for (int port = 0; port <= services[n].port; port += services[n].port) {
-            vsched_pick itself = {.family = services[n].family, .port = (uint16_t)port};
-            memcpy(itself.address, services[n].address, sizeof itself.address);
-            (void)!vsched_pick_text(&itself, name, sizeof name, NULL);
-            if (vsched_config_delete_server(config, key, strlen(key), name, strlen(name)) ==
-                VSCHED_OK)
-                NOTE("service %s: server %s: left out: it is the service itself\n", key, name);
-        }
+        } else if (vsched_config_delete_server(config, key, strlen(key), key + strlen("tcp "),
+                                               strlen(key + strlen("tcp "))) == VSCHED_OK)
+            NOTE("service %s: server %s: left out: connections would come back for ever\n", key,
+                 key + strlen("tcp "));
     }
     free(services);
 }
 
 /* Makes the file what is served. Connections, their counts and rotations live on. False, and
  * nothing has changed, if the file cannot be read or is wrong. */
-static bool serve(const char *path, bool first)
+static bool serve(const char *path)
 {
-    char *rules = NULL, error[8192] = "too many errors to print";
-    size_t capacity = 0;
+    bool first = director == NULL;
+    static char rules[LONGEST], error[8192];
     vsched_config *config;
     vsched_applied applied = {.struct_size = sizeof applied};
-    must(vsched_config_new(&config) == VSCHED_OK, "config");
-    errno = 0;
     FILE *file = fopen(path, "r");
-    ssize_t length = file != NULL ? getdelim(&rules, &capacity, '\0', file) : -1;
-    bool good = errno == 0;
-    length = length < 0 ? 0 : length; /* An empty file. */
-    snprintf(error, good ? 0 : sizeof error, "%s", strerror(errno));
+    size_t length = file != NULL ? fread(rules, 1, LONGEST, file) : 0;
+    bool good = file != NULL && feof(file);
+    snprintf(error, sizeof error, "%s", strerror(length == LONGEST ? EFBIG : errno));
     if (file != NULL)
         fclose(file);
-    if (good && (vsched_config_read_rules(config, rules, (size_t)length) != VSCHED_OK ||
+    must(vsched_config_new(&config) == VSCHED_OK &&
+         (!first || vsched_director_new(config, &director) == VSCHED_OK), "director");
+    if (good && (vsched_config_read_rules(config, rules, length) != VSCHED_OK ||
                  vsched_config_validate(config) != VSCHED_OK)) {
         good = false;
         vsched_config_error(config, error, sizeof error, NULL);
@@ -384,7 +378,7 @@ static bool serve(const char *path, bool first)
         /* Where servers came one by one, as in a kernel, rotations stand elsewhere. Should a
          * command fail: what follows makes up for it. */
         if (first)
-            (void)!vsched_director_replay(director, rules, (size_t)length, NULL);
+            (void)!vsched_director_replay(director, rules, length, NULL);
         good = vsched_director_apply(director, config, &applied) == VSCHED_OK;
         vsched_director_error(director, error, sizeof error, NULL);
         tend_doors(false);
@@ -395,21 +389,16 @@ static bool serve(const char *path, bool first)
         NOTE("reloaded: %u added, %u changed, %u drained, %u removed\n", applied.added,
              applied.changed, applied.drained, applied.removed);
     vsched_config_free(config);
-    free(rules);
     return good;
 }
 
 static void report(void)
 {
-    char *text = NULL;
-    size_t length = 0, capacity = 0, removed = 0;
-    for (uint32_t view = VSCHED_LIST_PLAIN; view <= VSCHED_LIST_STATISTICS; view++) {
-        while (vsched_director_list(director, view, 0, NULL, 0, text, capacity, &length) ==
-               VSCHED_E_BUFFER)
-            must((text = realloc(text, capacity = length + 1)) != NULL, "memory");
-        fputs(text, stdout);
-    }
-    free(text);
+    static char text[LONGEST];
+    size_t removed = 0;
+    for (uint32_t view = VSCHED_LIST_PLAIN; view <= VSCHED_LIST_STATISTICS; view++)
+        if (vsched_director_list(director, view, 0, NULL, 0, text, LONGEST, NULL) == VSCHED_OK)
+            fputs(text, stdout);
     if (vsched_director_removed_servers(director, &removed) == VSCHED_OK && removed > 0)
         printf("Removed servers with open connections: %zu\n", removed);
     printf("Connections: %" PRIu64 " opened, %" PRIu64 " closed, %" PRIu64 " tries failed, %" PRIu64
@@ -424,7 +413,6 @@ int main(int argc, char **argv)
     double grace = 5;
     struct epoll_event events[EVENTS];
     sigset_t signals;
-    vsched_config *empty;
     thread_count = sysconf(_SC_NPROCESSORS_ONLN);
     for (int option; (option = getopt(argc, argv, "r:t:g:")) != -1;) {
         if (option == 'r')
@@ -437,9 +425,7 @@ int main(int argc, char **argv)
             thread_count = 0;
     }
     if (path == NULL || optind != argc || thread_count < 1 || thread_count > MOST_THREADS) {
-        NOTE("Usage: director -r RULES [-t THREADS] [-g GRACE_SECONDS]\n"
-             "Signals: HUP reads RULES again, USR1 prints the table, INT and TERM stop: open\n"
-             "connections may finish in the grace time; a second one cuts them short.\n");
+        NOTE("Usage: director -r RULES [-t THREADS] [-g GRACE_SECONDS]\n");
         return 2;
     }
     sigemptyset(&signals);
@@ -447,10 +433,7 @@ int main(int argc, char **argv)
         sigaddset(&signals, (const int[]){SIGHUP, SIGUSR1, SIGINT, SIGTERM}[n]);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* Threads inherit it. */
     door_epoll = epoll_create1(EPOLL_CLOEXEC);
-    must(vsched_config_new(&empty) == VSCHED_OK &&
-         vsched_director_new(empty, &director) == VSCHED_OK, "director");
-    vsched_config_free(empty);
-    if (!serve(path, true))
+    if (!serve(path))
         return 2;
     if (doors == NULL) {
         NOTE("director: there is no service to serve\n");
@@ -473,18 +456,15 @@ int main(int argc, char **argv)
             __atomic_store_n(&stop_at, at, __ATOMIC_RELEASE);
         } else if (number > 0) {
             if (number == SIGHUP && stop_at == INT64_MAX)
-                serve(path, false);
+                serve(path);
             report();
         }
         vsched_director_tick(director, (uint64_t)now_ms());
         int count = short_of_room ? 0 : epoll_wait(door_epoll, events, EVENTS, SWEEP);
         short_of_room = false;
         for (int n = 0; n < count; n++)
-            for (int turn = 0; turn < TURN; turn++)
-                if (!accept_one(events[n].data.ptr)) {
-                    short_of_room |= errno == EMFILE || errno == ENFILE;
-                    break;
-                }
+            if (!accept_one(events[n].data.ptr))
+                short_of_room |= errno == EMFILE || errno == ENFILE;
         while (running > 0 && pthread_tryjoin_np(threads[running - 1].id, NULL) == 0)
             running--;
     }
