@@ -76,16 +76,14 @@ static struct { uint64_t opened, closed, failed, unanswered, cut; } counts;
 #define COUNT(what) __atomic_fetch_add(&counts.what, 1, __ATOMIC_RELAXED)
 #define LOAD(variable) __atomic_load_n(&(variable), __ATOMIC_RELAXED)
 
-static void must(bool good, const char *what)
-{
+static void must(bool good, const char *what) {
     if (!good) {
         NOTE("director: %s: %s\n", what, strerror(errno));
         exit(1);
     }
 }
 
-static int64_t now_ms(void)
-{
+static int64_t now_ms(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
@@ -93,14 +91,12 @@ static int64_t now_ms(void)
 
 /* An event comes once, when something changes (EPOLLET): who handles it does all that can be done.
  * EPOLL_CTL_MOD makes it come again. */
-static bool watch(struct thread *thread, struct side *side, int how)
-{
+static bool watch(struct thread *thread, struct side *side, int how) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = side};
     return epoll_ctl(thread->epoll, how, side->fd, &event) == 0;
 }
 
-static void close_server(struct thread *thread, struct session *session)
-{
+static void close_server(struct thread *thread, struct session *session) {
     if (vsched_worker_close(thread->worker, &session->lease) == VSCHED_OK)
         COUNT(closed);
     if (session->server.fd >= 0)
@@ -109,16 +105,14 @@ static void close_server(struct thread *thread, struct session *session)
 }
 
 /* Events of this round may still name the session: sweep() will free it. */
-static void end(struct thread *thread, struct session *session)
-{
+static void end(struct thread *thread, struct session *session) {
     close_server(thread, session);
     close(session->client.fd);
     session->client.fd = -1;
 }
 
 /* Begins to connect to a server that was not tried yet. `error`: why the last one failed, or 0. */
-static void dial(struct thread *thread, struct session *session, int error)
-{
+static void dial(struct thread *thread, struct session *session, int error) {
     struct sockaddr_storage storage;
     struct sockaddr *address = (struct sockaddr *)&storage;
     char name[VSCHED_NAME_SIZE];
@@ -158,8 +152,7 @@ static void dial(struct thread *thread, struct session *session, int error)
 
 /* Moves bytes until one of the two would block, or others are to have their turn. False if one of
  * them is broken. */
-static bool move(struct thread *thread, struct side *from, struct side *to)
-{
+static bool move(struct thread *thread, struct side *from, struct side *to) {
     for (int turn = 0; turn < TURN; turn++) {
         ssize_t moved;
         if (from->start == from->end && !from->finished) {
@@ -184,8 +177,7 @@ static bool move(struct thread *thread, struct side *from, struct side *to)
 }
 
 /* Something has happened at a side. */
-static void advance(struct thread *thread, struct side *side, uint32_t events)
-{
+static void advance(struct thread *thread, struct side *side, uint32_t events) {
     struct session *session = side->session;
     struct side *client = &session->client, *server = &session->server;
     int error = 0;
@@ -216,8 +208,7 @@ static void advance(struct thread *thread, struct side *side, uint32_t events)
 }
 
 /* Ends what is overdue, or everything if `all`. Frees what has ended. */
-static void sweep(struct thread *thread, bool all)
-{
+static void sweep(struct thread *thread, bool all) {
     struct session *session;
     for (struct session **link = &thread->sessions; (session = *link) != NULL;) {
         bool overdue = session->client.fd >= 0 && (all || thread->now >= session->deadline);
@@ -238,8 +229,7 @@ static void sweep(struct thread *thread, bool all)
 }
 
 /* What a thread does. It wakes ten times a second at least, and so sees that it is time to stop. */
-static void *run(void *argument)
-{
+static void *run(void *argument) {
     struct thread *thread = argument;
     struct epoll_event events[EVENTS];
     for (bool stops = false; !stops;) {
@@ -262,8 +252,7 @@ static void *run(void *argument)
 /* ---- The main thread ---- */
 
 /* Accepts a connection and deals it out. False if there is none, or no room: see errno. */
-static bool accept_one(const struct door *door)
-{
+static bool accept_one(const struct door *door) {
     static long next;
     struct sockaddr_storage storage[2];
     struct sockaddr *peer = (struct sockaddr *)&storage[0], *own = (struct sockaddr *)&storage[1];
@@ -287,8 +276,7 @@ static bool accept_one(const struct door *door)
 }
 
 /* Listens for a service, unless that is done already. Answers why not, or NULL. */
-static const char *open_door(const vsched_service_state *service)
-{
+static const char *open_door(const vsched_service_state *service) {
     struct sockaddr_storage storage;
     struct sockaddr *address = (struct sockaddr *)&storage;
     vsched_service_id id;
@@ -314,8 +302,7 @@ static const char *open_door(const vsched_service_state *service)
 }
 
 /* Closes the doors of services that do not run; or all, but who waits there already is let in. */
-static void tend_doors(bool all)
-{
+static void tend_doors(bool all) {
     for (struct door *door, **link = &doors; (door = *link) != NULL;) {
         vsched_service_state *service = &door->service;
         if (vsched_director_service(director, service->key, strlen(service->key), &service->id) ==
@@ -332,9 +319,9 @@ static void tend_doors(bool all)
 }
 
 /* Listens for the services of the config, and takes out of it what a proxy cannot serve. */
-static void select_services(vsched_config *config)
-{
+static void select_services(vsched_config *config) {
     size_t count = 0;
+    char name[VSCHED_NAME_SIZE];
     (void)!vsched_config_services(config, NULL, sizeof(vsched_service_state), 0, &count);
     vsched_service_state *services = calloc(count + 1, sizeof *services);
     must(services != NULL && vsched_config_services(config, services, sizeof *services, count,
@@ -344,18 +331,24 @@ static void select_services(vsched_config *config)
         if (why != NULL) {
             NOTE("service %s: left out: %s\n", key, why);
             must(vsched_config_delete_service(config, key, strlen(key)) == VSCHED_OK, "services");
-        } else if (vsched_config_delete_server(config, key, strlen(key), key + strlen("tcp "),
-                                               strlen(key + strlen("tcp "))) == VSCHED_OK)
-            NOTE("service %s: server %s: left out: connections would come back for ever\n", key,
-                 key + strlen("tcp "));
+            continue;
+        }
+        /* To a server that is the service itself connections would come back for ever. One without
+         * a port of its own is reached on the service's. */
+        vsched_pick itself = {.family = services[n].family, .port = services[n].port};
+        memcpy(itself.address, services[n].address, sizeof itself.address);
+        for (int turn = 0; turn < 2; turn++, itself.port = 0)
+            if (vsched_pick_text(&itself, name, sizeof name, NULL) == VSCHED_OK &&
+                vsched_config_delete_server(config, key, strlen(key), name, strlen(name)) ==
+                    VSCHED_OK)
+                NOTE("service %s: server %s: left out: it is the service itself\n", key, name);
     }
     free(services);
 }
 
 /* Makes the file what is served. Connections, their counts and rotations live on. False, and
  * nothing has changed, if the file cannot be read or is wrong. */
-static bool serve(const char *path)
-{
+static bool serve(const char *path) {
     bool first = director == NULL;
     static char rules[LONGEST], error[8192];
     vsched_config *config;
@@ -392,8 +385,7 @@ static bool serve(const char *path)
     return good;
 }
 
-static void report(void)
-{
+static void report(void) {
     static char text[LONGEST];
     size_t removed = 0;
     for (uint32_t view = VSCHED_LIST_PLAIN; view <= VSCHED_LIST_STATISTICS; view++)
@@ -407,8 +399,7 @@ static void report(void)
     fflush(stdout);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const char *path = NULL;
     double grace = 5;
     struct epoll_event events[EVENTS];
@@ -463,8 +454,11 @@ int main(int argc, char **argv)
         int count = short_of_room ? 0 : epoll_wait(door_epoll, events, EVENTS, SWEEP);
         short_of_room = false;
         for (int n = 0; n < count; n++)
-            if (!accept_one(events[n].data.ptr))
-                short_of_room |= errno == EMFILE || errno == ENFILE;
+            for (int turn = 0; turn < TURN; turn++)
+                if (!accept_one(events[n].data.ptr)) {
+                    short_of_room |= errno == EMFILE || errno == ENFILE;
+                    break;
+                }
         while (running > 0 && pthread_tryjoin_np(threads[running - 1].id, NULL) == 0)
             running--;
     }
