@@ -161,7 +161,7 @@ cost: lib ## what a pick costs from C, beside one from Rust
 test-c-examples: lib ## the C and C++ examples, by both compilers, with real servers and bursts
 	mkdir -p $(C_OUT)
 	for compiler in gcc clang; do \
-		$$compiler -std=c99 -O2 -g $(WARNINGS) -pthread examples/c/director.c examples/c/relay.c \
+		$$compiler -std=c99 -O2 -g $(WARNINGS) -pthread examples/c/director.c \
 			-o $(C_OUT)/director-$$compiler $(LINK) || exit 1; \
 	done
 	for compiler in g++ clang++; do \

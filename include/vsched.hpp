@@ -226,6 +226,13 @@ inline result<std::size_t> pick_sockaddr(const pick &pick, sockaddr *address,
         return vsched_pick_sockaddr(&pick, address, capacity, length);
     });
 }
+/* Likewise, of a virtual service. */
+inline result<std::size_t> service_sockaddr(const service_state &service, sockaddr *address,
+                                            std::size_t capacity) noexcept {
+    return detail::value_of<std::size_t>([&](std::size_t *length) {
+        return vsched_service_sockaddr(&service, address, capacity, length);
+    });
+}
 inline result<std::string> pick_text(const pick &pick) {
     return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
         return vsched_pick_text(&pick, buffer, capacity, length);
@@ -307,6 +314,32 @@ public:
     [[nodiscard]] outcome delete_server(std::string_view key, std::string_view address) {
         return vsched_config_delete_server(get(), key.data(), key.size(), address.data(),
                                            address.size());
+    }
+    result<std::vector<service_state>> services() const {
+        return detail::array_of<service_state>(
+            [this](service_state *array, std::size_t size, std::size_t capacity, std::size_t *count) {
+                return vsched_config_services(get(), array, size, capacity, count);
+            });
+    }
+    result<std::vector<server_state>> servers(std::string_view key) const {
+        return detail::array_of<server_state>(
+            [&](server_state *array, std::size_t size, std::size_t capacity, std::size_t *count) {
+                return vsched_config_servers(get(), key.data(), key.size(), array, size, capacity,
+                                             count);
+            });
+    }
+    /* An empty host prints those of all hosts. */
+    result<std::string> requirements(std::string_view host = {}) const {
+        return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_config_requirements(get(), host.data(), host.size(), buffer, capacity,
+                                              length);
+        });
+    }
+    result<std::string> check_local(std::string_view host = {}) const {
+        return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_config_check_local(get(), host.data(), host.size(), buffer, capacity,
+                                             length);
+        });
     }
 
 private:
@@ -480,6 +513,11 @@ public:
         return changed([&](applied *out) {
             return vsched_director_execute(get(), command.data(), command.size(), out);
         });
+    }
+    /* What the commands changed is there to see; `done` is the number that were carried out, also
+     * where one was refused. */
+    [[nodiscard]] outcome replay(std::string_view rules, std::size_t *done = nullptr) const {
+        return vsched_director_replay(get(), rules.data(), rules.size(), done);
     }
     result<applied> add_service(const service &service) const {
         return changed([&, c = service.c()](applied *out) {

@@ -1,332 +1,411 @@
 /* A TCP director in user space, embedding vsched: accepts connections on the virtual services of a
  * rules file (ipvsadm's commands), picks a real server for each, and copies bytes both ways.
  *
- *   cc -std=c99 -O2 -pthread -Iinclude examples/c/director.c examples/c/relay.c -o director \
+ *   cc -std=c99 -O2 -pthread -Iinclude examples/c/director.c -o director \
  *      -Ltarget/capi/lib -Wl,-rpath,target/capi/lib -lvsched
  *
- * This file is the control plane: options, signals, the clock, and what a reload takes, in serve().
- * The threads that relay connections are in relay.c. */
+ * The main thread has the rules, the signals and the listeners ("doors"), and deals connections out
+ * to the others, which relay. SIGHUP reads the rules again, SIGUSR1 prints the table, SIGINT and
+ * SIGTERM stop: connections may finish in the grace time, a second signal cuts them short. */
 #define _GNU_SOURCE
-#include "relay.h"
-
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
+#include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
+#include <vsched.h>
 
-enum { MOST_THREADS = 64, QUEUE = 1024, RESERVED = 64 };
+enum { STREAM = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, MOST_THREADS = 64, EVENTS = 256,
+       QUEUE = 1024, HELD = 16384, TURN = 16, TRIES = 8, LONGEST = 1 << 22 /* bytes of a text */ };
+enum { SWEEP = 100, TELL = 1000, CONNECTING = 2000, IDLE = 900000, IDLE_CLOSING = 120000 }; /* ms */
 #define NOTE(...) fprintf(stderr, __VA_ARGS__)
 
 /* A service that is listened for. */
-struct service {
-    struct service *next;
-    char key[KEY];
-    struct sockaddr_storage address;
-    int sockets[MOST_THREADS]; /* One a thread. */
-    struct door *doors[MOST_THREADS];
+struct door {
+    struct door *next;
+    vsched_service_state service;
+    int fd;
+};
+
+/* One end of a session, and the bytes that came from there and the other end has not taken yet.
+ * While there are some no more are read, so TCP slows down who sends them. */
+struct side {
+    struct session *session;
+    int fd; /* -1: closed. */
+    bool finished, told; /* FIN came from it; FIN was sent to it. */
+    size_t start, end;
+    char held[HELD];
+};
+
+struct session {
+    struct session *next;
+    vsched_service_state service;
+    vsched_flow flow;
+    vsched_pick pick;
+    vsched_lease lease;
+    vsched_server_id tried[TRIES];
+    unsigned tries;
+    bool connected;
+    int64_t deadline;
+    struct side client, server;
+};
+
+struct thread {
+    pthread_t id;
+    vsched_worker *worker;
+    int epoll;
+    struct session *sessions;
+    int64_t now, next_sweep, tell_from;
 };
 
 static vsched_director *director;
-static struct thread *threads[MOST_THREADS];
+static struct thread threads[MOST_THREADS];
 static long thread_count;
-static struct service *services;
+static struct door *doors;
+static int door_epoll;
+static int64_t stop_at = INT64_MAX;
+static struct { uint64_t opened, closed, failed, unanswered, cut; } counts;
+#define COUNT(what) __atomic_fetch_add(&counts.what, 1, __ATOMIC_RELAXED)
+#define LOAD(variable) __atomic_load_n(&(variable), __ATOMIC_RELAXED)
 
-static void must(bool good, const char *what)
-{
+static void must(bool good, const char *what) {
     if (!good) {
         NOTE("director: %s: %s\n", what, strerror(errno));
         exit(1);
     }
 }
 
-/* For what fails by a bug or for want of memory only. */
-static void ok(vsched_status status)
-{
-    if (status != VSCHED_OK) {
-        NOTE("director: %s\n", vsched_status_text(status));
-        exit(1);
+static int64_t now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* An event comes once, when something changes (EPOLLET): who handles it does all that can be done.
+ * EPOLL_CTL_MOD makes it come again. */
+static bool watch(struct thread *thread, struct side *side, int how) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = side};
+    return epoll_ctl(thread->epoll, how, side->fd, &event) == 0;
+}
+
+static void close_server(struct thread *thread, struct session *session) {
+    if (vsched_worker_close(thread->worker, &session->lease) == VSCHED_OK)
+        COUNT(closed);
+    if (session->server.fd >= 0)
+        close(session->server.fd); /* That takes it out of the epoll set, too. */
+    session->server.fd = -1;
+}
+
+/* Events of this round may still name the session: sweep() will free it. */
+static void end(struct thread *thread, struct session *session) {
+    close_server(thread, session);
+    close(session->client.fd);
+    session->client.fd = -1;
+}
+
+/* Begins to connect to a server that was not tried yet. `error`: why the last one failed, or 0. */
+static void dial(struct thread *thread, struct session *session, int error) {
+    struct sockaddr_storage storage;
+    struct sockaddr *address = (struct sockaddr *)&storage;
+    char name[VSCHED_NAME_SIZE];
+    int *fd = &session->server.fd, on = 1;
+    size_t length;
+    for (;; error = errno) {
+        if (error != 0) {
+            COUNT(failed);
+            if (thread->now >= thread->tell_from &&
+                vsched_pick_text(&session->pick, name, sizeof name, NULL) == VSCHED_OK) {
+                NOTE("service %s: server %s: %s\n", session->service.key, name, strerror(error));
+                thread->tell_from = thread->now + TELL;
+            }
+            close_server(thread, session);
+        }
+        /* Where descriptors are short no other server would do better. */
+        if (error == EMFILE || error == ENFILE || session->tries == TRIES ||
+            vsched_worker_connect(thread->worker, session->service.id, &session->flow,
+                                  session->tried, session->tries, &session->pick,
+                                  &session->lease) != VSCHED_OK) {
+            COUNT(unanswered);
+            end(thread, session);
+            return;
+        }
+        COUNT(opened);
+        session->tried[session->tries++] = session->pick.server;
+        session->deadline = thread->now + CONNECTING;
+        errno = EAFNOSUPPORT;
+        if (vsched_pick_sockaddr(&session->pick, address, sizeof storage, &length) == VSCHED_OK &&
+            (*fd = socket(address->sa_family, STREAM, 0)) >= 0 &&
+            setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+            (connect(*fd, address, (socklen_t)length) == 0 || errno == EINPROGRESS) &&
+            watch(thread, &session->server, EPOLL_CTL_ADD))
+            return;
     }
 }
 
-/* ---- What a TCP proxy can serve of rules written for a kernel ---- */
-/* The address in a key such as "tcp 192.168.4.5:80" or "tcp [2001:db8::1]:80"; false if a proxy
- * cannot listen there. */
-static bool listening_address(const char *key, struct sockaddr_storage *address)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
-    char ip[KEY];
-    unsigned port;
-    memset(address, 0, sizeof *address);
-    if (sscanf(key, "tcp [%63[^]]]:%u", ip, &port) == 2 && port != 0) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        return inet_pton(AF_INET6, ip, &v6->sin6_addr) == 1;
+/* Moves bytes until one of the two would block, or others are to have their turn. False if one of
+ * them is broken. */
+static bool move(struct thread *thread, struct side *from, struct side *to) {
+    for (int turn = 0; turn < TURN; turn++) {
+        ssize_t moved;
+        if (from->start == from->end && !from->finished) {
+            if ((moved = recv(from->fd, from->held, HELD, 0)) < 0)
+                return errno == EAGAIN;
+            from->start = 0;
+            from->end = (size_t)moved;
+            from->finished = moved == 0;
+        }
+        if (from->start < from->end) {
+            moved = send(to->fd, from->held + from->start, from->end - from->start, MSG_NOSIGNAL);
+            if (moved < 0)
+                return errno == EAGAIN;
+            from->start += (size_t)moved;
+        } else if (!to->told) {
+            to->told = true;
+            return shutdown(to->fd, SHUT_WR) == 0;
+        } else
+            return true;
     }
-    v4->sin_family = AF_INET;
-    if (sscanf(key, "tcp %63[^:]:%u", ip, &port) != 2 || port == 0)
-        return false;
-    v4->sin_port = htons((uint16_t)port);
-    return inet_pton(AF_INET, ip, &v4->sin_addr) == 1;
+    return watch(thread, from, EPOLL_CTL_MOD);
 }
 
-/* Deletes servers that cannot be served. */
-static void select_servers(vsched_director *wanted, const vsched_service_state *service)
-{
-    const char *key = service->key, *port = strrchr(key, ':') + 1;
-    vsched_server_state *servers = calloc(service->servers + 1, sizeof *servers);
-    must(servers != NULL, "memory");
-    ok(vsched_director_servers(wanted, service->id, servers, sizeof *servers, service->servers,
-                               NULL));
-    for (uint32_t n = 0; n < service->servers; n++) {
-        vsched_pick server = {.port = servers[n].port, .family = servers[n].family};
-        char name[48], target[48];
-        const char *why = NULL;
-        memcpy(server.address, servers[n].address, sizeof server.address);
-        ok(vsched_pick_text(&server, name, sizeof name, NULL));
-        /* A server without a port of its own is reached on the service's. */
-        server.port = server.port != 0 ? server.port : (uint16_t)atoi(port);
-        ok(vsched_pick_text(&server, target, sizeof target, NULL));
-        if (strcmp(target, key + strlen("tcp ")) == 0)
-            why = "it is the service itself, and connections would come back for ever";
-        else if (servers[n].forwarding == VSCHED_BYPASS)
-            why = "a proxy cannot let connections pass by";
-        if (why != NULL) {
-            NOTE("service %s: server %s: left out: %s\n", key, name, why);
-            ok(vsched_director_delete_server(wanted, key, strlen(key), name, strlen(name), NULL));
-        } else if (servers[n].forwarding == VSCHED_ROUTE || servers[n].forwarding == VSCHED_TUNNEL)
-            NOTE("service %s: server %s: relayed to as if it were Masq\n", key, name);
+/* Something has happened at a side. */
+static void advance(struct thread *thread, struct side *side, uint32_t events) {
+    struct session *session = side->session;
+    struct side *client = &session->client, *server = &session->server;
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (side->fd < 0)
+        return; /* It was closed earlier in this round. */
+    if (session->tries == 0) { /* Just dealt out. */
+        session->next = thread->sessions;
+        thread->sessions = session;
+        dial(thread, session, 0);
+    } else if (!session->connected && side == client) {
+        if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+            end(thread, session); /* The client has gone. Whatever it sends has to wait. */
+    } else if (!session->connected &&
+               (getsockopt(server->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0))
+        dial(thread, session, error != 0 ? error : errno);
+    else {
+        session->connected = true;
+        bool good = move(thread, client, server) && move(thread, server, client);
+        session->deadline = thread->now + IDLE;
+        if (client->finished || server->finished) {
+            session->deadline = thread->now + IDLE_CLOSING;
+            vsched_worker_update(thread->worker, &session->lease, VSCHED_INACTIVE);
+        }
+        if (!good || (client->told && server->told))
+            end(thread, session);
     }
-    free(servers);
 }
 
-static struct service *find(struct service *list, const char *key)
-{
-    while (list != NULL && strcmp(list->key, key) != 0)
-        list = list->next;
-    return list;
+/* Ends what is overdue, or everything if `all`. Frees what has ended. */
+static void sweep(struct thread *thread, bool all) {
+    struct session *session;
+    for (struct session **link = &thread->sessions; (session = *link) != NULL;) {
+        bool overdue = session->client.fd >= 0 && (all || thread->now >= session->deadline);
+        if (overdue && all)
+            COUNT(cut);
+        if (overdue && (all || session->connected))
+            end(thread, session);
+        else if (overdue)
+            dial(thread, session, ETIMEDOUT);
+        if (session->client.fd >= 0) {
+            link = &session->next;
+            continue;
+        }
+        *link = session->next;
+        free(session);
+    }
+    thread->next_sweep = thread->now + SWEEP;
 }
 
-/* Listeners for a new service, one a thread; NULL: see errno. */
-static struct service *listen_for(const char *key, const struct sockaddr_storage *address)
-{
-    struct service *service = calloc(1, sizeof *service);
-    int on = 1, error = 0;
-    must(service != NULL, "memory");
-    snprintf(service->key, KEY, "%s", key);
-    service->address = *address;
-    for (long n = 0; n < thread_count; n++) {
-        int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
-            bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
-            listen(fd, QUEUE) != 0)
-            error = error ? error : errno;
-        service->sockets[n] = fd;
+/* What a thread does. It wakes ten times a second at least, and so sees that it is time to stop. */
+static void *run(void *argument) {
+    struct thread *thread = argument;
+    struct epoll_event events[EVENTS];
+    for (bool stops = false; !stops;) {
+        int64_t at = LOAD(stop_at);
+        int count = epoll_wait(thread->epoll, events, EVENTS, SWEEP);
+        thread->now = now_ms();
+        for (int n = 0; n < count; n++)
+            advance(thread, events[n].data.ptr, events[n].events);
+        /* With fewer events than there is room for, every connection dealt out has been seen. */
+        stops = at != INT64_MAX && count < EVENTS &&
+                (thread->sessions == NULL || thread->now >= at);
+        if (stops || thread->now >= thread->next_sweep)
+            sweep(thread, stops);
     }
-    if (error == 0)
-        return service;
-    for (long n = 0; n < thread_count; n++)
-        if (service->sockets[n] >= 0)
-            close(service->sockets[n]);
-    free(service);
-    errno = error;
+    vsched_worker_free(thread->worker);
+    close(thread->epoll);
     return NULL;
 }
 
-/* Deletes the services that cannot be served, and listens for those that are new. */
-static struct service *select_services(vsched_director *wanted)
-{
-    struct service *opened = NULL, *service;
-    struct sockaddr_storage address;
-    size_t count = 0;
-    (void)!vsched_director_services(wanted, NULL, sizeof(vsched_service_state), 0, &count);
-    vsched_service_state *states = calloc(count + 1, sizeof *states);
-    must(states != NULL, "memory");
-    ok(vsched_director_services(wanted, states, sizeof *states, count, NULL));
-    for (size_t n = 0; n < count; n++) {
-        const char *key = states[n].key, *why = NULL;
-        if (!listening_address(key, &address))
-            why = "this director relays TCP, and listens on one port";
-        else if (find(services, key) == NULL) {
-            if ((service = listen_for(key, &address)) != NULL) {
-                service->next = opened;
-                opened = service;
-            } else
-                why = strerror(errno);
+/* ---- The main thread ---- */
+
+/* Accepts a connection and deals it out. False if there is none, or no room: see errno. */
+static bool accept_one(const struct door *door) {
+    static long next;
+    struct sockaddr_storage storage[2];
+    struct sockaddr *peer = (struct sockaddr *)&storage[0], *own = (struct sockaddr *)&storage[1];
+    socklen_t length = sizeof *storage;
+    size_t own_length;
+    int fd = accept4(door->fd, peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct session *session = fd < 0 ? NULL : calloc(1, sizeof *session);
+    if (session == NULL)
+        return fd >= 0 && close(fd) == 0;
+    session->service = door->service;
+    session->client.session = session->server.session = session;
+    session->client.fd = fd;
+    session->server.fd = -1;
+    if (vsched_service_sockaddr(&door->service, own, sizeof *storage, &own_length) != VSCHED_OK ||
+        vsched_flow_from_sockaddr(IPPROTO_TCP, peer, length, own, own_length, &session->flow) !=
+            VSCHED_OK || !watch(&threads[next++ % thread_count], &session->client, EPOLL_CTL_ADD)) {
+        close(fd);
+        free(session);
+    }
+    return true;
+}
+
+/* Listens for a service, unless that is done already. Answers why not, or NULL. */
+static const char *open_door(const vsched_service_state *service) {
+    struct sockaddr_storage storage;
+    struct sockaddr *address = (struct sockaddr *)&storage;
+    vsched_service_id id;
+    size_t length;
+    int on = 1;
+    if (service->protocol != IPPROTO_TCP || service->port == 0 ||
+        vsched_service_sockaddr(service, address, sizeof storage, &length) != VSCHED_OK)
+        return "this director relays TCP, and listens on one port";
+    if (vsched_director_service(director, service->key, strlen(service->key), &id) == VSCHED_OK)
+        return NULL;
+    struct door *door = malloc(sizeof *door);
+    must(door != NULL, "memory");
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = door};
+    *door = (struct door){doors, *service, socket(address->sa_family, STREAM, 0)};
+    doors = door; /* If it does not open tend_doors() takes it away. */
+    if (setsockopt(door->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 || /* Inherited. */
+        bind(door->fd, address, (socklen_t)length) != 0 || listen(door->fd, QUEUE) != 0 ||
+        epoll_ctl(door_epoll, EPOLL_CTL_ADD, door->fd, &event) != 0)
+        return strerror(errno);
+    printf("serving %s\n", service->key);
+    return NULL;
+}
+
+/* Closes the doors of services that do not run; or all, but who waits there already is let in. */
+static void tend_doors(bool all) {
+    for (struct door *door, **link = &doors; (door = *link) != NULL;) {
+        vsched_service_state *service = &door->service;
+        if (vsched_director_service(director, service->key, strlen(service->key), &service->id) ==
+                VSCHED_OK && !all)
+            link = &door->next;
+        else {
+            while (all && accept_one(door))
+                continue;
+            *link = door->next;
+            close(door->fd);
+            free(door);
         }
+    }
+}
+
+/* Listens for the services of the config, and takes out of it what a proxy cannot serve. */
+static void select_services(vsched_config *config) {
+    size_t count = 0;
+    char name[VSCHED_NAME_SIZE];
+    (void)!vsched_config_services(config, NULL, sizeof(vsched_service_state), 0, &count);
+    vsched_service_state *services = calloc(count + 1, sizeof *services);
+    must(services != NULL && vsched_config_services(config, services, sizeof *services, count,
+                                                    NULL) == VSCHED_OK, "services");
+    for (size_t n = 0; n < count; n++) {
+        const char *key = services[n].key, *why = open_door(&services[n]);
         if (why != NULL) {
             NOTE("service %s: left out: %s\n", key, why);
-            ok(vsched_director_delete_service(wanted, key, strlen(key), NULL));
-        } else
-            select_servers(wanted, &states[n]);
-    }
-    free(states);
-    return opened;
-}
-
-/* Prints an error text, which may have a line for each problem, and answers false. */
-static bool complain(const char *path, const vsched_config *config)
-{
-    char text[8192], *rest;
-    if ((config != NULL ? vsched_config_error(config, text, sizeof text, NULL)
-                        : vsched_director_error(director, text, sizeof text, NULL)) != VSCHED_OK)
-        strcpy(text, "too many errors to print");
-    for (char *line, *from = text; (line = strtok_r(from, "\n", &rest)) != NULL; from = NULL)
-        NOTE("%s%s: %s\n", services != NULL ? "not reloaded: " : "", path, line);
-    return false;
-}
-
-/* Carries out the commands one by one, as a kernel would. Applied at once the same rules run as
- * well; but a rotation that has seen its servers come begins elsewhere than one created whole. */
-static void execute(char *rules)
-{
-    char *rest;
-    for (char *line; (line = strtok_r(rules, "\n", &rest)) != NULL; rules = NULL)
-        /* Comments are no command. Whatever else has failed will fail again where all is applied. */
-        (void)!vsched_director_execute(director, line, strlen(line), NULL);
-}
-
-static void close_doors(struct service *service)
-{
-    for (long n = 0; n < thread_count; n++)
-        relay_close(threads[n], service->doors[n]);
-    free(service);
-}
-
-/* Closes the doors of services that run no more, and opens those of new ones; if the new config is
- * `good`, else none. */
-static void attend_doors(struct service *opened, bool good)
-{
-    vsched_service_id id;
-    for (struct service *service, **link = &services; good && (service = *link) != NULL;)
-        if (vsched_director_service(director, service->key, strlen(service->key), &id) == VSCHED_OK)
-            link = &service->next;
-        else {
-            *link = service->next;
-            close_doors(service);
+            must(vsched_config_delete_service(config, key, strlen(key)) == VSCHED_OK, "services");
+            continue;
         }
-    for (struct service *service; (service = opened) != NULL;) {
-        opened = service->next;
-        if (good)
-            ok(vsched_director_service(director, service->key, strlen(service->key), &id));
-        for (long n = 0; n < thread_count; n++)
-            if (good)
-                must((service->doors[n] = relay_open(threads[n], service->key, id,
-                                                     service->sockets[n], &service->address)) !=
-                         NULL, "listener");
-            else
-                close(service->sockets[n]);
-        if (good) {
-            printf("serving %s\n", service->key);
-            service->next = services;
-            services = service;
-        } else
-            free(service);
+        /* To a server that is the service itself connections would come back for ever. One without
+         * a port of its own is reached on the service's. */
+        vsched_pick itself = {.family = services[n].family, .port = services[n].port};
+        memcpy(itself.address, services[n].address, sizeof itself.address);
+        for (int turn = 0; turn < 2; turn++, itself.port = 0)
+            if (vsched_pick_text(&itself, name, sizeof name, NULL) == VSCHED_OK &&
+                vsched_config_delete_server(config, key, strlen(key), name, strlen(name)) ==
+                    VSCHED_OK)
+                NOTE("service %s: server %s: left out: it is the service itself\n", key, name);
     }
+    free(services);
 }
 
 /* Makes the file what is served. Connections, their counts and rotations live on. False, and
  * nothing has changed, if the file cannot be read or is wrong. */
-static bool serve(const char *path, bool first)
-{
-    char *rules = NULL;
-    size_t capacity = 0;
+static bool serve(const char *path) {
+    bool first = director == NULL;
+    static char rules[LONGEST], error[8192];
+    vsched_config *config;
+    vsched_applied applied = {.struct_size = sizeof applied};
     FILE *file = fopen(path, "r");
-    ssize_t length = file != NULL ? getdelim(&rules, &capacity, '\0', file) : -1;
-    bool good = length >= 0 || (file != NULL && feof(file));
-    if (!good)
-        NOTE("%s%s: %s\n", first ? "" : "not reloaded: ", path, strerror(errno));
+    size_t length = file != NULL ? fread(rules, 1, LONGEST, file) : 0;
+    bool good = file != NULL && feof(file);
+    snprintf(error, sizeof error, "%s", strerror(length == LONGEST ? EFBIG : errno));
     if (file != NULL)
         fclose(file);
-    vsched_config *config, *servable;
-    vsched_director *wanted; /* Runs nothing; a director can tell its services, and delete some. */
-    vsched_applied applied = {.struct_size = sizeof applied};
-    ok(vsched_config_new(&config));
-    good = good && ((vsched_config_read_rules(config, rules, length > 0 ? (size_t)length : 0) ==
-                         VSCHED_OK && vsched_director_new(config, &wanted) == VSCHED_OK) ||
-                    complain(path, config));
-    if (good) {
-        struct service *opened = select_services(wanted);
-        ok(vsched_director_config(wanted, &servable));
-        if (first)
-            execute(rules);
-        good = vsched_director_apply(director, servable, &applied) == VSCHED_OK ||
-               complain(path, NULL);
-        attend_doors(opened, good);
-        if (good && !first)
-            NOTE("reloaded: %u added, %u changed, %u drained, %u removed\n", applied.added,
-                 applied.changed, applied.drained, applied.removed);
-        vsched_config_free(servable);
-        vsched_director_free(wanted);
+    must(vsched_config_new(&config) == VSCHED_OK &&
+         (!first || vsched_director_new(config, &director) == VSCHED_OK), "director");
+    if (good && (vsched_config_read_rules(config, rules, length) != VSCHED_OK ||
+                 vsched_config_validate(config) != VSCHED_OK)) {
+        good = false;
+        vsched_config_error(config, error, sizeof error, NULL);
     }
+    if (good) {
+        select_services(config);
+        /* Where servers came one by one, as in a kernel, rotations stand elsewhere. Should a
+         * command fail: what follows makes up for it. */
+        if (first)
+            (void)!vsched_director_replay(director, rules, length, NULL);
+        good = vsched_director_apply(director, config, &applied) == VSCHED_OK;
+        vsched_director_error(director, error, sizeof error, NULL);
+        tend_doors(false);
+    }
+    if (!good)
+        NOTE("%s%s: %s\n", first ? "" : "not reloaded: ", path, error);
+    else if (!first)
+        NOTE("reloaded: %u added, %u changed, %u drained, %u removed\n", applied.added,
+             applied.changed, applied.drained, applied.removed);
     vsched_config_free(config);
-    free(rules);
     return good;
 }
 
-static void print_listing(uint32_t view)
-{
-    char *text = NULL;
-    size_t length = 0, capacity = 0;
-    while (vsched_director_list(director, view, 0, NULL, 0, text, capacity, &length) ==
-           VSCHED_E_BUFFER) {
-        capacity = length + 1;
-        must((text = realloc(text, capacity)) != NULL, "memory");
-    }
-    fputs(text, stdout);
-    free(text);
-}
-
-static void report(void)
-{
-    struct relay_counts counts = relay_counts();
+static void report(void) {
+    static char text[LONGEST];
     size_t removed = 0;
-    print_listing(VSCHED_LIST_PLAIN);
-    print_listing(VSCHED_LIST_STATISTICS);
+    for (uint32_t view = VSCHED_LIST_PLAIN; view <= VSCHED_LIST_STATISTICS; view++)
+        if (vsched_director_list(director, view, 0, NULL, 0, text, LONGEST, NULL) == VSCHED_OK)
+            fputs(text, stdout);
     if (vsched_director_removed_servers(director, &removed) == VSCHED_OK && removed > 0)
         printf("Removed servers with open connections: %zu\n", removed);
     printf("Connections: %" PRIu64 " opened, %" PRIu64 " closed, %" PRIu64 " tries failed, %" PRIu64
-           " unanswered\n", counts.opened, counts.closed, counts.failed, counts.unanswered);
+           " unanswered\n", LOAD(counts.opened), LOAD(counts.closed), LOAD(counts.failed),
+           LOAD(counts.unanswered));
     fflush(stdout);
 }
 
-static void usage(int code)
-{
-    fprintf(code == 0 ? stdout : stderr,
-            "Usage: director -r RULES [-t THREADS] [-g GRACE_SECONDS]\n"
-            "Signals: HUP reads RULES again, USR1 prints the table, INT and TERM stop: open\n"
-            "connections may finish in the grace time; a second one cuts them short.\n");
-    exit(code);
-}
-
-/* The first time also closes the doors. */
-static void stop(int64_t at)
-{
-    for (struct service *service; (service = services) != NULL; close_doors(service))
-        services = service->next;
-    for (long n = 0; n < thread_count; n++)
-        relay_stop(threads[n], at);
-}
-
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const char *path = NULL;
     double grace = 5;
-    struct rlimit limit;
+    struct epoll_event events[EVENTS];
     sigset_t signals;
-    vsched_config *empty;
     thread_count = sysconf(_SC_NPROCESSORS_ONLN);
-    for (int option; (option = getopt(argc, argv, "r:t:g:h")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "r:t:g:")) != -1;) {
         if (option == 'r')
             path = optarg;
         else if (option == 't')
@@ -334,70 +413,59 @@ int main(int argc, char **argv)
         else if (option == 'g')
             grace = atof(optarg);
         else
-            usage(option == 'h' ? 0 : 2);
+            thread_count = 0;
     }
-    if (path == NULL || optind != argc || thread_count < 1 || thread_count > MOST_THREADS ||
-        !(grace >= 0 && grace <= 3600))
-        usage(2);
-    if (vsched_abi_version() != VSCHED_ABI_VERSION) {
-        NOTE("director: libvsched has ABI %u, not %u\n", vsched_abi_version(), VSCHED_ABI_VERSION);
-        return 1;
+    if (path == NULL || optind != argc || thread_count < 1 || thread_count > MOST_THREADS) {
+        NOTE("Usage: director -r RULES [-t THREADS] [-g GRACE_SECONDS]\n");
+        return 2;
     }
     sigemptyset(&signals);
     for (int n = 0; n < 4; n++)
         sigaddset(&signals, (const int[]){SIGHUP, SIGUSR1, SIGINT, SIGTERM}[n]);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* Threads inherit it. */
-    struct pollfd polled[] = {{signalfd(-1, &signals, SFD_CLOEXEC), POLLIN, 0},
-                              {eventfd(0, EFD_CLOEXEC), POLLIN, 0}};
-    must(polled[0].fd >= 0 && polled[1].fd >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0, "start");
-    ok(vsched_config_new(&empty));
-    ok(vsched_director_new(empty, &director));
-    vsched_config_free(empty);
-    /* Two descriptors a connection; others are for listeners, threads and the file. */
-    rlim_t reserved = RESERVED + 8 * (rlim_t)thread_count;
-    rlim_t most = limit.rlim_cur > reserved ? (limit.rlim_cur - reserved) / 2 : 0;
-    for (long n = 0; n < thread_count; n++)
-        must((threads[n] = relay_start(director, most / (rlim_t)thread_count + 1,
-                                       polled[1].fd)) != NULL, "thread");
-    if (!serve(path, true))
+    door_epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!serve(path))
         return 2;
-    if (services == NULL) {
+    if (doors == NULL) {
         NOTE("director: there is no service to serve\n");
         return 1;
     }
+    for (struct thread *thread = threads; thread < threads + thread_count; thread++) {
+        thread->epoll = epoll_create1(EPOLL_CLOEXEC);
+        must(vsched_worker_new(director, &thread->worker) == VSCHED_OK &&
+             pthread_create(&thread->id, NULL, run, thread) == 0, "thread");
+    }
     fflush(stdout);
 
-    bool stopping = false;
-    int64_t next_tick = now_ms();
-    for (uint64_t running = (uint64_t)thread_count, ended; running > 0;) {
-        int64_t now = now_ms();
-        if (now >= next_tick) {
-            vsched_director_tick(director, (uint64_t)now);
-            next_tick = now + 1000;
-        }
-        struct signalfd_siginfo signal = {0};
-        if (poll(polled, 2, (int)(next_tick - now)) < 0)
-            continue;
-        if (polled[1].revents != 0 && read(polled[1].fd, &ended, sizeof ended) == sizeof ended)
-            running -= ended;
-        if (polled[0].revents == 0 || read(polled[0].fd, &signal, sizeof signal) <= 0)
-            continue;
-        if (signal.ssi_signo == SIGINT || signal.ssi_signo == SIGTERM) {
-            stop(stopping ? now : now + (int64_t)(grace * 1000));
-            stopping = true;
-        } else {
-            if (signal.ssi_signo == SIGHUP && !stopping)
-                serve(path, false);
+    long running = thread_count;
+    for (bool short_of_room = false; running > 0;) {
+        struct timespec rest = {0, short_of_room ? SWEEP * 1000000 : 0};
+        int number = sigtimedwait(&signals, NULL, &rest);
+        if (number == SIGINT || number == SIGTERM) {
+            int64_t at = doors == NULL ? 0 : now_ms() + (int64_t)(grace * 1000);
+            tend_doors(true);
+            __atomic_store_n(&stop_at, at, __ATOMIC_RELEASE);
+        } else if (number > 0) {
+            if (number == SIGHUP && stop_at == INT64_MAX)
+                serve(path);
             report();
         }
+        vsched_director_tick(director, (uint64_t)now_ms());
+        int count = short_of_room ? 0 : epoll_wait(door_epoll, events, EVENTS, SWEEP);
+        short_of_room = false;
+        for (int n = 0; n < count; n++)
+            for (int turn = 0; turn < TURN; turn++)
+                if (!accept_one(events[n].data.ptr)) {
+                    short_of_room |= errno == EMFILE || errno == ENFILE;
+                    break;
+                }
+        while (running > 0 && pthread_tryjoin_np(threads[running - 1].id, NULL) == 0)
+            running--;
     }
-    for (long n = 0; n < thread_count; n++)
-        relay_free(threads[n]);
-    if (relay_counts().cut > 0)
-        NOTE("%" PRIu64 " connections were still open and have been cut\n", relay_counts().cut);
+    if (counts.cut > 0)
+        NOTE("%" PRIu64 " connections were still open and have been cut\n", counts.cut);
     report();
     vsched_director_free(director);
-    close(polled[0].fd);
-    close(polled[1].fd);
+    close(door_epoll);
     return 0;
 }

@@ -435,12 +435,13 @@ class Control(Case):
 
     def test_what_cannot_be_served(self):
         address, good = free_address(), web("good").address
-        rules = Rules(*service(address, "rr", good, address), f"-A -u {address}", "-A -f 7",
-                      "-A -t 127.0.0.1:0 -p 60")
+        rules = Rules(*service(address, "rr", good, address, "127.0.0.1:0"), f"-A -u {address}",
+                      "-A -f 7", "-A -t 127.0.0.1:0 -p 60")
         director = self.start(rules)
         self.assertEqual([ask(address) for _ in range(4)], ["good"] * 4)
         for item in (f"service udp {address}:", "service fwmark 7:", "service tcp 127.0.0.1:0:",
-                     f"service tcp {address}: server {address}:"):
+                     f"service tcp {address}: server {address}:",
+                     f"service tcp {address}: server 127.0.0.1:0:"):
             self.assertIn(f"{item} left out: ", director.noted())
         self.assertEqual(director.stop()[0], 0)
         for lines, code, word in ([["-A -f 7"], 1, "no service to serve"],

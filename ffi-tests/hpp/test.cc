@@ -68,6 +68,20 @@ static void test_config() {
     STATUS(one.validate(), VSCHED_OK);
     STATUS(one.error(), VSCHED_OK);
     CHECK(one.error()->empty());
+    auto services = one.services();
+    CHECK(services && services->size() == 1 && std::strcmp((*services)[0].key, KEY) == 0);
+    auto servers = one.servers(KEY);
+    CHECK(servers && servers->size() == 2 && std::strcmp((*servers)[0].name, "10.0.1.2:80") == 0);
+    STATUS(one.servers("tcp 10.9.0.9:80"), VSCHED_NO_SERVICE);
+    STATUS(one.servers("nonsense"), VSCHED_E_PARSE);
+    const std::string everywhere = *one.requirements();
+    CHECK(everywhere.find("ip_vs_rr") != std::string::npos);
+    CHECK(one.requirements("director")->find("ip_vs_rr") != std::string::npos);
+    CHECK(one.requirements("10.0.1.1")->find("ip_vs_rr") == std::string::npos);
+    STATUS(one.requirements("nowhere"), VSCHED_E_ARGUMENT);
+    CHECK(everywhere.find("# Here:") == std::string::npos);
+    CHECK(one.check_local("director")->find("# Here:") != std::string::npos);
+    STATUS(one.check_local("nowhere"), VSCHED_E_ARGUMENT);
     STATUS(one.read_rules("-A nonsense"), VSCHED_E_PARSE);
     CHECK(one.error()->find("nonsense") != std::string::npos);
     STATUS(one.read_json("{"), VSCHED_E_PARSE);
@@ -141,6 +155,12 @@ static void test_config() {
 }
 
 static void test_director() {
+    vsched::director fresh = *vsched::director::make(*vsched::config::make());
+    std::size_t done = 99;
+    CHECK(fresh.replay(RULES, &done) && done == 3 && servers_of(fresh, KEY) == 2);
+    STATUS(fresh.replay("-C\n-d -t 10.9.0.1:80 -r 10.0.1.1:80\n", &done), VSCHED_E_REFUSED);
+    CHECK(done == 1 && fresh.services()->empty() && !fresh.error()->empty());
+    STATUS(fresh.replay("-A nonsense"), VSCHED_E_PARSE);
     vsched::director runs = director();
     CHECK(runs.tick(1000));
     auto service = runs.find_service(KEY);
@@ -217,6 +237,12 @@ static void test_addresses() {
     CHECK(*vsched::pick_sockaddr(*pick, address, sizeof server) == sizeof server);
     CHECK(ntohl(server.sin_addr.s_addr) == 0x0a000102 && ntohs(server.sin_port) == 80);
     STATUS(vsched::pick_sockaddr(*pick, address, 1), VSCHED_E_BUFFER);
+    auto state = (*runs.services())[0];
+    CHECK(*vsched::service_sockaddr(state, address, sizeof server) == sizeof server);
+    CHECK(ntohl(server.sin_addr.s_addr) == 0x0a090001 && ntohs(server.sin_port) == 80);
+    STATUS(vsched::service_sockaddr(state, address, 1), VSCHED_E_BUFFER);
+    state.fwmark = 7;
+    STATUS(vsched::service_sockaddr(state, address, sizeof server), VSCHED_E_ARGUMENT);
 }
 
 static void test_worker() {
@@ -312,6 +338,10 @@ static void test_moved_from_is_empty() {
     STATUS(first.write_rules(), VSCHED_E_NULL);
     STATUS(first.clone(), VSCHED_E_NULL);
     STATUS(first.error(), VSCHED_E_NULL);
+    STATUS(first.services(), VSCHED_E_NULL);
+    STATUS(first.servers(KEY), VSCHED_E_NULL);
+    STATUS(first.requirements(), VSCHED_E_NULL);
+    STATUS(first.check_local(), VSCHED_E_NULL);
     STATUS(vsched::director::make(first), VSCHED_E_NULL);
     first = std::move(second);
     CHECK(first.validate());
@@ -319,6 +349,7 @@ static void test_moved_from_is_empty() {
     vsched::director runs = director(), other = std::move(runs);
     STATUS(runs.list(), VSCHED_E_NULL);
     STATUS(runs.services(), VSCHED_E_NULL);
+    STATUS(runs.replay(RULES), VSCHED_E_NULL);
     STATUS(runs.apply(first), VSCHED_E_NULL);
     STATUS(runs.make_worker(), VSCHED_E_NULL);
     STATUS(runs.tick(0), VSCHED_E_NULL);
