@@ -9,9 +9,11 @@
 //! fail in parts ([`Failure`]), an answer can be lost ([`Error::Lost`]: what was asked for may or may
 //! not have been done), and a dump can tear; [`Kernel::read`] reads until it agrees with itself.
 
+mod apply;
 mod convert;
 mod error;
 mod exchange;
+mod ipvs;
 mod kernel;
 mod namespace;
 pub mod plan;
@@ -20,7 +22,9 @@ mod request;
 mod socket;
 pub mod wire;
 
+pub use apply::{Draining, Outcome, Progress, Report, Rollout, Status};
 pub use error::{Cause, Error, Failure, Object, Refused, Stopped};
+pub use ipvs::{Ipvs, SyncError};
 pub use kernel::{Kernel, Options};
 pub use namespace::Namespace;
 pub use read::{Reading, Unreadable};

@@ -7,12 +7,15 @@
 #![cfg(target_os = "linux")]
 
 mod batches;
+mod faults;
 mod guest;
 mod interference;
 mod machine;
 mod namespaces;
 mod objects;
 mod refusals;
+mod sync;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -45,11 +48,27 @@ const SCENARIOS: &[Scenario] = &[
     scenario("another_namespace_by_path", namespaces::by_path),
     scenario("another_namespace_by_process", namespaces::by_process),
     scenario("readings_agree_beside_a_writer", interference::beside_a_writer),
+    scenario("sync_to_everything_and_back", sync::rich),
+    scenario("sync_repairs_drift", sync::drift),
+    scenario("sync_rolls_back_what_fails", sync::rollback),
+    scenario("sync_ten_thousand_servers", sync::ten_thousand),
+    scenario("sync_goes_on_after_lost_answers", sync::lost_answers),
+    scenario("sync_without_permission", sync::permission),
+    scenario("traffic_a_live_connection_and_a_drain", traffic::live_connection),
+    scenario("traffic_a_draining_server_is_wanted_again", traffic::wanted_again),
+    scenario("traffic_drains_of_hashed_clients", traffic::hashed_drain),
+    scenario("traffic_swaps_refuse_nobody", traffic::swaps),
+    scenario("faults_a_killed_sync_is_finished_by_the_next", faults::killed),
+    scenario("faults_a_sync_beside_a_writer", faults::beside_a_writer),
 ];
 
 /// What scenarios run in processes of their own.
-const PARTS: &[(&str, fn())] =
-    &[("unprivileged", refusals::unprivileged), ("without_address", refusals::without_address)];
+const PARTS: &[(&str, fn())] = &[
+    ("unprivileged", refusals::unprivileged),
+    ("without_address", refusals::without_address),
+    ("unprivileged_sync", sync::unprivileged),
+    ("syncing", faults::syncing),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
