@@ -13,6 +13,7 @@ mod interference;
 mod machine;
 mod namespaces;
 mod objects;
+mod preflight;
 mod refusals;
 mod sync;
 mod traffic;
@@ -58,6 +59,11 @@ const SCENARIOS: &[Scenario] = &[
     scenario("traffic_a_draining_server_is_wanted_again", traffic::wanted_again),
     scenario("traffic_drains_of_hashed_clients", traffic::hashed_drain),
     scenario("traffic_swaps_refuse_nobody", traffic::swaps),
+    Scenario { early: true, ..scenario("preflight_without_ipvs", preflight::without_ipvs) },
+    scenario("preflight_finds_what_is_missing", preflight::missing),
+    scenario("preflight_tells_the_generation", preflight::generation),
+    scenario("preflight_reads_settings", preflight::settings),
+    scenario("preflight_without_permission", preflight::permission),
     scenario("faults_a_killed_sync_is_finished_by_the_next", faults::killed),
     scenario("faults_a_sync_beside_a_writer", faults::beside_a_writer),
 ];
@@ -68,6 +74,7 @@ const PARTS: &[(&str, fn())] = &[
     ("without_address", refusals::without_address),
     ("unprivileged_sync", sync::unprivileged),
     ("syncing", faults::syncing),
+    ("unprivileged_preflight", preflight::unprivileged),
 ];
 
 fn main() -> ExitCode {
