@@ -12,7 +12,7 @@ LACKING += $(if $(shell command -v linux.uml),,user-mode-linux) \
 	$(if $(shell command -v busybox),,busybox) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v modprobe),,kmod) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ip),,iproute2)
-test: export VSCHED_KERNEL := required
+test bench-kernel: export VSCHED_KERNEL := required
 endif
 
 # The number in the name of the shared library, written once, in the sources.
@@ -20,10 +20,10 @@ ABI := $(shell sed -n 's/^pub const VSCHED_ABI_VERSION: u32 = \([0-9]*\);/\1/p' 
 # Where `make lib` leaves the C library.
 LIB := target/capi/lib
 
-.PHONY: help run test quick bench doc soak deps lib header cost
+.PHONY: help run test quick bench bench-kernel doc soak deps lib header cost
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a real TCP director on 127.0.0.1, with two real servers
 	$(CARGO) run --release --example director
@@ -67,6 +67,10 @@ header: ## include/vsched.h, from the comments in src/ffi
 
 bench: ## nanoseconds a pick and a connection, per scheduler
 	$(CARGO) bench --bench picks
+
+bench-kernel: LACKING += $(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)
+bench-kernel: deps ## what telling a real kernel costs, beside ipvsadm
+	$(CARGO) test --release --features netlink --test kernel -- measure_
 
 doc: ## the documentation, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink

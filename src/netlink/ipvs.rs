@@ -95,7 +95,11 @@ impl Ipvs {
     /// # Errors
     /// [`SyncError::Incomplete`] with the report: a step was refused or the exchange failed.
     pub fn apply(&mut self, plan: &Plan) -> Result<Report, SyncError> {
-        let mut rollout = Rollout::new(plan.clone());
+        self.carry_out(plan.clone())
+    }
+
+    fn carry_out(&mut self, plan: Plan) -> Result<Report, SyncError> {
+        let mut rollout = Rollout::new(plan);
         while let Progress::Wait(time) = rollout.poll(self) {
             thread::sleep(time);
         }
@@ -125,20 +129,21 @@ impl Ipvs {
     /// ```
     pub fn sync(&mut self, wanted: &Config, policy: &Policy) -> Result<Report, SyncError> {
         let mut whole = Report::default();
-        let mut rest = Plan::default();
-        for round in 0..=ROUNDS {
-            rest = match self.plan(wanted, policy) {
+        let mut round = 0;
+        loop {
+            round += 1;
+            let rest = match self.plan(wanted, policy) {
                 Ok(plan) => plan,
-                Err(SyncError::Kernel(Error::Unsettled { .. })) if round < ROUNDS => continue,
+                Err(SyncError::Kernel(Error::Unsettled { .. })) if round <= ROUNDS => continue,
                 Err(error) => return Err(error),
             };
             if rest.is_empty() {
                 return Ok(whole);
             }
-            if round == ROUNDS {
-                break;
+            if round > ROUNDS {
+                return Err(SyncError::Differs(Box::new(rest)));
             }
-            whole = match self.apply(&rest) {
+            whole = match self.carry_out(rest) {
                 Ok(report) => whole.then(report),
                 Err(SyncError::Incomplete(report)) if is_interference(&report) => {
                     whole.then(*report)
@@ -149,7 +154,6 @@ impl Ipvs {
                 Err(error) => return Err(error),
             };
         }
-        Err(SyncError::Differs(Box::new(rest)))
     }
 
     /// Plans to take one server out of a service: no new connections, then, when those it has have
@@ -195,7 +199,7 @@ impl Ipvs {
         drain: Drain,
     ) -> Result<Report, SyncError> {
         let plan = self.plan_drain(service, server, drain)?;
-        self.apply(&plan)
+        self.carry_out(plan)
     }
 
     /// Sets statistics to zero, of one service and its servers or of all.

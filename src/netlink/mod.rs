@@ -1,7 +1,12 @@
 //! The kernel's IPVS over generic netlink: read it, change it, in batches.
 //!
-//! [`Kernel`] is a connection to the IPVS of one network namespace. It reads what runs there as
-//! [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 128 in one system
+//! [`Ipvs`] brings what runs to what a [`Config`](crate::config::Config) wants: [`Ipvs::sync`] reads,
+//! plans, carries out, and reads again; [`plan`] is the pure part; a [`Rollout`] is a plan on its way,
+//! for hosts that do something else while servers drain; a [`Preflight`] tells beforehand what stands
+//! in the way.
+//!
+//! [`Kernel`] is the connection below, to the IPVS of one network namespace. It reads what runs there
+//! as [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 128 in one system
 //! call. Every call ends in bounded time. All of it, reading too, needs CAP_NET_ADMIN in the initial
 //! user namespace.
 //!

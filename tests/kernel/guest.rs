@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::{PARTS, SCENARIOS};
+use crate::{PARTS, SCENARIOS, is_chosen};
 
 fn program() -> PathBuf {
     std::env::current_exe().expect("this program's path")
@@ -13,7 +13,8 @@ fn program() -> PathBuf {
 
 /// Runs the scenarios of one stage whose names contain one of the words between commas.
 pub(crate) fn run_all(early: bool, only: &str) -> ExitCode {
-    let chosen = |name: &str| only.split(',').any(|word| name.contains(word));
+    let words: Vec<&str> = only.split(',').filter(|word| !word.is_empty()).collect();
+    let chosen = |name: &str| is_chosen(name, &words);
     for scenario in SCENARIOS.iter().filter(|s| s.early == early && chosen(s.name)) {
         let begun = Instant::now();
         let ended = shell(&format!(

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{SCENARIOS, Scenario};
+use crate::{MEASURE, SCENARIOS, Scenario, is_chosen};
 
 /// Programs that are needed, and the Debian packages that have them.
 const NEEDED: &[(&str, &str)] = &[
@@ -32,16 +32,17 @@ fn on_path(program: &str) -> bool {
 /// Boots a kernel, runs the scenarios whose names contain one of the words in it (all, if there are
 /// no words), and tells how they came out.
 pub(crate) fn boot(words: &[&str]) -> ExitCode {
-    let chosen = |scenario: &&Scenario| {
-        words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
-    };
+    let chosen = |scenario: &&Scenario| is_chosen(scenario.name, words);
     let chosen: Vec<&str> = SCENARIOS.iter().filter(chosen).map(|scenario| scenario.name).collect();
     println!("\nrunning {} scenarios in a kernel", chosen.len());
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
+    let measures = chosen.iter().any(|name| name.starts_with(MEASURE));
+    let compared = [("ipvsadm", "ipvsadm")];
     let mut lacking: Vec<&str> = NEEDED
         .iter()
+        .chain(compared.iter().filter(|_| measures))
         .filter(|(program, _)| !on_path(program))
         .map(|(_, package)| *package)
         .collect();

@@ -3,7 +3,7 @@
 //! The program boots `linux.uml` and runs itself in there, each scenario in a process and a network
 //! namespace of its own. Where there is no `linux.uml` it says SKIPPED; with `VSCHED_KERNEL=required`
 //! in the environment that is a failure. `cargo test --test kernel -- WORD…` runs the scenarios
-//! whose names contain a word.
+//! whose names contain a word. Measurements run only if the word begins with `measure_`.
 #![cfg(target_os = "linux")]
 
 mod batches;
@@ -11,6 +11,7 @@ mod faults;
 mod guest;
 mod interference;
 mod machine;
+mod measures;
 mod namespaces;
 mod objects;
 mod preflight;
@@ -60,6 +61,9 @@ const SCENARIOS: &[Scenario] = &[
     scenario("traffic_drains_of_hashed_clients", traffic::hashed_drain),
     scenario("traffic_swaps_refuse_nobody", traffic::swaps),
     Scenario { early: true, ..scenario("preflight_without_ipvs", preflight::without_ipvs) },
+    scenario("measure_a_thousand_servers", measures::thousand),
+    scenario("measure_ten_thousand_servers", measures::ten_thousand),
+    scenario("measure_fifty_thousand_servers", measures::fifty_thousand),
     scenario("preflight_finds_what_is_missing", preflight::missing),
     scenario("preflight_tells_the_generation", preflight::generation),
     scenario("preflight_reads_settings", preflight::settings),
@@ -68,12 +72,27 @@ const SCENARIOS: &[Scenario] = &[
     scenario("faults_a_sync_beside_a_writer", faults::beside_a_writer),
 ];
 
+/// Prefix of those that measure.
+pub(crate) const MEASURE: &str = "measure_";
+
+/// Whether a scenario is meant: by one of the words, or by there being none.
+pub(crate) fn is_chosen(name: &str, words: &[&str]) -> bool {
+    if name.starts_with(MEASURE) {
+        return words.iter().any(|word| word.starts_with(MEASURE) && name.contains(word));
+    }
+    words.is_empty() || words.iter().any(|word| name.contains(word))
+}
+
 /// What scenarios run in processes of their own.
 const PARTS: &[(&str, fn())] = &[
     ("unprivileged", refusals::unprivileged),
     ("without_address", refusals::without_address),
     ("unprivileged_sync", sync::unprivileged),
     ("syncing", faults::syncing),
+    ("measure_sync", measures::sync),
+    ("measure_single", measures::single),
+    ("measure_batches", measures::batches),
+    ("measure_ipvsadm", measures::ipvsadm),
     ("unprivileged_preflight", preflight::unprivileged),
 ];
 

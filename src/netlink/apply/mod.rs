@@ -22,7 +22,7 @@ mod report;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::plan::{OnRefusal, Open, Plan, Side};
+use super::plan::{OnRefusal, Open, Openness, Plan, Removal, Side};
 use super::{Error, Ipvs};
 use crate::config::ServiceKey;
 
@@ -65,7 +65,9 @@ pub enum Progress {
 /// ```
 #[derive(Debug)]
 pub struct Rollout {
-    plan: Plan,
+    openness: Openness,
+    removal: Removal,
+    on_refusal: OnRefusal,
     forward: Pass,
     back: Option<Back>,
     /// Servers that are known to be eligible, of services that are to stay open.
@@ -85,9 +87,11 @@ impl Rollout {
     /// Begins; nothing is sent before the first [`poll`](Self::poll).
     pub fn new(plan: Plan) -> Self {
         let strict = plan.on_refusal == OnRefusal::RollBack;
-        let forward = Pass::new(plan.steps().iter().cloned(), Side::After, strict);
-        let open = plan.open.before.clone();
-        Rollout { plan, forward, back: None, open, error: None, over: false }
+        let Plan { steps, open: openness, removal, on_refusal, .. } = plan;
+        let forward = Pass::new(steps.into_iter(), Side::After, strict);
+        let open = openness.before.clone();
+        let (back, error, over) = (None, None, false);
+        Rollout { openness, removal, on_refusal, forward, back, open, error, over }
     }
 
     /// Goes on as far as possible without waiting for connections to end. What it is told by the
@@ -117,14 +121,14 @@ impl Rollout {
     fn poll_on(&mut self, link: &mut impl Link) -> Progress {
         while !self.over {
             let pass = self.back.as_mut().map_or(&mut self.forward, |back| &mut back.pass);
-            let advanced = pass.advance(link, &self.plan.open, &mut self.open);
+            let advanced = pass.advance(link, &self.openness, &mut self.open);
             let goes_on = match advanced {
                 Ok(Next::Wait(time)) => return Progress::Wait(time),
                 Ok(Next::Ended) => false,
                 Ok(Next::Refused) => true,
                 Err(error) => {
                     self.error.get_or_insert(error);
-                    self.plan.on_refusal == OnRefusal::RollBack
+                    self.on_refusal == OnRefusal::RollBack
                 }
             };
             if goes_on && self.back.is_none() && self.forward.is_reversible() {
@@ -138,7 +142,7 @@ impl Rollout {
     }
 
     fn turn_back(&mut self) {
-        let undos = inverse::inverse(&self.forward.outcomes, self.plan.removal);
+        let undos = inverse::inverse(&self.forward.outcomes, self.removal);
         let origins = undos.iter().map(|undo| undo.origin).collect();
         let steps = undos.into_iter().map(|undo| undo.step);
         self.back = Some(Back { pass: Pass::new(steps, Side::Before, false), origins });

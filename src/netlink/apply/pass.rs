@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::converge::Context;
 use super::drains::{Draining, Drains};
 use super::link::Link;
+use super::phase::BATCH;
 use super::report::{Outcome, Status};
 use crate::config::ServiceKey;
 use crate::netlink::plan::{Action, Open, Openness, Phase, Side, Step};
@@ -33,6 +34,8 @@ pub(super) struct Pass {
     /// The first step that is not through.
     next: usize,
     gated: bool,
+    /// Requests in one system call.
+    pub(super) batch: usize,
     leaving: HashSet<(ServiceKey, SocketAddr)>,
     bound: HashSet<ServiceKey>,
     /// Services that must not shrink.
@@ -66,6 +69,7 @@ impl Pass {
             strict,
             next: 0,
             gated: false,
+            batch: BATCH,
             leaving,
             bound,
             held: HashSet::new(),

@@ -9,13 +9,11 @@ use super::pass::Pass;
 use super::report::Status;
 use crate::netlink::{Error, Reading, Refused, Request, Stopped};
 
-/// Most requests in one system call.
-const BATCH: usize = 128;
-/// Most requests that are written down at a time.
-const PIECE: usize = 4096;
+/// Most requests in one system call, and written down at a time.
+pub(super) const BATCH: usize = 128;
 /// How often the steps of a phase are sent that others get in the way of.
 const ROUNDS: u32 = 12;
-/// How many lost answers a phase bears. With each the batches get smaller, down to one request,
+/// How many lost answers a batch bears. With each all further batches get smaller, down to one request,
 /// whose answer fits into any buffer.
 const LOSSES: u32 = 5;
 
@@ -54,8 +52,8 @@ impl Pass {
         link: &mut impl Link,
         range: Range<usize>,
     ) -> Result<(), Error> {
-        for start in range.clone().step_by(PIECE) {
-            self.carry_out_piece(link, start..range.end.min(start + PIECE))?;
+        for start in range.clone().step_by(BATCH) {
+            self.carry_out_piece(link, start..range.end.min(start + BATCH))?;
         }
         Ok(())
     }
@@ -73,17 +71,17 @@ impl Pass {
             }
         }
         self.leave_out(&mut pending, &mut requests);
-        let (mut batch, mut losses) = (BATCH, 0);
+        let mut losses = 0;
         for round in 1..=ROUNDS {
             if pending.is_empty() {
                 break;
             }
-            let mut sent = Sent::new(link.execute(&requests, batch), requests.len());
+            let mut sent = Sent::new(link.execute(&requests, self.batch), requests.len());
             self.requests += sent.sent as u64;
             let mut reading = None;
             if matches!(sent.error, Some(Error::Lost | Error::Timeout(_))) && losses < LOSSES {
                 losses += 1;
-                batch = (batch / 4).max(1);
+                self.batch = (self.batch / 4).max(1);
                 sent.error = None;
                 reading = read(link)?;
             }

@@ -113,6 +113,9 @@ impl Report {
 
     /// The same followed by what became of another plan.
     pub(in crate::netlink) fn then(mut self, next: Report) -> Report {
+        if self.outcomes.is_empty() {
+            return next;
+        }
         self.outcomes.extend(next.outcomes);
         self.rollback.extend(next.rollback);
         self.error = next.error;

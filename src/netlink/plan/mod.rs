@@ -154,7 +154,7 @@ pub struct Step {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     foreign: Vec<ServiceKey>,
     /// For services that run and go on.
     pub(super) open: Openness,
