@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
 use vsched::netlink::{Error, Ipvs, Kernel, Options, Request, Status, SyncError};
 
-use crate::guest::{note, part};
+use crate::guest::{StopAtEnd, note, part};
 use crate::sync::{immediate, ipvs, key, large};
 
 const KILLS: u32 = 30;
@@ -82,6 +82,7 @@ pub(crate) fn beside_a_writer() {
     let (mut in_sync, mut differs, mut unsettled) = (0, 0, 0);
     let written = thread::scope(|scope| {
         let writer = scope.spawn(|| interfere(&wanted, theirs, &stop));
+        let end = StopAtEnd(&stop);
         let deadline = Instant::now() + Duration::from_secs(2);
         while Instant::now() < deadline {
             match ipvs.sync(&wanted, &immediate()) {
@@ -97,7 +98,7 @@ pub(crate) fn beside_a_writer() {
                 Err(error) => panic!("{error}"),
             }
         }
-        stop.store(true, Ordering::SeqCst);
+        drop(end);
         writer.join().expect("the writer")
     });
     note(format!(

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::{PARTS, SCENARIOS, is_chosen};
@@ -39,6 +40,15 @@ pub(crate) fn run_part(name: &str) -> ExitCode {
     let part = PARTS.iter().find(|(known, _)| *known == name);
     part.expect("a part").1();
     ExitCode::SUCCESS
+}
+
+/// Ends what other threads do when it goes, by a panic, too.
+pub(crate) struct StopAtEnd<'s>(pub(crate) &'s AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Something worth telling, such as a rate.

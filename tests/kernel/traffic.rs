@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use vsched::netlink::plan::{Drain, Ended, Policy, Removal};
 use vsched::netlink::{Ipvs, Options, Progress, Request, Rollout, Status};
 
-use crate::guest::note;
+use crate::guest::{StopAtEnd, note};
 use crate::sync::{config, ipvs, key};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -187,6 +187,7 @@ fn under_traffic(change: impl FnOnce()) -> (u32, u32) {
                 refused.fetch_add(u32::from(sent.is_err()), Ordering::SeqCst);
             }
         });
+        let _end = StopAtEnd(&stop);
         let wait = |more: u32| {
             let target = asked.load(Ordering::SeqCst) + more;
             while asked.load(Ordering::SeqCst) < target && !clients.is_finished() {
@@ -196,7 +197,6 @@ fn under_traffic(change: impl FnOnce()) -> (u32, u32) {
         wait(300);
         change();
         wait(300);
-        stop.store(true, Ordering::SeqCst);
     });
     (asked.into_inner(), refused.into_inner())
 }

@@ -5,9 +5,11 @@ mod simulated;
 
 use simulated::{Fault, Simulated};
 
+use std::time::Duration;
+
 use super::{Progress, Report, Rollout, Status};
 use crate::config::{Config, RealServer, ServiceKey, VirtualService};
-use crate::netlink::plan::{Action, OnRefusal, Phase, Plan, Policy, Removal};
+use crate::netlink::plan::{Action, Drain, Ended, OnRefusal, Phase, Plan, Policy, Removal};
 
 const SERVERS: usize = 3;
 
@@ -174,6 +176,61 @@ fn no_loss_closes_a_service() {
         }
     });
     assert!(deaths > 10_000, "{deaths}");
+}
+
+/// One dump a service and look, however many of its servers drain; what a torn dump misses is not
+/// taken to be gone.
+#[test]
+fn drains_wait_for_connections() {
+    let (before, after) = (side(0b10_10_10), side(0b10));
+    let address = |n: usize| format!("10.0.1.{n}:80").parse().expect("an address");
+    for (until, connections, waits) in [
+        (Ended::All, [1, 0], true),
+        (Ended::All, [0, 1], true),
+        (Ended::Active, [1, 0], true),
+        (Ended::Active, [0, 1], false),
+        (Ended::All, [0, 0], false),
+    ] {
+        for torn in [false, true] {
+            let drain = Drain { deadline: Duration::from_secs(1 << 30), until };
+            let policy = Policy { removal: Removal::Drain(drain), ..Policy::default() };
+            let found = crate::config::Observed::from(&before);
+            let plan = Plan::new(&after, &found, &policy).expect("a plan");
+            let mut kernel = Simulated::new(&before, Fault::None);
+            (kernel.connections, kernel.torn) = (connections, torn);
+            let mut rollout = Rollout::new(plan);
+            let mut pauses = Vec::new();
+            for _ in 0..7 {
+                match rollout.poll_on(&mut kernel) {
+                    Progress::Wait(time) => pauses.push(time.as_millis()),
+                    Progress::Done => break,
+                }
+            }
+            if !waits {
+                assert_eq!((pauses.len(), kernel.config()[0].servers.len()), (0, 1));
+                continue;
+            }
+            assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
+            assert_eq!(kernel.dumps, [7, if torn { 7 } else { 0 }]);
+            let draining: Vec<_> =
+                rollout.draining().iter().map(|d| (d.server, d.connections)).collect();
+            assert_eq!(draining, [(address(1), 1), (address(2), 1)]);
+            assert_eq!(kernel.config()[0].servers.len(), 3);
+            kernel.connections = [0, 0];
+            assert_eq!(rollout.poll_on(&mut kernel), Progress::Done);
+            assert!(rollout.into_report().is_complete() && same(&kernel, &after));
+        }
+    }
+}
+
+/// They can be handed to a thread of their own.
+#[test]
+fn they_are_send() {
+    fn is_send<T: Send>() {}
+    is_send::<crate::netlink::Ipvs>();
+    is_send::<Rollout>();
+    is_send::<Report>();
+    is_send::<crate::netlink::SyncError>();
 }
 
 /// Others add, edit, delete what a plan is about, before its first request.

@@ -28,12 +28,20 @@ pub(super) struct Simulated<'f> {
     /// How often the service was looked at.
     pub(super) moments: usize,
     pub(super) unwatched: bool,
+    /// Active and inactive connections of every server.
+    pub(super) connections: [u32; 2],
+    /// Single dumps miss every server.
+    pub(super) torn: bool,
+    /// Single dumps, and readings of a service that agree.
+    pub(super) dumps: [usize; 2],
 }
 
 impl<'f> Simulated<'f> {
     pub(super) fn new(config: &Config, fault: Fault<'f>) -> Self {
         let services = config.services.clone();
-        Simulated { services, fault, requests: 0, moments: 0, unwatched: false }
+        let (requests, moments, unwatched) = (0, 0, false);
+        let (connections, torn, dumps) = ([0; 2], false, [0; 2]);
+        Simulated { services, fault, requests, moments, unwatched, connections, torn, dumps }
     }
 
     pub(super) fn heal(&mut self) {
@@ -115,6 +123,16 @@ impl<'f> Simulated<'f> {
         Ok(())
     }
 
+    fn running(&self, key: &ServiceKey) -> Vec<ObservedServer> {
+        let mut services = self.observed().services.into_iter();
+        let service = services.find(|service| service.settings.service == *key);
+        let mut servers = service.map_or_else(Vec::new, |service| service.servers);
+        for server in &mut servers {
+            [server.counts.active, server.counts.inactive] = self.connections;
+        }
+        servers
+    }
+
     fn look(&mut self) {
         self.moments += 1;
         let open = |service: &VirtualService| {
@@ -164,13 +182,13 @@ impl Link for Simulated<'_> {
     }
 
     fn servers_once(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
-        self.servers(key)
+        self.dumps[0] += 1;
+        if self.torn { Ok(Vec::new()) } else { Ok(self.running(key)) }
     }
 
     fn servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
-        let mut services = self.observed().services.into_iter();
-        let service = services.find(|service| service.settings.service == *key);
-        Ok(service.map_or_else(Vec::new, |service| service.servers))
+        self.dumps[1] += 1;
+        Ok(self.running(key))
     }
 }
 
