@@ -19,7 +19,7 @@ LACKING += $(if $(shell command -v linux.uml),,user-mode-linux) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v modprobe),,kmod) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ip),,iproute2) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)
-test: export VSCHED_KERNEL := required
+test bench-kernel: export VSCHED_KERNEL := required
 endif
 
 # The number in the name of the shared library, written once, in the sources.
@@ -46,7 +46,7 @@ CMAKEDIR := $(DATADIR)/cmake/vsched
 INSTALL ?= install
 STRIP ?= strip
 
-.PHONY: help run test quick bench doc soak deps fuzz lib header cost install install-strip uninstall \
+.PHONY: help run test quick bench bench-kernel doc soak deps fuzz lib header cost install install-strip uninstall \
 	test-packaging test-ffi test-c-examples tsan abi
 
 help: ## this list
@@ -187,6 +187,10 @@ header: ## include/vsched.h, from the comments in src/ffi
 
 bench: ## nanoseconds a pick and a connection, per scheduler
 	$(CARGO) bench --bench picks
+
+bench-kernel: LACKING += $(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)
+bench-kernel: deps ## what telling a real kernel costs, beside ipvsadm
+	$(CARGO) test --release --features netlink --test kernel -- measure_
 
 doc: ## the documentation, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink

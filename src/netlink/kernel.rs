@@ -146,10 +146,19 @@ impl Kernel {
     /// [`Stopped`] if an exchange failed: it says what is known to be done, what may be, what was not
     /// tried.
     pub fn execute(&mut self, requests: &[Request]) -> Result<Vec<Failure>, Stopped> {
+        self.execute_in(requests, BATCH)
+    }
+
+    /// The same with at most `batch` requests in one system call, and no more than the options say.
+    pub(super) fn execute_in(
+        &mut self,
+        requests: &[Request],
+        batch: usize,
+    ) -> Result<Vec<Failure>, Stopped> {
         let mut failures = Vec::new();
         let mut bytes = Vec::new();
         let mut answered = 0;
-        for chunk in requests.chunks(self.batch) {
+        for chunk in requests.chunks(self.batch.min(batch).max(1)) {
             let sent = answered + chunk.len();
             let count = chunk.len() as u32;
             let first = self.exchanges[0].reserve(count);

@@ -35,17 +35,25 @@ impl Namespace {
         &self.path
     }
 
-    /// Opens two sockets there, on a thread that lives no longer than that: a socket stays in the
-    /// namespace it was made in, and the caller's thread never leaves its own.
+    /// Opens two sockets there: a socket stays in the namespace it was made in.
     pub(super) fn open(&self) -> Result<[Socket; 2], Error> {
+        self.within(|| Ok([Socket::open()?, Socket::open()?]))
+    }
+
+    /// Does something there, on a thread that lives no longer than that: the caller's thread never
+    /// leaves its own namespace.
+    pub(super) fn within<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
         let path = self.path.clone();
-        let opening = thread::Builder::new().name("netns".into()).spawn(move || {
+        let working = thread::Builder::new().name("netns".into()).spawn(move || {
             enter_network_namespace(&File::open(path)?)?;
-            Ok([Socket::open()?, Socket::open()?])
+            work()
         });
-        let opened = opening.and_then(|thread| {
-            thread.join().unwrap_or_else(|_| Err(io::Error::other("the opening thread panicked")))
+        let done = working.and_then(|thread| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread there panicked")))
         });
-        opened.map_err(|source| Error::Namespace { path: self.path.clone(), source })
+        done.map_err(|source| Error::Namespace { path: self.path.clone(), source })
     }
 }

@@ -159,6 +159,19 @@ impl Kernel {
         readable(self.dump_servers(key, 0)?)
     }
 
+    /// As [`read_servers_once`](Self::read_servers_once), without those there are no words for.
+    pub(super) fn known_servers_once(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<Vec<ObservedServer>, Error> {
+        Ok(self.dump_servers(key, 0)?.items)
+    }
+
+    /// As [`read_servers`](Self::read_servers), without those there are no words for.
+    pub(super) fn known_servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
+        Ok(self.servers(key)?.items)
+    }
+
     fn servers(&mut self, key: &ServiceKey) -> Result<Dump<ObservedServer>, Error> {
         let mut before: Option<Dump<ObservedServer>> = None;
         for attempt in 0..self.attempts {

@@ -143,6 +143,13 @@ pub(super) fn enter_network_namespace(namespace: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Moves the calling thread, and it alone, into a new network namespace.
+pub(super) fn leave_network_namespace() -> io::Result<()> {
+    // SAFETY: as for `enter_network_namespace`.
+    checked(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
 fn kernel_address() -> libc::sockaddr_nl {
     // SAFETY: sockaddr_nl is plain numbers; all zeros are the kernel's address but for the family.
     let mut address: libc::sockaddr_nl = unsafe { mem::zeroed() };

@@ -3,11 +3,12 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::ipvsadm::{self, Streams};
 use crate::machine::can_run;
-use crate::{PARTS, SCENARIOS};
+use crate::{PARTS, SCENARIOS, is_chosen};
 
 pub(crate) fn program() -> PathBuf {
     std::env::current_exe().expect("this program's path")
@@ -15,7 +16,8 @@ pub(crate) fn program() -> PathBuf {
 
 /// Runs the scenarios of one stage whose names contain one of the words between commas.
 pub(crate) fn run_all(early: bool, only: &str) -> ExitCode {
-    let chosen = |name: &str| only.split(',').any(|word| name.contains(word));
+    let words: Vec<&str> = only.split(',').filter(|word| !word.is_empty()).collect();
+    let chosen = |name: &str| is_chosen(name, &words);
     for scenario in SCENARIOS.iter().filter(|s| s.early == early && chosen(s.name) && can_run(s)) {
         let begun = Instant::now();
         let ended = shell(&format!(
@@ -48,6 +50,15 @@ pub(crate) fn run_ipvsadm() -> ExitCode {
     let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
     let streams = Streams { input: &mut input, out: &mut out, err: &mut std::io::stderr() };
     ipvsadm::run(&words, streams).into()
+}
+
+/// Ends what other threads do when it goes, by a panic, too.
+pub(crate) struct StopAtEnd<'s>(pub(crate) &'s AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Something worth telling, such as a rate.

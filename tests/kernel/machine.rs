@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{SCENARIOS, Scenario};
+use crate::{MEASURE, SCENARIOS, Scenario, is_chosen};
 
 /// Programs that are needed, and the Debian packages that have them.
 const NEEDED: &[(&str, &str)] = &[
@@ -37,9 +37,7 @@ pub(crate) fn can_run(scenario: &Scenario) -> bool {
 /// Boots a kernel, runs the scenarios whose names contain one of the words in it (all, if there are
 /// no words), and tells how they came out.
 pub(crate) fn boot(words: &[&str]) -> ExitCode {
-    let chosen = |scenario: &&Scenario| {
-        words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
-    };
+    let chosen = |scenario: &&Scenario| is_chosen(scenario.name, words);
     let (chosen, skipped): (Vec<&Scenario>, Vec<&Scenario>) =
         SCENARIOS.iter().filter(chosen).partition(|scenario| can_run(scenario));
     let chosen: Vec<&str> = chosen.into_iter().map(|scenario| scenario.name).collect();
@@ -55,8 +53,11 @@ pub(crate) fn boot(words: &[&str]) -> ExitCode {
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
+    let measures = chosen.iter().any(|name| name.starts_with(MEASURE));
+    let compared = [("ipvsadm", "ipvsadm")];
     let mut lacking: Vec<&str> = NEEDED
         .iter()
+        .chain(compared.iter().filter(|_| measures))
         .filter(|(program, _)| !on_path(program))
         .map(|(_, package)| *package)
         .collect();

@@ -3,16 +3,21 @@
 //! The program boots `linux.uml` and runs itself in there, each scenario in a process and a network
 //! namespace of its own. Where there is no `linux.uml` it says SKIPPED; with `VSCHED_KERNEL=required`
 //! in the environment that is a failure. `cargo test --test kernel -- WORD…` runs the scenarios
-//! whose names contain a word.
+//! whose names contain a word. Measurements run only if the word begins with `measure_`.
 #![cfg(target_os = "linux")]
 
 mod batches;
+mod faults;
 mod guest;
 mod interference;
 mod machine;
+mod measures;
 mod namespaces;
 mod objects;
+mod preflight;
 mod refusals;
+mod sync;
+mod traffic;
 
 // The command line of ipvsadm: what its test compares with, and what its laboratories are typed in.
 mod compat;
@@ -57,7 +62,38 @@ const SCENARIOS: &[Scenario] = &[
     scenario("laboratory_nat", labs::nat),
     scenario("laboratory_dr", labs::dr),
     scenario("laboratory_tun", labs::tun),
+    scenario("sync_to_everything_and_back", sync::rich),
+    scenario("sync_repairs_drift", sync::drift),
+    scenario("sync_rolls_back_what_fails", sync::rollback),
+    scenario("sync_ten_thousand_servers", sync::ten_thousand),
+    scenario("sync_goes_on_after_lost_answers", sync::lost_answers),
+    scenario("sync_without_permission", sync::permission),
+    scenario("traffic_a_live_connection_and_a_drain", traffic::live_connection),
+    scenario("traffic_a_draining_server_is_wanted_again", traffic::wanted_again),
+    scenario("traffic_drains_of_hashed_clients", traffic::hashed_drain),
+    scenario("traffic_swaps_refuse_nobody", traffic::swaps),
+    Scenario { early: true, ..scenario("preflight_without_ipvs", preflight::without_ipvs) },
+    scenario("measure_a_thousand_servers", measures::thousand),
+    scenario("measure_ten_thousand_servers", measures::ten_thousand),
+    scenario("measure_fifty_thousand_servers", measures::fifty_thousand),
+    scenario("preflight_finds_what_is_missing", preflight::missing),
+    scenario("preflight_tells_the_generation", preflight::generation),
+    scenario("preflight_reads_settings", preflight::settings),
+    scenario("preflight_without_permission", preflight::permission),
+    scenario("faults_a_killed_sync_is_finished_by_the_next", faults::killed),
+    scenario("faults_a_sync_beside_a_writer", faults::beside_a_writer),
 ];
+
+/// Prefix of those that measure.
+pub(crate) const MEASURE: &str = "measure_";
+
+/// Whether a scenario is meant: by one of the words, or by there being none.
+pub(crate) fn is_chosen(name: &str, words: &[&str]) -> bool {
+    if name.starts_with(MEASURE) {
+        return words.iter().any(|word| word.starts_with(MEASURE) && name.contains(word));
+    }
+    words.is_empty() || words.iter().any(|word| name.contains(word))
+}
 
 /// What scenarios run in processes of their own.
 const PARTS: &[(&str, fn())] = &[
@@ -66,6 +102,13 @@ const PARTS: &[(&str, fn())] = &[
     ("compat_worker", compat::worker::work),
     ("lab_check", labs::check_part),
     ("lab_ask", labs::ask_part),
+    ("unprivileged_sync", sync::unprivileged),
+    ("syncing", faults::syncing),
+    ("measure_sync", measures::sync),
+    ("measure_single", measures::single),
+    ("measure_batches", measures::batches),
+    ("measure_ipvsadm", measures::ipvsadm),
+    ("unprivileged_preflight", preflight::unprivileged),
 ];
 
 fn main() -> ExitCode {

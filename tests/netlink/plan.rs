@@ -106,6 +106,18 @@ delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
 restore: edit service tcp 10.0.0.1:80: flags mh-fallback,mh-port -> mh-port (has drained)
 ",
     ),
+    // The same taken up by the next plan.
+    (
+        "-A -t 10.0.0.1:80 -s sh -b sh-fallback
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m
+         -a -t 10.0.0.1:80 -r 10.0.1.2 -m -w 0",
+        "-A -t 10.0.0.1:80 -s sh
+         -a -t 10.0.0.1:80 -r 10.0.1.1 -m",
+        "drain: wait for server 10.0.1.2:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
+delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
+restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (has drained)
+",
+    ),
     // One that the operator quiesces stays; that its clients are refused is said.
     (
         "-A -t 10.0.0.1:80 -s mh

@@ -18,7 +18,13 @@ pub(super) fn plan(wanted: &Config, found: &Observed, policy: &Policy) -> Plan {
     builder.services(wanted);
     builder.fallbacks();
     builder.steps.sort_by_key(|step| step.phase);
-    Plan { steps: builder.steps, foreign: builder.foreign }
+    Plan {
+        steps: builder.steps,
+        foreign: builder.foreign,
+        open: Default::default(),
+        removal: policy.removal,
+        on_refusal: policy.on_refusal,
+    }
 }
 
 struct Builder<'a> {
@@ -70,22 +76,23 @@ impl<'a> Builder<'a> {
             udp: differs(want.udp, have.udp),
         };
         if timeouts != Timeouts::default() {
-            self.push(Phase::Settings, Action::SetTimeouts(timeouts), "wanted", None);
+            let action = Action::SetTimeouts { before: *have, timeouts };
+            self.push(Phase::Settings, action, "wanted", None);
         }
         for role in [SyncRole::Master, SyncRole::Backup] {
             let of =
                 |daemons: &[SyncDaemon]| daemons.iter().find(|daemon| daemon.role == role).cloned();
-            let stop = Action::StopDaemon(role);
             match (of(&wanted.daemons), of(&found.daemons)) {
                 (Some(wanted), Some(found)) if runs_as(&found, &wanted) => {}
                 (Some(wanted), found) => {
-                    if found.is_some() {
+                    if let Some(found) = found {
+                        let stop = Action::StopDaemon(found);
                         self.push(Phase::Settings, stop, "runs with other settings", None);
                     }
                     self.push(Phase::Settings, Action::StartDaemon(wanted), "wanted", None);
                 }
-                (None, Some(_)) if self.policy.ownership == Ownership::All => {
-                    self.push(Phase::Settings, stop, "not wanted", None);
+                (None, Some(found)) if self.policy.ownership == Ownership::All => {
+                    self.push(Phase::Settings, Action::StopDaemon(found), "not wanted", None);
                 }
                 (None, _) => {}
             }
@@ -217,6 +224,11 @@ impl<'a> Builder<'a> {
                 self.push(Phase::Restore, action, "has drained", None);
             }
         }
+        // One that fell back already, since an earlier plan, and has nothing else to change.
+        self.steps.retain(|step| match &step.action {
+            Action::EditService { before, service } => before != service,
+            _ => true,
+        });
         self.ours = ours;
     }
 }
@@ -236,7 +248,7 @@ impl From<diff::Phase> for Phase {
 }
 
 /// A service as a kernel can be told and tells it.
-fn told(service: &VirtualService) -> VirtualService {
+pub(in crate::netlink) fn told(service: &VirtualService) -> VirtualService {
     let persistence = service.persistence.map(|persistence| Persistence {
         netmask: persistence.netmask.filter(|mask| match mask {
             Netmask::Inet(mask) => mask.to_bits() != u32::MAX,
@@ -265,7 +277,7 @@ fn localised(found: &RealServer, wanted: Option<&VirtualService>) -> RealServer 
 }
 
 /// It hashes clients to servers and does not fall back.
-fn refuses_when_quiesced(service: &VirtualService) -> bool {
+pub(in crate::netlink) fn refuses_when_quiesced(service: &VirtualService) -> bool {
     let hashes = matches!(service.scheduler, Some(SchedulerKind::Sh | SchedulerKind::Mh));
     hashes && !service.flags.contains(SchedulerFlags::FLAG_1)
 }

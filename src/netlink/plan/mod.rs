@@ -6,6 +6,7 @@
 //! from what a step's [`Risk`] says.
 
 mod build;
+mod open;
 mod policy;
 mod rails;
 mod text;
@@ -13,10 +14,12 @@ mod text;
 use std::net::SocketAddr;
 
 use crate::config::{
-    Config, Observed, RealServer, ServiceKey, SyncDaemon, SyncRole, Timeouts, VirtualService,
+    Config, Observed, RealServer, ServiceKey, SyncDaemon, Timeouts, VirtualService,
 };
 
-pub use policy::{Drain, Ended, Ownership, Policy, Rails, Removal};
+pub(super) use build::{refuses_when_quiesced, told};
+pub(super) use open::{Open, Openness, Side};
+pub use policy::{Drain, Ended, OnRefusal, Ownership, Policy, Rails, Removal};
 pub use rails::{Broken, PlanError};
 
 /// When a step's turn comes. Between two phases all answers are awaited.
@@ -49,11 +52,16 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Sets those timeouts that are given.
-    SetTimeouts(Timeouts),
+    SetTimeouts {
+        /// What they were.
+        before: Timeouts,
+        /// What they become.
+        timeouts: Timeouts,
+    },
     /// Starts a synchronisation daemon.
     StartDaemon(SyncDaemon),
-    /// Stops a synchronisation daemon.
-    StopDaemon(SyncRole),
+    /// Stops a synchronisation daemon, which runs like this.
+    StopDaemon(SyncDaemon),
     /// Adds a service without servers, with no scheduler bound.
     AddService(VirtualService),
     /// Gives a service its scheduler, or new settings; its servers stay.
@@ -146,8 +154,12 @@ pub struct Step {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     foreign: Vec<ServiceKey>,
+    /// For services that run and go on.
+    pub(super) open: Openness,
+    pub(super) removal: Removal,
+    pub(super) on_refusal: OnRefusal,
 }
 
 impl Plan {
@@ -160,7 +172,8 @@ impl Plan {
     /// The config breaks limits, or the plan would break a rail.
     pub fn new(wanted: &Config, found: &Observed, policy: &Policy) -> Result<Self, PlanError> {
         wanted.validate()?;
-        let plan = build::plan(wanted, found, policy);
+        let mut plan = build::plan(wanted, found, policy);
+        plan.open = open::openness(&plan.steps, wanted, found);
         rails::check(&plan, wanted, found, &policy.rails)?;
         Ok(plan)
     }
@@ -185,7 +198,7 @@ impl Action {
     /// The service concerned, if it is about one.
     pub fn service(&self) -> Option<ServiceKey> {
         match self {
-            Action::SetTimeouts(_) | Action::StartDaemon(_) | Action::StopDaemon(_) => None,
+            Action::SetTimeouts { .. } | Action::StartDaemon(_) | Action::StopDaemon(_) => None,
             Action::AddService(service) | Action::EditService { service, .. } => {
                 Some(service.service)
             }

@@ -18,6 +18,20 @@ pub struct Policy {
     pub removal: Removal,
     /// What must not happen.
     pub rails: Rails,
+    /// What follows if the kernel refuses a step.
+    pub on_refusal: OnRefusal,
+}
+
+/// What follows if the kernel refuses a step of growing, editing or quiescing. A step that is refused
+/// later, among the deletions, never holds up the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnRefusal {
+    /// All that was done is taken back, nothing is deleted: all or nothing.
+    #[default]
+    RollBack,
+    /// The other steps are carried out. A service shrinks only if a server that is wanted is there
+    /// to take its clients; no service is left without.
+    GoOn,
 }
 
 /// Which services in the kernel are ours, to edit and to delete. All others stay as they are,

@@ -53,7 +53,7 @@ impl Display for Risk {
 impl Display for Action {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Action::SetTimeouts(timeouts) => {
+            Action::SetTimeouts { timeouts, .. } => {
                 f.write_str("set timeouts")?;
                 for (name, value) in
                     [("tcp", timeouts.tcp), ("tcp_fin", timeouts.tcp_fin), ("udp", timeouts.udp)]
@@ -68,7 +68,7 @@ impl Display for Action {
                 let (role, interface) = (role(daemon.role), &daemon.interface);
                 write!(f, "start {role} daemon on {interface}, id {}", daemon.sync_id)
             }
-            Action::StopDaemon(which) => write!(f, "stop {} daemon", role(*which)),
+            Action::StopDaemon(daemon) => write!(f, "stop {} daemon", role(daemon.role)),
             Action::AddService(service) => write!(f, "add service {}", service.service),
             Action::EditService { before, service } => edit_service(f, before, service),
             Action::DeleteService(key) => write!(f, "delete service {key}"),

@@ -1,0 +1,120 @@
+//! What a refusal means for a step: often only that the kernel is already, or no longer, as a plan
+//! took it to be.
+
+use super::report::Status;
+use crate::config::{Observed, RealServer, ServiceKey, SyncDaemon, VirtualService};
+use crate::netlink::plan::{Action, told};
+use crate::netlink::wire::Command;
+use crate::netlink::{Cause, Refused, Request};
+
+/// How to go on after a refusal.
+pub(super) enum Reaction {
+    /// It counts as this.
+    Settled(Status),
+    /// The same end by another way.
+    Instead(Box<Request>),
+    /// It may pass.
+    Again,
+}
+
+/// What a step's neighbours in the plan say about it.
+#[derive(Clone, Copy)]
+pub(super) struct Context {
+    /// The server is on its way out: it need not be there.
+    pub(super) leaves: bool,
+    /// A later step gives the service its settings.
+    pub(super) bound_later: bool,
+}
+
+/// The request of a step; `None` if it is not one for the kernel.
+pub(super) fn request(action: &Action) -> Option<Request> {
+    Some(match action {
+        Action::SetTimeouts { timeouts, .. } => Request::set_timeouts(*timeouts),
+        Action::StartDaemon(daemon) => Request::start_daemon(daemon),
+        Action::StopDaemon(daemon) => Request::stop_daemon(daemon.role),
+        Action::AddService(service) => Request::add_service(service),
+        Action::EditService { service, .. } => Request::edit_service(service),
+        Action::DeleteService(key) => Request::delete_service(key),
+        Action::AddServer { service, server } => Request::add_server(service, server),
+        Action::EditServer { service, server, .. } => Request::edit_server(service, server),
+        Action::DeleteServer { service, server } => Request::delete_server(service, *server),
+        Action::AwaitDrain { .. } => return None,
+    })
+}
+
+pub(super) fn react(action: &Action, refused: Refused, context: Context) -> Reaction {
+    let gone = matches!(refused.cause(), Cause::NoServer | Cause::NoService);
+    match (action, refused.cause()) {
+        (_, Cause::Memory) => Reaction::Again,
+        (Action::EditServer { .. }, _) if gone && context.leaves => Reaction::Settled(Status::Met),
+        (
+            Action::AddServer { service, server } | Action::EditServer { service, server, .. },
+            cause,
+        ) => match (refused.command(), cause) {
+            (Command::NewDest, Cause::Exists) => {
+                Reaction::Instead(Box::new(Request::edit_server(service, server)))
+            }
+            (Command::SetDest, Cause::NoServer) => {
+                Reaction::Instead(Box::new(Request::add_server(service, server)))
+            }
+            _ => Reaction::Settled(Status::Refused(refused)),
+        },
+        (Action::AddService(service), cause) => match (refused.command(), cause) {
+            // It may serve already, so it is not unbound: the step that binds it does the rest.
+            (Command::NewService, Cause::Exists) if context.bound_later => {
+                Reaction::Settled(Status::Met)
+            }
+            (Command::NewService, Cause::Exists) => {
+                Reaction::Instead(Box::new(Request::edit_service(service)))
+            }
+            (Command::SetService, Cause::NoService) => {
+                Reaction::Instead(Box::new(Request::add_service(service)))
+            }
+            _ => Reaction::Settled(Status::Refused(refused)),
+        },
+        (Action::DeleteServer { .. } | Action::DeleteService(_), _) if gone => {
+            Reaction::Settled(Status::Met)
+        }
+        (Action::StopDaemon(_), Cause::NoDaemon) => Reaction::Settled(Status::Met),
+        _ => Reaction::Settled(Status::Refused(refused)),
+    }
+}
+
+/// True if what was read shows the step done. Where that cannot be told it is not, and the step is
+/// carried out again, which changes nothing.
+pub(super) fn is_visible(action: &Action, found: &Observed, context: Context) -> bool {
+    let service =
+        |key: &ServiceKey| found.services.iter().find(|service| service.settings.service == *key);
+    let shows = |key: &ServiceKey, server: &RealServer| {
+        let servers = service(key).into_iter().flat_map(|service| &service.servers);
+        servers.into_iter().any(|observed| observed.server == *server)
+    };
+    let has_settings = |wanted: &VirtualService| {
+        service(&wanted.service)
+            .is_some_and(|found| told(&found.settings).settings() == told(wanted).settings())
+    };
+    let runs = |daemon: &SyncDaemon| {
+        found.settings.daemons.iter().any(|running| {
+            (running.role, &running.interface, running.sync_id)
+                == (daemon.role, &daemon.interface, daemon.sync_id)
+        })
+    };
+    match action {
+        Action::SetTimeouts { .. } | Action::AwaitDrain { .. } => false,
+        Action::StartDaemon(daemon) => runs(daemon),
+        Action::StopDaemon(daemon) => {
+            !found.settings.daemons.iter().any(|running| running.role == daemon.role)
+        }
+        Action::AddService(wanted) if context.bound_later => service(&wanted.service).is_some(),
+        Action::AddService(wanted) => has_settings(wanted),
+        Action::EditService { service: wanted, .. } => has_settings(wanted),
+        Action::DeleteService(key) => service(key).is_none(),
+        Action::AddServer { service, server } | Action::EditServer { service, server, .. } => {
+            shows(service, server)
+        }
+        Action::DeleteServer { service: key, server } => {
+            let servers = service(key).into_iter().flat_map(|service| &service.servers);
+            !servers.into_iter().any(|observed| observed.server.address == *server)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Waiting for connections to end.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::link::Link;
+use super::report::Status;
+use crate::config::{ObservedServer, ServiceKey};
+use crate::netlink::Error;
+use crate::netlink::plan::{Action, Drain, Ended, Step};
+
+/// Between the first two looks; doubled each time.
+const FIRST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// A server that is being drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draining {
+    /// The service.
+    pub service: ServiceKey,
+    /// The server.
+    pub server: SocketAddr,
+    /// Connections that are waited for, when last looked at.
+    pub connections: u32,
+}
+
+#[derive(Debug)]
+struct Wait {
+    /// Which step of the pass it is.
+    step: usize,
+    draining: Draining,
+    drain: Drain,
+}
+
+/// What one look has shown.
+pub(super) struct Look {
+    /// Which steps came to which end.
+    pub(super) ended: Vec<(usize, Status)>,
+    /// When to look again, if anything is left.
+    pub(super) next: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Drains {
+    begun: Instant,
+    interval: Duration,
+    waits: Vec<Wait>,
+    /// As `waits`, for those who ask.
+    pub(super) draining: Vec<Draining>,
+}
+
+impl Drains {
+    /// Of those steps that wait.
+    pub(super) fn new<'s>(steps: impl Iterator<Item = (usize, &'s Step)>) -> Self {
+        let mut waits: Vec<Wait> = steps
+            .filter_map(|(step, Step { action, .. })| match *action {
+                Action::AwaitDrain { service, server, drain } => {
+                    let draining = Draining { service, server, connections: 0 };
+                    Some(Wait { step, draining, drain })
+                }
+                _ => None,
+            })
+            .collect();
+        // One dump a service, however many of its servers leave.
+        waits.sort_by_key(|wait| wait.draining.service);
+        Drains { begun: Instant::now(), interval: FIRST, waits, draining: Vec::new() }
+    }
+
+    /// Looks once. Tells what came to its end, and how long to wait before the next look.
+    ///
+    /// # Errors
+    /// An exchange that failed in a way that another attempt will not cure.
+    pub(super) fn look(&mut self, link: &mut impl Link) -> Result<Look, Error> {
+        let passed = self.begun.elapsed();
+        let (mut ended, mut waits) = (Vec::new(), Vec::new());
+        for group in self.waits.chunk_by_mut(|a, b| a.draining.service == b.draining.service) {
+            let servers = servers(link, group)?;
+            for wait in group {
+                let server = wait.draining.server;
+                let found = servers.as_ref().map(|servers| {
+                    servers.iter().find(|observed| observed.server.address == server)
+                });
+                let status = match found {
+                    // Not known this time.
+                    None => None,
+                    Some(None) => Some(Status::Met),
+                    Some(Some(observed)) if observed.server.weight > 0 => Some(Status::Kept),
+                    Some(Some(observed)) => {
+                        let connections = connections(observed, wait.drain.until);
+                        wait.draining.connections = connections;
+                        (connections == 0).then_some(Status::Drained)
+                    }
+                };
+                let overdue = passed >= wait.drain.deadline;
+                match status {
+                    Some(status) => ended.push((wait.step, status)),
+                    None if overdue => {
+                        ended.push((wait.step, Status::CutOff(wait.draining.connections)));
+                    }
+                    None => waits.push(Wait { ..*wait }),
+                }
+            }
+        }
+        self.draining = waits.iter().map(|wait| wait.draining).collect();
+        self.waits = waits;
+        let next = self.waits.iter().map(|wait| wait.drain.deadline.saturating_sub(passed)).min();
+        let next = next.map(|deadline| deadline.min(self.interval));
+        self.interval = (self.interval * 2).min(LONGEST);
+        Ok(Look { ended, next })
+    }
+}
+
+fn connections(observed: &ObservedServer, until: Ended) -> u32 {
+    let counts = observed.counts;
+    match until {
+        Ended::Active => counts.active,
+        Ended::All => counts.active.saturating_add(counts.inactive),
+    }
+}
+
+/// What a service's servers are; `None` if that cannot be told now. What is there is told rightly by
+/// one dump; that something is not there, only by two that agree.
+fn servers(link: &mut impl Link, group: &[Wait]) -> Result<Option<Vec<ObservedServer>>, Error> {
+    let Some(first) = group.first() else { return Ok(None) };
+    let key = first.draining.service;
+    let passing = |read: Result<Vec<ObservedServer>, Error>| match read {
+        Ok(servers) => Ok(Some(servers)),
+        Err(Error::Lost | Error::Timeout(_) | Error::Unsettled { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let once = passing(link.servers_once(&key))?;
+    let has = |servers: &[ObservedServer], wait: &Wait| {
+        servers.iter().any(|observed| observed.server.address == wait.draining.server)
+    };
+    match once {
+        Some(servers) if group.iter().all(|wait| has(&servers, wait)) => Ok(Some(servers)),
+        _ => passing(link.servers(&key)),
+    }
+}

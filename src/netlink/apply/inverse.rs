@@ -1,0 +1,122 @@
+//! The way back from a plan that could not be carried through: the opposite steps, in the same
+//! phases, so that it never leaves a service without a server either.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use super::report::{Outcome, Status};
+use crate::config::diff;
+use crate::config::{RealServer, ServiceKey};
+use crate::netlink::plan::{Action, Phase, Removal, Step, refuses_when_quiesced};
+
+const REASON: &str = "taken back";
+
+/// A step back, and which step it takes back.
+pub(super) struct Undo {
+    pub(super) step: Step,
+    pub(super) origin: usize,
+}
+
+/// What takes back those steps that were done, or may have been. What others had done is left.
+pub(super) fn inverse(outcomes: &[Outcome], removal: Removal) -> Vec<Undo> {
+    let happened = |status| matches!(status, Status::Done | Status::Unknown);
+    let done = || outcomes.iter().filter(move |outcome| happened(outcome.status));
+    let (mut made, mut serving) = (HashSet::new(), HashSet::new());
+    for outcome in done() {
+        match &outcome.step.action {
+            Action::AddService(service) => {
+                made.insert(service.service);
+            }
+            Action::EditService { service, .. } if outcome.step.phase == Phase::NewServices => {
+                serving.insert(service.service);
+            }
+            _ => {}
+        }
+    }
+    let mut back = Back { removal, undos: Vec::new(), origin: 0 };
+    // The last first, for what depends on the order.
+    for (origin, outcome) in outcomes.iter().enumerate().rev() {
+        if !happened(outcome.status) {
+            continue;
+        }
+        back.origin = origin;
+        match &outcome.step.action {
+            Action::AddServer { service, server } if made.contains(service) => {
+                // Goes with its service. One that no scheduler was bound to has no connections.
+                if serving.contains(service) {
+                    back.quiesce(*service, *server);
+                }
+            }
+            Action::AddServer { service, server } => back.remove(*service, *server),
+            Action::EditService { .. } if outcome.step.phase == Phase::NewServices => {}
+            action => back.opposite(action),
+        }
+    }
+    back.undos.sort_by_key(|undo| undo.step.phase);
+    back.undos
+}
+
+struct Back {
+    removal: Removal,
+    undos: Vec<Undo>,
+    origin: usize,
+}
+
+impl Back {
+    fn push(&mut self, phase: Phase, action: Action) {
+        let step = Step { phase, action, reason: REASON, risk: None };
+        self.undos.push(Undo { step, origin: self.origin });
+    }
+
+    fn quiesce(&mut self, service: ServiceKey, before: RealServer) {
+        let Removal::Drain(drain) = self.removal else { return };
+        let server: SocketAddr = before.address;
+        if before.weight > 0 {
+            let quiesced = before.with_weight(0);
+            self.push(Phase::Shrink, Action::EditServer { service, before, server: quiesced });
+        }
+        self.push(Phase::Drain, Action::AwaitDrain { service, server, drain });
+    }
+
+    fn remove(&mut self, service: ServiceKey, server: RealServer) {
+        self.quiesce(service, server);
+        let action = Action::DeleteServer { service, server: server.address };
+        self.push(Phase::DeleteServers, action);
+    }
+
+    fn opposite(&mut self, action: &Action) {
+        match action {
+            Action::SetTimeouts { before, timeouts } => {
+                let action = Action::SetTimeouts { before: *timeouts, timeouts: *before };
+                self.push(Phase::Settings, action);
+            }
+            Action::StartDaemon(daemon) => {
+                self.push(Phase::Settings, Action::StopDaemon(daemon.clone()));
+            }
+            Action::StopDaemon(daemon) => {
+                self.push(Phase::Settings, Action::StartDaemon(daemon.clone()));
+            }
+            Action::AddService(service) => {
+                self.push(Phase::DeleteServices, Action::DeleteService(service.service));
+            }
+            Action::EditService { before, service } => {
+                // A scheduler that refuses the clients of quiesced servers comes back when no server
+                // is quiesced any more.
+                let late = refuses_when_quiesced(before);
+                let phase = if late { Phase::Restore } else { Phase::EditServices };
+                let (before, service) = (service.clone(), before.clone());
+                self.push(phase, Action::EditService { before, service });
+            }
+            Action::EditServer { service, before, server } => {
+                let phase = diff::edit_phase(server, before).into();
+                let (service, before, server) = (*service, *server, *before);
+                self.push(phase, Action::EditServer { service, before, server });
+            }
+            // Nothing is deleted before it is certain that nothing is taken back.
+            Action::AddServer { .. }
+            | Action::AwaitDrain { .. }
+            | Action::DeleteServer { .. }
+            | Action::DeleteService(_) => {}
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Steps carried out phase by phase, in one direction: on, or back.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::converge::Context;
+use super::drains::{Draining, Drains};
+use super::link::Link;
+use super::phase::BATCH;
+use super::report::{Outcome, Status};
+use crate::config::ServiceKey;
+use crate::netlink::plan::{Action, Open, Openness, Phase, Side, Step};
+use crate::netlink::{Cause, Error};
+
+/// How a pass goes on.
+pub(super) enum Next {
+    /// To be called again after this time.
+    Wait(Duration),
+    /// All that can be done is done.
+    Ended,
+    /// A step was refused before anything was deleted, and all was to be carried out or nothing.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) requests: u64,
+    side: Side,
+    /// Nothing is to be done if not all can be.
+    strict: bool,
+    /// The first step that is not through.
+    next: usize,
+    gated: bool,
+    /// Requests in one system call.
+    pub(super) batch: usize,
+    leaving: HashSet<(ServiceKey, SocketAddr)>,
+    bound: HashSet<ServiceKey>,
+    /// Services that must not shrink.
+    held: HashSet<ServiceKey>,
+    /// Servers that somebody wants after all.
+    kept: HashSet<(ServiceKey, SocketAddr)>,
+    drains: Option<Drains>,
+}
+
+impl Pass {
+    pub(super) fn new(steps: impl Iterator<Item = Step>, side: Side, strict: bool) -> Self {
+        let outcomes: Vec<Outcome> =
+            steps.map(|step| Outcome { step, status: Status::NotTried }).collect();
+        let (mut leaving, mut bound) = (HashSet::new(), HashSet::new());
+        for outcome in &outcomes {
+            match &outcome.step.action {
+                Action::AwaitDrain { service, server, .. }
+                | Action::DeleteServer { service, server } => {
+                    leaving.insert((*service, *server));
+                }
+                Action::EditService { service, .. } => {
+                    bound.insert(service.service);
+                }
+                _ => {}
+            }
+        }
+        Pass {
+            outcomes,
+            requests: 0,
+            side,
+            strict,
+            next: 0,
+            gated: false,
+            batch: BATCH,
+            leaving,
+            bound,
+            held: HashSet::new(),
+            kept: HashSet::new(),
+            drains: None,
+        }
+    }
+
+    pub(super) fn draining(&self) -> &[Draining] {
+        self.drains.as_ref().map_or(&[], |drains| &drains.draining)
+    }
+
+    /// True while nothing was deleted: all that was done can be taken back.
+    pub(super) fn is_reversible(&self) -> bool {
+        self.outcomes.get(self.next).is_some_and(|next| next.step.phase <= Phase::Shrink)
+    }
+
+    pub(super) fn context(&self, action: &Action) -> Context {
+        match action {
+            Action::EditServer { service, server, .. } => {
+                let leaves = self.leaving.contains(&(*service, server.address));
+                Context { leaves, bound_later: false }
+            }
+            Action::AddService(service) => {
+                Context { leaves: false, bound_later: self.bound.contains(&service.service) }
+            }
+            _ => Context { leaves: false, bound_later: false },
+        }
+    }
+
+    /// Goes on as far as possible without waiting. `open` is what is known of eligible servers.
+    ///
+    /// # Errors
+    /// An exchange that failed; steps without a known end are marked.
+    pub(super) fn advance(
+        &mut self,
+        link: &mut impl Link,
+        openness: &Openness,
+        open: &mut HashMap<ServiceKey, Open>,
+    ) -> Result<Next, Error> {
+        while let Some(phase) = self.outcomes.get(self.next).map(|next| next.step.phase) {
+            let rest = self.outcomes.iter().skip(self.next);
+            let length = rest.take_while(|outcome| outcome.step.phase == phase).count();
+            let range = self.next..self.next + length;
+            if phase >= Phase::Shrink && !self.gated {
+                self.gate(openness, open);
+                self.gated = true;
+                if self.strict && !self.held.is_empty() {
+                    return Ok(Next::Refused);
+                }
+            }
+            if phase == Phase::Drain {
+                if let Some(wait) = self.drain(link, range.clone())? {
+                    return Ok(Next::Wait(wait));
+                }
+            } else {
+                let carried_out = self.carry_out(link, range.clone());
+                self.judge(range.clone(), open);
+                carried_out?;
+            }
+            let refused = |outcome: &Outcome| matches!(outcome.status, Status::Refused(_));
+            let mut outcomes = self.outcomes.get(range.clone()).into_iter().flatten();
+            if self.strict && phase <= Phase::Shrink && outcomes.any(refused) {
+                return Ok(Next::Refused);
+            }
+            self.next = range.end;
+        }
+        Ok(Next::Ended)
+    }
+
+    /// Only a service that keeps an eligible server may lose others.
+    fn gate(&mut self, openness: &Openness, open: &HashMap<ServiceKey, Open>) {
+        for (key, wanted) in openness.of(self.side) {
+            let stays = |open: &Open| wanted.iter().any(|server| open.contains(server));
+            if !wanted.is_empty() && !open.get(key).is_some_and(stays) {
+                self.held.insert(*key);
+            }
+        }
+    }
+
+    fn begin_drains(&mut self, range: Range<usize>) -> Drains {
+        let held = |outcome: &Outcome| self.left_out(&outcome.step).is_some();
+        let held: Vec<bool> = self.outcomes.iter().map(held).collect();
+        for (outcome, held) in self.outcomes.iter_mut().zip(&held) {
+            if *held {
+                outcome.status = Status::Held;
+            }
+        }
+        let steps = self.outcomes.iter().zip(held).enumerate();
+        let steps = steps.filter(|(index, (_, held))| range.contains(index) && !held);
+        Drains::new(steps.map(|(index, (outcome, _))| (index, &outcome.step)))
+    }
+
+    fn drain(
+        &mut self,
+        link: &mut impl Link,
+        range: Range<usize>,
+    ) -> Result<Option<Duration>, Error> {
+        let mut drains = self.drains.take().unwrap_or_else(|| self.begin_drains(range));
+        let looked = drains.look(link)?;
+        for (index, status) in looked.ended {
+            let Some(outcome) = self.outcomes.get_mut(index) else { continue };
+            outcome.status = status;
+            if let (Status::Kept, Action::AwaitDrain { service, server, .. }) =
+                (status, &outcome.step.action)
+            {
+                self.kept.insert((*service, *server));
+            }
+        }
+        if looked.next.is_some() {
+            self.drains = Some(drains);
+        }
+        Ok(looked.next)
+    }
+
+    /// Why a step is left out.
+    pub(super) fn left_out(&self, step: &Step) -> Option<Status> {
+        let key = step.action.service()?;
+        let kept = match &step.action {
+            Action::DeleteServer { service, server } => self.kept.contains(&(*service, *server)),
+            Action::DeleteService(key) => self.kept.iter().any(|(service, _)| service == key),
+            _ => false,
+        };
+        if kept {
+            return Some(Status::Kept);
+        }
+        let shrinks = step.phase >= Phase::Shrink;
+        (shrinks && self.held.contains(&key)).then_some(Status::Held)
+    }
+
+    /// What a phase has come to: for the gate, and for what builds on its steps.
+    fn judge(&mut self, range: Range<usize>, open: &mut HashMap<ServiceKey, Open>) {
+        let mut failed = HashSet::new();
+        let phase = self.outcomes.get(range.start).map(|outcome| outcome.step.phase);
+        for Outcome { step, status } in self.outcomes.get(range.clone()).into_iter().flatten() {
+            match (&step.action, status) {
+                (
+                    Action::AddServer { service, server }
+                    | Action::EditServer { service, server, .. },
+                    status,
+                ) => {
+                    let Some(open) = open.get_mut(service) else { continue };
+                    let gone = match status {
+                        Status::Done | Status::Adapted => server.weight == 0,
+                        Status::Met => true,
+                        Status::Refused(refused) => {
+                            matches!(refused.cause(), Cause::NoServer | Cause::NoService)
+                        }
+                        _ => continue,
+                    };
+                    if gone {
+                        open.remove(&server.address);
+                    } else if status.is_good() {
+                        open.insert(server.address);
+                    }
+                }
+                (
+                    Action::AddService(service) | Action::EditService { service, .. },
+                    Status::Refused(_),
+                ) => {
+                    failed.insert(service.service);
+                }
+                _ => {}
+            }
+        }
+        for outcome in self.outcomes.get_mut(range).into_iter().flatten() {
+            let about = outcome.step.action.service().is_some_and(|key| failed.contains(&key));
+            if about && is_missing_service(outcome) {
+                outcome.status = Status::Held;
+            }
+        }
+        if phase < Some(Phase::Shrink) {
+            self.held.extend(failed);
+        }
+    }
+}
+
+/// Refused only for want of the service, the addition of which was refused.
+fn is_missing_service(outcome: &Outcome) -> bool {
+    let refused = |status| match status {
+        Status::Refused(refused) => refused.cause() == Cause::NoService,
+        _ => false,
+    };
+    outcome.step.phase == Phase::NewServices && refused(outcome.status)
+}

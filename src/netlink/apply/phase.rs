@@ -1,0 +1,170 @@
+//! One phase: its requests in batches, until every step has an end.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::converge::{self, Reaction, is_visible, react};
+use super::link::Link;
+use super::pass::Pass;
+use super::report::Status;
+use crate::netlink::{Error, Reading, Refused, Request, Stopped};
+
+/// Most requests in one system call, and written down at a time.
+pub(super) const BATCH: usize = 128;
+/// How often the steps of a phase are sent that others get in the way of.
+const ROUNDS: u32 = 12;
+/// How many lost answers a batch bears. With each all further batches get smaller, down to one request,
+/// whose answer fits into any buffer.
+const LOSSES: u32 = 5;
+
+/// A step that is still to be done.
+struct Pending {
+    step: usize,
+    /// It is sent in another form than the plan's.
+    adapted: bool,
+}
+
+/// How far a batch is known to have come.
+struct Sent {
+    answered: usize,
+    sent: usize,
+    refused: HashMap<usize, Refused>,
+    error: Option<Error>,
+}
+
+impl Sent {
+    fn new(result: Result<Vec<crate::netlink::Failure>, Stopped>, all: usize) -> Self {
+        let (answered, sent, failures, error) = match result {
+            Ok(failures) => (all, all, failures, None),
+            Err(Stopped { error, answered, sent, failures }) => {
+                (answered, sent, failures, Some(error))
+            }
+        };
+        let refused = failures.into_iter().map(|failure| (failure.index, failure.refused));
+        Sent { answered, sent, refused: refused.collect(), error }
+    }
+}
+
+impl Pass {
+    /// Carries out the steps of one phase. Refusals become statuses.
+    pub(super) fn carry_out(
+        &mut self,
+        link: &mut impl Link,
+        range: Range<usize>,
+    ) -> Result<(), Error> {
+        for start in range.clone().step_by(BATCH) {
+            self.carry_out_piece(link, start..range.end.min(start + BATCH))?;
+        }
+        Ok(())
+    }
+
+    fn carry_out_piece(&mut self, link: &mut impl Link, range: Range<usize>) -> Result<(), Error> {
+        let (mut pending, mut requests) = (Vec::new(), Vec::new());
+        for step in range {
+            let Some(outcome) = self.outcomes.get_mut(step) else { continue };
+            match converge::request(&outcome.step.action) {
+                Some(request) => {
+                    pending.push(Pending { step, adapted: false });
+                    requests.push(request);
+                }
+                None => outcome.status = Status::Done,
+            }
+        }
+        self.leave_out(&mut pending, &mut requests);
+        let mut losses = 0;
+        for round in 1..=ROUNDS {
+            if pending.is_empty() {
+                break;
+            }
+            let mut sent = Sent::new(link.execute(&requests, self.batch), requests.len());
+            self.requests += sent.sent as u64;
+            let mut reading = None;
+            if matches!(sent.error, Some(Error::Lost | Error::Timeout(_))) && losses < LOSSES {
+                losses += 1;
+                self.batch = (self.batch / 4).max(1);
+                sent.error = None;
+                reading = read(link)?;
+            }
+            let last = round == ROUNDS || sent.error.is_some();
+            (pending, requests) = self.settle(pending, requests, &sent, reading.as_ref(), last);
+            if let Some(error) = sent.error {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, pending: &mut Vec<Pending>, requests: &mut Vec<Request>) {
+        let mut stay = Vec::with_capacity(pending.len());
+        for pending in pending.iter() {
+            let outcome = self.outcomes.get(pending.step);
+            let left_out = outcome.and_then(|outcome| self.left_out(&outcome.step));
+            stay.push(left_out.is_none());
+            if let Some(status) = left_out {
+                self.set(pending.step, status);
+            }
+        }
+        let mut stays = stay.iter();
+        pending.retain(|_| stays.next().copied().unwrap_or(true));
+        let mut stays = stay.iter();
+        requests.retain(|_| stays.next().copied().unwrap_or(true));
+    }
+
+    fn set(&mut self, step: usize, status: Status) {
+        if let Some(outcome) = self.outcomes.get_mut(step) {
+            outcome.status = status;
+        }
+    }
+
+    /// Gives every step its end that has come to one, and returns what is still to be sent.
+    fn settle(
+        &mut self,
+        pending: Vec<Pending>,
+        requests: Vec<Request>,
+        sent: &Sent,
+        reading: Option<&Reading>,
+        last: bool,
+    ) -> (Vec<Pending>, Vec<Request>) {
+        let (mut again, mut repeated) = (Vec::new(), Vec::new());
+        for (place, (pending, request)) in pending.into_iter().zip(requests).enumerate() {
+            let Some(outcome) = self.outcomes.get(pending.step) else { continue };
+            let context = self.context(&outcome.step.action);
+            let action = &outcome.step.action;
+            let was_sent = place < sent.sent;
+            let (status, repeat, adapted) = match sent.refused.get(&place) {
+                Some(refused) => match react(action, *refused, context) {
+                    Reaction::Settled(status) => (status, None, false),
+                    Reaction::Instead(request) => (Status::Refused(*refused), Some(*request), true),
+                    Reaction::Again => (Status::Refused(*refused), Some(request), pending.adapted),
+                },
+                None if place < sent.answered => {
+                    (if pending.adapted { Status::Adapted } else { Status::Done }, None, false)
+                }
+                None if was_sent
+                    && reading.is_some_and(|r| is_visible(action, &r.observed, context)) =>
+                {
+                    (Status::Done, None, false)
+                }
+                None => {
+                    let status = if was_sent { Status::Unknown } else { Status::NotTried };
+                    (status, Some(request), pending.adapted)
+                }
+            };
+            self.set(pending.step, status);
+            if let Some(request) = repeat.filter(|_| !last) {
+                again.push(Pending { step: pending.step, adapted });
+                repeated.push(request);
+            }
+        }
+        (again, repeated)
+    }
+}
+
+/// What is, after a loss; `None` if that cannot be told either.
+fn read(link: &mut impl Link) -> Result<Option<Reading>, Error> {
+    match link.read() {
+        Ok(reading) => Ok(Some(reading)),
+        Err(Error::Lost | Error::Timeout(_) | Error::Unsettled { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,161 @@
+//! What became of a plan.
+
+use std::fmt;
+
+use crate::netlink::plan::Step;
+use crate::netlink::{Error, Refused};
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// Its turn did not come.
+    NotTried,
+    /// Done.
+    Done,
+    /// Done by another way, because others were there in between: an edit of what was to be added, an
+    /// addition of what was to be edited.
+    Adapted,
+    /// Others had done it.
+    Met,
+    /// The kernel refused it.
+    Refused(Refused),
+    /// It was sent, and no answer tells whether it was done.
+    Unknown,
+    /// The connections that were waited for have ended.
+    Drained,
+    /// The deadline came, with so many connections left.
+    CutOff(u32),
+    /// Somebody gave the server weight again: it was not deleted.
+    Kept,
+    /// A step that it builds on was refused, or the service would have been left without an eligible
+    /// server.
+    Held,
+    /// Done, and taken back.
+    TakenBack,
+}
+
+impl Status {
+    /// True if nothing is missing.
+    pub fn is_good(self) -> bool {
+        use Status::{Adapted, CutOff, Done, Drained, Met};
+        matches!(self, Done | Adapted | Met | Drained | CutOff(_))
+    }
+}
+
+/// A step and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The step.
+    pub step: Step,
+    /// What became of it.
+    pub status: Status,
+}
+
+/// What became of a plan. Prints one line a step.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Report {
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) rollback: Vec<Outcome>,
+    pub(super) error: Option<Error>,
+    pub(super) requests: u64,
+    pub(super) rolled_back: bool,
+}
+
+impl Report {
+    /// Every step of the plan, in its order.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// The steps that took back what was done, in their order.
+    pub fn rollback(&self) -> &[Outcome] {
+        &self.rollback
+    }
+
+    /// True if what was done was taken back, as far as [`rollback`](Self::rollback) says.
+    pub fn is_rolled_back(&self) -> bool {
+        self.rolled_back
+    }
+
+    /// True if every step came to its end. Whether what is wanted runs only reading again can tell;
+    /// [`Ipvs::sync`](crate::netlink::Ipvs::sync) does.
+    pub fn is_complete(&self) -> bool {
+        self.error.is_none()
+            && !self.rolled_back
+            && self.outcomes.iter().all(|outcome| outcome.status.is_good())
+    }
+
+    /// What was done and could not be taken back, of a plan that was rolled back.
+    pub fn left(&self) -> impl Iterator<Item = &Outcome> {
+        let left = |status| matches!(status, Status::Done | Status::Adapted | Status::Unknown);
+        self.outcomes.iter().filter(move |outcome| self.rolled_back && left(outcome.status))
+    }
+
+    /// Refusals of the kernel, those during a rollback too.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refused> {
+        self.outcomes.iter().chain(&self.rollback).filter_map(|outcome| match &outcome.status {
+            Status::Refused(refused) => Some(refused),
+            _ => None,
+        })
+    }
+
+    /// The exchange with the kernel that failed, if one did.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// How many changes were sent to the kernel, repetitions included.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// The same followed by what became of another plan.
+    pub(in crate::netlink) fn then(mut self, next: Report) -> Report {
+        if self.outcomes.is_empty() {
+            return next;
+        }
+        self.outcomes.extend(next.outcomes);
+        self.rollback.extend(next.rollback);
+        self.error = next.error;
+        self.requests += next.requests;
+        self.rolled_back = next.rolled_back;
+        self
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::NotTried => "not tried",
+            Status::Done => "done",
+            Status::Adapted => "done, around changes by others",
+            Status::Met => "was so already",
+            Status::Refused(refused) => return write!(f, "REFUSED: {refused}"),
+            Status::Unknown => "UNKNOWN: no answer tells whether it was done",
+            Status::Drained => "its connections have ended",
+            Status::CutOff(left) => return write!(f, "the time is over, {left} connections left"),
+            Status::Kept => "kept: somebody gave the server weight again",
+            Status::Held => "held back: what it builds on is not there",
+            Status::TakenBack => "done, and taken back",
+        })
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step, self.status)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.outcomes.iter().try_for_each(|outcome| writeln!(f, "{outcome}"))?;
+        self.rollback.iter().try_for_each(|outcome| writeln!(f, "rollback: {outcome}"))?;
+        match &self.error {
+            Some(error) => writeln!(f, "stopped: {error}"),
+            None => Ok(()),
+        }
+    }
+}

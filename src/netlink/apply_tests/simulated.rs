@@ -1,0 +1,215 @@
+//! A kernel of one service, on paper.
+
+use crate::config::{Config, Observed, ObservedServer, RealServer, ServiceKey, VirtualService};
+use crate::netlink::apply::link::Link;
+use crate::netlink::plan::Action;
+use crate::netlink::wire::{Command, ServiceAttributes};
+use crate::netlink::{Error, Failure, Reading, Refused, Request, Stopped};
+
+/// What goes wrong.
+#[derive(Clone, Copy)]
+pub(super) enum Fault<'f> {
+    None,
+    /// The requests of these steps, in any form.
+    Refuses(&'f [Action]),
+    /// Every request from this one on.
+    RefusesFrom(usize),
+    RefusesOnly(usize),
+    /// The answers of the batch with this request, once.
+    Loses(usize),
+    /// The process ends behind this request.
+    Dies(usize),
+}
+
+pub(super) struct Simulated<'f> {
+    services: Vec<VirtualService>,
+    fault: Fault<'f>,
+    requests: usize,
+    /// How often the service was looked at.
+    pub(super) moments: usize,
+    pub(super) unwatched: bool,
+    /// Active and inactive connections of every server.
+    pub(super) connections: [u32; 2],
+    /// Single dumps miss every server.
+    pub(super) torn: bool,
+    /// Single dumps, and readings of a service that agree.
+    pub(super) dumps: [usize; 2],
+}
+
+impl<'f> Simulated<'f> {
+    pub(super) fn new(config: &Config, fault: Fault<'f>) -> Self {
+        let services = config.services.clone();
+        let (requests, moments, unwatched) = (0, 0, false);
+        let (connections, torn, dumps) = ([0; 2], false, [0; 2]);
+        Simulated { services, fault, requests, moments, unwatched, connections, torn, dumps }
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.fault = Fault::None;
+    }
+
+    /// Services with their servers in the order of addresses.
+    pub(super) fn config(&self) -> Vec<VirtualService> {
+        let mut services = self.services.clone();
+        for service in &mut services {
+            service.servers.sort_by_key(|server| server.address);
+        }
+        services
+    }
+
+    pub(super) fn observed(&self) -> Observed {
+        let services = self.services.clone();
+        Observed::from(&Config { services, ..Config::default() })
+    }
+
+    fn is_refused(&self, request: &Request) -> bool {
+        let number = self.requests;
+        match self.fault {
+            Fault::Refuses(actions) => actions.iter().any(|action| {
+                let own = |action| super::super::converge::request(action);
+                own(action).is_some_and(|own| {
+                    (own.object(), &own.message().dest)
+                        == (request.object(), &request.message().dest)
+                })
+            }),
+            Fault::RefusesFrom(first) => number >= first,
+            Fault::RefusesOnly(only) => number == only,
+            Fault::None | Fault::Loses(_) | Fault::Dies(_) => false,
+        }
+    }
+
+    fn carry_out(&mut self, request: &Request) -> Result<(), i32> {
+        let message = request.message();
+        let attributes: &ServiceAttributes = message.service.as_ref().expect("about a service");
+        let key = attributes.key().expect("a key");
+        let place = self.services.iter().position(|service| service.service == key);
+        let dest = message.dest.as_ref();
+        let address = dest.map(|dest| dest.socket_address(key.family()).expect("an address"));
+        let server = || dest.expect("a server").server(key.family()).expect("a server");
+        let services = &mut self.services;
+        let service = place.map(|place| &mut services[place]).ok_or(libc::ESRCH);
+        let known = |service: &VirtualService| {
+            service.servers.iter().position(|server| Some(server.address) == address)
+        };
+        match message.command {
+            Command::NewService if place.is_some() => return Err(libc::EEXIST),
+            Command::NewService => services.push(attributes.settings().expect("settings")),
+            Command::SetService => {
+                let service = service?;
+                let servers = std::mem::take(&mut service.servers);
+                *service = VirtualService { servers, ..attributes.settings().expect("settings") };
+            }
+            Command::DelService => {
+                services.remove(place.ok_or(libc::ESRCH)?);
+            }
+            Command::NewDest => {
+                let service = service?;
+                match known(service) {
+                    Some(_) => return Err(libc::EEXIST),
+                    None => service.servers.push(server()),
+                }
+            }
+            Command::SetDest => {
+                let service = service?;
+                let place = known(service).ok_or(libc::ENOENT)?;
+                service.servers[place] = server();
+            }
+            Command::DelDest => {
+                let service = service?;
+                service.servers.remove(known(service).ok_or(libc::ENOENT)?);
+            }
+            command => panic!("{command}"),
+        }
+        Ok(())
+    }
+
+    fn running(&self, key: &ServiceKey) -> Vec<ObservedServer> {
+        let mut services = self.observed().services.into_iter();
+        let service = services.find(|service| service.settings.service == *key);
+        let mut servers = service.map_or_else(Vec::new, |service| service.servers);
+        for server in &mut servers {
+            [server.counts.active, server.counts.inactive] = self.connections;
+        }
+        servers
+    }
+
+    fn look(&mut self) {
+        self.moments += 1;
+        let open = |service: &VirtualService| {
+            service.scheduler.is_some() && service.servers.iter().any(|server| server.weight > 0)
+        };
+        assert!(self.unwatched || self.services.iter().all(open), "closed: {:?}", self.services);
+    }
+}
+
+impl Link for Simulated<'_> {
+    fn execute(&mut self, requests: &[Request], batch: usize) -> Result<Vec<Failure>, Stopped> {
+        let mut failures = Vec::new();
+        for (chunk, answered) in requests.chunks(batch).zip((0..).step_by(batch)) {
+            let mut lost = None;
+            for (place, request) in chunk.iter().enumerate() {
+                let number = self.requests;
+                if matches!(self.fault, Fault::Dies(last) if number > last) {
+                    let source = std::io::ErrorKind::BrokenPipe.into();
+                    lost = Some(Error::System { step: "dead", source });
+                    break;
+                }
+                let outcome = match self.is_refused(request) {
+                    true => Err(libc::EPERM),
+                    false => self.carry_out(request),
+                };
+                self.requests += 1;
+                self.look();
+                if let Err(errno) = outcome {
+                    let refused = Refused::new(request.message().command, request.object(), errno);
+                    failures.push(Failure { index: answered + place, refused });
+                }
+                if matches!(self.fault, Fault::Loses(at) if number == at) {
+                    lost = Some(Error::Lost);
+                }
+            }
+            if let Some(error) = lost {
+                failures.retain(|failure| failure.index < answered);
+                let sent = answered + chunk.len();
+                return Err(Stopped { error, answered, sent, failures });
+            }
+        }
+        Ok(failures)
+    }
+
+    fn read(&mut self) -> Result<Reading, Error> {
+        Ok(Reading { observed: self.observed(), unreadable: Vec::new() })
+    }
+
+    fn servers_once(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
+        self.dumps[0] += 1;
+        if self.torn { Ok(Vec::new()) } else { Ok(self.running(key)) }
+    }
+
+    fn servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
+        self.dumps[1] += 1;
+        Ok(self.running(key))
+    }
+}
+
+#[test]
+fn it_refuses_as_a_kernel_does() {
+    let mut kernel = Simulated::new(&Config::default(), Fault::None);
+    kernel.unwatched = true;
+    let key = super::key();
+    let server = RealServer::new("10.0.1.9:80".parse().expect("an address"));
+    let service = VirtualService::new(key);
+    let mut errno = |request: Request| {
+        let failures = kernel.execute(&[request], 1).expect("answers");
+        failures.first().map_or(0, |failure| failure.refused.errno())
+    };
+    assert_eq!(errno(Request::add_server(&key, &server)), libc::ESRCH);
+    assert_eq!(errno(Request::add_service(&service)), 0);
+    assert_eq!(errno(Request::add_service(&service)), libc::EEXIST);
+    assert_eq!(errno(Request::edit_server(&key, &server)), libc::ENOENT);
+    assert_eq!(errno(Request::add_server(&key, &server)), 0);
+    assert_eq!(errno(Request::add_server(&key, &server)), libc::EEXIST);
+    assert_eq!(errno(Request::delete_server(&key, server.address)), 0);
+    assert_eq!(errno(Request::delete_service(&key)), 0);
+    assert_eq!(errno(Request::delete_service(&key)), libc::ESRCH);
+}

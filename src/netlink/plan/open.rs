@@ -1,0 +1,53 @@
+//! Which servers can take clients, before and after: what decides whether a service may shrink.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use super::Step;
+use crate::config::{Config, Observed, RealServer, ServiceKey};
+
+/// The eligible servers (weight above 0) of a service.
+pub(in crate::netlink) type Open = HashSet<SocketAddr>;
+
+/// The eligible servers of services that run, are wanted, and are concerned by a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::netlink) struct Openness {
+    pub(in crate::netlink) before: HashMap<ServiceKey, Open>,
+    pub(in crate::netlink) after: HashMap<ServiceKey, Open>,
+}
+
+/// Where steps lead: on to what is wanted, or back to what was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::netlink) enum Side {
+    Before,
+    After,
+}
+
+impl Openness {
+    pub(in crate::netlink) fn of(&self, side: Side) -> &HashMap<ServiceKey, Open> {
+        match side {
+            Side::Before => &self.before,
+            Side::After => &self.after,
+        }
+    }
+}
+
+pub(super) fn openness(steps: &[Step], wanted: &Config, found: &Observed) -> Openness {
+    let concerned: HashSet<ServiceKey> =
+        steps.iter().filter_map(|step| step.action.service()).collect();
+    let running = found.services.iter().filter(|found| concerned.contains(&found.settings.service));
+    let mut before: HashMap<ServiceKey, Open> = running
+        .map(|found| {
+            (found.settings.service, eligible(found.servers.iter().map(|found| &found.server)))
+        })
+        .collect();
+    let wanted = wanted.services.iter().filter(|wanted| before.contains_key(&wanted.service));
+    let after: HashMap<ServiceKey, Open> =
+        wanted.map(|wanted| (wanted.service, eligible(wanted.servers.iter()))).collect();
+    before.retain(|key, _| after.contains_key(key));
+    Openness { before, after }
+}
+
+fn eligible<'a>(servers: impl Iterator<Item = &'a RealServer>) -> Open {
+    servers.filter(|server| server.weight > 0).map(|server| server.address).collect()
+}
