@@ -90,7 +90,7 @@ delete servers: delete server 10.0.1.3:80 of tcp 10.0.0.1:80 (not wanted)
 shrink: quiesce server 10.0.1.2:80 of tcp 10.0.0.1:80 (leaves)
 drain: wait for server 10.0.1.2:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
 delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
-restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (has drained)
+restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (is done with that)
 ",
     ),
     (
@@ -103,7 +103,7 @@ restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (has drained)
 shrink: quiesce server 10.0.1.2:80 of tcp 10.0.0.1:80 (leaves)
 drain: wait for server 10.0.1.2:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
 delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
-restore: edit service tcp 10.0.0.1:80: flags mh-fallback,mh-port -> mh-port (has drained)
+restore: edit service tcp 10.0.0.1:80: flags mh-fallback,mh-port -> mh-port (is done with that)
 ",
     ),
     // The same taken up by the next plan.
@@ -115,7 +115,7 @@ restore: edit service tcp 10.0.0.1:80: flags mh-fallback,mh-port -> mh-port (has
          -a -t 10.0.0.1:80 -r 10.0.1.1 -m",
         "drain: wait for server 10.0.1.2:80 of tcp 10.0.0.1:80, at most 300 s (leaves)
 delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted)
-restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (has drained)
+restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (is done with that)
 ",
     ),
     // One that the operator quiesces stays; that its clients are refused is said.
@@ -199,6 +199,23 @@ fn removals_at_once_tell_what_they_break() {
     let wanted =
         "delete services: delete service tcp 10.0.0.1:80 (not wanted; 7 connections are reset)\n";
     assert_eq!(plan.to_string(), wanted);
+}
+
+/// A hashing scheduler comes before the servers wake up that it hashes clients to.
+#[test]
+fn a_hashing_scheduler_waits_for_servers_that_wake_up() {
+    let found = "-A -t 10.0.0.1:80 -s wlc
+        -a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 3
+        -a -t 10.0.0.1:80 -r 10.0.1.5 -m -w 0";
+    let wanted = "-A -t 10.0.0.1:80 -s sh\n-a -t 10.0.0.1:80 -r 10.0.1.5 -m -w 1";
+    assert_eq!(
+        plan(found, wanted, &immediate()),
+        "edit services: edit service tcp 10.0.0.1:80: scheduler wlc -> sh flags none -> sh-fallback (has other settings; refuses new connections for a moment)
+grow: edit server 10.0.1.5:80 of tcp 10.0.0.1:80: weight 0 -> 1 (described otherwise)
+delete servers: delete server 10.0.1.1:80 of tcp 10.0.0.1:80 (not wanted)
+restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (is done with that)
+"
+    );
 }
 
 #[test]

@@ -190,16 +190,36 @@ impl<'a> Builder<'a> {
         (sum > 0).then_some(sum)
     }
 
+    /// Services of which a server is quiesced for a while only: it drains, or it is to wake up while
+    /// the service has just got a scheduler that would refuse its clients until then.
+    fn unsettled(&self) -> HashSet<ServiceKey> {
+        let (mut unsettled, mut rebound) = (HashSet::new(), HashSet::new());
+        for step in &self.steps {
+            match &step.action {
+                Action::AwaitDrain { service, .. } => unsettled.insert(*service),
+                Action::EditService { before, .. } if !refuses_when_quiesced(before) => {
+                    rebound.insert(before.service)
+                }
+                _ => continue,
+            };
+        }
+        for step in &self.steps {
+            if let Action::EditServer { service, before, server } = &step.action {
+                let wakes = before.weight == 0 && server.weight > 0;
+                if wakes && rebound.contains(service) {
+                    unsettled.insert(*service);
+                }
+            }
+        }
+        unsettled
+    }
+
     /// A scheduler that hashes clients to servers refuses those of a quiesced one, unless it has its
-    /// fallback flag: it gets that for the time of a drain.
+    /// fallback flag: it gets that as long as servers are quiesced for a while only.
     fn fallbacks(&mut self) {
-        let leaves = |step: &Step| match step.action {
-            Action::AwaitDrain { service, .. } => Some(service),
-            _ => None,
-        };
-        let draining: HashSet<ServiceKey> = self.steps.iter().filter_map(leaves).collect();
+        let unsettled = self.unsettled();
         let ours = std::mem::take(&mut self.ours);
-        for running in ours.iter().filter(|service| draining.contains(&service.service)) {
+        for running in ours.iter().filter(|service| unsettled.contains(&service.service)) {
             let wanted = self.wanted.get(&running.service).unwrap_or(running).settings();
             if !refuses_when_quiesced(&wanted) {
                 continue;
@@ -221,7 +241,7 @@ impl<'a> Builder<'a> {
             }
             if self.wanted.contains_key(&running.service) {
                 let action = Action::EditService { before: with, service: wanted };
-                self.push(Phase::Restore, action, "has drained", None);
+                self.push(Phase::Restore, action, "is done with that", None);
             }
         }
         // One that fell back already, since an earlier plan, and has nothing else to change.
