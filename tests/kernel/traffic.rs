@@ -170,18 +170,21 @@ pub(crate) fn wanted_again() {
     assert!(last.to_string().contains("would have none"), "{last}");
 }
 
+/// How many clients there have been.
+static CLIENTS: AtomicU32 = AtomicU32::new(0);
+
 /// Clients from many addresses, a new one each time, until `change` is through. Tells how many of
 /// them asked and how many were refused.
 fn under_traffic(change: impl FnOnce()) -> (u32, u32) {
     let (stop, asked, refused) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
     thread::scope(|scope| {
         let clients = scope.spawn(|| {
-            let mut number = 0u16;
             while !stop.load(Ordering::SeqCst) {
-                number = number.wrapping_add(1) % 4000;
-                let [high, low] = number.to_be_bytes();
-                let client =
-                    UdpSocket::bind(SocketAddr::from(([127, 1, high, low], 0))).expect("a client");
+                // None twice: the kernel remembers the servers of earlier ones, deleted servers too.
+                let number = CLIENTS.fetch_add(1, Ordering::SeqCst);
+                let [_, high, middle, low] = number.to_be_bytes();
+                let address = SocketAddr::from(([127, 1 + high, middle, low], 0));
+                let client = UdpSocket::bind(address).expect("a client");
                 let sent = client.send_to(b"?", "127.0.0.20:53");
                 asked.fetch_add(1, Ordering::SeqCst);
                 refused.fetch_add(u32::from(sent.is_err()), Ordering::SeqCst);
