@@ -9,7 +9,6 @@
  * SIGTERM stop: connections may finish in the grace time, a second signal cuts them short. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -23,8 +22,9 @@
 #include <unistd.h>
 #include <vsched.h>
 
-enum { STREAM = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, MOST_THREADS = 64, EVENTS = 256,
-       QUEUE = 1024, HELD = 16384, TURN = 16, TRIES = 8, LONGEST = 1 << 22 /* bytes of a text */ };
+enum { STREAM = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, MOST_THREADS = 64, MOST_SERVICES = 1024,
+       EVENTS = 256, QUEUE = 1024, HELD = 16384, TURN = 16, TRIES = 8,
+       LONGEST = 1 << 22 /* bytes of a text */ };
 enum { SWEEP = 100, TELL = 1000, CONNECTING = 2000, IDLE = 900000, IDLE_CLOSING = 120000 }; /* ms */
 #define NOTE(...) fprintf(stderr, __VA_ARGS__)
 
@@ -32,6 +32,8 @@ enum { SWEEP = 100, TELL = 1000, CONNECTING = 2000, IDLE = 900000, IDLE_CLOSING 
 struct door {
     struct door *next;
     vsched_service_state service;
+    struct sockaddr_storage address;
+    size_t length;
     int fd;
 };
 
@@ -72,7 +74,7 @@ static long thread_count;
 static struct door *doors;
 static int door_epoll;
 static int64_t stop_at = INT64_MAX;
-static struct { uint64_t opened, closed, failed, unanswered, cut; } counts;
+static struct { unsigned long opened, closed, failed, unanswered, cut; } counts;
 #define COUNT(what) __atomic_fetch_add(&counts.what, 1, __ATOMIC_RELAXED)
 #define LOAD(variable) __atomic_load_n(&(variable), __ATOMIC_RELAXED)
 
@@ -115,18 +117,17 @@ static void end(struct thread *thread, struct session *session) {
 static void dial(struct thread *thread, struct session *session, int error) {
     struct sockaddr_storage storage;
     struct sockaddr *address = (struct sockaddr *)&storage;
-    char name[VSCHED_NAME_SIZE];
     int *fd = &session->server.fd, on = 1;
+    char name[VSCHED_NAME_SIZE];
     size_t length;
     for (;; error = errno) {
         if (error != 0) {
             COUNT(failed);
-            if (thread->now >= thread->tell_from &&
-                vsched_pick_text(&session->pick, name, sizeof name, NULL) == VSCHED_OK) {
-                NOTE("service %s: server %s: %s\n", session->service.key, name, strerror(error));
-                thread->tell_from = thread->now + TELL;
-            }
             close_server(thread, session);
+            if (thread->now >= thread->tell_from &&
+                vsched_pick_text(&session->pick, name, sizeof name, NULL) == VSCHED_OK)
+                NOTE("service %s: server %s: %s\n", session->service.key, name, strerror(error));
+            thread->tell_from = thread->now + TELL;
         }
         /* Where descriptors are short no other server would do better. */
         if (error == EMFILE || error == ENFILE || session->tries == TRIES ||
@@ -211,19 +212,18 @@ static void advance(struct thread *thread, struct side *side, uint32_t events) {
 static void sweep(struct thread *thread, bool all) {
     struct session *session;
     for (struct session **link = &thread->sessions; (session = *link) != NULL;) {
-        bool overdue = session->client.fd >= 0 && (all || thread->now >= session->deadline);
-        if (overdue && all)
-            COUNT(cut);
-        if (overdue && (all || session->connected))
-            end(thread, session);
-        else if (overdue)
+        bool open = session->client.fd >= 0, overdue = thread->now >= session->deadline;
+        if (open && overdue && !all && !session->connected)
             dial(thread, session, ETIMEDOUT);
-        if (session->client.fd >= 0) {
-            link = &session->next;
-            continue;
+        else if (open && (overdue || all)) {
+            end(thread, session);
+            __atomic_fetch_add(&counts.cut, all, __ATOMIC_RELAXED);
         }
-        *link = session->next;
-        free(session);
+        if (session->client.fd < 0) {
+            *link = session->next;
+            free(session);
+        } else
+            link = &session->next;
     }
     thread->next_sweep = thread->now + SWEEP;
 }
@@ -249,15 +249,13 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* ---- The main thread ---- */
-
-/* Accepts a connection and deals it out. False if there is none, or no room: see errno. */
+/* The main thread accepts a connection and deals it out. False if there is none, or no room (see
+ * errno). */
 static bool accept_one(const struct door *door) {
     static long next;
-    struct sockaddr_storage storage[2];
-    struct sockaddr *peer = (struct sockaddr *)&storage[0], *own = (struct sockaddr *)&storage[1];
-    socklen_t length = sizeof *storage;
-    size_t own_length;
+    struct sockaddr_storage storage;
+    struct sockaddr *peer = (struct sockaddr *)&storage;
+    socklen_t length = sizeof storage;
     int fd = accept4(door->fd, peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     struct session *session = fd < 0 ? NULL : calloc(1, sizeof *session);
     if (session == NULL)
@@ -266,9 +264,9 @@ static bool accept_one(const struct door *door) {
     session->client.session = session->server.session = session;
     session->client.fd = fd;
     session->server.fd = -1;
-    if (vsched_service_sockaddr(&door->service, own, sizeof *storage, &own_length) != VSCHED_OK ||
-        vsched_flow_from_sockaddr(IPPROTO_TCP, peer, length, own, own_length, &session->flow) !=
-            VSCHED_OK || !watch(&threads[next++ % thread_count], &session->client, EPOLL_CTL_ADD)) {
+    if (vsched_flow_from_sockaddr(IPPROTO_TCP, peer, length, (const void *)&door->address,
+                                  door->length, &session->flow) != VSCHED_OK ||
+        !watch(&threads[next++ % thread_count], &session->client, EPOLL_CTL_ADD)) {
         close(fd);
         free(session);
     }
@@ -277,24 +275,23 @@ static bool accept_one(const struct door *door) {
 
 /* Listens for a service, unless that is done already. Answers why not, or NULL. */
 static const char *open_door(const vsched_service_state *service) {
-    struct sockaddr_storage storage;
-    struct sockaddr *address = (struct sockaddr *)&storage;
     vsched_service_id id;
-    size_t length;
     int on = 1;
-    if (service->protocol != IPPROTO_TCP || service->port == 0 ||
-        vsched_service_sockaddr(service, address, sizeof storage, &length) != VSCHED_OK)
+    if (service->protocol != IPPROTO_TCP || service->port == 0)
         return "this director relays TCP, and listens on one port";
     if (vsched_director_service(director, service->key, strlen(service->key), &id) == VSCHED_OK)
         return NULL;
     struct door *door = malloc(sizeof *door);
     must(door != NULL, "memory");
+    struct sockaddr *address = (struct sockaddr *)&door->address;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = door};
-    *door = (struct door){doors, *service, socket(address->sa_family, STREAM, 0)};
+    *door = (struct door){.next = doors, .service = *service, .fd = -1};
     doors = door; /* If it does not open tend_doors() takes it away. */
-    if (setsockopt(door->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+    if (vsched_service_sockaddr(service, address, sizeof door->address, &door->length) != 0 ||
+        (door->fd = socket(address->sa_family, STREAM, 0)) < 0 ||
+        setsockopt(door->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 || /* Inherited. */
-        bind(door->fd, address, (socklen_t)length) != 0 || listen(door->fd, QUEUE) != 0 ||
+        bind(door->fd, address, (socklen_t)door->length) != 0 || listen(door->fd, QUEUE) != 0 ||
         epoll_ctl(door_epoll, EPOLL_CTL_ADD, door->fd, &event) != 0)
         return strerror(errno);
     printf("serving %s\n", service->key);
@@ -320,12 +317,11 @@ static void tend_doors(bool all) {
 
 /* Listens for the services of the config, and takes out of it what a proxy cannot serve. */
 static void select_services(vsched_config *config) {
-    size_t count = 0;
+    static vsched_service_state services[MOST_SERVICES];
     char name[VSCHED_NAME_SIZE];
-    (void)!vsched_config_services(config, NULL, sizeof(vsched_service_state), 0, &count);
-    vsched_service_state *services = calloc(count + 1, sizeof *services);
-    must(services != NULL && vsched_config_services(config, services, sizeof *services, count,
-                                                    NULL) == VSCHED_OK, "services");
+    size_t count;
+    must(vsched_config_services(config, services, sizeof *services, MOST_SERVICES, &count) ==
+         VSCHED_OK, "too many services");
     for (size_t n = 0; n < count; n++) {
         const char *key = services[n].key, *why = open_door(&services[n]);
         if (why != NULL) {
@@ -343,30 +339,25 @@ static void select_services(vsched_config *config) {
                     VSCHED_OK)
                 NOTE("service %s: server %s: left out: it is the service itself\n", key, name);
     }
-    free(services);
 }
 
 /* Makes the file what is served. Connections, their counts and rotations live on. False, and
  * nothing has changed, if the file cannot be read or is wrong. */
 static bool serve(const char *path) {
-    bool first = director == NULL;
     static char rules[LONGEST], error[8192];
+    bool first = director == NULL, good = false;
     vsched_config *config;
     vsched_applied applied = {.struct_size = sizeof applied};
     FILE *file = fopen(path, "r");
     size_t length = file != NULL ? fread(rules, 1, LONGEST, file) : 0;
-    bool good = file != NULL && feof(file);
-    snprintf(error, sizeof error, "%s", strerror(length == LONGEST ? EFBIG : errno));
-    if (file != NULL)
-        fclose(file);
     must(vsched_config_new(&config) == VSCHED_OK &&
          (!first || vsched_director_new(config, &director) == VSCHED_OK), "director");
-    if (good && (vsched_config_read_rules(config, rules, length) != VSCHED_OK ||
-                 vsched_config_validate(config) != VSCHED_OK)) {
-        good = false;
+    if (file == NULL || !feof(file))
+        snprintf(error, sizeof error, "%s", strerror(length == LONGEST ? EFBIG : errno));
+    else if (vsched_config_read_rules(config, rules, length) != VSCHED_OK ||
+             vsched_config_validate(config) != VSCHED_OK)
         vsched_config_error(config, error, sizeof error, NULL);
-    }
-    if (good) {
+    else {
         select_services(config);
         /* Where servers came one by one, as in a kernel, rotations stand elsewhere. Should a
          * command fail: what follows makes up for it. */
@@ -381,6 +372,8 @@ static bool serve(const char *path) {
     else if (!first)
         NOTE("reloaded: %u added, %u changed, %u drained, %u removed\n", applied.added,
              applied.changed, applied.drained, applied.removed);
+    if (file != NULL)
+        fclose(file);
     vsched_config_free(config);
     return good;
 }
@@ -393,9 +386,8 @@ static void report(void) {
             fputs(text, stdout);
     if (vsched_director_removed_servers(director, &removed) == VSCHED_OK && removed > 0)
         printf("Removed servers with open connections: %zu\n", removed);
-    printf("Connections: %" PRIu64 " opened, %" PRIu64 " closed, %" PRIu64 " tries failed, %" PRIu64
-           " unanswered\n", LOAD(counts.opened), LOAD(counts.closed), LOAD(counts.failed),
-           LOAD(counts.unanswered));
+    printf("Connections: %lu opened, %lu closed, %lu tries failed, %lu unanswered\n",
+           LOAD(counts.opened), LOAD(counts.closed), LOAD(counts.failed), LOAD(counts.unanswered));
     fflush(stdout);
 }
 
@@ -406,19 +398,12 @@ int main(int argc, char **argv) {
     sigset_t signals;
     thread_count = sysconf(_SC_NPROCESSORS_ONLN);
     for (int option; (option = getopt(argc, argv, "r:t:g:")) != -1;) {
-        if (option == 'r')
-            path = optarg;
-        else if (option == 't')
-            thread_count = atol(optarg);
-        else if (option == 'g')
-            grace = atof(optarg);
-        else
-            thread_count = 0;
+        path = option == 'r' ? optarg : path;
+        thread_count = option == 't' ? atol(optarg) : option == '?' ? 0 : thread_count;
+        grace = option == 'g' ? atof(optarg) : grace;
     }
-    if (path == NULL || optind != argc || thread_count < 1 || thread_count > MOST_THREADS) {
-        NOTE("Usage: director -r RULES [-t THREADS] [-g GRACE_SECONDS]\n");
-        return 2;
-    }
+    if (path == NULL || optind != argc || thread_count < 1 || thread_count > MOST_THREADS)
+        return NOTE("Usage: director -r RULES [-t THREADS] [-g GRACE_SECONDS]\n"), 2;
     sigemptyset(&signals);
     for (int n = 0; n < 4; n++)
         sigaddset(&signals, (const int[]){SIGHUP, SIGUSR1, SIGINT, SIGTERM}[n]);
@@ -426,10 +411,8 @@ int main(int argc, char **argv) {
     door_epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!serve(path))
         return 2;
-    if (doors == NULL) {
-        NOTE("director: there is no service to serve\n");
-        return 1;
-    }
+    if (doors == NULL)
+        return NOTE("director: there is no service to serve\n"), 1;
     for (struct thread *thread = threads; thread < threads + thread_count; thread++) {
         thread->epoll = epoll_create1(EPOLL_CLOEXEC);
         must(vsched_worker_new(director, &thread->worker) == VSCHED_OK &&
@@ -463,7 +446,7 @@ int main(int argc, char **argv) {
             running--;
     }
     if (counts.cut > 0)
-        NOTE("%" PRIu64 " connections were still open and have been cut\n", counts.cut);
+        NOTE("%lu connections were still open and have been cut\n", counts.cut);
     report();
     vsched_director_free(director);
     close(door_epoll);

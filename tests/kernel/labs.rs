@@ -9,6 +9,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use vsched::netlink::plan::Policy;
+use vsched::netlink::{Ipvs, Namespace};
 use vsched::requirements::{Answer, Need, Role, Site};
 use vsched::{Config, Director, Flow};
 
@@ -338,6 +340,25 @@ pub(crate) fn run(lab: &Lab, configure: fn(&Built<'_>), transcript: &str, then: 
     configure(&built);
     assert_eq!(built.ask(4, 10), transcript);
     then(&built);
+}
+
+/// The rules applied whole, the scheduler bound last: nothing to do the second time.
+fn synced(built: &Built<'_>) {
+    let namespace = Namespace::at(format!("/run/netns/{}", built.director.name));
+    let mut ipvs = Ipvs::open_in(namespace).expect("IPVS");
+    let wanted = config(built.lab.rules);
+    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    assert!(report.requests() > 0);
+    assert_eq!(ipvs.sync(&wanted, &Policy::default()).expect("in sync").requests(), 0);
+}
+
+/// Every laboratory once more, by `sync`: it answers as a director in this process chooses.
+pub(crate) fn by_sync() {
+    for lab in [&NAT, &DR, &TUN] {
+        // The wires of one laboratory are in the way of the next.
+        run(lab, synced, &in_process(lab), |_| {});
+        here("ip link delete wire4\nip link delete wire5");
+    }
 }
 
 pub(crate) fn nat() {

@@ -62,6 +62,7 @@ const SCENARIOS: &[Scenario] = &[
     scenario("laboratory_nat", labs::nat),
     scenario("laboratory_dr", labs::dr),
     scenario("laboratory_tun", labs::tun),
+    scenario("laboratories_by_sync", labs::by_sync),
     scenario("sync_to_everything_and_back", sync::rich),
     scenario("sync_repairs_drift", sync::drift),
     scenario("sync_rolls_back_what_fails", sync::rollback),
