@@ -354,9 +354,11 @@ fn synced(built: &Built<'_>) {
 
 /// Every laboratory once more, by `sync`: it answers as a director in this process chooses.
 pub(crate) fn by_sync() {
-    for lab in [&NAT, &DR, &TUN] {
-        // The wires of one laboratory are in the way of the next.
+    // Names of namespaces are the whole kernel's, and short, for the interfaces named after them.
+    let again = [Lab { name: "n", ..NAT }, Lab { name: "d", ..DR }, Lab { name: "t", ..TUN }];
+    for lab in &again {
         run(lab, synced, &in_process(lab), |_| {});
+        // The wires of one laboratory are in the way of the next.
         here("ip link delete wire4\nip link delete wire5");
     }
 }
