@@ -125,9 +125,10 @@ static void dial(struct thread *thread, struct session *session, int error) {
             COUNT(failed);
             close_server(thread, session);
             if (thread->now >= thread->tell_from &&
-                vsched_pick_text(&session->pick, name, sizeof name, NULL) == VSCHED_OK)
+                vsched_pick_text(&session->pick, name, sizeof name, NULL) == VSCHED_OK) {
                 NOTE("service %s: server %s: %s\n", session->service.key, name, strerror(error));
-            thread->tell_from = thread->now + TELL;
+                thread->tell_from = thread->now + TELL;
+            }
         }
         /* Where descriptors are short no other server would do better. */
         if (error == EMFILE || error == ENFILE || session->tries == TRIES ||

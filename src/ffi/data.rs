@@ -168,31 +168,38 @@ macro_rules! same_layout {
 
         impl $c {
             #[inline]
-            #[allow(dead_code)]
-            pub(super) fn as_rust(&self) -> &$rust {
+            pub(super) fn of(rust: $rust) -> Self {
                 // SAFETY: both are `repr(C)` of the same fields (asserted below and beside the Rust
                 // type), all of them numbers, for which every value is valid.
-                unsafe { &*std::ptr::from_ref(self).cast() }
-            }
-
-            #[inline]
-            #[allow(dead_code)]
-            pub(super) fn as_rust_mut(&mut self) -> &mut $rust {
-                // SAFETY: as above.
-                unsafe { &mut *std::ptr::from_mut(self).cast() }
-            }
-
-            #[inline]
-            #[allow(dead_code)]
-            pub(super) fn of(rust: $rust) -> Self {
-                // SAFETY: as above.
                 unsafe { std::mem::transmute::<$rust, $c>(rust) }
             }
         }
     };
 }
 
+impl vsched_flow {
+    #[inline]
+    pub(super) fn as_rust(&self) -> &Flow {
+        // SAFETY: as in `same_layout`.
+        unsafe { &*std::ptr::from_ref(self).cast() }
+    }
+}
+
+impl vsched_lease {
+    #[inline]
+    pub(super) fn as_rust_mut(&mut self) -> &mut Lease {
+        // SAFETY: as in `same_layout`.
+        unsafe { &mut *std::ptr::from_mut(self).cast() }
+    }
+}
+
 impl vsched_pick {
+    #[inline]
+    pub(super) fn as_rust(&self) -> &Pick {
+        // SAFETY: as in `same_layout`.
+        unsafe { &*std::ptr::from_ref(self).cast() }
+    }
+
     /// The caller's memory for a pick.
     #[inline]
     pub(super) fn room(memory: &mut MaybeUninit<Self>) -> &mut MaybeUninit<Pick> {

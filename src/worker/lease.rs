@@ -51,4 +51,5 @@ impl Lease {
     }
 }
 
-const _: () = assert!(size_of::<Lease>() == 32);
+// C names the first field; the rest is private to both.
+const _: () = assert!(size_of::<Lease>() == 32 && std::mem::offset_of!(Lease, server) == 0);
