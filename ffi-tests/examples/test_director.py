@@ -129,6 +129,20 @@ class Bursts(Case):
         self.assertIn(f"service tcp {address}: server {names[1]}: Connection refused",
                       director.noted())
 
+    def test_failures_that_go_on_are_told_again(self):
+        refusing, address = Server().address, free_address()
+        began = time.monotonic()
+        director = self.start(Rules(*service(address, "rr", refusing)), threads=1)
+        line = f"service tcp {address}: server {refusing}: Connection refused"
+
+        def told(times):
+            self.assertEqual(ask(address), "")
+            return director.noted().count(line) >= times
+
+        until("the first failure told", lambda: told(1))
+        until("a later one told", lambda: told(2))
+        self.assertGreater(time.monotonic() - began, 0.9)
+
     def test_clients_killed(self):
         gate = threading.Event()
         names = [web("good").address, web("slow", gate).address]
@@ -439,10 +453,11 @@ class Control(Case):
                       "-A -f 7", "-A -t 127.0.0.1:0 -p 60")
         director = self.start(rules)
         self.assertEqual([ask(address) for _ in range(4)], ["good"] * 4)
-        for item in (f"service udp {address}:", "service fwmark 7:", "service tcp 127.0.0.1:0:",
-                     f"service tcp {address}: server {address}:",
-                     f"service tcp {address}: server 127.0.0.1:0:"):
+        for item in (f"service udp {address}:", "service fwmark 7:", "service tcp 127.0.0.1:0:"):
             self.assertIn(f"{item} left out: ", director.noted())
+        # A server that is the service itself is not called.
+        self.assertIn(f"service tcp {address}: server {address}: Resource deadlock avoided",
+                      director.noted())
         self.assertEqual(director.stop()[0], 0)
         for lines, code, word in ([["-A -f 7"], 1, "no service to serve"],
                                   [["-A -t nowhere"], 2, "line 1, column"]):
