@@ -158,8 +158,9 @@ pub(crate) fn fold(ip: IpAddr) -> u32 {
 
 /// The bytes behind an IPv4 address are 0, so one rule serves both families.
 fn fold_bytes(bytes: [u8; 16]) -> u32 {
-    let words = u128::from_be_bytes(bytes);
-    ((words >> 96) ^ (words >> 64) ^ (words >> 32) ^ words) as u32
+    let words = u128::from_ne_bytes(bytes);
+    let halves = (words >> 64) as u64 ^ words as u64;
+    u32::from_be((halves >> 32) as u32 ^ halves as u32)
 }
 
 fn words(address: u128) -> [u64; 2] {

@@ -31,8 +31,8 @@ pub mod embedding {}
 pub use config::Config;
 pub use director::{Applied, Director, Item};
 pub use flow::Flow;
-pub use pool::Pick;
 pub use sched::SchedulerKind;
 pub use state::counts::{Activity, MAX_CONNECTIONS};
+pub use state::pick::Pick;
 pub use state::slots::{ConnectionError, ServerId, ServiceId};
 pub use worker::{Connection, Lease, Tried, Worker};

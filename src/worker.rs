@@ -9,9 +9,10 @@ use crate::config::Forwarding;
 use crate::director::table::Table;
 use crate::director::{Director, Inner};
 use crate::flow::Flow;
-use crate::pool::{Pick, Pool, Room};
+use crate::pool::{Miss, Pool};
 use crate::state::counts::Activity;
 use crate::state::cursor::Outdated;
+use crate::state::pick::Pick;
 use crate::state::publication::{Publication, Reader};
 use crate::state::shard::Shard;
 use crate::state::slots::{ConnectionError, ServerId, ServiceId};
@@ -68,9 +69,8 @@ impl Worker {
     /// `None` if the id is stale, the service has no server or no scheduler, or all its servers are
     /// quiesced or overloaded. Rotations advance by one turn. The cost is the scheduler's; see
     /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
-    #[inline]
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
-        self.pick(service, flow, &[])
+        self.pick(service, flow, &[], |pick| *pick)
     }
 
     /// Chooses among the servers that were not tried; for the next attempt after one has failed.
@@ -98,14 +98,13 @@ impl Worker {
     /// assert_eq!(tried.len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
     pub fn pick_server_excluding(
         &self,
         service: ServiceId,
         flow: &Flow,
         tried: &[ServerId],
     ) -> Option<Pick> {
-        self.pick(service, flow, tried)
+        self.pick(service, flow, tried, |pick| *pick)
     }
 
     /// The service that takes this flow, as the kernel looks up: by the firewall mark, by exact
@@ -142,7 +141,7 @@ impl Worker {
             // Asked in each turn: a reload may have brought a scheduler that insists.
             let takes_overloaded =
                 self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded));
-            let pick = self.pick(service, flow, tried)?;
+            let pick = self.pick_server_excluding(service, flow, tried)?;
             match self.open_with(pick.server, pick.template, activity, !takes_overloaded) {
                 Ok(lease) => {
                     let counts_activity = flow.protocol() != UDP;
@@ -228,83 +227,73 @@ impl Worker {
         Ok(())
     }
 
-    #[inline]
-    fn pick(&self, service: ServiceId, flow: &Flow, tried: &[ServerId]) -> Option<Pick> {
-        let mut pick = Pick::default();
-        if self.pick_room(service, flow, tried, &mut pick) { Some(pick) } else { None }
-    }
-
     /// As [`pick_server_excluding`](Self::pick_server_excluding), into memory of the host's: true if
-    /// a server was found and written there. It saves two copies of 48 bytes.
+    /// a server was found and written there. It saves a copy of 48 bytes.
     #[inline(always)]
     pub fn pick_into(
         &self,
         service: ServiceId,
         flow: &Flow,
         tried: &[ServerId],
-        pick: &mut MaybeUninit<Pick>,
+        to: &mut MaybeUninit<Pick>,
     ) -> bool {
-        self.pick_room(service, flow, tried, pick)
+        self.pick(service, flow, tried, |pick| _ = to.write(*pick)).is_some()
     }
 
+    /// `put` copies the answer to where it stays: as a value inside `Result` and `Option` it was
+    /// copied four times, a third of a pick's instructions.
     #[inline(always)]
-    fn pick_room<R: Room>(
+    fn pick<R>(
         &self,
         service: ServiceId,
         flow: &Flow,
         tried: &[ServerId],
-        room: &mut R,
-    ) -> bool {
-        match self.attempt(service, flow, tried, room) {
-            Ok(true) => true,
-            Ok(false) => self.refused(service),
-            Err(Outdated) => self.pick_again(service, flow, tried, room),
-        }
-    }
-
-    #[inline(always)]
-    fn attempt<R: Room>(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-        room: &mut R,
-    ) -> Result<bool, Outdated> {
+        put: impl FnOnce(&Pick) -> R,
+    ) -> Option<R> {
         // Not in a closure of `with`: that is not inlined, which costs twenty instructions.
         let table = self.reader.hold();
-        match table.pool(service) {
-            Some(pool) => pool.pick(flow, tried, room),
-            None => Ok(false),
+        let pool = table.pool(service)?;
+        if let Some(pick) = pool.choose_quickly(tried) {
+            return Some(put(pick));
         }
-    }
-
-    /// A newer table has been published: each turn is a reload's progress. Apart from `pick`, which
-    /// the loop would slow down by a third.
-    #[cold]
-    #[inline(never)]
-    fn pick_again<R: Room>(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-        room: &mut R,
-    ) -> bool {
-        loop {
-            match self.attempt(service, flow, tried, room) {
-                Ok(true) => return true,
-                Ok(false) => return self.refused(service),
-                Err(Outdated) => {}
+        let (pick, miss) = pool.choose(flow, tried);
+        match (pick, miss) {
+            (Some(pick), _) => Some(put(pick)),
+            (None, Miss::Nobody) => {
+                self.shard.count_refusal(pool.id.slot);
+                None
+            }
+            (None, Miss::Outdated | Miss::Elaborate) => {
+                let id = pool.id;
+                drop(table);
+                self.pick_elaborately(id, flow, tried, put)
             }
         }
     }
 
+    /// The straight way leads nowhere: persistence, or a newer table has been published.
     #[cold]
-    fn refused(&self, service: ServiceId) -> bool {
-        // The slot of a stale id may have another owner by now, who has refused nothing.
-        if self.reader.with(|table| table.pool(service).is_some()) {
-            self.shard.count_refusal(service.slot);
+    #[inline(never)]
+    fn pick_elaborately<R>(
+        &self,
+        service: ServiceId,
+        flow: &Flow,
+        tried: &[ServerId],
+        put: impl FnOnce(&Pick) -> R,
+    ) -> Option<R> {
+        // Each turn but the last is a reload's progress.
+        loop {
+            let table = self.reader.hold();
+            match table.pool(service).map_or(Ok(None), |pool| pool.choose_elaborately(flow, tried))
+            {
+                Ok(Some(pick)) => return Some(put(&pick)),
+                Ok(None) => {
+                    self.shard.count_refusal(service.slot);
+                    return None;
+                }
+                Err(Outdated) => {}
+            }
         }
-        false
     }
 
     #[inline]
@@ -338,11 +327,11 @@ impl Worker {
 
     #[inline]
     fn load_changed(&self, server: ServerId, service: u32) {
-        self.reader.with(|table| {
-            if let Some(pool) = table.pool_at(service) {
-                pool.load_changed(server);
-            }
-        });
+        // The latest: a pool that was published before this count changed has not seen the change,
+        // one published later looks at all counts itself.
+        if let Some(pool) = self.reader.hold_latest().pool_at(service) {
+            pool.load_changed(server);
+        }
     }
 }
 

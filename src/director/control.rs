@@ -239,6 +239,7 @@ impl Control {
             if draft.live.is_some() && !draft.deleted {
                 pool.adopt_cursors();
             }
+            pool.published();
         }
     }
 

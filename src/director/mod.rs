@@ -21,8 +21,8 @@ use crate::director::owners::Owner;
 use crate::director::table::Table;
 use crate::error::{ApplyError, CommandError, ServiceError};
 use crate::flow::Flow;
-use crate::pool::Pick;
 use crate::state::Arena;
+use crate::state::pick::Pick;
 use crate::state::publication::Publication;
 use crate::state::shard::Shard;
 use crate::state::slots::{ServerId, ServerSlot, ServiceId};
@@ -244,11 +244,7 @@ impl Director {
     /// [`Worker::pick_server`](crate::Worker::pick_server) for the way of a data plane.
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
-        self.with_table(|table| {
-            let mut pick = Pick::default();
-            let found = table.pool(service)?.pick(flow, &[], &mut pick).ok()?;
-            found.then_some(pick)
-        })
+        self.with_table(|table| table.pool(service)?.choose_elaborately(flow, &[]).ok()?)
     }
 
     /// Connections of a server at this moment; `None` if the id is stale. O(templates) in a

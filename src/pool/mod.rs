@@ -1,35 +1,33 @@
 //! One service compiled for picking: its servers in order, its scheduler, where each server is.
 
 mod persistent;
-mod pick;
 
 use crate::config::{Generation, Remembered, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
-pub use crate::pool::pick::Pick;
-pub(crate) use crate::pool::pick::Room;
 use crate::sched::{Build, Request, Scheduler, State, Visit};
 use crate::state::Arena;
+use crate::state::affinity::Key;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
+use crate::state::pick::Pick;
 use crate::state::segments::Place;
-use crate::state::servers::{Listed, Member, Position, Servers};
+use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
-use crate::state::templates::Templates;
+use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
 pub(crate) struct Pool {
     pub(crate) id: ServiceId,
     pub(crate) epoch: Epoch,
-    /// Always there: the director has made the slot before the pool.
-    slot: Option<Place<ServiceSlot>>,
+    slot: Place<ServiceSlot>,
     servers: Servers,
-    /// The answer for each position, whole, so that a pick copies it in one piece.
-    answers: Box<[Pick]>,
-    /// Some server has no port of its own.
-    any_port: bool,
+    /// A pick is what the scheduler says and no more: no persistence, no server without a port.
+    is_plain: bool,
     persistence: Option<Persistent>,
     scheduler: State,
+    /// The scheduler's, if the pool is plain.
+    turns: Arc<[Position]>,
 }
 
 /// What a pool is compiled from.
@@ -50,10 +48,7 @@ pub(crate) struct Plan<'a> {
 impl Pool {
     /// Compiles a service whose servers are given in list order, the newest first.
     pub(crate) fn compile(plan: &Plan<'_>, arena: &Arc<Arena>, members: &[Member]) -> Self {
-        let listed = |member: &Member| Listed { id: member.id, weight: member.server.weight };
-        let answer = |member: &Member| Pick::new(member.id, &member.server);
-        let servers = Servers::new(Arc::clone(arena), members.iter().map(listed));
-        let answers: Box<[Pick]> = members.iter().map(answer).collect();
+        let servers = Servers::new(Arc::clone(arena), members);
         let build = Build {
             servers: &servers,
             members,
@@ -63,142 +58,99 @@ impl Pool {
             history: plan.history,
         };
         let persistence = Persistent::of(plan, arena, &servers);
+        let has_port = |member: &Member| member.server.address.port() != 0;
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);
+        let is_plain = persistence.is_none() && members.iter().all(has_port);
+        let turns = if is_plain { scheduler.turns(&servers) } else { None };
         Pool {
             id: plan.id,
             epoch: plan.former.map_or(Epoch::default(), |former| former.epoch.next()),
-            slot: arena.services.place(plan.id.slot),
+            // Always there: the director has made the slot before the pool.
+            slot: arena
+                .services
+                .place(plan.id.slot)
+                .unwrap_or_else(|| Place::alone(ServiceSlot::new(0))),
             servers,
-            any_port: answers.iter().any(|answer| answer.port == 0),
+            is_plain,
+            turns: turns.unwrap_or_default(),
             persistence,
-            answers,
             scheduler,
         }
     }
 
-    #[inline]
-    fn slot(&self) -> Option<&ServiceSlot> {
-        self.slot.as_ref().map(Place::get)
-    }
-
-    /// Chooses a server and puts it into `room`; false, and nothing put, if none is available.
-    /// `Outdated` if a newer pool has taken over.
-    ///
-    /// The answer goes out through an argument: as a value inside `Result` and `Option` it was
-    /// copied four times, a third of a pick's instructions.
+    /// Chooses a server for a first pick if that takes a few instructions; else none, and nothing
+    /// has changed.
     #[inline(always)]
-    pub(crate) fn pick<R: Room>(
-        &self,
-        flow: &Flow,
-        tried: &[ServerId],
-        room: &mut R,
-    ) -> Result<bool, Outdated> {
-        if let Some(persistence) = &self.persistence {
-            let pick = self.pick_persistent(persistence, flow, tried)?;
-            return Ok(pick.map(|pick| room.put(pick)).is_some());
+    pub(crate) fn choose_quickly(&self, tried: &[ServerId]) -> Option<&Pick> {
+        if self.turns.is_empty() || !tried.is_empty() {
+            return None;
         }
-        self.ask_scheduler(flow, tried, room)
+        let cursor = &self.slot.get().cursor;
+        let begun = cursor.look(self.epoch)?;
+        let next = begun.low().wrapping_add(1) as usize;
+        let turn = if next < self.turns.len() { next } else { 0 };
+        let pick = self.servers.free(*self.turns.get(turn)?)?;
+        cursor.take(self.epoch, begun, turn as u64).then_some(pick)
+    }
+
+    /// Chooses a server in the straight way; [`Miss::Elaborate`] if this service has none.
+    #[inline(always)]
+    pub(crate) fn choose(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
+        if self.is_plain { self.ask_scheduler(flow, tried) } else { (None, Miss::Elaborate) }
     }
 
     #[inline(always)]
-    fn ask_scheduler<R: Room>(
-        &self,
-        flow: &Flow,
-        tried: &[ServerId],
-        room: &mut R,
-    ) -> Result<bool, Outdated> {
-        self.scheduler.visit(Choice { pool: self, flow, tried, room }).unwrap_or(Ok(false))
+    fn ask_scheduler(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
+        self.scheduler.visit(Asked { pool: self, flow, tried })
     }
 
     /// One function a scheduler: all in one, the registers that the longest needs are saved and
     /// restored for each.
     #[inline(never)]
-    fn choose<S: Scheduler, R: Room>(
-        &self,
-        scheduler: &S,
-        flow: &Flow,
-        tried: &[ServerId],
-        room: &mut R,
-    ) -> Result<bool, Outdated> {
-        if !S::IS_QUICK {
-            let position = self.schedule(scheduler, flow, tried)?;
-            return Ok(position.is_some_and(|position| self.pick_at(position, flow, room)));
-        }
-        let quick = || scheduler.quick(&self.servers, self.slot()?, self.epoch);
-        match if tried.is_empty() { quick() } else { None } {
-            Some(position) => Ok(self.pick_at(position, flow, room)),
-            None => self.choose_slowly(scheduler, flow, tried, room),
+    fn ask<S: Scheduler>(&self, flow: &Flow, tried: &[ServerId], scheduler: &S) -> Chosen<'_> {
+        let (servers, slot, epoch) = (&self.servers, self.slot.get(), self.epoch);
+        match scheduler.pick(Request { servers, flow, tried, slot, epoch }) {
+            Ok(position) => (position.and_then(|position| servers.pick(position)), Miss::Nobody),
+            Err(Outdated) => (None, Miss::Outdated),
         }
     }
 
-    /// Apart and in the last place, so that the quick way saves no registers for it.
-    #[cold]
+    /// Chooses a server where the answer depends on the flow: the server of the client's template,
+    /// else the scheduler's choice and a template for it; the flow's port where a server has none.
     #[inline(never)]
-    fn choose_slowly<S: Scheduler, R: Room>(
+    pub(crate) fn choose_elaborately(
         &self,
-        scheduler: &S,
-        flow: &Flow,
-        tried: &[ServerId],
-        room: &mut R,
-    ) -> Result<bool, Outdated> {
-        let position = self.schedule(scheduler, flow, tried)?;
-        Ok(position.is_some_and(|position| self.pick_at(position, flow, room)))
-    }
-
-    /// Apart, so that it is the same code whatever the room.
-    #[inline(never)]
-    fn schedule<S: Scheduler>(
-        &self,
-        scheduler: &S,
-        flow: &Flow,
-        tried: &[ServerId],
-    ) -> Result<Option<Position>, Outdated> {
-        let Some(slot) = self.slot() else { return Ok(None) };
-        let (servers, epoch) = (&self.servers, self.epoch);
-        scheduler.pick(&Request { servers, flow, tried, slot, epoch })
-    }
-
-    /// The server of the client's template; else the scheduler's choice, and a template for it.
-    #[inline(never)]
-    fn pick_persistent(
-        &self,
-        persistence: &Persistent,
         flow: &Flow,
         tried: &[ServerId],
     ) -> Result<Option<Pick>, Outdated> {
-        let mut pick = Pick::default();
-        let client = persistence.client(flow);
-        let known = client.and_then(|client| persistence.look(client, &self.servers, tried));
-        let found = match known {
-            Some((position, template)) => {
-                let found = self.pick_at(position, flow, &mut pick);
-                pick.template = template;
-                found
-            }
-            None => {
-                let found = self.ask_scheduler(flow, tried, &mut pick)?;
-                if let (true, Some(client)) = (found, client) {
-                    pick.template = persistence.remember(client, pick.server);
+        let persistence = self.persistence.as_ref();
+        let client =
+            persistence.and_then(|persistence| Some((persistence, persistence.client(flow)?)));
+        let known = client.and_then(|(persistence, client)| {
+            let (position, template) = persistence.look(client, &self.servers, tried)?;
+            Some(self.servers.pick(position)?.with_template(template))
+        });
+        let mut pick = match known {
+            Some(pick) => pick,
+            None => match self.ask_scheduler(flow, tried) {
+                (Some(pick), _) => {
+                    let remember = |(persistence, client): (&Persistent, Key)| {
+                        persistence.remember(client, pick.server)
+                    };
+                    pick.with_template(client.map_or(TemplateId::NONE, remember))
                 }
-                found
-            }
+                (None, Miss::Outdated) => return Err(Outdated),
+                (None, Miss::Nobody | Miss::Elaborate) => return Ok(None),
+            },
         };
-        if found {
+        if pick.port == 0 {
+            pick.port = flow.destination_port();
+        }
+        if let Some(persistence) = persistence {
             persistence.set_port(&mut pick, flow);
         }
-        Ok(found.then_some(pick))
-    }
-
-    /// The server at this place, for this flow.
-    #[inline]
-    fn pick_at<R: Room>(&self, position: Position, flow: &Flow, room: &mut R) -> bool {
-        let Some(answer) = self.answers.get(position as usize) else { return false };
-        let pick = room.put(*answer);
-        if self.any_port {
-            set_port(pick, flow);
-        }
-        true
+        Ok(Some(pick))
     }
 
     /// True if an overloaded server may be chosen, and is meant.
@@ -232,46 +184,60 @@ impl Pool {
         self.scheduler.load_changed(&self.servers, server);
     }
 
+    /// The pool can be found by all. After the publication, never before.
+    pub(crate) fn published(&self) {
+        self.scheduler.published(&self.servers);
+    }
+
     /// Where the rotations of a new service begin.
     pub(crate) fn start_cursors(&self) {
-        if let Some(slot) = self.slot() {
-            for cursor in [&slot.cursor, &slot.retries] {
-                cursor.start(self.epoch, self.scheduler.start());
-            }
+        let slot = self.slot.get();
+        for cursor in [&slot.cursor, &slot.retries] {
+            cursor.start(self.epoch, self.scheduler.start());
         }
     }
 
     /// Takes the rotations over from the previous pool. After the publication, never before.
     pub(crate) fn adopt_cursors(&self) {
-        if let Some(slot) = self.slot() {
-            for cursor in [&slot.cursor, &slot.retries] {
-                cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
-            }
+        let slot = self.slot.get();
+        for cursor in [&slot.cursor, &slot.retries] {
+            cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
         }
     }
 }
 
-/// The scheduler's part of a pick.
-struct Choice<'a, R> {
-    pool: &'a Pool,
-    flow: &'a Flow,
-    tried: &'a [ServerId],
-    room: &'a mut R,
+/// A server, or why there is none. A pair, because a `Result` of the two does not fit registers.
+pub(crate) type Chosen<'a> = (Option<&'a Pick>, Miss);
+
+/// Why the straight way led to no server.
+#[derive(Clone, Copy)]
+pub(crate) enum Miss {
+    /// None is available.
+    Nobody,
+    /// A newer pool has taken over.
+    Outdated,
+    /// [`Pool::choose_elaborately`] is the way.
+    Elaborate,
 }
 
-impl<R: Room> Visit for Choice<'_, R> {
-    type Output = Result<bool, Outdated>;
+/// What the scheduler is asked.
+struct Asked<'a, 'f> {
+    pool: &'a Pool,
+    flow: &'f Flow,
+    tried: &'f [ServerId],
+}
+
+impl<'a> Visit for Asked<'a, '_> {
+    type Output = Chosen<'a>;
 
     #[inline(always)]
-    fn visit<S: Scheduler>(self, scheduler: &S) -> Self::Output {
-        self.pool.choose(scheduler, self.flow, self.tried, self.room)
+    fn visit<S: Scheduler>(self, scheduler: &S) -> Chosen<'a> {
+        self.pool.ask(self.flow, self.tried, scheduler)
     }
-}
 
-#[cold]
-fn set_port(pick: &mut Pick, flow: &Flow) {
-    if pick.port == 0 {
-        pick.port = flow.destination_port();
+    #[inline(always)]
+    fn unbound(self) -> Chosen<'a> {
+        (None, Miss::Nobody)
     }
 }
 

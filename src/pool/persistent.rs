@@ -7,9 +7,10 @@
 
 use crate::config::{Family, Netmask, Persistence};
 use crate::flow::Flow;
-use crate::pool::{Pick, Plan};
+use crate::pool::Plan;
 use crate::state::Arena;
 use crate::state::affinity::Key;
+use crate::state::pick::Pick;
 use crate::state::positions::Positions;
 use crate::state::servers::{Position, Servers};
 use crate::state::slots::ServerId;

@@ -25,7 +25,7 @@ impl Scheduler for Dh {
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let hash = bucket_of(request.flow.destination_fold());
         Ok(self.buckets.pick(request, hash, false))
     }

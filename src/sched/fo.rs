@@ -38,7 +38,7 @@ impl Scheduler for Fo {
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let free = |at: &Position| request.servers.available(*at, request.tried).is_some();
         Ok(self.ranking.iter().find(free))
     }

@@ -52,7 +52,7 @@ impl Buckets {
     #[inline]
     pub(crate) fn pick(
         &self,
-        request: &Request<'_>,
+        request: Request<'_>,
         hash: u8,
         falls_back: bool,
     ) -> Option<Position> {

@@ -16,20 +16,20 @@
 //! Differences from the kernel: the map's capacity; its sweeps keep exact minutes.
 //! Choose it for caches that hold different content: destinations by firewall mark.
 
-use crate::config::Generation;
-use crate::sched::least::{least_per_weight, overhead};
+use crate::sched::least::{Least, Overhead};
 use crate::sched::locality::{Memory, is_busy};
 use crate::sched::{Build, Remembered, Request, Scheduler};
 use crate::state::affinity::OneServer;
 use crate::state::cursor::Outdated;
 use crate::state::positions::Positions;
-use crate::state::servers::Position;
+use crate::state::servers::{Position, Servers};
+use crate::state::slots::ServerId;
 use crate::sync::Arc;
 
 pub(crate) struct Lblc {
     memory: Arc<Memory<OneServer>>,
     positions: Positions,
-    generation: Generation,
+    least: Least<Overhead>,
     expiration: u64,
 }
 
@@ -40,13 +40,13 @@ impl Scheduler for Lblc {
         Lblc {
             memory: Memory::of(build, former.map(|former| &former.memory)),
             positions: Positions::of(build.servers),
-            generation: build.generation,
+            least: Least::of(Overhead(build.generation), build.servers),
             expiration: u64::from(build.settings.affinity.expiration) * 1000,
         }
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let map = &self.memory.map;
         let servers = request.servers;
         let key = map.key(request.flow.destination_words(), request.flow.family());
@@ -63,8 +63,7 @@ impl Scheduler for Lblc {
                 }
             }
         }
-        let cost = |counts| overhead(counts, self.generation);
-        let Some(position) = least_per_weight(servers, request.tried, cost) else {
+        let Some(position) = self.least.find(servers, request.tried) else {
             return Ok(None);
         };
         if let (Some((id, _)), Some(entry)) =
@@ -82,5 +81,14 @@ impl Scheduler for Lblc {
 
     fn remembered(&self) -> Option<Remembered> {
         Some(self.memory.map.remembered())
+    }
+
+    #[inline]
+    fn load_changed(&self, servers: &Servers, server: ServerId) {
+        self.least.load_changed(servers, server);
+    }
+
+    fn published(&self, servers: &Servers) {
+        self.least.published(servers);
     }
 }

@@ -19,19 +19,21 @@
 use std::cmp::Ordering;
 
 use crate::config::Generation;
-use crate::sched::least::{least_per_weight, overhead};
+use crate::sched::least::{Least, Overhead, overhead};
 use crate::sched::locality::{Memory, is_busy};
 use crate::sched::{Build, Remembered, Request, Scheduler};
 use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
 use crate::state::positions::Positions;
 use crate::state::server_set::{Members, ServerSet};
-use crate::state::servers::{Candidate, Position};
+use crate::state::servers::{Candidate, Position, Servers};
+use crate::state::slots::ServerId;
 use crate::sync::Arc;
 
 pub(crate) struct Lblcr {
     memory: Arc<Memory<ServerSet>>,
     positions: Positions,
+    least: Least<Overhead>,
     generation: Generation,
     expiration: u64,
 }
@@ -41,13 +43,14 @@ impl Scheduler for Lblcr {
         Lblcr {
             memory: Memory::of(build, former.map(|former| &former.memory)),
             positions: Positions::of(build.servers),
+            least: Least::of(Overhead(build.generation), build.servers),
             generation: build.generation,
             expiration: u64::from(build.settings.affinity.expiration) * 1000,
         }
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let map = &self.memory.map;
         let key = map.key(request.flow.destination_words(), request.flow.family());
         let entry = map.find(key);
@@ -58,7 +61,7 @@ impl Scheduler for Lblcr {
         });
         let mut changed = false;
         if let Some(members) = &mut set {
-            let least = self.least(members, request);
+            let least = self.least_of(members, request);
             let due = members.modified.saturating_add(self.expiration);
             let shrinks = members.slots().len() > 1 && now > due;
             if let Some(slot) = shrinks.then(|| self.most(members)).flatten() {
@@ -72,8 +75,7 @@ impl Scheduler for Lblcr {
                 return Ok(Some(server.position));
             }
         }
-        let cost = |counts| overhead(counts, self.generation);
-        let chosen = least_per_weight(request.servers, request.tried, cost);
+        let chosen = self.least.find(request.servers, request.tried);
         let joins = chosen.and_then(|position| request.servers.look(position));
         let entry = entry.or_else(|| joins.and_then(|_| map.claim(key)));
         if let Some(entry) = entry {
@@ -99,11 +101,20 @@ impl Scheduler for Lblcr {
     fn remembered(&self) -> Option<Remembered> {
         Some(self.memory.map.remembered())
     }
+
+    #[inline]
+    fn load_changed(&self, servers: &Servers, server: ServerId) {
+        self.least.load_changed(servers, server);
+    }
+
+    fn published(&self, servers: &Servers) {
+        self.least.published(servers);
+    }
 }
 
 impl Lblcr {
     /// The available member of least overhead for its weight, the first of the set on a tie.
-    fn least(&self, members: &Members, request: &Request<'_>) -> Option<Candidate> {
+    fn least_of(&self, members: &Members, request: Request<'_>) -> Option<Candidate> {
         let available = |slot: &u32| {
             let (id, server) = request.servers.look(self.positions.get(*slot)?)?;
             let free = server.weight > 0 && !server.counts.overloaded();

@@ -12,22 +12,43 @@
 //! Choose it for equal servers and connections of unequal length.
 
 use crate::config::Generation;
-use crate::sched::least::{least, overhead};
+use crate::sched::least::{Least, Load, overhead};
 use crate::sched::{Build, Request, Scheduler};
+use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
-use crate::state::servers::Position;
+use crate::state::servers::{Position, Servers};
+use crate::state::slots::ServerId;
 
-pub(crate) struct Lc {
-    generation: Generation,
+pub(crate) struct Lc(Least<Connections>);
+
+#[derive(Clone, Copy)]
+struct Connections(Generation);
+
+impl Load for Connections {
+    const WEIGHTED: bool = false;
+
+    #[inline(always)]
+    fn of(self, counts: Counts) -> u64 {
+        overhead(counts, self.0)
+    }
 }
 
 impl Scheduler for Lc {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Lc { generation: build.generation }
+        Lc(Least::of(Connections(build.generation), build.servers))
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
-        Ok(least(request.servers, request.tried, |counts| overhead(counts, self.generation)))
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+        Ok(self.0.find(request.servers, request.tried))
+    }
+
+    #[inline]
+    fn load_changed(&self, servers: &Servers, server: ServerId) {
+        self.0.load_changed(servers, server);
+    }
+
+    fn published(&self, servers: &Servers) {
+        self.0.published(servers);
     }
 }

@@ -1,15 +1,48 @@
-//! The search that lc, wlc, sed and nq share: least cost per weight, first in the list on a tie.
+//! The search that lc, wlc, sed, nq, lblc and lblcr share: least load per weight, first in the list
+//! on a tie.
 //!
-//! A scan of all servers, O(n). A faster index for large n takes this function's place; it keeps
-//! its keys current through `Scheduler::load_changed`.
+//! Few servers are scanned. Many have an index, a tree of keys (`state::min_tree`) in which a load
+//! per weight is one number that orders exactly as the fractions do. A key is always computed from
+//! the server's counts, never counted up itself; so whichever table a connection's end comes through,
+//! it corrects the index. The answer is compared with the counts before it is given: what a thread
+//! that was stopped has not told yet is found out then, and told for it.
 
 use crate::config::Generation;
 use crate::state::counts::Counts;
+use crate::state::lanes::{Lanes, NEVER};
+use crate::state::min_tree::{self, MinTree, Restless};
+use crate::state::positions::Positions;
 use crate::state::servers::{Candidate, Position, Servers};
 use crate::state::slots::ServerId;
 
 /// What one active connection weighs against an inactive one.
 const ACTIVE: u64 = 256;
+
+/// So few servers are scanned as fast as an index finds one, which besides is kept at each
+/// connection's begin and end. Measured; see docs/performance.md.
+const SCANNED: u32 = 16;
+
+/// Up to here 64-bit floating point keeps any two loads per weight apart: a load has up to 35 bits,
+/// so fractions differ by 2^-51 at least, where rounding moves one by 2^-53 at most.
+const HEAVIEST: u32 = 1 << 16;
+
+/// How often a pick compares the index' answer with the counts before it scans.
+const ATTEMPTS: usize = 8;
+
+/// What a scheduler calls load.
+pub(crate) trait Load: Copy {
+    /// It is compared per weight.
+    const WEIGHTED: bool = true;
+
+    /// At most 257 times the most connections a server can have.
+    fn of(self, counts: Counts) -> u64;
+
+    /// The first such server is taken, whatever the load of others.
+    #[inline(always)]
+    fn at_once(self, _counts: Counts) -> bool {
+        false
+    }
+}
 
 /// The kernel's connection overhead. In 64 bits: the kernel's 32 wrap at 8.3 million active
 /// connections, after which a loaded server would attract all others. That is left out on purpose.
@@ -22,49 +55,150 @@ pub(crate) fn overhead(counts: Counts, generation: Generation) -> u64 {
     }
 }
 
-/// The available server of least `cost` / `weight`, compared as exact fractions.
-#[inline]
-pub(crate) fn least_per_weight(
-    servers: &Servers,
-    tried: &[ServerId],
-    cost: impl Fn(Counts) -> u64,
-) -> Option<Position> {
-    first_or_least_per_weight(servers, tried, |_| false, cost)
+/// The overhead per weight.
+#[derive(Clone, Copy)]
+pub(crate) struct Overhead(pub(crate) Generation);
+
+impl Load for Overhead {
+    #[inline(always)]
+    fn of(self, counts: Counts) -> u64 {
+        overhead(counts, self.0)
+    }
 }
 
-/// The first available server that is taken `at_once`, else that of least `cost` / `weight`.
-#[inline]
-pub(crate) fn first_or_least_per_weight(
-    servers: &Servers,
-    tried: &[ServerId],
-    at_once: impl Fn(Counts) -> bool,
-    cost: impl Fn(Counts) -> u64,
-) -> Option<Position> {
-    let mut best: Option<(Candidate, u64)> = None;
-    for candidate in servers.iter_available(tried) {
-        if at_once(candidate.counts) {
-            return Some(candidate.position);
+/// Finds the server of least load.
+pub(crate) struct Least<L> {
+    load: L,
+    index: Option<Index>,
+}
+
+struct Index {
+    positions: Positions,
+    keys: MinTree,
+}
+
+impl<L: Load> Least<L> {
+    /// Compiles the search.
+    pub(crate) fn of(load: L, servers: &Servers) -> Self {
+        let exact = !L::WEIGHTED || servers.weights().all(|weight| weight <= HEAVIEST);
+        let index = (exact && servers.len() > SCANNED).then(|| Index {
+            positions: Positions::of(servers),
+            keys: MinTree::new(servers.iter().map(|server| key(load, server)), Lanes::detect()),
+        });
+        Least { load, index }
+    }
+
+    /// The available server of least load that was not tried.
+    #[inline]
+    pub(crate) fn find(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        if let Some(index) = &self.index {
+            if let Some(found) = index.find(self.load, servers, tried) {
+                return Some(found);
+            }
         }
-        let cost = cost(candidate.counts);
-        // 128 bits: a cost has up to 35, a weight 31.
-        let lighter = |(held, held_cost): &(Candidate, u64)| {
-            u128::from(*held_cost) * u128::from(candidate.weight)
-                > u128::from(cost) * u128::from(held.weight)
-        };
-        if best.as_ref().is_none_or(lighter) {
-            best = Some((candidate, cost));
+        self.scan(servers, tried)
+    }
+
+    /// A count of this server has changed.
+    #[inline]
+    pub(crate) fn load_changed(&self, servers: &Servers, server: ServerId) {
+        if let Some(index) = &self.index {
+            if let Some(position) = index.positions.get(server.slot) {
+                index.renew(self.load, servers, position);
+            }
         }
     }
-    best.map(|(candidate, _)| candidate.position)
+
+    /// Counts may have changed before this search was reached through the published table.
+    pub(crate) fn published(&self, servers: &Servers) {
+        if let Some(index) = &self.index {
+            for position in 0..servers.len() {
+                index.renew(self.load, servers, position);
+            }
+        }
+    }
+
+    fn scan(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        let mut best: Option<(Candidate, u64)> = None;
+        for server in servers.iter_available(tried) {
+            if self.load.at_once(server.counts) {
+                return Some(server.position);
+            }
+            let load = self.load.of(server.counts);
+            let lighter = |(held, least): &(Candidate, u64)| {
+                if !L::WEIGHTED {
+                    return *least > load;
+                }
+                match (
+                    least.checked_mul(server.weight.into()),
+                    load.checked_mul(held.weight.into()),
+                ) {
+                    (Some(held), Some(this)) => held > this,
+                    // A load has up to 35 bits, a weight 31.
+                    _ => {
+                        u128::from(*least) * u128::from(server.weight)
+                            > u128::from(load) * u128::from(held.weight)
+                    }
+                }
+            };
+            if best.as_ref().is_none_or(lighter) {
+                best = Some((server, load));
+            }
+        }
+        best.map(|(server, _)| server.position)
+    }
 }
 
-/// The available server of least `cost`, weights aside.
+impl Index {
+    /// `None` if nobody is available as far as the index knows, or others are too busy in it.
+    #[inline]
+    fn find<L: Load>(&self, load: L, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        for _ in 0..ATTEMPTS {
+            let found = if tried.is_empty() { self.keys.least() } else { Ok(self.untried(tried)) };
+            let found = match found {
+                Ok(found) => found?,
+                Err(Restless) => return None,
+            };
+            let (_, server) = servers.look(found.index)?;
+            if key(load, server) == found.key {
+                return Some(found.index);
+            }
+            self.renew(load, servers, found.index);
+        }
+        None
+    }
+
+    #[cold]
+    fn untried(&self, tried: &[ServerId]) -> Option<min_tree::Least> {
+        const MANY: usize = 64;
+        let mut excluded = [0; MANY];
+        // More than the stack array holds: the scan's turn.
+        let excluded = excluded.get_mut(..tried.len())?;
+        let mut length = 0;
+        for position in tried.iter().filter_map(|id| self.positions.get(id.slot)) {
+            excluded[length] = position;
+            length += 1;
+        }
+        self.keys.least_except(excluded.get(..length)?)
+    }
+
+    #[inline]
+    fn renew<L: Load>(&self, load: L, servers: &Servers, position: Position) {
+        let current = || servers.look(position).map(|(_, server)| server);
+        self.keys.set(position, current, |server| server.map_or(NEVER, |server| key(load, server)));
+    }
+}
+
+/// A number that orders as the load per weight does; [`NEVER`] if the server is not available.
 #[inline]
-pub(crate) fn least(
-    servers: &Servers,
-    tried: &[ServerId],
-    cost: impl Fn(Counts) -> u64,
-) -> Option<Position> {
-    let candidates = servers.iter_available(tried);
-    candidates.min_by_key(|candidate| cost(candidate.counts)).map(|least| least.position)
+fn key<L: Load>(load: L, server: Candidate) -> u64 {
+    if server.weight == 0 || server.counts.overloaded() {
+        NEVER
+    } else if load.at_once(server.counts) {
+        0
+    } else if L::WEIGHTED {
+        (load.of(server.counts) as f64 / f64::from(server.weight)).to_bits()
+    } else {
+        (load.of(server.counts) as f64).to_bits()
+    }
 }

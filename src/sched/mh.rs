@@ -33,7 +33,8 @@ use crate::sched::hash::client_value;
 use crate::sched::mh_table::{Share, Table, hash};
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::cursor::Outdated;
-use crate::state::servers::{Member, Position};
+use crate::state::servers::{Member, Position, Servers};
+use crate::state::slots::ServerId;
 
 pub(crate) struct Mh {
     table: Table,
@@ -62,36 +63,42 @@ impl Scheduler for Mh {
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let value = client_value(request.flow, self.with_port);
         let slot = self.table.slot(hash(value));
-        let found = self.available(request, slot);
-        let falls_back = self.falls_back || !request.tried.is_empty();
-        if found.is_some() || !falls_back {
-            return Ok(found);
+        let Request { servers, tried, .. } = request;
+        if let Some(found) = self.available(servers, tried, slot) {
+            return Ok(Some(found));
         }
-        Ok(self.fall_back(request, value, slot))
+        let falls_back = self.falls_back || !tried.is_empty();
+        Ok(if falls_back { self.fall_back(servers, tried, value, slot) } else { None })
     }
 }
 
 impl Mh {
     #[inline]
-    fn available(&self, request: &Request<'_>, slot: u32) -> Option<Position> {
+    fn available(&self, servers: &Servers, tried: &[ServerId], slot: u32) -> Option<Position> {
         let position = self.table.at(slot)?;
-        request.servers.available(position, request.tried).map(|_| position)
+        servers.available(position, tried).map(|_| position)
     }
 
     /// The kernel's probing: each number from the slot on, once around, is hashed with the client.
     #[cold]
-    fn fall_back(&self, request: &Request<'_>, value: u32, slot: u32) -> Option<Position> {
+    fn fall_back(
+        &self,
+        servers: &Servers,
+        tried: &[ServerId],
+        value: u32,
+        slot: u32,
+    ) -> Option<Position> {
         // To be refused must not cost thousands of hashes where it can cost a look at the servers.
-        let anybody = request.servers.iter_available(request.tried).next()?;
+        let anybody = servers.iter_available(tried).next()?;
         let around = (slot..self.table.size()).chain(0..slot);
         around
             .map(|number| self.table.slot(hash(number.wrapping_add(value))))
-            .find_map(|slot| self.available(request, slot))
+            .find_map(|slot| self.available(servers, tried, slot))
             // A retry ends at any available server, also one that no probe hits.
-            .or_else(|| (!request.tried.is_empty()).then_some(anybody.position))
+            .or_else(|| (!tried.is_empty()).then_some(anybody.position))
     }
 }
 

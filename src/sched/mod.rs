@@ -11,6 +11,7 @@ mod lblcr;
 mod lc;
 mod least;
 mod locality;
+mod maxima;
 mod mh;
 mod mh_table;
 mod nq;
@@ -21,6 +22,7 @@ mod sh;
 mod twos;
 mod wlc;
 mod wrr;
+mod wrr_turns;
 
 use std::ffi::CStr;
 
@@ -31,27 +33,25 @@ use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
+use crate::sync::Arc;
 
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
 pub(crate) trait Scheduler: Sized {
     /// It may choose an overloaded server, and means it.
     const TAKES_OVERLOADED: bool = false;
-    /// It has a [`quick`](Self::quick) way.
-    const IS_QUICK: bool = false;
-
     /// Compiles it. May allocate. `former` is the same scheduler of the previous pool, if it was
     /// not bound anew.
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self;
 
-    /// The choice of a first pick where nothing is in the way; else none, and nothing has changed.
-    /// Few instructions, and inlined: [`pick`](Self::pick) is the way for all else.
-    #[inline(always)]
-    fn quick(&self, _servers: &Servers, _slot: &ServiceSlot, _epoch: Epoch) -> Option<Position> {
+    /// Of a rotation whose cycle is written out, the server of each turn. The cursor's state is the
+    /// number of the latest turn then, in its lower 32 bits; the next turn is the next number, 0
+    /// behind the last. [`pick`](Self::pick) is asked only where that server is unavailable.
+    fn turns(&self, _servers: &Servers) -> Option<Arc<[Position]>> {
         None
     }
 
     /// Chooses a server, or none. Neither allocates, blocks nor panics.
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated>;
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated>;
 
     /// Where a rotation stands in a service that has just been bound to this scheduler.
     fn start(&self) -> u64 {
@@ -72,7 +72,12 @@ pub(crate) trait Scheduler: Sized {
     }
 
     /// A count of this server has changed. For schedulers that index load.
+    #[inline(always)]
     fn load_changed(&self, _servers: &Servers, _server: ServerId) {}
+
+    /// The table with this scheduler has been published: counts that changed between `build` and
+    /// now were not told. Director only.
+    fn published(&self, _servers: &Servers) {}
 }
 
 /// What can be done with any scheduler.
@@ -80,6 +85,9 @@ pub(crate) trait Visit {
     type Output;
 
     fn visit<S: Scheduler>(self, scheduler: &S) -> Self::Output;
+
+    /// There is no scheduler.
+    fn unbound(self) -> Self::Output;
 }
 
 /// What a scheduler is compiled from.
@@ -96,7 +104,8 @@ pub(crate) struct Build<'a> {
     pub(crate) history: &'a History,
 }
 
-/// What a pick may look at.
+/// What a pick may look at. Passed by value: what a pick does not look at is never put together.
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) servers: &'a Servers,
     pub(crate) flow: &'a Flow,
@@ -253,12 +262,19 @@ macro_rules! registry {
                 }
             }
 
-            /// Does something with the scheduler, whichever it is; nothing if none is bound.
-            #[inline(always)]
-            pub(crate) fn visit<V: Visit>(&self, visitor: V) -> Option<V::Output> {
+            pub(crate) fn turns(&self, servers: &Servers) -> Option<Arc<[Position]>> {
                 match self {
                     State::Unbound => None,
-                    $(State::$kind(scheduler) => Some(visitor.visit(scheduler)),)+
+                    $(State::$kind(scheduler) => scheduler.turns(servers),)+
+                }
+            }
+
+            /// Does something with the scheduler, whichever it is.
+            #[inline(always)]
+            pub(crate) fn visit<V: Visit>(&self, visitor: V) -> V::Output {
+                match self {
+                    State::Unbound => visitor.unbound(),
+                    $(State::$kind(scheduler) => visitor.visit(scheduler),)+
                 }
             }
 
@@ -273,6 +289,13 @@ macro_rules! registry {
                 match self {
                     State::Unbound => state,
                     $(State::$kind(scheduler) => scheduler.carry(state),)+
+                }
+            }
+
+            pub(crate) fn published(&self, servers: &Servers) {
+                match self {
+                    State::Unbound => {}
+                    $(State::$kind(scheduler) => scheduler.published(servers),)+
                 }
             }
 
@@ -291,23 +314,23 @@ registry! {
     /// round robin: each available server in turn, whatever its weight
     "rr" => rr::Rr, cost "O(1)", flags GENERIC_FLAG_NAMES;
     /// weighted round robin: in turn, as often as the weight says
-    "wrr" => wrr::Wrr, cost "O(log n)", flags GENERIC_FLAG_NAMES;
+    "wrr" => wrr::Wrr, cost "O(1), O(log n) if the weights' sum is large", flags GENERIC_FLAG_NAMES;
     /// least connections
-    "lc" => lc::Lc, cost "O(n)", flags GENERIC_FLAG_NAMES;
+    "lc" => lc::Lc, cost "O(log n)", flags GENERIC_FLAG_NAMES;
     /// weighted least connections
-    "wlc" => wlc::Wlc, cost "O(n)", flags GENERIC_FLAG_NAMES;
+    "wlc" => wlc::Wlc, cost "O(log n)", flags GENERIC_FLAG_NAMES;
     /// shortest expected delay: least (active + 1) / weight
-    "sed" => sed::Sed, cost "O(n)", flags GENERIC_FLAG_NAMES;
+    "sed" => sed::Sed, cost "O(log n)", flags GENERIC_FLAG_NAMES;
     /// never queue: an idle server first, else shortest expected delay
-    "nq" => nq::Nq, cost "O(n)", flags GENERIC_FLAG_NAMES;
+    "nq" => nq::Nq, cost "O(log n)", flags GENERIC_FLAG_NAMES;
     /// source hashing: one client, one server
     "sh" => sh::Sh, cost "O(1)", flags ["sh-fallback", "sh-port", GENERIC_FLAG_NAMES[2]];
     /// destination hashing: one destination, one server
     "dh" => dh::Dh, cost "O(1)", flags GENERIC_FLAG_NAMES;
     /// locality-based least connections: one destination, one server, unless that is busy
-    "lblc" => lblc::Lblc, cost "O(1), O(n) for a new address", flags GENERIC_FLAG_NAMES;
+    "lblc" => lblc::Lblc, cost "O(1), O(log n) for a new address, O(n) for a busy server", flags GENERIC_FLAG_NAMES;
     /// the same with replication: one destination, a set of servers that grows under load
-    "lblcr" => lblcr::Lblcr, cost "O(1), O(n) for a new address", flags GENERIC_FLAG_NAMES;
+    "lblcr" => lblcr::Lblcr, cost "O(1), O(log n) for a new address, O(n) for a busy server", flags GENERIC_FLAG_NAMES;
     /// Maglev hashing: one client, one server; few others move when servers come and go
     "mh" => mh::Mh, cost "O(1)", flags ["mh-fallback", "mh-port", GENERIC_FLAG_NAMES[2]];
     /// failover: the available server of highest weight

@@ -9,23 +9,47 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
 
-use crate::sched::least::first_or_least_per_weight;
+use crate::sched::least::{Least, Load};
 use crate::sched::sed::delay;
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
-use crate::state::servers::Position;
+use crate::state::servers::{Position, Servers};
+use crate::state::slots::ServerId;
 
-pub(crate) struct Nq;
+pub(crate) struct Nq(Least<IdleOrDelay>);
+
+#[derive(Clone, Copy)]
+struct IdleOrDelay;
+
+impl Load for IdleOrDelay {
+    #[inline(always)]
+    fn of(self, counts: Counts) -> u64 {
+        delay(counts)
+    }
+
+    #[inline(always)]
+    fn at_once(self, counts: Counts) -> bool {
+        counts.active() == 0
+    }
+}
 
 impl Scheduler for Nq {
-    fn build(_: &Build<'_>, _: Option<&Self>) -> Self {
-        Nq
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
+        Nq(Least::of(IdleOrDelay, build.servers))
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
-        let is_idle = |counts: Counts| counts.active() == 0;
-        Ok(first_or_least_per_weight(request.servers, request.tried, is_idle, delay))
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+        Ok(self.0.find(request.servers, request.tried))
+    }
+
+    #[inline]
+    fn load_changed(&self, servers: &Servers, server: ServerId) {
+        self.0.load_changed(servers, server);
+    }
+
+    fn published(&self, servers: &Servers) {
+        self.0.published(servers);
     }
 }

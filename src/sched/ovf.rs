@@ -25,7 +25,7 @@ impl Scheduler for Ovf {
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let servers = request.servers;
         Ok(self.ranking.iter().find(|at| {
             servers

@@ -12,10 +12,10 @@
 //! Choose it for equal servers and connections of about equal cost.
 
 use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::{Epoch, Outdated};
+use crate::state::cursor::Outdated;
 use crate::state::history::{Event, History};
 use crate::state::servers::{Position, Servers};
-use crate::state::slots::ServiceSlot;
+use crate::sync::Arc;
 
 /// The cursor stands before the first server.
 const HEAD: u64 = u32::MAX as u64;
@@ -34,22 +34,15 @@ enum Carry {
 }
 
 impl Scheduler for Rr {
-    const IS_QUICK: bool = true;
-
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Rr { carry: Carry::of(build.history) }
     }
 
-    #[inline(always)]
-    fn quick(&self, servers: &Servers, slot: &ServiceSlot, epoch: Epoch) -> Option<Position> {
-        slot.cursor.quick_turn(epoch, |last| {
-            let next = (last as u32).wrapping_add(1);
-            let position = if next < servers.len() { next } else { 0 };
-            servers.is_free(position).then_some((position, u64::from(position)))
-        })
+    fn turns(&self, servers: &Servers) -> Option<Arc<[Position]>> {
+        Some((0..servers.len()).collect())
     }
 
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let servers = request.servers;
         request.turn(
             |state| self.carry(state),

@@ -10,13 +10,17 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for TCP services whose servers differ much in weight.
 
-use crate::sched::least::least_per_weight;
+use crate::sched::least::{Least, Load};
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
-use crate::state::servers::Position;
+use crate::state::servers::{Position, Servers};
+use crate::state::slots::ServerId;
 
-pub(crate) struct Sed;
+pub(crate) struct Sed(Least<Delay>);
+
+#[derive(Clone, Copy)]
+struct Delay;
 
 /// Expected delay of one more connection, before division by the weight.
 #[inline]
@@ -24,13 +28,29 @@ pub(crate) fn delay(counts: Counts) -> u64 {
     u64::from(counts.active()) + 1
 }
 
+impl Load for Delay {
+    #[inline(always)]
+    fn of(self, counts: Counts) -> u64 {
+        delay(counts)
+    }
+}
+
 impl Scheduler for Sed {
-    fn build(_: &Build<'_>, _: Option<&Self>) -> Self {
-        Sed
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
+        Sed(Least::of(Delay, build.servers))
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
-        Ok(least_per_weight(request.servers, request.tried, delay))
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+        Ok(self.0.find(request.servers, request.tried))
+    }
+
+    #[inline]
+    fn load_changed(&self, servers: &Servers, server: ServerId) {
+        self.0.load_changed(servers, server);
+    }
+
+    fn published(&self, servers: &Servers) {
+        self.0.published(servers);
     }
 }

@@ -35,7 +35,7 @@ impl Scheduler for Sh {
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let hash = bucket_of(client_value(request.flow, self.with_port));
         Ok(self.buckets.pick(request, hash, self.falls_back))
     }

@@ -31,7 +31,7 @@ impl Scheduler for Twos {
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let available = || request.servers.iter_available(request.tried);
         let sum: u64 = available().map(|server| u64::from(server.weight)).sum();
         if sum == 0 {

@@ -9,24 +9,30 @@
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it when in doubt: it is ipvsadm's default.
 
-use crate::config::Generation;
-use crate::sched::least::{least_per_weight, overhead};
+use crate::sched::least::{Least, Overhead};
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::cursor::Outdated;
-use crate::state::servers::Position;
+use crate::state::servers::{Position, Servers};
+use crate::state::slots::ServerId;
 
-pub(crate) struct Wlc {
-    generation: Generation,
-}
+pub(crate) struct Wlc(Least<Overhead>);
 
 impl Scheduler for Wlc {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Wlc { generation: build.generation }
+        Wlc(Least::of(Overhead(build.generation), build.servers))
     }
 
     #[inline]
-    fn pick(&self, request: &Request<'_>) -> Result<Option<Position>, Outdated> {
-        let cost = |counts| overhead(counts, self.generation);
-        Ok(least_per_weight(request.servers, request.tried, cost))
+    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+        Ok(self.0.find(request.servers, request.tried))
+    }
+
+    #[inline]
+    fn load_changed(&self, servers: &Servers, server: ServerId) {
+        self.0.load_changed(servers, server);
+    }
+
+    fn published(&self, servers: &Servers) {
+        self.0.published(servers);
     }
 }

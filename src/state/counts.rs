@@ -19,12 +19,13 @@ pub enum Activity {
 const FIELD: u32 = 26;
 /// Most connections of one server, active and inactive together.
 pub const MAX_CONNECTIONS: u32 = (1 << FIELD) - 1;
-const TOTAL: u32 = FIELD;
-const OVERLOADED: u64 = 1 << (2 * FIELD);
-const VACANT: u64 = 1 << (2 * FIELD + 1);
-const VERSION: u32 = 2 * FIELD + 2;
+const OVERLOADED: u64 = 1;
+const VACANT: u64 = 2;
+const ACTIVE: u32 = 2;
+const TOTAL: u32 = ACTIVE + FIELD;
+const VERSION: u32 = TOTAL + FIELD;
 
-/// active:26, total:26, overloaded:1, vacant:1, version:10.
+/// From the lowest bit: overloaded:1, vacant:1, active:26, total:26, version:10.
 ///
 /// The version changes with every change of limits or of the slot's owner, so that a
 /// compare-and-swap that read the former limits or owner fails.
@@ -44,12 +45,12 @@ impl Counts {
 
     #[inline]
     pub(crate) fn active(self) -> u32 {
-        (self.0 as u32) & MAX_CONNECTIONS
+        (self.0 >> ACTIVE) as u32 & MAX_CONNECTIONS
     }
 
     #[inline]
     pub(crate) fn total(self) -> u32 {
-        ((self.0 >> TOTAL) as u32) & MAX_CONNECTIONS
+        (self.0 >> TOTAL) as u32 & MAX_CONNECTIONS
     }
 
     pub(crate) fn inactive(self) -> u32 {
@@ -67,9 +68,9 @@ impl Counts {
     }
 
     fn with(self, active: u32, total: u32, overloaded: bool) -> Self {
-        let rest = self.0 & !(OVERLOADED | ((1 << (2 * FIELD)) - 1));
+        let rest = self.0 >> VERSION << VERSION | self.0 & VACANT;
         let mark = if overloaded { OVERLOADED } else { 0 };
-        Counts(rest | u64::from(active) | u64::from(total) << TOTAL | mark)
+        Counts(rest | u64::from(active) << ACTIVE | u64::from(total) << TOTAL | mark)
     }
 
     fn next_version(self) -> Self {

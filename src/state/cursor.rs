@@ -20,14 +20,14 @@ const STATE_BITS: u32 = 52;
 /// Largest state.
 pub(crate) const MAX_STATE: u64 = (1 << STATE_BITS) - 1;
 
-/// Which pool of a service a cursor's state belongs to. Wraps after 4096 reloads; a picker would
+/// Which pool of a service a cursor's state belongs to, in the bits where a cursor has it. Wraps after 4096 reloads; a picker would
 /// have to sleep between two instructions for just as many to be mistaken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Epoch(u16);
+pub(crate) struct Epoch(u64);
 
 impl Epoch {
     pub(crate) fn next(self) -> Self {
-        Epoch(self.0.wrapping_add(1) & 0xfff)
+        Epoch(self.0.wrapping_add(1 << STATE_BITS))
     }
 }
 
@@ -35,17 +35,31 @@ impl Epoch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outdated;
 
+/// A turn that was begun.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn {
+    word: u64,
+}
+
+impl Turn {
+    /// The lower half of the state.
+    #[inline(always)]
+    pub(crate) fn low(self) -> u32 {
+        self.word as u32
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Cursor {
     word: AtomicU64,
 }
 
 fn pack(epoch: Epoch, state: u64) -> u64 {
-    u64::from(epoch.0) << STATE_BITS | state & MAX_STATE
+    epoch.0 | state & MAX_STATE
 }
 
 fn epoch_of(word: u64) -> Epoch {
-    Epoch((word >> STATE_BITS) as u16)
+    Epoch(word & !MAX_STATE)
 }
 
 impl Cursor {
@@ -54,27 +68,21 @@ impl Cursor {
         self.word.store(pack(epoch, state), Ordering::SeqCst);
     }
 
-    /// Takes one turn if nothing is in the way: `quick` maps the state to an answer and the next
-    /// state. `None`, and no turn, if it gives none, if the pool is not the cursor's, or if another
-    /// picker was faster; [`turn`](Self::turn) is the way then.
+    /// Begins a turn, to be ended by [`take`](Self::take); `None` if the pool is not the cursor's.
     ///
-    /// Apart from `turn` because its loop costs the straight way a third: what the loop needs is
-    /// saved and restored.
+    /// For the straight way, where [`turn`](Self::turn) costs a third more: what its loop needs is
+    /// saved and restored, and its closures are calls.
     #[inline(always)]
-    pub(crate) fn quick_turn<R>(
-        &self,
-        epoch: Epoch,
-        quick: impl Fn(u64) -> Option<(R, u64)>,
-    ) -> Option<R> {
+    pub(crate) fn look(&self, epoch: Epoch) -> Option<Turn> {
         let word = self.word.load(Ordering::SeqCst);
-        let state = word ^ pack(epoch, 0);
-        if state > MAX_STATE {
-            return None;
-        }
-        let (answer, next) = quick(state)?;
+        (word ^ epoch.0 <= MAX_STATE).then_some(Turn { word })
+    }
+
+    /// Takes the turn to the next state; false, and no turn, if another picker was faster.
+    #[inline(always)]
+    pub(crate) fn take(&self, epoch: Epoch, turn: Turn, next: u64) -> bool {
         let next = pack(epoch, next);
-        let swap = self.word.compare_exchange(word, next, Ordering::SeqCst, Ordering::SeqCst);
-        swap.is_ok().then_some(answer)
+        self.word.compare_exchange(turn.word, next, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if

@@ -89,7 +89,12 @@ impl<T> Publication<T> {
     pub(crate) fn reader(publication: &Arc<Self>) -> Reader<T> {
         let hold = Arc::new(Hold { held: AtomicPtr::new(ptr::null_mut()) });
         publication.kept.lock().holds.push(Arc::clone(&hold));
-        Reader { publication: Arc::clone(publication), hold, held: Cell::new(0) }
+        Reader {
+            publication: Arc::clone(publication),
+            hold,
+            value: AtomicPtr::new(ptr::null_mut()),
+            held: Cell::new(0),
+        }
     }
 }
 
@@ -97,6 +102,8 @@ impl<T> Publication<T> {
 pub(crate) struct Reader<T> {
     publication: Arc<Publication<T>>,
     hold: Arc<Hold<T>>,
+    /// What `hold` names. Atomic only because raw pointers are not `Send`.
+    value: AtomicPtr<T>,
     /// How many [`Held`]s there are: while there is one, the reader must not let go of what it names.
     held: Cell<usize>,
 }
@@ -112,16 +119,27 @@ impl<T> Reader<T> {
     /// again only if yet another value was published meanwhile. What is held already is held on to.
     #[inline(always)]
     pub(crate) fn hold(&self) -> Held<'_, T> {
-        // Relaxed: only this reader stores here.
-        let mut value = self.hold.held.load(Ordering::Relaxed);
         // Relaxed: compared only. What is looked at came through `renew`.
-        let current = self.publication.current.load(Ordering::Relaxed);
-        let held = self.held.get();
-        if value != current && held == 0 {
-            value = self.renew();
+        self.hold_as_of(self.publication.current.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    fn hold_as_of(&self, current: *mut T) -> Held<'_, T> {
+        // Relaxed: only this reader's thread knows it.
+        let mut value = self.value.load(Ordering::Relaxed);
+        if value != current {
+            value = self.renew_unless_held();
         }
-        self.held.set(held + 1);
+        self.held.set(self.held.get() + 1);
         Held { reader: self, value }
+    }
+
+    /// As [`hold`](Self::hold), and sees what was published before anything that this thread has
+    /// read or changed by SeqCst so far.
+    #[inline(always)]
+    pub(crate) fn hold_latest(&self) -> Held<'_, T> {
+        // SeqCst: after the caller's own accesses; pairs with the store in `publish`.
+        self.hold_as_of(self.publication.current.load(Ordering::SeqCst))
     }
 
     /// Runs `look` on the current value.
@@ -131,6 +149,16 @@ impl<T> Reader<T> {
     }
 
     #[cold]
+    #[inline(never)]
+    fn renew_unless_held(&self) -> *mut T {
+        if self.held.get() == 0 {
+            // Relaxed: as in `hold_as_of`.
+            self.value.store(self.renew(), Ordering::Relaxed);
+        }
+        // Relaxed: as in `hold_as_of`.
+        self.value.load(Ordering::Relaxed)
+    }
+
     fn renew(&self) -> *mut T {
         let current = &self.publication.current;
         // Acquire: a first guess; the load below decides.
@@ -159,9 +187,8 @@ impl<T> Deref for Held<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: `value` came from `renew`, in this reader's `hold`, now or in an earlier call: the
-        // hold is null only before the first call, which finds nothing held and renews, as `current`
-        // is never null. So this reader's hold, one of `Kept::holds` until the reader is dropped,
+        // SAFETY: `value` came from `renew`, now or in an earlier call: `Reader::value` is null only
+        // before the first, which finds nothing held and renews, as `current` is never null. So this reader's hold, one of `Kept::holds` until the reader is dropped,
         // named `value` when this `Held` was made, and `retire` leaves what a hold names in
         // `Kept::values` (see the module's argument). It names it still: only `renew` stores there,
         // and only `hold` calls it, when there is no `Held` of this reader, which is not `Sync`.

@@ -29,12 +29,69 @@ unsafe impl<T: Send + Sync> Send for Place<T> {}
 unsafe impl<T: Send + Sync> Sync for Place<T> {}
 
 impl<T> Place<T> {
+    /// An element of no array.
+    pub(crate) fn alone(element: T) -> Self {
+        let segment: Arc<[T]> = Arc::new([element]);
+        Place { element: NonNull::from(&segment[0]), _segment: segment }
+    }
+
     #[inline]
     pub(crate) fn get(&self) -> &T {
         // SAFETY: `element` was made from a reference into the slice that `_segment` keeps alive as
         // long as this place. An `Arc` never moves its slice, and nobody has it mutably: it is
         // shared from the start, and this file never calls `get_mut`.
         unsafe { self.element.as_ref() }
+    }
+}
+
+/// Elements found once, each beside something of its reader's: a list to come back to.
+pub(crate) struct Seats<T, S> {
+    list: Box<[Seat<T, S>]>,
+    /// What keeps the elements.
+    _segments: Vec<Arc<[T]>>,
+}
+
+#[repr(C, align(64))]
+struct Seat<T, S> {
+    /// Invariant: an element of one of `Seats::_segments`.
+    element: NonNull<T>,
+    beside: S,
+}
+
+// SAFETY: seats are `Arc<[T]>`s, shared references into them, and values of type `S`.
+unsafe impl<T: Send + Sync, S: Send> Send for Seats<T, S> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync, S: Sync> Sync for Seats<T, S> {}
+
+impl<T, S> Default for Seats<T, S> {
+    fn default() -> Self {
+        Seats { list: Box::default(), _segments: Vec::new() }
+    }
+}
+
+impl<T, S> Seats<T, S> {
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, at: usize) -> Option<(&T, &S)> {
+        self.list.get(at).map(Self::look)
+    }
+
+    #[inline]
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&T, &S)> + ExactSizeIterator {
+        self.list.iter().map(Self::look)
+    }
+
+    #[inline(always)]
+    fn look(seat: &Seat<T, S>) -> (&T, &S) {
+        // SAFETY: `element` was made from a reference into a slice that `_segments` keeps alive as
+        // long as these seats, which `seat` is borrowed from: nobody else has a `Seat`. An `Arc`
+        // never moves its slice, and nobody has it mutably: it is shared from the start, and this
+        // file never calls `get_mut`.
+        (unsafe { seat.element.as_ref() }, &seat.beside)
     }
 }
 
@@ -58,6 +115,21 @@ impl<T> Segments<T> {
         let (segment, offset) = self.find(index)?;
         let element = NonNull::from(segment.get(offset)?);
         Some(Place { element, _segment: Arc::clone(segment) })
+    }
+
+    /// Seats for these elements; `None` if one does not exist.
+    pub(crate) fn seats<S>(&self, list: impl Iterator<Item = (u32, S)>) -> Option<Seats<T, S>> {
+        let mut segments: Vec<Arc<[T]>> = Vec::new();
+        let seat = |(index, beside)| {
+            let (segment, offset) = self.find(index)?;
+            let element = NonNull::from(segment.get(offset)?);
+            if !segments.iter().any(|known| Arc::ptr_eq(known, segment)) {
+                segments.push(Arc::clone(segment));
+            }
+            Some(Seat { element, beside })
+        };
+        let list = list.map(seat).collect::<Option<_>>()?;
+        Some(Seats { list, _segments: segments })
     }
 
     #[inline]

@@ -4,7 +4,8 @@
 use crate::config::RealServer;
 use crate::state::Arena;
 use crate::state::counts::Counts;
-use crate::state::segments::Place;
+use crate::state::pick::Pick;
+use crate::state::segments::Seats;
 use crate::state::slots::{ServerId, ServerSlot};
 use crate::sync::Arc;
 
@@ -22,27 +23,27 @@ pub(crate) struct Member {
 
 pub(crate) struct Servers {
     arena: Arc<Arena>,
-    list: Box<[Seat]>,
+    /// Beside its slot, looked up once, what of a server is fixed as long as the pool lives: one
+    /// cache line for all that a pick looks at, apart from the counts.
+    list: Seats<ServerSlot, Listed>,
 }
 
-/// A listed server and its slot, looked up once: in the scans that is a third of the time.
-struct Seat {
-    slot: Option<Place<ServerSlot>>,
-    id: ServerId,
+struct Listed {
     weight: u32,
+    /// The answer that names it, whole, so that a pick copies it in one piece.
+    pick: Pick,
 }
 
-/// What of a server is fixed as long as the pool lives.
-#[derive(Clone, Copy)]
-pub(crate) struct Listed {
-    pub(crate) id: ServerId,
-    pub(crate) weight: u32,
-}
+const _: () = assert!(size_of::<Listed>() == 56);
 
 impl Servers {
-    pub(crate) fn new(arena: Arc<Arena>, list: impl Iterator<Item = Listed>) -> Self {
-        let seat = |Listed { id, weight }| Seat { slot: arena.servers.place(id.slot), id, weight };
-        let list = list.map(seat).collect();
+    /// The members in list order. The director has made their slots.
+    pub(crate) fn new(arena: Arc<Arena>, members: &[Member]) -> Self {
+        let listed = |Member { id, server, .. }: &Member| {
+            (id.slot, Listed { weight: server.weight, pick: Pick::new(*id, server) })
+        };
+        let list = arena.servers.seats(members.iter().map(listed)).unwrap_or_default();
+        debug_assert_eq!(list.len(), members.len(), "slots");
         Servers { arena, list }
     }
 
@@ -53,15 +54,15 @@ impl Servers {
 
     /// The ids, in list order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + '_ {
-        self.list.iter().map(|server| server.id)
+        self.list.iter().map(|(_, listed)| listed.pick.server)
     }
 
     /// Id and counts, whatever the server's weight and mark.
     #[inline]
     pub(crate) fn look(&self, position: Position) -> Option<(ServerId, Candidate)> {
-        let server = self.list.get(position as usize)?;
-        let counts = server.slot.as_ref()?.get().glance();
-        Some((server.id, Candidate { position, weight: server.weight, counts }))
+        let (slot, listed) = self.list.get(position as usize)?;
+        let counts = slot.glance();
+        Some((listed.pick.server, Candidate { position, weight: listed.weight, counts }))
     }
 
     /// Every server, whatever its weight and mark.
@@ -75,25 +76,31 @@ impl Servers {
 
     /// The weights, in list order.
     pub(crate) fn weights(&self) -> impl Iterator<Item = u32> + '_ {
-        self.list.iter().map(|server| server.weight)
+        self.list.iter().map(|(_, listed)| listed.weight)
     }
 
     #[inline]
     pub(crate) fn weight(&self, position: Position) -> u32 {
-        self.list.get(position as usize).map_or(0, |server| server.weight)
+        self.list.get(position as usize).map_or(0, |(_, listed)| listed.weight)
     }
 
     /// The server's counts if it may get a new connection: not quiesced, not overloaded, not tried.
     #[inline]
     pub(crate) fn available(&self, position: Position, tried: &[ServerId]) -> Option<Counts> {
-        self.counts_if_available(self.list.get(position as usize)?, tried)
+        counts_if_available(self.list.get(position as usize)?, tried)
     }
 
-    /// True if the server may get a new connection: not quiesced, not overloaded.
+    /// The server, if it may get a new connection: not quiesced, not overloaded.
     #[inline(always)]
-    pub(crate) fn is_free(&self, position: Position) -> bool {
-        let server = self.list.get(position as usize);
-        server.is_some_and(|server| self.counts_if_available(server, &[]).is_some())
+    pub(crate) fn free(&self, position: Position) -> Option<&Pick> {
+        let seat = self.list.get(position as usize)?;
+        counts_if_available(seat, &[]).map(|_| &seat.1.pick)
+    }
+
+    /// What a pick of this server answers.
+    #[inline(always)]
+    pub(crate) fn pick(&self, position: Position) -> Option<&Pick> {
+        self.list.get(position as usize).map(|(_, listed)| &listed.pick)
     }
 
     /// All available servers in list order, with position, weight and counts.
@@ -102,22 +109,25 @@ impl Servers {
         &'a self,
         tried: &'a [ServerId],
     ) -> impl Iterator<Item = Candidate> + 'a {
-        self.list.iter().zip(0..).filter_map(move |(server, position)| {
-            let counts = self.counts_if_available(server, tried)?;
-            Some(Candidate { position, weight: server.weight, counts })
+        self.list.iter().zip(0..).filter_map(move |(seat, position)| {
+            let counts = counts_if_available(seat, tried)?;
+            Some(Candidate { position, weight: seat.1.weight, counts })
         })
-    }
-
-    #[inline]
-    fn counts_if_available(&self, server: &Seat, tried: &[ServerId]) -> Option<Counts> {
-        let counts = server.slot.as_ref()?.get().glance();
-        let free = server.weight > 0 && !counts.overloaded();
-        (free && (tried.is_empty() || !tried.contains(&server.id))).then_some(counts)
     }
 }
 
+#[inline(always)]
+fn counts_if_available(
+    (slot, listed): (&ServerSlot, &Listed),
+    tried: &[ServerId],
+) -> Option<Counts> {
+    let counts = slot.glance();
+    let free = listed.weight > 0 && !counts.overloaded();
+    (free && (tried.is_empty() || !tried.contains(&listed.pick.server))).then_some(counts)
+}
+
 /// A server that may be chosen.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Candidate {
     pub(crate) position: Position,
     pub(crate) weight: u32,

@@ -37,7 +37,10 @@ impl Service {
         let mut pool = self.current.load(Ordering::Acquire);
         loop {
             let step = |turn| (turn, turn + 1);
-            let quick = self.cursor.quick_turn(epoch(pool), |turn| Some(step(turn)));
+            let quick = self.cursor.look(epoch(pool)).and_then(|begun| {
+                let state = u64::from(begun.low());
+                self.cursor.take(epoch(pool), begun, state + 1).then_some(state)
+            });
             let turn = || self.cursor.turn(epoch(pool), carry, step);
             match quick.map_or_else(turn, Ok) {
                 Ok(turn) => {

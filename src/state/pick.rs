@@ -1,7 +1,6 @@
 //! A decision, as plain data.
 
 use std::fmt;
-use std::mem::MaybeUninit;
 #[cfg(feature = "capi")]
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,7 +41,7 @@ const GUE: u8 = 1;
 const GRE: u8 = 2;
 
 impl Pick {
-    pub(super) fn new(id: ServerId, server: &RealServer) -> Self {
+    pub(crate) fn new(id: ServerId, server: &RealServer) -> Self {
         let mut address = [0; 16];
         let family = match server.address.ip() {
             IpAddr::V4(ip) => {
@@ -81,6 +80,10 @@ impl Pick {
             },
             tunnel_port,
         }
+    }
+
+    pub(crate) fn with_template(self, template: TemplateId) -> Self {
+        Pick { template, ..self }
     }
 
     /// The server, to open a connection on or to exclude from the next try.
@@ -133,26 +136,6 @@ impl Default for Pick {
             tunnel_checksum: 0,
             tunnel_port: 0,
         }
-    }
-}
-
-/// Where a pick is put: one that is there already, or memory that holds nothing yet.
-pub(crate) trait Room {
-    fn put(&mut self, pick: Pick) -> &mut Pick;
-}
-
-impl Room for Pick {
-    #[inline(always)]
-    fn put(&mut self, pick: Pick) -> &mut Pick {
-        *self = pick;
-        self
-    }
-}
-
-impl Room for MaybeUninit<Pick> {
-    #[inline(always)]
-    fn put(&mut self, pick: Pick) -> &mut Pick {
-        self.write(pick)
     }
 }
 

@@ -1,0 +1,84 @@
+//! Which server is the next of enough weight, for wrr.
+
+const FAN_OUT: usize = 16;
+
+/// Weights, maxima of blocks of them, maxima of blocks of those, and so on: finds the next weight
+/// that reaches a level in O(log n) steps. Chosen over a bitmap a level, which costs n bits for each
+/// distinct weight, and over the written-out sequence, which is as long as the sum of the weights.
+pub(super) struct Maxima {
+    weights: Box<[u32]>,
+    /// From the lowest up. The highest has one block.
+    rows: Vec<Box<[u32]>>,
+}
+
+impl Maxima {
+    pub(super) fn of(weights: Box<[u32]>) -> Self {
+        let mut rows: Vec<Box<[u32]>> = Vec::new();
+        loop {
+            let below = rows.last().unwrap_or(&weights);
+            if below.len() <= FAN_OUT {
+                return Maxima { weights, rows };
+            }
+            let maximum = |block: &[u32]| block.iter().copied().max().unwrap_or(0);
+            let row = below.chunks(FAN_OUT).map(maximum).collect();
+            rows.push(row);
+        }
+    }
+
+    /// The first place from `start` on whose weight is at least `level`.
+    #[inline]
+    pub(super) fn next(&self, start: u32, level: u32) -> Option<u32> {
+        let mut at = start as usize;
+        let mut row = &self.weights;
+        let mut above = self.rows.iter();
+        loop {
+            let block_end = ((at / FAN_OUT + 1) * FAN_OUT).min(row.len());
+            if let Some(ahead) = first_reaching(row.get(at..block_end)?, level) {
+                let height = self.rows.len() - above.len();
+                return self.descend(at + ahead, height, level);
+            }
+            if block_end == row.len() {
+                return None;
+            }
+            at = block_end / FAN_OUT;
+            row = above.next()?;
+        }
+    }
+
+    /// From a place in a row of maxima down to the weight.
+    #[inline]
+    fn descend(&self, found: usize, height: usize, level: u32) -> Option<u32> {
+        let mut at = found;
+        for height in (0..height).rev() {
+            let row =
+                height.checked_sub(1).map_or(Some(&self.weights), |row| self.rows.get(row))?;
+            at = at * FAN_OUT + first_reaching(row.get(at * FAN_OUT..)?, level)?;
+        }
+        u32::try_from(at).ok()
+    }
+}
+
+#[inline]
+fn first_reaching(weights: &[u32], level: u32) -> Option<usize> {
+    weights.iter().position(|weight| *weight >= level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Maxima;
+
+    #[test]
+    fn maxima_find_what_a_walk_finds() {
+        for length in [0u32, 1, 15, 16, 17, 255, 256, 257, 4097] {
+            let weights: Vec<u32> =
+                (0..length).map(|at| at.wrapping_mul(2_654_435_761) >> 22).collect();
+            let maxima = Maxima::of(weights.clone().into());
+            for level in [1, 5, 500, 1000, 1023, 1024] {
+                for start in (0..length + 2).step_by(1 + length as usize / 64) {
+                    let walked = (start..length).find(|at| weights[*at as usize] >= level);
+                    assert_eq!(maxima.next(start, level), walked, "{length} {start}");
+                }
+            }
+        }
+    }
+}

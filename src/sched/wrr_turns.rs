@@ -1,0 +1,144 @@
+//! The turns of a whole cycle of wrr, written out.
+
+use crate::sync::Arc;
+
+/// As many turns are written out at most: a megabyte a service. More, and the next server is searched.
+const MOST: u64 = 1 << 18;
+
+/// The walk stands before the first server of its level. Not in the way of the turn's 32 bits.
+const AT_HEAD: u64 = 1 << 32;
+
+/// One cycle of the walk, turn by turn.
+///
+/// As a cursor's state the walk is the number of its latest turn; where it stands before the first
+/// server of a level, the number of the turn before that, with a mark.
+pub(super) struct Turns {
+    /// The server of each turn.
+    pub(super) servers: Arc<[u32]>,
+    levels: Levels,
+}
+
+/// Which turns belong to which level.
+#[derive(Clone)]
+pub(super) struct Levels {
+    step: u32,
+    top: u32,
+    /// The first turn of each level, the highest level first.
+    starts: Arc<[u32]>,
+}
+
+impl Turns {
+    /// The walk down from level `top` by `step`; `None` if it is too long.
+    pub(super) fn of(weights: &[u32], step: u32, top: u32) -> Option<Self> {
+        if top == 0 {
+            return None;
+        }
+        let length: u64 = weights.iter().map(|weight| u64::from(weight / step)).sum();
+        if length > MOST {
+            return None;
+        }
+        let mut servers = Vec::with_capacity(length as usize);
+        let mut starts = Vec::new();
+        // The walkers of a level are those of the one above and the next lighter ones.
+        let mut heaviest_first: Vec<u32> = (0..).zip(weights).map(|(place, _)| place).collect();
+        heaviest_first.sort_by_key(|place| std::cmp::Reverse(weights[*place as usize]));
+        let mut lighter = heaviest_first.into_iter().peekable();
+        let mut walkers: Vec<u32> = Vec::new();
+        for level in (0..=(top - 1) / step).map(|fallen| top - fallen * step) {
+            let known = walkers.len();
+            while let Some(place) = lighter.next_if(|place| weights[*place as usize] >= level) {
+                walkers.push(place);
+            }
+            if walkers.len() > known {
+                walkers.sort_unstable();
+            }
+            starts.push(servers.len() as u32);
+            servers.extend_from_slice(&walkers);
+        }
+        Some(Turns { servers: servers.into(), levels: Levels { step, top, starts: starts.into() } })
+    }
+
+    pub(super) fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// The state of a walk that stands at this server on this level; `None` = before the first one.
+    pub(super) fn state(&self, last: Option<u32>, level: u32) -> u64 {
+        let Levels { step, top, starts } = &self.levels;
+        let row = (top.saturating_sub(level) / step) as usize;
+        let start = starts.get(row).copied().unwrap_or(0);
+        let end = starts.get(row + 1).map_or(self.servers.len(), |end| *end as usize);
+        let turns = self.servers.get(start as usize..end).unwrap_or(&[]);
+        match last.map(|last| turns.binary_search(&last)) {
+            Some(Ok(after)) => u64::from(start + after as u32),
+            // A walk stands at servers that its level reaches.
+            Some(Err(_)) | None => u64::from(start.wrapping_sub(1)) | AT_HEAD,
+        }
+    }
+
+    /// Where the walk stands: the server, `None` before the first one, and the level.
+    pub(super) fn place(&self, state: u64) -> (Option<u32>, u32) {
+        let at_head = state & AT_HEAD != 0;
+        let last = self.servers.get(state as u32 as usize).copied();
+        (last.filter(|_| !at_head), self.levels.level(state))
+    }
+}
+
+impl Levels {
+    /// The level of a walk.
+    pub(super) fn level(&self, state: u64) -> u32 {
+        let turn = state as u32;
+        let turn = if state & AT_HEAD == 0 { turn } else { turn.wrapping_add(1) };
+        let row = self.starts.partition_point(|start| *start <= turn).saturating_sub(1);
+        self.top - row as u32 * self.step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, Turns};
+
+    /// The servers of a cycle by the walk itself.
+    fn walked(weights: &[u32], step: u32, top: u32) -> Vec<(u32, u32)> {
+        let mut walk = Vec::new();
+        let mut level = i64::from(top);
+        while level > 0 {
+            for (place, weight) in (0..).zip(weights) {
+                if i64::from(*weight) >= level {
+                    walk.push((place, level as u32));
+                }
+            }
+            level -= i64::from(step);
+        }
+        walk
+    }
+
+    #[test]
+    fn turns_are_the_walks() {
+        let lists: [(&[u32], u32); 5] =
+            [(&[4, 2, 1], 1), (&[1], 1), (&[0, 6, 0, 3, 9, 3], 3), (&[100; 40], 100), (&[7, 5], 1)];
+        for (weights, step) in lists {
+            let top = weights.iter().max().unwrap() - (step - 1);
+            let turns = Turns::of(weights, step, top).unwrap();
+            let walk = walked(weights, step, top);
+            let servers: Vec<u32> = walk.iter().map(|(place, _)| *place).collect();
+            assert_eq!(*turns.servers, servers, "{weights:?}");
+            for (turn, (place, level)) in walk.into_iter().enumerate() {
+                assert_eq!(turns.state(Some(place), level), turn as u64, "{weights:?}");
+                assert_eq!(turns.place(turn as u64), (Some(place), level), "{weights:?}");
+                let head = turns.state(None, level);
+                assert_eq!(turns.place(head), (None, level), "{weights:?}");
+                let next = (head as u32).wrapping_add(1) as usize % servers.len();
+                assert!(weights[servers[next] as usize] >= level, "{weights:?}");
+                assert!(servers[..next].len() == next && turns.place(next as u64).1 == level);
+            }
+        }
+    }
+
+    #[test]
+    fn long_cycles_are_not_written_out() {
+        assert!(Turns::of(&[i32::MAX as u32, 1], 1, i32::MAX as u32).is_none());
+        assert!(Turns::of(&[MOST as u32 + 1], 1, MOST as u32 + 1).is_none());
+        assert!(Turns::of(&[0, 0], 1, 0).is_none());
+    }
+}

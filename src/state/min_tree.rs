@@ -1,0 +1,183 @@
+//! The least of many keys, and the first of equals, kept current while threads change keys.
+//!
+//! A tree of fan-out 32: the leaves are keys, a node is the least of its block of 32 below. Who
+//! changes a leaf climbs: it stores the block's least in the node, looks at the block once more, and
+//! goes on upwards as long as it stored something. Who looks for the least descends, and compares on
+//! the way what a node claims with what its block holds; where they differ (a thread was stopped
+//! between two stores) it repairs the path and begins again. So a stopped thread can hide what it was
+//! about to tell, never more, and holds up nobody.
+//!
+//! Why the tree is right when nobody is in it: of the children of a node take the one stored last.
+//! Who stored it reads the block afterwards and finds the node right, or stores it; whoever stores
+//! that node later with an older least looks at the block once more, and corrects it.
+//!
+//! | location | operation               | ordering | partner                              |
+//! |----------|-------------------------|----------|--------------------------------------|
+//! | `nodes`  | stores in `set`,`climb` | SeqCst   | loads in both, in `least`            |
+//! | `nodes`  | loads of a block        | SeqCst   | the stores: a node's is read after it |
+//! | `nodes`  | vector loads of a block | as SeqCst loads on x86, where alone they exist | |
+
+use crate::state::lanes::{Block, FAN_OUT, Lanes, NEVER};
+use crate::sync::Ordering;
+
+/// How often [`MinTree::least`] begins again before it gives up.
+const ATTEMPTS: usize = 8;
+
+pub(crate) struct MinTree {
+    /// The leaves' blocks, then those of each row above; the last block is the root.
+    blocks: Box<[Block]>,
+    /// Where each row begins in `blocks`, leaves first.
+    rows: Box<[usize]>,
+    lanes: Lanes,
+}
+
+/// What [`MinTree::least`] finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Least {
+    pub(crate) index: u32,
+    pub(crate) key: u64,
+}
+
+/// Other threads changed the tree faster than it could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Restless;
+
+impl MinTree {
+    /// Keys are bits of numbers that are not negative, [`NEVER`] included.
+    pub(crate) fn new(keys: impl Iterator<Item = u64>, lanes: Lanes) -> Self {
+        let mut row: Vec<u64> = keys.collect();
+        let (mut blocks, mut rows) = (Vec::new(), Vec::new());
+        loop {
+            rows.push(blocks.len());
+            let chunks = row.chunks(FAN_OUT).chain(row.is_empty().then_some(&[][..]));
+            blocks.extend(chunks.map(Block::of));
+            if row.len() <= FAN_OUT {
+                break;
+            }
+            let least = |chunk: &[u64]| chunk.iter().copied().min().unwrap_or(NEVER);
+            row = row.chunks(FAN_OUT).map(least).collect();
+        }
+        MinTree { blocks: blocks.into(), rows: rows.into(), lanes }
+    }
+
+    fn block(&self, row: usize, at: usize) -> Option<&Block> {
+        self.blocks.get(self.rows.get(row)? + at)
+    }
+
+    /// Makes the leaf the key of what `current` says, and goes on until it is.
+    #[inline]
+    pub(crate) fn set<T: PartialEq + Copy>(
+        &self,
+        index: u32,
+        current: impl Fn() -> T,
+        key: impl Fn(T) -> u64,
+    ) {
+        let (at, lane) = (index as usize / FAN_OUT, index as usize % FAN_OUT);
+        let Some(leaf) = self.blocks.get(at).and_then(|block| block.lane(lane)) else { return };
+        let mut stored = false;
+        let mut seen = current();
+        loop {
+            let key = key(seen);
+            // SeqCst: who stored what is there already climbs, or has climbed.
+            if leaf.load(Ordering::SeqCst) == key {
+                break;
+            }
+            // SeqCst: before the next look at `current`, and at the block in `climb`.
+            leaf.store(key, Ordering::SeqCst);
+            stored = true;
+            let now = current();
+            if now == seen {
+                break;
+            }
+            seen = now;
+        }
+        if stored {
+            self.climb(0, at);
+        }
+    }
+
+    /// Tells the nodes above that block `at` of a row has changed.
+    #[inline]
+    fn climb(&self, row: usize, at: usize) {
+        let (mut row, mut at) = (row, at);
+        while row + 1 < self.rows.len() {
+            let (Some(block), Some(above)) =
+                (self.block(row, at), self.block(row + 1, at / FAN_OUT))
+            else {
+                return;
+            };
+            let Some(node) = above.lane(at % FAN_OUT) else { return };
+            let mut stored = false;
+            loop {
+                let least = self.lanes.least(block);
+                // SeqCst: as in `set`.
+                if node.load(Ordering::SeqCst) == least {
+                    break;
+                }
+                // SeqCst: before the look at the block in the next turn.
+                node.store(least, Ordering::SeqCst);
+                stored = true;
+            }
+            if !stored {
+                return;
+            }
+            (row, at) = (row + 1, at / FAN_OUT);
+        }
+    }
+
+    /// The first index of the least key; `None` if all are [`NEVER`].
+    #[inline]
+    pub(crate) fn least(&self) -> Result<Option<Least>, Restless> {
+        let top = self.rows.len() - 1;
+        'attempts: for _ in 0..ATTEMPTS {
+            let Some(root) = self.block(top, 0) else { return Ok(None) };
+            let (key, lane) = self.lanes.first_least(root);
+            if key == NEVER {
+                return Ok(None);
+            }
+            let mut at = lane;
+            for row in (0..top).rev() {
+                let Some(block) = self.block(row, at) else { return Ok(None) };
+                let (found, lane) = self.lanes.first_least(block);
+                if found != key {
+                    self.climb(row, at);
+                    continue 'attempts;
+                }
+                at = at * FAN_OUT + lane;
+            }
+            return Ok(Some(Least { index: at as u32, key }));
+        }
+        Err(Restless)
+    }
+
+    /// The first index of the least key among those not `excluded`. Nodes are taken at their word.
+    pub(crate) fn least_except(&self, excluded: &[u32]) -> Option<Least> {
+        self.least_in(self.rows.len() - 1, 0, excluded)
+    }
+
+    fn least_in(&self, row: usize, at: usize, excluded: &[u32]) -> Option<Least> {
+        let block = self.block(row, at)?;
+        let below = |index: u32| index as usize / FAN_OUT.pow(row as u32);
+        let mut best: Option<Least> = None;
+        for lane in 0..FAN_OUT {
+            let child = at * FAN_OUT + lane;
+            // SeqCst: pairs with the stores.
+            let claim = block.lane(lane)?.load(Ordering::SeqCst);
+            if claim == NEVER || best.is_some_and(|best| best.key <= claim) {
+                continue;
+            }
+            let found = match (row, excluded.iter().any(|index| below(*index) == child)) {
+                (0, false) => Some(Least { index: child as u32, key: claim }),
+                (0, true) => None,
+                (_, false) => self.least_in(row - 1, child, &[]),
+                (_, true) => self.least_in(row - 1, child, excluded),
+            };
+            if let Some(found) = found {
+                if best.is_none_or(|best| found.key < best.key) {
+                    best = Some(found);
+                }
+            }
+        }
+        best
+    }
+}
