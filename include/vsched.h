@@ -258,6 +258,10 @@ typedef struct vsched_service {
     uint32_t affinity_capacity;
     // Seconds that lblc and lblcr remember them, 1 to 2678400. 0: 86400.
     uint32_t affinity_expiration;
+    // "exact": all workers share one sequence of decisions, as one kernel would decide.
+    // "per-worker": each decides by itself, and no worker waits for a word that another writes.
+    // Empty: exact.
+    struct vsched_text sharing;
 } vsched_service;
 
 // A real server of a service. There is no default weight: 0 is a quiesced server.

@@ -134,7 +134,8 @@ inline applied no_change() noexcept {
 struct service {
     explicit service(std::string_view key, std::string_view scheduler = {})
         : key(key), scheduler(scheduler) {}
-    std::string_view key, scheduler, flags, persistence_netmask, persistence_engine;
+    std::string_view key, scheduler, flags, persistence_netmask, persistence_engine,
+        sharing;
     bool one_packet = false;
     std::uint32_t persistence_timeout = 0, mh_table_index = 0;
     std::uint32_t affinity_capacity = 0, affinity_expiration = 0;
@@ -152,6 +153,7 @@ struct service {
         service.persistence_engine = detail::c(persistence_engine);
         service.affinity_capacity = affinity_capacity;
         service.affinity_expiration = affinity_expiration;
+        service.sharing = detail::c(sharing);
         return service;
     }
 };

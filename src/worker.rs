@@ -12,8 +12,10 @@ use crate::flow::Flow;
 use crate::pool::{Miss, Pool};
 use crate::state::counts::Activity;
 use crate::state::cursor::Outdated;
+use crate::state::own::{Own, number_of};
 use crate::state::pick::Pick;
 use crate::state::publication::{Publication, Reader};
+use crate::state::segments::Place;
 use crate::state::shard::Shard;
 use crate::state::slots::{ConnectionError, ServerId, ServiceId};
 use crate::state::templates::{TemplateId, Templates};
@@ -51,15 +53,17 @@ pub struct Worker {
     inner: Arc<Inner>,
     reader: Reader<Table>,
     shard: Arc<Shard>,
+    /// `None` if there are too many workers.
+    own: Option<Place<Own>>,
 }
 
 impl Director {
     /// A worker for one thread. Takes a lock and allocates; the worker's own methods do neither.
     pub fn worker(&self) -> Worker {
         let shard = Arc::new(Shard::new());
-        let inner = self.join(&shard);
+        let (inner, own) = self.join(&shard);
         let reader = Publication::reader(&inner.publication);
-        Worker { inner, reader, shard }
+        Worker { inner, reader, shard, own }
     }
 }
 
@@ -193,7 +197,13 @@ impl Worker {
         }
         slot.update(lease.server.generation, activity)?;
         lease.activity = code_of(activity);
-        self.load_changed(lease.server, slot.service());
+        let (server, opener) = (lease.server, lease.opener);
+        self.load_changed(server, slot.service(), |pool| {
+            if let Some(own) = self.inner.arena.own.get(number_of(opener)) {
+                own.update(server.slot, opener, activity);
+            }
+            pool.own_load_changed(server, opener, false);
+        });
         Ok(())
     }
 
@@ -218,9 +228,13 @@ impl Worker {
         let activity = lease.activity().ok_or(ConnectionError::Stale)?;
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let service = slot.service();
-        slot.close(server.generation, activity, self.inner.arena.rule())?;
+        let marked = slot.close(server.generation, activity, self.inner.arena.rule())?;
         let lease = std::mem::take(lease);
-        self.load_changed(server, service);
+        let opener = lease.opener;
+        if let (true, Some(own)) = (opener != 0, self.inner.arena.own.get(number_of(opener))) {
+            own.close(server.slot, opener, activity);
+        }
+        self.load_changed(server, service, |pool| pool.own_load_changed(server, opener, marked));
         if !lease.template.is_none() {
             self.with_templates(service, |templates| templates.let_go(lease.template));
         }
@@ -284,7 +298,9 @@ impl Worker {
         // Each turn but the last is a reload's progress.
         loop {
             let table = self.reader.hold();
-            match table.pool(service).map_or(Ok(None), |pool| pool.choose_elaborately(flow, tried))
+            match table
+                .pool(service)
+                .map_or(Ok(None), |pool| pool.choose_elaborately(flow, tried, self.own()))
             {
                 Ok(Some(pick)) => return Some(put(&pick)),
                 Ok(None) => {
@@ -306,14 +322,19 @@ impl Worker {
     ) -> Result<Lease, ConnectionError> {
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
-        slot.open(server.generation, activity, arena.rule(), below_limit)?;
+        let marked = slot.open(server.generation, activity, arena.rule(), below_limit)?;
         let service = slot.service();
         self.shard.count_connection(server.slot, service);
-        self.load_changed(server, service);
+        let opener = self.load_changed(server, service, |pool| {
+            let own = self.own().filter(|own| own.open(server.slot, activity));
+            let opener = own.map_or(0, Own::opener);
+            pool.own_load_changed(server, opener, marked);
+            opener
+        });
         if !template.is_none() {
             self.with_templates(service, |templates| templates.hold(template));
         }
-        Ok(Lease { server, template, activity: code_of(activity), reserved: 0 })
+        Ok(Lease { server, template, activity: code_of(activity), opener: opener.unwrap_or(0) })
     }
 
     #[inline(never)]
@@ -326,18 +347,32 @@ impl Worker {
     }
 
     #[inline]
-    fn load_changed(&self, server: ServerId, service: u32) {
+    fn load_changed<R>(
+        &self,
+        server: ServerId,
+        service: u32,
+        own: impl FnOnce(&Pool) -> R,
+    ) -> Option<R> {
         // The latest: a pool that was published before this count changed has not seen the change,
         // one published later looks at all counts itself.
-        if let Some(pool) = self.reader.hold_latest().pool_at(service) {
-            pool.load_changed(server);
+        let table = self.reader.hold_latest();
+        let pool = table.pool_at(service)?;
+        if pool.counts_own() {
+            return Some(own(pool));
         }
+        pool.load_changed(server);
+        None
+    }
+
+    #[inline]
+    fn own(&self) -> Option<&Own> {
+        self.own.as_ref().map(Place::get)
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.inner.depart(&self.shard);
+        self.inner.depart(&self.shard, self.own());
     }
 }
 

@@ -18,6 +18,7 @@ int main(void) {
     service.mh_table_index = 8;
     service.affinity_capacity = 1000;
     service.affinity_expiration = 2000;
+    service.sharing = text("per-worker");
     OK(vsched_config_add_service(config, &service));
     IS(vsched_config_add_service(config, &service), VSCHED_E_REFUSED);
     HAS(config_error(config, why, sizeof why), "udp [2001:db8::1]:53");
@@ -52,7 +53,7 @@ int main(void) {
     char json[4096];
     OK(vsched_config_write_json(config, json, sizeof json, NULL));
     HAS(json, "\"mh_table_index\": 8");
-    HAS(json, "1000"), HAS(json, "2000");
+    HAS(json, "1000"), HAS(json, "2000"), HAS(json, "\"sharing\": \"per-worker\"");
 
     /* Editing keeps the place; what is not there is refused. */
     server.address = text("[2001:db8::2]:53");

@@ -135,6 +135,9 @@ int main(void) {
     service = described("tcp 10.1.0.9:80");
     service.mh_table_index = 256;
     no_service(service, "mh_table_index 256", "8 to 17");
+    service = described("tcp 10.1.0.9:80");
+    service.sharing = text("fairly");
+    no_service(service, "sharing fairly", "exact or per-worker");
 
     server = real("10.9.0.9:80");
     server.weight = 2147483648u;

@@ -191,6 +191,7 @@ fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
             service.persistence,
             service.one_packet,
             service.affinity,
+            service.sharing,
         )
     };
     settings(a) == settings(b)

@@ -29,7 +29,7 @@ pub use observed::{
 };
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
 pub use service::{
-    Affinity, GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, VirtualService,
+    Affinity, GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, Sharing, VirtualService,
 };
 pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 

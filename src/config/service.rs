@@ -35,6 +35,8 @@ pub struct VirtualService {
     pub one_packet: bool,
     /// How many addresses lblc, lblcr and persistence remember, and the first two for how long.
     pub affinity: Affinity,
+    /// Whether all workers share one sequence of decisions. The rules text has no option for it.
+    pub sharing: Sharing,
     /// Real servers, oldest first.
     pub servers: Vec<RealServer>,
 }
@@ -51,6 +53,7 @@ impl VirtualService {
             persistence_engine: None,
             one_packet: false,
             affinity: Affinity::default(),
+            sharing: Sharing::Exact,
             servers: Vec::new(),
         }
     }
@@ -58,6 +61,12 @@ impl VirtualService {
     /// The same with this scheduler.
     pub fn with_scheduler(mut self, scheduler: SchedulerKind) -> Self {
         self.scheduler = Some(scheduler);
+        self
+    }
+
+    /// The same with decisions shared so.
+    pub fn with_sharing(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
         self
     }
 
@@ -117,6 +126,39 @@ impl Default for Affinity {
     /// 16384 addresses; the kernel's day.
     fn default() -> Self {
         Affinity { capacity: 16_384, expiration: 86_400 }
+    }
+}
+
+/// Whether the workers of a director decide together or each by itself.
+///
+/// Only where that differs: sh, dh and mh give every worker the same answer, and what lblc, lblcr and
+/// persistence remember is shared in any case. So are all counts, thresholds and statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Sharing {
+    /// One sequence of decisions for all workers: together they pick as one kernel would.
+    #[default]
+    Exact,
+    /// Each worker by itself: no word that another writes is written by a pick, so picks cost the
+    /// same whatever the number of workers. Each one alone picks as a kernel would that had only its
+    /// connections, and begins elsewhere in the rotation or list, so that they do not all begin with
+    /// the same server.
+    ///
+    /// rr and wrr: with n workers a server has had at most n more turns than a single rotation with
+    /// as many picks would have given it at any time. lc, wlc, sed and nq go by the connections that
+    /// the worker opened itself: each worker's are as even as the kernel's, so with equal weights two
+    /// servers differ by at most n connections. twos draws numbers of its own.
+    PerWorker,
+}
+
+impl Sharing {
+    /// The name, as in serde texts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Sharing::Exact => "exact",
+            Sharing::PerWorker => "per-worker",
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{
     Affinity, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Persistence, RealServer, SchedulerFlags,
-    ServiceKey, Tunnel, VirtualService,
+    ServiceKey, Sharing, Tunnel, VirtualService,
 };
 use crate::sched::SchedulerKind;
 
@@ -31,6 +31,8 @@ pub(super) struct ServiceText {
     one_packet: bool,
     #[serde(default, skip_serializing_if = "is_default")]
     affinity: Affinity,
+    #[serde(default, skip_serializing_if = "is_default")]
+    sharing: Sharing,
     #[serde(default)]
     servers: Vec<RealServer>,
 }
@@ -64,6 +66,7 @@ impl From<VirtualService> for ServiceText {
             persistence_engine: from.persistence_engine,
             one_packet: from.one_packet,
             affinity: from.affinity,
+            sharing: from.sharing,
             servers: from.servers,
         }
     }
@@ -99,6 +102,7 @@ impl TryFrom<ServiceText> for VirtualService {
             persistence_engine: from.persistence_engine,
             one_packet: from.one_packet,
             affinity: from.affinity,
+            sharing: from.sharing,
             servers: from.servers,
         })
     }

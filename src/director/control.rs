@@ -9,11 +9,14 @@ use crate::config::{Config, Generation, ServiceKey, VirtualService};
 use crate::director::draft::{Draft, Entry};
 use crate::director::owners::{Owner, Owners};
 use crate::director::table::{Index, Table};
+use crate::director::tenants::Tenants;
 use crate::error::ApplyError;
 use crate::pool::{Plan, Pool};
 use crate::state::Arena;
 use crate::state::counts::Limits;
+use crate::state::own::Own;
 use crate::state::publication::Publication;
+use crate::state::segments::Place;
 use crate::state::servers::Member;
 use crate::state::shard::Shard;
 use crate::state::slots::ServiceId;
@@ -32,6 +35,7 @@ pub(super) struct Control {
     pub(super) shards: Vec<Arc<Shard>>,
     /// Statistics of workers that are gone.
     departed: Shard,
+    tenants: Tenants,
 }
 
 /// A service that runs.
@@ -59,6 +63,7 @@ impl Control {
             sequence: 0,
             shards: Vec::new(),
             departed: Shard::new(),
+            tenants: Tenants::default(),
         }
     }
 
@@ -101,7 +106,11 @@ impl Control {
         for shard in &self.shards {
             shard.reach(servers, services);
         }
+        let former = |draft: &Draft| Some(self.services[draft.live?].pool.as_ref());
+        let renewed = || drafts.iter().map(former).zip(fresh.iter().map(|(_, pool)| pool.as_ref()));
+        self.tenants.prepare(&self.arena, (servers, services), renewed());
         self.publish(&drafts, &fresh, next);
+        self.tenants.move_on(&self.arena, renewed());
         self.record(drafts, fresh, gone, next);
         self.settings = settings.settings();
         self.sequence = next;
@@ -306,13 +315,16 @@ impl Control {
         self.owners.removed()
     }
 
-    pub(super) fn join(&mut self, shard: &Arc<Shard>) {
+    pub(super) fn join(&mut self, shard: &Arc<Shard>) -> Option<Place<Own>> {
         let (servers, services) = self.owners.reach();
         shard.reach(servers, services);
         self.shards.push(Arc::clone(shard));
+        let pools = self.services.iter().map(|live| live.pool.as_ref());
+        self.tenants.join(&self.arena, self.owners.reach(), pools)
     }
 
-    pub(super) fn depart(&mut self, shard: &Arc<Shard>) {
+    pub(super) fn depart(&mut self, shard: &Arc<Shard>, own: Option<&Own>) {
+        self.tenants.depart(own);
         let (servers, services) = self.owners.reach();
         self.shards.retain(|known| !Arc::ptr_eq(known, shard));
         self.departed.absorb(shard, servers, services);

@@ -4,6 +4,7 @@ mod control;
 mod draft;
 mod owners;
 pub(crate) mod table;
+mod tenants;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,8 +23,10 @@ use crate::director::table::Table;
 use crate::error::{ApplyError, CommandError, ServiceError};
 use crate::flow::Flow;
 use crate::state::Arena;
+use crate::state::own::Own;
 use crate::state::pick::Pick;
 use crate::state::publication::Publication;
+use crate::state::segments::Place;
 use crate::state::shard::Shard;
 use crate::state::slots::{ServerId, ServerSlot, ServiceId};
 use crate::state::templates::Templates;
@@ -244,7 +247,7 @@ impl Director {
     /// [`Worker::pick_server`](crate::Worker::pick_server) for the way of a data plane.
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
-        self.with_table(|table| table.pool(service)?.choose_elaborately(flow, &[]).ok()?)
+        self.with_table(|table| table.pool(service)?.choose_elaborately(flow, &[], None).ok()?)
     }
 
     /// Connections of a server at this moment; `None` if the id is stale. O(templates) in a
@@ -334,15 +337,15 @@ impl Director {
         })
     }
 
-    pub(crate) fn join(&self, shard: &Arc<Shard>) -> Arc<Inner> {
-        self.inner.control.lock().join(shard);
-        Arc::clone(&self.inner)
+    pub(crate) fn join(&self, shard: &Arc<Shard>) -> (Arc<Inner>, Option<Place<Own>>) {
+        let own = self.inner.control.lock().join(shard);
+        (Arc::clone(&self.inner), own)
     }
 }
 
 impl Inner {
-    pub(crate) fn depart(&self, shard: &Arc<Shard>) {
-        self.control.lock().depart(shard);
+    pub(crate) fn depart(&self, shard: &Arc<Shard>, own: Option<&Own>) {
+        self.control.lock().depart(shard, own);
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::{
     Affinity, Config, Forwarding, Generation, Netmask, Persistence, RealServer, SchedulerFlags,
-    ServiceKey, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
+    ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 use crate::ffi::Fault;
 use crate::ffi::data::{
@@ -45,6 +45,10 @@ pub struct vsched_service {
     pub affinity_capacity: u32,
     /// Seconds that lblc and lblcr remember them, 1 to 2678400. 0: 86400.
     pub affinity_expiration: u32,
+    /// "exact": all workers share one sequence of decisions, as one kernel would decide.
+    /// "per-worker": each decides by itself, and no worker waits for a word that another writes.
+    /// Empty: exact.
+    pub sharing: vsched_text,
 }
 
 /// A real server of a service. There is no default weight: 0 is a quiesced server.
@@ -162,7 +166,13 @@ pub(super) unsafe fn service(from: vsched_service) -> Result<VirtualService, Fau
     let engine = text(from.persistence_engine)?;
     let or = |value: u32, default: u32| if value == 0 { default } else { value };
     let table = or(from.mh_table_index, u32::from(default.mh_table_index));
+    let sharing = match text(from.sharing)? {
+        "" | "exact" => Sharing::Exact,
+        "per-worker" => Sharing::PerWorker,
+        name => return Err(bad("sharing", name, "exact or per-worker")),
+    };
     Ok(VirtualService {
+        sharing,
         scheduler,
         flags,
         persistence,

@@ -2,7 +2,7 @@
 
 mod persistent;
 
-use crate::config::{Generation, Remembered, VirtualService};
+use crate::config::{Generation, Remembered, Sharing, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
 use crate::sched::{Build, Request, Scheduler, State, Visit};
@@ -10,6 +10,7 @@ use crate::state::Arena;
 use crate::state::affinity::Key;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
+use crate::state::own::{Opener, Own, number_of};
 use crate::state::pick::Pick;
 use crate::state::segments::Place;
 use crate::state::servers::{Member, Position, Servers};
@@ -22,8 +23,11 @@ pub(crate) struct Pool {
     pub(crate) epoch: Epoch,
     slot: Place<ServiceSlot>,
     servers: Servers,
-    /// A pick is what the scheduler says and no more: no persistence, no server without a port.
+    /// A pick is what the scheduler says and no more: no persistence, no server without a port, no
+    /// worker that decides by itself.
     is_plain: bool,
+    /// Each worker decides by itself.
+    per_worker: bool,
     persistence: Option<Persistent>,
     scheduler: State,
     /// The scheduler's, if the pool is plain.
@@ -61,7 +65,8 @@ impl Pool {
         let has_port = |member: &Member| member.server.address.port() != 0;
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);
-        let is_plain = persistence.is_none() && members.iter().all(has_port);
+        let per_worker = plan.settings.sharing == Sharing::PerWorker;
+        let is_plain = persistence.is_none() && !per_worker && members.iter().all(has_port);
         let turns = if is_plain { scheduler.turns(&servers) } else { None };
         Pool {
             id: plan.id,
@@ -73,6 +78,7 @@ impl Pool {
                 .unwrap_or_else(|| Place::alone(ServiceSlot::new(0))),
             servers,
             is_plain,
+            per_worker,
             turns: turns.unwrap_or_default(),
             persistence,
             scheduler,
@@ -97,12 +103,12 @@ impl Pool {
     /// Chooses a server in the straight way; [`Miss::Elaborate`] if this service has none.
     #[inline(always)]
     pub(crate) fn choose(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
-        if self.is_plain { self.ask_scheduler(flow, tried) } else { (None, Miss::Elaborate) }
+        if self.is_plain { self.ask_scheduler(flow, tried, None) } else { (None, Miss::Elaborate) }
     }
 
     #[inline(always)]
-    fn ask_scheduler(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
-        self.scheduler.visit(Asked { pool: self, flow, tried })
+    fn ask_scheduler(&self, flow: &Flow, tried: &[ServerId], own: Option<&Own>) -> Chosen<'_> {
+        self.scheduler.visit(Asked { pool: self, flow, tried, own })
     }
 
     /// One function a scheduler: all in one, the registers that the longest needs are saved and
@@ -110,8 +116,29 @@ impl Pool {
     #[inline(never)]
     fn ask<S: Scheduler>(&self, flow: &Flow, tried: &[ServerId], scheduler: &S) -> Chosen<'_> {
         let (servers, slot, epoch) = (&self.servers, self.slot.get(), self.epoch);
-        match scheduler.pick(Request { servers, flow, tried, slot, epoch }) {
-            Ok(position) => (position.and_then(|position| servers.pick(position)), Miss::Nobody),
+        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, own: None }))
+    }
+
+    /// The same for a worker that decides by itself.
+    #[inline(never)]
+    fn ask_for<S: Scheduler>(
+        &self,
+        own: &Own,
+        flow: &Flow,
+        tried: &[ServerId],
+        scheduler: &S,
+    ) -> Chosen<'_> {
+        let (servers, epoch) = (&self.servers, self.epoch);
+        let slot = own.service(self.id.slot).unwrap_or(self.slot.get());
+        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, own: Some(own) }))
+    }
+
+    #[inline(always)]
+    fn answer(&self, found: Result<Option<Position>, Outdated>) -> Chosen<'_> {
+        match found {
+            Ok(position) => {
+                (position.and_then(|position| self.servers.pick(position)), Miss::Nobody)
+            }
             Err(Outdated) => (None, Miss::Outdated),
         }
     }
@@ -123,7 +150,9 @@ impl Pool {
         &self,
         flow: &Flow,
         tried: &[ServerId],
+        own: Option<&Own>,
     ) -> Result<Option<Pick>, Outdated> {
+        let own = own.filter(|_| self.per_worker);
         let persistence = self.persistence.as_ref();
         let client =
             persistence.and_then(|persistence| Some((persistence, persistence.client(flow)?)));
@@ -133,7 +162,7 @@ impl Pool {
         });
         let mut pick = match known {
             Some(pick) => pick,
-            None => match self.ask_scheduler(flow, tried) {
+            None => match self.ask_scheduler(flow, tried, own) {
                 (Some(pick), _) => {
                     let remember = |(persistence, client): (&Persistent, Key)| {
                         persistence.remember(client, pick.server)
@@ -189,6 +218,57 @@ impl Pool {
         self.scheduler.published(&self.servers);
     }
 
+    /// True if each worker goes by the connections that it opened itself.
+    #[inline]
+    pub(crate) fn counts_own(&self) -> bool {
+        self.per_worker && self.scheduler.counts_own()
+    }
+
+    /// Tells the scheduler that counts of this server have changed: those of the opener, or if the
+    /// server's availability has, all.
+    #[inline(never)]
+    pub(crate) fn own_load_changed(&self, server: ServerId, opener: Opener, for_all: bool) {
+        let own = &self.servers.arena().own;
+        if for_all {
+            (0..).map_while(|number| own.get(number)).for_each(|own| {
+                self.scheduler.own_load_changed(&self.servers, server, own);
+            });
+        } else if let Some(own) = own.get(number_of(opener)) {
+            self.scheduler.own_load_changed(&self.servers, server, own);
+        }
+    }
+
+    pub(crate) fn per_worker(&self) -> bool {
+        self.per_worker
+    }
+
+    /// A worker's rotations begin here. Nobody else refers to them: the worker is new, or the pool
+    /// is not yet published.
+    pub(crate) fn start_own(&self, own: &Own) {
+        if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
+            slot.start_draws(own.number());
+            for cursor in [&slot.cursor, &slot.retries] {
+                cursor.start(self.epoch, self.scheduler.start_of(own.number()));
+            }
+        }
+    }
+
+    /// A worker's rotations go on here. After the publication.
+    pub(crate) fn adopt_own(&self, own: &Own) {
+        if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
+            for cursor in [&slot.cursor, &slot.retries] {
+                cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
+            }
+        }
+    }
+
+    /// Indexes what the worker goes by: before it can pick here, and once more after the publication.
+    pub(crate) fn index_own(&self, own: &Own) {
+        if self.per_worker {
+            self.scheduler.welcome(&self.servers, own);
+        }
+    }
+
     /// Where the rotations of a new service begin.
     pub(crate) fn start_cursors(&self) {
         let slot = self.slot.get();
@@ -225,6 +305,7 @@ struct Asked<'a, 'f> {
     pool: &'a Pool,
     flow: &'f Flow,
     tried: &'f [ServerId],
+    own: Option<&'f Own>,
 }
 
 impl<'a> Visit for Asked<'a, '_> {
@@ -232,7 +313,10 @@ impl<'a> Visit for Asked<'a, '_> {
 
     #[inline(always)]
     fn visit<S: Scheduler>(self, scheduler: &S) -> Chosen<'a> {
-        self.pool.ask(self.flow, self.tried, scheduler)
+        match self.own {
+            None => self.pool.ask(self.flow, self.tried, scheduler),
+            Some(own) => self.pool.ask_for(own, self.flow, self.tried, scheduler),
+        }
     }
 
     #[inline(always)]

@@ -22,8 +22,7 @@ use crate::sched::{Build, Remembered, Request, Scheduler};
 use crate::state::affinity::OneServer;
 use crate::state::cursor::Outdated;
 use crate::state::positions::Positions;
-use crate::state::servers::{Position, Servers};
-use crate::state::slots::ServerId;
+use crate::state::servers::Position;
 use crate::sync::Arc;
 
 pub(crate) struct Lblc {
@@ -63,7 +62,7 @@ impl Scheduler for Lblc {
                 }
             }
         }
-        let Some(position) = self.least.find(servers, request.tried) else {
+        let Some(position) = self.least.find(request) else {
             return Ok(None);
         };
         if let (Some((id, _)), Some(entry)) =
@@ -83,12 +82,5 @@ impl Scheduler for Lblc {
         Some(self.memory.map.remembered())
     }
 
-    #[inline]
-    fn load_changed(&self, servers: &Servers, server: ServerId) {
-        self.least.load_changed(servers, server);
-    }
-
-    fn published(&self, servers: &Servers) {
-        self.least.published(servers);
-    }
+    keeps_least!(least);
 }

@@ -26,8 +26,7 @@ use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
 use crate::state::positions::Positions;
 use crate::state::server_set::{Members, ServerSet};
-use crate::state::servers::{Candidate, Position, Servers};
-use crate::state::slots::ServerId;
+use crate::state::servers::{Candidate, Position};
 use crate::sync::Arc;
 
 pub(crate) struct Lblcr {
@@ -75,7 +74,7 @@ impl Scheduler for Lblcr {
                 return Ok(Some(server.position));
             }
         }
-        let chosen = self.least.find(request.servers, request.tried);
+        let chosen = self.least.find(request);
         let joins = chosen.and_then(|position| request.servers.look(position));
         let entry = entry.or_else(|| joins.and_then(|_| map.claim(key)));
         if let Some(entry) = entry {
@@ -102,14 +101,7 @@ impl Scheduler for Lblcr {
         Some(self.memory.map.remembered())
     }
 
-    #[inline]
-    fn load_changed(&self, servers: &Servers, server: ServerId) {
-        self.least.load_changed(servers, server);
-    }
-
-    fn published(&self, servers: &Servers) {
-        self.least.published(servers);
-    }
+    keeps_least!(least);
 }
 
 impl Lblcr {

@@ -7,10 +7,13 @@
 //! it corrects the index. The answer is compared with the counts before it is given: what a thread
 //! that was stopped has not told yet is found out then, and told for it.
 
-use crate::config::Generation;
+use crate::config::{Generation, Sharing};
+use crate::sched::least_own::{self, OwnIndexes, View};
+use crate::sched::{Build, Request};
 use crate::state::counts::Counts;
 use crate::state::lanes::{Lanes, NEVER};
 use crate::state::min_tree::{self, MinTree, Restless};
+use crate::state::own::Own;
 use crate::state::positions::Positions;
 use crate::state::servers::{Candidate, Position, Servers};
 use crate::state::slots::ServerId;
@@ -66,10 +69,53 @@ impl Load for Overhead {
     }
 }
 
+/// What a scheduler with a [`Least`] in this field has to do for it.
+macro_rules! keeps_least {
+    ($field:tt) => {
+        #[inline]
+        fn load_changed(
+            &self,
+            servers: &crate::state::servers::Servers,
+            server: crate::state::slots::ServerId,
+        ) {
+            self.$field.load_changed(servers, server);
+        }
+
+        fn published(&self, servers: &crate::state::servers::Servers) {
+            self.$field.published(servers);
+        }
+
+        #[inline]
+        fn counts_own(&self) -> bool {
+            self.$field.counts_own()
+        }
+
+        fn own_load_changed(
+            &self,
+            servers: &crate::state::servers::Servers,
+            server: crate::state::slots::ServerId,
+            own: &crate::state::own::Own,
+        ) {
+            self.$field.own_load_changed(servers, server, own);
+        }
+
+        fn welcome(&self, servers: &crate::state::servers::Servers, own: &crate::state::own::Own) {
+            self.$field.welcome(servers, own);
+        }
+    };
+}
+
 /// Finds the server of least load.
 pub(crate) struct Least<L> {
     load: L,
-    index: Option<Index>,
+    way: Way,
+}
+
+enum Way {
+    Scan,
+    Index(Index),
+    OwnScan,
+    OwnIndexes(Box<OwnIndexes>),
 }
 
 struct Index {
@@ -78,49 +124,104 @@ struct Index {
 }
 
 impl<L: Load> Least<L> {
-    /// Compiles the search.
+    /// Compiles the search among all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
-        let exact = !L::WEIGHTED || servers.weights().all(|weight| weight <= HEAVIEST);
-        let index = (exact && servers.len() > SCANNED).then(|| Index {
-            positions: Positions::of(servers),
-            keys: MinTree::new(servers.iter().map(|server| key(load, server)), Lanes::detect()),
-        });
-        Least { load, index }
+        let way = if is_indexed::<L>(servers) {
+            Way::Index(Index {
+                positions: Positions::of(servers),
+                keys: MinTree::new(servers.iter().map(|server| key(load, server)), Lanes::detect()),
+            })
+        } else {
+            Way::Scan
+        };
+        Least { load, way }
+    }
+
+    /// The same, or a search among each worker's own connections if the service says so.
+    pub(crate) fn shared(load: L, build: &Build<'_>) -> Self {
+        let way = match build.settings.sharing {
+            Sharing::Exact => return Self::of(load, build.servers),
+            Sharing::PerWorker if is_indexed::<L>(build.servers) => {
+                Way::OwnIndexes(Box::new(OwnIndexes::of(build.servers)))
+            }
+            Sharing::PerWorker => Way::OwnScan,
+        };
+        Least { load, way }
     }
 
     /// The available server of least load that was not tried.
     #[inline]
-    pub(crate) fn find(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        if let Some(index) = &self.index {
-            if let Some(found) = index.find(self.load, servers, tried) {
+    pub(crate) fn find(&self, request: Request<'_>) -> Option<Position> {
+        let Request { servers, tried, .. } = request;
+        match &self.way {
+            Way::Scan => self.scan(servers.iter_available(tried)),
+            Way::Index(index) => match index.find(self.load, servers, tried) {
+                Some(found) => Some(found),
+                None => self.scan(servers.iter_available(tried)),
+            },
+            Way::OwnScan | Way::OwnIndexes(_) => self.find_own(request),
+        }
+    }
+
+    #[inline(never)]
+    fn find_own(&self, request: Request<'_>) -> Option<Position> {
+        let Request { servers, tried, own, .. } = request;
+        // Asked without a worker.
+        let Some(own) = own else { return self.scan(servers.iter_available(tried)) };
+        if let (Way::OwnIndexes(indexes), true) = (&self.way, tried.is_empty()) {
+            if let Some(found) = indexes.find(self.load, servers, own, ATTEMPTS) {
                 return Some(found);
             }
         }
-        self.scan(servers, tried)
+        let view = View::of(own, servers);
+        self.scan((0..servers.len()).filter_map(|place| {
+            let position = view.position(place);
+            servers.available(position, tried)?;
+            least_own::look(own, servers, position)
+        }))
     }
 
     /// A count of this server has changed.
     #[inline]
     pub(crate) fn load_changed(&self, servers: &Servers, server: ServerId) {
-        if let Some(index) = &self.index {
+        if let Way::Index(index) = &self.way {
             if let Some(position) = index.positions.get(server.slot) {
                 index.renew(self.load, servers, position);
             }
         }
     }
 
+    /// True if each worker goes by its own connections.
+    pub(crate) fn counts_own(&self) -> bool {
+        matches!(self.way, Way::OwnScan | Way::OwnIndexes(_))
+    }
+
+    /// As [`load_changed`](Self::load_changed), for this worker alone.
+    pub(crate) fn own_load_changed(&self, servers: &Servers, server: ServerId, own: &Own) {
+        if let Way::OwnIndexes(indexes) = &self.way {
+            indexes.load_changed(self.load, servers, own, server);
+        }
+    }
+
+    /// A worker will pick here. Director only.
+    pub(crate) fn welcome(&self, servers: &Servers, own: &Own) {
+        if let Way::OwnIndexes(indexes) = &self.way {
+            indexes.welcome(self.load, servers, own);
+        }
+    }
+
     /// Counts may have changed before this search was reached through the published table.
     pub(crate) fn published(&self, servers: &Servers) {
-        if let Some(index) = &self.index {
+        if let Way::Index(index) = &self.way {
             for position in 0..servers.len() {
                 index.renew(self.load, servers, position);
             }
         }
     }
 
-    fn scan(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+    fn scan(&self, servers: impl Iterator<Item = Candidate>) -> Option<Position> {
         let mut best: Option<(Candidate, u64)> = None;
-        for server in servers.iter_available(tried) {
+        for server in servers {
             if self.load.at_once(server.counts) {
                 return Some(server.position);
             }
@@ -147,6 +248,12 @@ impl<L: Load> Least<L> {
         }
         best.map(|(server, _)| server.position)
     }
+}
+
+/// There are enough servers for an index, and keys keep their loads apart.
+fn is_indexed<L: Load>(servers: &Servers) -> bool {
+    let exact = !L::WEIGHTED || servers.weights().all(|weight| weight <= HEAVIEST);
+    exact && servers.len() > SCANNED
 }
 
 impl Index {
@@ -191,7 +298,7 @@ impl Index {
 
 /// A number that orders as the load per weight does; [`NEVER`] if the server is not available.
 #[inline]
-fn key<L: Load>(load: L, server: Candidate) -> u64 {
+pub(super) fn key<L: Load>(load: L, server: Candidate) -> u64 {
     if server.weight == 0 || server.counts.overloaded() {
         NEVER
     } else if load.at_once(server.counts) {

@@ -3,13 +3,17 @@
 //! One scheduler is one file and one line of the registry below. Its short name is its identity in
 //! config, rules text, C, netlink and listings.
 
+// First: the others use its macro.
+#[macro_use]
+mod least;
+
 mod dh;
 mod fo;
 mod hash;
 mod lblc;
 mod lblcr;
 mod lc;
-mod least;
+mod least_own;
 mod locality;
 mod maxima;
 mod mh;
@@ -31,6 +35,7 @@ use crate::error::UnknownScheduler;
 use crate::flow::Flow;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
+use crate::state::own::Own;
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
 use crate::sync::Arc;
@@ -75,6 +80,24 @@ pub(crate) trait Scheduler: Sized {
     #[inline(always)]
     fn load_changed(&self, _servers: &Servers, _server: ServerId) {}
 
+    /// True if each worker goes by the connections that it opened itself.
+    #[inline(always)]
+    fn counts_own(&self) -> bool {
+        false
+    }
+
+    /// As [`load_changed`](Self::load_changed), for this worker alone.
+    fn own_load_changed(&self, _servers: &Servers, _server: ServerId, _own: &Own) {}
+
+    /// A worker will pick here, or goes on after a publication. Director only.
+    fn welcome(&self, _servers: &Servers, _own: &Own) {}
+
+    /// Where the rotation of a worker of its own stands in a service that has just been bound to
+    /// this scheduler. `number` 0 begins where a single rotation does.
+    fn start_of(&self, _number: u32) -> u64 {
+        self.start()
+    }
+
     /// The table with this scheduler has been published: counts that changed between `build` and
     /// now were not told. Director only.
     fn published(&self, _servers: &Servers) {}
@@ -113,6 +136,8 @@ pub(crate) struct Request<'a> {
     pub(crate) tried: &'a [ServerId],
     pub(crate) slot: &'a ServiceSlot,
     pub(crate) epoch: Epoch,
+    /// The worker's own state, if the service is shared `per-worker`.
+    pub(crate) own: Option<&'a Own>,
 }
 
 impl Request<'_> {
@@ -296,6 +321,35 @@ macro_rules! registry {
                 match self {
                     State::Unbound => {}
                     $(State::$kind(scheduler) => scheduler.published(servers),)+
+                }
+            }
+
+            #[inline]
+            pub(crate) fn counts_own(&self) -> bool {
+                match self {
+                    State::Unbound => false,
+                    $(State::$kind(scheduler) => scheduler.counts_own(),)+
+                }
+            }
+
+            pub(crate) fn own_load_changed(&self, servers: &Servers, server: ServerId, own: &Own) {
+                match self {
+                    State::Unbound => {}
+                    $(State::$kind(scheduler) => scheduler.own_load_changed(servers, server, own),)+
+                }
+            }
+
+            pub(crate) fn welcome(&self, servers: &Servers, own: &Own) {
+                match self {
+                    State::Unbound => {}
+                    $(State::$kind(scheduler) => scheduler.welcome(servers, own),)+
+                }
+            }
+
+            pub(crate) fn start_of(&self, number: u32) -> u64 {
+                match self {
+                    State::Unbound => 0,
+                    $(State::$kind(scheduler) => scheduler.start_of(number),)+
                 }
             }
 

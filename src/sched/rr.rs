@@ -14,6 +14,7 @@
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::cursor::Outdated;
 use crate::state::history::{Event, History};
+use crate::state::own::spread;
 use crate::state::servers::{Position, Servers};
 use crate::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::sync::Arc;
 const HEAD: u64 = u32::MAX as u64;
 
 pub(crate) struct Rr {
+    servers: u32,
     carry: Carry,
 }
 
@@ -35,7 +37,7 @@ enum Carry {
 
 impl Scheduler for Rr {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Rr { carry: Carry::of(build.history) }
+        Rr { servers: build.servers.len(), carry: Carry::of(build.history) }
     }
 
     fn turns(&self, servers: &Servers) -> Option<Arc<[Position]>> {
@@ -66,6 +68,10 @@ impl Scheduler for Rr {
 
     fn start(&self) -> u64 {
         HEAD
+    }
+
+    fn start_of(&self, number: u32) -> u64 {
+        spread(number, self.servers).checked_sub(1).map_or(HEAD, u64::from)
     }
 
     fn carry(&self, state: u64) -> u64 {

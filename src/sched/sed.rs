@@ -14,8 +14,7 @@ use crate::sched::least::{Least, Load};
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
-use crate::state::servers::{Position, Servers};
-use crate::state::slots::ServerId;
+use crate::state::servers::Position;
 
 pub(crate) struct Sed(Least<Delay>);
 
@@ -37,20 +36,13 @@ impl Load for Delay {
 
 impl Scheduler for Sed {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Sed(Least::of(Delay, build.servers))
+        Sed(Least::shared(Delay, build))
     }
 
     #[inline]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
-        Ok(self.0.find(request.servers, request.tried))
+        Ok(self.0.find(request))
     }
 
-    #[inline]
-    fn load_changed(&self, servers: &Servers, server: ServerId) {
-        self.0.load_changed(servers, server);
-    }
-
-    fn published(&self, servers: &Servers) {
-        self.0.published(servers);
-    }
+    keeps_least!(0);
 }

@@ -12,27 +12,19 @@
 use crate::sched::least::{Least, Overhead};
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::cursor::Outdated;
-use crate::state::servers::{Position, Servers};
-use crate::state::slots::ServerId;
+use crate::state::servers::Position;
 
 pub(crate) struct Wlc(Least<Overhead>);
 
 impl Scheduler for Wlc {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Wlc(Least::of(Overhead(build.generation), build.servers))
+        Wlc(Least::shared(Overhead(build.generation), build))
     }
 
     #[inline]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
-        Ok(self.0.find(request.servers, request.tried))
+        Ok(self.0.find(request))
     }
 
-    #[inline]
-    fn load_changed(&self, servers: &Servers, server: ServerId) {
-        self.0.load_changed(servers, server);
-    }
-
-    fn published(&self, servers: &Servers) {
-        self.0.published(servers);
-    }
+    keeps_least!(0);
 }

@@ -24,6 +24,7 @@ use crate::sched::wrr_turns::{Levels, Turns};
 use crate::sched::{Build, Request, Scheduler};
 use crate::state::cursor::Outdated;
 use crate::state::history::{Event, History};
+use crate::state::own::spread;
 use crate::state::servers::{Position, Servers};
 use crate::state::slots::ServerId;
 use crate::sync::Arc;
@@ -103,6 +104,19 @@ impl Scheduler for Wrr {
         match &self.carry {
             Carry::Start(level) => self.state((HEAD, *level)),
             Carry::Same | Carry::Changed(_) => self.state((HEAD, self.top)),
+        }
+    }
+
+    fn start_of(&self, number: u32) -> u64 {
+        let turn = |turns: &Turns| spread(number, turns.servers.len() as u32).checked_sub(1);
+        match (&self.turns, number) {
+            (_, 0) => self.start(),
+            (Some(turns), _) => turn(turns).map_or_else(|| self.start(), u64::from),
+            // A cycle too long to write out: at the head of another level.
+            (None, _) => {
+                let levels = self.top.div_ceil(self.step);
+                self.state((HEAD, self.top - spread(number, levels) * self.step))
+            }
         }
     }
 

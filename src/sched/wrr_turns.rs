@@ -34,7 +34,9 @@ impl Turns {
             return None;
         }
         let length: u64 = weights.iter().map(|weight| u64::from(weight / step)).sum();
-        if length > MOST {
+        // Each level has a turn, unless the weights are not those that the walk is about: of a service
+        // that is deleted.
+        if length > MOST || u64::from((top - 1) / step) >= length {
             return None;
         }
         let mut servers = Vec::with_capacity(length as usize);

@@ -39,6 +39,23 @@ impl Counts {
         Counts(word)
     }
 
+    pub(crate) const MOST_TAG: u32 = (1 << (64 - VERSION)) - 1;
+
+    /// No connections, with a number in place of the version.
+    pub(crate) fn tagged(tag: u32) -> Self {
+        Counts(u64::from(tag) << VERSION)
+    }
+
+    /// The number in place of the version.
+    pub(crate) fn tag(self) -> u32 {
+        (self.0 >> VERSION) as u32
+    }
+
+    /// The same counts, overloaded or not.
+    pub(crate) fn with_mark(self, overloaded: bool) -> Self {
+        self.with(self.active(), self.total(), overloaded)
+    }
+
     pub(crate) fn word(self) -> u64 {
         self.0
     }

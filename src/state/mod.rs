@@ -6,6 +6,7 @@ pub(crate) mod cursor;
 pub(crate) mod history;
 pub(crate) mod lanes;
 pub(crate) mod min_tree;
+pub(crate) mod own;
 pub(crate) mod pick;
 pub(crate) mod positions;
 pub(crate) mod publication;
@@ -17,6 +18,7 @@ pub(crate) mod slots;
 pub(crate) mod templates;
 
 use crate::config::Generation;
+use crate::state::own::Own;
 use crate::state::segments::Segments;
 use crate::state::slots::{ServerSlot, ServiceSlot};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -25,6 +27,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub(crate) struct Arena {
     pub(crate) servers: Segments<ServerSlot>,
     pub(crate) services: Segments<ServiceSlot>,
+    /// By the workers' numbers.
+    pub(crate) own: Segments<Own>,
     rule: AtomicU32,
     clock: AtomicU64,
     serial: AtomicU32,
@@ -44,6 +48,7 @@ impl Arena {
             first_generation: number.wrapping_mul(0x9e37_79b1),
             servers: Segments::new(),
             services: Segments::new(),
+            own: Segments::new(),
             rule: AtomicU32::new(0),
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),

@@ -134,7 +134,8 @@ impl ServerSlot {
         self.service.load(Ordering::SeqCst)
     }
 
-    /// One connection more. With `below_limit` an overloaded server refuses it.
+    /// One connection more; true if that changed the mark. With `below_limit` an overloaded server
+    /// refuses it.
     #[inline]
     pub(crate) fn open(
         &self,
@@ -142,7 +143,7 @@ impl ServerSlot {
         activity: Activity,
         rule: Generation,
         below_limit: bool,
-    ) -> Result<(), ConnectionError> {
+    ) -> Result<bool, ConnectionError> {
         self.change(|counts| {
             if counts.vacant() || !self.is(generation) {
                 return Err(ConnectionError::Stale);
@@ -154,14 +155,14 @@ impl ServerSlot {
         })
     }
 
-    /// One connection less.
+    /// One connection less; true if that changed the mark.
     #[inline]
     pub(crate) fn close(
         &self,
         generation: u32,
         activity: Activity,
         rule: Generation,
-    ) -> Result<(), ConnectionError> {
+    ) -> Result<bool, ConnectionError> {
         self.change(|counts| {
             if !self.is(generation) {
                 return Err(ConnectionError::Stale);
@@ -173,12 +174,13 @@ impl ServerSlot {
     /// One connection from active to inactive or back.
     #[inline]
     pub(crate) fn update(&self, generation: u32, to: Activity) -> Result<(), ConnectionError> {
-        self.change(|counts| {
+        let changed = self.change(|counts| {
             if !self.is(generation) {
                 return Err(ConnectionError::Stale);
             }
             counts.moved(to).ok_or(ConnectionError::Stale)
-        })
+        });
+        changed.map(|_| ())
     }
 
     /// New limits, and the mark that follows from them. Director only.
@@ -245,13 +247,16 @@ impl ServerSlot {
     fn change(
         &self,
         next: impl Fn(Counts) -> Result<Counts, ConnectionError>,
-    ) -> Result<(), ConnectionError> {
+    ) -> Result<bool, ConnectionError> {
         let mut word = self.counts.load(Ordering::SeqCst);
         loop {
-            let next = next(Counts::from_word(word))?.word();
+            let counts = Counts::from_word(word);
+            let next = next(counts)?;
+            let marks = counts.overloaded() != next.overloaded();
+            let next = next.word();
             match self.counts.compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
             {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(marks),
                 Err(now) => word = now,
             }
         }
@@ -279,6 +284,12 @@ impl ServiceSlot {
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
         }
+    }
+
+    /// Draws begin far from those of other numbers. Only before the slot is picked with.
+    pub(crate) fn start_draws(&self, number: u32) {
+        // Relaxed: as in `next_draw`.
+        self.draws.store(u64::from(number) << 40, Ordering::Relaxed);
     }
 
     /// The number of a draw nobody else gets.

@@ -16,7 +16,8 @@ pub struct Lease {
     pub(super) template: TemplateId,
     /// 0 = empty. A number, because C may hand in any.
     pub(super) activity: u32,
-    pub(super) reserved: u32,
+    /// Who counts it by itself; see `state::own`.
+    pub(super) opener: u32,
 }
 
 const INACTIVE: u32 = 1;

@@ -25,7 +25,7 @@ impl Config {
     /// negative numbers and leaves out the third flag of schedulers that name their flags.
     /// [`RulesText::with_thresholds`] and [`RulesText::unsorted`] print what loses nothing. Servers
     /// that ipvsadm cannot ask for ([`Forwarding::Local`], [`Forwarding::Bypass`]) print as `-g`, and
-    /// [`VirtualService::mh_table_index`], for which it has no option, is not printed.
+    /// What it has no option for is not printed: [`VirtualService::mh_table_index`], `affinity`, `sharing`.
     ///
     /// ```
     /// use vsched::config::Config;

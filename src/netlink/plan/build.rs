@@ -7,8 +7,8 @@ use super::{Action, Ownership, Phase, Plan, Policy, Removal, Risk, Step};
 use crate::config::diff::{self, Change};
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Observed, ObservedServer,
-    Persistence, RealServer, SchedulerFlags, ServerCounts, ServiceKey, SyncDaemon, SyncRole,
-    Timeouts, VirtualService,
+    Persistence, RealServer, SchedulerFlags, ServerCounts, ServiceKey, Sharing, SyncDaemon,
+    SyncRole, Timeouts, VirtualService,
 };
 use crate::sched::SchedulerKind;
 
@@ -280,6 +280,7 @@ pub(in crate::netlink) fn told(service: &VirtualService) -> VirtualService {
         persistence,
         mh_table_index: DEFAULT_MH_TABLE_INDEX,
         affinity: Affinity::default(),
+        sharing: Sharing::Exact,
         ..service.clone()
     }
 }

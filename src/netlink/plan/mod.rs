@@ -166,7 +166,7 @@ impl Plan {
     /// Plans. O(services + servers), in a stable order.
     ///
     /// What a kernel cannot be told or does not tell is left out of the comparison: generation,
-    /// seed, `expire_quiescent_template`, `mh_table_index`, `affinity`.
+    /// seed, `expire_quiescent_template`, `mh_table_index`, `affinity`, `sharing`.
     ///
     /// # Errors
     /// The config breaks limits, or the plan would break a rail.
