@@ -46,11 +46,14 @@ CMAKEDIR := $(DATADIR)/cmake/vsched
 INSTALL ?= install
 STRIP ?= strip
 
-.PHONY: help run test quick bench bench-kernel doc soak deps fuzz lib header cost install install-strip uninstall \
+# The bench harness: a package of its own, whose dependencies stay out of the crate's.
+HARNESS := --release --manifest-path benches/peers/Cargo.toml --target-dir target/peers
+
+.PHONY: help run test quick bench bench-quick bench-doc bench-check bench-schedulers bench-kernel doc soak deps fuzz lib header cost install install-strip uninstall \
 	test-packaging test-ffi test-c-examples tsan abi
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a real TCP director on 127.0.0.1, with two real servers
 	$(CARGO) run --release --example director
@@ -74,8 +77,10 @@ test: deps quick ## every test, as CI runs them
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
 	# The C library as it is installed and linked.
 	$(MAKE) test-packaging
-	# Benches run once through, unmeasured.
+	# Benches run once through, unmeasured; without the peers, which take minutes to build.
 	$(CARGO) bench --bench picks -- --test
+	$(MAKE) lib
+	$(CARGO) run $(HARNESS) --no-default-features -- --test > /dev/null
 	# The two commands of the README, as a user types them.
 	$(CARGO) run --release --example director -- --requests 30
 	$(CARGO) run --release --example replay -- $(TRACES)
@@ -187,7 +192,21 @@ test-c-examples: lib ## the C and C++ examples, by both compilers, with real ser
 header: ## include/vsched.h, from the comments in src/ffi
 	$(CARGO) run -q -p vsched-header
 
-bench: ## nanoseconds a pick and a connection, per scheduler
+bench: lib ## beside other balancers, under ten minutes: table, plots and summary.json in target/bench
+	$(CARGO) run $(HARNESS)
+
+bench-quick: lib ## the same in one launch: a look, no figures to quote
+	$(CARGO) run $(HARNESS) -- --launches 1
+
+bench-doc: ## puts the latest table of `make bench` into docs/performance.md
+	$(CARGO) run $(HARNESS) -- --doc docs/performance.md
+
+bench-check: lib ## format and clippy of the harness, with all peers
+	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml --check
+	$(CARGO) clippy $(HARNESS) -- -D warnings
+	$(CARGO) clippy $(HARNESS) --no-default-features -- -D warnings
+
+bench-schedulers: ## nanoseconds a pick and an open + close, for every scheduler
 	$(CARGO) bench --bench picks
 
 bench-kernel: LACKING += $(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)

@@ -1,0 +1,98 @@
+//! One case: who does what, with how many servers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Does the operation so many times. One for each thread.
+pub type Run = Box<dyn FnMut(u64) + Send>;
+
+/// A loop around one operation, compiled as one.
+pub fn repeat(mut operation: impl FnMut() + Send + 'static) -> Run {
+    Box::new(move |count| {
+        for _ in 0..count {
+            operation();
+        }
+    })
+}
+
+/// How weights are dealt to servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weights {
+    /// All 1.
+    Equal,
+    /// At random from 1 to 100.
+    Skewed,
+}
+
+/// What names a case, in all outputs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    pub question: String,
+    pub subject: String,
+    pub scheduler: String,
+    pub n: usize,
+    pub weights: Weights,
+    pub threads: usize,
+}
+
+impl Key {
+    pub fn new(question: &str, subject: &str, scheduler: &str, n: usize) -> Key {
+        Key {
+            question: question.to_owned(),
+            subject: subject.to_owned(),
+            scheduler: scheduler.to_owned(),
+            n,
+            weights: Weights::Equal,
+            threads: 1,
+        }
+    }
+
+    pub fn weights(self, weights: Weights) -> Key {
+        Key { weights, ..self }
+    }
+
+    pub fn threads(self, threads: usize) -> Key {
+        Key { threads, ..self }
+    }
+}
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Weights::Equal => "equal",
+            Weights::Skewed => "skewed",
+        })
+    }
+}
+
+/// What it takes to make a case; it is not made unless it is asked for.
+pub struct Plan {
+    pub key: Key,
+    build: Box<dyn FnOnce(usize) -> Vec<Run>>,
+}
+
+impl Plan {
+    /// A case for one thread.
+    pub fn new(key: Key, build: impl FnOnce() -> Run + 'static) -> Plan {
+        Plan { key, build: Box::new(move |_| vec![build()]) }
+    }
+
+    /// A case for as many threads as its key says: one loop for each.
+    pub fn shared(key: Key, build: impl FnOnce(usize) -> Vec<Run> + 'static) -> Plan {
+        Plan { key, build: Box::new(build) }
+    }
+
+    pub fn build(self) -> Case {
+        let runs = (self.build)(self.key.threads);
+        assert_eq!(runs.len(), self.key.threads, "a loop for each thread");
+        Case { key: self.key, runs }
+    }
+}
+
+/// A case that can be run.
+pub struct Case {
+    pub key: Key,
+    pub runs: Vec<Run>,
+}

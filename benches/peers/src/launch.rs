@@ -1,0 +1,93 @@
+//! Launches: the program starts itself again and again, and gathers what each one found.
+//!
+//! On a shared machine the launch (where pages lie, who the neighbours are) moves a figure more than
+//! the rounds within it do; the median of five launches is what can be reproduced.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::case::{Key, Plan, Weights};
+use crate::figure::Figure;
+use crate::measure::{Effort, group, hurry};
+use crate::questions::{connections, name, reload, scale, size, table, threads};
+
+/// The argument that makes a process a launch; questions may follow, else all are asked.
+pub const ARGUMENT: &str = "--launch";
+
+/// All figures of all launches.
+pub type Gathered = BTreeMap<Key, Vec<Figure>>;
+
+/// The load average of the last minute, as Linux prints it.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
+}
+
+/// In a launch: asks the questions, a group of cases after the other.
+pub fn one(questions: &[String]) {
+    hurry();
+    let asked = |name: &str| questions.is_empty() || questions.iter().any(|known| known == name);
+    for (name, groups) in groups(1_000_000) {
+        if asked(name) {
+            groups.into_iter().for_each(|plans| group(plans(), Effort::FULL));
+        }
+    }
+    if asked(name::SCALE) {
+        scale::measure(true);
+    }
+    if asked(name::RELOAD) {
+        reload::measure(Duration::from_secs(1));
+    }
+}
+
+/// Every case of moderate size once through, unmeasured.
+pub fn once() {
+    for (_, groups) in groups(100) {
+        groups.into_iter().for_each(|plans| group(plans(), Effort::ONCE));
+    }
+    scale::measure(false);
+    reload::measure(Duration::from_millis(10));
+}
+
+type Groups = Vec<Box<dyn FnOnce() -> Vec<Plan>>>;
+
+/// Each question's groups of cases that are measured in turns.
+fn groups(most: usize) -> Vec<(&'static str, Groups)> {
+    fn each(sizes: &[usize], most: usize, plans: fn(usize) -> Vec<Plan>) -> Groups {
+        let sizes = sizes.iter().copied().filter(|n| *n <= most);
+        sizes.map(|n| Box::new(move || plans(n)) as Box<dyn FnOnce() -> _>).collect()
+    }
+    let mut sizes = each(&size::SIZES, most, |n| size::plans(n, Weights::Equal));
+    sizes.extend(each(&size::SIZES, most, |n| size::plans(n, Weights::Skewed)));
+    vec![
+        (name::SIZE, sizes),
+        (name::CONNECTIONS, each(&connections::SIZES, most, connections::plans)),
+        (name::THREADS, each(&threads::SIZES, most, threads::plans)),
+        (name::TABLE, each(&table::SIZES, most, table::plans)),
+    ]
+}
+
+/// Starts the launches one after the other.
+pub fn all(launches: usize, questions: &[String]) -> Gathered {
+    let program = std::env::current_exe().expect("this program's path");
+    let mut gathered = Gathered::new();
+    for launch in 1..=launches {
+        let start = Instant::now();
+        eprint!("launch {launch} of {launches}, load {} … ", load());
+        let output = Command::new(&program)
+            .arg(ARGUMENT)
+            .args(questions)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("a launch of this program");
+        assert!(output.status.success(), "launch {launch}: {}", output.status);
+        let text = String::from_utf8(output.stdout).expect("lines of JSON");
+        for line in text.lines() {
+            let figure: Figure = serde_json::from_str(line).expect("a figure");
+            gathered.entry(figure.key.clone()).or_default().push(figure);
+        }
+        eprintln!("{:.0} s", start.elapsed().as_secs_f64());
+    }
+    gathered
+}

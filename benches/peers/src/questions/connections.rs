@@ -1,0 +1,46 @@
+//! What does a connection cost: open and close alone, and with the pick that looks at the counts?
+//!
+//! Some connections are held on every server; each operation replaces a random one of them, so the
+//! counts move as they do in service. Weights are skewed.
+
+use vsched::{Director, SchedulerKind};
+
+use crate::case::{Key, Plan, Weights};
+use crate::questions::name::CONNECTIONS;
+use crate::servers::{config, flows, weights};
+use crate::subjects::{c, list, name, rust};
+
+pub const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
+
+/// Names of operations, in the place of schedulers.
+pub const OPEN_CLOSE: &str = "open + close";
+const HOW: Weights = Weights::Skewed;
+
+pub fn plans(n: usize) -> Vec<Plan> {
+    use SchedulerKind::{Lc, Rr, Wlc};
+    let key = |subject, scheduler: &str| Key::new(CONNECTIONS, subject, scheduler, n).weights(HOW);
+    let director = move |kind| Director::new(&config(kind, n, HOW)).expect("a valid config");
+    let in_c = move |kind| c::Director::new(&config(kind, n, HOW));
+    let list = move |scattered| list::List::new(&weights(n, HOW), scattered);
+    let mut plans = vec![
+        Plan::new(key(name::RUST, OPEN_CLOSE), move || rust::open_close(&director(Rr), flows(1))),
+        Plan::new(key(name::LIST, "lc"), move || list::connect_close(&list(false), false)),
+        Plan::new(key(name::LIST, "wlc"), move || list::connect_close(&list(false), true)),
+        Plan::new(key(name::SCATTERED, "wlc"), move || list::connect_close(&list(true), true)),
+    ];
+    for kind in [Rr, Lc, Wlc] {
+        plans.push(Plan::new(key(name::RUST, kind.name()), move || {
+            rust::connect_close(&director(kind), flows(1), 1).swap_remove(0)
+        }));
+    }
+    // The C loop makes its first connections one by one, by the scheduler.
+    if n <= 1_000 {
+        plans.push(Plan::new(key(name::C, OPEN_CLOSE), move || {
+            c::open_close(&in_c(Rr), flows(1), 4 * n)
+        }));
+        plans.push(Plan::new(key(name::C, "wlc"), move || {
+            c::connect_close(&in_c(Wlc), flows(1), 4 * n)
+        }));
+    }
+    plans
+}

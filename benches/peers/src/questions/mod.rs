@@ -1,0 +1,18 @@
+//! What is asked, a file each.
+
+pub mod connections;
+pub mod reload;
+pub mod scale;
+pub mod size;
+pub mod table;
+pub mod threads;
+
+/// Names of questions, as outputs print them.
+pub mod name {
+    pub const SIZE: &str = "size";
+    pub const CONNECTIONS: &str = "connections";
+    pub const THREADS: &str = "threads";
+    pub const TABLE: &str = "table";
+    pub const SCALE: &str = "scale";
+    pub const RELOAD: &str = "reload";
+}

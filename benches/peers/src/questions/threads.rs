@@ -1,0 +1,72 @@
+//! What does a pick cost when two threads pick from one service?
+//!
+//! Each thread has a worker of its own, on a processor of its own; both loops must overlap. One
+//! thread is measured by the same code.
+
+use vsched::{Director, SchedulerKind};
+
+use crate::case::{Key, Plan, Weights};
+use crate::questions::name::THREADS;
+use crate::servers::{config, flows, flows_for, weights};
+use crate::subjects::{c, list, name, rust};
+#[cfg(feature = "peers")]
+use crate::{servers::FLOWS, subjects::pingora};
+
+pub const SIZES: [usize; 2] = [10, 1_000];
+pub const THREAD_COUNTS: [usize; 2] = [1, 2];
+const HOW: Weights = Weights::Skewed;
+
+/// The scheduler's name with what follows the pick.
+pub const WHOLE: &str = ", connect + close";
+
+pub fn plans(n: usize) -> Vec<Plan> {
+    THREAD_COUNTS.into_iter().flat_map(|threads| with(n, threads)).collect()
+}
+
+fn with(n: usize, threads: usize) -> Vec<Plan> {
+    use SchedulerKind::{Lc, Mh, Rr, Wlc, Wrr};
+    let key = |subject: &str, scheduler: &str| {
+        Key::new(THREADS, subject, scheduler, n).weights(HOW).threads(threads)
+    };
+    let director = move |kind| Director::new(&config(kind, n, HOW)).expect("a valid config");
+    let mut plans = Vec::new();
+    for kind in [Rr, Wrr, Mh, Wlc] {
+        plans.push(Plan::shared(key(name::RUST, kind.name()), move |threads| {
+            let director = director(kind);
+            (0..threads).map(|_| rust::pick(&director, flows_for(kind))).collect()
+        }));
+    }
+    for kind in [Rr, Wrr, Mh] {
+        plans.push(Plan::shared(key(name::C, kind.name()), move |threads| {
+            let director = c::Director::new(&config(kind, n, HOW));
+            (0..threads).map(|_| c::pick(&director, flows_for(kind))).collect()
+        }));
+    }
+    for kind in [Rr, Lc, Wlc] {
+        let what = format!("{}{WHOLE}", kind.name());
+        plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
+            rust::connect_close(&director(kind), flows(1), threads)
+        }));
+    }
+    let lists: [(_, fn(&_) -> _); 3] = [("rr", list::rr), ("wrr", list::wrr), ("wlc", list::wlc)];
+    for (scheduler, pick) in lists {
+        plans.push(Plan::shared(key(name::LIST, scheduler), move |threads| {
+            let list = list::List::new(&weights(n, HOW), false);
+            (0..threads).map(|_| pick(&list)).collect()
+        }));
+    }
+    #[cfg(feature = "peers")]
+    {
+        plans.push(Plan::shared(key(name::PINGORA, "RoundRobin"), move |threads| {
+            pingora::select::<pingora::RoundRobin>(&weights(n, HOW), 1, threads)
+        }));
+        plans.push(Plan::shared(key(name::PINGORA, "Random"), move |threads| {
+            pingora::select::<pingora::Random>(&weights(n, HOW), 1, threads)
+        }));
+        let equal = key(name::PINGORA, "Consistent").weights(Weights::Equal);
+        plans.push(Plan::shared(equal, move |threads| {
+            pingora::select::<pingora::Consistent>(&weights(n, Weights::Equal), FLOWS, threads)
+        }));
+    }
+    plans
+}

@@ -1,0 +1,79 @@
+//! The servers, weights and flows that every subject gets.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use vsched::config::{Forwarding, RealServer, ServiceKey, VirtualService};
+use vsched::{Config, Flow, SchedulerKind};
+
+use crate::case::Weights;
+use crate::sharing::shared;
+use crate::subjects::random::Random;
+
+/// Flows that hashing schedulers get in turn, so that tables and rings are met all over.
+pub const FLOWS: usize = 4096;
+
+/// Virtual address number `n`.
+pub fn virtual_address(n: usize) -> SocketAddr {
+    let [_, b, c, d] = (n as u32).to_be_bytes();
+    SocketAddr::from((Ipv4Addr::new(10, 128 | b, c, d), 80))
+}
+
+/// Real server number `n`, below 2^24.
+pub fn address(n: usize) -> SocketAddr {
+    let [_, b, c, d] = (n as u32).to_be_bytes();
+    SocketAddr::from((Ipv4Addr::new(11, b, c, d), 8080))
+}
+
+/// The weights of `n` servers.
+pub fn weights(n: usize, weights: Weights) -> Vec<u32> {
+    let mut random = Random::new(42);
+    let mut weight = || match weights {
+        Weights::Equal => 1,
+        Weights::Skewed => 1 + random.below(100) as u32,
+    };
+    (0..n).map(|_| weight()).collect()
+}
+
+/// Service number `number`, with servers from number `first` on.
+pub fn service(
+    number: usize,
+    kind: SchedulerKind,
+    first: usize,
+    weights: &[u32],
+) -> VirtualService {
+    let server = |(at, weight): (usize, &u32)| {
+        RealServer::new(address(first + at)).with_forwarding(Forwarding::Masq).with_weight(*weight)
+    };
+    let mut service =
+        VirtualService::new(ServiceKey::tcp(virtual_address(number))).with_scheduler(kind);
+    service.servers = weights.iter().enumerate().map(server).collect();
+    if kind == SchedulerKind::Mh {
+        // 65521 slots; where the servers are more, 131071.
+        service.mh_table_index = if weights.len() <= 65_521 { 16 } else { 17 };
+    }
+    shared(service)
+}
+
+/// One service with so many servers.
+pub fn config(kind: SchedulerKind, n: usize, how: Weights) -> Config {
+    Config { services: vec![service(0, kind, 0, &weights(n, how))], ..Config::default() }
+}
+
+/// Flows of `count` clients to virtual address 0.
+pub fn flows(count: usize) -> Arc<[Flow]> {
+    let mut random = Random::new(9);
+    let mut flow = || {
+        let [_, b, c, d, high, low, ..] = random.next().to_be_bytes();
+        let client = Ipv4Addr::new(172, 16 | (b & 15), c, d);
+        let port = u16::from_be_bytes([high | 4, low]);
+        Flow::tcp(SocketAddr::from((client, port)), virtual_address(0))
+    };
+    (0..count).map(|_| flow()).collect()
+}
+
+/// The flows that this scheduler's cases get: one for those that read nothing of it.
+pub fn flows_for(kind: SchedulerKind) -> Arc<[Flow]> {
+    let hashes = matches!(kind, SchedulerKind::Mh | SchedulerKind::Sh | SchedulerKind::Dh);
+    flows(if hashes { FLOWS } else { 1 })
+}

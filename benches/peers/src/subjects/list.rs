@@ -1,0 +1,274 @@
+//! Linux' way: servers are objects on the heap in a linked list, which each pick walks.
+//!
+//! Written from the formulas, no line of the kernel's. A server is as large as the kernel's (a
+//! 512-byte slab object), but everything that a walk reads stands in its first cache line, where
+//! the kernel's needs two. Objects come from the allocator one after the other, so that they lie in
+//! a row, the best case of a walk; `scattered` lists link them in random order, as lists are after
+//! months of servers coming and going. rr and wrr keep their place under a spin lock, as the kernel
+//! does; wlc takes no lock.
+
+use std::hint::{black_box, spin_loop};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32};
+
+use crate::case::{Run, repeat};
+use crate::subjects::random::Random;
+
+const OVERLOADED: u32 = 2;
+
+#[repr(C, align(64))]
+pub struct Server {
+    next: *const Server,
+    flags: AtomicU32,
+    weight: AtomicI32,
+    active: AtomicI32,
+    inactive: AtomicI32,
+    /// In `List::servers`: what a connection remembers of its server.
+    place: u32,
+    /// Addresses, statistics, limits, routes, back links: what walks do not read.
+    _rest: [u64; 60],
+}
+
+impl Server {
+    fn available(&self) -> bool {
+        self.flags.load(Relaxed) & OVERLOADED == 0
+    }
+
+    /// 256 for an active connection, 1 for an inactive one.
+    fn overhead(&self) -> i64 {
+        (i64::from(self.active.load(Relaxed)) << 8) + i64::from(self.inactive.load(Relaxed))
+    }
+}
+
+/// Where a rotation stands.
+struct Place {
+    last: *const Server,
+    current_weight: i32,
+}
+
+pub struct List {
+    head: *const Server,
+    /// Owns the servers, in list order.
+    servers: Vec<*mut Server>,
+    max_weight: i32,
+    gcd: i32,
+    locked: AtomicBool,
+    place: std::cell::UnsafeCell<Place>,
+}
+
+// SAFETY: servers are atomics that live as long as the list and are linked once, in `new`; `place`
+// is touched only under `locked`.
+unsafe impl Send for List {}
+// SAFETY: as above.
+unsafe impl Sync for List {}
+
+impl List {
+    pub fn new(weights: &[u32], scattered: bool) -> Arc<List> {
+        let server = |weight: &u32| {
+            Box::into_raw(Box::new(Server {
+                next: ptr::null(),
+                flags: AtomicU32::new(0),
+                weight: AtomicI32::new(*weight as i32),
+                active: AtomicI32::new(2 + (*weight / 16) as i32),
+                inactive: AtomicI32::new(0),
+                place: 0,
+                _rest: [0; 60],
+            }))
+        };
+        let mut servers: Vec<*mut Server> = weights.iter().map(server).collect();
+        let mut random = Random::new(11);
+        for at in (1..servers.len()).rev().filter(|_| scattered) {
+            servers.swap(at, random.below(at + 1));
+        }
+        for (place, server) in servers.iter().enumerate() {
+            // SAFETY: just made, and nobody else knows it yet.
+            unsafe { (**server).place = place as u32 };
+        }
+        for pair in servers.windows(2) {
+            // SAFETY: both were just made, and nobody else knows them yet.
+            unsafe { (*pair[0]).next = pair[1] };
+        }
+        let divisor = |a: i32, b: i32| {
+            let (mut a, mut b) = (a, b);
+            while b != 0 {
+                (a, b) = (b, a % b);
+            }
+            a
+        };
+        let weights = || weights.iter().map(|weight| *weight as i32);
+        Arc::new(List {
+            head: servers.first().map_or(ptr::null(), |first| *first),
+            max_weight: weights().max().unwrap_or(0),
+            gcd: weights().reduce(divisor).unwrap_or(1),
+            servers,
+            locked: AtomicBool::new(false),
+            place: Place { last: ptr::null(), current_weight: 0 }.into(),
+        })
+    }
+
+    fn after(&self, server: *const Server) -> *const Server {
+        // SAFETY: null or one of ours, which live as long as the list.
+        unsafe { server.as_ref() }.map_or(self.head, |server| server.next)
+    }
+
+    fn with_place<R>(&self, work: impl FnOnce(&mut Place) -> R) -> R {
+        // Acquire: pairs with the Release below, which hands over the place.
+        while self.locked.compare_exchange_weak(false, true, Acquire, Relaxed).is_err() {
+            while self.locked.load(Relaxed) {
+                spin_loop();
+            }
+        }
+        // SAFETY: the lock is held.
+        let result = work(unsafe { &mut *self.place.get() });
+        // Release: the next owner sees the place as we leave it.
+        self.locked.store(false, Release);
+        result
+    }
+
+    /// The next available server after the last one, once around.
+    fn rr(&self) -> Option<&Server> {
+        self.with_place(|place| {
+            let mut server = place.last;
+            for _ in 0..=self.servers.len() {
+                server = self.after(server);
+                // SAFETY: as in `after`; null is the list's end.
+                let Some(found) = (unsafe { server.as_ref() }) else { continue };
+                if found.available() && found.weight.load(Relaxed) > 0 {
+                    place.last = server;
+                    return Some(found);
+                }
+            }
+            None
+        })
+    }
+
+    /// The next server of at least the current weight, which falls by the divisor with each round.
+    fn wrr(&self) -> Option<&Server> {
+        self.with_place(|place| {
+            let mut server = place.last;
+            // As many rounds as there are levels, one for the rest of this round, one to end.
+            for _ in 0..self.max_weight / self.gcd + 2 {
+                // A list that was never walked has no level yet.
+                let mut next =
+                    if place.current_weight > 0 { self.after(server) } else { ptr::null() };
+                // SAFETY: as in `after`.
+                while let Some(found) = unsafe { next.as_ref() } {
+                    if found.weight.load(Relaxed) >= place.current_weight && found.available() {
+                        place.last = next;
+                        return Some(found);
+                    }
+                    next = found.next;
+                }
+                server = ptr::null();
+                place.current_weight -= self.gcd;
+                if place.current_weight <= 0 {
+                    place.current_weight = self.max_weight;
+                }
+            }
+            None
+        })
+    }
+
+    /// The least (overhead / weight), compared without division; the first of equals.
+    fn wlc(&self) -> Option<&Server> {
+        self.least(|server| i64::from(server.weight.load(Relaxed)))
+    }
+
+    /// The least overhead.
+    fn lc(&self) -> Option<&Server> {
+        self.least(|server| i64::from(server.weight.load(Relaxed) > 0))
+    }
+
+    #[inline(always)]
+    fn least(&self, weight: impl Fn(&Server) -> i64) -> Option<&Server> {
+        let mut best: Option<(&Server, i64, i64)> = None;
+        let mut at = self.head;
+        // SAFETY: as in `after`.
+        while let Some(server) = unsafe { at.as_ref() } {
+            at = server.next;
+            let weight = weight(server);
+            if weight == 0 || !server.available() {
+                continue;
+            }
+            let overhead = server.overhead();
+            if best.is_none_or(|(_, least, its)| least * weight > overhead * its) {
+                best = Some((server, overhead, weight));
+            }
+        }
+        best.map(|(server, ..)| server)
+    }
+
+    /// Puts wrr where a pick of a whole period, drawn at random, finds it. A run is shorter than a
+    /// period, and would see only its beginning, where walks are longest.
+    fn anywhere(&self, random: &mut Random) {
+        let mut level = 0;
+        while level == 0 {
+            let server = self.servers[random.below(self.servers.len())];
+            // SAFETY: as in `after`.
+            let weight = unsafe { &*server }.weight.load(Relaxed);
+            let drawn = self.gcd * (1 + random.below((self.max_weight / self.gcd) as usize) as i32);
+            level = if weight >= drawn { drawn } else { 0 };
+        }
+        let last = self.servers[random.below(self.servers.len())];
+        self.with_place(|place| *place = Place { last, current_weight: level });
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        for server in self.servers.drain(..) {
+            // SAFETY: made by `Box::into_raw` in `new`, and nobody has the list any more.
+            drop(unsafe { Box::from_raw(server) });
+        }
+    }
+}
+
+pub fn rr(list: &Arc<List>) -> Run {
+    let list = Arc::clone(list);
+    repeat(move || {
+        black_box(list.rr());
+    })
+}
+
+pub fn wrr(list: &Arc<List>) -> Run {
+    let list = Arc::clone(list);
+    let mut random = Random::new(13);
+    Box::new(move |count| {
+        for at in 0..count {
+            if at % 64 == 0 {
+                list.anywhere(&mut random);
+            }
+            black_box(list.wrr());
+        }
+    })
+}
+
+pub fn wlc(list: &Arc<List>) -> Run {
+    let list = Arc::clone(list);
+    repeat(move || {
+        black_box(list.wlc());
+    })
+}
+
+/// A whole connection, as in `rust::connect_close`.
+pub fn connect_close(list: &Arc<List>, by_weight: bool) -> Run {
+    let list = Arc::clone(list);
+    let mut random = Random::new(7);
+    let mut held: Vec<u32> = Vec::new();
+    for server in &list.servers {
+        // SAFETY: as in `after`.
+        let server = unsafe { &**server };
+        held.extend((0..server.active.load(Relaxed)).map(|_| server.place));
+    }
+    repeat(move || {
+        let found = if by_weight { list.wlc() } else { list.lc() };
+        let found = found.expect("a server is available");
+        found.active.fetch_add(1, Relaxed);
+        let at = random.below(held.len());
+        // SAFETY: as in `after`.
+        unsafe { &*list.servers[held[at] as usize] }.active.fetch_sub(1, Relaxed);
+        held[at] = found.place;
+    })
+}

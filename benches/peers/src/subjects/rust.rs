@@ -1,0 +1,101 @@
+//! vsched as Rust calls it.
+
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use vsched::{Activity, Director, Flow, Lease, Pick, ServiceId, Worker};
+
+use crate::case::{Run, repeat};
+use crate::subjects::random::Random;
+
+/// Flows, one after the other, for ever.
+struct Flows {
+    flows: Arc<[Flow]>,
+    at: usize,
+}
+
+impl Flows {
+    #[inline(always)]
+    fn next(&mut self) -> &Flow {
+        let at = self.at;
+        self.at = if at + 1 == self.flows.len() { 0 } else { at + 1 };
+        &self.flows[at]
+    }
+}
+
+fn parts(director: &Director, flows: Arc<[Flow]>) -> (Worker, ServiceId, Flows) {
+    let service = director.service_for(&flows[0]).expect("the flows' service");
+    (director.worker(), service, Flows { flows, at: 0 })
+}
+
+/// The harness' own cost: the loop of `pick` with nothing in it.
+pub fn empty_loop(flows: Arc<[Flow]>) -> Run {
+    let mut flows = Flows { flows, at: 0 };
+    repeat(move || {
+        black_box(flows.next());
+    })
+}
+
+pub fn pick(director: &Director, flows: Arc<[Flow]>) -> Run {
+    let (worker, service, mut flows) = parts(director, flows);
+    repeat(move || {
+        // Looked at where it is: to move it would be the harness' cost.
+        black_box(&worker.pick_server(service, black_box(flows.next())));
+    })
+}
+
+/// As `pick`, into memory of the caller's.
+pub fn pick_into(director: &Director, flows: Arc<[Flow]>) -> Run {
+    let (worker, service, mut flows) = parts(director, flows);
+    let mut pick = MaybeUninit::<Pick>::uninit();
+    repeat(move || {
+        black_box(worker.pick_into(service, black_box(flows.next()), &[], &mut pick));
+        black_box(&mut pick);
+    })
+}
+
+/// Connections in about the shares that weights ask for, some on each server.
+fn hold(director: &Director, worker: &Worker, service: ServiceId) -> Vec<Lease> {
+    let mut held = Vec::new();
+    for (server, observed) in director.servers(service).expect("it runs") {
+        for _ in 0..2 + observed.server.weight / 16 {
+            held.push(worker.open(server, Activity::Active).expect("it runs"));
+        }
+    }
+    held
+}
+
+/// Opens on the server of a random connection, and closes that.
+pub fn open_close(director: &Director, flows: Arc<[Flow]>) -> Run {
+    let (worker, service, _) = parts(director, flows);
+    let mut held = hold(director, &worker, service);
+    let mut random = Random::new(7);
+    repeat(move || {
+        let at = random.below(held.len());
+        let old = &mut held[at];
+        let new = worker.open(old.server(), Activity::Active).expect("it runs");
+        worker.close_in_place(old).expect("an open lease");
+        *old = new;
+    })
+}
+
+/// A whole connection: picks, opens, and closes a random older one. A loop for each thread.
+pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) -> Vec<Run> {
+    let (worker, service, _) = parts(director, Arc::clone(&flows));
+    let mut held = hold(director, &worker, service);
+    let share = held.len() / threads;
+    let run = |thread: usize| {
+        let (worker, service, mut flows) = parts(director, Arc::clone(&flows));
+        let mut held = held.split_off(held.len() - share);
+        let mut random = Random::new(7 + thread as u64);
+        repeat(move || {
+            let new = worker.connect(service, black_box(flows.next())).expect("available");
+            let at = random.below(held.len());
+            let old = &mut held[at];
+            worker.close_in_place(old).expect("an open lease");
+            *old = new.into_lease();
+        })
+    };
+    (0..threads).map(run).collect()
+}
