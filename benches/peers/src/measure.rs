@@ -14,6 +14,8 @@ use crate::figure::{Figure, median};
 
 /// A timed pass takes about as long.
 const PASS: Duration = Duration::from_micros(150);
+/// With several threads so many times as long, so that they begin and end together.
+const TOGETHER: u64 = 3;
 /// Untimed passes before each timed one, where an operation is not slow.
 const WARMING: u64 = 3;
 /// An operation that takes longer than this is measured in fewer rounds.
@@ -87,7 +89,7 @@ fn prepare(plan: Plan, effort: Effort) -> Timed {
 impl Timed {
     fn round(&mut self) {
         if self.case.key.question == "threads" {
-            let (nanos, good) = together(&mut self.case.runs, self.count);
+            let (nanos, good) = together(&mut self.case.runs, TOGETHER * self.count);
             if good { &mut self.samples } else { &mut self.poor }.push(nanos);
             return;
         }
