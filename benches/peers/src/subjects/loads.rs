@@ -42,7 +42,7 @@ pub fn swrr(weights: &[u32]) -> Run {
     select(weights, WeightedRoundRobin::new())
 }
 
-fn select(weights: &[u32], strategy: impl Strategy<Server> + Send + 'static) -> Run {
+fn select(weights: &[u32], strategy: impl Strategy<Server> + 'static) -> Run {
     let (servers, context) = (servers(weights), SelectionContext::default());
     repeat(move || {
         black_box(strategy.select(&servers, &context));
