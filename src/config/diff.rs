@@ -4,8 +4,9 @@
 //! grows comes first, what shrinks later, deletions last.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::net::SocketAddr;
+
+use ahash::HashMap;
 
 use crate::config::{Config, DEFAULT_MH_TABLE_INDEX, RealServer, ServiceKey, VirtualService};
 
@@ -114,14 +115,6 @@ pub(crate) fn diff_services<'a>(
     old: impl Iterator<Item = &'a VirtualService>,
     new: &[VirtualService],
 ) -> Vec<Change> {
-    phased(old, new).into_iter().map(|(_, change)| change).collect()
-}
-
-/// The same with the phase of each.
-pub(crate) fn phased<'a>(
-    old: impl Iterator<Item = &'a VirtualService>,
-    new: &[VirtualService],
-) -> Vec<(Phase, Change)> {
     let mut old: HashMap<ServiceKey, &VirtualService> =
         old.map(|service| (service.service, service)).collect();
     let mut changes: Vec<(Phase, Change)> = Vec::new();
@@ -136,16 +129,13 @@ pub(crate) fn phased<'a>(
     changes
         .extend(deleted.into_iter().map(|key| (Phase::DeleteServices, Change::DeleteService(key))));
     changes.sort_by_key(|(phase, _)| *phase);
-    changes
+    changes.into_iter().map(|(_, change)| change).collect()
 }
 
 fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
-    // Only scheduler mh may have a table of another size.
-    let mh_table_index = DEFAULT_MH_TABLE_INDEX;
-    let unbound = VirtualService { scheduler: None, mh_table_index, ..service.settings() };
     let key = service.service;
     let mut push = |change| changes.push((Phase::NewServices, change));
-    push(Change::AddService(unbound));
+    push(Change::AddService(unbound(service)));
     for server in &service.servers {
         push(Change::AddServer { service: key, server: *server });
     }
@@ -154,36 +144,77 @@ fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
     }
 }
 
+/// A new service as it is until it has its servers.
+pub(crate) fn unbound(service: &VirtualService) -> VirtualService {
+    // Only scheduler mh may have a table of another size.
+    let mh_table_index = DEFAULT_MH_TABLE_INDEX;
+    VirtualService { scheduler: None, mh_table_index, ..service.settings() }
+}
+
 fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
     let service = new.service;
     if !same_settings(old, new) {
         changes.push((Phase::EditServices, Change::EditService(new.settings())));
     }
-    if old.servers == new.servers {
+    servers(&old.servers, &new.servers, |phase, change| {
+        let change = match change {
+            ServerChange::Add(place) => match new.servers.get(place) {
+                Some(server) => Change::AddServer { service, server: *server },
+                None => return,
+            },
+            ServerChange::Edit { before, server } => {
+                Change::EditServer { service, before: *before, server: *server }
+            }
+            ServerChange::Delete(place) => match old.servers.get(place) {
+                Some(server) => Change::DeleteServer { service, server: server.address },
+                None => return,
+            },
+        };
+        changes.push((phase, change));
+    });
+}
+
+/// A change of a service's servers.
+pub(crate) enum ServerChange<'a> {
+    /// The one at this place in the new list comes.
+    Add(usize),
+    Edit {
+        before: &'a RealServer,
+        server: &'a RealServer,
+    },
+    /// The one at this place in the old list goes.
+    Delete(usize),
+}
+
+/// What leads from one list of servers to another, where the order makes no difference.
+pub(crate) fn servers<'a>(
+    old: &'a [RealServer],
+    new: &'a [RealServer],
+    mut each: impl FnMut(Phase, ServerChange<'a>),
+) {
+    if old == new {
         return;
     }
     let mut before: HashMap<SocketAddr, &RealServer> =
-        old.servers.iter().map(|server| (server.address, server)).collect();
-    for server in &new.servers {
+        old.iter().map(|server| (server.address, server)).collect();
+    for (place, server) in new.iter().enumerate() {
         match before.remove(&server.address) {
-            None => changes.push((Phase::Grow, Change::AddServer { service, server: *server })),
+            None => each(Phase::Grow, ServerChange::Add(place)),
             Some(before) if before == server => {}
-            Some(before) => changes.push((
-                edit_phase(before, server),
-                Change::EditServer { service, before: *before, server: *server },
-            )),
+            Some(before) => {
+                each(edit_phase(before, server), ServerChange::Edit { before, server });
+            }
         }
     }
     // In the order of the old config, so that equal inputs give equal plans.
-    for server in &old.servers {
+    for (place, server) in old.iter().enumerate() {
         if before.contains_key(&server.address) {
-            let server = server.address;
-            changes.push((Phase::DeleteServers, Change::DeleteServer { service, server }));
+            each(Phase::DeleteServers, ServerChange::Delete(place));
         }
     }
 }
 
-fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
+pub(crate) fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
     let settings = |service: &VirtualService| {
         (
             service.scheduler,

@@ -20,6 +20,7 @@ mod text;
 mod validate;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use command::Command;
 pub use key::{Family, Protocol, ServiceKey};
@@ -89,6 +90,13 @@ impl Config {
     /// The service with this key, to change it.
     pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
         self.services.iter_mut().find(|service| service.service == *key)
+    }
+}
+
+impl From<&Config> for Arc<Config> {
+    /// A copy.
+    fn from(config: &Config) -> Self {
+        Arc::new(config.clone())
     }
 }
 

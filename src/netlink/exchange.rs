@@ -7,11 +7,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use super::socket::Socket;
+use super::socket::{DATAGRAMS, Received, Socket};
 use super::wire::{ACK, Answer, DUMP, DUMP_INTERRUPTED, Header, Message, REQUEST, packets};
 
-/// A datagram that is larger than the buffer makes the buffer grow up to here.
-const LARGEST_BUFFER: usize = 16 << 20;
+/// A datagram that is larger than its room makes that grow up to here.
+const LARGEST_ROOM: usize = 16 << 20;
 
 /// How an exchange came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,19 @@ pub(super) struct Exchange {
     port: u32,
     sequence: u32,
     timeout: Duration,
+    /// For each datagram.
+    room: usize,
     buffer: Vec<u8>,
+    received: Received,
+    /// Which of those received comes next.
+    next: usize,
 }
 
 impl Exchange {
-    /// `buffer` is the size of the largest datagram that the kernel is offered to send.
-    pub(super) fn new(socket: Socket, port: u32, timeout: Duration, buffer: usize) -> Self {
-        Exchange { socket, port, sequence: 0, timeout, buffer: vec![0; buffer] }
+    /// `room` is the size of the largest datagram that the kernel is offered to send.
+    pub(super) fn new(socket: Socket, port: u32, timeout: Duration, room: usize) -> Self {
+        let (buffer, received) = (vec![0; DATAGRAMS * room], Received::default());
+        Exchange { socket, port, sequence: 0, timeout, room, buffer, received, next: 0 }
     }
 
     /// Reserves sequence numbers and returns the first.
@@ -171,17 +177,29 @@ impl Exchange {
     }
 
     fn receive(&mut self, deadline: Instant) -> Result<Datagram<'_>, Error> {
-        let received = match self.socket.receive(&mut self.buffer, deadline) {
-            Ok(received) => received,
+        if self.next >= self.received.count {
+            self.receive_more(deadline)?;
+        }
+        let (place, length) = (self.next, self.received.lengths.get(self.next));
+        self.next += 1;
+        let datagram = self.buffer.chunks_exact(self.room).nth(place).unwrap_or_default();
+        let bytes = length.and_then(|length| datagram.get(..*length));
+        bytes.map(|bytes| Datagram { bytes, port: self.port }).ok_or(Error::Lost)
+    }
+
+    fn receive_more(&mut self, deadline: Instant) -> Result<(), Error> {
+        let longest = self.received.lengths.into_iter().max().unwrap_or_default();
+        if longest > self.room {
+            self.room = longest.min(LARGEST_ROOM);
+            self.buffer.resize(DATAGRAMS * self.room, 0);
+        }
+        (self.received, self.next) = (Received::default(), 0);
+        match self.socket.receive(&mut self.buffer, self.room, deadline) {
+            Ok(received) => self.received = received,
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => return Err(Error::Lost),
             Err(error) => return Err(self.failed("receiving from the kernel", error)),
-        };
-        if received.length > self.buffer.len() {
-            self.buffer.resize(received.length.min(LARGEST_BUFFER), 0);
-            return Err(Error::Lost);
         }
-        let bytes = self.buffer.get(..received.length).unwrap_or_default();
-        Ok(Datagram { bytes, port: self.port })
+        Ok(())
     }
 
     fn failed(&self, step: &'static str, source: io::Error) -> Error {

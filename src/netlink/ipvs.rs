@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 
 use super::apply::{Progress, Report, Rollout, Status};
@@ -85,9 +86,22 @@ impl Ipvs {
     /// # Errors
     /// [`SyncError::Kernel`] from reading; [`SyncError::Plan`] if the config breaks limits or the plan
     /// would break a rail.
-    pub fn plan(&mut self, wanted: &Config, policy: &Policy) -> Result<Plan, SyncError> {
+    pub fn plan(
+        &mut self,
+        wanted: impl Into<Arc<Config>>,
+        policy: &Policy,
+    ) -> Result<Plan, SyncError> {
         let found = self.read()?.observed;
         Ok(Plan::new(wanted, &found, policy)?)
+    }
+
+    /// True if what is wanted runs, nothing else in services of ours, and nothing drains: what an
+    /// empty [`plan`](Self::plan) says, for half the reading. Ends at the first difference.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), without `Unsettled`.
+    pub fn runs(&mut self, wanted: &Config, policy: &Policy) -> Result<bool, Error> {
+        self.kernel.runs(wanted, policy)
     }
 
     /// Carries out a plan, and waits while servers drain; [`Rollout`] is the same without waiting.
@@ -127,16 +141,26 @@ impl Ipvs {
     /// }
     /// # Ok::<(), vsched::netlink::Error>(())
     /// ```
-    pub fn sync(&mut self, wanted: &Config, policy: &Policy) -> Result<Report, SyncError> {
+    pub fn sync(
+        &mut self,
+        wanted: impl Into<Arc<Config>>,
+        policy: &Policy,
+    ) -> Result<Report, SyncError> {
+        let wanted = wanted.into();
+        wanted.validate().map_err(PlanError::from)?;
         let mut whole = Report::default();
         let mut round = 0;
         loop {
+            if self.kernel.runs(&wanted, policy)? {
+                return Ok(whole);
+            }
             round += 1;
-            let rest = match self.plan(wanted, policy) {
-                Ok(plan) => plan,
-                Err(SyncError::Kernel(Error::Unsettled { .. })) if round <= ROUNDS => continue,
-                Err(error) => return Err(error),
+            let found = match self.read() {
+                Ok(reading) => reading.observed,
+                Err(Error::Unsettled { .. }) if round <= ROUNDS => continue,
+                Err(error) => return Err(error.into()),
             };
+            let rest = Plan::of_valid(&wanted, &found, policy)?;
             if rest.is_empty() {
                 return Ok(whole);
             }
@@ -176,7 +200,7 @@ impl Ipvs {
         }
         let removal = Removal::Drain(drain);
         let policy = Policy { ownership: Ownership::Wanted, removal, ..Policy::default() };
-        Ok(Plan::new(&wanted, &found, &policy)?)
+        Ok(Plan::new(wanted, &found, &policy)?)
     }
 
     /// Takes one server out of a service: [`plan_drain`](Self::plan_drain), carried out.
@@ -220,7 +244,7 @@ fn checked(report: Report) -> Result<Report, SyncError> {
 fn is_interference(report: &Report) -> bool {
     use super::Cause::{Exists, NoDaemon, NoServer, NoService};
     report.error().is_none()
-        && report.outcomes().iter().all(|outcome| outcome.status != Status::Kept)
+        && report.statuses().all(|status| status != Status::Kept)
         && report
             .refusals()
             .all(|refused| matches!(refused.cause(), Exists | NoDaemon | NoServer | NoService))
@@ -242,10 +266,10 @@ pub enum SyncError {
 
 impl SyncError {
     /// The exchange or refusal at the bottom of it, if there is one.
-    pub fn refused(&self) -> Option<&super::Refused> {
+    pub fn refused(&self) -> Option<super::Refused> {
         match self {
             SyncError::Incomplete(report) => report.refusals().next(),
-            SyncError::Kernel(Error::Refused(refused)) => Some(refused),
+            SyncError::Kernel(Error::Refused(refused)) => Some(*refused),
             _ => None,
         }
     }

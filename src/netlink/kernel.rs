@@ -14,8 +14,8 @@ use super::wire::{
 use crate::config::Timeouts;
 
 /// Most requests in one system call. The answers to all of them, if all are refused, must fit into
-/// the receive buffer, which by default has room for about 230.
-const BATCH: usize = 128;
+/// the receive buffer, of which each takes some 900 bytes.
+pub(super) const BATCH: usize = 256;
 /// Datagrams of two sizes, for dumps that are cut at different places. The kernel fills them up to
 /// the size offered, but not beyond 32 KiB.
 const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
@@ -29,14 +29,14 @@ pub struct Options {
     pub timeout: Duration,
     /// Size of the socket's receive buffer in bytes.
     pub receive_buffer: usize,
-    /// Requests in one system call, 1 to 128.
+    /// Requests in one system call, 1 to 256.
     pub batch: usize,
     /// How often something that others keep changing is read before [`Error::Unsettled`].
     pub attempts: u32,
 }
 
 impl Default for Options {
-    /// The thread's own namespace, 5 seconds, 1 MiB, 128 requests, 10 attempts.
+    /// The thread's own namespace, 5 seconds, 1 MiB, 256 requests, 10 attempts.
     fn default() -> Self {
         Options {
             namespace: None,
@@ -169,7 +169,7 @@ impl Kernel {
             }
             let failure = |(place, errno): (usize, i32)| {
                 let request: &Request = chunk.get(place)?;
-                let refused = Refused::new(request.message().command, request.object(), errno);
+                let refused = Refused::new(request.command(), request.object(), errno);
                 Some(Failure { index: answered + place, refused })
             };
             match self.exchanges[0].batch(&bytes, first, count) {

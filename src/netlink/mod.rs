@@ -6,7 +6,7 @@
 //! in the way.
 //!
 //! [`Kernel`] is the connection below, to the IPVS of one network namespace. It reads what runs there
-//! as [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 128 in one system
+//! as [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 256 in one system
 //! call. Every call ends in bounded time. All of it, reading too, needs CAP_NET_ADMIN in the initial
 //! user namespace.
 //!
@@ -26,9 +26,10 @@ mod preflight;
 mod read;
 mod request;
 mod socket;
+mod verify;
 pub mod wire;
 
-pub use apply::{Draining, Outcome, Progress, Report, Rollout, Status};
+pub use apply::{Draining, Outcome, Outcomes, Progress, Report, Rollout, Status};
 pub use error::{Cause, Error, Failure, Object, Refused, Stopped};
 pub use ipvs::{Ipvs, SyncError};
 pub use kernel::{Kernel, Options};

@@ -105,6 +105,17 @@ impl Kernel {
         Ok((services, unreadable))
     }
 
+    /// Timeouts, daemons and services without their servers, by one dump; `None` if that is torn or
+    /// shows anything that there are no words for.
+    pub(super) fn overview(&mut self, attempt: u32) -> Result<Option<Observed>, Error> {
+        let daemons = self.dump_daemons()?;
+        let timeouts = self.timeouts()?;
+        let Some(services) = whole(self.dump_services(attempt))? else { return Ok(None) };
+        let settings = Config { timeouts, daemons: daemons.items, ..Config::default() };
+        let known = daemons.unreadable.is_empty() && services.unreadable.is_empty();
+        Ok(known.then_some(Observed { settings, services: services.items }))
+    }
+
     /// The synchronisation daemons that run, master first.
     ///
     /// # Errors
@@ -170,6 +181,28 @@ impl Kernel {
     /// As [`read_servers`](Self::read_servers), without those there are no words for.
     pub(super) fn known_servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
         Ok(self.servers(key)?.items)
+    }
+
+    /// The servers of a service without figures, newest first, in one dump; `None` if there is one
+    /// there are no words for.
+    pub(super) fn plain_servers(
+        &mut self,
+        key: &ServiceKey,
+        servers: &mut Vec<RealServer>,
+    ) -> Result<bool, Error> {
+        let (family, mut readable) = (key.family(), true);
+        servers.clear();
+        let question = about(Command::GetDest, key);
+        let interrupted = self.ask(&question, Object::Service(*key), Some(0), |payload| {
+            let message = Message::decode_settings(payload);
+            let dest = message.as_ref().ok().and_then(|message| message.dest.as_ref());
+            match dest.and_then(|dest| dest.server(family).ok()) {
+                Some(server) => servers.push(server),
+                None => readable = false,
+            }
+            Ok(())
+        })?;
+        Ok(readable && !interrupted)
     }
 
     fn servers(&mut self, key: &ServiceKey) -> Result<Dump<ObservedServer>, Error> {

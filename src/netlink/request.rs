@@ -24,60 +24,72 @@ use crate::config::{
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    object: Object,
-    message: Message,
+    what: What,
+}
+
+/// As little as the message can be made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    /// With all settings.
+    Service(Wire, Box<VirtualService>),
+    Key(Wire, ServiceKey),
+    /// With its whole description.
+    Server(Wire, ServiceKey, RealServer),
+    Address(Wire, ServiceKey, SocketAddr),
+    Everything(Wire),
+    Raw(Box<(Message, Object)>),
 }
 
 impl Request {
     /// Adds a virtual service. Its servers are requests of their own.
     pub fn add_service(service: &VirtualService) -> Self {
-        Request::about_service(Wire::NewService, service)
+        Request { what: What::Service(Wire::NewService, Box::new(service.settings())) }
     }
 
     /// Gives a virtual service new settings; its servers and connections stay.
     pub fn edit_service(service: &VirtualService) -> Self {
-        Request::about_service(Wire::SetService, service)
+        Request { what: What::Service(Wire::SetService, Box::new(service.settings())) }
     }
 
     /// Deletes a virtual service with its servers.
     pub fn delete_service(key: &ServiceKey) -> Self {
-        Request::about_key(Wire::DelService, key)
+        Request { what: What::Key(Wire::DelService, *key) }
     }
 
     /// Deletes every virtual service of the namespace.
     pub fn flush() -> Self {
-        Request { object: Object::Everything, message: Message::new(Wire::Flush) }
+        Request { what: What::Everything(Wire::Flush) }
     }
 
     /// Adds a real server at the head of the service's list.
     pub fn add_server(key: &ServiceKey, server: &RealServer) -> Self {
-        Request::about_server(Wire::NewDest, key, DestAttributes::of_server(server), server.address)
+        Request { what: What::Server(Wire::NewDest, *key, *server) }
     }
 
     /// Gives a real server a new description; its connections and its place in the list stay.
     pub fn edit_server(key: &ServiceKey, server: &RealServer) -> Self {
-        Request::about_server(Wire::SetDest, key, DestAttributes::of_server(server), server.address)
+        Request { what: What::Server(Wire::SetDest, *key, *server) }
     }
 
     /// Deletes a real server; packets of its connections are dropped from then on.
     pub fn delete_server(key: &ServiceKey, server: SocketAddr) -> Self {
-        Request::about_server(Wire::DelDest, key, DestAttributes::of_address(server), server)
+        Request { what: What::Address(Wire::DelDest, *key, server) }
     }
 
     /// Sets the statistics of a service and its servers to zero.
     pub fn zero_service(key: &ServiceKey) -> Self {
-        Request::about_key(Wire::Zero, key)
+        Request { what: What::Key(Wire::Zero, *key) }
     }
 
     /// Sets all statistics to zero.
     pub fn zero() -> Self {
-        Request { object: Object::Everything, message: Message::new(Wire::Zero) }
+        Request { what: What::Everything(Wire::Zero) }
     }
 
     /// Sets those connection timeouts that are given; 0, too, leaves one as it is.
     pub fn set_timeouts(timeouts: Timeouts) -> Self {
         let message = Message { timeouts, ..Message::new(Wire::SetConfig) };
-        Request { object: Object::Timeouts, message }
+        Request::raw(message, Object::Timeouts)
     }
 
     /// Starts a synchronisation daemon.
@@ -93,45 +105,53 @@ impl Request {
 
     /// Any message, said to be about this object: what the other constructors cannot say.
     pub fn raw(message: Message, object: Object) -> Self {
-        Request { object, message }
+        Request { what: What::Raw(Box::new((message, object))) }
     }
 
     /// What it is about.
     pub fn object(&self) -> Object {
-        self.object
+        match &self.what {
+            What::Service(_, service) => Object::Service(service.service),
+            What::Key(_, key) => Object::Service(*key),
+            What::Server(_, key, server) => Object::Server(*key, server.address),
+            What::Address(_, key, server) => Object::Server(*key, *server),
+            What::Everything(_) => Object::Everything,
+            What::Raw(raw) => raw.1,
+        }
+    }
+
+    /// What is to be done.
+    pub fn command(&self) -> Wire {
+        match &self.what {
+            What::Service(command, _)
+            | What::Key(command, _)
+            | What::Server(command, ..)
+            | What::Address(command, ..)
+            | What::Everything(command) => *command,
+            What::Raw(raw) => raw.0.command,
+        }
     }
 
     /// What is sent.
-    pub fn message(&self) -> &Message {
-        &self.message
-    }
-
-    fn about_service(command: Wire, service: &VirtualService) -> Self {
-        let attributes = Some(ServiceAttributes::of_settings(service));
-        let message = Message { service: attributes, ..Message::new(command) };
-        Request { object: Object::Service(service.service), message }
-    }
-
-    fn about_key(command: Wire, key: &ServiceKey) -> Self {
-        let attributes = Some(ServiceAttributes::of_key(key));
-        let message = Message { service: attributes, ..Message::new(command) };
-        Request { object: Object::Service(*key), message }
-    }
-
-    fn about_server(
-        command: Wire,
-        key: &ServiceKey,
-        dest: DestAttributes,
-        server: SocketAddr,
-    ) -> Self {
-        let service = Some(ServiceAttributes::of_key(key));
-        let message = Message { service, dest: Some(dest), ..Message::new(command) };
-        Request { object: Object::Server(*key, server), message }
+    pub fn message(&self) -> Message {
+        let (service, dest) = match &self.what {
+            What::Service(_, service) => (Some(ServiceAttributes::of_settings(service)), None),
+            What::Key(_, key) => (Some(ServiceAttributes::of_key(key)), None),
+            What::Server(_, key, server) => {
+                (Some(ServiceAttributes::of_key(key)), Some(DestAttributes::of_server(server)))
+            }
+            What::Address(_, key, server) => {
+                (Some(ServiceAttributes::of_key(key)), Some(DestAttributes::of_address(*server)))
+            }
+            What::Everything(_) => (None, None),
+            What::Raw(raw) => return raw.0.clone(),
+        };
+        Message { service, dest, ..Message::new(self.command()) }
     }
 
     fn about_daemon(command: Wire, daemon: DaemonAttributes, role: SyncRole) -> Self {
         let message = Message { daemon: Some(daemon), ..Message::new(command) };
-        Request { object: Object::Daemon(role), message }
+        Request::raw(message, Object::Daemon(role))
     }
 }
 

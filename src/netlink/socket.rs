@@ -11,11 +11,16 @@ use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+/// Most datagrams that are received by one system call: a dump of a hundred servers and its end.
+pub(super) const DATAGRAMS: usize = 4;
+
 /// What was received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Received {
-    /// Bytes of the datagram. More than the buffer holds means that the rest is gone.
-    pub(super) length: usize,
+    /// How many datagrams.
+    pub(super) count: usize,
+    /// Bytes of each. More than there is room for means that the rest is gone.
+    pub(super) lengths: [usize; DATAGRAMS],
 }
 
 /// A datagram socket that talks to the kernel and to nobody else.
@@ -87,15 +92,42 @@ impl Socket {
         Ok(())
     }
 
-    /// Receives one datagram.
-    pub(super) fn receive(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<Received> {
-        let length = self.retried(libc::POLLIN, deadline, |fd| {
-            let (bytes, room) = (buffer.as_mut_ptr().cast(), buffer.len());
-            // SAFETY: the pointer and the length are those of a live slice that is ours to write; the
-            // kernel writes no more than `room` bytes, whatever length MSG_TRUNC makes it return.
-            unsafe { libc::recv(fd, bytes, room, libc::MSG_TRUNC) }
+    /// Receives as many datagrams as are there, at least one, each into `room` bytes of the buffer.
+    pub(super) fn receive(
+        &self,
+        buffer: &mut [u8],
+        room: usize,
+        deadline: Instant,
+    ) -> io::Result<Received> {
+        // SAFETY: both are plain numbers and pointers, for which zeros are a value: nothing asked for.
+        let mut parts: [libc::iovec; DATAGRAMS] = unsafe { mem::zeroed() };
+        // SAFETY: as for `parts`.
+        let mut messages: [libc::mmsghdr; DATAGRAMS] = unsafe { mem::zeroed() };
+        let mut offered = 0;
+        for (datagram, (part, message)) in
+            buffer.chunks_exact_mut(room).zip(parts.iter_mut().zip(&mut messages))
+        {
+            part.iov_base = datagram.as_mut_ptr().cast();
+            part.iov_len = datagram.len();
+            message.msg_hdr.msg_iov = part;
+            message.msg_hdr.msg_iovlen = 1;
+            offered += 1;
+        }
+        let messages = &mut messages;
+        let count = self.retried(libc::POLLIN, deadline, |fd| {
+            let (list, flags) = (messages.as_mut_ptr(), libc::MSG_TRUNC | libc::MSG_DONTWAIT);
+            // SAFETY: the first `offered` of the live list point to parts, and those to chunks of a
+            // live slice that is ours to write. The kernel writes no more than a part's length into
+            // each, whatever length MSG_TRUNC makes it tell.
+            let count =
+                unsafe { libc::recvmmsg(fd, list, offered, flags as _, std::ptr::null_mut()) };
+            count as isize
         })?;
-        Ok(Received { length })
+        let mut received = Received { count, ..Received::default() };
+        for (length, message) in received.lengths.iter_mut().zip(messages) {
+            *length = message.msg_len as usize;
+        }
+        Ok(received)
     }
 
     /// Repeats a call that was interrupted or would have to wait, until the deadline.

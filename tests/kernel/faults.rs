@@ -88,7 +88,7 @@ pub(crate) fn beside_a_writer() {
             match ipvs.sync(&wanted, &immediate()) {
                 Ok(report) => {
                     in_sync += 1;
-                    let around = |outcome: &&vsched::netlink::Outcome| {
+                    let around = |outcome: &vsched::netlink::Outcome<'_>| {
                         matches!(outcome.status, Status::Adapted | Status::Met)
                     };
                     adapted += report.outcomes().iter().filter(around).count();

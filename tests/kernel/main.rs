@@ -106,6 +106,7 @@ const PARTS: &[(&str, fn())] = &[
     ("unprivileged_sync", sync::unprivileged),
     ("syncing", faults::syncing),
     ("measure_sync", measures::sync),
+    ("measure_parts", measures::parts),
     ("measure_single", measures::single),
     ("measure_batches", measures::batches),
     ("measure_ipvsadm", measures::ipvsadm),

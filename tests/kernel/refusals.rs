@@ -147,11 +147,11 @@ pub(crate) fn unreadable() {
     assert_eq!(before.unreadable, []);
     // Forwarding methods 5 to 7 have no name; the kernel takes them.
     let request = Request::add_server(&known, &server("10.9.0.2:80"));
-    let mut message = request.message().clone();
+    let mut message = request.message();
     message.dest.as_mut().expect("a server").forwarding = Some(5);
     kernel.execute_one(&Request::raw(message, request.object())).expect("added");
     let request = Request::add_service(&VirtualService::new(key("tcp 10.0.0.2:80")));
-    let mut message = request.message().clone();
+    let mut message = request.message();
     message.service.as_mut().expect("a service").protocol = Some(1);
     kernel.execute_one(&Request::raw(message, request.object())).expect("added");
     let daemon = SyncDaemon {
@@ -164,7 +164,7 @@ pub(crate) fn unreadable() {
         ttl: None,
     };
     let request = Request::start_daemon(&daemon);
-    let mut message = request.message().clone();
+    let mut message = request.message();
     message.daemon.as_mut().expect("a daemon").sync_id = Some(300);
     kernel.execute_one(&Request::raw(message, request.object())).expect("started");
     let after = kernel.read().expect("a reading");

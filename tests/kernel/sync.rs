@@ -68,7 +68,7 @@ pub(crate) fn rich() {
     assert_eq!(report.requests(), 0, "{report}");
     assert_eq!(services(&mut ipvs), other.services);
     ipvs.zero(None).expect("zeroed");
-    let report = ipvs.sync(&Config::default(), &all()).expect("in sync");
+    let report = ipvs.sync(Config::default(), &all()).expect("in sync");
     assert_eq!(report.requests(), other.services.len() as u64, "{report}");
     assert_eq!(services(&mut ipvs), []);
     let missing = ipvs.zero(Some(&key("fwmark 1"))).expect_err("no such service");
@@ -263,12 +263,12 @@ pub(crate) fn permission() {
 /// As root of a user namespace: what is missing is named.
 pub(crate) fn unprivileged() {
     let mut ipvs = ipvs();
-    let failed = ipvs.sync(&config(THREE), &Policy::default()).expect_err("not permitted");
+    let failed = ipvs.sync(config(THREE), &Policy::default()).expect_err("not permitted");
     assert!(failed.to_string().contains("CAP_NET_ADMIN in the initial user namespace is needed"));
     assert_eq!(failed.refused().expect("a refusal").cause(), Cause::Permission);
     // A plan from elsewhere, too: nothing was done, and so nothing is left.
     let found = vsched::config::Observed::default();
-    let plan = vsched::netlink::plan::Plan::new(&config(THREE), &found, &Policy::default());
+    let plan = vsched::netlink::plan::Plan::new(config(THREE), &found, &Policy::default());
     let failed = ipvs.apply(&plan.expect("a plan")).expect_err("not permitted");
     assert!(failed.to_string().contains("CAP_NET_ADMIN"), "{failed}");
     let SyncError::Incomplete(report) = failed else { panic!("{failed}") };

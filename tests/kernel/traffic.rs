@@ -62,7 +62,7 @@ fn draining(deadline: Duration) -> Policy {
 
 /// A rollout that waits for the server's one connection.
 fn begin(ipvs: &mut Ipvs, policy: &Policy) -> Rollout {
-    let mut rollout = Rollout::new(ipvs.plan(&config(&rules(&[2])), policy).expect("a plan"));
+    let mut rollout = Rollout::new(ipvs.plan(config(&rules(&[2])), policy).expect("a plan"));
     for _ in 0..3 {
         let Progress::Wait(_) = rollout.poll(ipvs) else { panic!("it does not wait") };
         let [server] = rollout.draining() else { panic!("{:?}", rollout.draining()) };
@@ -84,7 +84,7 @@ pub(crate) fn live_connection() {
     serve(&[1, 2]);
     let mut ipvs = ipvs();
     for cut_off in [false, true] {
-        let _ = ipvs.sync(&config(&rules(&[1, 2])), &Policy::default()).expect("in sync");
+        let _ = ipvs.sync(config(&rules(&[1, 2])), &Policy::default()).expect("in sync");
         let mut streams = [connect(), connect(), connect()];
         let mut held = streams
             .iter_mut()
@@ -95,7 +95,7 @@ pub(crate) fn live_connection() {
         drop_others(streams, &mut held, &mut ipvs);
         let long = draining(if cut_off { Duration::ZERO } else { PATIENCE });
         let mut rollout = if cut_off {
-            Rollout::new(ipvs.plan(&config(&rules(&[2])), &long).expect("a plan"))
+            Rollout::new(ipvs.plan(config(&rules(&[2])), &long).expect("a plan"))
         } else {
             begin(&mut ipvs, &long)
         };
@@ -165,7 +165,11 @@ pub(crate) fn wanted_again() {
     let (key, drain) = (service.service, Drain { deadline: PATIENCE, until: Ended::Active });
     drop(streams);
     let report = ipvs.drain(&key, service.servers[0].address, drain).expect("drained");
-    assert_eq!(report.outcomes().last().map(|last| last.status), Some(Status::Done), "{report}");
+    assert_eq!(
+        report.outcomes().iter().last().map(|last| last.status),
+        Some(Status::Done),
+        "{report}"
+    );
     let last = ipvs.drain(&key, service.servers[1].address, drain).expect_err("the last one");
     assert!(last.to_string().contains("would have none"), "{last}");
 }

@@ -18,7 +18,7 @@ fn runs(rules: &str) -> Observed {
 }
 
 fn plan(found: &str, wanted: &str, policy: &Policy) -> String {
-    Plan::new(&config(wanted), &runs(found), policy).expect("a plan").to_string()
+    Plan::new(config(wanted), &runs(found), policy).expect("a plan").to_string()
 }
 
 fn immediate() -> Policy {
@@ -143,11 +143,11 @@ fn plans_lead_where_they_should() {
     for (found, wanted, _) in CASES {
         for policy in [Policy::default(), immediate()] {
             let policy = Policy { ownership: Ownership::All, ..policy };
-            let plan = Plan::new(&config(wanted), &runs(found), &policy);
+            let plan = Plan::new(config(wanted), &runs(found), &policy);
             let Ok(plan) = plan else { continue };
             let mut state = config(found);
             plan.steps().iter().for_each(|step| carry_out(&step.action, &mut state));
-            let again = Plan::new(&config(wanted), &Observed::from(&state), &policy);
+            let again = Plan::new(config(wanted), &Observed::from(&state), &policy);
             assert_eq!(again.expect("a plan").to_string(), "", "from {found} to {wanted}");
         }
     }
@@ -179,7 +179,7 @@ fn services_of_others_are_left_alone() {
         (matching, 1, 1),
         (Ownership::All, 2, 0),
     ] {
-        let plan = Plan::new(&config(TWO), &runs(&others), &policy(ownership)).expect("a plan");
+        let plan = Plan::new(config(TWO), &runs(&others), &policy(ownership)).expect("a plan");
         assert_eq!((plan.steps().len(), plan.foreign().len()), (deleted, foreign), "{plan}");
     }
 }
@@ -195,7 +195,7 @@ fn removals_at_once_tell_what_they_break() {
     let wanted = "delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted; 7 connections stall)\n";
     assert_eq!(plan.to_string(), wanted);
     let policy = Policy { ownership: Ownership::All, ..immediate() };
-    let plan = Plan::new(&Config::default(), &found, &policy).expect("a plan");
+    let plan = Plan::new(Config::default(), &found, &policy).expect("a plan");
     let wanted =
         "delete services: delete service tcp 10.0.0.1:80 (not wanted; 7 connections are reset)\n";
     assert_eq!(plan.to_string(), wanted);
@@ -223,7 +223,7 @@ fn services_drain_before_they_go() {
     let drain = Drain { deadline: Duration::from_secs(9), until: Ended::Active };
     let removal = Removal::Drain(drain);
     let policy = Policy { ownership: Ownership::All, removal, ..Policy::default() };
-    let plan = Plan::new(&Config::default(), &runs(TWO), &policy).expect("a plan");
+    let plan = Plan::new(Config::default(), &runs(TWO), &policy).expect("a plan");
     let phases: Vec<Phase> = plan.steps().iter().map(|step| step.phase).collect();
     use Phase::{DeleteServices, Drain as Wait, Shrink};
     assert_eq!(phases, [Shrink, Shrink, Wait, Wait, DeleteServices]);
@@ -236,7 +236,7 @@ fn services_drain_before_they_go() {
 fn rails_hold() {
     let quiesced = TWO.replace("-w 1", "-w 0").replace("-w 2", "-w 0");
     let refusal =
-        |wanted: &str, policy: &Policy| match Plan::new(&config(wanted), &runs(TWO), policy) {
+        |wanted: &str, policy: &Policy| match Plan::new(config(wanted), &runs(TWO), policy) {
             Err(PlanError::Rails(broken)) => broken,
             other => panic!("{other:?}"),
         };
@@ -255,9 +255,9 @@ fn rails_hold() {
     );
     let forced = Rails { may_close_services: true, ..Rails::default() };
     let forced = Policy { rails: forced, ..Policy::default() };
-    assert!(Plan::new(&config(&quiesced), &runs(TWO), &forced).is_ok());
+    assert!(Plan::new(config(&quiesced), &runs(TWO), &forced).is_ok());
     // One that is closed already may be.
-    assert!(Plan::new(&config(&quiesced), &runs(&quiesced), &default).is_ok());
+    assert!(Plan::new(config(&quiesced), &runs(&quiesced), &default).is_ok());
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn no_moment_closes_a_service() {
             for policy in [Policy::default(), immediate()] {
                 let plan = Plan::new(&after, &found, &policy).expect("a plan");
                 let mut state = before.clone();
-                for step in plan.steps() {
+                for step in plan.steps().iter() {
                     carry_out(&step.action, &mut state);
                     assert!(is_open(&state), "after `{step}` of\n{plan}");
                     moments += 1;

@@ -140,7 +140,7 @@ fn requests_are_ipvsadms_byte_for_byte() {
         let Some(request) = request(&case.command) else { continue };
         let theirs = sent(&case);
         let command = request.message().command;
-        let ours = encoded(request.message(), theirs.header);
+        let ours = encoded(&request.message(), theirs.header);
         let (ours, name) = (&ours[16..], &case.command);
         assert_eq!(ours[..4], theirs.payload[..4], "{name}: generic header");
         // Equal in order, too; the nested flag is ipvsadm's habit and ours.

@@ -134,7 +134,7 @@ fn change(line: &Line, names: &Names) -> Result<Request, Refusal> {
     let request = Request::from(&command(line, names, verb)?);
     let scheduler = line.value_of("scheduler").filter(|name| unknown_scheduler(name));
     let Some(name) = scheduler else { return Ok(request) };
-    let mut message = request.message().clone();
+    let mut message = request.message();
     if let Some(service) = &mut message.service {
         service.scheduler = Some(cut(name).to_owned());
     }

@@ -90,8 +90,7 @@ pub(super) fn is_visible(action: &Action, found: &Observed, context: Context) ->
         servers.into_iter().any(|observed| observed.server == *server)
     };
     let has_settings = |wanted: &VirtualService| {
-        service(&wanted.service)
-            .is_some_and(|found| told(&found.settings).settings() == told(wanted).settings())
+        service(&wanted.service).is_some_and(|found| told(&found.settings) == told(wanted))
     };
     let runs = |daemon: &SyncDaemon| {
         found.settings.daemons.iter().any(|running| {

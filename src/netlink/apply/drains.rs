@@ -1,5 +1,6 @@
 //! Waiting for connections to end.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -51,9 +52,9 @@ pub(super) struct Drains {
 
 impl Drains {
     /// Of those steps that wait.
-    pub(super) fn new<'s>(steps: impl Iterator<Item = (usize, &'s Step)>) -> Self {
+    pub(super) fn new<'s>(steps: impl Iterator<Item = (usize, Cow<'s, Step>)>) -> Self {
         let mut waits: Vec<Wait> = steps
-            .filter_map(|(step, Step { action, .. })| match *action {
+            .filter_map(|(step, waits)| match waits.action {
                 Action::AwaitDrain { service, server, drain } => {
                     let draining = Draining { service, server, connections: 0 };
                     Some(Wait { step, draining, drain })

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use super::report::{Outcome, Status};
+use super::course::Course;
+use super::report::Status;
 use crate::config::diff;
 use crate::config::{RealServer, ServiceKey};
 use crate::netlink::plan::{Action, Phase, Removal, Step, refuses_when_quiesced};
@@ -18,11 +19,10 @@ pub(super) struct Undo {
 }
 
 /// What takes back those steps that were done, or may have been. What others had done is left.
-pub(super) fn inverse(outcomes: &[Outcome], removal: Removal) -> Vec<Undo> {
+pub(super) fn inverse(course: &Course, removal: Removal) -> Vec<Undo> {
     let happened = |status| matches!(status, Status::Done | Status::Unknown);
-    let done = || outcomes.iter().filter(move |outcome| happened(outcome.status));
     let (mut made, mut serving) = (HashSet::new(), HashSet::new());
-    for outcome in done() {
+    for (_, outcome) in course.all().filter(|(_, outcome)| happened(outcome.status)) {
         match &outcome.step.action {
             Action::AddService(service) => {
                 made.insert(service.service);
@@ -35,7 +35,7 @@ pub(super) fn inverse(outcomes: &[Outcome], removal: Removal) -> Vec<Undo> {
     }
     let mut back = Back { removal, undos: Vec::new(), origin: 0 };
     // The last first, for what depends on the order.
-    for (origin, outcome) in outcomes.iter().enumerate().rev() {
+    for (origin, outcome) in course.all().rev() {
         if !happened(outcome.status) {
             continue;
         }

@@ -12,6 +12,7 @@
 //! drains.
 
 mod converge;
+mod course;
 mod drains;
 mod inverse;
 mod link;
@@ -29,7 +30,7 @@ use crate::config::ServiceKey;
 pub use drains::Draining;
 use link::Link;
 use pass::{Next, Pass};
-pub use report::{Outcome, Report, Status};
+pub use report::{Outcome, Outcomes, Report, Status};
 
 /// Whether a plan's execution is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl Rollout {
     pub fn new(plan: Plan) -> Self {
         let strict = plan.on_refusal == OnRefusal::RollBack;
         let Plan { steps, open: openness, removal, on_refusal, .. } = plan;
-        let forward = Pass::new(steps.into_iter(), Side::After, strict);
+        let forward = Pass::new(steps, Side::After, strict);
         let open = openness.before.clone();
         let (back, error, over) = (None, None, false);
         Rollout { openness, removal, on_refusal, forward, back, open, error, over }
@@ -109,12 +110,12 @@ impl Rollout {
     pub fn into_report(self) -> Report {
         let rolled_back = self.back.is_some();
         let mut requests = self.forward.requests;
-        let mut rollback = Vec::new();
+        let mut rollback = Outcomes::default();
         if let Some(back) = self.back {
             requests += back.pass.requests;
-            rollback = back.pass.outcomes;
+            rollback = back.pass.course.into();
         }
-        let outcomes = self.forward.outcomes;
+        let outcomes = self.forward.course.into();
         Report { outcomes, rollback, error: self.error, requests, rolled_back }
     }
 
@@ -142,9 +143,9 @@ impl Rollout {
     }
 
     fn turn_back(&mut self) {
-        let undos = inverse::inverse(&self.forward.outcomes, self.removal);
+        let undos = inverse::inverse(&self.forward.course, self.removal);
         let origins = undos.iter().map(|undo| undo.origin).collect();
-        let steps = undos.into_iter().map(|undo| undo.step);
+        let steps = undos.into_iter().map(|undo| undo.step).collect();
         self.back = Some(Back { pass: Pass::new(steps, Side::Before, false), origins });
     }
 
@@ -155,21 +156,24 @@ impl Rollout {
         let Some(Back { pass, origins }) = &self.back else { return };
         let mut taken_back: HashMap<usize, bool> = HashMap::new();
         let mut gone: HashMap<ServiceKey, bool> = HashMap::new();
-        for (outcome, origin) in pass.outcomes.iter().zip(origins) {
+        for ((_, outcome), origin) in pass.course.all().zip(origins) {
             let good = outcome.status.is_good();
             *taken_back.entry(*origin).or_insert(true) &= good;
             if let Action::DeleteService(key) = outcome.step.action {
                 gone.insert(key, good);
             }
         }
-        for (index, outcome) in self.forward.outcomes.iter_mut().enumerate() {
+        let is_back = |(index, outcome): (usize, Outcome<'_>)| {
             let key = outcome.step.action.service();
             let part = outcome.step.phase == Phase::NewServices;
             let with = key.and_then(|key| gone.get(&key)).filter(|_| part);
             let back = with.or(taken_back.get(&index)).copied().unwrap_or(false);
-            if back && matches!(outcome.status, Status::Done | Status::Unknown) {
-                outcome.status = Status::TakenBack;
-            }
+            let back = back && matches!(outcome.status, Status::Done | Status::Unknown);
+            back.then_some(index)
+        };
+        let back: Vec<usize> = self.forward.course.all().filter_map(is_back).collect();
+        for index in back {
+            self.forward.course.set(index, Status::TakenBack);
         }
     }
 }

@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::converge::Context;
+use super::course::Course;
 use super::drains::{Draining, Drains};
 use super::link::Link;
-use super::phase::BATCH;
 use super::report::{Outcome, Status};
 use crate::config::ServiceKey;
-use crate::netlink::plan::{Action, Open, Openness, Phase, Side, Step};
+use crate::netlink::kernel::BATCH;
+use crate::netlink::plan::{Action, Open, Openness, Phase, Side, Step, Steps};
 use crate::netlink::{Cause, Error};
 
 /// How a pass goes on.
@@ -26,7 +27,7 @@ pub(super) enum Next {
 
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) course: Course,
     pub(super) requests: u64,
     side: Side,
     /// Nothing is to be done if not all can be.
@@ -46,12 +47,10 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(steps: impl Iterator<Item = Step>, side: Side, strict: bool) -> Self {
-        let outcomes: Vec<Outcome> =
-            steps.map(|step| Outcome { step, status: Status::NotTried }).collect();
+    pub(super) fn new(steps: Steps, side: Side, strict: bool) -> Self {
         let (mut leaving, mut bound) = (HashSet::new(), HashSet::new());
-        for outcome in &outcomes {
-            match &outcome.step.action {
+        for step in steps.others() {
+            match &step.action {
                 Action::AwaitDrain { service, server, .. }
                 | Action::DeleteServer { service, server } => {
                     leaving.insert((*service, *server));
@@ -63,7 +62,7 @@ impl Pass {
             }
         }
         Pass {
-            outcomes,
+            course: Course::new(steps),
             requests: 0,
             side,
             strict,
@@ -84,7 +83,7 @@ impl Pass {
 
     /// True while nothing was deleted: all that was done can be taken back.
     pub(super) fn is_reversible(&self) -> bool {
-        self.outcomes.get(self.next).is_some_and(|next| next.step.phase <= Phase::Shrink)
+        self.course.phase(self.next).is_some_and(|phase| phase <= Phase::Shrink)
     }
 
     pub(super) fn context(&self, action: &Action) -> Context {
@@ -110,10 +109,10 @@ impl Pass {
         openness: &Openness,
         open: &mut HashMap<ServiceKey, Open>,
     ) -> Result<Next, Error> {
-        while let Some(phase) = self.outcomes.get(self.next).map(|next| next.step.phase) {
-            let rest = self.outcomes.iter().skip(self.next);
-            let length = rest.take_while(|outcome| outcome.step.phase == phase).count();
-            let range = self.next..self.next + length;
+        while let Some(phase) = self.course.phase(self.next) {
+            let mut rest = self.next..self.course.len();
+            let end = rest.find(|place| self.course.phase(*place) != Some(phase));
+            let range = self.next..end.unwrap_or(self.course.len());
             if phase >= Phase::Shrink && !self.gated {
                 self.gate(openness, open);
                 self.gated = true;
@@ -130,9 +129,9 @@ impl Pass {
                 self.judge(range.clone(), open);
                 carried_out?;
             }
-            let refused = |outcome: &Outcome| matches!(outcome.status, Status::Refused(_));
-            let mut outcomes = self.outcomes.get(range.clone()).into_iter().flatten();
-            if self.strict && phase <= Phase::Shrink && outcomes.any(refused) {
+            let refused = |status| matches!(status, Status::Refused(_));
+            let mut statuses = self.course.statuses(range.clone());
+            if self.strict && phase <= Phase::Shrink && statuses.any(refused) {
                 return Ok(Next::Refused);
             }
             self.next = range.end;
@@ -151,16 +150,14 @@ impl Pass {
     }
 
     fn begin_drains(&mut self, range: Range<usize>) -> Drains {
-        let held = |outcome: &Outcome| self.left_out(&outcome.step).is_some();
-        let held: Vec<bool> = self.outcomes.iter().map(held).collect();
-        for (outcome, held) in self.outcomes.iter_mut().zip(&held) {
-            if *held {
-                outcome.status = Status::Held;
-            }
+        let all = self.course.steps().iter().enumerate();
+        let held = all.filter(|(_, step)| self.left_out(step).is_some());
+        let held: HashSet<usize> = held.map(|(index, _)| index).collect();
+        for index in &held {
+            self.course.set(*index, Status::Held);
         }
-        let steps = self.outcomes.iter().zip(held).enumerate();
-        let steps = steps.filter(|(index, (_, held))| range.contains(index) && !held);
-        Drains::new(steps.map(|(index, (outcome, _))| (index, &outcome.step)))
+        let waits = range.filter(|index| !held.contains(index));
+        Drains::new(waits.filter_map(|index| Some((index, self.course.step(index)?))))
     }
 
     fn drain(
@@ -171,10 +168,10 @@ impl Pass {
         let mut drains = self.drains.take().unwrap_or_else(|| self.begin_drains(range));
         let looked = drains.look(link)?;
         for (index, status) in looked.ended {
-            let Some(outcome) = self.outcomes.get_mut(index) else { continue };
-            outcome.status = status;
-            if let (Status::Kept, Action::AwaitDrain { service, server, .. }) =
-                (status, &outcome.step.action)
+            self.course.set(index, status);
+            let step = self.course.step(index);
+            if let (Status::Kept, Some(Action::AwaitDrain { service, server, .. })) =
+                (status, step.as_ref().map(|step| &step.action))
             {
                 self.kept.insert((*service, *server));
             }
@@ -203,8 +200,14 @@ impl Pass {
     /// What a phase has come to: for the gate, and for what builds on its steps.
     fn judge(&mut self, range: Range<usize>, open: &mut HashMap<ServiceKey, Open>) {
         let mut failed = HashSet::new();
-        let phase = self.outcomes.get(range.start).map(|outcome| outcome.step.phase);
-        for Outcome { step, status } in self.outcomes.get(range.clone()).into_iter().flatten() {
+        let phase = self.course.phase(range.start);
+        let all_done = |mut statuses: Range<usize>| {
+            statuses.all(|place| self.course.status(place) == Status::Done)
+        };
+        if open.is_empty() && all_done(range.clone()) {
+            return;
+        }
+        for (_, Outcome { step, status }) in self.course.range(range.clone()) {
             match (&step.action, status) {
                 (
                     Action::AddServer { service, server }
@@ -235,10 +238,11 @@ impl Pass {
                 _ => {}
             }
         }
-        for outcome in self.outcomes.get_mut(range).into_iter().flatten() {
+        for place in range.filter(|_| !failed.is_empty()) {
+            let Some(outcome) = self.course.outcome(place) else { continue };
             let about = outcome.step.action.service().is_some_and(|key| failed.contains(&key));
-            if about && is_missing_service(outcome) {
-                outcome.status = Status::Held;
+            if about && is_missing_service(&outcome) {
+                self.course.set(place, Status::Held);
             }
         }
         if phase < Some(Phase::Shrink) {
@@ -248,7 +252,7 @@ impl Pass {
 }
 
 /// Refused only for want of the service, the addition of which was refused.
-fn is_missing_service(outcome: &Outcome) -> bool {
+fn is_missing_service(outcome: &Outcome<'_>) -> bool {
     let refused = |status| match status {
         Status::Refused(refused) => refused.cause() == Cause::NoService,
         _ => false,

@@ -1,5 +1,6 @@
 //! One phase: its requests in batches, until every step has an end.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -7,10 +8,9 @@ use super::converge::{self, Reaction, is_visible, react};
 use super::link::Link;
 use super::pass::Pass;
 use super::report::Status;
+use crate::netlink::kernel::BATCH;
 use crate::netlink::{Error, Reading, Refused, Request, Stopped};
 
-/// Most requests in one system call, and written down at a time.
-pub(super) const BATCH: usize = 128;
 /// How often the steps of a phase are sent that others get in the way of.
 const ROUNDS: u32 = 12;
 /// How many lost answers a batch bears. With each all further batches get smaller, down to one request,
@@ -61,13 +61,13 @@ impl Pass {
     fn carry_out_piece(&mut self, link: &mut impl Link, range: Range<usize>) -> Result<(), Error> {
         let (mut pending, mut requests) = (Vec::new(), Vec::new());
         for step in range {
-            let Some(outcome) = self.outcomes.get_mut(step) else { continue };
-            match converge::request(&outcome.step.action) {
+            let request = self.course.step(step).map(|step| converge::request(&step.action));
+            match request.flatten() {
                 Some(request) => {
                     pending.push(Pending { step, adapted: false });
                     requests.push(request);
                 }
-                None => outcome.status = Status::Done,
+                None => self.course.set(step, Status::Done),
             }
         }
         self.leave_out(&mut pending, &mut requests);
@@ -97,23 +97,17 @@ impl Pass {
     fn leave_out(&mut self, pending: &mut Vec<Pending>, requests: &mut Vec<Request>) {
         let mut stay = Vec::with_capacity(pending.len());
         for pending in pending.iter() {
-            let outcome = self.outcomes.get(pending.step);
-            let left_out = outcome.and_then(|outcome| self.left_out(&outcome.step));
+            let step = self.course.step(pending.step);
+            let left_out = step.and_then(|step| self.left_out(&step));
             stay.push(left_out.is_none());
             if let Some(status) = left_out {
-                self.set(pending.step, status);
+                self.course.set(pending.step, status);
             }
         }
         let mut stays = stay.iter();
         pending.retain(|_| stays.next().copied().unwrap_or(true));
         let mut stays = stay.iter();
         requests.retain(|_| stays.next().copied().unwrap_or(true));
-    }
-
-    fn set(&mut self, step: usize, status: Status) {
-        if let Some(outcome) = self.outcomes.get_mut(step) {
-            outcome.status = status;
-        }
     }
 
     /// Gives every step its end that has come to one, and returns what is still to be sent.
@@ -127,9 +121,14 @@ impl Pass {
     ) -> (Vec<Pending>, Vec<Request>) {
         let (mut again, mut repeated) = (Vec::new(), Vec::new());
         for (place, (pending, request)) in pending.into_iter().zip(requests).enumerate() {
-            let Some(outcome) = self.outcomes.get(pending.step) else { continue };
-            let context = self.context(&outcome.step.action);
-            let action = &outcome.step.action;
+            if place < sent.answered && !sent.refused.contains_key(&place) {
+                let status = if pending.adapted { Status::Adapted } else { Status::Done };
+                self.course.set(pending.step, status);
+                continue;
+            }
+            let Some(step) = self.course.step(pending.step).map(Cow::into_owned) else { continue };
+            let context = self.context(&step.action);
+            let action = &step.action;
             let was_sent = place < sent.sent;
             let (status, repeat, adapted) = match sent.refused.get(&place) {
                 Some(refused) => match react(action, *refused, context) {
@@ -137,9 +136,6 @@ impl Pass {
                     Reaction::Instead(request) => (Status::Refused(*refused), Some(*request), true),
                     Reaction::Again => (Status::Refused(*refused), Some(request), pending.adapted),
                 },
-                None if place < sent.answered => {
-                    (if pending.adapted { Status::Adapted } else { Status::Done }, None, false)
-                }
                 None if was_sent
                     && reading.is_some_and(|r| is_visible(action, &r.observed, context)) =>
                 {
@@ -150,7 +146,7 @@ impl Pass {
                     (status, Some(request), pending.adapted)
                 }
             };
-            self.set(pending.step, status);
+            self.course.set(pending.step, status);
             if let Some(request) = repeat.filter(|_| !last) {
                 again.push(Pending { step: pending.step, adapted });
                 repeated.push(request);

@@ -1,7 +1,9 @@
 //! What became of a plan.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use super::course::Course;
 use crate::netlink::plan::Step;
 use crate::netlink::{Error, Refused};
 
@@ -45,19 +47,52 @@ impl Status {
 
 /// A step and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Outcome<'r> {
     /// The step.
-    pub step: Step,
+    pub step: Cow<'r, Step>,
     /// What became of it.
     pub status: Status,
+}
+
+/// Steps, of one plan or of several one after the other, and what became of them.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    courses: Vec<Course>,
+}
+
+impl Outcomes {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.courses.iter().map(Course::len).sum()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Outcome<'_>> {
+        self.courses.iter().flat_map(|course| course.all().map(|(_, outcome)| outcome))
+    }
+
+    fn statuses(&self) -> impl Iterator<Item = Status> + '_ {
+        self.courses.iter().flat_map(|course| course.statuses(0..course.len()))
+    }
+}
+
+impl From<Course> for Outcomes {
+    fn from(course: Course) -> Self {
+        Outcomes { courses: vec![course] }
+    }
 }
 
 /// What became of a plan. Prints one line a step.
 #[must_use]
 #[derive(Debug, Default)]
 pub struct Report {
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) rollback: Vec<Outcome>,
+    pub(super) outcomes: Outcomes,
+    pub(super) rollback: Outcomes,
     pub(super) error: Option<Error>,
     pub(super) requests: u64,
     pub(super) rolled_back: bool,
@@ -65,12 +100,12 @@ pub struct Report {
 
 impl Report {
     /// Every step of the plan, in its order.
-    pub fn outcomes(&self) -> &[Outcome] {
+    pub fn outcomes(&self) -> &Outcomes {
         &self.outcomes
     }
 
     /// The steps that took back what was done, in their order.
-    pub fn rollback(&self) -> &[Outcome] {
+    pub fn rollback(&self) -> &Outcomes {
         &self.rollback
     }
 
@@ -82,23 +117,25 @@ impl Report {
     /// True if every step came to its end. Whether what is wanted runs only reading again can tell;
     /// [`Ipvs::sync`](crate::netlink::Ipvs::sync) does.
     pub fn is_complete(&self) -> bool {
-        self.error.is_none()
-            && !self.rolled_back
-            && self.outcomes.iter().all(|outcome| outcome.status.is_good())
+        self.error.is_none() && !self.rolled_back && self.outcomes.statuses().all(Status::is_good)
     }
 
     /// What was done and could not be taken back, of a plan that was rolled back.
-    pub fn left(&self) -> impl Iterator<Item = &Outcome> {
+    pub fn left(&self) -> impl Iterator<Item = Outcome<'_>> {
         let left = |status| matches!(status, Status::Done | Status::Adapted | Status::Unknown);
         self.outcomes.iter().filter(move |outcome| self.rolled_back && left(outcome.status))
     }
 
     /// Refusals of the kernel, those during a rollback too.
-    pub fn refusals(&self) -> impl Iterator<Item = &Refused> {
-        self.outcomes.iter().chain(&self.rollback).filter_map(|outcome| match &outcome.status {
+    pub fn refusals(&self) -> impl Iterator<Item = Refused> + '_ {
+        self.statuses().filter_map(|status| match status {
             Status::Refused(refused) => Some(refused),
             _ => None,
         })
+    }
+
+    pub(in crate::netlink) fn statuses(&self) -> impl Iterator<Item = Status> + '_ {
+        self.outcomes.statuses().chain(self.rollback.statuses())
     }
 
     /// The exchange with the kernel that failed, if one did.
@@ -116,8 +153,8 @@ impl Report {
         if self.outcomes.is_empty() {
             return next;
         }
-        self.outcomes.extend(next.outcomes);
-        self.rollback.extend(next.rollback);
+        self.outcomes.courses.extend(next.outcomes.courses);
+        self.rollback.courses.extend(next.rollback.courses);
         self.error = next.error;
         self.requests += next.requests;
         self.rolled_back = next.rolled_back;
@@ -143,7 +180,7 @@ impl fmt::Display for Status {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Outcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.step, self.status)
     }

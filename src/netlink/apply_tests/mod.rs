@@ -5,6 +5,7 @@ mod simulated;
 
 use simulated::{Fault, Simulated};
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Progress, Report, Rollout, Status};
@@ -44,6 +45,10 @@ fn policies() -> Vec<Policy> {
     policies
 }
 
+fn action(plan: &Plan, place: usize) -> Action {
+    plan.steps().get(place).expect("a step").into_owned().action
+}
+
 fn carry_out(plan: &Plan, kernel: &mut Simulated) -> Report {
     let mut rollout = Rollout::new(plan.clone());
     assert_eq!(rollout.poll_on(kernel), Progress::Done, "no connections");
@@ -77,14 +82,13 @@ fn no_refusals_close_a_service() {
     transitions(|before, after, policy, plan| {
         let fallible: Vec<usize> = (0..plan.steps().len())
             .filter(|index| {
-                let phase = plan.steps()[*index].phase;
+                let phase = plan.steps().get(*index).expect("a step").phase;
                 (Phase::Grow..=Phase::Shrink).contains(&phase)
             })
             .collect();
         for subset in 0..1usize << fallible.len() {
             let refused = fallible.iter().enumerate().filter(|(n, _)| subset >> n & 1 == 1);
-            let refused: Vec<Action> =
-                refused.map(|(_, index)| plan.steps()[*index].action.clone()).collect();
+            let refused: Vec<Action> = refused.map(|(_, index)| action(plan, *index)).collect();
             let mut kernel = Simulated::new(before, Fault::Refuses(&refused));
             let report = carry_out(plan, &mut kernel);
             moments += kernel.moments;
@@ -142,13 +146,14 @@ fn no_refusal_elsewhere_closes_a_service() {
         let (before, after) = (with(before, 1), with(after, 0));
         let found = crate::config::Observed::from(&before);
         let plan = Plan::new(&after, &found, policy).expect("a plan");
-        let elsewhere = |step: &&crate::netlink::plan::Step| step.action.service() == Some(other);
-        let refused = [plan.steps().iter().find(elsewhere).expect("a step").action.clone()];
+        let elsewhere =
+            |step: &Cow<'_, crate::netlink::plan::Step>| step.action.service() == Some(other);
+        let refused = [plan.steps().iter().find(elsewhere).expect("a step").into_owned().action];
         let mut kernel = Simulated::new(&before, Fault::Refuses(&refused));
         let report = carry_out(&plan, &mut kernel);
         if policy.on_refusal == OnRefusal::RollBack {
             assert_eq!(kernel.config(), before.services, "{report}");
-            let back = |outcome: &&super::Outcome| outcome.status == Status::TakenBack;
+            let back = |outcome: &super::Outcome<'_>| outcome.status == Status::TakenBack;
             taken_back += report.outcomes().iter().filter(back).count();
         }
     });

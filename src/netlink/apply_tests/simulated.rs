@@ -68,8 +68,7 @@ impl<'f> Simulated<'f> {
             Fault::Refuses(actions) => actions.iter().any(|action| {
                 let own = |action| super::super::converge::request(action);
                 own(action).is_some_and(|own| {
-                    (own.object(), &own.message().dest)
-                        == (request.object(), &request.message().dest)
+                    (own.object(), own.message().dest) == (request.object(), request.message().dest)
                 })
             }),
             Fault::RefusesFrom(first) => number >= first,

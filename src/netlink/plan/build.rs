@@ -1,25 +1,27 @@
 //! The steps of a plan.
 
-use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::collections::HashSet;
+use std::sync::Arc;
 
+use ahash::HashMap;
+
+use super::steps::{Steps, Stored, WANTED};
 use super::{Action, Ownership, Phase, Plan, Policy, Removal, Risk, Step};
-use crate::config::diff::{self, Change};
+use crate::config::diff::{self, ServerChange};
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Observed, ObservedServer,
-    Persistence, RealServer, SchedulerFlags, ServerCounts, ServiceKey, Sharing, SyncDaemon,
+    ObservedService, Persistence, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon,
     SyncRole, Timeouts, VirtualService,
 };
 use crate::sched::SchedulerKind;
 
-pub(super) fn plan(wanted: &Config, found: &Observed, policy: &Policy) -> Plan {
+pub(super) fn plan(wanted: &Arc<Config>, found: &Observed, policy: &Policy) -> Plan {
     let mut builder = Builder::new(wanted, found, policy);
-    builder.settings(wanted, &found.settings);
-    builder.services(wanted);
-    builder.fallbacks();
-    builder.steps.sort_by_key(|step| step.phase);
+    builder.settings(&found.settings);
+    builder.services(found);
+    builder.fallbacks(found);
     Plan {
-        steps: builder.steps,
+        steps: Steps::new(wanted.clone(), builder.steps),
         foreign: builder.foreign,
         open: Default::default(),
         removal: policy.removal,
@@ -29,45 +31,45 @@ pub(super) fn plan(wanted: &Config, found: &Observed, policy: &Policy) -> Plan {
 
 struct Builder<'a> {
     policy: &'a Policy,
-    /// What runs of ours, as a config.
-    ours: Vec<VirtualService>,
-    counts: HashMap<(ServiceKey, SocketAddr), ServerCounts>,
-    /// Ours, with the settings that they are to have.
-    wanted: HashMap<ServiceKey, VirtualService>,
+    wanted: &'a Config,
+    /// By key.
+    wanted_services: HashMap<ServiceKey, &'a VirtualService>,
+    /// What runs of ours.
+    running: HashMap<ServiceKey, &'a ObservedService>,
     foreign: Vec<ServiceKey>,
-    steps: Vec<Step>,
+    steps: Vec<Stored>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(wanted: &Config, found: &Observed, policy: &'a Policy) -> Self {
-        let wanted: HashMap<ServiceKey, VirtualService> =
-            wanted.services.iter().map(|service| (service.service, told(service))).collect();
-        let is_ours = |key: &ServiceKey| wanted.contains_key(key) || policy.ownership.covers(key);
-        let (mut ours, mut counts, mut foreign) = (Vec::new(), HashMap::new(), Vec::new());
+    fn new(wanted: &'a Config, found: &'a Observed, policy: &'a Policy) -> Self {
+        let wanted_services: HashMap<ServiceKey, &VirtualService> =
+            wanted.services.iter().map(|service| (service.service, service)).collect();
+        let (mut running, mut foreign) = (HashMap::default(), Vec::new());
         for service in &found.services {
             let key = service.settings.service;
-            if !is_ours(&key) {
+            if wanted_services.contains_key(&key) || policy.ownership.covers(&key) {
+                running.insert(key, service);
+            } else {
                 foreign.push(key);
-                continue;
             }
-            let oldest_first = service.servers.iter().rev();
-            let as_wanted = |observed: &ObservedServer| {
-                let server = &observed.server;
-                counts.insert((key, server.address), observed.counts);
-                localised(server, wanted.get(&key))
-            };
-            let servers = oldest_first.map(as_wanted).collect();
-            ours.push(VirtualService { servers, ..told(&service.settings) });
         }
-        Builder { policy, ours, counts, wanted, foreign, steps: Vec::new() }
+        let new = wanted.services.iter().filter(|new| !running.contains_key(&new.service));
+        let steps = Vec::with_capacity(new.map(|service| service.servers.len() + 2).sum());
+        Builder { policy, wanted, wanted_services, running, foreign, steps }
     }
 
     fn push(&mut self, phase: Phase, action: Action, reason: &'static str, risk: Option<Risk>) {
-        self.steps.push(Step { phase, action, reason, risk });
+        self.steps.push(Stored::Whole(Box::new(Step { phase, action, reason, risk })));
+    }
+
+    fn push_addition(&mut self, phase: Phase, service: usize, server: usize) {
+        let (service, server) = (service as u32, server as u32);
+        self.steps.push(Stored::Add { phase, service, server });
     }
 
     /// Timeouts, and daemons: those that are wanted run; others stop only if everything is ours.
-    fn settings(&mut self, wanted: &Config, found: &Config) {
+    fn settings(&mut self, found: &Config) {
+        let wanted = self.wanted;
         let differs = |wanted: Option<u32>, found| wanted.filter(|_| wanted != found);
         let (want, have) = (&wanted.timeouts, &found.timeouts);
         let timeouts = Timeouts {
@@ -77,7 +79,7 @@ impl<'a> Builder<'a> {
         };
         if timeouts != Timeouts::default() {
             let action = Action::SetTimeouts { before: *have, timeouts };
-            self.push(Phase::Settings, action, "wanted", None);
+            self.push(Phase::Settings, action, WANTED, None);
         }
         for role in [SyncRole::Master, SyncRole::Backup] {
             let of =
@@ -89,7 +91,7 @@ impl<'a> Builder<'a> {
                         let stop = Action::StopDaemon(found);
                         self.push(Phase::Settings, stop, "runs with other settings", None);
                     }
-                    self.push(Phase::Settings, Action::StartDaemon(wanted), "wanted", None);
+                    self.push(Phase::Settings, Action::StartDaemon(wanted), WANTED, None);
                 }
                 (None, Some(found)) if self.policy.ownership == Ownership::All => {
                     self.push(Phase::Settings, Action::StopDaemon(found), "not wanted", None);
@@ -99,74 +101,87 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn services(&mut self, wanted: &Config) {
-        let new: Vec<VirtualService> =
-            wanted.services.iter().map(|service| self.wanted[&service.service].clone()).collect();
-        let ours = std::mem::take(&mut self.ours);
-        let running = ours.iter().map(|service| (service.service, service)).collect();
-        for (phase, change) in diff::phased(ours.iter(), &new) {
-            self.change(&running, phase.into(), change);
+    fn services(&mut self, found: &'a Observed) {
+        let mut leaving = Vec::new();
+        for (place, service) in self.wanted.services.iter().enumerate() {
+            match self.running.get(&service.service).copied() {
+                None => self.create(place, service),
+                Some(found) => self.update(place, service, found, &mut leaving),
+            }
         }
-        self.ours = ours;
+        for (service, observed) in leaving {
+            self.leave(service, std::slice::from_ref(observed));
+            let risk = self.connections(std::slice::from_ref(observed)).map(Risk::Stalls);
+            let action = Action::DeleteServer { service, server: observed.server.address };
+            self.push(Phase::DeleteServers, action, "not wanted", risk);
+        }
+        let is_left = |key: &ServiceKey| {
+            self.running.contains_key(key) && !self.wanted_services.contains_key(key)
+        };
+        let mut left: Vec<&ObservedService> =
+            found.services.iter().filter(|found| is_left(&found.settings.service)).collect();
+        left.sort_by_key(|found| found.settings.service);
+        for found in left {
+            let key = found.settings.service;
+            let oldest_first: Vec<ObservedServer> = found.servers.iter().rev().copied().collect();
+            self.leave(key, &oldest_first);
+            let risk = self.connections(&oldest_first).map(Risk::Resets);
+            self.push(Phase::DeleteServices, Action::DeleteService(key), "not wanted", risk);
+        }
     }
 
-    fn change(
-        &mut self,
-        running: &HashMap<ServiceKey, &VirtualService>,
-        phase: Phase,
-        change: Change,
-    ) {
-        match change {
-            Change::AddService(service) => {
-                self.push(phase, Action::AddService(service), "wanted", None);
-            }
-            Change::EditService(service) if phase == Phase::NewServices => {
-                // Bound when it is full: one step to activate it, and one table to build.
-                let before = VirtualService { scheduler: None, ..service.clone() };
-                let action = Action::EditService { before, service };
-                self.push(phase, action, "has its servers", None);
-            }
-            Change::EditService(service) => {
-                let found = running.get(&service.service);
-                let before = found.map_or_else(|| service.clone(), |found| found.settings());
-                let rebinds = before.scheduler != service.scheduler && before.scheduler.is_some();
-                let risk = rebinds.then_some(Risk::RefusesForAMoment);
-                let action = Action::EditService { before, service };
-                self.push(phase, action, "has other settings", risk);
-            }
-            Change::AddServer { service, server } => {
-                self.push(phase, Action::AddServer { service, server }, "wanted", None);
-            }
-            Change::EditServer { service, before, server } => {
-                let quiesced = before.weight > 0 && server.weight == 0;
-                let refuses = quiesced && refuses_when_quiesced(&self.wanted[&service]);
-                let risk = refuses.then_some(Risk::RefusesItsClients);
-                let action = Action::EditServer { service, before, server };
-                self.push(phase, action, "described otherwise", risk);
-            }
-            Change::DeleteServer { service, server } => {
-                let found = running.get(&service).into_iter().flat_map(|found| &found.servers);
-                let found = found.copied().find(|known| known.address == server);
-                self.leave(service, found.as_slice());
-                let risk = self.connections(service, &[server]).map(Risk::Stalls);
-                let action = Action::DeleteServer { service, server };
-                self.push(Phase::DeleteServers, action, "not wanted", risk);
-            }
-            Change::DeleteService(key) => {
-                let servers = running.get(&key).map_or(&[][..], |service| &service.servers);
-                self.leave(key, servers);
-                let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
-                let risk = self.connections(key, &addresses).map(Risk::Resets);
-                self.push(Phase::DeleteServices, Action::DeleteService(key), "not wanted", risk);
-            }
+    fn create(&mut self, place: usize, service: &VirtualService) {
+        let unbound = diff::unbound(&told(service));
+        self.push(Phase::NewServices, Action::AddService(unbound), WANTED, None);
+        for server in 0..service.servers.len() {
+            self.push_addition(Phase::NewServices, place, server);
         }
+        if service.scheduler.is_some() {
+            // Bound when it is full: one step to activate it, and one table to build.
+            let service = told(service);
+            let before = VirtualService { scheduler: None, ..service.clone() };
+            let action = Action::EditService { before, service };
+            self.push(Phase::NewServices, action, "has its servers", None);
+        }
+    }
+
+    fn update(
+        &mut self,
+        place: usize,
+        wanted: &VirtualService,
+        found: &'a ObservedService,
+        leaving: &mut Vec<(ServiceKey, &'a ObservedServer)>,
+    ) {
+        let (before, service) = (told(&found.settings), told(wanted));
+        if !diff::same_settings(&before, &service) {
+            let rebinds = before.scheduler != service.scheduler && before.scheduler.is_some();
+            let risk = rebinds.then_some(Risk::RefusesForAMoment);
+            let action = Action::EditService { before, service };
+            self.push(Phase::EditServices, action, "has other settings", risk);
+        }
+        let service = wanted.service;
+        let running = oldest_first(found.servers.iter().map(|observed| observed.server), wanted);
+        diff::servers(&running, &wanted.servers, |phase, change| match change {
+            ServerChange::Add(server) => self.push_addition(phase.into(), place, server),
+            ServerChange::Edit { before, server } => {
+                let quiesced = before.weight > 0 && server.weight == 0;
+                let refuses = quiesced && refuses_when_quiesced(wanted);
+                let risk = refuses.then_some(Risk::RefusesItsClients);
+                let (before, server) = (*before, *server);
+                let action = Action::EditServer { service, before, server };
+                self.push(phase.into(), action, "described otherwise", risk);
+            }
+            ServerChange::Delete(place) => {
+                leaving.extend(found.servers.iter().rev().nth(place).map(|found| (service, found)));
+            }
+        });
     }
 
     /// Quiesces servers before they are deleted, and waits. One that is quiesced already is on its
     /// way out since an earlier plan.
-    fn leave(&mut self, service: ServiceKey, servers: &[RealServer]) {
+    fn leave(&mut self, service: ServiceKey, servers: &[ObservedServer]) {
         let Removal::Drain(drain) = self.policy.removal else { return };
-        for before in servers {
+        for ObservedServer { server: before, .. } in servers {
             let server = before.address;
             if before.weight > 0 {
                 let quiesced = before.with_weight(0);
@@ -179,11 +194,11 @@ impl<'a> Builder<'a> {
     }
 
     /// Connections that a deletion at once would hit.
-    fn connections(&self, service: ServiceKey, servers: &[SocketAddr]) -> Option<u32> {
+    fn connections(&self, servers: &[ObservedServer]) -> Option<u32> {
         if self.policy.removal != Removal::Immediate {
             return None;
         }
-        let counts = servers.iter().filter_map(|server| self.counts.get(&(service, *server)));
+        let counts = servers.iter().map(|observed| observed.counts);
         let sum = counts.fold(0u32, |sum, counts| {
             sum.saturating_add(counts.active).saturating_add(counts.inactive)
         });
@@ -194,7 +209,8 @@ impl<'a> Builder<'a> {
     /// the service has just got a scheduler that would refuse its clients until then.
     fn unsettled(&self) -> HashSet<ServiceKey> {
         let (mut unsettled, mut rebound) = (HashSet::new(), HashSet::new());
-        for step in &self.steps {
+        let steps = || self.steps.iter().filter_map(Stored::whole);
+        for step in steps() {
             match &step.action {
                 Action::AwaitDrain { service, .. } => unsettled.insert(*service),
                 Action::EditService { before, .. } if !refuses_when_quiesced(before) => {
@@ -203,7 +219,7 @@ impl<'a> Builder<'a> {
                 _ => continue,
             };
         }
-        for step in &self.steps {
+        for step in steps() {
             if let Action::EditServer { service, before, server } = &step.action {
                 let wakes = before.weight == 0 && server.weight > 0;
                 if wakes && rebound.contains(service) {
@@ -216,40 +232,54 @@ impl<'a> Builder<'a> {
 
     /// A scheduler that hashes clients to servers refuses those of a quiesced one, unless it has its
     /// fallback flag: it gets that as long as servers are quiesced for a while only.
-    fn fallbacks(&mut self) {
+    fn fallbacks(&mut self, found: &Observed) {
         let unsettled = self.unsettled();
-        let ours = std::mem::take(&mut self.ours);
-        for running in ours.iter().filter(|service| unsettled.contains(&service.service)) {
-            let wanted = self.wanted.get(&running.service).unwrap_or(running).settings();
+        if unsettled.is_empty() {
+            return;
+        }
+        let mut edits: HashMap<ServiceKey, usize> = HashMap::default();
+        for (place, stored) in self.steps.iter().enumerate() {
+            if let Some(Action::EditService { service, .. }) = stored.whole().map(|s| &s.action) {
+                edits.entry(service.service).or_insert(place);
+            }
+        }
+        for running in &found.services {
+            let key = running.settings.service;
+            if !unsettled.contains(&key) {
+                continue;
+            }
+            let running = told(&running.settings);
+            let is_wanted = self.wanted_services.get(&key);
+            let wanted = is_wanted.map_or_else(|| running.clone(), |wanted| told(wanted));
+            let is_wanted = is_wanted.is_some();
             if !refuses_when_quiesced(&wanted) {
                 continue;
             }
             let flags = wanted.flags.union(SchedulerFlags::FLAG_1);
             let with = VirtualService { flags, ..wanted.clone() };
-            let edit = |step: &&mut Step| {
-                let edits = matches!(step.action, Action::EditService { .. });
-                edits && step.action.service() == Some(running.service)
-            };
-            match self.steps.iter_mut().find(edit).map(|step| &mut step.action) {
-                Some(Action::EditService { service, .. }) => *service = with.clone(),
-                _ if running.settings() == with => {}
+            let edit = edits.get(&key).and_then(|place| self.steps.get_mut(*place));
+            match edit {
+                Some(Stored::Whole(step)) => {
+                    if let Action::EditService { service, .. } = &mut step.action {
+                        *service = with.clone();
+                    }
+                }
+                _ if running == with => {}
                 _ => {
-                    let action =
-                        Action::EditService { before: running.settings(), service: with.clone() };
+                    let action = Action::EditService { before: running, service: with.clone() };
                     self.push(Phase::EditServices, action, "falls back while it drains", None);
                 }
             }
-            if self.wanted.contains_key(&running.service) {
+            if is_wanted {
                 let action = Action::EditService { before: with, service: wanted };
                 self.push(Phase::Restore, action, "is done with that", None);
             }
         }
         // One that fell back already, since an earlier plan, and has nothing else to change.
-        self.steps.retain(|step| match &step.action {
-            Action::EditService { before, service } => before != service,
+        self.steps.retain(|stored| match stored.whole().map(|step| &step.action) {
+            Some(Action::EditService { before, service }) => before != service,
             _ => true,
         });
-        self.ours = ours;
     }
 }
 
@@ -267,7 +297,7 @@ impl From<diff::Phase> for Phase {
     }
 }
 
-/// A service as a kernel can be told and tells it.
+/// The settings of a service as a kernel can be told and tells them.
 pub(in crate::netlink) fn told(service: &VirtualService) -> VirtualService {
     let persistence = service.persistence.map(|persistence| Persistence {
         netmask: persistence.netmask.filter(|mask| match mask {
@@ -281,20 +311,29 @@ pub(in crate::netlink) fn told(service: &VirtualService) -> VirtualService {
         mh_table_index: DEFAULT_MH_TABLE_INDEX,
         affinity: Affinity::default(),
         sharing: Sharing::Exact,
-        ..service.clone()
+        ..service.settings()
     }
 }
 
-/// A server that old kernels show as the director itself, whatever forwarding was asked for.
-fn localised(found: &RealServer, wanted: Option<&VirtualService>) -> RealServer {
-    let mut servers = wanted.into_iter().flat_map(|service| &service.servers);
-    let wanted = servers.find(|server| server.address == found.address);
-    match wanted {
-        Some(wanted) if found.forwarding == Forwarding::Local => {
-            found.with_forwarding(wanted.forwarding)
+/// Servers as a config has them. Old kernels show some as the director itself, whatever forwarding
+/// was asked for: those are taken to be as wanted.
+pub(in crate::netlink) fn oldest_first(
+    found: impl DoubleEndedIterator<Item = RealServer>,
+    wanted: &VirtualService,
+) -> Vec<RealServer> {
+    let mut servers: Vec<RealServer> = found.rev().collect();
+    if servers.iter().any(|server| server.forwarding == Forwarding::Local) {
+        let wanted: HashMap<_, Forwarding> =
+            wanted.servers.iter().map(|server| (server.address, server.forwarding)).collect();
+        for server in &mut servers {
+            if let (Forwarding::Local, Some(asked)) =
+                (server.forwarding, wanted.get(&server.address))
+            {
+                server.forwarding = *asked;
+            }
         }
-        _ => *found,
     }
+    servers
 }
 
 /// It hashes clients to servers and does not fall back.

@@ -9,18 +9,21 @@ mod build;
 mod open;
 mod policy;
 mod rails;
+mod steps;
 mod text;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::config::{
     Config, Observed, RealServer, ServiceKey, SyncDaemon, Timeouts, VirtualService,
 };
 
-pub(super) use build::{refuses_when_quiesced, told};
+pub(super) use build::{oldest_first, refuses_when_quiesced, told};
 pub(super) use open::{Open, Openness, Side};
 pub use policy::{Drain, Ended, OnRefusal, Ownership, Policy, Rails, Removal};
 pub use rails::{Broken, PlanError};
+pub use steps::Steps;
 
 /// When a step's turn comes. Between two phases all answers are awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,7 +157,7 @@ pub struct Step {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Steps,
     foreign: Vec<ServiceKey>,
     /// For services that run and go on.
     pub(super) open: Openness,
@@ -163,15 +166,30 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans. O(services + servers), in a stable order.
+    /// Plans. O(services + servers), in a stable order. The plan keeps the config: an [`Arc`] of one
+    /// saves a copy.
     ///
     /// What a kernel cannot be told or does not tell is left out of the comparison: generation,
     /// seed, `expire_quiescent_template`, `mh_table_index`, `affinity`, `sharing`.
     ///
     /// # Errors
     /// The config breaks limits, or the plan would break a rail.
-    pub fn new(wanted: &Config, found: &Observed, policy: &Policy) -> Result<Self, PlanError> {
+    pub fn new(
+        wanted: impl Into<Arc<Config>>,
+        found: &Observed,
+        policy: &Policy,
+    ) -> Result<Self, PlanError> {
+        let wanted = wanted.into();
         wanted.validate()?;
+        Plan::of_valid(&wanted, found, policy)
+    }
+
+    /// The same for a config that is known to be valid.
+    pub(super) fn of_valid(
+        wanted: &Arc<Config>,
+        found: &Observed,
+        policy: &Policy,
+    ) -> Result<Self, PlanError> {
         let mut plan = build::plan(wanted, found, policy);
         plan.open = open::openness(&plan.steps, wanted, found);
         rails::check(&plan, wanted, found, &policy.rails)?;
@@ -179,7 +197,7 @@ impl Plan {
     }
 
     /// The steps, in order.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &Steps {
         &self.steps
     }
 

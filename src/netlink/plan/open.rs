@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use super::Step;
+use super::Steps;
 use crate::config::{Config, Observed, RealServer, ServiceKey};
 
 /// The eligible servers (weight above 0) of a service.
@@ -32,7 +32,10 @@ impl Openness {
     }
 }
 
-pub(super) fn openness(steps: &[Step], wanted: &Config, found: &Observed) -> Openness {
+pub(super) fn openness(steps: &Steps, wanted: &Config, found: &Observed) -> Openness {
+    if found.services.is_empty() {
+        return Openness::default();
+    }
     let concerned: HashSet<ServiceKey> =
         steps.iter().filter_map(|step| step.action.service()).collect();
     let running = found.services.iter().filter(|found| concerned.contains(&found.settings.service));

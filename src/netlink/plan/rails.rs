@@ -39,6 +39,9 @@ pub(super) fn check(
     found: &Observed,
     rails: &Rails,
 ) -> Result<(), PlanError> {
+    if found.services.is_empty() {
+        return Ok(());
+    }
     let mut broken = Vec::new();
     let running: HashMap<ServiceKey, &ObservedService> =
         found.services.iter().map(|service| (service.settings.service, service)).collect();
@@ -61,7 +64,7 @@ pub(super) fn check(
         Action::DeleteService(key) => running.get(key).map_or(0, |found| found.servers.len()),
         _ => 0,
     };
-    let servers = plan.steps.iter().map(|step| deleted(&step.action)).sum();
+    let servers = plan.steps.others().map(|step| deleted(&step.action)).sum();
     if servers * 100 > of * usize::from(rails.most_deleted) {
         broken.push(Broken::Deletes { servers, of, most: rails.most_deleted });
     }

@@ -68,7 +68,8 @@ impl DestAttributes {
         Ok(())
     }
 
-    pub(super) fn decode(nest: Value<'_>) -> Result<Option<Self>, WireError> {
+    /// Statistics are most of a message: they are skipped unless they are asked for.
+    pub(super) fn decode(nest: Value<'_>, figures: bool) -> Result<Option<Self>, WireError> {
         let mut dest = DestAttributes::default();
         for attribute in attributes(nest.0, "DEST") {
             let (kind, value) = attribute?;
@@ -82,9 +83,9 @@ impl DestAttributes {
                 7 => dest.active = value.u32("DEST.ACTIVE_CONNS")?,
                 8 => dest.inactive = value.u32("DEST.INACT_CONNS")?,
                 9 => dest.persistent = value.u32("DEST.PERSIST_CONNS")?,
-                10 => dest.statistics = Figures::decode(value, false)?,
+                10 if figures => dest.statistics = Figures::decode(value, false)?,
                 11 => dest.family = value.u16("DEST.ADDR_FAMILY")?,
-                12 => dest.statistics64 = Figures::decode(value, true)?,
+                12 if figures => dest.statistics64 = Figures::decode(value, true)?,
                 13 => dest.tunnel_type = value.u8("DEST.TUN_TYPE")?,
                 14 => dest.tunnel_port = value.port("DEST.TUN_PORT")?,
                 15 => dest.tunnel_flags = value.u16("DEST.TUN_FLAGS")?,

@@ -97,17 +97,29 @@ impl Message {
     /// A command that is unknown, an attribute that is cut off, too short or no text. Attributes
     /// that are unknown are skipped.
     pub fn decode(payload: &[u8]) -> Result<Message, WireError> {
+        Message::decode_with(payload, true)
+    }
+
+    /// The same without statistics, which are most of what is sent of a service or server.
+    ///
+    /// # Errors
+    /// As for [`decode`](Self::decode), but for those of statistics.
+    pub fn decode_settings(payload: &[u8]) -> Result<Message, WireError> {
+        Message::decode_with(payload, false)
+    }
+
+    fn decode_with(payload: &[u8], figures: bool) -> Result<Message, WireError> {
         let (number, rest) = generic(payload)?;
         let command = Command::from_number(number).ok_or_else(|| {
             let last = Command::ALL.len();
             WireError::new("command", format!("{number} is not one of 1 to {last}"))
         })?;
         let mut message = Message::new(command);
-        message.decode_attributes(rest).map_err(|error| error.of(command))?;
+        message.decode_attributes(rest, figures).map_err(|error| error.of(command))?;
         Ok(message)
     }
 
-    fn decode_attributes(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+    fn decode_attributes(&mut self, bytes: &[u8], figures: bool) -> Result<(), WireError> {
         for attribute in attributes(bytes, "message") {
             let (kind, value) = attribute?;
             // The answer to GET_INFO numbers its attributes in a way of its own.
@@ -117,8 +129,8 @@ impl Message {
                     self.info.connection_table_size = value.u32("INFO.CONN_TAB_SIZE")?;
                 }
                 (Command::SetInfo, _) => {}
-                (_, 1) => self.service = ServiceAttributes::decode(value)?,
-                (_, 2) => self.dest = DestAttributes::decode(value)?,
+                (_, 1) => self.service = ServiceAttributes::decode(value, figures)?,
+                (_, 2) => self.dest = DestAttributes::decode(value, figures)?,
                 (_, 3) => self.daemon = DaemonAttributes::decode(value)?,
                 (_, 4) => self.timeouts.tcp = value.u32("TIMEOUT_TCP")?,
                 (_, 5) => self.timeouts.tcp_fin = value.u32("TIMEOUT_TCP_FIN")?,

@@ -81,7 +81,7 @@ impl ServiceAttributes {
         Ok(())
     }
 
-    pub(super) fn decode(nest: Value<'_>) -> Result<Option<Self>, WireError> {
+    pub(super) fn decode(nest: Value<'_>, figures: bool) -> Result<Option<Self>, WireError> {
         let mut service = ServiceAttributes::default();
         for attribute in attributes(nest.0, "SERVICE") {
             let (kind, value) = attribute?;
@@ -95,9 +95,9 @@ impl ServiceAttributes {
                 7 => service.flags = value.first("SERVICE.FLAGS").map(ServiceFlags::from_bytes)?,
                 8 => service.timeout = value.u32("SERVICE.TIMEOUT")?,
                 9 => service.netmask = value.first("SERVICE.NETMASK").map(Some)?,
-                10 => service.statistics = Figures::decode(value, false)?,
+                10 if figures => service.statistics = Figures::decode(value, false)?,
                 11 => service.engine = value.name("SERVICE.PE_NAME", MAX_ENGINE)?,
-                12 => service.statistics64 = Figures::decode(value, true)?,
+                12 if figures => service.statistics64 = Figures::decode(value, true)?,
                 _ => {}
             }
         }

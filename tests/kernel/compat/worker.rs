@@ -102,7 +102,7 @@ fn settle(kernel: &mut Kernel, words: &[String]) -> i32 {
 fn foreign(kernel: &mut Kernel) -> i32 {
     let key: ServiceKey = "tcp 10.0.0.9:80".parse().expect("a key");
     let request = Request::add_service(&VirtualService::new(key));
-    let mut message = request.message().clone();
+    let mut message = request.message();
     message.service.as_mut().expect("a service").protocol = Some(1);
     kernel.execute_one(&Request::raw(message, request.object())).expect("the kernel takes it");
     0

@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn services_come_back(services in prop::collection::vec(service(), 1..5)) {
         let messages: Vec<Message> =
-            services.iter().map(|service| Request::add_service(service).message().clone()).collect();
+            services.iter().map(|service| Request::add_service(service).message()).collect();
         let back = there_and_back(&messages);
         prop_assert_eq!(&back, &messages);
         for (message, service) in back.iter().zip(&services) {
@@ -163,8 +163,8 @@ proptest! {
     #[test]
     fn servers_come_back(key in key(), server in server(), old in any::<bool>()) {
         let request = Request::edit_server(&key, &server);
-        let mut back = there_and_back(&[request.message().clone()]).remove(0);
-        prop_assert_eq!(&back, request.message());
+        let mut back = there_and_back(&[request.message()]).remove(0);
+        prop_assert_eq!(&back, &request.message());
         prop_assert_eq!(back.command, Command::SetDest);
         prop_assert_eq!(back.service.expect("a service").key(), Ok(key));
         let dest = back.dest.as_mut().expect("a server");
@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn daemons_come_back(daemon in daemon()) {
         let request = Request::start_daemon(&daemon);
-        let back = there_and_back(&[request.message().clone()]).remove(0);
+        let back = there_and_back(&[request.message()]).remove(0);
         prop_assert_eq!(back.daemon.expect("a daemon").daemon(), Ok(daemon));
     }
 
@@ -188,7 +188,7 @@ proptest! {
         let [tcp, tcp_fin, udp] = timeouts;
         let timeouts = Timeouts { tcp, tcp_fin, udp };
         let request = Request::set_timeouts(timeouts);
-        prop_assert_eq!(there_and_back(&[request.message().clone()]).remove(0).timeouts, timeouts);
+        prop_assert_eq!(there_and_back(&[request.message()]).remove(0).timeouts, timeouts);
     }
 
     #[test]
