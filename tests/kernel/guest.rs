@@ -66,6 +66,11 @@ pub(crate) fn note(text: impl Display) {
     println!("@note {text}");
 }
 
+/// Something worth telling at once.
+pub(crate) fn now(text: impl Display) {
+    println!("@now {text}");
+}
+
 /// Runs a line of shell; true if it ended well.
 pub(crate) fn shell(line: &str) -> bool {
     Command::new("sh").args(["-c", line]).status().expect("a shell").success()

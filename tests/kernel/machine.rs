@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{MEASURE, SCENARIOS, Scenario, is_chosen};
+use crate::{MEASURE, SCENARIOS, SOAK, Scenario, is_chosen};
 
 /// Programs that are needed, and the Debian packages that have them.
 const NEEDED: &[(&str, &str)] = &[
@@ -19,10 +19,13 @@ const NEEDED: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("taskset", "util-linux"),
 ];
-/// Longest time the kernel may run.
-const LIMIT: Duration = Duration::from_secs(180);
 /// The same with measurements, most of which is spent in what is compared with.
 const MEASURING_LIMIT: Duration = Duration::from_secs(900);
+/// Longest time the kernel may run, and if it soaks.
+const LIMIT: Duration = Duration::from_secs(300);
+const SOAK_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// What scenarios can be told from outside; see `side`.
+const SETTINGS: [&str; 3] = ["seed", "script", "decisions"];
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -70,7 +73,14 @@ pub(crate) fn boot(words: &[&str]) -> ExitCode {
         return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let begun = Instant::now();
-    let limit = if measures { MEASURING_LIMIT } else { LIMIT };
+    let soaks = chosen.iter().any(|name| name.starts_with(SOAK));
+    let limit = if soaks {
+        SOAK_LIMIT
+    } else if measures {
+        MEASURING_LIMIT
+    } else {
+        LIMIT
+    };
     let (lines, complete) = output(start(&words.join(",")), limit);
     let mut failed = Vec::new();
     for name in &chosen {
@@ -103,6 +113,13 @@ fn first_allowed_cpu() -> String {
     first.expect("a list of CPUs").to_owned()
 }
 
+/// As words of the kernel's command line.
+fn settings() -> impl Iterator<Item = String> {
+    let named = |name: &&str| std::env::var(format!("VSCHED_{}", name.to_uppercase())).ok();
+    let named = SETTINGS.iter().filter_map(move |name| Some((name, named(name)?)));
+    named.map(|(name, value)| format!("vsched_{name}={value}"))
+}
+
 fn start(only: &str) -> Child {
     let program = std::env::current_exe().expect("this program's path");
     let init = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kernel/init.sh");
@@ -115,6 +132,7 @@ fn start(only: &str) -> Child {
         .arg(format!("vsched_program={}", program.display()))
         .arg(concat!("vsched_root=", env!("CARGO_MANIFEST_DIR")))
         .args([format!("vsched_modules={modules}"), format!("vsched_only={only}")])
+        .args(settings())
         // Where its memory is a file. In containers /dev/shm is small and not executable.
         .env("TMPDIR", std::env::temp_dir())
         .stdin(Stdio::null())
@@ -143,7 +161,10 @@ fn output(mut kernel: Child, limit: Duration) -> (Vec<String>, bool) {
     let complete = loop {
         match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) if line == "@end" => break true,
-            Ok(line) => lines.push(line),
+            Ok(line) => match line.strip_prefix("@now ") {
+                Some(text) => println!("  {text}"),
+                None => lines.push(line),
+            },
             Err(RecvTimeoutError::Timeout) => {
                 lines.push(format!("(stopped after {limit:?})"));
                 break false;

@@ -3,7 +3,8 @@
 //! The program boots `linux.uml` and runs itself in there, each scenario in a process and a network
 //! namespace of its own. Where there is no `linux.uml` it says SKIPPED; with `VSCHED_KERNEL=required`
 //! in the environment that is a failure. `cargo test --test kernel -- WORD…` runs the scenarios
-//! whose names contain a word. Measurements run only if the word begins with `measure_`.
+//! whose names contain a word. Measurements and soaks run only if the word begins with `measure_` or
+//! `soak_`.
 #![cfg(target_os = "linux")]
 
 mod batches;
@@ -16,9 +17,12 @@ mod namespaces;
 mod objects;
 mod preflight;
 mod refusals;
+mod side;
 mod sync;
 mod traffic;
 
+#[path = "../common/mod.rs"]
+mod common;
 // The command line of ipvsadm: what its test compares with, and what its laboratories are typed in.
 mod compat;
 #[path = "../../examples/ipvsadm/program/mod.rs"]
@@ -83,15 +87,21 @@ const SCENARIOS: &[Scenario] = &[
     scenario("preflight_without_permission", preflight::permission),
     scenario("faults_a_killed_sync_is_finished_by_the_next", faults::killed),
     scenario("faults_a_sync_beside_a_writer", faults::beside_a_writer),
+    scenario("side_by_side", side::usual),
+    scenario("soak_side_by_side", side::soak),
 ];
 
 /// Prefix of those that measure.
 pub(crate) const MEASURE: &str = "measure_";
+/// Prefix of those that take as long as they like.
+pub(crate) const SOAK: &str = "soak_";
 
 /// Whether a scenario is meant: by one of the words, or by there being none.
 pub(crate) fn is_chosen(name: &str, words: &[&str]) -> bool {
-    if name.starts_with(MEASURE) {
-        return words.iter().any(|word| word.starts_with(MEASURE) && name.contains(word));
+    for prefix in [MEASURE, SOAK] {
+        if name.starts_with(prefix) {
+            return words.iter().any(|word| word.starts_with(prefix) && name.contains(word));
+        }
     }
     words.is_empty() || words.iter().any(|word| name.contains(word))
 }
@@ -105,6 +115,7 @@ const PARTS: &[(&str, fn())] = &[
     ("lab_ask", labs::ask_part),
     ("unprivileged_sync", sync::unprivileged),
     ("syncing", faults::syncing),
+    ("side_script", side::part),
     ("measure_sync", measures::sync),
     ("measure_parts", measures::parts),
     ("measure_single", measures::single),

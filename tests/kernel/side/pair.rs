@@ -1,0 +1,310 @@
+//! A real kernel and a director side by side: each step is done to both, then both are compared.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vsched::config::{Command, Protocol, ServiceKey, Timeouts};
+use vsched::netlink::{Error, Ipvs, Request};
+use vsched::protocol::TcpFlags;
+
+use crate::side::packet::Packet;
+use crate::side::plane::{Answer, Plane};
+use crate::side::script::{Script, Step, Tuple};
+use crate::side::wire::{self, Wire};
+
+/// The kernel's timers are coarse: how late what they do may be.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Steps between two comparisons of everything.
+const EVERYTHING: usize = 20;
+
+/// What a script was about, as numbers with names.
+pub(super) type Tally = BTreeMap<String, u64>;
+
+/// The two sides differ.
+pub(super) struct Mismatch {
+    pub(super) step: usize,
+    pub(super) report: String,
+}
+
+pub(super) struct Pair {
+    kernel: Ipvs,
+    wire: Wire,
+    plane: Plane,
+    tally: Tally,
+    done: Vec<String>,
+}
+
+impl Pair {
+    /// In a network namespace that is new.
+    pub(super) fn new(script: &Script) -> Pair {
+        let mut kernel = Ipvs::open().expect("IPVS");
+        let generation = kernel.generation().expect("an answer").expect("a generation");
+        let settings = script.settings;
+        for (name, value) in [
+            ("conn_reuse_mode", settings.conn_reuse_mode),
+            ("expire_nodest_conn", settings.expire_nodest_conn.into()),
+            ("expire_quiescent_template", settings.expire_quiescent_template.into()),
+        ] {
+            wire::set(&format!("net/ipv4/vs/{name}"), &value.to_string());
+        }
+        let done = vec![format!(
+            "generation {generation:?}, conn_reuse_mode {}, expire_nodest_conn {}, \
+             expire_quiescent_template {}",
+            settings.conn_reuse_mode,
+            settings.expire_nodest_conn,
+            settings.expire_quiescent_template
+        )];
+        let plane = Plane::new(generation, settings);
+        Pair { kernel, wire: Wire::new(), plane, tally: Tally::new(), done }
+    }
+
+    /// Runs those steps of the script that are wanted, as far as time allows.
+    pub(super) fn run(
+        mut self,
+        script: &Script,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Tally, Mismatch> {
+        for (place, step) in script.steps.iter().enumerate().filter(|(place, _)| wanted(*place)) {
+            if Instant::now() >= self.plane.limit {
+                self.count("cut short");
+                break;
+            }
+            self.done.push(step.to_string());
+            let compared = self.step(step).and_then(|()| {
+                if place % EVERYTHING == 0 { self.compare_everything() } else { Ok(()) }
+            });
+            compared.map_err(|difference| self.mismatch(place, &difference))?;
+        }
+        self.compare_everything().map_err(|text| self.mismatch(script.steps.len(), &text))?;
+        self.count("scripts");
+        Ok(self.tally)
+    }
+
+    fn count(&mut self, name: &str) {
+        *self.tally.entry(name.into()).or_default() += 1;
+    }
+
+    fn mismatch(&mut self, step: usize, difference: &str) -> Mismatch {
+        let mut report = String::new();
+        for line in &self.done {
+            let _ = writeln!(report, "    {line}");
+        }
+        let _ = writeln!(report, "  differs: {difference}");
+        let _ = writeln!(report, "  the config then:");
+        for line in self.plane.config.to_rules().to_string().lines() {
+            let _ = writeln!(report, "    {line}");
+        }
+        Mismatch { step, report }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Command(command) => self.command(command),
+            Step::Packet(tuple, flags) => self.packet(tuple, *flags),
+            Step::Reply(tuple, flags) => self.reply(tuple, *flags),
+            Step::Expire(tuples) => self.expire(tuples),
+        }
+    }
+
+    fn command(&mut self, command: &Command) -> Result<(), String> {
+        let ours = self.plane.command(command);
+        let theirs = self.kernel.kernel().execute_one(&request(command));
+        match (&theirs, &ours) {
+            (Ok(()), Ok(())) => self.count("commands"),
+            (Err(Error::Refused(_)), Err(_)) => self.count("commands refused"),
+            _ => return Err(format!("the kernel says {theirs:?}, the director {ours:?}")),
+        }
+        match command {
+            // Where connections end with their server, a timer ends them.
+            Command::DeleteServer { service, .. } => {
+                self.compare(service)?;
+                self.compare_connections()
+            }
+            Command::DeleteService(_) | Command::Clear => self.compare_connections(),
+            Command::AddServer { service, .. } | Command::EditServer { service, .. } => {
+                self.compare(service)
+            }
+            Command::AddService(service) | Command::EditService(service) => {
+                self.compare(&service.service)
+            }
+        }
+    }
+
+    /// How many connections there are, templates aside.
+    fn compare_connections(&mut self) -> Result<(), String> {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let text = fs::read_to_string("/proc/net/ip_vs_conn").expect("a list");
+            // Templates have no client's port.
+            let is_template = |line: &str| line.split_whitespace().nth(2) == Some("0000");
+            let theirs = text.lines().skip(1).filter(|line| !is_template(line)).count();
+            let ours = self.plane.connections();
+            if ours == theirs {
+                return Ok(());
+            }
+            if Instant::now() > limit {
+                return Err(format!("the kernel has {theirs} connections, the director {ours}"));
+            }
+            thread::sleep(Duration::from_millis(4));
+        }
+    }
+
+    fn packet(&mut self, tuple: &Tuple, flags: TcpFlags) -> Result<(), String> {
+        let seen = self.wire.send(&tuple.packet(flags), tuple.mark);
+        let outcome = self.plane.packet(tuple, flags);
+        if let Some(last) = self.done.last_mut() {
+            let _ = write!(last, " -> {:?}", outcome.answer);
+        }
+        if !outcome.answer.agrees(&seen) {
+            let ours = outcome.answer;
+            return Err(format!("the kernel's answer {seen:?}, the director's {ours:?}"));
+        }
+        if let Some(scheduler) = outcome.decided {
+            self.count(scheduler.name());
+            self.count("decisions");
+            if outcome.answer == Answer::Refused {
+                self.count("refused");
+            }
+            let kinds = [
+                (tuple.to.is_ipv6(), "IPv6"),
+                (tuple.mark != 0, "by mark"),
+                (tuple.protocol == Protocol::Udp, "UDP"),
+                (outcome.expiring, "again on a used tuple"),
+                (self.is_persistent(&outcome.services), "persistent"),
+            ];
+            kinds.iter().filter(|(is, _)| *is).for_each(|(_, name)| self.count(name));
+        }
+        for service in &outcome.services {
+            self.compare_soon(service, outcome.expiring)?;
+        }
+        Ok(())
+    }
+
+    fn is_persistent(&self, services: &[ServiceKey]) -> bool {
+        let service = services.last().and_then(|key| self.plane.config.service(key));
+        service.is_some_and(|service| service.persistence.is_some())
+    }
+
+    /// A packet of the real server, if one is possible.
+    fn reply(&mut self, tuple: &Tuple, flags: TcpFlags) -> Result<(), String> {
+        let Some(from) = self.plane.answers_from(tuple) else { return Ok(()) };
+        let packet = Packet { protocol: tuple.protocol, from, to: tuple.client, flags };
+        let seen = self.wire.send(&packet, 0);
+        self.plane.reply(tuple, flags);
+        self.count("answers of servers");
+        if seen.len() != 1 {
+            return Err(format!("the answer of a real server comes out as {seen:?}"));
+        }
+        let service = self.plane.service_of(tuple);
+        service.map_or(Ok(()), |service| self.compare(&service))
+    }
+
+    fn expire(&mut self, tuples: &[Tuple]) -> Result<(), String> {
+        self.tcp_fin(1);
+        let mut ending = Vec::new();
+        for tuple in tuples {
+            let Some(packets) = self.plane.ending(tuple) else { continue };
+            for (by_server, flags) in packets {
+                let step = if by_server { Step::Reply } else { Step::Packet };
+                self.step(&step(*tuple, flags))?;
+            }
+            ending.push(*tuple);
+        }
+        self.tcp_fin(120);
+        let services: Vec<ServiceKey> =
+            ending.iter().filter_map(|tuple| self.plane.expire(tuple)).collect();
+        for service in services {
+            self.count("expired");
+            self.compare_soon(&service, true)?;
+        }
+        Ok(())
+    }
+
+    fn tcp_fin(&mut self, seconds: u32) {
+        let timeouts = Timeouts { tcp_fin: Some(seconds), ..Timeouts::default() };
+        let set = self.kernel.kernel().execute_one(&Request::set_timeouts(timeouts));
+        set.expect("a timeout");
+    }
+
+    /// What timers do comes later.
+    fn compare_soon(&mut self, service: &ServiceKey, later: bool) -> Result<(), String> {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            match self.compare(service) {
+                Err(_) if later && Instant::now() < limit => {
+                    thread::sleep(Duration::from_millis(4));
+                }
+                compared => return compared,
+            }
+        }
+    }
+
+    /// The servers of a service in their order, as configured, with their counts.
+    fn compare(&mut self, service: &ServiceKey) -> Result<(), String> {
+        let Some(id) = self.plane.director.service_by_key(service) else { return Ok(()) };
+        let ours = self.plane.director.servers(id).expect("it runs");
+        let theirs = self.kernel.kernel().read_servers(service).expect("a reading");
+        let ours: Vec<_> = ours
+            .into_iter()
+            .map(|(_, seen)| {
+                let outdated = self.plane.outdated(service, seen.server.address);
+                let counts = seen.counts;
+                (seen.server, counts.active, counts.inactive, counts.persistent + outdated)
+            })
+            .collect();
+        let theirs: Vec<_> = theirs
+            .into_iter()
+            .map(|seen| {
+                let counts = seen.counts;
+                (seen.server, counts.active, counts.inactive, counts.persistent)
+            })
+            .collect();
+        if ours == theirs {
+            return Ok(());
+        }
+        let mut text = format!("{service}: server, active, inactive, templates");
+        for (name, side) in [("the kernel", theirs), ("the director", ours)] {
+            let _ = write!(text, "\n    {name}:");
+            for (server, active, inactive, templates) in side {
+                let (address, weight) = (server.address, server.weight);
+                let _ = write!(text, " {address} w{weight} {active} {inactive} {templates};");
+            }
+        }
+        Err(text)
+    }
+
+    fn compare_everything(&mut self) -> Result<(), String> {
+        let reading = self.kernel.read().expect("a reading");
+        let mut theirs = reading.observed.services;
+        let mut ours = self.plane.director.observe().services;
+        ours.sort_by_key(|service| service.settings.service);
+        for service in ours.iter_mut().chain(&mut theirs) {
+            // What the kernel has not.
+            service.settings.affinity = Default::default();
+        }
+        let settings = |services: &[vsched::config::ObservedService]| {
+            services.iter().map(|service| service.settings.clone()).collect::<Vec<_>>()
+        };
+        let (theirs, ours) = (settings(&theirs), settings(&ours));
+        if theirs != ours {
+            return Err(format!("services: the kernel's {theirs:?}, the director's {ours:?}"));
+        }
+        ours.iter().try_for_each(|service| self.compare(&service.service))?;
+        self.compare_connections()
+    }
+}
+
+fn request(command: &Command) -> Request {
+    match command {
+        Command::AddService(service) => Request::add_service(service),
+        Command::EditService(service) => Request::edit_service(service),
+        Command::DeleteService(key) => Request::delete_service(key),
+        Command::Clear => Request::flush(),
+        Command::AddServer { service, server } => Request::add_server(service, server),
+        Command::EditServer { service, server } => Request::edit_server(service, server),
+        Command::DeleteServer { service, server } => Request::delete_server(service, *server),
+    }
+}

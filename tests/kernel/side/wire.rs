@@ -1,0 +1,154 @@
+//! The way into the director and out of it: a tunnel device whose other end is this program.
+//!
+//! Everything is local to the kernel's one CPU, so whatever a packet brings about can be read as
+//! soon as it is written. Packets with a firewall mark come from a raw socket, the one place where a
+//! mark can be given without a firewall.
+#![allow(unsafe_code)]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use crate::guest::shell;
+use crate::side::packet::{Packet, Seen, read};
+
+const DEVICE: &[u8] = b"side0";
+
+/// `struct ifreq`, as far as TUNSETIFF looks at it.
+#[repr(C)]
+struct Interface {
+    name: [u8; 16],
+    flags: i16,
+    rest: [u8; 22],
+}
+
+pub(super) struct Wire {
+    device: File,
+    raw: [OwnedFd; 2],
+}
+
+impl Wire {
+    /// Makes a director of this network namespace.
+    pub(super) fn new() -> Wire {
+        let path = format!("/tmp/tun.{}", std::process::id());
+        assert!(shell(&format!("busybox mknod {path} c 10 200")), "a device node");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+        let device = options.open(&path).expect("the tun module");
+        let mut interface = Interface {
+            name: [0; 16],
+            flags: (libc::IFF_TUN | libc::IFF_NO_PI) as i16,
+            rest: [0; 22],
+        };
+        interface.name[..DEVICE.len()].copy_from_slice(DEVICE);
+        // SAFETY: TUNSETIFF reads and writes a struct ifreq, whose 40 bytes `interface` has.
+        let made =
+            unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &raw mut interface) };
+        assert_eq!(made, 0, "{}", io::Error::last_os_error());
+        for (name, value) in [
+            ("ipv4/ip_forward", "1"),
+            ("ipv6/conf/all/forwarding", "1"),
+            ("ipv4/conf/all/rp_filter", "0"),
+            ("ipv4/conf/default/rp_filter", "0"),
+            ("ipv4/conf/side0/rp_filter", "0"),
+            // Every refusal is to be seen.
+            ("ipv4/icmp_ratemask", "0"),
+            ("ipv6/icmp/ratelimit", "0"),
+        ] {
+            set(&format!("net/{name}"), value);
+        }
+        assert!(
+            shell(
+                "ip link set side0 up && ip route add default dev side0 \
+                 && ip addr add 10.255.0.1/32 dev side0 && ip route add local 10.1.0.0/16 dev lo \
+                 && ip -6 addr add fd0a::1/128 dev side0 nodad && ip -6 route add default dev side0 \
+                 && ip -6 route add local fd01::/64 dev lo"
+            ),
+            "addresses and routes"
+        );
+        let mut wire = Wire { device, raw: [libc::AF_INET, libc::AF_INET6].map(raw) };
+        wire.drain();
+        wire
+    }
+
+    /// Sends a packet and tells what comes of it.
+    pub(super) fn send(&mut self, packet: &Packet, mark: u32) -> Vec<Seen> {
+        let bytes = packet.bytes();
+        if mark == 0 {
+            let sent = self.device.write(&bytes).expect("a packet on its way");
+            assert_eq!(sent, bytes.len());
+        } else {
+            self.send_marked(packet.to.ip(), &bytes, mark);
+        }
+        // The director's own messages about earlier packets come late now and then.
+        let late =
+            |seen: &Seen| matches!(seen, Seen::Unreachable(port) if *port != packet.from.port());
+        let mut seen = self.drain();
+        seen.retain(|seen| !late(seen));
+        seen
+    }
+
+    fn drain(&mut self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        let mut buffer = [0; 2048];
+        loop {
+            match self.device.read(&mut buffer) {
+                Ok(length) => seen.extend(read(&buffer[..length])),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return seen,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn send_marked(&self, to: IpAddr, bytes: &[u8], mark: u32) {
+        let socket = &self.raw[usize::from(to.is_ipv6())];
+        let option = (&raw const mark).cast();
+        // SAFETY: the option is a number of four bytes, which `option` points to.
+        let set = unsafe {
+            libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MARK, option, 4)
+        };
+        assert_eq!(set, 0, "{}", io::Error::last_os_error());
+        let mut address = [0_u8; 28];
+        let (family, length) = match to {
+            IpAddr::V4(ip) => {
+                address[4..8].copy_from_slice(&ip.octets());
+                (libc::AF_INET, 16)
+            }
+            IpAddr::V6(ip) => {
+                address[8..24].copy_from_slice(&ip.octets());
+                (libc::AF_INET6, 28)
+            }
+        };
+        address[..2].copy_from_slice(&(family as u16).to_ne_bytes());
+        // SAFETY: both pointers are to as many bytes as are said beside them.
+        let sent = unsafe {
+            libc::sendto(
+                socket.as_raw_fd(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                0,
+                address.as_ptr().cast(),
+                length,
+            )
+        };
+        let error = io::Error::last_os_error();
+        let dropped = [Some(libc::EPERM), Some(libc::ECONNREFUSED)];
+        assert!(sent >= 0 || dropped.contains(&error.raw_os_error()), "{error}");
+    }
+}
+
+/// A raw socket whose packets have their own headers.
+fn raw(family: i32) -> OwnedFd {
+    // SAFETY: takes numbers only.
+    let socket = unsafe { libc::socket(family, libc::SOCK_RAW, libc::IPPROTO_RAW) };
+    assert!(socket >= 0, "{}", io::Error::last_os_error());
+    // SAFETY: it is open and nobody else's.
+    unsafe { OwnedFd::from_raw_fd(socket) }
+}
+
+/// Sets a sysctl of this network namespace.
+pub(super) fn set(name: &str, value: &str) {
+    fs::write(format!("/proc/sys/{name}"), value).unwrap_or_else(|error| panic!("{name}: {error}"));
+}
