@@ -115,7 +115,7 @@ const PARTS: &[(&str, fn())] = &[
     ("lab_ask", labs::ask_part),
     ("unprivileged_sync", sync::unprivileged),
     ("syncing", faults::syncing),
-    ("side_script", side::part),
+    ("side_script", side::one_script),
     ("measure_sync", measures::sync),
     ("measure_parts", measures::parts),
     ("measure_single", measures::single),

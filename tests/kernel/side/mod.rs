@@ -13,11 +13,11 @@ mod shrink;
 mod wire;
 
 use std::env;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::str::FromStr;
 use std::time::Instant;
 
-use crate::guest::{note, now, program};
+use crate::guest::{note, now, part};
 use crate::side::pair::{Pair, Tally};
 use crate::side::script::{Script, schedulers};
 
@@ -26,6 +26,18 @@ const USUAL: u64 = 20_000;
 const SOAK: u64 = 1_000_000;
 /// Scripts between two lines of progress.
 const PROGRESS: u64 = 100;
+
+/// What there must have been some of.
+const KINDS: [&str; 8] = [
+    "refused",
+    "IPv6",
+    "by mark",
+    "UDP",
+    "one packet",
+    "again on a used tuple",
+    "persistent",
+    "expired",
+];
 
 /// How a script has come out.
 enum Ended {
@@ -52,6 +64,7 @@ pub(crate) fn soak() {
 fn compare(decisions: u64, progress: impl Fn(String)) {
     let seed = setting("seed").unwrap_or(1);
     let wanted = setting("decisions").unwrap_or(decisions);
+    wire::prepare();
     let begun = Instant::now();
     let mut sum = Tally::new();
     let only: Option<u64> = setting("script");
@@ -84,7 +97,7 @@ fn compare(decisions: u64, progress: impl Fn(String)) {
             let count = sum.get(scheduler.name()).copied().unwrap_or(0);
             assert!(count >= least, "{}: only {count} decisions", scheduler.name());
         }
-        for kind in ["refused", "IPv6", "by mark", "UDP", "again on a used tuple", "persistent"] {
+        for kind in KINDS {
             assert!(sum.get(kind).is_some_and(|count| *count > 0), "nothing was {kind}");
         }
     }
@@ -93,9 +106,7 @@ fn compare(decisions: u64, progress: impl Fn(String)) {
 /// Runs one script in a process of its own: these steps of it, or all.
 fn run(seed: u64, number: u64, steps: &[usize]) -> Ended {
     let steps: Vec<String> = steps.iter().map(usize::to_string).collect();
-    let line = format!("ip link set lo up; exec {} --part side_script", program().display());
-    let Output { status, stdout, stderr } = Command::new("unshare")
-        .args(["-n", "sh", "-c", &line])
+    let Output { status, stdout, stderr } = part(&["unshare", "-n"], "side_script")
         .env("vsched_seed", seed.to_string())
         .env("vsched_script", number.to_string())
         .env("side_steps", steps.join(","))
@@ -117,7 +128,7 @@ fn run(seed: u64, number: u64, steps: &[usize]) -> Ended {
 }
 
 /// The process of one script.
-pub(crate) fn part() {
+pub(crate) fn one_script() {
     let seed: u64 = setting("seed").expect("a seed");
     let number: u64 = setting("script").expect("a number");
     let steps = env::var("side_steps").unwrap_or_default();

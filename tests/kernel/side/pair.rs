@@ -18,7 +18,7 @@ use crate::side::wire::{self, Wire};
 /// The kernel's timers are coarse: how late what they do may be.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Steps between two comparisons of everything.
-const EVERYTHING: usize = 20;
+const EVERYTHING: usize = 40;
 
 /// What a script was about, as numbers with names.
 pub(super) type Tally = BTreeMap<String, u64>;
@@ -133,7 +133,7 @@ impl Pair {
         }
     }
 
-    /// How many connections there are, templates aside.
+    /// How many connections there are, templates aside. What timers do comes a little later.
     fn compare_connections(&mut self) -> Result<(), String> {
         let limit = Instant::now() + PATIENCE;
         loop {
@@ -173,14 +173,15 @@ impl Pair {
                 (tuple.mark != 0, "by mark"),
                 (tuple.protocol == Protocol::Udp, "UDP"),
                 (outcome.expiring, "again on a used tuple"),
+                (outcome.one_packet, "one packet"),
                 (self.is_persistent(&outcome.services), "persistent"),
             ];
             kinds.iter().filter(|(is, _)| *is).for_each(|(_, name)| self.count(name));
         }
-        for service in &outcome.services {
-            self.compare_soon(service, outcome.expiring)?;
+        if outcome.expiring {
+            self.compare_connections()?;
         }
-        Ok(())
+        outcome.services.iter().try_for_each(|service| self.compare(service))
     }
 
     fn is_persistent(&self, services: &[ServiceKey]) -> bool {
@@ -216,9 +217,10 @@ impl Pair {
         self.tcp_fin(120);
         let services: Vec<ServiceKey> =
             ending.iter().filter_map(|tuple| self.plane.expire(tuple)).collect();
+        self.compare_connections()?;
         for service in services {
             self.count("expired");
-            self.compare_soon(&service, true)?;
+            self.compare(&service)?;
         }
         Ok(())
     }
@@ -227,19 +229,6 @@ impl Pair {
         let timeouts = Timeouts { tcp_fin: Some(seconds), ..Timeouts::default() };
         let set = self.kernel.kernel().execute_one(&Request::set_timeouts(timeouts));
         set.expect("a timeout");
-    }
-
-    /// What timers do comes later.
-    fn compare_soon(&mut self, service: &ServiceKey, later: bool) -> Result<(), String> {
-        let limit = Instant::now() + PATIENCE;
-        loop {
-            match self.compare(service) {
-                Err(_) if later && Instant::now() < limit => {
-                    thread::sleep(Duration::from_millis(4));
-                }
-                compared => return compared,
-            }
-        }
     }
 
     /// The servers of a service in their order, as configured, with their counts.

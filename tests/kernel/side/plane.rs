@@ -18,16 +18,18 @@ use crate::side::packet::Seen;
 use crate::side::script::{Settings, Tuple};
 
 /// What becomes of a client's packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Answer {
     Server(Forwarding, SocketAddr),
     Refused,
     Dropped,
     /// Nothing to do with IPVS: what it is does not matter, if it is not a real server's.
+    #[default]
     NotOurs,
 }
 
 /// What a packet has done here.
+#[derive(Default)]
 pub(super) struct Outcome {
     pub(super) answer: Answer,
     /// Who was asked for a decision.
@@ -36,6 +38,8 @@ pub(super) struct Outcome {
     pub(super) services: Vec<ServiceKey>,
     /// A connection has ended that the kernel's timer ends.
     pub(super) expiring: bool,
+    /// There is no connection behind it.
+    pub(super) one_packet: bool,
 }
 
 struct Held {
@@ -136,13 +140,13 @@ impl Plane {
 
     /// A packet of a client.
     pub(super) fn packet(&mut self, tuple: &Tuple, flags: TcpFlags) -> Outcome {
-        let mut services = Vec::new();
-        let mut old = None;
+        let mut outcome = Outcome::default();
         if !self.is_at_work(tuple) {
-            return Outcome { answer: Answer::NotOurs, decided: None, services, expiring: false };
+            return outcome;
         }
+        let mut old = None;
         if let Some(held) = self.table.get(tuple) {
-            services.push(held.service);
+            outcome.services.push(held.service);
             let context = Context {
                 controlled: held.controlled,
                 server: self.server_now(held),
@@ -153,47 +157,43 @@ impl Plane {
                 None => TcpConnection::new(Forwarding::Masq).verdict(TcpFlags(0), &context),
             };
             match verdict {
-                Verdict::Forward => {
-                    let answer = self.forward(tuple, Direction::Client, flags);
-                    return Outcome { answer, decided: None, services, expiring: false };
-                }
-                Verdict::Drop => {
-                    let answer = Answer::Dropped;
-                    return Outcome { answer, decided: None, services, expiring: false };
-                }
+                Verdict::Forward => outcome.answer = self.forward(tuple, Direction::Client, flags),
+                Verdict::Drop => outcome.answer = Answer::Dropped,
                 Verdict::Reschedule => old = self.table.remove(tuple),
             }
+            if old.is_none() {
+                return outcome;
+            }
         }
-        let (answer, decided) = self.schedule(tuple, flags, &mut services);
-        let expiring = old.is_some();
+        self.schedule(tuple, flags, &mut outcome);
+        // The decision still counts it.
         if let Some(old) = old {
             self.worker.close(old.lease).expect("an open lease");
+            outcome.expiring = true;
         }
-        Outcome { answer, decided, services, expiring }
+        outcome
     }
 
-    fn schedule(
-        &mut self,
-        tuple: &Tuple,
-        flags: TcpFlags,
-        services: &mut Vec<ServiceKey>,
-    ) -> (Answer, Option<SchedulerKind>) {
+    fn schedule(&mut self, tuple: &Tuple, flags: TcpFlags, outcome: &mut Outcome) {
         let schedules = match tuple.protocol {
             Protocol::Tcp => schedules_tcp(tuple.client.port(), flags, false),
             _ => schedules_udp(tuple.client.port()),
         };
         let flow = tuple.flow();
         let found = self.worker.service_for(&flow).filter(|_| schedules);
-        let Some(id) = found else { return (Answer::NotOurs, None) };
+        let Some(id) = found else { return };
         let mut running = self.config.services.iter();
         let service = running
             .find(|service| self.director.service_by_key(&service.service) == Some(id))
             .expect("the service runs");
         let key = service.service;
-        services.push(key);
+        outcome.services.push(key);
+        outcome.decided = service.scheduler;
         let Some(pick) = self.worker.pick_server(id, &flow) else {
-            return (Answer::Refused, service.scheduler);
+            outcome.answer = Answer::Refused;
+            return;
         };
+        outcome.answer = Answer::Server(pick.forwarding(), pick.address());
         if let Some(persistence) = service.persistence {
             let client = masked(tuple.client.ip(), persistence.netmask);
             let server = self.server(&key, pick.server()).expect("it was picked").address;
@@ -204,14 +204,15 @@ impl Plane {
         }
         let lease = self.worker.open_pick(&pick, Activity::Inactive).expect("room for it");
         let udp = tuple.protocol == Protocol::Udp;
-        let tcp = (!udp).then(|| TcpConnection::new(pick.forwarding()));
-        let (scheduler, controlled) = (service.scheduler, service.persistence.is_some());
         if udp && service.one_packet {
             self.worker.close(lease).expect("an open lease");
-            return (Answer::Server(pick.forwarding(), pick.address()), scheduler);
+            outcome.one_packet = true;
+            return;
         }
+        let tcp = (!udp).then(|| TcpConnection::new(pick.forwarding()));
+        let controlled = service.persistence.is_some();
         self.table.insert(*tuple, Held { lease, service: key, pick, tcp, controlled });
-        (self.forward(tuple, Direction::Client, flags), scheduler)
+        self.forward(tuple, Direction::Client, flags);
     }
 
     /// Moves the state of a connection that is there.

@@ -78,6 +78,8 @@ struct Writer {
     /// What should run now.
     config: Config,
     tuples: Vec<Tuple>,
+    /// Those of which a client or server has said good-bye.
+    ended: Vec<Tuple>,
     steps: Vec<Step>,
 }
 
@@ -155,13 +157,14 @@ impl Script {
             focus,
             config: Config::default(),
             tuples: Vec::new(),
+            ended: Vec::new(),
             steps: Vec::new(),
         };
         for number in 0..writer.slots.len() {
             writer.fill(number);
         }
-        let expires = if writer.chance(40) { 100 + writer.random.below(200) } else { u64::MAX };
-        for turn in 0..380 {
+        let expires = if writer.chance(20) { 100 + writer.random.below(200) } else { u64::MAX };
+        for turn in 0..450 {
             writer.turn();
             if turn == expires {
                 let tuples = (0..12).filter_map(|_| writer.old_tuple()).collect();
@@ -353,15 +356,23 @@ impl Writer {
     }
 
     fn old_packet(&mut self) {
-        let Some(tuple) = self.old_tuple() else { return };
+        let Some(mut tuple) = self.old_tuple() else { return };
         let flags = match self.random.below(100) {
             0..40 => TcpFlags::FIN | TcpFlags::ACK,
             40..50 => TcpFlags::RST,
-            50..70 => TcpFlags::ACK,
-            70..95 => SYN,
+            50..65 => TcpFlags::ACK,
+            65..95 => SYN,
             _ => TcpFlags(0),
         };
-        let step = if self.chance(20) { Step::Reply } else { Step::Packet };
+        if flags.has(TcpFlags::FIN | TcpFlags::RST) {
+            self.ended.push(tuple);
+        } else if flags == SYN && !self.ended.is_empty() {
+            // Its client wants another connection by the same port.
+            let place = self.random.below(self.ended.len() as u64) as usize;
+            tuple = self.ended.swap_remove(place);
+        }
+        let by_server = flags != SYN && self.chance(20);
+        let step = if by_server { Step::Reply } else { Step::Packet };
         self.steps.push(step(tuple, flags));
     }
 }

@@ -10,11 +10,29 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Command, Stdio};
 
 use crate::guest::shell;
 use crate::side::packet::{Packet, Seen, read};
 
 const DEVICE: &[u8] = b"side0";
+/// Of the tun module; the host's /dev may have none.
+const NODE: &str = "/tmp/tun";
+/// Lines for `ip`: what is local here is virtual, and all else is behind the device.
+const ROUTES: &str = "link set lo up
+link set side0 up
+addr add 10.255.0.1/32 dev side0
+route add default dev side0
+route add local 10.1.0.0/16 dev lo
+addr add fd0a::1/128 dev side0 nodad
+route add ::/0 dev side0
+route add local fd01::/64 dev lo
+";
+
+/// Once for all scripts.
+pub(super) fn prepare() {
+    assert!(shell(&format!("busybox mknod {NODE} c 10 200")), "a device node");
+}
 
 /// `struct ifreq`, as far as TUNSETIFF looks at it.
 #[repr(C)]
@@ -32,11 +50,9 @@ pub(super) struct Wire {
 impl Wire {
     /// Makes a director of this network namespace.
     pub(super) fn new() -> Wire {
-        let path = format!("/tmp/tun.{}", std::process::id());
-        assert!(shell(&format!("busybox mknod {path} c 10 200")), "a device node");
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
-        let device = options.open(&path).expect("the tun module");
+        let device = options.open(NODE).expect("the tun module");
         let mut interface = Interface {
             name: [0; 16],
             flags: (libc::IFF_TUN | libc::IFF_NO_PI) as i16,
@@ -59,15 +75,10 @@ impl Wire {
         ] {
             set(&format!("net/{name}"), value);
         }
-        assert!(
-            shell(
-                "ip link set side0 up && ip route add default dev side0 \
-                 && ip addr add 10.255.0.1/32 dev side0 && ip route add local 10.1.0.0/16 dev lo \
-                 && ip -6 addr add fd0a::1/128 dev side0 nodad && ip -6 route add default dev side0 \
-                 && ip -6 route add local fd01::/64 dev lo"
-            ),
-            "addresses and routes"
-        );
+        let mut ip =
+            Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip");
+        ip.stdin.take().expect("a pipe").write_all(ROUTES.as_bytes()).expect("written");
+        assert!(ip.wait().expect("its end").success(), "addresses and routes");
         let mut wire = Wire { device, raw: [libc::AF_INET, libc::AF_INET6].map(raw) };
         wire.drain();
         wire
