@@ -362,3 +362,20 @@ fn nothing_is_held_after_a_storm() {
         assert_eq!((server.counts.active, server.counts.inactive), (0, 0));
     }
 }
+
+/// Side by side with a kernel: who came while the server was gone has left it, though there was no
+/// other to go to.
+#[test]
+fn a_refused_client_has_left_its_server() {
+    let both = persistent(100, 2);
+    let mut none = both.clone();
+    none.services[0].servers.clear();
+    let world = World::new(&both);
+    assert_eq!(world.touch(&["10.7.0.1", "10.7.0.2", "10.7.0.3", "10.7.0.4"]), [2, 1, 2, 1]);
+    world.director.apply(&none).expect("a valid config");
+    assert_eq!(world.open("10.7.0.1").0, 0);
+    world.director.apply(&both).expect("a valid config");
+    // The others have their templates; the first is chosen anew, once 2 and once 1.
+    let clients = ["10.7.0.2", "10.7.0.5", "10.7.0.1", "10.7.0.3", "10.7.0.4"];
+    assert_eq!(world.touch(&clients), [1, 2, 1, 2, 1]);
+}

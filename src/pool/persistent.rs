@@ -3,7 +3,8 @@
 //! Source: Linux IPVS templates, as observed on running kernels (ipvsadm(8), `-p`, `-M`). A template
 //! leads to its server whatever that server's weight and overload mark; not if the server is gone,
 //! or is quiesced while `expire_quiescent_template` is set, and in a retry only if the server is
-//! available and was not tried. Else the scheduler chooses, and the template is made anew.
+//! available and was not tried. Else the scheduler chooses, and the template is made anew; if there
+//! is nothing to choose, it is gone all the same.
 
 use crate::config::{Family, Netmask, Persistence};
 use crate::flow::Flow;
@@ -80,11 +81,18 @@ impl Persistent {
         tried: &[ServerId],
     ) -> Option<(Position, TemplateId)> {
         let (template, slot) = self.templates.find(client)?;
-        let (id, server) = servers.look(self.positions.get(slot)?)?;
-        let quiesced = server.weight == 0;
+        let found = self.positions.get(slot).and_then(|position| servers.look(position));
+        let leads = found.filter(|(_, server)| !(server.weight == 0 && self.expire_quiescent));
+        let Some((id, server)) = leads else {
+            if tried.is_empty() {
+                // For good, even if the scheduler finds no server and this one comes back.
+                self.templates.invalidate(client, template, slot);
+            }
+            return None;
+        };
         // A retry is no client's habit: it goes where anybody may go.
-        let barred = quiesced || server.counts.overloaded() || tried.contains(&id);
-        let usable = if tried.is_empty() { !(quiesced && self.expire_quiescent) } else { !barred };
+        let barred = server.weight == 0 || server.counts.overloaded() || tried.contains(&id);
+        let usable = tried.is_empty() || !barred;
         usable.then(|| (server.position, self.templates.renew(client, template)))
     }
 

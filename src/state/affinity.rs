@@ -307,6 +307,14 @@ impl OneServer {
         let former = self.0.swap(u64::from(key.tag()) << 32 | u64::from(slot), Ordering::SeqCst);
         unpin(arena, former);
     }
+
+    /// Forgets this server, unless another has been written meanwhile.
+    pub(crate) fn clear(&self, arena: &Arena, key: Key, slot: u32) {
+        let known = u64::from(key.tag()) << 32 | u64::from(slot);
+        if self.0.compare_exchange(known, NOBODY, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            unpin_slot(arena, slot);
+        }
+    }
 }
 
 impl Payload for OneServer {

@@ -113,6 +113,11 @@ impl Templates {
         self.renew(client, template)
     }
 
+    /// It leads to this server no longer. What is left of it goes when its time is up.
+    pub(crate) fn invalidate(&self, client: Key, template: &Template, slot: u32) {
+        template.server.clear(self.map.arena(), client, slot);
+    }
+
     /// A connection made through the template opens.
     pub(crate) fn hold(&self, id: TemplateId) {
         self.count(id, |held| held.checked_add(1).filter(|held| *held as u32 != 0));

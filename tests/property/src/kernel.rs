@@ -195,9 +195,15 @@ impl Kernel {
     }
 
     /// Where the client's template leads, if it may.
-    fn persistent(&self, key: &ServiceKey, client: u32, tried: &[Name]) -> Option<Name> {
-        let service = self.services.get(key)?;
-        let name = service.templates.as_ref()?.look(client)?;
+    fn persistent(&mut self, key: &ServiceKey, client: u32, tried: &[Name]) -> Option<Name> {
+        let service = self.services.get_mut(key)?;
+        let templates = service.templates.as_mut()?;
+        let name = templates.look(client)?;
+        if tried.is_empty() && !service.list.contains(&name) {
+            // Though the scheduler may find none and this server come back.
+            templates.forget(client);
+            return None;
+        }
         let Object { server, load, .. } = &self.objects[name];
         let barred = server.weight == 0 || load.overloaded || tried.contains(&name);
         let usable = tried.is_empty() || !barred;

@@ -37,6 +37,11 @@ impl Templates {
         }
     }
 
+    /// The client came, and its server was gone.
+    pub fn forget(&mut self, client: u32) {
+        self.0.remove(&client);
+    }
+
     /// A connection by the client's template opens. Returns the template's id.
     pub fn hold(&mut self, client: u32) -> Option<u64> {
         let template = self.0.get_mut(&client)?;
