@@ -19,7 +19,7 @@ LACKING += $(if $(shell command -v linux.uml),,user-mode-linux) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v modprobe),,kmod) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ip),,iproute2) \
 	$(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)
-test bench-kernel: export VSCHED_KERNEL := required
+test bench-kernel kernel-soak kernel-newer: export VSCHED_KERNEL := required
 endif
 
 # The number in the name of the shared library, written once, in the sources.
@@ -49,7 +49,9 @@ STRIP ?= strip
 # The bench harness: a package of its own, whose dependencies stay out of the crate's.
 HARNESS := --release --manifest-path benches/peers/Cargo.toml --target-dir target/peers
 
-.PHONY: help run test quick bench bench-quick bench-doc bench-check bench-schedulers bench-kernel doc soak deps fuzz lib header cost install install-strip uninstall \
+.PHONY: help run test quick bench bench-quick bench-doc bench-check \
+	bench-schedulers bench-kernel kernel-soak \
+	kernel-newer doc soak deps fuzz lib header cost install install-strip uninstall \
 	test-packaging test-ffi test-c-examples tsan abi
 
 help: ## this list
@@ -212,6 +214,20 @@ bench-schedulers: ## nanoseconds a pick and an open + close, for every scheduler
 bench-kernel: LACKING += $(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)
 bench-kernel: deps ## what telling a real kernel costs, beside ipvsadm
 	$(CARGO) test --release --features netlink --test kernel -- measure_
+
+# Debug assertions stay on, unlike in a release.
+kernel-soak: deps ## a million decisions beside a real kernel (VSCHED_DECISIONS), from a new VSCHED_SEED
+	VSCHED_SEED=$${VSCHED_SEED:-$$(date +%s)} $(CARGO) test --features capi,netlink --test kernel -- soak_side
+
+# Debian suites with newer kernels than this system's.
+SUITES ?= trixie sid
+kernel-newer: deps ## the kernel tests (WORDS of their names) on the kernels of newer Debians, SUITES
+	$(CARGO) test --no-run --features capi,netlink --test kernel
+	for suite in $(SUITES); do \
+		tests/kernel/newer.sh $$suite target/kernels/$$suite || exit 1; \
+		PATH="$(CURDIR)/target/kernels/$$suite:$$PATH" UML_MODULES="$(CURDIR)/target/kernels/$$suite/modules" \
+			$(CARGO) test --features capi,netlink --test kernel -- $(WORDS) || exit 1; \
+	done
 
 doc: ## the documentation, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink

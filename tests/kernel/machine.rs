@@ -54,7 +54,7 @@ pub(crate) fn boot(words: &[&str]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    println!("\nrunning {} scenarios in a kernel", chosen.len());
+    println!("\nrunning {} scenarios in a kernel, Linux {}", chosen.len(), version());
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
@@ -104,6 +104,12 @@ pub(crate) fn boot(words: &[&str]) -> ExitCode {
     let (passed, time) = (chosen.len() - failed.len(), begun.elapsed());
     println!("\nkernel result: {passed} passed; {} failed; {:.1?}\n", failed.len(), time);
     if complete && failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn version() -> String {
+    let told = Command::new("linux.uml").arg("--version").output();
+    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    told.unwrap_or_else(|_| "of no version".into())
 }
 
 fn first_allowed_cpu() -> String {

@@ -189,19 +189,23 @@ impl Plane {
         let key = service.service;
         outcome.services.push(key);
         outcome.decided = service.scheduler;
-        let Some(pick) = self.worker.pick_server(id, &flow) else {
+        let pick = self.worker.pick_server(id, &flow);
+        if let Some(persistence) = service.persistence {
+            let client = (key, masked(tuple.client.ip(), persistence.netmask));
+            let server = pick.and_then(|pick| self.server(&key, pick.server()));
+            let before = self.templates.remove(&client);
+            if let Some(before) =
+                before.filter(|before| server.map(|it| it.address) != Some(*before))
+            {
+                *self.outdated.entry((key, before)).or_default() += 1;
+            }
+            self.templates.extend(server.map(|server| (client, server.address)));
+        }
+        let Some(pick) = pick else {
             outcome.answer = Answer::Refused;
             return;
         };
         outcome.answer = Answer::Server(pick.forwarding(), pick.address());
-        if let Some(persistence) = service.persistence {
-            let client = masked(tuple.client.ip(), persistence.netmask);
-            let server = self.server(&key, pick.server()).expect("it was picked").address;
-            let before = self.templates.insert((key, client), server);
-            if let Some(before) = before.filter(|before| *before != server) {
-                *self.outdated.entry((key, before)).or_default() += 1;
-            }
-        }
         let lease = self.worker.open_pick(&pick, Activity::Inactive).expect("room for it");
         let udp = tuple.protocol == Protocol::Udp;
         if udp && service.one_packet {
