@@ -133,20 +133,27 @@ impl Pair {
         }
     }
 
-    /// How many connections there are, templates aside. What timers do comes a little later.
+    /// Which connections there are, templates aside. What timers do comes a little later.
     fn compare_connections(&mut self) -> Result<(), String> {
         let limit = Instant::now() + PATIENCE;
         loop {
             let text = fs::read_to_string("/proc/net/ip_vs_conn").expect("a list");
-            // Templates have no client's port.
-            let is_template = |line: &str| line.split_whitespace().nth(2) == Some("0000");
-            let theirs = text.lines().skip(1).filter(|line| !is_template(line)).count();
-            let ours = self.plane.connections();
-            if ours == theirs {
+            let mut ours = self.plane.client_ports();
+            let mut known = |line: &&str| {
+                let port = line.split_whitespace().nth(2).unwrap_or_default();
+                let port = u16::from_str_radix(port, 16).expect("a port");
+                // Templates have no client's port; all others have one of their own here.
+                port == 0 || ours.remove(&port)
+            };
+            let more: Vec<&str> = text.lines().skip(1).filter(|line| !known(line)).collect();
+            if more.is_empty() && ours.is_empty() {
                 return Ok(());
             }
             if Instant::now() > limit {
-                return Err(format!("the kernel has {theirs} connections, the director {ours}"));
+                return Err(format!(
+                    "connections: the kernel's alone {more:?}; the director's alone, by their \
+                     clients' ports, {ours:?}"
+                ));
             }
             thread::sleep(Duration::from_millis(4));
         }

@@ -1,6 +1,6 @@
 //! Our side: a director, and the connection table that a packet plane keeps beside it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -133,9 +133,9 @@ impl Plane {
         }
     }
 
-    /// Connections in the table.
-    pub(super) fn connections(&self) -> usize {
-        self.table.len()
+    /// The clients' ports, by which connections here differ.
+    pub(super) fn client_ports(&self) -> HashSet<u16> {
+        self.table.keys().map(|tuple| tuple.client.port()).collect()
     }
 
     /// A packet of a client.
@@ -154,6 +154,7 @@ impl Plane {
             };
             let verdict = match &held.tcp {
                 Some(tcp) => tcp.verdict(flags, &context),
+                // As a TCP connection on which nothing begins.
                 None => TcpConnection::new(Forwarding::Masq).verdict(TcpFlags(0), &context),
             };
             match verdict {
@@ -166,11 +167,17 @@ impl Plane {
             }
         }
         self.schedule(tuple, flags, &mut outcome);
-        // The decision still counts it.
-        if let Some(old) = old {
-            self.worker.close(old.lease).expect("an open lease");
-            outcome.expiring = true;
+        let Some(old) = old else { return outcome };
+        if outcome.answer == Answer::NotOurs && old.pick.forwarding() != Forwarding::Masq {
+            // Its service is gone. The director's own stack resets the client, which looks like the
+            // old server's answer and gives the old connection its time again.
+            self.table.insert(*tuple, old);
+            self.forward(tuple, Direction::Server, TcpFlags::RST);
+            return outcome;
         }
+        // The decision still counted it.
+        self.worker.close(old.lease).expect("an open lease");
+        outcome.expiring = true;
         outcome
     }
 
