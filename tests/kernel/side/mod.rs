@@ -11,6 +11,7 @@ mod plane;
 mod script;
 mod shrink;
 mod wire;
+mod words;
 
 use std::env;
 use std::process::Output;

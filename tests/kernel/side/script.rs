@@ -1,6 +1,5 @@
 //! Random scripts: what an administrator, the clients and the real servers do, step by step.
 
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use vsched::config::{
@@ -123,9 +122,12 @@ impl Script {
         let mut random = Random(seed);
         // The destination decides, which only a firewall mark leaves open; or the counts do.
         let local = matches!(focus, SchedulerKind::Dh | SchedulerKind::Lblc | SchedulerKind::Lblcr);
+        // Active and inactive connections weigh differently, so both are to be had.
+        let weighs =
+            matches!(focus, SchedulerKind::Lc | SchedulerKind::Wlc) && random.below(2) == 0;
         let all = slots();
         let first = match random.below(10) {
-            0..=6 => 2 * random.below(2) + u64::from(local),
+            0..=6 => 2 * random.below(2) + u64::from(local || weighs),
             _ => random.below(all.len() as u64),
         };
         let mut chosen = vec![all[first as usize]];
@@ -164,8 +166,16 @@ impl Script {
             writer.fill(number);
         }
         let expires = if writer.chance(20) { 100 + writer.random.below(200) } else { u64::MAX };
+        let crowded = if (weighs || local) && writer.chance(50) {
+            writer.random.below(100)
+        } else {
+            u64::MAX
+        };
         for turn in 0..450 {
             writer.turn();
+            if turn == crowded {
+                writer.crowd();
+            }
             if turn == expires {
                 let tuples = (0..12).filter_map(|_| writer.old_tuple()).collect();
                 writer.steps.push(Step::Expire(tuples));
@@ -321,8 +331,12 @@ impl Writer {
     }
 
     fn attempt(&mut self, number: usize) {
+        let either = self.one_of(&[Protocol::Tcp, Protocol::Udp]);
+        self.attempt_by(number, self.slots[number].protocol.unwrap_or(either));
+    }
+
+    fn attempt_by(&mut self, number: usize, protocol: Protocol) {
         let slot = self.slots[number];
-        let protocol = slot.protocol.unwrap_or(self.one_of(&[Protocol::Tcp, Protocol::Udp]));
         let place = self.random.below(12) as u16;
         let port = 1024 + self.tuples.len() as u16;
         let (low, high) = (1 + place % 4, place / 4);
@@ -347,6 +361,32 @@ impl Writer {
         let tuple = Tuple { protocol, client, to, mark };
         self.tuples.push(tuple);
         self.steps.push(Step::Packet(tuple, SYN));
+    }
+
+    /// About as many inactive connections to one server as one active connection weighs.
+    fn crowd(&mut self) {
+        let (number, slot) = (0, self.slots[0]);
+        let found = self.config.service(&slot.key).cloned();
+        let Some(service) = found.filter(|_| slot.protocol != Some(Protocol::Tcp)) else { return };
+        let scheduled = VirtualService { one_packet: false, ..service.settings() };
+        self.command(Command::EditService(scheduled));
+        let quiesced = |(place, server): (usize, &RealServer)| {
+            if place == 0 {
+                server.with_weight(1).with_thresholds(0, 0)
+            } else {
+                server.with_weight(0)
+            }
+        };
+        let edits = service.servers.iter().enumerate().map(quiesced);
+        let edits: Vec<_> = edits.chain(service.servers.iter().copied()).collect();
+        for (place, server) in edits.into_iter().enumerate() {
+            if place == service.servers.len() {
+                for _ in 0..252 + self.random.below(8) {
+                    self.attempt_by(number, Protocol::Udp);
+                }
+            }
+            self.command(Command::EditServer { service: slot.key, server });
+        }
     }
 
     fn old_tuple(&mut self) -> Option<Tuple> {
@@ -374,56 +414,5 @@ impl Writer {
         let by_server = flags != SYN && self.chance(20);
         let step = if by_server { Step::Reply } else { Step::Packet };
         self.steps.push(step(tuple, flags));
-    }
-}
-
-impl fmt::Display for Tuple {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} > {}", self.protocol.name(), self.client, self.to)?;
-        if self.mark == 0 { Ok(()) } else { write!(f, " mark {}", self.mark) }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = |flags: &TcpFlags| {
-            let names = [(SYN, "SYN"), (TcpFlags::FIN, "FIN"), (TcpFlags::RST, "RST")];
-            let names = names.into_iter().chain([(TcpFlags::ACK, "ACK")]);
-            let set = names.filter(|(flag, _)| flags.has(*flag)).map(|(_, name)| name);
-            set.collect::<Vec<_>>().join("+")
-        };
-        match self {
-            Step::Command(command) => f.write_str(&words(command)),
-            Step::Packet(tuple, set) => write!(f, "{tuple} {}", flags(set)),
-            Step::Reply(tuple, set) => write!(f, "answer to {tuple} {}", flags(set)),
-            Step::Expire(tuples) => {
-                f.write_str("close and let expire:")?;
-                tuples.iter().try_for_each(|tuple| write!(f, " {tuple};"))
-            }
-        }
-    }
-}
-
-/// As a line of ipvsadm.
-fn words(command: &Command) -> String {
-    let rules = |service: VirtualService| {
-        Config { services: vec![service], ..Config::default() }.to_rules().to_string()
-    };
-    let line = |service: VirtualService, option: &str| {
-        let rules = rules(service);
-        let last = rules.lines().last().unwrap_or_default();
-        format!("{option}{}", &last[2..])
-    };
-    let about = |service: &ServiceKey, server: &RealServer, option: &str| {
-        line(VirtualService::new(*service).with_server(*server), option)
-    };
-    match command {
-        Command::AddService(service) => line(service.settings(), "-A"),
-        Command::EditService(service) => line(service.settings(), "-E"),
-        Command::DeleteService(key) => format!("delete service {key}"),
-        Command::Clear => "-C".into(),
-        Command::AddServer { service, server } => about(service, server, "-a"),
-        Command::EditServer { service, server } => about(service, server, "-e"),
-        Command::DeleteServer { service, server } => format!("delete {server} from {service}"),
     }
 }

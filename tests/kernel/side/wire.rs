@@ -71,7 +71,7 @@ impl Wire {
             ("ipv4/conf/side0/rp_filter", "0"),
             // Every refusal is to be seen.
             ("ipv4/icmp_ratemask", "0"),
-            ("ipv6/icmp/ratelimit", "0"),
+            ("ipv6/icmp/ratemask", "255"),
         ] {
             set(&format!("net/{name}"), value);
         }

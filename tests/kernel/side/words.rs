@@ -1,0 +1,59 @@
+//! Steps as a reader of a report sees them: commands as lines of ipvsadm, packets as in a log.
+
+use std::fmt;
+
+use vsched::config::{Command, Config, RealServer, ServiceKey, VirtualService};
+use vsched::protocol::TcpFlags;
+
+use crate::side::script::{Step, Tuple};
+
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} > {}", self.protocol.name(), self.client, self.to)?;
+        if self.mark == 0 { Ok(()) } else { write!(f, " mark {}", self.mark) }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = |flags: &TcpFlags| {
+            let names = [(TcpFlags::SYN, "SYN"), (TcpFlags::FIN, "FIN"), (TcpFlags::RST, "RST")];
+            let names = names.into_iter().chain([(TcpFlags::ACK, "ACK")]);
+            let set = names.filter(|(flag, _)| flags.has(*flag)).map(|(_, name)| name);
+            set.collect::<Vec<_>>().join("+")
+        };
+        match self {
+            Step::Command(command) => f.write_str(&words(command)),
+            Step::Packet(tuple, set) => write!(f, "{tuple} {}", flags(set)),
+            Step::Reply(tuple, set) => write!(f, "answer to {tuple} {}", flags(set)),
+            Step::Expire(tuples) => {
+                f.write_str("close and let expire:")?;
+                tuples.iter().try_for_each(|tuple| write!(f, " {tuple};"))
+            }
+        }
+    }
+}
+
+/// As a line of ipvsadm.
+fn words(command: &Command) -> String {
+    let rules = |service: VirtualService| {
+        Config { services: vec![service], ..Config::default() }.to_rules().to_string()
+    };
+    let line = |service: VirtualService, option: &str| {
+        let rules = rules(service);
+        let last = rules.lines().last().unwrap_or_default();
+        format!("{option}{}", &last[2..])
+    };
+    let about = |service: &ServiceKey, server: &RealServer, option: &str| {
+        line(VirtualService::new(*service).with_server(*server), option)
+    };
+    match command {
+        Command::AddService(service) => line(service.settings(), "-A"),
+        Command::EditService(service) => line(service.settings(), "-E"),
+        Command::DeleteService(key) => format!("delete service {key}"),
+        Command::Clear => "-C".into(),
+        Command::AddServer { service, server } => about(service, server, "-a"),
+        Command::EditServer { service, server } => about(service, server, "-e"),
+        Command::DeleteServer { service, server } => format!("delete {server} from {service}"),
+    }
+}
