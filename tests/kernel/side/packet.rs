@@ -31,8 +31,8 @@ pub(super) enum Seen {
     Tunnelled(IpAddr),
     /// ICMP: unreachable, about a packet from this port.
     Unreachable(u16),
-    /// A TCP reset.
-    Reset,
+    /// A TCP reset, to this port.
+    Reset(u16),
 }
 
 fn sum(bytes: &[u8]) -> u32 {
@@ -118,7 +118,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Seen> {
         }
         (TCP, _) if rest.get(13)? & TcpFlags::RST.0 != 0 => {
             let port = u16::from_be_bytes([rest[2], rest[3]]);
-            Some(if is_client(to) { Seen::Reset } else { Seen::To(SocketAddr::new(to, port)) })
+            Some(if is_client(to) {
+                Seen::Reset(port)
+            } else {
+                Seen::To(SocketAddr::new(to, port))
+            })
         }
         (TCP | UDP, _) => {
             let port = u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]);

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Steps between two comparisons of everything.
 const EVERYTHING: usize = 40;
 
+/// What stands before a difference in a report, and before a colon its kind.
+pub(super) const DIFFERS: &str = "  differs: ";
+
 /// What a script was about, as numbers with names.
 pub(super) type Tally = BTreeMap<String, u64>;
 
@@ -92,7 +95,7 @@ impl Pair {
         for line in &self.done {
             let _ = writeln!(report, "    {line}");
         }
-        let _ = writeln!(report, "  differs: {difference}");
+        let _ = writeln!(report, "{DIFFERS}{difference}");
         let _ = writeln!(report, "  the config then:");
         for line in self.plane.config.to_rules().to_string().lines() {
             let _ = writeln!(report, "    {line}");
@@ -115,7 +118,7 @@ impl Pair {
         match (&theirs, &ours) {
             (Ok(()), Ok(())) => self.count("commands"),
             (Err(Error::Refused(_)), Err(_)) => self.count("commands refused"),
-            _ => return Err(format!("the kernel says {theirs:?}, the director {ours:?}")),
+            _ => return Err(format!("command: the kernel says {theirs:?}, the director {ours:?}")),
         }
         match command {
             // Where connections end with their server, a timer ends them.
@@ -167,7 +170,7 @@ impl Pair {
         }
         if !outcome.answer.agrees(&seen) {
             let ours = outcome.answer;
-            return Err(format!("the kernel's answer {seen:?}, the director's {ours:?}"));
+            return Err(format!("answer: the kernel's {seen:?}, the director's {ours:?}"));
         }
         if let Some(scheduler) = outcome.decided {
             self.count(scheduler.name());
@@ -204,7 +207,7 @@ impl Pair {
         self.plane.reply(tuple, flags);
         self.count("answers of servers");
         if seen.len() != 1 {
-            return Err(format!("the answer of a real server comes out as {seen:?}"));
+            return Err(format!("reply: a real server's comes out as {seen:?}"));
         }
         let service = self.plane.service_of(tuple);
         service.map_or(Ok(()), |service| self.compare(&service))
@@ -261,7 +264,7 @@ impl Pair {
         if ours == theirs {
             return Ok(());
         }
-        let mut text = format!("{service}: server, active, inactive, templates");
+        let mut text = format!("counts: {service}: server, active, inactive, templates");
         for (name, side) in [("the kernel", theirs), ("the director", ours)] {
             let _ = write!(text, "\n    {name}:");
             for (server, active, inactive, templates) in side {

@@ -65,17 +65,20 @@ pub(super) struct Plane {
 }
 
 impl Answer {
+    /// Late messages of the director's own stack are no contradiction.
     pub(super) fn agrees(self, seen: &[Seen]) -> bool {
-        match (self, seen) {
-            (Answer::Server(Forwarding::Masq, address), [Seen::To(to)]) => *to == address,
-            (Answer::Server(Forwarding::Tunnel(_), address), [Seen::Tunnelled(to)]) => {
-                *to == address.ip()
+        let passed = seen.iter().filter(|seen| matches!(seen, Seen::To(_) | Seen::Tunnelled(_)));
+        let passed: Vec<Seen> = passed.copied().collect();
+        match self {
+            Answer::Server(Forwarding::Tunnel(_), address) => {
+                passed == [Seen::Tunnelled(address.ip())]
             }
-            (Answer::Refused, [Seen::Unreachable(_)]) | (Answer::Dropped, []) => true,
-            (Answer::NotOurs, seen) => {
-                !seen.iter().any(|seen| matches!(seen, Seen::To(_) | Seen::Tunnelled(_)))
+            Answer::Server(_, address) => passed == [Seen::To(address)],
+            Answer::Refused => {
+                passed.is_empty() && seen.iter().any(|seen| matches!(seen, Seen::Unreachable(_)))
             }
-            _ => false,
+            Answer::Dropped => seen.is_empty(),
+            Answer::NotOurs => passed.is_empty(),
         }
     }
 }

@@ -13,11 +13,12 @@ use crate::common::Random;
 use crate::side::packet::Packet;
 
 /// Weights of one script. Beyond them the kernel's wrr walks for minutes.
-const PALETTES: [[u32; 6]; 6] = [
+const PALETTES: [[u32; 6]; 7] = [
     [1, 0, 2, 3, 4, 6],
     [7, 0, 7, 7, 7, 7],
     // Close to what an active connection weighs against an inactive one.
     [256, 0, 257, 1, 255, 258],
+    [1, 0, 256, 257, 1, 512],
     [1, 0, 65535, 2, 65534, 32768],
     [1 << 28, 0, 1 << 30, 3 << 28, 5 << 28, 7 << 28],
     [1, 1, 1, 2, 1, 3],
@@ -123,8 +124,7 @@ impl Script {
         // The destination decides, which only a firewall mark leaves open; or the counts do.
         let local = matches!(focus, SchedulerKind::Dh | SchedulerKind::Lblc | SchedulerKind::Lblcr);
         // Active and inactive connections weigh differently, so both are to be had.
-        let weighs =
-            matches!(focus, SchedulerKind::Lc | SchedulerKind::Wlc) && random.below(2) == 0;
+        let weighs = matches!(focus, SchedulerKind::Lc | SchedulerKind::Wlc) && random.below(3) > 0;
         let all = slots();
         let first = match random.below(10) {
             0..=6 => 2 * random.below(2) + u64::from(local || weighs),
@@ -166,11 +166,8 @@ impl Script {
             writer.fill(number);
         }
         let expires = if writer.chance(20) { 100 + writer.random.below(200) } else { u64::MAX };
-        let crowded = if (weighs || local) && writer.chance(50) {
-            writer.random.below(100)
-        } else {
-            u64::MAX
-        };
+        let crowded =
+            if weighs || local && writer.chance(30) { writer.random.below(100) } else { u64::MAX };
         for turn in 0..450 {
             writer.turn();
             if turn == crowded {
@@ -363,30 +360,38 @@ impl Writer {
         self.steps.push(Step::Packet(tuple, SYN));
     }
 
-    /// About as many inactive connections to one server as one active connection weighs.
+    /// About as many inactive connections to one server as one active connection weighs, and then
+    /// some of both kinds for all.
     fn crowd(&mut self) {
-        let (number, slot) = (0, self.slots[0]);
+        let slot = self.slots[0];
         let found = self.config.service(&slot.key).cloned();
-        let Some(service) = found.filter(|_| slot.protocol != Some(Protocol::Tcp)) else { return };
+        let Some(service) = found.filter(|_| slot.protocol.is_none()) else { return };
         let scheduled = VirtualService { one_packet: false, ..service.settings() };
         self.command(Command::EditService(scheduled));
-        let quiesced = |(place, server): (usize, &RealServer)| {
-            if place == 0 {
-                server.with_weight(1).with_thresholds(0, 0)
-            } else {
-                server.with_weight(0)
-            }
-        };
-        let edits = service.servers.iter().enumerate().map(quiesced);
-        let edits: Vec<_> = edits.chain(service.servers.iter().copied()).collect();
-        for (place, server) in edits.into_iter().enumerate() {
-            if place == service.servers.len() {
-                for _ in 0..252 + self.random.below(8) {
-                    self.attempt_by(number, Protocol::Udp);
-                }
-            }
+        self.weights_of(&service.servers, |place| u32::from(place == 0));
+        let count = 252 + self.random.below(8);
+        self.attempts(Protocol::Udp, count);
+        self.weights_of(&service.servers, |_| 1);
+        for _ in 0..3 {
+            self.attempts(Protocol::Tcp, service.servers.len() as u64);
+            self.attempts(Protocol::Udp, 10);
+        }
+        for server in service.servers {
             self.command(Command::EditServer { service: slot.key, server });
         }
+    }
+
+    /// Servers of the first slot, without thresholds.
+    fn weights_of(&mut self, servers: &[RealServer], weight: impl Fn(usize) -> u32) {
+        for (place, server) in servers.iter().enumerate() {
+            let server = server.with_weight(weight(place)).with_thresholds(0, 0);
+            self.command(Command::EditServer { service: self.slots[0].key, server });
+        }
+    }
+
+    /// To the service of the first slot.
+    fn attempts(&mut self, protocol: Protocol, count: u64) {
+        (0..count).for_each(|_| self.attempt_by(0, protocol));
     }
 
     fn old_tuple(&mut self) -> Option<Tuple> {

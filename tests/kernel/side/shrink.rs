@@ -2,9 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use crate::side::pair::DIFFERS;
 use crate::side::{Ended, run};
 
 const WHILE: Duration = Duration::from_secs(60);
+
+/// What it is that differs.
+fn kind(report: &str) -> Option<&str> {
+    let line = report.lines().find_map(|line| line.strip_prefix(DIFFERS));
+    line.and_then(|line| line.split(':').next())
+}
 
 /// How many steps are left of those up to the last, and the report of these.
 pub(super) fn shrink(seed: u64, number: u64, last: usize, report: String) -> (usize, String) {
@@ -22,7 +29,7 @@ pub(super) fn shrink(seed: u64, number: u64, last: usize, report: String) -> (us
             let mut fewer = steps.clone();
             fewer.drain(at..(at + size).min(steps.len()));
             match run(seed, number, &fewer) {
-                Ended::Differs(step, told) if !fewer.is_empty() => {
+                Ended::Differs(step, told) if !fewer.is_empty() && kind(&told) == kind(&report) => {
                     fewer.retain(|kept| *kept <= step);
                     (steps, report) = (fewer, told);
                 }

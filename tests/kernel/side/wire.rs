@@ -93,9 +93,12 @@ impl Wire {
         } else {
             self.send_marked(packet.to.ip(), &bytes, mark);
         }
-        // The director's own messages about earlier packets come late now and then.
-        let late =
-            |seen: &Seen| matches!(seen, Seen::Unreachable(port) if *port != packet.from.port());
+        // What the director says itself about earlier packets comes late now and then.
+        let ports = [packet.from.port(), packet.to.port()];
+        let late = |seen: &Seen| match seen {
+            Seen::Unreachable(port) | Seen::Reset(port) => !ports.contains(port),
+            Seen::To(_) | Seen::Tunnelled(_) => false,
+        };
         let mut seen = self.drain();
         seen.retain(|seen| !late(seen));
         seen
