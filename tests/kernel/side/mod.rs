@@ -10,8 +10,8 @@ mod pair;
 mod plane;
 mod script;
 mod shrink;
+mod step;
 mod wire;
-mod words;
 
 use std::env;
 use std::process::Output;
@@ -92,7 +92,8 @@ fn compare(decisions: u64, progress: impl Fn(String)) {
     }
     let told: Vec<String> = sum.iter().map(|(name, count)| format!("{name} {count}")).collect();
     note(format!("side by side, seed {seed}, {:.0?}: {}", begun.elapsed(), told.join(", ")));
-    if only.is_none() {
+    // Of a few scripts nothing can be said.
+    if only.is_none() && wanted >= USUAL {
         let least = wanted / 100;
         for scheduler in schedulers() {
             let count = sum.get(scheduler.name()).copied().unwrap_or(0);

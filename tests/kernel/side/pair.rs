@@ -12,7 +12,8 @@ use vsched::protocol::TcpFlags;
 
 use crate::side::packet::Packet;
 use crate::side::plane::{Answer, Plane};
-use crate::side::script::{Script, Step, Tuple};
+use crate::side::script::Script;
+use crate::side::step::{Step, Tuple};
 use crate::side::wire::{self, Wire};
 
 /// The kernel's timers are coarse: how late what they do may be.

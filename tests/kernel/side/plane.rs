@@ -15,7 +15,7 @@ use vsched::protocol::{
 use vsched::{Activity, Director, Lease, Pick, SchedulerKind, ServerId, Worker};
 
 use crate::side::packet::Seen;
-use crate::side::script::{Settings, Tuple};
+use crate::side::step::{Settings, Tuple};
 
 /// What becomes of a client's packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,15 +2,15 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use vsched::SchedulerKind;
 use vsched::config::{
     Command, Config, Family, Forwarding, Netmask, Persistence, Protocol, RealServer,
     SchedulerFlags, ServiceKey, Tunnel, VirtualService,
 };
 use vsched::protocol::TcpFlags;
-use vsched::{Flow, SchedulerKind};
 
 use crate::common::Random;
-use crate::side::packet::Packet;
+use crate::side::step::{Settings, Step, Tuple};
 
 /// Weights of one script. Beyond them the kernel's wrr walks for minutes.
 const PALETTES: [[u32; 6]; 7] = [
@@ -25,34 +25,6 @@ const PALETTES: [[u32; 6]; 7] = [
 ];
 const LIMITS: [(u32, u32); 8] = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 3), (4, 1), (5, 2), (8, 0)];
 const SYN: TcpFlags = TcpFlags::SYN;
-
-/// Names a connection, and where its packets come from: all there is on the way in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Tuple {
-    pub(super) protocol: Protocol,
-    pub(super) client: SocketAddr,
-    pub(super) to: SocketAddr,
-    pub(super) mark: u32,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    Command(Command),
-    /// A client's packet.
-    Packet(Tuple, TcpFlags),
-    /// A real server's packet, if the connection has one that answers this way.
-    Reply(Tuple, TcpFlags),
-    /// These connections are closed and expire.
-    Expire(Vec<Tuple>),
-}
-
-/// What is set once for each script.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
-    pub(super) conn_reuse_mode: u32,
-    pub(super) expire_nodest_conn: bool,
-    pub(super) expire_quiescent_template: bool,
-}
 
 pub(super) struct Script {
     pub(super) settings: Settings,
@@ -81,16 +53,6 @@ struct Writer {
     /// Those of which a client or server has said good-bye.
     ended: Vec<Tuple>,
     steps: Vec<Step>,
-}
-
-impl Tuple {
-    pub(super) fn flow(&self) -> Flow {
-        Flow::new(self.protocol.number(), self.client, self.to).with_fwmark(self.mark)
-    }
-
-    pub(super) fn packet(&self, flags: TcpFlags) -> Packet {
-        Packet { protocol: self.protocol, from: self.client, to: self.to, flags }
-    }
 }
 
 /// All but twos, which is random in the kernel.

@@ -1,11 +1,52 @@
-//! Steps as a reader of a report sees them: commands as lines of ipvsadm, packets as in a log.
+//! One step of a script, and how a reader of a report sees it: commands as lines of ipvsadm, packets
+//! as in a log.
 
 use std::fmt;
+use std::net::SocketAddr;
 
-use vsched::config::{Command, Config, RealServer, ServiceKey, VirtualService};
+use vsched::Flow;
+use vsched::config::{Command, Config, Protocol, RealServer, ServiceKey, VirtualService};
 use vsched::protocol::TcpFlags;
 
-use crate::side::script::{Step, Tuple};
+use crate::side::packet::Packet;
+
+/// Names a connection, and where its packets come from: all there is on the way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Tuple {
+    pub(super) protocol: Protocol,
+    pub(super) client: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) mark: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Command(Command),
+    /// A client's packet.
+    Packet(Tuple, TcpFlags),
+    /// A real server's packet, if the connection has one that answers this way.
+    Reply(Tuple, TcpFlags),
+    /// These connections are closed and expire.
+    Expire(Vec<Tuple>),
+}
+
+/// What is set once for each script.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) conn_reuse_mode: u32,
+    pub(super) expire_nodest_conn: bool,
+    pub(super) expire_quiescent_template: bool,
+}
+
+impl Tuple {
+    pub(super) fn flow(&self) -> Flow {
+        Flow::new(self.protocol.number(), self.client, self.to).with_fwmark(self.mark)
+    }
+
+    pub(super) fn packet(&self, flags: TcpFlags) -> Packet {
+        Packet { protocol: self.protocol, from: self.client, to: self.to, flags }
+    }
+}
 
 impl fmt::Display for Tuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
