@@ -22,7 +22,7 @@ const NEEDED: &[(&str, &str)] = &[
 /// The same with measurements, most of which is spent in what is compared with.
 const MEASURING_LIMIT: Duration = Duration::from_secs(900);
 /// Longest time the kernel may run, and if it soaks.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 const SOAK_LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// What scenarios can be told from outside; see `side`.
 const SETTINGS: [&str; 3] = ["seed", "script", "decisions"];

@@ -75,9 +75,11 @@ fn compare(decisions: u64, progress: impl Fn(String)) {
                 tally.into_iter().for_each(|(name, count)| *sum.entry(name).or_default() += count);
             }
             Ended::Differs(step, report) => {
-                println!("seed {seed}, script {number}, step {step}:\n{report}");
                 let (steps, report) = shrink::shrink(seed, number, step, report);
-                println!("the same in {steps} steps:\n{report}");
+                println!(
+                    "seed {seed}, script {number} differs at step {step}, and in {steps} steps:\n\
+                     {report}"
+                );
                 panic!("again with VSCHED_SEED={seed} VSCHED_SCRIPT={number}");
             }
             Ended::Broken(text) => panic!("seed {seed}, script {number}: {text}"),
