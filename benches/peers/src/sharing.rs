@@ -1,12 +1,11 @@
 //! The one place that says how vsched's rotations are shared by workers.
 
-use vsched::config::VirtualService;
+use vsched::config::{Sharing, VirtualService};
 
 /// What the tables call the choice made below.
-pub const SHARING: &str = "exact";
+pub const SHARING: &str = "per-worker";
 
-/// The service as all cases with several workers run it. The default, one exact rotation for all
-/// workers, until services can choose one for each worker: set that here, and its name above.
+/// The service as all cases with several workers run it: each worker by itself.
 pub fn shared(service: VirtualService) -> VirtualService {
-    service
+    service.with_sharing(Sharing::PerWorker)
 }
