@@ -1,0 +1,53 @@
+//! Every scheduler with everything that gives the hot path more to do: thresholds, persistence,
+//! memories of addresses that fill up, expire and are resized.
+
+use vsched::config::{Affinity, Persistence, VirtualService};
+use vsched::{Config, SchedulerKind};
+
+use crate::common::{server, service};
+
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    /// What the reloads go through, in turn. Any two neighbours differ.
+    pub(crate) configs: Vec<Config>,
+}
+
+/// Seconds: a few ticks of the test's clock.
+pub(crate) const SHORT: u32 = 60;
+
+pub(crate) fn all() -> Vec<Scenario> {
+    let scenario = |kind: &SchedulerKind, persistence: Option<Persistence>| Scenario {
+        name: format!("{}{}", kind.name(), if persistence.is_some() { "+persistence" } else { "" }),
+        configs: configs(*kind, persistence),
+    };
+    let plain = SchedulerKind::ALL.iter().map(|kind| scenario(kind, None));
+    let persistence = Some(Persistence { timeout: SHORT, netmask: None });
+    plain.chain(SchedulerKind::ALL.iter().map(|kind| scenario(kind, persistence))).collect()
+}
+
+/// A server's number, weight and upper threshold.
+type Server = (u16, u32, u32);
+
+/// Servers, and for how many addresses there is room.
+const VERSIONS: [(&[Server], u32); 4] = [
+    (&[(1, 3, 9), (2, 1, 0), (3, 2, 4), (4, 1, 0), (5, 4, 7), (6, 1, 0)], 8),
+    (&[(1, 1, 9), (2, 2, 0), (4, 2, 3), (5, 0, 7), (6, 2, 0)], 8),
+    (&[(2, 3, 5), (4, 2, 3), (5, 1, 0), (6, 1, 0), (7, 5, 6)], 20),
+    (&[(7, 1, 6), (1, 3, 0), (6, 1, 1), (3, 2, 4)], 20),
+];
+
+fn configs(kind: SchedulerKind, persistence: Option<Persistence>) -> Vec<Config> {
+    let version = |(servers, capacity): &(&[Server], u32)| {
+        let servers = servers
+            .iter()
+            .map(|(n, weight, upper)| server(*n, *weight).with_thresholds(*upper, upper / 2));
+        let service = VirtualService {
+            servers: servers.collect(),
+            persistence,
+            affinity: Affinity { capacity: *capacity, expiration: SHORT },
+            ..service(0, kind)
+        };
+        Config { services: vec![service], ..Config::default() }
+    };
+    VERSIONS.iter().map(version).collect()
+}
