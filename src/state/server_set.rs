@@ -58,7 +58,12 @@ impl Members {
 
     pub(crate) fn remove(&mut self, slot: u32, now: u64) {
         if let Some(at) = self.slots().iter().position(|member| *member == slot) {
-            self.slots.copy_within(at + 1..self.count, at);
+            // Not `copy_within`, which has a panic in it.
+            let before = self.slots;
+            let behind = before.get(at + 1..self.count).unwrap_or(&[]);
+            for (to, from) in self.slots.iter_mut().skip(at).zip(behind) {
+                *to = *from;
+            }
             self.count -= 1;
             self.modified = now;
         }
@@ -67,9 +72,10 @@ impl Members {
     /// Adds a server at the front, unless it is a member.
     pub(crate) fn add(&mut self, slot: u32, now: u64) {
         if !self.slots().contains(&slot) {
-            self.count = (self.count + 1).min(MOST);
-            self.slots.copy_within(..self.count - 1, 1);
+            let stay = self.count.min(MOST - 1);
+            self.slots.copy_within(..stay, 1);
             self.slots[0] = slot;
+            self.count = stay + 1;
             self.modified = now;
         }
     }
