@@ -51,7 +51,8 @@ HARNESS := --release --manifest-path benches/peers/Cargo.toml --target-dir targe
 
 .PHONY: help run test quick bench bench-quick bench-doc bench-check \
 	bench-schedulers bench-kernel kernel-soak \
-	kernel-newer doc soak deps fuzz lib header cost install install-strip uninstall \
+	kernel-newer doc soak deps fuzz lib header calls cost \
+	baseline hot-path install install-strip uninstall \
 	test-packaging test-ffi test-c-examples tsan abi
 
 help: ## this list
@@ -72,9 +73,9 @@ test: deps quick ## every test, as CI runs them
 	$(CARGO) test --workspace --features capi,netlink
 	# Without serde and netlink the rest must still build and hold.
 	$(CARGO) test --no-default-features --lib --test alloc --test storm
-	# The C library from outside; what a pick costs from C.
+	# The C library from outside; the hot path's object code, and what it costs.
 	$(MAKE) test-ffi
-	$(MAKE) cost
+	$(MAKE) hot-path cost
 	# Links and examples in the documentation.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
 	# The C library as it is installed and linked.
@@ -159,11 +160,26 @@ uninstall: ## takes away what `make install` put there, with the same variables
 test-packaging: lib ## installs in a temporary folder, both ways, and builds programs against it
 	python3 ffi-tests/packaging/run.py
 
-cost: lib ## what a pick costs from C, beside one from Rust
+# What the instruction counts and the object code are taken from.
+RUST_CALLS = "$$(ls -t target/release/deps/calls-* | grep -v '\.d$$' | head -1)"
+calls: deps lib
 	$(CARGO) build --release --bench calls
 	mkdir -p target/ffi
-	cc -O2 -Iinclude ffi-tests/calls.c -o target/ffi/calls -L$(LIB) -lvsched -Wl,-rpath,$(abspath $(LIB))
-	python3 ffi-tests/cost.py "$$(ls -t target/release/deps/calls-* | grep -v '\.d$$' | head -1)" target/ffi/calls
+	$(CC) -O2 $(WARNINGS) -Iinclude ffi-tests/calls.c -o target/ffi/calls -L$(LIB) -lvsched \
+		-Wl,-rpath,$(abspath $(LIB))
+
+cost: calls ## instructions of the hot path, from Rust and C; fails if 2 % more than the baseline
+	python3 -B ffi-tests/cost.py $(RUST_CALLS) target/ffi/calls
+
+baseline: calls ## ffi-tests/instructions.txt, the baseline of make cost, written anew
+	python3 -B ffi-tests/cost.py $(RUST_CALLS) target/ffi/calls --write
+
+hot-path: calls ## the hot path's object code: no allocator, lock, system call or panic in it
+	python3 -B ffi-tests/hot_path.py $(RUST_CALLS) $(HOT_RUST) -- $(LIB)/libvsched.so $(HOT_C)
+# Functions of benches/calls/hot.rs and of the C library.
+HOT_RUST := $(addprefix hot::,$(shell sed -n 's/^fn \([a-z_]*\).*/\1/p' benches/calls/hot.rs))
+HOT_C := $(addprefix vsched_worker_,service_for pick_server pick_server_excluding connect open \
+	open_pick update close)
 
 test-c-examples: lib ## the C and C++ examples, by both compilers, with real servers and bursts
 	mkdir -p $(C_OUT)

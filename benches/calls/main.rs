@@ -1,35 +1,108 @@
-//! A pick in a loop, for instruction counts: `calls SCHEDULER SERVERS PICKS`.
+//! The hot path in loops, for instruction counts and for the eye.
 //!
-//! The twin of `ffi-tests/calls.c`, which does the same through the C library. Two runs under
-//! callgrind that differ in PICKS only give the cost of a pick to the last instruction, loop
-//! included.
+//! - `calls SCHEDULER SERVERS PICKS`: nanoseconds of a pick.
+//! - `calls --count`: every case once, between requests to callgrind; `ffi-tests/cost.py` reads what
+//!   it counted.
+//! - `calls`: every function of `hot` once; `ffi-tests/hot_path.py` reads their object code.
+//!
+//! The twin of `ffi-tests/calls.c`, which does the same through the C library.
 
-#[path = "../tests/common/mod.rs"]
+mod callgrind;
+#[path = "../../tests/common/mod.rs"]
 mod common;
+mod hot;
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use common::{config, flow};
-use vsched::{Director, SchedulerKind};
+use vsched::{Activity, Director, Flow, SchedulerKind, ServerId, ServiceId, Worker};
+
+/// Numbers of servers that are counted.
+const SIZES: [u16; 2] = [16, 1000];
+/// Calls of a case, and calls before it: maps know the address, rotations are under way.
+const CALLS: u64 = 300;
+const WARM_UP: u64 = 20;
+
+struct Loop {
+    worker: Worker,
+    service: ServiceId,
+    flow: Flow,
+    server: ServerId,
+    _director: Director,
+}
+
+impl Loop {
+    fn new(kind: SchedulerKind, servers: u16) -> Self {
+        let director = Director::new(&config(kind, servers, &[1, 2, 3])).expect("a valid config");
+        let (worker, flow) = (director.worker(), flow(1));
+        let service = director.service_for(&flow).expect("it runs");
+        let server = worker.pick_server(service, &flow).expect("a server").server();
+        Loop { worker, service, flow, server, _director: director }
+    }
+
+    fn pick(&self, calls: u64) {
+        for _ in 0..calls {
+            black_box(self.worker.pick_server(self.service, black_box(&self.flow)));
+        }
+    }
+
+    fn open_close(&self, calls: u64) {
+        for _ in 0..calls {
+            let lease = self.worker.open(black_box(self.server), Activity::Active);
+            self.worker.close(lease.expect("it runs")).expect("an open lease");
+        }
+    }
+
+    fn connect_close(&self, calls: u64) {
+        for _ in 0..calls {
+            black_box(self.worker.connect(self.service, black_box(&self.flow)));
+        }
+    }
+}
+
+type Case = (&'static str, fn(&Loop, u64));
+const CASES: [Case; 3] = [
+    ("pick", Loop::pick),
+    ("open+close", Loop::open_close),
+    ("connect+close", Loop::connect_close),
+];
+
+fn count(kind: SchedulerKind, servers: u16) {
+    let it = Loop::new(kind, servers);
+    for (call, case) in CASES {
+        case(&it, WARM_UP);
+        let name = format!("{call} {} n={servers} / {CALLS}", kind.name());
+        callgrind::count(&name, || case(&it, CALLS));
+    }
+}
+
+fn time(kind: SchedulerKind, servers: u16, picks: u64) {
+    let cases = Loop::new(kind, servers);
+    let start = Instant::now();
+    cases.pick(picks);
+    let nanos = start.elapsed().as_secs_f64() * 1e9 / picks.max(1) as f64;
+    println!("{} {servers} {nanos:.1} ns", kind.name());
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let [scheduler, servers, picks] = arguments.as_slice() else {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--count"] => {
+            for kind in SchedulerKind::ALL {
+                SIZES.iter().for_each(|servers| count(*kind, *servers));
+            }
+        }
+        [scheduler, servers, picks] => {
+            let kind = scheduler.parse().expect("a scheduler");
+            let servers = servers.parse().expect("a number of servers");
+            time(kind, servers, picks.parse().expect("a number of picks"));
+        }
         // As `cargo bench` and `cargo test --benches` call it.
-        return println!("usage: calls SCHEDULER SERVERS PICKS");
-    };
-    let kind: SchedulerKind = scheduler.parse().expect("a scheduler");
-    let servers = servers.parse().expect("a number of servers");
-    let picks: u64 = picks.parse().expect("a number of picks");
-    let director = Director::new(&config(kind, servers, &[1, 2, 3])).expect("a valid config");
-    let worker = director.worker();
-    let flow = flow(1);
-    let service = director.service_for(&flow).expect("it runs");
-    let start = Instant::now();
-    for _ in 0..picks {
-        black_box(worker.pick_server(service, black_box(&flow)));
+        _ => {
+            let Loop { worker, service, flow, .. } = Loop::new(SchedulerKind::Rr, 3);
+            hot::each_once(&worker, service, &flow);
+            println!("usage: calls SCHEDULER SERVERS PICKS | --count");
+        }
     }
-    let nanos = start.elapsed().as_secs_f64() * 1e9 / picks.max(1) as f64;
-    println!("{scheduler} {servers} {nanos:.1} ns");
 }
