@@ -68,8 +68,8 @@ quick: ## before each commit: format, clippy, unit tests, traces, texts
 	$(CARGO) test -p vsched-header
 
 test: deps quick ## every test, as CI runs them
-	# Everything: behaviour, storms, property tests, loom models, examples as processes, and a real
-	# kernel's IPVS in a kernel that runs as a process.
+	# Everything: behaviour, storms, threads that are stopped, property tests, loom models, examples
+	# as processes, and a real kernel's IPVS in a kernel that runs as a process.
 	$(CARGO) test --workspace --features capi,netlink
 	# Without serde and netlink the rest must still build and hold.
 	$(CARGO) test --no-default-features --lib --test alloc --test storm
@@ -248,8 +248,9 @@ kernel-newer: deps ## the kernel tests (WORDS of their names) on the kernels of 
 doc: ## the documentation, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
 
-soak: ## property tests for as long as PROPTEST_CASES says
+soak: ## property tests for as long as PROPTEST_CASES says, threads stopped as often as VSCHED_STOPS
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} $(CARGO) test -p vsched-property
+	VSCHED_SEED=$${VSCHED_SEED:-$$(date +%s)} VSCHED_STOPS=$${VSCHED_STOPS:-1000} $(CARGO) test --test freeze
 
 fuzz: ## fuzzing, a minute each (SECONDS_EACH): rules text, configs as JSON, netlink bytes; needs cargo-fuzz
 	for target in rules config wire; do \

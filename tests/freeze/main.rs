@@ -8,41 +8,21 @@
 //!
 //! `cargo test --test freeze -- WORD…` runs the scenarios whose names contain a word. VSCHED_STOPS
 //! is the number of stops in each call of each scenario, VSCHED_SEED where the random numbers begin.
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 #[path = "../common/mod.rs"]
 mod common;
-mod frozen;
-mod live;
-mod ptrace;
-mod scenarios;
-mod symbols;
-mod tracer;
-mod trap;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod run;
 
-use std::process::ExitCode;
-
-use scenarios::Scenario;
-
-const AS_CHILD: &str = "--as-child";
-
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> =
-        arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
-    let chosen = |scenario: &Scenario| {
-        words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
-    };
-    let scenarios: Vec<Scenario> = scenarios::all().into_iter().filter(chosen).collect();
-    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
-    if has(AS_CHILD) {
-        frozen::run(&scenarios);
-    } else if has("--list") {
-        scenarios.iter().for_each(|scenario| println!("{}: test", scenario.name));
-        return ExitCode::SUCCESS;
-    } else if let Err(failure) = tracer::run(&scenarios, &words) {
-        eprintln!("FAILED: {failure}");
-        return ExitCode::FAILURE;
+/// Breakpoints, registers and single steps are those of one processor.
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod run {
+    pub(crate) fn main() -> std::process::ExitCode {
+        println!("SKIPPED: threads are stopped on Linux and x86_64 only");
+        std::process::ExitCode::SUCCESS
     }
-    ExitCode::SUCCESS
+}
+
+fn main() -> std::process::ExitCode {
+    run::main()
 }

@@ -1,22 +1,22 @@
 //! The parent: steps the child's thread to random places and lets the others run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use super::frozen::{DONE, END, WINDOW};
+use super::ptrace::{Event, Thread, wait_any};
+use super::scenarios::Scenario;
+use super::symbols;
+use super::trap::{Call, ENOUGH};
 use crate::common::Random;
-use crate::frozen::{DONE, END, WINDOW};
-use crate::ptrace::{Event, Thread, wait_any};
-use crate::scenarios::Scenario;
-use crate::symbols;
-use crate::trap::{Call, ENOUGH};
 
 /// Stops in one call of one scenario, unless VSCHED_STOPS says otherwise.
-const STOPS: u64 = 30;
+const STOPS: u64 = 20;
 /// Stops in one run of a call at most: what was retried is stopped in again.
 const STOPS_A_RUN: u64 = 3;
-/// Runs of a call after which it is no more looked for: some schedulers do not get to all of them.
+/// Runs of a call for one stop, after which it is given up: it is too short, or others never let it.
 const RUNS: u64 = 50;
 /// More instructions than any call has, whoever interferes.
 const ENDLESS: u64 = 2_000_000;
@@ -44,7 +44,7 @@ struct Known {
     /// Instructions of the longest run so far.
     longest: u64,
     /// Instructions after which the thread was stopped.
-    places: std::collections::BTreeSet<u64>,
+    places: BTreeSet<u64>,
 }
 
 struct Tracer {
@@ -61,7 +61,7 @@ pub(crate) fn run(scenarios: &[Scenario], words: &[&str]) -> Result<(), Failure>
     let seed = number("VSCHED_SEED", 1);
     let program = std::env::current_exe().expect("this program");
     let mut child = Command::new(program)
-        .arg(crate::AS_CHILD)
+        .arg(super::AS_CHILD)
         .args(words)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -72,6 +72,7 @@ pub(crate) fn run(scenarios: &[Scenario], words: &[&str]) -> Result<(), Failure>
     let stops = number("VSCHED_STOPS", STOPS);
     let mut tracer =
         Tracer { child, to, from, random: Random(seed), stops, calls: BTreeMap::new() };
+    println!("each call: stops/at so many different instructions/instructions of the longest run");
     let result = scenarios.iter().try_for_each(|scenario| tracer.scenario(scenario));
     if result.is_err() {
         // It may be stopped, or stuck: it cannot end by itself.
@@ -87,9 +88,10 @@ impl Tracer {
             let (thread, event) = self.next()?;
             match event {
                 Event::Breakpoint(0) => {
-                    let enough = self.calls.values().all(|known| {
-                        known.stops >= self.stops || known.runs >= RUNS * (1 + self.stops)
-                    });
+                    let enough = self
+                        .calls
+                        .values()
+                        .all(|known| known.stops >= self.stops || known.runs >= RUNS * self.stops);
                     thread.answer(if enough { ENOUGH } else { 0 });
                     thread.go_on();
                     if enough {
@@ -106,8 +108,10 @@ impl Tracer {
         }
         self.say(END)?;
         let answer = self.hear()?;
-        self.report(scenario);
-        if answer == DONE { Ok(()) } else { Err(Failure(answer)) }
+        if answer != DONE {
+            return Err(Failure(answer));
+        }
+        self.report(scenario)
     }
 
     /// The thread's next breakpoint.
@@ -186,12 +190,17 @@ impl Tracer {
         }
     }
 
-    /// The proof that it was stopped where it should be.
-    fn report(&self, scenario: &Scenario) {
+    /// The proof that it was stopped where it should be, in every call and in many places.
+    fn report(&self, scenario: &Scenario) -> Result<(), Failure> {
         let words = self.calls.iter().map(|(call, known)| {
-            format!("{call:?} {}/{} of {}", known.stops, known.places.len(), known.longest)
+            format!("{call:?} {}/{}/{}", known.stops, known.places.len(), known.longest)
         });
-        let words: Vec<String> = words.collect();
-        println!("{:18} {}", scenario.name, words.join(", "));
+        println!("{:18} {}", scenario.name, words.collect::<Vec<_>>().join(", "));
+        match self.calls.iter().find(|(_, known)| known.stops < self.stops) {
+            Some((call, known)) => {
+                Err(Failure(format!("{}: only {} stops in {call:?}", scenario.name, known.stops)))
+            }
+            None => Ok(()),
+        }
     }
 }

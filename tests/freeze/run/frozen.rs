@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use vsched::{Activity, Director, Flow, Lease, ServiceId, Tried, Worker};
 
+use super::live::Live;
+use super::scenarios::Scenario;
+use super::trap::{Call, ENOUGH, be_traced, between};
 use crate::common::{Random, flow, vip};
-use crate::live::Live;
-use crate::scenarios::Scenario;
-use crate::trap::{Call, ENOUGH, be_traced, between};
 
 /// The tracer's words, a line each.
 pub(crate) const WINDOW: &str = "window";
