@@ -226,7 +226,10 @@ def check(path, entries):
     for what, (caller, at) in faults:
         print(f"  REACHED {what}")
         print("    " + "\n    -> ".join(walk.path(caller)))
-        for function, place in program.source(at):
+        frames = program.source(at)
+        # Of what is inlined there, the crate's own, and what it calls.
+        own = [n for n, (function, _) in enumerate(frames) if re.search(OWN, function)]
+        for function, place in frames[max(0, min(own, default=0) - 1):]:
             print(f"       in {function}, {place}")
     return not faults
 
