@@ -170,6 +170,12 @@ impl<P: Payload> Affinity<P> {
         self.window(key).find(|entry| entry.key.load(Ordering::SeqCst) == key.word)
     }
 
+    /// Every entry of the key: two, while a picker that was slow to claim one found an earlier one
+    /// free meanwhile. The later one is not found any more, and expires.
+    pub(crate) fn all(&self, key: Key) -> impl Iterator<Item = &Entry<P>> {
+        self.window(key).filter(move |entry| entry.key.load(Ordering::SeqCst) == key.word)
+    }
+
     /// An entry for a key that has none; `None` if the map, or the key's part of it, is full.
     pub(crate) fn claim(&self, key: Key) -> Option<&Entry<P>> {
         let claimed = if self.entries() < self.capacity { self.claim_free(key) } else { None };

@@ -128,12 +128,15 @@ impl Templates {
         self.count(id, |held| held.checked_sub(1).filter(|_| held as u32 != 0));
     }
 
-    /// Counts unless the template is another by now.
+    /// Counts unless the template is another by now. In any entry of the client's: in one that is
+    /// not found any more, a connection that never closed would keep the template for ever.
     fn count(&self, id: TemplateId, next: impl Fn(u64) -> Option<u64>) {
-        if let Some(entry) = self.map.find(self.map.key_of(id.key)) {
+        for entry in self.map.all(self.map.key_of(id.key)) {
             let held = &entry.payload.held;
             let mine = |held: u64| if serial_of(held) == id.serial { next(held) } else { None };
-            let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, mine);
+            if held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, mine).is_ok() {
+                return;
+            }
         }
     }
 
@@ -186,5 +189,33 @@ impl Payload for Template {
     fn forget(&self, arena: &Arena) {
         self.server.forget(arena);
         self.held.store(0, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, Arena, Key, Templates};
+
+    /// A picker is slow to claim an entry for a client: meanwhile another has made the client's
+    /// template, and an earlier entry has become free, which the slow one takes.
+    #[test]
+    fn connections_close_in_an_entry_that_is_not_found_any_more() {
+        let twice = (1..1000).filter(|client| {
+            let templates = Templates::new(Arc::new(Arena::new()), 8);
+            let key = |client: u64| -> Key { templates.key([client << 32, 0], 4) };
+            templates.make(key(0), 0, 0);
+            let client = key(*client);
+            let id = templates.make(client, 0, 1);
+            templates.hold(id);
+            templates.tick(0);
+            assert_eq!(templates.remembered().entries, 1, "the first is gone, the other held");
+            let made = templates.map.find(client).map(std::ptr::from_ref);
+            let claimed = templates.map.claim(client).map(std::ptr::from_ref);
+            templates.let_go(id);
+            templates.tick(1);
+            assert_eq!(templates.remembered().entries, 0, "nobody holds it");
+            made != claimed
+        });
+        assert!(twice.count() > 0, "no client had two entries");
     }
 }
