@@ -24,7 +24,7 @@ impl Scheduler for Dh {
         Dh { buckets: Buckets::deal(build.servers.len(), |_| 1) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let hash = bucket_of(request.flow.destination_fold());
         Ok(self.buckets.pick(request, hash, false))

@@ -37,7 +37,7 @@ impl Scheduler for Fo {
         Fo { ranking: Ranking::of(build.servers) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let free = |at: &Position| request.servers.available(*at, request.tried).is_some();
         Ok(self.ranking.iter().find(free))

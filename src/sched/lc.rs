@@ -37,7 +37,7 @@ impl Scheduler for Lc {
         Lc(Least::shared(Connections(build.generation), build))
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         Ok(self.0.find(request))
     }

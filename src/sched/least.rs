@@ -23,7 +23,7 @@ const ACTIVE: u64 = 256;
 
 /// So few servers are scanned as fast as an index finds one, which besides is kept at each
 /// connection's begin and end. Measured; see docs/performance.md.
-const SCANNED: u32 = 16;
+const SCANNED: u32 = 12;
 
 /// Up to here 64-bit floating point keeps any two loads per weight apart: a load has up to 35 bits,
 /// so fractions differ by 2^-51 at least, where rounding moves one by 2^-53 at most.

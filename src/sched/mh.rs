@@ -62,7 +62,7 @@ impl Scheduler for Mh {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let value = client_value(request.flow, self.with_port);
         let slot = self.table.slot(hash(value));

@@ -38,7 +38,7 @@ impl Scheduler for Nq {
         Nq(Least::shared(IdleOrDelay, build))
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         Ok(self.0.find(request))
     }

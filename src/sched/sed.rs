@@ -39,7 +39,7 @@ impl Scheduler for Sed {
         Sed(Least::shared(Delay, build))
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         Ok(self.0.find(request))
     }

@@ -34,7 +34,7 @@ impl Scheduler for Sh {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         let hash = bucket_of(client_value(request.flow, self.with_port));
         Ok(self.buckets.pick(request, hash, self.falls_back))

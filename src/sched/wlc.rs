@@ -21,7 +21,7 @@ impl Scheduler for Wlc {
         Wlc(Least::shared(Overhead(build.generation), build))
     }
 
-    #[inline]
+    #[inline(always)]
     fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
         Ok(self.0.find(request))
     }

@@ -8,6 +8,10 @@ pub(crate) const NEVER: u64 = f64::INFINITY.to_bits();
 /// Keys in a block.
 pub(crate) const FAN_OUT: usize = 32;
 
+/// So many blocks at the top of a tree are read one after the other: up to here that costs less than
+/// a row above them, which each change has to climb.
+pub(crate) const ROOTS: usize = 2;
+
 /// 32 keys on cache lines of their own.
 #[repr(C, align(64))]
 pub(crate) struct Block([AtomicU64; FAN_OUT]);

@@ -17,14 +17,14 @@
 //! | `nodes`  | loads of a block        | SeqCst   | the stores: a node's is read after it |
 //! | `nodes`  | vector loads of a block | as SeqCst loads on x86, where alone they exist | |
 
-use crate::state::lanes::{Block, FAN_OUT, Lanes, NEVER};
+use crate::state::lanes::{Block, FAN_OUT, Lanes, NEVER, ROOTS};
 use crate::sync::Ordering;
 
 /// How often [`MinTree::least`] begins again before it gives up.
 const ATTEMPTS: usize = 8;
 
 pub(crate) struct MinTree {
-    /// The leaves' blocks, then those of each row above; the last block is the root.
+    /// The leaves' blocks, then those of each row above; the last row is the top.
     blocks: Box<[Block]>,
     /// Where each row begins in `blocks`, leaves first.
     rows: Box<[usize]>,
@@ -51,7 +51,7 @@ impl MinTree {
             rows.push(blocks.len());
             let chunks = row.chunks(FAN_OUT).chain(row.is_empty().then_some(&[][..]));
             blocks.extend(chunks.map(Block::of));
-            if row.len() <= FAN_OUT {
+            if row.len() <= FAN_OUT * ROOTS {
                 break;
             }
             let least = |chunk: &[u64]| chunk.iter().copied().min().unwrap_or(NEVER);
@@ -130,12 +130,16 @@ impl MinTree {
     pub(crate) fn least(&self) -> Result<Option<Least>, Restless> {
         let top = self.rows.len() - 1;
         'attempts: for _ in 0..ATTEMPTS {
-            let Some(root) = self.block(top, 0) else { return Ok(None) };
-            let (key, lane) = self.lanes.first_least(root);
+            let (mut key, mut at) = (NEVER, 0);
+            for (number, root) in self.roots().iter().enumerate() {
+                let (least, lane) = self.lanes.first_least(root);
+                if least < key {
+                    (key, at) = (least, number * FAN_OUT + lane);
+                }
+            }
             if key == NEVER {
                 return Ok(None);
             }
-            let mut at = lane;
             for row in (0..top).rev() {
                 let Some(block) = self.block(row, at) else { return Ok(None) };
                 let (found, lane) = self.lanes.first_least(block);
@@ -152,7 +156,15 @@ impl MinTree {
 
     /// The first index of the least key among those not `excluded`. Nodes are taken at their word.
     pub(crate) fn least_except(&self, excluded: &[u32]) -> Option<Least> {
-        self.least_in(self.rows.len() - 1, 0, excluded)
+        let top = self.rows.len() - 1;
+        let roots = (0..self.roots().len()).filter_map(|at| self.least_in(top, at, excluded));
+        // The first of equals.
+        roots.reduce(|best, next| if next.key < best.key { next } else { best })
+    }
+
+    #[inline]
+    fn roots(&self) -> &[Block] {
+        self.rows.last().and_then(|top| self.blocks.get(*top..)).unwrap_or(&[])
     }
 
     fn least_in(&self, row: usize, at: usize, excluded: &[u32]) -> Option<Least> {
