@@ -1,7 +1,7 @@
 //! Every scheduler with everything that gives the hot path more to do: thresholds, persistence,
 //! memories of addresses that fill up, expire and are resized.
 
-use vsched::config::{Affinity, Persistence, VirtualService};
+use vsched::config::{Affinity, Persistence, Sharing, VirtualService};
 use vsched::{Config, SchedulerKind};
 
 use crate::common::{server, service};
@@ -15,14 +15,45 @@ pub(crate) struct Scenario {
 /// Seconds: a few ticks of the test's clock.
 pub(crate) const SHORT: u32 = 60;
 
+/// Where each worker by itself differs from all together.
+const PER_WORKER: [SchedulerKind; 7] = [
+    SchedulerKind::Rr,
+    SchedulerKind::Wrr,
+    SchedulerKind::Lc,
+    SchedulerKind::Wlc,
+    SchedulerKind::Sed,
+    SchedulerKind::Nq,
+    SchedulerKind::Twos,
+];
+
 pub(crate) fn all() -> Vec<Scenario> {
-    let scenario = |kind: &SchedulerKind, persistence: Option<Persistence>| Scenario {
-        name: format!("{}{}", kind.name(), if persistence.is_some() { "+persistence" } else { "" }),
-        configs: configs(*kind, persistence),
-    };
-    let plain = SchedulerKind::ALL.iter().map(|kind| scenario(kind, None));
     let persistence = Some(Persistence { timeout: SHORT, netmask: None });
-    plain.chain(SchedulerKind::ALL.iter().map(|kind| scenario(kind, persistence))).collect()
+    let scenario = |kind: &SchedulerKind, what: &str, configs: Vec<Config>| Scenario {
+        name: format!("{}{what}", kind.name()),
+        configs,
+    };
+    let mut all = Vec::new();
+    for kind in SchedulerKind::ALL {
+        all.push(scenario(kind, "", configs(*kind, None)));
+        all.push(scenario(kind, "+persistence", configs(*kind, persistence)));
+    }
+    for kind in &PER_WORKER {
+        let mut configs = configs(*kind, None);
+        for config in &mut configs {
+            config.services[0].sharing = Sharing::PerWorker;
+        }
+        all.push(scenario(kind, "+per-worker", configs));
+    }
+    // With an index.
+    for sharing in [Sharing::Exact, Sharing::PerWorker] {
+        let mut configs = configs(SchedulerKind::Wlc, None);
+        for config in &mut configs {
+            config.services[0].servers.extend((10..80).map(|n| server(n, 1 + u32::from(n) % 5)));
+            config.services[0].sharing = sharing;
+        }
+        all.push(scenario(&SchedulerKind::Wlc, &format!("+many+{}", sharing.name()), configs));
+    }
+    all
 }
 
 /// A server's number, weight and upper threshold.
