@@ -1,7 +1,8 @@
 //! One administrative command, and what it does to a [`Config`].
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+
+use ahash::HashMap;
 
 use crate::config::{Config, RealServer, ServiceKey, VirtualService};
 use crate::error::CommandError;
@@ -60,7 +61,7 @@ pub(crate) struct Editor<'c> {
 
 impl<'c> Editor<'c> {
     pub(crate) fn new(config: &'c mut Config) -> Self {
-        let mut editor = Editor { config, places: HashMap::new() };
+        let mut editor = Editor { config, places: HashMap::default() };
         editor.find_services();
         editor
     }

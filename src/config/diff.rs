@@ -115,9 +115,16 @@ pub(crate) fn diff_services<'a>(
     old: impl Iterator<Item = &'a VirtualService>,
     new: &[VirtualService],
 ) -> Vec<Change> {
+    let mut changes: Vec<(Phase, Change)> = Vec::new();
+    // As far as the services stand in the same order, each is found without a search.
+    let (mut old, mut new) = (old.peekable(), new);
+    while let [service, rest @ ..] = new {
+        let Some(before) = old.next_if(|before| before.service == service.service) else { break };
+        update(before, service, &mut changes);
+        new = rest;
+    }
     let mut old: HashMap<ServiceKey, &VirtualService> =
         old.map(|service| (service.service, service)).collect();
-    let mut changes: Vec<(Phase, Change)> = Vec::new();
     for service in new {
         match old.remove(&service.service) {
             None => create(service, &mut changes),
@@ -128,12 +135,16 @@ pub(crate) fn diff_services<'a>(
     deleted.sort_unstable();
     changes
         .extend(deleted.into_iter().map(|key| (Phase::DeleteServices, Change::DeleteService(key))));
-    changes.sort_by_key(|(phase, _)| *phase);
+    // Of a new config they are in order already, and many.
+    if !changes.is_sorted_by_key(|(phase, _)| *phase) {
+        changes.sort_by_key(|(phase, _)| *phase);
+    }
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
 fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
     let key = service.service;
+    changes.reserve(service.servers.len() + 2);
     let mut push = |change| changes.push((Phase::NewServices, change));
     push(Change::AddService(unbound(service)));
     for server in &service.servers {
@@ -192,26 +203,40 @@ pub(crate) fn servers<'a>(
     new: &'a [RealServer],
     mut each: impl FnMut(Phase, ServerChange<'a>),
 ) {
-    if old == new {
-        return;
-    }
+    let (head, tail) = common_ends(old, new);
+    let (old_end, new_end) = (old.len() - tail, new.len() - tail);
+    let mut edit = |before: &'a RealServer, server: &'a RealServer| {
+        if before != server {
+            each(edit_phase(before, server), ServerChange::Edit { before, server });
+        }
+    };
+    old.iter().zip(new).take(head).for_each(|(before, server)| edit(before, server));
     let mut before: HashMap<SocketAddr, &RealServer> =
-        old.iter().map(|server| (server.address, server)).collect();
-    for (place, server) in new.iter().enumerate() {
+        old[head..old_end].iter().map(|server| (server.address, server)).collect();
+    let mut added = Vec::new();
+    for (place, server) in new.iter().enumerate().take(new_end).skip(head) {
         match before.remove(&server.address) {
-            None => each(Phase::Grow, ServerChange::Add(place)),
-            Some(before) if before == server => {}
-            Some(before) => {
-                each(edit_phase(before, server), ServerChange::Edit { before, server });
-            }
+            None => added.push(place),
+            Some(before) => edit(before, server),
         }
     }
+    old[old_end..].iter().zip(&new[new_end..]).for_each(|(before, server)| edit(before, server));
+    added.into_iter().for_each(|place| each(Phase::Grow, ServerChange::Add(place)));
     // In the order of the old config, so that equal inputs give equal plans.
-    for (place, server) in old.iter().enumerate() {
+    for (place, server) in old.iter().enumerate().take(old_end).skip(head) {
         if before.contains_key(&server.address) {
             each(Phase::DeleteServers, ServerChange::Delete(place));
         }
     }
+}
+
+/// How many servers stand in the same order at the beginning of both lists, and how many of the
+/// others at the end: those that no search is needed for.
+pub(crate) fn common_ends(old: &[RealServer], new: &[RealServer]) -> (usize, usize) {
+    let alike = |(old, new): &(&RealServer, &RealServer)| old.address == new.address;
+    let head = old.iter().zip(new).take_while(alike).count();
+    let (old, new) = (&old[head..], &new[head..]);
+    (head, old.iter().rev().zip(new.iter().rev()).take_while(alike).count())
 }
 
 pub(crate) fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {

@@ -32,6 +32,7 @@ pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
 pub use service::{
     Affinity, GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, Sharing, VirtualService,
 };
+pub(crate) use validate::Known;
 pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 
 /// Everything the operator wants: virtual services and what applies to all of them.

@@ -78,7 +78,19 @@ impl VirtualService {
 
     /// Everything but the servers: what an edit of the service replaces.
     pub fn settings(&self) -> VirtualService {
-        VirtualService { servers: Vec::new(), ..self.clone() }
+        // Field by field: `..self.clone()` would clone the servers first.
+        VirtualService {
+            service: self.service,
+            scheduler: self.scheduler,
+            flags: self.flags,
+            mh_table_index: self.mh_table_index,
+            persistence: self.persistence,
+            persistence_engine: self.persistence_engine.clone(),
+            one_packet: self.one_packet,
+            sharing: self.sharing,
+            affinity: self.affinity,
+            servers: Vec::new(),
+        }
     }
 
     /// Most servers it can have.

@@ -1,14 +1,16 @@
 //! The control plane's own state, under the director's lock: what runs, and how a list of changes
 //! becomes the next table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+
+use ahash::HashMap;
 
 use crate::config::diff::Change;
 use crate::config::{Config, Generation, ServiceKey, VirtualService};
-use crate::director::draft::{Draft, Entry};
+use crate::director::draft::Draft;
 use crate::director::owners::{Owner, Owners};
-use crate::director::table::{Index, Table};
+use crate::director::table::Table;
 use crate::director::tenants::Tenants;
 use crate::error::ApplyError;
 use crate::pool::{Plan, Pool};
@@ -17,7 +19,6 @@ use crate::state::counts::Limits;
 use crate::state::own::Own;
 use crate::state::publication::Publication;
 use crate::state::segments::Place;
-use crate::state::servers::Member;
 use crate::state::shard::Shard;
 use crate::state::slots::ServiceId;
 use crate::sync::Arc;
@@ -27,8 +28,13 @@ pub(super) struct Control {
     publication: Arc<Publication<Table>>,
     /// What is not a service; its `services` is empty.
     pub(super) settings: Config,
-    pub(super) services: Vec<Live>,
-    places: HashMap<ServiceKey, usize>,
+    /// By number: in the order of adding.
+    pub(super) services: BTreeMap<u64, Live>,
+    /// Number of the next service.
+    next_number: u64,
+    numbers: HashMap<ServiceKey, u64>,
+    /// Number of the service that has, or had, each slot.
+    by_slot: Vec<u64>,
     owners: Owners,
     sequence: u64,
     /// Statistics of living workers.
@@ -37,6 +43,10 @@ pub(super) struct Control {
     departed: Shard,
     tenants: Tenants,
 }
+
+/// How many removed servers each publication looks at, apart from as many as it may have removed:
+/// with a million of them waiting for their last connection, an edit still costs what it edits.
+pub(super) const SWEPT: usize = 64;
 
 /// A service that runs.
 pub(super) struct Live {
@@ -57,8 +67,10 @@ impl Control {
             arena,
             publication,
             settings: Config::default(),
-            services: Vec::new(),
-            places: HashMap::new(),
+            services: BTreeMap::new(),
+            next_number: 0,
+            numbers: HashMap::default(),
+            by_slot: Vec::new(),
             owners: Owners::default(),
             sequence: 0,
             shards: Vec::new(),
@@ -68,7 +80,12 @@ impl Control {
     }
 
     pub(super) fn find(&self, key: &ServiceKey) -> Option<&Live> {
-        self.places.get(key).and_then(|place| self.services.get(*place))
+        self.numbers.get(key).and_then(|number| self.services.get(number))
+    }
+
+    pub(super) fn find_id(&self, id: ServiceId) -> Option<&Live> {
+        let live = self.services.get(self.by_slot.get(id.slot as usize)?)?;
+        (live.id == id).then_some(live)
     }
 
     /// Carries out the changes as one publication; on an error nothing has happened.
@@ -79,24 +96,23 @@ impl Control {
         changes: &[Change],
         settings: &Config,
     ) -> Result<(), ApplyError> {
+        let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+        let new_servers = count(|change| matches!(change, Change::AddServer { .. }));
+        let new_services = count(|change| matches!(change, Change::AddService(_)));
+        // The last step that can fail: from here on live services are taken apart.
+        self.owners.reserve(&self.arena, new_servers, new_services)?;
+
         let decisive =
             |config: &Config| (config.generation, config.seed, config.expire_quiescent_template);
         let all = decisive(settings) != decisive(&self.settings);
         let mut gone = Vec::new();
         let mut drafts = self.drafts(changes, all, &mut gone);
-
-        let missing = |draft: &Draft| -> usize {
-            draft.servers.iter().filter(|entry| entry.owner.is_none()).count()
-        };
-        let new_services = drafts.iter().filter(|draft| draft.live.is_none()).count();
-        self.owners.reserve(&self.arena, drafts.iter().map(missing).sum(), new_services)?;
-
         let next = self.sequence + 1;
         self.arena.set_rule(settings.generation);
         let mut fresh = Vec::new();
         for draft in &mut drafts {
-            let id = match draft.live {
-                Some(place) => self.services[place].id,
+            let id = match draft.live.and_then(|number| self.services.get(&number)) {
+                Some(live) => live.id,
                 None => self.owners.take_service(&self.arena),
             };
             self.settle(draft, id, next, settings.generation);
@@ -106,7 +122,7 @@ impl Control {
         for shard in &self.shards {
             shard.reach(servers, services);
         }
-        let former = |draft: &Draft| Some(self.services[draft.live?].pool.as_ref());
+        let former = |draft: &Draft| Some(self.services.get(&draft.live?)?.pool.as_ref());
         let renewed = || drafts.iter().map(former).zip(fresh.iter().map(|(_, pool)| pool.as_ref()));
         self.tenants.prepare(&self.arena, (servers, services), renewed());
         self.publish(&drafts, &fresh, next);
@@ -114,48 +130,56 @@ impl Control {
         self.record(drafts, fresh, gone, next);
         self.settings = settings.settings();
         self.sequence = next;
-        self.sweep();
+        self.sweep(SWEPT + 2 * changes.len());
         Ok(())
     }
 
     /// The services concerned, with the changes carried out on paper.
     fn drafts(
-        &self,
+        &mut self,
         changes: &[Change],
         all: bool,
         gone: &mut Vec<(ServiceKey, SocketAddr, Owner)>,
     ) -> Vec<Draft> {
-        let of = |place: usize| {
-            let live = &self.services[place];
-            Draft::of(place, &live.service, &live.owners)
+        let of = |(number, live): (&u64, &mut Live)| {
+            Draft::of(*number, &mut live.service, &mut live.owners)
         };
         let mut drafts: Vec<Draft> = Vec::new();
-        let mut drafted: HashMap<ServiceKey, usize> = HashMap::new();
+        let mut drafted: HashMap<ServiceKey, usize> = HashMap::default();
         if all {
-            drafts.extend((0..self.services.len()).map(of));
-            drafted = self.places.clone();
+            drafts.extend(self.services.iter_mut().map(of));
+            let keys = drafts.iter().map(|draft| draft.settings.service);
+            drafted = keys.zip(0..).collect();
         }
+        let mut left = Vec::new();
+        let mut latest = None;
         for change in changes {
             let key = change.service();
-            let at = *drafted.entry(key).or_insert_with(|| {
-                match (change, self.places.get(&key)) {
-                    (Change::AddService(service), _) => drafts.push(Draft::new(service)),
-                    (_, Some(place)) => drafts.push(of(*place)),
-                    // Not possible for changes that fit the state; carried out on nothing.
-                    (_, None) => drafts.push(Draft::new(&VirtualService::new(key))),
-                }
-                drafts.len() - 1
-            });
-            let mut left = Vec::new();
+            let at = match latest {
+                // Many changes of one service stand together.
+                Some((latest, at)) if latest == key => at,
+                _ => *drafted.entry(key).or_insert_with(|| {
+                    let live = self.numbers.get(&key);
+                    let live =
+                        live.and_then(|number| Some((number, self.services.get_mut(number)?)));
+                    drafts.push(match (change, live) {
+                        (Change::AddService(service), _) => Draft::new(service),
+                        (_, Some(live)) => of(live),
+                        // Not possible for changes that fit the state; carried out on nothing.
+                        (_, None) => Draft::new(&VirtualService::new(key)),
+                    });
+                    drafts.len() - 1
+                }),
+            };
+            latest = Some((key, at));
             drafts[at].change(change, &mut left);
-            gone.extend(left.into_iter().map(|(server, owner)| (key, server, owner)));
+            gone.extend(left.drain(..).map(|(server, owner)| (key, server, owner)));
         }
         for draft in &mut drafts {
-            let mut left = Vec::new();
             let key = draft.settings.service;
             // Numbers in the history are places in the list: the list is shortened only now.
             draft.bury(&mut left);
-            gone.extend(left.into_iter().map(|(server, owner)| (key, server, owner)));
+            gone.extend(left.drain(..).map(|(server, owner)| (key, server, owner)));
         }
         drafts
     }
@@ -163,20 +187,21 @@ impl Control {
     /// Gives every server of a draft its slot, and its slot the limits.
     fn settle(&mut self, draft: &mut Draft, id: ServiceId, next: u64, rule: Generation) {
         let key = draft.settings.service;
-        for entry in draft.servers.iter_mut().filter(|entry| entry.touched) {
-            let owner = match entry.owner {
-                Some(owner) => owner,
-                None => match self.owners.revive(key, entry.server.address) {
+        draft.settle(|server, owner| {
+            let owner = if owner.is_housed() {
+                owner
+            } else {
+                match self.owners.revive(key, server.address) {
                     Some(owner) => self.come_home(owner, id),
                     None => self.house(id, next),
-                },
+                }
             };
             if let Some(slot) = self.arena.servers.get(owner.id.slot) {
-                slot.limit(Limits::new(entry.server.thresholds), rule);
-                slot.set_weight(entry.server.weight);
+                slot.limit(Limits::new(server.thresholds), rule);
+                slot.set_weight(server.weight);
             }
-            entry.owner = Some(Owner { last_weight: entry.last_weight, ..owner });
-        }
+            owner
+        });
     }
 
     fn come_home(&self, owner: Owner, service: ServiceId) -> Owner {
@@ -199,7 +224,8 @@ impl Control {
     }
 
     fn compile(&self, draft: &Draft, id: ServiceId, settings: &Config) -> Arc<Pool> {
-        let former = draft.live.map(|at| self.services[at].pool.as_ref());
+        let former =
+            draft.live.and_then(|number| self.services.get(&number)).map(|live| live.pool.as_ref());
         let plan = Plan {
             id,
             settings: &draft.settings,
@@ -209,13 +235,7 @@ impl Control {
             history: &draft.history,
             former,
         };
-        let newest_first = draft.servers.iter().rev();
-        let member = |entry: &Entry| {
-            let Entry { server, last_weight, .. } = *entry;
-            Some(Member { id: entry.owner?.id, server, last_weight })
-        };
-        let members: Vec<Member> = newest_first.filter_map(member).collect();
-        Arc::new(Pool::compile(&plan, &self.arena, &members))
+        Arc::new(Pool::compile(&plan, &self.arena, &draft.members()))
     }
 
     /// One publication of everything; then the rotations go over to their new pools.
@@ -232,14 +252,13 @@ impl Control {
             }
             pools[id.slot as usize] = (!draft.deleted).then(|| Arc::clone(pool));
         }
-        let come = drafts.iter().zip(fresh).filter(|(draft, _)| draft.live.is_none());
-        let come = come.map(|(draft, (id, _))| (draft.settings.service, *id));
-        let mut deleted = drafts.iter().filter(|draft| draft.deleted).peekable();
-        let index = if deleted.peek().is_some() || come.clone().next().is_some() {
-            let deleted: HashSet<ServiceKey> =
-                deleted.map(|draft| draft.settings.service).collect();
-            let stay = self.services.iter().map(|live| (live.service.service, live.id));
-            Arc::new(Index::new(stay.chain(come).filter(|(key, _)| !deleted.contains(key))))
+        let gone = drafts.iter().filter(|draft| draft.deleted);
+        let gone = gone.map(|draft| &draft.settings.service);
+        let come = drafts.iter().zip(fresh);
+        let come = come.filter(|(draft, _)| draft.live.is_none() && !draft.deleted);
+        let come = come.map(|(draft, (id, _))| (&draft.settings.service, *id));
+        let index = if gone.clone().next().is_some() || come.clone().next().is_some() {
+            Arc::new(index.edited(gone, come))
         } else {
             index
         };
@@ -263,51 +282,58 @@ impl Control {
         for (service, server, owner) in gone {
             self.owners.leave(service, server, owner, next);
         }
-        let keys = drafts.iter().filter(|draft| draft.deleted);
-        let keys: HashSet<ServiceKey> = keys.map(|draft| draft.settings.service).collect();
-        if !keys.is_empty() {
-            self.owners.orphan(&self.arena, &keys);
-        }
-        let mut deleted = HashSet::new();
         for (draft, (id, pool)) in drafts.into_iter().zip(fresh) {
-            let Draft { live, settings: mut service, servers, deleted: gone, .. } = draft;
-            service.servers = servers.iter().map(|entry| entry.server).collect();
-            let owners = servers.iter().filter_map(|entry| entry.owner).collect();
-            match live.and_then(|place| self.services.get_mut(place)) {
-                Some(live) if gone => {
+            let Draft { live, settings: mut service, mut servers, mut owners, deleted, .. } = draft;
+            let key = service.service;
+            if deleted {
+                self.owners.orphan(&self.arena, &key);
+                if let Some(live) = live.and_then(|number| self.services.remove(&number)) {
+                    self.numbers.remove(&key);
                     self.owners.leave_service(live.id, live.born, next);
-                    deleted.insert(live.id);
                 }
+                continue;
+            }
+            servers.shrink_to_fit();
+            owners.shrink_to_fit();
+            service.servers = servers;
+            match live.and_then(|number| self.services.get_mut(&number)) {
                 Some(live) => (live.service, live.owners, live.pool) = (service, owners, pool),
                 None => {
                     let base = self.service_total(id.slot);
-                    self.places.insert(service.service, self.services.len());
-                    self.services.push(Live { service, owners, id, born: next, pool, base });
+                    let live = Live { service, owners, id, born: next, pool, base };
+                    self.begin(key, live);
                 }
             }
         }
-        if !deleted.is_empty() {
-            self.services.retain(|live| !deleted.contains(&live.id));
-            let places = self.services.iter().enumerate();
-            self.places = places.map(|(place, live)| (live.service.service, place)).collect();
+    }
+
+    fn begin(&mut self, key: ServiceKey, live: Live) {
+        let (number, slot) = (self.next_number, live.id.slot as usize);
+        if self.by_slot.len() <= slot {
+            self.by_slot.resize(slot + 1, u64::MAX);
         }
+        self.by_slot[slot] = number;
+        self.numbers.insert(key, number);
+        self.services.insert(number, live);
+        self.next_number += 1;
     }
 
     /// Does what is due at this time.
     pub(super) fn tick(&mut self) {
-        for live in &self.services {
+        for live in self.services.values() {
             live.pool.tick(self.arena.clock());
         }
-        self.sweep();
+        self.sweep(usize::MAX);
     }
 
-    /// Frees retired tables that no worker looks at, and the slots that only they named.
-    pub(super) fn sweep(&mut self) {
+    /// Frees retired tables that no worker looks at, and of at most so many removed servers the slots
+    /// that only they named.
+    pub(super) fn sweep(&mut self, most: usize) {
         drop(self.publication.retire());
         let kept: Vec<u64> = self
             .publication
             .with_kept(|tables| tables.iter().map(|table| table.sequence).collect());
-        self.owners.sweep(&self.arena, &kept);
+        self.owners.sweep(&self.arena, &kept, most);
     }
 
     /// Servers that were removed from the config and still count connections.
@@ -319,7 +345,7 @@ impl Control {
         let (servers, services) = self.owners.reach();
         shard.reach(servers, services);
         self.shards.push(Arc::clone(shard));
-        let pools = self.services.iter().map(|live| live.pool.as_ref());
+        let pools = self.services.values().map(|live| live.pool.as_ref());
         self.tenants.join(&self.arena, self.owners.reach(), pools)
     }
 

@@ -1,35 +1,37 @@
-//! A service while changes are carried out on it: nothing live is touched until all have succeeded.
+//! A service while changes are carried out on it, all of which will succeed: it has its lists from
+//! the live service and gives them back, so that an edit of one server copies no other.
 
-use std::collections::HashMap;
+use std::mem;
 use std::net::SocketAddr;
+
+use ahash::HashMap;
 
 use crate::config::diff::Change;
 use crate::config::{RealServer, VirtualService};
 use crate::director::owners::Owner;
 use crate::state::history::{Event, History};
+use crate::state::servers::Member;
+
+/// How many servers are looked for one by one before a table of all is made.
+const FEW: u32 = 16;
 
 pub(super) struct Draft {
-    /// Place among the live services; `None` for a new one.
-    pub(super) live: Option<usize>,
+    /// Number of the live service; `None` for a new one.
+    pub(super) live: Option<u64>,
     /// `servers` is kept beside.
     pub(super) settings: VirtualService,
-    pub(super) servers: Vec<Entry>,
-    /// Newest entry of each address.
-    places: HashMap<SocketAddr, usize>,
+    /// Oldest first. A server's place is its number in the history.
+    pub(super) servers: Vec<RealServer>,
+    /// Beside `servers`.
+    pub(super) owners: Vec<Owner>,
+    /// Servers that were added or edited: their limits have to be set.
+    touched: Vec<usize>,
+    gone: Vec<usize>,
+    /// Newest place of each address, once there is need of it.
+    places: Option<HashMap<SocketAddr, usize>>,
+    searches: u32,
     pub(super) history: History,
     pub(super) deleted: bool,
-}
-
-/// A server of a draft. Its place is its number in the history.
-pub(super) struct Entry {
-    pub(super) server: RealServer,
-    /// Its last weight that was not 0, or what it was added with: a kernel's mh goes by it.
-    pub(super) last_weight: u32,
-    /// `None` until it has a slot.
-    pub(super) owner: Option<Owner>,
-    /// Added or edited: its limits have to be set.
-    pub(super) touched: bool,
-    pub(super) gone: bool,
 }
 
 impl Draft {
@@ -39,28 +41,25 @@ impl Draft {
             live: None,
             settings: settings.settings(),
             servers: Vec::new(),
-            places: HashMap::new(),
+            owners: Vec::new(),
+            touched: Vec::new(),
+            gone: Vec::new(),
+            places: None,
+            searches: 0,
             history: History { bound: true, ..History::default() },
             deleted: false,
         }
     }
 
-    /// An existing service.
-    pub(super) fn of(live: usize, service: &VirtualService, owners: &[Owner]) -> Self {
-        let entry = |(server, owner): (&RealServer, &Owner)| Entry {
-            server: *server,
-            last_weight: owner.last_weight,
-            owner: Some(*owner),
-            touched: false,
-            gone: false,
-        };
+    /// An existing service, whose lists are taken out until it has them back.
+    pub(super) fn of(live: u64, service: &mut VirtualService, owners: &mut Vec<Owner>) -> Self {
+        let servers = mem::take(&mut service.servers);
         let mut draft = Draft {
             live: Some(live),
-            settings: service.settings(),
-            servers: service.servers.iter().zip(owners).map(entry).collect(),
-            places: HashMap::new(),
+            servers,
+            owners: mem::take(owners),
             history: History::default(),
-            deleted: false,
+            ..Draft::new(service)
         };
         draft.number();
         draft
@@ -68,13 +67,22 @@ impl Draft {
 
     /// Numbers the servers that are there from 0 and forgets what happened before.
     fn number(&mut self) {
-        let numbered = self.servers.iter().enumerate();
-        self.places = numbered.map(|(number, entry)| (entry.server.address, number)).collect();
-        self.history.start = self.servers.iter().map(|entry| entry.server.weight).collect();
+        (self.places, self.searches) = (None, 0);
+        self.history.start = self.servers.iter().map(|server| server.weight).collect();
         self.history.events.clear();
     }
 
-    /// Carries out one change. Returns the owners of servers that are gone for good.
+    fn find(&mut self, address: SocketAddr) -> Option<usize> {
+        if self.places.is_none() && self.searches < FEW {
+            self.searches += 1;
+            return self.servers.iter().rposition(|server| server.address == address);
+        }
+        let numbered = || self.servers.iter().enumerate();
+        let table = || numbered().map(|(number, server)| (server.address, number)).collect();
+        self.places.get_or_insert_with(table).get(&address).copied()
+    }
+
+    /// Carries out one change. Hands out the owners of servers that are gone for good.
     pub(super) fn change(&mut self, change: &Change, gone: &mut Vec<(SocketAddr, Owner)>) {
         match change {
             Change::AddService(_) => {}
@@ -89,46 +97,87 @@ impl Draft {
             }
             Change::DeleteService(_) => {
                 self.deleted = true;
-                for entry in &mut self.servers {
-                    entry.gone = true;
-                }
+                self.gone = (0..self.servers.len()).collect();
             }
             Change::AddServer { server, .. } => {
-                let former = self.places.insert(server.address, self.servers.len());
-                let former = former.and_then(|place| self.servers.get_mut(place));
-                let owner = former.and_then(|entry| entry.owner.take());
-                let (touched, gone) = (true, false);
-                let (server, last_weight) = (*server, server.weight);
-                self.servers.push(Entry { server, last_weight, owner, touched, gone });
+                // What is added is not there, unless it has just gone.
+                let former = if self.gone.is_empty() { None } else { self.find(server.address) };
+                let owner = former.map_or(Owner::NONE, |former| {
+                    mem::replace(&mut self.owners[former], Owner::NONE)
+                });
+                let number = self.servers.len();
+                if let Some(places) = &mut self.places {
+                    places.insert(server.address, number);
+                }
+                self.servers.push(*server);
+                self.owners.push(Owner { last_weight: server.weight, ..owner });
+                self.touched.push(number);
                 self.history.events.push(Event::Added { weight: server.weight });
             }
             Change::EditServer { server, .. } => {
-                if let Some(&number) = self.places.get(&server.address) {
-                    let entry = &mut self.servers[number];
-                    entry.server = *server;
-                    entry.touched = true;
+                if let Some(number) = self.find(server.address) {
+                    self.servers[number] = *server;
+                    self.touched.push(number);
                     if server.weight > 0 {
-                        entry.last_weight = server.weight;
+                        self.owners[number].last_weight = server.weight;
                     }
                     self.history.events.push(Event::Edited { number, weight: server.weight });
                 }
             }
             Change::DeleteServer { server, .. } => {
-                if let Some(&number) = self.places.get(server) {
-                    self.servers[number].gone = true;
+                if let Some(number) = self.find(*server) {
+                    self.gone.push(number);
                     self.history.events.push(Event::Deleted { number });
                 }
             }
         }
     }
 
-    /// Drops the entries of servers that are gone and hands out their owners.
-    pub(super) fn bury(&mut self, gone: &mut Vec<(SocketAddr, Owner)>) {
-        self.servers.retain(|entry| {
-            if let (true, Some(owner)) = (entry.gone, entry.owner) {
-                gone.push((entry.server.address, owner));
-            }
-            !entry.gone
-        });
+    /// Drops the servers that are gone and hands out their owners. Numbers are places no longer.
+    pub(super) fn bury(&mut self, buried: &mut Vec<(SocketAddr, Owner)>) {
+        let mut gone = mem::take(&mut self.gone);
+        gone.sort_unstable();
+        gone.dedup();
+        if gone.is_empty() {
+            return;
+        }
+        let left = gone.iter().map(|number| (self.servers[*number].address, self.owners[*number]));
+        buried.extend(left.filter(|(_, owner)| owner.is_housed()));
+        drop_at(&mut self.servers, &gone);
+        drop_at(&mut self.owners, &gone);
+        self.touched.retain(|number| gone.binary_search(number).is_err());
+        for number in &mut self.touched {
+            *number -= gone.partition_point(|gone| gone < number);
+        }
     }
+
+    /// Gives every server that was added or edited what `settle` makes of its owner. After
+    /// [`bury`](Self::bury).
+    pub(super) fn settle(&mut self, mut settle: impl FnMut(&RealServer, Owner) -> Owner) {
+        for number in mem::take(&mut self.touched) {
+            let owner = self.owners[number];
+            let settled = settle(&self.servers[number], owner);
+            self.owners[number] = Owner { last_weight: owner.last_weight, ..settled };
+        }
+    }
+
+    /// The servers in list order.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let newest_first = self.servers.iter().zip(&self.owners).rev();
+        let member = |(server, owner): (&RealServer, &Owner)| Member {
+            id: owner.id,
+            server: *server,
+            last_weight: owner.last_weight,
+        };
+        newest_first.map(member).collect()
+    }
+}
+
+/// Takes the elements at these places, which are in order, out of a list.
+fn drop_at<T>(list: &mut Vec<T>, places: &[usize]) {
+    let (mut place, mut gone) = (0.., places.iter().copied().peekable());
+    list.retain(|_| {
+        let place = place.next();
+        gone.next_if(|gone| Some(*gone) == place).is_none()
+    });
 }

@@ -3,6 +3,7 @@
 mod control;
 mod draft;
 mod owners;
+mod steps;
 pub(crate) mod table;
 mod tenants;
 
@@ -15,12 +16,13 @@ use parking_lot::Mutex;
 use crate::config::diff::{Change, diff_services};
 use crate::config::{
     Command, Config, Observed, ObservedServer, ObservedService, RealServer, ServerCounts,
-    ServiceKey, Statistics, VirtualService,
+    ServiceKey, Statistics,
 };
-use crate::director::control::{Control, Live};
+use crate::director::control::{Control, Live, SWEPT};
 use crate::director::owners::Owner;
+use crate::director::steps::{steps, validate};
 use crate::director::table::Table;
-use crate::error::{ApplyError, CommandError, ServiceError};
+use crate::error::{ApplyError, ServiceError};
 use crate::flow::Flow;
 use crate::state::Arena;
 use crate::state::own::Own;
@@ -151,15 +153,16 @@ impl Director {
     /// # Errors
     /// The config breaks limits, or needs more slots than there are; nothing has changed then.
     pub fn apply(&self, config: &Config) -> Result<Applied, ApplyError> {
-        config.validate()?;
         let mut control = self.inner.control.lock();
-        let running = control.services.iter().map(|live| &live.service);
+        let running = control.services.values().map(|live| &live.service);
         let changes = diff_services(running, &config.services);
         let wanted = config.settings();
         if changes.is_empty() && wanted == control.settings {
-            control.sweep();
+            // Equal to what runs, so it is valid.
+            control.sweep(SWEPT);
             return Ok(Applied::default());
         }
+        validate(&control, config, &changes)?;
         let settings = wanted != control.settings;
         control.advance(&changes, &wanted)?;
         Ok(Applied { settings, ..Applied::of(&changes) })
@@ -264,7 +267,7 @@ impl Director {
     /// The config that runs.
     pub fn config(&self) -> Config {
         let control = self.inner.control.lock();
-        let services = control.services.iter().map(|live| live.service.clone()).collect();
+        let services = control.services.values().map(|live| live.service.clone()).collect();
         Config { services, ..control.settings.clone() }
     }
 
@@ -272,7 +275,7 @@ impl Director {
     pub fn observe(&self) -> Observed {
         let control = self.inner.control.lock();
         let observed = |live: &Live| self.observed(&control, live);
-        let services = control.services.iter().map(observed).collect();
+        let services = control.services.values().map(observed).collect();
         Observed { settings: control.settings.clone(), services }
     }
 
@@ -281,14 +284,14 @@ impl Director {
     pub fn services(&self) -> Vec<(ServiceId, ObservedService)> {
         let control = self.inner.control.lock();
         let observed = |live: &Live| (live.id, self.observed(&control, live));
-        control.services.iter().map(observed).collect()
+        control.services.values().map(observed).collect()
     }
 
     /// The servers of a service in list order, the newest first, with their ids; `None` if the id
-    /// is stale. O(services + servers of this one).
+    /// is stale. O(servers of this one).
     pub fn servers(&self, service: ServiceId) -> Option<Vec<(ServerId, ObservedServer)>> {
         let control = self.inner.control.lock();
-        let live = control.services.iter().find(|live| live.id == service)?;
+        let live = control.find_id(service)?;
         let ids = live.owners.iter().rev().map(|owner| owner.id);
         Some(ids.zip(self.observed(&control, live).servers).collect())
     }
@@ -363,62 +366,4 @@ fn counts_of(slot: &ServerSlot, templates: Option<u32>) -> ServerCounts {
         persistent: templates.unwrap_or(0),
         overloaded: counts.overloaded(),
     }
-}
-
-/// What a command changes in what runs.
-fn steps(control: &Control, command: &Command) -> Result<Vec<Change>, ApplyError> {
-    let live = |key: &ServiceKey| control.find(key).map(|live| &live.service);
-    let existing = |key: &ServiceKey| live(key).ok_or(CommandError::no_service(key));
-    let valid = |service: VirtualService| {
-        Config { services: vec![service], ..control.settings.clone() }.validate()
-    };
-    let server_of = |service: &VirtualService, server: SocketAddr| {
-        service.servers.iter().find(|known| known.address == server).copied()
-    };
-    Ok(vec![match command {
-        Command::AddService(service) => {
-            if live(&service.service).is_some() {
-                return Err(CommandError::service_exists(service.service).into());
-            }
-            valid(service.settings())?;
-            Change::AddService(service.settings())
-        }
-        Command::EditService(settings) => {
-            let servers = existing(&settings.service)?.servers.clone();
-            valid(VirtualService { servers, ..settings.settings() })?;
-            Change::EditService(settings.settings())
-        }
-        Command::DeleteService(key) => {
-            existing(key)?;
-            Change::DeleteService(*key)
-        }
-        Command::Clear => {
-            let keys = control.services.iter().map(|live| live.service.service);
-            return Ok(keys.map(Change::DeleteService).collect());
-        }
-        Command::AddServer { service, server } => {
-            let found = existing(service)?;
-            if server_of(found, server.address).is_some() {
-                return Err(CommandError::server_exists(service, server.address).into());
-            }
-            // Alone it shows its own problems; all together only when there are too many.
-            let full = found.servers.len() >= found.max_servers();
-            let mut servers = if full { found.servers.clone() } else { Vec::new() };
-            servers.push(*server);
-            valid(VirtualService { servers, ..found.settings() })?;
-            Change::AddServer { service: *service, server: *server }
-        }
-        Command::EditServer { service, server } => {
-            let found = existing(service)?;
-            let before = server_of(found, server.address)
-                .ok_or(CommandError::no_server(service, server.address))?;
-            valid(VirtualService { servers: vec![*server], ..found.settings() })?;
-            Change::EditServer { service: *service, before, server: *server }
-        }
-        Command::DeleteServer { service, server } => {
-            let found = existing(service)?;
-            server_of(found, *server).ok_or(CommandError::no_server(service, *server))?;
-            Change::DeleteServer { service: *service, server: *server }
-        }
-    }])
 }

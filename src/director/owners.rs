@@ -1,8 +1,10 @@
 //! Who has which slot: given to servers and services, kept while anything may still refer to it,
 //! taken back after.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+
+use ahash::HashMap;
 
 use crate::config::ServiceKey;
 use crate::error::ApplyError;
@@ -22,6 +24,17 @@ pub(super) struct Owner {
     pub(super) last_weight: u32,
 }
 
+impl Owner {
+    /// Nobody: the server has no slot yet.
+    pub(super) const NONE: Owner =
+        Owner { id: ServerId { slot: u32::MAX, generation: 0 }, born: 0, base: 0, last_weight: 0 };
+
+    /// True if it has a slot. The first publication is number 1.
+    pub(super) fn is_housed(&self) -> bool {
+        self.born > 0
+    }
+}
+
 /// A slot whose owner has left, and the publications that can name it: `born` to `gone` - 1.
 struct Vacancy<T> {
     id: T,
@@ -37,7 +50,10 @@ pub(super) struct Owners {
     free_services: Vec<u32>,
     next_service: u32,
     /// Servers removed from the config that come back with their counts if added again.
-    removed: HashMap<(ServiceKey, SocketAddr), (Owner, u64)>,
+    removed: HashMap<ServiceKey, HashMap<SocketAddr, (Owner, u64)>>,
+    /// The same with the publications they left with, in the order in which to look at them again.
+    /// Some have come back since.
+    queue: VecDeque<(ServiceKey, SocketAddr, u64)>,
     deleted_services: Vec<Vacancy<ServiceId>>,
 }
 
@@ -49,7 +65,7 @@ impl Owners {
 
     /// Removed servers that still hold a slot.
     pub(super) fn removed(&self) -> usize {
-        self.removed.len()
+        self.removed.values().map(HashMap::len).sum()
     }
 
     /// Makes sure that so many slots can be given.
@@ -77,7 +93,7 @@ impl Owners {
 
     /// The removed server's slot, if it still has one.
     pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<Owner> {
-        self.removed.remove(&(service, server)).map(|(owner, _)| owner)
+        self.take_out(&service, &server)
     }
 
     /// A slot for a new server, vacant. [`reserve`](Self::reserve) has made sure there is one.
@@ -102,7 +118,17 @@ impl Owners {
         owner: Owner,
         gone: u64,
     ) {
-        self.removed.insert((service, server), (owner, gone));
+        self.removed.entry(service).or_default().insert(server, (owner, gone));
+        self.queue.push_back((service, server, gone));
+    }
+
+    fn take_out(&mut self, service: &ServiceKey, server: &SocketAddr) -> Option<Owner> {
+        let servers = self.removed.get_mut(service)?;
+        let (owner, _) = servers.remove(server)?;
+        if servers.is_empty() {
+            self.removed.remove(service);
+        }
+        Some(owner)
     }
 
     /// The service has left with publication `gone`.
@@ -112,28 +138,33 @@ impl Owners {
 
     /// The removed servers of a service that was deleted belong to none: its slot may get another
     /// service, on whose account nothing of theirs is.
-    pub(super) fn orphan(&self, arena: &Arena, deleted: &HashSet<ServiceKey>) {
-        for ((service, _), (owner, _)) in &self.removed {
-            if let (true, Some(slot)) =
-                (deleted.contains(service), arena.servers.get(owner.id.slot))
-            {
+    pub(super) fn orphan(&self, arena: &Arena, deleted: &ServiceKey) {
+        for (owner, _) in self.removed.get(deleted).into_iter().flat_map(HashMap::values) {
+            if let Some(slot) = arena.servers.get(owner.id.slot) {
                 slot.rehome(u32::MAX);
             }
         }
     }
 
     /// Takes back the slots that count no connection and that none of these publications names.
-    pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64]) {
+    /// Looks at so many removed servers at most, those next that it looked at longest ago.
+    pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64], most: usize) {
         let named = |born: u64, gone: u64| kept.iter().any(|at| (born..gone).contains(at));
-        let free = &mut self.free_servers;
-        self.removed.retain(|_, (owner, gone)| {
-            let vacated = !named(owner.born, *gone)
+        for _ in 0..most.min(self.queue.len()) {
+            let Some((service, server, left)) = self.queue.pop_front() else { break };
+            let found = self.removed.get(&service).and_then(|servers| servers.get(&server));
+            let Some((owner, _)) = found.filter(|(_, gone)| *gone == left).copied() else {
+                continue;
+            };
+            let vacated = !named(owner.born, left)
                 && arena.servers.get(owner.id.slot).is_some_and(ServerSlot::vacate);
             if vacated {
-                free.push(owner.id.slot);
+                self.take_out(&service, &server);
+                self.free_servers.push(owner.id.slot);
+            } else {
+                self.queue.push_back((service, server, left));
             }
-            !vacated
-        });
+        }
         let free = &mut self.free_services;
         self.deleted_services.retain(|vacancy| {
             let named = named(vacancy.born, vacancy.gone);

@@ -43,13 +43,13 @@ impl Table {
 }
 
 /// Services by what packets show.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Index {
     services: HashMap<Shown, ServiceId, ahash::RandomState>,
-    /// Whether look-ups of these kinds can find anything.
-    any_mark: bool,
-    any_ftp: bool,
-    any_port: bool,
+    /// How many services look-ups of these kinds can find.
+    marks: u32,
+    ftp: u32,
+    every_port: u32,
 }
 
 /// What of a packet names a service: two words of address, one of all else.
@@ -85,18 +85,38 @@ const FTP_DATA: u16 = 20;
 const UNPRIVILEGED: u16 = 1024;
 
 impl Index {
-    pub(crate) fn new(services: impl Iterator<Item = (ServiceKey, ServiceId)>) -> Self {
-        let mut index = Index::default();
-        for (key, id) in services {
-            index.services.insert(Shown::of(&key), id);
-            match key.port() {
-                None => index.any_mark = true,
-                Some(FTP) => index.any_ftp |= key.protocol().is_some_and(|p| p.number() == TCP),
-                Some(0) => index.any_port = true,
-                Some(_) => {}
+    /// The same without services that go and with new ones: a copy, which is a fraction of the cost
+    /// of hashing all of them anew.
+    pub(crate) fn edited<'a>(
+        &self,
+        gone: impl Iterator<Item = &'a ServiceKey>,
+        come: impl Iterator<Item = (&'a ServiceKey, ServiceId)>,
+    ) -> Self {
+        let mut index = self.clone();
+        for key in gone {
+            if index.services.remove(&Shown::of(key)).is_some() {
+                index.count(key, u32::wrapping_sub);
+            }
+        }
+        if index.services.capacity() / 8 > index.services.len() {
+            index.services.shrink_to_fit();
+        }
+        for (key, id) in come {
+            if index.services.insert(Shown::of(key), id).is_none() {
+                index.count(key, u32::wrapping_add);
             }
         }
         index
+    }
+
+    fn count(&mut self, key: &ServiceKey, by_one: impl Fn(u32, u32) -> u32) {
+        let count = match key.port() {
+            None => &mut self.marks,
+            Some(FTP) if key.protocol().is_some_and(|p| p.number() == TCP) => &mut self.ftp,
+            Some(0) => &mut self.every_port,
+            Some(_) => return,
+        };
+        *count = by_one(*count, 1);
     }
 
     pub(crate) fn by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
@@ -109,7 +129,7 @@ impl Index {
         let (protocol, family, port) = (flow.protocol(), flow.family(), flow.destination_port());
         let find = |shown: Shown| self.services.get(&shown).copied();
         let on = |port| find(Shown::address(protocol, family, flow.destination_words(), port));
-        if flow.fwmark() != 0 && self.any_mark {
+        if flow.fwmark() != 0 && self.marks > 0 {
             let marked = find(Shown::mark(family, flow.fwmark()));
             if marked.is_some() {
                 return marked;
@@ -117,7 +137,7 @@ impl Index {
         }
         let ftp_data = protocol == TCP && (port == FTP_DATA || port >= UNPRIVILEGED);
         on(port)
-            .or_else(|| if self.any_ftp && ftp_data { on(FTP) } else { None })
-            .or_else(|| if self.any_port { on(0) } else { None })
+            .or_else(|| if self.ftp > 0 && ftp_data { on(FTP) } else { None })
+            .or_else(|| if self.every_port > 0 { on(0) } else { None })
     }
 }

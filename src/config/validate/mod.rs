@@ -4,14 +4,16 @@
 //! places (any timeout, port 0 without persistence, one-packet TCP); there ipvsadm's checks hold.
 
 mod daemon;
+mod known;
 mod report;
 mod server;
 mod service;
 
 use ahash::HashMapExt;
+pub(crate) use known::Known;
 use report::{Report, outside};
 
-use crate::config::{Config, Timeouts};
+use crate::config::{Config, Timeouts, VirtualService};
 use crate::error::ConfigError;
 
 /// Largest weight.
@@ -45,6 +47,15 @@ impl Config {
     /// # Errors
     /// Each problem with its path and its limit, in the order of the config.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_beside(|_| Known::No)
+    }
+
+    /// The same; of what is known to be valid only the limits on totals are looked at. It must be
+    /// known from a config of the same generation and the same daemons.
+    pub(crate) fn validate_beside<'a>(
+        &self,
+        known: impl Fn(&VirtualService) -> Known<'a>,
+    ) -> Result<(), ConfigError> {
         let mut report = Report::default();
         check_timeouts(self.timeouts, &mut report);
         daemon::check(&self.daemons, &mut report);
@@ -60,7 +71,7 @@ impl Config {
                     format!("services[{place}] is services[{first}] once more"),
                 );
             }
-            service::check(self, settings, &mut report);
+            service::check(self, settings, known(settings), &mut report);
         }
         ConfigError::from_problems(report.problems)
     }

@@ -2,6 +2,7 @@
 
 use ahash::HashMapExt;
 
+use super::known::{Beside, Known};
 use super::report::{Item, Path, Report, outside};
 use super::{MAX_TIMEOUT, server, too_many};
 use crate::config::{
@@ -15,7 +16,15 @@ const MAX_AFFINITY: u32 = 1 << 24;
 /// Longest name of a persistence engine.
 const MAX_ENGINE: usize = 15;
 
-pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Report) {
+pub(super) fn check(
+    config: &Config,
+    settings: &VirtualService,
+    known: Known<'_>,
+    report: &mut Report,
+) {
+    if matches!(known, Known::Same) {
+        return;
+    }
     let key = settings.service;
     let mut item = report.item(Path::Service(key));
     check_key(settings, &mut item);
@@ -54,15 +63,20 @@ pub(super) fn check(config: &Config, settings: &VirtualService, report: &mut Rep
         let reason = if table { ", the slots of its mh table (mh_table_index)" } else { "" };
         item.add("servers", message + reason);
     }
-    let mut first_places = ahash::HashMap::with_capacity(servers.len());
+    let beside = Beside::new(known, servers);
+    let distinct = beside.are_distinct();
+    let size = if distinct { 0 } else { servers.len() };
+    let mut first_places = ahash::HashMap::with_capacity(size);
     for (place, real_server) in servers.iter().enumerate() {
         let address = real_server.address;
         let mut item = report.item(Path::Server(key, address));
-        let first = *first_places.entry(address).or_insert(place);
+        let first = if distinct { place } else { *first_places.entry(address).or_insert(place) };
         if first != place {
             item.add_whole(format!("servers[{place}] is servers[{first}] once more"));
         }
-        server::check(config, key.family(), real_server, &mut item);
+        if !beside.has(place) {
+            server::check(config, key.family(), real_server, &mut item);
+        }
     }
 }
 

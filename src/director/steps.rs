@@ -1,0 +1,88 @@
+//! What is to be done: checks of what is wanted against what runs, before anything happens.
+
+use std::net::SocketAddr;
+
+use crate::config::diff::Change;
+use crate::config::{Command, Config, Known, ServiceKey, VirtualService};
+use crate::director::control::Control;
+use crate::error::{ApplyError, CommandError, ConfigError};
+
+/// Checks a config that leads from what runs to something else by these changes. What no change
+/// concerns is valid, unless the rest of the config speaks against it.
+pub(super) fn validate(
+    control: &Control,
+    config: &Config,
+    changes: &[Change],
+) -> Result<(), ConfigError> {
+    let Config { generation, daemons, .. } = &control.settings;
+    if (config.generation, &config.daemons) != (*generation, daemons) {
+        return config.validate();
+    }
+    let concerned: ahash::HashSet<ServiceKey> = changes.iter().map(Change::service).collect();
+    config.validate_beside(|service| match control.find(&service.service) {
+        None => Known::No,
+        Some(_) if !concerned.contains(&service.service) => Known::Same,
+        Some(live) => Known::Former(&live.service),
+    })
+}
+
+/// What a command changes in what runs.
+pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>, ApplyError> {
+    let live = |key: &ServiceKey| control.find(key).map(|live| &live.service);
+    let existing = |key: &ServiceKey| live(key).ok_or(CommandError::no_service(key));
+    let valid = |service: VirtualService| {
+        Config { services: vec![service], ..control.settings.clone() }.validate()
+    };
+    let server_of = |service: &VirtualService, server: SocketAddr| {
+        service.servers.iter().find(|known| known.address == server).copied()
+    };
+    Ok(vec![match command {
+        Command::AddService(service) => {
+            if live(&service.service).is_some() {
+                return Err(CommandError::service_exists(service.service).into());
+            }
+            valid(service.settings())?;
+            Change::AddService(service.settings())
+        }
+        Command::EditService(settings) => {
+            let found = existing(&settings.service)?;
+            // Its servers are valid, but there may be too many now.
+            let full = found.servers.len() > settings.max_servers();
+            let servers = if full { found.servers.clone() } else { Vec::new() };
+            valid(VirtualService { servers, ..settings.settings() })?;
+            Change::EditService(settings.settings())
+        }
+        Command::DeleteService(key) => {
+            existing(key)?;
+            Change::DeleteService(*key)
+        }
+        Command::Clear => {
+            let keys = control.services.values().map(|live| live.service.service);
+            return Ok(keys.map(Change::DeleteService).collect());
+        }
+        Command::AddServer { service, server } => {
+            let found = existing(service)?;
+            if server_of(found, server.address).is_some() {
+                return Err(CommandError::server_exists(service, server.address).into());
+            }
+            // Alone it shows its own problems; all together only when there are too many.
+            let full = found.servers.len() >= found.max_servers();
+            let mut servers = if full { found.servers.clone() } else { Vec::new() };
+            servers.push(*server);
+            valid(VirtualService { servers, ..found.settings() })?;
+            Change::AddServer { service: *service, server: *server }
+        }
+        Command::EditServer { service, server } => {
+            let found = existing(service)?;
+            let before = server_of(found, server.address)
+                .ok_or(CommandError::no_server(service, server.address))?;
+            valid(VirtualService { servers: vec![*server], ..found.settings() })?;
+            Change::EditServer { service: *service, before, server: *server }
+        }
+        Command::DeleteServer { service, server } => {
+            let found = existing(service)?;
+            server_of(found, *server).ok_or(CommandError::no_server(service, *server))?;
+            Change::DeleteServer { service: *service, server: *server }
+        }
+    }])
+}
