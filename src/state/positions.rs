@@ -2,43 +2,101 @@
 
 use crate::state::servers::{Position, Servers};
 
-/// An open-addressing table, at most half full, fixed when the pool is built.
-pub(crate) struct Positions {
-    mask: usize,
-    places: Box<[(u32, Position)]>,
+/// Fixed when the pool is built.
+pub(crate) enum Positions {
+    /// Slots that lie close together, as those of a service made at once do: by slot, less the
+    /// lowest. A quarter of the memory, and one load.
+    Close { first: u32, places: Box<[Position]> },
+    /// An open-addressing table, at most half full.
+    Scattered { mask: usize, places: Box<[(u32, Position)]> },
 }
 
+const NOBODY: Position = Position::MAX;
 const FREE: (u32, Position) = (u32::MAX, 0);
+
+/// So many times as many slots as servers, from the lowest to the highest, are close together: what
+/// they take is no more than a table's.
+const SPREAD: usize = 4;
 
 impl Positions {
     pub(crate) fn of(servers: &Servers) -> Self {
-        let length = (2 * servers.len() as usize).next_power_of_two();
-        let mut positions = Positions { mask: length - 1, places: vec![FREE; length].into() };
-        for (position, id) in (0..).zip(servers.ids()) {
-            let mut at = positions.start(id.slot);
-            while positions.places[at] != FREE {
-                at = (at + 1) & positions.mask;
+        Self::of_slots(servers.ids().map(|id| id.slot))
+    }
+
+    fn of_slots(slots: impl Iterator<Item = u32> + Clone) -> Self {
+        let ends = |(low, high, count): (u32, u32, usize), slot: u32| {
+            (low.min(slot), high.max(slot), count + 1)
+        };
+        let (first, last, count) = slots.clone().fold((u32::MAX, 0, 0), ends);
+        let reach = if count == 0 { 0 } else { (last - first) as usize + 1 };
+        if reach <= SPREAD * count {
+            let mut places = vec![NOBODY; reach];
+            for (position, slot) in (0..).zip(slots) {
+                places[(slot - first) as usize] = position;
             }
-            positions.places[at] = (id.slot, position);
+            return Positions::Close { first, places: places.into() };
         }
-        positions
+        let length = (2 * count).next_power_of_two();
+        let (mask, mut places) = (length - 1, vec![FREE; length]);
+        for (position, slot) in (0..).zip(slots) {
+            let mut at = start(slot, mask);
+            while places[at] != FREE {
+                at = (at + 1) & mask;
+            }
+            places[at] = (slot, position);
+        }
+        Positions::Scattered { mask, places: places.into() }
     }
 
     /// The place of the server in this slot; `None` if it is not in the list.
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<Position> {
-        let mut at = self.start(slot);
-        loop {
-            match *self.places.get(at)? {
-                (found, position) if found == slot => return Some(position),
-                FREE => return None,
-                _ => at = (at + 1) & self.mask,
+        match self {
+            Positions::Close { first, places } => {
+                // Below the first it wraps to beyond the last.
+                let place = *places.get(slot.wrapping_sub(*first) as usize)?;
+                (place != NOBODY).then_some(place)
+            }
+            Positions::Scattered { mask, places } => {
+                let mut at = start(slot, *mask);
+                loop {
+                    match *places.get(at)? {
+                        (found, position) if found == slot => return Some(position),
+                        FREE => return None,
+                        _ => at = (at + 1) & mask,
+                    }
+                }
             }
         }
     }
+}
 
-    fn start(&self, slot: u32) -> usize {
-        // Neighbouring slots are common and spread well by themselves.
-        slot as usize & self.mask
+#[inline]
+fn start(slot: u32, mask: usize) -> usize {
+    // Neighbouring slots are common and spread well by themselves.
+    slot as usize & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Positions;
+
+    #[test]
+    fn close_and_scattered_slots_are_found_and_no_others() {
+        let lists: [(&[u32], bool); 5] = [
+            (&[], true),
+            (&[7], true),
+            (&[12, 11, 10, 9, 3], true),
+            (&[5, 1_000_000, 1 << 30, 6], false),
+            (&[0, 64, 128, 192], false),
+        ];
+        for (slots, close) in lists {
+            let positions = Positions::of_slots(slots.iter().copied());
+            assert_eq!(matches!(positions, Positions::Close { .. }), close, "{slots:?}");
+            for slot in (0..300).chain([1_000_000, 1 << 30, u32::MAX - 1]) {
+                let place = slots.iter().position(|known| *known == slot);
+                assert_eq!(positions.get(slot), place.map(|place| place as u32), "{slots:?}");
+            }
+        }
     }
 }

@@ -81,7 +81,9 @@ impl<T, S> Seats<T, S> {
     }
 
     #[inline]
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&T, &S)> + ExactSizeIterator {
+    pub(crate) fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&T, &S)> + ExactSizeIterator + Clone {
         self.list.iter().map(Self::look)
     }
 
@@ -120,15 +122,17 @@ impl<T> Segments<T> {
     /// Seats for these elements; `None` if one does not exist.
     pub(crate) fn seats<S>(&self, list: impl Iterator<Item = (u32, S)>) -> Option<Seats<T, S>> {
         let mut segments: Vec<Arc<[T]>> = Vec::new();
-        let seat = |(index, beside)| {
+        // Not collected through `Option`, which forgets how many there are.
+        let mut seats = Vec::with_capacity(list.size_hint().0);
+        for (index, beside) in list {
             let (segment, offset) = self.find(index)?;
             let element = NonNull::from(segment.get(offset)?);
             if !segments.iter().any(|known| Arc::ptr_eq(known, segment)) {
                 segments.push(Arc::clone(segment));
             }
-            Some(Seat { element, beside })
-        };
-        let list = list.map(seat).collect::<Option<_>>()?;
+            seats.push(Seat { element, beside });
+        }
+        let list = seats.into_boxed_slice();
         Some(Seats { list, _segments: segments })
     }
 

@@ -53,7 +53,7 @@ impl Servers {
     }
 
     /// The ids, in list order.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + '_ {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + Clone + '_ {
         self.list.iter().map(|(_, listed)| listed.pick.server)
     }
 
