@@ -234,7 +234,10 @@ impl Worker {
         if let (true, Some(own)) = (opener != 0, self.inner.arena.own.get(number_of(opener))) {
             own.close(server.slot, opener, activity);
         }
-        self.load_changed(server, service, |pool| pool.own_load_changed(server, opener, marked));
+        // Asked again: since the first time the server may have come back from a deleted service, and
+        // its pool been published before this connection's end.
+        let now = slot.service();
+        self.load_changed(server, now, |pool| pool.own_load_changed(server, opener, marked));
         if !lease.template.is_none() {
             self.with_templates(service, |templates| templates.let_go(lease.template));
         }

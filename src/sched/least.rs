@@ -291,7 +291,9 @@ impl Index {
 
     #[inline]
     fn renew<L: Load>(&self, load: L, servers: &Servers, position: Position) {
-        let current = || servers.look(position).map(|(_, server)| server);
+        // In one order with the tree's stores: a glance could come before the leaf's store, and miss
+        // the change of one who found the leaf as it was before.
+        let current = || servers.look_again(position);
         self.keys.set(position, current, |server| server.map_or(NEVER, |server| key(load, server)));
     }
 }
@@ -309,3 +311,7 @@ pub(super) fn key<L: Load>(load: L, server: Candidate) -> u64 {
         (load.of(server.counts) as f64).to_bits()
     }
 }
+
+#[cfg(test)]
+#[path = "least_tests.rs"]
+mod tests;

@@ -65,6 +65,13 @@ impl Servers {
         Some((listed.pick.server, Candidate { position, weight: listed.weight, counts }))
     }
 
+    /// As [`look`](Self::look), after whatever this thread has stored.
+    #[inline]
+    pub(crate) fn look_again(&self, position: Position) -> Option<Candidate> {
+        let (slot, listed) = self.list.get(position as usize)?;
+        Some(Candidate { position, weight: listed.weight, counts: slot.look() })
+    }
+
     /// Every server, whatever its weight and mark.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
         (0..self.len()).filter_map(|position| self.look(position).map(|(_, found)| found))

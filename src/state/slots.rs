@@ -7,6 +7,7 @@
 //! |-----------------------|-------------------------------|----------|------------------------------|
 //! | `counts`              | swaps in `change`             | SeqCst   | loads in `change`            |
 //! | `counts`              | load in `glance`              | Relaxed  | none: it orders nothing      |
+//! | `counts`              | load in `look`                | SeqCst   | swaps in `change`            |
 //! | `limits`,`generation` | stores in `limit`, `vacate`   | SeqCst   | loads in `open`, `close`     |
 //! | `pins`                | additions in `pin`, `unpin`   | SeqCst   | load in `vacate`             |
 //!
@@ -119,6 +120,14 @@ impl ServerSlot {
     pub(crate) fn glance(&self) -> Counts {
         // Relaxed: a decision may go by any recent count; nothing is read on the strength of it.
         Counts::from_word(self.counts.load(Ordering::Relaxed))
+    }
+
+    /// The counts after whatever this thread has stored; for what is kept about them elsewhere.
+    #[inline]
+    pub(crate) fn look(&self) -> Counts {
+        // SeqCst: between a store of what is kept and a change of the counts by another thread, at
+        // least one of the two sees the other's.
+        Counts::from_word(self.counts.load(Ordering::SeqCst))
     }
 
     pub(crate) fn is(&self, generation: u32) -> bool {

@@ -1,0 +1,165 @@
+use super::{ACTIVE, Candidate, HEAVIEST, Least, Load, Overhead, SCANNED, key};
+use crate::config::{Generation, RealServer};
+use crate::state::Arena;
+use crate::state::counts::Activity::{Active, Inactive};
+use crate::state::counts::{Counts, MAX_CONNECTIONS};
+use crate::state::lanes::NEVER;
+use crate::state::servers::{Member, Servers};
+use crate::state::slots::{ServerId, ServerSlot};
+use crate::sync::Arc;
+
+const RULE: Generation = Generation::B;
+
+fn servers(count: u32, weight: impl Fn(u32) -> u32) -> Servers {
+    let arena = Arc::new(Arena::new());
+    assert!(arena.servers.reach_with(count, || ServerSlot::new(0)));
+    let member = |slot| {
+        let address = ([10, 0, (slot >> 8) as u8, slot as u8], 80).into();
+        let server = RealServer::new(address).with_weight(weight(slot));
+        arena.servers.get(slot).unwrap().occupy(0);
+        Member { id: id(slot), server, last_weight: 0 }
+    };
+    let members: Vec<Member> = (0..count).map(member).collect();
+    Servers::new(Arc::clone(&arena), &members)
+}
+
+fn id(slot: u32) -> ServerId {
+    ServerId { slot, generation: 0 }
+}
+
+fn slot(servers: &Servers, at: u32) -> &ServerSlot {
+    servers.arena().servers.get(at).unwrap()
+}
+
+/// Any load a scheduler can have, put on a candidate.
+#[derive(Clone, Copy)]
+struct Given(u64);
+
+impl Load for Given {
+    fn of(self, _: Counts) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn keys_order_as_fractions_do() {
+    let free = Counts::from_word(0);
+    let key = |load, weight| key(Given(load), Candidate { position: 0, weight, counts: free });
+    let most = (ACTIVE + 1) * u64::from(MAX_CONNECTIONS);
+    assert!(most < 1 << 35);
+    let mut state = 7u64;
+    let mut random = |limit: u64| {
+        // Knuth's numbers; the high bits are the good ones.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (u128::from(state) * u128::from(limit) >> 64) as u64
+    };
+    let compare = |(a, v): (u64, u64), (b, w): (u64, u64)| {
+        let exact = (u128::from(a) * u128::from(w)).cmp(&(u128::from(b) * u128::from(v)));
+        let found = key(a, v as u32).cmp(&key(b, w as u32));
+        assert_eq!(found, exact, "{a}/{v} and {b}/{w}");
+        assert!(key(a, v as u32) < NEVER);
+    };
+    let heaviest = u64::from(HEAVIEST);
+    for round in 0..2_000_000 {
+        let (a, v) = (random(most) >> random(35), 1 + random(heaviest));
+        let (b, w) = match round % 4 {
+            // Anything.
+            0 => (random(most), 1 + random(heaviest)),
+            // The closest fraction with another weight, and its neighbours.
+            1 | 2 => {
+                let w = if round % 8 < 4 { 1 + random(heaviest) } else { heaviest - random(9) };
+                let near = (u128::from(a) * u128::from(w) / u128::from(v)) as u64;
+                ((near + random(3)).saturating_sub(1).min(most), w)
+            }
+            // An equal fraction.
+            _ => {
+                let factor = 1 + random((heaviest / v).min(most / a.max(1)).max(1));
+                (a * factor, v * factor)
+            }
+        };
+        compare((a, v), (b, w));
+    }
+    // The largest loads with the largest weights: the closest two fractions there are.
+    for d in 0..9 {
+        compare((most - d, heaviest), (most - d - 1, heaviest - 1));
+        compare((most - d, heaviest - 1), (most - d, heaviest));
+    }
+}
+
+/// Servers enough for an index of one, two and three rows.
+const SIZES: [u32; 4] = [SCANNED + 1, 33, 100, 1025];
+
+#[test]
+fn an_untold_connection_is_found_out() {
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        assert!(least.index.is_some());
+        assert_eq!(least.find(&servers, &[]), Some(0));
+        // Opened by a thread that was stopped before it told.
+        for untold in [0, 1, 2] {
+            slot(&servers, untold).open(0, Active, RULE, false).unwrap();
+        }
+        assert_eq!(least.find(&servers, &[]), Some(3));
+        assert_eq!(least.find(&servers, &[id(3)]), Some(4));
+        // The pick has told it: the index itself knows.
+        let index = least.index.as_ref().unwrap();
+        assert_eq!(index.keys.least().unwrap().unwrap().index, 3);
+    }
+}
+
+#[test]
+fn an_untold_mark_is_found_out() {
+    use crate::config::Thresholds;
+    use crate::state::counts::Limits;
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        for at in 0..count {
+            let limits = Limits::new(Thresholds { upper: 1, lower: 0 });
+            slot(&servers, at).limit(limits, RULE);
+            slot(&servers, at).open(0, Active, RULE, true).unwrap();
+        }
+        assert_eq!(least.find(&servers, &[]), None, "all are overloaded");
+    }
+}
+
+#[test]
+fn an_untold_close_hides_that_connection_only() {
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        let open = |at: u32| {
+            slot(&servers, at).open(0, Active, RULE, false).unwrap();
+            least.load_changed(&servers, id(at));
+        };
+        (0..count).for_each(open);
+        // Of server 5 a connection closes, untold: it looks as loaded as the others.
+        slot(&servers, 5).close(0, Active, RULE).unwrap();
+        for picked in 0..count {
+            assert_eq!(least.find(&servers, &[]), Some(picked));
+            if picked == 5 {
+                // Its next change tells all.
+                open(5);
+                assert_eq!(least.find(&servers, &[]), Some(5));
+            }
+            open(picked);
+        }
+    }
+}
+
+#[test]
+fn heavy_weights_are_scanned() {
+    for (heaviest, indexed) in [(HEAVIEST, true), (HEAVIEST + 1, false)] {
+        let servers = servers(40, |slot| if slot == 7 { heaviest } else { 3 });
+        let least = Least::of(Overhead(RULE), &servers);
+        assert_eq!(least.index.is_some(), indexed);
+        for at in 0..40 {
+            slot(&servers, at).open(0, Inactive, RULE, false).unwrap();
+            least.load_changed(&servers, id(at));
+        }
+        assert_eq!(least.find(&servers, &[]), Some(7));
+    }
+    assert!(Least::of(Overhead(RULE), &servers(SCANNED, |_| 1)).index.is_none());
+}
