@@ -10,7 +10,7 @@
 //!
 //! | location  | operation                        | ordering | partner                           |
 //! |-----------|----------------------------------|----------|-----------------------------------|
-//! | `key`     | swap in `claim`, store in `free` | SeqCst   | loads in `find`, `claim`          |
+//! | `key`     | swaps in `claim`, `take_out`     | SeqCst   | each other, loads in `find`       |
 //! | `payload` | see the payloads                 | SeqCst   | its loads; the tag ties it to key |
 //! | `used`    | loads and stores                 | Relaxed  | none: a coarse time               |
 //! | `entries` | additions                        | Relaxed  | none: a limit, exact when quiet   |
@@ -20,14 +20,13 @@
 
 use crate::config::Remembered;
 use crate::state::Arena;
+use crate::state::sizes::WINDOW;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
 
 const EMPTY: u64 = 0;
 /// Bits of a key's word: a hash of an IPv6 address, an IPv4 address itself.
 const HASHED: u64 = 1 << 63;
 const PLAIN: u64 = 1 << 62;
-/// Entries in which a key may stand.
-const WINDOW: usize = 16;
 
 /// What an entry remembers.
 pub(crate) trait Payload: Default {
@@ -128,8 +127,9 @@ impl<P: Payload> Affinity<P> {
     }
 
     pub(crate) fn entries(&self) -> u32 {
-        // Relaxed: a figure to show and to compare with a limit.
-        self.entries.load(Ordering::Relaxed)
+        // Relaxed: a figure to show and to compare with a limit. Below zero for a moment, if an entry
+        // is taken out before it is counted.
+        (self.entries.load(Ordering::Relaxed) as i32).max(0) as u32
     }
 
     pub(crate) fn remembered(&self) -> Remembered {
@@ -191,7 +191,11 @@ impl<P: Payload> Affinity<P> {
             let swap =
                 entry.key.compare_exchange(EMPTY, key.word, Ordering::SeqCst, Ordering::SeqCst);
             match swap {
-                Ok(_) => return Some(self.settle(key, entry)),
+                Ok(_) => {
+                    // Relaxed: as in `entries`.
+                    self.entries.fetch_add(1, Ordering::Relaxed);
+                    return Some(self.settle(key, entry));
+                }
                 // Another picker was faster with the same key.
                 Err(found) if found == key.word => return Some(entry),
                 Err(_) => {}
@@ -204,15 +208,22 @@ impl<P: Payload> Affinity<P> {
     fn settle<'a>(&'a self, key: Key, mine: &'a Entry<P>) -> &'a Entry<P> {
         match self.find(key) {
             Some(first) if !std::ptr::eq(first, mine) => {
-                mine.key.store(EMPTY, Ordering::SeqCst);
+                self.take_out(mine, key.word);
                 first
             }
-            _ => {
-                // Relaxed: as in `entries`.
-                self.entries.fetch_add(1, Ordering::Relaxed);
-                mine
-            }
+            _ => mine,
         }
+    }
+
+    /// Empties the entry unless it has another key by now: the director and a picker that settles
+    /// may both want to, and count it once.
+    fn take_out(&self, entry: &Entry<P>, word: u64) -> bool {
+        let swap = entry.key.compare_exchange(word, EMPTY, Ordering::SeqCst, Ordering::SeqCst);
+        if swap.is_ok() {
+            // Relaxed: as in `entries`.
+            self.entries.fetch_sub(1, Ordering::Relaxed);
+        }
+        swap.is_ok()
     }
 
     /// Takes out the entries that were not used after `until`. Director only.
@@ -223,11 +234,12 @@ impl<P: Payload> Affinity<P> {
     /// Takes out what is not to stay, and what is left of entries that are out. Director only.
     pub(crate) fn retain(&self, stays: impl Fn(&Entry<P>) -> bool) {
         for entry in &self.table {
-            if entry.key.load(Ordering::SeqCst) == EMPTY {
+            let word = entry.key.load(Ordering::SeqCst);
+            if word == EMPTY {
                 // Written late by a picker that had found the entry under its former key.
                 entry.payload.forget(&self.arena);
             } else if !stays(entry) {
-                self.free(entry);
+                self.free(entry, word);
             }
         }
     }
@@ -251,19 +263,19 @@ impl<P: Payload> Affinity<P> {
         bucket_of: impl Fn(u64) -> u32,
         buckets: impl Iterator<Item = u32>,
     ) -> Option<u32> {
-        let mut idle: Vec<(u32, &Entry<P>)> = Vec::new();
+        let mut idle: Vec<(u64, &Entry<P>)> = Vec::new();
         for entry in &self.table {
             let key = entry.key.load(Ordering::SeqCst);
             if key != EMPTY && until.is_some_and(|until| entry.idle_since() <= until) {
-                idle.push((bucket_of(key), entry));
+                idle.push((key, entry));
             }
         }
         let mut out = 0;
         let mut last = None;
         for bucket in buckets {
             last = Some(bucket);
-            for (_, entry) in idle.iter().filter(|(at, _)| *at == bucket) {
-                self.free(entry);
+            for (key, entry) in idle.iter().filter(|(key, _)| bucket_of(*key) == bucket) {
+                self.free(entry, *key);
                 out += 1;
             }
             if out >= goal {
@@ -273,11 +285,11 @@ impl<P: Payload> Affinity<P> {
         last
     }
 
-    fn free(&self, entry: &Entry<P>) {
-        entry.key.store(EMPTY, Ordering::SeqCst);
-        entry.payload.forget(&self.arena);
-        // Relaxed: as in `entries`.
-        self.entries.fetch_sub(1, Ordering::Relaxed);
+    fn free(&self, entry: &Entry<P>, word: u64) {
+        // Else the next sweep forgets what it remembers.
+        if self.take_out(entry, word) {
+            entry.payload.forget(&self.arena);
+        }
     }
 }
 

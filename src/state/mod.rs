@@ -23,6 +23,16 @@ use crate::state::segments::Segments;
 use crate::state::slots::{ServerSlot, ServiceSlot};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
+/// Sizes of what `tests/loom` models with smaller ones; that of a tree's blocks is in [`lanes`].
+pub(crate) mod sizes {
+    /// Entries of an affinity map in which a key may stand.
+    pub(crate) const WINDOW: usize = 16;
+
+    /// Most servers of one set. The kernel has no limit; a seventeenth server takes the place of the
+    /// one that has been a member longest.
+    pub(crate) const MOST: usize = 16;
+}
+
 /// All slots of one director.
 pub(crate) struct Arena {
     pub(crate) servers: Segments<ServerSlot>,

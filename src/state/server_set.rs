@@ -11,11 +11,8 @@
 
 use crate::state::Arena;
 use crate::state::affinity::{Key, Payload, pin, unpin_slot};
+use crate::state::sizes::MOST;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-
-/// Most servers of one set. The kernel has no limit; a seventeenth server takes the place of the
-/// one that has been a member longest.
-pub(crate) const MOST: usize = 16;
 
 const NOBODY: u32 = u32::MAX;
 const WRITING: u64 = 1;
