@@ -108,7 +108,7 @@ impl Templates {
         let template = &entry.payload;
         // Relaxed: coarse times; they order nothing.
         template.timeout.store(timeout, Ordering::Relaxed);
-        template.held.store(u64::from(serial) << 32, Ordering::SeqCst);
+        template.held.swap(u64::from(serial) << 32, Ordering::SeqCst);
         template.server.set(self.map.arena(), client, slot);
         self.renew(client, template)
     }
@@ -187,8 +187,8 @@ impl Payload for Template {
     }
 
     fn forget(&self, arena: &Arena) {
+        // `held` stays: the entry may be a new client's already, whose template needs its serial.
         self.server.forget(arena);
-        self.held.store(0, Ordering::SeqCst);
     }
 }
 
