@@ -5,18 +5,57 @@
 //! Models named `planted_…` do something wrong that the crate does not do, and must fail: they show
 //! that the others can.
 
+// For the maps: their hasher is not random here, or loom could not repeat an execution.
+extern crate self as ahash;
+
+pub mod affinity;
 mod config {
-    pub(crate) use vsched::config::{Generation, Thresholds};
+    pub(crate) use vsched::config::{Generation, Remembered, Thresholds};
 }
 pub mod cursor;
+pub mod min_tree;
 pub mod publication;
+pub mod server_set;
 pub mod slots;
 mod state;
 mod sync;
+pub mod templates;
+pub mod told;
 
 use loom::model::Builder;
 
 pub use sync::Fences;
+
+/// Hashes a word to its low half, twice: entry and tag of a key are what a model wants them to be.
+#[derive(Clone)]
+pub(crate) struct RandomState;
+
+impl RandomState {
+    pub(crate) fn new() -> Self {
+        RandomState
+    }
+
+    pub(crate) fn hash_one(&self, value: impl Word) -> u64 {
+        let low = value.word() & 0xffff_ffff;
+        low << 32 | low
+    }
+}
+
+pub(crate) trait Word {
+    fn word(&self) -> u64;
+}
+
+impl Word for u64 {
+    fn word(&self) -> u64 {
+        *self
+    }
+}
+
+impl Word for [u64; 2] {
+    fn word(&self) -> u64 {
+        self[0]
+    }
+}
 
 /// Runs a model in every interleaving with at most three preemptions (`LOOM_MAX_PREEMPTIONS`
 /// overrides that), once for each way to make SeqCst of fences.

@@ -1,12 +1,73 @@
-//! The files under test.
+//! The files under test, and small stand-ins for what they lean on: blocks of two keys, windows of
+//! two entries, sets of two servers, and an arena without segments.
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
+#[path = "../../../src/state/affinity.rs"]
+pub(crate) mod affinity;
 #[path = "../../../src/state/counts.rs"]
 pub(crate) mod counts;
 #[path = "../../../src/state/cursor.rs"]
 pub(crate) mod cursor;
+pub(crate) mod lanes;
+#[path = "../../../src/state/min_tree.rs"]
+pub(crate) mod min_tree;
 #[path = "../../../src/state/publication.rs"]
 pub(crate) mod publication;
+#[path = "../../../src/state/server_set.rs"]
+pub(crate) mod server_set;
 #[path = "../../../src/state/slots.rs"]
 pub(crate) mod slots;
+#[path = "../../../src/state/templates.rs"]
+pub(crate) mod templates;
+
+use crate::state::slots::ServerSlot;
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+pub(crate) mod sizes {
+    pub(crate) const WINDOW: usize = 2;
+    pub(crate) const MOST: usize = 2;
+}
+
+pub(crate) struct Arena {
+    pub(crate) servers: Servers,
+    serial: AtomicU32,
+}
+
+pub(crate) struct Servers(Vec<ServerSlot>);
+
+impl Servers {
+    pub(crate) fn get(&self, slot: u32) -> Option<&ServerSlot> {
+        self.0.get(slot as usize)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Arena {
+    pub(crate) fn with_servers(count: u32) -> Arc<Self> {
+        let servers = (0..count).map(|_| {
+            let slot = ServerSlot::new(0);
+            slot.occupy(0);
+            slot
+        });
+        Arc::new(Arena { servers: Servers(servers.collect()), serial: AtomicU32::new(0) })
+    }
+
+    /// Time stands still; models tick with the time they want.
+    pub(crate) fn clock(&self) -> u64 {
+        0
+    }
+
+    pub(crate) fn next_serial(&self) -> u32 {
+        self.serial.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The servers that no entry names.
+    pub(crate) fn unpinned(&self) -> Vec<usize> {
+        let vacated = self.servers.0.iter().map(ServerSlot::vacate);
+        vacated.enumerate().filter_map(|(at, vacated)| vacated.then_some(at)).collect()
+    }
+}

@@ -66,6 +66,10 @@ macro_rules! wrap {
                 fenced(order, || self.0.store(value, plain(order, Release)));
             }
 
+            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                fenced(order, || self.0.swap(value, plain(order, AcqRel)))
+            }
+
             pub(crate) fn compare_exchange(
                 &self,
                 from: $value,
@@ -88,6 +92,23 @@ macro_rules! wrap {
                 failure: Ordering,
             ) -> Result<$value, $value> {
                 self.compare_exchange(from, to, success, failure)
+            }
+
+            /// As the standard library writes it.
+            pub(crate) fn fetch_update(
+                &self,
+                success: Ordering,
+                failure: Ordering,
+                mut next: impl FnMut($value) -> Option<$value>,
+            ) -> Result<$value, $value> {
+                let mut now = self.load(failure);
+                while let Some(next) = next(now) {
+                    match self.compare_exchange_weak(now, next, success, failure) {
+                        Ok(before) => return Ok(before),
+                        Err(found) => now = found,
+                    }
+                }
+                Err(now)
             }
         }
     };

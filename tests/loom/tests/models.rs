@@ -29,6 +29,49 @@ models! {
     publication: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
     cursor: two_pickers_one_reload one_picker_two_reloads;
+    min_tree: three_updaters;
+    told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
+    affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys;
+    server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
+    templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
+        an_open_connection_keeps_its_template;
+}
+
+mod min_tree_cases {
+    use vsched_loom::{check, min_tree};
+
+    #[test]
+    fn two_updaters() {
+        for case in min_tree::CASES {
+            check(move || min_tree::two_updaters(case));
+        }
+    }
+
+    #[test]
+    fn a_picker_beside_an_updater() {
+        for case in min_tree::CASES {
+            check(move || min_tree::a_picker_beside_an_updater(case));
+        }
+    }
+
+    #[test]
+    fn what_one_did_not_tell_is_found_out() {
+        for (case, looks) in stops() {
+            check(move || min_tree::what_one_did_not_tell_is_found_out(case, looks));
+        }
+    }
+
+    #[test]
+    fn stopped_threads_hold_up_nobody() {
+        for (case, looks) in stops() {
+            check(move || min_tree::stopped_threads_hold_up_nobody(case, looks));
+        }
+    }
+
+    fn stops() -> impl Iterator<Item = (min_tree::Case, usize)> {
+        let looks = |case| (0..=min_tree::LOOKS).map(move |looks| (case, looks));
+        min_tree::CASES.into_iter().flat_map(looks)
+    }
 }
 
 mod slots {
@@ -86,6 +129,16 @@ planted! {
     publication::planted_look_after_the_closure, "Causality violation";
     cursor::planted_adopt_before_publication, "nothing newer is published";
     cursor::planted_adopt_in_two_steps, "lost or given twice";
+    min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";
+    min_tree::planted_no_second_look_at_the_block, "a node is not the least of its block";
+    min_tree::planted_pickers_do_not_help, "a loaded server is picked";
+    told::planted_a_glance_at_the_counts, "untold";
+    told::planted_whose_it_was_before, "untold";
+    affinity::planted_equal_tags, "an address has another's server";
+    affinity::planted_a_name_without_its_pin, "not pinned";
+    server_set::planted_read_in_two_halves, "torn";
+    server_set::planted_one_sweep, "pinned by nobody";
+    templates::planted_let_go_without_hold, "gone while a connection is open";
 }
 
 /// Hazard pointers need SeqCst: with AcqRel in its place a held value is freed.

@@ -1,0 +1,201 @@
+//! Models of `state/min_tree.rs`: updaters side by side, pickers beside them, and threads that never
+//! continue. Blocks hold two keys here; four leaves have one row of nodes, five have two.
+
+use loom::thread;
+
+use crate::state::lanes::{self, FAN_OUT, Keys, Lanes};
+use crate::state::min_tree::MinTree;
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+/// Servers whose load is a number.
+struct Servers {
+    loads: Vec<AtomicU64>,
+    tree: MinTree,
+    blocks: Vec<Keys>,
+}
+
+/// A server and what its load changes by.
+type Change = (u32, i64);
+
+/// Loads in the beginning, and what each of two threads changes.
+pub type Case = (&'static [u64], [Change; 2]);
+
+/// One block, two blocks, two rows of nodes; up, down, and past each other.
+pub const CASES: [Case; 10] = [
+    (&[0, 3, 5, 5], [(0, 9), (1, -2)]),
+    (&[0, 3, 5, 5], [(0, 9), (0, -9)]),
+    (&[2, 2, 2, 2], [(0, 1), (1, 1)]),
+    (&[2, 2, 2, 2], [(1, -1), (3, -1)]),
+    (&[1, 4, 2, 3], [(0, 5), (2, -2)]),
+    (&[4, 4, 4, 1], [(3, 5), (0, -4)]),
+    (&[4, 4, 4, 1], [(3, 5), (3, -5)]),
+    (&[1, 2, 3, 4, 5], [(0, 8), (1, -2)]),
+    (&[1, 2, 3, 4, 5], [(0, 8), (2, -3)]),
+    (&[5, 5, 5, 5, 1], [(4, 7), (3, -4)]),
+];
+
+/// How many looks at blocks a change makes at most: each store of a node comes before one.
+pub const LOOKS: usize = 4;
+
+impl Servers {
+    fn new(loads: &[u64], lanes: Lanes) -> Arc<Self> {
+        lanes::made();
+        let tree = MinTree::new(loads.iter().copied(), lanes);
+        let loads = loads.iter().map(|load| AtomicU64::new(*load)).collect();
+        Arc::new(Servers { loads, tree, blocks: lanes::made() })
+    }
+
+    fn load(&self, index: u32) -> u64 {
+        self.loads[index as usize].load(Ordering::SeqCst)
+    }
+
+    fn change(&self, (index, by): Change) {
+        self.loads[index as usize].fetch_add(by as u64, Ordering::SeqCst);
+        self.tell(index);
+    }
+
+    fn tell(&self, index: u32) {
+        self.tree.set(index, || self.load(index), |load| load);
+    }
+
+    /// As `sched/least.rs` picks: nobody whose load is not what the tree says.
+    fn pick(&self) -> Option<u32> {
+        for _ in 0..8 {
+            let found = self.tree.least().ok()??;
+            if self.load(found.index) == found.key {
+                return Some(found.index);
+            }
+            self.tell(found.index);
+        }
+        None
+    }
+
+    fn least(&self) -> Option<u32> {
+        (0..self.loads.len() as u32).min_by_key(|index| self.load(*index))
+    }
+
+    /// Nobody is in the tree: every leaf is its server's load, every node the least of its block,
+    /// and the least is found.
+    fn check(&self) {
+        for index in 0..self.loads.len() {
+            let leaf = self.blocks[index / FAN_OUT][index % FAN_OUT].load(Ordering::SeqCst);
+            assert_eq!(leaf, self.load(index as u32), "a leaf is not its server's load");
+        }
+        let (mut row, mut length) = (0, self.loads.len().div_ceil(FAN_OUT));
+        while length > 1 {
+            for at in 0..length {
+                let least =
+                    self.blocks[row + at].iter().map(|key| key.load(Ordering::SeqCst)).min();
+                let above = &self.blocks[row + length + at / FAN_OUT];
+                let node = above[at % FAN_OUT].load(Ordering::SeqCst);
+                assert_eq!(Some(node), least, "a node is not the least of its block");
+            }
+            (row, length) = (row + length, length.div_ceil(FAN_OUT));
+        }
+        let found = self.tree.least().expect("nobody changes it");
+        assert_eq!(found.map(|found| found.index), self.least());
+    }
+}
+
+fn spawn<R: 'static>(
+    servers: &Arc<Servers>,
+    act: impl FnOnce(&Servers) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let servers = Arc::clone(servers);
+    thread::spawn(move || act(&servers))
+}
+
+fn updaters((loads, [here, there]): Case, lanes: Lanes) {
+    let servers = Servers::new(loads, lanes);
+    let other = spawn(&servers, move |servers| servers.change(there));
+    servers.change(here);
+    other.join().unwrap();
+    servers.check();
+}
+
+/// Two threads change loads: when both are done the tree is right.
+pub fn two_updaters(case: Case) {
+    updaters(case, Lanes::Scalar);
+}
+
+/// Three threads change loads below one node.
+pub fn three_updaters() {
+    let servers = Servers::new(&[0, 3, 5], Lanes::Scalar);
+    let others = [(1, -2), (0, -1)].map(|change| spawn(&servers, move |it| it.change(change)));
+    servers.change((0, 9));
+    for other in others {
+        other.join().unwrap();
+    }
+    servers.check();
+}
+
+/// Somebody picks and opens beside an updater: what is picked is verified, and the tree is right.
+pub fn a_picker_beside_an_updater((loads, [change, _]): Case) {
+    let servers = Servers::new(loads, Lanes::Scalar);
+    let other = spawn(&servers, move |servers| servers.change(change));
+    let picked = servers.pick().expect("one updater does not keep a picker from its pick");
+    servers.change((picked, 1));
+    other.join().unwrap();
+    servers.check();
+}
+
+/// A thread never continues after some look: the load that it did not tell is found out.
+pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, looks: usize) {
+    let servers = Servers::new(loads, Lanes::Scalar);
+    let (_, by) = change;
+    lanes::stopped_after(looks, || servers.change(change));
+    for _ in 0..3 {
+        let picked = servers.pick().expect("a stopped thread keeps nobody from picking");
+        // A server that became lighter may be hidden; none that became heavier is picked for it.
+        assert!(by < 0 || Some(picked) == servers.least(), "a loaded server is picked");
+        servers.change((picked, 1));
+    }
+}
+
+/// A thread never continues, others come and go beside it: picks go on, and the next changes mend
+/// what it left.
+pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, looks: usize) {
+    let servers = Servers::new(loads, Lanes::Scalar);
+    let stopping = spawn(&servers, move |servers| {
+        lanes::stopped_after(looks, || servers.change(stops));
+    });
+    servers.change(goes);
+    stopping.join().unwrap();
+    let picked = servers.pick().expect("a stopped thread keeps nobody from picking");
+    servers.change((picked, 1));
+    (0..loads.len() as u32).for_each(|index| servers.change((index, 1)));
+    servers.check();
+}
+
+/// Wrong: who has stored a leaf goes by what it knew of the load before.
+pub fn planted_no_second_look_at_the_load() {
+    let servers = Servers::new(&[0, 3, 5, 5], Lanes::Scalar);
+    let change = |servers: &Servers, by: i64| {
+        servers.loads[0].fetch_add(by as u64, Ordering::SeqCst);
+        let known = servers.load(0);
+        servers.tree.set(0, || known, |load| load);
+    };
+    let other = spawn(&servers, move |servers| change(servers, 9));
+    change(&servers, 7);
+    other.join().unwrap();
+    servers.check();
+}
+
+/// Wrong: who has stored a node does not look at its block again.
+pub fn planted_no_second_look_at_the_block() {
+    updaters((&[0, 3, 5, 5], [(0, 9), (1, -2)]), Lanes::LooksOnce);
+}
+
+/// Wrong: an updater stops below a node that somebody else keeps wrong, and pickers take the tree at
+/// its word.
+pub fn planted_pickers_do_not_help() {
+    let servers = Servers::new(&[0, 3, 5, 5], Lanes::Scalar);
+    servers.loads[0].fetch_add(9, Ordering::SeqCst);
+    let other = spawn(&servers, |servers| {
+        // Stopped before it has told anything.
+        lanes::stopped_after(0, || servers.tree.set(0, || 0, |load| load));
+    });
+    other.join().unwrap();
+    let picked = servers.tree.least().expect("nobody changes it").map(|found| found.index);
+    assert_eq!(picked, servers.least(), "a loaded server is picked");
+}

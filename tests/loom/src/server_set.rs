@@ -1,0 +1,137 @@
+//! Models of `state/server_set.rs`: sets are read and written as wholes, and pins are those of
+//! members. Sets hold two servers here.
+
+use loom::thread;
+
+use crate::state::Arena;
+use crate::state::affinity::{Affinity, Key};
+use crate::state::server_set::ServerSet;
+use crate::sync::Arc;
+
+struct Map {
+    arena: Arc<Arena>,
+    map: Affinity<ServerSet>,
+}
+
+/// Pairs that writers write, each with the time of its name.
+const PAIRS: [[u32; 2]; 2] = [[0, 1], [1, 2]];
+
+impl Map {
+    fn new() -> Arc<Self> {
+        let arena = Arena::with_servers(3);
+        Arc::new(Map { map: Affinity::new(Arc::clone(&arena), 1), arena })
+    }
+
+    fn key(&self) -> Key {
+        self.map.key_of(1 << 63 | 5 << 32)
+    }
+
+    /// Puts a pair into the set, one after the other in the same write.
+    fn write(&self, pair: usize) {
+        let key = self.key();
+        let Some(entry) = self.map.find(key).or_else(|| self.map.claim(key)) else { return };
+        if let Some(mut members) = entry.payload.read(key) {
+            let [first, second] = PAIRS[pair];
+            let time = pair as u64 + 1;
+            for slot in members.slots().to_vec() {
+                members.remove(slot, time);
+            }
+            members.add(first, time);
+            members.add(second, time);
+            entry.payload.write(&self.arena, key, &members);
+        }
+    }
+
+    /// What a reader finds: nothing, or a pair with its time.
+    fn read(&self) -> Option<(Vec<u32>, u64)> {
+        let key = self.key();
+        let members = self.map.find(key)?.payload.read(key)?;
+        Some((members.slots().to_vec(), members.modified))
+    }
+
+    fn check(&self) {
+        let named = self.read();
+        assert!(is_whole(&named), "torn: {named:?}");
+        let named = named.map_or(Vec::new(), |(slots, _)| slots);
+        let free = self.arena.unpinned();
+        let unnamed = |slot: &usize| !named.contains(&(*slot as u32));
+        assert!(free.iter().all(unnamed), "not pinned");
+        assert_eq!(free.len() + named.len(), 3, "pinned by nobody");
+        self.map.retain(|_| false);
+        assert_eq!(self.arena.unpinned().len(), 3, "pinned by nobody");
+    }
+}
+
+fn is_whole(found: &Option<(Vec<u32>, u64)>) -> bool {
+    let pair = |(slots, time): &(Vec<u32>, u64)| match *time {
+        0 => slots.is_empty(),
+        // The newest member comes first.
+        time => slots.iter().rev().eq(&PAIRS[time as usize - 1]),
+    };
+    found.as_ref().is_none_or(pair)
+}
+
+fn spawn<R: 'static>(
+    map: &Arc<Map>,
+    act: impl FnOnce(&Map) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let map = Arc::clone(map);
+    thread::spawn(move || act(&map))
+}
+
+/// A reader beside two writers.
+pub fn sets_are_read_whole() {
+    let map = Map::new();
+    map.write(0);
+    let reading = spawn(&map, |map| {
+        let found = map.read();
+        assert!(is_whole(&found), "torn: {found:?}");
+    });
+    map.write(1);
+    reading.join().unwrap();
+    map.check();
+}
+
+/// Two writers: one set stays, whole.
+pub fn writers_meet() {
+    let map = Map::new();
+    let other = spawn(&map, |map| map.write(1));
+    map.write(0);
+    other.join().unwrap();
+    map.check();
+}
+
+/// The director takes the entry out while somebody writes; the next sweep gets what is left.
+pub fn a_set_ends_beside_a_writer() {
+    let map = Map::new();
+    map.write(0);
+    let other = spawn(&map, |map| map.write(1));
+    map.map.retain(|_| false);
+    other.join().unwrap();
+    (0..2).for_each(|_| map.map.retain(|_| false));
+    assert_eq!(map.arena.unpinned().len(), 3, "pinned by nobody");
+}
+
+/// Wrong: what was read before is compared with what is read now, member by member.
+pub fn planted_read_in_two_halves() {
+    let map = Map::new();
+    map.write(0);
+    let reading = spawn(&map, |map| {
+        let slots = map.read().map(|(slots, _)| slots);
+        let time = map.read().map(|(_, time)| time);
+        let found = slots.zip(time);
+        assert!(is_whole(&found), "torn: {found:?}");
+    });
+    map.write(1);
+    reading.join().unwrap();
+}
+
+/// Wrong: one sweep only, and the servers of a late writer stay pinned.
+pub fn planted_one_sweep() {
+    let map = Map::new();
+    map.write(0);
+    let other = spawn(&map, |map| map.write(1));
+    map.map.retain(|_| false);
+    other.join().unwrap();
+    assert_eq!(map.arena.unpinned().len(), 3, "pinned by nobody");
+}

@@ -1,0 +1,103 @@
+//! Blocks of two keys, read one by one, that models can look into, and in which they can stop a
+//! thread.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use loom::thread;
+
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+pub(crate) const NEVER: u64 = f64::INFINITY.to_bits();
+pub(crate) const FAN_OUT: usize = 2;
+
+pub(crate) type Keys = Arc<[AtomicU64; FAN_OUT]>;
+
+pub(crate) struct Block(Keys);
+
+thread_local! {
+    // Loom runs all threads of a model on the one that started it.
+    static MADE: RefCell<Vec<Keys>> = const { RefCell::new(Vec::new()) };
+    static STOP: Cell<Option<(thread::ThreadId, usize)>> = const { Cell::new(None) };
+}
+
+/// The blocks made since the last call, in the order of a tree's rows.
+pub(crate) fn made() -> Vec<Keys> {
+    MADE.take()
+}
+
+/// Runs `act`, whose thread never continues after so many looks at blocks; only one thread of a
+/// model at a time. True if it was stopped.
+pub(crate) fn stopped_after(looks: usize, act: impl FnOnce()) -> bool {
+    STOP.set(Some((thread::current().id(), looks)));
+    let stopped = catch_unwind(AssertUnwindSafe(act)).is_err();
+    STOP.set(None);
+    stopped
+}
+
+fn stop_or_go_on() {
+    if let Some((id, looks)) = STOP.get() {
+        if id == thread::current().id() {
+            STOP.set(Some((id, looks.saturating_sub(1))));
+            if looks == 0 {
+                // Without the message of a panic.
+                resume_unwind(Box::new(()));
+            }
+        }
+    }
+}
+
+impl Block {
+    pub(crate) fn of(keys: &[u64]) -> Self {
+        let key = |lane: usize| AtomicU64::new(keys.get(lane).copied().unwrap_or(NEVER));
+        let keys: Keys = Arc::new(std::array::from_fn(key));
+        MADE.with_borrow_mut(|made| made.push(Arc::clone(&keys)));
+        Block(keys)
+    }
+
+    pub(crate) fn lane(&self, lane: usize) -> Option<&AtomicU64> {
+        self.0.get(lane)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lanes {
+    Scalar,
+    /// Wrong: who has stored a node is told once more what it stored.
+    LooksOnce,
+}
+
+thread_local! {
+    static LAST: Cell<Option<(thread::ThreadId, usize, u64)>> = const { Cell::new(None) };
+}
+
+impl Lanes {
+    pub(crate) fn detect() -> Self {
+        Lanes::Scalar
+    }
+
+    /// What `climb` looks by.
+    pub(crate) fn least(self, block: &Block) -> u64 {
+        stop_or_go_on();
+        let (thread, address) = (thread::current().id(), Arc::as_ptr(&block.0) as usize);
+        if let (Lanes::LooksOnce, Some((by, at, least))) = (self, LAST.take()) {
+            if (by, at) == (thread, address) {
+                return least;
+            }
+        }
+        let (least, _) = self.first_least(block);
+        LAST.set(Some((thread, address, least)));
+        least
+    }
+
+    pub(crate) fn first_least(self, block: &Block) -> (u64, usize) {
+        let mut least = (u64::MAX, 0);
+        for (lane, key) in block.0.iter().enumerate() {
+            let key = key.load(Ordering::SeqCst);
+            if key < least.0 {
+                least = (key, lane);
+            }
+        }
+        least
+    }
+}

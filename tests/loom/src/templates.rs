@@ -1,0 +1,128 @@
+//! Models of `state/templates.rs`: first connections of one client side by side, connections beside
+//! the director's tick, and ends of connections beside each other.
+
+use loom::thread;
+
+use crate::state::Arena;
+use crate::state::affinity::Key;
+use crate::state::templates::{TemplateId, Templates};
+use crate::sync::Arc;
+
+const TIMEOUT: u64 = 10;
+/// A time at which every template's time is up, whatever it got.
+const LATER: u64 = 1 << 40;
+
+struct Service {
+    arena: Arc<Arena>,
+    templates: Templates,
+    client: Key,
+}
+
+impl Service {
+    fn new() -> Arc<Self> {
+        let arena = Arena::with_servers(2);
+        let templates = Templates::new(Arc::clone(&arena), 2);
+        let client = templates.key([5 << 32, 0], 4);
+        Arc::new(Service { arena, templates, client })
+    }
+
+    /// A pick, for which the scheduler says this server if the client has none.
+    fn pick(&self, server: u32) -> TemplateId {
+        match self.templates.find(self.client) {
+            Some((template, _)) => self.templates.renew(self.client, template),
+            None => self.templates.make(self.client, server, TIMEOUT),
+        }
+    }
+
+    /// A connection from begin to end.
+    fn connection(&self, server: u32) {
+        let id = self.pick(server);
+        self.templates.hold(id);
+        self.templates.let_go(id);
+    }
+
+    fn is_known(&self) -> bool {
+        self.templates.find(self.client).is_some()
+    }
+
+    /// All connections have ended: nothing stays when the time is up.
+    fn check(&self) {
+        if let Some((template, _)) = self.templates.find(self.client) {
+            let id = self.templates.renew(self.client, template);
+            assert!(!id.is_none(), "a template that connections cannot hold");
+        }
+        self.templates.tick(LATER);
+        assert!(!self.is_known(), "held by nobody");
+        // What was written late.
+        self.templates.tick(LATER);
+        assert_eq!(self.arena.unpinned().len(), 2, "pinned by nobody");
+    }
+}
+
+fn spawn<R: 'static>(
+    service: &Arc<Service>,
+    act: impl FnOnce(&Service) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let service = Arc::clone(service);
+    thread::spawn(move || act(&service))
+}
+
+/// Two first connections of a client: it has one server afterwards.
+pub fn first_connections_meet() {
+    let service = Service::new();
+    let other = spawn(&service, |service| service.connection(1));
+    service.connection(0);
+    other.join().unwrap();
+    assert!(service.is_known());
+    service.check();
+}
+
+/// Of two connections one ends while another begins: the template is held by the right number.
+pub fn holds_are_counted_exactly() {
+    let service = Service::new();
+    let id = service.pick(0);
+    service.templates.hold(id);
+    let other = spawn(&service, move |service| service.templates.let_go(id));
+    let next = service.pick(1);
+    service.templates.hold(next);
+    other.join().unwrap();
+    service.templates.tick(LATER);
+    assert!(service.is_known(), "gone while a connection is open");
+    service.templates.let_go(next);
+    service.check();
+}
+
+/// The tick finds a template whose time is up beside the client's next connection.
+pub fn a_template_ends_beside_a_pick() {
+    let service = Service::new();
+    service.connection(0);
+    let other = spawn(&service, |service| service.connection(1));
+    service.templates.tick(LATER);
+    other.join().unwrap();
+    service.check();
+}
+
+/// A connection keeps its template through a tick, until it has ended.
+pub fn an_open_connection_keeps_its_template() {
+    let service = Service::new();
+    let id = service.pick(0);
+    service.templates.hold(id);
+    let other = spawn(&service, |service| service.connection(1));
+    service.templates.tick(LATER);
+    other.join().unwrap();
+    assert!(service.is_known(), "gone while a connection is open");
+    service.templates.let_go(id);
+    service.check();
+}
+
+/// Wrong: a connection is let go that never held.
+pub fn planted_let_go_without_hold() {
+    let service = Service::new();
+    let id = service.pick(0);
+    service.templates.hold(id);
+    let other = spawn(&service, move |service| service.templates.let_go(id));
+    service.templates.tick(LATER);
+    other.join().unwrap();
+    service.templates.tick(LATER << 1);
+    assert!(service.is_known(), "gone while a connection is open");
+}

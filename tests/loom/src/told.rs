@@ -1,0 +1,131 @@
+//! Models of how a change of a slot's counts reaches the tree of the pool that is published: what
+//! `sched/least.rs`, `worker.rs` and the director do, in their order.
+
+use loom::thread;
+
+use crate::config::Generation;
+use crate::state::counts::Activity::Active;
+use crate::state::counts::Counts;
+use crate::state::lanes::Lanes;
+use crate::state::min_tree::MinTree;
+use crate::state::slots::ServerSlot;
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+const RULE: Generation = Generation::B;
+/// The service that the server belongs to in the end.
+const SERVICE: u32 = 1;
+
+struct World {
+    slot: ServerSlot,
+    /// Of the pool before, and of the one after.
+    trees: [MinTree; 2],
+    /// Which of them is published.
+    current: AtomicU32,
+    look: fn(&ServerSlot) -> Counts,
+}
+
+fn key(counts: Counts) -> u64 {
+    counts.active().into()
+}
+
+impl World {
+    fn new(connections: u32, look: fn(&ServerSlot) -> Counts) -> Arc<Self> {
+        let slot = ServerSlot::new(0);
+        slot.occupy(SERVICE);
+        for _ in 0..connections {
+            slot.open(0, Active, RULE, false).unwrap();
+        }
+        let tree = || MinTree::new([connections.into(), 7].into_iter(), Lanes::Scalar);
+        let current = AtomicU32::new(0);
+        Arc::new(World { slot, trees: [tree(), tree()], current, look })
+    }
+
+    fn renew(&self, tree: u32) {
+        self.trees[tree as usize].set(0, || (self.look)(&self.slot), key);
+    }
+
+    fn open(&self) {
+        self.slot.open(0, Active, RULE, false).unwrap();
+        self.load_changed(self.slot.service());
+    }
+
+    fn close(&self) {
+        self.slot.close(0, Active, RULE).unwrap();
+        self.load_changed(self.slot.service());
+    }
+
+    /// What `Worker::load_changed` does: another service's pool does not know the server.
+    fn load_changed(&self, service: u32) {
+        if service == SERVICE {
+            self.renew(self.current.load(Ordering::SeqCst));
+        }
+    }
+
+    /// What the director does.
+    fn publish(&self) {
+        self.current.store(1, Ordering::SeqCst);
+        self.renew(1);
+    }
+
+    fn check(&self) {
+        let current = self.current.load(Ordering::SeqCst) as usize;
+        let found = self.trees[current].least().unwrap().unwrap();
+        assert_eq!((found.index, found.key), (0, key(self.slot.look())), "untold");
+    }
+}
+
+fn spawn(world: &Arc<World>, act: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
+    let world = Arc::clone(world);
+    thread::spawn(move || act(&world))
+}
+
+fn open_beside_close(look: fn(&ServerSlot) -> Counts) {
+    let world = World::new(1, look);
+    let other = spawn(&world, World::close);
+    world.open();
+    other.join().unwrap();
+    world.check();
+}
+
+/// One connection opens, another closes: the tree says in the end what the slot does.
+pub fn changes_are_told() {
+    open_beside_close(ServerSlot::look);
+}
+
+/// Wrong: a look at the counts that may come before the store of the key.
+pub fn planted_a_glance_at_the_counts() {
+    open_beside_close(ServerSlot::glance);
+}
+
+/// A connection closes while a pool is published that was compiled before: its tree knows.
+pub fn a_change_beside_a_publication_is_told() {
+    let world = World::new(2, ServerSlot::look);
+    let closing = spawn(&world, World::close);
+    world.publish();
+    closing.join().unwrap();
+    world.check();
+}
+
+fn homecoming(close: fn(&World)) {
+    let world = World::new(2, ServerSlot::look);
+    world.slot.rehome(u32::MAX);
+    let closing = spawn(&world, close);
+    world.slot.rehome(SERVICE);
+    world.publish();
+    closing.join().unwrap();
+    world.check();
+}
+
+/// The same while the server comes back from a service that was deleted.
+pub fn a_close_beside_a_homecoming_is_told() {
+    homecoming(World::close);
+}
+
+/// Wrong: who closes asks before, not after, whose the server is.
+pub fn planted_whose_it_was_before() {
+    homecoming(|world| {
+        let service = world.slot.service();
+        world.slot.close(0, Active, RULE).unwrap();
+        world.load_changed(service);
+    });
+}
