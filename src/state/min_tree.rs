@@ -4,12 +4,16 @@
 //! changes a leaf climbs: it stores the block's least in the node, looks at the block once more, and
 //! goes on upwards as long as it stored something. Who looks for the least descends, and compares on
 //! the way what a node claims with what its block holds; where they differ (a thread was stopped
-//! between two stores) it repairs the path and begins again. So a stopped thread can hide what it was
-//! about to tell, never more, and holds up nobody.
+//! between two stores) it repairs the path and begins again. So a key that is too low misleads nobody
+//! for long, and no stopped thread holds up others. A key that is too high hides what is below it: a
+//! thread stopped between a store and its second look may leave one, its least from before others'
+//! changes, until it goes on or until another change reaches that node.
 //!
-//! Why the tree is right when nobody is in it: of the children of a node take the one stored last.
-//! Who stored it reads the block afterwards and finds the node right, or stores it; whoever stores
-//! that node later with an older least looks at the block once more, and corrects it.
+//! Why the tree is right when nobody is in it: take the last store to a node and the last store to
+//! its children. The threads of both look at the block and the node afterwards. The later of the two
+//! looks finds what stays; if the node were not the block's least, it would store it. Leaves and what
+//! `current` says are the same case one row below, so `current` too must look in one order with the
+//! stores (SeqCst).
 //!
 //! | location | operation               | ordering | partner                              |
 //! |----------|-------------------------|----------|--------------------------------------|
@@ -64,7 +68,8 @@ impl MinTree {
         self.blocks.get(self.rows.get(row)? + at)
     }
 
-    /// Makes the leaf the key of what `current` says, and goes on until it is.
+    /// Makes the leaf the key of what `current` says, and goes on until it is. `current` loads by
+    /// SeqCst what was changed by SeqCst.
     #[inline]
     pub(crate) fn set<T: PartialEq + Copy>(
         &self,
@@ -193,3 +198,7 @@ impl MinTree {
         best
     }
 }
+
+#[cfg(test)]
+#[path = "min_tree_tests.rs"]
+mod tests;
