@@ -53,7 +53,7 @@ HARNESS := --release --manifest-path benches/peers/Cargo.toml --target-dir targe
 	bench-schedulers bench-kernel kernel-soak \
 	kernel-newer doc soak deps fuzz lib header calls cost \
 	baseline hot-path install install-strip uninstall \
-	test-packaging test-ffi test-c-examples tsan abi
+	test-packaging test-portable test-ffi test-c-examples tsan abi
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,11 @@ test-ffi: deps lib ## every C function in every way, from C: checked, sanitized,
 	cmake -S ffi-tests -B target/ffi-tests -G Ninja
 	cmake --build target/ffi-tests
 	ctest --test-dir target/ffi-tests --output-on-failure --timeout 300 -j 2
+
+# Not in `make test`: the crate and what its tests need are built once more.
+test-portable: ## unit tests, traces and loads, built as for processors without AVX2
+	RUSTFLAGS="--cfg vsched_portable" $(CARGO) test --target-dir target/portable \
+		--lib --test traces --test least_bound
 
 # Nightly Rust, for the instrumentation. The standard library comes without it.
 tsan: deps ## the storm of the C tests under ThreadSanitizer
