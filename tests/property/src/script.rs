@@ -141,7 +141,8 @@ pub fn key(service: usize) -> ServiceKey {
 
 /// The address of a server.
 pub fn address(server: usize) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::new(10, 0, 1, server as u8 + 1), 8080))
+    let [high, low] = (server as u16 + 1).to_be_bytes();
+    SocketAddr::from((Ipv4Addr::new(10, 0, high + 1, low), 8080))
 }
 
 /// Addresses that services remember: more than scripts have, and quick to sweep.
@@ -181,7 +182,7 @@ pub fn scripts(kinds: &'static [SchedulerKind], length: usize) -> impl Strategy<
         any::<u64>(),
         0..PALETTES.len(),
         service(0, kinds),
-        vec(step(kinds), 1..length),
+        vec(step(kinds, SERVERS), 1..length),
         prop_oneof![3 => Just(None), 1 => Just(Some(3)), 1 => Just(Some(20))],
     )
         .prop_map(|(generation, seed, palette, first, mut steps, persistent)| {
@@ -191,6 +192,32 @@ pub fn scripts(kinds: &'static [SchedulerKind], length: usize) -> impl Strategy<
             steps.splice(1..1, adds);
             Script { generation, seed, palette, persistent, steps }
         })
+}
+
+/// Scripts over one service of so many servers, with about so many steps at most. Most servers are
+/// alike at first, and without limits.
+pub fn large_scripts(
+    kinds: &'static [SchedulerKind],
+    servers: impl Strategy<Value = usize>,
+    length: usize,
+) -> impl Strategy<Value = Script> {
+    let script = move |servers: usize| {
+        let servers_of = (prop::sample::select(kinds), vec(alike(), servers));
+        (scripts(kinds, 2), servers_of, vec(step(kinds, servers), 1..length))
+    };
+    servers.prop_flat_map(script).prop_map(|(script, (kind, specs), steps)| {
+        let at = |(address, spec)| Spec { address, ..spec };
+        let servers = specs.into_iter().enumerate().map(at).collect();
+        let first = ServiceSpec { service: 0, scheduler: Some(kind), servers };
+        // The list stays long: what would end it says the config again instead.
+        let stays = |step| match step {
+            Step::Apply(_) | Step::ApplyOne(_) | Step::Clear => Step::ApplySame(1),
+            Step::DeleteService(service) => Step::ApplySame(service),
+            step => step,
+        };
+        let steps = [Step::ApplyOne(first)].into_iter().chain(steps.into_iter().map(stays));
+        Script { steps: steps.collect(), ..script }
+    })
 }
 
 /// A palette, and services for a config: few keys and addresses, so that two have much in common.
@@ -205,18 +232,20 @@ fn scheduler(kinds: &'static [SchedulerKind]) -> impl Strategy<Value = Option<Sc
     ]
 }
 
-fn spec() -> impl Strategy<Value = Spec> {
-    (0..SERVERS, 0..PALETTES[0].len(), 0..LIMITS.len(), any::<bool>()).prop_map(
+fn alike() -> impl Strategy<Value = Spec> {
+    let usual = Spec { address: 0, weight: 0, limits: 0, forwarding: false };
+    prop_oneof![6 => Just(usual), 1 => spec(1)]
+}
+
+fn spec(servers: usize) -> impl Strategy<Value = Spec> {
+    (0..servers, 0..PALETTES[0].len(), 0..LIMITS.len(), any::<bool>()).prop_map(
         |(address, weight, limits, forwarding)| Spec { address, weight, limits, forwarding },
     )
 }
 
 fn service(service: usize, kinds: &'static [SchedulerKind]) -> impl Strategy<Value = ServiceSpec> {
-    (scheduler(kinds), vec(spec(), 0..=SERVERS)).prop_map(move |(scheduler, servers)| ServiceSpec {
-        service,
-        scheduler,
-        servers,
-    })
+    (scheduler(kinds), vec(spec(SERVERS), 0..=SERVERS))
+        .prop_map(move |(scheduler, servers)| ServiceSpec { service, scheduler, servers })
 }
 
 fn config(kinds: &'static [SchedulerKind]) -> impl Strategy<Value = Vec<ServiceSpec>> {
@@ -232,19 +261,19 @@ fn place() -> impl Strategy<Value = usize> {
     prop_oneof![6 => Just(0usize), 1 => 0..SERVICES]
 }
 
-fn step(kinds: &'static [SchedulerKind]) -> impl Strategy<Value = Step> {
+fn step(kinds: &'static [SchedulerKind], servers: usize) -> impl Strategy<Value = Step> {
     let lease = || any::<prop::sample::Index>().prop_map(|index| index.index(1 << 16));
     prop_oneof![
         1 => (place(), scheduler(kinds)).prop_map(|(at, kind)| Step::AddService(at, kind)),
         1 => (place(), scheduler(kinds)).prop_map(|(at, kind)| Step::EditService(at, kind)),
         1 => (place(), scheduler(kinds)).prop_map(|(at, kind)| Step::AwayAndBack(at, kind)),
         1 => place().prop_map(Step::DeleteService),
-        6 => (place(), spec()).prop_map(|(at, spec)| Step::AddServer(at, spec)),
-        4 => (place(), spec()).prop_map(|(at, spec)| Step::EditServer(at, spec)),
-        2 => (place(), 0..SERVERS).prop_map(|(at, server)| Step::SameServer(at, server)),
-        3 => (place(), 0..SERVERS).prop_map(|(at, server)| Step::DeleteServer(at, server)),
+        6 => (place(), spec(servers)).prop_map(|(at, spec)| Step::AddServer(at, spec)),
+        4 => (place(), spec(servers)).prop_map(|(at, spec)| Step::EditServer(at, spec)),
+        2 => (place(), 0..servers).prop_map(|(at, server)| Step::SameServer(at, server)),
+        3 => (place(), 0..servers).prop_map(|(at, server)| Step::DeleteServer(at, server)),
         1 => config(kinds).prop_map(Step::Apply),
-        1 => (0..SERVERS).prop_map(Step::ApplySame),
+        1 => (0..servers).prop_map(Step::ApplySame),
         2 => (place(), service(0, kinds)).prop_map(|(at, service)| {
             Step::ApplyOne(ServiceSpec { service: at, ..service })
         }),
@@ -253,9 +282,9 @@ fn step(kinds: &'static [SchedulerKind]) -> impl Strategy<Value = Step> {
         1 => lease().prop_map(Step::PickStale),
         4 => (place(), any::<u8>()).prop_map(|(at, tried)| Step::Retry(at, tried)),
         16 => (place(), any::<bool>()).prop_map(|(service, udp)| Step::Connect { service, udp }),
-        2 => (place(), 0..SERVERS, any::<bool>())
+        2 => (place(), 0..servers, any::<bool>())
             .prop_map(|(service, place, active)| Step::Open { service, place, active }),
-        1 => (place(), 0..SERVERS, 254usize..260)
+        1 => (place(), 0..servers, 254usize..260)
             .prop_map(|(service, place, count)| Step::Crowd { service, place, count }),
         4 => (lease(), any::<bool>()).prop_map(|(lease, active)| Step::Update(lease, active)),
         10 => lease().prop_map(Step::Close),
