@@ -52,7 +52,7 @@ fn keys_order_as_fractions_do() {
         // Knuth's numbers; the high bits are the good ones.
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (u128::from(state) * u128::from(limit) >> 64) as u64
+        ((u128::from(state) * u128::from(limit)) >> 64) as u64
     };
     let compare = |(a, v): (u64, u64), (b, w): (u64, u64)| {
         let exact = (u128::from(a) * u128::from(w)).cmp(&(u128::from(b) * u128::from(v)));
