@@ -152,22 +152,27 @@ impl<L: Load> Least<L> {
     /// The available server of least load that was not tried.
     #[inline]
     pub(crate) fn find(&self, request: Request<'_>) -> Option<Position> {
-        let Request { servers, tried, .. } = request;
         match &self.way {
-            Way::Scan => self.scan(servers.iter_available(tried)),
-            Way::Index(index) => match index.find(self.load, servers, tried) {
-                Some(found) => Some(found),
-                None => self.scan(servers.iter_available(tried)),
-            },
+            Way::Scan | Way::Index(_) => self.find_among_all(request.servers, request.tried),
             Way::OwnScan | Way::OwnIndexes(_) => self.find_own(request),
         }
+    }
+
+    #[inline]
+    fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        if let Way::Index(index) = &self.way {
+            if let Some(found) = index.find(self.load, servers, tried) {
+                return Some(found);
+            }
+        }
+        self.scan(servers.iter_available(tried))
     }
 
     #[inline(never)]
     fn find_own(&self, request: Request<'_>) -> Option<Position> {
         let Request { servers, tried, own, .. } = request;
         // Asked without a worker.
-        let Some(own) = own else { return self.scan(servers.iter_available(tried)) };
+        let Some(own) = own else { return self.find_among_all(servers, tried) };
         if let (Way::OwnIndexes(indexes), true) = (&self.way, tried.is_empty()) {
             if let Some(found) = indexes.find(self.load, servers, own, ATTEMPTS) {
                 return Some(found);

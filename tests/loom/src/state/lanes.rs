@@ -10,6 +10,7 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 
 pub(crate) const NEVER: u64 = f64::INFINITY.to_bits();
 pub(crate) const FAN_OUT: usize = 2;
+pub(crate) const ROOTS: usize = 1;
 
 pub(crate) type Keys = Arc<[AtomicU64; FAN_OUT]>;
 
