@@ -9,7 +9,7 @@ use crate::config::Forwarding;
 use crate::director::table::Table;
 use crate::director::{Director, Inner};
 use crate::flow::Flow;
-use crate::pool::{Miss, Pool};
+use crate::pool::{Follows, Miss, Pool};
 use crate::state::counts::Activity;
 use crate::state::cursor::Outdated;
 use crate::state::own::{Own, number_of};
@@ -360,11 +360,14 @@ impl Worker {
         // one published later looks at all counts itself.
         let table = self.reader.hold_latest();
         let pool = table.pool_at(service)?;
-        if pool.counts_own() {
-            return Some(own(pool));
+        match pool.follows() {
+            Follows::Nothing => None,
+            Follows::Counts => {
+                pool.load_changed(server);
+                None
+            }
+            Follows::OwnCounts => Some(own(pool)),
         }
-        pool.load_changed(server);
-        None
     }
 
     #[inline]

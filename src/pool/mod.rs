@@ -5,6 +5,7 @@ mod persistent;
 use crate::config::{Generation, Remembered, Sharing, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
+pub(crate) use crate::sched::Follows;
 use crate::sched::{Build, Request, Scheduler, State, Visit};
 use crate::state::Arena;
 use crate::state::affinity::Key;
@@ -30,6 +31,8 @@ pub(crate) struct Pool {
     per_worker: bool,
     persistence: Option<Persistent>,
     scheduler: State,
+    /// What the scheduler follows, at hand: most follow nothing, and every connection asks.
+    follows: Follows,
     /// The scheduler's, if the pool is plain.
     turns: Arc<[Position]>,
 }
@@ -80,6 +83,7 @@ impl Pool {
             is_plain,
             per_worker,
             turns: turns.unwrap_or_default(),
+            follows: scheduler.follows(),
             persistence,
             scheduler,
         }
@@ -218,10 +222,10 @@ impl Pool {
         self.scheduler.published(&self.servers);
     }
 
-    /// True if each worker goes by the connections that it opened itself.
-    #[inline]
-    pub(crate) fn counts_own(&self) -> bool {
-        self.per_worker && self.scheduler.counts_own()
+    /// Which changes of counts the pool has to be told.
+    #[inline(always)]
+    pub(crate) fn follows(&self) -> Follows {
+        self.follows
     }
 
     /// Tells the scheduler that counts of this server have changed: those of the opener, or if the

@@ -9,7 +9,7 @@
 
 use crate::config::{Generation, Sharing};
 use crate::sched::least_own::{self, OwnIndexes, View};
-use crate::sched::{Build, Request};
+use crate::sched::{Build, Follows, Request};
 use crate::state::counts::Counts;
 use crate::state::lanes::{Lanes, NEVER};
 use crate::state::min_tree::{self, MinTree, Restless};
@@ -85,9 +85,8 @@ macro_rules! keeps_least {
             self.$field.published(servers);
         }
 
-        #[inline]
-        fn counts_own(&self) -> bool {
-            self.$field.counts_own()
+        fn follows(&self) -> crate::sched::Follows {
+            self.$field.follows()
         }
 
         fn own_load_changed(
@@ -196,9 +195,13 @@ impl<L: Load> Least<L> {
         }
     }
 
-    /// True if each worker goes by its own connections.
-    pub(crate) fn counts_own(&self) -> bool {
-        matches!(self.way, Way::OwnScan | Way::OwnIndexes(_))
+    /// Which changes it has to be told.
+    pub(crate) fn follows(&self) -> Follows {
+        match self.way {
+            Way::Scan => Follows::Nothing,
+            Way::Index(_) => Follows::Counts,
+            Way::OwnScan | Way::OwnIndexes(_) => Follows::OwnCounts,
+        }
     }
 
     /// As [`load_changed`](Self::load_changed), for this worker alone.

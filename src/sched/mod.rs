@@ -80,10 +80,9 @@ pub(crate) trait Scheduler: Sized {
     #[inline(always)]
     fn load_changed(&self, _servers: &Servers, _server: ServerId) {}
 
-    /// True if each worker goes by the connections that it opened itself.
-    #[inline(always)]
-    fn counts_own(&self) -> bool {
-        false
+    /// Which changes of counts it has to be told.
+    fn follows(&self) -> Follows {
+        Follows::Nothing
     }
 
     /// As [`load_changed`](Self::load_changed), for this worker alone.
@@ -101,6 +100,17 @@ pub(crate) trait Scheduler: Sized {
     /// The table with this scheduler has been published: counts that changed between `build` and
     /// now were not told. Director only.
     fn published(&self, _servers: &Servers) {}
+}
+
+/// Which changes of counts a scheduler has to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// None: it has no index.
+    Nothing,
+    /// All.
+    Counts,
+    /// Those of connections that a worker has opened itself, worker by worker.
+    OwnCounts,
 }
 
 /// What can be done with any scheduler.
@@ -324,11 +334,10 @@ macro_rules! registry {
                 }
             }
 
-            #[inline]
-            pub(crate) fn counts_own(&self) -> bool {
+            pub(crate) fn follows(&self) -> Follows {
                 match self {
-                    State::Unbound => false,
-                    $(State::$kind(scheduler) => scheduler.counts_own(),)+
+                    State::Unbound => Follows::Nothing,
+                    $(State::$kind(scheduler) => scheduler.follows(),)+
                 }
             }
 
@@ -353,7 +362,7 @@ macro_rules! registry {
                 }
             }
 
-            #[inline]
+            #[inline(never)]
             pub(crate) fn load_changed(&self, servers: &Servers, server: ServerId) {
                 match self {
                     State::Unbound => {}
