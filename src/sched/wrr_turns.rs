@@ -2,8 +2,11 @@
 
 use crate::sync::Arc;
 
-/// As many turns are written out at most: a megabyte a service. More, and the next server is searched.
-const MOST: u64 = 1 << 18;
+/// As many turns are written out at most, or as many as this a server, or as many as that in all: up
+/// to 16 megabytes a service. More, and the next server is searched.
+const FEW: u64 = 1 << 18;
+const A_SERVER: u64 = 64;
+const MOST: u64 = 1 << 22;
 
 /// The walk stands before the first server of its level. Not in the way of the turn's 32 bits.
 const AT_HEAD: u64 = 1 << 32;
@@ -36,7 +39,8 @@ impl Turns {
         let length: u64 = weights.iter().map(|weight| u64::from(weight / step)).sum();
         // Each level has a turn, unless the weights are not those that the walk is about: of a service
         // that is deleted.
-        if length > MOST || u64::from((top - 1) / step) >= length {
+        let most = (weights.len() as u64 * A_SERVER).clamp(FEW, MOST);
+        if length > most || u64::from((top - 1) / step) >= length {
             return None;
         }
         let mut servers = Vec::with_capacity(length as usize);
@@ -98,7 +102,7 @@ impl Levels {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Turns};
+    use super::{FEW, Turns};
 
     /// The servers of a cycle by the walk itself.
     fn walked(weights: &[u32], step: u32, top: u32) -> Vec<(u32, u32)> {
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn long_cycles_are_not_written_out() {
         assert!(Turns::of(&[i32::MAX as u32, 1], 1, i32::MAX as u32).is_none());
-        assert!(Turns::of(&[MOST as u32 + 1], 1, MOST as u32 + 1).is_none());
+        assert!(Turns::of(&[FEW as u32 + 1], 1, FEW as u32 + 1).is_none());
         assert!(Turns::of(&[0, 0], 1, 0).is_none());
     }
 }
