@@ -2,10 +2,8 @@
 //! allocation.
 
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit};
-use std::net::SocketAddr;
+use std::mem::MaybeUninit;
 
-use crate::config::Forwarding;
 use crate::director::table::Table;
 use crate::director::{Director, Inner};
 use crate::flow::Flow;
@@ -21,9 +19,11 @@ use crate::state::slots::{ConnectionError, ServerId, ServiceId};
 use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
+mod connection;
 mod lease;
 mod tried;
 
+pub use connection::Connection;
 pub use lease::Lease;
 pub use tried::Tried;
 
@@ -390,64 +390,3 @@ impl fmt::Debug for Worker {
 
 const UDP: u8 = 17;
 const SCTP: u8 = 132;
-
-/// An open connection that closes itself when dropped.
-#[derive(Debug)]
-pub struct Connection<'w> {
-    worker: &'w Worker,
-    pick: Pick,
-    lease: Lease,
-    /// UDP connections are never active.
-    counts_activity: bool,
-}
-
-impl Connection<'_> {
-    /// The server.
-    pub fn server(&self) -> ServerId {
-        self.pick.server
-    }
-
-    /// The server's address and port.
-    pub fn address(&self) -> SocketAddr {
-        self.pick.address()
-    }
-
-    /// How packets reach the server.
-    pub fn forwarding(&self) -> Forwarding {
-        self.pick.forwarding()
-    }
-
-    /// The decision.
-    pub fn pick(&self) -> Pick {
-        self.pick
-    }
-
-    /// The connection is established: active, except for UDP.
-    pub fn established(&mut self) {
-        if self.counts_activity {
-            self.set(Activity::Active);
-        }
-    }
-
-    /// The connection is closing: inactive.
-    pub fn closing(&mut self) {
-        self.set(Activity::Inactive);
-    }
-
-    /// The bare lease, for hosts that keep connections elsewhere.
-    pub fn into_lease(self) -> Lease {
-        std::mem::take(&mut ManuallyDrop::new(self).lease)
-    }
-
-    fn set(&mut self, activity: Activity) {
-        // An open lease is never stale: its count keeps the slot.
-        let _ = self.worker.update(&mut self.lease, activity);
-    }
-}
-
-impl Drop for Connection<'_> {
-    fn drop(&mut self) {
-        // As in `set`.
-        let _ = self.worker.close_in_place(&mut self.lease);
-    }
-}
