@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::error::{Error, Failure, Object, Refused, Stopped};
 use super::exchange::{Exchange, Outcome};
-use super::namespace::Namespace;
+use super::namespace::{Namespace, Sockets};
 use super::request::Request;
 use super::socket::Socket;
+use super::sockopt::Lists;
 use super::wire::{
     ACK, Command, FAMILY_NAME, Header, Info, Message, REQUEST, WireError, decode_family,
     encode_family_request,
@@ -70,6 +71,8 @@ impl Default for Options {
 pub struct Kernel {
     /// In turn, for dumps that are to be compared.
     exchanges: [Exchange; 2],
+    /// Until it says something unexpected.
+    pub(super) lists: Option<Lists>,
     family: u16,
     pub(super) attempts: u32,
     batch: usize,
@@ -97,16 +100,17 @@ impl Kernel {
     /// # Errors
     /// As for [`open_in`](Self::open_in).
     pub fn with_options(options: &Options) -> Result<Self, Error> {
-        let open = || Socket::open().map_err(Error::system("opening a netlink socket"));
-        let [first, second] = match &options.namespace {
+        let sockets = match &options.namespace {
             Some(namespace) => namespace.open()?,
-            None => [open()?, open()?],
+            None => Sockets::open().map_err(Error::system("opening a netlink socket"))?,
         };
+        let [first, second] = sockets.netlink;
+        let lists = sockets.options.map(Lists::new);
         let [large, small] = DATAGRAMS;
         let mut exchanges = [exchange(first, options, large)?, exchange(second, options, small)?];
         let family = resolve(&mut exchanges[0])?;
         let batch = options.batch.clamp(1, BATCH);
-        Ok(Kernel { exchanges, family, attempts: options.attempts.max(2), batch })
+        Ok(Kernel { exchanges, lists, family, attempts: options.attempts.max(2), batch })
     }
 
     /// Version and size of the connection table.

@@ -26,6 +26,7 @@ mod preflight;
 mod read;
 mod request;
 mod socket;
+mod sockopt;
 mod verify;
 pub mod wire;
 

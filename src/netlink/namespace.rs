@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::error::Error;
-use super::socket::{Socket, enter_network_namespace};
+use super::socket::{OptionSocket, Socket, enter_network_namespace};
 
 /// A network namespace, each of which has an IPVS of its own.
 ///
@@ -17,6 +17,21 @@ use super::socket::{Socket, enter_network_namespace};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Namespace {
     path: PathBuf,
+}
+
+/// What a connection is made of, all in one network namespace.
+pub(super) struct Sockets {
+    pub(super) netlink: [Socket; 2],
+    /// Reading does without it where there is none.
+    pub(super) options: Option<OptionSocket>,
+}
+
+impl Sockets {
+    /// Opens them in the thread's namespace.
+    pub(super) fn open() -> io::Result<Self> {
+        let netlink = [Socket::open()?, Socket::open()?];
+        Ok(Sockets { netlink, options: OptionSocket::open().ok() })
+    }
 }
 
 impl Namespace {
@@ -35,9 +50,9 @@ impl Namespace {
         &self.path
     }
 
-    /// Opens two sockets there: a socket stays in the namespace it was made in.
-    pub(super) fn open(&self) -> Result<[Socket; 2], Error> {
-        self.within(|| Ok([Socket::open()?, Socket::open()?]))
+    /// Opens sockets there: a socket stays in the namespace it was made in.
+    pub(super) fn open(&self) -> Result<Sockets, Error> {
+        self.within(Sockets::open)
     }
 
     /// Does something there, on a thread that lives no longer than that: the caller's thread never

@@ -167,6 +167,36 @@ impl Socket {
     }
 }
 
+/// A socket that is asked for IPVS's options. Nothing is sent through it.
+#[derive(Debug)]
+pub(super) struct OptionSocket {
+    fd: OwnedFd,
+}
+
+impl OptionSocket {
+    /// Opens one in the thread's network namespace. Any IPv4 socket will do; this one takes no
+    /// privilege.
+    pub(super) fn open() -> io::Result<Self> {
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+        // SAFETY: numbers in, a number out; no memory of ours is concerned.
+        let fd = checked(unsafe { libc::socket(libc::AF_INET, kind, 0) })?;
+        // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+        Ok(OptionSocket { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+    }
+
+    /// Reads an option of IP. The buffer holds the question, and then the answer.
+    pub(super) fn option(&self, option: c_int, buffer: &mut [u8]) -> io::Result<()> {
+        let Ok(mut length) = libc::socklen_t::try_from(buffer.len()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let (fd, bytes) = (self.fd.as_raw_fd(), buffer.as_mut_ptr().cast());
+        // SAFETY: `bytes` points to `length` bytes that are ours to write and live during the call;
+        // the kernel writes no more than that.
+        checked(unsafe { libc::getsockopt(fd, libc::IPPROTO_IP, option, bytes, &raw mut length) })?;
+        Ok(())
+    }
+}
+
 /// Moves the calling thread, and it alone, into a network namespace.
 pub(super) fn enter_network_namespace(namespace: &File) -> io::Result<()> {
     // SAFETY: numbers in, a number out. It changes which network the thread's later sockets see,

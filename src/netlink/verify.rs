@@ -2,18 +2,28 @@
 //!
 //! The services are read before and after their servers, cut at different places, and must be the same
 //! both times. The servers of a service are read once. That is enough where [`Kernel::read`] has to
-//! read twice, because what is expected is known: every server that a dump shows is there, so one that
-//! shows exactly the wanted ones proves them all. What it could still hide is a server that nobody
-//! wants: the dump goes on by counting from the head of the list, so it passes one over only if one of
-//! those it has shown already, a wanted one, was deleted by somebody else at that very moment. Then what
-//! is wanted did not run, and as little could be said of the moment after two dumps. A dump that shows
-//! anything else proves nothing, and decides nothing: the caller reads properly.
+//! read twice, because what is expected is known.
+//!
+//! IPv4 servers are listed through socket options, where the kernel has them: one call a service, each
+//! a moment's truth. What such a list cannot show, servers of another family, is found by the number
+//! of the servers, told once all are listed: hidden ones are not counted only if somebody deletes as
+//! many wanted ones before that, and then what is wanted does not run either.
+//!
+//! All others are dumped over netlink, in several steps. Every server that a dump shows is there, so one
+//! that shows exactly the wanted ones proves them all. What it can still hide is a server that nobody
+//! wants: the dump goes on by counting from the head of the list, so it passes over one if somebody
+//! deletes a server that was shown already, a wanted one, while it is going on. If they put that back
+//! at once, the unwanted server stays unseen until the next look: a new one is at the head of the list,
+//! where nothing is shown any more. Two dumps would miss it too if that happened during both.
+//!
+//! Whatever shows anything else proves nothing, and decides nothing: the caller reads properly.
 
 use super::error::Error;
 use super::kernel::Kernel;
 use super::plan::{Plan, Policy, oldest_first};
-use crate::config::diff;
+use super::sockopt::Lists;
 use crate::config::{Config, Observed, ObservedService, RealServer, VirtualService};
+use crate::config::{ServiceKey, diff};
 
 impl Kernel {
     /// True if what is wanted runs; false if that is not so, or cannot be told by so little reading.
@@ -29,11 +39,21 @@ impl Kernel {
         if !same.is_ok_and(|plan| plan.is_empty()) {
             return Ok(false);
         }
-        let mut found = Vec::new();
+        let (mut found, mut listed) = (Vec::new(), Vec::new());
         for service in &wanted.services {
-            if !self.has_servers(service, &mut found)? {
+            let whole = match self.list_servers(service, &mut found) {
+                Some(whole) => {
+                    listed.push((service.service, service.servers.len()));
+                    whole
+                }
+                None => self.dump_plainly(&service.service, &mut found)?,
+            };
+            if !whole || !same_servers(&found, service) {
                 return Ok(false);
             }
+        }
+        if !self.are_all(listed, before.services.len()) {
+            return Ok(false);
         }
         let after = self.overview(1)?;
         let settings = |observed: &Observed| {
@@ -43,19 +63,55 @@ impl Kernel {
         Ok(after.is_some_and(|after| settings(&after) == settings(&before)))
     }
 
-    fn has_servers(
+    /// Lists the servers, as far as there are not more than wanted. `None` if there is no way to.
+    fn list_servers(
         &mut self,
         wanted: &VirtualService,
         found: &mut Vec<RealServer>,
-    ) -> Result<bool, Error> {
-        match self.plain_servers(&wanted.service, found) {
-            Ok(true) if found.len() == wanted.servers.len() => {}
-            Ok(_) | Err(Error::Lost | Error::Wire(_)) => return Ok(false),
-            Err(error) => return Err(error),
+    ) -> Option<bool> {
+        let lists = self.lists.as_mut().filter(|_| Lists::know(wanted))?;
+        match lists.servers(&wanted.service, wanted.servers.len(), found) {
+            Ok(whole) => Some(whole),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Some(false),
+            Err(_) => {
+                self.lists = None;
+                None
+            }
         }
-        let mut same = true;
-        let found = oldest_first(found.iter().copied(), wanted);
-        diff::servers(&found, &wanted.servers, |_, _| same = false);
-        Ok(same)
     }
+
+    fn dump_plainly(
+        &mut self,
+        key: &ServiceKey,
+        found: &mut Vec<RealServer>,
+    ) -> Result<bool, Error> {
+        match self.plain_servers(key, found) {
+            Err(Error::Lost | Error::Wire(_)) => Ok(false),
+            dumped => dumped,
+        }
+    }
+
+    /// True if these services have so many servers and no more; `services` is how many there are.
+    fn are_all(&mut self, mut listed: Vec<(ServiceKey, usize)>, services: usize) -> bool {
+        if listed.is_empty() {
+            return true;
+        }
+        let Some(Ok(mut numbers)) = self.lists.as_mut().map(|lists| lists.numbers(services)) else {
+            self.lists = None;
+            return false;
+        };
+        numbers.sort_unstable();
+        listed.sort_unstable();
+        listed.iter().all(|service| numbers.binary_search(service).is_ok())
+    }
+}
+
+fn same_servers(found: &[RealServer], wanted: &VirtualService) -> bool {
+    if found.len() != wanted.servers.len() {
+        return false;
+    }
+    let mut same = true;
+    let found = oldest_first(found.iter().copied(), wanted);
+    diff::servers(&found, &wanted.servers, |_, _| same = false);
+    same
 }

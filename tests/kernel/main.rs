@@ -20,6 +20,7 @@ mod refusals;
 mod side;
 mod sync;
 mod traffic;
+mod verify;
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -73,6 +74,8 @@ const SCENARIOS: &[Scenario] = &[
     scenario("sync_ten_thousand_servers", sync::ten_thousand),
     scenario("sync_goes_on_after_lost_answers", sync::lost_answers),
     scenario("sync_without_permission", sync::permission),
+    scenario("runs_sees_every_difference", verify::differences),
+    scenario("runs_looks_into_one_namespace", verify::elsewhere),
     scenario("traffic_a_live_connection_and_a_drain", traffic::live_connection),
     scenario("traffic_a_draining_server_is_wanted_again", traffic::wanted_again),
     scenario("traffic_drains_of_hashed_clients", traffic::hashed_drain),

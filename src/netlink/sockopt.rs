@@ -1,0 +1,233 @@
+//! The kernel's older interface, socket options, where it is faster than netlink.
+//!
+//! It lists the servers of a service in one call and under the lock that changes take, so that nothing
+//! tears the list. It knows IPv4 only, no kinds of tunnels, and passes over servers of another family
+//! without a word: how many there are in all is told with the services.
+//!
+//! The layouts are those of `linux/ip_vs.h`, pure; the system call is in `socket`.
+
+use std::ffi::c_int;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::socket::OptionSocket;
+use crate::config::{
+    Family, Forwarding, Protocol, RealServer, ServiceKey, Thresholds, VirtualService,
+};
+
+const GET_SERVICES: c_int = 1154;
+const GET_DESTS: c_int = 1156;
+
+/// Statistics are aligned as the machine aligns 64 bits, to 4 bytes on 32-bit x86, and so is all that
+/// has them in it.
+const ALIGNMENT: usize = align_of::<u64>();
+const STATISTICS: usize =
+    12_usize.next_multiple_of(ALIGNMENT) + (16 + 20_usize).next_multiple_of(ALIGNMENT);
+/// A service: protocol, address, port, mark, name of 16 bytes, flags, timeout, netmask, servers.
+const SERVICE: usize = 48 + STATISTICS;
+const SERVICES_HEAD: usize = 4_usize.next_multiple_of(ALIGNMENT);
+/// A server: address, port, flags, weight, two thresholds, three counts.
+const SERVER: usize = 36_usize.next_multiple_of(ALIGNMENT) + STATISTICS;
+/// Protocol, address, port, mark, number of servers.
+const SERVERS_HEAD: usize = 20_usize.next_multiple_of(ALIGNMENT);
+
+/// What the buffer is full of before a call: the kernel writes no number of entries, and nothing that
+/// it does write has this where it is looked for.
+const UNWRITTEN: u8 = 0xff;
+
+/// The lists of one network namespace.
+#[derive(Debug)]
+pub(super) struct Lists {
+    socket: OptionSocket,
+    buffer: Vec<u8>,
+}
+
+impl Lists {
+    pub(super) fn new(socket: OptionSocket) -> Self {
+        Lists { socket, buffer: Vec::new() }
+    }
+
+    /// True if these lists would show all that there is to say about the service's servers.
+    pub(super) fn know(service: &VirtualService) -> bool {
+        let known = |server: &RealServer| {
+            server.address.is_ipv4() && !matches!(server.forwarding, Forwarding::Tunnel(_))
+        };
+        head(&service.service).is_some() && service.servers.iter().all(known)
+    }
+
+    /// The IPv4 servers of a service, newest first. False if there is one more than `most`, or one that
+    /// these lists cannot describe.
+    pub(super) fn servers(
+        &mut self,
+        key: &ServiceKey,
+        most: usize,
+        servers: &mut Vec<RealServer>,
+    ) -> io::Result<bool> {
+        servers.clear();
+        let head = head(key).ok_or(io::ErrorKind::InvalidInput)?;
+        // Room for one more shows that there is none.
+        self.clear(SERVERS_HEAD + (most + 1) * SERVER);
+        self.write(0, &head);
+        self.write(16, &((most + 1) as u32).to_ne_bytes());
+        self.socket.option(GET_DESTS, &mut self.buffer)?;
+        for entry in self.buffer[SERVERS_HEAD..].chunks_exact(SERVER) {
+            match server(entry) {
+                Entry::None => return Ok(true),
+                Entry::Unknown => return Ok(false),
+                Entry::Server(server) => servers.push(server),
+            }
+        }
+        Ok(false)
+    }
+
+    /// At most so many IPv4 services, each with the number of its servers, those of other families
+    /// among them.
+    pub(super) fn numbers(&mut self, most: usize) -> io::Result<Vec<(ServiceKey, usize)>> {
+        self.clear(SERVICES_HEAD + most * SERVICE);
+        self.write(0, &(most as u32).to_ne_bytes());
+        self.socket.option(GET_SERVICES, &mut self.buffer)?;
+        let entries = self.buffer[SERVICES_HEAD..].chunks_exact(SERVICE);
+        Ok(entries.filter_map(service).collect())
+    }
+
+    fn clear(&mut self, length: usize) {
+        self.buffer.clear();
+        self.buffer.resize(length, UNWRITTEN);
+    }
+
+    fn write(&mut self, place: usize, bytes: &[u8]) {
+        if let Some(room) = self.buffer.get_mut(place..place + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+    }
+}
+
+/// What names an IPv4 service: protocol, address, port, mark.
+fn head(key: &ServiceKey) -> Option<[u8; 16]> {
+    let mut head = [0; 16];
+    match *key {
+        ServiceKey::Address { protocol, address: SocketAddr::V4(address) } => {
+            head[..2].copy_from_slice(&u16::from(protocol.number()).to_ne_bytes());
+            head[4..8].copy_from_slice(&address.ip().octets());
+            head[8..10].copy_from_slice(&address.port().to_be_bytes());
+        }
+        ServiceKey::FirewallMark { mark, family: Family::Inet } => {
+            head[12..].copy_from_slice(&mark.to_ne_bytes());
+        }
+        _ => return None,
+    }
+    Some(head)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Entry {
+    /// Nothing was written here.
+    None,
+    /// A server that there are no words for.
+    Unknown,
+    Server(RealServer),
+}
+
+fn server(entry: &[u8]) -> Entry {
+    let number = |place| u32::from_ne_bytes(bytes(entry, place));
+    let flags = number(8);
+    // The kernel keeps other things in the higher bits.
+    let forwarding = match flags & 7 {
+        _ if flags == u32::MAX => return Entry::None,
+        0 => Forwarding::Masq,
+        1 => Forwarding::Local,
+        3 => Forwarding::Route,
+        4 => Forwarding::Bypass,
+        // Of a tunnel the kind is missing.
+        _ => return Entry::Unknown,
+    };
+    Entry::Server(RealServer {
+        address: address(entry, 0),
+        forwarding,
+        weight: number(12),
+        thresholds: Thresholds { upper: number(16), lower: number(20) },
+    })
+}
+
+/// `None`: nothing was written here, or something without a name.
+fn service(entry: &[u8]) -> Option<(ServiceKey, usize)> {
+    let number = |place| u32::from_ne_bytes(bytes(entry, place));
+    let servers = number(44);
+    let key = match number(12) {
+        _ if servers == u32::MAX => return None,
+        0 => {
+            let protocol = u16::from_ne_bytes(bytes(entry, 0));
+            let protocol = u8::try_from(protocol).ok().and_then(Protocol::from_number)?;
+            ServiceKey::Address { protocol, address: address(entry, 4) }
+        }
+        mark => ServiceKey::FirewallMark { mark, family: Family::Inet },
+    };
+    Some((key, servers as usize))
+}
+
+fn address(entry: &[u8], place: usize) -> SocketAddr {
+    let port = u16::from_be_bytes(bytes(entry, place + 4));
+    (Ipv4Addr::from(bytes::<4>(entry, place)), port).into()
+}
+
+fn bytes<const N: usize>(entry: &[u8], place: usize) -> [u8; N] {
+    let found = entry.get(place..place + N).and_then(|bytes| bytes.try_into().ok());
+    found.unwrap_or([UNWRITTEN; N])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(length: usize, parts: &[(usize, &[u8])]) -> Vec<u8> {
+        let mut entry = vec![0; length];
+        for (place, bytes) in parts {
+            entry[*place..place + bytes.len()].copy_from_slice(bytes);
+        }
+        entry
+    }
+
+    #[test]
+    fn sizes_are_the_headers() {
+        let sizes = [SERVERS_HEAD, SERVER, SERVICES_HEAD, SERVICE];
+        let narrow = cfg!(all(target_arch = "x86", target_pointer_width = "32"));
+        assert_eq!(sizes, if narrow { [20, 88, 4, 100] } else { [24, 96, 8, 104] });
+    }
+
+    #[test]
+    fn a_server_is_read() {
+        let parts: [(usize, &[u8]); 6] = [
+            (0, &[10, 9, 0, 1]),
+            (4, &[0, 80]),
+            (8, &0x0103_u32.to_ne_bytes()),
+            (12, &5_u32.to_ne_bytes()),
+            (16, &9_u32.to_ne_bytes()),
+            (20, &3_u32.to_ne_bytes()),
+        ];
+        let mut bytes = entry(SERVER, &parts);
+        let address = "10.9.0.1:80".parse().expect("an address");
+        let thresholds = Thresholds { upper: 9, lower: 3 };
+        let expected = RealServer { thresholds, ..RealServer::new(address) }.with_weight(5);
+        assert_eq!(server(&bytes), Entry::Server(expected));
+        for tunnel in [2, 5, 6, 7] {
+            bytes[8..12].copy_from_slice(&u32::to_ne_bytes(tunnel));
+            assert_eq!(server(&bytes), Entry::Unknown);
+        }
+        assert_eq!(server(&[UNWRITTEN; SERVER]), Entry::None);
+    }
+
+    #[test]
+    fn a_service_is_named_as_it_is_read() {
+        for text in ["tcp 10.0.0.1:80", "udp 10.0.0.1:0", "sctp 1.2.3.4:65535", "fwmark 4294967295"]
+        {
+            let key: ServiceKey = text.parse().expect("a key");
+            let name = head(&key).expect("an IPv4 service");
+            let bytes = entry(SERVICE, &[(0, &name), (44, &7_u32.to_ne_bytes())]);
+            assert_eq!(service(&bytes), Some((key, 7)));
+        }
+        assert_eq!(service(&[UNWRITTEN; SERVICE]), None);
+        for text in ["tcp [fd00::1]:80", "fwmark 7 inet6"] {
+            assert_eq!(head(&text.parse().expect("a key")), None);
+        }
+    }
+}
