@@ -48,7 +48,8 @@ pub(super) struct Pass {
 
 impl Pass {
     pub(super) fn new(steps: Steps, side: Side, strict: bool) -> Self {
-        let (mut leaving, mut bound) = (HashSet::new(), HashSet::new());
+        let mut leaving = HashSet::new();
+        let mut bound: HashSet<ServiceKey> = steps.bound().collect();
         for step in steps.others() {
             match &step.action {
                 Action::AwaitDrain { service, server, .. }

@@ -59,7 +59,8 @@ impl Pass {
     }
 
     fn carry_out_piece(&mut self, link: &mut impl Link, range: Range<usize>) -> Result<(), Error> {
-        let (mut pending, mut requests) = (Vec::new(), Vec::new());
+        let mut pending = Vec::with_capacity(range.len());
+        let mut requests = Vec::with_capacity(range.len());
         for step in range {
             let request = self.course.step(step).map(|step| converge::request(&step.action));
             match request.flatten() {

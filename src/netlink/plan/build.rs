@@ -53,9 +53,7 @@ impl<'a> Builder<'a> {
                 foreign.push(key);
             }
         }
-        let new = wanted.services.iter().filter(|new| !running.contains_key(&new.service));
-        let steps = Vec::with_capacity(new.map(|service| service.servers.len() + 2).sum());
-        Builder { policy, wanted, wanted_services, running, foreign, steps }
+        Builder { policy, wanted, wanted_services, running, foreign, steps: Vec::new() }
     }
 
     fn push(&mut self, phase: Phase, action: Action, reason: &'static str, risk: Option<Risk>) {
@@ -105,7 +103,7 @@ impl<'a> Builder<'a> {
         let mut leaving = Vec::new();
         for (place, service) in self.wanted.services.iter().enumerate() {
             match self.running.get(&service.service).copied() {
-                None => self.create(place, service),
+                None => self.steps.push(Stored::New { service: place as u32 }),
                 Some(found) => self.update(place, service, found, &mut leaving),
             }
         }
@@ -127,21 +125,6 @@ impl<'a> Builder<'a> {
             self.leave(key, &oldest_first);
             let risk = self.connections(&oldest_first).map(Risk::Resets);
             self.push(Phase::DeleteServices, Action::DeleteService(key), "not wanted", risk);
-        }
-    }
-
-    fn create(&mut self, place: usize, service: &VirtualService) {
-        let unbound = diff::unbound(&told(service));
-        self.push(Phase::NewServices, Action::AddService(unbound), WANTED, None);
-        for server in 0..service.servers.len() {
-            self.push_addition(Phase::NewServices, place, server);
-        }
-        if service.scheduler.is_some() {
-            // Bound when it is full: one step to activate it, and one table to build.
-            let service = told(service);
-            let before = VirtualService { scheduler: None, ..service.clone() };
-            let action = Action::EditService { before, service };
-            self.push(Phase::NewServices, action, "has its servers", None);
         }
     }
 

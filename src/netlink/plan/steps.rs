@@ -1,11 +1,14 @@
-//! Steps in little room: of a server to be added only its place in the config is kept, so that a plan
-//! for ten thousand new servers takes 160 KB instead of megabytes.
+//! Steps in little room: of a new service only its place in the config is kept, and of a server that is
+//! added. Whole steps for ten thousand new servers would take megabytes, and most of the time that
+//! planning takes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::build::told;
 use super::{Action, Phase, Step};
-use crate::config::Config;
+use crate::config::diff::unbound;
+use crate::config::{Config, ServiceKey, VirtualService};
 
 pub(super) const WANTED: &str = "wanted";
 
@@ -14,12 +17,19 @@ pub(super) const WANTED: &str = "wanted";
 pub struct Steps {
     wanted: Arc<Config>,
     list: Vec<Stored>,
+    /// Where the steps of each entry begin.
+    begins: Vec<u32>,
+    length: usize,
 }
 
-/// A step as it is kept.
+/// One or several steps as they are kept; services and servers by their places.
 #[derive(Debug, Clone)]
 pub(super) enum Stored {
-    /// The addition of a server, by the places of its service and of itself.
+    /// A service is added, then its servers, then it is given its scheduler if it has one.
+    New {
+        service: u32,
+    },
+    /// A server is added.
     Add {
         phase: Phase,
         service: u32,
@@ -31,16 +41,28 @@ pub(super) enum Stored {
 impl Stored {
     fn phase(&self) -> Phase {
         match self {
+            Stored::New { .. } => Phase::NewServices,
             Stored::Add { phase, .. } => *phase,
             Stored::Whole(step) => step.phase,
         }
     }
 
-    /// The step, unless it adds a server.
+    /// The step, unless it can be told from the config.
     pub(super) fn whole(&self) -> Option<&Step> {
         match self {
-            Stored::Add { .. } => None,
+            Stored::New { .. } | Stored::Add { .. } => None,
             Stored::Whole(step) => Some(step),
+        }
+    }
+
+    fn length(&self, wanted: &Config) -> usize {
+        match self {
+            Stored::New { service } => {
+                wanted.services.get(*service as usize).map_or(0, |service| {
+                    1 + service.servers.len() + usize::from(service.scheduler.is_some())
+                })
+            }
+            Stored::Add { .. } | Stored::Whole(_) => 1,
         }
     }
 }
@@ -49,56 +71,108 @@ impl Steps {
     /// Those of one phase keep their order.
     pub(super) fn new(wanted: Arc<Config>, mut list: Vec<Stored>) -> Self {
         list.sort_by_key(Stored::phase);
-        Steps { wanted, list }
+        let mut length = 0;
+        let begins = list.iter().map(|stored| {
+            let begin = length as u32;
+            length += stored.length(&wanted);
+            begin
+        });
+        let begins = begins.collect();
+        Steps { wanted, list, begins, length }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.length
     }
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.length == 0
     }
 
     /// The step at this place.
     pub fn get(&self, place: usize) -> Option<Cow<'_, Step>> {
-        self.step(self.list.get(place)?)
+        let (stored, place) = self.stored(place)?;
+        match stored {
+            Stored::Whole(step) => Some(Cow::Borrowed(step)),
+            Stored::Add { phase, service, server } => {
+                let service = self.wanted.services.get(*service as usize)?;
+                added(*phase, service, *server as usize)
+            }
+            Stored::New { service } => {
+                let service = self.wanted.services.get(*service as usize)?;
+                match place.checked_sub(1) {
+                    None => {
+                        let action = Action::AddService(unbound(&told(service)));
+                        Some(Cow::Owned(new(action, WANTED)))
+                    }
+                    Some(server) if server < service.servers.len() => {
+                        added(Phase::NewServices, service, server)
+                    }
+                    // Bound when it is full: one step to activate it, and one table to build.
+                    Some(_) => {
+                        let service = told(service);
+                        let before = VirtualService { scheduler: None, ..service.clone() };
+                        let action = Action::EditService { before, service };
+                        Some(Cow::Owned(new(action, "has its servers")))
+                    }
+                }
+            }
+        }
     }
 
     /// All of them, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Cow<'_, Step>> {
-        self.list.iter().filter_map(|stored| self.step(stored))
+        (0..self.length).filter_map(|place| self.get(place))
     }
 
     pub(in crate::netlink) fn phase(&self, place: usize) -> Option<Phase> {
-        self.list.get(place).map(Stored::phase)
+        self.stored(place).map(|(stored, _)| stored.phase())
     }
 
-    /// Those that are more than the addition of a server.
+    /// Those that are more than the addition of a server, but for the ones of new services.
     pub(in crate::netlink) fn others(&self) -> impl Iterator<Item = &Step> {
         self.list.iter().filter_map(Stored::whole)
     }
 
-    fn step<'s>(&'s self, stored: &'s Stored) -> Option<Cow<'s, Step>> {
-        Some(match stored {
-            Stored::Whole(step) => Cow::Borrowed(step),
-            Stored::Add { phase, service, server } => {
-                let service = self.wanted.services.get(*service as usize)?;
-                let server = *service.servers.get(*server as usize)?;
-                let action = Action::AddServer { service: service.service, server };
-                Cow::Owned(Step { phase: *phase, action, reason: WANTED, risk: None })
-            }
-        })
+    /// The new services that are given a scheduler when they are full.
+    pub(in crate::netlink) fn bound(&self) -> impl Iterator<Item = ServiceKey> + '_ {
+        let new = self.list.iter().filter_map(|stored| match stored {
+            Stored::New { service } => self.wanted.services.get(*service as usize),
+            Stored::Add { .. } | Stored::Whole(_) => None,
+        });
+        new.filter(|service| service.scheduler.is_some()).map(|service| service.service)
     }
+
+    /// The entry that a step belongs to, and its place in that.
+    fn stored(&self, place: usize) -> Option<(&Stored, usize)> {
+        if place >= self.length {
+            return None;
+        }
+        let entry = self.begins.partition_point(|begin| *begin as usize <= place).checked_sub(1)?;
+        let begin = *self.begins.get(entry)? as usize;
+        Some((self.list.get(entry)?, place - begin))
+    }
+}
+
+fn new(action: Action, reason: &'static str) -> Step {
+    Step { phase: Phase::NewServices, action, reason, risk: None }
+}
+
+fn added(phase: Phase, service: &VirtualService, server: usize) -> Option<Cow<'static, Step>> {
+    let server = *service.servers.get(server)?;
+    let action = Action::AddServer { service: service.service, server };
+    Some(Cow::Owned(Step { phase, action, reason: WANTED, risk: None }))
 }
 
 impl FromIterator<Step> for Steps {
     /// In the order in which they come.
     fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
-        let list = steps.into_iter().map(|step| Stored::Whole(Box::new(step))).collect();
-        Steps { wanted: Arc::default(), list }
+        let list: Vec<Stored> =
+            steps.into_iter().map(|step| Stored::Whole(Box::new(step))).collect();
+        let length = list.len();
+        Steps { wanted: Arc::default(), list, begins: (0..length as u32).collect(), length }
     }
 }
 
