@@ -22,8 +22,7 @@ use super::error::Error;
 use super::kernel::Kernel;
 use super::plan::{Plan, Policy, oldest_first};
 use super::sockopt::Lists;
-use crate::config::{Config, Observed, ObservedService, RealServer, VirtualService};
-use crate::config::{ServiceKey, diff};
+use crate::config::{Config, Observed, RealServer, ServiceKey, VirtualService, diff};
 
 impl Kernel {
     /// True if what is wanted runs; false if that is not so, or cannot be told by so little reading.
@@ -32,6 +31,9 @@ impl Kernel {
     /// A failed exchange.
     pub(super) fn runs(&mut self, wanted: &Config, policy: &Policy) -> Result<bool, Error> {
         let Some(before) = self.overview(0)? else { return Ok(false) };
+        if before.services.len() < wanted.services.len() {
+            return Ok(false);
+        }
         let mut services = wanted.services.iter().map(VirtualService::settings).collect();
         let mut empty = wanted.settings();
         std::mem::swap(&mut empty.services, &mut services);
@@ -39,6 +41,7 @@ impl Kernel {
         if !same.is_ok_and(|plan| plan.is_empty()) {
             return Ok(false);
         }
+        let before = settings(before);
         let (mut found, mut listed) = (Vec::new(), Vec::new());
         for service in &wanted.services {
             let whole = match self.list_servers(service, &mut found) {
@@ -52,15 +55,11 @@ impl Kernel {
                 return Ok(false);
             }
         }
-        if !self.are_all(listed, before.services.len()) {
+        if !self.are_all(listed, before.1.len()) {
             return Ok(false);
         }
-        let after = self.overview(1)?;
-        let settings = |observed: &Observed| {
-            let of = |service: &ObservedService| service.settings.clone();
-            (observed.settings.clone(), observed.services.iter().map(of).collect::<Vec<_>>())
-        };
-        Ok(after.is_some_and(|after| settings(&after) == settings(&before)))
+        let after = self.overview(1)?.map(settings);
+        Ok(after.is_some_and(|after| after == before))
     }
 
     /// Lists the servers, as far as there are not more than wanted. `None` if there is no way to.
@@ -104,6 +103,12 @@ impl Kernel {
         listed.sort_unstable();
         listed.iter().all(|service| numbers.binary_search(service).is_ok())
     }
+}
+
+/// All but the figures.
+fn settings(observed: Observed) -> (Config, Vec<VirtualService>) {
+    let services = observed.services.into_iter().map(|service| service.settings);
+    (observed.settings, services.collect())
 }
 
 fn same_servers(found: &[RealServer], wanted: &VirtualService) -> bool {
