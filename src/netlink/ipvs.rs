@@ -96,7 +96,7 @@ impl Ipvs {
     }
 
     /// True if what is wanted runs, nothing else in services of ours, and nothing drains: what an
-    /// empty [`plan`](Self::plan) says, for half the reading. Ends at the first difference.
+    /// empty [`plan`](Self::plan) says, for a fraction of the reading. Ends at the first difference.
     ///
     /// # Errors
     /// As for [`read`](Self::read), without `Unsettled`.

@@ -5,16 +5,16 @@
 //! read twice, because what is expected is known.
 //!
 //! IPv4 servers are listed through socket options, where the kernel has them: one call a service, each
-//! a moment's truth. What such a list cannot show, servers of another family, is found by the number
-//! of the servers, told once all are listed: hidden ones are not counted only if somebody deletes as
-//! many wanted ones before that, and then what is wanted does not run either.
+//! the truth of one moment. What such a list cannot show, servers of another family, is found by how
+//! many there are in all, told once everything is listed. All others are dumped over netlink, in several
+//! steps. Every server that a dump shows is there, so one that shows exactly the wanted ones proves them
+//! all.
 //!
-//! All others are dumped over netlink, in several steps. Every server that a dump shows is there, so one
-//! that shows exactly the wanted ones proves them all. What it can still hide is a server that nobody
-//! wants: the dump goes on by counting from the head of the list, so it passes over one if somebody
-//! deletes a server that was shown already, a wanted one, while it is going on. If they put that back
-//! at once, the unwanted server stays unseen until the next look: a new one is at the head of the list,
-//! where nothing is shown any more. Two dumps would miss it too if that happened during both.
+//! What remains: somebody else deletes a wanted server while this goes on, after it was shown, and puts
+//! it back. Then a server that nobody wants may stay hidden until the next look: a dump goes on by
+//! counting from the head of the list and passes it over, and in the number of all it stands for the
+//! one that is gone just then. At that moment what is wanted did not run either. Two dumps would miss
+//! it too, if that happened during both.
 //!
 //! Whatever shows anything else proves nothing, and decides nothing: the caller reads properly.
 
