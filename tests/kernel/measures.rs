@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use vsched::config::Config;
 use vsched::netlink::plan::{Plan, Policy};
@@ -20,8 +19,6 @@ const SERVERS: u16 = 100;
 const SIZE: &str = "VSCHED_MEASURED_SERVICES";
 /// How often everything is measured, in turn.
 const REPETITIONS: usize = 3;
-/// For the kernel to clear away what was measured before, which it does in the background.
-const PAUSE: Duration = Duration::from_millis(300);
 /// How many times as long as `sync` `ipvsadm -R` is to take with 10,000 servers.
 const GOAL: f64 = 100.0;
 
@@ -33,7 +30,6 @@ fn wanted() -> Arc<Config> {
 /// Each in a namespace of its own: what is deleted lies in a list of the namespace for minutes, and
 /// every later addition looks through it.
 fn measured<const N: usize>(services: u16, name: &str) -> [f64; N] {
-    thread::sleep(PAUSE);
     let command = &mut part(&["unshare", "-n"], name);
     let output = command.env(SIZE, services.to_string()).stderr(Stdio::inherit()).output();
     let output = output.expect("a part");
