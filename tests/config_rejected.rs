@@ -529,7 +529,7 @@ const BAD_JSON: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": [{"service": "tcp 10.1.0.1:80", "name": "web"}]}"#,
-        "unknown field `name`, expected one of `service`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `servers` at line 1 column 51",
+        "unknown field `name`, expected one of `service`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers` at line 1 column 51",
     ),
     (
         r#"{"services": [{"service": "tcp 10.1.0.1:80", "scheduler": "best"}]}"#,
@@ -697,7 +697,7 @@ service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS"#,
   |
 4 | weight = 1
   | ^^^^^^
-unknown field `weight`, expected one of `service`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `servers`"#,
+unknown field `weight`, expected one of `service`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers`"#,
     ),
     (
         "[[services]]\nservice = 'tcp 10.1.0.1:80'\npersistence = { netmask = '24' }",
