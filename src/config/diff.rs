@@ -205,23 +205,29 @@ pub(crate) fn servers<'a>(
 ) {
     let (head, tail) = common_ends(old, new);
     let (old_end, new_end) = (old.len() - tail, new.len() - tail);
-    let mut edit = |before: &'a RealServer, server: &'a RealServer| {
-        if before != server {
-            each(edit_phase(before, server), ServerChange::Edit { before, server });
-        }
+    let edit = |before: &'a RealServer, server: &'a RealServer| {
+        let changes = before != server;
+        changes.then(|| (edit_phase(before, server), ServerChange::Edit { before, server }))
     };
-    old.iter().zip(new).take(head).for_each(|(before, server)| edit(before, server));
+    let both = |(before, server)| edit(before, server);
+    for (phase, change) in old.iter().zip(new).take(head).filter_map(both) {
+        each(phase, change);
+    }
     let mut before: HashMap<SocketAddr, &RealServer> =
         old[head..old_end].iter().map(|server| (server.address, server)).collect();
-    let mut added = Vec::new();
     for (place, server) in new.iter().enumerate().take(new_end).skip(head) {
         match before.remove(&server.address) {
-            None => added.push(place),
-            Some(before) => edit(before, server),
+            None => each(Phase::Grow, ServerChange::Add(place)),
+            Some(before) => {
+                if let Some((phase, change)) = edit(before, server) {
+                    each(phase, change);
+                }
+            }
         }
     }
-    old[old_end..].iter().zip(&new[new_end..]).for_each(|(before, server)| edit(before, server));
-    added.into_iter().for_each(|place| each(Phase::Grow, ServerChange::Add(place)));
+    for (phase, change) in old[old_end..].iter().zip(&new[new_end..]).filter_map(both) {
+        each(phase, change);
+    }
     // In the order of the old config, so that equal inputs give equal plans.
     for (place, server) in old.iter().enumerate().take(old_end).skip(head) {
         if before.contains_key(&server.address) {

@@ -313,6 +313,9 @@ macro_rules! registry {
                 }
             }
 
+            // Not inlined: where it was, the optimiser asked for a field before it had asked whose, which
+            // valgrind reports, and users of valgrind with it.
+            #[inline(never)]
             pub(crate) fn start(&self) -> u64 {
                 match self {
                     State::Unbound => 0,
