@@ -118,6 +118,21 @@ class Program:
         bases = [lea.match(self.code[place][1]) for place in body if self.code[place][0] == "lea"]
         return sorted({target for base in bases if base for target in self.entries(at, int(base[1], 16))})
 
+    def held(self, at, register):
+        """What a register was loaded with that is called, above and perhaps outside a loop: a function
+        whose address stands in the global offset table; none if anything else was put there last."""
+        body = self.functions[self.home[at]][1]
+        for place in reversed(body[:body.index(at)]):
+            mnemonic, operands, _ = self.code[place]
+            if mnemonic.startswith(("cmp", "test", "call", "j")) or f"%{register}" not in operands:
+                continue
+            load = re.match(rf".*\(%rip\),%{register} +# ([0-9a-f]+)", operands)
+            if mnemonic == "mov" and load:
+                return [self.pointers.get(int(load[1], 16), f"pointer at {load[1]}")]
+            if re.search(rf",%{register}$", operands) or mnemonic == "pop":
+                return []
+        return []
+
     def entries(self, at, base):
         targets = []
         while (entry := self.number(base + 4 * len(targets))) is not None:
@@ -182,6 +197,9 @@ class Walk:
             return [direct[2] if "@plt" in direct[2] else int(direct[1], 16)]
         if pointer := re.search(r"\*.*\(%rip\) +# ([0-9a-f]+)", operands):
             return [self.program.pointers.get(int(pointer[1], 16), f"pointer at {pointer[1]}")]
+        if mnemonic == "call" and (register := re.match(r"\*%(\w+)$", operands)):
+            if held := self.program.held(at, register[1]):
+                return held
         table = self.program.table(at) if mnemonic == "jmp" else []
         if table:
             self.tables.add(at)

@@ -290,8 +290,9 @@ impl Index {
         // More than the stack array holds: the scan's turn.
         let excluded = excluded.get_mut(..tried.len())?;
         let mut length = 0;
-        for position in tried.iter().filter_map(|id| self.positions.get(id.slot)) {
-            excluded[length] = position;
+        let known = tried.iter().filter_map(|id| self.positions.get(id.slot));
+        for (place, position) in excluded.iter_mut().zip(known) {
+            *place = position;
             length += 1;
         }
         self.keys.least_except(excluded.get(..length)?)

@@ -71,7 +71,7 @@ impl Turns {
     /// The state of a walk that stands at this server on this level; `None` = before the first one.
     pub(super) fn state(&self, last: Option<u32>, level: u32) -> u64 {
         let Levels { step, top, starts } = &self.levels;
-        let row = (top.saturating_sub(level) / step) as usize;
+        let row = (top.saturating_sub(level) / (*step).max(1)) as usize;
         let start = starts.get(row).copied().unwrap_or(0);
         let end = starts.get(row + 1).map_or(self.servers.len(), |end| *end as usize);
         let turns = self.servers.get(start as usize..end).unwrap_or(&[]);

@@ -174,7 +174,7 @@ impl MinTree {
 
     fn least_in(&self, row: usize, at: usize, excluded: &[u32]) -> Option<Least> {
         let block = self.block(row, at)?;
-        let below = |index: u32| index as usize / FAN_OUT.pow(row as u32);
+        let below = |index: u32| index as usize >> (FAN_OUT.trailing_zeros() * row as u32);
         let mut best: Option<Least> = None;
         for lane in 0..FAN_OUT {
             let child = at * FAN_OUT + lane;
