@@ -301,10 +301,8 @@ impl Worker {
         // Each turn but the last is a reload's progress.
         loop {
             let table = self.reader.hold();
-            match table
-                .pool(service)
-                .map_or(Ok(None), |pool| pool.choose_elaborately(flow, tried, self.own()))
-            {
+            // Deleted meanwhile, it refuses nobody: its slot may have another owner.
+            match table.pool(service)?.choose_elaborately(flow, tried, self.own()) {
                 Ok(Some(pick)) => return Some(put(&pick)),
                 Ok(None) => {
                     self.shard.count_refusal(service.slot);

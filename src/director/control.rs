@@ -116,7 +116,12 @@ impl Control {
                 None => self.owners.take_service(&self.arena),
             };
             self.settle(draft, id, next, settings.generation);
-            fresh.push((id, self.compile(draft, id, settings)));
+            let pool = match draft.live.and_then(|number| self.services.get(&number)) {
+                // Nothing is made of what goes.
+                Some(live) if draft.deleted => Arc::clone(&live.pool),
+                _ => self.compile(draft, id, settings),
+            };
+            fresh.push((id, pool));
         }
         let (servers, services) = self.owners.reach();
         for shard in &self.shards {
@@ -264,7 +269,10 @@ impl Control {
         };
         self.publication.publish(Arc::new(Table::new(next, pools.into(), index)));
         for (draft, (_, pool)) in drafts.iter().zip(fresh) {
-            if draft.live.is_some() && !draft.deleted {
+            if draft.deleted {
+                continue;
+            }
+            if draft.live.is_some() {
                 pool.adopt_cursors();
             }
             pool.published();

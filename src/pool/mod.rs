@@ -35,6 +35,8 @@ pub(crate) struct Pool {
     follows: Follows,
     /// The scheduler's, if the pool is plain.
     turns: Arc<[Position]>,
+    /// The scheduler's, if each worker decides by itself. Apart, so that the plain way asks no more.
+    own_turns: Arc<[Position]>,
 }
 
 /// What a pool is compiled from.
@@ -70,7 +72,8 @@ impl Pool {
         let scheduler = State::build(plan.settings.scheduler, &build, former);
         let per_worker = plan.settings.sharing == Sharing::PerWorker;
         let is_plain = persistence.is_none() && !per_worker && members.iter().all(has_port);
-        let turns = if is_plain { scheduler.turns(&servers) } else { None };
+        let turns = |wanted| if wanted { scheduler.turns(&servers) } else { None };
+        let (turns, own_turns) = (turns(is_plain), turns(per_worker));
         Pool {
             id: plan.id,
             epoch: plan.former.map_or(Epoch::default(), |former| former.epoch.next()),
@@ -83,6 +86,7 @@ impl Pool {
             is_plain,
             per_worker,
             turns: turns.unwrap_or_default(),
+            own_turns: own_turns.unwrap_or_default(),
             follows: scheduler.follows(),
             persistence,
             scheduler,
@@ -93,15 +97,24 @@ impl Pool {
     /// has changed.
     #[inline(always)]
     pub(crate) fn choose_quickly(&self, tried: &[ServerId]) -> Option<&Pick> {
-        if self.turns.is_empty() || !tried.is_empty() {
+        self.take_turn(&self.turns, self.slot.get(), tried)
+    }
+
+    #[inline(always)]
+    fn take_turn(
+        &self,
+        turns: &[Position],
+        slot: &ServiceSlot,
+        tried: &[ServerId],
+    ) -> Option<&Pick> {
+        if turns.is_empty() || !tried.is_empty() {
             return None;
         }
-        let cursor = &self.slot.get().cursor;
-        let begun = cursor.look(self.epoch)?;
+        let begun = slot.cursor.look(self.epoch)?;
         let next = begun.low().wrapping_add(1) as usize;
-        let turn = if next < self.turns.len() { next } else { 0 };
-        let pick = self.servers.free(*self.turns.get(turn)?)?;
-        cursor.take(self.epoch, begun, turn as u64).then_some(pick)
+        let turn = if next < turns.len() { next } else { 0 };
+        let pick = self.servers.free(*turns.get(turn)?)?;
+        slot.cursor.take(self.epoch, begun, turn as u64).then_some(pick)
     }
 
     /// Chooses a server in the straight way; [`Miss::Elaborate`] if this service has none.
@@ -147,6 +160,15 @@ impl Pool {
         }
     }
 
+    #[inline]
+    fn ask_elaborately(&self, flow: &Flow, tried: &[ServerId], own: Option<&Own>) -> Chosen<'_> {
+        let slot = own.and_then(|own| own.service(self.id.slot));
+        match slot.and_then(|slot| self.take_turn(&self.own_turns, slot, tried)) {
+            Some(pick) => (Some(pick), Miss::Nobody),
+            None => self.ask_scheduler(flow, tried, own),
+        }
+    }
+
     /// Chooses a server where the answer depends on the flow: the server of the client's template,
     /// else the scheduler's choice and a template for it; the flow's port where a server has none.
     #[inline(never)]
@@ -166,7 +188,7 @@ impl Pool {
         });
         let mut pick = match known {
             Some(pick) => pick,
-            None => match self.ask_scheduler(flow, tried, own) {
+            None => match self.ask_elaborately(flow, tried, own) {
                 (Some(pick), _) => {
                     let remember = |(persistence, client): (&Persistent, Key)| {
                         persistence.remember(client, pick.server)

@@ -51,9 +51,10 @@ impl View {
 /// A server with the worker's own counts; its availability is what it is for all.
 #[inline]
 pub(super) fn look(own: &Own, servers: &Servers, position: Position) -> Option<Candidate> {
-    let (id, server) = servers.look(position)?;
-    let counts = own.counts(id.slot).with_mark(server.counts.overloaded());
-    Some(Candidate { counts, ..server })
+    // Again: the index looks by it after it has stored, as that of all does.
+    let server = servers.look_again(position)?;
+    let counts = own.counts(servers.pick(position)?.server.slot);
+    Some(Candidate { counts: counts.with_mark(server.counts.overloaded()), ..server })
 }
 
 impl OwnIndexes {

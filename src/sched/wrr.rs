@@ -11,9 +11,10 @@
 //! new gcd. A service built by adding servers one at a time starts at level 1, one that was bound
 //! to a full list starts at the top. A retry turns a rotation of its own.
 //! Cost: O(1) if the sum of the weights over their gcd is at most 262,144, or 64 a server up to
-//! 4,194,304: the cycle is written out then, 4 bytes a turn. Else, or where the next server is unavailable, O(log n), whatever the weights: the next
-//! server of enough weight is found in a tree of maxima. Each unavailable server passed costs that; a pass in which all of
-//! enough weight are unavailable costs O(n) once, instead of the kernel's one pass for each level.
+//! 4,194,304: the cycle is written out then, 4 bytes a turn. Else, or where the next server is
+//! unavailable, O(log n), whatever the weights: the next server of enough weight is found in a tree of
+//! maxima. Each unavailable server passed costs that; a pass in which all of enough weight are
+//! unavailable costs O(n) once, instead of the kernel's one pass for each level.
 //! Differences from the kernel: none in what is chosen.
 //! Choose it for servers of unequal strength and connections of about equal cost.
 
@@ -74,7 +75,10 @@ impl Scheduler for Wrr {
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         let (Scale { step, top }, carry) = scales(build.history);
         let weights: Box<[u32]> = build.servers.weights().collect();
-        let turns = Turns::of(&weights, step, top);
+        let turns = match (&carry, former) {
+            (Carry::Same, Some(former)) => former.turns.clone(),
+            _ => Turns::of(&weights, step, top),
+        };
         let former_levels = former.and_then(|former| Some(former.turns.as_ref()?.levels().clone()));
         Wrr { step, top, turns, maxima: Maxima::of(weights), carry, former_levels }
     }

@@ -15,6 +15,7 @@ const AT_HEAD: u64 = 1 << 32;
 ///
 /// As a cursor's state the walk is the number of its latest turn; where it stands before the first
 /// server of a level, the number of the turn before that, with a mark.
+#[derive(Clone)]
 pub(super) struct Turns {
     /// The server of each turn.
     pub(super) servers: Arc<[u32]>,

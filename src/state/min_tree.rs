@@ -17,9 +17,9 @@
 //!
 //! | location | operation               | ordering | partner                              |
 //! |----------|-------------------------|----------|--------------------------------------|
-//! | `nodes`  | stores in `set`,`climb` | SeqCst   | loads in both, in `least`            |
-//! | `nodes`  | loads of a block        | SeqCst   | the stores: a node's is read after it |
-//! | `nodes`  | vector loads of a block | as SeqCst loads on x86, where alone they exist | |
+//! | `blocks` | stores in `set`,`climb` | SeqCst   | loads in both, in `least`            |
+//! | `blocks` | loads of a block        | SeqCst   | the stores: a node's is read after it |
+//! | `blocks` | vector loads of a block | as SeqCst loads on x86, where alone they exist | |
 
 use crate::state::lanes::{Block, FAN_OUT, Lanes, NEVER, ROOTS};
 use crate::sync::Ordering;

@@ -24,14 +24,14 @@ impl Token {
     /// The least key.
     #[inline]
     pub(crate) fn least(self, keys: &[AtomicU64; FAN_OUT]) -> u64 {
-        // SAFETY: as below.
+        // SAFETY: a token is made only where AVX2 was detected.
         unsafe { least(keys) }
     }
 
     /// The least key and its first lane.
     #[inline]
     pub(crate) fn first_least(self, keys: &[AtomicU64; FAN_OUT]) -> (u64, usize) {
-        // SAFETY: a token is made only where AVX2 was detected.
+        // SAFETY: as above.
         unsafe { first_least(keys) }
     }
 }
