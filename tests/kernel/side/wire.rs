@@ -1,20 +1,23 @@
 //! The way into the director and out of it: a tunnel device whose other end is this program.
 //!
-//! Everything is local to the kernel's one CPU, so whatever a packet brings about can be read as
-//! soon as it is written. Packets with a firewall mark come from a raw socket, the one place where a
-//! mark can be given without a firewall.
+//! Packets with a firewall mark come from a raw socket, the one place where a mark can be given
+//! without a firewall. What becomes of a packet can be read once the kernel's one CPU has worked off
+//! what is queued: a busy one leaves that for later, and a packet for its own stack would overtake.
 #![allow(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::guest::shell;
 use crate::side::packet::{Packet, Seen, read};
 
+/// For a queue to be worked off.
+const PATIENCE: Duration = Duration::from_secs(10);
 const DEVICE: &[u8] = b"side0";
 /// Of the tun module; the host's /dev may have none.
 const NODE: &str = "/tmp/tun";
@@ -45,6 +48,8 @@ struct Interface {
 pub(super) struct Wire {
     device: File,
     raw: [OwnedFd; 2],
+    /// Sends to itself, through the queue that all local packets go through.
+    queue: UdpSocket,
 }
 
 impl Wire {
@@ -79,7 +84,10 @@ impl Wire {
             Command::new("ip").args(["-batch", "-"]).stdin(Stdio::piped()).spawn().expect("ip");
         ip.stdin.take().expect("a pipe").write_all(ROUTES.as_bytes()).expect("written");
         assert!(ip.wait().expect("its end").success(), "addresses and routes");
-        let mut wire = Wire { device, raw: [libc::AF_INET, libc::AF_INET6].map(raw) };
+        let queue = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        queue.connect(queue.local_addr().expect("its address")).expect("itself");
+        queue.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut wire = Wire { device, raw: [libc::AF_INET, libc::AF_INET6].map(raw), queue };
         wire.drain();
         wire
     }
@@ -93,6 +101,7 @@ impl Wire {
         } else {
             self.send_marked(packet.to.ip(), &bytes, mark);
         }
+        self.settle();
         // What the director says itself about earlier packets comes late now and then.
         let ports = [packet.from.port(), packet.to.port()];
         let late = |seen: &Seen| match seen {
@@ -102,6 +111,12 @@ impl Wire {
         let mut seen = self.drain();
         seen.retain(|seen| !late(seen));
         seen
+    }
+
+    /// Waits until the kernel is done with what was sent.
+    fn settle(&self) {
+        self.queue.send(&[0]).expect("a way to itself");
+        self.queue.recv(&mut [0]).expect("the end of the queue");
     }
 
     fn drain(&mut self) -> Vec<Seen> {
