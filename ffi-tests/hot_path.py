@@ -44,6 +44,7 @@ class Program:
         self.code = {}  # address -> (mnemonic, operands, next address)
         self.home = {}  # instruction's address -> function's address
         self.pointers = {}  # address of a pointer -> what it points to
+        self.leading = {}  # function's address -> {instruction's address: [those before it]}
         self.read_code()
         self.read_pointers()
         self.read_data()
@@ -118,20 +119,68 @@ class Program:
         bases = [lea.match(self.code[place][1]) for place in body if self.code[place][0] == "lea"]
         return sorted({target for base in bases if base for target in self.entries(at, int(base[1], 16))})
 
-    def held(self, at, register):
-        """What a register was loaded with that is called, above and perhaps outside a loop: a function
-        whose address stands in the global offset table; none if anything else was put there last."""
-        body = self.functions[self.home[at]][1]
-        for place in reversed(body[:body.index(at)]):
-            mnemonic, operands, _ = self.code[place]
-            if mnemonic.startswith(("cmp", "test", "call", "j")) or f"%{register}" not in operands:
+    def called(self, at, register):
+        """What a register may hold that is called or jumped to: functions whose addresses were put
+        there, on whatever way the instruction is reached; none if one of them cannot be told."""
+        names = {register, "e" + register[1:], register[1:], register[1:-1] + "l", register + "d"}
+        found, seen, todo = set(), set(), list(self.before(at))
+        while todo:
+            place = todo.pop()
+            if place in seen:
                 continue
-            load = re.match(rf".*\(%rip\),%{register} +# ([0-9a-f]+)", operands)
-            if mnemonic == "mov" and load:
-                return [self.pointers.get(int(load[1], 16), f"pointer at {load[1]}")]
-            if re.search(rf",%{register}$", operands) or mnemonic == "pop":
+            seen.add(place)
+            mnemonic, operands, _ = self.code[place]
+            target = re.search(r"(?:^|,)%(\w+)$", operands.split("#")[0].strip())
+            writes = not mnemonic.startswith(("cmp", "test", "j", "push", "bt"))
+            if writes and target and target[1] in names:
+                functions = self.addresses(place, mnemonic, operands)
+                if not functions:
+                    return []
+                found.update(functions)
+            elif mnemonic == "call" and register not in ("rbx", "rbp", "r12", "r13", "r14", "r15"):
                 return []
+            elif before := self.before(place):
+                todo.extend(before)
+            else:
+                return []
+        return sorted(found, key=str)
+
+    def addresses(self, at, mnemonic, operands):
+        """The functions whose address this instruction may load."""
+        if mnemonic == "mov" and (load := re.match(r".*\(%rip\),.* # ([0-9a-f]+)", operands)):
+            place = int(load[1], 16)
+            return [self.pointers[place]] if place in self.pointers else []
+        if mnemonic == "lea" and (load := re.match(r".*\(%rip\),.* # ([0-9a-f]+)", operands)):
+            return [int(load[1], 16)] if int(load[1], 16) in self.functions else []
+        # From a table of them. It ends where something else than a function follows.
+        if mnemonic == "mov" and (load := re.match(r"(?:0x0)?\((%\w+),%\w+,8\),", operands)):
+            lea = re.compile(rf".*\(%rip\),{load[1]} +# ([0-9a-f]+)")
+            body = self.functions[self.home[at]][1]
+            bases = [lea.match(self.code[place][1]) for place in body if self.code[place][0] == "lea"]
+            found = []
+            for base in {int(base[1], 16) for base in bases if base}:
+                while self.pointers.get(base) in self.functions:
+                    found.append(self.pointers[base])
+                    base += 8
+            return found
         return []
+
+    def before(self, at):
+        """The instructions of the same function that lead to this one."""
+        function = self.home[at]
+        if function not in self.leading:
+            leading = self.leading[function] = {}
+            body = self.functions[function][1]
+            for place in body:
+                mnemonic, operands, following = self.code[place]
+                if mnemonic not in ("jmp", *RETURNS) and self.home.get(following) == function:
+                    leading.setdefault(following, []).append(place)
+                if mnemonic.startswith("j"):
+                    direct = re.match(r"([0-9a-f]+) <", operands)
+                    targets = [int(direct[1], 16)] if direct else self.table(place)
+                    for target in targets:
+                        leading.setdefault(target, []).append(place)
+        return self.leading[function].get(at, [])
 
     def entries(self, at, base):
         targets = []
@@ -197,10 +246,10 @@ class Walk:
             return [direct[2] if "@plt" in direct[2] else int(direct[1], 16)]
         if pointer := re.search(r"\*.*\(%rip\) +# ([0-9a-f]+)", operands):
             return [self.program.pointers.get(int(pointer[1], 16), f"pointer at {pointer[1]}")]
-        if mnemonic == "call" and (register := re.match(r"\*%(\w+)$", operands)):
-            if held := self.program.held(at, register[1]):
-                return held
         table = self.program.table(at) if mnemonic == "jmp" else []
+        if not table and (register := re.match(r"\*%(\w+)$", operands)):
+            if functions := self.program.called(at, register[1]):
+                return functions
         if table:
             self.tables.add(at)
         else:
@@ -263,4 +312,5 @@ def main():
         sys.exit("the hot path reaches what it may not")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,9 +7,8 @@ use std::mem::MaybeUninit;
 use crate::director::table::Table;
 use crate::director::{Director, Inner};
 use crate::flow::Flow;
-use crate::pool::{Follows, Miss, Pool};
+use crate::pool::{Follows, Pool};
 use crate::state::counts::Activity;
-use crate::state::cursor::Outdated;
 use crate::state::own::{Own, number_of};
 use crate::state::pick::Pick;
 use crate::state::publication::{Publication, Reader};
@@ -22,6 +21,7 @@ use crate::sync::Arc;
 mod connection;
 mod lease;
 mod tried;
+mod way;
 
 pub use connection::Connection;
 pub use lease::Lease;
@@ -142,11 +142,14 @@ impl Worker {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
         loop {
-            // Asked in each turn: a reload may have brought a scheduler that insists.
-            let takes_overloaded =
-                self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded));
             let pick = self.pick_server_excluding(service, flow, tried)?;
-            match self.open_with(pick.server, pick.template, activity, !takes_overloaded) {
+            let open =
+                |below_limit| self.open_with(pick.server, pick.template, activity, below_limit);
+            let opened = match open(true) {
+                Err(ConnectionError::Overloaded) if self.takes_overloaded(service) => open(false),
+                opened => opened,
+            };
+            match opened {
                 Ok(lease) => {
                     let counts_activity = flow.protocol() != UDP;
                     return Some(Connection { worker: self, pick, lease, counts_activity });
@@ -257,60 +260,10 @@ impl Worker {
         self.pick(service, flow, tried, |pick| _ = to.write(*pick)).is_some()
     }
 
-    /// `put` copies the answer to where it stays: as a value inside `Result` and `Option` it was
-    /// copied four times, a third of a pick's instructions.
-    #[inline(always)]
-    fn pick<R>(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-        put: impl FnOnce(&Pick) -> R,
-    ) -> Option<R> {
-        // Not in a closure of `with`: that is not inlined, which costs twenty instructions.
-        let table = self.reader.hold();
-        let pool = table.pool(service)?;
-        if let Some(pick) = pool.choose_quickly(tried) {
-            return Some(put(pick));
-        }
-        let (pick, miss) = pool.choose(flow, tried);
-        match (pick, miss) {
-            (Some(pick), _) => Some(put(pick)),
-            (None, Miss::Nobody) => {
-                self.shard.count_refusal(pool.id.slot);
-                None
-            }
-            (None, Miss::Outdated | Miss::Elaborate) => {
-                let id = pool.id;
-                drop(table);
-                self.pick_elaborately(id, flow, tried, put)
-            }
-        }
-    }
-
-    /// The straight way leads nowhere: persistence, or a newer table has been published.
+    /// The service's scheduler means it if it chooses an overloaded server.
     #[cold]
-    #[inline(never)]
-    fn pick_elaborately<R>(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-        put: impl FnOnce(&Pick) -> R,
-    ) -> Option<R> {
-        // Each turn but the last is a reload's progress.
-        loop {
-            let table = self.reader.hold();
-            // Deleted meanwhile, it refuses nobody: its slot may have another owner.
-            match table.pool(service)?.choose_elaborately(flow, tried, self.own()) {
-                Ok(Some(pick)) => return Some(put(&pick)),
-                Ok(None) => {
-                    self.shard.count_refusal(service.slot);
-                    return None;
-                }
-                Err(Outdated) => {}
-            }
-        }
+    fn takes_overloaded(&self, service: ServiceId) -> bool {
+        self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded))
     }
 
     #[inline]

@@ -7,6 +7,7 @@ use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
 pub(crate) use crate::sched::Follows;
 use crate::sched::{Build, Request, Scheduler, State, Visit};
+pub(crate) use crate::sched::{Kind, VisitKind};
 use crate::state::Arena;
 use crate::state::affinity::Key;
 use crate::state::cursor::{Epoch, Outdated};
@@ -70,7 +71,7 @@ impl Pool {
         let has_port = |member: &Member| member.server.address.port() != 0;
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);
-        let per_worker = plan.settings.sharing == Sharing::PerWorker;
+        let per_worker = plan.settings.sharing == Sharing::PerWorker && scheduler.per_worker();
         let is_plain = persistence.is_none() && !per_worker && members.iter().all(has_port);
         let turns = |wanted| if wanted { scheduler.turns(&servers) } else { None };
         let (turns, own_turns) = (turns(is_plain), turns(per_worker));
@@ -100,6 +101,12 @@ impl Pool {
         self.take_turn(&self.turns, self.slot.get(), tried)
     }
 
+    /// The same where each worker decides by itself.
+    #[inline(always)]
+    pub(crate) fn choose_alone(&self, tried: &[ServerId], own: &Own) -> Option<&Pick> {
+        self.take_turn(&self.own_turns, own.service(self.id.slot)?, tried)
+    }
+
     #[inline(always)]
     fn take_turn(
         &self,
@@ -117,10 +124,20 @@ impl Pool {
         slot.cursor.take(self.epoch, begun, turn as u64).then_some(pick)
     }
 
-    /// Chooses a server in the straight way; [`Miss::Elaborate`] if this service has none.
+    /// The straight way of this service's scheduler, as `visitor` makes it; that of none if a pick is
+    /// more than what the scheduler says, or if the worker has a say.
     #[inline(always)]
-    pub(crate) fn choose(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
-        if self.is_plain { self.ask_scheduler(flow, tried, None) } else { (None, Miss::Elaborate) }
+    pub(crate) fn way<V: VisitKind>(&self, visitor: V) -> V::Output {
+        if self.is_plain { self.scheduler.visit_kind(visitor) } else { visitor.unbound() }
+    }
+
+    /// Chooses a server in the straight way, if that is the scheduler's.
+    #[inline(always)]
+    pub(crate) fn choose<S: Kind>(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
+        match S::of(&self.scheduler) {
+            Some(scheduler) if self.is_plain => self.ask(flow, tried, scheduler),
+            _ => (None, Miss::Elaborate),
+        }
     }
 
     #[inline(always)]
@@ -128,9 +145,7 @@ impl Pool {
         self.scheduler.visit(Asked { pool: self, flow, tried, own })
     }
 
-    /// One function a scheduler: all in one, the registers that the longest needs are saved and
-    /// restored for each.
-    #[inline(never)]
+    #[inline(always)]
     fn ask<S: Scheduler>(&self, flow: &Flow, tried: &[ServerId], scheduler: &S) -> Chosen<'_> {
         let (servers, slot, epoch) = (&self.servers, self.slot.get(), self.epoch);
         self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, own: None }))
@@ -160,15 +175,6 @@ impl Pool {
         }
     }
 
-    #[inline]
-    fn ask_elaborately(&self, flow: &Flow, tried: &[ServerId], own: Option<&Own>) -> Chosen<'_> {
-        let slot = own.and_then(|own| own.service(self.id.slot));
-        match slot.and_then(|slot| self.take_turn(&self.own_turns, slot, tried)) {
-            Some(pick) => (Some(pick), Miss::Nobody),
-            None => self.ask_scheduler(flow, tried, own),
-        }
-    }
-
     /// Chooses a server where the answer depends on the flow: the server of the client's template,
     /// else the scheduler's choice and a template for it; the flow's port where a server has none.
     #[inline(never)]
@@ -188,7 +194,7 @@ impl Pool {
         });
         let mut pick = match known {
             Some(pick) => pick,
-            None => match self.ask_elaborately(flow, tried, own) {
+            None => match self.ask_scheduler(flow, tried, own) {
                 (Some(pick), _) => {
                     let remember = |(persistence, client): (&Persistent, Key)| {
                         persistence.remember(client, pick.server)

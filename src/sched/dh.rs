@@ -20,6 +20,8 @@ pub(crate) struct Dh {
 }
 
 impl Scheduler for Dh {
+    const PER_WORKER: bool = false;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Dh { buckets: Buckets::deal(build.servers.len(), |_| 1) }
     }

@@ -33,6 +33,8 @@ impl Ranking {
 }
 
 impl Scheduler for Fo {
+    const PER_WORKER: bool = false;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Fo { ranking: Ranking::of(build.servers) }
     }

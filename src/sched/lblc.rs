@@ -33,6 +33,7 @@ pub(crate) struct Lblc {
 }
 
 impl Scheduler for Lblc {
+    const PER_WORKER: bool = false;
     const TAKES_OVERLOADED: bool = true;
 
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {

@@ -38,6 +38,8 @@ pub(crate) struct Lblcr {
 }
 
 impl Scheduler for Lblcr {
+    const PER_WORKER: bool = false;
+
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         Lblcr {
             memory: Memory::of(build, former.map(|former| &former.memory)),

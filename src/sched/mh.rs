@@ -43,6 +43,8 @@ pub(crate) struct Mh {
 }
 
 impl Scheduler for Mh {
+    const PER_WORKER: bool = false;
+
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         let settings = build.settings;
         let family = settings.service.family();

@@ -24,6 +24,7 @@ mod rr;
 mod sed;
 mod sh;
 mod twos;
+mod visit;
 mod wlc;
 mod wrr;
 mod wrr_turns;
@@ -40,10 +41,16 @@ use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
 use crate::sync::Arc;
 
+pub(crate) use visit::{Kind, Visit, VisitKind};
+
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
 pub(crate) trait Scheduler: Sized {
     /// It may choose an overloaded server, and means it.
     const TAKES_OVERLOADED: bool = false;
+    /// A worker of its own would choose otherwise. False where a pick depends on nothing that picks
+    /// or connections change, or on the servers' counts alone: `per-worker` means nothing then.
+    const PER_WORKER: bool = true;
+
     /// Compiles it. May allocate. `former` is the same scheduler of the previous pool, if it was
     /// not bound anew.
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self;
@@ -111,16 +118,6 @@ pub(crate) enum Follows {
     Counts,
     /// Those of connections that a worker has opened itself, worker by worker.
     OwnCounts,
-}
-
-/// What can be done with any scheduler.
-pub(crate) trait Visit {
-    type Output;
-
-    fn visit<S: Scheduler>(self, scheduler: &S) -> Self::Output;
-
-    /// There is no scheduler.
-    fn unbound(self) -> Self::Output;
 }
 
 /// What a scheduler is compiled from.
@@ -257,6 +254,16 @@ macro_rules! registry {
             $($kind($module::$kind),)+
         }
 
+        $(impl Kind for $module::$kind {
+            #[inline(always)]
+            fn of(state: &State) -> Option<&Self> {
+                match state {
+                    State::$kind(scheduler) => Some(scheduler),
+                    _ => None,
+                }
+            }
+        })+
+
         impl State {
             pub(crate) fn build(
                 kind: Option<SchedulerKind>,
@@ -297,6 +304,13 @@ macro_rules! registry {
                 }
             }
 
+            pub(crate) fn per_worker(&self) -> bool {
+                match self {
+                    State::Unbound => false,
+                    $(State::$kind(_) => $module::$kind::PER_WORKER,)+
+                }
+            }
+
             pub(crate) fn turns(&self, servers: &Servers) -> Option<Arc<[Position]>> {
                 match self {
                     State::Unbound => None,
@@ -310,6 +324,15 @@ macro_rules! registry {
                 match self {
                     State::Unbound => visitor.unbound(),
                     $(State::$kind(scheduler) => visitor.visit(scheduler),)+
+                }
+            }
+
+            /// Makes something for its kind, whichever it is.
+            #[inline(always)]
+            pub(crate) fn visit_kind<V: VisitKind>(&self, visitor: V) -> V::Output {
+                match self {
+                    State::Unbound => visitor.unbound(),
+                    $(State::$kind(_) => visitor.kind::<$module::$kind>(),)+
                 }
             }
 

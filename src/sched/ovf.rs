@@ -20,6 +20,8 @@ pub(crate) struct Ovf {
 }
 
 impl Scheduler for Ovf {
+    const PER_WORKER: bool = false;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Ovf { ranking: Ranking::of(build.servers) }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Sh {
 }
 
 impl Scheduler for Sh {
+    const PER_WORKER: bool = false;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         let share = |position| build.servers.weight(position);
         Sh {

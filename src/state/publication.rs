@@ -12,7 +12,7 @@
 //! | location  | operation               | ordering | partner                                     |
 //! |-----------|-------------------------|----------|---------------------------------------------|
 //! | `current` | store in `publish`      | SeqCst   | the loads in `renew`                        |
-//! | `current` | load in `hold`          | Relaxed  | none: only compared                         |
+//! | `current` | load in `hold`, `peek`  | Relaxed  | none: only compared                         |
 //! | `current` | second load in `renew`  | SeqCst   | store in `publish`, total order with `held` |
 //! | `held`    | store in `renew`        | SeqCst   | load in `retire`                            |
 //! | `held`    | load in `retire`        | SeqCst   | store in `renew`                            |
@@ -121,6 +121,23 @@ impl<T> Reader<T> {
     pub(crate) fn hold(&self) -> Held<'_, T> {
         // Relaxed: compared only. What is looked at came through `renew`.
         self.hold_as_of(self.publication.current.load(Ordering::Relaxed))
+    }
+
+    /// Looks at the current value if it is held already, without the guard that
+    /// [`hold`](Self::hold) gives: a pick feels what it costs.
+    ///
+    /// # Safety
+    /// As long as `look` runs or its answer is used, nothing else is asked of this reader.
+    #[inline(always)]
+    pub(crate) unsafe fn peek<'a, R>(&'a self, look: impl FnOnce(&'a T) -> Option<R>) -> Option<R> {
+        // Relaxed: as in `hold` and in `hold_as_of`.
+        let value = self.value.load(Ordering::Relaxed);
+        if value != self.publication.current.load(Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: as in `Held::deref`, but for its end: no `Held` keeps `renew` from letting go of
+        // the value, our caller does. It is not null, for `current` never is.
+        look(unsafe { &*value })
     }
 
     #[inline(always)]

@@ -54,6 +54,17 @@ pub struct ServiceId {
 }
 
 impl ServiceId {
+    /// Both in one register.
+    #[inline(always)]
+    pub(crate) fn word(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    #[inline(always)]
+    pub(crate) fn from_word(word: u64) -> Self {
+        ServiceId { slot: word as u32, generation: (word >> 32) as u32 }
+    }
+
     /// Two numbers that stand for it, for hosts that keep ids in plain memory.
     pub const fn to_raw(self) -> [u32; 2] {
         [self.slot, self.generation]

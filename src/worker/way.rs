@@ -1,0 +1,138 @@
+//! The ways of a pick: a written-out rotation's turn in a few instructions, the scheduler's answer in
+//! one function, and all else.
+
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::flow::Flow;
+use crate::pool::{Kind, Miss, Pool, VisitKind};
+use crate::state::cursor::Outdated;
+use crate::state::pick::Pick;
+use crate::state::slots::{ServerId, ServiceId};
+use crate::worker::Worker;
+
+/// The straight way of one kind of scheduler. See [`straight`] for when it may be gone.
+type Way<R, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, &[ServerId], P) -> Option<R>;
+
+struct Ways<R, P>(PhantomData<(R, P)>);
+
+impl<R, P: FnOnce(&Pick) -> R> VisitKind for Ways<R, P> {
+    type Output = Way<R, P>;
+
+    #[inline(always)]
+    fn kind<S: Kind>(self) -> Way<R, P> {
+        straight::<S, R, P>
+    }
+
+    #[inline(always)]
+    fn unbound(self) -> Way<R, P> {
+        alone
+    }
+}
+
+impl Worker {
+    /// `put` copies the answer to where it stays: as a value inside `Result` and `Option` it was
+    /// copied four times, a third of a pick's instructions. It asks nothing of the worker.
+    ///
+    /// Nothing is called before the quick way has ended, and each other way is the last thing that is
+    /// called: so the quick way saves no registers, and the other ways' functions save theirs once.
+    #[inline(always)]
+    pub(super) fn pick<R>(
+        &self,
+        service: ServiceId,
+        flow: &Flow,
+        tried: &[ServerId],
+        put: impl FnOnce(&Pick) -> R,
+    ) -> Option<R> {
+        // SAFETY: neither `choose_quickly` nor `put` knows the reader; and what `way` is given is no
+        // reference any more.
+        let pool = unsafe { self.reader.peek(|table| table.pool(service)) };
+        let Some(pool) = pool else {
+            return self.pick_elaborately(service.word(), flow, tried, put);
+        };
+        if let Some(pick) = pool.choose_quickly(tried) {
+            return Some(put(pick));
+        }
+        let way = pool.way(Ways(PhantomData));
+        // SAFETY: the pool is the peeked table's.
+        unsafe { way(self, NonNull::from(pool), flow, tried, put) }
+    }
+
+    /// The straight way leads nowhere: persistence, or a newer table has been published.
+    #[cold]
+    #[inline(never)]
+    fn pick_elaborately<R>(
+        &self,
+        service: u64,
+        flow: &Flow,
+        tried: &[ServerId],
+        put: impl FnOnce(&Pick) -> R,
+    ) -> Option<R> {
+        let service = ServiceId::from_word(service);
+        // Each turn but the last is a reload's progress.
+        loop {
+            let table = self.reader.hold();
+            // Deleted meanwhile, it refuses nobody: its slot may have another owner.
+            match table.pool(service)?.choose_elaborately(flow, tried, self.own()) {
+                Ok(Some(pick)) => return Some(put(&pick)),
+                Ok(None) => {
+                    self.shard.count_refusal(service.slot);
+                    return None;
+                }
+                Err(Outdated) => {}
+            }
+        }
+    }
+}
+
+/// The scheduler's answer.
+///
+/// # Safety
+/// The pool is one of the table that the worker's reader holds, and nothing was asked of the reader
+/// since that was looked up.
+#[inline(never)]
+unsafe fn straight<S: Kind, R, P: FnOnce(&Pick) -> R>(
+    worker: &Worker,
+    pool: NonNull<Pool>,
+    flow: &Flow,
+    tried: &[ServerId],
+    put: P,
+) -> Option<R> {
+    // SAFETY: the reader holds the table that holds it, until `pick_elaborately` below. No reference
+    // is used then, nor one of this function's arguments, which would have to be good to its end.
+    let pool = unsafe { pool.as_ref() };
+    let service = pool.id;
+    match pool.choose::<S>(flow, tried) {
+        (Some(pick), _) => Some(put(pick)),
+        (None, Miss::Nobody) => {
+            worker.shard.count_refusal(service.slot);
+            None
+        }
+        (None, Miss::Outdated | Miss::Elaborate) => {
+            worker.pick_elaborately(service.word(), flow, tried, put)
+        }
+    }
+}
+
+/// A worker's own turn, or no straight way.
+///
+/// # Safety
+/// As for [`straight`].
+#[inline(never)]
+unsafe fn alone<R, P: FnOnce(&Pick) -> R>(
+    worker: &Worker,
+    pool: NonNull<Pool>,
+    flow: &Flow,
+    tried: &[ServerId],
+    put: P,
+) -> Option<R> {
+    // SAFETY: as in `straight`.
+    let pool = unsafe { pool.as_ref() };
+    let service = pool.id;
+    if let Some(pick) = worker.own().and_then(|own| pool.choose_alone(tried, own)) {
+        return Some(put(pick));
+    }
+    worker.pick_elaborately(service.word(), flow, tried, put)
+}
