@@ -117,11 +117,9 @@ impl Pool {
         if turns.is_empty() || !tried.is_empty() {
             return None;
         }
-        let begun = slot.cursor.look(self.epoch)?;
-        let next = begun.low().wrapping_add(1) as usize;
-        let turn = if next < turns.len() { next } else { 0 };
-        let pick = self.servers.free(*turns.get(turn)?)?;
-        slot.cursor.take(self.epoch, begun, turn as u64).then_some(pick)
+        let (turn, number) = slot.cursor.begin(self.epoch, turns.len() as u64)?;
+        let pick = self.servers.free(*turns.get(number as usize)?)?;
+        slot.cursor.take(turn).then_some(pick)
     }
 
     /// The straight way of this service's scheduler, as `visitor` makes it; that of none if a pick is

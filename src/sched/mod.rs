@@ -55,9 +55,9 @@ pub(crate) trait Scheduler: Sized {
     /// not bound anew.
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self;
 
-    /// Of a rotation whose cycle is written out, the server of each turn. The cursor's state is the
-    /// number of the latest turn then, in its lower 32 bits; the next turn is the next number, 0
-    /// behind the last. [`pick`](Self::pick) is asked only where that server is unavailable.
+    /// Of a rotation whose cycle is written out, the server of each turn. Where the cursor's state is
+    /// the number of the latest turn, the next turn is the next number, 0 behind the last, if that
+    /// server is available; else, and for any other state, [`pick`](Self::pick) is asked.
     fn turns(&self, _servers: &Servers) -> Option<Arc<[Position]>> {
         None
     }

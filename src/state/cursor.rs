@@ -36,17 +36,9 @@ impl Epoch {
 pub(crate) struct Outdated;
 
 /// A turn that was begun.
-#[derive(Clone, Copy)]
 pub(crate) struct Turn {
-    word: u64,
-}
-
-impl Turn {
-    /// The lower half of the state.
-    #[inline(always)]
-    pub(crate) fn low(self) -> u32 {
-        self.word as u32
-    }
+    from: u64,
+    to: u64,
 }
 
 #[derive(Default)]
@@ -68,21 +60,30 @@ impl Cursor {
         self.word.store(pack(epoch, state), Ordering::SeqCst);
     }
 
-    /// Begins a turn, to be ended by [`take`](Self::take); `None` if the pool is not the cursor's.
+    /// Begins a turn of a cycle of this length, to be ended by [`take`](Self::take): the number of the
+    /// turn after the latest one, 0 behind the last. `None` if the pool is not the cursor's, or the
+    /// state is no turn of the cycle.
     ///
-    /// For the straight way, where [`turn`](Self::turn) costs a third more: what its loop needs is
-    /// saved and restored, and its closures are calls.
+    /// For the quick way, where [`turn`](Self::turn) costs a third more: what its loop needs is saved
+    /// and restored, and its closures are calls. The state's number comes by subtraction, so that one
+    /// comparison tells another epoch, too.
     #[inline(always)]
-    pub(crate) fn look(&self, epoch: Epoch) -> Option<Turn> {
-        let word = self.word.load(Ordering::SeqCst);
-        (word ^ epoch.0 <= MAX_STATE).then_some(Turn { word })
+    pub(crate) fn begin(&self, epoch: Epoch, length: u64) -> Option<(Turn, u64)> {
+        let from = self.word.load(Ordering::SeqCst);
+        let next = from.wrapping_sub(epoch.0).wrapping_add(1);
+        if next < length {
+            Some((Turn { from, to: from.wrapping_add(1) }, next))
+        } else if next == length {
+            Some((Turn { from, to: epoch.0 }, 0))
+        } else {
+            None
+        }
     }
 
-    /// Takes the turn to the next state; false, and no turn, if another picker was faster.
+    /// Takes the turn that was begun; false, and no turn, if another picker was faster.
     #[inline(always)]
-    pub(crate) fn take(&self, epoch: Epoch, turn: Turn, next: u64) -> bool {
-        let next = pack(epoch, next);
-        self.word.compare_exchange(turn.word, next, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    pub(crate) fn take(&self, Turn { from, to }: Turn) -> bool {
+        self.word.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if

@@ -9,6 +9,8 @@ use crate::state::cursor::{Cursor, Epoch, Outdated};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 const RELOAD: u64 = 100;
+/// Of a cycle that these models never get around.
+const ENDLESS: u64 = 1 << 32;
 
 #[derive(Default)]
 struct Service {
@@ -37,10 +39,8 @@ impl Service {
         let mut pool = self.current.load(Ordering::Acquire);
         loop {
             let step = |turn| (turn, turn + 1);
-            let quick = self.cursor.look(epoch(pool)).and_then(|begun| {
-                let state = u64::from(begun.low());
-                self.cursor.take(epoch(pool), begun, state + 1).then_some(state)
-            });
+            let begun = self.cursor.begin(epoch(pool), ENDLESS);
+            let quick = begun.and_then(|(turn, next)| self.cursor.take(turn).then_some(next - 1));
             let turn = || self.cursor.turn(epoch(pool), carry, step);
             match quick.map_or_else(turn, Ok) {
                 Ok(turn) => {
