@@ -10,7 +10,6 @@ mod measure;
 mod questions;
 mod report;
 mod servers;
-mod sharing;
 mod subjects;
 
 use std::path::{Path, PathBuf};

@@ -3,11 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use vsched::config::{Forwarding, RealServer, ServiceKey, VirtualService};
+use vsched::config::{Forwarding, RealServer, ServiceKey, Sharing, VirtualService};
 use vsched::{Config, Flow, SchedulerKind};
 
 use crate::case::Weights;
-use crate::sharing::shared;
 use crate::subjects::random::Random;
 
 /// Flows that hashing schedulers get in turn, so that tables and rings are met all over.
@@ -52,12 +51,19 @@ pub fn service(
         // 65521 slots; where the servers are more, 131071.
         service.mh_table_index = if weights.len() <= 65_521 { 16 } else { 17 };
     }
-    shared(service)
+    service
 }
 
 /// One service with so many servers.
 pub fn config(kind: SchedulerKind, n: usize, how: Weights) -> Config {
     Config { services: vec![service(0, kind, 0, &weights(n, how))], ..Config::default() }
+}
+
+/// The same, shared so by workers.
+pub fn config_shared(kind: SchedulerKind, n: usize, how: Weights, sharing: Sharing) -> Config {
+    let mut config = config(kind, n, how);
+    config.services.iter_mut().for_each(|service| service.sharing = sharing);
+    config
 }
 
 /// Flows of `count` clients to virtual address 0.

@@ -3,11 +3,12 @@
 //! Each thread has a worker of its own, on a processor of its own; both loops must overlap. One
 //! thread is measured by the same code.
 
+use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};
 
 use crate::case::{Key, Plan, Weights};
 use crate::questions::name::THREADS;
-use crate::servers::{config, flows, flows_for, weights};
+use crate::servers::{config, config_shared, flows, flows_for, weights};
 use crate::subjects::{c, list, name, rust};
 #[cfg(feature = "peers")]
 use crate::{servers::FLOWS, subjects::pingora};
@@ -16,6 +17,8 @@ pub const SIZES: [usize; 2] = [10, 1_000];
 pub const THREAD_COUNTS: [usize; 2] = [1, 2];
 const HOW: Weights = Weights::Skewed;
 
+/// Behind the scheduler's name: how the service is shared, if not exactly.
+pub const ALONE: &str = ", per-worker";
 /// The scheduler's name with what follows the pick.
 pub const WHOLE: &str = ", connect + close";
 
@@ -25,14 +28,20 @@ pub fn plans(n: usize) -> Vec<Plan> {
 
 fn with(n: usize, threads: usize) -> Vec<Plan> {
     use SchedulerKind::{Lc, Mh, Rr, Wlc, Wrr};
+    use Sharing::{Exact, PerWorker};
     let key = |subject: &str, scheduler: &str| {
         Key::new(THREADS, subject, scheduler, n).weights(HOW).threads(threads)
     };
-    let director = move |kind| Director::new(&config(kind, n, HOW)).expect("a valid config");
+    let director = move |kind, sharing| {
+        Director::new(&config_shared(kind, n, HOW, sharing)).expect("a valid config")
+    };
     let mut plans = Vec::new();
-    for kind in [Rr, Wrr, Mh, Wlc] {
-        plans.push(Plan::shared(key(name::RUST, kind.name()), move |threads| {
-            let director = director(kind);
+    let exact = [Rr, Wrr, Mh, Wlc].map(|kind| (kind, Exact, ""));
+    let alone = [Rr, Wrr, Wlc].map(|kind| (kind, PerWorker, ALONE));
+    for (kind, sharing, how) in exact.into_iter().chain(alone) {
+        let what = format!("{}{how}", kind.name());
+        plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
+            let director = director(kind, sharing);
             (0..threads).map(|_| rust::pick(&director, flows_for(kind))).collect()
         }));
     }
@@ -42,10 +51,12 @@ fn with(n: usize, threads: usize) -> Vec<Plan> {
             (0..threads).map(|_| c::pick(&director, flows_for(kind))).collect()
         }));
     }
-    for kind in [Rr, Lc, Wlc] {
-        let what = format!("{}{WHOLE}", kind.name());
+    let exact = [Rr, Lc, Wlc].map(|kind| (kind, Exact, ""));
+    let alone = [Rr, Lc, Wlc].map(|kind| (kind, PerWorker, ALONE));
+    for (kind, sharing, how) in exact.into_iter().chain(alone) {
+        let what = format!("{}{how}{WHOLE}", kind.name());
         plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
-            rust::connect_close(&director(kind), flows(1), threads)
+            rust::connect_close(&director(kind, sharing), flows(1), threads)
         }));
     }
     let lists: [(_, fn(&_) -> _); 3] = [("rr", list::rr), ("wrr", list::wrr), ("wlc", list::wlc)];

@@ -7,7 +7,6 @@ use crate::case::{Key, Weights};
 use crate::instructions;
 use crate::questions::{connections, name, reload, scale, size, table, threads};
 use crate::report::Summary;
-use crate::sharing::SHARING;
 use crate::subjects::name::RUST;
 
 pub fn markdown(summary: &Summary, launches: usize, loads: &(String, String)) -> String {
@@ -57,7 +56,7 @@ fn machine(launches: usize, loads: &(String, String)) -> String {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
         "{} {} processors, Linux {}, {}; commit {}, {}. Median of {launches} launches (least to \
-         most); load average {} before, {} after. Rotations of vsched: {SHARING}.\n",
+         most); load average {} before, {} after.\n",
         model.trim_start_matches(['\t', ' ', ':']),
         count,
         said("uname", &["-r"]),

@@ -155,6 +155,17 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
     let target = |goal, limit, measured| Target { goal, measured, limit };
     vec![
         target("rr, wrr: 40 times as fast as pingora's select", AtLeast(40.0), pingora(RUST)),
+        target(
+            "rr into the caller's memory: likewise",
+            AtLeast(40.0),
+            least(sheet.times(
+                name::SIZE,
+                (RUST, "rr, pick_into"),
+                (PINGORA, "RoundRobin"),
+                Equal,
+                &SIZES,
+            )),
+        ),
         target("the same as a call from C", AtLeast(40.0), pingora(C)),
         target("a pick allocates nothing", AtMost(0.0), most(sheet.allocations(RUST))),
         target("(pingora's select allocates)", AtLeast(1.0), least(sheet.allocations(PINGORA))),
@@ -180,9 +191,9 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
         target("mh: 15 times as fast as pingora's Consistent", AtLeast(15.0), least(consistent)),
         target("mh table, 65521 slots, 1,000 skewed servers: at most 1.6 ms", AtMost(1.6), table),
         target(
-            "rr, wrr, mh: 2 threads within 15 % of 1",
+            "rr and wrr per worker, mh: 2 threads within 15 % of 1",
             AtMost(1.15),
-            sheet.growth(&["rr", "wrr", "mh"]),
+            sheet.growth(&["rr, per-worker", "wrr, per-worker", "mh"]),
         ),
     ]
 }
