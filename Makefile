@@ -261,6 +261,7 @@ soak: ## property tests for as long as PROPTEST_CASES says, threads stopped as o
 	VSCHED_SEED=$${VSCHED_SEED:-$$(date +%s)} VSCHED_STOPS=$${VSCHED_STOPS:-1000} $(CARGO) test --test freeze
 
 fuzz: ## fuzzing, a minute each (SECONDS_EACH): rules text, configs as JSON, netlink bytes; needs cargo-fuzz
+	python3 -B fuzz/seeds.py
 	for target in rules config wire; do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; \
 	done

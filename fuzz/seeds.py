@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Writes what fuzzing begins with into fuzz/corpus: what real kernels and ipvsadm were recorded with."""
+
+import hashlib
+import json
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).parent.parent
+# ipvsadm's options in a rules text, and what the config calls them.
+SERVICE = {"-t": "tcp", "-u": "udp", "--sctp-service": "sctp", "-f": "fwmark"}
+
+
+def lines(path, word):
+    """The records that have this word."""
+    found = [json.loads(line) for line in (ROOT / path).read_text().splitlines()]
+    return [line for line in found if word in line]
+
+
+def rules():
+    for case in lines("tests/data/ipvsadm/commands.jsonl", "rules"):
+        yield "\n".join(case.get("commands", [])).encode()
+        yield case["rules"].encode()
+
+
+def config():
+    """Of each rules text, its services and servers; the words are what JSON's grammar lacks."""
+    for case in lines("tests/data/ipvsadm/commands.jsonl", "rules"):
+        services = []
+        for line in case["rules"].splitlines():
+            word = line.split()
+            if word[0] == "-A" and "-6" not in word:
+                named = dict(zip(word, word[1:]))
+                services.append({"service": f"{SERVICE[word[1]]} {word[2]}",
+                                 "scheduler": named.get("-s", "wlc"), "servers": []})
+            elif word[0] == "-a" and services and "-6" not in word:
+                named = dict(zip(word, word[1:]))
+                services[-1]["servers"].append(
+                    {"address": named["-r"], "weight": int(named.get("-w", 1))})
+        yield json.dumps({"services": services}).encode()
+
+
+def wire():
+    for case in lines("tests/data/netlink/messages.jsonl", "messages"):
+        for message in case["messages"]:
+            yield bytes.fromhex(re.sub(r"^\w+ ", "", message))
+
+
+for target in (rules, config, wire):
+    folder = ROOT / "fuzz/corpus" / target.__name__
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = {hashlib.sha1(seed).hexdigest(): seed for seed in target()}
+    for name, seed in seeds.items():
+        (folder / name).write_bytes(seed)
+    print(f"{target.__name__}: {len(seeds)} seeds")
