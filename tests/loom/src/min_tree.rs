@@ -21,7 +21,13 @@ type Change = (u32, i64);
 pub type Case = (&'static [u64], [Change; 2]);
 
 /// One block, two blocks, two rows of nodes; up, down, and past each other.
-pub const CASES: [Case; 10] = [
+pub const CASES: [Case; 16] = [
+    (&[5, 5, 5, 5], [(0, -3), (0, 4)]),
+    (&[5, 5, 5, 5], [(0, -3), (1, -2)]),
+    (&[5, 5, 5, 5], [(0, -3), (1, 2)]),
+    (&[5, 5, 5, 5, 5], [(1, -3), (1, 4)]),
+    (&[5, 5, 5, 5, 5], [(0, -3), (1, -2)]),
+    (&[5, 5, 5, 5, 5], [(0, -3), (2, -2)]),
     (&[0, 3, 5, 5], [(0, 9), (1, -2)]),
     (&[0, 3, 5, 5], [(0, 9), (0, -9)]),
     (&[2, 2, 2, 2], [(0, 1), (1, 1)]),
@@ -118,15 +124,24 @@ pub fn two_updaters(case: Case) {
     updaters(case, Lanes::Scalar);
 }
 
-/// Three threads change loads below one node.
-pub fn three_updaters() {
-    let servers = Servers::new(&[0, 3, 5], Lanes::Scalar);
-    let others = [(1, -2), (0, -1)].map(|change| spawn(&servers, move |it| it.change(change)));
-    servers.change((0, 9));
+fn three(loads: &[u64], [here, others @ ..]: [Change; 3]) {
+    let servers = Servers::new(loads, Lanes::Scalar);
+    let others = others.map(|change| spawn(&servers, move |it| it.change(change)));
+    servers.change(here);
     for other in others {
         other.join().unwrap();
     }
     servers.check();
+}
+
+/// Three threads change loads below one node.
+pub fn three_updaters() {
+    three(&[0, 3, 5], [(0, 9), (1, -2), (0, -1)]);
+}
+
+/// The same, and most loads fall.
+pub fn three_updaters_of_falling_loads() {
+    three(&[5, 5, 5], [(0, 4), (1, -2), (0, -3)]);
 }
 
 /// Somebody picks and opens beside an updater: what is picked is verified, and the tree is right.

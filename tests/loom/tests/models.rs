@@ -29,7 +29,7 @@ models! {
     publication: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
     cursor: two_pickers_one_reload one_picker_two_reloads;
-    min_tree: three_updaters;
+    min_tree: three_updaters three_updaters_of_falling_loads;
     told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
     affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
