@@ -51,7 +51,7 @@ def main():
     programs = sys.argv[1:3]
     rust = callgrind.count(programs[0])
     # The Rust program knows the registry; the C program is told.
-    schedulers = list(dict.fromkeys(case.split()[1] for case in rust))
+    schedulers = list(dict.fromkeys(case.split()[1] for case in rust if "," not in case))
     c = callgrind.count(programs[1], *schedulers)
     counts = {f"{case} Rust": count for case, count in rust.items()}
     counts |= {f"{case} C": count for case, count in c.items()}

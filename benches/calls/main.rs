@@ -16,6 +16,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use common::{config, flow};
+use vsched::config::Sharing;
 use vsched::{Activity, Director, Flow, SchedulerKind, ServerId, ServiceId, Worker};
 
 /// Numbers of servers that are counted.
@@ -34,7 +35,13 @@ struct Loop {
 
 impl Loop {
     fn new(kind: SchedulerKind, servers: u16) -> Self {
-        let director = Director::new(&config(kind, servers, &[1, 2, 3])).expect("a valid config");
+        Self::shared(kind, servers, Sharing::Exact)
+    }
+
+    fn shared(kind: SchedulerKind, servers: u16, sharing: Sharing) -> Self {
+        let mut config = config(kind, servers, &[1, 2, 3]);
+        config.services.iter_mut().for_each(|service| service.sharing = sharing);
+        let director = Director::new(&config).expect("a valid config");
         let (worker, flow) = (director.worker(), flow(1));
         let service = director.service_for(&flow).expect("it runs");
         let server = worker.pick_server(service, &flow).expect("a server").server();
@@ -68,13 +75,22 @@ const CASES: [Case; 3] = [
     ("connect+close", Loop::connect_close),
 ];
 
-fn count(kind: SchedulerKind, servers: u16) {
-    let it = Loop::new(kind, servers);
+/// Schedulers that a worker of its own has something to keep for.
+const PER_WORKER: [SchedulerKind; 4] =
+    [SchedulerKind::Rr, SchedulerKind::Wrr, SchedulerKind::Wlc, SchedulerKind::Twos];
+
+fn count(kind: SchedulerKind, servers: u16, sharing: Sharing) {
+    let it = Loop::shared(kind, servers, sharing);
+    let how = if sharing == Sharing::Exact { "" } else { ",per-worker" };
     for (call, case) in CASES {
         case(&it, WARM_UP);
-        let name = format!("{call} {} n={servers} / {CALLS}", kind.name());
+        let name = format!("{call} {}{how} n={servers} / {CALLS}", kind.name());
         callgrind::count(&name, || case(&it, CALLS));
     }
+}
+
+fn cases(kinds: &[SchedulerKind]) -> impl Iterator<Item = (SchedulerKind, u16)> + '_ {
+    kinds.iter().flat_map(|kind| SIZES.map(|servers| (*kind, servers)))
 }
 
 fn time(kind: SchedulerKind, servers: u16, picks: u64) {
@@ -89,8 +105,11 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--count"] => {
-            for kind in SchedulerKind::ALL {
-                SIZES.iter().for_each(|servers| count(*kind, *servers));
+            for (kind, servers) in cases(SchedulerKind::ALL) {
+                count(kind, servers, Sharing::Exact);
+            }
+            for (kind, servers) in cases(&PER_WORKER) {
+                count(kind, servers, Sharing::PerWorker);
             }
         }
         [scheduler, servers, picks] => {
