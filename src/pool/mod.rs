@@ -129,12 +129,12 @@ impl Pool {
         if self.is_plain { self.scheduler.visit_kind(visitor) } else { visitor.unbound() }
     }
 
-    /// Chooses a server in the straight way, if that is the scheduler's.
+    /// Chooses a server in the straight way that [`way`](Self::way) led to.
     #[inline(always)]
     pub(crate) fn choose<S: Kind>(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
         match S::of(&self.scheduler) {
-            Some(scheduler) if self.is_plain => self.ask(flow, tried, scheduler),
-            _ => (None, Miss::Elaborate),
+            Some(scheduler) => self.ask(flow, tried, scheduler),
+            None => (None, Miss::Elaborate),
         }
     }
 
