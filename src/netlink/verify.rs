@@ -55,8 +55,11 @@ impl Kernel {
                 return Ok(false);
             }
         }
-        if !self.are_all(listed, before.1.len()) {
-            return Ok(false);
+        match self.are_all(listed, before.1.len()) {
+            Some(true) => {}
+            Some(false) => return Ok(false),
+            // From now on there are only dumps.
+            None => return self.runs(wanted, policy),
         }
         let after = self.overview(1)?.map(settings);
         Ok(after.is_some_and(|after| after == before))
@@ -91,17 +94,18 @@ impl Kernel {
     }
 
     /// True if these services have so many servers and no more; `services` is how many there are.
-    fn are_all(&mut self, mut listed: Vec<(ServiceKey, usize)>, services: usize) -> bool {
+    /// `None` if there is no way to tell.
+    fn are_all(&mut self, mut listed: Vec<(ServiceKey, usize)>, services: usize) -> Option<bool> {
         if listed.is_empty() {
-            return true;
+            return Some(true);
         }
         let Some(Ok(mut numbers)) = self.lists.as_mut().map(|lists| lists.numbers(services)) else {
             self.lists = None;
-            return false;
+            return None;
         };
         numbers.sort_unstable();
         listed.sort_unstable();
-        listed.iter().all(|service| numbers.binary_search(service).is_ok())
+        Some(listed.iter().all(|service| numbers.binary_search(service).is_ok()))
     }
 }
 

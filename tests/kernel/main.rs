@@ -8,6 +8,7 @@
 #![cfg(target_os = "linux")]
 
 mod batches;
+mod dumps;
 mod faults;
 mod guest;
 mod interference;
@@ -17,6 +18,7 @@ mod namespaces;
 mod objects;
 mod preflight;
 mod refusals;
+mod seccomp;
 mod side;
 mod sync;
 mod traffic;
@@ -76,6 +78,7 @@ const SCENARIOS: &[Scenario] = &[
     scenario("sync_without_permission", sync::permission),
     scenario("runs_sees_every_difference", verify::differences),
     scenario("runs_looks_into_one_namespace", verify::elsewhere),
+    scenario("runs_and_sync_without_socket_options", dumps::without_lists),
     scenario("traffic_a_live_connection_and_a_drain", traffic::live_connection),
     scenario("traffic_a_draining_server_is_wanted_again", traffic::wanted_again),
     scenario("traffic_drains_of_hashed_clients", traffic::hashed_drain),

@@ -8,7 +8,7 @@ use crate::guest::shell;
 use crate::objects::running;
 use crate::sync::{config, ipvs, key};
 
-const WANTED: &str = "-A -t 10.0.0.1:80 -s wlc
+pub(crate) const WANTED: &str = "-A -t 10.0.0.1:80 -s wlc
     -a -t 10.0.0.1:80 -r 10.9.0.1 -m -w 1 -x 9 -y 3
     -a -t 10.0.0.1:80 -r 10.9.0.2 -g -w 2
     -A -u 10.0.0.1:53 -s rr
@@ -25,7 +25,7 @@ const WANTED: &str = "-A -t 10.0.0.1:80 -s wlc
     -a -t [fd00::9]:80 -r [fd00::1]:80 -m";
 
 /// Rules that make a difference, and rules that take it back.
-const DIFFERENCES: &[(&str, &str)] = &[
+pub(crate) const DIFFERENCES: &[(&str, &str)] = &[
     (
         "-e -t 10.0.0.1:80 -r 10.9.0.1 -m -w 4 -x 9 -y 3",
         "-e -t 10.0.0.1:80 -r 10.9.0.1 -m -w 1 -x 9 -y 3",
@@ -64,13 +64,13 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("-D -t 10.0.0.2:80", "-A -t 10.0.0.2:80 -s rr"),
 ];
 
-fn change(ipvs: &mut Ipvs, rules: &str) {
+pub(crate) fn change(ipvs: &mut Ipvs, rules: &str) {
     let rules: vsched::config::rules::Rules = rules.parse().expect("rules");
     let requests: Vec<Request> = rules.commands().map(Request::from).collect();
     assert_eq!(ipvs.kernel().execute(&requests).expect("answers"), []);
 }
 
-fn runs(ipvs: &mut Ipvs, wanted: &Config) -> bool {
+pub(crate) fn runs(ipvs: &mut Ipvs, wanted: &Config) -> bool {
     ipvs.runs(wanted, &Policy::default()).expect("a reading")
 }
 
