@@ -8,6 +8,7 @@
 #![cfg(target_os = "linux")]
 
 mod batches;
+mod clients;
 mod dumps;
 mod faults;
 mod guest;
@@ -23,6 +24,7 @@ mod side;
 mod sync;
 mod traffic;
 mod verify;
+mod veth;
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -83,6 +85,8 @@ const SCENARIOS: &[Scenario] = &[
     scenario("traffic_a_draining_server_is_wanted_again", traffic::wanted_again),
     scenario("traffic_drains_of_hashed_clients", traffic::hashed_drain),
     scenario("traffic_swaps_refuse_nobody", traffic::swaps),
+    scenario("traffic_over_veth_nat", veth::nat),
+    scenario("traffic_over_veth_dr", veth::dr),
     Scenario { early: true, ..scenario("preflight_without_ipvs", preflight::without_ipvs) },
     scenario("measure_a_thousand_servers", measures::thousand),
     scenario("measure_ten_thousand_servers", measures::ten_thousand),
@@ -119,6 +123,9 @@ const PARTS: &[(&str, fn())] = &[
     ("compat_worker", compat::worker::work),
     ("lab_check", labs::check_part),
     ("lab_ask", labs::ask_part),
+    ("clients_server", clients::server_part),
+    ("clients_held", clients::held_part),
+    ("clients_many", clients::clients_part),
     ("unprivileged_sync", sync::unprivileged),
     ("syncing", faults::syncing),
     ("side_script", side::one_script),

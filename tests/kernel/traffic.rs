@@ -12,24 +12,26 @@ use vsched::netlink::{Ipvs, Options, Progress, Request, Rollout, Status};
 use crate::guest::{StopAtEnd, note};
 use crate::sync::{config, ipvs, key};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Real servers that answer every byte with their number.
 fn serve(numbers: &[u8]) {
     for number in numbers.iter().copied() {
         let listener =
             TcpListener::bind(SocketAddr::from(([127, 0, 9, number], 80))).expect("a listener");
+        thread::spawn(move || answer(&listener, number));
+    }
+}
+
+pub(crate) fn answer(listener: &TcpListener, number: u8) {
+    for stream in listener.incoming() {
+        let mut stream = stream.expect("a connection");
         thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.expect("a connection");
-                thread::spawn(move || {
-                    let mut byte = [0];
-                    while stream.read_exact(&mut byte).is_ok() {
-                        if stream.write_all(&[number]).is_err() {
-                            break;
-                        }
-                    }
-                });
+            let mut byte = [0];
+            while stream.read_exact(&mut byte).is_ok() {
+                if stream.write_all(&[number]).is_err() {
+                    break;
+                }
             }
         });
     }
@@ -42,7 +44,7 @@ fn connect() -> TcpStream {
 }
 
 /// Which server answers.
-fn ask(stream: &mut TcpStream) -> std::io::Result<u8> {
+pub(crate) fn ask(stream: &mut TcpStream) -> std::io::Result<u8> {
     let mut answer = [0];
     stream.write_all(b"?")?;
     stream.read_exact(&mut answer)?;
@@ -55,7 +57,7 @@ fn rules(servers: &[u8]) -> String {
     format!("-A -t 127.0.0.10:80 -s rr\n{servers}")
 }
 
-fn draining(deadline: Duration) -> Policy {
+pub(crate) fn draining(deadline: Duration) -> Policy {
     let removal = Removal::Drain(Drain { deadline, until: Ended::Active });
     Policy { removal, ..Policy::default() }
 }
@@ -71,7 +73,7 @@ fn begin(ipvs: &mut Ipvs, policy: &Policy) -> Rollout {
     rollout
 }
 
-fn end(rollout: &mut Rollout, ipvs: &mut Ipvs) {
+pub(crate) fn end(rollout: &mut Rollout, ipvs: &mut Ipvs) {
     let begun = Instant::now();
     while let Progress::Wait(time) = rollout.poll(ipvs) {
         assert!(begun.elapsed() < PATIENCE, "it waits for ever: {:?}", rollout.draining());
@@ -259,7 +261,7 @@ pub(crate) fn hashed_drain() {
 }
 
 /// UDP connections stay for five minutes: the deadline ends this drain.
-fn hashed_policy() -> Policy {
+pub(crate) fn hashed_policy() -> Policy {
     let removal = Removal::Drain(Drain { deadline: Duration::from_millis(600), until: Ended::All });
     Policy { removal, ..Policy::default() }
 }

@@ -1,6 +1,5 @@
-//! The laboratories of LVS tutorials from an empty kernel: a client, a director and two real servers,
-//! each a network namespace; prepared by the commands of `Config::requirements`, configured in one of
-//! several ways, and asked over the wire.
+//! The hosts of a laboratory, each a network namespace on wires of veth pairs and bridges, prepared by
+//! the commands of `Config::requirements`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +8,9 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use vsched::netlink::plan::Policy;
-use vsched::netlink::{Ipvs, Namespace};
+use vsched::Config;
+use vsched::netlink::Namespace;
 use vsched::requirements::{Answer, Need, Role, Site};
-use vsched::{Config, Director, Flow};
 
 use crate::guest::{part, program};
 
@@ -22,15 +20,15 @@ modprobe() { command modprobe -d /run/m \"$@\"; }
 sysctl() { busybox sysctl \"$@\" >/dev/null; }
 ipvsadm() { \"$vsched_program\" --ipvsadm \"$@\"; }
 ";
-const SERVERS: [&str; 2] = ["192.168.5.11", "192.168.5.12"];
+pub(crate) const SERVERS: [&str; 2] = ["192.168.5.11", "192.168.5.12"];
 
 /// A laboratory.
 pub(crate) struct Lab {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// The addresses of the wires that the client and the director are on.
-    client: &'static str,
-    director: &'static [&'static str],
-    address: &'static str,
+    pub(crate) client: &'static str,
+    pub(crate) director: &'static [&'static str],
+    pub(crate) address: &'static str,
     /// The command lines of the tutorial.
     pub(crate) rules: &'static str,
 }
@@ -94,7 +92,11 @@ impl Host {
         host
     }
 
-    fn exec(&self) -> [&str; 4] {
+    pub(crate) fn namespace(&self) -> Namespace {
+        Namespace::at(format!("/run/netns/{}", self.name))
+    }
+
+    pub(crate) fn exec(&self) -> [&str; 4] {
         ["ip", "netns", "exec", &self.name]
     }
 
@@ -123,7 +125,7 @@ impl Host {
     }
 
     /// What of the rules' requirements is missing here, by `check_local`.
-    fn missing(&self, lab: &Lab, role: &str) -> Vec<String> {
+    pub(crate) fn missing(&self, lab: &Lab, role: &str) -> Vec<String> {
         let mut process = part(&self.exec(), "lab_check")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -138,7 +140,7 @@ impl Host {
     }
 }
 
-fn here(lines: &str) {
+pub(crate) fn here(lines: &str) {
     let status = Command::new("sh").args(["-e", "-c", lines]).status().expect("a shell");
     assert!(status.success(), "{lines}");
 }
@@ -172,7 +174,7 @@ impl Drop for WebServer {
 /// A laboratory that is built: what is left is the rules.
 pub(crate) struct Built<'l> {
     pub(crate) lab: &'l Lab,
-    client: Host,
+    pub(crate) client: Host,
     pub(crate) director: Host,
     servers: Vec<(Host, WebServer)>,
 }
@@ -206,12 +208,12 @@ impl<'l> Built<'l> {
         built
     }
 
-    fn hosts(&self) -> impl Iterator<Item = (&Host, &'static str)> {
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&Host, &'static str)> {
         let servers = self.servers.iter().map(|(host, _)| host).zip(SERVERS);
         std::iter::once((&self.director, "director")).chain(servers)
     }
 
-    fn server(&self, last: &str) -> &Host {
+    pub(crate) fn server(&self, last: &str) -> &Host {
         let servers = self.servers.iter().map(|(host, _)| host);
         servers.into_iter().find(|host| host.name.ends_with(last)).expect("a server")
     }
@@ -239,19 +241,19 @@ impl<'l> Built<'l> {
     }
 
     /// The hardware addresses that answer for the virtual address.
-    fn who_has(&self) -> BTreeSet<String> {
+    pub(crate) fn who_has(&self) -> BTreeSet<String> {
         let text =
             self.client.shell(&format!("busybox arping -b -c 2 -I eth0 {}", self.lab.address));
         let answer = |line: &str| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned());
         text.lines().filter_map(answer).collect()
     }
 
-    fn hardware_address(&self, host: &Host) -> String {
+    pub(crate) fn hardware_address(&self, host: &Host) -> String {
         host.shell("cat /sys/class/net/eth0/address").trim().to_owned()
     }
 }
 
-fn config(rules: &str) -> Config {
+pub(super) fn config(rules: &str) -> Config {
     // What a config has no words for.
     let rules = rules.lines().filter(|line| !line.contains("-Ln"));
     rules.collect::<Vec<_>>().join("\n").parse().expect("rules")
@@ -300,107 +302,4 @@ fn get(address: SocketAddr, patience: Duration) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.lines().last().unwrap_or_default().to_owned())
-}
-
-/// The command lines as they are typed, one at a time.
-fn typed(built: &Built<'_>) {
-    let listed = built.director.shell(built.lab.rules);
-    if built.lab.rules.contains("-Ln") {
-        assert!(listed.contains("TCP  192.168.5.50:80 wrr\n"), "{listed}");
-        assert!(
-            listed.contains("\n  -> 192.168.5.11:80              Route   2      0 "),
-            "{listed}"
-        );
-    }
-}
-
-/// What a director in this process chooses, which binds the scheduler when all servers are there.
-fn in_process(lab: &Lab) -> String {
-    let config = config(lab.rules);
-    let director = Director::new(&config).expect("a director");
-    let service = director.service(&format!("tcp {}:80", lab.address)).expect("the service");
-    let worker = director.worker();
-    let vip: SocketAddr = format!("{}:80", lab.address).parse().expect("an address");
-    let mut picks = Vec::new();
-    let mut open = Vec::new();
-    for port in 40000..40004 {
-        let client = SocketAddr::new(lab.client.parse().expect("an address"), port);
-        let connection = worker.connect(service, &Flow::tcp(client, vip)).expect("a server");
-        let address = connection.address().ip().to_string();
-        picks.push(address.rsplit('.').next().unwrap_or_default().to_owned());
-        open.push(connection);
-    }
-    picks.join(" ")
-}
-
-/// Builds a laboratory, configures it, and hears the transcript. `then` is what else is to be shown.
-pub(crate) fn run(lab: &Lab, configure: fn(&Built<'_>), transcript: &str, then: fn(&Built<'_>)) {
-    let built = Built::new(lab);
-    assert_eq!(built.ask(1, 1), "-", "without rules nobody answers");
-    configure(&built);
-    assert_eq!(built.ask(4, 10), transcript);
-    then(&built);
-}
-
-/// The rules applied whole, the scheduler bound last: nothing to do the second time.
-fn synced(built: &Built<'_>) {
-    let namespace = Namespace::at(format!("/run/netns/{}", built.director.name));
-    let mut ipvs = Ipvs::open_in(namespace).expect("IPVS");
-    let wanted = config(built.lab.rules);
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
-    assert!(report.requests() > 0);
-    assert_eq!(ipvs.sync(&wanted, &Policy::default()).expect("in sync").requests(), 0);
-}
-
-/// Every laboratory once more, by `sync`: it answers as a director in this process chooses.
-pub(crate) fn by_sync() {
-    // Names of namespaces are the whole kernel's, and short, for the interfaces named after them.
-    let again = [Lab { name: "n", ..NAT }, Lab { name: "d", ..DR }, Lab { name: "t", ..TUN }];
-    for lab in &again {
-        run(lab, synced, &in_process(lab), |_| {});
-        // The wires of one laboratory are in the way of the next.
-        here("ip link delete wire4\nip link delete wire5");
-    }
-}
-
-pub(crate) fn nat() {
-    assert_eq!(in_process(&NAT), "12 11 12 11");
-    run(&NAT, typed, "12 11 12 11", |lab| {
-        lab.director.shell("sysctl -w net.ipv4.ip_forward=0");
-        assert_eq!(lab.director.missing(lab.lab, "director"), ["net.ipv4.ip_forward = 0"]);
-        assert_eq!(lab.ask(1, 1), "-", "replies are not passed on");
-        lab.director.shell("sysctl -w net.ipv4.ip_forward=1");
-        assert_ne!(lab.ask(1, 10), "-");
-    });
-}
-
-pub(crate) fn dr() {
-    assert_eq!(in_process(&DR), "11 12 11 11");
-    run(&DR, typed, "12 11 11 12", |lab| {
-        let director = lab.hardware_address(&lab.director);
-        assert_eq!(lab.who_has(), BTreeSet::from([director.clone()]));
-        let server = lab.server("11");
-        for setting in ["arp_ignore", "arp_announce"] {
-            server.shell(&format!("sysctl -w net.ipv4.conf.all.{setting}=0"));
-        }
-        let missing = server.missing(lab.lab, SERVERS[0]);
-        assert_eq!(missing, ["arp_ignore of eth0 = 0", "arp_announce of eth0 = 0"]);
-        assert_eq!(lab.who_has(), BTreeSet::from([director, lab.hardware_address(server)]));
-    });
-}
-
-pub(crate) fn tun() {
-    assert_eq!(in_process(&TUN), "11 12 11 11");
-    run(&TUN, typed, "12 11 11 12", |lab| {
-        for (host, _) in lab.hosts().skip(1) {
-            host.shell("sysctl -w net.ipv4.conf.tunl0.rp_filter=1");
-        }
-        let missing = lab.server("12").missing(lab.lab, SERVERS[1]);
-        assert_eq!(missing, ["rp_filter of tunl0 and all = 1"]);
-        assert_eq!(lab.ask(1, 1), "-", "clients' packets pass for forged");
-        for (host, _) in lab.hosts().skip(1) {
-            host.shell("sysctl -w net.ipv4.conf.tunl0.rp_filter=2");
-        }
-        assert_ne!(lab.ask(1, 10), "-");
-    });
 }
