@@ -222,3 +222,27 @@ fn kernel_address() -> libc::sockaddr_nl {
 fn checked(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[test]
+    fn an_interrupted_call_is_repeated() {
+        let (ours, _theirs) = UnixDatagram::pair().expect("a pair of sockets");
+        let socket = Socket::from(OwnedFd::from(ours));
+        let mut calls = 0;
+        let counted = socket.retried(libc::POLLIN, Instant::now(), |_| {
+            calls += 1;
+            if calls < 4 {
+                // SAFETY: it points to this thread's own errno.
+                unsafe { *libc::__errno_location() = libc::EINTR };
+                return -1;
+            }
+            7
+        });
+        assert_eq!((counted.expect("at last"), calls), (7, 4));
+    }
+}

@@ -21,6 +21,7 @@ mod preflight;
 mod refusals;
 mod seccomp;
 mod side;
+mod signals;
 mod sync;
 mod traffic;
 mod verify;
@@ -97,6 +98,7 @@ const SCENARIOS: &[Scenario] = &[
     scenario("preflight_without_permission", preflight::permission),
     scenario("faults_a_killed_sync_is_finished_by_the_next", faults::killed),
     scenario("faults_a_sync_beside_a_writer", faults::beside_a_writer),
+    scenario("signals_all_the_time", signals::all_the_time),
     scenario("side_by_side", side::usual),
     scenario("soak_side_by_side", side::soak),
 ];

@@ -16,6 +16,9 @@ pub(crate) const LIST_SERVICES: Call = option(1154);
 pub(crate) const LIST_SERVERS: Call = option(1156);
 pub(crate) const IPV4_SOCKET: Call =
     Call { number: libc::SYS_socket, argument: 0, value: libc::AF_INET };
+/// With the flags that the crate sends with.
+pub(crate) const SEND: Call =
+    Call { number: libc::SYS_sendto, argument: 3, value: libc::MSG_NOSIGNAL };
 
 const fn option(name: c_int) -> Call {
     Call { number: libc::SYS_getsockopt, argument: 2, value: name }
