@@ -4,14 +4,18 @@
 //! answers to a request that was given up, and are skipped.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::error::Error;
-use super::socket::{DATAGRAMS, Received, Socket};
-use super::wire::{ACK, Answer, DUMP, DUMP_INTERRUPTED, Header, Message, REQUEST, packets};
+use super::socket::{DATAGRAMS, Deadline, Received, Socket};
+use super::wire::{ACK, Answer, DUMP, DUMP_INTERRUPTED, HEADER, Header, Message, REQUEST, packets};
 
 /// A datagram that is larger than its room makes that grow up to here.
 const LARGEST_ROOM: usize = 16 << 20;
+
+/// Most bytes of requests in one datagram, unless one alone is longer. What does not fit into a page
+/// together with the kernel's own 320 bytes or more, older kernels map page by page.
+const PIECE: usize = 3584;
 
 /// How an exchange came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Exchange {
         sequence: u32,
         each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Outcome, Error> {
-        let outcome = self.send(question).and_then(|deadline| self.hear(sequence, deadline, each));
+        let outcome = self.send([question]).and_then(|()| self.hear(sequence, each));
         if outcome.is_err() {
             // The kernel begins no dump on a socket before the one before is read to its end.
             self.drain(|_| {});
@@ -92,13 +96,13 @@ impl Exchange {
     fn hear(
         &mut self,
         sequence: u32,
-        mut deadline: Instant,
         mut each: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Outcome, Error> {
         let mut interrupted = false;
+        let mut deadline = Deadline::after(self.timeout);
         loop {
             let mut progress = false;
-            let datagram = self.receive(deadline)?;
+            let datagram = self.receive(&deadline)?;
             for packet in packets(datagram.bytes) {
                 let packet = packet?;
                 if packet.header.sequence != sequence || packet.header.port != datagram.port {
@@ -122,15 +126,16 @@ impl Exchange {
             }
             if progress {
                 // However long a dump is, it goes on.
-                deadline = Instant::now() + self.timeout;
+                deadline = Deadline::after(self.timeout);
             }
         }
     }
 
     /// Reads what is there without waiting.
     fn drain(&mut self, mut each: impl FnMut(&Datagram<'_>)) {
+        let now = Deadline::after(Duration::ZERO);
         loop {
-            match self.receive(Instant::now()) {
+            match self.receive(&now) {
                 Ok(datagram) => each(&datagram),
                 Err(Error::Lost) => {}
                 Err(_) => break,
@@ -147,36 +152,28 @@ impl Exchange {
         count: u32,
     ) -> Result<Vec<(usize, i32)>, Broken> {
         let mut refusals = Vec::new();
-        let deadline = match self.send(requests) {
-            Ok(deadline) => deadline,
-            Err(error) => return Err(Broken { error, refusals }),
-        };
-        let mut last = false;
-        while !last {
-            let collected = self.receive(deadline).and_then(|datagram| {
-                last = collect(&datagram, first, count, &mut refusals)?;
-                Ok(())
-            });
-            let Err(error) = collected else { continue };
-            // The kernel is through with the batch: it works while `send` lasts. What is left is
-            // true, and must go, or the buffer will be too full again.
-            self.drain(|datagram| {
-                // What cannot be understood makes no difference any more.
-                let _ = collect(datagram, first, count, &mut refusals);
-            });
-            return Err(Broken { error, refusals });
-        }
-        Ok(refusals)
+        let heard = self.send(pieces(requests)).and_then(|()| {
+            let deadline = Deadline::after(self.timeout);
+            while !collect(&self.receive(&deadline)?, first, count, &mut refusals)? {}
+            Ok(())
+        });
+        let Err(error) = heard else { return Ok(refusals) };
+        // The kernel is through with what was sent: it works while `send` lasts. What is left is
+        // true, and must go, or the buffer will be too full again.
+        self.drain(|datagram| {
+            // What cannot be understood makes no difference any more.
+            let _ = collect(datagram, first, count, &mut refusals);
+        });
+        Err(Broken { error, refusals })
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Result<Instant, Error> {
-        let deadline = Instant::now() + self.timeout;
-        let sent = self.socket.send(bytes, deadline);
-        sent.map_err(|source| self.failed("sending to the kernel", source))?;
-        Ok(deadline)
+    fn send<'b>(&mut self, datagrams: impl IntoIterator<Item = &'b [u8]>) -> Result<(), Error> {
+        let deadline = Deadline::after(self.timeout);
+        let sent = self.socket.send(datagrams.into_iter(), &deadline);
+        sent.map_err(|source| self.failed("sending to the kernel", source))
     }
 
-    fn receive(&mut self, deadline: Instant) -> Result<Datagram<'_>, Error> {
+    fn receive(&mut self, deadline: &Deadline) -> Result<Datagram<'_>, Error> {
         if self.next >= self.received.count {
             self.receive_more(deadline)?;
         }
@@ -187,7 +184,7 @@ impl Exchange {
         bytes.map(|bytes| Datagram { bytes, port: self.port }).ok_or(Error::Lost)
     }
 
-    fn receive_more(&mut self, deadline: Instant) -> Result<(), Error> {
+    fn receive_more(&mut self, deadline: &Deadline) -> Result<(), Error> {
         let longest = self.received.lengths.into_iter().max().unwrap_or_default();
         if longest > self.room {
             self.room = longest.min(LARGEST_ROOM);
@@ -208,6 +205,23 @@ impl Exchange {
             _ => Error::System { step, source },
         }
     }
+}
+
+/// Cuts requests into datagrams, between messages.
+fn pieces(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        for packet in packets(bytes) {
+            let length = packet.map_or(bytes.len(), |packet| HEADER + packet.payload.len());
+            if end > 0 && end + length > PIECE {
+                break;
+            }
+            end += length;
+        }
+        let (piece, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        bytes = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 struct Datagram<'b> {

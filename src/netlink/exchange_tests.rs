@@ -173,7 +173,7 @@ fn a_dump_that_is_given_up_is_read_to_its_end() {
     let outcome =
         exchange.ask(FAMILY, &Message::new(Command::GetInfo), true, |_| Err(Error::Absent));
     assert!(matches!(outcome, Err(Error::Absent)), "{outcome:?}");
-    let left = exchange.socket.receive(&mut [0; 9], 9, Instant::now());
+    let left = exchange.socket.receive(&mut [0; 9], 9, &Deadline::after(Duration::ZERO));
     assert_eq!(left.expect_err("nothing").kind(), io::ErrorKind::TimedOut);
 }
 
@@ -190,6 +190,34 @@ fn the_refusals_of_a_batch_are_found_by_number_even_across_the_wrap() {
     }
     let refusals = exchange.batch(b"requests", first, 5).expect("a batch");
     assert_eq!(refusals, [(1, libc::EEXIST)]);
+}
+
+#[test]
+fn a_long_batch_goes_in_datagrams_of_whole_messages() {
+    const COUNT: u32 = 3000;
+    let (mut exchange, kernel) = pair();
+    let answering = thread::spawn(move || {
+        let (mut heard, mut datagrams, mut datagram) = (0, 0, [0; PIECE + 1]);
+        while heard < COUNT {
+            let length = kernel.recv(&mut datagram).expect("a datagram");
+            assert!(length <= PIECE);
+            datagrams += 1;
+            for packet in packets(&datagram[..length]) {
+                heard += 1;
+                assert_eq!(packet.expect("a packet").header.sequence, heard);
+            }
+        }
+        kernel.send(&report(header(ERROR, 0, 2500), libc::ENOENT)).expect("sent");
+        kernel.send(&report(header(ERROR, 0, COUNT), 0)).expect("sent");
+        (kernel, datagrams)
+    });
+    let requests: Vec<u8> =
+        (1..=COUNT).flat_map(|number| data(number, header(FAMILY, REQUEST, number))).collect();
+    let first = exchange.reserve(COUNT);
+    let refusals = exchange.batch(&requests, first, COUNT).expect("a batch");
+    assert_eq!(refusals, [(2499, libc::ENOENT)]);
+    let (_, datagrams) = answering.join().expect("the other end");
+    assert_eq!(datagrams, requests.len().div_ceil(PIECE / 28 * 28));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! is bytes, judged elsewhere.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::fs::File;
 use std::io;
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 /// Most datagrams that are received by one system call: a dump of a hundred servers and its end.
 pub(super) const DATAGRAMS: usize = 4;
 
+/// Most datagrams that are sent by one system call.
+const SENT_AT_ONCE: usize = 16;
+
 /// What was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Received {
@@ -21,6 +25,27 @@ pub(super) struct Received {
     pub(super) count: usize,
     /// Bytes of each. More than there is room for means that the rest is gone.
     pub(super) lengths: [usize; DATAGRAMS],
+}
+
+/// The end of a wait that begins with the first thing to wait for. The kernel answers while it is
+/// asked, so the time need not be read: a system call, on some machines.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    time: Duration,
+    end: Cell<Option<Instant>>,
+}
+
+impl Deadline {
+    pub(super) fn after(time: Duration) -> Self {
+        Deadline { time, end: Cell::new(None) }
+    }
+
+    fn left(&self) -> Duration {
+        let now = Instant::now();
+        let end = self.end.get().unwrap_or(now + self.time);
+        self.end.set(Some(end));
+        end.saturating_duration_since(now)
+    }
 }
 
 /// A datagram socket that talks to the kernel and to nobody else.
@@ -83,13 +108,43 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends one datagram.
-    pub(super) fn send(&self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
-        self.retried(libc::POLLOUT, deadline, |fd| {
-            // SAFETY: the pointer and the length are those of a live slice, which is only read.
-            unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) }
-        })?;
-        Ok(())
+    /// Sends datagrams, as many as there are, in as few system calls as possible.
+    pub(super) fn send<'b>(
+        &self,
+        mut datagrams: impl Iterator<Item = &'b [u8]>,
+        deadline: &Deadline,
+    ) -> io::Result<()> {
+        loop {
+            // SAFETY: both are plain numbers and pointers, for which zeros are a value: nothing to send.
+            let mut parts: [libc::iovec; SENT_AT_ONCE] = unsafe { mem::zeroed() };
+            // SAFETY: as for `parts`.
+            let mut messages: [libc::mmsghdr; SENT_AT_ONCE] = unsafe { mem::zeroed() };
+            let mut filled = 0;
+            // The slots come first: a datagram that finds none must not be taken.
+            for ((part, message), datagram) in
+                parts.iter_mut().zip(&mut messages).zip(datagrams.by_ref())
+            {
+                part.iov_base = datagram.as_ptr().cast_mut().cast();
+                part.iov_len = datagram.len();
+                message.msg_hdr.msg_iov = part;
+                message.msg_hdr.msg_iovlen = 1;
+                filled += 1;
+            }
+            if filled == 0 {
+                return Ok(());
+            }
+            let mut rest = messages.get_mut(..filled).unwrap_or_default();
+            while !rest.is_empty() {
+                let sent = self.retried(libc::POLLOUT, deadline, |fd| {
+                    let (list, count) = (rest.as_mut_ptr(), rest.len() as _);
+                    // SAFETY: each of the `count` messages of the live list points to a part, and that to
+                    // a live slice, which is only read. The kernel writes into the list alone.
+                    let sent = unsafe { libc::sendmmsg(fd, list, count, libc::MSG_NOSIGNAL as _) };
+                    sent as isize
+                })?;
+                rest = rest.get_mut(sent..).unwrap_or_default();
+            }
+        }
     }
 
     /// Receives as many datagrams as are there, at least one, each into `room` bytes of the buffer.
@@ -97,7 +152,7 @@ impl Socket {
         &self,
         buffer: &mut [u8],
         room: usize,
-        deadline: Instant,
+        deadline: &Deadline,
     ) -> io::Result<Received> {
         // SAFETY: both are plain numbers and pointers, for which zeros are a value: nothing asked for.
         let mut parts: [libc::iovec; DATAGRAMS] = unsafe { mem::zeroed() };
@@ -134,7 +189,7 @@ impl Socket {
     fn retried(
         &self,
         events: i16,
-        deadline: Instant,
+        deadline: &Deadline,
         mut call: impl FnMut(c_int) -> isize,
     ) -> io::Result<usize> {
         loop {
@@ -150,8 +205,8 @@ impl Socket {
         }
     }
 
-    fn wait(&self, events: i16, deadline: Instant) -> io::Result<()> {
-        let left = deadline.saturating_duration_since(Instant::now());
+    fn wait(&self, events: i16, deadline: &Deadline) -> io::Result<()> {
+        let left = deadline.left();
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }

@@ -20,6 +20,7 @@ pub use dest::DestAttributes;
 pub use error::WireError;
 pub use family::{FAMILY_NAME, decode_family, encode_family_request};
 pub use message::{Info, Message};
+pub(super) use packet::HEADER;
 pub use packet::{
     ACK, Answer, DUMP, DUMP_INTERRUPTED, Header, MULTI, Packet, Packets, REQUEST, packets,
 };

@@ -19,7 +19,8 @@ pub const MULTI: u16 = NLM_F_MULTIPART;
 /// Flag: what is being dumped has changed meanwhile.
 pub const DUMP_INTERRUPTED: u16 = NLM_F_DUMP_INTR;
 
-const HEADER: usize = 16;
+/// Bytes of a message before its payload.
+pub(in crate::netlink) const HEADER: usize = 16;
 const GENERIC: usize = 4;
 
 /// The header of a netlink message, its length aside.
