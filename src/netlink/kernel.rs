@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::{Error, Failure, Object, Refused, Stopped};
 use super::exchange::{Exchange, Outcome};
 use super::namespace::{Namespace, Sockets};
-use super::request::Request;
+use super::request::{Encoder, Request};
 use super::socket::Socket;
 use super::sockopt::Lists;
 use super::wire::{
@@ -17,6 +17,8 @@ use crate::config::Timeouts;
 /// Most requests in one system call. The answers to all of them, if all are refused, must fit into
 /// the receive buffer, of which each takes some 900 bytes.
 pub(super) const BATCH: usize = 256;
+/// Bytes of a request that adds a server, and a little more.
+const USUAL: usize = 176;
 /// Datagrams of two sizes, for dumps that are cut at different places. The kernel fills them up to
 /// the size offered, but not beyond 32 KiB.
 const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
@@ -232,10 +234,12 @@ fn encode(
     bytes: &mut Vec<u8>,
 ) -> Result<(), WireError> {
     let last = requests.len().saturating_sub(1);
+    bytes.reserve(requests.len() * USUAL);
+    let mut encoder = Encoder::default();
     for (place, request) in requests.iter().enumerate() {
         let flags = if place == last { REQUEST | ACK } else { REQUEST };
         let sequence = first.wrapping_add(place as u32);
-        request.message().encode(Header { kind, flags, sequence, port: 0 }, bytes)?;
+        encoder.encode(request, Header { kind, flags, sequence, port: 0 }, bytes)?;
     }
     Ok(())
 }

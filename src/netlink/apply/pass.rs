@@ -183,6 +183,11 @@ impl Pass {
         Ok(looked.next)
     }
 
+    /// True if any step may be left out.
+    pub(super) fn leaves_out(&self) -> bool {
+        !self.held.is_empty() || !self.kept.is_empty()
+    }
+
     /// Why a step is left out.
     pub(super) fn left_out(&self, step: &Step) -> Option<Status> {
         let key = step.action.service()?;

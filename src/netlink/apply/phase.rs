@@ -96,6 +96,9 @@ impl Pass {
     }
 
     fn leave_out(&mut self, pending: &mut Vec<Pending>, requests: &mut Vec<Request>) {
+        if !self.leaves_out() {
+            return;
+        }
         let mut stay = Vec::with_capacity(pending.len());
         for pending in pending.iter() {
             let step = self.course.step(pending.step);

@@ -70,6 +70,21 @@ impl Message {
         .map_err(|error| error.of(self.command))
     }
 
+    /// Writes what [`encode`](Self::encode) would of a message with these two and nothing else.
+    pub(in crate::netlink) fn encode_server(
+        command: Command,
+        service: &ServiceAttributes,
+        dest: &DestAttributes,
+        header: Header,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), WireError> {
+        encode_generic(header, command.number(), VERSION, bytes, |writer| {
+            writer.nest(1, |writer| service.encode(writer))?;
+            writer.nest(2, |writer| dest.encode(writer))
+        })
+        .map_err(|error| error.of(command))
+    }
+
     fn encode_attributes(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
         if self.command == Command::SetInfo {
             writer.u32(1, self.info.version);
