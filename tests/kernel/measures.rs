@@ -1,10 +1,11 @@
 //! How fast the kernel is told things: `make bench-kernel`. Compare within one run only.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use vsched::config::Config;
 use vsched::netlink::plan::{Plan, Policy};
@@ -17,8 +18,10 @@ use crate::sync::large;
 /// Of one service.
 const SERVERS: u16 = 100;
 const SIZE: &str = "VSCHED_MEASURED_SERVICES";
-/// How often everything is measured, in turn.
-const REPETITIONS: usize = 3;
+/// How often `sync` is measured for each time that `ipvsadm -R` is, which takes a hundred times as long.
+const SYNCS: usize = 3;
+/// Time for the kernel to clear away the namespace before.
+const PAUSE: Duration = Duration::from_millis(300);
 /// How many times as long as `sync` `ipvsadm -R` is to take with 10,000 servers.
 const GOAL: f64 = 100.0;
 
@@ -30,6 +33,7 @@ fn wanted() -> Arc<Config> {
 /// Each in a namespace of its own: what is deleted lies in a list of the namespace for minutes, and
 /// every later addition looks through it.
 fn measured<const N: usize>(services: u16, name: &str) -> [f64; N] {
+    thread::sleep(PAUSE);
     let command = &mut part(&["unshare", "-n"], name);
     let output = command.env(SIZE, services.to_string()).stderr(Stdio::inherit()).output();
     let output = output.expect("a part");
@@ -39,13 +43,38 @@ fn measured<const N: usize>(services: u16, name: &str) -> [f64; N] {
     numbers.collect::<Vec<f64>>().try_into().expect("so many numbers")
 }
 
-/// The middle one of each number.
-fn medians<const N: usize>(runs: &[[f64; N]]) -> [f64; N] {
-    std::array::from_fn(|number| {
-        let mut values: Vec<f64> = runs.iter().map(|run| run[number]).collect();
+/// The middle one of several figures, and the least and the greatest.
+#[derive(Clone, Copy)]
+struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    })
+        let most = values.last().copied().expect("a value");
+        Spread { median: values[values.len() / 2], least: values[0], most }
+    }
+
+    fn times(self, factor: f64) -> Self {
+        let Spread { median, least, most } = self;
+        Spread { median: median * factor, least: least * factor, most: most * factor }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = if self.median < 100.0 { 1 } else { 0 };
+        write!(f, "{:.digits$} ({:.digits$}-{:.digits$})", self.median, self.least, self.most)
+    }
+}
+
+/// Each number of all runs.
+fn spreads<const N: usize>(runs: &[[f64; N]]) -> [Spread; N] {
+    std::array::from_fn(|number| Spread::of(runs.iter().map(|run| run[number])))
 }
 
 fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
@@ -54,66 +83,70 @@ fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
     (begun.elapsed().as_secs_f64(), result)
 }
 
-fn measure(services: u16) {
+/// Everything in turn, so often.
+fn measure(services: u16, repetitions: usize) {
     let servers = u32::from(services) * u32::from(SERVERS);
+    // The machine's memory is a file out there: who touches a page first waits for it.
+    measured::<1>(services, "measure_ipvsadm");
     let (mut syncs, mut parts, mut adds, mut restores) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..REPETITIONS {
-        syncs.push(measured(services, "measure_sync"));
-        restores.push(measured(services, "measure_ipvsadm"));
-        parts.push(measured(services, "measure_parts"));
+    for _ in 0..repetitions {
+        restores.push(measured::<1>(services, "measure_ipvsadm"));
+        syncs.extend((0..SYNCS).map(|_| measured::<3>(services, "measure_sync")));
+        parts.push(measured::<6>(services, "measure_parts"));
         let [[single], [batched]] =
             ["measure_single", "measure_batches"].map(|name| measured(services, name));
         adds.push([single, batched]);
     }
-    let [sync, again, changes] = medians(&syncs);
-    let [read, plan, apply, verify, dump, diff] = medians(&parts);
-    let ([single, batched], [restore]) = (medians(&adds), medians(&restores));
-    let ratio = restore / sync;
+    let [sync, again, changes] = spreads(&syncs);
+    let parts = spreads(&parts);
+    let ([single, batched], [restore]) = (spreads(&adds), spreads(&restores));
+    // Each against those that ran beside it.
+    let near = syncs.chunks(SYNCS).map(|syncs| spreads(syncs)[0].median);
+    let ratio = Spread::of(restores.iter().zip(near).map(|([restore], sync)| restore / sync));
     note(format!(
-        "{servers} servers: sync {:.1} ms, `ipvsadm -R` {:.0} ms, {ratio:.0} times as long; second \
-         sync {:.1} ms, {changes} changes",
-        sync * 1e3,
-        restore * 1e3,
-        again * 1e3
+        "{servers} servers, ms, median (least-most): sync {}, `ipvsadm -R` {}, {ratio} times as \
+         long; second sync {}, {} changes",
+        sync.times(1e3),
+        restore.times(1e3),
+        again.times(1e3),
+        changes.most,
     ));
+    let [read, plan, apply, verify, dump, diff] = parts.map(|part| part.times(1e3));
     note(format!(
-        "{servers} servers, ms: reading {:.1}, planning {:.1}, applying {:.1}, verifying {:.1}; \
-         `ipvsadm -R` against the additions alone: {:.0} times",
-        read * 1e3,
-        plan * 1e3,
-        apply * 1e3,
-        verify * 1e3,
-        restore / batched,
+        "{servers} servers, ms: reading {read}, planning {plan}, applying {apply}, verifying \
+         {verify}, dumping twice {dump}, comparing {diff}; `ipvsadm -R` against the additions \
+         alone: {:.0} times",
+        restore.median / batched.median,
     ));
-    let rate = |seconds: f64| f64::from(servers) / seconds / 1000.0;
+    let rate = |time: f64| f64::from(servers) / time / 1000.0;
     note(format!(
-        "{servers} servers, thousands a second: {:.0} added in batches, {:.1} one by one; {:.0} read \
-         (twice over), {:.0} compared",
-        rate(batched),
-        rate(single),
-        rate(dump),
-        rate(diff)
+        "{servers} servers, thousands a second: {:.0} added in batches, {:.1} one by one; {:.0} \
+         read (twice over), {:.0} compared",
+        rate(batched.median),
+        rate(single.median),
+        rate(parts[4].median),
+        rate(parts[5].median)
     ));
     if services == 100 {
-        let word = if ratio >= GOAL { "met" } else { "NOT met" };
+        let word = if ratio.median >= GOAL { "met" } else { "NOT met" };
         note(format!(
             "goal: sync at least {GOAL} times as fast as `ipvsadm -R` with {servers} servers: {word}, \
-             {ratio:.0} times"
+             {ratio} times"
         ));
     }
-    assert!(syncs.iter().all(|[.., changes]| *changes == 0.0), "the second sync changes something");
+    assert!(changes.most == 0.0, "the second sync changes something");
 }
 
 pub(crate) fn thousand() {
-    measure(10);
+    measure(10, 7);
 }
 
 pub(crate) fn ten_thousand() {
-    measure(100);
+    measure(100, 5);
 }
 
 pub(crate) fn fifty_thousand() {
-    measure(500);
+    measure(500, 3);
 }
 
 fn up() {
