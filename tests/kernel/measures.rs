@@ -19,7 +19,7 @@ use crate::sync::large;
 const SERVERS: u16 = 100;
 const SIZE: &str = "VSCHED_MEASURED_SERVICES";
 /// How often `sync` is measured for each time that `ipvsadm -R` is, which takes a hundred times as long.
-const SYNCS: usize = 3;
+const SYNCS: usize = 7;
 /// Time for the kernel to clear away the namespace before.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How many times as long as `sync` `ipvsadm -R` is to take with 10,000 servers.
