@@ -42,7 +42,10 @@ impl Deadline {
 
     fn left(&self) -> Duration {
         let now = Instant::now();
-        let end = self.end.get().unwrap_or(now + self.time);
+        let Some(end) = self.end.get().or_else(|| now.checked_add(self.time)) else {
+            // Longer than the clock can tell.
+            return self.time;
+        };
         self.end.set(Some(end));
         end.saturating_duration_since(now)
     }
@@ -289,7 +292,7 @@ mod tests {
         let (ours, _theirs) = UnixDatagram::pair().expect("a pair of sockets");
         let socket = Socket::from(OwnedFd::from(ours));
         let mut calls = 0;
-        let counted = socket.retried(libc::POLLIN, Instant::now(), |_| {
+        let counted = socket.retried(libc::POLLIN, &Deadline::after(Duration::ZERO), |_| {
             calls += 1;
             if calls < 4 {
                 // SAFETY: it points to this thread's own errno.
