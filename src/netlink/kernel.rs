@@ -14,9 +14,9 @@ use super::wire::{
 };
 use crate::config::Timeouts;
 
-/// Most requests in one system call. The answers to all of them, if all are refused, must fit into
+/// Most requests that are acknowledged together, by one system call. The answers to all of them, if all are refused, must fit into
 /// the receive buffer, of which each takes some 900 bytes.
-pub(super) const BATCH: usize = 256;
+pub(super) const BATCH: usize = 128;
 /// Bytes of a request that adds a server, and a little more.
 const USUAL: usize = 176;
 /// Datagrams of two sizes, for dumps that are cut at different places. The kernel fills them up to
@@ -32,14 +32,14 @@ pub struct Options {
     pub timeout: Duration,
     /// Size of the socket's receive buffer in bytes.
     pub receive_buffer: usize,
-    /// Requests in one system call, 1 to 256.
+    /// Requests that are acknowledged together, 1 to 128.
     pub batch: usize,
     /// How often something that others keep changing is read before [`Error::Unsettled`].
     pub attempts: u32,
 }
 
 impl Default for Options {
-    /// The thread's own namespace, 5 seconds, 1 MiB, 256 requests, 10 attempts.
+    /// The thread's own namespace, 5 seconds, 1 MiB, 128 requests, 10 attempts.
     fn default() -> Self {
         Options {
             namespace: None,

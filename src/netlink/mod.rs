@@ -6,7 +6,7 @@
 //! in the way.
 //!
 //! [`Kernel`] is the connection below, to the IPVS of one network namespace. It reads what runs there
-//! as [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 256 in one system
+//! as [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 128 in one system
 //! call. Every call ends in bounded time. All of it, reading too, needs CAP_NET_ADMIN in the initial
 //! user namespace.
 //!

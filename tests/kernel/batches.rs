@@ -120,8 +120,8 @@ pub(crate) fn lost() {
     let requests = [&once[..], &once[..], &once[..]].concat();
     let stopped = small.execute(&requests).expect_err("answers are lost");
     assert!(matches!(stopped.error, Error::Lost), "{stopped}");
-    assert_eq!((stopped.answered, stopped.sent), (0, 256));
-    assert!((1..256).contains(&stopped.failures.len()), "{stopped}");
+    assert_eq!((stopped.answered, stopped.sent), (0, 128));
+    assert!((1..128).contains(&stopped.failures.len()), "{stopped}");
     // Those that came are true.
     let exists = |failure: &vsched::netlink::Failure| failure.refused.cause() == Cause::Exists;
     assert!(stopped.failures.iter().all(exists));

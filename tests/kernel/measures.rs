@@ -199,7 +199,7 @@ pub(crate) fn single() {
 }
 
 pub(crate) fn batches() {
-    adding(256);
+    adding(128);
 }
 
 pub(crate) fn ipvsadm() {
