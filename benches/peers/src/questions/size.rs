@@ -11,6 +11,10 @@ use crate::subjects::{hashes, loads, pingora, tower};
 
 pub const SIZES: [usize; 7] = [2, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
+/// The empty loop's ways to give flows.
+pub const ONE_FLOW: &str = "-";
+pub const FLOWS_IN_TURN: &str = "- (flows in turn)";
+
 /// Where subjects end before the sizes do, and why. Printed below the table.
 pub const CAPS: [&str; 8] = [
     "vsched mh: table of 65521 slots up to 10,000 servers, 131071 (the largest) at 100,000",
@@ -64,8 +68,8 @@ fn vsched(n: usize, how: Weights) -> Vec<Plan> {
 fn own(n: usize, how: Weights) -> Vec<Plan> {
     let list = move |scattered| list::List::new(&weights(n, how), scattered);
     let mut plans = vec![
-        Plan::new(key(name::LOOP, "-", n, how), || rust::empty_loop(flows(1))),
-        Plan::new(key(name::LOOP, "- (flows in turn)", n, how), || rust::empty_loop(flows(FLOWS))),
+        Plan::new(key(name::LOOP, ONE_FLOW, n, how), || rust::empty_loop(flows(1))),
+        Plan::new(key(name::LOOP, FLOWS_IN_TURN, n, how), || rust::empty_loop(flows(FLOWS))),
         Plan::new(key(name::LIST, "rr", n, how), move || list::rr(&list(false))),
         Plan::new(key(name::LIST, "wrr", n, how), move || list::wrr(&list(false))),
         Plan::new(key(name::LIST, "wlc", n, how), move || list::wlc(&list(false))),
