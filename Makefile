@@ -180,12 +180,15 @@ baseline: calls ## ffi-tests/instructions.txt, the baseline of make cost, writte
 	python3 -B ffi-tests/cost.py $(RUST_CALLS) target/ffi/calls --write
 
 hot-path: calls ## the hot path's object code: no allocator, lock, system call or panic in it
-	python3 -B ffi-tests/hot_path.py $(RUST_CALLS) $(HOT_RUST) -- $(LIB)/libvsched.so $(HOT_C)
+	python3 -B ffi-tests/hot_path.py $(RUST_CALLS) $(HOT_RUST) $(WAYS) -- \
+		$(LIB)/libvsched.so $(HOT_C) $(WAYS)
 	# It finds what there is to find: making a worker allocates.
 	python3 -B ffi-tests/hot_path.py $(LIB)/libvsched.so vsched_worker_new 2>&1 | \
 		grep 'REACHED allocator' > /dev/null
 # Functions of benches/calls/hot.rs and of the C library.
 HOT_RUST := $(addprefix hot::,$(shell sed -n 's/^fn \([a-z_]*\).*/\1/p' benches/calls/hot.rs))
+# Each scheduler's way is reached through a table of functions.
+WAYS := way::straight:$(shell grep -c '^    "[a-z]*" => ' src/sched/mod.rs)
 HOT_C := $(addprefix vsched_worker_,service_for pick_server pick_server_excluding connect open \
 	open_pick update close)
 

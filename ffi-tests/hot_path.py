@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The hot path's object code allocates nothing, locks nothing, calls no system and cannot panic.
 
-usage: hot_path.py PROGRAM ENTRY... [-- PROGRAM ENTRY...]...
+usage: hot_path.py PROGRAM ENTRY... [NAME:COUNT...] [-- PROGRAM ENTRY... [NAME:COUNT...]]...
 
 Walks the instructions of each entry (a function's name, or the end of one) and of everything that
 they reach by calls, jumps and jump tables, as objdump shows them. What only an unwinder reaches, such
-as the panic guard of a C function, is not walked: where nothing panics, nothing unwinds.
+as the panic guard of a C function, is not walked: where nothing panics, nothing unwinds. At least so
+many functions of a name must be reached, so that tables of functions are seen to be read.
 """
 
 import re
@@ -274,7 +275,8 @@ def refusal(name):
     return None if harmless else "not this crate's code"
 
 
-def check(path, entries):
+def check(path, words):
+    entries = [word for word in words if not re.search(r"[^:]:\d+$", word)]
     program = Program(path)
     walk = Walk(program)
     walk.run([program.named(entry) for entry in entries])
@@ -289,6 +291,10 @@ def check(path, entries):
         else:
             others.append(name)
     print("  harmless: " + (", ".join(others) or "nothing else"))
+    for name, count in (word.rsplit(":", 1) for word in words if word not in entries):
+        found = sum(program.name(at).endswith("::" + name) for at in walk.why)
+        if found < int(count):
+            sys.exit(f"{path}: {name} stands for {count} functions or more, and {found} are reached")
     faults += [(f"call through a pointer: {code}", caller) for code, caller in walk.indirect]
     for what, (caller, at) in faults:
         print(f"  REACHED {what}")
