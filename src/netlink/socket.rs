@@ -145,6 +145,9 @@ impl Socket {
                     let sent = unsafe { libc::sendmmsg(fd, list, count, libc::MSG_NOSIGNAL as _) };
                     sent as isize
                 })?;
+                if sent == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
                 rest = rest.get_mut(sent..).unwrap_or_default();
             }
         }

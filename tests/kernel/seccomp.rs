@@ -1,4 +1,4 @@
-//! System calls that the kernel answers without doing them, for the thread that asks for it.
+//! System calls that the kernel refuses to the thread that asks for it.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_long, c_ulong};
@@ -16,15 +16,12 @@ pub(crate) const LIST_SERVICES: Call = option(1154);
 pub(crate) const LIST_SERVERS: Call = option(1156);
 pub(crate) const IPV4_SOCKET: Call =
     Call { number: libc::SYS_socket, argument: 0, value: libc::AF_INET };
-/// With the flags that the crate sends with.
-pub(crate) const SEND: Call =
-    Call { number: libc::SYS_sendto, argument: 3, value: libc::MSG_NOSIGNAL };
 
 const fn option(name: c_int) -> Call {
     Call { number: libc::SYS_getsockopt, argument: 2, value: name }
 }
 
-/// From here on these calls of this thread fail with `errno`. With 0 they succeed, and do nothing.
+/// From here on these calls of this thread fail with `errno`.
 pub(crate) fn answer(calls: &[Call], errno: c_int) {
     let step = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let load = |place| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, place);
