@@ -87,7 +87,7 @@ impl Display for Action {
                 edit_server(f, before, server)
             }
             Action::AwaitDrain { service, server, drain } => {
-                let most = drain.deadline.as_secs();
+                let most = drain.deadline.as_secs_f64();
                 write!(f, "wait for server {server} of {service}, at most {most} s")
             }
             Action::DeleteServer { service, server } => {
