@@ -14,8 +14,8 @@ use super::wire::{
 };
 use crate::config::Timeouts;
 
-/// Most requests that are acknowledged together, by one system call. The answers to all of them, if all are refused, must fit into
-/// the receive buffer, of which each takes some 900 bytes.
+/// Most requests that are acknowledged together, by one system call. The answers to all of them, if
+/// all are refused, must fit into the receive buffer, of which each takes some 900 bytes.
 pub(super) const BATCH: usize = 128;
 /// Bytes of a request that adds a server, and a little more.
 const USUAL: usize = 176;

@@ -20,8 +20,9 @@ const STATE_BITS: u32 = 52;
 /// Largest state.
 pub(crate) const MAX_STATE: u64 = (1 << STATE_BITS) - 1;
 
-/// Which pool of a service a cursor's state belongs to, in the bits where a cursor has it. Wraps after 4096 reloads; a picker would
-/// have to sleep between two instructions for just as many to be mistaken.
+/// Which pool of a service a cursor's state belongs to, in the bits where a cursor has it. Wraps
+/// after 4096 reloads; a picker would have to sleep between two instructions for just as many to be
+/// mistaken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Epoch(u64);
 
