@@ -145,6 +145,7 @@ impl Socket {
                     let sent = unsafe { libc::sendmmsg(fd, list, count, libc::MSG_NOSIGNAL as _) };
                     sent as isize
                 })?;
+                // No kernel says so of itself, but who filters system calls may, and this must end.
                 if sent == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }

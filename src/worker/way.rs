@@ -60,7 +60,8 @@ impl Worker {
         unsafe { way(self, NonNull::from(pool), flow, tried, put) }
     }
 
-    /// The straight way leads nowhere: persistence, or a newer table has been published.
+    /// The other ways lead nowhere: persistence, a newer table, or a stale id. The service is a word so
+    /// that the arguments fit registers.
     #[cold]
     #[inline(never)]
     fn pick_elaborately<R>(

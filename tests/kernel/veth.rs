@@ -1,9 +1,6 @@
 //! Clients while the config changes, over wires: client, director and real servers are hosts of a
 //! laboratory.
 
-use std::thread;
-use std::time::Duration;
-
 use vsched::Config;
 use vsched::netlink::plan::Policy;
 use vsched::netlink::{Ipvs, Options, Progress, Request, Rollout, Status};
@@ -160,7 +157,6 @@ impl Site<'_> {
                 let mut rollout = Rollout::new(plan);
                 let Progress::Wait(_) = rollout.poll(&mut site.ipvs) else { panic!("no wait") };
                 clients.wait(50);
-                thread::sleep(Duration::from_millis(100));
                 end(&mut rollout, &mut site.ipvs);
                 assert!(rollout.into_report().is_complete());
             });
