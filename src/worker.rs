@@ -73,6 +73,7 @@ impl Worker {
     /// `None` if the id is stale, the service has no server or no scheduler, or all its servers are
     /// quiesced or overloaded. Rotations advance by one turn. The cost is the scheduler's; see
     /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
+    #[inline]
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         self.pick(service, flow, &[], |pick| *pick)
     }
@@ -141,8 +142,8 @@ impl Worker {
     ) -> Option<Connection<'_>> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
+        let mut pick = self.pick_server_excluding(service, flow, tried)?;
         loop {
-            let pick = self.pick_server_excluding(service, flow, tried)?;
             let open =
                 |below_limit| self.open_with(pick.server, pick.template, activity, below_limit);
             let opened = match open(true) {
@@ -159,6 +160,9 @@ impl Worker {
                 Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
                 Err(ConnectionError::Full) => return None,
             }
+            // By a look at each server: the quick way goes by the pool's limits, and a reload that has
+            // begun may have given this server others.
+            pick = self.pick_elaborately(service.word(), flow, tried, |pick| *pick)?;
         }
     }
 

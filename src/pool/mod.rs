@@ -1,11 +1,13 @@
 //! One service compiled for picking: its servers in order, its scheduler, where each server is.
 
 mod persistent;
+mod turns;
 
 use crate::config::{Generation, Remembered, Sharing, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
-use crate::sched::{Build, Request, Scheduler, State, Visit};
+use crate::pool::turns::Turns;
+use crate::sched::{Build, Request, Rotation, Scheduler, State, Visit};
 pub(crate) use crate::sched::{Follows, Kind, VisitKind};
 use crate::state::Arena;
 use crate::state::affinity::Key;
@@ -13,6 +15,7 @@ use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::own::{Opener, Own, number_of};
 use crate::state::pick::Pick;
+use crate::state::round::Round;
 use crate::state::segments::Place;
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
@@ -34,9 +37,15 @@ pub(crate) struct Pool {
     /// What the scheduler follows, at hand: most follow nothing, and every connection asks.
     follows: Follows,
     /// The scheduler's, if the pool is plain.
-    turns: Arc<[Position]>,
+    turns: Turns,
+    /// The service's generation if there are such turns, else none: one comparison for both.
+    draws_for: u64,
     /// The scheduler's, if each worker decides by itself. Apart, so that the plain way asks no more.
-    own_turns: Arc<[Position]>,
+    own_turns: Turns,
+    /// Where the rotation stands that all workers share.
+    round: Arc<Round>,
+    /// The former pool's, which this one goes on from.
+    former_round: Option<Arc<Round>>,
 }
 
 /// What a pool is compiled from.
@@ -72,8 +81,16 @@ impl Pool {
         let scheduler = State::build(plan.settings.scheduler, &build, former);
         let per_worker = plan.settings.sharing == Sharing::PerWorker && scheduler.per_worker();
         let is_plain = persistence.is_none() && !per_worker && members.iter().all(has_port);
-        let turns = |wanted| if wanted { scheduler.turns(&servers) } else { None };
+        let turns = |wanted| {
+            let cycle = if wanted { scheduler.turns(&servers) } else { None };
+            cycle.map_or_else(Turns::default, |cycle| Turns::of(cycle, &servers))
+        };
         let (turns, own_turns) = (turns(is_plain), turns(per_worker));
+        let former_round = plan.former.map(|former| Arc::clone(&former.round));
+        let round = match former_round {
+            Some(_) => Round::fresh(turns.cycle()),
+            None => Round::started(turns.cycle(), scheduler.start()),
+        };
         Pool {
             id: plan.id,
             epoch: plan.former.map_or(Epoch::default(), |former| former.epoch.next()),
@@ -85,39 +102,56 @@ impl Pool {
             servers,
             is_plain,
             per_worker,
-            turns: turns.unwrap_or_default(),
-            own_turns: own_turns.unwrap_or_default(),
+            draws_for: if turns.is_empty() { u64::MAX } else { plan.id.generation.into() },
+            turns,
+            own_turns,
+            round: Arc::new(round),
+            former_round,
             follows: scheduler.follows(),
             persistence,
             scheduler,
         }
     }
 
-    /// Chooses a server for a first pick if that takes a few instructions; else none, and nothing
-    /// has changed.
+    /// The pool is this service's, and a first pick is a drawn turn: [`draw`](Self::draw), then
+    /// [`drawn`](Self::drawn).
     #[inline(always)]
-    pub(crate) fn choose_quickly(&self, tried: &[ServerId]) -> Option<&Pick> {
-        self.take_turn(&self.turns, self.slot.get(), tried)
+    pub(crate) fn draws_for(&self, service: ServiceId) -> bool {
+        self.draws_for == u64::from(service.generation)
     }
 
-    /// The same where each worker decides by itself.
+    #[inline(always)]
+    pub(crate) fn draw(&self) -> u64 {
+        self.round.draw()
+    }
+
+    /// The server of a drawn turn, if that takes a few instructions to say; nothing has changed
+    /// otherwise.
+    #[inline(always)]
+    pub(crate) fn drawn(&self, drawn: u64) -> Option<&Pick> {
+        self.turns.sure(drawn, &self.servers)
+    }
+
+    /// The server of a drawn turn, if one was drawn and it is available.
+    #[inline]
+    pub(crate) fn look_at_drawn(&self, drawn: u64) -> Option<&Pick> {
+        let pick = self.turns.free(self.round.turn_of(drawn)?, &self.servers)?;
+        if self.turns.is_behind(drawn) {
+            self.round.begin_anew(drawn);
+        }
+        Some(pick)
+    }
+
+    /// The server of the turn of a worker that decides by itself, if that takes a few instructions.
     #[inline(always)]
     pub(crate) fn choose_alone(&self, tried: &[ServerId], own: &Own) -> Option<&Pick> {
-        self.take_turn(&self.own_turns, own.service(self.id.slot)?, tried)
-    }
-
-    #[inline(always)]
-    fn take_turn(
-        &self,
-        turns: &[Position],
-        slot: &ServiceSlot,
-        tried: &[ServerId],
-    ) -> Option<&Pick> {
-        if turns.is_empty() || !tried.is_empty() {
+        if self.own_turns.is_empty() || !tried.is_empty() {
             return None;
         }
-        let (turn, number) = slot.cursor.begin(self.epoch, turns.len() as u64)?;
-        let pick = self.servers.free(*turns.get(number as usize)?)?;
+        let slot = own.service(self.id.slot)?;
+        let (turn, number) = slot.cursor.begin(self.epoch, self.own_turns.cycle().into())?;
+        let sure = self.own_turns.sure(number, &self.servers);
+        let pick = sure.or_else(|| self.own_turns.free(number, &self.servers))?;
         slot.cursor.take(turn).then_some(pick)
     }
 
@@ -132,20 +166,38 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn choose<S: Kind>(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
         match S::of(&self.scheduler) {
-            Some(scheduler) => self.ask(flow, tried, scheduler),
+            Some(scheduler) => self.ask(flow, tried, None, scheduler),
             None => (None, Miss::Elaborate),
         }
     }
 
     #[inline(always)]
-    fn ask_scheduler(&self, flow: &Flow, tried: &[ServerId], own: Option<&Own>) -> Chosen<'_> {
-        self.scheduler.visit(Asked { pool: self, flow, tried, own })
+    fn ask_scheduler(
+        &self,
+        flow: &Flow,
+        tried: &[ServerId],
+        own: Option<&Own>,
+        drawn: Option<u64>,
+    ) -> Chosen<'_> {
+        self.scheduler.visit(Asked { pool: self, flow, tried, own, drawn })
     }
 
     #[inline(always)]
-    fn ask<S: Scheduler>(&self, flow: &Flow, tried: &[ServerId], scheduler: &S) -> Chosen<'_> {
+    fn rotation(&self, drawn: Option<u64>) -> Rotation<'_> {
+        Rotation { round: &self.round, former: self.former_round.as_deref(), drawn }
+    }
+
+    #[inline(always)]
+    fn ask<S: Scheduler>(
+        &self,
+        flow: &Flow,
+        tried: &[ServerId],
+        drawn: Option<u64>,
+        scheduler: &S,
+    ) -> Chosen<'_> {
         let (servers, slot, epoch) = (&self.servers, self.slot.get(), self.epoch);
-        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, own: None }))
+        let rotation = self.rotation(drawn);
+        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, rotation, own: None }))
     }
 
     /// The same for a worker that decides by itself.
@@ -157,9 +209,12 @@ impl Pool {
         tried: &[ServerId],
         scheduler: &S,
     ) -> Chosen<'_> {
-        let (servers, epoch) = (&self.servers, self.epoch);
-        let slot = own.service(self.id.slot).unwrap_or(self.slot.get());
-        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, own: Some(own) }))
+        let Some(slot) = own.service(self.id.slot) else {
+            return self.ask(flow, tried, None, scheduler);
+        };
+        let (servers, epoch, rotation) = (&self.servers, self.epoch, self.rotation(None));
+        let own = Some(own);
+        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, rotation, own }))
     }
 
     #[inline(always)]
@@ -174,12 +229,14 @@ impl Pool {
 
     /// Chooses a server where the answer depends on the flow: the server of the client's template,
     /// else the scheduler's choice and a template for it; the flow's port where a server has none.
+    /// `drawn` is a number that this pick has drawn from this pool already.
     #[inline(never)]
     pub(crate) fn choose_elaborately(
         &self,
         flow: &Flow,
         tried: &[ServerId],
         own: Option<&Own>,
+        drawn: Option<u64>,
     ) -> Result<Option<Pick>, Outdated> {
         let own = own.filter(|_| self.per_worker);
         let persistence = self.persistence.as_ref();
@@ -191,7 +248,7 @@ impl Pool {
         });
         let mut pick = match known {
             Some(pick) => pick,
-            None => match self.ask_scheduler(flow, tried, own) {
+            None => match self.ask_scheduler(flow, tried, own, drawn) {
                 (Some(pick), _) => {
                     let remember = |(persistence, client): (&Persistent, Key)| {
                         persistence.remember(client, pick.server)
@@ -300,18 +357,14 @@ impl Pool {
 
     /// Where the rotations of a new service begin.
     pub(crate) fn start_cursors(&self) {
-        let slot = self.slot.get();
-        for cursor in [&slot.cursor, &slot.retries] {
-            cursor.start(self.epoch, self.scheduler.start());
-        }
+        self.slot.get().retries.start(self.epoch, self.scheduler.start());
     }
 
     /// Takes the rotations over from the previous pool. After the publication, never before.
     pub(crate) fn adopt_cursors(&self) {
-        let slot = self.slot.get();
-        for cursor in [&slot.cursor, &slot.retries] {
-            cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
-        }
+        let carry = |state| self.scheduler.carry(state);
+        self.round.begin(self.former_round.as_deref(), carry);
+        self.slot.get().retries.adopt(self.epoch, carry);
     }
 }
 
@@ -335,6 +388,7 @@ struct Asked<'a, 'f> {
     flow: &'f Flow,
     tried: &'f [ServerId],
     own: Option<&'f Own>,
+    drawn: Option<u64>,
 }
 
 impl<'a> Visit for Asked<'a, '_> {
@@ -343,7 +397,7 @@ impl<'a> Visit for Asked<'a, '_> {
     #[inline(always)]
     fn visit<S: Scheduler>(self, scheduler: &S) -> Chosen<'a> {
         match self.own {
-            None => self.pool.ask(self.flow, self.tried, scheduler),
+            None => self.pool.ask(self.flow, self.tried, self.drawn, scheduler),
             Some(own) => self.pool.ask_for(own, self.flow, self.tried, scheduler),
         }
     }

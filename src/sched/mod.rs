@@ -37,6 +37,7 @@ use crate::flow::Flow;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::own::Own;
+use crate::state::round::{Former, Round};
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
 use crate::sync::Arc;
@@ -55,7 +56,7 @@ pub(crate) trait Scheduler: Sized {
     /// not bound anew.
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self;
 
-    /// Of a rotation whose cycle is written out, the server of each turn. Where the cursor's state is
+    /// Of a rotation whose cycle is written out, the server of each turn. Where the rotation's state is
     /// the number of the latest turn, the next turn is the next number, 0 behind the last, if that
     /// server is available; else, and for any other state, [`pick`](Self::pick) is asked.
     fn turns(&self, _servers: &Servers) -> Option<Arc<[Position]>> {
@@ -141,10 +142,21 @@ pub(crate) struct Request<'a> {
     pub(crate) flow: &'a Flow,
     /// Servers not to choose.
     pub(crate) tried: &'a [ServerId],
+    /// The service's, or the worker's own.
     pub(crate) slot: &'a ServiceSlot,
     pub(crate) epoch: Epoch,
+    pub(crate) rotation: Rotation<'a>,
     /// The worker's own state, if the service is shared `per-worker`.
     pub(crate) own: Option<&'a Own>,
+}
+
+/// The rotation that all workers share.
+#[derive(Clone, Copy)]
+pub(crate) struct Rotation<'a> {
+    pub(crate) round: &'a Round,
+    pub(crate) former: Former<'a>,
+    /// A number that this pick has drawn already.
+    pub(crate) drawn: Option<u64>,
 }
 
 impl Request<'_> {
@@ -159,9 +171,14 @@ impl Request<'_> {
         carry: impl Fn(u64) -> u64,
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Outdated> {
-        let slot = self.slot;
-        let cursor = if self.tried.is_empty() { &slot.cursor } else { &slot.retries };
-        cursor.turn(self.epoch, carry, step)
+        if !self.tried.is_empty() {
+            self.slot.retries.turn(self.epoch, carry, step)
+        } else if self.own.is_some() {
+            self.slot.cursor.turn(self.epoch, carry, step)
+        } else {
+            let Rotation { round, former, drawn } = self.rotation;
+            round.turn(former, drawn, carry, step)
+        }
     }
 }
 

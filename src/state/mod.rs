@@ -10,6 +10,7 @@ pub(crate) mod own;
 pub(crate) mod pick;
 pub(crate) mod positions;
 pub(crate) mod publication;
+pub(crate) mod round;
 pub(crate) mod segments;
 pub(crate) mod server_set;
 pub(crate) mod servers;

@@ -30,6 +30,8 @@ pub(crate) struct Servers {
 
 struct Listed {
     weight: u32,
+    /// Overload can mark it.
+    limited: bool,
     /// The answer that names it, whole, so that a pick copies it in one piece.
     pick: Pick,
 }
@@ -40,7 +42,8 @@ impl Servers {
     /// The members in list order. The director has made their slots.
     pub(crate) fn new(arena: Arc<Arena>, members: &[Member]) -> Self {
         let listed = |Member { id, server, .. }: &Member| {
-            (id.slot, Listed { weight: server.weight, pick: Pick::new(*id, server) })
+            let (weight, limited) = (server.weight, server.thresholds.upper != 0);
+            (id.slot, Listed { weight, limited, pick: Pick::new(*id, server) })
         };
         let list = arena.servers.seats(members.iter().map(listed)).unwrap_or_default();
         debug_assert_eq!(list.len(), members.len(), "slots");
@@ -89,6 +92,12 @@ impl Servers {
     #[inline]
     pub(crate) fn weight(&self, position: Position) -> u32 {
         self.list.get(position as usize).map_or(0, |(_, listed)| listed.weight)
+    }
+
+    /// The server is available as long as this list lives.
+    pub(crate) fn is_sure(&self, position: Position) -> bool {
+        let listed = self.list.get(position as usize).map(|(_, listed)| listed);
+        listed.is_some_and(|listed| listed.weight > 0 && !listed.limited)
     }
 
     /// The server's counts if it may get a new connection: not quiesced, not overloaded, not tried.

@@ -286,7 +286,8 @@ impl ServerSlot {
 /// State of one service.
 #[repr(C, align(64))]
 pub(crate) struct ServiceSlot {
-    /// Where its rotation stands.
+    /// Where its rotation stands, for a worker that decides by itself. What all share is the pool's
+    /// `Round`.
     pub(crate) cursor: Cursor,
     /// Where the rotation of its retries stands.
     pub(crate) retries: Cursor,

@@ -46,14 +46,22 @@ impl Worker {
         tried: &[ServerId],
         put: impl FnOnce(&Pick) -> R,
     ) -> Option<R> {
-        // SAFETY: neither `choose_quickly` nor `put` knows the reader; and what `way` is given is no
+        // SAFETY: neither the quick way nor `put` knows the reader; and what `way` is given is no
         // reference any more.
-        let pool = unsafe { self.reader.peek(|table| table.pool(service)) };
+        let pool = unsafe { self.reader.peek(|table| table.pool_at(service.slot)) };
         let Some(pool) = pool else {
             return self.pick_elaborately(service.word(), flow, tried, put);
         };
-        if let Some(pick) = pool.choose_quickly(tried) {
-            return Some(put(pick));
+        if pool.draws_for(service) && tried.is_empty() {
+            let drawn = pool.draw();
+            if let Some(pick) = pool.drawn(drawn) {
+                return Some(put(pick));
+            }
+            // SAFETY: the pool is the peeked table's.
+            return unsafe { self::drawn(self, NonNull::from(pool), flow, drawn, put) };
+        }
+        if pool.id.generation != service.generation {
+            return self.pick_elaborately(service.word(), flow, tried, put);
         }
         let way = pool.way(Ways(PhantomData));
         // SAFETY: the pool is the peeked table's.
@@ -64,7 +72,7 @@ impl Worker {
     /// that the arguments fit registers.
     #[cold]
     #[inline(never)]
-    fn pick_elaborately<R>(
+    pub(super) fn pick_elaborately<R>(
         &self,
         service: u64,
         flow: &Flow,
@@ -76,7 +84,7 @@ impl Worker {
         loop {
             let table = self.reader.hold();
             // Deleted meanwhile, it refuses nobody: its slot may have another owner.
-            match table.pool(service)?.choose_elaborately(flow, tried, self.own()) {
+            match table.pool(service)?.choose_elaborately(flow, tried, self.own(), None) {
                 Ok(Some(pick)) => return Some(put(&pick)),
                 Ok(None) => {
                     self.shard.count_refusal(service.slot);
@@ -85,6 +93,35 @@ impl Worker {
                 Err(Outdated) => {}
             }
         }
+    }
+}
+
+/// The rest of the quick way: the drawn turn's server has to be looked at, or passed over, or none was
+/// drawn.
+///
+/// # Safety
+/// As for [`straight`].
+#[inline(never)]
+unsafe fn drawn<R, P: FnOnce(&Pick) -> R>(
+    worker: &Worker,
+    pool: NonNull<Pool>,
+    flow: &Flow,
+    drawn: u64,
+    put: P,
+) -> Option<R> {
+    // SAFETY: as in `straight`.
+    let pool = unsafe { pool.as_ref() };
+    if let Some(pick) = pool.look_at_drawn(drawn) {
+        return Some(put(pick));
+    }
+    let service = pool.id;
+    match pool.choose_elaborately(flow, &[], None, Some(drawn)) {
+        Ok(Some(pick)) => Some(put(&pick)),
+        Ok(None) => {
+            worker.shard.count_refusal(service.slot);
+            None
+        }
+        Err(Outdated) => worker.pick_elaborately(service.word(), flow, &[], put),
     }
 }
 

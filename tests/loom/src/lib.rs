@@ -15,6 +15,7 @@ mod config {
 pub mod cursor;
 pub mod min_tree;
 pub mod publication;
+pub mod round;
 pub mod server_set;
 pub mod slots;
 mod state;

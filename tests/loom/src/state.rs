@@ -14,6 +14,8 @@ pub(crate) mod lanes;
 pub(crate) mod min_tree;
 #[path = "../../../src/state/publication.rs"]
 pub(crate) mod publication;
+#[path = "../../../src/state/round.rs"]
+pub(crate) mod round;
 #[path = "../../../src/state/server_set.rs"]
 pub(crate) mod server_set;
 #[path = "../../../src/state/slots.rs"]

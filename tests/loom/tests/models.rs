@@ -29,6 +29,8 @@ models! {
     publication: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
     cursor: two_pickers_one_reload one_picker_two_reloads;
+    round: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
+        a_cycle_begins_anew an_unavailable_server_is_passed_over a_refusal_takes_no_turn;
     min_tree: three_updaters three_updaters_of_falling_loads;
     told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
     affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys;
@@ -129,6 +131,8 @@ planted! {
     publication::planted_look_after_the_closure, "Causality violation";
     cursor::planted_adopt_before_publication, "nothing newer is published";
     cursor::planted_adopt_in_two_steps, "lost or given twice";
+    round::planted_begun_before_publication, "nothing newer is published";
+    round::planted_former_left_open, "lost or given twice";
     min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";
     min_tree::planted_no_second_look_at_the_block, "a node is not the least of its block";
     min_tree::planted_pickers_do_not_help, "a loaded server is picked";

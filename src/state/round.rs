@@ -1,0 +1,187 @@
+//! Where a service's rotation stands in one pool, so that a turn is drawn by one addition.
+//!
+//! While turns are given, the word is the number of the next one: who draws gets it and adds one,
+//! whatever else happens, and never tries again. Numbers behind the cycle's end begin it anew; who
+//! draws one brings the word back by whole cycles. In the word's other states a drawn number is none,
+//! and the draw has changed nothing but the low bits, which are kept free for that:
+//!
+//! - *apart*: the scheduler's state is no turn of the cycle (before the first server), or the cycle is
+//!   not written out. A turn is taken by compare-and-swap.
+//! - *fresh*: the pool takes over from a former one and nobody has worked with it yet. Who does so
+//!   first, the director or a picker, closes the former round and translates its state by the
+//!   scheduler's `carry`. All who try find the same.
+//! - *closed*: a later pool has taken over. The word keeps the last state for those who translate it.
+//!   A picker that meets it reads the publication again, and finds the newer pool there, because only
+//!   who has read that from the publication closes its former's round.
+//!
+//! So no turn is lost or given twice by a reload, and nobody waits for anybody. A word of its own for
+//! each pool, because a picker with a retired pool draws before it can know: from a word that pools
+//! shared it would take a turn that is not its own.
+//!
+//! | location | operation                        | ordering | partner                        |
+//! |----------|----------------------------------|----------|--------------------------------|
+//! | `word`   | additions in `draw`              | SeqCst   | the swaps                      |
+//! | `word`   | loads in `turn`, `begin`, `close`| SeqCst   | the additions and swaps        |
+//! | `word`   | swaps in all but `draw`          | SeqCst   | the others; the publication's `current` |
+
+use std::num::NonZeroU32;
+
+use crate::state::cursor::{MAX_STATE, Outdated};
+use crate::sync::{AtomicU64, Ordering};
+
+const CLOSED: u64 = 1 << 63;
+const APART: u64 = 1 << 62;
+const FRESH: u64 = 1 << 61;
+const FLAGS: u64 = CLOSED | APART | FRESH;
+
+/// Low bits that draws may change while they get nothing. Every such draw is followed by a look at
+/// what is the matter, which clears them or leads away; so there are never more than workers.
+const DRAWS: u32 = 28;
+/// What is left of a written-out rotation's state: a turn's number and a mark.
+const APART_STATE: u64 = (1 << 33) - 1;
+
+/// The former pool's round, to take over from; `None` where there was no former pool.
+pub(crate) type Former<'a> = Option<&'a Round>;
+
+#[repr(align(64))]
+pub(crate) struct Round {
+    word: AtomicU64,
+    /// Turns of the cycle; `None` if it is not written out, and nobody draws.
+    cycle: Option<NonZeroU32>,
+}
+
+impl Round {
+    /// The round of a new service.
+    pub(crate) fn started(cycle: u32, state: u64) -> Self {
+        let round = Self::fresh(cycle);
+        round.word.store(round.word_at(state), Ordering::SeqCst);
+        round
+    }
+
+    /// A round that goes on where a former one will be closed.
+    pub(crate) fn fresh(cycle: u32) -> Self {
+        Round { word: AtomicU64::new(FRESH), cycle: NonZeroU32::new(cycle) }
+    }
+
+    /// Draws a number. Of a turn, if it is below the cycle's length or [`turn_of`](Self::turn_of)
+    /// says so.
+    #[inline(always)]
+    pub(crate) fn draw(&self) -> u64 {
+        self.word.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// The turn of a drawn number; `None` if none was drawn.
+    #[inline]
+    pub(crate) fn turn_of(&self, drawn: u64) -> Option<u64> {
+        let cycle = self.cycle.filter(|_| drawn & FLAGS == 0)?;
+        Some(drawn % u64::from(cycle.get()))
+    }
+
+    /// Brings the word back by whole cycles, after a number behind the end was drawn. If somebody else
+    /// has drawn since, it is up to them.
+    pub(crate) fn begin_anew(&self, drawn: u64) {
+        let Some(turn) = self.turn_of(drawn) else { return };
+        let next = self.word_at(turn);
+        let _ = self.swap(drawn + 1, next);
+    }
+
+    /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
+    /// another picker was faster. With a number that was drawn and whose server is not available,
+    /// the step begins at that turn, as if it were still to be taken, unless others have drawn since.
+    pub(crate) fn turn<R>(
+        &self,
+        former: Former<'_>,
+        drawn: Option<u64>,
+        carry: impl Fn(u64) -> u64,
+        step: impl Fn(u64) -> (R, u64),
+    ) -> Result<R, Outdated> {
+        if let Some(drawn) = drawn.filter(|drawn| self.turn_of(*drawn).is_some()) {
+            let (answer, state) = step(self.state(drawn));
+            if self.swap(drawn + 1, self.word_at(state)).is_ok() {
+                return Ok(answer);
+            }
+        }
+        let mut word = self.word.load(Ordering::SeqCst);
+        loop {
+            if word & CLOSED != 0 {
+                return Err(Outdated);
+            }
+            if word & FRESH != 0 {
+                self.begin(former, &carry);
+                word = self.word.load(Ordering::SeqCst);
+                continue;
+            }
+            let (answer, state) = step(self.state(word));
+            let next = self.word_at(state);
+            if next == word {
+                return Ok(answer);
+            }
+            match self.swap(word, next) {
+                Ok(()) => return Ok(answer),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Takes over from the former round, unless that has been done.
+    pub(crate) fn begin(&self, former: Former<'_>, carry: impl Fn(u64) -> u64) {
+        let mut word = self.word.load(Ordering::SeqCst);
+        if word & FRESH == 0 {
+            return;
+        }
+        let next = self.word_at(carry(former.map_or(0, Round::close)));
+        // Again only if somebody has drawn meanwhile.
+        while word & FRESH != 0 {
+            match self.swap(word, next) {
+                Ok(()) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Gives no more turns; the last state.
+    fn close(&self) -> u64 {
+        let mut word = self.word.load(Ordering::SeqCst);
+        loop {
+            let state = self.state(word);
+            if word & CLOSED != 0 {
+                return state;
+            }
+            match self.swap(word, CLOSED | self.apart(state)) {
+                Ok(()) => return state,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    fn swap(&self, from: u64, to: u64) -> Result<(), u64> {
+        self.word.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).map(|_| ())
+    }
+
+    /// The scheduler's state: the latest turn's number, or what it is apart from the cycle.
+    fn state(&self, word: u64) -> u64 {
+        match self.cycle {
+            None => word & MAX_STATE,
+            Some(_) if word & FLAGS != 0 => word >> DRAWS & APART_STATE,
+            Some(cycle) => {
+                let cycle = u64::from(cycle.get());
+                (word % cycle).checked_sub(1).unwrap_or(cycle - 1)
+            }
+        }
+    }
+
+    fn word_at(&self, state: u64) -> u64 {
+        match self.cycle.map(|cycle| u64::from(cycle.get())) {
+            Some(cycle) if state + 1 < cycle => state + 1,
+            Some(cycle) if state + 1 == cycle => 0,
+            _ => APART | self.apart(state),
+        }
+    }
+
+    fn apart(&self, state: u64) -> u64 {
+        match self.cycle {
+            None => state & MAX_STATE,
+            Some(_) => (state & APART_STATE) << DRAWS,
+        }
+    }
+}
