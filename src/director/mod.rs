@@ -250,7 +250,9 @@ impl Director {
     /// [`Worker::pick_server`](crate::Worker::pick_server) for the way of a data plane.
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
-        self.with_table(|table| table.pool(service)?.choose_elaborately(flow, &[], None, None).ok()?)
+        self.with_table(|table| {
+            table.pool(service)?.choose_elaborately(flow, &[], None, None).ok()?
+        })
     }
 
     /// Connections of a server at this moment; `None` if the id is stale. O(templates) in a

@@ -7,7 +7,7 @@ use crate::config::{Generation, Remembered, Sharing, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
 use crate::pool::turns::Turns;
-use crate::sched::{Build, Request, Rotation, Scheduler, State, Visit};
+use crate::sched::{Build, Request, Scheduler, State, Visit};
 pub(crate) use crate::sched::{Follows, Kind, VisitKind};
 use crate::state::Arena;
 use crate::state::affinity::Key;
@@ -15,7 +15,7 @@ use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::own::{Opener, Own, number_of};
 use crate::state::pick::Pick;
-use crate::state::round::Round;
+use crate::state::round::{Drawn, Rounds};
 use crate::state::segments::Place;
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
@@ -43,9 +43,7 @@ pub(crate) struct Pool {
     /// The scheduler's, if each worker decides by itself. Apart, so that the plain way asks no more.
     own_turns: Turns,
     /// Where the rotation stands that all workers share.
-    round: Arc<Round>,
-    /// The former pool's, which this one goes on from.
-    former_round: Option<Arc<Round>>,
+    rounds: Rounds,
 }
 
 /// What a pool is compiled from.
@@ -86,11 +84,8 @@ impl Pool {
             cycle.map_or_else(Turns::default, |cycle| Turns::of(cycle, &servers))
         };
         let (turns, own_turns) = (turns(is_plain), turns(per_worker));
-        let former_round = plan.former.map(|former| Arc::clone(&former.round));
-        let round = match former_round {
-            Some(_) => Round::fresh(turns.cycle()),
-            None => Round::started(turns.cycle(), scheduler.start()),
-        };
+        let former_rounds = plan.former.map(|former| &former.rounds);
+        let rounds = Rounds::new(turns.cycle(), former_rounds, || scheduler.start());
         Pool {
             id: plan.id,
             epoch: plan.former.map_or(Epoch::default(), |former| former.epoch.next()),
@@ -105,8 +100,7 @@ impl Pool {
             draws_for: if turns.is_empty() { u64::MAX } else { plan.id.generation.into() },
             turns,
             own_turns,
-            round: Arc::new(round),
-            former_round,
+            rounds,
             follows: scheduler.follows(),
             persistence,
             scheduler,
@@ -122,7 +116,7 @@ impl Pool {
 
     #[inline(always)]
     pub(crate) fn draw(&self) -> u64 {
-        self.round.draw()
+        self.rounds.now.draw()
     }
 
     /// The server of a drawn turn, if that takes a few instructions to say; nothing has changed
@@ -135,11 +129,17 @@ impl Pool {
     /// The server of a drawn turn, if one was drawn and it is available.
     #[inline]
     pub(crate) fn look_at_drawn(&self, drawn: u64) -> Option<&Pick> {
-        let pick = self.turns.free(self.round.turn_of(drawn)?, &self.servers)?;
+        let pick = self.turns.free(self.rounds.now.turn_of(drawn)?, &self.servers)?;
         if self.turns.is_behind(drawn) {
-            self.round.begin_anew(drawn);
+            self.rounds.now.begin_anew(drawn);
         }
         Some(pick)
+    }
+
+    /// Draws another turn, after one whose server was passed over; `None` if no turn was drawn.
+    pub(crate) fn draw_again(&self, drawn: Drawn) -> Option<Drawn> {
+        self.rounds.now.turn_of(drawn.last)?;
+        Some(drawn.and(self.draw()))
     }
 
     /// The server of the turn of a worker that decides by itself, if that takes a few instructions.
@@ -177,14 +177,9 @@ impl Pool {
         flow: &Flow,
         tried: &[ServerId],
         own: Option<&Own>,
-        drawn: Option<u64>,
+        drawn: Option<&Drawn>,
     ) -> Chosen<'_> {
         self.scheduler.visit(Asked { pool: self, flow, tried, own, drawn })
-    }
-
-    #[inline(always)]
-    fn rotation(&self, drawn: Option<u64>) -> Rotation<'_> {
-        Rotation { round: &self.round, former: self.former_round.as_deref(), drawn }
     }
 
     #[inline(always)]
@@ -192,12 +187,20 @@ impl Pool {
         &self,
         flow: &Flow,
         tried: &[ServerId],
-        drawn: Option<u64>,
+        drawn: Option<&Drawn>,
         scheduler: &S,
     ) -> Chosen<'_> {
         let (servers, slot, epoch) = (&self.servers, self.slot.get(), self.epoch);
-        let rotation = self.rotation(drawn);
-        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, rotation, own: None }))
+        self.answer(scheduler.pick(Request {
+            servers,
+            flow,
+            tried,
+            slot,
+            epoch,
+            rounds: &self.rounds,
+            drawn,
+            own: None,
+        }))
     }
 
     /// The same for a worker that decides by itself.
@@ -212,9 +215,10 @@ impl Pool {
         let Some(slot) = own.service(self.id.slot) else {
             return self.ask(flow, tried, None, scheduler);
         };
-        let (servers, epoch, rotation) = (&self.servers, self.epoch, self.rotation(None));
-        let own = Some(own);
-        self.answer(scheduler.pick(Request { servers, flow, tried, slot, epoch, rotation, own }))
+        let (servers, epoch, rounds) = (&self.servers, self.epoch, &self.rounds);
+        let (drawn, own) = (None, Some(own));
+        let request = Request { servers, flow, tried, slot, epoch, rounds, drawn, own };
+        self.answer(scheduler.pick(request))
     }
 
     #[inline(always)]
@@ -229,14 +233,14 @@ impl Pool {
 
     /// Chooses a server where the answer depends on the flow: the server of the client's template,
     /// else the scheduler's choice and a template for it; the flow's port where a server has none.
-    /// `drawn` is a number that this pick has drawn from this pool already.
+    /// `drawn` are turns of this pool that this pick has drawn, and passed over.
     #[inline(never)]
     pub(crate) fn choose_elaborately(
         &self,
         flow: &Flow,
         tried: &[ServerId],
         own: Option<&Own>,
-        drawn: Option<u64>,
+        drawn: Option<&Drawn>,
     ) -> Result<Option<Pick>, Outdated> {
         let own = own.filter(|_| self.per_worker);
         let persistence = self.persistence.as_ref();
@@ -363,7 +367,7 @@ impl Pool {
     /// Takes the rotations over from the previous pool. After the publication, never before.
     pub(crate) fn adopt_cursors(&self) {
         let carry = |state| self.scheduler.carry(state);
-        self.round.begin(self.former_round.as_deref(), carry);
+        self.rounds.begin(carry);
         self.slot.get().retries.adopt(self.epoch, carry);
     }
 }
@@ -388,7 +392,7 @@ struct Asked<'a, 'f> {
     flow: &'f Flow,
     tried: &'f [ServerId],
     own: Option<&'f Own>,
-    drawn: Option<u64>,
+    drawn: Option<&'f Drawn>,
 }
 
 impl<'a> Visit for Asked<'a, '_> {

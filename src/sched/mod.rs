@@ -37,7 +37,7 @@ use crate::flow::Flow;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::own::Own;
-use crate::state::round::{Former, Round};
+use crate::state::round::{Drawn, Rounds};
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
 use crate::sync::Arc;
@@ -145,18 +145,12 @@ pub(crate) struct Request<'a> {
     /// The service's, or the worker's own.
     pub(crate) slot: &'a ServiceSlot,
     pub(crate) epoch: Epoch,
-    pub(crate) rotation: Rotation<'a>,
+    /// Where the rotation stands that all workers share.
+    pub(crate) rounds: &'a Rounds,
+    /// Turns of it that this pick has drawn, and passed over.
+    pub(crate) drawn: Option<&'a Drawn>,
     /// The worker's own state, if the service is shared `per-worker`.
     pub(crate) own: Option<&'a Own>,
-}
-
-/// The rotation that all workers share.
-#[derive(Clone, Copy)]
-pub(crate) struct Rotation<'a> {
-    pub(crate) round: &'a Round,
-    pub(crate) former: Former<'a>,
-    /// A number that this pick has drawn already.
-    pub(crate) drawn: Option<u64>,
 }
 
 impl Request<'_> {
@@ -176,8 +170,7 @@ impl Request<'_> {
         } else if self.own.is_some() {
             self.slot.cursor.turn(self.epoch, carry, step)
         } else {
-            let Rotation { round, former, drawn } = self.rotation;
-            round.turn(former, drawn, carry, step)
+            self.rounds.turn(self.drawn, carry, step)
         }
     }
 }

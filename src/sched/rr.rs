@@ -3,9 +3,9 @@
 //! Formula: scan circularly from the server after the cursor, up to and including it.
 //! Source: Linux IPVS `rr`, as observed (ipvsadm(8), `-s rr`).
 //! Weight 0 and overloaded: passed over. Empty, or none available: no server, cursor unmoved.
-//! State: the cursor, one word in the service's slot; one compare-and-swap a pick. With several
-//! threads every pick is one turn of a single rotation. A deleted cursor server hands the cursor to
-//! its predecessor; a new server stands at the head and is reached when the scan wraps.
+//! State: the cursor, one word; an addition for each turn taken or passed over. With several threads
+//! every pick is one turn of a single rotation. A deleted cursor server hands the cursor to its
+//! predecessor; a new server stands at the head and is reached when the scan wraps.
 //! A retry turns a rotation of its own.
 //! Cost: O(1), plus one step for each unavailable server passed.
 //! Differences from the kernel: none.

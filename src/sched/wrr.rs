@@ -5,11 +5,12 @@
 //! is chosen. So weights 4, 2, 1 give runs at the start of each cycle.
 //! Source: Linux IPVS `wrr`, as observed (ipvsadm(8), `-s wrr`).
 //! Weight 0 and overloaded: passed over. Empty, or none available: no server.
-//! State: position and level, one word in the service's slot; one compare-and-swap a pick, so with
-//! several threads every pick is one turn of a single walk. Any change of the list, even an edit
-//! that changes nothing, moves the walk before the first server and keeps the level, rounded to the
-//! new gcd. A service built by adding servers one at a time starts at level 1, one that was bound
-//! to a full list starts at the top. A retry turns a rotation of its own.
+//! State: position and level, one word; an addition for each turn taken or passed over, one
+//! compare-and-swap a pick where the cycle is not written out, so with several threads every pick is
+//! one turn of a single walk. Any change of the list, even an edit that changes nothing, moves the walk
+//! before the first server and keeps the level, rounded to the new gcd. A service built by adding
+//! servers one at a time starts at level 1, one that was bound to a full list starts at the top. A
+//! retry turns a rotation of its own.
 //! Cost: O(1) if the sum of the weights over their gcd is at most 262,144, or 64 a server up to
 //! 4,194,304: the cycle is written out then, 4 bytes a turn. Else, or where the next server is
 //! unavailable, O(log n), whatever the weights: the next server of enough weight is found in a tree of

@@ -1,4 +1,4 @@
-//! Where a rotation stands, kept across reloads in one word.
+//! Where a rotation of retries, or of a worker by itself, stands: one word, kept across reloads.
 //!
 //! The word holds the state (52 bits, whatever the scheduler makes of it) and the epoch of the
 //! pool that understands it (12 bits). Every rebuild of a service's pool has the next epoch. Who

@@ -27,7 +27,7 @@
 use std::num::NonZeroU32;
 
 use crate::state::cursor::{MAX_STATE, Outdated};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 
 const CLOSED: u64 = 1 << 63;
 const APART: u64 = 1 << 62;
@@ -42,6 +42,59 @@ const APART_STATE: u64 = (1 << 33) - 1;
 
 /// The former pool's round, to take over from; `None` where there was no former pool.
 pub(crate) type Former<'a> = Option<&'a Round>;
+
+/// Numbers that one picker has drawn, without gaps.
+#[derive(Clone, Copy)]
+pub(crate) struct Drawn {
+    first: u64,
+    pub(crate) last: u64,
+}
+
+impl Drawn {
+    #[inline(always)]
+    pub(crate) fn one(number: u64) -> Self {
+        Drawn { first: number, last: number }
+    }
+
+    /// These and one more. After a gap, others' turns, it is the only one: theirs come after ours.
+    pub(crate) fn and(self, next: u64) -> Self {
+        let first = if next == self.last + 1 { self.first } else { next };
+        Drawn { first, last: next }
+    }
+}
+
+/// A pool's round, and its former pool's, which it takes over from.
+pub(crate) struct Rounds {
+    pub(crate) now: Arc<Round>,
+    former: Option<Arc<Round>>,
+}
+
+impl Rounds {
+    /// `start` is the state that a new service begins with.
+    pub(crate) fn new(cycle: u32, former: Option<&Rounds>, start: impl FnOnce() -> u64) -> Self {
+        let former = former.map(|former| Arc::clone(&former.now));
+        let now = match former {
+            Some(_) => Round::fresh(cycle),
+            None => Round::started(cycle, start()),
+        };
+        Rounds { now: Arc::new(now), former }
+    }
+
+    /// As [`Round::turn`].
+    pub(crate) fn turn<R>(
+        &self,
+        drawn: Option<&Drawn>,
+        carry: impl Fn(u64) -> u64,
+        step: impl Fn(u64) -> (R, u64),
+    ) -> Result<R, Outdated> {
+        self.now.turn(self.former.as_deref(), drawn, carry, step)
+    }
+
+    /// As [`Round::begin`].
+    pub(crate) fn begin(&self, carry: impl Fn(u64) -> u64) {
+        self.now.begin(self.former.as_deref(), carry);
+    }
+}
 
 #[repr(align(64))]
 pub(crate) struct Round {
@@ -86,18 +139,21 @@ impl Round {
     }
 
     /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
-    /// another picker was faster. With a number that was drawn and whose server is not available,
-    /// the step begins at that turn, as if it were still to be taken, unless others have drawn since.
+    /// another picker was faster. With turns that were drawn and whose servers are not available, the
+    /// step begins with the first of them, as if it were still to be taken, unless others have drawn
+    /// since.
     pub(crate) fn turn<R>(
         &self,
         former: Former<'_>,
-        drawn: Option<u64>,
+        drawn: Option<&Drawn>,
         carry: impl Fn(u64) -> u64,
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Outdated> {
-        if let Some(drawn) = drawn.filter(|drawn| self.turn_of(*drawn).is_some()) {
-            let (answer, state) = step(self.state(drawn));
-            if self.swap(drawn + 1, self.word_at(state)).is_ok() {
+        if let Some(&Drawn { first, last }) =
+            drawn.filter(|drawn| self.turn_of(drawn.last).is_some())
+        {
+            let (answer, state) = step(self.state(first));
+            if self.swap(last + 1, self.word_at(state)).is_ok() {
                 return Ok(answer);
             }
         }

@@ -10,11 +10,16 @@ use crate::flow::Flow;
 use crate::pool::{Kind, Miss, Pool, VisitKind};
 use crate::state::cursor::Outdated;
 use crate::state::pick::Pick;
+use crate::state::round::Drawn;
 use crate::state::slots::{ServerId, ServiceId};
 use crate::worker::Worker;
 
 /// The straight way of one kind of scheduler. See [`straight`] for when it may be gone.
 type Way<R, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, &[ServerId], P) -> Option<R>;
+
+/// So many servers are passed over turn by turn; then the scheduler is asked, who knows a shorter way
+/// and whether anybody is there.
+const MOST_DRAWN: usize = 8;
 
 struct Ways<R, P>(PhantomData<(R, P)>);
 
@@ -111,11 +116,18 @@ unsafe fn drawn<R, P: FnOnce(&Pick) -> R>(
 ) -> Option<R> {
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
-    if let Some(pick) = pool.look_at_drawn(drawn) {
-        return Some(put(pick));
-    }
     let service = pool.id;
-    match pool.choose_elaborately(flow, &[], None, Some(drawn)) {
+    let mut drawn = Drawn::one(drawn);
+    for _ in 0..MOST_DRAWN {
+        if let Some(pick) = pool.look_at_drawn(drawn.last) {
+            return Some(put(pick));
+        }
+        match pool.draw_again(drawn) {
+            Some(more) => drawn = more,
+            None => break,
+        }
+    }
+    match pool.choose_elaborately(flow, &[], None, Some(&drawn)) {
         Ok(Some(pick)) => Some(put(&pick)),
         Ok(None) => {
             worker.shard.count_refusal(service.slot);

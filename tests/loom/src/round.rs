@@ -6,7 +6,7 @@
 use loom::thread;
 
 use crate::state::cursor::Outdated;
-use crate::state::round::{Former, Round};
+use crate::state::round::{Drawn, Former, Round};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 const RELOAD: u64 = 100;
@@ -51,7 +51,7 @@ impl Service {
         loop {
             let round = &self.rounds[pool as usize];
             let drawn = round.draw();
-            let turn = || round.turn(self.former(pool), Some(drawn), carry, next);
+            let turn = || round.turn(self.former(pool), Some(&Drawn::one(drawn)), carry, next);
             match round.turn_of(drawn).map_or_else(turn, Ok) {
                 Ok(turn) => {
                     let reloads = u64::from(pool) * RELOAD;
@@ -131,9 +131,9 @@ pub fn a_cycle_begins_anew() {
     assert_eq!((turns, pick(&round)), (vec![0, 0, 0, 1, 1], 1), "lost or given twice");
 }
 
-/// Of a cycle of three turns the second one's server is not available: it is passed over, and the
-/// others are picked in turn.
-pub fn an_unavailable_server_is_passed_over() {
+/// Of a cycle of three turns the second one's server is not available: it is passed over by a second
+/// draw or by the scheduler, and the others are picked in turn.
+pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
     let round = Arc::new(Round::started(3, 2));
     let step = |state: u64| {
         let turn = (state + 1) % 3;
@@ -141,15 +141,18 @@ pub fn an_unavailable_server_is_passed_over() {
         (found, found)
     };
     let pick = move |round: &Round| {
-        let drawn = round.draw();
-        match round.turn_of(drawn) {
+        let mut drawn = Drawn::one(round.draw());
+        if by_draw && round.turn_of(drawn.last) == Some(1) {
+            drawn = drawn.and(round.draw());
+        }
+        match round.turn_of(drawn.last) {
             Some(turn) if turn != 1 => {
-                if drawn >= 3 {
-                    round.begin_anew(drawn);
+                if drawn.last >= 3 {
+                    round.begin_anew(drawn.last);
                 }
                 turn
             }
-            _ => round.turn(None, Some(drawn), |state| state, step).expect("the only pool"),
+            _ => round.turn(None, Some(&drawn), |state| state, step).expect("the only pool"),
         }
     };
     let other = Arc::clone(&round);
@@ -163,9 +166,12 @@ pub fn an_unavailable_server_is_passed_over() {
 /// Nobody is available, and a pick that finds nobody takes no turn.
 pub fn a_refusal_takes_no_turn() {
     let round = Round::started(ENDLESS, 5);
-    let drawn = round.draw();
-    let found = round.turn(None, Some(drawn), |state| state, |state| (None::<u64>, state));
-    assert_eq!((found, round.turn_of(round.draw())), (Ok(None), Some(6)));
+    let one = Drawn::one(round.draw());
+    for drawn in [one, one.and(round.draw())] {
+        let found = round.turn(None, Some(&drawn), |state| state, |state| (None::<u64>, state));
+        assert_eq!(found, Ok(None));
+    }
+    assert_eq!(round.turn_of(round.draw()), Some(6));
 }
 
 /// Wrong: the round goes over before the pool is published.

@@ -30,13 +30,24 @@ models! {
         published_values_are_found readers_come_and_go;
     cursor: two_pickers_one_reload one_picker_two_reloads;
     round: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
-        a_cycle_begins_anew an_unavailable_server_is_passed_over a_refusal_takes_no_turn;
+        a_cycle_begins_anew a_refusal_takes_no_turn;
     min_tree: three_updaters three_updaters_of_falling_loads;
     told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
     affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
     templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
         an_open_connection_keeps_its_template;
+}
+
+mod round_cases {
+    use vsched_loom::{check, round};
+
+    #[test]
+    fn an_unavailable_server_is_passed_over() {
+        for by_draw in [false, true] {
+            check(move || round::an_unavailable_server_is_passed_over(by_draw));
+        }
+    }
 }
 
 mod min_tree_cases {
