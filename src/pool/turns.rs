@@ -59,3 +59,59 @@ impl Turns {
         servers.free(*self.words.get(turn as usize)? & !LOOK)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SHORT, Turns};
+    use crate::config::RealServer;
+    use crate::state::Arena;
+    use crate::state::servers::{Member, Servers};
+    use crate::state::slots::{ServerId, ServerSlot};
+    use crate::sync::Arc;
+
+    /// Servers in rows of three: free, quiesced, limited.
+    fn servers(count: u32) -> Servers {
+        let arena = Arc::new(Arena::new());
+        assert!(arena.servers.reach_with(count, || ServerSlot::new(0)));
+        let member = |slot: u32| {
+            arena.servers.get(slot).unwrap().occupy(0);
+            let server = RealServer::new(([10, 0, 0, slot as u8], 80).into());
+            let server = match slot % 3 {
+                0 => server,
+                1 => server.with_weight(0),
+                _ => server.with_thresholds(1, 0),
+            };
+            Member { id: ServerId { slot, generation: 0 }, server, last_weight: 0 }
+        };
+        let members: Vec<Member> = (0..count).map(member).collect();
+        Servers::new(arena, &members)
+    }
+
+    #[test]
+    fn a_turn_says_whether_its_server_has_to_be_looked_at() {
+        for count in [1, 2, 3, 63, 64, 200] {
+            let servers = servers(count);
+            let turns = Turns::of((0..count).collect(), &servers);
+            let written = (count as usize * SHORT.div_ceil(count as usize)) as u64;
+            assert_eq!((turns.cycle(), turns.is_behind(written - 1)), (count, false), "{count}");
+            assert!(turns.is_behind(written) && turns.sure(written, &servers).is_none(), "{count}");
+            for turn in 0..written {
+                let slot = (turn % u64::from(count)) as u32;
+                let found = |pick: Option<&crate::Pick>| pick.map(|pick| pick.server().slot);
+                let (sure, free) = (slot % 3 == 0, slot % 3 != 1);
+                let wanted = (sure.then_some(slot), free.then_some(slot));
+                let answers = (turns.sure(turn, &servers), turns.free(turn, &servers));
+                assert_eq!((found(answers.0), found(answers.1)), wanted, "{count}: {turn}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_cycle_of_sure_servers_is_not_copied() {
+        let servers = servers(1);
+        let cycle: Arc<[u32]> = vec![0; SHORT].into();
+        let turns = Turns::of(Arc::clone(&cycle), &servers);
+        assert!(Arc::ptr_eq(&cycle, &turns.words));
+        assert!(Turns::default().is_empty() && Turns::of([].into(), &servers).is_empty());
+    }
+}
