@@ -9,12 +9,12 @@ use crate::director::{Director, Inner};
 use crate::flow::Flow;
 use crate::pool::{Follows, Pool};
 use crate::state::counts::Activity;
-use crate::state::own::{Own, number_of};
+use crate::state::own::{Opener, Own, number_of};
 use crate::state::pick::Pick;
 use crate::state::publication::{Publication, Reader};
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
-use crate::state::slots::{ConnectionError, ServerId, ServiceId};
+use crate::state::slots::{ConnectionError, ServerId, ServerSlot, ServiceId};
 use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
@@ -142,18 +142,31 @@ impl Worker {
     ) -> Option<Connection<'_>> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
-        let mut pick = self.pick_server_excluding(service, flow, tried)?;
+        // Both are written early, and where they stay: what is copied soon after it was written in
+        // pieces stops the processor until the pieces have arrived in the cache.
+        let (mut chosen, mut lease) = (None, Lease::default());
+        let mut put = |pick: &Pick| {
+            chosen = Some(*pick);
+            (pick.server, pick.template)
+        };
+        let mut found = self.pick(service, flow, tried, &mut put);
         loop {
-            let open =
-                |below_limit| self.open_with(pick.server, pick.template, activity, below_limit);
-            let opened = match open(true) {
-                Err(ConnectionError::Overloaded) if self.takes_overloaded(service) => open(false),
+            let (server, template) = found?;
+            let opened = match self.open_into(&mut lease, server, template, activity, true) {
+                Err(ConnectionError::Overloaded) => {
+                    self.open_overloaded(&mut lease, service, server, template, activity)
+                }
                 opened => opened,
             };
             match opened {
-                Ok(lease) => {
+                Ok(()) => {
                     let counts_activity = flow.protocol() != UDP;
-                    return Some(Connection { worker: self, pick, lease, counts_activity });
+                    return Some(Connection {
+                        worker: self,
+                        pick: chosen?,
+                        lease,
+                        counts_activity,
+                    });
                 }
                 // Filled or removed by others since the pick: each turn of this loop is their
                 // progress. A full counter is no server to wait for.
@@ -162,7 +175,7 @@ impl Worker {
             }
             // By a look at each server: the quick way goes by the pool's limits, and a reload that has
             // begun may have given this server others.
-            pick = self.pick_elaborately(service.word(), flow, tried, |pick| *pick)?;
+            found = self.pick_elaborately(service.word(), flow, tried, &mut put);
         }
     }
 
@@ -177,7 +190,7 @@ impl Worker {
     /// it by name gets it, as a persistent client does in the kernel.
     #[inline]
     pub fn open(&self, server: ServerId, activity: Activity) -> Result<Lease, ConnectionError> {
-        self.open_with(server, TemplateId::default(), activity, false)
+        self.open_with(server, TemplateId::default(), activity)
     }
 
     /// Counts a connection to the server of a pick. As [`open`](Self::open); besides, the template
@@ -187,7 +200,7 @@ impl Worker {
     /// As [`open`](Self::open).
     #[inline]
     pub fn open_pick(&self, pick: &Pick, activity: Activity) -> Result<Lease, ConnectionError> {
-        self.open_with(pick.server, pick.template, activity, false)
+        self.open_with(pick.server, pick.template, activity)
     }
 
     /// Counts the connection as active or inactive from now on. No change if it is so already.
@@ -205,7 +218,7 @@ impl Worker {
         slot.update(lease.server.generation, activity)?;
         lease.activity = code_of(activity);
         let (server, opener) = (lease.server, lease.opener);
-        self.load_changed(server, slot.service(), |pool| {
+        self.load_changed(server, slot, slot.service(), |pool| {
             if let Some(own) = self.inner.arena.own.get(number_of(opener)) {
                 own.update(server.slot, opener, activity);
             }
@@ -236,19 +249,26 @@ impl Worker {
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let service = slot.service();
         let marked = slot.close(server.generation, activity, self.inner.arena.rule())?;
-        let lease = std::mem::take(lease);
-        let opener = lease.opener;
-        if let (true, Some(own)) = (opener != 0, self.inner.arena.own.get(number_of(opener))) {
-            own.close(server.slot, opener, activity);
+        let (template, opener) = (lease.template, lease.opener);
+        *lease = Lease::default();
+        if opener != 0 {
+            self.close_own(server, opener, activity);
         }
         // Asked again: since the first time the server may have come back from a deleted service, and
         // its pool been published before this connection's end.
         let now = slot.service();
-        self.load_changed(server, now, |pool| pool.own_load_changed(server, opener, marked));
-        if !lease.template.is_none() {
-            self.with_templates(service, |templates| templates.let_go(lease.template));
+        self.load_changed(server, slot, now, |pool| pool.own_load_changed(server, opener, marked));
+        if !template.is_none() {
+            self.let_go(service, template);
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn close_own(&self, server: ServerId, opener: Opener, activity: Activity) {
+        if let Some(own) = self.inner.arena.own.get(number_of(opener)) {
+            own.close(server.slot, opener, activity);
+        }
     }
 
     /// As [`pick_server_excluding`](Self::pick_server_excluding), into memory of the host's: true if
@@ -264,38 +284,77 @@ impl Worker {
         self.pick(service, flow, tried, |pick| _ = to.write(*pick)).is_some()
     }
 
-    /// The service's scheduler means it if it chooses an overloaded server.
+    /// The service's scheduler means it if it chooses an overloaded server; else it is refused.
     #[cold]
-    fn takes_overloaded(&self, service: ServiceId) -> bool {
-        self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded))
+    #[inline(never)]
+    fn open_overloaded(
+        &self,
+        lease: &mut Lease,
+        service: ServiceId,
+        server: ServerId,
+        template: TemplateId,
+        activity: Activity,
+    ) -> Result<(), ConnectionError> {
+        if self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded)) {
+            self.open_into(lease, server, template, activity, false)
+        } else {
+            Err(ConnectionError::Overloaded)
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn open_with(
         &self,
         server: ServerId,
         template: TemplateId,
         activity: Activity,
-        below_limit: bool,
     ) -> Result<Lease, ConnectionError> {
+        let mut lease = Lease::default();
+        self.open_into(&mut lease, server, template, activity, false).map(|()| lease)
+    }
+
+    #[inline(always)]
+    fn open_into(
+        &self,
+        lease: &mut Lease,
+        server: ServerId,
+        template: TemplateId,
+        activity: Activity,
+        below_limit: bool,
+    ) -> Result<(), ConnectionError> {
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let marked = slot.open(server.generation, activity, arena.rule(), below_limit)?;
+        *lease = Lease { server, template, activity: code_of(activity), opener: 0 };
         let service = slot.service();
         self.shard.count_connection(server.slot, service);
-        let opener = self.load_changed(server, service, |pool| {
-            let own = self.own().filter(|own| own.open(server.slot, activity));
-            let opener = own.map_or(0, Own::opener);
-            pool.own_load_changed(server, opener, marked);
-            opener
+        self.load_changed(server, slot, service, |pool| {
+            lease.opener = self.open_own(pool, server, activity, marked);
         });
         if !template.is_none() {
-            self.with_templates(service, |templates| templates.hold(template));
+            self.hold(service, template);
         }
-        Ok(Lease { server, template, activity: code_of(activity), opener: opener.unwrap_or(0) })
+        Ok(())
     }
 
     #[inline(never)]
+    fn open_own(&self, pool: &Pool, server: ServerId, activity: Activity, marked: bool) -> Opener {
+        let own = self.own().filter(|own| own.open(server.slot, activity));
+        let opener = own.map_or(0, Own::opener);
+        pool.own_load_changed(server, opener, marked);
+        opener
+    }
+
+    #[inline(never)]
+    fn hold(&self, service: u32, template: TemplateId) {
+        self.with_templates(service, |templates| templates.hold(template));
+    }
+
+    #[inline(never)]
+    fn let_go(&self, service: u32, template: TemplateId) {
+        self.with_templates(service, |templates| templates.let_go(template));
+    }
+
     fn with_templates(&self, service: u32, act: impl FnOnce(&Templates)) {
         self.reader.with(|table| {
             if let Some(templates) = table.pool_at(service).and_then(Pool::templates) {
@@ -304,24 +363,26 @@ impl Worker {
         });
     }
 
-    #[inline]
-    fn load_changed<R>(
+    #[inline(always)]
+    fn load_changed(
         &self,
         server: ServerId,
+        slot: &ServerSlot,
         service: u32,
-        own: impl FnOnce(&Pool) -> R,
-    ) -> Option<R> {
+        own: impl FnOnce(&Pool),
+    ) {
         // The latest: a pool that was published before this count changed has not seen the change,
         // one published later looks at all counts itself.
         let table = self.reader.hold_latest();
-        let pool = table.pool_at(service)?;
+        let Some(pool) = table.pool_at(service) else { return };
         match pool.follows() {
-            Follows::Nothing => None,
-            Follows::Counts => {
-                pool.load_changed(server);
-                None
+            Follows::Nothing => {}
+            Follows::Counts(index) => {
+                if let Some(next) = index.load_changed(server.slot, slot) {
+                    pool.expect(next);
+                }
             }
-            Follows::OwnCounts => Some(own(pool)),
+            Follows::OwnCounts => own(pool),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::state::Arena;
 use crate::state::affinity::Key;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
+use crate::state::lanes::prefetch;
 use crate::state::own::{Opener, Own, number_of};
 use crate::state::pick::Pick;
 use crate::state::round::{Drawn, Rounds};
@@ -297,21 +298,26 @@ impl Pool {
         }
     }
 
-    /// Tells the scheduler that a count of this server has changed.
-    #[inline]
-    pub(crate) fn load_changed(&self, server: ServerId) {
-        self.scheduler.load_changed(&self.servers, server);
-    }
-
     /// The pool can be found by all. After the publication, never before.
     pub(crate) fn published(&self) {
-        self.scheduler.published(&self.servers);
+        if let Follows::Counts(index) = &self.follows {
+            // Counts that changed between its making and now were not told.
+            index.published(&self.servers);
+        }
+    }
+
+    /// This server may be the next to be picked: what a pick of it answers is fetched meanwhile.
+    #[inline(always)]
+    pub(crate) fn expect(&self, position: Position) {
+        if let Some(pick) = self.servers.pick(position) {
+            prefetch(pick);
+        }
     }
 
     /// Which changes of counts the pool has to be told.
     #[inline(always)]
-    pub(crate) fn follows(&self) -> Follows {
-        self.follows
+    pub(crate) fn follows(&self) -> &Follows {
+        &self.follows
     }
 
     /// Tells the scheduler that counts of this server have changed: those of the opener, or if the

@@ -12,9 +12,8 @@
 //! Choose it for equal servers and connections of unequal length.
 
 use crate::config::Generation;
-use crate::sched::least::{Least, Load, overhead};
+use crate::sched::least::{Least, Load, Rule};
 use crate::sched::{Build, Request, Scheduler};
-use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
 use crate::state::servers::Position;
 
@@ -27,8 +26,8 @@ impl Load for Connections {
     const WEIGHTED: bool = false;
 
     #[inline(always)]
-    fn of(self, counts: Counts) -> u64 {
-        overhead(counts, self.0)
+    fn rule(self) -> Rule {
+        Rule::overhead(self.0).unweighted()
     }
 }
 

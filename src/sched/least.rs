@@ -1,60 +1,42 @@
 //! The search that lc, wlc, sed, nq, lblc and lblcr share: least load per weight, first in the list
 //! on a tie.
 //!
-//! Few servers are scanned. Many have an index, a tree of keys (`state::min_tree`) in which a load
-//! per weight is one number that orders exactly as the fractions do. A key is always computed from
+//! Few servers are scanned. Many have an index of keys (`least_index`). A key is always computed from
 //! the server's counts, never counted up itself; so whichever table a connection's end comes through,
 //! it corrects the index. The answer is compared with the counts before it is given: what a thread
 //! that was stopped has not told yet is found out then, and told for it.
 
 use crate::config::{Generation, Sharing};
+pub(crate) use crate::sched::least_index::Rule;
+use crate::sched::least_index::{ACTIVE, ATTEMPTS, HEAVIEST, Index};
 use crate::sched::least_own::{self, OwnIndexes, View};
 use crate::sched::{Build, Follows, Request};
 use crate::state::counts::Counts;
-use crate::state::lanes::{Lanes, NEVER};
-use crate::state::min_tree::{self, MinTree, Restless};
 use crate::state::own::Own;
-use crate::state::positions::Positions;
 use crate::state::servers::{Candidate, Position, Servers};
 use crate::state::slots::ServerId;
-
-/// What one active connection weighs against an inactive one.
-const ACTIVE: u64 = 256;
+use crate::sync::Arc;
 
 /// So few servers are scanned as fast as an index finds one, which besides is kept at each
 /// connection's begin and end. Measured; see docs/performance.md.
 const SCANNED: u32 = 12;
 
-/// Up to here 64-bit floating point keeps any two loads per weight apart: a load has up to 35 bits,
-/// so fractions differ by 2^-51 at least, where rounding moves one by 2^-53 at most.
-const HEAVIEST: u32 = 1 << 16;
-
-/// How often a pick compares the index' answer with the counts before it scans.
-const ATTEMPTS: usize = 8;
-
-/// What a scheduler calls load.
+/// What a scheduler calls load, as a type: what the compiler knows of a rule costs a scan nothing.
 pub(crate) trait Load: Copy {
     /// It is compared per weight.
     const WEIGHTED: bool = true;
 
-    /// At most 257 times the most connections a server can have.
-    fn of(self, counts: Counts) -> u64;
-
-    /// The first such server is taken, whatever the load of others.
-    #[inline(always)]
-    fn at_once(self, _counts: Counts) -> bool {
-        false
-    }
+    fn rule(self) -> Rule;
 }
 
-/// The kernel's connection overhead. In 64 bits: the kernel's 32 wrap at 8.3 million active
-/// connections, after which a loaded server would attract all others. That is left out on purpose.
+/// The kernel's connection overhead.
 #[inline]
 pub(crate) fn overhead(counts: Counts, generation: Generation) -> u64 {
+    // What `Rule::overhead` says, in shifts: some ask it of every server.
     let (active, total) = (u64::from(counts.active()), u64::from(counts.total()));
     match generation {
-        Generation::A => ACTIVE * active + total.saturating_sub(active),
-        Generation::B => ACTIVE * active + total,
+        Generation::A => u64::from(ACTIVE) * active + total.saturating_sub(active),
+        Generation::B => u64::from(ACTIVE) * active + total,
     }
 }
 
@@ -64,27 +46,14 @@ pub(crate) struct Overhead(pub(crate) Generation);
 
 impl Load for Overhead {
     #[inline(always)]
-    fn of(self, counts: Counts) -> u64 {
-        overhead(counts, self.0)
+    fn rule(self) -> Rule {
+        Rule::overhead(self.0)
     }
 }
 
 /// What a scheduler with a [`Least`] in this field has to do for it.
 macro_rules! keeps_least {
     ($field:tt) => {
-        #[inline]
-        fn load_changed(
-            &self,
-            servers: &crate::state::servers::Servers,
-            server: crate::state::slots::ServerId,
-        ) {
-            self.$field.load_changed(servers, server);
-        }
-
-        fn published(&self, servers: &crate::state::servers::Servers) {
-            self.$field.published(servers);
-        }
-
         fn follows(&self) -> crate::sched::Follows {
             self.$field.follows()
         }
@@ -112,24 +81,16 @@ pub(crate) struct Least<L> {
 
 enum Way {
     Scan,
-    Index(Index),
+    Index(Arc<Index>),
     OwnScan,
     OwnIndexes(Box<OwnIndexes>),
-}
-
-struct Index {
-    positions: Positions,
-    keys: MinTree,
 }
 
 impl<L: Load> Least<L> {
     /// Compiles the search among all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
         let way = if is_indexed::<L>(servers) {
-            Way::Index(Index {
-                positions: Positions::of(servers),
-                keys: MinTree::new(servers.iter().map(|server| key(load, server)), Lanes::detect()),
-            })
+            Way::Index(Arc::new(Index::of(load.rule(), servers)))
         } else {
             Way::Scan
         };
@@ -149,27 +110,48 @@ impl<L: Load> Least<L> {
     }
 
     /// The available server of least load that was not tried.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, request: Request<'_>) -> Option<Position> {
+        let Request { servers, tried, own, .. } = request;
         match &self.way {
-            Way::Scan | Way::Index(_) => self.find_among_all(request.servers, request.tried),
-            Way::OwnScan | Way::OwnIndexes(_) => self.find_own(request),
+            Way::Scan => self.scan(servers.iter_available(tried)),
+            Way::Index(index) => self.find_indexed(index, servers, tried),
+            Way::OwnScan | Way::OwnIndexes(_) => self.find_own(servers, tried, own),
         }
     }
 
-    #[inline]
-    fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        if let Way::Index(index) = &self.way {
-            if let Some(found) = index.find(self.load, servers, tried) {
-                return Some(found);
-            }
-        }
+    #[inline(always)]
+    fn find_indexed(
+        &self,
+        index: &Index,
+        servers: &Servers,
+        tried: &[ServerId],
+    ) -> Option<Position> {
+        let found =
+            if tried.is_empty() { index.find(servers) } else { index.find_untried(servers, tried) };
+        found.or_else(|| self.scan_late(servers, tried))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn scan_late(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
         self.scan(servers.iter_available(tried))
     }
 
+    fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        match &self.way {
+            Way::Index(index) => self.find_indexed(index, servers, tried),
+            _ => self.scan(servers.iter_available(tried)),
+        }
+    }
+
     #[inline(never)]
-    fn find_own(&self, request: Request<'_>) -> Option<Position> {
-        let Request { servers, tried, own, .. } = request;
+    fn find_own(
+        &self,
+        servers: &Servers,
+        tried: &[ServerId],
+        own: Option<&Own>,
+    ) -> Option<Position> {
         // Asked without a worker.
         let Some(own) = own else { return self.find_among_all(servers, tried) };
         if let (Way::OwnIndexes(indexes), true) = (&self.way, tried.is_empty()) {
@@ -185,21 +167,11 @@ impl<L: Load> Least<L> {
         }))
     }
 
-    /// A count of this server has changed.
-    #[inline]
-    pub(crate) fn load_changed(&self, servers: &Servers, server: ServerId) {
-        if let Way::Index(index) = &self.way {
-            if let Some(position) = index.positions.get(server.slot) {
-                index.renew(self.load, servers, position);
-            }
-        }
-    }
-
     /// Which changes it has to be told.
     pub(crate) fn follows(&self) -> Follows {
-        match self.way {
+        match &self.way {
             Way::Scan => Follows::Nothing,
-            Way::Index(_) => Follows::Counts,
+            Way::Index(index) => Follows::Counts(Arc::clone(index)),
             Way::OwnScan | Way::OwnIndexes(_) => Follows::OwnCounts,
         }
     }
@@ -218,22 +190,14 @@ impl<L: Load> Least<L> {
         }
     }
 
-    /// Counts may have changed before this search was reached through the published table.
-    pub(crate) fn published(&self, servers: &Servers) {
-        if let Way::Index(index) = &self.way {
-            for position in 0..servers.len() {
-                index.renew(self.load, servers, position);
-            }
-        }
-    }
-
     fn scan(&self, servers: impl Iterator<Item = Candidate>) -> Option<Position> {
+        let rule = self.load.rule();
         let mut best: Option<(Candidate, u64)> = None;
         for server in servers {
-            if self.load.at_once(server.counts) {
+            if rule.at_once(server.counts) {
                 return Some(server.position);
             }
-            let load = self.load.of(server.counts);
+            let load = rule.load(server.counts);
             let lighter = |(held, least): &(Candidate, u64)| {
                 if !L::WEIGHTED {
                     return *least > load;
@@ -262,63 +226,6 @@ impl<L: Load> Least<L> {
 fn is_indexed<L: Load>(servers: &Servers) -> bool {
     let exact = !L::WEIGHTED || servers.weights().all(|weight| weight <= HEAVIEST);
     exact && servers.len() > SCANNED
-}
-
-impl Index {
-    /// `None` if nobody is available as far as the index knows, or others are too busy in it.
-    #[inline]
-    fn find<L: Load>(&self, load: L, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        for _ in 0..ATTEMPTS {
-            let found = if tried.is_empty() { self.keys.least() } else { Ok(self.untried(tried)) };
-            let found = match found {
-                Ok(found) => found?,
-                Err(Restless) => return None,
-            };
-            let (_, server) = servers.look(found.index)?;
-            if key(load, server) == found.key {
-                return Some(found.index);
-            }
-            self.renew(load, servers, found.index);
-        }
-        None
-    }
-
-    #[cold]
-    fn untried(&self, tried: &[ServerId]) -> Option<min_tree::Least> {
-        const MANY: usize = 64;
-        let mut excluded = [0; MANY];
-        // More than the stack array holds: the scan's turn.
-        let excluded = excluded.get_mut(..tried.len())?;
-        let mut length = 0;
-        let known = tried.iter().filter_map(|id| self.positions.get(id.slot));
-        for (place, position) in excluded.iter_mut().zip(known) {
-            *place = position;
-            length += 1;
-        }
-        self.keys.least_except(excluded.get(..length)?)
-    }
-
-    #[inline]
-    fn renew<L: Load>(&self, load: L, servers: &Servers, position: Position) {
-        // In one order with the tree's stores: a glance could come before the leaf's store, and miss
-        // the change of one who found the leaf as it was before.
-        let current = || servers.look_again(position);
-        self.keys.set(position, current, |server| server.map_or(NEVER, |server| key(load, server)));
-    }
-}
-
-/// A number that orders as the load per weight does; [`NEVER`] if the server is not available.
-#[inline]
-pub(super) fn key<L: Load>(load: L, server: Candidate) -> u64 {
-    if server.weight == 0 || server.counts.overloaded() {
-        NEVER
-    } else if load.at_once(server.counts) {
-        0
-    } else if L::WEIGHTED {
-        (load.of(server.counts) as f64 / f64::from(server.weight)).to_bits()
-    } else {
-        (load.of(server.counts) as f64).to_bits()
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use crate::sched::least::{Load, key};
+use crate::sched::least::Load;
 use crate::state::lanes::{Lanes, NEVER};
 use crate::state::min_tree::{MinTree, Restless};
 use crate::state::own::{Own, spread};
@@ -57,6 +57,11 @@ pub(super) fn look(own: &Own, servers: &Servers, position: Position) -> Option<C
     Some(Candidate { counts: counts.with_mark(server.counts.overloaded()), ..server })
 }
 
+#[inline]
+fn key_of<L: Load>(load: L, server: Option<Candidate>) -> u64 {
+    server.map_or(NEVER, |server| load.rule().key(server.weight, server.counts))
+}
+
 impl OwnIndexes {
     pub(super) fn of(servers: &Servers) -> Self {
         OwnIndexes { positions: Positions::of(servers), trees: Segments::new() }
@@ -67,9 +72,7 @@ impl OwnIndexes {
         self.trees.reach(own.number() + 1);
         let Some(tree) = self.trees.get(own.number()) else { return };
         let view = View::of(own, servers);
-        let key_at = |place| {
-            look(own, servers, view.position(place)).map_or(NEVER, |server| key(load, server))
-        };
+        let key_at = |place| key_of(load, look(own, servers, view.position(place)));
         tree.get_or_init(|| MinTree::new((0..servers.len()).map(key_at), Lanes::detect()));
         for position in 0..servers.len() {
             self.renew(load, servers, own, position);
@@ -92,7 +95,7 @@ impl OwnIndexes {
                 Err(Restless) => return None,
             };
             let position = view.position(found.index);
-            if key(load, look(own, servers, position)?) == found.key {
+            if key_of(load, look(own, servers, position)) == found.key {
                 return Some(position);
             }
             self.renew(load, servers, own, position);
@@ -117,6 +120,6 @@ impl OwnIndexes {
         let Some(tree) = self.trees.get(own.number()).and_then(OnceLock::get) else { return };
         let place = View::of(own, servers).place(position);
         let current = || look(own, servers, position);
-        tree.set(place, current, |server| server.map_or(NEVER, |server| key(load, server)));
+        tree.set(place, current, |server| key_of(load, server));
     }
 }

@@ -1,8 +1,9 @@
-use super::{ACTIVE, Candidate, HEAVIEST, Index, Least, Load, Overhead, SCANNED, Way, key};
+use super::{ACTIVE, HEAVIEST, Index, Least, Overhead, Rule, SCANNED, Way};
 use crate::config::{Generation, RealServer};
+use crate::sched::least_index::quotient;
 use crate::state::Arena;
 use crate::state::counts::Activity::{Active, Inactive};
-use crate::state::counts::{Counts, MAX_CONNECTIONS};
+use crate::state::counts::{Counts, Limits, MAX_CONNECTIONS};
 use crate::state::lanes::NEVER;
 use crate::state::servers::{Member, Servers};
 use crate::state::slots::{ServerId, ServerSlot};
@@ -38,21 +39,9 @@ fn slot(servers: &Servers, at: u32) -> &ServerSlot {
     servers.arena().servers.get(at).unwrap()
 }
 
-/// Any load a scheduler can have, put on a candidate.
-#[derive(Clone, Copy)]
-struct Given(u64);
-
-impl Load for Given {
-    fn of(self, _: Counts) -> u64 {
-        self.0
-    }
-}
-
 #[test]
 fn keys_order_as_fractions_do() {
-    let free = Counts::from_word(0);
-    let key = |load, weight| key(Given(load), Candidate { position: 0, weight, counts: free });
-    let most = (ACTIVE + 1) * u64::from(MAX_CONNECTIONS);
+    let most = u64::from(ACTIVE + 1) * u64::from(MAX_CONNECTIONS);
     assert!(most < 1 << 35);
     let mut state = 7u64;
     let mut random = |limit: u64| {
@@ -63,9 +52,9 @@ fn keys_order_as_fractions_do() {
     };
     let compare = |(a, v): (u64, u64), (b, w): (u64, u64)| {
         let exact = (u128::from(a) * u128::from(w)).cmp(&(u128::from(b) * u128::from(v)));
-        let found = key(a, v as u32).cmp(&key(b, w as u32));
+        let found = quotient(a, v as u32).cmp(&quotient(b, w as u32));
         assert_eq!(found, exact, "{a}/{v} and {b}/{w}");
-        assert!(key(a, v as u32) < NEVER);
+        assert!(quotient(a, v as u32) < NEVER);
     };
     let heaviest = u64::from(HEAVIEST);
     for round in 0..2_000_000 {
@@ -94,6 +83,33 @@ fn keys_order_as_fractions_do() {
     }
 }
 
+#[test]
+fn rules_are_the_formulas() {
+    let none = Limits::from_word(0);
+    let mut counts = Counts::from_word(0);
+    for step in 0..40u64 {
+        let (active, total) = (u64::from(counts.active()), u64::from(counts.total()));
+        let overhead = |rule| Rule::overhead(rule).load(counts);
+        assert_eq!(overhead(Generation::A), 256 * active + (total - active));
+        assert_eq!(overhead(Generation::B), 256 * active + total);
+        for rule in [Generation::A, Generation::B] {
+            assert_eq!(super::overhead(counts, rule), overhead(rule));
+        }
+        assert_eq!(Rule::DELAY.load(counts), active + 1);
+        assert_eq!(Rule::DELAY.idle_first().at_once(counts), active == 0);
+        assert!(!Rule::DELAY.at_once(counts));
+        let alone = Rule::overhead(RULE).unweighted();
+        assert_eq!(alone.key(7, counts), ((256 * active + total) as f64).to_bits());
+        let activity = if step % 3 == 0 { Inactive } else { Active };
+        counts = counts.opened(activity, none, RULE).unwrap();
+    }
+    let full = Counts::from_word(u64::MAX).with_mark(false);
+    assert_eq!(full.active(), MAX_CONNECTIONS);
+    assert_eq!(Rule::overhead(RULE).load(full), 257 * u64::from(MAX_CONNECTIONS));
+    assert_eq!(Rule::DELAY.key(0, full), NEVER, "quiesced");
+    assert_eq!(Rule::DELAY.key(1, full.with_mark(true)), NEVER, "overloaded");
+}
+
 /// Servers enough for an index of one, two and three rows.
 const SIZES: [u32; 4] = [SCANNED + 1, 33, 100, 1025];
 
@@ -112,14 +128,13 @@ fn an_untold_connection_is_found_out() {
         assert_eq!(least.find_among_all(&servers, &[id(3)]), Some(4));
         // The pick has told it: the index itself knows.
         let index = index(&least).unwrap();
-        assert_eq!(index.keys.least().unwrap().unwrap().index, 3);
+        assert_eq!(index.keys().least().unwrap().unwrap().index, 3);
     }
 }
 
 #[test]
 fn an_untold_mark_is_found_out() {
     use crate::config::Thresholds;
-    use crate::state::counts::Limits;
     for count in SIZES {
         let servers = servers(count, |_| 1);
         let least = Least::of(Overhead(RULE), &servers);
@@ -139,7 +154,7 @@ fn an_untold_close_hides_that_connection_only() {
         let least = Least::of(Overhead(RULE), &servers);
         let open = |at: u32| {
             slot(&servers, at).open(0, Active, RULE, false).unwrap();
-            least.load_changed(&servers, id(at));
+            index(&least).unwrap().load_changed(id(at).slot, slot(&servers, at));
         };
         (0..count).for_each(open);
         // Of server 5 a connection closes, untold: it looks as loaded as the others.
@@ -164,7 +179,9 @@ fn heavy_weights_are_scanned() {
         assert_eq!(index(&least).is_some(), indexed);
         for at in 0..40 {
             slot(&servers, at).open(0, Inactive, RULE, false).unwrap();
-            least.load_changed(&servers, id(at));
+            if let Some(index) = index(&least) {
+                index.load_changed(id(at).slot, slot(&servers, at));
+            }
         }
         assert_eq!(least.find_among_all(&servers, &[]), Some(7));
     }

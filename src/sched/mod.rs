@@ -13,6 +13,7 @@ mod hash;
 mod lblc;
 mod lblcr;
 mod lc;
+mod least_index;
 mod least_own;
 mod locality;
 mod maxima;
@@ -34,6 +35,7 @@ use std::ffi::CStr;
 use crate::config::{GENERIC_FLAG_NAMES, Generation, Remembered, VirtualService};
 use crate::error::UnknownScheduler;
 use crate::flow::Flow;
+use crate::sched::least_index::Index;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::own::Own;
@@ -84,10 +86,6 @@ pub(crate) trait Scheduler: Sized {
         None
     }
 
-    /// A count of this server has changed. For schedulers that index load.
-    #[inline(always)]
-    fn load_changed(&self, _servers: &Servers, _server: ServerId) {}
-
     /// Which changes of counts it has to be told.
     fn follows(&self) -> Follows {
         Follows::Nothing
@@ -104,19 +102,14 @@ pub(crate) trait Scheduler: Sized {
     fn start_of(&self, _number: u32) -> u64 {
         self.start()
     }
-
-    /// The table with this scheduler has been published: counts that changed between `build` and
-    /// now were not told. Director only.
-    fn published(&self, _servers: &Servers) {}
 }
 
 /// Which changes of counts a scheduler has to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Follows {
     /// None: it has no index.
     Nothing,
-    /// All.
-    Counts,
+    /// All, and this is to be told.
+    Counts(Arc<Index>),
     /// Those of connections that a worker has opened itself, worker by worker.
     OwnCounts,
 }
@@ -363,13 +356,6 @@ macro_rules! registry {
                 }
             }
 
-            pub(crate) fn published(&self, servers: &Servers) {
-                match self {
-                    State::Unbound => {}
-                    $(State::$kind(scheduler) => scheduler.published(servers),)+
-                }
-            }
-
             pub(crate) fn follows(&self) -> Follows {
                 match self {
                     State::Unbound => Follows::Nothing,
@@ -398,13 +384,6 @@ macro_rules! registry {
                 }
             }
 
-            #[inline(never)]
-            pub(crate) fn load_changed(&self, servers: &Servers, server: ServerId) {
-                match self {
-                    State::Unbound => {}
-                    $(State::$kind(scheduler) => scheduler.load_changed(servers, server),)+
-                }
-            }
         }
     };
 }

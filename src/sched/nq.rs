@@ -9,10 +9,8 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
 
-use crate::sched::least::{Least, Load};
-use crate::sched::sed::delay;
+use crate::sched::least::{Least, Load, Rule};
 use crate::sched::{Build, Request, Scheduler};
-use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
 use crate::state::servers::Position;
 
@@ -23,13 +21,8 @@ struct IdleOrDelay;
 
 impl Load for IdleOrDelay {
     #[inline(always)]
-    fn of(self, counts: Counts) -> u64 {
-        delay(counts)
-    }
-
-    #[inline(always)]
-    fn at_once(self, counts: Counts) -> bool {
-        counts.active() == 0
+    fn rule(self) -> Rule {
+        Rule::DELAY.idle_first()
     }
 }
 

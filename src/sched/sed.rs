@@ -10,9 +10,8 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for TCP services whose servers differ much in weight.
 
-use crate::sched::least::{Least, Load};
+use crate::sched::least::{Least, Load, Rule};
 use crate::sched::{Build, Request, Scheduler};
-use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
 use crate::state::servers::Position;
 
@@ -22,15 +21,10 @@ pub(crate) struct Sed(Least<Delay>);
 struct Delay;
 
 /// Expected delay of one more connection, before division by the weight.
-#[inline]
-pub(crate) fn delay(counts: Counts) -> u64 {
-    u64::from(counts.active()) + 1
-}
-
 impl Load for Delay {
     #[inline(always)]
-    fn of(self, counts: Counts) -> u64 {
-        delay(counts)
+    fn rule(self) -> Rule {
+        Rule::DELAY
     }
 }
 

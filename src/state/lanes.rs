@@ -28,6 +28,15 @@ impl Block {
     }
 }
 
+/// Fetches into the cache what is read soon, where the processor can be told so.
+#[inline(always)]
+pub(crate) fn prefetch<T>(what: &T) {
+    #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+    avx2::prefetch(what);
+    #[cfg(not(all(target_arch = "x86_64", not(vsched_portable))))]
+    let _ = what;
+}
+
 /// How blocks are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lanes {
@@ -48,8 +57,22 @@ impl Lanes {
         Lanes::Scalar
     }
 
+    /// Runs what reads many blocks as one function that is compiled for this way: reading a block is
+    /// inlined there only. `act` and what it calls should be `inline(always)`.
+    #[inline(always)]
+    pub(crate) fn run<R>(self, act: impl FnOnce(Lanes) -> R) -> R {
+        match self {
+            Lanes::Scalar => scalar(act),
+            #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+            Lanes::Avx2(token) => token.run(
+                #[inline(always)]
+                move || act(Lanes::Avx2(token)),
+            ),
+        }
+    }
+
     /// The least key of the block.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn least(self, block: &Block) -> u64 {
         match self {
             Lanes::Scalar => {
@@ -61,8 +84,21 @@ impl Lanes {
         }
     }
 
+    /// The first lane of this key, if it is the least of the block.
+    #[inline(always)]
+    pub(crate) fn lane_of_least(self, block: &Block, key: u64) -> Option<usize> {
+        match self {
+            Lanes::Scalar => {
+                let (least, lane) = self.first_least(block);
+                (least == key).then_some(lane)
+            }
+            #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+            Lanes::Avx2(token) => token.lane_of_least(&block.0, key),
+        }
+    }
+
     /// The least key of the block and its first lane.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn first_least(self, block: &Block) -> (u64, usize) {
         match self {
             Lanes::Scalar => {
@@ -80,6 +116,12 @@ impl Lanes {
             Lanes::Avx2(token) => token.first_least(&block.0),
         }
     }
+}
+
+/// Apart, as the other way is: its caller stays short.
+#[inline(never)]
+fn scalar<R>(act: impl FnOnce(Lanes) -> R) -> R {
+    act(Lanes::Scalar)
 }
 
 #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]

@@ -53,6 +53,10 @@ fn every_way_reads_a_block_as_a_walk_does() {
         for way in ways() {
             assert_eq!(way.least(&block), least, "{way:?} {keys:?}");
             assert_eq!(way.first_least(&block), (least, lane), "{way:?} {keys:?}");
+            assert_eq!(way.lane_of_least(&block, least), Some(lane), "{way:?} {keys:?}");
+            let other = random.key(spread);
+            let expected = (other == least).then_some(lane);
+            assert_eq!(way.lane_of_least(&block, other), expected, "{way:?} {keys:?}");
         }
     }
 }

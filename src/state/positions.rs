@@ -2,17 +2,17 @@
 
 use crate::state::servers::{Position, Servers};
 
-/// Fixed when the pool is built.
-pub(crate) enum Positions {
+/// Fixed when the pool is built. Beside each place may stand what whoever looks for it wants next.
+pub(crate) enum Positions<B = ()> {
     /// Slots that lie close together, as those of a service made at once do: by slot, less the
     /// lowest. A quarter of the memory, and one load.
-    Close { first: u32, places: Box<[Position]> },
+    Close { first: u32, places: Box<[(Position, B)]> },
     /// An open-addressing table, at most half full.
-    Scattered { mask: usize, places: Box<[(u32, Position)]> },
+    Scattered { mask: usize, places: Box<[(u32, (Position, B))]> },
 }
 
 const NOBODY: Position = Position::MAX;
-const FREE: (u32, Position) = (u32::MAX, 0);
+const FREE: u32 = u32::MAX;
 
 /// So many times as many slots as servers, from the lowest to the highest, are close together: what
 /// they take is no more than a table's.
@@ -20,30 +20,40 @@ const SPREAD: usize = 4;
 
 impl Positions {
     pub(crate) fn of(servers: &Servers) -> Self {
-        Self::of_slots(servers.ids().map(|id| id.slot))
+        Self::of_slots(servers.ids().map(|id| (id.slot, ())))
     }
+}
 
-    fn of_slots(slots: impl Iterator<Item = u32> + Clone) -> Self {
-        let ends = |(low, high, count): (u32, u32, usize), slot: u32| {
+impl Positions<u32> {
+    /// With the weights beside.
+    pub(crate) fn with_weights(servers: &Servers) -> Self {
+        Self::of_slots(servers.ids().map(|id| id.slot).zip(servers.weights()))
+    }
+}
+
+impl<B: Copy + Default> Positions<B> {
+    fn of_slots(slots: impl Iterator<Item = (u32, B)> + Clone) -> Self {
+        let ends = |(low, high, count): (u32, u32, usize), (slot, _): (u32, B)| {
             (low.min(slot), high.max(slot), count + 1)
         };
         let (first, last, count) = slots.clone().fold((u32::MAX, 0, 0), ends);
         let reach = if count == 0 { 0 } else { (last - first) as usize + 1 };
+        let nobody = (NOBODY, B::default());
         if reach <= SPREAD * count {
-            let mut places = vec![NOBODY; reach];
-            for (position, slot) in (0..).zip(slots) {
-                places[(slot - first) as usize] = position;
+            let mut places = vec![nobody; reach];
+            for (position, (slot, beside)) in (0..).zip(slots) {
+                places[(slot - first) as usize] = (position, beside);
             }
             return Positions::Close { first, places: places.into() };
         }
         let length = (2 * count).next_power_of_two();
-        let (mask, mut places) = (length - 1, vec![FREE; length]);
-        for (position, slot) in (0..).zip(slots) {
+        let (mask, mut places) = (length - 1, vec![(FREE, nobody); length]);
+        for (position, (slot, beside)) in (0..).zip(slots) {
             let mut at = start(slot, mask);
-            while places[at] != FREE {
+            while places[at].0 != FREE {
                 at = (at + 1) & mask;
             }
-            places[at] = (slot, position);
+            places[at] = (slot, (position, beside));
         }
         Positions::Scattered { mask, places: places.into() }
     }
@@ -51,18 +61,26 @@ impl Positions {
     /// The place of the server in this slot; `None` if it is not in the list.
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<Position> {
+        self.find(slot).map(|(position, _)| position)
+    }
+
+    /// The same, and what stands beside.
+    #[inline]
+    pub(crate) fn find(&self, slot: u32) -> Option<(Position, B)> {
         match self {
             Positions::Close { first, places } => {
                 // Below the first it wraps to beyond the last.
                 let place = *places.get(slot.wrapping_sub(*first) as usize)?;
-                (place != NOBODY).then_some(place)
+                (place.0 != NOBODY).then_some(place)
             }
             Positions::Scattered { mask, places } => {
                 let mut at = start(slot, *mask);
                 loop {
                     match *places.get(at)? {
-                        (found, position) if found == slot => return Some(position),
-                        FREE => return None,
+                        (found, place) if found == slot => {
+                            return (slot != FREE).then_some(place);
+                        }
+                        (FREE, _) => return None,
                         _ => at = (at + 1) & mask,
                     }
                 }
@@ -91,11 +109,14 @@ mod tests {
             (&[0, 64, 128, 192], false),
         ];
         for (slots, close) in lists {
-            let positions = Positions::of_slots(slots.iter().copied());
+            let positions = Positions::of_slots(slots.iter().map(|slot| (*slot, *slot + 1)));
             assert_eq!(matches!(positions, Positions::Close { .. }), close, "{slots:?}");
-            for slot in (0..300).chain([1_000_000, 1 << 30, u32::MAX - 1]) {
+            for slot in (0..300).chain([1_000_000, 1 << 30, u32::MAX - 1, u32::MAX]) {
                 let place = slots.iter().position(|known| *known == slot);
-                assert_eq!(positions.get(slot), place.map(|place| place as u32), "{slots:?}");
+                let place = place.map(|place| place as u32);
+                assert_eq!(positions.get(slot), place, "{slots:?}");
+                let found = place.map(|place| (place, slot.wrapping_add(1)));
+                assert_eq!(positions.find(slot), found, "{slots:?}");
             }
         }
     }

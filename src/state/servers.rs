@@ -75,6 +75,12 @@ impl Servers {
         Some(Candidate { position, weight: listed.weight, counts: slot.look() })
     }
 
+    /// Slot and weight.
+    #[inline]
+    pub(crate) fn seat(&self, position: Position) -> Option<(&ServerSlot, u32)> {
+        self.list.get(position as usize).map(|(slot, listed)| (slot, listed.weight))
+    }
+
     /// Every server, whatever its weight and mark.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
         (0..self.len()).filter_map(|position| self.look(position).map(|(_, found)| found))
@@ -85,7 +91,7 @@ impl Servers {
     }
 
     /// The weights, in list order.
-    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> + Clone + '_ {
         self.list.iter().map(|(_, listed)| listed.weight)
     }
 

@@ -31,7 +31,8 @@ models! {
     cursor: two_pickers_one_reload one_picker_two_reloads;
     round: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
         a_cycle_begins_anew a_refusal_takes_no_turn;
-    min_tree: three_updaters three_updaters_of_falling_loads;
+    min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
+        a_node_falls_and_rises;
     told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
     affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
@@ -69,21 +70,21 @@ mod min_tree_cases {
 
     #[test]
     fn what_one_did_not_tell_is_found_out() {
-        for (case, looks) in stops() {
-            check(move || min_tree::what_one_did_not_tell_is_found_out(case, looks));
+        for (case, steps) in stops() {
+            check(move || min_tree::what_one_did_not_tell_is_found_out(case, steps));
         }
     }
 
     #[test]
     fn stopped_threads_hold_up_nobody() {
-        for (case, looks) in stops() {
-            check(move || min_tree::stopped_threads_hold_up_nobody(case, looks));
+        for (case, steps) in stops() {
+            check(move || min_tree::stopped_threads_hold_up_nobody(case, steps));
         }
     }
 
     fn stops() -> impl Iterator<Item = (min_tree::Case, usize)> {
-        let looks = |case| (0..=min_tree::LOOKS).map(move |looks| (case, looks));
-        min_tree::CASES.into_iter().flat_map(looks)
+        let steps = |case| (0..=min_tree::STEPS).map(move |steps| (case, steps));
+        min_tree::CASES.into_iter().flat_map(steps)
     }
 }
 

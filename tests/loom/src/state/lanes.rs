@@ -27,20 +27,20 @@ pub(crate) fn made() -> Vec<Keys> {
     MADE.take()
 }
 
-/// Runs `act`, whose thread never continues after so many looks at blocks; only one thread of a
-/// model at a time. True if it was stopped.
-pub(crate) fn stopped_after(looks: usize, act: impl FnOnce()) -> bool {
-    STOP.set(Some((thread::current().id(), looks)));
+/// Runs `act`, whose thread never continues after it has been at so many of a tree's words and blocks;
+/// only one thread of a model at a time. True if it was stopped.
+pub(crate) fn stopped_after(steps: usize, act: impl FnOnce()) -> bool {
+    STOP.set(Some((thread::current().id(), steps)));
     let stopped = catch_unwind(AssertUnwindSafe(act)).is_err();
     STOP.set(None);
     stopped
 }
 
 fn stop_or_go_on() {
-    if let Some((id, looks)) = STOP.get() {
+    if let Some((id, steps)) = STOP.get() {
         if id == thread::current().id() {
-            STOP.set(Some((id, looks.saturating_sub(1))));
-            if looks == 0 {
+            STOP.set(Some((id, steps.saturating_sub(1))));
+            if steps == 0 {
                 // Without the message of a panic.
                 resume_unwind(Box::new(()));
             }
@@ -56,7 +56,9 @@ impl Block {
         Block(keys)
     }
 
+    /// A word, before a change of it.
     pub(crate) fn lane(&self, lane: usize) -> Option<&AtomicU64> {
+        stop_or_go_on();
         self.0.get(lane)
     }
 }
@@ -75,6 +77,15 @@ thread_local! {
 impl Lanes {
     pub(crate) fn detect() -> Self {
         Lanes::Scalar
+    }
+
+    pub(crate) fn run<R>(self, act: impl FnOnce(Lanes) -> R) -> R {
+        act(self)
+    }
+
+    pub(crate) fn lane_of_least(self, block: &Block, key: u64) -> Option<usize> {
+        let (least, lane) = self.first_least(block);
+        (least == key).then_some(lane)
     }
 
     /// What `climb` looks by.
