@@ -8,6 +8,7 @@ use vsched::{Director, SchedulerKind};
 use crate::case::{Key, Plan, Weights};
 use crate::questions::name::CONNECTIONS;
 use crate::servers::{config, flows, weights};
+use crate::subjects::list::Layout;
 use crate::subjects::{c, list, name, rust};
 
 pub const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
@@ -21,13 +22,19 @@ pub fn plans(n: usize) -> Vec<Plan> {
     let key = |subject, scheduler: &str| Key::new(CONNECTIONS, subject, scheduler, n).weights(HOW);
     let director = move |kind| Director::new(&config(kind, n, HOW)).expect("a valid config");
     let in_c = move |kind| c::Director::new(&config(kind, n, HOW));
-    let list = move |scattered| list::List::new(&weights(n, HOW), scattered);
+    let list = move |layout| list::List::new(&weights(n, HOW), layout);
     let mut plans = vec![
         Plan::new(key(name::RUST, OPEN_CLOSE), move || rust::open_close(&director(Rr), flows(1))),
-        Plan::new(key(name::LIST, "lc"), move || list::connect_close(&list(false), false)),
-        Plan::new(key(name::LIST, "wlc"), move || list::connect_close(&list(false), true)),
-        Plan::new(key(name::SCATTERED, "wlc"), move || list::connect_close(&list(true), true)),
+        Plan::new(key(name::LIST, "lc"), move || list::connect_close(&list(Layout::Row), false)),
     ];
+    let layouts = [
+        (name::LIST, Layout::Row),
+        (name::SLABS, Layout::Slabs),
+        (name::SCATTERED, Layout::Scattered),
+    ];
+    plans.extend(layouts.map(|(subject, layout)| {
+        Plan::new(key(subject, "wlc"), move || list::connect_close(&list(layout), true))
+    }));
     for kind in [Rr, Lc, Wlc] {
         plans.push(Plan::new(key(name::RUST, kind.name()), move || {
             rust::connect_close(&director(kind), flows(1), 1).swap_remove(0)

@@ -5,6 +5,7 @@ use vsched::{Director, SchedulerKind};
 use crate::case::{Key, Plan, Weights};
 use crate::questions::name::SIZE;
 use crate::servers::{FLOWS, config, flows, flows_for, weights};
+use crate::subjects::list::Layout;
 use crate::subjects::{c, list, name, rust, smooth};
 #[cfg(feature = "peers")]
 use crate::subjects::{hashes, loads, pingora, tower};
@@ -66,17 +67,17 @@ fn vsched(n: usize, how: Weights) -> Vec<Plan> {
 }
 
 fn own(n: usize, how: Weights) -> Vec<Plan> {
-    let list = move |scattered| list::List::new(&weights(n, how), scattered);
+    let list = move |layout| list::List::new(&weights(n, how), layout);
     let mut plans = vec![
         Plan::new(key(name::LOOP, ONE_FLOW, n, how), || rust::empty_loop(flows(1))),
         Plan::new(key(name::LOOP, FLOWS_IN_TURN, n, how), || rust::empty_loop(flows(FLOWS))),
-        Plan::new(key(name::LIST, "rr", n, how), move || list::rr(&list(false))),
-        Plan::new(key(name::LIST, "wrr", n, how), move || list::wrr(&list(false))),
-        Plan::new(key(name::LIST, "wlc", n, how), move || list::wlc(&list(false))),
+        Plan::new(key(name::LIST, "rr", n, how), move || list::rr(&list(Layout::Row))),
+        Plan::new(key(name::LIST, "wrr", n, how), move || list::wrr(&list(Layout::Row))),
+        Plan::new(key(name::LIST, "wlc", n, how), move || list::wlc(&list(Layout::Row))),
         Plan::new(key(name::SMOOTH, "swrr", n, how), move || smooth::swrr(&weights(n, how))),
     ];
     if n <= 100_000 {
-        let build = move || list::wlc(&list(true));
+        let build = move || list::wlc(&list(Layout::Scattered));
         plans.push(Plan::new(key(name::SCATTERED, "wlc", n, how), build));
     }
     plans

@@ -62,7 +62,7 @@ fn with(n: usize, threads: usize) -> Vec<Plan> {
     let lists: [(_, fn(&_) -> _); 3] = [("rr", list::rr), ("wrr", list::wrr), ("wlc", list::wlc)];
     for (scheduler, pick) in lists {
         plans.push(Plan::shared(key(name::LIST, scheduler), move |threads| {
-            let list = list::List::new(&weights(n, HOW), false);
+            let list = list::List::new(&weights(n, HOW), list::Layout::Row);
             (0..threads).map(|_| pick(&list)).collect()
         }));
     }

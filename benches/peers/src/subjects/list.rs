@@ -2,9 +2,7 @@
 //!
 //! Written from the formulas, no line of the kernel's. A server is as large as the kernel's (a
 //! 512-byte slab object), but everything that a walk reads stands in its first cache line, where
-//! the kernel's needs two. Objects come from the allocator one after the other, so that they lie in
-//! a row, the best case of a walk; `scattered` lists link them in random order, as lists are after
-//! months of servers coming and going. rr and wrr keep their place under a spin lock, as the kernel
+//! the kernel's needs two. Where the objects lie decides what a walk costs; see [`Layout`]. rr and wrr keep their place under a spin lock, as the kernel
 //! does; wlc takes no lock.
 
 use std::hint::{black_box, spin_loop};
@@ -42,6 +40,30 @@ impl Server {
     }
 }
 
+/// Where servers lie that were added one after the other.
+#[derive(Clone, Copy)]
+pub enum Layout {
+    /// In a row: what a walk likes best, for the processor fetches ahead.
+    Row,
+    /// As a kernel's allocator gives them out that deals each slab's objects in random order, against
+    /// attackers who count on their order (`CONFIG_SLAB_FREELIST_RANDOM`, as Debian builds it): 16
+    /// objects of 512 bytes a slab.
+    Slabs,
+    /// Anywhere, as after months of servers coming and going.
+    Scattered,
+}
+
+impl Layout {
+    /// So many in a row lie in random order.
+    fn together(self) -> usize {
+        match self {
+            Layout::Row => 1,
+            Layout::Slabs => 16,
+            Layout::Scattered => usize::MAX,
+        }
+    }
+}
+
 /// Where a rotation stands.
 struct Place {
     last: *const Server,
@@ -65,7 +87,7 @@ unsafe impl Send for List {}
 unsafe impl Sync for List {}
 
 impl List {
-    pub fn new(weights: &[u32], scattered: bool) -> Arc<List> {
+    pub fn new(weights: &[u32], layout: Layout) -> Arc<List> {
         let server = |weight: &u32| {
             Box::into_raw(Box::new(Server {
                 next: ptr::null(),
@@ -79,8 +101,10 @@ impl List {
         };
         let mut servers: Vec<*mut Server> = weights.iter().map(server).collect();
         let mut random = Random::new(11);
-        for at in (1..servers.len()).rev().filter(|_| scattered) {
-            servers.swap(at, random.below(at + 1));
+        for together in servers.chunks_mut(layout.together()) {
+            for at in (1..together.len()).rev() {
+                together.swap(at, random.below(at + 1));
+            }
         }
         for (place, server) in servers.iter().enumerate() {
             // SAFETY: just made, and nobody else knows it yet.
@@ -263,12 +287,12 @@ pub fn connect_close(list: &Arc<List>, by_weight: bool) -> Run {
         held.extend((0..server.active.load(Relaxed)).map(|_| server.place));
     }
     repeat(move || {
+        let old = random.one_of(&mut held);
         let found = if by_weight { list.wlc() } else { list.lc() };
         let found = found.expect("a server is available");
         found.active.fetch_add(1, Relaxed);
-        let at = random.below(held.len());
         // SAFETY: as in `after`.
-        unsafe { &*list.servers[held[at] as usize] }.active.fetch_sub(1, Relaxed);
-        held[at] = found.place;
+        unsafe { &*list.servers[*old as usize] }.active.fetch_sub(1, Relaxed);
+        *old = found.place;
     })
 }

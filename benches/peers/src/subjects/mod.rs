@@ -19,6 +19,7 @@ pub mod name {
     pub const RUST: &str = "vsched";
     pub const C: &str = "vsched from C";
     pub const LIST: &str = "kernel's list";
+    pub const SLABS: &str = "kernel's list, in slabs";
     pub const SCATTERED: &str = "kernel's list, scattered";
     pub const SMOOTH: &str = "nginx's loop";
     pub const LOOP: &str = "empty loop";

@@ -1,5 +1,17 @@
 //! Random numbers that cost next to nothing, the same in every run.
 
+/// Fetches into the cache what is needed soon.
+#[inline(always)]
+pub fn fetch<T>(what: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(what).cast());
+    }
+    let _ = what;
+}
+
 /// Xorshift, 64 bits.
 #[derive(Clone)]
 pub struct Random(u64);
@@ -20,5 +32,12 @@ impl Random {
     /// A number below `limit`, which is below 2^32.
     pub fn below(&mut self, limit: usize) -> usize {
         (((self.next() >> 32) * limit as u64) >> 32) as usize
+    }
+
+    /// One of these, fetched into the cache: what the caller has at hand when it comes to it.
+    pub fn one_of<'a, T>(&mut self, all: &'a mut [T]) -> &'a mut T {
+        let at = self.below(all.len());
+        fetch(&all[at]);
+        &mut all[at]
     }
 }

@@ -91,7 +91,8 @@ pub fn open_close(director: &Director, flows: Arc<[Flow]>) -> Run {
     })
 }
 
-/// A whole connection: picks, opens, and closes a random older one. A loop for each thread.
+/// A whole connection: picks, opens, and closes a random older one, whose lease is at hand as it is
+/// where a host ends a connection. A loop for each thread.
 pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) -> Vec<Run> {
     let (worker, service, _) = parts(director, Arc::clone(&flows));
     let mut held = hold(director, &worker, service);
@@ -101,9 +102,8 @@ pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) ->
         let mut held = held.split_off(held.len() - share);
         let mut random = Random::new(7 + thread as u64);
         repeat(move || {
+            let old = random.one_of(&mut held);
             let new = worker.connect(service, black_box(flows.next())).expect("available");
-            let at = random.below(held.len());
-            let old = &mut held[at];
             worker.close_in_place(old).expect("an open lease");
             *old = new.into_lease();
         })
