@@ -130,10 +130,11 @@ impl Pool {
     /// The server of a drawn turn, if one was drawn and it is available.
     #[inline]
     pub(crate) fn look_at_drawn(&self, drawn: u64) -> Option<&Pick> {
-        let pick = self.turns.free(self.rounds.now.turn_of(drawn)?, &self.servers)?;
-        if self.turns.is_behind(drawn) {
-            self.rounds.now.begin_anew(drawn);
+        if !self.turns.is_behind(drawn) {
+            return self.turns.free(drawn, &self.servers);
         }
+        let pick = self.turns.free(self.rounds.now.turn_of(drawn)?, &self.servers)?;
+        self.rounds.now.begin_anew(drawn);
         Some(pick)
     }
 

@@ -50,20 +50,29 @@ pub fn empty_loop(flows: Arc<[Flow]>) -> Run {
 
 pub fn pick(director: &Director, flows: Arc<[Flow]>) -> Run {
     let (worker, service, _) = parts(director, Arc::clone(&flows));
-    each(flows, move |flow| {
-        // Looked at where it is: to move it would be the harness' cost.
-        black_box(&worker.pick_server(service, flow));
-    })
+    each(
+        flows,
+        // In the loop, not called by it: that would be the harness' cost.
+        #[inline(always)]
+        move |flow| {
+            // Looked at where it is: likewise.
+            black_box(&worker.pick_server(service, flow));
+        },
+    )
 }
 
 /// As `pick`, into memory of the caller's.
 pub fn pick_into(director: &Director, flows: Arc<[Flow]>) -> Run {
     let (worker, service, _) = parts(director, Arc::clone(&flows));
     let mut pick = MaybeUninit::<Pick>::uninit();
-    each(flows, move |flow| {
-        black_box(worker.pick_into(service, flow, &[], &mut pick));
-        black_box(&mut pick);
-    })
+    each(
+        flows,
+        #[inline(always)]
+        move |flow| {
+            black_box(worker.pick_into(service, flow, &[], &mut pick));
+            black_box(&mut pick);
+        },
+    )
 }
 
 /// Connections in about the shares that weights ask for, some on each server.
