@@ -5,9 +5,10 @@
 //! Source: Linux IPVS `lc`, as observed (ipvsadm(8), `-s lc`).
 //! Weight 0 and overloaded: passed over; other weights count nothing. Empty, or none available: no
 //! server.
-//! State: none of its own; reads each server's counts once. With several threads each goes by
-//! recent counts, as in the kernel.
-//! Cost: O(n).
+//! State: none of its own; goes by the servers' counts, with several threads by recent ones, as in the
+//! kernel.
+//! Cost: a look at each server up to 12 of them, else O(log n) by an index (see `least`), which each
+//! connection's begin and end keep, in O(log n) too.
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it for equal servers and connections of unequal length.
 

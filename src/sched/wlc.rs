@@ -4,8 +4,9 @@
 //! weight in B, compared by cross-multiplication; the first in the list on a tie.
 //! Source: Linux IPVS `wlc`, as observed (ipvsadm(8), `-s wlc`).
 //! Weight 0 and overloaded: passed over. Empty, or none available: no server.
-//! State: none of its own; reads each server's counts once.
-//! Cost: O(n).
+//! State: none of its own; goes by the servers' counts.
+//! Cost: a look at each server up to 12 of them, or if a weight is above 65,536; else O(log n) by an
+//! index (see `least`), which each connection's begin and end keep, in O(log n) too.
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it when in doubt: it is ipvsadm's default.
 
