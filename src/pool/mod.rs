@@ -43,6 +43,8 @@ pub(crate) struct Pool {
     draws_for: u64,
     /// The scheduler's, if each worker decides by itself. Apart, so that the plain way asks no more.
     own_turns: Turns,
+    /// As `draws_for`.
+    turns_alone_for: u64,
     /// Where the rotation stands that all workers share.
     rounds: Rounds,
 }
@@ -85,6 +87,7 @@ impl Pool {
             cycle.map_or_else(Turns::default, |cycle| Turns::of(cycle, &servers))
         };
         let (turns, own_turns) = (turns(is_plain), turns(per_worker));
+        let generation_if = |so| if so { plan.id.generation.into() } else { u64::MAX };
         let former_rounds = plan.former.map(|former| &former.rounds);
         let rounds = Rounds::new(turns.cycle(), former_rounds, || scheduler.start());
         Pool {
@@ -98,7 +101,8 @@ impl Pool {
             servers,
             is_plain,
             per_worker,
-            draws_for: if turns.is_empty() { u64::MAX } else { plan.id.generation.into() },
+            draws_for: generation_if(!turns.is_empty()),
+            turns_alone_for: generation_if(!own_turns.is_empty()),
             turns,
             own_turns,
             rounds,
@@ -120,8 +124,7 @@ impl Pool {
         self.rounds.now.draw()
     }
 
-    /// The server of a drawn turn, if that takes a few instructions to say; nothing has changed
-    /// otherwise.
+    /// The server of a drawn turn, if that takes a few instructions to say.
     #[inline(always)]
     pub(crate) fn drawn(&self, drawn: u64) -> Option<&Pick> {
         self.turns.sure(drawn, &self.servers)
@@ -144,17 +147,35 @@ impl Pool {
         Some(drawn.and(self.draw()))
     }
 
+    /// As [`draws_for`](Self::draws_for): it is a turn of the worker by itself.
+    #[inline(always)]
+    pub(crate) fn turns_alone_for(&self, service: ServiceId) -> bool {
+        self.turns_alone_for == u64::from(service.generation)
+    }
+
     /// The server of the turn of a worker that decides by itself, if that takes a few instructions.
     #[inline(always)]
-    pub(crate) fn choose_alone(&self, tried: &[ServerId], own: &Own) -> Option<&Pick> {
-        if self.own_turns.is_empty() || !tried.is_empty() {
-            return None;
-        }
-        let slot = own.service(self.id.slot)?;
-        let (turn, number) = slot.cursor.begin(self.epoch, self.own_turns.cycle().into())?;
-        let sure = self.own_turns.sure(number, &self.servers);
-        let pick = sure.or_else(|| self.own_turns.free(number, &self.servers))?;
-        slot.cursor.take(turn).then_some(pick)
+    pub(crate) fn choose_alone(&self, own: Option<&Own>) -> Option<&Pick> {
+        let slot = own?.early_service(self.id.slot)?;
+        self.take_alone(slot, |number| self.own_turns.sure(number, &self.servers))
+    }
+
+    /// The same for any service, and for a server that has to be looked at.
+    pub(crate) fn look_alone(&self, own: Option<&Own>) -> Option<&Pick> {
+        let slot = own.filter(|_| !self.own_turns.is_empty())?.service(self.id.slot)?;
+        self.take_alone(slot, |number| self.own_turns.free(number, &self.servers))
+    }
+
+    #[inline(always)]
+    fn take_alone<'a>(
+        &'a self,
+        slot: &ServiceSlot,
+        choose: impl FnOnce(u64) -> Option<&'a Pick>,
+    ) -> Option<&'a Pick> {
+        let turn = slot.alone.begin(self.epoch, self.own_turns.cycle().into())?;
+        let pick = choose(turn)?;
+        slot.alone.take(self.epoch, turn);
+        Some(pick)
     }
 
     /// The straight way of this service's scheduler, as `visitor` makes it; that of none if a pick is
@@ -344,18 +365,18 @@ impl Pool {
     pub(crate) fn start_own(&self, own: &Own) {
         if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
             slot.start_draws(own.number());
-            for cursor in [&slot.cursor, &slot.retries] {
-                cursor.start(self.epoch, self.scheduler.start_of(own.number()));
-            }
+            let start = self.scheduler.start_of(own.number());
+            slot.alone.start(self.epoch, start);
+            slot.retries.start(self.epoch, start);
         }
     }
 
     /// A worker's rotations go on here. After the publication.
     pub(crate) fn adopt_own(&self, own: &Own) {
         if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
-            for cursor in [&slot.cursor, &slot.retries] {
-                cursor.adopt(self.epoch, |state| self.scheduler.carry(state));
-            }
+            let carry = |state| self.scheduler.carry(state);
+            slot.alone.note(self.epoch, carry);
+            slot.retries.adopt(self.epoch, carry);
         }
     }
 

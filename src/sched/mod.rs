@@ -161,7 +161,7 @@ impl Request<'_> {
         if !self.tried.is_empty() {
             self.slot.retries.turn(self.epoch, carry, step)
         } else if self.own.is_some() {
-            self.slot.cursor.turn(self.epoch, carry, step)
+            Ok(self.slot.alone.turn(self.epoch, carry, step))
         } else {
             self.rounds.turn(self.drawn, carry, step)
         }

@@ -1,4 +1,4 @@
-//! Where a rotation of retries, or of a worker by itself, stands: one word, kept across reloads.
+//! Where a rotation of retries stands: one word, kept across reloads.
 //!
 //! The word holds the state (52 bits, whatever the scheduler makes of it) and the epoch of the
 //! pool that understands it (12 bits). Every rebuild of a service's pool has the next epoch. Who
@@ -36,55 +36,29 @@ impl Epoch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outdated;
 
-/// A turn that was begun.
-pub(crate) struct Turn {
-    from: u64,
-    to: u64,
-}
-
 #[derive(Default)]
 pub(crate) struct Cursor {
     word: AtomicU64,
 }
 
-fn pack(epoch: Epoch, state: u64) -> u64 {
+/// A word of this epoch and state.
+#[inline(always)]
+pub(crate) fn pack(epoch: Epoch, state: u64) -> u64 {
     epoch.0 | state & MAX_STATE
 }
 
-fn epoch_of(word: u64) -> Epoch {
+pub(crate) fn epoch_of(word: u64) -> Epoch {
     Epoch(word & !MAX_STATE)
+}
+
+pub(crate) fn state_of(word: u64) -> u64 {
+    word & MAX_STATE
 }
 
 impl Cursor {
     /// Starts a rotation. Only for a cursor that no published pool refers to yet.
     pub(crate) fn start(&self, epoch: Epoch, state: u64) {
         self.word.store(pack(epoch, state), Ordering::SeqCst);
-    }
-
-    /// Begins a turn of a cycle of this length, to be ended by [`take`](Self::take): the number of the
-    /// turn after the latest one, 0 behind the last. `None` if the pool is not the cursor's, or the
-    /// state is no turn of the cycle.
-    ///
-    /// For the quick way, where [`turn`](Self::turn) costs a third more: what its loop needs is saved
-    /// and restored, and its closures are calls. The state's number comes by subtraction, so that one
-    /// comparison tells another epoch, too.
-    #[inline(always)]
-    pub(crate) fn begin(&self, epoch: Epoch, length: u64) -> Option<(Turn, u64)> {
-        let from = self.word.load(Ordering::SeqCst);
-        let next = from.wrapping_sub(epoch.0).wrapping_add(1);
-        if next < length {
-            Some((Turn { from, to: from.wrapping_add(1) }, next))
-        } else if next == length {
-            Some((Turn { from, to: epoch.0 }, 0))
-        } else {
-            None
-        }
-    }
-
-    /// Takes the turn that was begun; false, and no turn, if another picker was faster.
-    #[inline(always)]
-    pub(crate) fn take(&self, Turn { from, to }: Turn) -> bool {
-        self.word.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
@@ -102,7 +76,7 @@ impl Cursor {
                 word = self.adopt_from(word, epoch, &carry)?;
                 continue;
             }
-            let (answer, state) = step(word & MAX_STATE);
+            let (answer, state) = step(state_of(word));
             let next = pack(epoch, state);
             if next == word {
                 return Ok(answer);
@@ -135,7 +109,7 @@ impl Cursor {
         if epoch_of(word).next() != epoch {
             return Err(Outdated);
         }
-        let next = pack(epoch, carry(word & MAX_STATE));
+        let next = pack(epoch, carry(state_of(word)));
         match self.word.compare_exchange(word, next, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => Ok(next),
             Err(now) => Ok(now),

@@ -1,6 +1,7 @@
 //! Live state: slots of atomics that outlive every config, and how readers reach what is current.
 
 pub(crate) mod affinity;
+pub(crate) mod alone;
 pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod history;

@@ -88,6 +88,12 @@ impl Own {
         self.services.get(slot)
     }
 
+    /// The same for the first services, in fewer instructions.
+    #[inline(always)]
+    pub(crate) fn early_service(&self, slot: u32) -> Option<&ServiceSlot> {
+        self.services.get_early(slot)
+    }
+
     /// The connections that the worker has opened to a server and that are open still.
     #[inline]
     pub(crate) fn counts(&self, server: u32) -> Counts {

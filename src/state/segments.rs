@@ -112,6 +112,12 @@ impl<T> Segments<T> {
         segment.get(offset)
     }
 
+    /// As [`get`](Self::get) in half the instructions, of the first elements only.
+    #[inline(always)]
+    pub(crate) fn get_early(&self, index: u32) -> Option<&T> {
+        self.segments[0].get()?.get(index as usize)
+    }
+
     /// The same, to keep.
     pub(crate) fn place(&self, index: u32) -> Option<Place<T>> {
         let (segment, offset) = self.find(index)?;

@@ -17,6 +17,7 @@
 //! an open beside an edit of the limits goes by the old or by the new ones.
 
 use crate::config::Generation;
+use crate::state::alone::Alone;
 use crate::state::counts::{Activity, Counts, Limits};
 use crate::state::cursor::Cursor;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -288,7 +289,7 @@ impl ServerSlot {
 pub(crate) struct ServiceSlot {
     /// Where its rotation stands, for a worker that decides by itself. What all share is the pool's
     /// `Round`.
-    pub(crate) cursor: Cursor,
+    pub(crate) alone: Alone,
     /// Where the rotation of its retries stands.
     pub(crate) retries: Cursor,
     /// How many random draws it has made.
@@ -300,7 +301,7 @@ impl ServiceSlot {
     /// A slot whose first owner has this generation.
     pub(crate) fn new(generation: u32) -> Self {
         ServiceSlot {
-            cursor: Cursor::default(),
+            alone: Alone::default(),
             retries: Cursor::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),

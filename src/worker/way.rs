@@ -65,7 +65,11 @@ impl Worker {
             // SAFETY: the pool is the peeked table's.
             return unsafe { self::drawn(self, NonNull::from(pool), flow, drawn, put) };
         }
-        if pool.id.generation != service.generation {
+        if pool.turns_alone_for(service) && tried.is_empty() {
+            if let Some(pick) = pool.choose_alone(self.own()) {
+                return Some(put(pick));
+            }
+        } else if pool.id.generation != service.generation {
             return self.pick_elaborately(service.word(), flow, tried, put);
         }
         let way = pool.way(Ways(PhantomData));
@@ -181,8 +185,10 @@ unsafe fn alone<R, P: FnOnce(&Pick) -> R>(
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
-    if let Some(pick) = worker.own().and_then(|own| pool.choose_alone(tried, own)) {
-        return Some(put(pick));
+    if tried.is_empty() {
+        if let Some(pick) = pool.look_alone(worker.own()) {
+            return Some(put(pick));
+        }
     }
     worker.pick_elaborately(service.word(), flow, tried, put)
 }

@@ -9,8 +9,6 @@ use crate::state::cursor::{Cursor, Epoch, Outdated};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 const RELOAD: u64 = 100;
-/// Of a cycle that these models never get around.
-const ENDLESS: u64 = 1 << 32;
 
 #[derive(Default)]
 struct Service {
@@ -38,11 +36,7 @@ impl Service {
     fn pick(&self) -> u64 {
         let mut pool = self.current.load(Ordering::Acquire);
         loop {
-            let step = |turn| (turn, turn + 1);
-            let begun = self.cursor.begin(epoch(pool), ENDLESS);
-            let quick = begun.and_then(|(turn, next)| self.cursor.take(turn).then_some(next - 1));
-            let turn = || self.cursor.turn(epoch(pool), carry, step);
-            match quick.map_or_else(turn, Ok) {
+            match self.cursor.turn(epoch(pool), carry, |turn| (turn, turn + 1)) {
                 Ok(turn) => {
                     let reloads = u64::from(pool) * RELOAD;
                     assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");

@@ -9,6 +9,7 @@
 extern crate self as ahash;
 
 pub mod affinity;
+pub mod alone;
 mod config {
     pub(crate) use vsched::config::{Generation, Remembered, Thresholds};
 }

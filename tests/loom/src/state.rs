@@ -5,6 +5,8 @@
 
 #[path = "../../../src/state/affinity.rs"]
 pub(crate) mod affinity;
+#[path = "../../../src/state/alone.rs"]
+pub(crate) mod alone;
 #[path = "../../../src/state/counts.rs"]
 pub(crate) mod counts;
 #[path = "../../../src/state/cursor.rs"]

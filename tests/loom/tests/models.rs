@@ -29,6 +29,7 @@ models! {
     publication: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
     cursor: two_pickers_one_reload one_picker_two_reloads;
+    alone: one_reload two_reloads;
     round: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
         a_cycle_begins_anew a_refusal_takes_no_turn;
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
@@ -143,6 +144,7 @@ planted! {
     publication::planted_look_after_the_closure, "Causality violation";
     cursor::planted_adopt_before_publication, "nothing newer is published";
     cursor::planted_adopt_in_two_steps, "lost or given twice";
+    alone::planted_no_note, "each reload is carried over once";
     round::planted_begun_before_publication, "nothing newer is published";
     round::planted_former_left_open, "lost or given twice";
     min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";

@@ -1,10 +1,12 @@
 //! What does a pick cost, whole, as a user calls it, against the number of servers?
 
+use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};
 
 use crate::case::{Key, Plan, Weights};
 use crate::questions::name::SIZE;
-use crate::servers::{FLOWS, config, flows, flows_for, weights};
+use crate::questions::threads::ALONE;
+use crate::servers::{FLOWS, config, config_shared, flows, flows_for, weights};
 use crate::subjects::list::Layout;
 use crate::subjects::{c, list, name, rust, smooth};
 #[cfg(feature = "peers")]
@@ -58,6 +60,13 @@ fn vsched(n: usize, how: Weights) -> Vec<Plan> {
                 c::pick(&c::Director::new(&config(kind, n, how)), flows_for(kind))
             }));
         }
+    }
+    for kind in [Rr, Wrr] {
+        let what = format!("{}{ALONE}", kind.name());
+        plans.push(Plan::new(key(name::RUST, &what, n, how), move || {
+            let config = config_shared(kind, n, how, Sharing::PerWorker);
+            rust::pick(&Director::new(&config).expect("a valid config"), flows_for(kind))
+        }));
     }
     plans.push(Plan::new(key(name::RUST, "rr, pick_into", n, how), move || {
         let director = Director::new(&config(Rr, n, how)).expect("a valid config");

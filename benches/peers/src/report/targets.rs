@@ -165,6 +165,16 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
     vec![
         target("rr, wrr: 40 times as fast as pingora's select", AtLeast(40.0), pingora(RUST)),
         target(
+            "rr, wrr per worker: likewise",
+            AtLeast(40.0),
+            least([("rr, per-worker", Equal), ("wrr, per-worker", Skewed)].into_iter().flat_map(
+                |(ours, how)| {
+                    let other = (PINGORA, "RoundRobin");
+                    sheet.times(name::SIZE, (RUST, ours), other, how, &SIZES)
+                },
+            )),
+        ),
+        target(
             "rr into the caller's memory: likewise",
             AtLeast(40.0),
             least(sheet.times(
