@@ -4,11 +4,11 @@
 
 use loom::thread;
 
+use crate::cursor::{RELOAD, carry, epoch};
 use crate::state::alone::Alone;
 use crate::state::cursor::Epoch;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-const RELOAD: u64 = 100;
 /// Of a cycle that these models never get around.
 const ENDLESS: u64 = 1 << 32;
 
@@ -17,14 +17,6 @@ struct Service {
     alone: Alone,
     /// Number of the pool that was published last.
     current: AtomicU32,
-}
-
-fn epoch(pool: u32) -> Epoch {
-    (0..pool).fold(Epoch::default(), |epoch, _| epoch.next())
-}
-
-fn carry(turn: u64) -> u64 {
-    turn + RELOAD
 }
 
 impl Service {

@@ -8,7 +8,7 @@ use loom::thread;
 use crate::state::cursor::{Cursor, Epoch, Outdated};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-const RELOAD: u64 = 100;
+pub(crate) const RELOAD: u64 = 100;
 
 #[derive(Default)]
 struct Service {
@@ -17,11 +17,11 @@ struct Service {
     current: AtomicU32,
 }
 
-fn epoch(pool: u32) -> Epoch {
+pub(crate) fn epoch(pool: u32) -> Epoch {
     (0..pool).fold(Epoch::default(), |epoch, _| epoch.next())
 }
 
-fn carry(turn: u64) -> u64 {
+pub(crate) fn carry(turn: u64) -> u64 {
     turn + RELOAD
 }
 
