@@ -10,6 +10,9 @@
 //! it goes over by `mine` then; else its turn is given twice, and never is one lost. A swap would
 //! prevent that, and cost every pick a third.
 //!
+//! Epochs wrap. A worker that rests through a multiple of 4,096 reloads goes on from its old state: some
+//! place in the rotation, as good as another, for schedulers take any state.
+//!
 //! | location | operation                | ordering | partner                                     |
 //! |----------|--------------------------|----------|---------------------------------------------|
 //! | `mine`   | stores of the worker     | Release  | load in `note`                              |
@@ -17,6 +20,7 @@
 //! | `mine`   | load in `note`           | Acquire  | the stores                                  |
 //! | `moved`  | store in `note`          | Release  | load in `state`; before the next publication |
 //! | `moved`  | load in `state`          | Acquire  | store in `note`                             |
+//! | `moved`  | load in `note`           | Relaxed  | none: the director's own                    |
 //! | both     | stores in `start`        | Release  | none: before the worker or the pool is      |
 
 use crate::state::cursor::{Epoch, epoch_of, pack, state_of};

@@ -25,6 +25,26 @@ pub(crate) fn carry(turn: u64) -> u64 {
     turn + RELOAD
 }
 
+/// One turn in the pool published last, less what the reloads have added: again with the newer pool
+/// as long as it is outdated.
+pub(crate) fn pick_by(current: &AtomicU32, turn: impl Fn(u32) -> Result<u64, Outdated>) -> u64 {
+    let mut pool = current.load(Ordering::Acquire);
+    loop {
+        match turn(pool) {
+            Ok(turn) => {
+                let reloads = u64::from(pool) * RELOAD;
+                assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");
+                return turn - reloads;
+            }
+            Err(Outdated) => {
+                let newer = current.load(Ordering::Acquire);
+                assert!(newer > pool, "outdated, but nothing newer is published");
+                pool = newer;
+            }
+        }
+    }
+}
+
 impl Service {
     fn new() -> Arc<Self> {
         let service = Arc::new(Service::default());
@@ -34,21 +54,7 @@ impl Service {
 
     /// One turn, by a picker that reads the publication again while its pool is outdated.
     fn pick(&self) -> u64 {
-        let mut pool = self.current.load(Ordering::Acquire);
-        loop {
-            match self.cursor.turn(epoch(pool), carry, |turn| (turn, turn + 1)) {
-                Ok(turn) => {
-                    let reloads = u64::from(pool) * RELOAD;
-                    assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");
-                    return turn - reloads;
-                }
-                Err(Outdated) => {
-                    let newer = self.current.load(Ordering::Acquire);
-                    assert!(newer > pool, "outdated, but nothing newer is published");
-                    pool = newer;
-                }
-            }
-        }
+        pick_by(&self.current, |pool| self.cursor.turn(epoch(pool), carry, |turn| (turn, turn + 1)))
     }
 
     fn reload(&self, pool: u32) {

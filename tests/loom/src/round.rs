@@ -5,11 +5,10 @@
 
 use loom::thread;
 
-use crate::state::cursor::Outdated;
+use crate::cursor::{RELOAD, pick_by};
 use crate::state::round::{Drawn, Former, Round};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-const RELOAD: u64 = 100;
 /// Of a cycle that these models never get around.
 const ENDLESS: u32 = 1 << 30;
 /// No turn of [`ENDLESS`].
@@ -47,24 +46,12 @@ impl Service {
 
     /// One turn, by a picker that reads the publication again while its pool is outdated.
     fn pick(&self) -> u64 {
-        let mut pool = self.current.load(Ordering::Acquire);
-        loop {
+        pick_by(&self.current, |pool| {
             let round = &self.rounds[pool as usize];
             let drawn = round.draw();
             let turn = || round.turn(self.former(pool), Some(&Drawn::one(drawn)), carry, next);
-            match round.turn_of(drawn).map_or_else(turn, Ok) {
-                Ok(turn) => {
-                    let reloads = u64::from(pool) * RELOAD;
-                    assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");
-                    return turn - reloads;
-                }
-                Err(Outdated) => {
-                    let newer = self.current.load(Ordering::Acquire);
-                    assert!(newer > pool, "outdated, but nothing newer is published");
-                    pool = newer;
-                }
-            }
-        }
+            round.turn_of(drawn).map_or_else(turn, Ok)
+        })
     }
 
     fn reload(&self, pool: u32) {
