@@ -14,7 +14,7 @@ use crate::state::pick::Pick;
 use crate::state::publication::{Publication, Reader};
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
-use crate::state::slots::{ConnectionError, ServerId, ServerSlot, ServiceId};
+use crate::state::slots::{ConnectionError, ServerId, ServerSlot, ServiceId, ServiceSlot};
 use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
@@ -55,6 +55,8 @@ pub struct Worker {
     shard: Arc<Shard>,
     /// `None` if there are too many workers.
     own: Option<Place<Own>>,
+    /// Its part for the first services, at hand.
+    own_services: Arc<[ServiceSlot]>,
 }
 
 impl Director {
@@ -63,7 +65,9 @@ impl Director {
         let shard = Arc::new(Shard::new());
         let (inner, own) = self.join(&shard);
         let reader = Publication::reader(&inner.publication);
-        Worker { inner, reader, shard, own }
+        let first = |own: &Place<Own>| own.get().first_services();
+        let own_services = own.as_ref().map_or_else(|| Arc::new([]) as Arc<_>, first);
+        Worker { inner, reader, shard, own, own_services }
     }
 }
 
@@ -75,7 +79,7 @@ impl Worker {
     /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
     #[inline]
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
-        self.pick(service, flow, &[], |pick| *pick)
+        self.pick(service, flow, &[], |pick| pick)
     }
 
     /// Chooses among the servers that were not tried; for the next attempt after one has failed.
@@ -109,7 +113,7 @@ impl Worker {
         flow: &Flow,
         tried: &[ServerId],
     ) -> Option<Pick> {
-        self.pick(service, flow, tried, |pick| *pick)
+        self.pick(service, flow, tried, |pick| pick)
     }
 
     /// The service that takes this flow, as the kernel looks up: by the firewall mark, by exact
@@ -145,8 +149,8 @@ impl Worker {
         // Both are written early, and where they stay: a few nanoseconds less than values that are put
         // together at the end.
         let (mut chosen, mut lease) = (None, Lease::default());
-        let mut put = |pick: &Pick| {
-            chosen = Some(*pick);
+        let mut put = |pick: Pick| {
+            chosen = Some(pick);
             (pick.server, pick.template)
         };
         let mut found = self.pick(service, flow, tried, &mut put);
@@ -281,7 +285,7 @@ impl Worker {
         tried: &[ServerId],
         to: &mut MaybeUninit<Pick>,
     ) -> bool {
-        self.pick(service, flow, tried, |pick| _ = to.write(*pick)).is_some()
+        self.pick(service, flow, tried, |pick| _ = to.write(pick)).is_some()
     }
 
     /// The service's scheduler means it if it chooses an overloaded server; else it is refused.

@@ -15,7 +15,7 @@ use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::lanes::prefetch;
 use crate::state::own::{Opener, Own, number_of};
-use crate::state::pick::Pick;
+use crate::state::pick::{Answer, Pick};
 use crate::state::round::{Drawn, Rounds};
 use crate::state::segments::Place;
 use crate::state::servers::{Member, Position, Servers};
@@ -126,19 +126,19 @@ impl Pool {
 
     /// The server of a drawn turn, if that takes a few instructions to say.
     #[inline(always)]
-    pub(crate) fn drawn(&self, drawn: u64) -> Option<&Pick> {
+    pub(crate) fn drawn(&self, drawn: u64) -> Option<&Answer> {
         self.turns.sure(drawn, &self.servers)
     }
 
     /// The server of a drawn turn, if one was drawn and it is available.
     #[inline]
-    pub(crate) fn look_at_drawn(&self, drawn: u64) -> Option<&Pick> {
+    pub(crate) fn look_at_drawn(&self, drawn: u64) -> Option<&Answer> {
         if !self.turns.is_behind(drawn) {
             return self.turns.free(drawn, &self.servers);
         }
-        let pick = self.turns.free(self.rounds.now.turn_of(drawn)?, &self.servers)?;
+        let answer = self.turns.free(self.rounds.now.turn_of(drawn)?, &self.servers)?;
         self.rounds.now.begin_anew(drawn);
-        Some(pick)
+        Some(answer)
     }
 
     /// Draws another turn, after one whose server was passed over; `None` if no turn was drawn.
@@ -155,27 +155,27 @@ impl Pool {
 
     /// The server of the turn of a worker that decides by itself, if that takes a few instructions.
     #[inline(always)]
-    pub(crate) fn choose_alone(&self, own: Option<&Own>) -> Option<&Pick> {
-        let slot = own?.early_service(self.id.slot)?;
-        self.take_alone(slot, |number| self.own_turns.sure(number, &self.servers))
+    pub(crate) fn choose_alone(&self, first: &[ServiceSlot]) -> Option<&Answer> {
+        let slot = first.get(self.id.slot as usize)?;
+        self.take_alone(slot, |turn| self.own_turns.sure(turn, &self.servers))
     }
 
     /// The same for any service, and for a server that has to be looked at.
-    pub(crate) fn look_alone(&self, own: Option<&Own>) -> Option<&Pick> {
+    pub(crate) fn look_alone(&self, own: Option<&Own>) -> Option<&Answer> {
         let slot = own.filter(|_| !self.own_turns.is_empty())?.service(self.id.slot)?;
-        self.take_alone(slot, |number| self.own_turns.free(number, &self.servers))
+        self.take_alone(slot, |turn| self.own_turns.free(turn, &self.servers))
     }
 
     #[inline(always)]
     fn take_alone<'a>(
         &'a self,
         slot: &ServiceSlot,
-        choose: impl FnOnce(u64) -> Option<&'a Pick>,
-    ) -> Option<&'a Pick> {
-        let turn = slot.alone.begin(self.epoch, self.own_turns.cycle().into())?;
-        let pick = choose(turn)?;
-        slot.alone.take(self.epoch, turn);
-        Some(pick)
+        choose: impl FnOnce(u64) -> Option<&'a Answer>,
+    ) -> Option<&'a Answer> {
+        let begun = slot.alone.begin(self.epoch, self.own_turns.cycle().into())?;
+        let answer = choose(begun.turn)?;
+        slot.alone.take(begun);
+        Some(answer)
     }
 
     /// The straight way of this service's scheduler, as `visitor` makes it; that of none if a pick is
@@ -248,7 +248,7 @@ impl Pool {
     fn answer(&self, found: Result<Option<Position>, Outdated>) -> Chosen<'_> {
         match found {
             Ok(position) => {
-                (position.and_then(|position| self.servers.pick(position)), Miss::Nobody)
+                (position.and_then(|position| self.servers.answer(position)), Miss::Nobody)
             }
             Err(Outdated) => (None, Miss::Outdated),
         }
@@ -271,23 +271,23 @@ impl Pool {
             persistence.and_then(|persistence| Some((persistence, persistence.client(flow)?)));
         let known = client.and_then(|(persistence, client)| {
             let (position, template) = persistence.look(client, &self.servers, tried)?;
-            Some(self.servers.pick(position)?.with_template(template))
+            Some(self.servers.answer(position)?.with_template(template))
         });
         let mut pick = match known {
             Some(pick) => pick,
             None => match self.ask_scheduler(flow, tried, own, drawn) {
-                (Some(pick), _) => {
+                (Some(answer), _) => {
                     let remember = |(persistence, client): (&Persistent, Key)| {
-                        persistence.remember(client, pick.server)
+                        persistence.remember(client, answer.server)
                     };
-                    pick.with_template(client.map_or(TemplateId::NONE, remember))
+                    answer.with_template(client.map_or(TemplateId::NONE, remember))
                 }
                 (None, Miss::Outdated) => return Err(Outdated),
                 (None, Miss::Nobody | Miss::Elaborate) => return Ok(None),
             },
         };
-        if pick.port == 0 {
-            pick.port = flow.destination_port();
+        if pick.port() == 0 {
+            pick.set_port(flow.destination_port());
         }
         if let Some(persistence) = persistence {
             persistence.set_port(&mut pick, flow);
@@ -331,8 +331,8 @@ impl Pool {
     /// This server may be the next to be picked: what a pick of it answers is fetched meanwhile.
     #[inline(always)]
     pub(crate) fn expect(&self, position: Position) {
-        if let Some(pick) = self.servers.pick(position) {
-            prefetch(pick);
+        if let Some(answer) = self.servers.answer(position) {
+            prefetch(answer);
         }
     }
 
@@ -401,7 +401,7 @@ impl Pool {
 }
 
 /// A server, or why there is none. A pair, because a `Result` of the two does not fit registers.
-pub(crate) type Chosen<'a> = (Option<&'a Pick>, Miss);
+pub(crate) type Chosen<'a> = (Option<&'a Answer>, Miss);
 
 /// Why the straight way led to no server.
 #[derive(Clone, Copy)]

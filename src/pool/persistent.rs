@@ -61,7 +61,7 @@ impl Persistent {
     pub(super) fn set_port(&self, pick: &mut Pick, flow: &Flow) {
         let port = flow.destination_port();
         if port != 0 && port != self.service_port {
-            pick.port = port;
+            pick.set_port(port);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The turns of a written-out rotation, as picks read them.
 
-use crate::state::pick::Pick;
+use crate::state::pick::Answer;
 use crate::state::servers::{Position, Servers};
 use crate::sync::Arc;
 
@@ -49,20 +49,20 @@ impl Turns {
 
     /// The server of this turn, if there is such a turn and the server is always available.
     #[inline(always)]
-    pub(crate) fn sure<'a>(&self, turn: u64, servers: &'a Servers) -> Option<&'a Pick> {
-        servers.pick(*self.words.get(turn as usize)?)
+    pub(crate) fn sure<'a>(&self, turn: u64, servers: &'a Servers) -> Option<&'a Answer> {
+        servers.answer(*self.words.get(turn as usize)?)
     }
 
     /// The server of this turn, if it is available.
     #[inline]
-    pub(crate) fn free<'a>(&self, turn: u64, servers: &'a Servers) -> Option<&'a Pick> {
+    pub(crate) fn free<'a>(&self, turn: u64, servers: &'a Servers) -> Option<&'a Answer> {
         servers.free(*self.words.get(turn as usize)? & !LOOK)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SHORT, Turns};
+    use super::{Answer, SHORT, Turns};
     use crate::config::RealServer;
     use crate::state::Arena;
     use crate::state::servers::{Member, Servers};
@@ -97,7 +97,7 @@ mod tests {
             assert!(turns.is_behind(written) && turns.sure(written, &servers).is_none(), "{count}");
             for turn in 0..written {
                 let slot = (turn % u64::from(count)) as u32;
-                let found = |pick: Option<&crate::Pick>| pick.map(|pick| pick.server().slot);
+                let found = |answer: Option<&Answer>| answer.map(|answer| answer.server.slot);
                 let (sure, free) = (slot % 3 == 0, slot % 3 != 1);
                 let wanted = (sure.then_some(slot), free.then_some(slot));
                 let answers = (turns.sure(turn, &servers), turns.free(turn, &servers));

@@ -32,6 +32,13 @@ pub(crate) struct Alone {
     moved: AtomicU64,
 }
 
+/// A turn that may be taken.
+pub(crate) struct Begun {
+    /// Its number in the cycle.
+    pub(crate) turn: u64,
+    word: u64,
+}
+
 impl Alone {
     /// Starts a rotation. Only where no published pool refers to it, or before its worker is.
     pub(crate) fn start(&self, epoch: Epoch, state: u64) {
@@ -41,28 +48,35 @@ impl Alone {
         }
     }
 
-    /// Begins a turn of a cycle of this length, to be ended by [`take`](Self::take): the number of the
-    /// turn after the latest one, 0 behind the last. `None` if the state is another pool's, or no turn
-    /// of the cycle. The worker only.
+    /// Begins a turn of a cycle of this length, to be ended by [`take`](Self::take): the one after the
+    /// latest, the first behind the last. `None` if the state is another pool's, or no turn of the
+    /// cycle. The worker only.
     #[inline(always)]
-    pub(crate) fn begin(&self, epoch: Epoch, length: u64) -> Option<u64> {
+    pub(crate) fn begin(&self, epoch: Epoch, length: u64) -> Option<Begun> {
         // Relaxed: the worker's own.
         let mine = self.mine.load(Ordering::Relaxed);
-        let next = mine.wrapping_sub(pack(epoch, 0)).wrapping_add(1);
-        if next < length {
-            Some(next)
-        } else if next == length {
-            Some(0)
+        // By the word where that can be: each turn waits for the word of the turn before.
+        let word = mine.wrapping_add(1);
+        let turn = word.wrapping_sub(pack(epoch, 0));
+        if turn < length {
+            Some(Begun { turn, word })
+        } else if turn == length {
+            Some(Begun { turn: 0, word: pack(epoch, 0) })
         } else {
             None
         }
     }
 
-    /// The rotation stands at this turn, or in whatever state.
+    /// The turn is taken.
     #[inline(always)]
-    pub(crate) fn take(&self, epoch: Epoch, state: u64) {
+    pub(crate) fn take(&self, begun: Begun) {
+        self.put(begun.word);
+    }
+
+    #[inline(always)]
+    fn put(&self, word: u64) {
         // Release: pairs with the load in `note`.
-        self.mine.store(pack(epoch, state), Ordering::Release);
+        self.mine.store(word, Ordering::Release);
     }
 
     /// Takes one turn: `step` maps the state to an answer and the next state. The worker only.
@@ -73,7 +87,7 @@ impl Alone {
         step: impl FnOnce(u64) -> (R, u64),
     ) -> R {
         let (answer, state) = step(self.state(epoch, carry));
-        self.take(epoch, state);
+        self.put(pack(epoch, state));
         answer
     }
 

@@ -18,7 +18,7 @@ use crate::config::Generation;
 use crate::state::counts::{Activity, Counts, Limits};
 use crate::state::segments::Segments;
 use crate::state::slots::ServiceSlot;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
 
 /// More workers than this at a time, and the rest share the rotations of all.
 pub(crate) const MOST: u32 = (1 << NUMBER_BITS) - 1;
@@ -88,10 +88,9 @@ impl Own {
         self.services.get(slot)
     }
 
-    /// The same for the first services, in fewer instructions.
-    #[inline(always)]
-    pub(crate) fn early_service(&self, slot: u32) -> Option<&ServiceSlot> {
-        self.services.get_early(slot)
+    /// The first services' part of that, for the worker to keep. Allocates.
+    pub(crate) fn first_services(&self) -> Arc<[ServiceSlot]> {
+        self.services.first(|| ServiceSlot::new(0))
     }
 
     /// The connections that the worker has opened to a server and that are open still.

@@ -1,5 +1,6 @@
 //! A decision, as plain data.
 
+use std::array;
 use std::fmt;
 #[cfg(feature = "capi")]
 use std::mem::offset_of;
@@ -16,9 +17,23 @@ pub struct Pick {
     pub(crate) server: ServerId,
     /// The persistence template that led here or was made.
     pub(crate) template: TemplateId,
+    way: Way,
+}
+
+/// Where a server is, and how packets reach it: the bytes of C's fields, as words. A pick is put
+/// together in registers from words; of smaller fields it went through the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+struct Way {
     /// In network order; IPv4 in the first four bytes.
-    address: [u8; 16],
-    pub(crate) port: u16,
+    address: [u64; 2],
+    rest: u64,
+}
+
+/// What `Way::rest` holds.
+#[derive(Clone, Copy)]
+struct Rest {
+    port: u16,
     /// 4 or 6; 0 = no decision.
     family: u8,
     forwarding: u8,
@@ -26,6 +41,43 @@ pub struct Pick {
     tunnel_checksum: u8,
     tunnel_port: u16,
 }
+
+impl Way {
+    fn of(address: [u8; 16], rest: Rest) -> Self {
+        let word = |from: usize| u64::from_ne_bytes(array::from_fn(|byte| address[from + byte]));
+        Way { address: [word(0), word(8)], rest: rest.word() }
+    }
+
+    fn address(self) -> [u8; 16] {
+        let words = self.address.map(u64::to_ne_bytes);
+        array::from_fn(|byte| words[byte / 8][byte % 8])
+    }
+
+    fn rest(self) -> Rest {
+        let [a, b, family, forwarding, tunnel, tunnel_checksum, c, d] = self.rest.to_ne_bytes();
+        let (port, tunnel_port) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
+        Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port }
+    }
+}
+
+impl Rest {
+    fn word(self) -> u64 {
+        let Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port } = self;
+        let ([a, b], [c, d]) = (port.to_ne_bytes(), tunnel_port.to_ne_bytes());
+        u64::from_ne_bytes([a, b, family, forwarding, tunnel, tunnel_checksum, c, d])
+    }
+}
+
+/// What a list keeps of a server's pick: all but the template. Two share a cache line, and neighbours
+/// are picked one after the other.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+pub(crate) struct Answer {
+    pub(crate) server: ServerId,
+    way: Way,
+}
+
+const _: () = assert!(size_of::<Answer>() == 32);
 
 const INET: u8 = 4;
 const INET6: u8 = 6;
@@ -40,7 +92,7 @@ const IPIP: u8 = 0;
 const GUE: u8 = 1;
 const GRE: u8 = 2;
 
-impl Pick {
+impl Answer {
     pub(crate) fn new(id: ServerId, server: &RealServer) -> Self {
         let mut address = [0; 16];
         let family = match server.address.ip() {
@@ -65,25 +117,36 @@ impl Pick {
             Some(Tunnel::Gue { port, checksum }) => (GUE, port, checksum),
             Some(Tunnel::Gre { checksum }) => (GRE, 0, checksum),
         };
-        Pick {
-            server: id,
-            template: TemplateId::default(),
-            address,
-            port: server.address.port(),
-            family,
-            forwarding,
-            tunnel,
-            tunnel_checksum: match checksum {
-                TunnelChecksum::None => 0,
-                TunnelChecksum::Full => 1,
-                TunnelChecksum::Remote => 2,
-            },
-            tunnel_port,
-        }
+        let tunnel_checksum = match checksum {
+            TunnelChecksum::None => 0,
+            TunnelChecksum::Full => 1,
+            TunnelChecksum::Remote => 2,
+        };
+        let port = server.address.port();
+        let rest = Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port };
+        Answer { server: id, way: Way::of(address, rest) }
     }
 
-    pub(crate) fn with_template(self, template: TemplateId) -> Self {
-        Pick { template, ..self }
+    /// The decision for this server.
+    #[inline(always)]
+    pub(crate) fn pick(&self) -> Pick {
+        self.with_template(TemplateId::NONE)
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_template(&self, template: TemplateId) -> Pick {
+        let Way { address: [first, second], rest } = self.way;
+        Pick { server: self.server, template, way: Way { address: [first, second], rest } }
+    }
+}
+
+impl Pick {
+    pub(crate) fn port(&self) -> u16 {
+        self.way.rest().port
+    }
+
+    pub(crate) fn set_port(&mut self, port: u16) {
+        self.way.rest = Rest { port, ..self.way.rest() }.word();
     }
 
     /// The server, to open a connection on or to exclude from the next try.
@@ -94,24 +157,27 @@ impl Pick {
 
     /// Its address and port; the flow's destination port where the server has none of its own.
     pub fn address(&self) -> SocketAddr {
-        let [a, b, c, d, ..] = self.address;
-        let ip = match self.family {
-            INET6 => IpAddr::V6(Ipv6Addr::from(self.address)),
+        let address = self.way.address();
+        let [a, b, c, d, ..] = address;
+        let ip = match self.way.rest().family {
+            INET6 => IpAddr::V6(Ipv6Addr::from(address)),
             _ => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
         };
-        SocketAddr::new(ip, self.port)
+        SocketAddr::new(ip, self.port())
     }
 
     /// How packets reach it.
     pub fn forwarding(&self) -> Forwarding {
-        let checksum = match self.tunnel_checksum {
+        let way = self.way.rest();
+        let port = way.tunnel_port;
+        let checksum = match way.tunnel_checksum {
             1 => TunnelChecksum::Full,
             2 => TunnelChecksum::Remote,
             _ => TunnelChecksum::None,
         };
-        match (self.forwarding, self.tunnel) {
+        match (way.forwarding, way.tunnel) {
             (LOCAL, _) => Forwarding::Local,
-            (TUNNEL, GUE) => Forwarding::Tunnel(Tunnel::Gue { port: self.tunnel_port, checksum }),
+            (TUNNEL, GUE) => Forwarding::Tunnel(Tunnel::Gue { port, checksum }),
             (TUNNEL, GRE) => Forwarding::Tunnel(Tunnel::Gre { checksum }),
             (TUNNEL, _) => Forwarding::Tunnel(Tunnel::Ipip {}),
             (ROUTE, _) => Forwarding::Route,
@@ -128,13 +194,7 @@ impl Default for Pick {
         Pick {
             server: ServerId { slot: 0, generation: 0 },
             template: TemplateId::NONE,
-            address: [0; 16],
-            port: 0,
-            family: 0,
-            forwarding: 0,
-            tunnel: 0,
-            tunnel_checksum: 0,
-            tunnel_port: 0,
+            way: Way::default(),
         }
     }
 }
@@ -157,19 +217,19 @@ impl Pick {
     pub(crate) const LAYOUT: [usize; 9] = [
         offset_of!(Pick, server),
         offset_of!(Pick, template),
-        offset_of!(Pick, address),
-        offset_of!(Pick, port),
-        offset_of!(Pick, family),
-        offset_of!(Pick, forwarding),
-        offset_of!(Pick, tunnel),
-        offset_of!(Pick, tunnel_checksum),
-        offset_of!(Pick, tunnel_port),
+        offset_of!(Pick, way.address),
+        offset_of!(Pick, way.rest),
+        offset_of!(Pick, way.rest) + 2,
+        offset_of!(Pick, way.rest) + 3,
+        offset_of!(Pick, way.rest) + 4,
+        offset_of!(Pick, way.rest) + 5,
+        offset_of!(Pick, way.rest) + 6,
     ];
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Pick;
+    use super::Answer;
     use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
     use crate::state::slots::ServerId;
 
@@ -185,7 +245,7 @@ mod tests {
             for address in ["192.168.5.11:80", "[2001:db8::1]:0", "10.0.0.1:65535"] {
                 let address = address.parse().expect("an address");
                 let server = RealServer::new(address).with_forwarding(forwarding);
-                let pick = Pick::new(id, &server);
+                let pick = Answer::new(id, &server).pick();
                 let found = (pick.server(), pick.address(), pick.forwarding());
                 assert_eq!(found, (id, address, forwarding));
             }

@@ -4,7 +4,7 @@
 use crate::config::RealServer;
 use crate::state::Arena;
 use crate::state::counts::Counts;
-use crate::state::pick::Pick;
+use crate::state::pick::Answer;
 use crate::state::segments::Seats;
 use crate::state::slots::{ServerId, ServerSlot};
 use crate::sync::Arc;
@@ -23,31 +23,30 @@ pub(crate) struct Member {
 
 pub(crate) struct Servers {
     arena: Arc<Arena>,
-    /// Beside its slot, looked up once, what of a server is fixed as long as the pool lives: one
-    /// cache line for all that a pick looks at, apart from the counts.
+    /// Beside its slot, looked up once, what decisions look at of a server: close together for those
+    /// who look at all.
     list: Seats<ServerSlot, Listed>,
+    /// As many answers, apart: a turn looks at nothing else.
+    answers: Box<[Answer]>,
 }
 
 struct Listed {
     weight: u32,
     /// Overload can mark it.
     limited: bool,
-    /// The answer that names it, whole, so that a pick copies it in one piece.
-    pick: Pick,
 }
-
-const _: () = assert!(size_of::<Listed>() == 56);
 
 impl Servers {
     /// The members in list order. The director has made their slots.
     pub(crate) fn new(arena: Arc<Arena>, members: &[Member]) -> Self {
         let listed = |Member { id, server, .. }: &Member| {
             let (weight, limited) = (server.weight, server.thresholds.upper != 0);
-            (id.slot, Listed { weight, limited, pick: Pick::new(*id, server) })
+            (id.slot, Listed { weight, limited })
         };
         let list = arena.servers.seats(members.iter().map(listed)).unwrap_or_default();
         debug_assert_eq!(list.len(), members.len(), "slots");
-        Servers { arena, list }
+        let answers = members.iter().map(|Member { id, server, .. }| Answer::new(*id, server));
+        Servers { arena, list, answers: answers.collect() }
     }
 
     #[inline]
@@ -57,15 +56,15 @@ impl Servers {
 
     /// The ids, in list order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + Clone + '_ {
-        self.list.iter().map(|(_, listed)| listed.pick.server)
+        self.answers.iter().map(|answer| answer.server)
     }
 
     /// Id and counts, whatever the server's weight and mark.
     #[inline]
     pub(crate) fn look(&self, position: Position) -> Option<(ServerId, Candidate)> {
         let (slot, listed) = self.list.get(position as usize)?;
-        let counts = slot.glance();
-        Some((listed.pick.server, Candidate { position, weight: listed.weight, counts }))
+        let (server, counts) = (self.answer(position)?.server, slot.glance());
+        Some((server, Candidate { position, weight: listed.weight, counts }))
     }
 
     /// As [`look`](Self::look), after whatever this thread has stored.
@@ -83,7 +82,10 @@ impl Servers {
 
     /// Every server, whatever its weight and mark.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
-        (0..self.len()).filter_map(|position| self.look(position).map(|(_, found)| found))
+        self.list.iter().zip(0..).map(|((slot, listed), position)| {
+            let counts = slot.glance();
+            Candidate { position, weight: listed.weight, counts }
+        })
     }
 
     pub(crate) fn arena(&self) -> &Arc<Arena> {
@@ -109,20 +111,20 @@ impl Servers {
     /// The server's counts if it may get a new connection: not quiesced, not overloaded, not tried.
     #[inline]
     pub(crate) fn available(&self, position: Position, tried: &[ServerId]) -> Option<Counts> {
-        counts_if_available(self.list.get(position as usize)?, tried)
+        self.counts_if_available(self.list.get(position as usize)?, position, tried)
     }
 
     /// The server, if it may get a new connection: not quiesced, not overloaded.
     #[inline(always)]
-    pub(crate) fn free(&self, position: Position) -> Option<&Pick> {
-        let seat = self.list.get(position as usize)?;
-        counts_if_available(seat, &[]).map(|_| &seat.1.pick)
+    pub(crate) fn free(&self, position: Position) -> Option<&Answer> {
+        self.available(position, &[])?;
+        self.answer(position)
     }
 
     /// What a pick of this server answers.
     #[inline(always)]
-    pub(crate) fn pick(&self, position: Position) -> Option<&Pick> {
-        self.list.get(position as usize).map(|(_, listed)| &listed.pick)
+    pub(crate) fn answer(&self, position: Position) -> Option<&Answer> {
+        self.answers.get(position as usize)
     }
 
     /// All available servers in list order, with position, weight and counts.
@@ -132,20 +134,25 @@ impl Servers {
         tried: &'a [ServerId],
     ) -> impl Iterator<Item = Candidate> + 'a {
         self.list.iter().zip(0..).filter_map(move |(seat, position)| {
-            let counts = counts_if_available(seat, tried)?;
+            let counts = self.counts_if_available(seat, position, tried)?;
             Some(Candidate { position, weight: seat.1.weight, counts })
         })
     }
-}
 
-#[inline(always)]
-fn counts_if_available(
-    (slot, listed): (&ServerSlot, &Listed),
-    tried: &[ServerId],
-) -> Option<Counts> {
-    let counts = slot.glance();
-    let free = listed.weight > 0 && !counts.overloaded();
-    (free && (tried.is_empty() || !tried.contains(&listed.pick.server))).then_some(counts)
+    #[inline(always)]
+    fn counts_if_available(
+        &self,
+        (slot, listed): (&ServerSlot, &Listed),
+        position: Position,
+        tried: &[ServerId],
+    ) -> Option<Counts> {
+        let counts = slot.glance();
+        if listed.weight == 0 || counts.overloaded() {
+            return None;
+        }
+        let is_tried = |answer: &Answer| tried.contains(&answer.server);
+        (tried.is_empty() || !self.answer(position).is_some_and(is_tried)).then_some(counts)
+    }
 }
 
 /// A server that may be chosen.

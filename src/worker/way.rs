@@ -23,7 +23,7 @@ const MOST_DRAWN: usize = 8;
 
 struct Ways<R, P>(PhantomData<(R, P)>);
 
-impl<R, P: FnOnce(&Pick) -> R> VisitKind for Ways<R, P> {
+impl<R, P: FnOnce(Pick) -> R> VisitKind for Ways<R, P> {
     type Output = Way<R, P>;
 
     #[inline(always)]
@@ -49,7 +49,7 @@ impl Worker {
         service: ServiceId,
         flow: &Flow,
         tried: &[ServerId],
-        put: impl FnOnce(&Pick) -> R,
+        put: impl FnOnce(Pick) -> R,
     ) -> Option<R> {
         // SAFETY: neither the quick way nor `put` knows the reader; and what `way` is given is no
         // reference any more.
@@ -59,15 +59,15 @@ impl Worker {
         };
         if pool.draws_for(service) && tried.is_empty() {
             let drawn = pool.draw();
-            if let Some(pick) = pool.drawn(drawn) {
-                return Some(put(pick));
+            if let Some(answer) = pool.drawn(drawn) {
+                return Some(put(answer.pick()));
             }
             // SAFETY: the pool is the peeked table's.
             return unsafe { self::drawn(self, NonNull::from(pool), flow, drawn, put) };
         }
         if pool.turns_alone_for(service) && tried.is_empty() {
-            if let Some(pick) = pool.choose_alone(self.own()) {
-                return Some(put(pick));
+            if let Some(answer) = pool.choose_alone(&self.own_services) {
+                return Some(put(answer.pick()));
             }
         } else if pool.id.generation != service.generation {
             return self.pick_elaborately(service.word(), flow, tried, put);
@@ -86,7 +86,7 @@ impl Worker {
         service: u64,
         flow: &Flow,
         tried: &[ServerId],
-        put: impl FnOnce(&Pick) -> R,
+        put: impl FnOnce(Pick) -> R,
     ) -> Option<R> {
         let service = ServiceId::from_word(service);
         // Each turn but the last is a reload's progress.
@@ -94,7 +94,7 @@ impl Worker {
             let table = self.reader.hold();
             // Deleted meanwhile, it refuses nobody: its slot may have another owner.
             match table.pool(service)?.choose_elaborately(flow, tried, self.own(), None) {
-                Ok(Some(pick)) => return Some(put(&pick)),
+                Ok(Some(pick)) => return Some(put(pick)),
                 Ok(None) => {
                     self.shard.count_refusal(service.slot);
                     return None;
@@ -111,7 +111,7 @@ impl Worker {
 /// # Safety
 /// As for [`straight`].
 #[inline(never)]
-unsafe fn drawn<R, P: FnOnce(&Pick) -> R>(
+unsafe fn drawn<R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
@@ -123,8 +123,8 @@ unsafe fn drawn<R, P: FnOnce(&Pick) -> R>(
     let service = pool.id;
     let mut drawn = Drawn::one(drawn);
     for _ in 0..MOST_DRAWN {
-        if let Some(pick) = pool.look_at_drawn(drawn.last) {
-            return Some(put(pick));
+        if let Some(answer) = pool.look_at_drawn(drawn.last) {
+            return Some(put(answer.pick()));
         }
         match pool.draw_again(drawn) {
             Some(more) => drawn = more,
@@ -132,7 +132,7 @@ unsafe fn drawn<R, P: FnOnce(&Pick) -> R>(
         }
     }
     match pool.choose_elaborately(flow, &[], None, Some(&drawn)) {
-        Ok(Some(pick)) => Some(put(&pick)),
+        Ok(Some(pick)) => Some(put(pick)),
         Ok(None) => {
             worker.shard.count_refusal(service.slot);
             None
@@ -147,7 +147,7 @@ unsafe fn drawn<R, P: FnOnce(&Pick) -> R>(
 /// The pool is one of the table that the worker's reader holds, and nothing was asked of the reader
 /// since that was looked up.
 #[inline(never)]
-unsafe fn straight<S: Kind, R, P: FnOnce(&Pick) -> R>(
+unsafe fn straight<S: Kind, R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
@@ -159,7 +159,7 @@ unsafe fn straight<S: Kind, R, P: FnOnce(&Pick) -> R>(
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
     match pool.choose::<S>(flow, tried) {
-        (Some(pick), _) => Some(put(pick)),
+        (Some(answer), _) => Some(put(answer.pick())),
         (None, Miss::Nobody) => {
             worker.shard.count_refusal(service.slot);
             None
@@ -175,7 +175,7 @@ unsafe fn straight<S: Kind, R, P: FnOnce(&Pick) -> R>(
 /// # Safety
 /// As for [`straight`].
 #[inline(never)]
-unsafe fn alone<R, P: FnOnce(&Pick) -> R>(
+unsafe fn alone<R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
@@ -186,8 +186,8 @@ unsafe fn alone<R, P: FnOnce(&Pick) -> R>(
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
     if tried.is_empty() {
-        if let Some(pick) = pool.look_alone(worker.own()) {
-            return Some(put(pick));
+        if let Some(answer) = pool.look_alone(worker.own()) {
+            return Some(put(answer.pick()));
         }
     }
     worker.pick_elaborately(service.word(), flow, tried, put)

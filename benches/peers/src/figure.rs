@@ -14,6 +14,9 @@ pub struct Figure {
     pub ns: Option<f64>,
     /// Allocations an operation, where they can be counted.
     pub allocations: Option<f64>,
+    /// The share of samples that counted; where it is 0, none did, and all were used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undisturbed: Option<f64>,
     /// Anything else that was measured, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub detail: BTreeMap<String, f64>,
@@ -21,7 +24,7 @@ pub struct Figure {
 
 impl Figure {
     pub fn nanoseconds(key: Key, ns: f64) -> Figure {
-        Figure { key, ns: Some(ns), allocations: None, detail: BTreeMap::new() }
+        Figure { key, ns: Some(ns), allocations: None, undisturbed: None, detail: BTreeMap::new() }
     }
 
     /// Given to the process that started this one.

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use crate::case::{Key, Plan, Weights};
 use crate::figure::Figure;
 use crate::measure::{Effort, group, hurry};
+use crate::pace;
 use crate::questions::{connections, name, reload, scale, size, table, threads};
 
-/// The argument that makes a process a launch; questions may follow, else all are asked.
+/// The argument that makes a process a launch; the pace follows, then questions, else all are asked.
 pub const ARGUMENT: &str = "--launch";
 
 /// All figures of all launches.
@@ -25,8 +26,10 @@ pub fn load() -> String {
 }
 
 /// In a launch: asks the questions, a group of cases after the other.
-pub fn one(questions: &[String]) {
+pub fn one(arguments: &[String]) {
     hurry();
+    let (shortest, questions) = arguments.split_first().expect("the pace that was measured");
+    pace::know(shortest.parse().expect("nanoseconds"));
     let asked = |name: &str| questions.is_empty() || questions.iter().any(|known| known == name);
     for (name, groups) in groups(1_000_000) {
         if asked(name) {
@@ -76,7 +79,7 @@ pub fn all(launches: usize, questions: &[String]) -> Gathered {
         let start = Instant::now();
         eprint!("launch {launch} of {launches}, load {} … ", load());
         let output = Command::new(&program)
-            .arg(ARGUMENT)
+            .args([ARGUMENT, &pace::shortest().to_string()])
             .args(questions)
             .stderr(Stdio::inherit())
             .output()

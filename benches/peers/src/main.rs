@@ -7,6 +7,7 @@ mod figure;
 mod instructions;
 mod launch;
 mod measure;
+mod pace;
 mod questions;
 mod report;
 mod servers;

@@ -1,5 +1,8 @@
 //! Time: cases of a group in turns, round by round, untimed passes before each timed one.
 //!
+//! A sample counts if the processor was undisturbed (`pace`) and the threads overlapped; a case goes on
+//! for some rounds more if few do. Samples that do not count are used where there are no others.
+//!
 //! The untimed passes bring back the cache lines that the other cases have evicted; without them every
 //! case that lives in the second-level cache would be measured as if it lived in memory. A figure is
 //! the median of the rounds; the launches' median is taken by the process that started this one.
@@ -11,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::allocations;
 use crate::case::{Case, Plan, Run};
 use crate::figure::{Figure, median};
+use crate::pace;
 
 /// A timed pass takes about as long.
 const PASS: Duration = Duration::from_micros(150);
@@ -21,26 +25,27 @@ const WARMING: u64 = 3;
 /// An operation that takes longer than this is measured in fewer rounds.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// How thoroughly.
+/// How thoroughly: so many samples, and so many times as many rounds at most to get them.
 #[derive(Clone, Copy)]
 pub struct Effort {
-    pub rounds: usize,
-    pub slow_rounds: usize,
+    pub samples: usize,
+    pub slow_samples: usize,
+    pub patience: usize,
 }
 
 impl Effort {
-    pub const FULL: Effort = Effort { rounds: 25, slow_rounds: 5 };
+    pub const FULL: Effort = Effort { samples: 25, slow_samples: 5, patience: 3 };
     /// Once through, unmeasured.
-    pub const ONCE: Effort = Effort { rounds: 1, slow_rounds: 1 };
+    pub const ONCE: Effort = Effort { samples: 1, slow_samples: 1, patience: 1 };
 }
 
 struct Timed {
     case: Case,
     count: u64,
     slow: bool,
-    rounds: usize,
+    wanted: usize,
     samples: Vec<f64>,
-    /// Of passes that did not overlap well, used only if there is no other.
+    /// Used only if there are no others.
     poor: Vec<f64>,
     allocations: u64,
     operations: u64,
@@ -49,10 +54,12 @@ struct Timed {
 /// Measures a group of cases, and sends a figure for each.
 pub fn group(plans: Vec<Plan>, effort: Effort) {
     let mut cases: Vec<Timed> = plans.into_iter().map(|plan| prepare(plan, effort)).collect();
-    for round in 0..effort.rounds {
-        for timed in cases.iter_mut().filter(|timed| round < timed.rounds) {
-            timed.round();
+    loop {
+        let mut going = cases.iter_mut().filter(|timed| timed.goes_on(effort.patience)).peekable();
+        if going.peek().is_none() {
+            break;
         }
+        going.for_each(Timed::round);
     }
     for timed in cases {
         timed.send();
@@ -73,12 +80,12 @@ fn prepare(plan: Plan, effort: Effort) -> Timed {
         took = time(&mut case.runs[0], count);
     }
     let slow = count == 1 && took > SLOW;
-    let rounds = if slow { effort.slow_rounds } else { effort.rounds };
+    let wanted = if slow { effort.slow_samples } else { effort.samples };
     Timed {
         case,
         count,
         slow,
-        rounds,
+        wanted,
         samples: Vec::new(),
         poor: Vec::new(),
         allocations: 0,
@@ -87,6 +94,11 @@ fn prepare(plan: Plan, effort: Effort) -> Timed {
 }
 
 impl Timed {
+    fn goes_on(&self, patience: usize) -> bool {
+        let rounds = self.samples.len() + self.poor.len();
+        self.samples.len() < self.wanted && rounds < patience * self.wanted
+    }
+
     fn round(&mut self) {
         if self.case.key.question == "threads" {
             let (nanos, good) = together(&mut self.case.runs, TOGETHER * self.count);
@@ -96,16 +108,16 @@ impl Timed {
         let run = &mut self.case.runs[0];
         run(if self.slow { 1 } else { WARMING * self.count });
         let before = allocations::calls();
-        let start = Instant::now();
-        run(self.count);
-        let took = start.elapsed();
+        let (took, undisturbed) = timed(run, self.count);
         self.allocations += allocations::calls() - before;
         self.operations += self.count;
-        self.samples.push(nanos(took, self.count));
+        let samples = if undisturbed { &mut self.samples } else { &mut self.poor };
+        samples.push(nanos(took, self.count));
     }
 
     fn send(mut self) {
-        let detail = (self.samples.len() + self.poor.len(), self.poor.len());
+        let rounds = (self.samples.len() + self.poor.len()) as f64;
+        let undisturbed = self.samples.len() as f64 / rounds;
         let samples = if self.samples.is_empty() { &mut self.poor } else { &mut self.samples };
         let median = median(samples).expect("a round");
         let mut figure = Figure::nanoseconds(self.case.key, median);
@@ -113,12 +125,18 @@ impl Timed {
         if self.operations > 0 && !figure.key.subject.ends_with("from C") {
             figure.allocations = Some(self.allocations as f64 / self.operations as f64);
         }
-        if figure.key.question == "threads" {
-            figure.detail.insert("samples".into(), detail.0 as f64);
-            figure.detail.insert("samples that overlapped poorly".into(), detail.1 as f64);
-        }
+        figure.undisturbed = Some(undisturbed);
         figure.send();
     }
+}
+
+/// How long so many operations take, and whether nobody disturbed them.
+fn timed(run: &mut Run, count: u64) -> (Duration, bool) {
+    let before = pace::now();
+    let start = Instant::now();
+    run(count);
+    let took = start.elapsed();
+    (took, pace::is_undisturbed(before) && pace::is_undisturbed(pace::now()))
 }
 
 fn nanos(time: Duration, count: u64) -> f64 {
@@ -126,10 +144,10 @@ fn nanos(time: Duration, count: u64) -> f64 {
 }
 
 /// All loops at once, each on a processor of its own. Nanoseconds an operation, the mean of the
-/// threads; and whether they overlapped, nearly from the start nearly to the end.
+/// threads; and whether they overlapped, nearly from the start nearly to the end, and undisturbed.
 fn together(runs: &mut [Run], count: u64) -> (f64, bool) {
     let (waiting, threads) = (AtomicUsize::new(0), runs.len());
-    let passes: Vec<(Instant, Duration)> = thread::scope(|scope| {
+    let passes: Vec<(Instant, Duration, bool)> = thread::scope(|scope| {
         let handles: Vec<_> = runs
             .iter_mut()
             .enumerate()
@@ -144,20 +162,21 @@ fn together(runs: &mut [Run], count: u64) -> (f64, bool) {
                         std::hint::spin_loop();
                     }
                     let start = Instant::now();
-                    run(count);
-                    (start, start.elapsed())
+                    let (took, undisturbed) = timed(run, count);
+                    (start, took, undisturbed)
                 })
             })
             .collect();
         handles.into_iter().map(|handle| handle.join().expect("a pass")).collect()
     });
-    let longest = passes.iter().map(|(_, took)| *took).max().unwrap_or_default();
-    let shortest = passes.iter().map(|(_, took)| *took).min().unwrap_or_default();
-    let first = passes.iter().map(|(start, _)| *start).min();
-    let last = passes.iter().map(|(start, _)| *start).max();
+    let longest = passes.iter().map(|(_, took, _)| *took).max().unwrap_or_default();
+    let shortest = passes.iter().map(|(_, took, _)| *took).min().unwrap_or_default();
+    let first = passes.iter().map(|(start, ..)| *start).min();
+    let last = passes.iter().map(|(start, ..)| *start).max();
     let late = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
-    let mean = passes.iter().map(|(_, took)| nanos(*took, count)).sum::<f64>() / threads as f64;
-    (mean, late < longest / 20 && longest < shortest * 5 / 4)
+    let mean = passes.iter().map(|(_, took, _)| nanos(*took, count)).sum::<f64>() / threads as f64;
+    let undisturbed = passes.iter().all(|(.., undisturbed)| *undisturbed);
+    (mean, undisturbed && late < longest / 20 && longest < shortest * 5 / 4)
 }
 
 /// Puts this thread on one processor. Elsewhere than on Linux, and where it is forbidden, it stays

@@ -30,8 +30,9 @@ impl Service {
     fn pick(&self) -> u64 {
         let pool = self.current.load(Ordering::Acquire);
         let turn = match self.alone.begin(epoch(pool), ENDLESS) {
-            Some(turn) => {
-                self.alone.take(epoch(pool), turn);
+            Some(begun) => {
+                let turn = begun.turn;
+                self.alone.take(begun);
                 turn
             }
             None => self.alone.turn(epoch(pool), carry, |turn| (turn + 1, turn + 1)),

@@ -1,4 +1,5 @@
-//! Medians over launches, one row a case.
+//! Medians over launches, one row a case. A launch in which a case was always disturbed counts only
+//! where all were.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ pub struct Row {
     pub ns_max: Option<f64>,
     pub instructions: Option<f64>,
     pub allocations: Option<f64>,
+    /// The share of samples that counted, of the launches' middle one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undisturbed: Option<f64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub detail: BTreeMap<String, f64>,
 }
@@ -75,6 +79,12 @@ impl Summary {
 
 fn row(key: Key, figures: Vec<Figure>) -> Row {
     let mut ns: Vec<f64> = figures.iter().filter_map(|figure| figure.ns).collect();
+    ns.sort_by(f64::total_cmp);
+    let (ns_min, ns_max) = (ns.first().copied(), ns.last().copied());
+    let counts = |figure: &&Figure| figure.undisturbed != Some(0.0);
+    let mut counted: Vec<f64> =
+        figures.iter().filter(counts).filter_map(|figure| figure.ns).collect();
+    let mut shares: Vec<f64> = figures.iter().filter_map(|figure| figure.undisturbed).collect();
     let mut allocations: Vec<f64> =
         figures.iter().filter_map(|figure| figure.allocations).collect();
     let names: Vec<String> =
@@ -89,10 +99,10 @@ fn row(key: Key, figures: Vec<Figure>) -> Row {
     });
     Row {
         detail: detail.collect(),
-        ns_median: median(&mut ns),
-        // Sorted by now.
-        ns_min: ns.first().copied(),
-        ns_max: ns.last().copied(),
+        ns_median: median(&mut counted).or_else(|| median(&mut ns)),
+        ns_min,
+        ns_max,
+        undisturbed: median(&mut shares),
         instructions: None,
         allocations: median(&mut allocations),
         key,
