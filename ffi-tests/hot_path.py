@@ -115,10 +115,19 @@ class Program:
                  if self.code[place][0] == "movslq"]
         if not loads or not loads[-1]:
             return []
-        # The register may be loaded far above, outside a loop, and with several tables in turn.
-        lea = re.compile(rf".*\(%rip\),{loads[-1][1]} +# ([0-9a-f]+)")
-        bases = [lea.match(self.code[place][1]) for place in body if self.code[place][0] == "lea"]
-        return sorted({target for base in bases if base for target in self.entries(at, int(base[1], 16))})
+        # The base may be loaded far above, outside a loop, with several tables in turn, and come by
+        # way of other registers and the stack.
+        code = [self.code[place] for place in body]
+        moves = [re.match(r"([^,]*(?:\([^)]*\))?),(.+)$", operands) for mnemonic, operands, _ in code
+                 if mnemonic == "mov"]
+        holders, known = {loads[-1][1]}, 0
+        while known < len(holders):
+            known = len(holders)
+            holders |= {move[1] for move in moves if move and move[2] in holders}
+        leas = [re.match(r".*\(%rip\),(%\w+) +# ([0-9a-f]+)", operands)
+                for mnemonic, operands, _ in code if mnemonic == "lea"]
+        bases = {int(lea[2], 16) for lea in leas if lea and lea[1] in holders}
+        return sorted({target for base in bases for target in self.entries(at, base)})
 
     def called(self, at, register):
         """What a register may hold that is called or jumped to: functions whose addresses were put

@@ -11,6 +11,7 @@ use crate::sched::{Build, Request, Scheduler, State, Visit};
 pub(crate) use crate::sched::{Follows, Kind, VisitKind};
 use crate::state::Arena;
 use crate::state::affinity::Key;
+use crate::state::alone::Alone;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::lanes::prefetch;
@@ -89,7 +90,9 @@ impl Pool {
         let (turns, own_turns) = (turns(is_plain), turns(per_worker));
         let generation_if = |so| if so { plan.id.generation.into() } else { u64::MAX };
         let former_rounds = plan.former.map(|former| &former.rounds);
-        let rounds = Rounds::new(turns.cycle(), former_rounds, || scheduler.start());
+        // One of them is empty.
+        let cycle = turns.cycle().max(own_turns.cycle());
+        let rounds = Rounds::new(cycle, former_rounds, || scheduler.start());
         Pool {
             id: plan.id,
             epoch: plan.former.map_or(Epoch::default(), |former| former.epoch.next()),
@@ -156,25 +159,23 @@ impl Pool {
     /// The server of the turn of a worker that decides by itself, if that takes a few instructions.
     #[inline(always)]
     pub(crate) fn choose_alone(&self, first: &[ServiceSlot]) -> Option<&Answer> {
-        let slot = first.get(self.id.slot as usize)?;
-        self.take_alone(slot, |turn| self.own_turns.sure(turn, &self.servers))
+        let alone = &first.get(self.id.slot as usize)?.alone;
+        let begun = alone.begin(self.epoch);
+        let answer = self.own_turns.sure(begun.turn, &self.servers)?;
+        alone.take(begun);
+        Some(answer)
     }
 
-    /// The same for any service, and for a server that has to be looked at.
+    /// The same for any service, for the first turn, and for a server that has to be looked at.
     pub(crate) fn look_alone(&self, own: Option<&Own>) -> Option<&Answer> {
-        let slot = own.filter(|_| !self.own_turns.is_empty())?.service(self.id.slot)?;
-        self.take_alone(slot, |turn| self.own_turns.free(turn, &self.servers))
-    }
-
-    #[inline(always)]
-    fn take_alone<'a>(
-        &'a self,
-        slot: &ServiceSlot,
-        choose: impl FnOnce(u64) -> Option<&'a Answer>,
-    ) -> Option<&'a Answer> {
-        let begun = slot.alone.begin(self.epoch, self.own_turns.cycle().into())?;
-        let answer = choose(begun.turn)?;
-        slot.alone.take(begun);
+        let own = own.filter(|_| !self.own_turns.is_empty())?;
+        let alone = &own.service(self.id.slot)?.alone;
+        let mut begun = alone.begin(self.epoch);
+        if self.own_turns.ends_at(begun.turn) {
+            begun = Alone::begin_anew(self.epoch);
+        }
+        let answer = self.own_turns.free(begun.turn, &self.servers)?;
+        alone.take(begun);
         Some(answer)
     }
 
@@ -375,7 +376,7 @@ impl Pool {
     pub(crate) fn adopt_own(&self, own: &Own) {
         if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
             let carry = |state| self.scheduler.carry(state);
-            slot.alone.note(self.epoch, carry);
+            slot.alone.note(self.epoch, |state| carry(self.rounds.noted_before(state)));
             slot.retries.adopt(self.epoch, carry);
         }
     }

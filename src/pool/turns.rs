@@ -1,15 +1,13 @@
 //! The turns of a written-out rotation, as picks read them.
 
 use crate::state::pick::Answer;
+use crate::state::round::repeats;
 use crate::state::servers::{Position, Servers};
 use crate::sync::Arc;
 
 /// A turn with this bit is that of a server which may be unavailable: it is quiesced, or has a limit.
 /// Beyond every position, so that to find such a server's seat fails, and costs the others nothing.
 const LOOK: u32 = 1 << 31;
-
-/// Short cycles are written out again and again up to here: at the end, a pick is a dear one.
-const SHORT: usize = 64;
 
 /// One cycle or several, or nothing.
 #[derive(Default)]
@@ -21,15 +19,16 @@ pub(crate) struct Turns {
 impl Turns {
     pub(crate) fn of(cycle: Arc<[Position]>, servers: &Servers) -> Self {
         let sure = |position: &Position| servers.is_sure(*position);
-        let length = cycle.len();
-        let words = if length == 0 || length >= SHORT && cycle.iter().all(sure) {
+        let length = cycle.len() as u32;
+        let repeats = repeats(length);
+        let words = if length == 0 || repeats == 1 && cycle.iter().all(sure) {
             Arc::clone(&cycle)
         } else {
             let word = |position: &Position| *position | if sure(position) { 0 } else { LOOK };
             let words: Vec<u32> = cycle.iter().map(word).collect();
-            words.repeat(SHORT.div_ceil(length)).into()
+            words.repeat(repeats as usize).into()
         };
-        Turns { words, cycle: length as u32 }
+        Turns { words, cycle: length }
     }
 
     /// Turns of one cycle; 0 = nothing is written out.
@@ -40,6 +39,11 @@ impl Turns {
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.words.is_empty()
+    }
+
+    #[inline(always)]
+    pub(crate) fn ends_at(&self, turn: u64) -> bool {
+        turn == self.words.len() as u64
     }
 
     #[inline(always)]
@@ -62,7 +66,7 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, SHORT, Turns};
+    use super::{Answer, Turns, repeats};
     use crate::config::RealServer;
     use crate::state::Arena;
     use crate::state::servers::{Member, Servers};
@@ -92,7 +96,7 @@ mod tests {
         for count in [1, 2, 3, 63, 64, 200] {
             let servers = servers(count);
             let turns = Turns::of((0..count).collect(), &servers);
-            let written = (count as usize * SHORT.div_ceil(count as usize)) as u64;
+            let written = u64::from(count * repeats(count));
             assert_eq!((turns.cycle(), turns.is_behind(written - 1)), (count, false), "{count}");
             assert!(turns.is_behind(written) && turns.sure(written, &servers).is_none(), "{count}");
             for turn in 0..written {
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn a_long_cycle_of_sure_servers_is_not_copied() {
         let servers = servers(1);
-        let cycle: Arc<[u32]> = vec![0; SHORT].into();
+        let cycle: Arc<[u32]> = vec![0; 64].into();
         let turns = Turns::of(Arc::clone(&cycle), &servers);
         assert!(Arc::ptr_eq(&cycle, &turns.words));
         assert!(Turns::default().is_empty() && Turns::of([].into(), &servers).is_empty());

@@ -161,7 +161,8 @@ impl Request<'_> {
         if !self.tried.is_empty() {
             self.slot.retries.turn(self.epoch, carry, step)
         } else if self.own.is_some() {
-            Ok(self.slot.alone.turn(self.epoch, carry, step))
+            let carry = |state| carry(self.rounds.noted_before(state));
+            Ok(self.slot.alone.turn(self.epoch, carry, |state| step(self.rounds.noted(state))))
         } else {
             self.rounds.turn(self.drawn, carry, step)
         }

@@ -3,7 +3,9 @@
 //! Two words with one writer each, either a state and the epoch of the pool that understands it (as in
 //! `cursor`): `mine` is the worker's, `moved` the director's. The worker turns `mine`. On a new pool it
 //! goes on from the state before, translated by the pool's `carry`. Because a worker that rests misses
-//! pools, the director translates at each reload what it finds, and leaves it in `moved`.
+//! pools, the director translates at each reload what it finds, and leaves it in `moved`. Turns are
+//! numbered to the end of what is written out, which is several cycles if they are short; who reads a
+//! state asks `Rounds::noted` for the turn of one cycle.
 //!
 //! Nobody waits, and nobody swaps: a pick that is under way while the pool changes may come too late
 //! for the director's look. It counts all the same if the worker picks before yet another reload, for
@@ -48,23 +50,19 @@ impl Alone {
         }
     }
 
-    /// Begins a turn of a cycle of this length, to be ended by [`take`](Self::take): the one after the
-    /// latest, the first behind the last. `None` if the state is another pool's, or no turn of the
-    /// cycle. The worker only.
+    /// Begins the turn after the latest one, to be ended by [`take`](Self::take) if it is one of those
+    /// that are written out; else the state is another pool's, or no turn. The worker only.
     #[inline(always)]
-    pub(crate) fn begin(&self, epoch: Epoch, length: u64) -> Option<Begun> {
+    pub(crate) fn begin(&self, epoch: Epoch) -> Begun {
         // Relaxed: the worker's own.
-        let mine = self.mine.load(Ordering::Relaxed);
-        // By the word where that can be: each turn waits for the word of the turn before.
-        let word = mine.wrapping_add(1);
-        let turn = word.wrapping_sub(pack(epoch, 0));
-        if turn < length {
-            Some(Begun { turn, word })
-        } else if turn == length {
-            Some(Begun { turn: 0, word: pack(epoch, 0) })
-        } else {
-            None
-        }
+        let word = self.mine.load(Ordering::Relaxed).wrapping_add(1);
+        // The word is not put together from the turn: each turn waits for the word of the one before.
+        Begun { turn: word.wrapping_sub(pack(epoch, 0)), word }
+    }
+
+    /// Begins the first turn.
+    pub(crate) fn begin_anew(epoch: Epoch) -> Begun {
+        Begun { turn: 0, word: pack(epoch, 0) }
     }
 
     /// The turn is taken.

@@ -29,6 +29,9 @@ use std::num::NonZeroU32;
 use crate::state::cursor::{MAX_STATE, Outdated};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
+/// Short cycles are written out again and again up to here: at the end, a pick is a dear one.
+const SHORT: u32 = 64;
+
 const CLOSED: u64 = 1 << 63;
 const APART: u64 = 1 << 62;
 const FRESH: u64 = 1 << 61;
@@ -63,6 +66,11 @@ impl Drawn {
     }
 }
 
+/// How often a cycle of this length is written out.
+pub(crate) fn repeats(cycle: u32) -> u32 {
+    SHORT.div_ceil(cycle.max(1))
+}
+
 /// A pool's round, and its former pool's, which it takes over from.
 pub(crate) struct Rounds {
     pub(crate) now: Arc<Round>,
@@ -88,6 +96,17 @@ impl Rounds {
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Outdated> {
         self.now.turn(self.former.as_deref(), drawn, carry, step)
+    }
+
+    /// The state that a worker by itself has noted in this pool: its latest turn's number counts on to
+    /// the end of what is written out.
+    pub(crate) fn noted(&self, state: u64) -> u64 {
+        self.now.noted(state)
+    }
+
+    /// The same in the former pool.
+    pub(crate) fn noted_before(&self, state: u64) -> u64 {
+        self.former.as_ref().map_or(state, |former| former.noted(state))
     }
 
     /// As [`Round::begin`].
@@ -224,6 +243,12 @@ impl Round {
                 (word % cycle).checked_sub(1).unwrap_or(cycle - 1)
             }
         }
+    }
+
+    fn noted(&self, state: u64) -> u64 {
+        let written = |cycle: &NonZeroU32| u64::from(cycle.get()) * u64::from(repeats(cycle.get()));
+        let cycle = self.cycle.filter(|cycle| state < written(cycle));
+        cycle.map_or(state, |cycle| state % u64::from(cycle.get()))
     }
 
     fn word_at(&self, state: u64) -> u64 {

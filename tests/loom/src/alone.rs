@@ -29,13 +29,13 @@ impl Service {
     /// One turn of the worker, the first one 1.
     fn pick(&self) -> u64 {
         let pool = self.current.load(Ordering::Acquire);
-        let turn = match self.alone.begin(epoch(pool), ENDLESS) {
-            Some(begun) => {
-                let turn = begun.turn;
-                self.alone.take(begun);
-                turn
-            }
-            None => self.alone.turn(epoch(pool), carry, |turn| (turn + 1, turn + 1)),
+        let begun = self.alone.begin(epoch(pool));
+        let turn = if begun.turn < ENDLESS {
+            let turn = begun.turn;
+            self.alone.take(begun);
+            turn
+        } else {
+            self.alone.turn(epoch(pool), carry, |turn| (turn + 1, turn + 1))
         };
         let reloads = u64::from(pool) * RELOAD;
         assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");
