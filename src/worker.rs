@@ -179,7 +179,7 @@ impl Worker {
             }
             // By a look at each server: the quick way goes by the pool's limits, and a reload that has
             // begun may have given this server others.
-            found = self.pick_elaborately(service.word(), flow, tried, &mut put);
+            found = self.pick_elaborately(service.word(), flow, &mut put, tried);
         }
     }
 

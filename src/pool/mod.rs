@@ -40,7 +40,7 @@ pub(crate) struct Pool {
     follows: Follows,
     /// The scheduler's, if the pool is plain.
     turns: Turns,
-    /// The service's generation if there are such turns, else none: one comparison for both.
+    /// The service's id as a word if there are such turns, else none: one comparison for both.
     draws_for: u64,
     /// The scheduler's, if each worker decides by itself. Apart, so that the plain way asks no more.
     own_turns: Turns,
@@ -88,7 +88,7 @@ impl Pool {
             cycle.map_or_else(Turns::default, |cycle| Turns::of(cycle, &servers))
         };
         let (turns, own_turns) = (turns(is_plain), turns(per_worker));
-        let generation_if = |so| if so { plan.id.generation.into() } else { u64::MAX };
+        let word_if = |so| if so { plan.id.word() } else { u64::MAX };
         let former_rounds = plan.former.map(|former| &former.rounds);
         // One of them is empty.
         let cycle = turns.cycle().max(own_turns.cycle());
@@ -104,8 +104,8 @@ impl Pool {
             servers,
             is_plain,
             per_worker,
-            draws_for: generation_if(!turns.is_empty()),
-            turns_alone_for: generation_if(!own_turns.is_empty()),
+            draws_for: word_if(!turns.is_empty()),
+            turns_alone_for: word_if(!own_turns.is_empty()),
             turns,
             own_turns,
             rounds,
@@ -119,7 +119,7 @@ impl Pool {
     /// [`drawn`](Self::drawn).
     #[inline(always)]
     pub(crate) fn draws_for(&self, service: ServiceId) -> bool {
-        self.draws_for == u64::from(service.generation)
+        self.draws_for == service.word()
     }
 
     #[inline(always)]
@@ -153,7 +153,7 @@ impl Pool {
     /// As [`draws_for`](Self::draws_for): it is a turn of the worker by itself.
     #[inline(always)]
     pub(crate) fn turns_alone_for(&self, service: ServiceId) -> bool {
-        self.turns_alone_for == u64::from(service.generation)
+        self.turns_alone_for == service.word()
     }
 
     /// The server of the turn of a worker that decides by itself, if that takes a few instructions.

@@ -15,7 +15,7 @@ use crate::state::slots::{ServerId, ServiceId};
 use crate::worker::Worker;
 
 /// The straight way of one kind of scheduler. See [`straight`] for when it may be gone.
-type Way<R, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, &[ServerId], P) -> Option<R>;
+type Way<R, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P, &[ServerId]) -> Option<R>;
 
 /// So many servers are passed over turn by turn; then the scheduler is asked, who knows a shorter way
 /// and whether anybody is there.
@@ -55,7 +55,7 @@ impl Worker {
         // reference any more.
         let pool = unsafe { self.reader.peek(|table| table.pool_at(service.slot)) };
         let Some(pool) = pool else {
-            return self.pick_elaborately(service.word(), flow, tried, put);
+            return self.pick_elaborately(service.word(), flow, put, tried);
         };
         if pool.draws_for(service) && tried.is_empty() {
             let drawn = pool.draw();
@@ -70,11 +70,11 @@ impl Worker {
                 return Some(put(answer.pick()));
             }
         } else if pool.id.generation != service.generation {
-            return self.pick_elaborately(service.word(), flow, tried, put);
+            return self.pick_elaborately(service.word(), flow, put, tried);
         }
         let way = pool.way(Ways(PhantomData));
         // SAFETY: the pool is the peeked table's.
-        unsafe { way(self, NonNull::from(pool), flow, tried, put) }
+        unsafe { way(self, NonNull::from(pool), flow, put, tried) }
     }
 
     /// The other ways lead nowhere: persistence, a newer table, or a stale id. The service is a word so
@@ -85,8 +85,8 @@ impl Worker {
         &self,
         service: u64,
         flow: &Flow,
-        tried: &[ServerId],
         put: impl FnOnce(Pick) -> R,
+        tried: &[ServerId],
     ) -> Option<R> {
         let service = ServiceId::from_word(service);
         // Each turn but the last is a reload's progress.
@@ -137,7 +137,7 @@ unsafe fn drawn<R, P: FnOnce(Pick) -> R>(
             worker.shard.count_refusal(service.slot);
             None
         }
-        Err(Outdated) => worker.pick_elaborately(service.word(), flow, &[], put),
+        Err(Outdated) => worker.pick_elaborately(service.word(), flow, put, &[]),
     }
 }
 
@@ -151,8 +151,8 @@ unsafe fn straight<S: Kind, R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
-    tried: &[ServerId],
     put: P,
+    tried: &[ServerId],
 ) -> Option<R> {
     // SAFETY: the reader holds the table that holds it, until `pick_elaborately` below. No reference
     // is used then, nor one of this function's arguments, which would have to be good to its end.
@@ -165,7 +165,7 @@ unsafe fn straight<S: Kind, R, P: FnOnce(Pick) -> R>(
             None
         }
         (None, Miss::Outdated | Miss::Elaborate) => {
-            worker.pick_elaborately(service.word(), flow, tried, put)
+            worker.pick_elaborately(service.word(), flow, put, tried)
         }
     }
 }
@@ -179,8 +179,8 @@ unsafe fn alone<R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
-    tried: &[ServerId],
     put: P,
+    tried: &[ServerId],
 ) -> Option<R> {
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
@@ -190,5 +190,5 @@ unsafe fn alone<R, P: FnOnce(Pick) -> R>(
             return Some(put(answer.pick()));
         }
     }
-    worker.pick_elaborately(service.word(), flow, tried, put)
+    worker.pick_elaborately(service.word(), flow, put, tried)
 }
