@@ -355,8 +355,6 @@ typedef struct vsched_server_id {
 typedef struct vsched_pick {
     // The server, to open a connection on or to exclude from the next try.
     struct vsched_server_id server;
-    // Private: the persistence template that led here.
-    uint64_t opaque[2];
     // The server's address in network order; IPv4 in the first four bytes.
     uint8_t address[16];
     // Its port in host order; the flow's destination port where the server has none of its own.
@@ -371,6 +369,8 @@ typedef struct vsched_pick {
     uint8_t tunnel_checksum;
     // UDP port of a GUE tunnel.
     uint16_t tunnel_port;
+    // Private: the persistence template that led here.
+    uint64_t opaque[2];
 } vsched_pick;
 
 // A virtual service that runs or is configured.

@@ -151,7 +151,7 @@ impl Worker {
         let (mut chosen, mut lease) = (None, Lease::default());
         let mut put = |pick: Pick| {
             chosen = Some(pick);
-            (pick.server, pick.template)
+            (pick.server(), pick.template)
         };
         let mut found = self.pick(service, flow, tried, &mut put);
         loop {
@@ -204,7 +204,7 @@ impl Worker {
     /// As [`open`](Self::open).
     #[inline]
     pub fn open_pick(&self, pick: &Pick, activity: Activity) -> Result<Lease, ConnectionError> {
-        self.open_with(pick.server, pick.template, activity)
+        self.open_with(pick.server(), pick.template, activity)
     }
 
     /// Counts the connection as active or inactive from now on. No change if it is so already.

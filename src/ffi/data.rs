@@ -65,8 +65,6 @@ pub struct vsched_flow {
 pub struct vsched_pick {
     /// The server, to open a connection on or to exclude from the next try.
     pub server: vsched_server_id,
-    /// Private: the persistence template that led here.
-    pub opaque: [u64; 2],
     /// The server's address in network order; IPv4 in the first four bytes.
     pub address: [u8; 16],
     /// Its port in host order; the flow's destination port where the server has none of its own.
@@ -81,6 +79,8 @@ pub struct vsched_pick {
     pub tunnel_checksum: u8,
     /// UDP port of a GUE tunnel.
     pub tunnel_port: u16,
+    /// Private: the persistence template that led here.
+    pub opaque: [u64; 2],
 }
 
 /// An open connection, in your memory: keep it where you keep the connection, and give it back to
@@ -223,12 +223,12 @@ const _: () = {
     assert!(offset_of!(vsched_flow, protocol) == Flow::LAYOUT[7]);
     assert!(offset_of!(vsched_flow, has_key) == Flow::LAYOUT[8]);
     assert!(offset_of!(vsched_pick, server) == Pick::LAYOUT[0]);
-    assert!(offset_of!(vsched_pick, opaque) == Pick::LAYOUT[1]);
-    assert!(offset_of!(vsched_pick, address) == Pick::LAYOUT[2]);
-    assert!(offset_of!(vsched_pick, port) == Pick::LAYOUT[3]);
-    assert!(offset_of!(vsched_pick, family) == Pick::LAYOUT[4]);
-    assert!(offset_of!(vsched_pick, forwarding) == Pick::LAYOUT[5]);
-    assert!(offset_of!(vsched_pick, tunnel) == Pick::LAYOUT[6]);
-    assert!(offset_of!(vsched_pick, tunnel_checksum) == Pick::LAYOUT[7]);
-    assert!(offset_of!(vsched_pick, tunnel_port) == Pick::LAYOUT[8]);
+    assert!(offset_of!(vsched_pick, address) == Pick::LAYOUT[1]);
+    assert!(offset_of!(vsched_pick, port) == Pick::LAYOUT[2]);
+    assert!(offset_of!(vsched_pick, family) == Pick::LAYOUT[3]);
+    assert!(offset_of!(vsched_pick, forwarding) == Pick::LAYOUT[4]);
+    assert!(offset_of!(vsched_pick, tunnel) == Pick::LAYOUT[5]);
+    assert!(offset_of!(vsched_pick, tunnel_checksum) == Pick::LAYOUT[6]);
+    assert!(offset_of!(vsched_pick, tunnel_port) == Pick::LAYOUT[7]);
+    assert!(offset_of!(vsched_pick, opaque) == Pick::LAYOUT[8]);
 };

@@ -279,7 +279,7 @@ impl Pool {
             None => match self.ask_scheduler(flow, tried, own, drawn) {
                 (Some(answer), _) => {
                     let remember = |(persistence, client): (&Persistent, Key)| {
-                        persistence.remember(client, answer.server)
+                        persistence.remember(client, answer.server())
                     };
                     answer.with_template(client.map_or(TemplateId::NONE, remember))
                 }

@@ -101,7 +101,7 @@ mod tests {
             assert!(turns.is_behind(written) && turns.sure(written, &servers).is_none(), "{count}");
             for turn in 0..written {
                 let slot = (turn % u64::from(count)) as u32;
-                let found = |answer: Option<&Answer>| answer.map(|answer| answer.server.slot);
+                let found = |answer: Option<&Answer>| answer.map(|answer| answer.server().slot);
                 let (sure, free) = (slot % 3 == 0, slot % 3 != 1);
                 let wanted = (sure.then_some(slot), free.then_some(slot));
                 let answers = (turns.sure(turn, &servers), turns.free(turn, &servers));

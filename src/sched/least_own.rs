@@ -53,7 +53,7 @@ impl View {
 pub(super) fn look(own: &Own, servers: &Servers, position: Position) -> Option<Candidate> {
     // Again: the index looks by it after it has stored, as that of all does.
     let server = servers.look_again(position)?;
-    let counts = own.counts(servers.answer(position)?.server.slot);
+    let counts = own.counts(servers.answer(position)?.server().slot);
     Some(Candidate { counts: counts.with_mark(server.counts.overloaded()), ..server })
 }
 

@@ -11,26 +11,35 @@ use crate::state::slots::ServerId;
 use crate::state::templates::TemplateId;
 
 /// A decision: which server, and how to reach it. Plain data, 48 bytes, shared with C.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
-pub struct Pick {
-    pub(crate) server: ServerId,
-    /// The persistence template that led here or was made.
-    pub(crate) template: TemplateId,
-    way: Way,
-}
-
-/// Where a server is, and how packets reach it: the bytes of C's fields, as words. A pick is put
-/// together in registers from words; of smaller fields it went through the stack.
+///
+/// The bytes of C's fields, as words: a pick is put together in registers from words. Of smaller fields,
+/// or of one larger, it went through the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
-struct Way {
-    /// In network order; IPv4 in the first four bytes.
-    address: [u64; 2],
+pub struct Pick {
+    server: u64,
+    /// The address in network order; IPv4 in the first four bytes.
+    address: u64,
+    address_end: u64,
+    rest: u64,
+    /// The persistence template that led here or was made.
+    pub(crate) template: TemplateId,
+}
+
+/// What a list keeps of a server's pick: all but the template. Two share a cache line, and neighbours
+/// are picked one after the other.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+pub(crate) struct Answer {
+    server: u64,
+    address: u64,
+    address_end: u64,
     rest: u64,
 }
 
-/// What `Way::rest` holds.
+const _: () = assert!(size_of::<Answer>() == 32);
+
+/// What `Pick::rest` holds.
 #[derive(Clone, Copy)]
 struct Rest {
     port: u16,
@@ -42,42 +51,19 @@ struct Rest {
     tunnel_port: u16,
 }
 
-impl Way {
-    fn of(address: [u8; 16], rest: Rest) -> Self {
-        let word = |from: usize| u64::from_ne_bytes(array::from_fn(|byte| address[from + byte]));
-        Way { address: [word(0), word(8)], rest: rest.word() }
-    }
-
-    fn address(self) -> [u8; 16] {
-        let words = self.address.map(u64::to_ne_bytes);
-        array::from_fn(|byte| words[byte / 8][byte % 8])
-    }
-
-    fn rest(self) -> Rest {
-        let [a, b, family, forwarding, tunnel, tunnel_checksum, c, d] = self.rest.to_ne_bytes();
+impl Rest {
+    fn of(word: u64) -> Self {
+        let [a, b, family, forwarding, tunnel, tunnel_checksum, c, d] = word.to_ne_bytes();
         let (port, tunnel_port) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
         Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port }
     }
-}
 
-impl Rest {
     fn word(self) -> u64 {
         let Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port } = self;
         let ([a, b], [c, d]) = (port.to_ne_bytes(), tunnel_port.to_ne_bytes());
         u64::from_ne_bytes([a, b, family, forwarding, tunnel, tunnel_checksum, c, d])
     }
 }
-
-/// What a list keeps of a server's pick: all but the template. Two share a cache line, and neighbours
-/// are picked one after the other.
-#[derive(Clone, Copy)]
-#[repr(C, align(32))]
-pub(crate) struct Answer {
-    pub(crate) server: ServerId,
-    way: Way,
-}
-
-const _: () = assert!(size_of::<Answer>() == 32);
 
 const INET: u8 = 4;
 const INET6: u8 = 6;
@@ -124,7 +110,14 @@ impl Answer {
         };
         let port = server.address.port();
         let rest = Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port };
-        Answer { server: id, way: Way::of(address, rest) }
+        let word = |from: usize| u64::from_ne_bytes(array::from_fn(|byte| address[from + byte]));
+        let (address, address_end, rest) = (word(0), word(8), rest.word());
+        Answer { server: word_of(id), address, address_end, rest }
+    }
+
+    #[inline]
+    pub(crate) fn server(&self) -> ServerId {
+        server_of(self.server)
     }
 
     /// The decision for this server.
@@ -135,31 +128,45 @@ impl Answer {
 
     #[inline(always)]
     pub(crate) fn with_template(&self, template: TemplateId) -> Pick {
-        let Way { address: [first, second], rest } = self.way;
-        Pick { server: self.server, template, way: Way { address: [first, second], rest } }
+        let &Answer { server, address, address_end, rest } = self;
+        Pick { server, address, address_end, rest, template }
     }
+}
+
+/// An id as its bytes lie in memory.
+fn word_of(id: ServerId) -> u64 {
+    let words = [id.slot, id.generation].map(u32::to_ne_bytes);
+    u64::from_ne_bytes(array::from_fn(|byte| words[byte / 4][byte % 4]))
+}
+
+#[inline]
+fn server_of(word: u64) -> ServerId {
+    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+    let [slot, generation] = [[a, b, c, d], [e, f, g, h]].map(u32::from_ne_bytes);
+    ServerId { slot, generation }
 }
 
 impl Pick {
     pub(crate) fn port(&self) -> u16 {
-        self.way.rest().port
+        Rest::of(self.rest).port
     }
 
     pub(crate) fn set_port(&mut self, port: u16) {
-        self.way.rest = Rest { port, ..self.way.rest() }.word();
+        self.rest = Rest { port, ..Rest::of(self.rest) }.word();
     }
 
     /// The server, to open a connection on or to exclude from the next try.
     #[inline]
     pub fn server(&self) -> ServerId {
-        self.server
+        server_of(self.server)
     }
 
     /// Its address and port; the flow's destination port where the server has none of its own.
     pub fn address(&self) -> SocketAddr {
-        let address = self.way.address();
+        let words = [self.address, self.address_end].map(u64::to_ne_bytes);
+        let address: [u8; 16] = array::from_fn(|byte| words[byte / 8][byte % 8]);
         let [a, b, c, d, ..] = address;
-        let ip = match self.way.rest().family {
+        let ip = match Rest::of(self.rest).family {
             INET6 => IpAddr::V6(Ipv6Addr::from(address)),
             _ => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
         };
@@ -168,7 +175,7 @@ impl Pick {
 
     /// How packets reach it.
     pub fn forwarding(&self) -> Forwarding {
-        let way = self.way.rest();
+        let way = Rest::of(self.rest);
         let port = way.tunnel_port;
         let checksum = match way.tunnel_checksum {
             1 => TunnelChecksum::Full,
@@ -187,22 +194,10 @@ impl Pick {
     }
 }
 
-impl Default for Pick {
-    /// No decision.
-    #[inline]
-    fn default() -> Self {
-        Pick {
-            server: ServerId { slot: 0, generation: 0 },
-            template: TemplateId::NONE,
-            way: Way::default(),
-        }
-    }
-}
-
 impl fmt::Debug for Pick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pick")
-            .field("server", &self.server)
+            .field("server", &self.server())
             .field("address", &self.address())
             .field("forwarding", &self.forwarding())
             .finish_non_exhaustive()
@@ -216,14 +211,14 @@ impl Pick {
     /// Offsets of the fields that the C header names, in its order.
     pub(crate) const LAYOUT: [usize; 9] = [
         offset_of!(Pick, server),
+        offset_of!(Pick, address),
+        offset_of!(Pick, rest),
+        offset_of!(Pick, rest) + 2,
+        offset_of!(Pick, rest) + 3,
+        offset_of!(Pick, rest) + 4,
+        offset_of!(Pick, rest) + 5,
+        offset_of!(Pick, rest) + 6,
         offset_of!(Pick, template),
-        offset_of!(Pick, way.address),
-        offset_of!(Pick, way.rest),
-        offset_of!(Pick, way.rest) + 2,
-        offset_of!(Pick, way.rest) + 3,
-        offset_of!(Pick, way.rest) + 4,
-        offset_of!(Pick, way.rest) + 5,
-        offset_of!(Pick, way.rest) + 6,
     ];
 }
 

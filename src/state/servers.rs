@@ -56,14 +56,14 @@ impl Servers {
 
     /// The ids, in list order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + Clone + '_ {
-        self.answers.iter().map(|answer| answer.server)
+        self.answers.iter().map(Answer::server)
     }
 
     /// Id and counts, whatever the server's weight and mark.
     #[inline]
     pub(crate) fn look(&self, position: Position) -> Option<(ServerId, Candidate)> {
         let (slot, listed) = self.list.get(position as usize)?;
-        let (server, counts) = (self.answer(position)?.server, slot.glance());
+        let (server, counts) = (self.answer(position)?.server(), slot.glance());
         Some((server, Candidate { position, weight: listed.weight, counts }))
     }
 
@@ -150,7 +150,7 @@ impl Servers {
         if listed.weight == 0 || counts.overloaded() {
             return None;
         }
-        let is_tried = |answer: &Answer| tried.contains(&answer.server);
+        let is_tried = |answer: &Answer| tried.contains(&answer.server());
         (tried.is_empty() || !self.answer(position).is_some_and(is_tried)).then_some(counts)
     }
 }

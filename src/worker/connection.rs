@@ -22,7 +22,7 @@ pub struct Connection<'w> {
 impl Connection<'_> {
     /// The server.
     pub fn server(&self) -> ServerId {
-        self.pick.server
+        self.pick.server()
     }
 
     /// The server's address and port.

@@ -1,6 +1,8 @@
 //! One case: who does what, with how many servers.
 
 use std::fmt;
+use std::hint::black_box;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,24 @@ pub fn repeat(mut operation: impl FnMut() + Send + 'static) -> Run {
         for _ in 0..count {
             operation();
         }
+    })
+}
+
+/// The operation for one item after the other, for ever. Their number is a power of two, so that the
+/// harness' share is small: it stands in every figure.
+pub fn in_turn<T: Send + Sync + 'static>(
+    items: impl Into<Arc<[T]>>,
+    mut operation: impl FnMut(&T) + Send + 'static,
+) -> Run {
+    let items = items.into();
+    assert!(items.len().is_power_of_two(), "items");
+    let (mask, mut begin) = (items.len() as u64 - 1, 0);
+    Box::new(move |count| {
+        let items = &items[..];
+        for turn in begin..begin + count {
+            operation(black_box(&items[(turn & mask) as usize]));
+        }
+        begin = (begin + count) & mask;
     })
 }
 

@@ -7,6 +7,7 @@
 //! case that lives in the second-level cache would be measured as if it lived in memory. A figure is
 //! the median of the rounds; the launches' median is taken by the process that started this one.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ const PASS: Duration = Duration::from_micros(150);
 const TOGETHER: u64 = 3;
 /// Untimed passes before each timed one, where an operation is not slow.
 const WARMING: u64 = 3;
+/// Samples are taken at so many depths of the stack, which spread over more than a page.
+const DEPTHS: usize = 32;
+const FRAME: usize = 208;
 /// An operation that takes longer than this is measured in fewer rounds.
 const SLOW: Duration = Duration::from_millis(1);
 
@@ -100,6 +104,11 @@ impl Timed {
     }
 
     fn round(&mut self) {
+        let round = self.samples.len() + self.poor.len();
+        deeper(round % DEPTHS, &mut || self.sample());
+    }
+
+    fn sample(&mut self) {
         if self.case.key.question == "threads" {
             let (nanos, good) = together(&mut self.case.runs, TOGETHER * self.count);
             if good { &mut self.samples } else { &mut self.poor }.push(nanos);
@@ -137,6 +146,19 @@ fn timed(run: &mut Run, count: u64) -> (Duration, bool) {
     run(count);
     let took = start.elapsed();
     (took, pace::is_undisturbed(before) && pace::is_undisturbed(pace::now()))
+}
+
+/// Calls it so many frames further down the stack. What lies across two pages by chance takes several
+/// times as long to write: that must not befall all samples of a launch.
+#[inline(never)]
+fn deeper(frames: usize, call: &mut dyn FnMut()) {
+    let frame = black_box([0u8; FRAME]);
+    if frames == 0 {
+        call();
+    } else {
+        deeper(frames - 1, call);
+    }
+    black_box(&frame);
 }
 
 fn nanos(time: Duration, count: u64) -> f64 {

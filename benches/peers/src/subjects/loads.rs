@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use loadwise::strategy::{ConsistentHash, RoundRobin, WeightedRoundRobin};
 use loadwise::{Node, SelectionContext, Strategy, Weighted};
 
-use crate::case::{Run, repeat};
+use crate::case::{Run, in_turn, repeat};
 use crate::servers::{FLOWS, address};
 use crate::subjects::random::Random;
 
@@ -54,10 +54,8 @@ pub fn consistent(weights: &[u32]) -> Run {
     let mut random = Random::new(9);
     let keys: Vec<u64> = (0..FLOWS).map(|_| random.next()).collect();
     let mut context = SelectionContext::default();
-    let mut at = 0;
-    repeat(move || {
-        at = if at + 1 == FLOWS { 0 } else { at + 1 };
-        context.hash_key = Some(keys[at]);
+    in_turn(keys, move |key| {
+        context.hash_key = Some(*key);
         black_box(strategy.select(&servers, &context));
     })
 }

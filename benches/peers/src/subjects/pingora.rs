@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pingora_load_balancing::selection::{BackendIter, BackendSelection};
 use pingora_load_balancing::{Backend, Backends, LoadBalancer, discovery};
 
-use crate::case::{Run, repeat};
+use crate::case::{Run, in_turn};
 use crate::servers::address;
 
 pub use pingora_load_balancing::selection::{Consistent, Random, RoundRobin};
@@ -51,11 +51,9 @@ where
     };
     let keys: Vec<[u8; 13]> = (0..keys).map(|_| key()).collect();
     let run = |_| {
-        let (balancer, keys) = (Arc::clone(&balancer), keys.clone());
-        let mut at = 0;
-        repeat(move || {
-            at = if at + 1 >= keys.len() { 0 } else { at + 1 };
-            black_box(balancer.select(black_box(&keys[at]), TRIES));
+        let balancer = Arc::clone(&balancer);
+        in_turn(keys.clone(), move |key| {
+            black_box(balancer.select(key, TRIES));
         })
     };
     (0..threads).map(run).collect()

@@ -6,28 +6,18 @@ use std::sync::Arc;
 
 use vsched::{Activity, Director, Flow, Lease, Pick, ServiceId, Worker};
 
-use crate::case::{Run, repeat};
+use crate::case::{Run, in_turn, repeat};
 use crate::subjects::random::Random;
 
-/// Flows, one after the other, for ever.
-struct Flows {
-    flows: Arc<[Flow]>,
-    at: usize,
-}
-
-impl Flows {
-    #[inline(always)]
-    fn next(&mut self) -> &Flow {
-        let at = self.at;
-        self.at = if at + 1 == self.flows.len() { 0 } else { at + 1 };
-        &self.flows[at]
-    }
-}
-
-fn parts(director: &Director, flows: Arc<[Flow]>) -> (Worker, ServiceId, Flows) {
+fn parts(director: &Director, flows: &[Flow]) -> (Worker, ServiceId) {
     let service = director.service_for(&flows[0]).expect("the flows' service");
-    (director.worker(), service, Flows { flows, at: 0 })
+    (director.worker(), service)
 }
+
+/// A line of its own: an answer that crosses a page by chance would cost several picks. What a call
+/// answers by value lies where it lies; to move it here would cost a copy.
+#[repr(align(64))]
+struct Line<T>(T);
 
 /// Runs `pick` with one flow after the other; one alone is given as it is, for to take turns would
 /// cost as much as half a pick.
@@ -35,8 +25,7 @@ fn each(flows: Arc<[Flow]>, mut pick: impl FnMut(&Flow) + Send + 'static) -> Run
     if let [flow] = *flows {
         return repeat(move || pick(black_box(&flow)));
     }
-    let mut flows = Flows { flows, at: 0 };
-    repeat(move || pick(black_box(flows.next())))
+    in_turn(flows, pick)
 }
 
 /// The harness' own cost: the loop of `pick` around a call that does nothing.
@@ -49,7 +38,7 @@ pub fn empty_loop(flows: Arc<[Flow]>) -> Run {
 }
 
 pub fn pick(director: &Director, flows: Arc<[Flow]>) -> Run {
-    let (worker, service, _) = parts(director, Arc::clone(&flows));
+    let (worker, service) = parts(director, &flows);
     each(
         flows,
         // In the loop, not called by it: that would be the harness' cost.
@@ -63,13 +52,13 @@ pub fn pick(director: &Director, flows: Arc<[Flow]>) -> Run {
 
 /// As `pick`, into memory of the caller's.
 pub fn pick_into(director: &Director, flows: Arc<[Flow]>) -> Run {
-    let (worker, service, _) = parts(director, Arc::clone(&flows));
-    let mut pick = MaybeUninit::<Pick>::uninit();
+    let (worker, service) = parts(director, &flows);
+    let mut pick = Line(MaybeUninit::<Pick>::uninit());
     each(
         flows,
         #[inline(always)]
         move |flow| {
-            black_box(worker.pick_into(service, flow, &[], &mut pick));
+            black_box(worker.pick_into(service, flow, &[], &mut pick.0));
             black_box(&mut pick);
         },
     )
@@ -88,7 +77,7 @@ fn hold(director: &Director, worker: &Worker, service: ServiceId) -> Vec<Lease> 
 
 /// Opens on the server of a random connection, and closes that.
 pub fn open_close(director: &Director, flows: Arc<[Flow]>) -> Run {
-    let (worker, service, _) = parts(director, flows);
+    let (worker, service) = parts(director, &flows);
     let mut held = hold(director, &worker, service);
     let mut random = Random::new(7);
     repeat(move || {
@@ -103,16 +92,17 @@ pub fn open_close(director: &Director, flows: Arc<[Flow]>) -> Run {
 /// A whole connection: picks, opens, and closes a random older one, whose lease is at hand as it is
 /// where a host ends a connection. A loop for each thread.
 pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) -> Vec<Run> {
-    let (worker, service, _) = parts(director, Arc::clone(&flows));
+    let (worker, service) = parts(director, &flows);
     let mut held = hold(director, &worker, service);
     let share = held.len() / threads;
     let run = |thread: usize| {
-        let (worker, service, mut flows) = parts(director, Arc::clone(&flows));
+        let (worker, service) = parts(director, &flows);
+        let flow = flows[0];
         let mut held = held.split_off(held.len() - share);
         let mut random = Random::new(7 + thread as u64);
         repeat(move || {
             let old = random.one_of(&mut held);
-            let new = worker.connect(service, black_box(flows.next())).expect("available");
+            let new = worker.connect(service, black_box(&flow)).expect("available");
             worker.close_in_place(old).expect("an open lease");
             *old = new.into_lease();
         })
