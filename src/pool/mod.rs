@@ -14,7 +14,6 @@ use crate::state::affinity::Key;
 use crate::state::alone::Alone;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
-use crate::state::lanes::prefetch;
 use crate::state::own::{Opener, Own, number_of};
 use crate::state::pick::{Answer, Pick};
 use crate::state::round::{Drawn, Rounds};
@@ -332,9 +331,7 @@ impl Pool {
     /// This server may be the next to be picked: what a pick of it answers is fetched meanwhile.
     #[inline(always)]
     pub(crate) fn expect(&self, position: Position) {
-        if let Some(answer) = self.servers.answer(position) {
-            prefetch(answer);
-        }
+        self.servers.prefetch(position);
     }
 
     /// Which changes of counts the pool has to be told.

@@ -5,6 +5,8 @@
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
+use crate::state::lanes::prefetch;
+
 const FIRST_BITS: u32 = 6;
 /// Segments of 64, 128, 256, … elements: together one less doubling than `u32` can index.
 const SEGMENTS: usize = 25;
@@ -78,6 +80,13 @@ impl<T, S> Seats<T, S> {
     #[inline(always)]
     pub(crate) fn get(&self, at: usize) -> Option<(&T, &S)> {
         self.list.get(at).map(Self::look)
+    }
+
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, at: usize) {
+        if let Some(seat) = self.list.get(at) {
+            prefetch(seat);
+        }
     }
 
     #[inline]

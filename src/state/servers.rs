@@ -4,6 +4,7 @@
 use crate::config::RealServer;
 use crate::state::Arena;
 use crate::state::counts::Counts;
+use crate::state::lanes::prefetch;
 use crate::state::pick::Answer;
 use crate::state::segments::Seats;
 use crate::state::slots::{ServerId, ServerSlot};
@@ -125,6 +126,15 @@ impl Servers {
     #[inline(always)]
     pub(crate) fn answer(&self, position: Position) -> Option<&Answer> {
         self.answers.get(position as usize)
+    }
+
+    /// Fetches what a pick of this server reads, but its counts.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, position: Position) {
+        if let Some(answer) = self.answer(position) {
+            prefetch(answer);
+            self.list.prefetch(position as usize);
+        }
     }
 
     /// All available servers in list order, with position, weight and counts.

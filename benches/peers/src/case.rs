@@ -90,29 +90,37 @@ impl fmt::Display for Weights {
 /// What it takes to make a case; it is not made unless it is asked for.
 pub struct Plan {
     pub key: Key,
+    parts: u64,
     build: Box<dyn FnOnce(usize) -> Vec<Run>>,
 }
 
 impl Plan {
     /// A case for one thread.
     pub fn new(key: Key, build: impl FnOnce() -> Run + 'static) -> Plan {
-        Plan { key, build: Box::new(move |_| vec![build()]) }
+        Plan { key, parts: 0, build: Box::new(move |_| vec![build()]) }
     }
 
     /// A case for as many threads as its key says: one loop for each.
     pub fn shared(key: Key, build: impl FnOnce(usize) -> Vec<Run> + 'static) -> Plan {
-        Plan { key, build: Box::new(build) }
+        Plan { key, parts: 0, build: Box::new(build) }
+    }
+
+    /// An operation works on one of so many parts, at random.
+    pub fn of_parts(self, parts: usize) -> Plan {
+        Plan { parts: parts as u64, ..self }
     }
 
     pub fn build(self) -> Case {
         let runs = (self.build)(self.key.threads);
         assert_eq!(runs.len(), self.key.threads, "a loop for each thread");
-        Case { key: self.key, runs }
+        Case { key: self.key, parts: self.parts, runs }
     }
 }
 
 /// A case that can be run.
 pub struct Case {
     pub key: Key,
+    /// As many as an operation works on one of; 0 = on all, or on none in particular.
+    pub parts: u64,
     pub runs: Vec<Run>,
 }

@@ -26,6 +26,9 @@ const WARMING: u64 = 3;
 /// Samples are taken at so many depths of the stack, which spread over more than a page.
 const DEPTHS: usize = 32;
 const FRAME: usize = 208;
+/// Where an operation works on a random part of what lies there, untimed ones go on until they have met
+/// about all of it, at most so many passes.
+const MOST_WARMING: u64 = 130;
 /// An operation that takes longer than this is measured in fewer rounds.
 const SLOW: Duration = Duration::from_millis(1);
 
@@ -114,8 +117,9 @@ impl Timed {
             if good { &mut self.samples } else { &mut self.poor }.push(nanos);
             return;
         }
+        let warming = self.case.parts.clamp(WARMING * self.count, MOST_WARMING * self.count);
         let run = &mut self.case.runs[0];
-        run(if self.slow { 1 } else { WARMING * self.count });
+        run(if self.slow { 1 } else { warming });
         let before = allocations::calls();
         let (took, undisturbed) = timed(run, self.count);
         self.allocations += allocations::calls() - before;

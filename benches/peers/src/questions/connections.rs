@@ -15,6 +15,8 @@ pub const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
 /// Names of operations, in the place of schedulers.
 pub const OPEN_CLOSE: &str = "open + close";
+/// Connections held, for each server.
+const HELD: usize = 4;
 const HOW: Weights = Weights::Skewed;
 
 pub fn plans(n: usize) -> Vec<Plan> {
@@ -43,11 +45,11 @@ pub fn plans(n: usize) -> Vec<Plan> {
     // The C loop makes its first connections one by one, by the scheduler.
     if n <= 1_000 {
         plans.push(Plan::new(key(name::C, OPEN_CLOSE), move || {
-            c::open_close(&in_c(Rr), flows(1), 4 * n)
+            c::open_close(&in_c(Rr), flows(1), HELD * n)
         }));
         plans.push(Plan::new(key(name::C, "wlc"), move || {
-            c::connect_close(&in_c(Wlc), flows(1), 4 * n)
+            c::connect_close(&in_c(Wlc), flows(1), HELD * n)
         }));
     }
-    plans
+    plans.into_iter().map(|plan| plan.of_parts(HELD * n)).collect()
 }
