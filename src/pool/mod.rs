@@ -11,7 +11,6 @@ use crate::sched::{Build, Request, Scheduler, State, Visit};
 pub(crate) use crate::sched::{Follows, Kind, VisitKind};
 use crate::state::Arena;
 use crate::state::affinity::Key;
-use crate::state::alone::Alone;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::own::{Opener, Own, number_of};
@@ -159,9 +158,8 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn choose_alone(&self, first: &[ServiceSlot]) -> Option<&Answer> {
         let alone = &first.get(self.id.slot as usize)?.alone;
-        let begun = alone.begin(self.epoch);
-        let answer = self.own_turns.sure(begun.turn, &self.servers)?;
-        alone.take(begun);
+        let answer = self.own_turns.sure(alone.next(self.epoch), &self.servers)?;
+        alone.take_next();
         Some(answer)
     }
 
@@ -169,12 +167,14 @@ impl Pool {
     pub(crate) fn look_alone(&self, own: Option<&Own>) -> Option<&Answer> {
         let own = own.filter(|_| !self.own_turns.is_empty())?;
         let alone = &own.service(self.id.slot)?.alone;
-        let mut begun = alone.begin(self.epoch);
-        if self.own_turns.ends_at(begun.turn) {
-            begun = Alone::begin_anew(self.epoch);
+        let next = alone.next(self.epoch);
+        if self.own_turns.ends_at(next) {
+            let answer = self.own_turns.free(0, &self.servers)?;
+            alone.take_first(self.epoch);
+            return Some(answer);
         }
-        let answer = self.own_turns.free(begun.turn, &self.servers)?;
-        alone.take(begun);
+        let answer = self.own_turns.free(next, &self.servers)?;
+        alone.take_next();
         Some(answer)
     }
 

@@ -34,13 +34,6 @@ pub(crate) struct Alone {
     moved: AtomicU64,
 }
 
-/// A turn that may be taken.
-pub(crate) struct Begun {
-    /// Its number in the cycle.
-    pub(crate) turn: u64,
-    word: u64,
-}
-
 impl Alone {
     /// Starts a rotation. Only where no published pool refers to it, or before its worker is.
     pub(crate) fn start(&self, epoch: Epoch, state: u64) {
@@ -50,25 +43,25 @@ impl Alone {
         }
     }
 
-    /// Begins the turn after the latest one, to be ended by [`take`](Self::take) if it is one of those
-    /// that are written out; else the state is another pool's, or no turn. The worker only.
+    /// The number of the turn after the latest one, to be taken if it is one of those that are written
+    /// out; else the state is another pool's, or no turn. The worker only.
     #[inline(always)]
-    pub(crate) fn begin(&self, epoch: Epoch) -> Begun {
+    pub(crate) fn next(&self, epoch: Epoch) -> u64 {
         // Relaxed: the worker's own.
-        let word = self.mine.load(Ordering::Relaxed).wrapping_add(1);
-        // The word is not put together from the turn: each turn waits for the word of the one before.
-        Begun { turn: word.wrapping_sub(pack(epoch, 0)), word }
+        self.mine.load(Ordering::Relaxed).wrapping_add(1).wrapping_sub(pack(epoch, 0))
     }
 
-    /// Begins the first turn.
-    pub(crate) fn begin_anew(epoch: Epoch) -> Begun {
-        Begun { turn: 0, word: pack(epoch, 0) }
-    }
-
-    /// The turn is taken.
+    /// Takes that turn. The word is not put together from its number: each turn waits for the word of
+    /// the one before, and one addition to memory holds no register meanwhile.
     #[inline(always)]
-    pub(crate) fn take(&self, begun: Begun) {
-        self.put(begun.word);
+    pub(crate) fn take_next(&self) {
+        // Relaxed: the worker's own.
+        self.put(self.mine.load(Ordering::Relaxed).wrapping_add(1));
+    }
+
+    /// Takes the first turn.
+    pub(crate) fn take_first(&self, epoch: Epoch) {
+        self.put(pack(epoch, 0));
     }
 
     #[inline(always)]

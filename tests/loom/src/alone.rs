@@ -29,11 +29,10 @@ impl Service {
     /// One turn of the worker, the first one 1.
     fn pick(&self) -> u64 {
         let pool = self.current.load(Ordering::Acquire);
-        let begun = self.alone.begin(epoch(pool));
-        let turn = if begun.turn < ENDLESS {
-            let turn = begun.turn;
-            self.alone.take(begun);
-            turn
+        let next = self.alone.next(epoch(pool));
+        let turn = if next < ENDLESS {
+            self.alone.take_next();
+            next
         } else {
             self.alone.turn(epoch(pool), carry, |turn| (turn + 1, turn + 1))
         };
