@@ -187,9 +187,9 @@ impl Pool {
 
     /// Chooses a server in the straight way that [`way`](Self::way) led to.
     #[inline(always)]
-    pub(crate) fn choose<S: Kind>(&self, flow: &Flow, tried: &[ServerId]) -> Chosen<'_> {
+    pub(crate) fn choose<S: Kind>(&self, flow: &Flow) -> Chosen<'_> {
         match S::of(&self.scheduler) {
-            Some(scheduler) => self.ask(flow, tried, None, scheduler),
+            Some(scheduler) => self.ask(flow, &[], None, scheduler),
             None => (None, Miss::Elaborate),
         }
     }

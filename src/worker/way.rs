@@ -15,7 +15,7 @@ use crate::state::slots::{ServerId, ServiceId};
 use crate::worker::Worker;
 
 /// The straight way of one kind of scheduler. See [`straight`] for when it may be gone.
-type Way<R, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P, &[ServerId]) -> Option<R>;
+type Way<R, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P) -> Option<R>;
 
 /// So many servers are passed over turn by turn; then the scheduler is asked, who knows a shorter way
 /// and whether anybody is there.
@@ -51,13 +51,16 @@ impl Worker {
         tried: &[ServerId],
         put: impl FnOnce(Pick) -> R,
     ) -> Option<R> {
+        if !tried.is_empty() {
+            return self.pick_elaborately(service.word(), flow, put, tried);
+        }
         // SAFETY: neither the quick way nor `put` knows the reader; and what `way` is given is no
         // reference any more.
         let pool = unsafe { self.reader.peek(|table| table.pool_at(service.slot)) };
         let Some(pool) = pool else {
-            return self.pick_elaborately(service.word(), flow, put, tried);
+            return self.pick_elaborately(service.word(), flow, put, &[]);
         };
-        if pool.draws_for(service) && tried.is_empty() {
+        if pool.draws_for(service) {
             let drawn = pool.draw();
             if let Some(answer) = pool.drawn(drawn) {
                 return Some(put(answer.pick()));
@@ -65,19 +68,19 @@ impl Worker {
             // SAFETY: the pool is the peeked table's.
             return unsafe { self::drawn(self, NonNull::from(pool), flow, drawn, put) };
         }
-        if pool.turns_alone_for(service) && tried.is_empty() {
+        if pool.turns_alone_for(service) {
             if let Some(answer) = pool.choose_alone(&self.own_services) {
                 return Some(put(answer.pick()));
             }
         } else if pool.id.generation != service.generation {
-            return self.pick_elaborately(service.word(), flow, put, tried);
+            return self.pick_elaborately(service.word(), flow, put, &[]);
         }
         let way = pool.way(Ways(PhantomData));
         // SAFETY: the pool is the peeked table's.
-        unsafe { way(self, NonNull::from(pool), flow, put, tried) }
+        unsafe { way(self, NonNull::from(pool), flow, put) }
     }
 
-    /// The other ways lead nowhere: persistence, a newer table, or a stale id. The service is a word so
+    /// The other ways lead nowhere: a retry, persistence, a newer table, or a stale id. The service is a word so
     /// that the arguments fit registers.
     #[cold]
     #[inline(never)]
@@ -152,20 +155,19 @@ unsafe fn straight<S: Kind, R, P: FnOnce(Pick) -> R>(
     pool: NonNull<Pool>,
     flow: &Flow,
     put: P,
-    tried: &[ServerId],
 ) -> Option<R> {
     // SAFETY: the reader holds the table that holds it, until `pick_elaborately` below. No reference
     // is used then, nor one of this function's arguments, which would have to be good to its end.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
-    match pool.choose::<S>(flow, tried) {
+    match pool.choose::<S>(flow) {
         (Some(answer), _) => Some(put(answer.pick())),
         (None, Miss::Nobody) => {
             worker.shard.count_refusal(service.slot);
             None
         }
         (None, Miss::Outdated | Miss::Elaborate) => {
-            worker.pick_elaborately(service.word(), flow, put, tried)
+            worker.pick_elaborately(service.word(), flow, put, &[])
         }
     }
 }
@@ -180,15 +182,12 @@ unsafe fn alone<R, P: FnOnce(Pick) -> R>(
     pool: NonNull<Pool>,
     flow: &Flow,
     put: P,
-    tried: &[ServerId],
 ) -> Option<R> {
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
-    if tried.is_empty() {
-        if let Some(answer) = pool.look_alone(worker.own()) {
-            return Some(put(answer.pick()));
-        }
+    if let Some(answer) = pool.look_alone(worker.own()) {
+        return Some(put(answer.pick()));
     }
-    worker.pick_elaborately(service.word(), flow, put, tried)
+    worker.pick_elaborately(service.word(), flow, put, &[])
 }
