@@ -1,4 +1,4 @@
-//! Where a rotation stands that one worker turns by itself, so that a turn is a load and a store.
+//! Where a rotation stands that one worker turns by itself, so that a turn is an addition without a lock.
 //!
 //! Two words with one writer each, either a state and the epoch of the pool that understands it (as in
 //! `cursor`): `mine` is the worker's, `moved` the director's. The worker turns `mine`. On a new pool it
