@@ -12,7 +12,7 @@
 //! it goes over by `mine` then; else its turn is given twice, and never is one lost. A swap would
 //! prevent that, and cost every pick a third.
 //!
-//! Epochs wrap. A worker that rests through a multiple of 4,096 reloads goes on from its old state: some
+//! Epochs wrap. A worker that rests through a multiple of 2,048 reloads goes on from its old state: some
 //! place in the rotation, as good as another, for schedulers take any state.
 //!
 //! | location | operation                | ordering | partner                                     |

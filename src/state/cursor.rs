@@ -16,12 +16,14 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-const STATE_BITS: u32 = 52;
+/// One more than any scheduler's state has: the state after the largest is still none of the next epoch,
+/// so that `alone` may add without a look.
+const STATE_BITS: u32 = 53;
 /// Largest state.
 pub(crate) const MAX_STATE: u64 = (1 << STATE_BITS) - 1;
 
 /// Which pool of a service a cursor's state belongs to, in the bits where a cursor has it. Wraps
-/// after 4096 reloads; a picker would have to sleep between two instructions for just as many to be
+/// after 2048 reloads; a picker would have to sleep between two instructions for just as many to be
 /// mistaken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Epoch(u64);
