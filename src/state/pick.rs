@@ -10,10 +10,10 @@ use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
 use crate::state::slots::ServerId;
 use crate::state::templates::TemplateId;
 
-/// A decision: which server, and how to reach it. Plain data, 48 bytes, shared with C.
-///
-/// The bytes of C's fields, as words: a pick is put together in registers from words. Of smaller fields,
-/// or of one larger, it went through the stack.
+/// A decision: which server, and how to reach it. Plain data, 48 bytes, shared with C. The default is no
+/// decision.
+// The bytes of C's fields, as words: a pick is put together in registers from words. Of smaller fields,
+// or of one larger, it went through the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Pick {
