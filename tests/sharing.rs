@@ -84,6 +84,34 @@ fn one_worker_alone_decides_as_all_together() {
     }
 }
 
+/// What a pick is besides the scheduler's say holds for workers that decide by themselves, too.
+#[test]
+fn templates_and_flows_ports_hold_for_one_worker_as_for_all() {
+    for kind in SchedulerKind::ALL {
+        for (service, port) in [("-t 10.0.0.1:80 -p 300", 80), ("-f 7", 0), ("-f 7 -p 300", 0)] {
+            let key = service.split(" -p").next().expect("a key");
+            let mut rules = format!("-A {service} -s {}\n", kind.name());
+            for number in 1..=5 {
+                writeln!(rules, "-a {key} -r 10.0.1.{number}:{port} -g -w {number}").expect("text");
+            }
+            let answers = [Sharing::Exact, Sharing::PerWorker].map(|sharing| {
+                let mut config: Config = rules.parse().expect("rules");
+                config.services[0].sharing = sharing;
+                let director = Director::new(&config).expect("a config");
+                let (service, worker) = (director.services()[0].0, director.worker());
+                let pick = |client| worker.pick_server(service, &flow(client)).expect("a server");
+                // No multiple of a cycle: turns without a memory would look the same.
+                (0..93).map(|turn| pick(turn % 31).address()).collect::<Vec<_>>()
+            });
+            assert_eq!(answers[0], answers[1], "{kind:?}, {service}");
+            assert!(answers[1].iter().all(|address| address.port() == 80), "{kind:?}, {service}");
+            if service.contains("-p") {
+                assert_eq!(answers[1][..31], answers[1][31..62], "{kind:?}, {service}");
+            }
+        }
+    }
+}
+
 fn turns(workers: &[Worker], service: ServiceId, picks: usize) -> HashMap<ServerId, usize> {
     let mut seed = 11;
     let mut counts = HashMap::new();

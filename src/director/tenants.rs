@@ -23,7 +23,7 @@ impl Tenants {
         arena.own.reach(number + 1);
         let place = arena.own.place(number)?;
         let own = place.get();
-        // Nothing is kept where nobody decides by himself.
+        // Where nobody decides by himself, nothing is kept but the first services' places.
         let needed = pools.clone().any(Pool::per_worker);
         let (servers, services) = if needed { reach } else { (0, 0) };
         own.move_in(number, servers, services);

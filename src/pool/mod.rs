@@ -40,7 +40,8 @@ pub(crate) struct Pool {
     turns: Turns,
     /// The service's id as a word if there are such turns, else none: one comparison for both.
     draws_for: u64,
-    /// The scheduler's, if each worker decides by itself. Apart, so that the plain way asks no more.
+    /// The scheduler's, if the pool is plain but that each worker decides by itself. Apart, so that the
+    /// plain way asks no more.
     own_turns: Turns,
     /// As `draws_for`.
     turns_alone_for: u64,
@@ -80,12 +81,14 @@ impl Pool {
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);
         let per_worker = plan.settings.sharing == Sharing::PerWorker && scheduler.per_worker();
-        let is_plain = persistence.is_none() && !per_worker && members.iter().all(has_port);
+        // Else a pick is more than what the scheduler says, whoever decides.
+        let is_said = persistence.is_none() && members.iter().all(has_port);
+        let is_plain = is_said && !per_worker;
         let turns = |wanted| {
             let cycle = if wanted { scheduler.turns(&servers) } else { None };
             cycle.map_or_else(Turns::default, |cycle| Turns::of(cycle, &servers))
         };
-        let (turns, own_turns) = (turns(is_plain), turns(per_worker));
+        let (turns, own_turns) = (turns(is_plain), turns(is_said && per_worker));
         let word_if = |so| if so { plan.id.word() } else { u64::MAX };
         let former_rounds = plan.former.map(|former| &former.rounds);
         // One of them is empty.

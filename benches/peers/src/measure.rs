@@ -107,13 +107,9 @@ impl Timed {
     }
 
     fn round(&mut self) {
-        let round = self.samples.len() + self.poor.len();
-        deeper(round % DEPTHS, &mut || self.sample());
-    }
-
-    fn sample(&mut self) {
+        let depth = (self.samples.len() + self.poor.len()) % DEPTHS;
         if self.case.key.question == "threads" {
-            let (nanos, good) = together(&mut self.case.runs, TOGETHER * self.count);
+            let (nanos, good) = together(&mut self.case.runs, TOGETHER * self.count, depth);
             if good { &mut self.samples } else { &mut self.poor }.push(nanos);
             return;
         }
@@ -121,7 +117,7 @@ impl Timed {
         let run = &mut self.case.runs[0];
         run(if self.slow { 1 } else { warming });
         let before = allocations::calls();
-        let (took, undisturbed) = timed(run, self.count);
+        let (took, undisturbed) = deeper(depth, &mut || timed(run, self.count));
         self.allocations += allocations::calls() - before;
         self.operations += self.count;
         let samples = if undisturbed { &mut self.samples } else { &mut self.poor };
@@ -155,14 +151,11 @@ fn timed(run: &mut Run, count: u64) -> (Duration, bool) {
 /// Calls it so many frames further down the stack. What lies across two pages by chance takes several
 /// times as long to write: that must not befall all samples of a launch.
 #[inline(never)]
-fn deeper(frames: usize, call: &mut dyn FnMut()) {
+fn deeper<R>(frames: usize, call: &mut dyn FnMut() -> R) -> R {
     let frame = black_box([0u8; FRAME]);
-    if frames == 0 {
-        call();
-    } else {
-        deeper(frames - 1, call);
-    }
+    let answer = if frames == 0 { call() } else { deeper(frames - 1, call) };
     black_box(&frame);
+    answer
 }
 
 fn nanos(time: Duration, count: u64) -> f64 {
@@ -171,7 +164,7 @@ fn nanos(time: Duration, count: u64) -> f64 {
 
 /// All loops at once, each on a processor of its own. Nanoseconds an operation, the mean of the
 /// threads; and whether they overlapped, nearly from the start nearly to the end, and undisturbed.
-fn together(runs: &mut [Run], count: u64) -> (f64, bool) {
+fn together(runs: &mut [Run], count: u64, depth: usize) -> (f64, bool) {
     let (waiting, threads) = (AtomicUsize::new(0), runs.len());
     let passes: Vec<(Instant, Duration, bool)> = thread::scope(|scope| {
         let handles: Vec<_> = runs
@@ -188,7 +181,7 @@ fn together(runs: &mut [Run], count: u64) -> (f64, bool) {
                         std::hint::spin_loop();
                     }
                     let start = Instant::now();
-                    let (took, undisturbed) = timed(run, count);
+                    let (took, undisturbed) = deeper(depth, &mut || timed(run, count));
                     (start, took, undisturbed)
                 })
             })

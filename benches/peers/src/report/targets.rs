@@ -162,7 +162,14 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
         )
     });
     let target = |goal, limit, measured| Target { goal, measured, limit };
-    vec![
+    let walks = |goal, least, n| {
+        [
+            target(goal, AtLeast(least), list(SCATTERED, n)),
+            target("(a list in slabs)", Beside, list(SLABS, n)),
+            target("(a list in a row, its best case)", Beside, list(LIST, n)),
+        ]
+    };
+    let mut targets = vec![
         target("rr, wrr: 40 times as fast as pingora's select", AtLeast(40.0), pingora(RUST)),
         target(
             "rr, wrr per worker: likewise",
@@ -193,20 +200,18 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
             AtLeast(25.0),
             least(sheet.times(name::SIZE, (RUST, "rr"), (TOWER, "p2c"), Equal, &SIZES)),
         ),
-        target(
-            "wlc, connection, n=1k: 25 times a walk of a scattered list",
-            AtLeast(25.0),
-            list(SCATTERED, 1_000),
-        ),
-        target("(a list in slabs)", Beside, list(SLABS, 1_000)),
-        target("(a list in a row, its best case)", Beside, list(LIST, 1_000)),
-        target(
-            "wlc, connection, n=10k: 400 times a walk of a scattered list",
-            AtLeast(400.0),
-            list(SCATTERED, 10_000),
-        ),
-        target("(a list in slabs)", Beside, list(SLABS, 10_000)),
-        target("(a list in a row, its best case)", Beside, list(LIST, 10_000)),
+    ];
+    targets.extend(walks(
+        "wlc, connection, n=1k: 25 times a walk of a scattered list",
+        25.0,
+        1_000,
+    ));
+    targets.extend(walks(
+        "wlc, connection, n=10k: 400 times a walk of a scattered list",
+        400.0,
+        10_000,
+    ));
+    targets.extend([
         target(
             "rr, wrr: at most 75 instructions a pick, beyond an empty call",
             AtMost(75.0),
@@ -224,5 +229,6 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
             AtMost(1.15),
             sheet.growth(&["rr, per-worker", "wrr, per-worker", "mh"]),
         ),
-    ]
+    ]);
+    targets
 }
