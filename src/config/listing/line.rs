@@ -75,7 +75,7 @@ impl Listing<'_> {
         let ObservedServer { server, counts, .. } = observed;
         write!(f, "  -> {:<28}", Address(server.address).to_string())?;
         let weight = server.weight;
-        let connections = format_args!("{:<10} {:<10}", counts.active, counts.inactive);
+        let connections = format!("{:<10} {:<10}", counts.active, counts.inactive);
         match self.view {
             View::Plain => {
                 let method = method_name(server.forwarding);
