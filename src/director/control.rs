@@ -61,6 +61,22 @@ pub(super) struct Live {
     pub(super) base: (u64, u64),
 }
 
+/// What a server's slot holds of the config, to be changed once the config runs.
+struct SlotEdit {
+    slot: u32,
+    limits: Limits,
+    weight: u32,
+}
+
+impl SlotEdit {
+    fn carry_out(&self, arena: &Arena, rule: Generation) {
+        if let Some(slot) = arena.servers.get(self.slot) {
+            slot.limit(self.limits, rule);
+            slot.set_weight(self.weight);
+        }
+    }
+}
+
 impl Control {
     pub(super) fn new(arena: Arc<Arena>, publication: Arc<Publication<Table>>) -> Self {
         Control {
@@ -108,14 +124,13 @@ impl Control {
         let mut gone = Vec::new();
         let mut drafts = self.drafts(changes, all, &mut gone);
         let next = self.sequence + 1;
-        self.arena.set_rule(settings.generation);
-        let mut fresh = Vec::new();
+        let (mut fresh, mut edits) = (Vec::new(), Vec::new());
         for draft in &mut drafts {
             let id = match draft.live.and_then(|number| self.services.get(&number)) {
                 Some(live) => live.id,
                 None => self.owners.take_service(&self.arena),
             };
-            self.settle(draft, id, next, settings.generation);
+            self.settle(draft, id, next, settings.generation, &mut edits);
             let pool = match draft.live.and_then(|number| self.services.get(&number)) {
                 // Nothing is made of what goes.
                 Some(live) if draft.deleted => Arc::clone(&live.pool),
@@ -130,7 +145,10 @@ impl Control {
         let former = |draft: &Draft| Some(self.services.get(&draft.live?)?.pool.as_ref());
         let renewed = || drafts.iter().map(former).zip(fresh.iter().map(|(_, pool)| pool.as_ref()));
         self.tenants.prepare(&self.arena, (servers, services), renewed());
-        self.publish(&drafts, &fresh, next);
+        self.publish(&drafts, &fresh, next, || {
+            self.arena.set_rule(settings.generation);
+            edits.iter().for_each(|edit| edit.carry_out(&self.arena, settings.generation));
+        });
         self.tenants.move_on(&self.arena, renewed());
         self.record(drafts, fresh, gone, next);
         self.settings = settings.settings();
@@ -189,22 +207,32 @@ impl Control {
         drafts
     }
 
-    /// Gives every server of a draft its slot, and its slot the limits.
-    fn settle(&mut self, draft: &mut Draft, id: ServiceId, next: u64, rule: Generation) {
+    /// Gives every server of a draft its slot. What the slots of running servers are to be told is
+    /// left in `edits`: the table that still runs goes by what it was compiled for.
+    fn settle(
+        &mut self,
+        draft: &mut Draft,
+        id: ServiceId,
+        next: u64,
+        rule: Generation,
+        edits: &mut Vec<SlotEdit>,
+    ) {
         let key = draft.settings.service;
         draft.settle(|server, owner| {
-            let owner = if owner.is_housed() {
-                owner
-            } else {
-                match self.owners.revive(key, server.address) {
-                    Some(owner) => self.come_home(owner, id),
-                    None => self.house(id, next),
-                }
+            let edit = |owner: &Owner| SlotEdit {
+                slot: owner.id.slot,
+                limits: Limits::new(server.thresholds),
+                weight: server.weight,
             };
-            if let Some(slot) = self.arena.servers.get(owner.id.slot) {
-                slot.limit(Limits::new(server.thresholds), rule);
-                slot.set_weight(server.weight);
+            if owner.is_housed() {
+                edits.push(edit(&owner));
+                return owner;
             }
+            let owner = match self.owners.revive(key, server.address) {
+                Some(owner) => self.come_home(owner, id),
+                None => self.house(id, next),
+            };
+            edit(&owner).carry_out(&self.arena, rule);
             owner
         });
     }
@@ -243,8 +271,15 @@ impl Control {
         Arc::new(Pool::compile(&plan, &self.arena, &draft.members()))
     }
 
-    /// One publication of everything; then the rotations go over to their new pools.
-    fn publish(&self, drafts: &[Draft], fresh: &[(ServiceId, Arc<Pool>)], next: u64) {
+    /// One publication of everything; then `settle`; then rotations and indexes go over to their new
+    /// pools.
+    fn publish(
+        &self,
+        drafts: &[Draft],
+        fresh: &[(ServiceId, Arc<Pool>)],
+        next: u64,
+        settle: impl FnOnce(),
+    ) {
         let (mut pools, index) = self.publication.with_kept(|tables| match tables.last() {
             Some(table) => (table.pools().to_vec(), Arc::clone(table.index())),
             None => Default::default(),
@@ -268,6 +303,7 @@ impl Control {
             index
         };
         self.publication.publish(Arc::new(Table::new(next, pools.into(), index)));
+        settle();
         for (draft, (_, pool)) in drafts.iter().zip(fresh) {
             if draft.deleted {
                 continue;

@@ -144,7 +144,10 @@ impl Director {
     }
 
     /// Makes this config the one that runs, in one publication: a pick that begins after `apply`
-    /// has returned sees all of it, one under way sees all of the old or all of the new.
+    /// has returned sees all of it, one under way sees all of the old or all of the new. New
+    /// thresholds of servers that run already, and a new kernel generation, take effect one by one
+    /// between the publication and the end of this call. With [`Worker::connect`](crate::Worker::connect)
+    /// no server has more connections than the larger of its old and new upper threshold meanwhile.
     ///
     /// What the configs have in common keeps its state. If they want the same, nothing is
     /// published. New services are created whole, their servers first; in existing ones new servers

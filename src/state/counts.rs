@@ -6,6 +6,7 @@
 //! Source: the threshold rules of Linux IPVS, both generations, as observed on running kernels.
 
 use crate::config::{Generation, Thresholds};
+use crate::state::sizes::VERSION_BITS;
 
 /// Whether a connection counts as active or inactive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,11 +25,13 @@ const VACANT: u64 = 2;
 const ACTIVE: u32 = 2;
 const TOTAL: u32 = ACTIVE + FIELD;
 const VERSION: u32 = TOTAL + FIELD;
+const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
 
 /// From the lowest bit: overloaded:1, vacant:1, active:26, total:26, version:10.
 ///
 /// The version changes with every change of limits or of the slot's owner, so that a
-/// compare-and-swap that read the former limits or owner fails.
+/// compare-and-swap that read the former limits or owner fails. It wraps; `slots` says why that does
+/// no harm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Counts(u64);
 
@@ -91,7 +94,8 @@ impl Counts {
     }
 
     fn next_version(self) -> Self {
-        Counts(self.0.wrapping_add(1 << VERSION))
+        let version = ((self.0 >> VERSION) + 1) & VERSIONS;
+        Counts(self.0 & !(u64::MAX << VERSION) | version << VERSION)
     }
 
     /// One connection more; `None` at [`MAX_CONNECTIONS`].
@@ -110,7 +114,7 @@ impl Counts {
         let upper = limits.upper();
         let overloaded = match rule {
             Generation::A => self.overloaded() || upper != 0 && total >= upper,
-            Generation::B if upper != 0 && total == upper => {
+            Generation::B if upper != 0 && total >= upper => {
                 limits.evaluate(total, Towards::Overload, self.overloaded())
             }
             Generation::B => self.overloaded(),
@@ -135,7 +139,7 @@ impl Counts {
         let total = before.checked_sub(1)?;
         let overloaded = match rule {
             Generation::A => self.overloaded() && !limits.clears_a(total),
-            Generation::B if before == limits.level() => {
+            Generation::B if before <= limits.level() => {
                 limits.evaluate(total, Towards::Relief, self.overloaded())
             }
             Generation::B => self.overloaded(),
@@ -155,7 +159,16 @@ impl Counts {
         Some(self.with(active, total, self.overloaded()))
     }
 
-    /// New limits, by adding the server or editing it.
+    /// The limits are full although the mark is not set: the director has stored new limits and has
+    /// not yet marked the server for them. Under the rules of generation A an edit has no effect
+    /// before the next connection, so there it is no contradiction.
+    #[cold]
+    pub(crate) fn is_full_unmarked(self, limits: Limits, rule: Generation) -> bool {
+        let upper = limits.upper();
+        rule == Generation::B && !self.overloaded() && upper != 0 && self.total() >= upper
+    }
+
+    /// The server is added or edited. The version moves only if the limits change.
     pub(crate) fn limited(self, old: Limits, new: Limits, rule: Generation) -> Self {
         let overloaded = match rule {
             Generation::A => self.overloaded() && new.upper() != 0 && new.upper() <= old.upper(),
@@ -164,7 +177,8 @@ impl Counts {
             }
             Generation::B => self.overloaded(),
         };
-        self.with(self.active(), self.total(), overloaded).next_version()
+        let limited = self.with_mark(overloaded);
+        if new == old { limited } else { limited.next_version() }
     }
 
     /// The slot loses its owner; `None` while connections are counted.
@@ -210,9 +224,13 @@ impl Limits {
     }
 
     /// Below this number an overloaded server is relieved: the lower threshold, else 3/4 of the
-    /// upper one, rounded up.
+    /// upper one, rounded up. Without an upper threshold, any number relieves it.
     fn level(self) -> u32 {
-        if self.lower() != 0 { self.lower() } else { self.upper() - self.upper() / 4 }
+        match (self.upper(), self.lower()) {
+            (0, _) => u32::MAX,
+            (upper, 0) => upper - upper / 4,
+            (_, lower) => lower,
+        }
     }
 
     /// Generation A: does this total clear the mark?

@@ -30,6 +30,9 @@ pub(crate) mod sizes {
     /// Entries of an affinity map in which a key may stand.
     pub(crate) const WINDOW: usize = 16;
 
+    /// Bits of the version in a server's count word: what is left beside the counts.
+    pub(crate) const VERSION_BITS: u32 = 10;
+
     /// Most servers of one set. The kernel has no limit; a seventeenth server takes the place of the
     /// one that has been a member longest.
     pub(crate) const MOST: usize = 16;

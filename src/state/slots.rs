@@ -5,16 +5,26 @@
 //!
 //! | location              | operation                     | ordering | partner                      |
 //! |-----------------------|-------------------------------|----------|------------------------------|
-//! | `counts`              | swaps in `change`             | SeqCst   | loads in `change`            |
+//! | `counts`              | swaps in `swap`               | SeqCst   | loads in `change`, `open`    |
 //! | `counts`              | load in `glance`              | Relaxed  | none: it orders nothing      |
-//! | `counts`              | load in `look`                | SeqCst   | swaps in `change`            |
+//! | `counts`              | load in `look`                | SeqCst   | swaps in `swap`              |
 //! | `limits`,`generation` | stores in `limit`, `vacate`   | SeqCst   | loads in `open`, `close`     |
 //! | `pins`                | additions in `pin`, `unpin`   | SeqCst   | load in `vacate`             |
 //!
 //! An `open` reads the word, then the generation and the limits, then swaps the word. The director
-//! changes limits before, and the owner between, two changes of the word's version (`vacant` shut
-//! in the first). So a swap that succeeds has read a generation and limits that belong to its word;
-//! an open beside an edit of the limits goes by the old or by the new ones.
+//! stores new limits before it swaps the word's version, and a new owner between two such swaps
+//! (`vacant` set in the first). What an `open` beside it can meet:
+//!
+//! - Old word, old limits: the connection comes before the edit, whose swap then sees it.
+//! - Old word, new limits, and no longer below them: the `open` marks the server itself and refuses.
+//!   It waits for nothing, so a director that is stopped between store and swap lets nobody through.
+//! - Old word, new limits, and still below them: old and new limits both allow it.
+//!
+//! The version has 10 bits. If an `open` sleeps through exactly 1,024 changes of one slot, its swap
+//! succeeds with a word of another time. Stale limits then do no harm: the server may be marked too
+//! early or too late, but whoever comes next goes by the number itself (`>=`, `<=`), above a limit
+//! `open` refuses unmarked servers too, and the last close clears every mark. A stale owner is found
+//! by a second look at the generation, and the connection is taken back.
 
 use crate::config::Generation;
 use crate::state::alone::Alone;
@@ -165,15 +175,49 @@ impl ServerSlot {
         rule: Generation,
         below_limit: bool,
     ) -> Result<bool, ConnectionError> {
-        self.change(|counts| {
+        let mut word = self.counts.load(Ordering::SeqCst);
+        loop {
+            let counts = Counts::from_word(word);
             if counts.vacant() || !self.is(generation) {
                 return Err(ConnectionError::Stale);
             }
             if below_limit && counts.overloaded() {
                 return Err(ConnectionError::Overloaded);
             }
-            counts.opened(activity, self.limits(), rule).ok_or(ConnectionError::Full)
-        })
+            let limits = self.limits();
+            let next = counts.opened(activity, limits, rule).ok_or(ConnectionError::Full)?;
+            let marks = counts.overloaded() != next.overloaded();
+            if marks && below_limit && counts.is_full_unmarked(limits, rule) {
+                word = self.mark(counts)?;
+                continue;
+            }
+            match self.swap(word, next) {
+                Ok(()) if self.is(generation) => return Ok(marks),
+                Ok(()) => return Err(self.take_back(activity, rule)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Marks a server for limits that the director has not marked it for yet; the word now if it is
+    /// another.
+    #[cold]
+    #[inline(never)]
+    fn mark(&self, counts: Counts) -> Result<u64, ConnectionError> {
+        match self.swap(counts.word(), counts.with_mark(true)) {
+            Ok(()) => Err(ConnectionError::Overloaded),
+            Err(now) => Ok(now),
+        }
+    }
+
+    /// Takes back a connection that was counted for an owner that has left the slot meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn take_back(&self, activity: Activity, rule: Generation) -> ConnectionError {
+        let _ = self.change(|counts| {
+            counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
+        });
+        ConnectionError::Stale
     }
 
     /// One connection less; true if that changed the mark.
@@ -204,11 +248,23 @@ impl ServerSlot {
         changed.map(|_| ())
     }
 
-    /// New limits, and the mark that follows from them. Director only.
-    pub(crate) fn limit(&self, new: Limits, rule: Generation) {
+    /// New limits, and the mark that follows from them; true if that changed. Director only.
+    pub(crate) fn limit(&self, new: Limits, rule: Generation) -> bool {
+        let old = self.store_limits(new);
+        self.mark_for_limits(old, new, rule)
+    }
+
+    /// The first half of [`limit`](Self::limit): the former limits.
+    pub(crate) fn store_limits(&self, new: Limits) -> Limits {
         let old = self.limits();
         self.limits.store(new.word(), Ordering::SeqCst);
-        let _ = self.change(|counts| Ok(counts.limited(old, new, rule)));
+        old
+    }
+
+    /// The second half of [`limit`](Self::limit).
+    pub(crate) fn mark_for_limits(&self, old: Limits, new: Limits, rule: Generation) -> bool {
+        // Never an error.
+        self.change(|counts| Ok(counts.limited(old, new, rule))).unwrap_or(false)
     }
 
     /// Gives the slot to a server of this service, without connections and limits. Director only.
@@ -273,14 +329,23 @@ impl ServerSlot {
         loop {
             let counts = Counts::from_word(word);
             let next = next(counts)?;
-            let marks = counts.overloaded() != next.overloaded();
-            let next = next.word();
-            match self.counts.compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst)
-            {
-                Ok(_) => return Ok(marks),
+            match self.swap(word, next) {
+                Ok(()) => return Ok(counts.overloaded() != next.overloaded()),
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// The word now if it is another.
+    #[inline(always)]
+    fn swap(&self, word: u64, next: Counts) -> Result<(), u64> {
+        let swap = self.counts.compare_exchange_weak(
+            word,
+            next.word(),
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+        swap.map(|_| ())
     }
 }
 

@@ -112,6 +112,48 @@ fn serial_orders(
     orders.map(run).to_vec()
 }
 
+/// Two connect below the limit while it is lowered from 3 to 2 by a director that is stopped half way:
+/// the old limit holds for both, and whoever comes next is refused.
+pub fn a_stopped_director_lets_nobody_through(rule: Generation) {
+    let slot = slot(rule, (3, 0), 1);
+    let connect = move |slot: &ServerSlot| slot.open(0, Active, rule, true).is_ok();
+    let other = spawn(&slot, connect);
+    let director = spawn(&slot, |slot| _ = slot.store_limits(limits((2, 0))));
+    let here = connect(&slot);
+    let connected = u32::from(here) + u32::from(other.join().unwrap());
+    director.join().unwrap();
+    let (_, total, _) = figures(slot.glance());
+    assert_eq!(total, 1 + connected);
+    assert!(connected > 0, "the new limit has room for one");
+    assert_eq!(slot.open(0, Active, rule, true), Err(ConnectionError::Overloaded));
+    assert_eq!(figures(slot.glance()), (total, total, true), "marked by the one who was refused");
+}
+
+/// Thresholds of two edits; see [`limits_change_twice_beside_a_connection`].
+pub const TWO_EDITS: [[(u32, u32); 2]; 4] =
+    [[(9, 0), (2, 0)], [(1, 0), (0, 0)], [(2, 2), (4, 0)], [(0, 0), (2, 0)]];
+
+/// Two edits lead back to the version that a connection has read: it may go by limits that are gone,
+/// but those who come next do not, and the last end clears the mark.
+pub fn limits_change_twice_beside_a_connection(rule: Generation, edits: [(u32, u32); 2]) {
+    let slot = slot(rule, (4, 0), 1);
+    let opening = spawn(&slot, move |slot| slot.open(0, Active, rule, true));
+    for edit in edits {
+        slot.limit(limits(edit), rule);
+    }
+    let opened = opening.join().unwrap().is_ok();
+    let (upper, _) = edits[1];
+    let full = upper != 0 && slot.glance().total() >= upper;
+    let again = slot.open(0, Active, rule, true).is_ok();
+    if let Generation::B = rule {
+        assert!(!(full && again), "above the limit");
+    }
+    for _ in 0..1 + u32::from(opened) + u32::from(again) {
+        slot.close(0, Active, rule).unwrap();
+    }
+    assert_eq!(figures(slot.glance()), (0, 0, false));
+}
+
 /// The slot goes to another server while somebody opens by the old id: either the connection came
 /// first and the slot stays, or the id is stale and the new owner counts only its own.
 pub fn stale_ids_count_on_nobody(rule: Generation) {

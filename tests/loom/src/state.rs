@@ -1,5 +1,5 @@
 //! The files under test, and small stand-ins for what they lean on: blocks of two keys, windows of
-//! two entries, sets of two servers, and an arena without segments.
+//! two entries, sets of two servers, versions of one bit, and an arena without segments.
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
@@ -30,6 +30,8 @@ use crate::sync::{Arc, AtomicU32, Ordering};
 
 pub(crate) mod sizes {
     pub(crate) const WINDOW: usize = 2;
+    /// So that a slot which is given away has the word of before.
+    pub(crate) const VERSION_BITS: u32 = 1;
     pub(crate) const MOST: usize = 2;
 }
 

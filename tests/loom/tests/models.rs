@@ -117,6 +117,19 @@ mod slots {
     }
 
     #[test]
+    fn a_stopped_director_lets_nobody_through() {
+        both(slots::a_stopped_director_lets_nobody_through);
+    }
+
+    #[test]
+    fn limits_change_twice_beside_a_connection() {
+        for edits in slots::TWO_EDITS {
+            check(move || slots::limits_change_twice_beside_a_connection(Generation::A, edits));
+            check(move || slots::limits_change_twice_beside_a_connection(Generation::B, edits));
+        }
+    }
+
+    #[test]
     fn stale_ids_count_on_nobody() {
         both(slots::stale_ids_count_on_nobody);
     }
