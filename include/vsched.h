@@ -911,6 +911,40 @@ VSCHED_MUST_USE
 vsched_status vsched_director_removed_servers(const struct vsched_director *director,
                                               size_t *count);
 
+// Sets a server's connection counts, for a host that knows the truth, and tells what they were.
+//
+// A lease that is lost (a crashed plug-in, memory that was freed) stays counted: its server looks
+// busier than it is, and if it has an upper threshold it may stay overloaded for ever. No reload
+// mends that, and a server that is removed and added again has its counts back. After this call
+// the overload mark and the schedulers go by the new counts. Leases that are still open go on:
+// each close takes one connection off, and never one below zero. Connections that open or close
+// between your own count and this call are overwritten.
+//
+// NULL: `former` may be. Answers: VSCHED_STALE, VSCHED_FULL (both together are more than
+// VSCHED_MAX_CONNECTIONS); nothing has changed then. `former->persistent` is 0. From any thread.
+// Takes a lock; workers do not wait for it. O(templates) if the service is persistent, O(workers)
+// if it is shared per-worker, else O(log n).
+vsched_status vsched_director_set_counts(const struct vsched_director *director,
+                                         struct vsched_server_id server,
+                                         uint32_t active,
+                                         uint32_t inactive,
+                                         struct vsched_counts *former);
+
+// Forgets the connections of all servers that were removed from the config, and tells how many
+// servers these are.
+//
+// Without this a removed server keeps counting until its last connection closes, and has its
+// counts back if it is added again before. Call it after a change if leases of removed servers
+// may have been lost, or if a server that returns under the same address is to start anew. Ids of
+// such servers and leases of their connections become stale once no worker uses a config that
+// names them, at the latest by the vsched_director_tick after that. Clients whose template leads
+// to such a server are scheduled anew.
+//
+// NULL: `count` may be. From any thread. Takes a lock; workers do not wait for it. O(removed
+// servers + templates).
+vsched_status vsched_director_forget_removed(const struct vsched_director *director,
+                                             size_t *count);
+
 // Prints what runs, as `ipvsadm -L -n` would: one of the VSCHED_LIST_ views, flags or-ed together,
 // and the key of the only service to print, or an empty key for all.
 //

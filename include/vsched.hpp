@@ -575,6 +575,18 @@ public:
             return vsched_director_removed_servers(get(), count);
         });
     }
+    /* What the counts were. */
+    result<vsched_counts> set_counts(server_id server, std::uint32_t active,
+                                     std::uint32_t inactive) const {
+        return detail::value_of<vsched_counts>([&](vsched_counts *former) {
+            return vsched_director_set_counts(get(), server, active, inactive, former);
+        });
+    }
+    result<std::size_t> forget_removed() const {
+        return detail::value_of<std::size_t>([this](std::size_t *count) {
+            return vsched_director_forget_removed(get(), count);
+        });
+    }
     /* An empty key prints all services. */
     result<std::string> list(std::uint32_t view = VSCHED_LIST_PLAIN, std::uint32_t flags = 0,
                              std::string_view key = {}) const {

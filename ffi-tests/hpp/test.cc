@@ -177,6 +177,9 @@ static void test_director() {
     STATUS(runs.servers(vsched::service_id{}), VSCHED_NO_SERVICE);
     STATUS(runs.counts(vsched::server_id{}), VSCHED_STALE);
     CHECK(*runs.removed_servers() == 0);
+    STATUS(runs.set_counts(vsched::server_id{}, 0, 0), VSCHED_STALE);
+    CHECK(runs.set_counts((*runs.servers(*service))[0].id, 0, 0)->active == 0);
+    CHECK(*runs.forget_removed() == 0);
     CHECK(runs.list()->find("10.0.1.2:80") != std::string::npos);
     CHECK(runs.list(VSCHED_LIST_STATISTICS, VSCHED_LIST_EXACT, KEY));
     STATUS(runs.list(99), VSCHED_E_ARGUMENT);

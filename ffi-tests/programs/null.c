@@ -167,6 +167,8 @@ int main(void) {
         ROW(vsched_director_counts(director, server, NULL)),
         ROW(vsched_director_removed_servers(NULL, &size_out)),
         ROW(vsched_director_removed_servers(director, NULL)),
+        ROW(vsched_director_set_counts(NULL, server, 0, 0, &counts_out)),
+        ROW(vsched_director_forget_removed(NULL, &size_out)),
         ROW(vsched_director_list(NULL, VSCHED_LIST_PLAIN, 0, NULL, 0, chars, sizeof chars,
                                  &size_out)),
         ROW(vsched_director_list(director, VSCHED_LIST_PLAIN, 0, NULL, 1, chars, sizeof chars,

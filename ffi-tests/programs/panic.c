@@ -112,6 +112,8 @@ int main(void) {
     PANICS(vsched_director_servers(director, service, servers, sizeof *servers, 4, &size_out));
     PANICS(vsched_director_counts(director, server, &counts_out));
     PANICS(vsched_director_removed_servers(director, &size_out));
+    PANICS(vsched_director_set_counts(director, server, 0, 0, &counts_out));
+    PANICS(vsched_director_forget_removed(director, &size_out));
     PANICS(vsched_director_list(director, 0, 0, NULL, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_worker_new(director, &worker_out));
     PANICS(vsched_worker_service_for(worker, &flow, &service_out));

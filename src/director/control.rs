@@ -20,7 +20,7 @@ use crate::state::own::Own;
 use crate::state::publication::Publication;
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
-use crate::state::slots::ServiceId;
+use crate::state::slots::{ServerId, ServerSlot, ServiceId};
 use crate::sync::Arc;
 
 pub(super) struct Control {
@@ -378,6 +378,27 @@ impl Control {
             .publication
             .with_kept(|tables| tables.iter().map(|table| table.sequence).collect());
         self.owners.sweep(&self.arena, &kept, most);
+    }
+
+    /// Tells the running pool of a server that its counts are others.
+    pub(super) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot) {
+        self.publication.with_kept(|tables| {
+            if let Some(pool) = tables.last().and_then(|table| table.pool_at(slot.service())) {
+                pool.counts_corrected(server, slot);
+            }
+        });
+    }
+
+    /// Forgets the connections of removed servers.
+    pub(super) fn forget_removed(&mut self) -> usize {
+        let slots = self.owners.forget(&self.arena);
+        if !slots.is_empty() {
+            for templates in self.services.values().filter_map(|live| live.pool.templates()) {
+                templates.take_out(|slot| slots.binary_search(&slot).is_ok());
+            }
+        }
+        self.sweep(SWEPT);
+        slots.len()
     }
 
     /// Servers that were removed from the config and still count connections.

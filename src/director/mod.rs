@@ -3,6 +3,7 @@
 mod control;
 mod draft;
 mod owners;
+mod repair;
 mod steps;
 pub(crate) mod table;
 mod tenants;
@@ -25,12 +26,13 @@ use crate::director::table::Table;
 use crate::error::{ApplyError, ServiceError};
 use crate::flow::Flow;
 use crate::state::Arena;
+use crate::state::counts::Counts;
 use crate::state::own::Own;
 use crate::state::pick::Pick;
 use crate::state::publication::Publication;
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
-use crate::state::slots::{ServerId, ServerSlot, ServiceId};
+use crate::state::slots::{ServerId, ServiceId};
 use crate::state::templates::Templates;
 use crate::sync::Arc;
 
@@ -266,7 +268,7 @@ impl Director {
             let templates = table.pool_at(slot.service())?.templates()?;
             templates.by_server().remove(&server.slot)
         });
-        slot.is(server.generation).then(|| counts_of(slot, templates))
+        slot.is(server.generation).then(|| counts_of(slot.glance(), templates))
     }
 
     /// The config that runs.
@@ -313,7 +315,8 @@ impl Director {
         let server = |(server, owner): (&RealServer, &Owner)| {
             let total = control.server_total(owner.id.slot);
             let slot = self.inner.arena.servers.get(owner.id.slot);
-            let counts = slot.map(|slot| counts_of(slot, templates.get(&owner.id.slot).copied()));
+            let counts =
+                slot.map(|slot| counts_of(slot.glance(), templates.get(&owner.id.slot).copied()));
             ObservedServer {
                 server: *server,
                 counts: counts.unwrap_or_default(),
@@ -363,8 +366,7 @@ impl fmt::Debug for Director {
     }
 }
 
-fn counts_of(slot: &ServerSlot, templates: Option<u32>) -> ServerCounts {
-    let counts = slot.glance();
+fn counts_of(counts: Counts, templates: Option<u32>) -> ServerCounts {
     ServerCounts {
         active: counts.active(),
         inactive: counts.inactive(),

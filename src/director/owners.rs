@@ -54,6 +54,8 @@ pub(super) struct Owners {
     /// The same with the publications they left with, in the order in which to look at them again.
     /// Some have come back since.
     queue: VecDeque<(ServiceKey, SocketAddr, u64)>,
+    /// Removed servers that do not come back, and whose connections count for nothing.
+    forgotten: Vec<Vacancy<ServerId>>,
     deleted_services: Vec<Vacancy<ServiceId>>,
 }
 
@@ -65,7 +67,7 @@ impl Owners {
 
     /// Removed servers that still hold a slot.
     pub(super) fn removed(&self) -> usize {
-        self.removed.values().map(HashMap::len).sum()
+        self.removed.values().map(HashMap::len).sum::<usize>() + self.forgotten.len()
     }
 
     /// Makes sure that so many slots can be given.
@@ -131,6 +133,24 @@ impl Owners {
         Some(owner)
     }
 
+    /// No removed server comes back with its counts: their slots are taken back as soon as nothing
+    /// names them. They belong to no service from now on. Their slots, in order.
+    pub(super) fn forget(&mut self, arena: &Arena) -> Vec<u32> {
+        self.queue.clear();
+        let removed = std::mem::take(&mut self.removed);
+        let owners = removed.into_values().flat_map(HashMap::into_values);
+        let mut slots = Vec::new();
+        for (Owner { id, born, .. }, gone) in owners {
+            if let Some(slot) = arena.servers.get(id.slot) {
+                slot.rehome(u32::MAX);
+            }
+            slots.push(id.slot);
+            self.forgotten.push(Vacancy { id, born, gone });
+        }
+        slots.sort_unstable();
+        slots
+    }
+
     /// The service has left with publication `gone`.
     pub(super) fn leave_service(&mut self, id: ServiceId, born: u64, gone: u64) {
         self.deleted_services.push(Vacancy { id, born, gone });
@@ -165,6 +185,15 @@ impl Owners {
                 self.queue.push_back((service, server, left));
             }
         }
+        let free = &mut self.free_servers;
+        self.forgotten.retain(|&Vacancy { id, born, gone }| {
+            let evicted =
+                !named(born, gone) && arena.servers.get(id.slot).is_some_and(ServerSlot::evict);
+            if evicted {
+                free.push(id.slot);
+            }
+            !evicted
+        });
         let free = &mut self.free_services;
         self.deleted_services.retain(|vacancy| {
             let named = named(vacancy.born, vacancy.gone);

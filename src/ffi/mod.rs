@@ -18,6 +18,7 @@ mod director;
 mod director_edit;
 mod listing;
 mod read_out;
+mod repair;
 mod requirements;
 mod sized;
 mod sockaddr;

@@ -18,7 +18,7 @@ use crate::state::pick::{Answer, Pick};
 use crate::state::round::{Drawn, Rounds};
 use crate::state::segments::Place;
 use crate::state::servers::{Member, Position, Servers};
-use crate::state::slots::{ServerId, ServiceId, ServiceSlot};
+use crate::state::slots::{ServerId, ServerSlot, ServiceId, ServiceSlot};
 use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
@@ -354,6 +354,18 @@ impl Pool {
             });
         } else if let Some(own) = own.get(number_of(opener)) {
             self.scheduler.own_load_changed(&self.servers, server, own);
+        }
+    }
+
+    /// The director has corrected a server's counts.
+    pub(crate) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot) {
+        if let Some(templates) = self.templates().filter(|_| slot.look().total() == 0) {
+            templates.release(server.slot);
+        }
+        match &self.follows {
+            Follows::Nothing => {}
+            Follows::Counts(index) => _ = index.load_changed(server.slot, slot),
+            Follows::OwnCounts => self.own_load_changed(server, 0, true),
         }
     }
 

@@ -320,6 +320,12 @@ impl OneServer {
         (word != NOBODY && (word >> 32) as u32 == key.tag()).then_some(word as u32)
     }
 
+    /// The server's slot, for whichever key it was written.
+    pub(crate) fn slot(&self) -> Option<u32> {
+        let word = self.0.load(Ordering::SeqCst);
+        (word != NOBODY).then_some(word as u32)
+    }
+
     pub(crate) fn set(&self, arena: &Arena, key: Key, slot: u32) {
         pin(arena, slot);
         let former = self.0.swap(u64::from(key.tag()) << 32 | u64::from(slot), Ordering::SeqCst);

@@ -181,9 +181,32 @@ impl Counts {
         if new == old { limited } else { limited.next_version() }
     }
 
+    /// These counts instead, and the mark that follows from them; `None` above [`MAX_CONNECTIONS`].
+    pub(crate) fn corrected(
+        self,
+        active: u32,
+        inactive: u32,
+        limits: Limits,
+        rule: Generation,
+    ) -> Option<Self> {
+        let total = active.checked_add(inactive).filter(|total| *total <= MAX_CONNECTIONS)?;
+        let upper = limits.upper();
+        let overloaded = match rule {
+            Generation::A if upper != 0 && total >= upper => true,
+            Generation::A => self.overloaded() && !limits.clears_a(total),
+            Generation::B => limits.evaluate(total, Towards::Neither, self.overloaded()),
+        };
+        Some(self.with(active, total, overloaded))
+    }
+
+    /// The slot loses its owner, whatever it counts.
+    pub(crate) fn evicted(self) -> Self {
+        Counts(self.with(0, 0, false).next_version().0 | VACANT)
+    }
+
     /// The slot loses its owner; `None` while connections are counted.
     pub(crate) fn vacated(self) -> Option<Self> {
-        (self.total() == 0).then(|| Counts(self.with(0, 0, false).next_version().0 | VACANT))
+        (self.total() == 0).then(|| self.evicted())
     }
 
     /// A vacant slot gets an owner.

@@ -24,7 +24,10 @@
 //! succeeds with a word of another time. Stale limits then do no harm: the server may be marked too
 //! early or too late, but whoever comes next goes by the number itself (`>=`, `<=`), above a limit
 //! `open` refuses unmarked servers too, and the last close clears every mark. A stale owner is found
-//! by a second look at the generation, and the connection is taken back.
+//! by a second look at the generation, and the connection is taken back. A `close` looks twice as
+//! well, because its server may have been evicted while it counted connections.
+
+use std::cell::Cell;
 
 use crate::config::Generation;
 use crate::state::alone::Alone;
@@ -228,12 +231,44 @@ impl ServerSlot {
         activity: Activity,
         rule: Generation,
     ) -> Result<bool, ConnectionError> {
-        self.change(|counts| {
+        let marks = self.change(|counts| {
             if !self.is(generation) {
                 return Err(ConnectionError::Stale);
             }
             counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
-        })
+        })?;
+        if self.is(generation) { Ok(marks) } else { Err(self.give_back(activity, rule)) }
+    }
+
+    /// Gives back a connection that was taken from an owner who has got the slot meanwhile: the
+    /// connection's own server was evicted.
+    #[cold]
+    #[inline(never)]
+    fn give_back(&self, activity: Activity, rule: Generation) -> ConnectionError {
+        let _ = self.change(|counts| {
+            counts.opened(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
+        });
+        ConnectionError::Stale
+    }
+
+    /// These counts instead; what they were.
+    pub(crate) fn correct(
+        &self,
+        generation: u32,
+        active: u32,
+        inactive: u32,
+        rule: Generation,
+    ) -> Result<Counts, ConnectionError> {
+        let former = Cell::new(Counts::from_word(0));
+        self.change(|counts| {
+            if counts.vacant() || !self.is(generation) {
+                return Err(ConnectionError::Stale);
+            }
+            former.set(counts);
+            let corrected = counts.corrected(active, inactive, self.limits(), rule);
+            corrected.ok_or(ConnectionError::Full)
+        })?;
+        Ok(former.get())
     }
 
     /// One connection from active to inactive or back.
@@ -304,16 +339,22 @@ impl ServerSlot {
     /// Takes the slot from its owner, whose ids are stale from now on; false while connections are
     /// counted or affinity entries name it. Director only.
     pub(crate) fn vacate(&self) -> bool {
+        self.end(|counts| counts.vacated().ok_or(ConnectionError::Overloaded))
+    }
+
+    /// As [`vacate`](Self::vacate), whatever is counted: leases of these connections are stale from
+    /// now on. Director only.
+    pub(crate) fn evict(&self) -> bool {
+        self.end(|counts| Ok(counts.evicted()))
+    }
+
+    fn end(&self, ended: impl Fn(Counts) -> Result<Counts, ConnectionError>) -> bool {
         // A pin that comes later is one of a retired table, and holds nothing but the number.
-        if self.pins.load(Ordering::SeqCst) > 0 {
-            return false;
-        }
-        let vacated =
-            self.change(|counts| counts.vacated().ok_or(ConnectionError::Overloaded)).is_ok();
-        if vacated {
+        let ended = self.pins.load(Ordering::SeqCst) == 0 && self.change(ended).is_ok();
+        if ended {
             self.generation.fetch_add(1, Ordering::SeqCst);
         }
-        vacated
+        ended
     }
 
     fn limits(&self) -> Limits {

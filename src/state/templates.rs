@@ -7,6 +7,7 @@
 //! | location            | operation                         | ordering | partner                 |
 //! |---------------------|-----------------------------------|----------|-------------------------|
 //! | `held`              | swaps in `hold`, `let_go`, `make` | SeqCst   | each other, load in `due` |
+//! | `held`              | `fetch_and` in `release`          | SeqCst   | the swaps               |
 //! | `timeout`,`deadline`| loads and stores                  | Relaxed  | none: coarse times      |
 
 use std::collections::HashMap;
@@ -138,6 +139,21 @@ impl Templates {
                 return;
             }
         }
+    }
+
+    /// No connection keeps a template of this server alive any more. Director only.
+    pub(crate) fn release(&self, slot: u32) {
+        self.map.for_each(|_, entry| {
+            let Template { server, held, .. } = &entry.payload;
+            if server.slot() == Some(slot) {
+                held.fetch_and(!u64::from(u32::MAX), Ordering::SeqCst);
+            }
+        });
+    }
+
+    /// Takes out the templates of these servers, whatever keeps them alive. Director only.
+    pub(crate) fn take_out(&self, is_gone: impl Fn(u32) -> bool) {
+        self.map.retain(|entry| !entry.payload.server.slot().is_some_and(&is_gone));
     }
 
     /// Takes out the templates whose time is up. Director only.

@@ -7,6 +7,9 @@ use crate::state::templates::TemplateId;
 /// An open connection, to be given back to [`Worker::close`](crate::Worker::close). Plain values:
 /// 32 bytes, no pointer, shared with C.
 ///
+/// A lease that is lost stays counted;
+/// [`Director::set_counts`](crate::Director::set_counts) sets that right.
+///
 /// The default is an empty lease, which is open nowhere.
 #[derive(Debug, PartialEq, Eq, Default)]
 #[must_use = "a lease that is dropped instead of closed stays counted"]

@@ -41,6 +41,7 @@ const FILES: &[&str] = &[
     "director.rs",
     "director_edit.rs",
     "read_out.rs",
+    "repair.rs",
     "listing.rs",
     "worker.rs",
     "sockaddr.rs",
