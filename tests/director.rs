@@ -54,8 +54,26 @@ fn apply_tells_what_it_did() {
     let applied = director.apply(&next).expect("a valid config");
     assert!(applied.settings && !applied.is_empty());
     let applied = director.apply(&Config::default()).expect("an empty config");
-    assert_eq!(applied.removed, [item(None), new_service]);
+    let servers = [2, 3, 4].map(|number| item(Some(number)));
+    assert_eq!(applied.removed, [&[item(None)], &servers[..], &[new_service]].concat());
     assert!(director.observe().services.is_empty());
+}
+
+#[test]
+fn a_service_is_told_with_its_servers_both_when_it_comes_and_when_it_goes() {
+    let wanted = config(RR, 3, &[1]);
+    let all = [None, Some(1), Some(2), Some(3)].map(item);
+    let director = Director::new(&Config::default()).expect("a valid config");
+    let came = director.apply(&wanted).expect("a valid config");
+    assert_eq!(came.added, all);
+    let went = director.apply(&Config::default()).expect("a valid config");
+    assert_eq!(went.removed, all, "by a config without it");
+    let delete = Command::DeleteService(ServiceKey::tcp(vip(0)));
+    for command in [delete, Command::Clear] {
+        director.apply(&wanted).expect("a valid config");
+        let went = director.execute(&command).expect("it is there");
+        assert_eq!(went.removed, all, "by {command:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The in-process data plane: takes configs and commands, publishes tables, answers for what runs.
 
+mod applied;
 mod control;
 mod draft;
 mod owners;
@@ -14,11 +15,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::config::diff::{Change, diff_services};
+use crate::config::diff::diff_services;
 use crate::config::{
     Command, Config, Observed, ObservedServer, ObservedService, RealServer, ServerCounts,
     ServiceKey, Statistics,
 };
+pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, Live, SWEPT};
 use crate::director::owners::Owner;
 use crate::director::steps::{steps, validate};
@@ -71,64 +73,6 @@ pub(crate) struct Inner {
     control: Mutex<Control>,
 }
 
-/// What [`Director::apply`] and [`Director::execute`] did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Applied {
-    /// New services and servers.
-    pub added: Vec<Item>,
-    /// Services and servers with new settings.
-    pub changed: Vec<Item>,
-    /// Servers whose weight became 0.
-    pub drained: Vec<Item>,
-    /// Services and servers that are gone.
-    pub removed: Vec<Item>,
-    /// Generation, seed, timeouts or daemons changed.
-    pub settings: bool,
-}
-
-/// A service, or a server of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Item {
-    /// The service.
-    pub service: ServiceKey,
-    /// The server; `None` = the service itself.
-    pub server: Option<SocketAddr>,
-}
-
-impl Applied {
-    /// True if nothing changed and nothing was published.
-    pub fn is_empty(&self) -> bool {
-        *self == Applied::default()
-    }
-
-    fn of(changes: &[Change]) -> Self {
-        let mut applied = Applied::default();
-        let mut new = None;
-        for change in changes {
-            let service = change.service();
-            let item = |server| Item { service, server };
-            match change {
-                Change::AddService(_) => {
-                    new = Some(service);
-                    applied.added.push(item(None));
-                }
-                // The scheduler of a service just added.
-                Change::EditService(_) if new == Some(service) => {}
-                Change::EditService(_) => applied.changed.push(item(None)),
-                Change::DeleteService(_) => applied.removed.push(item(None)),
-                Change::AddServer { server, .. } => applied.added.push(item(Some(server.address))),
-                Change::EditServer { before, server, .. } => {
-                    let drained = before.weight > 0 && server.weight == 0;
-                    let list = if drained { &mut applied.drained } else { &mut applied.changed };
-                    list.push(item(Some(server.address)));
-                }
-                Change::DeleteServer { server, .. } => applied.removed.push(item(Some(*server))),
-            }
-        }
-        applied
-    }
-}
-
 impl Director {
     /// A director that runs this config.
     ///
@@ -169,8 +113,9 @@ impl Director {
         }
         validate(&control, config, &changes)?;
         let settings = wanted != control.settings;
+        let applied = Applied { settings, ..Applied::of(&changes, &control) };
         control.advance(&changes, &wanted)?;
-        Ok(Applied { settings, ..Applied::of(&changes) })
+        Ok(applied)
     }
 
     /// Carries out one administrative command, as a kernel would: the service is changed in place,
@@ -203,11 +148,12 @@ impl Director {
     pub fn execute(&self, command: &Command) -> Result<Applied, ApplyError> {
         let mut control = self.inner.control.lock();
         let changes = steps(&control, command)?;
+        let applied = Applied::of(&changes, &control);
         if !changes.is_empty() {
             let settings = control.settings.clone();
             control.advance(&changes, &settings)?;
         }
-        Ok(Applied::of(&changes))
+        Ok(applied)
     }
 
     /// Tells the time, and does what is due: frees retired tables and the slots of removed servers

@@ -1,0 +1,74 @@
+//! What a change of the config did, told to the caller.
+
+use std::net::SocketAddr;
+
+use crate::config::ServiceKey;
+use crate::config::diff::Change;
+use crate::director::control::Control;
+
+/// What [`Director::apply`](crate::Director::apply) and
+/// [`Director::execute`](crate::Director::execute) did.
+///
+/// A service is listed together with its servers, both when it is added and when it is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// New services and servers.
+    pub added: Vec<Item>,
+    /// Services and servers with new settings.
+    pub changed: Vec<Item>,
+    /// Servers whose weight became 0.
+    pub drained: Vec<Item>,
+    /// Services and servers that are gone; those of a removed service too.
+    pub removed: Vec<Item>,
+    /// Generation, seed, timeouts or daemons changed.
+    pub settings: bool,
+}
+
+/// A service, or a server of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// The service.
+    pub service: ServiceKey,
+    /// The server; `None` = the service itself.
+    pub server: Option<SocketAddr>,
+}
+
+impl Applied {
+    /// True if nothing changed and nothing was published.
+    pub fn is_empty(&self) -> bool {
+        *self == Applied::default()
+    }
+
+    /// What these changes do to what runs; asked before they are carried out.
+    pub(super) fn of(changes: &[Change], before: &Control) -> Self {
+        let mut applied = Applied::default();
+        let mut new = None;
+        for change in changes {
+            let service = change.service();
+            let item = |server| Item { service, server };
+            match change {
+                Change::AddService(_) => {
+                    new = Some(service);
+                    applied.added.push(item(None));
+                }
+                // The scheduler of a service just added.
+                Change::EditService(_) if new == Some(service) => {}
+                Change::EditService(_) => applied.changed.push(item(None)),
+                Change::DeleteService(_) => {
+                    applied.removed.push(item(None));
+                    let live = before.find(&service).into_iter();
+                    let servers = live.flat_map(|live| &live.service.servers);
+                    applied.removed.extend(servers.map(|server| item(Some(server.address))));
+                }
+                Change::AddServer { server, .. } => applied.added.push(item(Some(server.address))),
+                Change::EditServer { before, server, .. } => {
+                    let drained = before.weight > 0 && server.weight == 0;
+                    let list = if drained { &mut applied.drained } else { &mut applied.changed };
+                    list.push(item(Some(server.address)));
+                }
+                Change::DeleteServer { server, .. } => applied.removed.push(item(Some(*server))),
+            }
+        }
+        applied
+    }
+}
