@@ -1,7 +1,11 @@
 //! One error type a border; each names the item and the limit.
 
+mod guardrails;
+
 use std::fmt;
 use std::net::SocketAddr;
+
+pub use guardrails::{GuardrailError, ServiceLoss, Violation};
 
 /// A service key that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,6 +261,8 @@ pub enum ApplyError {
     },
     /// A command that the present state refuses.
     Command(CommandError),
+    /// The change would take away more than the policy allows.
+    Guardrails(GuardrailError),
 }
 
 impl fmt::Display for ApplyError {
@@ -267,6 +273,7 @@ impl fmt::Display for ApplyError {
                 write!(f, "more than {limit} {what}, those with open connections included")
             }
             ApplyError::Command(error) => error.fmt(f),
+            ApplyError::Guardrails(error) => error.fmt(f),
         }
     }
 }
@@ -276,6 +283,7 @@ impl std::error::Error for ApplyError {
         match self {
             ApplyError::Invalid(error) => Some(error),
             ApplyError::Command(error) => Some(error),
+            ApplyError::Guardrails(error) => Some(error),
             ApplyError::Full { .. } => None,
         }
     }
@@ -284,6 +292,12 @@ impl std::error::Error for ApplyError {
 impl From<ConfigError> for ApplyError {
     fn from(error: ConfigError) -> Self {
         ApplyError::Invalid(error)
+    }
+}
+
+impl From<GuardrailError> for ApplyError {
+    fn from(error: GuardrailError) -> Self {
+        ApplyError::Guardrails(error)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod command;
 pub mod diff;
+pub(crate) mod guardrails;
 mod inet;
 mod key;
 pub mod listing;
@@ -23,6 +24,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use command::Command;
+pub use guardrails::Guardrails;
 pub use key::{Family, Protocol, ServiceKey};
 pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
 pub use observed::{

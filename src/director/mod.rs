@@ -4,6 +4,7 @@ mod applied;
 mod control;
 mod draft;
 mod owners;
+mod policy;
 mod repair;
 mod steps;
 pub(crate) mod table;
@@ -17,12 +18,13 @@ use parking_lot::Mutex;
 
 use crate::config::diff::diff_services;
 use crate::config::{
-    Command, Config, Observed, ObservedServer, ObservedService, RealServer, ServerCounts,
-    ServiceKey, Statistics,
+    Command, Config, Guardrails, Observed, ObservedServer, ObservedService, RealServer,
+    ServerCounts, ServiceKey, Statistics,
 };
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, Live, SWEPT};
 use crate::director::owners::Owner;
+pub use crate::director::policy::ApplyPolicy;
 use crate::director::steps::{steps, validate};
 use crate::director::table::Table;
 use crate::error::{ApplyError, ServiceError};
@@ -89,9 +91,12 @@ impl Director {
         Ok(director)
     }
 
-    /// Makes this config the one that runs, in one publication: a pick that begins after `apply`
-    /// has returned sees all of it, one under way sees all of the old or all of the new. New
-    /// thresholds of servers that run already, and a new kernel generation, take effect one by one
+    /// Makes this config the one that runs, whatever that removes, in one publication: a pick that
+    /// begins after `apply` has returned sees all of it, one under way sees all of the old or all of
+    /// the new. An empty config removes everything; where the config comes from a file, use
+    /// [`apply_with`](Self::apply_with).
+    ///
+    /// New thresholds of servers that run already, and a new kernel generation, take effect one by one
     /// between the publication and the end of this call. With [`Worker::connect`](crate::Worker::connect)
     /// no server has more connections than the larger of its old and new upper threshold meanwhile.
     ///
@@ -102,6 +107,16 @@ impl Director {
     /// # Errors
     /// The config breaks limits, or needs more slots than there are; nothing has changed then.
     pub fn apply(&self, config: &Config) -> Result<Applied, ApplyError> {
+        self.apply_with(config, &ApplyPolicy::new(Guardrails::OFF))
+    }
+
+    /// As [`apply`](Self::apply), unless that takes away more than this policy allows: by default
+    /// more than half of the servers, or a service's last eligible one.
+    ///
+    /// # Errors
+    /// As `apply`; and [`ApplyError::Guardrails`], which says what would be removed, the limit, and
+    /// the field of the policy that allows it. Nothing has changed then.
+    pub fn apply_with(&self, config: &Config, policy: &ApplyPolicy) -> Result<Applied, ApplyError> {
         let mut control = self.inner.control.lock();
         let running = control.services.values().map(|live| &live.service);
         let changes = diff_services(running, &config.services);
@@ -112,6 +127,7 @@ impl Director {
             return Ok(Applied::default());
         }
         validate(&control, config, &changes)?;
+        policy::check(policy, &control, config, &changes)?;
         let settings = wanted != control.settings;
         let applied = Applied { settings, ..Applied::of(&changes, &control) };
         control.advance(&changes, &wanted)?;

@@ -50,6 +50,9 @@ pub const VSCHED_E_INVALID: u32 = 107;
 pub const VSCHED_E_REFUSED: u32 = 108;
 /// The director cannot hold so many services or servers.
 pub const VSCHED_E_CAPACITY: u32 = 109;
+/// The change would take away more than the policy allows (vsched_apply_policy). The director's error
+/// text names what would be removed, the limit, and the field that allows it.
+pub const VSCHED_E_GUARDRAILS: u32 = 110;
 /// A bug of this library, caught. The handle stays usable; please report it.
 pub const VSCHED_E_PANIC: u32 = 199;
 
@@ -70,6 +73,7 @@ pub(super) fn text(status: vsched_status) -> &'static CStr {
         VSCHED_E_INVALID => c"the config breaks limits",
         VSCHED_E_REFUSED => c"the present state refuses the command",
         VSCHED_E_CAPACITY => c"the director cannot hold so many services or servers",
+        VSCHED_E_GUARDRAILS => c"the change would take away more than the policy allows",
         VSCHED_E_PANIC => c"a bug in the library was caught",
         _ => c"unknown status",
     }
@@ -104,6 +108,7 @@ impl From<ApplyError> for Fault {
             ApplyError::Invalid(_) => VSCHED_E_INVALID,
             ApplyError::Full { .. } => VSCHED_E_CAPACITY,
             ApplyError::Command(_) => VSCHED_E_REFUSED,
+            ApplyError::Guardrails(_) => VSCHED_E_GUARDRAILS,
         };
         Fault::new(status, error)
     }

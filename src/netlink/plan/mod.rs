@@ -173,7 +173,7 @@ impl Plan {
     /// seed, `expire_quiescent_template`, `mh_table_index`, `affinity`, `sharing`.
     ///
     /// # Errors
-    /// The config breaks limits, or the plan would break a rail.
+    /// The config breaks limits, or the plan would break rails.
     pub fn new(
         wanted: impl Into<Arc<Config>>,
         found: &Observed,

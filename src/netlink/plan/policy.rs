@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::config::ServiceKey;
 
+pub use crate::config::Guardrails as Rails;
+
 /// What a plan may touch, how servers leave, and the rails it must keep to.
 ///
 /// The default touches only services that the config wants, lets servers that leave drain for five
@@ -16,7 +18,7 @@ pub struct Policy {
     pub ownership: Ownership,
     /// How servers and services leave.
     pub removal: Removal,
-    /// What must not happen.
+    /// What must not happen. A plan that breaks a rail is an error of planning: nothing was sent.
     pub rails: Rails,
     /// What follows if the kernel refuses a step.
     pub on_refusal: OnRefusal,
@@ -126,21 +128,5 @@ impl Default for Drain {
     /// Five minutes, all connections.
     fn default() -> Self {
         Drain { deadline: Duration::from_secs(300), until: Ended::All }
-    }
-}
-
-/// What a plan must not do. Breaking a rail is an error of planning: nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rails {
-    /// A service that has an eligible server (weight above 0) may be left without one.
-    pub may_close_services: bool,
-    /// The most servers, in percent of those in services of ours, that one plan may delete.
-    pub most_deleted: u8,
-}
-
-impl Default for Rails {
-    /// No service is closed; any number of servers may be deleted.
-    fn default() -> Self {
-        Rails { may_close_services: false, most_deleted: 100 }
     }
 }

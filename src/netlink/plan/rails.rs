@@ -1,11 +1,14 @@
 //! What a plan must not do.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use super::{Action, Plan, Rails};
+use crate::config::guardrails::is_open;
 use crate::config::{Config, Observed, ObservedService, ServiceKey};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, GuardrailError, ServiceLoss};
+
+pub use crate::error::Violation as Broken;
 
 /// Why there is no plan. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,25 +16,11 @@ use crate::error::ConfigError;
 pub enum PlanError {
     /// The config breaks limits.
     Invalid(ConfigError),
-    /// The plan would break these rails.
-    Rails(Vec<Broken>),
+    /// The plan would break rails.
+    Rails(GuardrailError),
 }
 
-/// A rail that a plan would break.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Broken {
-    /// The service has an eligible server and would have none.
-    Closes(ServiceKey),
-    /// Too many servers would be deleted.
-    Deletes {
-        /// How many.
-        servers: usize,
-        /// Of how many in services of ours.
-        of: usize,
-        /// The most that may be, in percent.
-        most: u8,
-    },
-}
+type Running<'a> = HashMap<ServiceKey, &'a ObservedService>;
 
 pub(super) fn check(
     plan: &Plan,
@@ -42,20 +31,14 @@ pub(super) fn check(
     if found.services.is_empty() {
         return Ok(());
     }
-    let mut broken = Vec::new();
-    let running: HashMap<ServiceKey, &ObservedService> =
+    let running: Running =
         found.services.iter().map(|service| (service.settings.service, service)).collect();
-    if !rails.may_close_services {
-        for service in &wanted.services {
-            let key = service.service;
-            let was_open = running.get(&key).is_some_and(|running| {
-                running.servers.iter().any(|observed| observed.server.weight > 0)
-            });
-            if was_open && service.servers.iter().all(|server| server.weight == 0) {
-                broken.push(Broken::Closes(key));
-            }
-        }
-    }
+    let was_open = |key: &ServiceKey| {
+        let servers = running.get(key).into_iter().flat_map(|running| &running.servers);
+        is_open(servers.map(|observed| &observed.server))
+    };
+    let closes = wanted.services.iter().filter(|service| !is_open(&service.servers));
+    let closed = closes.map(|service| service.service).filter(was_open);
     let foreign: HashSet<&ServiceKey> = plan.foreign.iter().collect();
     let ours = found.services.iter().filter(|found| !foreign.contains(&found.settings.service));
     let of: usize = ours.map(|service| service.servers.len()).sum();
@@ -65,35 +48,38 @@ pub(super) fn check(
         _ => 0,
     };
     let servers = plan.steps.others().map(|step| deleted(&step.action)).sum();
-    if servers * 100 > of * usize::from(rails.most_deleted) {
-        broken.push(Broken::Deletes { servers, of, most: rails.most_deleted });
-    }
-    if broken.is_empty() { Ok(()) } else { Err(PlanError::Rails(broken)) }
+    rails.check(closed, servers, of, || losses(plan, &running)).map_err(PlanError::Rails)
 }
 
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Broken::Closes(key) => {
-                write!(f, "service {key}: has eligible servers and would have none")
+fn losses(plan: &Plan, running: &Running) -> Vec<ServiceLoss> {
+    let mut losses: BTreeMap<ServiceKey, ServiceLoss> = BTreeMap::new();
+    let loss = |key: &ServiceKey, servers, removed| ServiceLoss {
+        service: key.to_string(),
+        servers,
+        removed,
+    };
+    for step in plan.steps.others() {
+        match &step.action {
+            Action::DeleteServer { service, server } => {
+                let loss = || loss(service, Vec::new(), false);
+                losses.entry(*service).or_insert_with(loss).servers.push(*server);
             }
-            Broken::Deletes { servers, of, most } => {
-                write!(f, "{servers} of {of} servers would be deleted; at most {most} % may be")
+            Action::DeleteService(key) => {
+                let servers = running.get(key).into_iter().flat_map(|found| &found.servers);
+                let servers = servers.map(|observed| observed.server.address).collect();
+                losses.insert(*key, loss(key, servers, true));
             }
+            _ => {}
         }
     }
+    losses.into_values().filter(|loss| !loss.servers.is_empty()).collect()
 }
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PlanError::Invalid(error) => error.fmt(f),
-            PlanError::Rails(broken) => {
-                for (index, broken) in broken.iter().enumerate() {
-                    write!(f, "{}{broken}", if index > 0 { "\n" } else { "" })?;
-                }
-                Ok(())
-            }
+            PlanError::Rails(error) => error.fmt(f),
         }
     }
 }
@@ -102,7 +88,7 @@ impl std::error::Error for PlanError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             PlanError::Invalid(error) => Some(error),
-            PlanError::Rails(_) => None,
+            PlanError::Rails(error) => Some(error),
         }
     }
 }

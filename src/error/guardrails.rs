@@ -1,0 +1,108 @@
+//! A change that would take away too much.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// Services, and servers of one service, that an error's text names before it only counts the rest.
+const NAMED: usize = 5;
+
+/// A change that [`Guardrails`](crate::config::Guardrails) refuse. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardrailError {
+    violations: Vec<Violation>,
+}
+
+/// A guardrail that a change would break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The service with this key has an eligible server and would have none.
+    Closes(String),
+    /// Too many servers would be removed.
+    Deletes {
+        /// How many.
+        servers: usize,
+        /// Of how many that run.
+        of: usize,
+        /// The most that may be, in percent.
+        most: u8,
+        /// Which, by service. Never empty.
+        losses: Vec<ServiceLoss>,
+    },
+}
+
+/// The servers that one service would lose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceLoss {
+    /// The service's key.
+    pub service: String,
+    /// The servers.
+    pub servers: Vec<SocketAddr>,
+    /// The service itself would be removed too, so these are all its servers.
+    pub removed: bool,
+}
+
+impl GuardrailError {
+    pub(crate) fn from_violations(violations: Vec<Violation>) -> Result<(), GuardrailError> {
+        if violations.is_empty() { Ok(()) } else { Err(GuardrailError { violations }) }
+    }
+
+    /// Every violation. Never empty.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+}
+
+impl fmt::Display for GuardrailError {
+    /// One line for each violation: what would be removed, the limit, and the setting that allows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, violation) in self.violations.iter().enumerate() {
+            write!(f, "{}{violation}", if index > 0 { "\n" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for GuardrailError {}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::Closes(service) => write!(
+                f,
+                "service {service}: has eligible servers and would have none; \
+                 may_close_services would allow it"
+            ),
+            Violation::Deletes { servers, of, most, losses } => {
+                // Rounded up, so that it is more than the limit that it exceeds.
+                let share = (*servers as u64 * 100).div_ceil((*of as u64).max(1));
+                write!(
+                    f,
+                    "{servers} of {of} servers ({share} %) would be removed, at most {most} % may \
+                     be; most_deleted {share} would allow it: "
+                )?;
+                for (index, loss) in losses.iter().take(NAMED).enumerate() {
+                    write!(f, "{}{loss}", if index > 0 { "; " } else { "" })?;
+                }
+                match losses.len().saturating_sub(NAMED) {
+                    0 => Ok(()),
+                    more => write!(f, "; and servers of {more} more services"),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for ServiceLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServiceLoss { service, servers, removed } = self;
+        write!(f, "service {service}{}: ", if *removed { " as a whole" } else { "" })?;
+        for (index, server) in servers.iter().take(NAMED).enumerate() {
+            write!(f, "{}{server}", if index > 0 { ", " } else { "" })?;
+        }
+        match servers.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
