@@ -86,6 +86,10 @@ struct sockaddr;
 // The director cannot hold so many services or servers.
 #define VSCHED_E_CAPACITY 109
 
+// The change would take away more than the policy allows (vsched_apply_policy). The director's error
+// text names what would be removed, the limit, and the field that allows it.
+#define VSCHED_E_GUARDRAILS 110
+
 // A bug of this library, caught. The handle stays usable; please report it.
 #define VSCHED_E_PANIC 199
 
@@ -149,6 +153,9 @@ struct sockaddr;
 
 // Rules text: complete and in the config's own order, so that reading it gives the same services.
 #define VSCHED_RULES_COMPLETE 1
+
+// In vsched_apply_policy: no server at all may be removed.
+#define VSCHED_DELETE_NONE UINT32_MAX
 
 // Room for every key, and for every address and port, as text with a NUL.
 #define VSCHED_NAME_SIZE 64
@@ -287,7 +294,8 @@ typedef struct vsched_server {
     uint32_t tunnel_port;
 } vsched_server;
 
-// What a change did. Numbers of services and servers.
+// What a change did. Numbers of services and servers; a service that is added or removed counts, and
+// each of its servers.
 typedef struct vsched_applied {
     // sizeof(vsched_applied).
     uint32_t struct_size;
@@ -373,6 +381,24 @@ typedef struct vsched_pick {
     uint64_t opaque[2];
 } vsched_pick;
 
+// What vsched_director_apply_with may take away from what runs. Zeros mean the default, which is for
+// configs that come from a file, or from anything else that can be emptied or cut off by mistake.
+//
+// A server counts as removed if it runs and its service, by address and port, is not to have it any
+// more: replaced ones too, and all of a removed service. The share is of the servers of all services
+// together, and small numbers make no difference: 1 of 1 is 100 %, 1 of 2 is 50 %. To replace more
+// than the limit, add first and remove later.
+typedef struct vsched_apply_policy {
+    // sizeof(vsched_apply_policy).
+    uint32_t struct_size;
+    // Not 0: a service that stays and has an eligible server (weight above 0) may be left without
+    // one. To remove a service is not to close it.
+    uint32_t may_close_services;
+    // The most servers that may be removed, in percent of those that run, 1 to 100;
+    // VSCHED_DELETE_NONE: none. 0: 50.
+    uint32_t most_deleted;
+} vsched_apply_policy;
+
 // A virtual service that runs or is configured.
 typedef struct vsched_service_state {
     // The service; all zeros in a config.
@@ -450,6 +476,20 @@ typedef struct vsched_counts {
     // 1: overloaded, no new connections.
     uint32_t overloaded;
 } vsched_counts;
+
+// A real server that was removed from the config and still has connections.
+typedef struct vsched_removed_server {
+    // The server, as its leases name it.
+    struct vsched_server_id id;
+    // Its service's key, NUL-terminated; the service may be gone too.
+    char service[VSCHED_NAME_SIZE];
+    // Its address and port, NUL-terminated.
+    char name[VSCHED_NAME_SIZE];
+    // Active connections.
+    uint32_t active;
+    // Inactive connections.
+    uint32_t inactive;
+} vsched_removed_server;
 
 // An open connection, in your memory: keep it where you keep the connection, and give it back to
 // vsched_worker_close, on any thread, through any worker of the same director, whatever was
@@ -685,9 +725,10 @@ vsched_status vsched_director_new(const struct vsched_config *config,
 // with what ran last, and leases can still be closed through them.
 void vsched_director_free(struct vsched_director *director);
 
-// Makes this config the one that runs, in one step: a pick that begins afterwards sees all of it,
-// one under way all of the old or all of the new. What the configs have in common keeps its state;
-// a config that wants the same changes nothing.
+// Makes this config the one that runs, whatever that removes, in one step: a pick that begins
+// afterwards sees all of it, one under way all of the old or all of the new. What the configs have in
+// common keeps its state; a config that wants the same changes nothing. An empty config removes
+// everything: where it comes from a file, use vsched_director_apply_with.
 //
 // NULL: `applied` may be; else set applied->struct_size before. Answers: VSCHED_E_INVALID,
 // VSCHED_E_CAPACITY (see the director's error text), VSCHED_E_STRUCT_SIZE; nothing has changed then.
@@ -761,6 +802,19 @@ vsched_status vsched_director_error(const struct vsched_director *director,
                                     char *buffer,
                                     size_t capacity,
                                     size_t *length);
+
+// As vsched_director_apply, unless that takes away more than this policy allows: by default more
+// than half of the servers, or a service's last eligible one.
+//
+// NULL: `policy` may be, which is the default one; `applied` may be. Answers: as
+// vsched_director_apply; VSCHED_E_GUARDRAILS (the director's error text names what would be removed,
+// the limit, and the field of the policy that allows it), VSCHED_E_ARGUMENT; nothing has changed
+// then. From any thread. O(services + servers).
+VSCHED_MUST_USE
+vsched_status vsched_director_apply_with(const struct vsched_director *director,
+                                         const struct vsched_config *config,
+                                         const struct vsched_apply_policy *policy,
+                                         struct vsched_applied *applied);
 
 // Carries out one administrative command on what runs, as a kernel would: a line such as
 // "-e -t 192.168.4.5:80 -r 192.168.5.11 -m -w 0", with or without the word ipvsadm before it.
@@ -902,14 +956,26 @@ vsched_status vsched_director_counts(const struct vsched_director *director,
                                      struct vsched_server_id server,
                                      struct vsched_counts *counts);
 
-// How many servers were removed from the config and still count connections, or are still named by
-// a config that a worker has not let go of. Those that are done with go with the next
-// vsched_director_tick.
+// How many servers that were removed from the config still hold memory: they have connections (see
+// vsched_director_removed_with_connections), are named by a config that a worker has not let go of
+// or by a memory of addresses, or wait for the next vsched_director_tick.
 //
-// NULL: none may be. From any thread. O(1).
+// NULL: none may be. From any thread. O(services).
 VSCHED_MUST_USE
 vsched_status vsched_director_removed_servers(const struct vsched_director *director,
                                               size_t *count);
+
+// Copies the servers that were removed from the config and still have connections into an array of
+// `capacity` elements of `element_size` = sizeof(vsched_removed_server), sorted by service and
+// address.
+//
+// As vsched_director_services. O(n log n) in what vsched_director_removed_servers counts.
+VSCHED_MUST_USE
+vsched_status vsched_director_removed_with_connections(const struct vsched_director *director,
+                                                       struct vsched_removed_server *array,
+                                                       size_t element_size,
+                                                       size_t capacity,
+                                                       size_t *count);
 
 // Sets a server's connection counts, for a host that knows the truth, and tells what they were.
 //

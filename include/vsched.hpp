@@ -33,6 +33,8 @@ using service_state = vsched_service_state;
 using server_state = vsched_server_state;
 using counts = vsched_counts;
 using applied = vsched_applied;
+using apply_policy = vsched_apply_policy;
+using removed_server = vsched_removed_server;
 using settings = vsched_settings;
 
 /* What a function without a value answers. */
@@ -476,6 +478,14 @@ public:
             return vsched_director_apply(get(), config.get(), out);
         });
     }
+    /* Zeros in the policy mean the default: at most half of the servers may be removed. */
+    result<applied> apply_with(const config &config, const apply_policy &policy = {}) const {
+        vsched_apply_policy c = policy;
+        c.struct_size = sizeof c;
+        return changed([&](applied *out) {
+            return vsched_director_apply_with(get(), config.get(), &c, out);
+        });
+    }
     outcome tick(std::uint64_t now_ms) const { return vsched_director_tick(get(), now_ms); }
     /* The config that runs. */
     result<config> running() const {
@@ -569,6 +579,12 @@ public:
         return detail::value_of<vsched_counts>([&](vsched_counts *out) {
             return vsched_director_counts(get(), server, out);
         });
+    }
+    result<std::vector<removed_server>> removed_with_connections() const {
+        return detail::array_of<removed_server>(
+            [&](removed_server *array, std::size_t size, std::size_t capacity, std::size_t *count) {
+                return vsched_director_removed_with_connections(get(), array, size, capacity, count);
+            });
     }
     result<std::size_t> removed_servers() const {
         return detail::value_of<std::size_t>([this](std::size_t *count) {

@@ -29,7 +29,7 @@ pub mod lvs {}
 pub mod embedding {}
 
 pub use config::Config;
-pub use director::{Applied, ApplyPolicy, Director, Item};
+pub use director::{Applied, ApplyPolicy, Director, Item, RemovedServer};
 pub use flow::Flow;
 pub use sched::SchedulerKind;
 pub use state::counts::{Activity, MAX_CONNECTIONS};

@@ -146,16 +146,25 @@ fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
     director.apply(&one).expect("a valid config");
     director.tick(Duration::from_secs(1));
     assert_eq!(director.removed_servers(), 1);
+    let removed = || {
+        let removed = director.removed_with_connections().into_iter();
+        removed.map(|r| (r.server, r.id == id, r.active, r.inactive)).collect::<Vec<_>>()
+    };
+    assert_eq!(removed(), [(rip(1), true, 2, 0)]);
     worker.update(&mut second, Activity::Inactive).expect("a lease of a removed server");
     assert_eq!(director.counts(id).map(|counts| (counts.active, counts.inactive)), Some((1, 1)));
     director.apply(&Config::default()).expect("an empty config");
+    assert_eq!(removed(), [(rip(1), true, 1, 1)], "the other is removed too, and has none");
+    assert_eq!(director.removed_with_connections()[0].service, ServiceKey::tcp(vip(0)));
     director.apply(&both).expect("a valid config");
+    assert_eq!(removed(), [], "it is back");
     let again = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
     assert_eq!(again, id, "the same slot, even in a new service");
     assert_eq!(director.counts(id).map(|counts| (counts.active, counts.inactive)), Some((1, 1)));
     director.apply(&one).expect("a valid config");
     worker.close(first).expect("a lease of a removed server");
     worker.close(second).expect("a lease of a removed server");
+    assert_eq!((director.removed_servers(), removed()), (1, vec![]), "only its slot is left");
     // The worker lets go of the table that had the server, then the slot is free.
     worker.service_for(&flow(1)).expect("service 0");
     director.tick(Duration::from_secs(2));

@@ -180,6 +180,7 @@ static void test_director() {
     STATUS(runs.set_counts(vsched::server_id{}, 0, 0), VSCHED_STALE);
     CHECK(runs.set_counts((*runs.servers(*service))[0].id, 0, 0)->active == 0);
     CHECK(*runs.forget_removed() == 0);
+    CHECK(runs.removed_with_connections()->empty());
     CHECK(runs.list()->find("10.0.1.2:80") != std::string::npos);
     CHECK(runs.list(VSCHED_LIST_STATISTICS, VSCHED_LIST_EXACT, KEY));
     STATUS(runs.list(99), VSCHED_E_ARGUMENT);
@@ -204,7 +205,8 @@ static void test_director() {
     CHECK(runs.service_for(flow));
     CHECK(runs.delete_server(other.key, server.address)->removed == 1);
     STATUS(runs.delete_server(other.key, server.address), VSCHED_E_REFUSED);
-    CHECK(runs.delete_service(other.key)->removed == 1);
+    CHECK(runs.add_server(other.key, server)->added == 1);
+    CHECK(runs.delete_service(other.key)->removed == 2);
     STATUS(runs.delete_service(other.key), VSCHED_E_REFUSED);
 
     auto running = runs.running();
@@ -214,6 +216,16 @@ static void test_director() {
     CHECK(wrong.add_server(KEY, vsched::server("10.0.1.8:80", 0xffffffff)));
     STATUS(runs.apply(wrong), VSCHED_E_INVALID);
     CHECK(runs.error()->find("10.0.1.8:80") != std::string::npos);
+
+    vsched::config empty = config();
+    CHECK(empty.clear());
+    STATUS(runs.apply_with(empty), VSCHED_E_GUARDRAILS);
+    CHECK(runs.error()->find("most_deleted 100") != std::string::npos);
+    vsched::apply_policy policy{};
+    policy.most_deleted = 101;
+    STATUS(runs.apply_with(empty, policy), VSCHED_E_ARGUMENT);
+    policy.most_deleted = 100;
+    CHECK(runs.apply_with(empty, policy)->removed == 3);
 }
 
 static void test_addresses() {

@@ -54,6 +54,7 @@ int main(void) {
     memset(&applied, POISON, sizeof applied);
     applied.struct_size = sizeof applied;
     vsched_counts counts_out;
+    vsched_removed_server removed;
     vsched_service_state services[2], named;
     must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
     vsched_server_state servers[4];
@@ -66,7 +67,8 @@ int main(void) {
     unsigned char address_out[28];
     POISONED(config_out), POISONED(director_out), POISONED(worker_out), POISONED(service_out);
     POISONED(server_out), POISONED(flow_out), POISONED(pick_out), POISONED(lease_out);
-    POISONED(counts_out), POISONED(services), POISONED(servers), POISONED(size_out);
+    POISONED(counts_out), POISONED(removed), POISONED(services), POISONED(servers);
+    POISONED(size_out);
     POISONED(chars), POISONED(address_out);
 
     PANICS(vsched_config_new(&config_out));
@@ -93,6 +95,7 @@ int main(void) {
     PANICS(vsched_config_check_local(config, NULL, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_director_new(config, &director_out));
     PANICS(vsched_director_apply(director, config, &applied));
+    PANICS(vsched_director_apply_with(director, config, NULL, &applied));
     PANICS(vsched_director_tick(director, 1));
     PANICS(vsched_director_service(director, KEY_N, &service_out));
     PANICS(vsched_director_service_for(director, &flow, &service_out));
@@ -111,6 +114,8 @@ int main(void) {
     PANICS(vsched_director_services(director, services, sizeof *services, 2, &size_out));
     PANICS(vsched_director_servers(director, service, servers, sizeof *servers, 4, &size_out));
     PANICS(vsched_director_counts(director, server, &counts_out));
+    PANICS(vsched_director_removed_with_connections(director, &removed, sizeof removed, 1,
+                                                    &size_out));
     PANICS(vsched_director_removed_servers(director, &size_out));
     PANICS(vsched_director_set_counts(director, server, 0, 0, &counts_out));
     PANICS(vsched_director_forget_removed(director, &size_out));
@@ -133,7 +138,8 @@ int main(void) {
 
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
     UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
-    UNTOUCHED(counts_out), UNTOUCHED(services), UNTOUCHED(servers), UNTOUCHED(size_out);
+    UNTOUCHED(counts_out), UNTOUCHED(removed), UNTOUCHED(services), UNTOUCHED(servers);
+    UNTOUCHED(size_out);
     UNTOUCHED(chars), UNTOUCHED(address_out);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
     CHECK(memcmp(&lease, &before, sizeof lease) == 0);

@@ -401,9 +401,14 @@ impl Control {
         slots.len()
     }
 
-    /// Servers that were removed from the config and still count connections.
+    /// Servers that were removed from the config and still hold a slot.
     pub(super) fn removed_servers(&self) -> usize {
         self.owners.removed()
+    }
+
+    /// Each of them.
+    pub(super) fn removed(&self) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
+        self.owners.each_removed()
     }
 
     pub(super) fn join(&mut self, shard: &Arc<Shard>) -> Option<Place<Own>> {

@@ -5,6 +5,7 @@ mod control;
 mod draft;
 mod owners;
 mod policy;
+mod removed;
 mod repair;
 mod steps;
 pub(crate) mod table;
@@ -25,6 +26,7 @@ pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, Live, SWEPT};
 use crate::director::owners::Owner;
 pub use crate::director::policy::ApplyPolicy;
+pub use crate::director::removed::RemovedServer;
 use crate::director::steps::{steps, validate};
 use crate::director::table::Table;
 use crate::error::{ApplyError, ServiceError};
@@ -265,8 +267,10 @@ impl Director {
         Some(ids.zip(self.observed(&control, live).servers).collect())
     }
 
-    /// Servers that were removed from the config and still have connections, or are still named by
-    /// a table that a worker has not let go of.
+    /// How many servers that were removed from the config still hold memory: they have connections
+    /// (see [`removed_with_connections`](Self::removed_with_connections)), are named by a table that
+    /// a worker has not let go of or by a memory of addresses, or wait for the next
+    /// [`tick`](Self::tick).
     pub fn removed_servers(&self) -> usize {
         self.inner.control.lock().removed_servers()
     }

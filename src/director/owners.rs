@@ -70,6 +70,15 @@ impl Owners {
         self.removed.values().map(HashMap::len).sum::<usize>() + self.forgotten.len()
     }
 
+    /// Each of them.
+    pub(super) fn each_removed(
+        &self,
+    ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
+        self.removed.iter().flat_map(|(service, servers)| {
+            servers.iter().map(move |(server, (owner, _))| (service, server, owner.id))
+        })
+    }
+
     /// Makes sure that so many slots can be given.
     pub(super) fn reserve(
         &mut self,

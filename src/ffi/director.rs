@@ -55,9 +55,10 @@ pub extern "C" fn vsched_director_free(director: Option<Box<vsched_director>>) {
     });
 }
 
-/// Makes this config the one that runs, in one step: a pick that begins afterwards sees all of it,
-/// one under way all of the old or all of the new. What the configs have in common keeps its state;
-/// a config that wants the same changes nothing.
+/// Makes this config the one that runs, whatever that removes, in one step: a pick that begins
+/// afterwards sees all of it, one under way all of the old or all of the new. What the configs have in
+/// common keeps its state; a config that wants the same changes nothing. An empty config removes
+/// everything: where it comes from a file, use vsched_director_apply_with.
 ///
 /// NULL: `applied` may be; else set applied->struct_size before. Answers: VSCHED_E_INVALID,
 /// VSCHED_E_CAPACITY (see the director's error text), VSCHED_E_STRUCT_SIZE; nothing has changed then.

@@ -241,11 +241,11 @@ pub extern "C" fn vsched_director_counts(
     })
 }
 
-/// How many servers were removed from the config and still count connections, or are still named by
-/// a config that a worker has not let go of. Those that are done with go with the next
-/// vsched_director_tick.
+/// How many servers that were removed from the config still hold memory: they have connections (see
+/// vsched_director_removed_with_connections), are named by a config that a worker has not let go of
+/// or by a memory of addresses, or wait for the next vsched_director_tick.
 ///
-/// NULL: none may be. From any thread. O(1).
+/// NULL: none may be. From any thread. O(services).
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_removed_servers(
@@ -333,7 +333,7 @@ fn bytes(address: SocketAddr) -> ([u8; 16], u8) {
 }
 
 /// A text and a NUL; what does not fit is cut off, and nothing that is printed here is so long.
-fn chars<const N: usize>(text: &str) -> [c_char; N] {
+pub(super) fn chars<const N: usize>(text: &str) -> [c_char; N] {
     let mut chars = [0; N];
     for (to, from) in chars.iter_mut().take(N - 1).zip(text.bytes()) {
         *to = from as c_char;

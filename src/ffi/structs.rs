@@ -102,7 +102,8 @@ pub struct vsched_settings {
     pub timeout_udp: u32,
 }
 
-/// What a change did. Numbers of services and servers.
+/// What a change did. Numbers of services and servers; a service that is added or removed counts, and
+/// each of its servers.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_applied {
