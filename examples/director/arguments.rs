@@ -23,10 +23,15 @@ scheduler wrr, and two tiny web servers of weights 2 and 1 that answer their own
                              print each answer and the table, and stop
   --workers N                Threads that relay connections [default: one per core]
   --connect-timeout SECONDS  Time a real server has to accept a connection [default: 2]
+  --idle-timeout SECONDS     Silence that ends a connection [default: 900]; after a FIN of
+                             either side 120 seconds do, unless this is shorter
   --grace SECONDS            Time open connections have to finish at the end [default: 5]
   -h, --help                 Print this
 
-Signals: HUP reads the file again; connections, their counts and rotations live on.
+Signals: HUP reads the file again; connections, their counts and rotations live on. A file
+         that removes more than half of the servers, or leaves a service that has servers
+         with a weight above 0 without any, is refused: it may have been emptied or cut off.
+         USR2 reads the file again and applies it, whatever it removes.
          USR1 prints the table. INT and TERM stop: no new connections, open ones may finish;
          a second one cuts those short.
 
@@ -49,6 +54,7 @@ pub(crate) struct Arguments {
     pub(crate) requests: Option<u64>,
     pub(crate) workers: usize,
     pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     pub(crate) grace: Duration,
 }
 
@@ -63,6 +69,7 @@ pub(crate) fn parse(
         requests: None,
         workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         connect_timeout: Duration::from_secs(2),
+        idle_timeout: Duration::from_secs(900),
         grace: Duration::from_secs(5),
     };
     let mut parser =
@@ -86,6 +93,10 @@ pub(crate) fn parse(
             }
             Long("connect-timeout") => {
                 parsed.connect_timeout = parser.value()?.parse_with(seconds)?;
+                continue;
+            }
+            Long("idle-timeout") => {
+                parsed.idle_timeout = parser.value()?.parse_with(seconds)?;
                 continue;
             }
             Long("grace") => {
@@ -124,7 +135,7 @@ fn workers(text: &str) -> Result<usize, &'static str> {
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     match text.parse::<f64>() {
-        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("a number of seconds from 0.01 to 3600"),
+        Ok(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds from 0.01 to 86400"),
     }
 }

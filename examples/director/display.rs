@@ -1,9 +1,10 @@
 //! What the operator sees. Only the main thread writes, so lines and the live table never mix.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-use vsched::Director;
 use vsched::config::listing::Listing;
+use vsched::{Director, RemovedServer};
 
 /// A live table that is higher than the terminal could not be erased again.
 const LIVE_LINES: usize = 20;
@@ -57,12 +58,18 @@ impl Screen {
     }
 }
 
-/// The table as `ipvsadm -L -n` shows it.
+/// The table as `ipvsadm -L -n` shows it, and the servers that only open connections still need.
 pub(crate) fn table(director: &Director) -> String {
     let mut table = Listing::new(&director.observe()).to_string();
-    let removed = director.removed_servers();
-    if removed > 0 {
-        table.push_str(&format!("Removed servers with open connections: {removed}\n"));
+    let removed = director.removed_with_connections();
+    if !removed.is_empty() {
+        let _ = writeln!(table, "Removed servers with open connections: {}", removed.len());
+    }
+    for RemovedServer { service, server, active, inactive, .. } in removed {
+        let _ = writeln!(
+            table,
+            "  {server} of service {service}: {active} active, {inactive} inactive"
+        );
     }
     table
 }

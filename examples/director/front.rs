@@ -1,19 +1,22 @@
 //! The director with its listeners and worker threads: what starts, reloads and stops.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
+use std::{io, mem};
 
-use vsched::config::ServiceKey;
-use vsched::{Applied, Config, Director};
+use vsched::config::{Guardrails, ServiceKey};
+use vsched::error::ApplyError;
+use vsched::{Applied, ApplyPolicy, Config, Director};
 
 use crate::arguments::{Arguments, Source};
+use crate::capacity::Capacity;
 use crate::failures::Failures;
 use crate::relay::{Door, Setting, WorkerThread};
+use crate::signals::Removal;
 use crate::source::Wanted;
 use crate::{Event, display, limits, servable};
 
@@ -27,15 +30,29 @@ pub(crate) struct Front {
     /// What has been said already, and is not said again at each reload.
     said: BTreeSet<String>,
     served: bool,
+    descriptors: Descriptors,
+}
+
+/// File descriptors of this process.
+struct Descriptors {
+    limit: usize,
+    /// Open ones, but for those of services and connections.
+    base: usize,
+    /// What a connection costs.
+    each: usize,
 }
 
 impl Front {
     /// Starts the workers of a director without services.
     pub(crate) fn start(arguments: &Arguments, events: SyncSender<Event>) -> io::Result<Self> {
-        // A client's and a server's socket; in the laboratory also their other ends.
-        let descriptors = match arguments.source {
-            Source::Laboratory { .. } => 4,
-            _ => 2,
+        let descriptors = Descriptors {
+            limit: limits::raise_descriptors(),
+            base: 0,
+            // A client's and a server's socket; in the laboratory also their other ends.
+            each: match arguments.source {
+                Source::Laboratory { .. } => 4,
+                _ => 2,
+            },
         };
         let director = Director::new(&Config::default()).map_err(io::Error::other)?;
         let setting = Setting {
@@ -44,7 +61,8 @@ impl Front {
             events,
             cut: Arc::new(AtomicUsize::new(0)),
             connect_timeout: arguments.connect_timeout,
-            connections: limits::connections_per_worker(arguments.workers, descriptors),
+            idle_timeout: arguments.idle_timeout,
+            capacity: Arc::new(Capacity::new(arguments.workers)),
         };
         let workers: io::Result<Vec<WorkerThread>> =
             (0..arguments.workers).map(|number| WorkerThread::start(number, &setting)).collect();
@@ -55,6 +73,7 @@ impl Front {
             adopted: BTreeMap::new(),
             said: BTreeSet::new(),
             served: false,
+            descriptors,
         })
     }
 
@@ -65,16 +84,20 @@ impl Front {
 
     /// Makes this what is served. Connections, their counts and rotations live on. Answers what
     /// there is to say about it; after an error nothing has changed.
-    pub(crate) fn serve(&mut self, mut wanted: Wanted) -> Result<Vec<String>, String> {
+    pub(crate) fn serve(
+        &mut self,
+        mut wanted: Wanted,
+        removal: Removal,
+    ) -> Result<Vec<String>, String> {
         let mut notes = servable::select(&mut wanted);
         // Listeners first: a service that cannot be listened for is none.
         let opened = self.listen(&mut wanted, &mut notes);
-        let applied = self.run(&wanted)?;
+        let applied = self.run(&wanted, removal)?;
         notes.retain(|note| self.said.insert(note.clone()));
-        if self.served {
+        let first = !mem::replace(&mut self.served, true);
+        if !first {
             notes.push(summary(&applied));
         }
-        self.served = true;
 
         let gone = |key: &ServiceKey| wanted.config.service(key).is_none();
         let closed: Vec<ServiceKey> = self.services.keys().copied().filter(gone).collect();
@@ -82,11 +105,41 @@ impl Front {
             self.services.remove(&key);
             self.workers.iter().for_each(|worker| worker.close(key));
         }
+        // Before the workers accept anything: what is open now is not a connection's.
+        if first {
+            self.descriptors.base =
+                limits::open_descriptors().saturating_sub(opened.len() * self.workers.len());
+        }
+        for (key, address, _) in &opened {
+            self.services.insert(*key, *address);
+        }
+        self.make_room();
         for (key, address, listeners) in opened {
-            self.services.insert(key, address);
             self.open(key, address, listeners);
         }
         Ok(notes)
+    }
+
+    /// How many connections there is room for, and when they end by themselves.
+    pub(crate) fn room(&self) -> String {
+        let Setting { capacity, idle_timeout, .. } = &self.setting;
+        format!(
+            "room for {} connections at once, with {} file descriptors; silent ones end after {} s",
+            capacity.connections(),
+            self.descriptors.limit,
+            idle_timeout.as_secs_f64()
+        )
+    }
+
+    pub(crate) fn capacity(&self) -> &Capacity {
+        &self.setting.capacity
+    }
+
+    /// What the listeners leave of the descriptors is for connections.
+    fn make_room(&self) {
+        let Descriptors { limit, base, each } = self.descriptors;
+        let taken = base + self.services.len() * self.workers.len();
+        self.setting.capacity.set(limits::connections(limit, taken, each));
     }
 
     /// The services, and where they listen.
@@ -151,8 +204,12 @@ impl Front {
     }
 
     /// Commands on a director that has run nothing yet, a whole config on one that has.
-    fn run(&self, wanted: &Wanted) -> Result<Applied, String> {
+    fn run(&self, wanted: &Wanted, removal: Removal) -> Result<Applied, String> {
         let director = self.director();
+        let policy = match removal {
+            Removal::Guarded => ApplyPolicy::default(),
+            Removal::Forced => ApplyPolicy::new(Guardrails::OFF),
+        };
         match &wanted.commands {
             Some(commands) if !self.served => {
                 for command in commands {
@@ -160,7 +217,13 @@ impl Front {
                 }
                 Ok(Applied::default())
             }
-            _ => director.apply(&wanted.config).map_err(|error| error.to_string()),
+            _ if removal == Removal::Guarded && self.served && empties(director, wanted) => {
+                Err(format!("there would be no service to serve; {FORCE}"))
+            }
+            _ => director.apply_with(&wanted.config, &policy).map_err(|error| match error {
+                ApplyError::Guardrails(error) => format!("{error}\n{FORCE}"),
+                error => error.to_string(),
+            }),
         }
     }
 
@@ -177,6 +240,16 @@ impl Front {
             worker.open(Door { key, service, address, listener });
         }
     }
+}
+
+const FORCE: &str = "signal USR2 applies it all the same";
+
+/// True if services go, all of them, which have no servers that a policy could count.
+fn empties(director: &Director, wanted: &Wanted) -> bool {
+    let running = director.config().services;
+    wanted.config.services.is_empty()
+        && !running.is_empty()
+        && running.iter().all(|service| service.servers.is_empty())
 }
 
 fn summary(applied: &Applied) -> String {

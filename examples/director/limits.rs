@@ -1,30 +1,36 @@
-//! How many connections the file descriptors allow.
+//! How many file descriptors there are, and how many are taken.
 
 use std::fs;
 
-/// For listeners, pollers, files, and what libraries open.
-const RESERVED: usize = 64;
-/// Linux's usual limit, where /proc does not tell.
-const USUAL: usize = 1024;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Connections each worker may relay at once, if each costs this many descriptors.
+/// For files that are read, and for what libraries open for a moment.
+const SPARE: usize = 16;
+/// As good as no limit; a million connections are enough for an example.
+const UNLIMITED: usize = 2_000_000;
+
+/// Raises the soft limit to the hard one, which needs no privilege. Answers the soft limit then.
 ///
-/// Above it a worker stops accepting, and clients wait in the listener's queue, which is better
-/// than to accept them and then have no descriptor left for the server's side.
-pub(crate) fn connections_per_worker(workers: usize, descriptors_each: usize) -> usize {
-    let usable = descriptors().saturating_sub(RESERVED + 4 * workers);
-    (usable / descriptors_each / workers).max(1)
+/// Nothing here uses `select`, which is why the soft limit is usually low.
+pub(crate) fn raise_descriptors() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Some systems refuse what they call the hard limit. Then the soft one stays.
+    let _ = setrlimit(Resource::Nofile, limit);
+    match getrlimit(Resource::Nofile).current {
+        Some(soft) => usize::try_from(soft).unwrap_or(UNLIMITED).min(UNLIMITED),
+        None => UNLIMITED,
+    }
 }
 
-/// The soft limit, which std cannot ask for.
-fn descriptors() -> usize {
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().next());
-    match soft {
-        // As good as no limit; a million connections are enough for an example.
-        Some("unlimited") => 2_000_000,
-        Some(number) => number.parse().unwrap_or(USUAL),
-        None => USUAL,
-    }
+/// Descriptors that are open now.
+pub(crate) fn open_descriptors() -> usize {
+    let entries = fs::read_dir("/proc/self/fd").or_else(|_| fs::read_dir("/dev/fd"));
+    // Where neither tells, what this program has without listeners on a machine with many cores.
+    entries.map_or(64, Iterator::count)
+}
+
+/// Connections for which there are descriptors, if each costs `each` and so many are `taken`.
+pub(crate) fn connections(limit: usize, taken: usize, each: usize) -> usize {
+    limit.saturating_sub(taken + SPARE) / each
 }

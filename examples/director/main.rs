@@ -5,6 +5,7 @@
 //! picked, and another one where that fails.
 
 mod arguments;
+mod capacity;
 mod client;
 mod display;
 mod failures;
@@ -23,10 +24,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::arguments::{Arguments, Source};
+use crate::capacity::Watch;
 use crate::display::Screen;
 use crate::front::Front;
 use crate::laboratory::Laboratory;
-use crate::signals::Request;
+use crate::signals::{Removal, Request};
 use crate::source::Wanted;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -81,11 +83,12 @@ fn run(arguments: &Arguments, screen: &mut Screen) -> Result<ExitCode, Failure> 
         Source::Laboratory { port } => set_up(*port, &mut front, screen)?,
         source => read(source).map_err(|error| Failure(WRONG, error))?,
     };
-    let begun = front.serve(wanted).map_err(|error| Failure(WRONG, error))?;
+    let begun = front.serve(wanted, Removal::Guarded).map_err(|error| Failure(WRONG, error))?;
     begun.iter().for_each(|note| screen.note(note));
     if front.services().is_empty() {
         return Err(Failure(FAILED, "director: there is no service to serve".into()));
     }
+    screen.print(&format!("{}\n", front.room()));
     for (key, address) in front.services() {
         let hint = match arguments.requests {
             Some(_) => String::new(),
@@ -137,12 +140,16 @@ fn attend(
     let mut stopping = false;
     let mut stopped = 0;
     let started = Instant::now();
+    let mut watch = Watch::default();
     let mut next_tick = started + TICK;
     while stopped < arguments.workers {
         let now = Instant::now();
         if now >= next_tick {
             next_tick = now + TICK;
             front.director().tick(started.elapsed());
+            if let (false, Some(line)) = (stopping, watch.look(front.capacity(), now)) {
+                screen.note(&line);
+            }
             if arguments.requests.is_none() && !stopping {
                 screen.refresh(&display::table(front.director()));
             }
@@ -158,9 +165,9 @@ fn attend(
                 stopping = true;
             }
             Ok(Event::Signal(Request::Table)) => screen.print(&front.report()),
-            Ok(Event::Signal(Request::Reload)) if stopping => {}
-            Ok(Event::Signal(Request::Reload)) => {
-                reload(arguments, front, screen);
+            Ok(Event::Signal(Request::Reload(_))) if stopping => {}
+            Ok(Event::Signal(Request::Reload(removal))) => {
+                reload(arguments, front, screen, removal);
                 screen.print(&front.report());
             }
             Ok(Event::Note(line)) => screen.note(&line),
@@ -179,9 +186,10 @@ fn attend(
 }
 
 /// Reads the file again. Whatever is wrong with it, the director goes on as it was.
-fn reload(arguments: &Arguments, front: &mut Front, screen: &mut Screen) {
-    match read(&arguments.source).and_then(|wanted| front.serve(wanted)) {
+fn reload(arguments: &Arguments, front: &mut Front, screen: &mut Screen, removal: Removal) {
+    match read(&arguments.source).and_then(|wanted| front.serve(wanted, removal)) {
         Ok(notes) => notes.iter().for_each(|note| screen.note(note)),
-        Err(error) => screen.note(&format!("not reloaded: {error}")),
+        // An error may have several lines.
+        Err(error) => error.lines().for_each(|line| screen.note(&format!("not reloaded: {line}"))),
     }
 }

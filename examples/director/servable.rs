@@ -105,9 +105,7 @@ fn unused_settings(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     if config.timeouts != Timeouts::default() {
         notes.push(
-            "timeouts: not used here: silent connections end after 900 seconds, closing ones \
-             after 120"
-                .to_owned(),
+            "timeouts: not used here: --idle-timeout says when silent connections end".to_owned(),
         );
     }
     if !config.daemons.is_empty() {

@@ -4,25 +4,36 @@ use std::io;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::Event;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
-    Reload,
+    Reload(Removal),
     Table,
     Stop,
 }
 
+/// How much a reload may remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// Half of the servers, and no service's last eligible one: a file that was emptied or cut off
+    /// by mistake is refused.
+    Guarded,
+    /// Anything: the operator means it.
+    Forced,
+}
+
 /// From now on signals come as events. The thread ends with the process.
 pub(crate) fn watch(events: SyncSender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let request = match signal {
-                SIGHUP => Request::Reload,
+                SIGHUP => Request::Reload(Removal::Guarded),
+                SIGUSR2 => Request::Reload(Removal::Forced),
                 SIGUSR1 => Request::Table,
                 _ => Request::Stop,
             };

@@ -1,6 +1,8 @@
 //! The example `director` as its users run it: a process, real connections, signals.
 
+mod limits;
 mod process;
+mod removal;
 mod servers;
 
 use std::io::{Read, Write};
@@ -103,6 +105,7 @@ fn wrong_file_or_command_line_is_refused() {
     for arguments in [
         &["--nonsense"][..],
         &["--workers", "0"],
+        &["--idle-timeout", "0"],
         &["--rules", "no/such/file"],
         &["--rules", "a", "--config", "b"],
     ] {

@@ -31,8 +31,20 @@ pub(crate) struct Ended {
 
 impl Process {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(example())
-            .args(arguments)
+        Process::spawn(Command::new(example()).args(arguments))
+    }
+
+    /// Starts it with these limits of file descriptors, soft and hard, and waits until it serves.
+    pub(crate) fn limited(soft: u32, hard: u32, arguments: &[&str]) -> Self {
+        let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        let process =
+            Process::spawn(Command::new("sh").args(["-c", &script]).arg(example()).args(arguments));
+        process.wait_until_serving();
+        process
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -47,8 +59,16 @@ impl Process {
     /// Starts it, and waits until it serves.
     pub(crate) fn serving(arguments: &[&str]) -> Self {
         let process = Process::start(arguments);
-        process.wait_for("serving", |stdout, _| stdout.contains("try: curl"));
+        process.wait_until_serving();
         process
+    }
+
+    fn wait_until_serving(&self) {
+        self.wait_for("serving", |stdout, _| stdout.contains("try: curl"));
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -88,6 +108,15 @@ impl Process {
 
     pub(crate) fn printed(&self) -> usize {
         self.output.texts.lock().expect("no panic")[0].len()
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        self.output.texts.lock().expect("no panic")[0].clone()
+    }
+
+    /// Standard error so far.
+    pub(crate) fn noted(&self) -> String {
+        self.output.texts.lock().expect("no panic")[1].clone()
     }
 
     /// Asks for the table until it is like this.

@@ -57,6 +57,8 @@ pub(crate) struct EventLoop<'w> {
     next_sweep: Instant,
     /// Nothing is accepted until then.
     resting: Option<Instant>,
+    /// What the others have been told of [`EventLoop::is_full`].
+    full: bool,
     stop: Option<Instant>,
 }
 
@@ -80,6 +82,7 @@ impl<'w> EventLoop<'w> {
             now,
             next_sweep: now,
             resting: None,
+            full: false,
             stop: None,
         }
     }
@@ -107,6 +110,15 @@ impl<'w> EventLoop<'w> {
             self.sweep();
             self.sessions.settle();
             self.doors.settle();
+            self.tell_if_full();
+        }
+    }
+
+    fn tell_if_full(&mut self) {
+        let full = self.is_full();
+        if full != self.full {
+            self.full = full;
+            self.setting.capacity.worker_is_full(full);
         }
     }
 
@@ -226,10 +238,12 @@ impl<'w> EventLoop<'w> {
     }
 
     fn is_full(&self) -> bool {
-        self.sessions.len() >= self.setting.connections
+        self.sessions.len() >= self.setting.capacity.per_worker()
     }
 
+    /// Accepts nothing for a moment: the system has no descriptor or memory for a socket.
     pub(super) fn rest(&mut self) {
+        self.setting.capacity.shortage();
         self.resting = Some(self.now + REST);
     }
 
@@ -237,7 +251,7 @@ impl<'w> EventLoop<'w> {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
         };
-        let step = session.advance(self.now, &mut self.buffers);
+        let step = session.advance(self.now, self.setting.idle_timeout, &mut self.buffers);
         self.step(index, step);
     }
 

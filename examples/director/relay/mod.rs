@@ -18,6 +18,7 @@ use vsched::config::ServiceKey;
 use vsched::{Director, ServiceId};
 
 use crate::Event;
+use crate::capacity::Capacity;
 use crate::failures::Failures;
 
 /// What every worker thread works with.
@@ -29,8 +30,9 @@ pub(crate) struct Setting {
     /// Connections that were still open when a worker stopped.
     pub(crate) cut: Arc<AtomicUsize>,
     pub(crate) connect_timeout: Duration,
-    /// Most connections of one worker at once.
-    pub(crate) connections: usize,
+    /// Silence that ends a connection.
+    pub(crate) idle_timeout: Duration,
+    pub(crate) capacity: Arc<Capacity>,
 }
 
 /// A virtual service to be listened for.

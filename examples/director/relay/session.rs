@@ -9,8 +9,8 @@ use vsched::{Connection, Flow, ServiceId, Tried};
 
 use super::direction::{Buffers, Direction};
 
-/// Silence that ends a connection, as the kernel's defaults for TCP: established, and after a FIN.
-const IDLE: Duration = Duration::from_secs(900);
+/// Silence that ends a connection after a FIN, as the kernel's default for TCP, unless the limit for
+/// all connections is shorter.
 const IDLE_CLOSING: Duration = Duration::from_secs(120);
 
 /// Servers that did not take a connection. One more may be tried when all places are taken.
@@ -85,7 +85,7 @@ impl<'w> Session<'w> {
     }
 
     /// Does what can be done now. What the poll reported is only a hint.
-    pub(crate) fn advance(&mut self, now: Instant, buffers: &mut Buffers) -> Step {
+    pub(crate) fn advance(&mut self, now: Instant, idle: Duration, buffers: &mut Buffers) -> Step {
         if !self.connected {
             match established(&self.server) {
                 Ok(true) => self.connected = true,
@@ -96,10 +96,10 @@ impl<'w> Session<'w> {
             let _ = self.server.set_nodelay(true);
             let _ = self.client.set_nodelay(true);
         }
-        self.relay(now, buffers).unwrap_or(Step::Over)
+        self.relay(now, idle, buffers).unwrap_or(Step::Over)
     }
 
-    fn relay(&mut self, now: Instant, buffers: &mut Buffers) -> io::Result<Step> {
+    fn relay(&mut self, now: Instant, idle: Duration, buffers: &mut Buffers) -> io::Result<Step> {
         let up = self.to_server.relay(&mut self.client, &mut self.server, buffers)?;
         let down = self.to_client.relay(&mut self.server, &mut self.client, buffers)?;
         if self.to_server.is_done() && self.to_client.is_done() {
@@ -109,7 +109,7 @@ impl<'w> Session<'w> {
         if closing {
             self.connection.closing();
         }
-        self.deadline = now + if closing { IDLE_CLOSING } else { IDLE };
+        self.deadline = now + if closing { idle.min(IDLE_CLOSING) } else { idle };
         Ok(if up || down { Step::Again } else { Step::Wait })
     }
 
