@@ -4,8 +4,8 @@
  *   cc -std=c99 -O2 -pthread director.c -o director $(pkg-config --cflags --libs vsched)
  *
  * The main thread has the rules, the signals and the listeners ("doors"), and deals connections out
- * to the others, which relay. SIGHUP reads the rules again, SIGUSR1 prints the table, SIGINT and
- * SIGTERM stop: connections may finish in the grace time, a second signal cuts them short. */
+ * to the others, which relay. SIGHUP reads the rules again, SIGUSR2 whatever they remove, SIGUSR1
+ * prints the table. SIGINT and SIGTERM stop, after a grace time for connections or a second one. */
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
@@ -287,11 +287,13 @@ static void open_door(const vsched_service_state *service) {
     printf("serving %s\n", service->key);
 }
 
-/* Makes the file what is served; answers if it is good. Connections and their counts live on. */
-static bool serve(const char *path, bool first) {
+/* Makes the file what is served; answers if it is good. Connections and their counts live on. One
+ * that was emptied or cut off would remove most servers: that is refused, unless it is forced. */
+static bool serve(const char *path, bool first, bool force) {
     static vsched_service_state services[MOST];
     static char rules[LONGEST_TEXT], error[8192];
-    bool good = false;
+    vsched_status status = VSCHED_E_PARSE;
+    const vsched_apply_policy policy = {sizeof policy, force, force ? 100 : 0 /* The default. */};
     vsched_applied applied = {.struct_size = sizeof applied};
     FILE *file = fopen(path, "r");
     size_t count, length = file != NULL ? fread(rules, 1, LONGEST_TEXT, file) : 0;
@@ -303,23 +305,23 @@ static bool serve(const char *path, bool first) {
     else {
         if (first) /* Rotations stand as in a kernel, where servers come one by one. */
             (void)!vsched_director_replay(director, rules, length, NULL);
-        good = vsched_director_apply(director, config, &applied) == VSCHED_OK;
+        status = vsched_director_apply_with(director, config, &policy, &applied);
         vsched_director_error(director, error, sizeof error, NULL);
     }
     if (file != NULL)
         fclose(file);
-    if (!good)
-        warnx("%s%s: %s", first ? "" : "not reloaded: ", path, error);
+    if (status != VSCHED_OK)
+        warnx("%s%s: %s%s", first ? "" : "not reloaded: ", path, error,
+              status == VSCHED_E_GUARDRAILS ? "\nsignal USR2 applies it all the same" : "");
     else if (!first)
         warnx("reloaded: %u added, %u changed, %u drained, %u removed", applied.added,
               applied.changed, applied.drained, applied.removed);
     close_doors(false);
     if (vsched_director_services(director, services, sizeof *services, MOST, &count) != VSCHED_OK)
-        warnx("more than %d services: none of the new ones is listened for", MOST);
-    else
-        for (size_t n = 0; n < count; n++)
-            open_door(&services[n]);
-    return good;
+        warnx("more than %d services: none of the new ones is listened for", MOST), count = 0;
+    for (size_t n = 0; n < count; n++)
+        open_door(&services[n]);
+    return status == VSCHED_OK;
 }
 
 static void report(void) {
@@ -328,14 +330,14 @@ static void report(void) {
     for (uint32_t view = VSCHED_LIST_PLAIN; view <= VSCHED_LIST_STATISTICS; view++)
         if (vsched_director_list(director, view, 0, NULL, 0, text, LONGEST_TEXT, NULL) == VSCHED_OK)
             fputs(text, stdout);
-    if (vsched_director_removed_servers(director, &removed) == VSCHED_OK && removed > 0)
+    if (vsched_director_removed_with_connections(director, NULL, sizeof(vsched_removed_server), 0,
+                                                 &removed) == VSCHED_E_BUFFER) /* Some. */
         printf("Removed servers with open connections: %zu\n", removed);
     printf("Connections: %lu opened, %lu closed, %lu tries failed, %lu unanswered\n",
            LOAD(counts.opened), LOAD(counts.closed), LOAD(counts.failed), LOAD(counts.unanswered));
 }
 
 int main(int argc, char **argv) {
-    const int handled[] = {SIGHUP, SIGUSR1, SIGINT, SIGTERM};
     const char *path = NULL;
     double grace = 5;
     int64_t stop_at = INT64_MAX;
@@ -343,20 +345,19 @@ int main(int argc, char **argv) {
     thread_count = sysconf(_SC_NPROCESSORS_ONLN);
     int option;
     while ((option = getopt(argc, argv, "r:t:g:")) != -1 && option != '?')
-        if (option == 'r')
-            path = optarg;
-        else if (option == 't')
-            thread_count = atol(optarg);
-        else
-            grace = atof(optarg);
+        switch (option) {
+        case 'r': path = optarg; break;
+        case 't': thread_count = atol(optarg); break;
+        case 'g': grace = atof(optarg);
+        }
     if (option != -1 || path == NULL || optind != argc || thread_count < 1 || thread_count > MOST)
         errx(2, "usage: director -r RULES [-t THREADS] [-g GRACE_SECONDS]");
     sigemptyset(&signals);
-    for (size_t n = 0; n < sizeof handled / sizeof *handled; n++)
-        sigaddset(&signals, handled[n]);
+    for (int n = 0; n < 5; n++)
+        sigaddset(&signals, (int[]){SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM}[n]);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* Threads inherit it. */
     if (vsched_config_new(&config) != VSCHED_OK ||
-        vsched_director_new(config, &director) != VSCHED_OK || !serve(path, true))
+        vsched_director_new(config, &director) != VSCHED_OK || !serve(path, true, false))
         return 2;
     if (door_count == 0)
         errx(1, "there is no service to serve");
@@ -365,12 +366,11 @@ int main(int argc, char **argv) {
             vsched_worker_new(director, &thread->worker) != VSCHED_OK ||
             pthread_create(&thread->id, NULL, run, thread) != 0)
             errx(1, "a thread cannot be started");
-
     while (now_ms() < stop_at && (stop_at == INT64_MAX || LOAD(counts.ended) < counts.accepted)) {
         int number = sigtimedwait(&signals, NULL, &(struct timespec){0, 0});
-        if (number == SIGHUP && stop_at == INT64_MAX)
-            serve(path, false);
-        if (number == SIGHUP || number == SIGUSR1)
+        if ((number == SIGHUP || number == SIGUSR2) && stop_at == INT64_MAX)
+            serve(path, false, number == SIGUSR2);
+        if (number == SIGHUP || number == SIGUSR1 || number == SIGUSR2)
             report();
         if (number == SIGINT || number == SIGTERM) {
             stop_at = stop_at == INT64_MAX ? now_ms() + (int64_t)(grace * 1000) : 0;

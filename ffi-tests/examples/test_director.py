@@ -408,6 +408,49 @@ class Control(Case):
         until("the refusal", lambda: "No such file" in director.noted())
         self.assertEqual(ask(address), "good")
 
+    def test_emptied_and_cut_off_files(self):
+        address, gate = free_address(), threading.Event()
+        good, late = web("good").address, web("late", gate).address
+        lines = service(address, "wlc", good, late)
+        rules = Rules(*lines)
+        director = self.start(rules)
+        client = connect(address)
+        self.addCleanup(client.close)
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        until("the late server has it", lambda: director.report().active[late] == 1)
+        refusal = "2 of 2 servers (100 %) would be removed, at most 50 % may be; "
+        for remains in ([], lines[:1]):
+            rules.write(*remains)
+            said = len(director.noted())
+            report = director.report(signal.SIGHUP)
+            self.assertEqual((report.weight, report.active[late]), ({good: 1, late: 1}, 1))
+            self.assertIn("not reloaded: ", director.noted()[said:])
+            self.assertIn(refusal, director.noted()[said:])
+            self.assertIn("signal USR2 applies it all the same\n", director.noted()[said:])
+            self.assertEqual(ask(address), "good")
+        # One of two servers may go. The other is quiesced: that leaves none, too.
+        rules.write(*service(address, "wlc", (good, 0)))
+        report = director.report(signal.SIGHUP)
+        self.assertEqual(report.weight, {good: 1, late: 1})
+        self.assertIn("would have none; may_close_services would allow it", director.noted())
+        rules.write(*service(address, "wlc", good))
+        report = director.report(signal.SIGHUP)
+        self.assertIn("reloaded: 0 added, 0 changed, 0 drained, 1 removed\n", director.noted())
+        self.assertIn("Removed servers with open connections: 1\n", report.text)
+        rules.write()
+        report = director.report(signal.SIGUSR2)
+        self.assertIn("reloaded: 0 added, 0 changed, 0 drained, 2 removed\n", director.noted())
+        # Of the two that are gone, one has a connection.
+        self.assertIn("Removed servers with open connections: 1\n", report.text)
+        self.assertFalse(listens(address))
+        gate.set()
+        self.assertTrue(read_all(client).endswith(b"late"))
+        client.close()
+        self.assertNotIn("Removed servers", director.rest().text)
+        rules.write(*lines)
+        director.report(signal.SIGHUP)
+        self.assertIn(ask(address), ("good", "late"))
+
     def waiting(self, grace):
         gate = threading.Event()
         address = free_address()
@@ -507,7 +550,7 @@ class Memory(Case):
         director.send(signal.SIGHUP)
         until("the refusal", lambda: "not reloaded: " in director.noted())
         rules.write(*service(other, "rr", good))
-        director.report(signal.SIGHUP)
+        director.report(signal.SIGUSR2)
         held = connect(other)
         self.addCleanup(held.close)
         director.send(signal.SIGTERM)
