@@ -9,9 +9,15 @@ use vsched::{Activity, ApplyPolicy, Config, Director, SchedulerKind};
 
 const RR: SchedulerKind = SchedulerKind::Rr;
 
-/// Services 0, 1, …, each with these servers: number and weight.
-fn services(services: &[&[(u16, u32)]]) -> Config {
-    let with = |(number, servers): (usize, &&[(u16, u32)])| {
+/// A service's servers: number and weight.
+type Servers<'a> = &'a [(u16, u32)];
+
+/// A name, what runs, what is wanted, services closed, servers removed and of how many.
+type Case<'a> = (&'a str, &'a [Servers<'a>], &'a [Servers<'a>], &'a [u16], (usize, usize));
+
+/// Services 0, 1, …, each with these servers.
+fn services(services: &[Servers]) -> Config {
+    let with = |(number, servers): (usize, &Servers)| {
         let servers: Vec<RealServer> =
             servers.iter().map(|(n, weight)| server(*n, *weight)).collect();
         VirtualService { servers, ..service(number as u16, RR) }
@@ -56,10 +62,10 @@ fn verdict(runs: &Config, wanted: &Config, policy: &ApplyPolicy) -> (Vec<String>
 
 #[test]
 fn the_default_refuses_more_than_half_of_all_servers_and_closed_services() {
-    let two: &[(u16, u32)] = &[(1, 1), (2, 1)];
-    let four: &[(u16, u32)] = &[(1, 1), (2, 1), (3, 1), (4, 1)];
-    let one: &[(u16, u32)] = &[(1, 1)];
-    let cases: &[(&str, &[&[(u16, u32)]], &[&[(u16, u32)]], &[u16], (usize, usize))] = &[
+    let two: Servers = &[(1, 1), (2, 1)];
+    let four: Servers = &[(1, 1), (2, 1), (3, 1), (4, 1)];
+    let one: Servers = &[(1, 1)];
+    let cases: &[Case] = &[
         ("nothing runs", &[], &[two], &[], (0, 0)),
         ("equal", &[two, two], &[two, two], &[], (0, 0)),
         ("emptied, 1 server", &[one], &[], &[], (1, 1)),
@@ -163,7 +169,7 @@ fn the_text_names_what_would_go_the_share_the_limit_and_what_allows_it() {
         let refused = director.apply_with(wanted, &ApplyPolicy::default());
         refused.expect_err("refused").to_string()
     };
-    let two: &[(u16, u32)] = &[(1, 1), (2, 1)];
+    let two: Servers = &[(1, 1), (2, 1)];
     assert_eq!(
         text(&services(&[two, &[(3, 1)]]), &services(&[&[]])),
         "service tcp 10.1.0.1:1000: has eligible servers and would have none; may_close_services \
