@@ -35,6 +35,9 @@ pub struct Flow {
     reserved: [u8; 5],
 }
 
+/// Port of FTP control connections. Their data connections belong to the same service.
+pub(crate) const FTP: u16 = 21;
+
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const SCTP: u8 = 132;

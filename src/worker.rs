@@ -77,6 +77,10 @@ impl Worker {
     /// `None` if the id is stale, the service has no server or no scheduler, or all its servers are
     /// quiesced or overloaded. Rotations advance by one turn. The cost is the scheduler's; see
     /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
+    ///
+    /// A TCP service of port 21 without persistence answers `None` to a flow to another port of its
+    /// address, an FTP data connection, and its rotation does not advance: the kernel lets such
+    /// packets pass.
     #[inline]
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         self.pick(service, flow, &[], |pick| pick)
@@ -119,9 +123,12 @@ impl Worker {
     /// The service that takes this flow, as the kernel looks up: by the firewall mark, by exact
     /// protocol, address and port, for FTP data by port 21, then by port 0, which stands for every
     /// port of a persistent service. O(1).
+    ///
+    /// FTP data are TCP to port 20 or to one from 1024. Without persistence the service of port 21
+    /// does not take them, nor does any other service: `None`, the packet is not the director's.
     #[inline]
     pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
-        self.reader.with(|table| table.index().by_flow(flow))
+        self.reader.with(|table| table.by_flow(flow))
     }
 
     /// Picks a server and opens a connection on it, in one.

@@ -204,7 +204,7 @@ impl Director {
 
     /// The service that takes this flow; see [`Worker::service_for`](crate::Worker::service_for).
     pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
-        self.with_table(|table| table.index().by_flow(flow))
+        self.with_table(|table| table.by_flow(flow))
     }
 
     /// The server of a service with this address and port.
@@ -220,7 +220,8 @@ impl Director {
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
         self.with_table(|table| {
-            table.pool(service)?.choose_elaborately(flow, &[], None, None).ok()?
+            let pool = table.pool(service).filter(|pool| pool.takes(flow))?;
+            pool.choose_elaborately(flow, &[], None, None, |twin| table.pool_of(twin)).ok()?
         })
     }
 

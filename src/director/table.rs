@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::config::{Family, ServiceKey};
-use crate::flow::Flow;
+use crate::flow::{FTP, Flow};
 use crate::pool::Pool;
 use crate::state::slots::ServiceId;
 use crate::sync::Arc;
@@ -39,6 +39,17 @@ impl Table {
     #[inline]
     pub(crate) fn pool_at(&self, slot: u32) -> Option<&Pool> {
         self.pools.get(slot as usize)?.as_deref()
+    }
+
+    /// The pool of the service with this key.
+    pub(crate) fn pool_of(&self, key: &ServiceKey) -> Option<&Pool> {
+        self.pool(self.index.by_key(key)?)
+    }
+
+    /// The service that takes this flow; see [`Index::by_flow`].
+    #[inline]
+    pub(crate) fn by_flow(&self, flow: &Flow) -> Option<ServiceId> {
+        self.index.by_flow(flow, |ftp| self.pool(ftp).is_some_and(Pool::is_persistent))
     }
 }
 
@@ -79,7 +90,6 @@ impl Shown {
 }
 
 const TCP: u8 = 6;
-const FTP: u16 = 21;
 const FTP_DATA: u16 = 20;
 /// First port that needs no privilege, Linux's default: passive FTP data connections go there.
 const UNPRIVILEGED: u16 = 1024;
@@ -124,8 +134,14 @@ impl Index {
     }
 
     /// As the kernel looks up: the firewall mark, the exact address and port, the FTP service for
-    /// FTP data, the service of every port.
-    pub(crate) fn by_flow(&self, flow: &Flow) -> Option<ServiceId> {
+    /// FTP data, the service of every port. An FTP service without persistence takes no data, and
+    /// the service of every port does not take them instead.
+    #[inline]
+    fn by_flow(
+        &self,
+        flow: &Flow,
+        takes_data: impl FnOnce(ServiceId) -> bool,
+    ) -> Option<ServiceId> {
         let (protocol, family, port) = (flow.protocol(), flow.family(), flow.destination_port());
         let find = |shown: Shown| self.services.get(&shown).copied();
         let on = |port| find(Shown::address(protocol, family, flow.destination_words(), port));
@@ -135,9 +151,16 @@ impl Index {
                 return marked;
             }
         }
+        let exact = on(port);
+        if exact.is_some() {
+            return exact;
+        }
         let ftp_data = protocol == TCP && (port == FTP_DATA || port >= UNPRIVILEGED);
-        on(port)
-            .or_else(|| if self.ftp > 0 && ftp_data { on(FTP) } else { None })
-            .or_else(|| if self.every_port > 0 { on(0) } else { None })
+        if self.ftp > 0 && ftp_data {
+            if let Some(ftp) = on(FTP) {
+                return takes_data(ftp).then_some(ftp);
+            }
+        }
+        if self.every_port > 0 { on(0) } else { None }
     }
 }

@@ -1,5 +1,6 @@
 //! One service compiled for picking: its servers in order, its scheduler, where each server is.
 
+mod elaborate;
 mod persistent;
 mod turns;
 
@@ -10,16 +11,15 @@ use crate::pool::turns::Turns;
 use crate::sched::{Build, Request, Scheduler, State, Visit};
 pub(crate) use crate::sched::{Follows, Kind, VisitKind};
 use crate::state::Arena;
-use crate::state::affinity::Key;
 use crate::state::cursor::{Epoch, Outdated};
 use crate::state::history::History;
 use crate::state::own::{Opener, Own, number_of};
-use crate::state::pick::{Answer, Pick};
+use crate::state::pick::Answer;
 use crate::state::round::{Drawn, Rounds};
 use crate::state::segments::Place;
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServerSlot, ServiceId, ServiceSlot};
-use crate::state::templates::{TemplateId, Templates};
+use crate::state::templates::Templates;
 use crate::sync::Arc;
 
 pub(crate) struct Pool {
@@ -28,11 +28,13 @@ pub(crate) struct Pool {
     slot: Place<ServiceSlot>,
     servers: Servers,
     /// A pick is what the scheduler says and no more: no persistence, no server without a port, no
-    /// worker that decides by itself.
+    /// flow to refuse, no worker that decides by itself.
     is_plain: bool,
     /// Each worker decides by itself.
     per_worker: bool,
     persistence: Option<Persistent>,
+    /// The address of an FTP service that does not take its data connections.
+    control_only: Option<[u64; 2]>,
     scheduler: State,
     /// What the scheduler follows, at hand: most follow nothing, and every connection asks.
     follows: Follows,
@@ -82,7 +84,13 @@ impl Pool {
         let scheduler = State::build(plan.settings.scheduler, &build, former);
         let per_worker = plan.settings.sharing == Sharing::PerWorker && scheduler.per_worker();
         // Else a pick is more than what the scheduler says, whoever decides.
-        let is_said = persistence.is_none() && members.iter().all(has_port);
+        let control_only = if persistence.is_none() {
+            elaborate::ftp_address(&plan.settings.service)
+        } else {
+            None
+        };
+        let is_said =
+            persistence.is_none() && control_only.is_none() && members.iter().all(has_port);
         let is_plain = is_said && !per_worker;
         let turns = |wanted| {
             let cycle = if wanted { scheduler.turns(&servers) } else { None };
@@ -112,6 +120,7 @@ impl Pool {
             rounds,
             follows: scheduler.follows(),
             persistence,
+            control_only,
             scheduler,
         }
     }
@@ -255,47 +264,6 @@ impl Pool {
             }
             Err(Outdated) => (None, Miss::Outdated),
         }
-    }
-
-    /// Chooses a server where the answer depends on the flow: the server of the client's template,
-    /// else the scheduler's choice and a template for it; the flow's port where a server has none.
-    /// `drawn` are turns of this pool that this pick has drawn, and passed over.
-    #[inline(never)]
-    pub(crate) fn choose_elaborately(
-        &self,
-        flow: &Flow,
-        tried: &[ServerId],
-        own: Option<&Own>,
-        drawn: Option<&Drawn>,
-    ) -> Result<Option<Pick>, Outdated> {
-        let own = own.filter(|_| self.per_worker);
-        let persistence = self.persistence.as_ref();
-        let client =
-            persistence.and_then(|persistence| Some((persistence, persistence.client(flow)?)));
-        let known = client.and_then(|(persistence, client)| {
-            let (position, template) = persistence.look(client, &self.servers, tried)?;
-            Some(self.servers.answer(position)?.with_template(template))
-        });
-        let mut pick = match known {
-            Some(pick) => pick,
-            None => match self.ask_scheduler(flow, tried, own, drawn) {
-                (Some(answer), _) => {
-                    let remember = |(persistence, client): (&Persistent, Key)| {
-                        persistence.remember(client, answer.server())
-                    };
-                    answer.with_template(client.map_or(TemplateId::NONE, remember))
-                }
-                (None, Miss::Outdated) => return Err(Outdated),
-                (None, Miss::Nobody | Miss::Elaborate) => return Ok(None),
-            },
-        };
-        if pick.port() == 0 {
-            pick.set_port(flow.destination_port());
-        }
-        if let Some(persistence) = persistence {
-            persistence.set_port(&mut pick, flow);
-        }
-        Ok(Some(pick))
     }
 
     /// True if an overloaded server may be chosen, and is meant.

@@ -5,9 +5,14 @@
 //! or is quiesced while `expire_quiescent_template` is set, and in a retry only if the server is
 //! available and was not tried. Else the scheduler chooses, and the template is made anew; if there
 //! is nothing to choose, it is gone all the same.
+//!
+//! The kernel has one table of templates for all services: by protocol, address and port, where port
+//! 21 counts as 0, or by the mark. So the services of ports 21 and 0 of one address are twins: a
+//! client with a template in one has its server in the other. Here each has its own templates and,
+//! where these know nothing of a client, looks at its twin's.
 
-use crate::config::{Family, Netmask, Persistence};
-use crate::flow::Flow;
+use crate::config::{Family, Netmask, Persistence, ServiceKey};
+use crate::flow::{FTP, Flow};
 use crate::pool::Plan;
 use crate::state::Arena;
 use crate::state::affinity::Key;
@@ -28,6 +33,8 @@ pub(super) struct Persistent {
     expire_quiescent: bool,
     /// 0 for a service of every port and for a firewall mark.
     service_port: u16,
+    is_mark: bool,
+    twin: Option<ServiceKey>,
 }
 
 impl Persistent {
@@ -49,6 +56,8 @@ impl Persistent {
             timeout: u64::from(timeout) * 1000,
             expire_quiescent: plan.expire_quiescent,
             service_port: key.port().unwrap_or(0),
+            is_mark: matches!(key, ServiceKey::FirewallMark { .. }),
+            twin: twin_of(key),
         })
     }
 
@@ -65,11 +74,35 @@ impl Persistent {
         }
     }
 
-    /// Who the client is; `None` if the flow does not say.
+    pub(super) fn mask(&self) -> u128 {
+        self.mask
+    }
+
+    /// The service whose templates lead this one's clients, too.
+    pub(super) fn twin(&self) -> Option<&ServiceKey> {
+        self.twin.as_ref()
+    }
+
+    /// Who the client is, by this service's mask or its twin's; `None` if the flow does not say.
     #[inline]
-    pub(super) fn client(&self, flow: &Flow) -> Option<Key> {
+    pub(super) fn client(&self, flow: &Flow, mask: u128) -> Option<Key> {
         let family = flow.family();
-        (family != 0).then(|| self.templates.key(flow.client_words(self.mask), family))
+        if family == 0 {
+            return None;
+        }
+        let client = self.templates.key(flow.client_words(mask), family);
+        let to_port_0 = self.is_mark && flow.destination_port() == 0;
+        Some(if to_port_0 { self.client_of_port_0(client, flow) } else { client })
+    }
+
+    /// The kernel compares a packet's port with the service's, which is 0 for a mark. Where they are
+    /// the same, the template is one of protocol and address.
+    #[cold]
+    fn client_of_port_0(&self, client: Key, flow: &Flow) -> Key {
+        let to = self.templates.key(flow.destination_words(), flow.family());
+        let to = to.word() ^ u64::from(flow.protocol()) << 40;
+        // Two words are hashed as one IPv6 address is.
+        self.templates.key([client.word(), to], 6)
     }
 
     /// Where the client's template leads, if it may.
@@ -96,10 +129,28 @@ impl Persistent {
         usable.then(|| (server.position, self.templates.renew(client, template)))
     }
 
+    /// The client's template leads nowhere from now on.
+    pub(super) fn forget(&self, flow: &Flow, mask: u128) {
+        let Some(client) = self.client(flow, mask) else { return };
+        if let Some((template, slot)) = self.templates.find(client) {
+            self.templates.invalidate(client, template, slot);
+        }
+    }
+
     /// The client goes to this server from now on.
     pub(super) fn remember(&self, client: Key, server: ServerId) -> TemplateId {
         self.templates.make(client, server.slot, self.timeout)
     }
+}
+
+fn twin_of(key: ServiceKey) -> Option<ServiceKey> {
+    let ServiceKey::Address { protocol, mut address } = key else { return None };
+    address.set_port(match address.port() {
+        0 => FTP,
+        FTP => 0,
+        _ => return None,
+    });
+    Some(ServiceKey::Address { protocol, address })
 }
 
 fn mask_of(netmask: Option<Netmask>, family: Family) -> u128 {

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use crate::config::ServiceKey;
 use crate::flow::Flow;
 use crate::pool::{Kind, Miss, Pool, VisitKind};
 use crate::state::cursor::Outdated;
@@ -96,7 +97,9 @@ impl Worker {
         loop {
             let table = self.reader.hold();
             // Deleted meanwhile, it refuses nobody: its slot may have another owner.
-            match table.pool(service)?.choose_elaborately(flow, tried, self.own(), None) {
+            let pool = table.pool(service).filter(|pool| pool.takes(flow))?;
+            let twin = |key: &ServiceKey| table.pool_of(key);
+            match pool.choose_elaborately(flow, tried, self.own(), None, twin) {
                 Ok(Some(pick)) => return Some(put(pick)),
                 Ok(None) => {
                     self.shard.count_refusal(service.slot);
@@ -134,7 +137,8 @@ unsafe fn drawn<R, P: FnOnce(Pick) -> R>(
             None => break,
         }
     }
-    match pool.choose_elaborately(flow, &[], None, Some(&drawn)) {
+    // Where turns are drawn there are no templates, nor a twin that has some.
+    match pool.choose_elaborately(flow, &[], None, Some(&drawn), |_| None) {
         Ok(Some(pick)) => Some(put(pick)),
         Ok(None) => {
             worker.shard.count_refusal(service.slot);
