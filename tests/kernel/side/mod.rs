@@ -10,7 +10,9 @@ mod pair;
 mod plane;
 mod script;
 mod shrink;
+mod slots;
 mod step;
+mod traffic;
 mod wire;
 
 use std::env;
@@ -29,11 +31,18 @@ const SOAK: u64 = 1_000_000;
 const PROGRESS: u64 = 100;
 
 /// What there must have been some of.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 15] = [
     "refused",
+    "not ours",
     "IPv6",
     "by mark",
+    "IPv6 by mark",
     "UDP",
+    "SCTP",
+    "to port 0",
+    "FTP data",
+    "to a server of another service",
+    "among weights above 2^30",
     "one packet",
     "again on a used tuple",
     "persistent",

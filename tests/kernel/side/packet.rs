@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use vsched::config::Protocol;
-use vsched::protocol::TcpFlags;
+use vsched::protocol::{SctpChunks, TcpFlags};
+
+use crate::side::step::Signal;
 
 const IPIP: u8 = 4;
 const IPV6_IN_IP: u8 = 41;
@@ -11,15 +12,14 @@ const ICMP: u8 = 1;
 const ICMP6: u8 = 58;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const SCTP: u8 = 132;
 
-/// A TCP or UDP packet.
+/// A TCP, UDP or SCTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet {
-    pub(super) protocol: Protocol,
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
-    /// TCP only.
-    pub(super) flags: TcpFlags,
+    pub(super) signal: Signal,
 }
 
 /// What came out of the director.
@@ -59,21 +59,33 @@ impl Packet {
         let mut transport = Vec::new();
         transport.extend(self.from.port().to_be_bytes());
         transport.extend(self.to.port().to_be_bytes());
-        let at = match self.protocol {
-            Protocol::Tcp => {
-                transport.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, self.flags.0, 0x20, 0, 0, 0, 0, 0]);
-                16
+        let at = match self.signal {
+            Signal::Tcp(flags) => {
+                transport.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags.0, 0x20, 0, 0, 0, 0, 0]);
+                Some(16)
             }
-            _ => {
+            Signal::Udp => {
                 transport.extend([0, 12, 0, 0, b'p', b'i', b'n', b'g']);
-                6
+                Some(6)
+            }
+            Signal::Sctp(SctpChunks { first, second }) => {
+                // The tag, and the checksum, which no router looks at.
+                transport.extend([0, 0, 0, 1, 0, 0, 0, 0]);
+                [Some(first), second].into_iter().flatten().for_each(|kind| {
+                    // As long as an INIT, for all of them.
+                    transport.extend([kind, 0, 0, 20]);
+                    transport.extend([0; 16]);
+                });
+                None
             }
         };
         let addresses = [octets(self.from.ip()), octets(self.to.ip())].concat();
-        let number = self.protocol.number();
-        let pseudo = sum(&addresses) + u32::from(number) + transport.len() as u32;
-        let check = checksum(pseudo + sum(&transport));
-        transport[at..at + 2].copy_from_slice(&check);
+        let number = self.signal.protocol().number();
+        if let Some(at) = at {
+            let pseudo = sum(&addresses) + u32::from(number) + transport.len() as u32;
+            let check = checksum(pseudo + sum(&transport));
+            transport[at..at + 2].copy_from_slice(&check);
+        }
         let length = transport.len() as u16;
         let mut bytes = match self.to.ip() {
             IpAddr::V4(_) => {
@@ -124,7 +136,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Seen> {
                 Seen::To(SocketAddr::new(to, port))
             })
         }
-        (TCP | UDP, _) => {
+        (TCP | UDP | SCTP, _) => {
             let port = u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]);
             Some(Seen::To(SocketAddr::new(to, port)))
         }

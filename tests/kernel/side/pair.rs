@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use vsched::config::{Command, Protocol, ServiceKey, Timeouts};
 use vsched::netlink::{Error, Ipvs, Request};
-use vsched::protocol::TcpFlags;
 
 use crate::side::packet::Packet;
 use crate::side::plane::{Answer, Plane};
 use crate::side::script::Script;
-use crate::side::step::{Step, Tuple};
+use crate::side::step::{Signal, Step, Tuple};
 use crate::side::wire::{self, Wire};
 
 /// The kernel's timers are coarse: how late what they do may be.
@@ -72,7 +71,7 @@ impl Pair {
         wanted: impl Fn(usize) -> bool,
     ) -> Result<Tally, Mismatch> {
         for (place, step) in script.steps.iter().enumerate().filter(|(place, _)| wanted(*place)) {
-            if Instant::now() >= self.plane.limit {
+            if Instant::now() >= self.plane.limit() {
                 self.count("cut short");
                 break;
             }
@@ -107,8 +106,8 @@ impl Pair {
     fn step(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Command(command) => self.command(command),
-            Step::Packet(tuple, flags) => self.packet(tuple, *flags),
-            Step::Reply(tuple, flags) => self.reply(tuple, *flags),
+            Step::Packet(tuple, signal) => self.packet(tuple, *signal),
+            Step::Reply(tuple, signal) => self.reply(tuple, *signal),
             Step::Expire(tuples) => self.expire(tuples),
         }
     }
@@ -163,15 +162,18 @@ impl Pair {
         }
     }
 
-    fn packet(&mut self, tuple: &Tuple, flags: TcpFlags) -> Result<(), String> {
-        let seen = self.wire.send(&tuple.packet(flags), tuple.mark);
-        let outcome = self.plane.packet(tuple, flags);
+    fn packet(&mut self, tuple: &Tuple, signal: Signal) -> Result<(), String> {
+        let seen = self.wire.send(&tuple.packet(signal), tuple.mark);
+        let outcome = self.plane.packet(tuple, signal);
         if let Some(last) = self.done.last_mut() {
             let _ = write!(last, " -> {:?}", outcome.answer);
         }
         if !outcome.answer.agrees(&seen) {
             let ours = outcome.answer;
             return Err(format!("answer: the kernel's {seen:?}, the director's {ours:?}"));
+        }
+        if outcome.answer == Answer::NotOurs {
+            self.count("not ours");
         }
         if let Some(scheduler) = outcome.decided {
             self.count(scheduler.name());
@@ -182,10 +184,16 @@ impl Pair {
             let kinds = [
                 (tuple.to.is_ipv6(), "IPv6"),
                 (tuple.mark != 0, "by mark"),
+                (tuple.mark != 0 && tuple.to.is_ipv6(), "IPv6 by mark"),
                 (tuple.protocol == Protocol::Udp, "UDP"),
+                (tuple.protocol == Protocol::Sctp, "SCTP"),
+                (tuple.to.port() == 0, "to port 0"),
+                (outcome.ftp_data, "FTP data"),
                 (outcome.expiring, "again on a used tuple"),
                 (outcome.one_packet, "one packet"),
-                (self.is_persistent(&outcome.services), "persistent"),
+                (outcome.persistent, "persistent"),
+                (outcome.by_twin, "to a server of another service"),
+                (outcome.heavy, "among weights above 2^30"),
             ];
             kinds.iter().filter(|(is, _)| *is).for_each(|(_, name)| self.count(name));
         }
@@ -195,17 +203,12 @@ impl Pair {
         outcome.services.iter().try_for_each(|service| self.compare(service))
     }
 
-    fn is_persistent(&self, services: &[ServiceKey]) -> bool {
-        let service = services.last().and_then(|key| self.plane.config.service(key));
-        service.is_some_and(|service| service.persistence.is_some())
-    }
-
     /// A packet of the real server, if one is possible.
-    fn reply(&mut self, tuple: &Tuple, flags: TcpFlags) -> Result<(), String> {
+    fn reply(&mut self, tuple: &Tuple, signal: Signal) -> Result<(), String> {
         let Some(from) = self.plane.answers_from(tuple) else { return Ok(()) };
-        let packet = Packet { protocol: tuple.protocol, from, to: tuple.client, flags };
+        let packet = Packet { from, to: tuple.client, signal };
         let seen = self.wire.send(&packet, 0);
-        self.plane.reply(tuple, flags);
+        self.plane.reply(tuple, signal);
         self.count("answers of servers");
         if seen.len() != 1 {
             return Err(format!("reply: a real server's comes out as {seen:?}"));
@@ -221,7 +224,7 @@ impl Pair {
             let Some(packets) = self.plane.ending(tuple) else { continue };
             for (by_server, flags) in packets {
                 let step = if by_server { Step::Reply } else { Step::Packet };
-                self.step(&step(*tuple, flags))?;
+                self.step(&step(*tuple, Signal::Tcp(flags)))?;
             }
             ending.push(*tuple);
         }

@@ -9,13 +9,13 @@ use vsched::config::{
     Timeouts,
 };
 use vsched::protocol::{
-    Context, Direction, ServerNow, TcpConnection, TcpFlags, TcpState, Verdict, schedules_tcp,
-    schedules_udp,
+    Context, Direction, SctpConnection, ServerNow, TcpConnection, TcpFlags, TcpState, UdpState,
+    Verdict, schedules_sctp, schedules_tcp, schedules_udp,
 };
 use vsched::{Activity, Director, Lease, Pick, SchedulerKind, ServerId, Worker};
 
 use crate::side::packet::Seen;
-use crate::side::step::{Settings, Tuple};
+use crate::side::step::{Settings, Signal, Tuple};
 
 /// What becomes of a client's packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,15 +40,60 @@ pub(super) struct Outcome {
     pub(super) expiring: bool,
     /// There is no connection behind it.
     pub(super) one_packet: bool,
+    pub(super) ftp_data: bool,
+    pub(super) persistent: bool,
+    /// Its server is not in the list of the service that was asked.
+    pub(super) by_twin: bool,
+    /// A server had a weight of more than 2^30.
+    pub(super) heavy: bool,
 }
 
 struct Held {
     lease: Lease,
+    /// The server's.
     service: ServiceKey,
     pick: Pick,
-    /// `None`: UDP.
-    tcp: Option<TcpConnection>,
+    state: State,
     controlled: bool,
+    /// From when on the kernel may let it expire.
+    expires: Instant,
+}
+
+/// What a connection's packets move.
+enum State {
+    Tcp(TcpConnection),
+    Udp,
+    Sctp(SctpConnection),
+}
+
+/// What the kernel finds a template by.
+#[derive(PartialEq, Eq, Hash)]
+struct TemplateKey {
+    /// 0 for a mark.
+    protocol: u8,
+    mark: u32,
+    /// Unless there is a mark.
+    to: Option<SocketAddr>,
+    /// Masked, and of the family of the service.
+    client: IpAddr,
+}
+
+impl TemplateKey {
+    fn new(service: &ServiceKey, tuple: &Tuple, client: IpAddr) -> TemplateKey {
+        // A mark has port 0.
+        let port = service.port().unwrap_or(0);
+        let own = tuple.to.port() == port;
+        match service {
+            ServiceKey::FirewallMark { mark, .. } if !own => {
+                TemplateKey { protocol: 0, mark: *mark, to: None, client }
+            }
+            _ => {
+                let port = if own && port != FTP { port } else { 0 };
+                let to = Some(SocketAddr::new(tuple.to.ip(), port));
+                TemplateKey { protocol: tuple.protocol.number(), mark: 0, to, client }
+            }
+        }
+    }
 }
 
 pub(super) struct Plane {
@@ -58,11 +103,13 @@ pub(super) struct Plane {
     context: Context,
     table: HashMap<Tuple, Held>,
     /// The kernel counts a template that leads nowhere beside the one that takes its place.
-    templates: HashMap<(ServiceKey, IpAddr), SocketAddr>,
+    templates: HashMap<TemplateKey, (ServiceKey, SocketAddr)>,
     outdated: HashMap<(ServiceKey, SocketAddr), u32>,
-    /// From when on the kernel may let connections expire that are not meant to.
-    pub(super) limit: Instant,
+    end: Instant,
 }
+
+const FTP: u16 = 21;
+const HEAVY: u32 = 1 << 30;
 
 impl Answer {
     /// Late messages of the director's own stack are no contradiction.
@@ -114,7 +161,7 @@ impl Plane {
             table: HashMap::new(),
             templates: HashMap::new(),
             outdated: HashMap::new(),
-            limit: Instant::now() + Duration::from_secs(50),
+            end: Instant::now() + Duration::from_secs(50),
         }
     }
 
@@ -136,13 +183,18 @@ impl Plane {
         }
     }
 
+    /// From when on the kernel may let connections expire that are not meant to.
+    pub(super) fn limit(&self) -> Instant {
+        self.table.values().map(|held| held.expires).fold(self.end, Instant::min)
+    }
+
     /// The clients' ports, by which connections here differ.
     pub(super) fn client_ports(&self) -> HashSet<u16> {
         self.table.keys().map(|tuple| tuple.client.port()).collect()
     }
 
     /// A packet of a client.
-    pub(super) fn packet(&mut self, tuple: &Tuple, flags: TcpFlags) -> Outcome {
+    pub(super) fn packet(&mut self, tuple: &Tuple, signal: Signal) -> Outcome {
         let mut outcome = Outcome::default();
         if !self.is_at_work(tuple) {
             return outcome;
@@ -155,13 +207,14 @@ impl Plane {
                 server: self.server_now(held),
                 ..self.context
             };
-            let verdict = match &held.tcp {
-                Some(tcp) => tcp.verdict(flags, &context),
+            let verdict = match (&held.state, signal) {
+                (State::Tcp(tcp), Signal::Tcp(flags)) => tcp.verdict(flags, &context),
+                (State::Sctp(sctp), Signal::Sctp(chunks)) => sctp.verdict(chunks, &context),
                 // As a TCP connection on which nothing begins.
-                None => TcpConnection::new(Forwarding::Masq).verdict(TcpFlags(0), &context),
+                _ => TcpConnection::new(Forwarding::Masq).verdict(TcpFlags(0), &context),
             };
             match verdict {
-                Verdict::Forward => outcome.answer = self.forward(tuple, Direction::Client, flags),
+                Verdict::Forward => outcome.answer = self.forward(tuple, Direction::Client, signal),
                 Verdict::Drop => outcome.answer = Answer::Dropped,
                 Verdict::Reschedule => old = self.table.remove(tuple),
             }
@@ -169,13 +222,14 @@ impl Plane {
                 return outcome;
             }
         }
-        self.schedule(tuple, flags, &mut outcome);
+        self.schedule(tuple, signal, &mut outcome);
         let Some(old) = old else { return outcome };
-        if outcome.answer == Answer::NotOurs && old.pick.forwarding() != Forwarding::Masq {
+        let masqueraded = old.pick.forwarding() == Forwarding::Masq;
+        if outcome.answer == Answer::NotOurs && !masqueraded && tuple.protocol == Protocol::Tcp {
             // Its service is gone. The director's own stack resets the client, which looks like the
             // old server's answer and gives the old connection its time again.
             self.table.insert(*tuple, old);
-            self.forward(tuple, Direction::Server, TcpFlags::RST);
+            self.forward(tuple, Direction::Server, Signal::Tcp(TcpFlags::RST));
             return outcome;
         }
         // The decision still counted it.
@@ -184,10 +238,12 @@ impl Plane {
         outcome
     }
 
-    fn schedule(&mut self, tuple: &Tuple, flags: TcpFlags, outcome: &mut Outcome) {
-        let schedules = match tuple.protocol {
-            Protocol::Tcp => schedules_tcp(tuple.client.port(), flags, false),
-            _ => schedules_udp(tuple.client.port()),
+    fn schedule(&mut self, tuple: &Tuple, signal: Signal, outcome: &mut Outcome) {
+        let from = tuple.client.port();
+        let schedules = match signal {
+            Signal::Tcp(flags) => schedules_tcp(from, flags, false),
+            Signal::Udp => schedules_udp(from),
+            Signal::Sctp(chunks) => schedules_sctp(from, chunks, false),
         };
         let flow = tuple.flow();
         let found = self.worker.service_for(&flow).filter(|_| schedules);
@@ -199,53 +255,74 @@ impl Plane {
         let key = service.service;
         outcome.services.push(key);
         outcome.decided = service.scheduler;
+        outcome.heavy = service.servers.iter().any(|server| server.weight > HEAVY);
+        outcome.persistent = service.persistence.is_some();
+        outcome.ftp_data = key.port() == Some(FTP) && tuple.to.port() != FTP;
         let pick = self.worker.pick_server(id, &flow);
+        let server = pick.and_then(|pick| self.service_with(&key, pick.server()));
         if let Some(persistence) = service.persistence {
-            let client = (key, masked(tuple.client.ip(), persistence.netmask));
-            let server = pick.and_then(|pick| self.server(&key, pick.server()));
-            let before = self.templates.remove(&client);
-            if let Some(before) =
-                before.filter(|before| server.map(|it| it.address) != Some(*before))
-            {
-                *self.outdated.entry((key, before)).or_default() += 1;
+            let client = masked(tuple.client.ip(), persistence.netmask);
+            let template = TemplateKey::new(&key, tuple, client);
+            let before = self.templates.remove(&template).filter(|before| server != Some(*before));
+            if let Some(before) = before {
+                *self.outdated.entry(before).or_default() += 1;
+                outcome.services.push(before.0);
             }
-            self.templates.extend(server.map(|server| (client, server.address)));
+            self.templates.extend(server.map(|server| (template, server)));
         }
-        let Some(pick) = pick else {
-            outcome.answer = Answer::Refused;
+        let (Some(pick), Some((owner, _))) = (pick, server) else {
+            // The kernel lets FTP data pass where a service of port 21 has no server for them.
+            outcome.answer = if outcome.ftp_data { Answer::NotOurs } else { Answer::Refused };
             return;
         };
+        if owner != key {
+            outcome.by_twin = true;
+            outcome.services.push(owner);
+        }
         outcome.answer = Answer::Server(pick.forwarding(), pick.address());
         let lease = self.worker.open_pick(&pick, Activity::Inactive).expect("room for it");
-        let udp = tuple.protocol == Protocol::Udp;
-        if udp && service.one_packet {
+        if signal == Signal::Udp && service.one_packet {
             self.worker.close(lease).expect("an open lease");
             outcome.one_packet = true;
             return;
         }
-        let tcp = (!udp).then(|| TcpConnection::new(pick.forwarding()));
-        let controlled = service.persistence.is_some();
-        self.table.insert(*tuple, Held { lease, service: key, pick, tcp, controlled });
-        self.forward(tuple, Direction::Client, flags);
+        let state = match signal {
+            Signal::Tcp(_) => State::Tcp(TcpConnection::new(pick.forwarding())),
+            Signal::Udp => State::Udp,
+            Signal::Sctp(_) => State::Sctp(SctpConnection::new(pick.forwarding())),
+        };
+        let (controlled, expires) = (service.persistence.is_some(), self.end);
+        let held = Held { lease, service: owner, pick, state, controlled, expires };
+        self.table.insert(*tuple, held);
+        self.forward(tuple, Direction::Client, signal);
     }
 
     /// Moves the state of a connection that is there.
-    fn forward(&mut self, tuple: &Tuple, direction: Direction, flags: TcpFlags) -> Answer {
+    fn forward(&mut self, tuple: &Tuple, direction: Direction, signal: Signal) -> Answer {
         let held = self.table.get_mut(tuple).expect("a connection");
-        if let Some(tcp) = &mut held.tcp {
-            tcp.packet(direction, flags);
-            self.worker.update(&mut held.lease, tcp.activity()).expect("an open lease");
-            let seconds = tcp.timeout_seconds(&Timeouts::default());
-            // The kernel's timer is coarse but never early; a second for us to be slow.
-            let limit = Instant::now() + Duration::from_secs(u64::from(seconds) - 1);
-            self.limit = self.limit.min(limit);
-        }
+        let (activity, seconds) = match (&mut held.state, signal) {
+            (State::Tcp(tcp), Signal::Tcp(flags)) => {
+                tcp.packet(direction, flags);
+                (tcp.activity(), tcp.timeout_seconds(&Timeouts::default()))
+            }
+            (State::Sctp(sctp), Signal::Sctp(chunks)) => {
+                sctp.packet(direction, chunks);
+                (sctp.activity(), sctp.timeout_seconds())
+            }
+            _ => (
+                UdpState::Normal.activity(),
+                UdpState::Normal.timeout_seconds(&Timeouts::default()),
+            ),
+        };
+        self.worker.update(&mut held.lease, activity).expect("an open lease");
+        // The kernel's timer is coarse but never early; a second for us to be slow.
+        held.expires = Instant::now() + Duration::from_secs(u64::from(seconds) - 1);
         Answer::Server(held.pick.forwarding(), held.pick.address())
     }
 
     /// A packet of the real server.
-    pub(super) fn reply(&mut self, tuple: &Tuple, flags: TcpFlags) {
-        self.forward(tuple, Direction::Server, flags);
+    pub(super) fn reply(&mut self, tuple: &Tuple, signal: Signal) {
+        self.forward(tuple, Direction::Server, signal);
     }
 
     /// The kernel looks at the packets of a family as long as there is a service of it.
@@ -265,7 +342,7 @@ impl Plane {
     pub(super) fn ending(&self, tuple: &Tuple) -> Option<[(bool, TcpFlags); 2]> {
         let held = self.table.get(tuple)?;
         let open = [TcpState::SynReceived, TcpState::Established];
-        let open = held.tcp.is_some_and(|tcp| open.contains(&tcp.state()));
+        let open = matches!(&held.state, State::Tcp(tcp) if open.contains(&tcp.state()));
         let removed = self.server_now(held) == ServerNow::Removed;
         let fin = (self.answers_from(tuple).is_some(), TcpFlags::FIN | TcpFlags::ACK);
         (open && !removed).then_some([(false, TcpFlags::ACK), fin])
@@ -286,6 +363,19 @@ impl Plane {
     /// Templates that the kernel still counts for this server and we do not.
     pub(super) fn outdated(&self, service: &ServiceKey, server: SocketAddr) -> u32 {
         self.outdated.get(&(*service, server)).copied().unwrap_or(0)
+    }
+
+    /// Where a server is configured, and its address: in this service, else in another.
+    fn service_with(
+        &self,
+        service: &ServiceKey,
+        server: ServerId,
+    ) -> Option<(ServiceKey, SocketAddr)> {
+        let all = self.config.services.iter().map(|service| service.service);
+        [*service]
+            .into_iter()
+            .chain(all)
+            .find_map(|service| self.server(&service, server).map(|found| (service, found.address)))
     }
 
     fn server(&self, service: &ServiceKey, server: ServerId) -> Option<RealServer> {

@@ -5,79 +5,37 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use vsched::SchedulerKind;
 use vsched::config::{
     Command, Config, Family, Forwarding, Netmask, Persistence, Protocol, RealServer,
-    SchedulerFlags, ServiceKey, Tunnel, VirtualService,
+    SchedulerFlags, Tunnel, VirtualService,
 };
-use vsched::protocol::TcpFlags;
 
 use crate::common::Random;
+use crate::side::slots::{LIMITS, PALETTES, Slot, UNEVEN, slots};
 use crate::side::step::{Settings, Step, Tuple};
-
-/// Weights of one script. Beyond them the kernel's wrr walks for minutes.
-const PALETTES: [[u32; 6]; 7] = [
-    [1, 0, 2, 3, 4, 6],
-    [7, 0, 7, 7, 7, 7],
-    // Close to what an active connection weighs against an inactive one.
-    [256, 0, 257, 1, 255, 258],
-    [1, 0, 256, 257, 1, 512],
-    [1, 0, 65535, 2, 65534, 32768],
-    [1 << 28, 0, 1 << 30, 3 << 28, 5 << 28, 7 << 28],
-    [1, 1, 1, 2, 1, 3],
-];
-const LIMITS: [(u32, u32); 8] = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 3), (4, 1), (5, 2), (8, 0)];
-const SYN: TcpFlags = TcpFlags::SYN;
 
 pub(super) struct Script {
     pub(super) settings: Settings,
     pub(super) steps: Vec<Step>,
 }
 
-/// One of the services that a script is about.
-#[derive(Clone, Copy)]
-struct Slot {
-    key: ServiceKey,
-    protocol: Option<Protocol>,
-    /// Connections keep the port they ask for.
-    any_port: bool,
-    persistent: bool,
-}
-
-struct Writer {
-    random: Random,
-    slots: Vec<Slot>,
+pub(super) struct Writer {
+    pub(super) random: Random,
+    pub(super) slots: Vec<Slot>,
     focus: SchedulerKind,
     weights: [u32; 6],
+    /// Those of the servers leave out wrr.
+    uneven: bool,
     limited: bool,
     /// What should run now.
     config: Config,
-    tuples: Vec<Tuple>,
+    pub(super) tuples: Vec<Tuple>,
     /// Those of which a client or server has said good-bye.
-    ended: Vec<Tuple>,
-    steps: Vec<Step>,
+    pub(super) ended: Vec<Tuple>,
+    pub(super) steps: Vec<Step>,
 }
 
 /// All but twos, which is random in the kernel.
 pub(super) fn schedulers() -> Vec<SchedulerKind> {
     SchedulerKind::ALL.iter().copied().filter(|kind| *kind != SchedulerKind::Twos).collect()
-}
-
-fn slots() -> Vec<Slot> {
-    let slot = |key: ServiceKey| Slot {
-        key,
-        protocol: key.protocol(),
-        any_port: key.port().is_none_or(|port| port == 0),
-        persistent: key.port() == Some(0),
-    };
-    let v4 = |port| SocketAddr::from((Ipv4Addr::new(10, 1, 0, 1), port));
-    let v6 = |port| SocketAddr::from((Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, 1), port));
-    vec![
-        slot(ServiceKey::tcp(v4(80))),
-        slot(ServiceKey::fwmark(7, Family::Inet)),
-        slot(ServiceKey::tcp(v6(80))),
-        slot(ServiceKey::fwmark(7, Family::Inet6)),
-        slot(ServiceKey::udp(v4(53))),
-        slot(ServiceKey::udp(v6(53))),
-        slot(ServiceKey::tcp(v4(0))),
-    ]
 }
 
 impl Script {
@@ -89,12 +47,20 @@ impl Script {
         let weighs = matches!(focus, SchedulerKind::Lc | SchedulerKind::Wlc) && random.below(3) > 0;
         let all = slots();
         let first = match random.below(10) {
-            0..=6 => 2 * random.below(2) + u64::from(local || weighs),
+            0..=4 => 2 * random.below(2) + u64::from(local || weighs),
+            5..=6 if !local && !weighs => {
+                // Services of more than one port.
+                let several = |place: &u64| all[*place as usize].has_twin();
+                let several: Vec<u64> = (0..all.len() as u64).filter(several).collect();
+                several[random.below(several.len() as u64) as usize]
+            }
             _ => random.below(all.len() as u64),
         };
         let mut chosen = vec![all[first as usize]];
         for slot in all {
-            if slot.key != chosen[0].key && random.below(4) == 0 {
+            let twin = chosen.iter().any(|other| slot.is_twin_of(other));
+            let percent = if twin { 75 } else { 16 };
+            if slot.key != chosen[0].key && random.below(100) < percent {
                 chosen.push(slot);
             }
         }
@@ -108,13 +74,18 @@ impl Script {
         if settings.expire_nodest_conn {
             chosen.retain(|slot| !slot.persistent);
         } else {
-            chosen.iter_mut().for_each(|slot| slot.persistent |= random.below(6) == 0);
+            for slot in &mut chosen {
+                slot.persistent |= random.below(100) < if slot.is_ftp() { 60 } else { 16 };
+            }
         }
         if chosen.is_empty() {
             chosen.push(slots()[0]);
         }
+        let uneven = focus != SchedulerKind::Wrr && random.below(5) == 0;
+        let palettes: &[[u32; 6]] = if uneven { &UNEVEN } else { &PALETTES };
         let mut writer = Writer {
-            weights: PALETTES[random.below(PALETTES.len() as u64) as usize],
+            weights: palettes[random.below(palettes.len() as u64) as usize],
+            uneven,
             limited: random.below(2) == 0,
             random,
             slots: chosen,
@@ -145,11 +116,11 @@ impl Script {
 }
 
 impl Writer {
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.random.below(100) < percent
     }
 
-    fn one_of<T: Copy>(&mut self, things: &[T]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, things: &[T]) -> T {
         things[self.random.below(things.len() as u64) as usize]
     }
 
@@ -193,7 +164,10 @@ impl Writer {
 
     fn settings(&mut self, number: usize, focused: bool) -> VirtualService {
         let slot = self.slots[number];
-        let scheduler = if focused { self.focus } else { self.one_of(&schedulers()) };
+        let mut scheduler = if focused { self.focus } else { self.one_of(&schedulers()) };
+        if self.uneven && scheduler == SchedulerKind::Wrr {
+            scheduler = SchedulerKind::Wlc;
+        }
         let mut service = VirtualService::new(slot.key).with_scheduler(scheduler);
         if self.chance(2) {
             service.scheduler = None;
@@ -209,7 +183,7 @@ impl Writer {
             Family::Inet6 => Netmask::Inet6(64),
         });
         service.persistence = slot.persistent.then_some(Persistence { timeout: 300, netmask });
-        service.one_packet = slot.protocol != Some(Protocol::Tcp) && self.chance(50);
+        service.one_packet = slot.protocol.is_none_or(|it| it == Protocol::Udp) && self.chance(50);
         service
     }
 
@@ -289,39 +263,6 @@ impl Writer {
         self.command(Command::EditServer { service, server });
     }
 
-    fn attempt(&mut self, number: usize) {
-        let either = self.one_of(&[Protocol::Tcp, Protocol::Udp]);
-        self.attempt_by(number, self.slots[number].protocol.unwrap_or(either));
-    }
-
-    fn attempt_by(&mut self, number: usize, protocol: Protocol) {
-        let slot = self.slots[number];
-        let place = self.random.below(12) as u16;
-        let port = 1024 + self.tuples.len() as u16;
-        let (low, high) = (1 + place % 4, place / 4);
-        let asked = [22, 443, 80][self.random.below(3) as usize];
-        let asked = if slot.any_port { asked } else { slot.key.port().unwrap_or_default() };
-        // What dh, lblc and lblcr decide by, where the service leaves it open.
-        let host = if slot.protocol.is_none() { 1 + self.random.below(9) as u16 } else { 1 };
-        let (client, to) = match slot.key.family() {
-            Family::Inet => (
-                SocketAddr::from((Ipv4Addr::new(172, 16, high as u8, low as u8), port)),
-                SocketAddr::from((Ipv4Addr::new(10, 1, 0, host as u8), asked)),
-            ),
-            Family::Inet6 => (
-                (Ipv6Addr::new(0x2001, 0xdb8, high, 0, 0, 0, 7 * low, low), port).into(),
-                (Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, host), asked).into(),
-            ),
-        };
-        let mark = match slot.key {
-            ServiceKey::FirewallMark { mark, .. } => mark,
-            ServiceKey::Address { .. } => 0,
-        };
-        let tuple = Tuple { protocol, client, to, mark };
-        self.tuples.push(tuple);
-        self.steps.push(Step::Packet(tuple, SYN));
-    }
-
     /// About as many inactive connections to one server as one active connection weighs, and then
     /// some of both kinds for all.
     fn crowd(&mut self) {
@@ -354,32 +295,5 @@ impl Writer {
     /// To the service of the first slot.
     fn attempts(&mut self, protocol: Protocol, count: u64) {
         (0..count).for_each(|_| self.attempt_by(0, protocol));
-    }
-
-    fn old_tuple(&mut self) -> Option<Tuple> {
-        let count = self.tuples.len() as u64;
-        let back = if self.chance(50) { 20.min(count) } else { count };
-        (count > 0).then(|| self.tuples[(count - 1 - self.random.below(back)) as usize])
-    }
-
-    fn old_packet(&mut self) {
-        let Some(mut tuple) = self.old_tuple() else { return };
-        let flags = match self.random.below(100) {
-            0..40 => TcpFlags::FIN | TcpFlags::ACK,
-            40..50 => TcpFlags::RST,
-            50..65 => TcpFlags::ACK,
-            65..95 => SYN,
-            _ => TcpFlags(0),
-        };
-        if flags.has(TcpFlags::FIN | TcpFlags::RST) {
-            self.ended.push(tuple);
-        } else if flags == SYN && !self.ended.is_empty() {
-            // Its client wants another connection by the same port.
-            let place = self.random.below(self.ended.len() as u64) as usize;
-            tuple = self.ended.swap_remove(place);
-        }
-        let by_server = flags != SYN && self.chance(20);
-        let step = if by_server { Step::Reply } else { Step::Packet };
-        self.steps.push(step(tuple, flags));
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use vsched::Flow;
 use vsched::config::{Command, Config, Protocol, RealServer, ServiceKey, VirtualService};
-use vsched::protocol::TcpFlags;
+use vsched::protocol::{SctpChunks, TcpFlags};
 
 use crate::side::packet::Packet;
 
@@ -19,13 +19,21 @@ pub(super) struct Tuple {
     pub(super) mark: u32,
 }
 
+/// What a packet says about its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Tcp(TcpFlags),
+    Udp,
+    Sctp(SctpChunks),
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Command(Command),
     /// A client's packet.
-    Packet(Tuple, TcpFlags),
+    Packet(Tuple, Signal),
     /// A real server's packet, if the connection has one that answers this way.
-    Reply(Tuple, TcpFlags),
+    Reply(Tuple, Signal),
     /// These connections are closed and expire.
     Expire(Vec<Tuple>),
 }
@@ -43,8 +51,46 @@ impl Tuple {
         Flow::new(self.protocol.number(), self.client, self.to).with_fwmark(self.mark)
     }
 
-    pub(super) fn packet(&self, flags: TcpFlags) -> Packet {
-        Packet { protocol: self.protocol, from: self.client, to: self.to, flags }
+    pub(super) fn packet(&self, signal: Signal) -> Packet {
+        Packet { from: self.client, to: self.to, signal }
+    }
+
+    /// What begins a connection.
+    pub(super) fn beginning(&self) -> Signal {
+        match self.protocol {
+            Protocol::Tcp => Signal::Tcp(TcpFlags::SYN),
+            Protocol::Udp => Signal::Udp,
+            Protocol::Sctp => Signal::Sctp(SctpChunks::one(SctpChunks::INIT)),
+        }
+    }
+}
+
+impl Signal {
+    pub(super) fn protocol(self) -> Protocol {
+        match self {
+            Signal::Tcp(_) => Protocol::Tcp,
+            Signal::Udp => Protocol::Udp,
+            Signal::Sctp(_) => Protocol::Sctp,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Signal::Tcp(flags) => {
+                let names = [(TcpFlags::SYN, "SYN"), (TcpFlags::FIN, "FIN")];
+                let more = [(TcpFlags::RST, "RST"), (TcpFlags::ACK, "ACK")];
+                let names = names.into_iter().chain(more);
+                let set = names.filter(|(flag, _)| flags.has(*flag)).map(|(_, name)| name);
+                f.write_str(&set.collect::<Vec<_>>().join("+"))
+            }
+            Signal::Udp => f.write_str("datagram"),
+            Signal::Sctp(SctpChunks { first, second: None }) => write!(f, "chunk {first}"),
+            Signal::Sctp(SctpChunks { first, second: Some(second) }) => {
+                write!(f, "chunks {first}+{second}")
+            }
+        }
     }
 }
 
@@ -57,16 +103,10 @@ impl fmt::Display for Tuple {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = |flags: &TcpFlags| {
-            let names = [(TcpFlags::SYN, "SYN"), (TcpFlags::FIN, "FIN"), (TcpFlags::RST, "RST")];
-            let names = names.into_iter().chain([(TcpFlags::ACK, "ACK")]);
-            let set = names.filter(|(flag, _)| flags.has(*flag)).map(|(_, name)| name);
-            set.collect::<Vec<_>>().join("+")
-        };
         match self {
             Step::Command(command) => f.write_str(&words(command)),
-            Step::Packet(tuple, set) => write!(f, "{tuple} {}", flags(set)),
-            Step::Reply(tuple, set) => write!(f, "answer to {tuple} {}", flags(set)),
+            Step::Packet(tuple, signal) => write!(f, "{tuple} {signal}"),
+            Step::Reply(tuple, signal) => write!(f, "answer to {tuple} {signal}"),
             Step::Expire(tuples) => {
                 f.write_str("close and let expire:")?;
                 tuples.iter().try_for_each(|tuple| write!(f, " {tuple};"))
