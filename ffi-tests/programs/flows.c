@@ -104,6 +104,48 @@ static void out(const vsched_pick *pick, const char *expected) {
     TEXT_IS(all, expected);
 }
 
+/* FTP data follow their control connection if the service is persistent; else they have no service. */
+static void ftp(void) {
+    vsched_service_id service, expected;
+    vsched_pick pick;
+    for (int persistent = 0; persistent < 2; persistent++) {
+        vsched_director *director = director_of(
+            persistent ? "-A -t 10.1.0.3:21 -s rr -p 300\n-a -t 10.1.0.3:21 -r 10.9.0.3 -m\n"
+                         "-a -t 10.1.0.3:21 -r 10.9.0.4 -m\n"
+                       : "-A -t 10.1.0.3:21 -s rr\n-a -t 10.1.0.3:21 -r 10.9.0.3 -m\n"
+                         "-a -t 10.1.0.3:21 -r 10.9.0.4 -m\n"
+                         "-A -t 10.1.0.3:0 -s rr -p 300\n-a -t 10.1.0.3:0 -r 10.9.0.5:0 -m\n");
+        vsched_worker *worker = worker_of(director);
+        vsched_lease lease;
+        struct sockaddr_in from = inet("172.16.0.1", 40000), control = inet("10.1.0.3", 21),
+                           data = inet("10.1.0.3", 5000);
+        vsched_flow to_control, to_data;
+        OK(vsched_flow_from_sockaddr(6, (const struct sockaddr *)&from, sizeof from,
+                                     (const struct sockaddr *)&control, sizeof control, &to_control));
+        OK(vsched_flow_from_sockaddr(6, (const struct sockaddr *)&from, sizeof from,
+                                     (const struct sockaddr *)&data, sizeof data, &to_data));
+        OK(vsched_worker_service_for(worker, &to_control, &expected));
+        OK(vsched_worker_pick_server(worker, expected, &to_control, &pick));
+        out(&pick, "10.9.0.4:21");
+        if (persistent) {
+            OK(vsched_worker_service_for(worker, &to_data, &service));
+            CHECK(service.slot == expected.slot);
+            OK(vsched_worker_pick_server(worker, service, &to_data, &pick));
+            out(&pick, "10.9.0.4:5000");
+        } else {
+            IS(vsched_worker_service_for(worker, &to_data, &service), VSCHED_NO_SERVICE);
+            IS(vsched_director_service_for(director, &to_data, &service), VSCHED_NO_SERVICE);
+            IS(vsched_worker_pick_server(worker, expected, &to_data, &pick), VSCHED_NO_SERVER);
+            IS(vsched_worker_connect(worker, expected, &to_data, NULL, 0, &pick, &lease),
+               VSCHED_NO_SERVER);
+            OK(vsched_worker_pick_server(worker, expected, &to_control, &pick));
+            out(&pick, "10.9.0.3:21");
+        }
+        vsched_worker_free(worker);
+        vsched_director_free(director);
+    }
+}
+
 int main(void) {
     in();
     vsched_director *director = director_of(
@@ -145,6 +187,8 @@ int main(void) {
     CHECK(service.slot == expected.slot && service.generation == expected.generation);
     OK(vsched_worker_pick_server(worker, service, &flow, &pick));
     out(&pick, "[2001:db8::7]:53");
+
+    ftp();
 
     /* What is no pick has no address. */
     unsigned char address[128];

@@ -51,6 +51,9 @@ pub extern "C" fn vsched_worker_free(worker: Option<Box<vsched_worker>>) {
 /// family; by exact protocol, address and port; for FTP data by port 21; by port 0, which stands for every port of a
 /// persistent service.
 ///
+/// FTP data are TCP to port 20 or to one from 1024. Without persistence the service of port 21 does
+/// not take them, nor does any other service: the packet is not the director's.
+///
 /// NULL: none may be. Answers: VSCHED_NO_SERVICE. The worker's thread. Lock-free; O(1).
 #[must_use]
 #[unsafe(no_mangle)]
@@ -69,7 +72,8 @@ pub extern "C" fn vsched_worker_service_for(
 }
 
 /// Chooses a server of the service for this flow: a decision only, nothing is counted. Rotations
-/// advance by one turn.
+/// advance by one turn. A TCP service of port 21 without persistence refuses flows to other ports of
+/// its address, and its rotation does not advance: these are FTP data, which the kernel lets pass.
 ///
 /// NULL: none may be. Answers: VSCHED_NO_SERVER (the service was deleted, too). The worker's thread.
 /// Lock-free; the cost is the scheduler's.
