@@ -102,7 +102,7 @@ mod tests {
             for turn in 0..written {
                 let slot = (turn % u64::from(count)) as u32;
                 let found = |answer: Option<&Answer>| answer.map(|answer| answer.server().slot);
-                let (sure, free) = (slot % 3 == 0, slot % 3 != 1);
+                let (sure, free) = (slot.is_multiple_of(3), slot % 3 != 1);
                 let wanted = (sure.then_some(slot), free.then_some(slot));
                 let answers = (turns.sure(turn, &servers), turns.free(turn, &servers));
                 assert_eq!((found(answers.0), found(answers.1)), wanted, "{count}: {turn}");

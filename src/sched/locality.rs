@@ -65,7 +65,7 @@ impl<P: Payload> Memory<P> {
             if at == u64::MAX {
                 return;
             }
-            if collector.count % PERIODS_A_SWEEP == 0 {
+            if collector.count.is_multiple_of(PERIODS_A_SWEEP) {
                 self.map.expire(at.checked_sub(expiration));
                 collector.count = 1;
             } else if self.map.entries() <= MANY {

@@ -7,7 +7,7 @@
 //! | location            | operation                         | ordering | partner                 |
 //! |---------------------|-----------------------------------|----------|-------------------------|
 //! | `held`              | swaps in `hold`, `let_go`, `make` | SeqCst   | each other, load in `due` |
-//! | `held`              | `fetch_and` in `release`          | SeqCst   | the swaps               |
+//! | `held`              | swaps in `release`                | SeqCst   | the same                |
 //! | `timeout`,`deadline`| loads and stores                  | Relaxed  | none: coarse times      |
 
 use std::collections::HashMap;
@@ -146,7 +146,8 @@ impl Templates {
         self.map.for_each(|_, entry| {
             let Template { server, held, .. } = &entry.payload;
             if server.slot() == Some(slot) {
-                held.fetch_and(!u64::from(u32::MAX), Ordering::SeqCst);
+                let unheld = |held| Some(u64::from(serial_of(held)) << 32);
+                let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, unheld);
             }
         });
     }
