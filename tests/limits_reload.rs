@@ -41,7 +41,7 @@ fn connect_and_close(director: &Director, shared: &Shared, seed: u64) -> u32 {
             let open = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
             opened += 1;
             assert!(open <= HIGH, "{open} connections, above both limits");
-            let is_low = before % 4 == 0 && before == shared.era.load(Ordering::SeqCst);
+            let is_low = before.is_multiple_of(4) && before == shared.era.load(Ordering::SeqCst);
             assert!(!is_low || open <= LOW, "{open} connections, above the limit in force");
         } else if let Some(lease) = held.pop_front() {
             shared.open.fetch_sub(1, Ordering::SeqCst);

@@ -17,8 +17,7 @@ use vsched::{
 /// Opens so many connections by name and loses their leases.
 fn lose(worker: &Worker, server: ServerId, count: u32) {
     for _ in 0..count {
-        let lost = worker.open(server, Activity::Active).expect("room");
-        std::mem::forget(lost);
+        let _lost = worker.open(server, Activity::Active).expect("room");
     }
 }
 
@@ -189,7 +188,7 @@ fn templates_are_not_kept_alive_by_lost_leases() {
         let worker = director.worker();
         let connection = worker.connect(id, &flow(1)).expect("a server");
         let (held, address) = (connection.server(), connection.address());
-        std::mem::forget(connection.into_lease());
+        let _lost = connection.into_lease();
         match way {
             "set" => _ = director.set_counts(held, 0, 0).expect("it runs"),
             "forgotten" => {

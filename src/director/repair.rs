@@ -7,7 +7,7 @@ use crate::state::slots::{ConnectionError, ServerId};
 impl Director {
     /// Sets a server's connection counts, for a host that knows the truth; what they were.
     ///
-    /// A lease that is lost (a crashed plug-in, a cancelled task, `mem::forget`) stays counted: its
+    /// A lease that is lost (a crashed plug-in, a cancelled task) stays counted: its
     /// server looks busier than it is, and if it has an upper threshold it may stay overloaded for
     /// ever. No reload mends that, and a server that is removed and added again has its counts back.
     /// This call does: the overload mark follows from the new counts, and the schedulers go by them
@@ -32,8 +32,7 @@ impl Director {
     /// let config: Config = "-A -t 10.0.0.1:80 -s lc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
     /// let director = Director::new(&config)?;
     /// let server = director.servers(director.service("tcp 10.0.0.1:80")?).expect("it runs")[0].0;
-    /// let lease = director.worker().open(server, Activity::Active)?;
-    /// std::mem::forget(lease);
+    /// let _lost = director.worker().open(server, Activity::Active)?;
     /// assert_eq!(director.set_counts(server, 0, 0)?.active, 1);
     /// assert_eq!(director.counts(server).expect("it runs").active, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
