@@ -156,6 +156,10 @@ impl<'t> Draft<'t> {
         self,
         (service, word): (ServiceKey, Word<'t>),
     ) -> Result<VirtualService, RulesError> {
+        let flags = match self.flags {
+            Some(word) => flags(word, self.scheduler)?,
+            None => SchedulerFlags::default(),
+        };
         if service.port() == Some(0) && self.persistent.is_none() {
             return Err(word
                 .error("a service without a port, or with port 0, takes every port and needs -p"));
@@ -166,10 +170,7 @@ impl<'t> Draft<'t> {
         }
         Ok(VirtualService {
             scheduler: self.scheduler,
-            flags: match self.flags {
-                Some(word) => flags(word, self.scheduler)?,
-                None => SchedulerFlags::default(),
-            },
+            flags,
             mh_table_index: DEFAULT_MH_TABLE_INDEX,
             // Without persistence a mask means nothing.
             persistence: self

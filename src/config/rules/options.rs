@@ -227,7 +227,6 @@ impl Opt {
         match self {
             Opt::Udp | Opt::Sctp | Opt::FirewallMark => Opt::Tcp,
             Opt::Tunnel | Opt::Route => Opt::Masq,
-            Opt::Checksum | Opt::RemoteChecksum => Opt::NoChecksum,
             other => other,
         }
     }

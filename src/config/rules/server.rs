@@ -30,8 +30,12 @@ pub(super) struct ServerDraft<'t> {
 struct TunnelDraft<'t> {
     kind: Option<Word<'t>>,
     port: Option<(u16, Word<'t>)>,
-    checksum: Option<(TunnelChecksum, Word<'t>)>,
+    /// Of every kind the option that asks for it, in the order of [`CHECKSUMS`].
+    checksums: [Option<Word<'t>>; CHECKSUMS.len()],
 }
+
+const CHECKSUMS: [TunnelChecksum; 3] =
+    [TunnelChecksum::None, TunnelChecksum::Full, TunnelChecksum::Remote];
 
 impl<'t> ServerDraft<'t> {
     /// Takes in `-r`; `port` is the one of a server that names none.
@@ -62,9 +66,9 @@ impl<'t> ServerDraft<'t> {
                 let port = number::within(word, "tunnel port", 1, u32::from(u16::MAX))?;
                 self.tunnel.port = Some((port as u16, word));
             }
-            Opt::NoChecksum => self.tunnel.checksum = Some((TunnelChecksum::None, at)),
-            Opt::Checksum => self.tunnel.checksum = Some((TunnelChecksum::Full, at)),
-            Opt::RemoteChecksum => self.tunnel.checksum = Some((TunnelChecksum::Remote, at)),
+            Opt::NoChecksum => self.tunnel.checksums[0] = Some(at),
+            Opt::Checksum => self.tunnel.checksums[1] = Some(at),
+            Opt::RemoteChecksum => self.tunnel.checksums[2] = Some(at),
             _ => {}
         }
         Ok(())
@@ -88,6 +92,12 @@ impl<'t> ServerDraft<'t> {
         checks: Checks,
     ) -> Result<RealServer, RulesError> {
         let (mut address, word) = self.address(verb, command)?;
+        let tunnels = self.forwarding == Some(Opt::Tunnel);
+        if Family::of(address.ip()) != service.family() && !tunnels {
+            return Err(word.error(
+                "a server of the other address family than its service needs tunnelling (-i)",
+            ));
+        }
         let forwarding = match self.forwarding {
             Some(Opt::Tunnel) => Forwarding::Tunnel(self.tunnel.finish(command)?),
             other => {
@@ -101,13 +111,6 @@ impl<'t> ServerDraft<'t> {
         // Only masquerading can change the port; ipvsadm overrides it silently.
         if let Some(port) = service.port().filter(|_| forwarding != Forwarding::Masq) {
             address.set_port(port);
-        }
-        if Family::of(address.ip()) != service.family()
-            && !matches!(forwarding, Forwarding::Tunnel(_))
-        {
-            return Err(word.error(
-                "a server of the other address family than its service needs tunnelling (-i)",
-            ));
         }
         let all = checks == Checks::All;
         if all && !may_be_server(address.ip()) {
@@ -130,32 +133,58 @@ impl<'t> ServerDraft<'t> {
 
 impl<'t> TunnelDraft<'t> {
     fn finish(self, command: Word<'t>) -> Result<Tunnel, RulesError> {
-        let checksum = self.checksum.map_or(TunnelChecksum::None, |(sum, _)| sum);
         match self.kind.map(|word| word.text) {
             Some("gue") => match self.port {
-                Some((port, _)) => Ok(Tunnel::Gue { port, checksum }),
+                Some((port, _)) => Ok(Tunnel::Gue { port, checksum: self.checksum(|_| None)? }),
                 None => Err(self.kind.unwrap_or(command).error("a gue tunnel needs --tun-port")),
             },
-            Some("gre") => match (self.port, self.checksum) {
-                (Some((_, word)), _) => Err(word.error("a gre tunnel has no port")),
-                (_, Some((TunnelChecksum::Remote, word))) => {
-                    Err(word.error("a gre tunnel has no remote checksum"))
+            Some("gre") => {
+                if let Some((_, word)) = self.port {
+                    return Err(word.error("a gre tunnel has no port"));
                 }
-                _ => Ok(Tunnel::Gre { checksum }),
-            },
-            _ => match (self.port, self.checksum) {
-                (Some((_, word)), _) => Err(word.error("an ipip tunnel has no port")),
-                (_, Some((_, word))) => Err(word.error("an ipip tunnel has no checksum")),
-                _ => Ok(Tunnel::Ipip {}),
-            },
+                let checksum = self.checksum(|checksum| {
+                    (checksum == TunnelChecksum::Remote)
+                        .then_some("a gre tunnel has no remote checksum")
+                })?;
+                Ok(Tunnel::Gre { checksum })
+            }
+            _ => {
+                if let Some((_, word)) = self.port {
+                    return Err(word.error("an ipip tunnel has no port"));
+                }
+                self.checksum(|_| Some("an ipip tunnel has no checksum"))?;
+                Ok(Tunnel::Ipip {})
+            }
         }
+    }
+
+    /// The only kind of checksum that was asked for; `refused` says why the tunnel has not got one.
+    fn checksum(
+        &self,
+        refused: impl Fn(TunnelChecksum) -> Option<&'static str>,
+    ) -> Result<TunnelChecksum, RulesError> {
+        let mut found: Option<(TunnelChecksum, Word<'t>)> = None;
+        for (checksum, word) in CHECKSUMS.into_iter().zip(self.checksums) {
+            let Some(word) = word else { continue };
+            if let Some(problem) = refused(checksum) {
+                return Err(word.error(problem));
+            }
+            if let Some((_, other)) = found {
+                return Err(word.error(format!(
+                    "conflict: `{}` in column {} asks for another checksum",
+                    other.text, other.column
+                )));
+            }
+            found = Some((checksum, word));
+        }
+        Ok(found.map_or(TunnelChecksum::None, |(checksum, _)| checksum))
     }
 
     /// Refuses tunnel options without tunnelling.
     fn refuse(&self) -> Result<(), RulesError> {
         let port = self.port.map(|(_, word)| word);
-        let checksum = self.checksum.map(|(_, word)| word);
-        match self.kind.or(port).or(checksum) {
+        let mut checksums = self.checksums.iter().flatten().copied();
+        match self.kind.or(port).or(checksums.next()) {
             Some(word) => Err(word.error("tunnel options need tunnelling (-i)")),
             None => Ok(()),
         }
