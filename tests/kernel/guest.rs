@@ -49,7 +49,7 @@ pub(crate) fn run_ipvsadm() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(2).collect();
     let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
     let streams = Streams { input: &mut input, out: &mut out, err: &mut std::io::stderr() };
-    ipvsadm::run(&words, streams).into()
+    ipvsadm::run("ipvsadm", &words, streams).into()
 }
 
 /// Ends what other threads do when it goes, by a panic, too.

@@ -24,8 +24,8 @@ const MEASURING_LIMIT: Duration = Duration::from_secs(900);
 /// Longest time the kernel may run, and if it soaks.
 const LIMIT: Duration = Duration::from_secs(600);
 const SOAK_LIMIT: Duration = Duration::from_secs(24 * 3600);
-/// What scenarios can be told from outside; see `side`.
-const SETTINGS: [&str; 3] = ["seed", "script", "decisions"];
+/// What scenarios can be told from outside; see `side` and `compat`.
+const SETTINGS: [&str; 4] = ["seed", "script", "decisions", "sequences"];
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

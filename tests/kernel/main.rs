@@ -51,8 +51,11 @@ const fn scenario(name: &'static str, run: fn()) -> Scenario {
     Scenario { name, run, early: false, needs: None }
 }
 
+const IPVSADM: Option<&str> = Some("ipvsadm");
+
 const SCENARIOS: &[Scenario] = &[
     Scenario { early: true, ..scenario("a_kernel_without_ipvs", refusals::without_ipvs) },
+    Scenario { early: true, ..scenario("compat_without_ipvs", compat::without_ipvs) },
     scenario("info_and_timeouts", objects::info_and_timeouts),
     scenario("every_kind_is_read_back_as_configured", objects::every_kind),
     scenario("edits_change_what_they_say", objects::edits),
@@ -68,7 +71,9 @@ const SCENARIOS: &[Scenario] = &[
     scenario("another_namespace_by_path", namespaces::by_path),
     scenario("another_namespace_by_process", namespaces::by_process),
     scenario("readings_agree_beside_a_writer", interference::beside_a_writer),
-    Scenario { needs: Some("ipvsadm"), ..scenario("ipvsadm_beside_the_real_one", compat::run) },
+    Scenario { needs: IPVSADM, ..scenario("compat_listed_command_lines", compat::listed) },
+    Scenario { needs: IPVSADM, ..scenario("compat_random_command_lines", compat::random) },
+    Scenario { needs: IPVSADM, ..scenario("soak_compat", compat::soak) },
     scenario("laboratory_nat", labs::nat),
     scenario("laboratory_dr", labs::dr),
     scenario("laboratory_tun", labs::tun),

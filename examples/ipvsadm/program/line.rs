@@ -1,6 +1,8 @@
 //! One command line: words become options, by popt's syntax, and fit together.
 
+use super::names::Names;
 use super::options::{self, SUBJECTS, Spec, TABLE, Value, Verb};
+use super::values::{self, Reader};
 
 /// Why a line is not carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +19,7 @@ pub(crate) enum Refusal {
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
     pub(crate) spec: &'static Spec,
+    /// With numbers instead of names.
     pub(crate) value: Option<String>,
     /// The last word that belongs to it.
     word: String,
@@ -33,19 +36,22 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Reads a line that is split into words.
-    pub(crate) fn read(words: &[String]) -> Result<Self, Refusal> {
+    /// Reads a line that is split into words. What is wrong is told in ipvsadm's order: options and
+    /// their values one after the other, up to the first word that is none; then what belongs to no
+    /// option; then what does not fit together.
+    pub(crate) fn read(words: &[String], names: &Names) -> Result<Self, Refusal> {
         let mut found = Vec::new();
         let mut arguments = Vec::new();
         let scanned = scan(words, &mut found, &mut arguments);
         let mut options = found.into_iter();
         let first = options.next().ok_or(Refusal::NoCommand)?;
         let verb = first.spec.verb.ok_or(Refusal::NoCommand)?;
-        let line = Line { verb, value: first.value, options: options.collect(), arguments };
+        let mut line = Line { verb, value: first.value, options: options.collect(), arguments };
         if !matches!(verb, Verb::Help | Verb::Version) {
-            line.check_in_turn()?;
+            line.read_in_turn(names)?;
             scanned.map_err(Refusal::Syntax)?;
             line.check_arguments()?;
+            values::flags(line.value_of("scheduler"), line.value_of("sched-flags"))?;
             line.check_together()?;
         }
         Ok(line)
@@ -72,33 +78,34 @@ impl Line {
     }
 
     /// What ipvsadm notices while it reads.
-    fn check_in_turn(&self) -> Result<(), Refusal> {
-        let mut before: Vec<&Given> = Vec::new();
-        for given in &self.options {
+    fn read_in_turn(&mut self, names: &Names) -> Result<(), Refusal> {
+        if matches!(self.verb, Verb::StartDaemon | Verb::StopDaemon) {
+            values::role(self)?;
+        }
+        let mut reader = Reader::new(names);
+        let mut kinds: Vec<&str> = Vec::new();
+        for given in &mut self.options {
             let kind = given.spec.kind;
             if given.spec.verb.is_some() {
                 return Err(Refusal::Usage(format!("invalid option `{}'", given.word)));
             }
-            if given.spec.long == "ipv6"
-                && !before.iter().any(|given| given.spec.long == "fwmark-service")
-            {
-                return Err(Refusal::Usage("-6 used before -f\n".to_owned()));
-            }
-            if !kind.is_empty() && before.iter().any(|given| given.spec.kind == kind) {
+            if !kind.is_empty() && kinds.contains(&kind) {
                 return Err(Refusal::Usage(format!("multiple '{kind}' options specified")));
             }
-            before.push(given);
+            kinds.push(kind);
+            reader.read(given)?;
         }
         Ok(())
     }
 
     fn check_arguments(&self) -> Result<(), Refusal> {
-        let expected = if self.verb == Verb::Set { 3 } else { 0 };
-        match self.arguments.get(expected) {
+        let mut rest = self.arguments.as_slice();
+        if self.verb == Verb::Set {
+            values::timeouts(rest)?;
+            rest = rest.get(values::TIMEOUTS..).unwrap_or_default();
+        }
+        match rest.first() {
             Some(word) => Err(Refusal::Usage(format!("unexpected argument {word}"))),
-            None if self.arguments.len() < expected => {
-                Err(Refusal::Usage("--set option requires 3 timeout values".to_owned()))
-            }
             None => Ok(()),
         }
     }

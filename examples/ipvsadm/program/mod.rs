@@ -8,6 +8,7 @@ mod line;
 mod names;
 mod options;
 mod run;
+mod values;
 mod views;
 
 pub(crate) use run::{Streams, run};

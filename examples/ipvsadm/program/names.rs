@@ -27,7 +27,7 @@ impl Names {
     /// up or nothing was found. `protocol` is that of the port, if it is known.
     pub(crate) fn resolve(&self, text: &str, protocol: Option<&str>) -> String {
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
-            Some((host, port)) => (format!("[{host}]"), Some(port)),
+            Some((host, port)) => (format!("[{}]", self.host(host)), Some(port)),
             None if text.parse::<IpAddr>().is_ok() || text.starts_with('[') => {
                 return text.to_owned();
             }
@@ -45,6 +45,7 @@ impl Names {
     fn host(&self, host: &str) -> String {
         // 0x7f.1 is a number to the C library, and so to the parser.
         let may_be_name = host.contains(|c: char| c.is_ascii_alphabetic())
+            && !host.contains(':')
             && !host.starts_with("0x")
             && !host.starts_with("0X");
         let found = may_be_name.then(|| first_ipv4(host)).flatten();

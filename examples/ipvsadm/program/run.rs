@@ -18,7 +18,6 @@ const UNLISTED: u8 = 1;
 const USAGE: u8 = 2;
 /// The kernel refused, or the words are no options: -1.
 const REFUSED: u8 = 255;
-const TRY: &str = "Try `ipvsadm -h' or 'ipvsadm --help' for more information.";
 
 /// How a line ends.
 enum End {
@@ -26,6 +25,14 @@ enum End {
     Line(u8),
     /// So that nothing follows.
     All(u8),
+}
+
+impl End {
+    fn status(self) -> u8 {
+        match self {
+            End::Line(status) | End::All(status) => status,
+        }
+    }
 }
 
 /// Standard input, output and error.
@@ -49,12 +56,32 @@ impl Streams<'_> {
         let _ = writeln!(self.err, "{problem}");
     }
 
+    fn refuse(&mut self, program: &str, refusal: Refusal) -> End {
+        match refusal {
+            Refusal::NoCommand => {
+                self.complain(&format!(
+                    "Try `{program} -h' or '{program} --help' for more information."
+                ));
+                End::All(REFUSED)
+            }
+            Refusal::Syntax(problem) => {
+                self.complain(&problem);
+                End::Line(REFUSED)
+            }
+            Refusal::Usage(problem) => {
+                self.complain(&problem);
+                End::All(USAGE)
+            }
+        }
+    }
+
     fn help(&mut self) -> u8 {
         self.print(&format!("{}{}", help::VERSION, help::HELP))
     }
 }
 
 struct Session<'a> {
+    program: &'a str,
     kernel: Kernel,
     table_size: u32,
     names: Names,
@@ -62,24 +89,25 @@ struct Session<'a> {
     streams: Streams<'a>,
 }
 
-/// Runs one command line; returns the exit status.
-pub(crate) fn run(words: &[String], mut streams: Streams<'_>) -> u8 {
+/// Runs one command line of a program that was called by this name; returns the exit status.
+pub(crate) fn run<'a>(program: &'a str, words: &[String], mut streams: Streams<'a>) -> u8 {
     let names = Names::default();
     let action = match words {
         [] => Ok(Action::plain_list()),
         words => Action::read(words, &names),
     };
-    match action {
+    let action = match action {
         Ok(Action::Help) => return streams.help(),
         Ok(Action::Version) => return streams.print(help::VERSION),
-        _ => {}
-    }
+        Ok(action) => action,
+        // Told whether there is IPVS or not: the line would not be carried out on any kernel.
+        Err(refusal) => return streams.refuse(program, refusal).status(),
+    };
     match open() {
         Ok((kernel, table_size)) => {
-            let mut session = Session { kernel, table_size, names, restoring: false, streams };
-            match session.carry_out(action) {
-                End::Line(status) | End::All(status) => status,
-            }
+            let mut session =
+                Session { program, kernel, table_size, names, restoring: false, streams };
+            session.carry_out(action).status()
         }
         Err(error) => {
             streams.complain(&format!("Can't initialize ipvs: {}", kernel_words::words(&error)));
@@ -96,13 +124,15 @@ fn open() -> Result<(Kernel, u32), Error> {
 }
 
 impl Session<'_> {
-    fn carry_out(&mut self, action: Result<Action, Refusal>) -> End {
+    fn carry_out(&mut self, action: Action) -> End {
         match action {
-            Ok(Action::Help) => End::All(self.streams.help()),
-            Ok(Action::Version) => End::All(self.streams.print(help::VERSION)),
-            Ok(Action::Restore) if self.restoring => self.carry_out(Err(Refusal::NoCommand)),
-            Ok(Action::Restore) => self.restore(),
-            Ok(Action::Save(numeric)) => {
+            Action::Help => End::All(self.streams.help()),
+            Action::Version => End::All(self.streams.print(help::VERSION)),
+            Action::Restore if self.restoring => {
+                self.streams.refuse(self.program, Refusal::NoCommand)
+            }
+            Action::Restore => self.restore(),
+            Action::Save(numeric) => {
                 // Whoever restored a part would lose the rest.
                 let text = self.read().and_then(|(observed, unreadable)| match unreadable {
                     None => Ok(views::rules(&observed, (!numeric).then_some(&self.names))),
@@ -110,7 +140,7 @@ impl Session<'_> {
                 });
                 self.show(text)
             }
-            Ok(Action::List(list)) => {
+            Action::List(list) => {
                 let mut unreadable = None;
                 let text = self.list(&list, &mut unreadable);
                 match (self.show(text), unreadable) {
@@ -118,25 +148,13 @@ impl Session<'_> {
                     (end, _) => end,
                 }
             }
-            Ok(Action::Change(request)) => match self.kernel.execute_one(&request) {
+            Action::Change(request) => match self.kernel.execute_one(&request) {
                 Ok(()) => End::Line(DONE),
                 Err(error) => {
                     self.streams.complain(&kernel_words::words(&error));
                     End::Line(REFUSED)
                 }
             },
-            Err(Refusal::NoCommand) => {
-                self.streams.complain(TRY);
-                End::All(REFUSED)
-            }
-            Err(Refusal::Syntax(problem)) => {
-                self.streams.complain(&problem);
-                End::Line(REFUSED)
-            }
-            Err(Refusal::Usage(problem)) => {
-                self.streams.complain(&problem);
-                End::All(USAGE)
-            }
         }
     }
 
@@ -161,8 +179,11 @@ impl Session<'_> {
             if words.is_empty() {
                 continue;
             }
-            let action = Action::read(&words, &self.names);
-            match self.carry_out(action) {
+            let end = match Action::read(&words, &self.names) {
+                Ok(action) => self.carry_out(action),
+                Err(refusal) => self.streams.refuse(self.program, refusal),
+            };
+            match end {
                 End::Line(status) => last = status,
                 end @ End::All(_) => return end,
             }

@@ -36,7 +36,7 @@ pub(super) fn run() -> i32 {
         };
         let words = line(&mut draw);
         let input = [line(&mut draw).join(" "), line(&mut draw).join(" ")].join("\n");
-        let (status, ..) = ours(&words, &input);
+        let (status, ..) = ours("ipvsadm", &words, &input);
         assert!([0, 1, 2, 255].contains(&status), "{words:?}: {status}");
         seen[status as usize] += 1;
     }

@@ -3,12 +3,15 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vsched::config::{Observed, ObservedService, ServiceKey, Statistics, VirtualService};
+use vsched::config::{
+    self, Observed, ObservedService, ServiceKey, Statistics, Timeouts, VirtualService,
+};
 use vsched::netlink::{Kernel, Request};
 
 use super::noise;
@@ -22,14 +25,16 @@ pub(crate) fn work() {
         let words: Vec<String> =
             words.map(|word| word.as_str().expect("a word").to_owned()).collect();
         let input = request["input"].as_str().expect("an input");
+        let program = request["program"].as_str().expect("a name");
         let (status, stdout, stderr) = match words.first().map(String::as_str) {
             Some("!send") => (send(&words), Vec::new(), Vec::new()),
             Some("!settle") => (settle(&mut kernel, &words), Vec::new(), Vec::new()),
             Some("!foreign") => (foreign(&mut kernel), Vec::new(), Vec::new()),
+            Some("!reset") => (reset(&mut kernel), Vec::new(), Vec::new()),
             Some("!noise") => (noise::run(), Vec::new(), Vec::new()),
             Some("!connect") => (connect(&words), Vec::new(), Vec::new()),
-            _ if request["ours"] == true => ours(&words, input),
-            _ => real(&words, input),
+            _ if request["ours"] == true => ours(program, &words, input),
+            _ => real(program, &words, input),
         };
         let state = if request["state"] == true { state(&mut kernel) } else { String::new() };
         println!(
@@ -44,15 +49,16 @@ pub(crate) fn work() {
     }
 }
 
-pub(super) fn ours(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
+pub(super) fn ours(program: &str, words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let streams = Streams { input: &mut input.as_bytes(), out: &mut out, err: &mut err };
-    let status = ipvsadm::run(words, streams);
+    let status = ipvsadm::run(program, words, streams);
     (status.into(), out, err)
 }
 
-fn real(words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
+fn real(program: &str, words: &[String], input: &str) -> (i32, Vec<u8>, Vec<u8>) {
     let mut process = Command::new("ipvsadm")
+        .arg0(program)
         .args(words)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -80,6 +86,23 @@ fn figures(observed: &Observed) -> Vec<(Statistics, Vec<Statistics>)> {
         (service.statistics, servers.collect())
     };
     observed.services.iter().map(service).collect()
+}
+
+/// As before anything was configured.
+fn reset(kernel: &mut Kernel) -> i32 {
+    let clear = Request::from(&config::Command::Clear);
+    let timeouts = Timeouts { tcp: Some(900), tcp_fin: Some(120), udp: Some(300) };
+    kernel.execute_one(&clear).expect("no services");
+    kernel.execute_one(&Request::set_timeouts(timeouts)).expect("timeouts");
+    let daemons = kernel.daemons().expect("daemons");
+    if !daemons.is_empty() {
+        // A kernel that stops a thread before it has run once sends no answer.
+        thread::sleep(Duration::from_millis(20));
+    }
+    for daemon in daemons {
+        kernel.execute_one(&Request::stop_daemon(daemon.role)).expect("a daemon ends");
+    }
+    0
 }
 
 /// The kernel brings its statistics up to date every two seconds.

@@ -58,7 +58,7 @@ enum Ended {
 }
 
 /// A number from the kernel's command line, which has it from the environment outside.
-fn setting<T: FromStr>(name: &str) -> Option<T> {
+pub(crate) fn setting<T: FromStr>(name: &str) -> Option<T> {
     env::var(format!("vsched_{name}")).ok()?.parse().ok()
 }
 
