@@ -259,6 +259,13 @@ pub enum ApplyError {
         /// How many it can hold.
         limit: u32,
     },
+    /// The system has no memory for one of its large parts.
+    OutOfMemory {
+        /// The part, and what sets its size.
+        what: String,
+        /// Its size.
+        bytes: u64,
+    },
     /// A command that the present state refuses.
     Command(CommandError),
     /// The change would take away more than the policy allows.
@@ -272,6 +279,9 @@ impl fmt::Display for ApplyError {
             ApplyError::Full { what, limit } => {
                 write!(f, "more than {limit} {what}, those with open connections included")
             }
+            ApplyError::OutOfMemory { what, bytes } => {
+                write!(f, "{what}: the system has no {bytes} bytes of memory for it")
+            }
             ApplyError::Command(error) => error.fmt(f),
             ApplyError::Guardrails(error) => error.fmt(f),
         }
@@ -284,7 +294,7 @@ impl std::error::Error for ApplyError {
             ApplyError::Invalid(error) => Some(error),
             ApplyError::Command(error) => Some(error),
             ApplyError::Guardrails(error) => Some(error),
-            ApplyError::Full { .. } => None,
+            ApplyError::Full { .. } | ApplyError::OutOfMemory { .. } => None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod guardrails;
 mod inet;
 mod key;
 pub mod listing;
+mod memory;
 mod mh;
 mod observed;
 mod order;
@@ -26,6 +27,10 @@ use std::sync::Arc;
 pub use command::Command;
 pub use guardrails::Guardrails;
 pub use key::{Family, Protocol, ServiceKey};
+pub use memory::ResourceLimits;
+pub(crate) use memory::{
+    DIRECTOR, Excess, LBLC_ENTRY, LBLCR_ENTRY, Memory, TEMPLATE_ENTRY, affinity_entries,
+};
 pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
 pub use observed::{
     Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, Statistics,

@@ -7,13 +7,16 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::config::diff::Change;
-use crate::config::{Config, Generation, ServiceKey, VirtualService};
+use crate::config::{
+    Config, DIRECTOR, Excess, Generation, Memory, ResourceLimits, ServiceKey, VirtualService,
+};
 use crate::director::draft::Draft;
 use crate::director::owners::{Owner, Owners};
+use crate::director::reserve;
 use crate::director::table::Table;
 use crate::director::tenants::Tenants;
-use crate::error::ApplyError;
-use crate::pool::{Plan, Pool};
+use crate::error::{ApplyError, ConfigError, Problem};
+use crate::pool::{Maps, Plan, Pool};
 use crate::state::Arena;
 use crate::state::counts::Limits;
 use crate::state::own::Own;
@@ -42,6 +45,9 @@ pub(super) struct Control {
     /// Statistics of workers that are gone.
     departed: Shard,
     tenants: Tenants,
+    pub(super) limits: ResourceLimits,
+    /// What the services take together.
+    memory: u64,
 }
 
 /// How many removed servers each publication looks at, apart from as many as it may have removed:
@@ -59,6 +65,8 @@ pub(super) struct Live {
     pub(super) pool: Arc<Pool>,
     /// Connections and refusals its slot had counted for its former owners.
     pub(super) base: (u64, u64),
+    /// What it takes, at most.
+    memory: u64,
 }
 
 /// What a server's slot holds of the config, to be changed once the config runs.
@@ -78,7 +86,11 @@ impl SlotEdit {
 }
 
 impl Control {
-    pub(super) fn new(arena: Arc<Arena>, publication: Arc<Publication<Table>>) -> Self {
+    pub(super) fn new(
+        arena: Arc<Arena>,
+        publication: Arc<Publication<Table>>,
+        limits: ResourceLimits,
+    ) -> Self {
         Control {
             arena,
             publication,
@@ -92,7 +104,29 @@ impl Control {
             shards: Vec::new(),
             departed: Shard::new(),
             tenants: Tenants::default(),
+            limits,
+            memory: DIRECTOR,
         }
+    }
+
+    /// Whether there is memory for this service, new or edited, beside all others.
+    pub(super) fn fits(
+        &self,
+        settings: &VirtualService,
+        weights: impl ExactSizeIterator<Item = u32> + Clone,
+    ) -> Result<(), ConfigError> {
+        let memory = Memory::of(settings, weights);
+        let key = settings.service;
+        let former = self.find(&key).map_or(0, |live| live.memory);
+        let total = self.memory - former + memory.total();
+        if memory.total() <= former || total <= self.limits.memory {
+            return Ok(());
+        }
+        let others = self.services.values().map(|live| &live.service);
+        let others = others.filter(|service| service.service != key);
+        let services = others.map(|it| (it, Memory::of_service(it))).chain([(settings, memory)]);
+        let excess = Excess::of(total, self.limits.memory, services).to_string();
+        ConfigError::from_problems(vec![Problem::new("memory", excess)])
     }
 
     pub(super) fn find(&self, key: &ServiceKey) -> Option<&Live> {
@@ -115,12 +149,14 @@ impl Control {
         let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
         let new_servers = count(|change| matches!(change, Change::AddServer { .. }));
         let new_services = count(|change| matches!(change, Change::AddService(_)));
-        // The last step that can fail: from here on live services are taken apart.
         self.owners.reserve(&self.arena, new_servers, new_services)?;
 
         let decisive =
             |config: &Config| (config.generation, config.seed, config.expire_quiescent_template);
         let all = decisive(settings) != decisive(&self.settings);
+        let compiled = self.services.values().filter(|_| all);
+        // The last step that can fail: from here on live services are taken apart.
+        let mut maps = reserve::maps(&self.arena, changes, compiled, |key| self.find(key))?;
         let mut gone = Vec::new();
         let mut drafts = self.drafts(changes, all, &mut gone);
         let next = self.sequence + 1;
@@ -134,7 +170,10 @@ impl Control {
             let pool = match draft.live.and_then(|number| self.services.get(&number)) {
                 // Nothing is made of what goes.
                 Some(live) if draft.deleted => Arc::clone(&live.pool),
-                _ => self.compile(draft, id, settings),
+                _ => {
+                    let maps = maps.remove(&draft.settings.service).unwrap_or_default();
+                    self.compile(draft, id, settings, maps)
+                }
             };
             fresh.push((id, pool));
         }
@@ -256,7 +295,13 @@ impl Control {
         Owner { id, born, base: self.server_total(id.slot), last_weight: 0 }
     }
 
-    fn compile(&self, draft: &Draft, id: ServiceId, settings: &Config) -> Arc<Pool> {
+    fn compile(
+        &self,
+        draft: &Draft,
+        id: ServiceId,
+        settings: &Config,
+        maps: Maps,
+    ) -> Arc<Pool> {
         let former =
             draft.live.and_then(|number| self.services.get(&number)).map(|live| live.pool.as_ref());
         let plan = Plan {
@@ -267,6 +312,7 @@ impl Control {
             expire_quiescent: settings.expire_quiescent_template,
             history: &draft.history,
             former,
+            maps,
         };
         Arc::new(Pool::compile(&plan, &self.arena, &draft.members()))
     }
@@ -333,6 +379,7 @@ impl Control {
                 self.owners.orphan(&self.arena, &key);
                 if let Some(live) = live.and_then(|number| self.services.remove(&number)) {
                     self.numbers.remove(&key);
+                    self.memory -= live.memory;
                     self.owners.leave_service(live.id, live.born, next);
                 }
                 continue;
@@ -340,11 +387,16 @@ impl Control {
             servers.shrink_to_fit();
             owners.shrink_to_fit();
             service.servers = servers;
+            let memory = Memory::of_service(&service).total();
+            self.memory += memory;
             match live.and_then(|number| self.services.get_mut(&number)) {
-                Some(live) => (live.service, live.owners, live.pool) = (service, owners, pool),
+                Some(live) => {
+                    self.memory -= live.memory;
+                    *live = Live { service, owners, pool, memory, ..*live };
+                }
                 None => {
                     let base = self.service_total(id.slot);
-                    let live = Live { service, owners, id, born: next, pool, base };
+                    let live = Live { service, owners, id, born: next, pool, base, memory };
                     self.begin(key, live);
                 }
             }

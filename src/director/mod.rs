@@ -7,6 +7,7 @@ mod owners;
 mod policy;
 mod removed;
 mod repair;
+mod reserve;
 mod steps;
 pub(crate) mod table;
 mod tenants;
@@ -20,7 +21,7 @@ use parking_lot::Mutex;
 use crate::config::diff::diff_services;
 use crate::config::{
     Command, Config, Guardrails, Observed, ObservedServer, ObservedService, RealServer,
-    ServerCounts, ServiceKey, Statistics,
+    ResourceLimits, ServerCounts, ServiceKey, Statistics,
 };
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, Live, SWEPT};
@@ -78,15 +79,24 @@ pub(crate) struct Inner {
 }
 
 impl Director {
-    /// A director that runs this config.
+    /// A director that runs this config, with the default of [`ResourceLimits`].
     ///
     /// # Errors
-    /// The config breaks limits, or needs more slots than there are.
+    /// The config breaks limits, or needs more slots or memory than there are.
     pub fn new(config: &Config) -> Result<Self, ApplyError> {
+        Self::with_limits(config, ResourceLimits::default())
+    }
+
+    /// A director that runs this config, and never one that takes more than these limits allow:
+    /// [`apply`](Self::apply) and [`execute`](Self::execute) refuse it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_limits(config: &Config, limits: ResourceLimits) -> Result<Self, ApplyError> {
         let arena = Arc::new(Arena::new());
         let empty = Table::new(0, Box::default(), Arc::default());
         let publication = Arc::new(Publication::new(Arc::new(empty)));
-        let control = Control::new(Arc::clone(&arena), Arc::clone(&publication));
+        let control = Control::new(Arc::clone(&arena), Arc::clone(&publication), limits);
         let control = Mutex::new(control);
         let director = Director { inner: Arc::new(Inner { arena, publication, control }) };
         director.apply(config)?;
@@ -107,7 +117,8 @@ impl Director {
     /// come to the head of the list, in the config's order. O(services + servers).
     ///
     /// # Errors
-    /// The config breaks limits, or needs more slots than there are; nothing has changed then.
+    /// The config breaks limits, or needs more slots or memory than there are; nothing has changed
+    /// then.
     pub fn apply(&self, config: &Config) -> Result<Applied, ApplyError> {
         self.apply_with(config, &ApplyPolicy::new(Guardrails::OFF))
     }
@@ -231,7 +242,7 @@ impl Director {
         let slot = self.inner.arena.servers.get(server.slot)?;
         let templates = self.with_table(|table| {
             let templates = table.pool_at(slot.service())?.templates()?;
-            templates.by_server().remove(&server.slot)
+            Some(templates.of_server(server.slot))
         });
         slot.is(server.generation).then(|| counts_of(slot.glance(), templates))
     }

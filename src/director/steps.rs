@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::config::diff::Change;
-use crate::config::{Command, Config, Known, ServiceKey, VirtualService};
+use crate::config::{Command, Config, Known, RealServer, ServiceKey, VirtualService};
 use crate::director::control::Control;
 use crate::error::{ApplyError, CommandError, ConfigError};
 
@@ -16,10 +16,10 @@ pub(super) fn validate(
 ) -> Result<(), ConfigError> {
     let Config { generation, daemons, .. } = &control.settings;
     if (config.generation, &config.daemons) != (*generation, daemons) {
-        return config.validate();
+        return config.validate_within(&control.limits);
     }
     let concerned: ahash::HashSet<ServiceKey> = changes.iter().map(Change::service).collect();
-    config.validate_beside(|service| match control.find(&service.service) {
+    config.validate_beside(Some(&control.limits), |service| match control.find(&service.service) {
         None => Known::No,
         Some(_) if !concerned.contains(&service.service) => Known::Same,
         Some(live) => Known::Former(&live.service),
@@ -31,8 +31,11 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
     let live = |key: &ServiceKey| control.find(key).map(|live| &live.service);
     let existing = |key: &ServiceKey| live(key).ok_or(CommandError::no_service(key));
     let valid = |service: VirtualService| {
-        Config { services: vec![service], ..control.settings.clone() }.validate()
+        let config = Config { services: vec![service], ..control.settings.clone() };
+        // Its share of all memory is looked at below: the servers are not all of them.
+        config.validate_beside(None, |_| Known::No)
     };
+    let weight = |server: &RealServer| server.weight;
     let server_of = |service: &VirtualService, server: SocketAddr| {
         service.servers.iter().find(|known| known.address == server).copied()
     };
@@ -42,6 +45,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
                 return Err(CommandError::service_exists(service.service).into());
             }
             valid(service.settings())?;
+            control.fits(service, std::iter::empty())?;
             Change::AddService(service.settings())
         }
         Command::EditService(settings) => {
@@ -50,6 +54,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             let full = found.servers.len() > settings.max_servers();
             let servers = if full { found.servers.clone() } else { Vec::new() };
             valid(VirtualService { servers, ..settings.settings() })?;
+            control.fits(settings, found.servers.iter().map(weight))?;
             Change::EditService(settings.settings())
         }
         Command::DeleteService(key) => {
@@ -70,6 +75,8 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             let mut servers = if full { found.servers.clone() } else { Vec::new() };
             servers.push(*server);
             valid(VirtualService { servers, ..found.settings() })?;
+            let weights: Vec<u32> = found.servers.iter().chain([server]).map(weight).collect();
+            control.fits(found, weights.iter().copied())?;
             Change::AddServer { service: *service, server: *server }
         }
         Command::EditServer { service, server } => {
@@ -77,6 +84,10 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             let before = server_of(found, server.address)
                 .ok_or(CommandError::no_server(service, server.address))?;
             valid(VirtualService { servers: vec![*server], ..found.settings() })?;
+            let edited = |known: &RealServer| {
+                if known.address == server.address { server.weight } else { known.weight }
+            };
+            control.fits(found, found.servers.iter().map(edited))?;
             Change::EditServer { service: *service, before, server: *server }
         }
         Command::DeleteServer { service, server } => {

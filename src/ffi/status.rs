@@ -48,7 +48,8 @@ pub const VSCHED_E_PARSE: u32 = 106;
 pub const VSCHED_E_INVALID: u32 = 107;
 /// The present state refuses the command: what it adds exists, or what it edits or deletes does not.
 pub const VSCHED_E_REFUSED: u32 = 108;
-/// The director cannot hold so many services or servers.
+/// The director cannot hold so many services or servers, or the system has no memory for them or for
+/// what they remember. The handle's error text names which.
 pub const VSCHED_E_CAPACITY: u32 = 109;
 /// The change would take away more than the policy allows (vsched_apply_policy). The director's error
 /// text names what would be removed, the limit, and the field that allows it.
@@ -72,7 +73,7 @@ pub(super) fn text(status: vsched_status) -> &'static CStr {
         VSCHED_E_PARSE => c"the text cannot be read",
         VSCHED_E_INVALID => c"the config breaks limits",
         VSCHED_E_REFUSED => c"the present state refuses the command",
-        VSCHED_E_CAPACITY => c"the director cannot hold so many services or servers",
+        VSCHED_E_CAPACITY => c"no room or memory for so many services, servers or remembered addresses",
         VSCHED_E_GUARDRAILS => c"the change would take away more than the policy allows",
         VSCHED_E_PANIC => c"a bug in the library was caught",
         _ => c"unknown status",
@@ -106,7 +107,7 @@ impl From<ApplyError> for Fault {
     fn from(error: ApplyError) -> Self {
         let status = match error {
             ApplyError::Invalid(_) => VSCHED_E_INVALID,
-            ApplyError::Full { .. } => VSCHED_E_CAPACITY,
+            ApplyError::Full { .. } | ApplyError::OutOfMemory { .. } => VSCHED_E_CAPACITY,
             ApplyError::Command(_) => VSCHED_E_REFUSED,
             ApplyError::Guardrails(_) => VSCHED_E_GUARDRAILS,
         };

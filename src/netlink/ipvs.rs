@@ -147,7 +147,7 @@ impl Ipvs {
         policy: &Policy,
     ) -> Result<Report, SyncError> {
         let wanted = wanted.into();
-        wanted.validate().map_err(PlanError::from)?;
+        wanted.validate_for_kernel().map_err(PlanError::from)?;
         let mut whole = Report::default();
         let mut round = 0;
         loop {

@@ -2,17 +2,18 @@
 
 mod elaborate;
 mod persistent;
+mod plan;
 mod turns;
 
-use crate::config::{Generation, Remembered, Sharing, VirtualService};
+use crate::config::{Remembered, Sharing, VirtualService};
 use crate::flow::Flow;
 use crate::pool::persistent::Persistent;
+pub(crate) use crate::pool::plan::{Maps, Plan};
 use crate::pool::turns::Turns;
 use crate::sched::{Build, Request, Scheduler, State, Visit};
 pub(crate) use crate::sched::{Follows, Kind, VisitKind};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
-use crate::state::history::History;
 use crate::state::own::{Opener, Own, number_of};
 use crate::state::pick::Answer;
 use crate::state::round::{Drawn, Rounds};
@@ -51,21 +52,6 @@ pub(crate) struct Pool {
     rounds: Rounds,
 }
 
-/// What a pool is compiled from.
-pub(crate) struct Plan<'a> {
-    pub(crate) id: ServiceId,
-    /// The service's settings; its servers come apart.
-    pub(crate) settings: &'a VirtualService,
-    pub(crate) generation: Generation,
-    /// The config's seed.
-    pub(crate) seed: u64,
-    /// The config's `expire_quiescent_template`.
-    pub(crate) expire_quiescent: bool,
-    pub(crate) history: &'a History,
-    /// The pool that it takes over from; `None` for a new service.
-    pub(crate) former: Option<&'a Pool>,
-}
-
 impl Pool {
     /// Compiles a service whose servers are given in list order, the newest first.
     pub(crate) fn compile(plan: &Plan<'_>, arena: &Arc<Arena>, members: &[Member]) -> Self {
@@ -77,8 +63,9 @@ impl Pool {
             generation: plan.generation,
             seed: service_seed(plan.seed, plan.settings),
             history: plan.history,
+            memories: &plan.maps.memories,
         };
-        let persistence = Persistent::of(plan, arena, &servers);
+        let persistence = Persistent::of(plan, &servers);
         let has_port = |member: &Member| member.server.address.port() != 0;
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = State::build(plan.settings.scheduler, &build, former);

@@ -11,16 +11,17 @@
 //! client with a template in one has its server in the other. Here each has its own templates and,
 //! where these know nothing of a client, looks at its twin's.
 
-use crate::config::{Family, Netmask, Persistence, ServiceKey};
+use crate::config::{Family, Netmask, Persistence, ServiceKey, TEMPLATE_ENTRY, VirtualService};
 use crate::flow::{FTP, Flow};
 use crate::pool::Plan;
 use crate::state::Arena;
-use crate::state::affinity::Key;
+use crate::state::affinity::{Entry, Key};
 use crate::state::pick::Pick;
 use crate::state::positions::Positions;
 use crate::state::servers::{Position, Servers};
 use crate::state::slots::ServerId;
-use crate::state::templates::{TemplateId, Templates};
+use crate::state::templates::{Template, TemplateId, Templates};
+use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(super) struct Persistent {
@@ -37,17 +38,30 @@ pub(super) struct Persistent {
     twin: Option<ServiceKey>,
 }
 
+const _: () = assert!(size_of::<Entry<Template>>() == TEMPLATE_ENTRY);
+
 impl Persistent {
+    /// The templates of the former pool with the room that the service has now, or new ones; `None`
+    /// unless the service is persistent.
+    pub(super) fn reserve(
+        arena: &Arc<Arena>,
+        settings: &VirtualService,
+        former: Option<&Self>,
+    ) -> Result<Option<Arc<Templates>>, OutOfMemory> {
+        let capacity = settings.affinity.capacity;
+        Ok(match (settings.persistence, former.map(|former| &former.templates)) {
+            (None, _) => None,
+            (Some(_), None) => Some(Arc::new(Templates::new(Arc::clone(arena), capacity)?)),
+            (Some(_), Some(former)) => {
+                Some(former.next(capacity)?.map_or_else(|| Arc::clone(former), Arc::new))
+            }
+        })
+    }
+
     /// `None` unless the service is persistent.
-    pub(super) fn of(plan: &Plan<'_>, arena: &Arc<Arena>, servers: &Servers) -> Option<Self> {
+    pub(super) fn of(plan: &Plan<'_>, servers: &Servers) -> Option<Self> {
         let Persistence { timeout, netmask } = plan.settings.persistence?;
-        let capacity = plan.settings.affinity.capacity;
-        let former = plan.former.and_then(|former| former.persistence.as_ref());
-        let templates = match former.map(|former| &former.templates) {
-            Some(templates) if templates.capacity() == capacity => Arc::clone(templates),
-            Some(templates) => Arc::new(templates.resized(capacity)),
-            None => Arc::new(Templates::new(Arc::clone(arena), capacity)),
-        };
+        let templates = Arc::clone(plan.maps.templates.as_ref()?);
         let key = plan.settings.service;
         Some(Persistent {
             templates,

@@ -16,13 +16,17 @@
 //! Differences from the kernel: the map's capacity; its sweeps keep exact minutes.
 //! Choose it for caches that hold different content: destinations by firewall mark.
 
+use crate::config::{LBLC_ENTRY, VirtualService};
 use crate::sched::least::{Least, Overhead};
-use crate::sched::locality::{Memory, is_busy};
+use crate::sched::locality::{Memories, Memory, is_busy};
 use crate::sched::{Build, Remembered, Request, Scheduler};
-use crate::state::affinity::OneServer;
+use crate::state::Arena;
+use crate::state::affinity::Entry;
 use crate::state::cursor::Outdated;
+use crate::state::one_server::OneServer;
 use crate::state::positions::Positions;
 use crate::state::servers::Position;
+use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(crate) struct Lblc {
@@ -32,13 +36,24 @@ pub(crate) struct Lblc {
     expiration: u64,
 }
 
+const _: () = assert!(size_of::<Entry<OneServer>>() == LBLC_ENTRY);
+
 impl Scheduler for Lblc {
     const PER_WORKER: bool = false;
     const TAKES_OVERLOADED: bool = true;
 
-    fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
+    fn reserve(
+        arena: &Arc<Arena>,
+        settings: &VirtualService,
+        former: Option<&Self>,
+    ) -> Result<Memories, OutOfMemory> {
+        let memory = Memory::reserve(arena, settings, former.map(|former| &former.memory))?;
+        Ok(Memories { server: Some(memory), ..Memories::default() })
+    }
+
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Lblc {
-            memory: Memory::of(build, former.map(|former| &former.memory)),
+            memory: Memory::reserved(build.memories.server.as_ref(), build.servers.arena()),
             positions: Positions::of(build.servers),
             least: Least::of(Overhead(build.generation), build.servers),
             expiration: u64::from(build.settings.affinity.expiration) * 1000,
@@ -70,7 +85,7 @@ impl Scheduler for Lblc {
             (servers.look(position), entry.or_else(|| map.claim(key)))
         {
             entry.touch(now);
-            entry.payload.set(map.arena(), key, id.slot);
+            entry.write(|server| server.set(map.arena(), key, id.slot));
         }
         Ok(Some(position))
     }

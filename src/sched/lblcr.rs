@@ -18,15 +18,18 @@
 
 use std::cmp::Ordering;
 
-use crate::config::Generation;
+use crate::config::{Generation, LBLCR_ENTRY, VirtualService};
 use crate::sched::least::{Least, Overhead, overhead};
-use crate::sched::locality::{Memory, is_busy};
+use crate::sched::locality::{Memories, Memory, is_busy};
 use crate::sched::{Build, Remembered, Request, Scheduler};
+use crate::state::Arena;
+use crate::state::affinity::Entry;
 use crate::state::counts::Counts;
 use crate::state::cursor::Outdated;
 use crate::state::positions::Positions;
 use crate::state::server_set::{Members, ServerSet};
 use crate::state::servers::{Candidate, Position};
+use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(crate) struct Lblcr {
@@ -37,12 +40,23 @@ pub(crate) struct Lblcr {
     expiration: u64,
 }
 
+const _: () = assert!(size_of::<Entry<ServerSet>>() == LBLCR_ENTRY);
+
 impl Scheduler for Lblcr {
     const PER_WORKER: bool = false;
 
-    fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
+    fn reserve(
+        arena: &Arc<Arena>,
+        settings: &VirtualService,
+        former: Option<&Self>,
+    ) -> Result<Memories, OutOfMemory> {
+        let memory = Memory::reserve(arena, settings, former.map(|former| &former.memory))?;
+        Ok(Memories { set: Some(memory), ..Memories::default() })
+    }
+
+    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Lblcr {
-            memory: Memory::of(build, former.map(|former| &former.memory)),
+            memory: Memory::reserved(build.memories.set.as_ref(), build.servers.arena()),
             positions: Positions::of(build.servers),
             least: Least::of(Overhead(build.generation), build.servers),
             generation: build.generation,
@@ -71,7 +85,7 @@ impl Scheduler for Lblcr {
             }
             if let Some(server) = least.filter(|server| !is_busy(*server, request.servers)) {
                 if let (true, Some(entry)) = (changed, entry) {
-                    entry.payload.write(map.arena(), key, members);
+                    entry.write(|set| set.write(map.arena(), key, members));
                 }
                 return Ok(Some(server.position));
             }
@@ -88,7 +102,7 @@ impl Scheduler for Lblcr {
                     changed = true;
                 }
                 if changed {
-                    entry.payload.write(map.arena(), key, &members);
+                    entry.write(|set| set.write(map.arena(), key, &members));
                 }
             }
         }

@@ -1,10 +1,14 @@
 //! What lblc and lblcr share: the memory of addresses, when it forgets, and when a server is so
 //! busy that another should help.
 
-use crate::sched::Build;
+use crate::config::VirtualService;
 use crate::sched::hash::GOLDEN_RATIO;
+use crate::state::Arena;
 use crate::state::affinity::{Affinity, Payload};
+use crate::state::one_server::OneServer;
+use crate::state::server_set::ServerSet;
 use crate::state::servers::{Candidate, Servers};
+use crate::state::zeroed::OutOfMemory;
 use crate::sync::{Arc, Mutex};
 
 /// The kernel looks at the clock once a minute, and sweeps everything every half hour.
@@ -22,6 +26,7 @@ pub(crate) struct Memory<P: Payload> {
     collector: Mutex<Collector>,
 }
 
+#[derive(Clone, Copy)]
 struct Collector {
     /// When to look next, in milliseconds of the clock.
     next: u64,
@@ -31,24 +36,44 @@ struct Collector {
     rover: u32,
 }
 
+/// The memory that a scheduler is built with, by what it remembers of an address.
+#[derive(Default)]
+pub(crate) struct Memories {
+    pub(super) server: Option<Arc<Memory<OneServer>>>,
+    pub(super) set: Option<Arc<Memory<ServerSet>>>,
+}
+
 impl<P: Payload> Memory<P> {
-    /// The former pool's memory, or a new one.
-    pub(crate) fn of(build: &Build<'_>, former: Option<&Arc<Self>>) -> Arc<Self> {
-        let capacity = build.settings.affinity.capacity;
-        match former {
-            Some(former) if former.map.capacity() == capacity => Arc::clone(former),
-            Some(former) => {
-                let Collector { next, count, rover } = *former.collector.lock();
-                let collector = Mutex::new(Collector { next, count, rover });
-                Arc::new(Memory { map: former.map.resized(capacity), collector })
-            }
+    /// The former pool's memory with the room that the service has now, or a new one.
+    pub(super) fn reserve(
+        arena: &Arc<Arena>,
+        settings: &VirtualService,
+        former: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, OutOfMemory> {
+        let capacity = settings.affinity.capacity;
+        let (map, collector) = match former {
+            Some(former) => match former.map.next(capacity)? {
+                None => return Ok(Arc::clone(former)),
+                Some(map) => (map, *former.collector.lock()),
+            },
             None => {
-                let arena = Arc::clone(build.servers.arena());
                 let next = arena.clock().saturating_add(PERIOD);
-                let collector = Mutex::new(Collector { next, count: 1, rover: 0 });
-                Arc::new(Memory { map: Affinity::new(arena, capacity), collector })
+                let collector = Collector { next, count: 1, rover: 0 };
+                (Affinity::new(Arc::clone(arena), capacity)?, collector)
             }
-        }
+        };
+        Ok(Arc::new(Memory { map, collector: Mutex::new(collector) }))
+    }
+
+    /// What was reserved. Always there: the director reserves before it compiles.
+    pub(super) fn reserved(memory: Option<&Arc<Self>>, arena: &Arc<Arena>) -> Arc<Self> {
+        memory.map_or_else(
+            || {
+                let collector = Mutex::new(Collector { next: 0, count: 1, rover: 0 });
+                Arc::new(Memory { map: Affinity::smallest(Arc::clone(arena)), collector })
+            },
+            Arc::clone,
+        )
     }
 
     /// Does what has been due up to `now`. Entries idle for `expiration` milliseconds go with the

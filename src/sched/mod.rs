@@ -7,6 +7,7 @@
 #[macro_use]
 mod least;
 
+mod build;
 mod dh;
 mod fo;
 mod hash;
@@ -32,18 +33,21 @@ mod wrr_turns;
 
 use std::ffi::CStr;
 
-use crate::config::{GENERIC_FLAG_NAMES, Generation, Remembered, VirtualService};
+use crate::config::{GENERIC_FLAG_NAMES, Remembered, VirtualService};
 use crate::error::UnknownScheduler;
 use crate::flow::Flow;
 use crate::sched::least_index::Index;
+use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
-use crate::state::history::History;
 use crate::state::own::Own;
 use crate::state::round::{Drawn, Rounds};
-use crate::state::servers::{Member, Position, Servers};
+use crate::state::servers::{Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
+use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
+pub(crate) use build::Build;
+pub(crate) use locality::Memories;
 pub(crate) use visit::{Kind, Visit, VisitKind};
 
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
@@ -53,6 +57,16 @@ pub(crate) trait Scheduler: Sized {
     /// A worker of its own would choose otherwise. False where a pick depends on nothing that picks
     /// or connections change, or on the servers' counts alone: `per-worker` means nothing then.
     const PER_WORKER: bool = true;
+
+    /// The memory of addresses that it needs: the former scheduler's, or a new one. Only this part of
+    /// building can be too large to be had, so it comes before anything is changed.
+    fn reserve(
+        _arena: &Arc<Arena>,
+        _settings: &VirtualService,
+        _former: Option<&Self>,
+    ) -> Result<Memories, OutOfMemory> {
+        Ok(Memories::default())
+    }
 
     /// Compiles it. May allocate. `former` is the same scheduler of the previous pool, if it was
     /// not bound anew.
@@ -112,20 +126,6 @@ pub(crate) enum Follows {
     Counts(Arc<Index>),
     /// Those of connections that a worker has opened itself, worker by worker.
     OwnCounts,
-}
-
-/// What a scheduler is compiled from.
-pub(crate) struct Build<'a> {
-    pub(crate) servers: &'a Servers,
-    /// The same servers, with what only compiling looks at.
-    pub(crate) members: &'a [Member],
-    /// The service's settings; its servers are `members`.
-    pub(crate) settings: &'a VirtualService,
-    pub(crate) generation: Generation,
-    /// Seed of this service's random draws.
-    pub(crate) seed: u64,
-    /// What happened since its last pool, for those that carry something over.
-    pub(crate) history: &'a History,
 }
 
 /// What a pick may look at. Passed by value: what a pick does not look at is never put together.
@@ -269,6 +269,22 @@ macro_rules! registry {
         })+
 
         impl State {
+            /// What the settings' scheduler reserves; `former` is that of the running pool, if it is
+            /// not bound anew.
+            pub(crate) fn reserve(
+                arena: &Arc<Arena>,
+                settings: &VirtualService,
+                former: Option<&State>,
+            ) -> Result<Memories, OutOfMemory> {
+                match settings.scheduler {
+                    None => Ok(Memories::default()),
+                    $(Some(SchedulerKind::$kind) => {
+                        let former = former.and_then(|state| $module::$kind::of(state));
+                        $module::$kind::reserve(arena, settings, former)
+                    })+
+                }
+            }
+
             pub(crate) fn build(
                 kind: Option<SchedulerKind>,
                 build: &Build<'_>,
@@ -277,13 +293,10 @@ macro_rules! registry {
                 let former = former.filter(|_| !build.history.bound);
                 match kind {
                     None => State::Unbound,
-                    $(Some(SchedulerKind::$kind) => State::$kind(Scheduler::build(
-                        build,
-                        match former {
-                            Some(State::$kind(former)) => Some(former),
-                            _ => None,
-                        },
-                    )),)+
+                    $(Some(SchedulerKind::$kind) => {
+                        let former = former.and_then(|state| $module::$kind::of(state));
+                        State::$kind(Scheduler::build(build, former))
+                    })+
                 }
             }
 

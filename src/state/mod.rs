@@ -1,12 +1,14 @@
 //! Live state: slots of atomics that outlive every config, and how readers reach what is current.
 
 pub(crate) mod affinity;
+pub(crate) mod affinity_table;
 pub(crate) mod alone;
 pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod history;
 pub(crate) mod lanes;
 pub(crate) mod min_tree;
+pub(crate) mod one_server;
 pub(crate) mod own;
 pub(crate) mod pick;
 pub(crate) mod positions;
@@ -18,6 +20,7 @@ pub(crate) mod servers;
 pub(crate) mod shard;
 pub(crate) mod slots;
 pub(crate) mod templates;
+pub(crate) mod zeroed;
 
 use crate::config::Generation;
 use crate::state::own::Own;
@@ -29,6 +32,10 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub(crate) mod sizes {
     /// Entries of an affinity map in which a key may stand.
     pub(crate) const WINDOW: usize = 16;
+
+    /// Entries of an affinity map that share a mark. Fewer, and the marks take more memory and time;
+    /// more, and a sweep reads more entries beside the few that have content.
+    pub(crate) const CHUNK: usize = 16;
 
     /// Bits of the version in a server's count word: what is left beside the counts.
     pub(crate) const VERSION_BITS: u32 = 10;

@@ -10,8 +10,10 @@
 //! | `members`,`modified` | stores in `write`           | SeqCst   | loads in `read`, between heads |
 
 use crate::state::Arena;
-use crate::state::affinity::{Key, Payload, pin, unpin_slot};
+use crate::state::affinity::{Key, Payload};
+use crate::state::one_server::{pin, unpin_slot};
 use crate::state::sizes::MOST;
+use crate::state::zeroed::zeroed_struct;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 const NOBODY: u32 = u32::MAX;
@@ -19,22 +21,14 @@ const WRITING: u64 = 1;
 const VERSION: u64 = 2;
 const VERSIONS: u64 = u32::MAX as u64;
 
-pub(crate) struct ServerSet {
-    /// tag:32, version:31, writing:1.
-    head: AtomicU64,
-    /// Milliseconds of the clock when the set changed last.
-    modified: AtomicU64,
-    /// Slots, the newest member first.
-    members: [AtomicU32; MOST],
-}
-
-impl Default for ServerSet {
-    fn default() -> Self {
-        ServerSet {
-            head: AtomicU64::new(0),
-            modified: AtomicU64::new(0),
-            members: std::array::from_fn(|_| AtomicU32::new(NOBODY)),
-        }
+zeroed_struct! {
+    pub(crate) struct ServerSet {
+        /// tag:32, version:31, writing:1.
+        head: AtomicU64,
+        /// Milliseconds of the clock when the set changed last.
+        modified: AtomicU64,
+        /// Complements of slots, the newest member first; 0 = none.
+        members: [AtomicU32; MOST],
     }
 }
 
@@ -92,7 +86,7 @@ impl ServerSet {
         }
         members.modified = self.modified.load(Ordering::SeqCst);
         for (member, slot) in self.members.iter().zip(&mut members.slots) {
-            *slot = member.load(Ordering::SeqCst);
+            *slot = !member.load(Ordering::SeqCst);
             if *slot == NOBODY {
                 break;
             }
@@ -123,31 +117,36 @@ fn replace(arena: &Arena, member: &AtomicU32, slot: u32) {
     if slot != NOBODY {
         pin(arena, slot);
     }
-    let former = member.swap(slot, Ordering::SeqCst);
+    let former = !member.swap(!slot, Ordering::SeqCst);
     if former != NOBODY {
         unpin_slot(arena, former);
     }
 }
 
 impl Payload for ServerSet {
-    fn copy(&self, other: &Self, key: Key, arena: &Arena) {
-        if let (Some(members), Some(own)) = (other.read(key), self.read(key)) {
-            self.write(arena, key, &Members { head: own.head, ..members });
+    fn forget(&self, arena: &Arena) -> bool {
+        if self.is_clear() {
+            return true;
         }
-    }
-
-    fn forget(&self, arena: &Arena) {
         let head = self.head.load(Ordering::SeqCst);
         let clear = head.wrapping_add(VERSION) & VERSIONS;
         let swap = |from, to| {
             self.head.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
         };
         // A set that is being written is left to its writer; the next sweep comes back to it.
-        if head & WRITING == 0 && swap(head, head | WRITING) {
+        let ours = head & WRITING == 0 && swap(head, head | WRITING);
+        if ours {
             for member in &self.members {
                 replace(arena, member, NOBODY);
             }
             self.head.store(clear, Ordering::SeqCst);
         }
+        ours
+    }
+
+    fn is_clear(&self) -> bool {
+        let writing = self.head.load(Ordering::SeqCst) & WRITING != 0;
+        // Members stand at the front.
+        !writing && self.members.iter().all(|member| !member.load(Ordering::SeqCst) == NOBODY)
     }
 }

@@ -14,7 +14,9 @@ use std::collections::HashMap;
 
 use crate::config::Remembered;
 use crate::state::Arena;
-use crate::state::affinity::{Affinity, Entry, Key, OneServer, Payload};
+use crate::state::affinity::{Affinity, Entry, Key, Payload};
+use crate::state::one_server::OneServer;
+use crate::state::zeroed::{OutOfMemory, zeroed_struct};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// What a template with open connections gets when its time is up, in milliseconds.
@@ -24,15 +26,16 @@ pub(crate) struct Templates {
     map: Affinity<Template>,
 }
 
-#[derive(Default)]
-pub(crate) struct Template {
-    server: OneServer,
-    /// serial:32, open connections made through it:32. The serial, one of the director's, tells a
-    /// template from an earlier one of the same client, be it of a deleted service, whose
-    /// connections are not this one's.
-    held: AtomicU64,
-    timeout: AtomicU64,
-    deadline: AtomicU64,
+zeroed_struct! {
+    pub(crate) struct Template {
+        server: OneServer,
+        /// serial:32, open connections made through it:32. The serial, one of the director's, tells a
+        /// template from an earlier one of the same client, be it of a deleted service, whose
+        /// connections are not this one's.
+        held: AtomicU64,
+        timeout: AtomicU64,
+        deadline: AtomicU64,
+    }
 }
 
 /// Names a template: the client's key and the template's serial; serial 0 = none.
@@ -59,17 +62,14 @@ fn serial_of(held: u64) -> u32 {
 
 impl Templates {
     /// For so many clients, 1 to 2^24.
-    pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Self {
-        Templates { map: Affinity::new(arena, capacity) }
+    pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
+        Ok(Templates { map: Affinity::new(arena, capacity)? })
     }
 
-    /// The same templates with room for another number of clients.
-    pub(crate) fn resized(&self, capacity: u32) -> Self {
-        Templates { map: self.map.resized(capacity) }
-    }
-
-    pub(crate) fn capacity(&self) -> u32 {
-        self.map.capacity()
+    /// The same templates, in place, with room for another number of clients; `None` if these are
+    /// they.
+    pub(crate) fn next(&self, capacity: u32) -> Result<Option<Self>, OutOfMemory> {
+        Ok(self.map.next(capacity)?.map(|map| Templates { map }))
     }
 
     pub(crate) fn remembered(&self) -> Remembered {
@@ -85,7 +85,7 @@ impl Templates {
     /// The client's template and the slot of its server.
     #[inline]
     pub(crate) fn find(&self, client: Key) -> Option<(&Template, u32)> {
-        let template = &self.map.find(client)?.payload;
+        let template = &self.map.find(client)?.entry().payload;
         template.server.get(client).map(|slot| (template, slot))
     }
 
@@ -106,12 +106,13 @@ impl Templates {
             return TemplateId::default();
         };
         let serial = self.map.arena().next_serial();
-        let template = &entry.payload;
-        // Relaxed: coarse times; they order nothing.
-        template.timeout.store(timeout, Ordering::Relaxed);
-        template.held.swap(u64::from(serial) << 32, Ordering::SeqCst);
-        template.server.set(self.map.arena(), client, slot);
-        self.renew(client, template)
+        entry.write(|template| {
+            // Relaxed: coarse times; they order nothing.
+            template.timeout.store(timeout, Ordering::Relaxed);
+            template.held.swap(u64::from(serial) << 32, Ordering::SeqCst);
+            template.server.set(self.map.arena(), client, slot);
+        });
+        self.renew(client, &entry.payload)
     }
 
     /// It leads to this server no longer. What is left of it goes when its time is up.
@@ -157,12 +158,21 @@ impl Templates {
         self.map.retain(|entry| !entry.payload.server.slot().is_some_and(&is_gone));
     }
 
-    /// Takes out the templates whose time is up. Director only.
+    /// Takes out the templates whose time is up. O(templates). Director only.
     pub(crate) fn tick(&self, now: u64) {
         self.map.retain(|entry| !entry.payload.is_due(now));
     }
 
-    /// How many templates each server has, by slot.
+    /// How many templates a server has. O(templates).
+    pub(crate) fn of_server(&self, slot: u32) -> u32 {
+        let mut count = 0;
+        self.map.for_each(|key, entry| {
+            count += u32::from(entry.payload.server.get(key) == Some(slot));
+        });
+        count
+    }
+
+    /// How many templates each server has, by slot. O(templates).
     pub(crate) fn by_server(&self) -> HashMap<u32, u32> {
         let mut counts = HashMap::new();
         self.map.for_each(|key, entry: &Entry<Template>| {
@@ -194,18 +204,13 @@ impl Template {
 }
 
 impl Payload for Template {
-    fn copy(&self, other: &Self, key: Key, arena: &Arena) {
-        // Relaxed: coarse times; they order nothing.
-        for (to, from) in [(&self.timeout, &other.timeout), (&self.deadline, &other.deadline)] {
-            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        self.held.store(other.held.load(Ordering::SeqCst), Ordering::SeqCst);
-        self.server.copy(&other.server, key, arena);
+    fn forget(&self, arena: &Arena) -> bool {
+        // `held` stays: the entry may be a new client's already, whose template needs its serial.
+        self.server.forget(arena)
     }
 
-    fn forget(&self, arena: &Arena) {
-        // `held` stays: the entry may be a new client's already, whose template needs its serial.
-        self.server.forget(arena);
+    fn is_clear(&self) -> bool {
+        self.server.is_clear()
     }
 }
 
@@ -218,7 +223,7 @@ mod tests {
     #[test]
     fn connections_close_in_an_entry_that_is_not_found_any_more() {
         let twice = (1..1000).filter(|client| {
-            let templates = Templates::new(Arc::new(Arena::new()), 8);
+            let templates = Templates::new(Arc::new(Arena::new()), 8).expect("memory");
             let key = |client: u64| -> Key { templates.key([client << 32, 0], 4) };
             templates.make(key(0), 0, 0);
             let client = key(*client);
@@ -226,13 +231,39 @@ mod tests {
             templates.hold(id);
             templates.tick(0);
             assert_eq!(templates.remembered().entries, 1, "the first is gone, the other held");
-            let made = templates.map.find(client).map(std::ptr::from_ref);
-            let claimed = templates.map.claim(client).map(std::ptr::from_ref);
+            let made = templates.map.find(client).map(|found| std::ptr::from_ref(found.entry()));
+            let claimed = templates.map.claim(client);
+            let claimed = claimed.map(|found| std::ptr::from_ref(found.entry()));
             templates.let_go(id);
             templates.tick(1);
             assert_eq!(templates.remembered().entries, 0, "nobody holds it");
             made != claimed
         });
         assert!(twice.count() > 0, "no client had two entries");
+    }
+
+    /// Connections that begin and end by either of two maps, while one takes over from the other.
+    #[test]
+    fn connections_are_counted_across_another_capacity() {
+        for capacity in [1, 9, 8000] {
+            let before = Templates::new(Arc::new(Arena::new()), 8).expect("memory");
+            let client = before.key([7 << 32, 0], 4);
+            let id = before.make(client, 0, 1);
+            before.hold(id);
+            let after = before.next(capacity).expect("memory").expect("another map");
+            before.hold(id);
+            after.let_go(id);
+            // One is open, opened by a picker that had the former map still.
+            (1..10).for_each(|minute| after.tick(minute * 60_000));
+            assert_eq!(after.remembered().entries, 1, "gone while a connection is open");
+            let late = before.make(before.key([8 << 32, 0], 4), 0, 1);
+            after.hold(late);
+            (10..20).for_each(|minute| after.tick(minute * 60_000));
+            assert_eq!(after.remembered().entries, 2, "the same of one made late");
+            before.let_go(id);
+            after.let_go(late);
+            after.tick(30 * 60_000);
+            assert_eq!(after.remembered().entries, 0, "nothing holds them");
+        }
     }
 }

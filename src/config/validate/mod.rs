@@ -13,7 +13,7 @@ use ahash::HashMapExt;
 pub(crate) use known::Known;
 use report::{Report, outside};
 
-use crate::config::{Config, Timeouts, VirtualService};
+use crate::config::{Config, Excess, Memory, ResourceLimits, Timeouts, VirtualService};
 use crate::error::ConfigError;
 
 /// Largest weight.
@@ -26,7 +26,8 @@ pub const MAX_SERVICES: usize = 1 << 20;
 pub const MAX_TIMEOUT: u32 = 2_678_400;
 
 impl Config {
-    /// Checks every limit and reports all problems at once.
+    /// Checks every limit and reports all problems at once; of memory the default of
+    /// [`ResourceLimits`].
     ///
     /// ```
     /// use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
@@ -47,13 +48,28 @@ impl Config {
     /// # Errors
     /// Each problem with its path and its limit, in the order of the config.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_beside(|_| Known::No)
+        self.validate_within(&ResourceLimits::default())
+    }
+
+    /// The same for a director with these limits.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_within(&self, limits: &ResourceLimits) -> Result<(), ConfigError> {
+        self.validate_beside(Some(limits), |_| Known::No)
+    }
+
+    /// The same for a kernel, which remembers addresses in its own way.
+    #[cfg(all(feature = "netlink", target_os = "linux"))]
+    pub(crate) fn validate_for_kernel(&self) -> Result<(), ConfigError> {
+        self.validate_beside(None, |_| Known::No)
     }
 
     /// The same; of what is known to be valid only the limits on totals are looked at. It must be
     /// known from a config of the same generation and the same daemons.
     pub(crate) fn validate_beside<'a>(
         &self,
+        limits: Option<&ResourceLimits>,
         known: impl Fn(&VirtualService) -> Known<'a>,
     ) -> Result<(), ConfigError> {
         let mut report = Report::default();
@@ -73,7 +89,16 @@ impl Config {
             }
             service::check(self, settings, known(settings), &mut report);
         }
+        if let Some(excess) = limits.and_then(|limits| self.excess(limits)) {
+            report.add("memory", excess.to_string());
+        }
         ConfigError::from_problems(report.problems)
+    }
+
+    fn excess(&self, limits: &ResourceLimits) -> Option<Excess<'_>> {
+        let services = || self.services.iter().map(|it| (it, Memory::of_service(it)));
+        let total = self.memory();
+        (total > limits.memory).then(|| Excess::of(total, limits.memory, services()))
     }
 }
 

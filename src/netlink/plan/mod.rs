@@ -180,7 +180,7 @@ impl Plan {
         policy: &Policy,
     ) -> Result<Self, PlanError> {
         let wanted = wanted.into();
-        wanted.validate()?;
+        wanted.validate_for_kernel()?;
         Plan::of_valid(&wanted, found, policy)
     }
 

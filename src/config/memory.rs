@@ -1,0 +1,195 @@
+//! How much memory a config takes once it runs, and how much it may take.
+
+use std::fmt;
+
+use crate::config::{Config, VirtualService, mh_table_size};
+use crate::sched::SchedulerKind;
+
+/// What a director may take of its machine.
+///
+/// ```
+/// use vsched::{Config, Director, config::ResourceLimits};
+/// let config: Config = "-A -t 10.0.0.1:80 -s lblcr".parse()?;
+/// let tight = ResourceLimits::default().with_memory(1 << 20);
+/// let error = Director::with_limits(&config, tight).expect_err("3 MB for 16384 addresses");
+/// assert!(error.to_string().contains("lower its affinity.capacity"), "{error}");
+/// Director::with_limits(&config, tight.with_memory(4 << 20))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResourceLimits {
+    /// Most bytes that [`Config::memory`] may be.
+    pub memory: u64,
+}
+
+impl Default for ResourceLimits {
+    /// 8 GiB of address space, of which pages that are used become resident: ten thousand services
+    /// of scheduler lblc with the default `affinity.capacity` fit.
+    fn default() -> Self {
+        ResourceLimits { memory: 8 << 30 }
+    }
+}
+
+impl ResourceLimits {
+    /// The same with this many bytes; `u64::MAX` = as many as the system gives.
+    pub const fn with_memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+}
+
+/// Bytes of an entry of an affinity map: of lblc, lblcr, and persistence.
+pub(crate) const LBLC_ENTRY: usize = 24;
+pub(crate) const LBLCR_ENTRY: usize = 96;
+pub(crate) const TEMPLATE_ENTRY: usize = 48;
+
+/// Entries of the table that remembers so many addresses: a power of two, half of which are used at
+/// most, and two windows at least (`state::affinity_table`).
+pub(crate) fn affinity_entries(capacity: u32) -> u64 {
+    (2 * u64::from(capacity)).max(32).next_power_of_two()
+}
+
+/// At most what a director takes that runs nothing.
+pub(crate) const DIRECTOR: u64 = 24 << 10;
+/// At most what a service takes beside its parts that are listed here: slots, indexes of services,
+/// the compiled pool.
+const SERVICE: u64 = 3072;
+/// At most what a server takes: its slot, its places in the pool and its indexes, its config.
+const SERVER: u64 = 320;
+/// At most what a turn of a precomputed rotation takes.
+const TURN: u64 = 16;
+/// More turns than these, or than this many a server, are not precomputed (`sched::wrr_turns`).
+const MOST_TURNS: u64 = 1 << 22;
+const FEW_TURNS: u64 = 1 << 18;
+const TURNS_A_SERVER: u64 = 64;
+
+/// What a service takes, part by part.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    affinity: u64,
+    mh_table: u64,
+    rotation: u64,
+    servers: u64,
+}
+
+impl Memory {
+    /// The memory of a service with servers of these weights.
+    pub(crate) fn of(
+        settings: &VirtualService,
+        weights: impl ExactSizeIterator<Item = u32> + Clone,
+    ) -> Self {
+        let count = weights.len() as u64;
+        let map = |entry: usize| {
+            let entries = affinity_entries(settings.affinity.capacity);
+            // A bit for every 16 entries; the pages at the ends; what finds it all.
+            let bytes = entries * entry as u64 + entries / 128;
+            bytes + bytes.min(8192) + 1024
+        };
+        let remembered = match settings.scheduler {
+            Some(SchedulerKind::Lblc) => map(LBLC_ENTRY),
+            Some(SchedulerKind::Lblcr) => map(LBLCR_ENTRY),
+            _ => 0,
+        };
+        let templates = settings.persistence.map_or(0, |_| map(TEMPLATE_ENTRY));
+        let slots = match settings.scheduler {
+            Some(SchedulerKind::Mh) => u64::from(mh_table_size(settings.mh_table_index).unwrap_or(0)),
+            _ => 0,
+        };
+        let turns = match settings.scheduler {
+            Some(SchedulerKind::Rr) => count,
+            Some(SchedulerKind::Wrr) => turns(weights),
+            _ => 0,
+        };
+        Memory {
+            affinity: remembered + templates,
+            mh_table: slots * if count <= 1 << 16 { 2 } else { 4 },
+            rotation: turns * TURN,
+            servers: SERVICE + count * SERVER,
+        }
+    }
+
+    /// The memory of a service as it stands in a config.
+    pub(crate) fn of_service(service: &VirtualService) -> Self {
+        Self::of(service, service.servers.iter().map(|server| server.weight))
+    }
+
+    pub(crate) fn total(self) -> u64 {
+        self.affinity + self.mh_table + self.rotation + self.servers
+    }
+
+    /// What to do about the largest part.
+    fn advice(self) -> &'static str {
+        let parts = [
+            (self.affinity, "lower its affinity.capacity"),
+            (self.mh_table, "lower its mh_table_index"),
+            (self.rotation, "lower its weights"),
+            (self.servers, "have fewer services or servers"),
+        ];
+        parts.into_iter().max_by_key(|(bytes, _)| *bytes).map_or("", |(_, advice)| advice)
+    }
+}
+
+/// The length of one cycle of wrr, where it is precomputed.
+fn turns(weights: impl ExactSizeIterator<Item = u32> + Clone) -> u64 {
+    let step = weights.clone().fold(0, gcd).max(1);
+    let most = (weights.len() as u64 * TURNS_A_SERVER).clamp(FEW_TURNS, MOST_TURNS);
+    weights.map(|weight| u64::from(weight / step)).sum::<u64>().min(most)
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl Config {
+    /// An upper bound of the bytes that a director takes to run this config: what its services
+    /// remember of addresses, tables of mh, precomputed rotations, slots, and the compiled services.
+    /// O(services), and O(servers) of those with scheduler wrr.
+    ///
+    /// Maps of addresses are nearly all of it in most configs; they take address space at once and
+    /// memory page by page, as addresses come. Beside it a director takes what its workers have of
+    /// their own (16 bytes a server and 256 a service, at most, for each), the former config while
+    /// one takes over from it, and maps of a former `affinity.capacity` until they are empty.
+    ///
+    /// ```
+    /// use vsched::Config;
+    /// let mut config: Config = "-A -t 10.0.0.1:80 -s lblc".parse()?;
+    /// assert!(config.memory() < 1 << 20);
+    /// config.services[0].affinity.capacity = 1 << 24;
+    /// assert!(config.memory() > 800_000_000);
+    /// # Ok::<(), vsched::error::RulesError>(())
+    /// ```
+    pub fn memory(&self) -> u64 {
+        let services = self.services.iter().map(|service| Memory::of_service(service).total());
+        DIRECTOR + services.sum::<u64>()
+    }
+}
+
+/// A total that is above the limit: what it is, and which service takes the most of it.
+pub(crate) struct Excess<'a> {
+    pub(crate) total: u64,
+    pub(crate) limit: u64,
+    pub(crate) largest: Option<(&'a VirtualService, Memory)>,
+}
+
+impl<'a> Excess<'a> {
+    /// Of services, as they would run.
+    pub(crate) fn of(
+        total: u64,
+        limit: u64,
+        services: impl Iterator<Item = (&'a VirtualService, Memory)>,
+    ) -> Self {
+        Excess { total, limit, largest: services.max_by_key(|(_, memory)| memory.total()) }
+    }
+}
+
+impl fmt::Display for Excess<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes are more than the limit of {}", self.total, self.limit)?;
+        if let Some((service, memory)) = self.largest {
+            let (key, bytes, advice) = (service.service, memory.total(), memory.advice());
+            write!(f, "; most of all, {bytes}, takes service {key}: {advice}")?;
+        }
+        Ok(())
+    }
+}

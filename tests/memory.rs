@@ -1,0 +1,214 @@
+//! `Config::memory` is what a director takes: never less than it allocates, and not much more.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::service;
+use vsched::config::{
+    Affinity, Command, Persistence, RealServer, ResourceLimits, Sharing, VirtualService,
+};
+use vsched::error::ApplyError;
+use vsched::{Applied, Config, Director, SchedulerKind};
+
+struct Counting;
+
+thread_local! {
+    /// Bytes that this thread has allocated and not freed.
+    static BYTES: Cell<i64> = const { Cell::new(0) };
+}
+
+fn count(bytes: usize, sign: i64) {
+    // Pages at the end, and what an allocator writes beside.
+    let bytes = if bytes < 128 << 10 { bytes + 16 } else { (bytes + 16).next_multiple_of(4096) };
+    BYTES.with(|all| all.set(all.get() + sign * bytes as i64));
+}
+
+// SAFETY: every call is passed on unchanged to the system allocator; counting touches only a
+// constant-initialised thread-local without a destructor.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 1);
+        // SAFETY: the caller's duty, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 1);
+        // SAFETY: the caller's duty, passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(layout.size(), -1);
+        // SAFETY: the caller's duty, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn real(n: u32, weight: u32) -> RealServer {
+    RealServer::new((std::net::Ipv4Addr::from_bits(0x0a00_0001 + n), 80).into()).with_weight(weight)
+}
+
+/// Bytes that a director of this config holds.
+fn held(config: &Config) -> u64 {
+    drop(Director::new(&Config::default()).expect("a valid config"));
+    let before = BYTES.with(Cell::get);
+    let director = Director::new(config).expect("a valid config");
+    let held = BYTES.with(Cell::get) - before;
+    drop(director);
+    assert_eq!(BYTES.with(Cell::get), before, "all is freed");
+    u64::try_from(held).expect("more is allocated than freed")
+}
+
+/// Services of each scheduler, few and many, with few and many servers of even and uneven weights.
+fn configs() -> impl Iterator<Item = (String, Config)> {
+    let counts = [(0, 1), (0, 100), (1, 1), (3, 200), (100, 1), (100, 20), (4000, 1)];
+    let weights = [[1, 1, 1], [7, 3, 1000]];
+    let sharings = [Sharing::Exact, Sharing::PerWorker];
+    let persistences = [None, Some(Persistence::default())];
+    let every = SchedulerKind::ALL.iter().flat_map(move |kind| {
+        let sizes = counts.into_iter().flat_map(move |count| weights.map(|it| (count, it)));
+        let shared = sizes.flat_map(move |sizes| sharings.map(|it| (sizes, it)));
+        let all = shared.flat_map(move |shared| persistences.map(|it| (shared, it)));
+        all.map(move |it| (*kind, it))
+    });
+    every.map(|(kind, ((((servers, services), weights), sharing), persistence))| {
+        let servers = (0..servers).map(|n| real(n, weights[n as usize % 3]));
+        let servers: Vec<RealServer> = servers.collect();
+        let count = servers.len();
+        let affinity = Affinity { capacity: 100, ..Affinity::default() };
+        let one = |n| VirtualService {
+            persistence,
+            sharing,
+            affinity,
+            servers: servers.clone(),
+            ..service(n, kind)
+        };
+        let services: Vec<VirtualService> = (0..services).map(one).collect();
+        let persistent = persistence.is_some();
+        let name = format!("{} {count} {weights:?} {sharing:?} {persistent}", kind.name());
+        let what = format!("{} services of {name}", services.len());
+        (what, Config { services, ..Config::default() })
+    })
+}
+
+#[test]
+fn a_bound_is_above_what_is_allocated_and_near_it() {
+    let mut count = 0;
+    for (what, config) in configs() {
+        let (held, bound) = (held(&config), config.memory());
+        assert!(held <= bound, "{what}: {held} bytes, said to be {bound} at most");
+        let services = config.services.len() as u64;
+        let coarse = 4 * held + (16 << 10) * services;
+        assert!(bound <= coarse, "{what}: said to be {bound}, and is {held}");
+        count += 1;
+    }
+    assert!(count > 500);
+}
+
+#[test]
+fn large_maps_are_bounded_closely() {
+    for kind in [SchedulerKind::Lblc, SchedulerKind::Lblcr, SchedulerKind::Mh] {
+        let affinity = Affinity { capacity: 1_000_000, ..Affinity::default() };
+        let persistence = Some(Persistence::default());
+        let service = VirtualService { affinity, persistence, ..service(0, kind) };
+        let config = Config { services: vec![service], ..Config::default() };
+        let (held, bound) = (held(&config), config.memory());
+        assert!(held <= bound && bound < held + held / 100, "{}: {held} {bound}", kind.name());
+    }
+}
+
+/// Ten thousand services of scheduler lblc are within the default.
+#[test]
+fn ten_thousand_services_that_remember_are_accepted() {
+    let kind = SchedulerKind::Lblc;
+    let services = (0..10_000).map(|n| VirtualService { servers: vec![real(1, 1)], ..service(n, kind) });
+    let config = Config { services: services.collect(), ..Config::default() };
+    assert!(config.memory() <= ResourceLimits::default().memory);
+    let director = Director::new(&config).expect("within the default limit");
+    assert_eq!(director.services().len(), 10_000);
+}
+
+fn message(result: Result<Applied, ApplyError>) -> String {
+    match result {
+        Err(ApplyError::Invalid(error)) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// By every way that a config can come.
+#[test]
+fn a_limit_holds_for_new_apply_and_execute() {
+    let sized = |n, kind, capacity| VirtualService {
+        affinity: Affinity { capacity, ..Affinity::default() },
+        servers: vec![real(1, 1)],
+        ..service(n, kind)
+    };
+    let of = |services: &[VirtualService]| Config { services: services.to_vec(), ..Config::default() };
+    let small = sized(0, SchedulerKind::Lblc, 1000);
+    let large = sized(1, SchedulerKind::Lblcr, 100_000);
+    let limit = of(&[small.clone(), large.clone()]).memory();
+    let limits = ResourceLimits::default().with_memory(limit);
+    let larger = sized(1, SchedulerKind::Lblcr, 200_000);
+    let wanted = of(&[small.clone(), larger.clone()]);
+    let total = wanted.memory();
+    let share = total - of(&[small.clone()]).memory();
+    let said = format!(
+        "memory: {total} bytes are more than the limit of {limit}; most of all, {share}, takes \
+         service tcp 10.1.0.1:1001: lower its affinity.capacity"
+    );
+    assert_eq!(wanted.validate(), Ok(()), "within the default");
+    let checked = wanted.validate_within(&limits).expect_err("above these");
+    assert_eq!(checked.to_string(), said);
+    let new = Director::with_limits(&wanted, limits).map(|_| Applied::default());
+    assert_eq!(message(new), said);
+
+    let running = of(&[small.clone(), large]);
+    let director = Director::with_limits(&running, limits).expect("within the limit");
+    let id = director.service("tcp 10.1.0.1:1001").expect("it runs");
+    assert_eq!(message(director.apply(&wanted)), said);
+    assert_eq!(message(director.execute(&Command::EditService(larger.settings()))), said);
+    let added = sized(2, SchedulerKind::Mh, 1).settings();
+    let text = message(director.execute(&Command::AddService(added.clone())));
+    assert!(text.contains("takes service tcp 10.1.0.1:1001: lower its affinity"), "{text}");
+    let key = small.service;
+    let one_more = Command::AddServer { service: key, server: real(2, 1) };
+    assert!(message(director.execute(&one_more)).starts_with("memory: "));
+    assert_eq!(director.config(), running, "nothing has changed");
+    assert_eq!(director.service("tcp 10.1.0.1:1001"), Ok(id));
+
+    // What takes no more than before is no matter of memory, and what is taken away makes room.
+    let lighter = Command::EditServer { service: key, server: real(1, 0) };
+    director.execute(&lighter).expect("no larger");
+    director.execute(&Command::DeleteService(key)).expect("smaller");
+    director.execute(&Command::AddService(added)).expect("there is room");
+    director.execute(&Command::Clear).expect("smaller");
+    director.apply(&running).expect("as at first");
+    assert_eq!(message(director.apply(&wanted)), said);
+}
+
+#[test]
+fn advice_is_about_the_largest_part() {
+    let wrr = VirtualService {
+        servers: vec![real(1, 200_000), real(2, 1)],
+        ..service(0, SchedulerKind::Wrr)
+    };
+    let mh = VirtualService { mh_table_index: 17, ..service(0, SchedulerKind::Mh) };
+    let rr = VirtualService { servers: vec![real(1, 1)], ..service(0, SchedulerKind::Rr) };
+    let limits = ResourceLimits::default().with_memory(1);
+    for (service, advice) in [
+        (wrr, "lower its weights"),
+        (mh, "lower its mh_table_index"),
+        (rr, "have fewer services or servers"),
+    ] {
+        let config = Config { services: vec![service], ..Config::default() };
+        let error = config.validate_within(&limits).expect_err("more than a byte").to_string();
+        assert!(error.ends_with(advice), "{error}");
+    }
+}
