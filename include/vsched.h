@@ -83,7 +83,8 @@ struct sockaddr;
 // The present state refuses the command: what it adds exists, or what it edits or deletes does not.
 #define VSCHED_E_REFUSED 108
 
-// The director cannot hold so many services or servers.
+// The director cannot hold so many services or servers, or the system has no memory for them or for
+// what they remember. The handle's error text names which.
 #define VSCHED_E_CAPACITY 109
 
 // The change would take away more than the policy allows (vsched_apply_policy). The director's error
@@ -296,6 +297,18 @@ typedef struct vsched_server {
 
 // What a change did. Numbers of services and servers; a service that is added or removed counts, and
 // each of its servers.
+// What a director may take of its machine. Zeros mean the default.
+typedef struct vsched_limits {
+    // sizeof(vsched_limits).
+    uint32_t struct_size;
+    // 0.
+    uint32_t reserved;
+    // Most bytes that vsched_config_memory may say. 0: 8589934592 (8 GiB); UINT64_MAX: as many as
+    // the system gives.
+    uint64_t memory;
+} vsched_limits;
+
+// What a change did. Numbers of services and servers.
 typedef struct vsched_applied {
     // sizeof(vsched_applied).
     uint32_t struct_size;
@@ -595,7 +608,16 @@ vsched_status vsched_config_write_json(const struct vsched_config *config,
                                        size_t capacity,
                                        size_t *length);
 
-// Checks every limit. All problems are in the error text, one a line, each with its path:
+// Tells how many bytes a director takes at most to run this config: what services remember of
+// addresses, tables, slots. Maps of addresses (affinity_capacity) are nearly all of it; they take
+// address space at once and memory as they fill. What its workers have of their own comes on top.
+//
+// NULL: none may be. From any thread. O(services + servers).
+VSCHED_MUST_USE
+vsched_status vsched_config_memory(const struct vsched_config *config,
+                                   uint64_t *bytes);
+
+// Checks every limit, that on memory by its default. All problems are in the error text, one a line, each with its path:
 // "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: …".
 //
 // NULL: `config` may not be. Answers: VSCHED_E_INVALID. From any thread. O(services + servers).
@@ -713,13 +735,25 @@ vsched_status vsched_config_check_local(const struct vsched_config *config,
                                         size_t capacity,
                                         size_t *length);
 
-// Makes a director that runs this config. The config stays yours.
+// Makes a director that runs this config, with the default limits. The config stays yours.
 //
 // NULL: none may be. Answers: VSCHED_E_INVALID (all problems are in the config's error text),
-// VSCHED_E_CAPACITY. From any thread. O(services + servers).
+// VSCHED_E_CAPACITY (the system has no memory for it; likewise). From any thread.
+// O(services + servers).
 VSCHED_MUST_USE
 vsched_status vsched_director_new(const struct vsched_config *config,
                                   struct vsched_director **director);
+
+// Makes a director that runs this config, and never one that takes more than these limits allow: a
+// config or a command that would is VSCHED_E_INVALID, with the total, the limit and the service that
+// takes the most in the error text, and changes nothing.
+//
+// NULL: none may be. Answers: as vsched_director_new; VSCHED_E_STRUCT_SIZE, VSCHED_E_ARGUMENT (see
+// the config's error text). From any thread. O(services + servers).
+VSCHED_MUST_USE
+vsched_status vsched_director_new_with_limits(const struct vsched_config *config,
+                                              const struct vsched_limits *limits,
+                                              struct vsched_director **director);
 
 // Frees a director. NULL does nothing. Not while another thread uses this handle; workers go on
 // with what ran last, and leases can still be closed through them.
@@ -731,7 +765,8 @@ void vsched_director_free(struct vsched_director *director);
 // everything: where it comes from a file, use vsched_director_apply_with.
 //
 // NULL: `applied` may be; else set applied->struct_size before. Answers: VSCHED_E_INVALID,
-// VSCHED_E_CAPACITY (see the director's error text), VSCHED_E_STRUCT_SIZE; nothing has changed then.
+// VSCHED_E_CAPACITY (see the director's error text for both), VSCHED_E_STRUCT_SIZE; nothing has
+// changed then.
 // From any thread. O(services + servers).
 VSCHED_MUST_USE
 vsched_status vsched_director_apply(const struct vsched_director *director,

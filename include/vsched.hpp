@@ -36,6 +36,7 @@ using applied = vsched_applied;
 using apply_policy = vsched_apply_policy;
 using removed_server = vsched_removed_server;
 using settings = vsched_settings;
+using limits = vsched_limits;
 
 /* What a function without a value answers. */
 class outcome {
@@ -279,6 +280,10 @@ public:
         });
     }
     [[nodiscard]] outcome validate() const { return vsched_config_validate(get()); }
+    result<std::uint64_t> memory() const {
+        return detail::value_of<std::uint64_t>(
+            [this](std::uint64_t *out) { return vsched_config_memory(get(), out); });
+    }
     /* The text of the latest failure. */
     result<std::string> error() const {
         return detail::text_of([this](char *buffer, std::size_t capacity, std::size_t *length) {
@@ -464,6 +469,12 @@ public:
     static result<director> make(const config &config) {
         return detail::handle_of<director, vsched_director>(
             [&](vsched_director **out) { return vsched_director_new(config.get(), out); });
+    }
+    static result<director> make(const config &config, limits limits) {
+        limits.struct_size = sizeof limits;
+        return detail::handle_of<director, vsched_director>([&](vsched_director **out) {
+            return vsched_director_new_with_limits(config.get(), &limits, out);
+        });
     }
     explicit director(vsched_director *handle = nullptr) noexcept : handle_(handle) {}
     vsched_director *get() const noexcept { return handle_.get(); }

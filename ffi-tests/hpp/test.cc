@@ -142,6 +142,13 @@ static void test_config() {
     STATUS(one.validate(), VSCHED_E_INVALID);
     STATUS(vsched::director::make(one), VSCHED_E_INVALID);
     CHECK(one.delete_service(table.key));
+    vsched::limits limits{};
+    CHECK(vsched::director::make(one, limits));
+    limits.memory = *one.memory() - 1;
+    STATUS(vsched::director::make(one, limits), VSCHED_E_INVALID);
+    limits.memory += 1;
+    CHECK(vsched::director::make(one, limits));
+    STATUS(vsched::config().memory(), VSCHED_E_NULL);
     vsched::service packets("udp 10.9.0.5:53", "rr");
     packets.one_packet = true;
     packets.persistence_engine = "sip";

@@ -38,6 +38,11 @@ int main(void) {
     vsched_settings settings;
     memset(&settings, 0, sizeof settings);
     settings.struct_size = sizeof settings;
+    vsched_limits limits;
+    memset(&limits, 0, sizeof limits);
+    limits.struct_size = sizeof limits;
+    uint64_t memory_out;
+    POISONED(memory_out);
     vsched_service described;
     memset(&described, 0, sizeof described);
     described.struct_size = sizeof described;
@@ -77,6 +82,8 @@ int main(void) {
         ROW(vsched_config_write_json(NULL, chars, sizeof chars, &size_out)),
         ROW(vsched_config_write_json(config, NULL, 1, &size_out)),
         ROW(vsched_config_validate(NULL)),
+        ROW(vsched_config_memory(NULL, &memory_out)),
+        ROW(vsched_config_memory(config, NULL)),
         ROW(vsched_config_set_settings(NULL, &settings)),
         ROW(vsched_config_set_settings(config, NULL)),
         ROW(vsched_config_settings(NULL, &settings)),
@@ -119,6 +126,9 @@ int main(void) {
     const row of_director[] = {
         ROW(vsched_director_new(NULL, &director_out)),
         ROW(vsched_director_new(config, NULL)),
+        ROW(vsched_director_new_with_limits(NULL, &limits, &director_out)),
+        ROW(vsched_director_new_with_limits(config, NULL, &director_out)),
+        ROW(vsched_director_new_with_limits(config, &limits, NULL)),
         ROW(vsched_director_apply(NULL, config, &applied)),
         ROW(vsched_director_apply(director, NULL, &applied)),
         ROW(vsched_director_apply_with(NULL, config, NULL, &applied)),
@@ -225,6 +235,7 @@ int main(void) {
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
     UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
     UNTOUCHED(counts_out), UNTOUCHED(chars), UNTOUCHED(address), UNTOUCHED(size_out);
+    UNTOUCHED(memory_out);
     CHECK(applied.struct_size == sizeof applied);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
 

@@ -58,6 +58,11 @@ int main(void) {
     vsched_service_state services[2], named;
     must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
     vsched_server_state servers[4];
+    vsched_limits limits;
+    memset(&limits, 0, sizeof limits);
+    limits.struct_size = sizeof limits;
+    uint64_t memory_out;
+    POISONED(memory_out);
     size_t size_out;
     char chars[512];
     unsigned char address[28];
@@ -79,6 +84,7 @@ int main(void) {
     PANICS(vsched_config_write_rules(config, VSCHED_RULES_SAVE, chars, sizeof chars, &size_out));
     PANICS(vsched_config_write_json(config, chars, sizeof chars, &size_out));
     PANICS(vsched_config_validate(config));
+    PANICS(vsched_config_memory(config, &memory_out));
     PANICS(vsched_config_set_settings(config, &settings));
     PANICS(vsched_config_settings(config, &settings));
     PANICS(vsched_config_error(config, chars, sizeof chars, &size_out));
@@ -94,6 +100,7 @@ int main(void) {
     PANICS(vsched_config_requirements(config, NULL, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_config_check_local(config, NULL, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_director_new(config, &director_out));
+    PANICS(vsched_director_new_with_limits(config, &limits, &director_out));
     PANICS(vsched_director_apply(director, config, &applied));
     PANICS(vsched_director_apply_with(director, config, NULL, &applied));
     PANICS(vsched_director_tick(director, 1));
@@ -139,7 +146,7 @@ int main(void) {
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
     UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
     UNTOUCHED(counts_out), UNTOUCHED(removed), UNTOUCHED(services), UNTOUCHED(servers);
-    UNTOUCHED(size_out);
+    UNTOUCHED(size_out), UNTOUCHED(memory_out);
     UNTOUCHED(chars), UNTOUCHED(address_out);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
     CHECK(memcmp(&lease, &before, sizeof lease) == 0);

@@ -10,6 +10,7 @@
 FUTURE(vsched_service)
 FUTURE(vsched_server)
 FUTURE(vsched_settings)
+FUTURE(vsched_limits)
 FUTURE(vsched_applied)
 FUTURE(vsched_service_state)
 FUTURE(vsched_server_state)
@@ -18,6 +19,7 @@ FUTURE(vsched_server_state)
 #define OLD_SERVICE offsetof(vsched_service, persistence_timeout)
 #define OLD_SERVER offsetof(vsched_server, tunnel)
 #define OLD_SETTINGS offsetof(vsched_settings, timeout_tcp)
+#define OLD_LIMITS sizeof(vsched_limits)
 #define OLD_APPLIED sizeof(vsched_applied)
 #define OLD_SERVICE_STATE offsetof(vsched_service_state, remembered)
 #define OLD_SERVER_STATE sizeof(vsched_server_state)
@@ -123,6 +125,27 @@ static void settings(vsched_config *config) {
     IS(vsched_config_set_settings(config, &settings.today), VSCHED_E_STRUCT_SIZE);
 }
 
+static void limits(const vsched_config *config) {
+    vsched_limits_2 limits;
+    memset(&limits, 0, sizeof limits);
+    vsched_director *director;
+    POISONED(director);
+    for (size_t at = 0; at < MANY; at++) {
+        limits.today.struct_size = far_too[at];
+        IS(vsched_director_new_with_limits(config, &limits.today, &director),
+           VSCHED_E_STRUCT_SIZE);
+    }
+    limits.today.struct_size = OLD_LIMITS - 1;
+    IS(vsched_director_new_with_limits(config, &limits.today, &director), VSCHED_E_STRUCT_SIZE);
+    limits.today.struct_size = sizeof limits;
+    limits.tomorrow[3] = 1;
+    IS(vsched_director_new_with_limits(config, &limits.today, &director), VSCHED_E_STRUCT_SIZE);
+    UNTOUCHED(director);
+    limits.tomorrow[3] = 0;
+    OK(vsched_director_new_with_limits(config, &limits.today, &director));
+    vsched_director_free(director);
+}
+
 static void applied(const vsched_config *config, const vsched_director *director) {
     vsched_applied_2 applied;
     POISONED(applied);
@@ -201,6 +224,7 @@ int main(void) {
     services(config, director);
     servers(config, director);
     settings(config);
+    limits(config);
     applied(config, director);
     arrays(director);
     vsched_director_free(director);

@@ -130,11 +130,12 @@ impl Memory {
     }
 }
 
-/// The length of one cycle of wrr, where it is precomputed.
+/// The length of one cycle of wrr; 0 where it is too long to be precomputed.
 fn turns(weights: impl ExactSizeIterator<Item = u32> + Clone) -> u64 {
     let step = weights.clone().fold(0, gcd).max(1);
     let most = (weights.len() as u64 * TURNS_A_SERVER).clamp(FEW_TURNS, MOST_TURNS);
-    weights.map(|weight| u64::from(weight / step)).sum::<u64>().min(most)
+    let length = weights.map(|weight| u64::from(weight / step)).sum();
+    if length > most { 0 } else { length }
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

@@ -199,7 +199,25 @@ pub unsafe extern "C" fn vsched_config_write_json(
     })
 }
 
-/// Checks every limit. All problems are in the error text, one a line, each with its path:
+/// Tells how many bytes a director takes at most to run this config: what services remember of
+/// addresses, tables, slots. Maps of addresses (affinity_capacity) are nearly all of it; they take
+/// address space at once and memory as they fill. What its workers have of their own comes on top.
+///
+/// NULL: none may be. From any thread. O(services + servers).
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn vsched_config_memory(
+    config: Option<&vsched_config>,
+    bytes: Option<&mut MaybeUninit<u64>>,
+) -> vsched_status {
+    guard(|| {
+        let (config, to) = (config.ok_or(VSCHED_E_NULL)?, bytes.ok_or(VSCHED_E_NULL)?);
+        to.write(config.config.memory());
+        Ok(())
+    })
+}
+
+/// Checks every limit, that on memory by its default. All problems are in the error text, one a line, each with its path:
 /// "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: …".
 ///
 /// NULL: `config` may not be. Answers: VSCHED_E_INVALID. From any thread. O(services + servers).

@@ -5,13 +5,14 @@ use std::os::raw::c_char;
 use std::time::Duration;
 
 use crate::Director;
+use crate::config::ResourceLimits;
 use crate::ffi::config::vsched_config;
 use crate::ffi::data::{vsched_flow, vsched_pick, vsched_server_id, vsched_service_id};
-use crate::ffi::sized::Place;
+use crate::ffi::sized::{self, Place};
 use crate::ffi::status::{
     VSCHED_E_NULL, VSCHED_E_PARSE, VSCHED_NO_SERVER, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status,
 };
-use crate::ffi::structs::{self, vsched_applied};
+use crate::ffi::structs::{self, vsched_applied, vsched_limits};
 use crate::ffi::{Fault, LastError, config_edit, guard, text};
 
 /// Runs a config and keeps its state across changes: counts, rotations, affinity and statistics
@@ -25,24 +26,52 @@ pub struct vsched_director {
     pub(super) error: LastError,
 }
 
-/// Makes a director that runs this config. The config stays yours.
+/// Makes a director that runs this config, with the default limits. The config stays yours.
 ///
 /// NULL: none may be. Answers: VSCHED_E_INVALID (all problems are in the config's error text),
-/// VSCHED_E_CAPACITY. From any thread. O(services + servers).
+/// VSCHED_E_CAPACITY (the system has no memory for it; likewise). From any thread.
+/// O(services + servers).
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_new(
     config: Option<&vsched_config>,
     director: Option<&mut MaybeUninit<*mut vsched_director>>,
 ) -> vsched_status {
+    guard(|| make(config, director, || Ok(ResourceLimits::default())))
+}
+
+/// Makes a director that runs this config, and never one that takes more than these limits allow: a
+/// config or a command that would is VSCHED_E_INVALID, with the total, the limit and the service that
+/// takes the most in the error text, and changes nothing.
+///
+/// NULL: none may be. Answers: as vsched_director_new; VSCHED_E_STRUCT_SIZE, VSCHED_E_ARGUMENT (see
+/// the config's error text). From any thread. O(services + servers).
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_director_new_with_limits(
+    config: Option<&vsched_config>,
+    limits: *const vsched_limits,
+    director: Option<&mut MaybeUninit<*mut vsched_director>>,
+) -> vsched_status {
     guard(|| {
-        let (config, to) = (config.ok_or(VSCHED_E_NULL)?, director.ok_or(VSCHED_E_NULL)?);
-        let director = Director::new(&config.config).map_err(Fault::from);
-        let director = config.error.keep(director)?;
-        let made = vsched_director { director, error: LastError::default() };
-        to.write(Box::into_raw(Box::new(made)));
-        Ok(())
+        make(config, director, || {
+            // SAFETY: the caller promises a struct as long as it says.
+            structs::limits(unsafe { sized::read(limits) }?)
+        })
     })
+}
+
+fn make(
+    config: Option<&vsched_config>,
+    to: Option<&mut MaybeUninit<*mut vsched_director>>,
+    limits: impl FnOnce() -> Result<ResourceLimits, Fault>,
+) -> Result<(), vsched_status> {
+    let (config, to) = (config.ok_or(VSCHED_E_NULL)?, to.ok_or(VSCHED_E_NULL)?);
+    let made = limits().and_then(|limits| Ok(Director::with_limits(&config.config, limits)?));
+    let director = config.error.keep(made)?;
+    let made = vsched_director { director, error: LastError::default() };
+    to.write(Box::into_raw(Box::new(made)));
+    Ok(())
 }
 
 /// Frees a director. NULL does nothing. Not while another thread uses this handle; workers go on
@@ -61,7 +90,8 @@ pub extern "C" fn vsched_director_free(director: Option<Box<vsched_director>>) {
 /// everything: where it comes from a file, use vsched_director_apply_with.
 ///
 /// NULL: `applied` may be; else set applied->struct_size before. Answers: VSCHED_E_INVALID,
-/// VSCHED_E_CAPACITY (see the director's error text), VSCHED_E_STRUCT_SIZE; nothing has changed then.
+/// VSCHED_E_CAPACITY (see the director's error text for both), VSCHED_E_STRUCT_SIZE; nothing has
+/// changed then.
 /// From any thread. O(services + servers).
 #[must_use]
 #[unsafe(no_mangle)]

@@ -4,8 +4,9 @@ use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::{
-    Affinity, Config, Forwarding, Generation, Netmask, Persistence, RealServer, SchedulerFlags,
-    ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
+    Affinity, Config, Forwarding, Generation, Netmask, Persistence, RealServer, ResourceLimits,
+    SchedulerFlags, ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum,
+    VirtualService,
 };
 use crate::ffi::Fault;
 use crate::ffi::data::{
@@ -102,6 +103,19 @@ pub struct vsched_settings {
     pub timeout_udp: u32,
 }
 
+/// What a director may take of its machine. Zeros mean the default.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_limits {
+    /// sizeof(vsched_limits).
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Most bytes that vsched_config_memory may say. 0: 8589934592 (8 GiB); UINT64_MAX: as many as
+    /// the system gives.
+    pub memory: u64,
+}
+
 /// What a change did. Numbers of services and servers; a service that is added or removed counts, and
 /// each of its servers.
 #[derive(Clone, Copy)]
@@ -121,6 +135,10 @@ pub struct vsched_applied {
     pub settings: u32,
 }
 
+// SAFETY: as below.
+unsafe impl Grows for vsched_limits {
+    const LEAST: usize = size_of::<vsched_limits>();
+}
 // SAFETY: all begin with their size, end without padding, and hold numbers, pointers and lengths.
 unsafe impl Grows for vsched_service {
     const LEAST: usize = offset_of!(vsched_service, persistence_timeout);
@@ -286,6 +304,15 @@ pub(super) fn settings(config: &Config) -> vsched_settings {
         timeout_tcp_fin: config.timeouts.tcp_fin.unwrap_or(0),
         timeout_udp: config.timeouts.udp.unwrap_or(0),
     }
+}
+
+/// The limits that a director gets.
+pub(super) fn limits(from: vsched_limits) -> Result<ResourceLimits, Fault> {
+    if from.reserved != 0 {
+        return Err(bad("reserved", from.reserved, "0"));
+    }
+    let limits = ResourceLimits::default();
+    Ok(if from.memory == 0 { limits } else { limits.with_memory(from.memory) })
 }
 
 impl From<crate::Applied> for vsched_applied {

@@ -5,7 +5,8 @@
 use loom::thread;
 
 use crate::state::Arena;
-use crate::state::affinity::{Affinity, Key, OneServer};
+use crate::state::affinity::{Affinity, Key};
+use crate::state::one_server::OneServer;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 struct Map {
@@ -21,14 +22,15 @@ fn key(map: &Map, start: u64, tag: u64) -> Key {
 impl Map {
     fn new(servers: u32, capacity: u32) -> Arc<Self> {
         let arena = Arena::with_servers(servers);
-        Arc::new(Map { map: Affinity::new(Arc::clone(&arena), capacity), arena })
+        let map = Affinity::new(Arc::clone(&arena), capacity).expect("memory");
+        Arc::new(Map { map, arena })
     }
 
     /// As lblc remembers.
     fn remember(&self, key: Key, server: u32) -> bool {
         let entry = self.map.find(key).or_else(|| self.map.claim(key));
         if let Some(entry) = entry {
-            entry.payload.set(&self.arena, key, server);
+            entry.write(|remembered| remembered.set(&self.arena, key, server));
         }
         entry.is_some()
     }
@@ -111,6 +113,76 @@ fn late_writer(tags: [u64; 2]) {
 /// A picker writes into an entry that has another key by then: not taken for that key's.
 pub fn what_is_written_late_is_nobodys() {
     late_writer([5, 6]);
+}
+
+/// A picker writes into an entry while sweeps take it out and find its chunk clean: what it has
+/// written is swept after. `write` is how it does so.
+fn late_writer_beside_sweeps(write: impl Fn(&Map, Key) + 'static) {
+    let map = Map::new(1, 4);
+    let key = key(&map, 0, 5);
+    assert!(map.remember(key, 0));
+    let late = spawn(&map, move |map| write(map, key));
+    map.map.retain(|_| false);
+    map.map.retain(|_| true);
+    late.join().unwrap();
+    map.check();
+}
+
+/// The writer marks the chunk after its write, and the sweep looks again after it has cleared the mark.
+pub fn what_is_written_late_is_swept() {
+    late_writer_beside_sweeps(|map, key| {
+        if let Some(found) = map.map.find(key) {
+            found.write(|remembered| remembered.set(&map.arena, key, 0));
+        }
+    });
+}
+
+/// Wrong: it does not.
+pub fn planted_written_without_a_mark() {
+    late_writer_beside_sweeps(|map, key| {
+        if let Some(found) = map.map.find(key) {
+            found.payload.set(&map.arena, key, 0);
+        }
+    });
+}
+
+/// Wrong: it does so before.
+pub fn planted_marked_before_it_is_written() {
+    late_writer_beside_sweeps(|map, key| {
+        if let Some(found) = map.map.find(key) {
+            found.write(|_| {});
+            found.payload.set(&map.arena, key, 0);
+        }
+    });
+}
+
+/// A new address comes to a chunk that a sweep finds clean: later sweeps know of it.
+pub fn a_claim_beside_a_clean_sweep() {
+    let map = Map::new(2, 4);
+    let (old, new) = (key(&map, 0, 5), key(&map, 0, 6));
+    assert!(map.remember(old, 0));
+    let other = spawn(&map, move |map| map.remember(new, 1));
+    map.map.retain(|_| false);
+    other.join().unwrap();
+    let mut seen = 0;
+    map.map.for_each(|_, _| seen += 1);
+    assert_eq!(map.map.entries(), seen, "an entry that sweeps do not see");
+    map.check();
+}
+
+/// The capacity changes while pickers of the former map go on: the next map knows what they add,
+/// where it adds nothing itself, and takes it out.
+pub fn another_capacity_beside_a_claim() {
+    let former = Map::new(2, 1);
+    let (one, other) = (key(&former, 0, 5), key(&former, 0, 6));
+    let late = spawn(&former, move |map| map.remember(one, 0));
+    let next = former.map.next(4).expect("memory").expect("another map");
+    let map = Map { arena: Arc::clone(&former.arena), map: next };
+    assert!(map.remember(other, 1));
+    assert!(late.join().unwrap());
+    assert_eq!((map.server_of(one), map.server_of(other)), (Some(0), Some(1)));
+    map.check();
+    assert!(former.map.next(1).expect("memory").is_none());
 }
 
 /// Wrong: the two keys differ, but not in their tags.

@@ -12,6 +12,11 @@ pub mod affinity;
 pub mod alone;
 mod config {
     pub(crate) use vsched::config::{Generation, Remembered, Thresholds};
+
+    /// Two windows at least, as in the crate.
+    pub(crate) fn affinity_entries(capacity: u32) -> u64 {
+        (2 * u64::from(capacity)).max(4).next_power_of_two()
+    }
 }
 pub mod cursor;
 pub mod min_tree;

@@ -19,7 +19,8 @@ const PAIRS: [[u32; 2]; 2] = [[0, 1], [1, 2]];
 impl Map {
     fn new() -> Arc<Self> {
         let arena = Arena::with_servers(3);
-        Arc::new(Map { map: Affinity::new(Arc::clone(&arena), 1), arena })
+        let map = Affinity::new(Arc::clone(&arena), 1).expect("memory");
+        Arc::new(Map { map, arena })
     }
 
     fn key(&self) -> Key {
@@ -38,7 +39,7 @@ impl Map {
             }
             members.add(first, time);
             members.add(second, time);
-            entry.payload.write(&self.arena, key, &members);
+            entry.write(|set| set.write(&self.arena, key, &members));
         }
     }
 

@@ -1,10 +1,13 @@
-//! The files under test, and small stand-ins for what they lean on: blocks of two keys, windows of
-//! two entries, sets of two servers, versions of one bit, and an arena without segments.
+//! The files under test, and small stand-ins for what they lean on: blocks of two keys, windows and
+//! chunks of two entries, sets of two servers, versions of one bit, memory that is written, and an
+//! arena without segments.
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
 #[path = "../../../src/state/affinity.rs"]
 pub(crate) mod affinity;
+#[path = "../../../src/state/affinity_table.rs"]
+pub(crate) mod affinity_table;
 #[path = "../../../src/state/alone.rs"]
 pub(crate) mod alone;
 #[path = "../../../src/state/counts.rs"]
@@ -14,6 +17,8 @@ pub(crate) mod cursor;
 pub(crate) mod lanes;
 #[path = "../../../src/state/min_tree.rs"]
 pub(crate) mod min_tree;
+#[path = "../../../src/state/one_server.rs"]
+pub(crate) mod one_server;
 #[path = "../../../src/state/publication.rs"]
 pub(crate) mod publication;
 #[path = "../../../src/state/round.rs"]
@@ -24,12 +29,14 @@ pub(crate) mod server_set;
 pub(crate) mod slots;
 #[path = "../../../src/state/templates.rs"]
 pub(crate) mod templates;
+pub(crate) mod zeroed;
 
 use crate::state::slots::ServerSlot;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 pub(crate) mod sizes {
     pub(crate) const WINDOW: usize = 2;
+    pub(crate) const CHUNK: usize = 2;
     /// So that a slot which is given away has the word of before.
     pub(crate) const VERSION_BITS: u32 = 1;
     pub(crate) const MOST: usize = 2;
@@ -49,6 +56,11 @@ impl Servers {
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// For unit tests in the files, which clippy compiles here too.
+    pub(crate) fn reach_with(&self, length: u32, _make: impl Fn() -> ServerSlot) -> bool {
+        length as usize <= self.len()
     }
 }
 

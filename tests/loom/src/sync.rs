@@ -133,6 +133,14 @@ macro_rules! wrap_integer {
             pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                 fenced(order, || self.0.fetch_sub(value, plain(order, AcqRel)))
             }
+
+            pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                fenced(order, || self.0.fetch_or(value, plain(order, AcqRel)))
+            }
+
+            pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                fenced(order, || self.0.fetch_and(value, plain(order, AcqRel)))
+            }
         }
     };
 }

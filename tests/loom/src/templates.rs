@@ -21,7 +21,7 @@ struct Service {
 impl Service {
     fn new() -> Arc<Self> {
         let arena = Arena::with_servers(2);
-        let templates = Templates::new(Arc::clone(&arena), 2);
+        let templates = Templates::new(Arc::clone(&arena), 2).expect("memory");
         let client = templates.key([5 << 32, 0], 4);
         Arc::new(Service { arena, templates, client })
     }
@@ -113,6 +113,37 @@ pub fn an_open_connection_keeps_its_template() {
     assert!(service.is_known(), "gone while a connection is open");
     service.templates.let_go(id);
     service.check();
+}
+
+/// Another capacity, beside a connection of a picker that has the former map still: what is open
+/// keeps its template, whichever map it comes and goes by.
+pub fn connections_beside_another_capacity() {
+    let service = Service::new();
+    let id = service.pick(0);
+    service.templates.hold(id);
+    let other = spawn(&service, |service| service.connection(1));
+    let next = service.templates.next(8).expect("memory").expect("other templates");
+    let (arena, client) = (Arc::clone(&service.arena), service.client);
+    let after = Service { arena, templates: next, client };
+    after.templates.tick(LATER);
+    other.join().unwrap();
+    assert!(after.is_known(), "gone while a connection is open");
+    after.templates.let_go(id);
+    after.check();
+    assert_eq!(service.templates.remembered().entries, 0);
+}
+
+/// Wrong: the next map has a template of its own for the client, as if entries were copied.
+pub fn planted_a_copy_for_another_capacity() {
+    let service = Service::new();
+    let (arena, client) = (Arc::clone(&service.arena), service.client);
+    let templates = Templates::new(Arc::clone(&arena), 8).expect("memory");
+    let after = Service { arena, templates, client };
+    let id = service.pick(0);
+    after.pick(0);
+    service.templates.hold(id);
+    after.templates.tick(LATER);
+    assert!(after.is_known(), "gone while a connection is open");
 }
 
 /// Wrong: a connection is let go that never held.

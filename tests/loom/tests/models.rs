@@ -35,10 +35,11 @@ models! {
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
     told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
-    affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys;
+    affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
+        what_is_written_late_is_swept a_claim_beside_a_clean_sweep another_capacity_beside_a_claim;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
     templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
-        an_open_connection_keeps_its_template;
+        an_open_connection_keeps_its_template connections_beside_another_capacity;
 }
 
 mod round_cases {
@@ -167,9 +168,12 @@ planted! {
     told::planted_whose_it_was_before, "untold";
     affinity::planted_equal_tags, "an address has another's server";
     affinity::planted_a_name_without_its_pin, "not pinned";
+    affinity::planted_written_without_a_mark, "pinned by nobody";
+    affinity::planted_marked_before_it_is_written, "pinned by nobody";
     server_set::planted_read_in_two_halves, "torn";
     server_set::planted_one_sweep, "pinned by nobody";
     templates::planted_let_go_without_hold, "gone while a connection is open";
+    templates::planted_a_copy_for_another_capacity, "gone while a connection is open";
 }
 
 /// Hazard pointers need SeqCst: with AcqRel in its place a held value is freed.
