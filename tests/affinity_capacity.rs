@@ -196,7 +196,7 @@ fn what_the_system_has_no_memory_for_is_an_error() {
         return;
     }
     let child = Command::new("sh")
-        .args(["-c", "ulimit -v 1200000 && exec \"$0\" --ignored --exact child_with_little_memory"])
+        .args(["-c", "ulimit -v 800000 && exec \"$0\" --ignored --exact child_with_little_memory"])
         .arg(std::env::current_exe().expect("this program"))
         .output()
         .expect("a shell");

@@ -10,6 +10,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "state/lanes/avx2.rs",
     "state/publication.rs",
     "state/segments.rs",
+    "state/zeroed.rs",
     "worker/way.rs",
 ];
 const LONGEST: usize = 450;

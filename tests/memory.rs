@@ -128,7 +128,8 @@ fn large_maps_are_bounded_closely() {
 #[test]
 fn ten_thousand_services_that_remember_are_accepted() {
     let kind = SchedulerKind::Lblc;
-    let services = (0..10_000).map(|n| VirtualService { servers: vec![real(1, 1)], ..service(n, kind) });
+    let services =
+        (0..10_000).map(|n| VirtualService { servers: vec![real(1, 1)], ..service(n, kind) });
     let config = Config { services: services.collect(), ..Config::default() };
     assert!(config.memory() <= ResourceLimits::default().memory);
     let director = Director::new(&config).expect("within the default limit");
@@ -150,7 +151,8 @@ fn a_limit_holds_for_new_apply_and_execute() {
         servers: vec![real(1, 1)],
         ..service(n, kind)
     };
-    let of = |services: &[VirtualService]| Config { services: services.to_vec(), ..Config::default() };
+    let of =
+        |services: &[VirtualService]| Config { services: services.to_vec(), ..Config::default() };
     let small = sized(0, SchedulerKind::Lblc, 1000);
     let large = sized(1, SchedulerKind::Lblcr, 100_000);
     let limit = of(&[small.clone(), large.clone()]).memory();

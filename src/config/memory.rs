@@ -93,7 +93,9 @@ impl Memory {
         };
         let templates = settings.persistence.map_or(0, |_| map(TEMPLATE_ENTRY));
         let slots = match settings.scheduler {
-            Some(SchedulerKind::Mh) => u64::from(mh_table_size(settings.mh_table_index).unwrap_or(0)),
+            Some(SchedulerKind::Mh) => {
+                u64::from(mh_table_size(settings.mh_table_index).unwrap_or(0))
+            }
             _ => 0,
         };
         let turns = match settings.scheduler {

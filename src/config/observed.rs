@@ -36,11 +36,12 @@ pub struct Statistics {
 /// What a service remembers of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Remembered {
-    /// Addresses remembered.
+    /// Addresses remembered; more than `capacity` for a while after that was lowered.
     pub entries: u32,
-    /// How many there is room for.
+    /// How many there is room for (`affinity.capacity`).
     pub capacity: u32,
-    /// Picks that found no room and were not remembered.
+    /// Picks that found no room and were not remembered, where a kernel would have. Reloads do not
+    /// set it back; a change of the scheduler does, or of persistence.
     pub refused: u64,
 }
 

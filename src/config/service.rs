@@ -126,8 +126,13 @@ impl Default for Persistence {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
 pub struct Affinity {
-    /// Most addresses remembered, 1 to 16777216. lblc takes about 48 bytes for each, lblcr 192,
-    /// persistence 96, as soon as the service runs.
+    /// Most addresses remembered, 1 to 16777216. Others are scheduled anew each time, and counted
+    /// ([`Remembered::refused`](super::Remembered::refused)). A change forgets nothing.
+    ///
+    /// Takes address space as soon as the service runs: 48 bytes each for lblc, 192 for lblcr, 96 for
+    /// persistence, rounded up to a power of two ([`Config::memory`](super::Config::memory)). Memory
+    /// comes page by page as addresses do; where the system makes all pages huge (2 MiB), in steps of
+    /// those.
     pub capacity: u32,
     /// Seconds after its last pick that an address may be forgotten (lblc), or after its last change
     /// that a set loses a member (lblcr); 1 to 2678400.

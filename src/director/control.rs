@@ -295,13 +295,7 @@ impl Control {
         Owner { id, born, base: self.server_total(id.slot), last_weight: 0 }
     }
 
-    fn compile(
-        &self,
-        draft: &Draft,
-        id: ServiceId,
-        settings: &Config,
-        maps: Maps,
-    ) -> Arc<Pool> {
+    fn compile(&self, draft: &Draft, id: ServiceId, settings: &Config, maps: Maps) -> Arc<Pool> {
         let former =
             draft.live.and_then(|number| self.services.get(&number)).map(|live| live.pool.as_ref());
         let plan = Plan {

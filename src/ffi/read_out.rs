@@ -39,7 +39,8 @@ pub struct vsched_service_state {
     pub remembered: u32,
     /// How many of those there is room for; 0 if the service remembers none.
     pub capacity: u32,
-    /// Picks that found no room and were not remembered.
+    /// Picks that found no room and were not remembered, where a kernel would have; if it grows,
+    /// raise affinity_capacity.
     pub forgotten: u64,
     /// Real servers.
     pub servers: u32,

@@ -73,7 +73,9 @@ pub(super) fn text(status: vsched_status) -> &'static CStr {
         VSCHED_E_PARSE => c"the text cannot be read",
         VSCHED_E_INVALID => c"the config breaks limits",
         VSCHED_E_REFUSED => c"the present state refuses the command",
-        VSCHED_E_CAPACITY => c"no room or memory for so many services, servers or remembered addresses",
+        VSCHED_E_CAPACITY => {
+            c"no room or memory for so many services, servers or remembered addresses"
+        }
         VSCHED_E_GUARDRAILS => c"the change would take away more than the policy allows",
         VSCHED_E_PANIC => c"a bug in the library was caught",
         _ => c"unknown status",

@@ -9,7 +9,7 @@
 //! Weight 0: the destination moves to another server. Overloaded: a remembered server goes on
 //! taking its destination's connections (as in the kernel; not in a retry), a new one is not chosen.
 //! Empty, or none available: no server, and what is remembered stays.
-//! State: a map of fixed size that outlives reloads, not a change of the scheduler. Entries unused
+//! State: a map of fixed capacity that outlives reloads, not a change of the scheduler. Entries unused
 //! for `affinity.expiration` go with a sweep every half hour of the director's clock. If the map is
 //! full the answer is by wlc and not remembered; that is counted.
 //! Cost: O(1) for a remembered destination whose server is not above its weight, else O(n).

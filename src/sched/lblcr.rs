@@ -9,7 +9,7 @@
 //! for scalable network services", 2000.
 //! Weight 0 and overloaded: passed over. Empty, or none available: no server, and what is
 //! remembered stays.
-//! State: a map of fixed size that outlives reloads, not a change of the scheduler; forgets as
+//! State: a map of fixed capacity that outlives reloads, not a change of the scheduler; forgets as
 //! lblc's does. A set that another thread is writing at that moment answers by wlc.
 //! Cost: O(servers of the set) while one of them is not above its weight, else O(n).
 //! Differences from the kernel: a set holds 16 servers, the newest; the map's capacity; its sweeps

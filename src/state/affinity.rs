@@ -21,8 +21,8 @@
 
 use crate::config::Remembered;
 use crate::state::Arena;
-pub(crate) use crate::state::affinity_table::{Entry, Found, Key, Payload};
 use crate::state::affinity_table::Table;
+pub(crate) use crate::state::affinity_table::{Entry, Found, Key, Payload};
 use crate::state::zeroed::OutOfMemory;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -193,7 +193,8 @@ impl<P: Payload> Affinity<P> {
         let mut last = None;
         for bucket in buckets {
             last = Some(bucket);
-            for (table, (word, entry)) in idle.iter().filter(|(_, (word, _))| bucket_of(*word) == bucket)
+            for (table, (word, entry)) in
+                idle.iter().filter(|(_, (word, _))| bucket_of(*word) == bucket)
             {
                 table.free(entry, *word);
                 out += 1;

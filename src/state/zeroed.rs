@@ -67,7 +67,8 @@ pub(crate) fn zeroed<T: Zeroed>(length: usize) -> Result<Box<[T]>, OutOfMemory> 
     if length == 0 {
         return Ok(Box::default());
     }
-    let out_of_memory = OutOfMemory { bytes: (length as u64).saturating_mul(size_of::<T>() as u64) };
+    let out_of_memory =
+        OutOfMemory { bytes: (length as u64).saturating_mul(size_of::<T>() as u64) };
     let layout = Layout::array::<T>(length).map_err(|_| out_of_memory)?;
     // SAFETY: the layout has a size: neither the length nor the type's size is 0.
     let memory = unsafe { alloc_zeroed(layout) }.cast::<T>();
