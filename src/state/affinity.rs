@@ -104,7 +104,7 @@ impl<P: Payload> Affinity<P> {
     pub(crate) fn entries(&self) -> u32 {
         let all = self.older.iter().map(|table| table.count());
         // Below zero for a moment, if an entry is taken out before it is counted.
-        all.fold(self.newest.count(), u32::wrapping_add).cast_signed().max(0).cast_unsigned()
+        (all.fold(self.newest.count(), u32::wrapping_add) as i32).max(0) as u32
     }
 
     pub(crate) fn remembered(&self) -> Remembered {
