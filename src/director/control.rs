@@ -7,15 +7,15 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::config::diff::Change;
-use crate::config::{
-    Config, DIRECTOR, Excess, Generation, Memory, ResourceLimits, ServiceKey, VirtualService,
-};
+use crate::config::{Config, Generation, Memory, ResourceLimits, ServiceKey, VirtualService};
+use crate::director::budget::Budget;
 use crate::director::draft::Draft;
+pub(super) use crate::director::live::Live;
 use crate::director::owners::{Owner, Owners};
 use crate::director::reserve;
 use crate::director::table::Table;
 use crate::director::tenants::Tenants;
-use crate::error::{ApplyError, ConfigError, Problem};
+use crate::error::ApplyError;
 use crate::pool::{Maps, Plan, Pool};
 use crate::state::Arena;
 use crate::state::counts::Limits;
@@ -45,29 +45,12 @@ pub(super) struct Control {
     /// Statistics of workers that are gone.
     departed: Shard,
     tenants: Tenants,
-    pub(super) limits: ResourceLimits,
-    /// What the services take together.
-    memory: u64,
+    pub(super) budget: Budget,
 }
 
 /// How many removed servers each publication looks at, apart from as many as it may have removed:
 /// with a million of them waiting for their last connection, an edit still costs what it edits.
 pub(super) const SWEPT: usize = 64;
-
-/// A service that runs.
-pub(super) struct Live {
-    /// As configured, servers oldest first.
-    pub(super) service: VirtualService,
-    /// Beside `service.servers`.
-    pub(super) owners: Vec<Owner>,
-    pub(super) id: ServiceId,
-    born: u64,
-    pub(super) pool: Arc<Pool>,
-    /// Connections and refusals its slot had counted for its former owners.
-    pub(super) base: (u64, u64),
-    /// What it takes, at most.
-    memory: u64,
-}
 
 /// What a server's slot holds of the config, to be changed once the config runs.
 struct SlotEdit {
@@ -104,29 +87,8 @@ impl Control {
             shards: Vec::new(),
             departed: Shard::new(),
             tenants: Tenants::default(),
-            limits,
-            memory: DIRECTOR,
+            budget: Budget::new(limits),
         }
-    }
-
-    /// Whether there is memory for this service, new or edited, beside all others.
-    pub(super) fn fits(
-        &self,
-        settings: &VirtualService,
-        weights: impl ExactSizeIterator<Item = u32> + Clone,
-    ) -> Result<(), ConfigError> {
-        let memory = Memory::of(settings, weights);
-        let key = settings.service;
-        let former = self.find(&key).map_or(0, |live| live.memory);
-        let total = self.memory - former + memory.total();
-        if memory.total() <= former || total <= self.limits.memory {
-            return Ok(());
-        }
-        let others = self.services.values().map(|live| &live.service);
-        let others = others.filter(|service| service.service != key);
-        let services = others.map(|it| (it, Memory::of_service(it))).chain([(settings, memory)]);
-        let excess = Excess::of(total, self.limits.memory, services).to_string();
-        ConfigError::from_problems(vec![Problem::new("memory", excess)])
     }
 
     pub(super) fn find(&self, key: &ServiceKey) -> Option<&Live> {
@@ -373,7 +335,7 @@ impl Control {
                 self.owners.orphan(&self.arena, &key);
                 if let Some(live) = live.and_then(|number| self.services.remove(&number)) {
                     self.numbers.remove(&key);
-                    self.memory -= live.memory;
+                    self.budget.taken -= live.memory;
                     self.owners.leave_service(live.id, live.born, next);
                 }
                 continue;
@@ -382,10 +344,10 @@ impl Control {
             owners.shrink_to_fit();
             service.servers = servers;
             let memory = Memory::of_service(&service).total();
-            self.memory += memory;
+            self.budget.taken += memory;
             match live.and_then(|number| self.services.get_mut(&number)) {
                 Some(live) => {
-                    self.memory -= live.memory;
+                    self.budget.taken -= live.memory;
                     *live = Live { service, owners, pool, memory, ..*live };
                 }
                 None => {

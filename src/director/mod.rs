@@ -1,8 +1,10 @@
 //! The in-process data plane: takes configs and commands, publishes tables, answers for what runs.
 
 mod applied;
+mod budget;
 mod control;
 mod draft;
+mod live;
 mod owners;
 mod policy;
 mod removed;

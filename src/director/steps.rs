@@ -16,13 +16,15 @@ pub(super) fn validate(
 ) -> Result<(), ConfigError> {
     let Config { generation, daemons, .. } = &control.settings;
     if (config.generation, &config.daemons) != (*generation, daemons) {
-        return config.validate_within(&control.limits);
+        return config.validate_within(&control.budget.limits);
     }
     let concerned: ahash::HashSet<ServiceKey> = changes.iter().map(Change::service).collect();
-    config.validate_beside(Some(&control.limits), |service| match control.find(&service.service) {
-        None => Known::No,
-        Some(_) if !concerned.contains(&service.service) => Known::Same,
-        Some(live) => Known::Former(&live.service),
+    config.validate_beside(Some(&control.budget.limits), |service| {
+        match control.find(&service.service) {
+            None => Known::No,
+            Some(_) if !concerned.contains(&service.service) => Known::Same,
+            Some(live) => Known::Former(&live.service),
+        }
     })
 }
 
