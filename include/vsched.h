@@ -295,8 +295,6 @@ typedef struct vsched_server {
     uint32_t tunnel_port;
 } vsched_server;
 
-// What a change did. Numbers of services and servers; a service that is added or removed counts, and
-// each of its servers.
 // What a director may take of its machine. Zeros mean the default.
 typedef struct vsched_limits {
     // sizeof(vsched_limits).
@@ -308,7 +306,8 @@ typedef struct vsched_limits {
     uint64_t memory;
 } vsched_limits;
 
-// What a change did. Numbers of services and servers.
+// What a change did. Numbers of services and servers; a service that is added or removed counts, and
+// each of its servers.
 typedef struct vsched_applied {
     // sizeof(vsched_applied).
     uint32_t struct_size;
@@ -428,7 +427,8 @@ typedef struct vsched_service_state {
     uint32_t remembered;
     // How many of those there is room for; 0 if the service remembers none.
     uint32_t capacity;
-    // Picks that found no room and were not remembered.
+    // Picks that found no room and were not remembered, where a kernel would have; if it grows,
+    // raise affinity_capacity.
     uint64_t forgotten;
     // Real servers.
     uint32_t servers;
