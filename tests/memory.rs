@@ -160,7 +160,7 @@ fn a_limit_holds_for_new_apply_and_execute() {
     let larger = sized(1, SchedulerKind::Lblcr, 200_000);
     let wanted = of(&[small.clone(), larger.clone()]);
     let total = wanted.memory();
-    let share = total - of(&[small.clone()]).memory();
+    let share = total - of(std::slice::from_ref(&small)).memory();
     let said = format!(
         "memory: {total} bytes are more than the limit of {limit}; most of all, {share}, takes \
          service tcp 10.1.0.1:1001: lower its affinity.capacity"
