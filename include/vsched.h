@@ -44,7 +44,9 @@ struct sockaddr;
 // quiesced (weight 0), overloaded (upper threshold reached) or were tried.
 #define VSCHED_NO_SERVER 1
 
-// An answer: no such virtual service. Of an id: the service was deleted.
+// An answer: no such virtual service. Of an id: the service was deleted, or the id is another
+// director's or all zeros. It stays so: a service that is added again has another id, to be looked up
+// with vsched_director_service or vsched_worker_service_for.
 #define VSCHED_NO_SERVICE 2
 
 // An answer: the server id or the lease is not known here (any more): the server was removed and
@@ -323,8 +325,10 @@ typedef struct vsched_applied {
     uint32_t settings;
 } vsched_applied;
 
-// Names a virtual service. A plain value: copy it as you like. It survives reloads, and is stale
-// once the service is deleted. All zeros name none. Another director does not know it.
+// Names a virtual service. A plain value: copy it as you like. It survives reloads and edits, and is
+// stale once the service is deleted: every function then answers VSCHED_NO_SERVICE, also if a service
+// with the same key is added again, which has another id. Look an id up once per service and keep it;
+// look it up again after VSCHED_NO_SERVICE. All zeros name none. Another director does not know it.
 typedef struct vsched_service_id {
     // Private.
     uint32_t slot;
@@ -814,7 +818,8 @@ vsched_status vsched_director_server(const struct vsched_director *director,
 // One decision, for a caller without a worker. Takes a lock; a data plane uses
 // vsched_worker_pick_server.
 //
-// NULL: none may be. Answers: VSCHED_NO_SERVER (the service was deleted, too). From any thread.
+// NULL: none may be. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE (the service was deleted). From any
+// thread.
 VSCHED_MUST_USE
 vsched_status vsched_director_pick_server(const struct vsched_director *director,
                                           struct vsched_service_id service,
@@ -950,7 +955,7 @@ vsched_status vsched_director_services(const struct vsched_director *director,
 // Copies the servers of a service into an array of `capacity` elements of
 // `element_size` = sizeof(vsched_server_state), in list order, the newest first.
 //
-// As vsched_director_services; besides VSCHED_NO_SERVICE.
+// As vsched_director_services; besides VSCHED_NO_SERVICE (the service was deleted).
 VSCHED_MUST_USE
 vsched_status vsched_director_servers(const struct vsched_director *director,
                                       struct vsched_service_id service,
@@ -1089,8 +1094,8 @@ vsched_status vsched_worker_service_for(struct vsched_worker *worker,
 // advance by one turn. A TCP service of port 21 without persistence refuses flows to other ports of
 // its address, and its rotation does not advance: these are FTP data, which the kernel lets pass.
 //
-// NULL: none may be. Answers: VSCHED_NO_SERVER (the service was deleted, too). The worker's thread.
-// Lock-free; the cost is the scheduler's.
+// NULL: none may be. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE (the service was deleted: look its
+// id up again). The worker's thread. Lock-free; the cost is the scheduler's.
 VSCHED_MUST_USE
 vsched_status vsched_worker_pick_server(struct vsched_worker *worker,
                                         struct vsched_service_id service,
@@ -1102,8 +1107,9 @@ vsched_status vsched_worker_pick_server(struct vsched_worker *worker,
 // so that these do not decide where the next request begins. With a count of 0 it is
 // vsched_worker_pick_server.
 //
-// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_E_LENGTH. The
-// worker's thread. Lock-free; the cost is the scheduler's, times the number tried at worst.
+// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE,
+// VSCHED_E_LENGTH. The worker's thread. Lock-free; the cost is the scheduler's, times the number tried
+// at worst.
 VSCHED_MUST_USE
 vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
                                                   struct vsched_service_id service,
@@ -1116,8 +1122,8 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
 // protocol) opens active, UDP and SCTP inactive, as the kernel counts. An upper threshold holds
 // exactly, also while other threads connect.
 //
-// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_E_LENGTH; the lease
-// is not touched then. The worker's thread. Lock-free.
+// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE,
+// VSCHED_E_LENGTH; the lease is not touched then. The worker's thread. Lock-free.
 VSCHED_MUST_USE
 vsched_status vsched_worker_connect(struct vsched_worker *worker,
                                     struct vsched_service_id service,

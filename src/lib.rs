@@ -33,6 +33,6 @@ pub use director::{Applied, ApplyPolicy, Director, Item, RemovedServer};
 pub use flow::Flow;
 pub use sched::SchedulerKind;
 pub use state::counts::{Activity, MAX_CONNECTIONS};
-pub use state::pick::Pick;
+pub use state::pick::{Pick, Refused};
 pub use state::slots::{ConnectionError, ServerId, ServiceId};
 pub use worker::{Connection, Lease, Tried, Worker};

@@ -2,7 +2,6 @@
 //! allocation.
 
 use std::fmt;
-use std::mem::MaybeUninit;
 
 use crate::director::table::Table;
 use crate::director::{Director, Inner};
@@ -10,7 +9,7 @@ use crate::flow::Flow;
 use crate::pool::{Follows, Pool};
 use crate::state::counts::Activity;
 use crate::state::own::{Opener, Own, number_of};
-use crate::state::pick::Pick;
+use crate::state::pick::{Pick, Refused};
 use crate::state::publication::{Publication, Reader};
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
@@ -20,6 +19,7 @@ use crate::sync::Arc;
 
 mod connection;
 mod lease;
+mod pick;
 mod tried;
 mod way;
 
@@ -72,54 +72,6 @@ impl Director {
 }
 
 impl Worker {
-    /// Chooses a server of the service for this flow: a decision only, nothing is counted.
-    ///
-    /// `None` if the id is stale, the service has no server or no scheduler, or all its servers are
-    /// quiesced or overloaded. Rotations advance by one turn. The cost is the scheduler's; see
-    /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
-    ///
-    /// A TCP service of port 21 without persistence answers `None` to a flow to another port of its
-    /// address, an FTP data connection, and its rotation does not advance: the kernel lets such
-    /// packets pass.
-    #[inline]
-    pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
-        self.pick(service, flow, &[], |pick| pick)
-    }
-
-    /// Chooses among the servers that were not tried; for the next attempt after one has failed.
-    ///
-    /// As [`pick_server`](Self::pick_server) if nothing was tried. Otherwise rr and wrr turn a
-    /// rotation of their own for retries: these do not decide where the next request begins, and
-    /// the load of a dead server spreads over all others.
-    ///
-    /// ```
-    /// # use vsched::{Config, Director, Flow, Tried};
-    /// # let config: Config =
-    /// #     "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
-    /// #         .parse()?;
-    /// # let director = Director::new(&config)?;
-    /// # let (worker, service) = (director.worker(), director.service("tcp 10.0.0.1:80")?);
-    /// # let flow = Flow::default();
-    /// # let reach = |_: std::net::SocketAddr| false;
-    /// // At most as many attempts as `Tried` has room for, and none to a server twice.
-    /// let mut tried = Tried::<3>::new();
-    /// while let Some(pick) = worker.pick_server_excluding(service, &flow, &tried) {
-    ///     if reach(pick.address()) || !tried.insert(pick.server()) {
-    ///         break;
-    ///     }
-    /// }
-    /// assert_eq!(tried.len(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn pick_server_excluding(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-    ) -> Option<Pick> {
-        self.pick(service, flow, tried, |pick| pick)
-    }
-
     /// The service that takes this flow, as the kernel looks up: by the firewall mark, by exact
     /// protocol, address and port, for FTP data by port 21, then by port 0, which stands for every
     /// port of a persistent service. O(1).
@@ -151,6 +103,21 @@ impl Worker {
         flow: &Flow,
         tried: &[ServerId],
     ) -> Option<Connection<'_>> {
+        self.try_connect(service, flow, tried).ok()
+    }
+
+    /// As [`connect_excluding`](Self::connect_excluding), and says why there is no server.
+    ///
+    /// # Errors
+    /// As [`try_pick_server`](Self::try_pick_server). A service that is deleted between the pick and
+    /// the opening is [`NoService`](Refused::NoService) too.
+    #[inline]
+    pub fn try_connect(
+        &self,
+        service: ServiceId,
+        flow: &Flow,
+        tried: &[ServerId],
+    ) -> Result<Connection<'_>, Refused> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
         // Both are written early, and where they stay: a few nanoseconds less than values that are put
@@ -160,7 +127,7 @@ impl Worker {
             chosen = Some(pick);
             (pick.server(), pick.template)
         };
-        let mut found = self.pick(service, flow, tried, &mut put);
+        let mut found: Result<_, Refused> = self.pick(service, flow, tried, &mut put);
         loop {
             let (server, template) = found?;
             let opened = match self.open_into(&mut lease, server, template, activity, true) {
@@ -172,17 +139,14 @@ impl Worker {
             match opened {
                 Ok(()) => {
                     let counts_activity = flow.protocol() != UDP;
-                    return Some(Connection {
-                        worker: self,
-                        pick: chosen?,
-                        lease,
-                        counts_activity,
-                    });
+                    // `put` has run: there is a pick.
+                    let pick = chosen.ok_or(Refused::NoServer)?;
+                    return Ok(Connection { worker: self, pick, lease, counts_activity });
                 }
                 // Filled or removed by others since the pick: each turn of this loop is their
                 // progress. A full counter is no server to wait for.
                 Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
-                Err(ConnectionError::Full) => return None,
+                Err(ConnectionError::Full) => return Err(Refused::NoServer),
             }
             // By a look at each server: the quick way goes by the pool's limits, and a reload that has
             // begun may have given this server others.
@@ -280,19 +244,6 @@ impl Worker {
         if let Some(own) = self.inner.arena.own.get(number_of(opener)) {
             own.close(server.slot, opener, activity);
         }
-    }
-
-    /// As [`pick_server_excluding`](Self::pick_server_excluding), into memory of the host's: true if
-    /// a server was found and written there. It saves a copy of 48 bytes.
-    #[inline(always)]
-    pub fn pick_into(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-        to: &mut MaybeUninit<Pick>,
-    ) -> bool {
-        self.pick(service, flow, tried, |pick| _ = to.write(pick)).is_some()
     }
 
     /// The service's scheduler means it if it chooses an overloaded server; else it is refused.

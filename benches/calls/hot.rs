@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use vsched::{
-    Activity, Connection, ConnectionError, Flow, Lease, Pick, ServerId, ServiceId, Tried, Worker,
+    Activity, Connection, ConnectionError, Flow, Lease, Pick, Refused, ServerId, ServiceId, Tried,
+    Worker,
 };
 
 #[inline(never)]
@@ -30,7 +31,7 @@ fn pick_into(
     flow: &Flow,
     tried: &[ServerId],
     pick: &mut MaybeUninit<Pick>,
-) -> bool {
+) -> Result<(), Refused> {
     worker.pick_into(service, flow, tried, pick)
 }
 
@@ -86,7 +87,7 @@ pub(crate) fn each_once(worker: &Worker, service: ServiceId, flow: &Flow) {
     let mut tried = Tried::new();
     assert!(tried_insert(&mut tried, pick.server()));
     let again = pick_server_excluding(worker, service, flow, &tried).expect("another");
-    assert!(pick_into(worker, service, flow, &[], black_box(&mut MaybeUninit::uninit())));
+    pick_into(worker, service, flow, &[], black_box(&mut MaybeUninit::uninit())).expect("a server");
     assert_eq!(service_for(worker, flow), Some(service));
     assert!(connection(worker, service, flow));
     let leases = [

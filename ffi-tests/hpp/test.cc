@@ -178,7 +178,7 @@ static void test_director() {
     vsched::flow flow{};
     STATUS(runs.service_for(flow), VSCHED_NO_SERVICE);
     CHECK(runs.pick_server(*service, flow));
-    STATUS(runs.pick_server(vsched::service_id{}, flow), VSCHED_NO_SERVER);
+    STATUS(runs.pick_server(vsched::service_id{}, flow), VSCHED_NO_SERVICE);
     CHECK(runs.services()->size() == 1 && (*runs.services())[0].servers == 2);
     CHECK(runs.servers(*service)->size() == 2 && servers_of(runs, KEY) == 2);
     STATUS(runs.servers(vsched::service_id{}), VSCHED_NO_SERVICE);
@@ -273,7 +273,7 @@ static void test_worker() {
     CHECK(worker);
     const auto service = *runs.find_service(KEY);
     const vsched::flow flow{};
-    STATUS(worker->pick_server(vsched::service_id{}, flow), VSCHED_NO_SERVER);
+    STATUS(worker->pick_server(vsched::service_id{}, flow), VSCHED_NO_SERVICE);
     std::vector<vsched::server_id> tried;
     for (int n = 0; n < 2; n++)
         tried.push_back(worker->pick_server_excluding(service, flow, tried)->server);

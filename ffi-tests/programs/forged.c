@@ -88,8 +88,8 @@ int main(void) {
         }
         vsched_counts counts;
         CHECK(vsched_director_counts(director, server, &counts) == VSCHED_STALE);
-        CHECK(vsched_worker_pick_server(worker, made_up, &any, &out) == VSCHED_NO_SERVER);
-        CHECK(vsched_director_pick_server(director, made_up, &any, &out) == VSCHED_NO_SERVER);
+        CHECK(vsched_worker_pick_server(worker, made_up, &any, &out) == VSCHED_NO_SERVICE);
+        CHECK(vsched_director_pick_server(director, made_up, &any, &out) == VSCHED_NO_SERVICE);
         status = vsched_worker_pick_server_excluding(worker, service, &any, &server, 1, &out);
         CHECK(status == VSCHED_OK);
         status = vsched_worker_service_for(worker, &any, &made_up);

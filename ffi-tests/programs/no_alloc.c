@@ -79,7 +79,7 @@ static void hot(unsigned client) {
         OK(vsched_flow_from_sockaddr(6, to, length, to, length, &flow));
     }
     service.generation++;
-    IS(vsched_worker_pick_server(worker, service, &flow, &pick), VSCHED_NO_SERVER);
+    IS(vsched_worker_pick_server(worker, service, &flow, &pick), VSCHED_NO_SERVICE);
 }
 
 static void *on_a_fresh_thread(void *counted) {

@@ -38,10 +38,10 @@ static void stale_service(vsched_worker *by, const vsched_director *of, vsched_s
     vsched_server_state servers[3];
     size_t count;
     POISONED(pick), POISONED(lease), POISONED(servers), POISONED(count);
-    IS(vsched_worker_pick_server(by, service, &flow, &pick), VSCHED_NO_SERVER);
-    IS(vsched_worker_pick_server_excluding(by, service, &flow, NULL, 0, &pick), VSCHED_NO_SERVER);
-    IS(vsched_worker_connect(by, service, &flow, NULL, 0, &pick, &lease), VSCHED_NO_SERVER);
-    IS(vsched_director_pick_server(of, service, &flow, &pick), VSCHED_NO_SERVER);
+    IS(vsched_worker_pick_server(by, service, &flow, &pick), VSCHED_NO_SERVICE);
+    IS(vsched_worker_pick_server_excluding(by, service, &flow, NULL, 0, &pick), VSCHED_NO_SERVICE);
+    IS(vsched_worker_connect(by, service, &flow, NULL, 0, &pick, &lease), VSCHED_NO_SERVICE);
+    IS(vsched_director_pick_server(of, service, &flow, &pick), VSCHED_NO_SERVICE);
     IS(vsched_director_servers(of, service, servers, sizeof *servers, 3, &count),
        VSCHED_NO_SERVICE);
     UNTOUCHED(pick), UNTOUCHED(lease), UNTOUCHED(servers), UNTOUCHED(count);

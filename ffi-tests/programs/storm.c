@@ -107,9 +107,10 @@ static void *work(void *argument) {
             OK(vsched_worker_update(self->worker, &lease, VSCHED_INACTIVE));
             hand_over(self, lease);
         } else {
-            CHECK(status == VSCHED_NO_SERVER || status == VSCHED_STALE);
+            int stale = status == VSCHED_NO_SERVICE || status == VSCHED_STALE;
+            CHECK(stale || status == VSCHED_NO_SERVER);
             self->refused += status == VSCHED_NO_SERVER;
-            self->stale += status == VSCHED_STALE;
+            self->stale += stale;
         }
         if (round % 16 == 0) close_own(self);
     }

@@ -37,7 +37,7 @@ use crate::flow::Flow;
 use crate::state::Arena;
 use crate::state::counts::Counts;
 use crate::state::own::Own;
-use crate::state::pick::Pick;
+use crate::state::pick::{Pick, Refused};
 use crate::state::publication::Publication;
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
@@ -231,11 +231,22 @@ impl Director {
     /// One decision for a caller without a worker. Takes a lock; see
     /// [`Worker::pick_server`](crate::Worker::pick_server) for the way of a data plane.
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
+        self.try_pick_server(service, flow).ok()
+    }
+
+    /// As [`pick_server`](Self::pick_server), and says why there is no server.
+    ///
+    /// # Errors
+    /// As [`Worker::try_pick_server`](crate::Worker::try_pick_server).
+    pub fn try_pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
-        self.with_table(|table| {
-            let pool = table.pool(service).filter(|pool| pool.takes(flow))?;
-            pool.choose_elaborately(flow, &[], None, None, |twin| table.pool_of(twin)).ok()?
-        })
+        let pick = self.with_table(|table| {
+            let pool = table.pool(service)?;
+            let twin = |key: &ServiceKey| table.pool_of(key);
+            let choose = || pool.choose_elaborately(flow, &[], None, None, twin).ok().flatten();
+            Some(if pool.takes(flow) { choose() } else { None })
+        });
+        pick.ok_or(Refused::NoService)?.ok_or(Refused::NoServer)
     }
 
     /// Connections of a server at this moment; `None` if the id is stale. O(templates) in a

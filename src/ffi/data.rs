@@ -5,8 +5,10 @@ use std::mem::{MaybeUninit, offset_of};
 
 use crate::{Flow, Lease, Pick, ServerId, ServiceId};
 
-/// Names a virtual service. A plain value: copy it as you like. It survives reloads, and is stale
-/// once the service is deleted. All zeros name none. Another director does not know it.
+/// Names a virtual service. A plain value: copy it as you like. It survives reloads and edits, and is
+/// stale once the service is deleted: every function then answers VSCHED_NO_SERVICE, also if a service
+/// with the same key is added again, which has another id. Look an id up once per service and keep it;
+/// look it up again after VSCHED_NO_SERVICE. All zeros name none. Another director does not know it.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_service_id {

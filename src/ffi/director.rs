@@ -10,10 +10,10 @@ use crate::ffi::config::vsched_config;
 use crate::ffi::data::{vsched_flow, vsched_pick, vsched_server_id, vsched_service_id};
 use crate::ffi::sized::{self, Place};
 use crate::ffi::status::{
-    VSCHED_E_NULL, VSCHED_E_PARSE, VSCHED_NO_SERVER, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status,
+    VSCHED_E_NULL, VSCHED_E_PARSE, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status,
 };
 use crate::ffi::structs::{self, vsched_applied, vsched_limits};
-use crate::ffi::{Fault, LastError, config_edit, guard, text};
+use crate::ffi::{Fault, LastError, config_edit, guard, status, text};
 
 /// Runs a config and keeps its state across changes: counts, rotations, affinity and statistics
 /// outlive every reload.
@@ -199,7 +199,8 @@ pub unsafe extern "C" fn vsched_director_server(
 /// One decision, for a caller without a worker. Takes a lock; a data plane uses
 /// vsched_worker_pick_server.
 ///
-/// NULL: none may be. Answers: VSCHED_NO_SERVER (the service was deleted, too). From any thread.
+/// NULL: none may be. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE (the service was deleted). From any
+/// thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_pick_server(
@@ -211,8 +212,8 @@ pub extern "C" fn vsched_director_pick_server(
     guard(|| {
         let (director, flow) = (director.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
         let to = pick.ok_or(VSCHED_E_NULL)?;
-        let found = director.director.pick_server(service.into(), flow.as_rust());
-        to.write(vsched_pick::of(found.ok_or(VSCHED_NO_SERVER)?));
+        let found = director.director.try_pick_server(service.into(), flow.as_rust());
+        to.write(vsched_pick::of(found.map_err(status::refused)?));
         Ok(())
     })
 }

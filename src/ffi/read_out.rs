@@ -147,7 +147,7 @@ pub unsafe extern "C" fn vsched_director_services(
 /// Copies the servers of a service into an array of `capacity` elements of
 /// `element_size` = sizeof(vsched_server_state), in list order, the newest first.
 ///
-/// As vsched_director_services; besides VSCHED_NO_SERVICE.
+/// As vsched_director_services; besides VSCHED_NO_SERVICE (the service was deleted).
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_servers(

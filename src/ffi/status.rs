@@ -5,9 +5,9 @@
 use std::ffi::CStr;
 use std::os::raw::c_char;
 
-use crate::ConnectionError;
 use crate::error::{ApplyError, ServiceError};
 use crate::ffi::Fault;
+use crate::{ConnectionError, Refused};
 
 /// What a function answers: VSCHED_OK, another answer below 100, or an error from 100 on.
 ///
@@ -20,7 +20,9 @@ pub const VSCHED_OK: u32 = 0;
 /// An answer: no server is available. The service has none or no scheduler, or all its servers are
 /// quiesced (weight 0), overloaded (upper threshold reached) or were tried.
 pub const VSCHED_NO_SERVER: u32 = 1;
-/// An answer: no such virtual service. Of an id: the service was deleted.
+/// An answer: no such virtual service. Of an id: the service was deleted, or the id is another
+/// director's or all zeros. It stays so: a service that is added again has another id, to be looked up
+/// with vsched_director_service or vsched_worker_service_for.
 pub const VSCHED_NO_SERVICE: u32 = 2;
 /// An answer: the server id or the lease is not known here (any more): the server was removed and
 /// its last connection has closed, the lease is empty or was closed, or it is another director's.
@@ -93,6 +95,14 @@ impl From<ConnectionError> for Fault {
     fn from(error: ConnectionError) -> Self {
         Fault::from(of(error))
     }
+}
+
+/// The status of a flow for which there is no server.
+#[inline]
+pub(super) fn refused(refused: Refused) -> vsched_status {
+    const _: () = assert!(Refused::NoServer as u32 == VSCHED_NO_SERVER);
+    const _: () = assert!(Refused::NoService as u32 == VSCHED_NO_SERVICE);
+    refused as vsched_status
 }
 
 /// The status of a connection that could not be opened, updated or closed.

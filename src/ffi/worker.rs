@@ -8,7 +8,7 @@ use crate::ffi::data::{
 };
 use crate::ffi::director::vsched_director;
 use crate::ffi::status::{
-    VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_NO_SERVER, VSCHED_NO_SERVICE, VSCHED_OK, vsched_status,
+    VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_NO_SERVICE, VSCHED_OK, vsched_status,
 };
 use crate::ffi::{guard, guard_hot, status, text};
 use crate::{Activity, ServerId, Worker};
@@ -75,8 +75,8 @@ pub extern "C" fn vsched_worker_service_for(
 /// advance by one turn. A TCP service of port 21 without persistence refuses flows to other ports of
 /// its address, and its rotation does not advance: these are FTP data, which the kernel lets pass.
 ///
-/// NULL: none may be. Answers: VSCHED_NO_SERVER (the service was deleted, too). The worker's thread.
-/// Lock-free; the cost is the scheduler's.
+/// NULL: none may be. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE (the service was deleted: look its
+/// id up again). The worker's thread. Lock-free; the cost is the scheduler's.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_worker_pick_server(
@@ -89,8 +89,11 @@ pub extern "C" fn vsched_worker_pick_server(
         let (Some(worker), Some(flow), Some(to)) = (worker, flow, pick) else {
             return VSCHED_E_NULL;
         };
-        let found = worker.0.pick_into(service.into(), flow.as_rust(), &[], vsched_pick::room(to));
-        if found { VSCHED_OK } else { VSCHED_NO_SERVER }
+        let to = vsched_pick::room(to);
+        match worker.0.pick_into(service.into(), flow.as_rust(), &[], to) {
+            Ok(()) => VSCHED_OK,
+            Err(refused) => status::refused(refused),
+        }
     })
 }
 
@@ -99,8 +102,9 @@ pub extern "C" fn vsched_worker_pick_server(
 /// so that these do not decide where the next request begins. With a count of 0 it is
 /// vsched_worker_pick_server.
 ///
-/// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_E_LENGTH. The
-/// worker's thread. Lock-free; the cost is the scheduler's, times the number tried at worst.
+/// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE,
+/// VSCHED_E_LENGTH. The worker's thread. Lock-free; the cost is the scheduler's, times the number tried
+/// at worst.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_worker_pick_server_excluding(
@@ -117,8 +121,7 @@ pub unsafe extern "C" fn vsched_worker_pick_server_excluding(
         // SAFETY: the caller promises so many ids.
         let tried = unsafe { servers(tried, tried_count) }?;
         let (flow, room) = (flow.as_rust(), vsched_pick::room(to));
-        let found = worker.0.pick_into(service.into(), flow, tried, room);
-        if found { Ok(()) } else { Err(VSCHED_NO_SERVER) }
+        worker.0.pick_into(service.into(), flow, tried, room).map_err(status::refused)
     })
 }
 
@@ -126,8 +129,8 @@ pub unsafe extern "C" fn vsched_worker_pick_server_excluding(
 /// protocol) opens active, UDP and SCTP inactive, as the kernel counts. An upper threshold holds
 /// exactly, also while other threads connect.
 ///
-/// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_E_LENGTH; the lease
-/// is not touched then. The worker's thread. Lock-free.
+/// NULL: `tried` may be if `tried_count` is 0. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE,
+/// VSCHED_E_LENGTH; the lease is not touched then. The worker's thread. Lock-free.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_worker_connect(
@@ -144,8 +147,8 @@ pub unsafe extern "C" fn vsched_worker_connect(
         let (pick, lease) = (pick.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
         // SAFETY: the caller promises so many ids.
         let tried = unsafe { servers(tried, tried_count) }?;
-        let connection = worker.0.connect_excluding(service.into(), flow.as_rust(), tried);
-        let connection = connection.ok_or(VSCHED_NO_SERVER)?;
+        let connection = worker.0.try_connect(service.into(), flow.as_rust(), tried);
+        let connection = connection.map_err(status::refused)?;
         pick.write(vsched_pick::of(connection.pick()));
         lease.write(vsched_lease::of(connection.into_lease()));
         Ok(())

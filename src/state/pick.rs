@@ -247,3 +247,30 @@ mod tests {
         }
     }
 }
+
+/// Why no server was picked. Nothing was counted but the refusal, in the service's statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+// As in `vsched_status`: the C functions return the number.
+#[repr(u8)]
+pub enum Refused {
+    /// The service has no server or no scheduler, or all its servers are quiesced, overloaded, or
+    /// were tried; or the flow is FTP data, which the service does not schedule. A later pick may
+    /// succeed.
+    NoServer = 1,
+    /// The service was deleted since its id was looked up, or the id is another director's. No later
+    /// pick with this id succeeds, also not if a service with the same key is added again: look the
+    /// id up anew.
+    NoService = 2,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refused::NoServer => "no server is available",
+            Refused::NoService => "no such service",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}

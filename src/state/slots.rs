@@ -58,8 +58,11 @@ impl ServerId {
     }
 }
 
-/// Names a virtual service: index and generation. Survives reloads; stale once the service is
-/// deleted.
+/// Names a virtual service: index and generation.
+///
+/// A plain value. Survives reloads and edits; stale once the service is deleted: picks answer
+/// [`Refused::NoService`](crate::Refused), also if a service with the same key is added again, which
+/// has another id. Look an id up once per service and keep it; look it up again after that answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct ServiceId {

@@ -10,30 +10,67 @@ use crate::config::ServiceKey;
 use crate::flow::Flow;
 use crate::pool::{Kind, Miss, Pool, VisitKind};
 use crate::state::cursor::Outdated;
-use crate::state::pick::Pick;
+use crate::state::pick::{Pick, Refused};
 use crate::state::round::Drawn;
 use crate::state::slots::{ServerId, ServiceId};
 use crate::worker::Worker;
 
+/// What a pick returns, made once and where it stays: a `Result` that becomes an `Option` at the end is
+/// copied, eight instructions.
+pub(super) trait Outcome {
+    type Picked;
+
+    fn picked(picked: Self::Picked) -> Self;
+    fn refused(why: Refused) -> Self;
+}
+
+impl<R> Outcome for Option<R> {
+    type Picked = R;
+
+    #[inline(always)]
+    fn picked(picked: R) -> Self {
+        Some(picked)
+    }
+
+    #[inline(always)]
+    fn refused(_: Refused) -> Self {
+        None
+    }
+}
+
+impl<R> Outcome for Result<R, Refused> {
+    type Picked = R;
+
+    #[inline(always)]
+    fn picked(picked: R) -> Self {
+        Ok(picked)
+    }
+
+    #[inline(always)]
+    fn refused(why: Refused) -> Self {
+        Err(why)
+    }
+}
+
 /// The straight way of one kind of scheduler. See [`straight`] for when it may be gone.
-type Way<R, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P) -> Option<R>;
+type Way<O, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P) -> O;
 
 /// So many servers are passed over turn by turn; then the scheduler is asked, who knows a shorter way
 /// and whether anybody is there.
 const MOST_DRAWN: usize = 8;
 
-struct Ways<R, P>(PhantomData<(R, P)>);
+struct Ways<O, P>(PhantomData<(O, P)>);
 
-impl<R, P: FnOnce(Pick) -> R> VisitKind for Ways<R, P> {
-    type Output = Way<R, P>;
+impl<O: Outcome, P: FnOnce(Pick) -> O::Picked> VisitKind for Ways<O, P> {
+    type Output = Way<O, P>;
 
     #[inline(always)]
-    fn kind<S: Kind>(self) -> Way<R, P> {
-        straight::<S, R, P>
+    fn kind<S: Kind>(self) -> Way<O, P> {
+        straight::<S, O, P>
     }
 
     #[inline(always)]
-    fn unbound(self) -> Way<R, P> {
+    fn unbound(self) -> Way<O, P> {
         alone
     }
 }
@@ -45,13 +82,13 @@ impl Worker {
     /// Nothing is called before the quick way has ended, and each other way is the last thing that is
     /// called: so the quick way saves no registers, and the other ways' functions save theirs once.
     #[inline(always)]
-    pub(super) fn pick<R>(
+    pub(super) fn pick<O: Outcome>(
         &self,
         service: ServiceId,
         flow: &Flow,
         tried: &[ServerId],
-        put: impl FnOnce(Pick) -> R,
-    ) -> Option<R> {
+        put: impl FnOnce(Pick) -> O::Picked,
+    ) -> O {
         if !tried.is_empty() {
             return self.pick_elaborately(service.word(), flow, put, tried);
         }
@@ -64,14 +101,14 @@ impl Worker {
         if pool.draws_for(service) {
             let drawn = pool.draw();
             if let Some(answer) = pool.drawn(drawn) {
-                return Some(put(answer.pick()));
+                return O::picked(put(answer.pick()));
             }
             // SAFETY: the pool is the peeked table's.
             return unsafe { self::drawn(self, NonNull::from(pool), flow, drawn, put) };
         }
         if pool.turns_alone_for(service) {
             if let Some(answer) = pool.choose_alone(&self.own_services) {
-                return Some(put(answer.pick()));
+                return O::picked(put(answer.pick()));
             }
         } else if pool.id.generation != service.generation {
             return self.pick_elaborately(service.word(), flow, put, &[]);
@@ -85,25 +122,28 @@ impl Worker {
     /// that the arguments fit registers.
     #[cold]
     #[inline(never)]
-    pub(super) fn pick_elaborately<R>(
+    pub(super) fn pick_elaborately<O: Outcome>(
         &self,
         service: u64,
         flow: &Flow,
-        put: impl FnOnce(Pick) -> R,
+        put: impl FnOnce(Pick) -> O::Picked,
         tried: &[ServerId],
-    ) -> Option<R> {
+    ) -> O {
         let service = ServiceId::from_word(service);
         // Each turn but the last is a reload's progress.
         loop {
             let table = self.reader.hold();
-            // Deleted meanwhile, it refuses nobody: its slot may have another owner.
-            let pool = table.pool(service).filter(|pool| pool.takes(flow))?;
+            // Service deleted: do not count a refusal; the slot may be reused.
+            let Some(pool) = table.pool(service) else { return O::refused(Refused::NoService) };
+            if !pool.takes(flow) {
+                return O::refused(Refused::NoServer);
+            }
             let twin = |key: &ServiceKey| table.pool_of(key);
             match pool.choose_elaborately(flow, tried, self.own(), None, twin) {
-                Ok(Some(pick)) => return Some(put(pick)),
+                Ok(Some(pick)) => return O::picked(put(pick)),
                 Ok(None) => {
                     self.shard.count_refusal(service.slot);
-                    return None;
+                    return O::refused(Refused::NoServer);
                 }
                 Err(Outdated) => {}
             }
@@ -117,20 +157,20 @@ impl Worker {
 /// # Safety
 /// As for [`straight`].
 #[inline(never)]
-unsafe fn drawn<R, P: FnOnce(Pick) -> R>(
+unsafe fn drawn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
     drawn: u64,
     put: P,
-) -> Option<R> {
+) -> O {
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
     let mut drawn = Drawn::one(drawn);
     for _ in 0..MOST_DRAWN {
         if let Some(answer) = pool.look_at_drawn(drawn.last) {
-            return Some(put(answer.pick()));
+            return O::picked(put(answer.pick()));
         }
         match pool.draw_again(drawn) {
             Some(more) => drawn = more,
@@ -139,10 +179,10 @@ unsafe fn drawn<R, P: FnOnce(Pick) -> R>(
     }
     // Where turns are drawn there are no templates, nor a twin that has some.
     match pool.choose_elaborately(flow, &[], None, Some(&drawn), |_| None) {
-        Ok(Some(pick)) => Some(put(pick)),
+        Ok(Some(pick)) => O::picked(put(pick)),
         Ok(None) => {
             worker.shard.count_refusal(service.slot);
-            None
+            O::refused(Refused::NoServer)
         }
         Err(Outdated) => worker.pick_elaborately(service.word(), flow, put, &[]),
     }
@@ -154,21 +194,21 @@ unsafe fn drawn<R, P: FnOnce(Pick) -> R>(
 /// The pool is one of the table that the worker's reader holds, and nothing was asked of the reader
 /// since that was looked up.
 #[inline(never)]
-unsafe fn straight<S: Kind, R, P: FnOnce(Pick) -> R>(
+unsafe fn straight<S: Kind, O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
     put: P,
-) -> Option<R> {
+) -> O {
     // SAFETY: the reader holds the table that holds it, until `pick_elaborately` below. No reference
     // is used then, nor one of this function's arguments, which would have to be good to its end.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
     match pool.choose::<S>(flow) {
-        (Some(answer), _) => Some(put(answer.pick())),
+        (Some(answer), _) => O::picked(put(answer.pick())),
         (None, Miss::Nobody) => {
             worker.shard.count_refusal(service.slot);
-            None
+            O::refused(Refused::NoServer)
         }
         (None, Miss::Outdated | Miss::Elaborate) => {
             worker.pick_elaborately(service.word(), flow, put, &[])
@@ -181,17 +221,17 @@ unsafe fn straight<S: Kind, R, P: FnOnce(Pick) -> R>(
 /// # Safety
 /// As for [`straight`].
 #[inline(never)]
-unsafe fn alone<R, P: FnOnce(Pick) -> R>(
+unsafe fn alone<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
     put: P,
-) -> Option<R> {
+) -> O {
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
     if let Some(answer) = pool.look_alone(worker.own()) {
-        return Some(put(answer.pick()));
+        return O::picked(put(answer.pick()));
     }
     worker.pick_elaborately(service.word(), flow, put, &[])
 }
