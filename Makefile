@@ -51,7 +51,7 @@ HARNESS := --release --manifest-path benches/peers/Cargo.toml --target-dir targe
 
 .PHONY: help run test quick bench bench-quick bench-doc bench-check \
 	bench-schedulers bench-kernel kernel-soak \
-	kernel-newer doc soak deps fuzz lib header calls cost \
+	kernel-newer doc soak deps fuzz fuzz-short lib header calls cost msrv targets \
 	baseline hot-path install install-strip uninstall \
 	test-packaging test-portable test-ffi test-c-examples tsan abi
 
@@ -71,13 +71,15 @@ test: deps quick ## every test, as CI runs them
 	# Everything: behaviour, storms, threads that are stopped, property tests, loom models, examples
 	# as processes, and a real kernel's IPVS in a kernel that runs as a process.
 	$(CARGO) test --workspace --features capi,netlink
-	# Without serde and netlink the rest must still build and hold.
+	# Without serde, netlink and random numbers the rest must still build and hold.
 	$(CARGO) test --no-default-features --lib --test alloc --test storm
+	# With the oldest Rust, for other platforms, and under a fuzzer for seconds.
+	$(MAKE) msrv targets fuzz-short
 	# The C library from outside; the hot path's object code, and what it costs.
 	$(MAKE) test-ffi
 	$(MAKE) hot-path cost
 	# Links and examples in the documentation.
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
+	$(MAKE) doc
 	# The C library as it is installed and linked.
 	$(MAKE) test-packaging
 	# Benches run once through, unmeasured; without the peers, which take minutes to build.
@@ -256,18 +258,36 @@ kernel-newer: deps ## the kernel tests (WORDS of their names) on the kernels of 
 			$(CARGO) test --features capi,netlink --test kernel -- $(WORDS) || exit 1; \
 	done
 
-doc: ## the documentation, in target/doc
+doc: ## the documentation, in target/doc; private items' in target/private, for their links
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features netlink
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --no-deps \
+		--features netlink --document-private-items --target-dir target/private
+
+msrv: ## builds with the Rust that Cargo.toml states, where it can be installed
+	tests/toolchains.sh msrv
+
+targets: ## builds for the platforms that README names, where they can be installed
+	tests/toolchains.sh targets
 
 soak: ## property tests for as long as PROPTEST_CASES says, threads stopped as often as VSCHED_STOPS
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} $(CARGO) test -p vsched-property
 	VSCHED_SEED=$${VSCHED_SEED:-$$(date +%s)} VSCHED_STOPS=$${VSCHED_STOPS:-1000} $(CARGO) test --test freeze
 
-fuzz: ## fuzzing, a minute each (SECONDS_EACH): rules text, configs as JSON, netlink bytes; needs cargo-fuzz
+# Targets, and how long their inputs grow: longer ones only take longer.
+FUZZ := rules:4096 config:4096 wire:1024 abi:512
+fuzz: ## fuzzing, a minute each (SECONDS_EACH): rules, JSON, netlink bytes, C calls; needs cargo-fuzz
 	python3 -B fuzz/seeds.py
-	for target in rules config wire; do \
-		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$${SECONDS_EACH:-60} || exit 1; \
+	for target in $(FUZZ); do \
+		$(CARGO) +nightly fuzz run $${target%:*} -- -max_len=$${target#*:} \
+			-max_total_time=$${SECONDS_EACH:-60} || exit 1; \
 	done
+
+fuzz-short: ## the same for two seconds each, where nightly Rust and cargo-fuzz are there
+	@if ! $(CARGO) fuzz --version > /dev/null 2>&1 || ! rustc +nightly --version > /dev/null 2>&1; then \
+		echo "SKIPPED fuzzing: no cargo-fuzz or no nightly Rust" >&2; \
+	else \
+		$(MAKE) fuzz SECONDS_EACH=2; \
+	fi
 
 deps: ## installs the Debian packages that are missing
 	$(if $(strip $(LACKING)),apt-get update && apt-get install -y --no-install-recommends $(LACKING),@true)

@@ -30,6 +30,40 @@ fn the_changelog_begins_with_this_version() {
     assert!(first.contains(env!("CARGO_PKG_VERSION")), "{first}");
 }
 
+/// Cargo.toml states the oldest Rust; what else names a Rust 1.x names that.
+#[test]
+fn the_rust_version_is_the_manifests() {
+    let stated = env!("CARGO_PKG_RUST_VERSION");
+    for name in ["README.md", "docs/linking.md"] {
+        let wanted = format!("Rust {stated} or newer");
+        assert!(read(name).contains(&wanted), "{name} should say: {wanted}");
+    }
+    for name in ["README.md", "CONTRIBUTING.md", "docs/linking.md", "docs/embedding.md"] {
+        for rest in read(name).split("Rust 1.").skip(1) {
+            let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            assert_eq!(format!("1.{minor}"), stated, "{name}: Rust 1.{minor}");
+        }
+    }
+    let manifests = ["tests/property", "tests/loom", "tests/header", "fuzz", "benches/peers"];
+    for manifest in manifests.map(|folder| format!("{folder}/Cargo.toml")) {
+        let text = read(&manifest);
+        assert!(!text.lines().any(|line| line.starts_with("rust-version")), "{manifest}");
+    }
+}
+
+/// The platforms that README promises are those that are checked.
+#[test]
+fn the_platforms_of_the_readme_are_checked() {
+    let (readme, script) = (read("README.md"), read("tests/toolchains.sh"));
+    let list = readme.lines().skip_while(|line| !line.starts_with("| platform"));
+    let rows: Vec<&str> = list.skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 4, "README has a table of platforms");
+    for row in rows {
+        let triple = row.split('`').nth(1).expect("a target triple in each row");
+        assert!(script.contains(triple), "tests/toolchains.sh does not check {triple}");
+    }
+}
+
 #[test]
 fn the_commands_of_the_readme_exist() {
     let (readme, makefile) = (read("README.md"), read("Makefile"));

@@ -7,6 +7,7 @@ for word, each run once for `make install` and once for cargo-c.
 
 import filecmp
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -221,7 +222,6 @@ def check_static(blocks, home, work):
         expect_equal(not needed, block == "wholly-static", f"{needed}: {block}")
         if block == "static":
             run(["strip", "-o", "app.stripped", "app"], work)
-            print(f"  statically linked program, stripped: {size(work, 'app.stripped')}")
 
 
 def check_plugin(blocks, home, work):
@@ -318,8 +318,16 @@ def check_moved(blocks, home, work):
     os.rmdir(os.path.dirname(moved))
 
 
-def size(*path):
-    return f"{os.path.getsize(os.path.join(*path)) / 1000:.0f} KB"
+def expect_size(what, *path):
+    """The size that docs/linking.md gives, about."""
+    found = os.path.getsize(os.path.join(*path)) / 1000
+    print(f"  {what.split(chr(10))[0]}: {found:.0f} KB, stripped")
+    if platform.machine() != "x86_64":
+        return
+    said = re.search(re.escape(what) + r" about (\d+) KB", read(ROOT, "docs", "linking.md"))
+    expect(said, f"docs/linking.md gives no size: {what}")
+    expect(0.75 <= found / int(said[1]) <= 1.25,
+           f"docs/linking.md: {what} about {said[1]} KB, but it is {found:.0f} KB")
 
 
 def check_way(blocks, home, native):
@@ -335,7 +343,6 @@ def check_way(blocks, home, native):
     check_cmake_versions(tree, work)
     run(["strip", "--strip-unneeded", "-o", "stripped.so",
          os.path.join(tree, "lib/libvsched.so")], work)
-    print(f"  libvsched.so, stripped: {size(work, 'stripped.so')}")
     return work
 
 
@@ -347,6 +354,8 @@ def test_make(blocks, temporary, native):
     os.makedirs(home)
     run(blocks["make"].replace("make lib\n", ""), ROOT, HOME=home)
     work = check_way(blocks, home, native)
+    expect_size("the shared library has", work, "stripped.so")
+    expect_size("a program that\nlinks it statically as above has", work, "app.stripped")
     check_moved(blocks, home, work)
     run("make uninstall PREFIX=\"$HOME/vsched\"", ROOT, HOME=home)
     expect_equal(listing(os.path.join(home, "vsched")), {}, "what uninstall leaves")
@@ -364,7 +373,7 @@ def test_destdir(blocks, temporary):
     check_library(os.path.join(package, f"usr/{lib}/libvsched.so"), work)
     sections = run(["readelf", "-SW", os.path.join(package, f"usr/{lib}/libvsched.so")], work)
     expect(".debug_" not in sections, "debug information in a stripped library")
-    print(f"  libvsched.a, stripped: {size(package, 'usr', lib, 'libvsched.a')}")
+    expect_size("libvsched.a", package, "usr", lib, "libvsched.a")
     # As a sysroot: the prefix is plain, so that pkg-config puts the sysroot before it once.
     sysroot = {"PKG_CONFIG_LIBDIR": os.path.join(package, f"usr/{lib}/pkgconfig"),
                "PKG_CONFIG_SYSROOT_DIR": package}

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::raw::c_char;
-use std::ptr;
+use std::{ptr, slice};
 
 use crate::Flow;
 use crate::ffi::data::{vsched_flow, vsched_pick};
@@ -13,6 +13,51 @@ use crate::ffi::status::{
     VSCHED_E_ARGUMENT, VSCHED_E_BUFFER, VSCHED_E_LENGTH, VSCHED_E_NULL, vsched_status,
 };
 use crate::ffi::text;
+
+/// C's `struct sockaddr`, which the header only names. Bytes to this side.
+#[repr(C)]
+pub struct sockaddr {
+    _bytes: [u8; 0],
+}
+
+/// How the operating system lays socket addresses out: the family's number and place differ, the rest
+/// is the same everywhere (asserted where libc knows it).
+#[cfg(unix)]
+mod system {
+    use std::mem::{offset_of, size_of};
+
+    pub(super) const INET: u16 = libc::AF_INET as u16;
+    pub(super) const INET6: u16 = libc::AF_INET6 as u16;
+    /// BSDs, macOS among them, have a byte of length and one of family instead of two of family.
+    pub(super) const HAS_LENGTH: bool = size_of::<libc::sa_family_t>() == 1;
+
+    const _: () = assert!(
+        offset_of!(libc::sockaddr_in, sin_family) == HAS_LENGTH as usize
+            && offset_of!(libc::sockaddr_in6, sin6_family) == HAS_LENGTH as usize
+            && offset_of!(libc::sockaddr_in, sin_port) == super::PORT
+            && offset_of!(libc::sockaddr_in6, sin6_port) == super::PORT
+            && offset_of!(libc::sockaddr_in, sin_addr) == super::INET_ADDRESS
+            && offset_of!(libc::sockaddr_in6, sin6_addr) == super::INET6_ADDRESS
+            && size_of::<libc::sockaddr_in>() == super::INET_SIZE
+            && size_of::<libc::sockaddr_in6>() == super::INET6_SIZE
+    );
+}
+
+#[cfg(windows)]
+mod system {
+    pub(super) const INET: u16 = 2;
+    pub(super) const INET6: u16 = 23;
+    pub(super) const HAS_LENGTH: bool = false;
+}
+
+#[cfg(not(any(unix, windows)))]
+compile_error!("feature `capi` needs an operating system with sockets: Unix or Windows");
+
+const PORT: usize = 2;
+const INET_ADDRESS: usize = 4;
+const INET_SIZE: usize = 16;
+const INET6_ADDRESS: usize = 8;
+const INET6_SIZE: usize = 28;
 
 /// Fills a flow from the socket addresses of a connection: those of accept or recvfrom and of
 /// getsockname, say. `protocol` is the IP protocol number, 0 to 255. An IPv4 address mapped into IPv6
@@ -24,9 +69,9 @@ use crate::ffi::text;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_flow_from_sockaddr(
     protocol: u32,
-    client: *const libc::sockaddr,
+    client: *const sockaddr,
     client_length: usize,
-    destination: *const libc::sockaddr,
+    destination: *const sockaddr,
     destination_length: usize,
     flow: Option<&mut MaybeUninit<vsched_flow>>,
 ) -> vsched_status {
@@ -52,7 +97,7 @@ pub unsafe extern "C" fn vsched_flow_from_sockaddr(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_pick_sockaddr(
     pick: Option<&vsched_pick>,
-    address: *mut libc::sockaddr,
+    address: *mut sockaddr,
     capacity: usize,
     length: Option<&mut MaybeUninit<usize>>,
 ) -> vsched_status {
@@ -69,7 +114,7 @@ pub unsafe extern "C" fn vsched_pick_sockaddr(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_service_sockaddr(
     service: Option<&vsched_service_state>,
-    address: *mut libc::sockaddr,
+    address: *mut sockaddr,
     capacity: usize,
     length: Option<&mut MaybeUninit<usize>>,
 ) -> vsched_status {
@@ -117,86 +162,100 @@ fn socket_address(pick: &vsched_pick) -> Result<SocketAddr, vsched_status> {
 
 /// # Safety
 /// `address` is NULL or has `length` initialised bytes.
-unsafe fn read(address: *const libc::sockaddr, length: usize) -> Result<SocketAddr, vsched_status> {
+unsafe fn read(address: *const sockaddr, length: usize) -> Result<SocketAddr, vsched_status> {
     if address.is_null() {
         return Err(VSCHED_E_NULL);
     }
-    if length < size_of::<libc::sa_family_t>() {
-        return Err(VSCHED_E_LENGTH);
-    }
-    let address = address.cast::<u8>();
-    // SAFETY: so many bytes are there; `sa_family` comes first on every Unix this builds for
-    // (asserted below). Unaligned, because buffers of packets often are.
-    let family = unsafe { address.cast::<libc::sa_family_t>().read_unaligned() };
-    match i32::from(family) {
-        libc::AF_INET if length >= size_of::<libc::sockaddr_in>() => {
-            // SAFETY: so many bytes are there, and every value of them is valid.
-            let from = unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
-            let ip = Ipv4Addr::from(from.sin_addr.s_addr.to_ne_bytes());
-            Ok(SocketAddr::from((ip, u16::from_be(from.sin_port))))
+    // SAFETY: so many bytes are there; no more are looked at than the largest family has.
+    let bytes = unsafe { slice::from_raw_parts(address.cast::<u8>(), length.min(INET6_SIZE)) };
+    let family = match bytes {
+        [_, family, ..] if system::HAS_LENGTH => u16::from(*family),
+        [first, second, ..] => u16::from_ne_bytes([*first, *second]),
+        _ => return Err(VSCHED_E_LENGTH),
+    };
+    match family {
+        system::INET => {
+            let bytes = bytes.first_chunk::<INET_SIZE>().ok_or(VSCHED_E_LENGTH)?;
+            let ip: [u8; 4] = part(bytes, INET_ADDRESS);
+            Ok(SocketAddr::from((ip, u16::from_be_bytes(part(bytes, PORT)))))
         }
-        libc::AF_INET6 if length >= size_of::<libc::sockaddr_in6>() => {
-            // SAFETY: as above.
-            let from = unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
-            let ip = Ipv6Addr::from(from.sin6_addr.s6_addr).to_canonical();
-            Ok(SocketAddr::from((ip, u16::from_be(from.sin6_port))))
+        system::INET6 => {
+            let bytes = bytes.first_chunk::<INET6_SIZE>().ok_or(VSCHED_E_LENGTH)?;
+            let ip: [u8; 16] = part(bytes, INET6_ADDRESS);
+            let ip = Ipv6Addr::from(ip).to_canonical();
+            Ok(SocketAddr::from((ip, u16::from_be_bytes(part(bytes, PORT)))))
         }
-        libc::AF_INET | libc::AF_INET6 => Err(VSCHED_E_LENGTH),
         _ => Err(VSCHED_E_ARGUMENT),
     }
 }
 
-const _: () = assert!(std::mem::offset_of!(libc::sockaddr, sa_family) == 0);
+/// Some bytes of a socket address, at a place that has so many.
+fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut part = [0; N];
+    for (to, from) in part.iter_mut().zip(bytes.iter().skip(at)) {
+        *to = *from;
+    }
+    part
+}
 
 /// # Safety
 /// `address` is NULL or has `capacity` bytes that nobody else uses.
 unsafe fn put(
     from: SocketAddr,
-    address: *mut libc::sockaddr,
+    address: *mut sockaddr,
     capacity: usize,
     length: &mut MaybeUninit<usize>,
 ) -> Result<(), vsched_status> {
     if address.is_null() {
         return Err(VSCHED_E_NULL);
     }
-    match from {
-        SocketAddr::V4(from) => {
-            let value = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: from.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(from.ip().octets()) },
-                sin_zero: [0; 8],
-            };
-            // SAFETY: the caller's promise.
-            unsafe { write(value, address, capacity, length) }
-        }
-        SocketAddr::V6(from) => {
-            let value = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: from.port().to_be(),
-                sin6_flowinfo: 0,
-                sin6_addr: libc::in6_addr { s6_addr: from.ip().octets() },
-                sin6_scope_id: 0,
-            };
-            // SAFETY: as above.
-            unsafe { write(value, address, capacity, length) }
-        }
+    match from.ip() {
+        // SAFETY: the caller's promise, here and below.
+        IpAddr::V4(ip) => unsafe {
+            let bytes =
+                laid_out::<INET_SIZE>(system::INET, from.port(), INET_ADDRESS, &ip.octets());
+            write(&bytes, address, capacity, length)
+        },
+        IpAddr::V6(ip) => unsafe {
+            let at = INET6_ADDRESS;
+            let bytes = laid_out::<INET6_SIZE>(system::INET6, from.port(), at, &ip.octets());
+            write(&bytes, address, capacity, length)
+        },
     }
+}
+
+/// A socket address of this family; flow information and scope are 0.
+fn laid_out<const N: usize>(family: u16, port: u16, at: usize, ip: &[u8]) -> [u8; N] {
+    let [first, second] = if system::HAS_LENGTH {
+        // Both fit a byte.
+        [N as u8, family as u8]
+    } else {
+        family.to_ne_bytes()
+    };
+    let [high, low] = port.to_be_bytes();
+    let mut bytes = [0; N];
+    for (to, from) in bytes.iter_mut().zip([first, second, high, low]) {
+        *to = from;
+    }
+    for (to, from) in bytes.iter_mut().skip(at).zip(ip) {
+        *to = *from;
+    }
+    bytes
 }
 
 /// # Safety
 /// `address` has `capacity` bytes that nobody else uses.
-unsafe fn write<T>(
-    value: T,
-    address: *mut libc::sockaddr,
+unsafe fn write(
+    bytes: &[u8],
+    address: *mut sockaddr,
     capacity: usize,
     length: &mut MaybeUninit<usize>,
 ) -> Result<(), vsched_status> {
-    length.write(size_of::<T>());
-    if capacity < size_of::<T>() {
+    length.write(bytes.len());
+    if capacity < bytes.len() {
         return Err(VSCHED_E_BUFFER);
     }
-    // SAFETY: there is room, by the caller's promise. Unaligned, so that any buffer will do.
-    unsafe { ptr::write_unaligned(address.cast::<T>(), value) };
+    // SAFETY: there is room, by the caller's promise, and nobody else uses it.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), address.cast::<u8>(), bytes.len()) };
     Ok(())
 }
