@@ -77,6 +77,29 @@ fn uses(text: &str) -> Vec<String> {
     found
 }
 
+/// What the texts say of the house's rules is what is held here.
+#[test]
+fn the_documents_say_where_unsafe_is_and_how_long_files_are() {
+    for name in ["CONTRIBUTING.md", "docs/architecture.md"] {
+        let text = fs::read_to_string(root().join(name)).expect("the document");
+        // The sentence or bullet about it.
+        let rule = text.split("\n\n").flat_map(|block| block.split("\n- "));
+        let rule = rule.filter(|part| part.trim_start_matches("- ").starts_with("`unsafe` "));
+        let rule = rule.collect::<Vec<_>>().join("\n");
+        let modules = UNSAFE_ALLOWED.iter().map(|file| file.trim_end_matches(".rs"));
+        for module in modules.map(|file| file.replace('/', "::")).chain(["ffi".to_owned()]) {
+            assert!(rule.contains(&format!("`{module}`")), "{name}: `{module}`: {rule}");
+        }
+        let named = rule.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).count();
+        assert_eq!(named, UNSAFE_ALLOWED.len(), "{name}: {rule}");
+    }
+    let contributing = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("the document");
+    assert!(
+        contributing.contains(&format!("more than {LONGEST})")),
+        "CONTRIBUTING: {LONGEST} lines"
+    );
+}
+
 #[test]
 fn rooms_use_only_what_the_architecture_allows() {
     let allowed = allowed();

@@ -19,7 +19,7 @@ pub struct vsched_text {
 
 impl vsched_text {
     /// # Safety
-    /// As [`bytes`].
+    /// As [`items`].
     pub(super) unsafe fn read<'a>(self) -> Result<&'a str, vsched_status> {
         // SAFETY: the caller's promise.
         unsafe { read(self.data, self.length) }

@@ -12,7 +12,8 @@
 //! State: a map of fixed capacity that outlives reloads, not a change of the scheduler. Entries unused
 //! for `affinity.expiration` go with a sweep every half hour of the director's clock. If the map is
 //! full the answer is by wlc and not remembered; that is counted.
-//! Cost: O(1) for a remembered destination whose server is not above its weight, else O(n).
+//! Cost: O(1) for a remembered destination whose server is not above its weight, O(log n) for one that
+//! is not remembered, O(n) to see whether a server above its weight is busy.
 //! Differences from the kernel: the map's capacity; its sweeps keep exact minutes.
 //! Choose it for caches that hold different content: destinations by firewall mark.
 

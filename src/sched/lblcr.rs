@@ -11,7 +11,8 @@
 //! remembered stays.
 //! State: a map of fixed capacity that outlives reloads, not a change of the scheduler; forgets as
 //! lblc's does. A set that another thread is writing at that moment answers by wlc.
-//! Cost: O(servers of the set) while one of them is not above its weight, else O(n).
+//! Cost: O(servers of the set) while one of them is not above its weight, O(log n) for a destination
+//! that is not remembered, O(n) to see whether a server above its weight is busy.
 //! Differences from the kernel: a set holds 16 servers, the newest; the map's capacity; its sweeps
 //! keep exact minutes.
 //! Choose it for caches, if single destinations can overwhelm a server.

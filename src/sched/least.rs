@@ -176,7 +176,7 @@ impl<L: Load> Least<L> {
         }
     }
 
-    /// As [`load_changed`](Self::load_changed), for this worker alone.
+    /// The counts that this worker goes by have changed, of this server.
     pub(crate) fn own_load_changed(&self, servers: &Servers, server: ServerId, own: &Own) {
         if let Way::OwnIndexes(indexes) = &self.way {
             indexes.load_changed(self.load, servers, own, server);

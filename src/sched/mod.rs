@@ -105,7 +105,8 @@ pub(crate) trait Scheduler: Sized {
         Follows::Nothing
     }
 
-    /// As [`load_changed`](Self::load_changed), for this worker alone.
+    /// The counts that this worker goes by have changed, of this server. Called only where
+    /// [`follows`](Self::follows) answers [`Follows::OwnCounts`].
     fn own_load_changed(&self, _servers: &Servers, _server: ServerId, _own: &Own) {}
 
     /// A worker will pick here, or goes on after a publication. Director only.

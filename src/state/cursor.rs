@@ -1,10 +1,11 @@
 //! Where a rotation of retries stands: one word, kept across reloads.
 //!
-//! The word holds the state (52 bits, whatever the scheduler makes of it) and the epoch of the
-//! pool that understands it (12 bits). Every rebuild of a service's pool has the next epoch. Who
-//! first works with a new pool, the director or a picker, translates the state by the pool's
-//! `carry` in the same compare-and-swap that moves the epoch on; so no turn of the rotation is
-//! lost or given twice by a reload, and nobody waits for anybody.
+//! The word holds the state ([`STATE_BITS`], whatever the scheduler makes of it) and, in the bits
+//! above, the epoch of the pool that understands it. Every rebuild of a service's pool has the next
+//! epoch. Whichever thread works with a new pool first, the director's or a picker's, translates the
+//! state by the pool's `carry` in the same compare-and-swap that moves the epoch on. So every turn is
+//! taken from the old state or from the translated one, none from both, and no thread waits. `carry`
+//! decides what the new state is: that of wrr begins its pass again after an edit.
 //!
 //! A picker that meets a newer epoch holds a retired pool: it reads the publication again. It finds
 //! the newer one, because only who has read that from the publication writes its epoch.

@@ -208,8 +208,8 @@ impl<T> Deref for Held<'_, T> {
         // before the first, which finds nothing held and renews, as `current` is never null. So
         // this reader's hold, one of `Kept::holds` until the reader is dropped, named `value` when
         // this `Held` was made, and `retire` leaves what a hold names in `Kept::values` (see the
-        // module's argument). It names it still: only `renew` stores there, and only `hold` calls
-        // it, when there is no `Held` of this reader, which is not `Sync`.
+        // module's argument). It names it still: only `renew` stores there, and only
+        // `renew_unless_held` calls it, when there is no `Held` of this reader, which is not `Sync`.
         unsafe { &*self.value }
     }
 }

@@ -14,8 +14,9 @@
 //!   A picker that meets it reads the publication again, and finds the newer pool there, because only
 //!   who has read that from the publication closes its former's round.
 //!
-//! So no turn is lost or given twice by a reload, and nobody waits for anybody. A word of its own for
-//! each pool, because a picker with a retired pool draws before it can know: from a word that pools
+//! So every turn is taken from the former pool's state or from the translated one, none from both, and
+//! no thread waits. (`carry` decides what the new state is: that of wrr begins its pass again after an
+//! edit.) A word of its own for each pool, because a picker with a retired pool draws before it can know: from a word that pools
 //! shared it would take a turn that is not its own.
 //!
 //! | location | operation                        | ordering | partner                        |
