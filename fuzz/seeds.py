@@ -46,7 +46,30 @@ def wire():
             yield bytes.fromhex(re.sub(r"^\w+ ", "", message))
 
 
-for target in (rules, config, wire):
+def abi():
+    """Calls that lay each recorded rules text before the library and use what comes of it."""
+    source = (ROOT / "ffi-tests/hostile/hostile.h").read_text()
+    table = re.search(r"calls\[\]\)\(void\) = \{(.*?)\};", source, re.DOTALL)[1]
+    calls = re.findall(r"\w+", table)
+
+    def call(name, *arguments):
+        return bytes([calls.index(name), *arguments])
+
+    raw = 208
+    use = b"".join(call(name, *[0] * count) for name, count in [
+        ("director_new", 3), ("worker_new", 3), ("director_services", 5),
+        ("worker_service_for", 5), ("worker_connect", 9), ("worker_pick_server_excluding", 7),
+        ("worker_update", 4), ("director_servers", 6), ("worker_close", 3)])
+    for text in list(rules()) + list(config()):
+        text = text[:300]
+        read = "config_read_json" if text.startswith(b"{") else "config_read_rules"
+        # An honest host; the text in full, into the first config.
+        head = b"\x01" + call(read, raw, *len(text).to_bytes(2, "big")) + text + b"\0"
+        yield head + use
+        yield b"\x01" + call("director_replay", raw, *len(text).to_bytes(2, "big")) + text + b"\0" * 2 + use
+
+
+for target in (rules, config, wire, abi):
     folder = ROOT / "fuzz/corpus" / target.__name__
     folder.mkdir(parents=True, exist_ok=True)
     seeds = {hashlib.sha1(seed).hexdigest(): seed for seed in target()}

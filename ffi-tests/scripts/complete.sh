@@ -1,6 +1,7 @@
 #!/bin/sh
 # complete.sh HEADER ABI.AWK A-PROGRAM DIRECTORY: every function of the header is called by a test
-# program besides `null`, which gives NULL to all, and `panic`; and `null` and `panic` know them all.
+# program besides `null`, which gives NULL to all, `panic` and `hostile`; and these know them all.
+# `service_ids` knows every function that takes a service's id.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -13,7 +14,7 @@ cd "$4"
 set --
 for program in *; do
     [ -x "$program" ] && [ -f "$program" ] || continue
-    case $program in null | panic | san-* | *.*) ;; *) set -- "$@" "$program" ;; esac
+    case $program in null | panic | hostile | san-* | *.*) ;; *) set -- "$@" "$program" ;; esac
 done
 status=0
 missing() {
@@ -30,6 +31,15 @@ called panic >"$work/called"
 comm -23 "$work/all" "$work/called" >"$work/missing"
 missing "unknown to panic.c"
 # Functions without a pointer have nothing to be NULL.
+called hostile >"$work/called"
+comm -23 "$work/all" "$work/called" >"$work/missing"
+missing "unknown to ffi-tests/hostile"
+awk -v want=list -f "$2" "$1" | grep '[(,] *\(struct \)\{0,1\}vsched_service_id *[,a-z)]' |
+    sed -n 's/^function [^(]*[ *]\(vsched_[a-z_0-9]*\)(.*/\1/p' | sort >"$work/by_id"
+[ "$(wc -l <"$work/by_id")" -ge 5 ] || { echo "functions by service id: $(cat "$work/by_id")" >&2; exit 1; }
+called service_ids >"$work/called"
+comm -23 "$work/by_id" "$work/called" >"$work/missing"
+missing "unknown to service_ids.c"
 called null >"$work/called"
 comm -23 "$work/all" "$work/called" | grep -v '^vsched_\(status_text\|abi_version\|version\|scheduler_name\|scheduler_summary\)$' >"$work/missing" || true
 missing "unknown to null.c"

@@ -1,0 +1,154 @@
+/* Calls on directors. */
+#ifndef HOSTILE_DIRECTORS_H
+#define HOSTILE_DIRECTORS_H
+
+#include "things.h"
+
+static void director_new(void) {
+    vsched_director **to = (vsched_director **)room(sizeof *to);
+    if (!gave(vsched_director_new(a_config(), to), to, sizeof *to)) return;
+    size_t at = below(COUNT(directors));
+    vsched_director_free(directors[at]);
+    directors[at] = *to;
+}
+
+static void director_free(void) {
+    size_t at = below(COUNT(directors) + 6);
+    vsched_director_free(at < COUNT(directors) ? directors[at] : NULL);
+    if (at < COUNT(directors)) directors[at] = NULL;
+}
+
+static void director_apply(void) { known(vsched_director_apply(a_director(), a_config(), an_applied())); }
+
+static void director_tick(void) {
+    static uint64_t now;
+    const uint64_t steps[] = {1000, 0, 1, 400000, UINT64_MAX / 2, UINT64_MAX - now};
+    uint8_t kind = byte();
+    now = kind < COUNT(steps) ? now + steps[kind] : kind;
+    known(vsched_director_tick(a_director(), now));
+}
+
+static void director_service(void) {
+    vsched_text key = a_key();
+    vsched_service_id *to = (vsched_service_id *)room(sizeof *to);
+    vsched_status status = vsched_director_service(a_director(), key.data, key.length, to);
+    if (gave(status, to, sizeof *to)) SOME(services) = *to;
+}
+
+static void director_service_for(void) {
+    vsched_service_id *to = (vsched_service_id *)room(sizeof *to);
+    vsched_status status = vsched_director_service_for(a_director(), a_flow(), to);
+    if (gave(status, to, sizeof *to)) SOME(services) = *to;
+}
+
+static void director_server(void) {
+    vsched_text key = a_key(), address = an_address();
+    vsched_server_id *to = (vsched_server_id *)room(sizeof *to);
+    vsched_status status = vsched_director_server(a_director(), key.data, key.length, address.data,
+                                                  address.length, to);
+    if (gave(status, to, sizeof *to)) SOME(servers) = *to;
+}
+
+static void director_pick_server(void) {
+    vsched_pick *to = (vsched_pick *)room(sizeof *to);
+    vsched_status status = vsched_director_pick_server(a_director(), a_service(), a_flow(), to);
+    if (gave(status, to, sizeof *to)) SOME(picks) = *to;
+}
+
+static void director_config(void) {
+    vsched_config **to = (vsched_config **)room(sizeof *to);
+    if (!gave(vsched_director_config(a_director(), to), to, sizeof *to)) return;
+    size_t at = below(COUNT(configs));
+    vsched_config_free(configs[at]);
+    configs[at] = *to;
+}
+
+static void director_error(void) {
+    struct out out = some_out();
+    text_given(vsched_director_error(a_director(), out.buffer, out.capacity, out.length), out);
+}
+
+static void director_execute(void) {
+    vsched_text text = SOME_TEXT(COMMANDS);
+    known(vsched_director_execute(a_director(), text.data, text.length, an_applied()));
+}
+
+static void director_replay(void) {
+    vsched_text text = SOME_TEXT(RULES);
+    size_t *done = (size_t *)room(sizeof *done);
+    known(vsched_director_replay(a_director(), text.data, text.length, done));
+}
+
+static void director_add_service(void) {
+    known(vsched_director_add_service(a_director(), a_service_struct(), an_applied()));
+}
+
+static void director_edit_service(void) {
+    known(vsched_director_edit_service(a_director(), a_service_struct(), an_applied()));
+}
+
+static void director_delete_service(void) {
+    vsched_text key = a_key();
+    known(vsched_director_delete_service(a_director(), key.data, key.length, an_applied()));
+}
+
+static void director_add_server(void) {
+    vsched_text key = a_key();
+    known(vsched_director_add_server(a_director(), key.data, key.length, a_server_struct(),
+                                     an_applied()));
+}
+
+static void director_edit_server(void) {
+    vsched_text key = a_key();
+    known(vsched_director_edit_server(a_director(), key.data, key.length, a_server_struct(),
+                                      an_applied()));
+}
+
+static void director_delete_server(void) {
+    vsched_text key = a_key(), address = an_address();
+    known(vsched_director_delete_server(a_director(), key.data, key.length, address.data,
+                                        address.length, an_applied()));
+}
+
+static void director_services(void) {
+    struct array array = some_array(sizeof(vsched_service_state));
+    vsched_status status =
+        vsched_director_services(a_director(), (vsched_service_state *)array.elements,
+                                 array.element_size, array.capacity, array.count);
+    size_t count = array_given(status, array, sizeof(vsched_service_state));
+    if (count == 0) return;
+    memcpy(&states[1], array.elements, sizeof states[1]);
+    SOME(services) = states[1].id;
+}
+
+static void director_servers(void) {
+    struct array array = some_array(sizeof(vsched_server_state));
+    vsched_status status =
+        vsched_director_servers(a_director(), a_service(), (vsched_server_state *)array.elements,
+                                array.element_size, array.capacity, array.count);
+    size_t count = array_given(status, array, sizeof(vsched_server_id));
+    if (count == 0) return;
+    const uint8_t *elements = (const uint8_t *)array.elements;
+    memcpy(&SOME(servers), elements + below(count) * array.element_size, sizeof *servers);
+}
+
+static void director_counts(void) {
+    vsched_counts *to = (vsched_counts *)room(sizeof *to);
+    if (!gave(vsched_director_counts(a_director(), a_server(), to), to, sizeof *to)) return;
+    MUST((uint64_t)to->active + to->inactive <= VSCHED_MAX_CONNECTIONS && to->overloaded < 2);
+}
+
+static void director_removed_servers(void) {
+    size_t *to = (size_t *)room(sizeof *to);
+    gave(vsched_director_removed_servers(a_director(), to), to, sizeof *to);
+}
+
+static void director_list(void) {
+    vsched_text key = byte() < 128 ? SOME_TEXT(HOSTS) : a_key();
+    struct out out = some_out();
+    text_given(vsched_director_list(a_director(), below(7), below(5), key.data, key.length,
+                                    out.buffer, out.capacity, out.length),
+               out);
+}
+
+#endif
