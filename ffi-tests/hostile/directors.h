@@ -20,6 +20,10 @@ static void director_free(void) {
 
 static void director_apply(void) { known(vsched_director_apply(a_director(), a_config(), an_applied())); }
 
+static void director_apply_with(void) {
+    known(vsched_director_apply_with(a_director(), a_config(), a_policy(), an_applied()));
+}
+
 static void director_tick(void) {
     static uint64_t now;
     const uint64_t steps[] = {1000, 0, 1, 400000, UINT64_MAX / 2, UINT64_MAX - now};
@@ -141,6 +145,31 @@ static void director_counts(void) {
 static void director_removed_servers(void) {
     size_t *to = (size_t *)room(sizeof *to);
     gave(vsched_director_removed_servers(a_director(), to), to, sizeof *to);
+}
+
+static void director_removed_with_connections(void) {
+    struct array array = some_array(sizeof(vsched_removed_server));
+    vsched_status status = vsched_director_removed_with_connections(
+        a_director(), (vsched_removed_server *)array.elements, array.element_size, array.capacity,
+        array.count);
+    size_t count = array_given(status, array, sizeof(vsched_server_id));
+    if (count == 0) return;
+    const uint8_t *elements = (const uint8_t *)array.elements;
+    memcpy(&SOME(servers), elements + below(count) * array.element_size, sizeof *servers);
+}
+
+/* After these, leases and counts need not agree. */
+static void director_set_counts(void) {
+    vsched_counts *former = (vsched_counts *)room(sizeof *former);
+    uint32_t active = number(), inactive = number();
+    if (honest) return;
+    vsched_status status = vsched_director_set_counts(a_director(), a_server(), active, inactive, former);
+    if (known(status) != VSCHED_OK) MUST(untouched(former, sizeof *former));
+}
+
+static void director_forget_removed(void) {
+    size_t *count = (size_t *)room(sizeof *count);
+    if (!honest) known(vsched_director_forget_removed(a_director(), count));
 }
 
 static void director_list(void) {

@@ -20,6 +20,8 @@ static void (*const calls[])(void) = {
     director_execute, director_replay, director_add_service, director_edit_service,
     director_delete_service, director_add_server, director_edit_server, director_delete_server,
     director_services, director_servers, director_counts, director_removed_servers, director_list,
+    director_apply_with, director_removed_with_connections, director_set_counts,
+    director_forget_removed,
     worker_new, worker_free, worker_service_for, worker_pick_server, worker_pick_server_excluding,
     worker_connect, worker_open, worker_open_pick, worker_update, worker_close,
     flow_from_sockaddr, pick_sockaddr, service_sockaddr, pick_text, constants, flow_to_service,

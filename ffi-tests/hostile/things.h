@@ -146,6 +146,14 @@ static inline vsched_settings *a_settings_struct(void) {
     return (vsched_settings *)sized(&settings, sizeof settings);
 }
 
+static inline vsched_apply_policy *a_policy(void) {
+    vsched_apply_policy policy;
+    memset(&policy, 0, sizeof policy);
+    policy.may_close_services = byte() % 2u;
+    policy.most_deleted = byte() < 224 ? byte() % 102u : number();
+    return (vsched_apply_policy *)sized(&policy, sizeof policy);
+}
+
 /* For what a change did: NULL is allowed. */
 static inline vsched_applied *an_applied(void) {
     vsched_applied applied;

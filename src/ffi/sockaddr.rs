@@ -210,12 +210,13 @@ unsafe fn put(
         return Err(VSCHED_E_NULL);
     }
     match from.ip() {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         IpAddr::V4(ip) => unsafe {
             let bytes =
                 laid_out::<INET_SIZE>(system::INET, from.port(), INET_ADDRESS, &ip.octets());
             write(&bytes, address, capacity, length)
         },
+        // SAFETY: as above.
         IpAddr::V6(ip) => unsafe {
             let at = INET6_ADDRESS;
             let bytes = laid_out::<INET6_SIZE>(system::INET6, from.port(), at, &ip.octets());
