@@ -8,17 +8,19 @@ use crate::director::{Director, Inner};
 use crate::flow::Flow;
 use crate::pool::{Follows, Pool};
 use crate::state::counts::Activity;
-use crate::state::own::{Opener, Own, number_of};
+use crate::state::own::{Opener, Own};
 use crate::state::pick::{Pick, Refused};
 use crate::state::publication::{Publication, Reader};
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
 use crate::state::slots::{ConnectionError, ServerId, ServerSlot, ServiceId, ServiceSlot};
+use crate::state::tally::Connections;
 use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
 mod connection;
 mod lease;
+mod own;
 mod pick;
 mod tried;
 mod way;
@@ -26,8 +28,6 @@ mod way;
 pub use connection::Connection;
 pub use lease::Lease;
 pub use tried::Tried;
-
-use lease::code_of;
 
 /// One thread's access to a [`Director`].
 ///
@@ -55,6 +55,8 @@ pub struct Worker {
     shard: Arc<Shard>,
     /// `None` if there are too many workers.
     own: Option<Place<Own>>,
+    /// It as the opener of connections, at hand.
+    opener: Opener,
     /// Its part for the first services, at hand.
     own_services: Arc<[ServiceSlot]>,
 }
@@ -67,7 +69,8 @@ impl Director {
         let reader = Publication::reader(&inner.publication);
         let first = |own: &Place<Own>| own.get().first_services();
         let own_services = own.as_ref().map_or_else(|| Arc::new([]) as Arc<_>, first);
-        Worker { inner, reader, shard, own, own_services }
+        let opener = own.as_ref().map_or(Opener::NOBODY, |own| own.get().opener());
+        Worker { inner, reader, shard, own, opener, own_services }
     }
 }
 
@@ -191,13 +194,11 @@ impl Worker {
             return if known { Ok(()) } else { Err(ConnectionError::Stale) };
         }
         slot.update(lease.server.generation, activity)?;
-        lease.activity = code_of(activity);
-        let (server, opener) = (lease.server, lease.opener);
+        lease.set_activity(activity);
+        let (server, opener, change) = (lease.server, lease.opener(), Connections::moved(activity));
+        let counted = !opener.is_nobody() && self.change_own(server, opener, change);
         self.load_changed(server, slot, slot.service(), |pool| {
-            if let Some(own) = self.inner.arena.own.get(number_of(opener)) {
-                own.update(server.slot, opener, activity);
-            }
-            pool.own_load_changed(server, opener, false);
+            self.own_changed(pool, server, counted.then_some(opener), change, false);
         });
         Ok(())
     }
@@ -224,26 +225,20 @@ impl Worker {
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let service = slot.service();
         let marked = slot.close(server.generation, activity, self.inner.arena.rule())?;
-        let (template, opener) = (lease.template, lease.opener);
+        let (template, opener) = (lease.template, lease.opener());
         *lease = Lease::default();
-        if opener != 0 {
-            self.close_own(server, opener, activity);
-        }
+        let change = Connections::one(activity).negative();
+        let counted = !opener.is_nobody() && self.change_own(server, opener, change);
         // Asked again: since the first time the server may have come back from a deleted service, and
         // its pool been published before this connection's end.
         let now = slot.service();
-        self.load_changed(server, slot, now, |pool| pool.own_load_changed(server, opener, marked));
+        self.load_changed(server, slot, now, |pool| {
+            self.own_changed(pool, server, counted.then_some(opener), change, marked);
+        });
         if !template.is_none() {
             self.let_go(service, template);
         }
         Ok(())
-    }
-
-    #[inline(never)]
-    fn close_own(&self, server: ServerId, opener: Opener, activity: Activity) {
-        if let Some(own) = self.inner.arena.own.get(number_of(opener)) {
-            own.close(server.slot, opener, activity);
-        }
     }
 
     /// The service's scheduler means it if it chooses an overloaded server; else it is refused.
@@ -287,24 +282,16 @@ impl Worker {
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let marked = slot.open(server.generation, activity, arena.rule(), below_limit)?;
-        *lease = Lease { server, template, activity: code_of(activity), opener: 0 };
+        *lease = Lease::new(server, template, activity);
         let service = slot.service();
         self.shard.count_connection(server.slot, service);
         self.load_changed(server, slot, service, |pool| {
-            lease.opener = self.open_own(pool, server, activity, marked);
+            lease.set_opener(self.open_own(pool, server, activity, marked));
         });
         if !template.is_none() {
             self.hold(service, template);
         }
         Ok(())
-    }
-
-    #[inline(never)]
-    fn open_own(&self, pool: &Pool, server: ServerId, activity: Activity, marked: bool) -> Opener {
-        let own = self.own().filter(|own| own.open(server.slot, activity));
-        let opener = own.map_or(0, Own::opener);
-        pool.own_load_changed(server, opener, marked);
-        opener
     }
 
     #[inline(never)]

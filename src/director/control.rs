@@ -24,6 +24,7 @@ use crate::state::publication::Publication;
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
 use crate::state::slots::{ServerId, ServerSlot, ServiceId};
+use crate::state::tally::Connections;
 use crate::sync::Arc;
 
 pub(super) struct Control {
@@ -40,8 +41,8 @@ pub(super) struct Control {
     by_slot: Vec<u64>,
     owners: Owners,
     sequence: u64,
-    /// Statistics of living workers.
-    pub(super) shards: Vec<Arc<Shard>>,
+    /// Statistics of living workers, by their addresses.
+    shards: HashMap<usize, Arc<Shard>>,
     /// Statistics of workers that are gone.
     departed: Shard,
     tenants: Tenants,
@@ -84,7 +85,7 @@ impl Control {
             by_slot: Vec::new(),
             owners: Owners::default(),
             sequence: 0,
-            shards: Vec::new(),
+            shards: HashMap::default(),
             departed: Shard::new(),
             tenants: Tenants::default(),
             budget: Budget::new(limits),
@@ -140,7 +141,7 @@ impl Control {
             fresh.push((id, pool));
         }
         let (servers, services) = self.owners.reach();
-        for shard in &self.shards {
+        for shard in self.shards.values() {
             shard.reach(servers, services);
         }
         let former = |draft: &Draft| Some(self.services.get(&draft.live?)?.pool.as_ref());
@@ -151,6 +152,7 @@ impl Control {
             edits.iter().for_each(|edit| edit.carry_out(&self.arena, settings.generation));
         });
         self.tenants.move_on(&self.arena, renewed());
+        self.share_exactly();
         self.record(drafts, fresh, gone, next);
         self.settings = settings.settings();
         self.sequence = next;
@@ -375,6 +377,7 @@ impl Control {
         for live in self.services.values() {
             live.pool.tick(self.arena.clock());
         }
+        self.share_exactly();
         self.sweep(usize::MAX);
     }
 
@@ -389,10 +392,10 @@ impl Control {
     }
 
     /// Tells the running pool of a server that its counts are others.
-    pub(super) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot) {
+    pub(super) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot, by: Connections) {
         self.publication.with_kept(|tables| {
             if let Some(pool) = tables.last().and_then(|table| table.pool_at(slot.service())) {
-                pool.counts_corrected(server, slot);
+                pool.counts_corrected(server, slot, by);
             }
         });
     }
@@ -422,25 +425,39 @@ impl Control {
     pub(super) fn join(&mut self, shard: &Arc<Shard>) -> Option<Place<Own>> {
         let (servers, services) = self.owners.reach();
         shard.reach(servers, services);
-        self.shards.push(Arc::clone(shard));
-        let pools = self.services.values().map(|live| live.pool.as_ref());
-        self.tenants.join(&self.arena, self.owners.reach(), pools)
+        self.shards.insert(Arc::as_ptr(shard).addr(), Arc::clone(shard));
+        let table = self.table()?;
+        self.tenants.join(&self.arena, (servers, services), &table)
     }
 
     pub(super) fn depart(&mut self, shard: &Arc<Shard>, own: Option<&Own>) {
-        self.tenants.depart(own);
+        if let (Some(own), Some(table)) = (own, self.table()) {
+            self.tenants.depart(&self.arena, own, &table);
+        }
         let (servers, services) = self.owners.reach();
-        self.shards.retain(|known| !Arc::ptr_eq(known, shard));
+        self.shards.remove(&Arc::as_ptr(shard).addr());
         self.departed.absorb(shard, servers, services);
     }
 
+    /// What workers have in common is divided among those who live.
+    fn share_exactly(&self) {
+        if let Some(table) = self.table() {
+            self.tenants.share(&self.arena, &table, true);
+        }
+    }
+
+    /// What is published.
+    fn table(&self) -> Option<Arc<Table>> {
+        self.publication.with_kept(|tables| tables.last().cloned())
+    }
+
     pub(super) fn server_total(&self, slot: u32) -> u64 {
-        let shards = self.shards.iter().map(Arc::as_ref).chain([&self.departed]);
+        let shards = self.shards.values().map(Arc::as_ref).chain([&self.departed]);
         shards.map(|shard| shard.server_connections(slot)).sum()
     }
 
     pub(super) fn service_total(&self, slot: u32) -> (u64, u64) {
-        let shards = self.shards.iter().map(Arc::as_ref).chain([&self.departed]);
+        let shards = self.shards.values().map(Arc::as_ref).chain([&self.departed]);
         shards.map(|shard| shard.service_totals(slot)).fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
     }
 }

@@ -3,6 +3,7 @@
 use crate::config::ServerCounts;
 use crate::director::{Director, counts_of};
 use crate::state::slots::{ConnectionError, ServerId};
+use crate::state::tally::Connections;
 
 impl Director {
     /// Sets a server's connection counts, for a host that knows the truth; what they were.
@@ -17,11 +18,10 @@ impl Director {
     /// zero. Connections that open or close between the host's own count and this call are
     /// overwritten; count and call while the server is quiesced, or compare what is returned. With
     /// no connections, persistence templates of the server are no longer kept alive by any. In a
-    /// service shared `per-worker` each living worker keeps its share of the connections, in
-    /// proportion.
+    /// service shared `per-worker` each living worker goes by an equal part of the correction.
     ///
-    /// O(templates) in a persistent service, O(workers) in a `per-worker` one, else O(log n). Takes
-    /// the director's lock; workers do not wait for it.
+    /// O(templates) in a persistent service, else O(log n). Takes the director's lock; workers do not
+    /// wait for it.
     ///
     /// # Errors
     /// [`Stale`](ConnectionError::Stale) if the id is; [`Full`](ConnectionError::Full) if both
@@ -47,7 +47,9 @@ impl Director {
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let former = slot.correct(server.generation, active, inactive, arena.rule())?;
-        control.counts_corrected(server, slot);
+        let now = Connections::new(active, active + inactive);
+        let before = Connections::new(former.active(), former.total());
+        control.counts_corrected(server, slot, now.plus(before.negative()));
         Ok(counts_of(former, None))
     }
 

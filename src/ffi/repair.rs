@@ -20,8 +20,8 @@ use crate::ffi::status::{self, VSCHED_E_NULL, vsched_status};
 ///
 /// NULL: `former` may be. Answers: VSCHED_STALE, VSCHED_FULL (both together are more than
 /// VSCHED_MAX_CONNECTIONS); nothing has changed then. `former->persistent` is 0. From any thread.
-/// Takes a lock; workers do not wait for it. O(templates) if the service is persistent, O(workers)
-/// if it is shared per-worker, else O(log n).
+/// Takes a lock; workers do not wait for it. O(templates) if the service is persistent, else
+/// O(log n).
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_set_counts(
     director: Option<&vsched_director>,

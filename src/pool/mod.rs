@@ -1,6 +1,7 @@
 //! One service compiled for picking: its servers in order, its scheduler, where each server is.
 
 mod elaborate;
+mod own;
 mod persistent;
 mod plan;
 mod turns;
@@ -14,12 +15,13 @@ use crate::sched::{Build, Request, Scheduler, State, Visit};
 pub(crate) use crate::sched::{Follows, Kind, VisitKind};
 use crate::state::Arena;
 use crate::state::cursor::{Epoch, Outdated};
-use crate::state::own::{Opener, Own, number_of};
+use crate::state::own::Own;
 use crate::state::pick::Answer;
 use crate::state::round::{Drawn, Rounds};
 use crate::state::segments::Place;
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::{ServerId, ServerSlot, ServiceId, ServiceSlot};
+use crate::state::tally::Connections;
 use crate::state::templates::Templates;
 use crate::sync::Arc;
 
@@ -298,60 +300,15 @@ impl Pool {
         &self.follows
     }
 
-    /// Tells the scheduler that counts of this server have changed: those of the opener, or if the
-    /// server's availability has, all.
-    #[inline(never)]
-    pub(crate) fn own_load_changed(&self, server: ServerId, opener: Opener, for_all: bool) {
-        let own = &self.servers.arena().own;
-        if for_all {
-            (0..).map_while(|number| own.get(number)).for_each(|own| {
-                self.scheduler.own_load_changed(&self.servers, server, own);
-            });
-        } else if let Some(own) = own.get(number_of(opener)) {
-            self.scheduler.own_load_changed(&self.servers, server, own);
-        }
-    }
-
-    /// The director has corrected a server's counts.
-    pub(crate) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot) {
+    /// The director has corrected a server's counts, by this much.
+    pub(crate) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot, by: Connections) {
         if let Some(templates) = self.templates().filter(|_| slot.look().total() == 0) {
             templates.release(server.slot);
         }
         match &self.follows {
             Follows::Nothing => {}
             Follows::Counts(index) => _ = index.load_changed(server.slot, slot),
-            Follows::OwnCounts => self.own_load_changed(server, 0, true),
-        }
-    }
-
-    pub(crate) fn per_worker(&self) -> bool {
-        self.per_worker
-    }
-
-    /// A worker's rotations begin here. Nobody else refers to them: the worker is new, or the pool
-    /// is not yet published.
-    pub(crate) fn start_own(&self, own: &Own) {
-        if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
-            slot.start_draws(own.number());
-            let start = self.scheduler.start_of(own.number());
-            slot.alone.start(self.epoch, start);
-            slot.retries.start(self.epoch, start);
-        }
-    }
-
-    /// A worker's rotations go on here. After the publication.
-    pub(crate) fn adopt_own(&self, own: &Own) {
-        if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
-            let carry = |state| self.scheduler.carry(state);
-            slot.alone.note(self.epoch, |state| carry(self.rounds.noted_before(state)));
-            slot.retries.adopt(self.epoch, carry);
-        }
-    }
-
-    /// Indexes what the worker goes by: before it can pick here, and once more after the publication.
-    pub(crate) fn index_own(&self, own: &Own) {
-        if self.per_worker {
-            self.scheduler.welcome(&self.servers, own);
+            Follows::OwnCounts => self.common_changed(server, by),
         }
     }
 

@@ -62,13 +62,18 @@ macro_rules! keeps_least {
             &self,
             servers: &crate::state::servers::Servers,
             server: crate::state::slots::ServerId,
-            own: &crate::state::own::Own,
+            own: Option<&crate::state::own::Own>,
         ) {
             self.$field.own_load_changed(servers, server, own);
         }
 
-        fn welcome(&self, servers: &crate::state::servers::Servers, own: &crate::state::own::Own) {
-            self.$field.welcome(servers, own);
+        fn welcome(
+            &self,
+            servers: &crate::state::servers::Servers,
+            own: &crate::state::own::Own,
+            all: bool,
+        ) {
+            self.$field.welcome(servers, own, all);
         }
     };
 }
@@ -176,17 +181,18 @@ impl<L: Load> Least<L> {
         }
     }
 
-    /// The counts that this worker goes by have changed, of this server.
-    pub(crate) fn own_load_changed(&self, servers: &Servers, server: ServerId, own: &Own) {
+    /// What this worker has open at the server has changed, or if none is named, what is so for all.
+    pub(crate) fn own_load_changed(&self, servers: &Servers, server: ServerId, own: Option<&Own>) {
         if let Way::OwnIndexes(indexes) = &self.way {
             indexes.load_changed(self.load, servers, own, server);
         }
     }
 
-    /// A worker will pick here. Director only.
-    pub(crate) fn welcome(&self, servers: &Servers, own: &Own) {
+    /// A worker will pick here, or goes on after a change: of all that it goes by, or of what it
+    /// shares. Director only.
+    pub(crate) fn welcome(&self, servers: &Servers, own: &Own, all: bool) {
         if let Way::OwnIndexes(indexes) = &self.way {
-            indexes.welcome(self.load, servers, own);
+            indexes.welcome(self.load, servers, own, all);
         }
     }
 

@@ -1,9 +1,17 @@
 //! The search of the least loaded for services that are shared `per-worker`: each worker goes by the
-//! connections it opened itself, and prefers another server among equals.
+//! connections it opened itself, and by its share of those that no living worker opened. It prefers
+//! another server among equals.
+//!
+//! A worker alone goes by all connections, and looks at the list from its head: as all together do.
+//!
+//! A worker's index is told of its own connections one by one. What changes for all workers (a
+//! server's availability, a connection that belongs to none of them) is stamped once for all of them,
+//! and each looks at it when it next picks: that costs the same whatever the number of workers.
 
 use std::sync::OnceLock;
 
 use crate::sched::least::Load;
+use crate::state::counts::Counts;
 use crate::state::lanes::{Lanes, NEVER};
 use crate::state::min_tree::{MinTree, Restless};
 use crate::state::own::{Own, spread};
@@ -11,15 +19,29 @@ use crate::state::positions::Positions;
 use crate::state::segments::Segments;
 use crate::state::servers::{Candidate, Position, Servers};
 use crate::state::slots::ServerId;
+use crate::state::stamps::{Seen, Stamps};
+use crate::state::tally::{Connections, Tally};
 
 /// The indexes of all workers, by their numbers.
 pub(super) struct OwnIndexes {
     positions: Positions,
-    trees: Segments<OnceLock<MinTree>>,
+    indexes: Segments<OwnIndex>,
+    /// By position: what has changed for all workers.
+    stamps: Stamps,
+}
+
+/// One worker's.
+#[derive(Default)]
+struct OwnIndex {
+    /// By places of the worker's view.
+    tree: OnceLock<MinTree>,
+    /// By positions, made when the worker is alone, unless its view is the list itself.
+    straight: OnceLock<MinTree>,
+    seen: OnceLock<Seen>,
 }
 
 /// The list as one worker looks at it: rotated, so that not all workers prefer the same of equals.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct View {
     first: Position,
     length: u32,
@@ -27,7 +49,15 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn of(own: &Own, servers: &Servers) -> Self {
+        if is_alone(servers) { Self::straight(servers) } else { Self::rotated(own, servers) }
+    }
+
+    fn rotated(own: &Own, servers: &Servers) -> Self {
         View { first: spread(own.number(), servers.len()), length: servers.len() }
+    }
+
+    fn straight(servers: &Servers) -> Self {
+        View { first: 0, length: servers.len() }
     }
 
     /// The position of the server at this place of the view.
@@ -48,13 +78,32 @@ impl View {
     }
 }
 
-/// A server with the worker's own counts; its availability is what it is for all.
+/// One worker alone decides as all together: all connections are its own.
+fn is_alone(servers: &Servers) -> bool {
+    servers.arena().shares() == 1
+}
+
+/// A server with the connections that the worker goes by; its availability is what it is for all.
 #[inline]
 pub(super) fn look(own: &Own, servers: &Servers, position: Position) -> Option<Candidate> {
     // Again: the index looks by it after it has stored, as that of all does.
     let server = servers.look_again(position)?;
-    let counts = own.counts(servers.answer(position)?.server().slot);
-    Some(Candidate { counts: counts.with_mark(server.counts.overloaded()), ..server })
+    let arena = servers.arena();
+    let shares = arena.shares();
+    if shares == 1 {
+        return Some(server);
+    }
+    let slot = servers.answer(position)?.server().slot;
+    let mut connections = own.connections(slot);
+    let common = arena.common.get(slot).map_or(Connections::NONE, Tally::get);
+    if common != Connections::NONE {
+        connections = connections.plus(common.part(shares));
+    }
+    // No more than all have: the host may have corrected those, after it lost leases.
+    let (all, mark) = (server.counts, server.counts.overloaded());
+    let (active, total) = (connections.active(), connections.total());
+    let counts = Counts::of(active.min(all.active()), total.min(all.total()), mark);
+    Some(Candidate { counts, ..server })
 }
 
 #[inline]
@@ -64,18 +113,32 @@ fn key_of<L: Load>(load: L, server: Option<Candidate>) -> u64 {
 
 impl OwnIndexes {
     pub(super) fn of(servers: &Servers) -> Self {
-        OwnIndexes { positions: Positions::of(servers), trees: Segments::new() }
+        let (positions, stamps) = (Positions::of(servers), Stamps::new(servers.len()));
+        OwnIndexes { positions, indexes: Segments::new(), stamps }
     }
 
-    /// Makes or renews the worker's index. Director only.
-    pub(super) fn welcome<L: Load>(&self, load: L, servers: &Servers, own: &Own) {
-        self.trees.reach(own.number() + 1);
-        let Some(tree) = self.trees.get(own.number()) else { return };
-        let view = View::of(own, servers);
-        let key_at = |place| key_of(load, look(own, servers, view.position(place)));
-        tree.get_or_init(|| MinTree::new((0..servers.len()).map(key_at), Lanes::detect()));
-        for position in 0..servers.len() {
-            self.renew(load, servers, own, position);
+    /// Makes the worker's index, or looks at all servers again, or at those only that are not its own.
+    /// Director only.
+    pub(super) fn welcome<L: Load>(&self, load: L, servers: &Servers, own: &Own, all: bool) {
+        self.indexes.reach(own.number() + 1);
+        let Some(index) = self.indexes.get(own.number()) else { return };
+        // Before a look at the servers: what changes later is news.
+        index.seen.get_or_init(|| self.stamps.seen());
+        let rotated = View::rotated(own, servers);
+        let tree = |view: View| {
+            let key_at = |place| key_of(load, look(own, servers, view.position(place)));
+            MinTree::new((0..servers.len()).map(key_at), Lanes::detect())
+        };
+        index.tree.get_or_init(|| tree(rotated));
+        if is_alone(servers) && rotated != View::straight(servers) {
+            index.straight.get_or_init(|| tree(View::straight(servers)));
+        }
+        let common = &servers.arena().common;
+        for (position, id) in (0..).zip(servers.ids()) {
+            let shared = |tally: &Tally| tally.get() != Connections::NONE;
+            if all || common.get(id.slot).is_some_and(shared) {
+                renew(load, servers, own, index, position);
+            }
         }
     }
 
@@ -87,8 +150,15 @@ impl OwnIndexes {
         own: &Own,
         attempts: usize,
     ) -> Option<Position> {
-        let tree = self.trees.get(own.number())?.get()?;
-        let view = View::of(own, servers);
+        let index = self.indexes.get(own.number())?;
+        if self.stamps.are_newer(index.seen.get()?) {
+            self.catch_up(load, servers, own, index);
+        }
+        let straight = if is_alone(servers) { index.straight.get() } else { None };
+        let (tree, view) = match straight {
+            Some(tree) => (tree, View::straight(servers)),
+            None => (index.tree.get()?, View::rotated(own, servers)),
+        };
         for _ in 0..attempts {
             let found = match tree.least() {
                 Ok(found) => found?,
@@ -98,28 +168,130 @@ impl OwnIndexes {
             if key_of(load, look(own, servers, position)) == found.key {
                 return Some(position);
             }
-            self.renew(load, servers, own, position);
+            renew(load, servers, own, index, position);
         }
         None
     }
 
-    /// A count of this server has changed for this worker, or its availability.
+    #[cold]
+    #[inline(never)]
+    fn catch_up<L: Load>(&self, load: L, servers: &Servers, own: &Own, index: &OwnIndex) {
+        if let Some(seen) = index.seen.get() {
+            self.stamps.catch_up(seen, |position| renew(load, servers, own, index, position));
+        }
+    }
+
+    /// What this worker has open at this server has changed, or something has for all.
     pub(super) fn load_changed<L: Load>(
         &self,
         load: L,
         servers: &Servers,
-        own: &Own,
+        own: Option<&Own>,
         server: ServerId,
     ) {
-        if let Some(position) = self.positions.get(server.slot) {
-            self.renew(load, servers, own, position);
+        let Some(position) = self.positions.get(server.slot) else { return };
+        let Some(own) = own else { return self.stamps.changed(position) };
+        if let Some(index) = self.indexes.get(own.number()) {
+            renew(load, servers, own, index, position);
+        }
+    }
+}
+
+fn renew<L: Load>(load: L, servers: &Servers, own: &Own, index: &OwnIndex, position: Position) {
+    #[cfg(test)]
+    RENEWED.with(|renewed| renewed.set(renewed.get() + 1));
+    let current = || look(own, servers, position);
+    let key = |server| key_of(load, server);
+    if let Some(tree) = index.tree.get() {
+        tree.set(View::rotated(own, servers).place(position), current, key);
+    }
+    if let Some(tree) = index.straight.get() {
+        tree.set(position, current, key);
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has looked at a server for some worker's index.
+    static RENEWED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RENEWED;
+    use crate::config::Sharing;
+    use crate::state::counts::Activity::Active;
+    use crate::worker::Worker;
+    use crate::{Config, Director, Flow};
+
+    fn renewed(act: impl FnOnce()) -> u32 {
+        RENEWED.set(0);
+        act();
+        RENEWED.get()
+    }
+
+    /// Servers that take one connection each, and so many workers that came and that are there.
+    fn director(servers: u32, gone: usize, living: usize) -> (Director, Vec<Worker>) {
+        let mut rules = "-A -t 10.0.0.1:80 -s lc\n".to_owned();
+        for number in 0..servers {
+            let (high, low) = (number >> 8, number & 255);
+            rules += &format!("-a -t 10.0.0.1:80 -r 10.0.{high}.{low}:80 -m -x 1 -y 1\n");
+        }
+        let mut config: Config = rules.parse().unwrap();
+        config.services[0].sharing = Sharing::PerWorker;
+        let director = Director::new(&config).unwrap();
+        drop((0..gone).map(|_| director.worker()).collect::<Vec<_>>());
+        let workers = (0..living).map(|_| director.worker()).collect();
+        (director, workers)
+    }
+
+    #[test]
+    fn a_connection_costs_the_same_however_many_workers_there_were() {
+        const SERVERS: u32 = 100;
+        for (gone, living) in [(0, 2), (100, 2), (0, 100)] {
+            let (director, workers) = director(SERVERS, gone, living);
+            let service = director.service("tcp 10.0.0.1:80").unwrap();
+            let flow = Flow::default();
+            let most = 2 * crate::state::sizes::GROUP as u32;
+            for _ in 0..3 {
+                // Its mark is set and cleared.
+                let renewed_by = renewed(|| {
+                    let lease = workers[0].connect(service, &flow).unwrap().into_lease();
+                    workers[0].close(lease).unwrap();
+                });
+                assert!((1..=most).contains(&renewed_by), "{gone}, {living}: {renewed_by}");
+            }
+            // Who comes late looks at what has changed, once.
+            let renewed_by = renewed(|| assert!(workers[1].pick_server(service, &flow).is_some()));
+            assert!((1..=most).contains(&renewed_by), "{gone}, {living}: {renewed_by}");
+            assert_eq!(renewed(|| assert!(workers[1].pick_server(service, &flow).is_some())), 0);
         }
     }
 
-    fn renew<L: Load>(&self, load: L, servers: &Servers, own: &Own, position: Position) {
-        let Some(tree) = self.trees.get(own.number()).and_then(OnceLock::get) else { return };
-        let place = View::of(own, servers).place(position);
-        let current = || look(own, servers, position);
-        tree.set(place, current, |server| key_of(load, server));
+    #[test]
+    fn who_rests_finds_a_server_that_became_available() {
+        for servers in [40, 1000] {
+            let (director, workers) = director(servers, 0, 3);
+            let service = director.service("tcp 10.0.0.1:80").unwrap();
+            let flow = Flow::default();
+            let mut leases: Vec<_> = (0..servers)
+                .map(|_| workers[0].connect(service, &flow).unwrap().into_lease())
+                .collect();
+            assert!(workers.iter().all(|worker| worker.pick_server(service, &flow).is_none()));
+            let at = leases.len() / 3;
+            let lease = leases.swap_remove(at);
+            let freed = lease.server();
+            workers[1].close(lease).unwrap();
+            for worker in &workers {
+                // Found by the index: a scan would look at all of them.
+                let renewed_by = renewed(|| {
+                    assert_eq!(worker.pick_server(service, &flow).unwrap().server(), freed);
+                });
+                assert!((1..=16).contains(&renewed_by), "{renewed_by}");
+            }
+            let other = workers[2].open(freed, Active).unwrap();
+            workers[0].close(other).unwrap();
+            leases.into_iter().for_each(|lease| workers[2].close(lease).unwrap());
+        }
     }
 }

@@ -103,11 +103,11 @@ fn rules_are_the_formulas() {
         let activity = if step % 3 == 0 { Inactive } else { Active };
         counts = counts.opened(activity, none, RULE).unwrap();
     }
-    let full = Counts::from_word(u64::MAX).with_mark(false);
+    let full = Counts::of(u32::MAX, u32::MAX, false);
     assert_eq!(full.active(), MAX_CONNECTIONS);
     assert_eq!(Rule::overhead(RULE).load(full), 257 * u64::from(MAX_CONNECTIONS));
     assert_eq!(Rule::DELAY.key(0, full), NEVER, "quiesced");
-    assert_eq!(Rule::DELAY.key(1, full.with_mark(true)), NEVER, "overloaded");
+    assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), NEVER, "overloaded");
 }
 
 /// Servers enough for an index of one, two and three rows.

@@ -105,12 +105,13 @@ pub(crate) trait Scheduler: Sized {
         Follows::Nothing
     }
 
-    /// The counts that this worker goes by have changed, of this server. Called only where
-    /// [`follows`](Self::follows) answers [`Follows::OwnCounts`].
-    fn own_load_changed(&self, _servers: &Servers, _server: ServerId, _own: &Own) {}
+    /// What this worker has open at the server has changed; if none is named, what is so for all.
+    /// Called only where [`follows`](Self::follows) answers [`Follows::OwnCounts`].
+    fn own_load_changed(&self, _servers: &Servers, _server: ServerId, _own: Option<&Own>) {}
 
-    /// A worker will pick here, or goes on after a publication. Director only.
-    fn welcome(&self, _servers: &Servers, _own: &Own) {}
+    /// A worker will pick here, or goes on after a change: of all that it goes by, or of what it shares
+    /// with others. Director only.
+    fn welcome(&self, _servers: &Servers, _own: &Own, _all: bool) {}
 
     /// Where the rotation of a worker of its own stands in a service that has just been bound to
     /// this scheduler. `number` 0 begins where a single rotation does.
@@ -125,7 +126,8 @@ pub(crate) enum Follows {
     Nothing,
     /// All, and this is to be told.
     Counts(Arc<Index>),
-    /// Those of connections that a worker has opened itself, worker by worker.
+    /// Those of connections that a worker has opened itself, worker by worker, and what changes for
+    /// all.
     OwnCounts,
 }
 
@@ -378,17 +380,22 @@ macro_rules! registry {
                 }
             }
 
-            pub(crate) fn own_load_changed(&self, servers: &Servers, server: ServerId, own: &Own) {
+            pub(crate) fn own_load_changed(
+                &self,
+                servers: &Servers,
+                server: ServerId,
+                own: Option<&Own>,
+            ) {
                 match self {
                     State::Unbound => {}
                     $(State::$kind(scheduler) => scheduler.own_load_changed(servers, server, own),)+
                 }
             }
 
-            pub(crate) fn welcome(&self, servers: &Servers, own: &Own) {
+            pub(crate) fn welcome(&self, servers: &Servers, own: &Own, all: bool) {
                 match self {
                     State::Unbound => {}
-                    $(State::$kind(scheduler) => scheduler.welcome(servers, own),)+
+                    $(State::$kind(scheduler) => scheduler.welcome(servers, own, all),)+
                 }
             }
 

@@ -42,21 +42,10 @@ impl Counts {
         Counts(word)
     }
 
-    pub(crate) const MOST_TAG: u32 = (1 << (64 - VERSION)) - 1;
-
-    /// No connections, with a number in place of the version.
-    pub(crate) fn tagged(tag: u32) -> Self {
-        Counts(u64::from(tag) << VERSION)
-    }
-
-    /// The number in place of the version.
-    pub(crate) fn tag(self) -> u32 {
-        (self.0 >> VERSION) as u32
-    }
-
-    /// The same counts, overloaded or not.
-    pub(crate) fn with_mark(self, overloaded: bool) -> Self {
-        self.with(self.active(), self.total(), overloaded)
+    /// Counts that are kept elsewhere, for decisions that go by them.
+    #[inline]
+    pub(crate) fn of(active: u32, total: u32, overloaded: bool) -> Self {
+        Counts(0).with(active.min(MAX_CONNECTIONS), total.min(MAX_CONNECTIONS), overloaded)
     }
 
     pub(crate) fn word(self) -> u64 {
@@ -91,6 +80,11 @@ impl Counts {
         let rest = self.0 >> VERSION << VERSION | self.0 & VACANT;
         let mark = if overloaded { OVERLOADED } else { 0 };
         Counts(rest | u64::from(active) << ACTIVE | u64::from(total) << TOTAL | mark)
+    }
+
+    /// The same counts, overloaded or not.
+    pub(crate) fn marked(self, overloaded: bool) -> Self {
+        self.with(self.active(), self.total(), overloaded)
     }
 
     fn next_version(self) -> Self {
@@ -177,7 +171,7 @@ impl Counts {
             }
             Generation::B => self.overloaded(),
         };
-        let limited = self.with_mark(overloaded);
+        let limited = self.marked(overloaded);
         if new == old { limited } else { limited.next_version() }
     }
 

@@ -19,6 +19,8 @@ pub(crate) mod server_set;
 pub(crate) mod servers;
 pub(crate) mod shard;
 pub(crate) mod slots;
+pub(crate) mod stamps;
+pub(crate) mod tally;
 pub(crate) mod templates;
 pub(crate) mod zeroed;
 
@@ -26,6 +28,7 @@ use crate::config::Generation;
 use crate::state::own::Own;
 use crate::state::segments::Segments;
 use crate::state::slots::{ServerSlot, ServiceSlot};
+use crate::state::tally::Tally;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Sizes of what `tests/loom` models with smaller ones; that of a tree's blocks is in [`lanes`].
@@ -43,6 +46,9 @@ pub(crate) mod sizes {
     /// Most servers of one set. The kernel has no limit; a seventeenth server takes the place of the
     /// one that has been a member longest.
     pub(crate) const MOST: usize = 16;
+
+    /// Elements whose changes are stamped together: their keys in an index share a cache line.
+    pub(crate) const GROUP: usize = 8;
 }
 
 /// All slots of one director.
@@ -51,6 +57,10 @@ pub(crate) struct Arena {
     pub(crate) services: Segments<ServiceSlot>,
     /// By the workers' numbers.
     pub(crate) own: Segments<Own>,
+    /// By server: connections that no living worker counts as its own. Kept while the server's service
+    /// goes by each worker's own.
+    pub(crate) common: Segments<Tally>,
+    shares: AtomicU32,
     rule: AtomicU32,
     clock: AtomicU64,
     serial: AtomicU32,
@@ -71,6 +81,8 @@ impl Arena {
             servers: Segments::new(),
             services: Segments::new(),
             own: Segments::new(),
+            common: Segments::new(),
+            shares: AtomicU32::new(1),
             rule: AtomicU32::new(0),
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
@@ -100,6 +112,21 @@ impl Arena {
     pub(crate) fn next_serial(&self) -> u32 {
         // Relaxed: only its uniqueness counts.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
+    }
+
+    /// Into how many equal parts, one a worker, `common` is divided. 1 if one worker lives, or none,
+    /// else about the number of living workers.
+    #[inline]
+    pub(crate) fn shares(&self) -> u32 {
+        // SeqCst: between a store in an index and a change here, the index' writer sees the change, or
+        // the director, who looks at the index afterwards, sees the store.
+        self.shares.load(Ordering::SeqCst)
+    }
+
+    /// Director only.
+    pub(crate) fn set_shares(&self, shares: u32) {
+        // SeqCst: pairs with the load in `shares`.
+        self.shares.store(shares, Ordering::SeqCst);
     }
 
     /// Milliseconds on the caller's clock, as of the last tick.

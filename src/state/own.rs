@@ -5,39 +5,51 @@
 //! the owner begins connections here; others may end or change them. Such a count decides where the
 //! owner's next connection goes, and nothing else: limits and statistics go by the slots.
 //!
-//! | location  | operation                     | ordering | partner                         |
-//! |-----------|-------------------------------|----------|---------------------------------|
-//! | `servers` | swaps in `change`             | SeqCst   | loads in `change` and `counts`  |
-//! | `servers` | store in `move_in`            | SeqCst   | the same; before the worker is  |
-//! | `tenancy` | store in `move_in`, the loads | SeqCst   | none: one word                  |
+//! | location | operation                  | ordering | partner                               |
+//! |----------|----------------------------|----------|---------------------------------------|
+//! | `number` | store in `move_in`, load   | SeqCst   | none: one word                        |
 //!
-//! Each count carries the number of the tenancy that it belongs to, so that the end of a former
-//! owner's connection changes nothing.
+//! Counts, and why an end of a former owner's connection changes nothing of its successor's:
+//! `state::tally`.
 
-use crate::config::Generation;
-use crate::state::counts::{Activity, Counts, Limits};
 use crate::state::segments::Segments;
 use crate::state::slots::ServiceSlot;
-use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
+use crate::state::tally::{Connections, Tally, Tenure};
+use crate::sync::{Arc, AtomicU32, Ordering};
 
 /// More workers than this at a time, and the rest share the rotations of all.
-pub(crate) const MOST: u32 = (1 << NUMBER_BITS) - 1;
-const NUMBER_BITS: u32 = 22;
+pub(crate) const MOST: u32 = (1 << 22) - 1;
 
 /// One worker's own state.
 pub(crate) struct Own {
     services: Segments<ServiceSlot>,
-    servers: Segments<AtomicU64>,
+    servers: Segments<Tally>,
     number: AtomicU32,
-    tenancy: AtomicU32,
+    tenure: Tenure,
 }
 
-/// Who opened a connection: 0 = nobody keeps it by itself. The worker's number and its tenancy.
-pub(crate) type Opener = u32;
+/// Who counts a connection as its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Opener {
+    /// The worker's number and one more; 0 = nobody.
+    pub(crate) place: u32,
+    /// Which of the place's owners it is.
+    pub(crate) incarnation: u32,
+}
 
-/// The number of an opener; beyond all workers if there is none.
-pub(crate) fn number_of(opener: Opener) -> u32 {
-    (opener & MOST).wrapping_sub(1)
+impl Opener {
+    pub(crate) const NOBODY: Self = Opener { place: 0, incarnation: 0 };
+
+    #[inline]
+    pub(crate) fn is_nobody(self) -> bool {
+        self.place == 0
+    }
+
+    /// The worker's number; beyond all workers if there is none.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        self.place.wrapping_sub(1)
+    }
 }
 
 impl Default for Own {
@@ -46,28 +58,22 @@ impl Default for Own {
             services: Segments::new(),
             servers: Segments::new(),
             number: AtomicU32::new(0),
-            tenancy: AtomicU32::new(0),
+            tenure: Tenure::default(),
         }
     }
 }
 
 impl Own {
-    /// Makes it a new worker's. Director only, before the worker is.
+    /// Makes it a new worker's, whose predecessor was [turned out](Self::turn_out). Allocates. Director
+    /// only, before the worker is.
     pub(crate) fn move_in(&self, number: u32, servers: u32, services: u32) {
-        let tenancy = (self.tenancy.load(Ordering::SeqCst) + 1) & Counts::MOST_TAG;
         self.number.store(number, Ordering::SeqCst);
-        self.tenancy.store(tenancy, Ordering::SeqCst);
         self.reach(servers, services);
-        let none = Counts::tagged(tenancy).word();
-        for counts in (0..servers).filter_map(|slot| self.servers.get(slot)) {
-            counts.store(none, Ordering::SeqCst);
-        }
     }
 
     /// Makes room for this many slots. Allocates. Director only.
     pub(crate) fn reach(&self, servers: u32, services: u32) {
-        let none = Counts::tagged(self.tenancy.load(Ordering::SeqCst)).word();
-        self.servers.reach_with(servers, || AtomicU64::new(none));
+        self.servers.reach(servers);
         self.services.reach_with(services, || ServiceSlot::new(0));
     }
 
@@ -76,10 +82,9 @@ impl Own {
         self.number.load(Ordering::SeqCst)
     }
 
-    /// The worker as the opener of a connection.
-    #[inline]
+    /// The worker as the opener of a connection. The same as long as the worker lives.
     pub(crate) fn opener(&self) -> Opener {
-        self.tenancy.load(Ordering::SeqCst) << NUMBER_BITS | (self.number() + 1)
+        Opener { place: self.number() + 1, incarnation: self.tenure.incarnation() }
     }
 
     /// Where the worker stands in a service's rotations.
@@ -95,45 +100,44 @@ impl Own {
 
     /// The connections that the worker has opened to a server and that are open still.
     #[inline]
-    pub(crate) fn counts(&self, server: u32) -> Counts {
-        let none = Counts::tagged(0);
-        self.servers.get(server).map_or(none, |word| Counts::from_word(word.load(Ordering::SeqCst)))
+    pub(crate) fn connections(&self, server: u32) -> Connections {
+        self.servers.get(server).map_or(Connections::NONE, Tally::get)
     }
 
-    /// The worker opens a connection; false if it cannot count it.
+    /// The worker changes what it has open; false if it cannot count that. The worker only.
     #[inline]
-    pub(crate) fn open(&self, server: u32, activity: Activity) -> bool {
-        let no_limits = Limits::from_word(0);
-        self.change(server, |counts| counts.opened(activity, no_limits, Generation::B))
+    pub(crate) fn add(&self, server: u32, change: Connections) -> bool {
+        self.servers.get(server).map(|tally| tally.add(change)).is_some()
     }
 
-    /// A connection that `opener` has opened here ends.
-    pub(crate) fn close(&self, server: u32, opener: Opener, activity: Activity) {
-        let no_limits = Limits::from_word(0);
-        self.change(server, |counts| {
-            let ours = counts.tag() == opener >> NUMBER_BITS;
-            if ours { counts.closed(activity, no_limits, Generation::B) } else { None }
-        });
+    /// Another worker changes what `opener` has open; false if that is gone.
+    pub(crate) fn add_for(&self, opener: Opener, server: u32, change: Connections) -> bool {
+        let add = || self.add(server, change);
+        self.tenure.as_guest(opener.incarnation, add).unwrap_or(false)
     }
 
-    /// A connection that `opener` has opened here changes its activity.
-    pub(crate) fn update(&self, server: u32, opener: Opener, to: Activity) {
-        self.change(server, |counts| {
-            if counts.tag() == opener >> NUMBER_BITS { counts.moved(to) } else { None }
-        });
+    /// The worker has gone. Its connections are [left](Self::take_left). Director only.
+    pub(crate) fn end(&self) {
+        self.tenure.end();
     }
 
-    #[inline]
-    fn change(&self, server: u32, next: impl Fn(Counts) -> Option<Counts>) -> bool {
-        let Some(counts) = self.servers.get(server) else { return false };
-        let mut word = counts.load(Ordering::SeqCst);
-        loop {
-            let Some(next) = next(Counts::from_word(word)) else { return false };
-            let next = next.word();
-            match counts.compare_exchange_weak(word, next, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
+    /// True once nobody acts any more for one who has gone: another may have the place, but for those
+    /// that are over. Director only.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.tenure.is_vacant()
+    }
+
+    /// No worker gets this place any more. Director only.
+    pub(crate) fn is_over(&self) -> bool {
+        self.tenure.is_over()
+    }
+
+    /// Takes the connections that are counted here; of one who has gone. O(servers). Director only.
+    pub(crate) fn take_left(&self, mut take: impl FnMut(u32, Connections)) {
+        let tallies = (0..).map_while(|server| Some((server, self.servers.get(server)?)));
+        for (server, tally) in tallies {
+            let left = if tally.get() == Connections::NONE { continue } else { tally.take() };
+            take(server, left);
         }
     }
 }
@@ -146,8 +150,9 @@ pub(crate) fn spread(number: u32, length: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Own, number_of, spread};
-    use crate::state::counts::Activity;
+    use super::{MOST, Opener, Own, spread};
+    use crate::state::counts::Activity::{Active, Inactive};
+    use crate::state::tally::Connections;
 
     #[test]
     fn places_are_far_apart() {
@@ -161,18 +166,20 @@ mod tests {
         let own = Own::default();
         own.move_in(3, 10, 10);
         let former = own.opener();
-        assert_eq!(number_of(former), 3);
-        assert!(own.open(5, Activity::Active) && own.open(5, Activity::Active));
-        own.move_in(3, 10, 10);
-        assert_eq!(own.counts(5).total(), 0);
-        assert!(own.open(5, Activity::Active));
-        own.close(5, former, Activity::Active);
-        assert_eq!(own.counts(5).total(), 1);
-        own.update(5, own.opener(), Activity::Inactive);
-        assert_eq!((own.counts(5).active(), own.counts(5).total()), (0, 1));
-        own.close(5, own.opener(), Activity::Inactive);
-        own.close(5, own.opener(), Activity::Inactive);
-        assert_eq!(own.counts(5).total(), 0);
-        assert!(!own.open(MOST, Activity::Active));
+        assert_eq!((former.number(), former.is_nobody()), (3, false));
+        let (one, less) = (Connections::one(Active), Connections::one(Active).negative());
+        assert!(own.add(5, one) && own.add(5, one) && own.add_for(former, 5, less));
+        own.end();
+        let mut left = Vec::new();
+        own.take_left(|server, connections| left.push((server, connections)));
+        assert_eq!(left, [(5, one)]);
+        assert!(own.is_vacant() && !own.is_over());
+        own.move_in(3, 0, 0);
+        assert!(own.opener() != former && own.add(5, one) && !own.add_for(former, 5, less));
+        assert_eq!(own.connections(5), one);
+        assert!(own.add_for(own.opener(), 5, Connections::moved(Inactive)));
+        assert_eq!((own.connections(5).active(), own.connections(5).total()), (0, 1));
+        assert!(!own.add(MOST, one) && own.connections(MOST) == Connections::NONE);
+        assert!(Opener::NOBODY.is_nobody() && Opener::NOBODY.number() > MOST);
     }
 }

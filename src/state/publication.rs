@@ -27,7 +27,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr;
 
-use crate::sync::{Arc, AtomicPtr, Mutex, Ordering};
+use crate::sync::{Arc, AtomicPtr, AtomicUsize, Mutex, Ordering};
 
 /// Where readers find the current value; keeps every value that a reader may still look at.
 pub(crate) struct Publication<T> {
@@ -38,13 +38,15 @@ pub(crate) struct Publication<T> {
 struct Kept<T> {
     /// Invariant: every value that is current or held by a reader. The last one is current.
     values: Vec<Arc<T>>,
-    /// Invariant: the holds of all living readers.
+    /// Invariant: the holds of all living readers, each where its `place` says.
     holds: Vec<Arc<Hold<T>>>,
 }
 
 /// What one reader holds.
 struct Hold<T> {
     held: AtomicPtr<T>,
+    /// Where it stands in `Kept::holds`; read and written under the lock.
+    place: AtomicUsize,
 }
 
 impl<T> Publication<T> {
@@ -87,8 +89,11 @@ impl<T> Publication<T> {
 
     /// A new reader. Allocates.
     pub(crate) fn reader(publication: &Arc<Self>) -> Reader<T> {
-        let hold = Arc::new(Hold { held: AtomicPtr::new(ptr::null_mut()) });
-        publication.kept.lock().holds.push(Arc::clone(&hold));
+        let mut kept = publication.kept.lock();
+        let place = AtomicUsize::new(kept.holds.len());
+        let hold = Arc::new(Hold { held: AtomicPtr::new(ptr::null_mut()), place });
+        kept.holds.push(Arc::clone(&hold));
+        drop(kept);
         Reader {
             publication: Arc::clone(publication),
             hold,
@@ -195,7 +200,16 @@ impl<T> Reader<T> {
 
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
-        self.publication.kept.lock().holds.retain(|hold| !Arc::ptr_eq(hold, &self.hold));
+        let mut kept = self.publication.kept.lock();
+        let holds = &mut kept.holds;
+        // Relaxed, here and below: under the lock.
+        let place = self.hold.place.load(Ordering::Relaxed);
+        debug_assert!(Arc::ptr_eq(&holds[place], &self.hold));
+        // The last one takes its place: O(1), however many readers there are.
+        holds.swap_remove(place);
+        if let Some(moved) = holds.get(place) {
+            moved.place.store(place, Ordering::Relaxed);
+        }
     }
 }
 

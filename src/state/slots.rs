@@ -210,7 +210,7 @@ impl ServerSlot {
     #[cold]
     #[inline(never)]
     fn mark(&self, counts: Counts) -> Result<u64, ConnectionError> {
-        match self.swap(counts.word(), counts.with_mark(true)) {
+        match self.swap(counts.word(), counts.marked(true)) {
             Ok(()) => Err(ConnectionError::Overloaded),
             Err(now) => Ok(now),
         }

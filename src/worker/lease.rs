@@ -1,7 +1,9 @@
 //! An open connection as plain data.
 
 use crate::state::counts::Activity;
+use crate::state::own::Opener;
 use crate::state::slots::ServerId;
+use crate::state::tally::Tenure;
 use crate::state::templates::TemplateId;
 
 /// An open connection, to be given back to [`Worker::close`](crate::Worker::close). Plain values:
@@ -17,16 +19,22 @@ use crate::state::templates::TemplateId;
 pub struct Lease {
     pub(super) server: ServerId,
     pub(super) template: TemplateId,
-    /// 0 = empty. A number, because C may hand in any.
-    pub(super) activity: u32,
-    /// Who counts it by itself; see `state::own`.
-    pub(super) opener: u32,
+    /// In the lowest bits the activity, 0 = empty. Above, which incarnation of the opener's place it is.
+    /// Numbers, because C may hand in any.
+    code: u32,
+    /// The place of the worker that counts it as its own; 0 = none does.
+    place: u32,
 }
 
 const INACTIVE: u32 = 1;
 const ACTIVE: u32 = 2;
+const ACTIVITY: u32 = 3;
+const INCARNATION: u32 = 2;
 
-pub(super) fn code_of(activity: Activity) -> u32 {
+// What an incarnation needs there is.
+const _: () = assert!(Tenure::LAST <= u32::MAX >> INCARNATION);
+
+fn code_of(activity: Activity) -> u32 {
     match activity {
         Activity::Inactive => INACTIVE,
         Activity::Active => ACTIVE,
@@ -34,6 +42,27 @@ pub(super) fn code_of(activity: Activity) -> u32 {
 }
 
 impl Lease {
+    /// An open connection that no worker counts as its own.
+    #[inline(always)]
+    pub(super) fn new(server: ServerId, template: TemplateId, activity: Activity) -> Self {
+        Lease { server, template, code: code_of(activity), place: 0 }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_activity(&mut self, activity: Activity) {
+        self.code = self.code & !ACTIVITY | code_of(activity);
+    }
+
+    pub(super) fn set_opener(&mut self, opener: Opener) {
+        self.code = self.code & ACTIVITY | opener.incarnation << INCARNATION;
+        self.place = opener.place;
+    }
+
+    #[inline(always)]
+    pub(super) fn opener(&self) -> Opener {
+        Opener { place: self.place, incarnation: self.code >> INCARNATION }
+    }
+
     /// The server.
     pub fn server(&self) -> ServerId {
         self.server
@@ -42,7 +71,7 @@ impl Lease {
     /// How the connection counts; `None` of an empty lease.
     #[inline]
     pub fn activity(&self) -> Option<Activity> {
-        match self.activity {
+        match self.code & ACTIVITY {
             INACTIVE => Some(Activity::Inactive),
             ACTIVE => Some(Activity::Active),
             _ => None,

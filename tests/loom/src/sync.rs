@@ -148,6 +148,7 @@ macro_rules! wrap_integer {
 wrap!(AtomicPtr<T>, *mut T);
 wrap_integer!(AtomicU32, u32);
 wrap_integer!(AtomicU64, u64);
+wrap_integer!(AtomicUsize, usize);
 
 /// With the interface of `parking_lot`.
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

@@ -1,0 +1,100 @@
+//! What a pool does for each worker, where the service is shared `per-worker`.
+
+use crate::pool::{Follows, Pool};
+use crate::state::own::Own;
+use crate::state::slots::ServerId;
+use crate::state::tally::{Connections, Tally};
+
+impl Pool {
+    /// Each worker decides by itself.
+    pub(crate) fn per_worker(&self) -> bool {
+        self.per_worker
+    }
+
+    /// Each worker goes by the connections that it has opened itself.
+    pub(crate) fn goes_by_own(&self) -> bool {
+        matches!(self.follows, Follows::OwnCounts)
+    }
+
+    /// Tells the scheduler that what this worker has open at the server has changed; if none is named,
+    /// what is so for all workers: the server's availability, or a connection that none of them
+    /// counts as its own. The cost does not depend on how many workers there are.
+    #[inline(never)]
+    pub(crate) fn own_load_changed(&self, server: ServerId, own: Option<&Own>) {
+        self.scheduler.own_load_changed(&self.servers, server, own);
+    }
+
+    /// A worker's rotations begin here. Nobody else refers to them: the worker is new, or the pool
+    /// is not yet published.
+    pub(crate) fn start_own(&self, own: &Own) {
+        if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
+            slot.start_draws(own.number());
+            let start = self.scheduler.start_of(own.number());
+            slot.alone.start(self.epoch, start);
+            slot.retries.start(self.epoch, start);
+        }
+    }
+
+    /// A worker's rotations go on here. After the publication.
+    pub(crate) fn adopt_own(&self, own: &Own) {
+        if let (true, Some(slot)) = (self.per_worker, own.service(self.id.slot)) {
+            let carry = |state| self.scheduler.carry(state);
+            slot.alone.note(self.epoch, |state| carry(self.rounds.noted_before(state)));
+            slot.retries.adopt(self.epoch, carry);
+        }
+    }
+
+    /// Indexes what the worker goes by: before it can pick here, once more after the publication, and
+    /// when the number of workers has changed, which often concerns only what they share.
+    pub(crate) fn index_own(&self, own: &Own, all: bool) {
+        if self.per_worker {
+            self.scheduler.welcome(&self.servers, own, all);
+        }
+    }
+
+    /// Works out which connections no worker counts as its own, for servers whose service has just
+    /// begun to go by what each worker has open. After the publication.
+    ///
+    /// Exact if nothing opens or closes meanwhile; each connection that does may be counted, or left
+    /// out, for good. That moves nothing but later picks of several workers: one alone goes by all.
+    pub(crate) fn count_common<'a>(
+        &self,
+        former: Option<&Pool>,
+        workers: impl Iterator<Item = &'a Own> + Clone,
+    ) {
+        let known = former.filter(|former| former.goes_by_own());
+        let mut known: Vec<ServerId> = known.iter().flat_map(|pool| pool.servers.ids()).collect();
+        known.sort_unstable_by_key(|id| id.slot);
+        for (position, id) in (0..).zip(self.servers.ids()) {
+            if known.binary_search_by_key(&id.slot, |id| id.slot).is_ok_and(|at| known[at] == id) {
+                continue;
+            }
+            let (Some(common), Some((slot, _))) = (self.common(id), self.servers.seat(position))
+            else {
+                continue;
+            };
+            // Before the counts: what ends from here on is missing in both, or in none.
+            let before = common.get();
+            let counts = slot.look();
+            let own = |own: &Own| own.connections(id.slot);
+            let owned = match counts.total() {
+                0 => Connections::NONE,
+                _ => workers.clone().map(own).fold(Connections::NONE, Connections::plus),
+            };
+            let all = Connections::new(counts.active(), counts.total());
+            common.add(all.plus(owned.negative()).plus(before.negative()));
+        }
+    }
+
+    /// A connection that no living worker counts as its own has begun, ended or changed.
+    pub(crate) fn common_changed(&self, server: ServerId, change: Connections) {
+        if let Some(common) = self.common(server) {
+            common.add(change);
+        }
+        self.own_load_changed(server, None);
+    }
+
+    fn common(&self, server: ServerId) -> Option<&Tally> {
+        self.servers.arena().common.get(server.slot)
+    }
+}
