@@ -158,14 +158,16 @@ pub enum Sharing {
     #[default]
     Exact,
     /// Each worker by itself: no word that another writes is written by a pick, so picks cost the
-    /// same whatever the number of workers. Each one alone picks as a kernel would that had only its
-    /// connections, and begins elsewhere in the rotation or list, so that they do not all begin with
-    /// the same server.
+    /// same whatever the number of workers. A worker that is the only one picks as a kernel would;
+    /// each of several as a kernel that had only its connections, and begins elsewhere in the
+    /// rotation or list, so that they do not all begin with the same server.
     ///
     /// rr and wrr: with n workers a server has had at most n more turns than a single rotation with
     /// as many picks would have given it at any time. lc, wlc, sed and nq go by the connections that
-    /// the worker opened itself: each worker's are as even as the kernel's, so with equal weights two
-    /// servers differ by at most n connections. twos draws numbers of its own.
+    /// the worker opened itself, and by an equal part of those that no living worker opened itself
+    /// (because that was before the service went by such counts, or because their worker is gone):
+    /// each worker's are as even as the kernel's, so with equal weights two servers differ by at
+    /// most n connections. twos draws numbers of its own.
     PerWorker,
 }
 

@@ -20,6 +20,7 @@ mod config {
 }
 pub mod cursor;
 pub mod min_tree;
+pub mod own;
 pub mod publication;
 pub mod round;
 pub mod server_set;

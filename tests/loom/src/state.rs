@@ -27,6 +27,10 @@ pub(crate) mod round;
 pub(crate) mod server_set;
 #[path = "../../../src/state/slots.rs"]
 pub(crate) mod slots;
+#[path = "../../../src/state/stamps.rs"]
+pub(crate) mod stamps;
+#[path = "../../../src/state/tally.rs"]
+pub(crate) mod tally;
 #[path = "../../../src/state/templates.rs"]
 pub(crate) mod templates;
 pub(crate) mod zeroed;
@@ -40,6 +44,7 @@ pub(crate) mod sizes {
     /// So that a slot which is given away has the word of before.
     pub(crate) const VERSION_BITS: u32 = 1;
     pub(crate) const MOST: usize = 2;
+    pub(crate) const GROUP: usize = 2;
 }
 
 pub(crate) struct Arena {

@@ -35,6 +35,8 @@ models! {
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
     told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
+    own: what_changes_for_all_is_found an_index_made_beside_a_change_is_told own_changes_are_told
+        company_beside_a_change_is_told an_end_beside_a_succession_counts_once;
     affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
         what_is_written_late_is_swept a_claim_beside_a_clean_sweep another_capacity_beside_a_claim;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
@@ -166,6 +168,10 @@ planted! {
     min_tree::planted_pickers_do_not_help, "a loaded server is picked";
     told::planted_a_glance_at_the_counts, "untold";
     told::planted_whose_it_was_before, "untold";
+    own::planted_a_stamp_before_the_change, "untold";
+    own::planted_seen_after_the_look, "untold";
+    own::planted_a_look_before_company, "untold";
+    own::planted_a_place_with_a_guest, "an old end counts for a new worker";
     affinity::planted_equal_tags, "an address has another's server";
     affinity::planted_a_name_without_its_pin, "not pinned";
     affinity::planted_written_without_a_mark, "pinned by nobody";
