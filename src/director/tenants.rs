@@ -162,3 +162,73 @@ fn leave(arena: &Arena, own: &Own, table: &Table) {
 fn pools(table: &Table) -> impl Iterator<Item = &Pool> {
     table.pools().iter().flatten().map(Arc::as_ref)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LOOKED_AT, Tenants};
+    use crate::director::table::Table;
+    use crate::state::Arena;
+    use crate::state::own::Own;
+    use crate::state::tally::Tenure;
+    use crate::sync::Arc;
+
+    fn numbers(tenants: &mut Tenants, arena: &Arena, count: u32) -> Vec<u32> {
+        let table = Table::new(0, Box::default(), Arc::default());
+        let mut join = || tenants.join(arena, (0, 0), &table).unwrap().get().number();
+        (0..count).map(|_| join()).collect()
+    }
+
+    fn depart(tenants: &mut Tenants, arena: &Arena, number: u32) {
+        let table = Table::new(0, Box::default(), Arc::default());
+        tenants.depart(arena, arena.own.get(number).unwrap(), &table);
+    }
+
+    #[test]
+    fn the_lowest_free_place_is_the_next() {
+        let (mut tenants, arena) = (Tenants::default(), Arena::new());
+        assert_eq!(numbers(&mut tenants, &arena, 5), [0, 1, 2, 3, 4]);
+        for number in [3, 0, 2] {
+            depart(&mut tenants, &arena, number);
+        }
+        assert_eq!(numbers(&mut tenants, &arena, 4), [0, 2, 3, 5]);
+        assert_eq!(tenants.living.len(), 6);
+    }
+
+    #[test]
+    fn a_place_with_a_guest_waits_and_one_that_is_over_is_left() {
+        let (mut tenants, arena) = (Tenants::default(), Arena::new());
+        let made = LOOKED_AT as u32 + 2;
+        numbers(&mut tenants, &arena, made);
+        let opener = |number| arena.own.get(number).map(Own::opener).unwrap();
+        let first = opener(0);
+        (0..made).for_each(|number| depart(&mut tenants, &arena, number));
+        assert_ne!(opener(0), first);
+        let own = arena.own.get(0).unwrap();
+        own.visit(|| assert_eq!(numbers(&mut tenants, &arena, 1), [1]));
+        assert_eq!(numbers(&mut tenants, &arena, 2), [0, 2]);
+        own.age(Tenure::LAST - 1);
+        depart(&mut tenants, &arena, 0);
+        assert!(own.is_over());
+        depart(&mut tenants, &arena, 1);
+        assert_eq!(numbers(&mut tenants, &arena, 1), [1]);
+    }
+
+    #[test]
+    fn shares_are_exact_for_one_and_when_asked_for() {
+        let (mut tenants, arena) = (Tenants::default(), Arena::new());
+        let table = Table::new(0, Box::default(), Arc::default());
+        let mut shares = Vec::new();
+        for _ in 0..9 {
+            numbers(&mut tenants, &arena, 1);
+            shares.push(arena.shares());
+        }
+        assert_eq!(shares, [1, 2, 2, 4, 4, 4, 4, 8, 8]);
+        tenants.share(&arena, &table, true);
+        shares = vec![arena.shares()];
+        for number in 0..9 {
+            depart(&mut tenants, &arena, number);
+            shares.push(arena.shares());
+        }
+        assert_eq!(shares, [9, 9, 9, 9, 9, 4, 4, 2, 1, 1]);
+    }
+}

@@ -269,6 +269,15 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_costs_the_same_however_many_there_are() {
+        let costs = [(0, 3), (100, 3), (0, 100)].map(|(gone, living)| {
+            let (director, _workers) = director(100, gone, living);
+            renewed(|| drop(director.worker()))
+        });
+        assert!(costs[0] > 0 && costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
+    }
+
+    #[test]
     fn who_rests_finds_a_server_that_became_available() {
         for servers in [40, 1000] {
             let (director, workers) = director(servers, 0, 3);

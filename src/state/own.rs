@@ -132,6 +132,18 @@ impl Own {
         self.tenure.is_over()
     }
 
+    /// Runs `act` while somebody acts for whoever has the place.
+    #[cfg(test)]
+    pub(crate) fn visit(&self, act: impl FnOnce()) {
+        self.tenure.as_guest(self.tenure.incarnation(), act);
+    }
+
+    /// As if it had had so many owners before.
+    #[cfg(test)]
+    pub(crate) fn age(&self, incarnation: u32) {
+        self.tenure.age(incarnation);
+    }
+
     /// Takes the connections that are counted here; of one who has gone. O(servers). Director only.
     pub(crate) fn take_left(&self, mut take: impl FnMut(u32, Connections)) {
         let tallies = (0..).map_while(|server| Some((server, self.servers.get(server)?)));

@@ -147,8 +147,8 @@ impl Tenure {
     }
 
     #[cfg(test)]
-    pub(crate) fn starting_at(incarnation: u32) -> Self {
-        Tenure { incarnation: AtomicU32::new(incarnation), guests: AtomicU32::new(0) }
+    pub(crate) fn age(&self, incarnation: u32) {
+        self.incarnation.store(incarnation, Ordering::SeqCst);
     }
 }
 
@@ -192,6 +192,9 @@ mod tests {
         tenure.end();
         assert_eq!((tenure.as_guest(0, || ()), tenure.is_vacant()), (None, true));
         assert_eq!((tenure.as_guest(1, || ()), tenure.is_over()), (Some(()), false));
-        assert!(Tenure::starting_at(Tenure::LAST).is_over());
+        tenure.age(Tenure::LAST - 1);
+        assert!(!tenure.is_over());
+        tenure.end();
+        assert!(tenure.is_over());
     }
 }

@@ -209,7 +209,8 @@ fn same(
 
 fn weights() -> impl Strategy<Value = Vec<usize>> {
     let light = prop_oneof![Just(0..1usize), Just(0..WEIGHTS.len() - 1), Just(0..WEIGHTS.len())];
-    light.prop_flat_map(|range| vec(range, prop_oneof![1usize..6, 10usize..20, 60usize..70]))
+    let sizes = prop_oneof![1usize..6, 10usize..20, 60usize..70];
+    (light, sizes).prop_flat_map(|(range, size)| vec(range, size))
 }
 
 fn generations() -> impl Strategy<Value = Generation> {
@@ -217,7 +218,7 @@ fn generations() -> impl Strategy<Value = Generation> {
 }
 
 proptest! {
-    #![proptest_config(cases(1500))]
+    #![proptest_config(cases(600))]
 
     #[test]
     fn where_connections_decide(
@@ -233,12 +234,14 @@ proptest! {
 
     #[test]
     fn under_any_scheduler(
-        first in 0..SchedulerKind::ALL.len(),
+        first in 0..SchedulerKind::ALL.len() - 1,
         generation in generations(),
         weights in weights(),
         steps in steps(false),
     ) {
-        let mut schedulers: Vec<_> = SchedulerKind::ALL.iter().map(|kind| kind.name()).collect();
+        // But twos: which of its random numbers is the next is each worker's own affair.
+        let kinds = SchedulerKind::ALL.iter().filter(|kind| **kind != SchedulerKind::Twos);
+        let mut schedulers: Vec<_> = kinds.map(|kind| kind.name()).collect();
         schedulers.swap(0, first);
         same(&schedulers, generation, &weights, &steps)?;
     }
