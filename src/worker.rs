@@ -63,6 +63,7 @@ pub struct Worker {
 
 impl Director {
     /// A worker for one thread. Takes a lock and allocates; the worker's own methods do neither.
+    /// O(services + servers), as is dropping it, however many workers there are.
     pub fn worker(&self) -> Worker {
         let shard = Arc::new(Shard::new());
         let (inner, own) = self.join(&shard);

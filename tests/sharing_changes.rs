@@ -1,6 +1,9 @@
 //! Services shared `per-worker` while schedulers, sharing and workers change: which connections a
 //! worker goes by.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use vsched::config::{Command, RealServer, Sharing, VirtualService};
 use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServerId, ServiceId, Worker};
 
@@ -149,6 +152,61 @@ fn several_workers_share_what_was_opened_before() {
             }
         }
     }
+}
+
+/// Workers come and go, connections end in other workers than theirs, and schedulers and sharing
+/// change, all at once. Then one worker is left, and decides as if nothing had been.
+#[test]
+fn after_a_storm_one_worker_decides_as_if_nothing_had_been() {
+    const SERVERS: usize = 20;
+    let weights = [1; SERVERS];
+    let (director, service) = director("wlc", &weights, Sharing::PerWorker);
+    let servers = servers(&director, service);
+    let open_leases = Mutex::new(Vec::<Lease>::new());
+    let opened = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for seed in 0..3 {
+            let (director, open_leases, opened) = (&director, &open_leases, &opened);
+            scope.spawn(move || {
+                for round in 0..150 {
+                    let worker = director.worker();
+                    for turn in 0..20 {
+                        let flow = Flow::default();
+                        let connection = worker.connect(service, &flow).expect("a server");
+                        opened.fetch_add(1, Ordering::Relaxed);
+                        let mut leases = open_leases.lock().expect("no panic");
+                        leases.push(connection.into_lease());
+                        let at = (seed + 7 * turn + round) % leases.len();
+                        let mut other = leases.swap_remove(at);
+                        drop(leases);
+                        if turn % 3 == 0 {
+                            worker.update(&mut other, Activity::Inactive).expect("it is open");
+                            open_leases.lock().expect("no panic").push(other);
+                        } else {
+                            worker.close(other).expect("it is open");
+                        }
+                    }
+                }
+            });
+        }
+        for number in 0..60 {
+            let scheduler = ["wlc", "sed", "fo", "lc"][number % 4];
+            let sharing = [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact][number % 3];
+            director.apply(&config(scheduler, &weights, sharing)).expect("a config");
+            director.tick(std::time::Duration::from_millis(number as u64));
+            std::thread::yield_now();
+        }
+    });
+    assert_eq!(opened.into_inner(), 3 * 150 * 20);
+    director.apply(&config("wlc", &weights, Sharing::PerWorker)).expect("a config");
+    let worker = director.worker();
+    close(&worker, open_leases.into_inner().expect("no panic"));
+    for _ in 0..3 {
+        assert_eq!(connect(&worker, service, &servers, SERVERS), [1; SERVERS]);
+    }
+    // Several share what that one has opened: each goes by an equal part of it.
+    let others = [director.worker(), director.worker()];
+    assert_eq!(connect(&others[0], service, &servers, SERVERS), [1; SERVERS]);
 }
 
 /// A change of activity counts under whatever runs meanwhile.

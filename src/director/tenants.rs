@@ -97,8 +97,8 @@ impl Tenants {
         arena.set_shares(living);
         // One alone goes by other counts than one of several.
         let all = living.min(before) == 1;
-        for own in self.owns(arena) {
-            pools(table).for_each(|pool| pool.index_own(own, all));
+        for pool in pools(table).filter(|pool| all || pool.has_common()) {
+            self.owns(arena).for_each(|own| pool.index_own(own, all));
         }
     }
 

@@ -86,6 +86,13 @@ impl Pool {
         }
     }
 
+    /// There are such connections. O(servers).
+    pub(crate) fn has_common(&self) -> bool {
+        let none = |common: &Tally| common.get() == Connections::NONE;
+        let is_none = |id| self.common(id).is_none_or(none);
+        self.goes_by_own() && !self.servers.ids().all(is_none)
+    }
+
     /// A connection that no living worker counts as its own has begun, ended or changed.
     pub(crate) fn common_changed(&self, server: ServerId, change: Connections) {
         if let Some(common) = self.common(server) {
