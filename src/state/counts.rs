@@ -42,11 +42,6 @@ impl Counts {
         Counts(word)
     }
 
-    /// The same counts, overloaded or not.
-    pub(crate) fn with_mark(self, overloaded: bool) -> Self {
-        self.with(self.active(), self.total(), overloaded)
-    }
-
     /// Counts that are kept elsewhere, for decisions that go by them.
     #[inline]
     pub(crate) fn of(active: u32, total: u32, overloaded: bool) -> Self {
