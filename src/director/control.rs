@@ -1,6 +1,8 @@
 //! The control plane's own state, under the director's lock: what runs, and how a list of changes
 //! becomes the next table.
 
+mod workers;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -19,9 +21,7 @@ use crate::error::ApplyError;
 use crate::pool::{Maps, Plan, Pool};
 use crate::state::Arena;
 use crate::state::counts::Limits;
-use crate::state::own::Own;
 use crate::state::publication::Publication;
-use crate::state::segments::Place;
 use crate::state::shard::Shard;
 use crate::state::slots::{ServerId, ServerSlot, ServiceId};
 use crate::state::tally::Connections;
@@ -393,11 +393,10 @@ impl Control {
 
     /// Tells the running pool of a server that its counts are others.
     pub(super) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot, by: Connections) {
-        self.publication.with_kept(|tables| {
-            if let Some(pool) = tables.last().and_then(|table| table.pool_at(slot.service())) {
-                pool.counts_corrected(server, slot, by);
-            }
-        });
+        let table = self.table();
+        if let Some(pool) = table.as_ref().and_then(|table| table.pool_at(slot.service())) {
+            pool.counts_corrected(server, slot, by);
+        }
     }
 
     /// Forgets the connections of removed servers.
@@ -420,44 +419,5 @@ impl Control {
     /// Each of them.
     pub(super) fn removed(&self) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
         self.owners.each_removed()
-    }
-
-    pub(super) fn join(&mut self, shard: &Arc<Shard>) -> Option<Place<Own>> {
-        let (servers, services) = self.owners.reach();
-        shard.reach(servers, services);
-        self.shards.insert(Arc::as_ptr(shard).addr(), Arc::clone(shard));
-        let table = self.table()?;
-        self.tenants.join(&self.arena, (servers, services), &table)
-    }
-
-    pub(super) fn depart(&mut self, shard: &Arc<Shard>, own: Option<&Own>) {
-        if let (Some(own), Some(table)) = (own, self.table()) {
-            self.tenants.depart(&self.arena, own, &table);
-        }
-        let (servers, services) = self.owners.reach();
-        self.shards.remove(&Arc::as_ptr(shard).addr());
-        self.departed.absorb(shard, servers, services);
-    }
-
-    /// What workers have in common is divided among those who live.
-    fn share_exactly(&self) {
-        if let Some(table) = self.table() {
-            self.tenants.share(&self.arena, &table, true);
-        }
-    }
-
-    /// What is published.
-    fn table(&self) -> Option<Arc<Table>> {
-        self.publication.with_kept(|tables| tables.last().cloned())
-    }
-
-    pub(super) fn server_total(&self, slot: u32) -> u64 {
-        let shards = self.shards.values().map(Arc::as_ref).chain([&self.departed]);
-        shards.map(|shard| shard.server_connections(slot)).sum()
-    }
-
-    pub(super) fn service_total(&self, slot: u32) -> (u64, u64) {
-        let shards = self.shards.values().map(Arc::as_ref).chain([&self.departed]);
-        shards.map(|shard| shard.service_totals(slot)).fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
     }
 }

@@ -41,6 +41,7 @@ fn is_pinned(arena: &Arena) -> bool {
 
 /// Entries that sweeps have looked at since the last call.
 fn visited(map: &Map) -> u64 {
+    // Relaxed: one thread.
     map.tables().map(|table| table.visited.swap(0, Ordering::Relaxed)).sum()
 }
 
