@@ -13,6 +13,7 @@ use crate::config::{Config, Generation, Memory, ResourceLimits, ServiceKey, Virt
 use crate::director::budget::Budget;
 use crate::director::draft::Draft;
 pub(super) use crate::director::live::Live;
+use crate::director::live::SlotEdit;
 use crate::director::owners::{Owner, Owners};
 use crate::director::reserve;
 use crate::director::table::Table;
@@ -52,22 +53,6 @@ pub(super) struct Control {
 /// How many removed servers each publication looks at, apart from as many as it may have removed:
 /// with a million of them waiting for their last connection, an edit still costs what it edits.
 pub(super) const SWEPT: usize = 64;
-
-/// What a server's slot holds of the config, to be changed once the config runs.
-struct SlotEdit {
-    slot: u32,
-    limits: Limits,
-    weight: u32,
-}
-
-impl SlotEdit {
-    fn carry_out(&self, arena: &Arena, rule: Generation) {
-        if let Some(slot) = arena.servers.get(self.slot) {
-            slot.limit(self.limits, rule);
-            slot.set_weight(self.weight);
-        }
-    }
-}
 
 impl Control {
     pub(super) fn new(

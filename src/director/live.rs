@@ -1,8 +1,10 @@
-//! A service that runs, as the control plane knows it.
+//! A service that runs, as the control plane knows it, and what a change tells slots of it.
 
-use crate::config::VirtualService;
+use crate::config::{Generation, VirtualService};
 use crate::director::owners::Owner;
 use crate::pool::Pool;
+use crate::state::Arena;
+use crate::state::counts::Limits;
 use crate::state::slots::ServiceId;
 use crate::sync::Arc;
 
@@ -19,4 +21,20 @@ pub(super) struct Live {
     pub(super) base: (u64, u64),
     /// What it takes, at most.
     pub(super) memory: u64,
+}
+
+/// What a server's slot holds of the config, to be changed once the config runs.
+pub(super) struct SlotEdit {
+    pub(super) slot: u32,
+    pub(super) limits: Limits,
+    pub(super) weight: u32,
+}
+
+impl SlotEdit {
+    pub(super) fn carry_out(&self, arena: &Arena, rule: Generation) {
+        if let Some(slot) = arena.servers.get(self.slot) {
+            slot.limit(self.limits, rule);
+            slot.set_weight(self.weight);
+        }
+    }
 }
