@@ -5,6 +5,7 @@ use crate::config::{Protocol, ServiceKey};
 use crate::flow::{FTP, Flow};
 use crate::pool::persistent::Persistent;
 use crate::pool::{Miss, Pool};
+use crate::state::affinity::Key;
 use crate::state::cursor::Outdated;
 use crate::state::own::Own;
 use crate::state::pick::Pick;
@@ -15,8 +16,8 @@ use crate::state::templates::TemplateId;
 impl Pool {
     /// Chooses a server where the answer depends on the flow: the server of the client's template,
     /// else the scheduler's choice and a template for it; the flow's port where a server has none.
-    /// `drawn` are turns of this pool that this pick has drawn, and passed over. `twin` finds a
-    /// service in this pool's table: see [`Persistent::twin`].
+    /// `drawn` are turns of this pool that this pick has drawn, and passed over. `find` finds a
+    /// service in this pool's table, for [`Persistent::twin`].
     #[inline(never)]
     pub(crate) fn choose_elaborately<'t>(
         &self,
@@ -24,18 +25,35 @@ impl Pool {
         tried: &[ServerId],
         own: Option<&Own>,
         drawn: Option<&Drawn>,
-        twin: impl FnOnce(&ServiceKey) -> Option<&'t Pool>,
+        find: impl FnOnce(&ServiceKey) -> Option<&'t Pool>,
     ) -> Result<Option<Pick>, Outdated> {
         let own = own.filter(|_| self.per_worker);
         let persistence = self.persistence.as_ref();
-        let known = persistence.and_then(|persistence| self.led(flow, persistence.mask(), tried));
+        let client = persistence.and_then(|persistence| {
+            Some((persistence, persistence.client(flow, persistence.mask())?))
+        });
+        let known = client.and_then(|(persistence, client)| self.led(persistence, client, tried));
         let mut pick = match known {
             Some(pick) => pick,
             None => {
-                let twin = persistence.and_then(Persistent::twin).and_then(twin);
-                match self.choose_new(flow, tried, own, drawn, twin)? {
-                    Some(pick) => pick,
-                    None => return Ok(None),
+                let twin = persistence.and_then(Persistent::twin).and_then(find);
+                let mask = persistence.map_or(0, Persistent::mask);
+                if let Some(led) = twin.and_then(|twin| twin.led_from_twin(flow, mask, tried)) {
+                    led
+                } else {
+                    match self.ask_scheduler(flow, tried, own, drawn) {
+                        (Some(answer), _) => {
+                            let remember = |(persistence, client): (&Persistent, Key)| {
+                                if let Some(twin) = twin {
+                                    twin.forget_from_twin(flow, mask);
+                                }
+                                persistence.remember(client, answer.server())
+                            };
+                            answer.with_template(client.map_or(TemplateId::NONE, remember))
+                        }
+                        (None, Miss::Outdated) => return Err(Outdated),
+                        (None, Miss::Nobody | Miss::Elaborate) => return Ok(None),
+                    }
                 }
             }
         };
@@ -48,46 +66,29 @@ impl Pool {
         Ok(Some(pick))
     }
 
-    /// Where a template leads a client: of this service or, by its mask, of the twin.
+    /// Where the client's template leads, if it may.
     #[inline]
-    fn led(&self, flow: &Flow, mask: u128, tried: &[ServerId]) -> Option<Pick> {
-        let persistence = self.persistence.as_ref()?;
-        let client = persistence.client(flow, mask)?;
+    fn led(&self, persistence: &Persistent, client: Key, tried: &[ServerId]) -> Option<Pick> {
         let (position, template) = persistence.look(client, &self.servers, tried)?;
         Some(self.servers.answer(position)?.with_template(template))
     }
 
-    /// For a client without a template here: the twin's, or a new one.
-    #[inline]
-    fn choose_new(
-        &self,
-        flow: &Flow,
-        tried: &[ServerId],
-        own: Option<&Own>,
-        drawn: Option<&Drawn>,
-        twin: Option<&Pool>,
-    ) -> Result<Option<Pick>, Outdated> {
-        let persistence = self.persistence.as_ref();
-        let mask = persistence.map_or(0, Persistent::mask);
-        let led = twin.and_then(|twin| twin.led(flow, mask, tried));
-        if led.is_some() {
-            return Ok(led);
-        }
-        match self.ask_scheduler(flow, tried, own, drawn) {
-            (Some(answer), _) => {
-                let remember = |persistence: &Persistent| {
-                    let client = persistence.client(flow, mask)?;
-                    Some(persistence.remember(client, answer.server()))
-                };
-                let template = persistence.and_then(remember).unwrap_or(TemplateId::NONE);
-                if let Some(twin) = twin.and_then(|twin| twin.persistence.as_ref()) {
-                    // A retry has left its server: the client has one template.
-                    twin.forget(flow, mask);
-                }
-                Ok(Some(answer.with_template(template)))
-            }
-            (None, Miss::Outdated) => Err(Outdated),
-            (None, Miss::Nobody | Miss::Elaborate) => Ok(None),
+    /// The same for a client of the twin, whose mask this is.
+    #[cold]
+    #[inline(never)]
+    fn led_from_twin(&self, flow: &Flow, mask: u128, tried: &[ServerId]) -> Option<Pick> {
+        let persistence = self.persistence.as_ref()?;
+        self.led(persistence, persistence.client(flow, mask)?, tried)
+    }
+
+    /// The twin has a new template for this client, who has one at a time. Only a retry finds one
+    /// here still, which led to a server that was tried.
+    #[cold]
+    #[inline(never)]
+    fn forget_from_twin(&self, flow: &Flow, mask: u128) {
+        let Some(persistence) = &self.persistence else { return };
+        if let Some(client) = persistence.client(flow, mask) {
+            persistence.forget(client);
         }
     }
 

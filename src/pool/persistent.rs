@@ -144,8 +144,7 @@ impl Persistent {
     }
 
     /// The client's template leads nowhere from now on.
-    pub(super) fn forget(&self, flow: &Flow, mask: u128) {
-        let Some(client) = self.client(flow, mask) else { return };
+    pub(super) fn forget(&self, client: Key) {
         if let Some((template, slot)) = self.templates.find(client) {
             self.templates.invalidate(client, template, slot);
         }

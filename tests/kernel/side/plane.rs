@@ -38,6 +38,8 @@ pub(super) struct Outcome {
     pub(super) services: Vec<ServiceKey>,
     /// A connection has ended that the kernel's timer ends.
     pub(super) expiring: bool,
+    /// The old connection has ended or has its time again: the kernel knows.
+    pub(super) ends_perhaps: bool,
     /// There is no connection behind it.
     pub(super) one_packet: bool,
     pub(super) ftp_data: bool,
@@ -227,9 +229,11 @@ impl Plane {
         let masqueraded = old.pick.forwarding() == Forwarding::Masq;
         if outcome.answer == Answer::NotOurs && !masqueraded && tuple.protocol == Protocol::Tcp {
             // Its service is gone. The director's own stack resets the client, which looks like the
-            // old server's answer and gives the old connection its time again.
+            // old server's answer and gives the old connection its time again, unless a timer is
+            // faster and ends it.
             self.table.insert(*tuple, old);
             self.forward(tuple, Direction::Server, Signal::Tcp(TcpFlags::RST));
+            outcome.ends_perhaps = true;
             return outcome;
         }
         // The decision still counted it.
