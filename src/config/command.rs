@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use ahash::HashMap;
 
-use crate::config::{Config, RealServer, ServiceKey, VirtualService};
+use crate::config::{Config, RealServer, ServiceKey, VirtualService, steps};
 use crate::error::CommandError;
 
 /// One administrative command, as an `ipvsadm` command line gives it.
@@ -52,32 +52,53 @@ impl Config {
     }
 }
 
-/// Commands on one config, each in O(1) unless it deletes.
+/// Commands on one config, each in O(1): what is deleted keeps its place, empty, until the editor is
+/// dropped.
 pub(crate) struct Editor<'c> {
     config: &'c mut Config,
-    /// Place of each service, and of each of its servers once it was asked for one.
-    places: HashMap<ServiceKey, (usize, Option<HashMap<SocketAddr, usize>>)>,
+    /// Place of each service in the config.
+    places: HashMap<ServiceKey, usize>,
+    /// Beside the config's services.
+    services: Vec<Edited>,
+}
+
+/// What an editor knows of a service.
+#[derive(Default)]
+struct Edited {
+    deleted: bool,
+    /// Made by the first command on a server of this service.
+    servers: Option<EditedServers>,
+}
+
+/// What an editor knows of a service's servers.
+struct EditedServers {
+    /// Place of each server in the service's list.
+    places: HashMap<SocketAddr, usize>,
+    /// Beside the list: false for deleted servers.
+    kept: Vec<bool>,
 }
 
 impl<'c> Editor<'c> {
+    /// O(services).
     pub(crate) fn new(config: &'c mut Config) -> Self {
-        let mut editor = Editor { config, places: HashMap::default() };
-        editor.find_services();
-        editor
+        let services = config.services.iter().zip(0..);
+        steps::take(config.services.len());
+        Editor {
+            places: services.map(|(service, place)| (service.service, place)).collect(),
+            services: config.services.iter().map(|_| Edited::default()).collect(),
+            config,
+        }
     }
 
-    fn find_services(&mut self) {
-        let services = self.config.services.iter().enumerate();
-        self.places = services.map(|(place, service)| (service.service, (place, None))).collect();
-    }
-
+    /// O(1); for the first server of a service O(servers).
     pub(crate) fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
         match command {
             Command::AddService(service) => {
                 if self.places.contains_key(&service.service) {
                     return Err(CommandError::service_exists(service.service));
                 }
-                self.places.insert(service.service, (self.config.services.len(), None));
+                self.places.insert(service.service, self.services.len());
+                self.services.push(Edited::default());
                 self.config.services.push(service.settings());
             }
             Command::EditService(settings) => {
@@ -86,35 +107,37 @@ impl<'c> Editor<'c> {
                 *service = VirtualService { servers, ..settings.settings() };
             }
             Command::DeleteService(key) => {
-                self.existing(key)?;
-                self.config.services.retain(|service| service.service != *key);
-                self.find_services();
+                let (service, edited) = self.existing(key)?;
+                service.servers = Vec::new();
+                *edited = Edited { deleted: true, servers: None };
+                self.places.remove(key);
             }
             Command::Clear => {
                 self.config.services.clear();
-                self.places.clear();
+                self.services.clear();
+                // Not `clear`, which costs the capacity each time.
+                self.places = HashMap::default();
             }
             Command::AddServer { service: key, server } => {
-                let (service, places) = self.existing(key)?;
-                if places.contains_key(&server.address) {
+                let (service, servers) = self.servers(key)?;
+                if servers.places.contains_key(&server.address) {
                     return Err(CommandError::server_exists(key, server.address));
                 }
-                places.insert(server.address, service.servers.len());
+                servers.places.insert(server.address, servers.kept.len());
+                servers.kept.push(true);
                 service.servers.push(*server);
             }
             Command::EditServer { service: key, server } => {
-                let (service, places) = self.existing(key)?;
-                let place = places.get(&server.address);
+                let (service, servers) = self.servers(key)?;
+                let place = servers.places.get(&server.address);
                 let known = place.and_then(|place| service.servers.get_mut(*place));
                 *known.ok_or_else(|| CommandError::no_server(key, server.address))? = *server;
             }
             Command::DeleteServer { service: key, server } => {
-                let (service, places) = self.existing(key)?;
-                if places.remove(server).is_none() {
-                    return Err(CommandError::no_server(key, *server));
-                }
-                service.servers.retain(|known| known.address != *server);
-                *places = find_servers(service);
+                let (_, servers) = self.servers(key)?;
+                let place = servers.places.remove(server);
+                let kept = place.and_then(|place| servers.kept.get_mut(place));
+                *kept.ok_or_else(|| CommandError::no_server(key, *server))? = false;
             }
         }
         Ok(())
@@ -123,18 +146,47 @@ impl<'c> Editor<'c> {
     fn existing(
         &mut self,
         key: &ServiceKey,
-    ) -> Result<(&mut VirtualService, &mut HashMap<SocketAddr, usize>), CommandError> {
-        let found = self.places.get_mut(key);
-        let found = found.and_then(|(place, servers)| {
-            let service = self.config.services.get_mut(*place)?;
-            let servers = servers.get_or_insert_with(|| find_servers(service));
-            Some((service, servers))
+    ) -> Result<(&mut VirtualService, &mut Edited), CommandError> {
+        let found = self.places.get(key).and_then(|place| {
+            Some((self.config.services.get_mut(*place)?, self.services.get_mut(*place)?))
         });
         found.ok_or_else(|| CommandError::no_service(key))
     }
+
+    fn servers(
+        &mut self,
+        key: &ServiceKey,
+    ) -> Result<(&mut VirtualService, &mut EditedServers), CommandError> {
+        let (service, edited) = self.existing(key)?;
+        let servers = edited.servers.get_or_insert_with(|| EditedServers::of(service));
+        Ok((service, servers))
+    }
 }
 
-fn find_servers(service: &VirtualService) -> HashMap<SocketAddr, usize> {
-    let servers = service.servers.iter().enumerate();
-    servers.map(|(place, server)| (server.address, place)).collect()
+impl EditedServers {
+    fn of(service: &VirtualService) -> Self {
+        let servers = service.servers.iter().zip(0..);
+        steps::take(service.servers.len());
+        EditedServers {
+            places: servers.map(|(server, place)| (server.address, place)).collect(),
+            kept: vec![true; service.servers.len()],
+        }
+    }
+}
+
+impl Drop for Editor<'_> {
+    /// Closes the gaps. O(services), and O(servers) for each service that lost one.
+    fn drop(&mut self) {
+        for (service, edited) in self.config.services.iter_mut().zip(&self.services) {
+            steps::take(1);
+            let Some(EditedServers { kept, .. }) = &edited.servers else { continue };
+            if !kept.iter().all(|kept| *kept) {
+                steps::take(kept.len());
+                let mut kept = kept.iter().copied();
+                service.servers.retain(|_| kept.next().unwrap_or(true));
+            }
+        }
+        let mut deleted = self.services.iter().map(|edited| edited.deleted);
+        self.config.services.retain(|_| !deleted.next().unwrap_or(false));
+    }
 }

@@ -17,6 +17,7 @@ mod order;
 pub mod rules;
 mod server;
 mod service;
+mod steps;
 #[cfg(feature = "serde")]
 mod text;
 mod validate;

@@ -13,6 +13,8 @@
 
 mod address;
 mod draft;
+#[cfg(test)]
+mod linear_tests;
 mod number;
 mod options;
 mod parse;
@@ -97,6 +99,7 @@ impl Rules {
                 RulesError::refused(rule.line, *column, word, error)
             })?;
         }
+        drop(editor);
         *config = result;
         Ok(())
     }

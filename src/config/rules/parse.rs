@@ -1,11 +1,11 @@
 //! One line becomes one command.
 
-use crate::config::Command;
 use crate::config::rules::Checks;
 use crate::config::rules::draft::Draft;
 use crate::config::rules::options::{Opt, Spec, Verb};
 use crate::config::rules::popt::{Item, Scanner};
 use crate::config::rules::words::Word;
+use crate::config::{Command, steps};
 use crate::error::RulesError;
 
 const COMMANDS: &str = "expected -A, -E, -D, -C, -a, -e or -d";
@@ -31,13 +31,16 @@ pub(super) fn command(
         check_place(verb, spec, at)?;
         let kind = spec.opt.kind();
         let before = seen.iter().find(|(opt, _)| *opt == kind);
+        steps::take(seen.len());
         if let Some((_, first)) = before.filter(|_| !kind.may_repeat()) {
             return Err(at.error(format!(
                 "duplicate: `{}` in column {} has said that already",
                 first.text, first.column
             )));
         }
-        seen.push((kind, at));
+        if before.is_none() {
+            seen.push((kind, at));
+        }
         draft.set(spec.opt, at, value)?;
     }
     draft.finish(checks)

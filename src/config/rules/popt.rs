@@ -21,8 +21,8 @@ pub(super) enum Item<'t> {
 #[derive(Debug)]
 pub(super) struct Scanner<'w, 't> {
     words: std::iter::Peekable<std::iter::Copied<std::slice::Iter<'w, Word<'t>>>>,
-    /// The word with bundled letters that is being read, and how much of it was.
-    bundle: Option<(Word<'t>, usize)>,
+    /// The word with bundled letters that is being read, and what is left of it.
+    bundle: Option<(Word<'t>, Word<'t>)>,
     only_arguments: bool,
 }
 
@@ -31,11 +31,10 @@ impl<'w, 't> Scanner<'w, 't> {
         Scanner { words: words.iter().copied().peekable(), bundle: None, only_arguments: false }
     }
 
-    fn letter(&mut self, word: Word<'t>, read: usize) -> Result<Item<'t>, RulesError> {
-        let rest = word.after(read);
+    fn letter(&mut self, word: Word<'t>, rest: Word<'t>) -> Result<Item<'t>, RulesError> {
         let letter = rest.text.chars().next().unwrap_or('-');
         let spec = options::short(letter).ok_or_else(|| {
-            word.error(if read == 1 {
+            word.error(if rest.column == word.column + 1 {
                 "unknown option".to_owned()
             } else {
                 format!("unknown option `-{letter}` in this word")
@@ -53,7 +52,7 @@ impl<'w, 't> Scanner<'w, 't> {
         if rest.text.starts_with('=') {
             return Err(word.error(format!("`-{letter}` takes no value")));
         }
-        self.bundle = attached.map(|_| (word, read + letter.len_utf8()));
+        self.bundle = attached.map(|rest| (word, rest));
         Ok(Item::Option(spec, word, None))
     }
 
@@ -91,8 +90,8 @@ impl<'t> Iterator for Scanner<'_, 't> {
     type Item = Result<Item<'t>, RulesError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some((word, read)) = self.bundle.take() {
-            return Some(self.letter(word, read));
+        if let Some((word, rest)) = self.bundle.take() {
+            return Some(self.letter(word, rest));
         }
         let word = self.words.next()?;
         if self.only_arguments {
@@ -106,7 +105,7 @@ impl<'t> Iterator for Scanner<'_, 't> {
             None | Some("") => Some(Ok(Item::Argument(word))),
             Some(rest) => Some(match rest.strip_prefix('-') {
                 Some(name) => self.name(word, name),
-                None => self.letter(word, 1),
+                None => self.letter(word, word.after(1)),
             }),
         }
     }

@@ -1,5 +1,6 @@
 //! A line becomes words: split at blanks and tabs, comments and the program's name left out.
 
+use crate::config::steps;
 use crate::error::RulesError;
 
 /// A piece of the text and where it stands.
@@ -15,6 +16,7 @@ impl<'t> Word<'t> {
     /// The part of the word behind its first `bytes` bytes.
     pub(super) fn after(self, bytes: usize) -> Word<'t> {
         let (before, text) = self.text.split_at_checked(bytes).unwrap_or(("", self.text));
+        steps::take(before.len());
         Word { column: self.column + before.chars().count(), text, ..self }
     }
 
@@ -31,6 +33,7 @@ const PROGRAM: &str = "ipvsadm";
 /// also paste lines that begin with its path. A word that begins with `#` begins a comment.
 pub(super) fn of_line(line: usize, text: &str) -> Vec<Word<'_>> {
     let text = text.strip_suffix('\r').unwrap_or(text);
+    steps::take(text.len());
     let mut words = Vec::new();
     let mut column = 1;
     for (index, part) in text.split([' ', '\t']).enumerate() {
