@@ -10,6 +10,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// may pass [`Flow::default`]. Look-up of a service by packet reads the protocol, the destination
 /// and the firewall mark.
 ///
+/// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), which is how a dual-stack socket shows an IPv4
+/// peer, counts as the IPv4 address: the flow finds the same service and hashes to the same server.
+///
 /// ```
 /// use vsched::Flow;
 /// let flow = Flow::tcp("192.168.4.100:40000".parse()?, "192.168.4.5:80".parse()?).with_fwmark(7);
@@ -43,15 +46,16 @@ const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
 impl Flow {
-    /// A flow of this IP protocol number. The client's address decides nothing about the family:
-    /// the destination's does.
+    /// A flow of this IP protocol number. The family is the destination's, whatever the client's.
+    /// Either address may be IPv4-mapped; it is kept, and given back, as the IPv4 address.
     pub fn new(protocol: u8, client: SocketAddr, destination: SocketAddr) -> Self {
+        let (from, to) = (client.ip().to_canonical(), destination.ip().to_canonical());
         Flow {
-            client: bytes(client.ip()),
-            destination: bytes(destination.ip()),
+            client: bytes(from),
+            destination: bytes(to),
             client_port: client.port(),
             destination_port: destination.port(),
-            family: if destination.is_ipv4() { 4 } else { 6 },
+            family: if to.is_ipv4() { 4 } else { 6 },
             protocol,
             ..Flow::default()
         }

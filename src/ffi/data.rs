@@ -34,7 +34,8 @@ pub struct vsched_server_id {
 ///
 /// A plain value; start from all zeros, which is a flow that shows nothing and will do for every
 /// scheduler that does not hash (rr wrr lc wlc sed nq fo ovf twos), unless the service is persistent.
-/// vsched_flow_from_sockaddr fills in the addresses. Ports and mark are numbers in host order.
+/// vsched_flow_from_sockaddr fills in the addresses. Ports and mark are numbers in host order. Fill in
+/// by hand what is IPv4 as IPv4: only vsched_flow_from_sockaddr recognizes IPv4-mapped IPv6 addresses.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_flow {

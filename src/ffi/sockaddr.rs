@@ -60,8 +60,8 @@ const INET6_ADDRESS: usize = 8;
 const INET6_SIZE: usize = 28;
 
 /// Fills a flow from the socket addresses of a connection: those of accept or recvfrom and of
-/// getsockname, say. `protocol` is the IP protocol number, 0 to 255. An IPv4 address mapped into IPv6
-/// counts as IPv4. Mark and key are 0 afterwards.
+/// getsockname, say. `protocol` is the IP protocol number, 0 to 255. An IPv4-mapped IPv6 address, such
+/// as a dual-stack socket has, counts as the IPv4 address. Mark and key are 0 afterwards.
 ///
 /// NULL: none may be. Answers: VSCHED_E_ARGUMENT (another address family, or a protocol beyond 255),
 /// VSCHED_E_LENGTH (too short for the family). From any thread; no allocation.
@@ -182,7 +182,6 @@ unsafe fn read(address: *const sockaddr, length: usize) -> Result<SocketAddr, vs
         system::INET6 => {
             let bytes = bytes.first_chunk::<INET6_SIZE>().ok_or(VSCHED_E_LENGTH)?;
             let ip: [u8; 16] = part(bytes, INET6_ADDRESS);
-            let ip = Ipv6Addr::from(ip).to_canonical();
             Ok(SocketAddr::from((ip, u16::from_be_bytes(part(bytes, PORT)))))
         }
         _ => Err(VSCHED_E_ARGUMENT),
@@ -259,4 +258,60 @@ unsafe fn write(
     // SAFETY: there is room, by the caller's promise, and nobody else uses it.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), address.cast::<u8>(), bytes.len()) };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ffi::status::VSCHED_OK;
+
+    /// The flow that C makes of these two.
+    fn from_c(client: SocketAddr, destination: SocketAddr) -> Flow {
+        let mut stored = [[0u8; 28]; 2];
+        let mut lengths = [MaybeUninit::new(0); 2];
+        for ((address, to), length) in
+            [client, destination].into_iter().zip(&mut stored).zip(&mut lengths)
+        {
+            // SAFETY: 28 bytes, which is room for either family.
+            unsafe { put(address, to.as_mut_ptr().cast(), to.len(), length) }.expect("room");
+        }
+        // SAFETY: `put` has set both.
+        let [a, b] = lengths.map(|length| unsafe { length.assume_init() });
+        let mut flow = MaybeUninit::uninit();
+        let (from, to) = (stored[0].as_ptr().cast(), stored[1].as_ptr().cast());
+        // SAFETY: so many bytes are there.
+        let status = unsafe { vsched_flow_from_sockaddr(6, from, a, to, b, Some(&mut flow)) };
+        assert_eq!(status, VSCHED_OK);
+        // SAFETY: it was written.
+        *unsafe { flow.assume_init() }.as_rust()
+    }
+
+    #[test]
+    fn c_and_rust_make_the_same_flows() {
+        let addresses = [
+            "192.0.2.1:80",
+            "[::ffff:192.0.2.1]:80",
+            "[::192.0.2.1]:80",
+            "[::ffff:0.0.0.0]:0",
+            "[::fffe:192.0.2.1]:80",
+            "[0:0:0:0:1:ffff:c000:201]:80",
+            "[64:ff9b::192.0.2.1]:80",
+            "[2001:db8::1]:443",
+            "[::]:0",
+            "[::1]:1",
+            "0.0.0.0:65535",
+        ];
+        let addresses = addresses.map(|text| text.parse::<SocketAddr>().expect(text));
+        for client in addresses {
+            for destination in addresses {
+                let flow = Flow::new(6, client, destination);
+                assert_eq!(from_c(client, destination), flow, "{client} to {destination}");
+                let plain = |address: SocketAddr| {
+                    SocketAddr::new(address.ip().to_canonical(), address.port())
+                };
+                assert_eq!(flow, Flow::new(6, plain(client), plain(destination)));
+                assert_eq!(flow.destination(), Some(plain(destination)));
+            }
+        }
+    }
 }
