@@ -50,7 +50,7 @@ STRIP ?= strip
 HARNESS := --release --manifest-path benches/peers/Cargo.toml --target-dir target/peers
 
 .PHONY: help run test quick bench bench-quick bench-doc bench-check \
-	bench-schedulers bench-kernel kernel-soak \
+	bench-schedulers bench-rules bench-kernel kernel-soak \
 	kernel-newer doc soak deps fuzz fuzz-short lib header calls cost msrv targets \
 	baseline hot-path install install-strip uninstall \
 	test-packaging test-portable test-ffi test-c-examples tsan abi
@@ -83,7 +83,7 @@ test: deps quick ## every test, as CI runs them
 	# The C library as it is installed and linked.
 	$(MAKE) test-packaging
 	# Benches run once through, unmeasured; without the peers, which take minutes to build.
-	$(CARGO) bench --bench picks -- --test
+	$(CARGO) bench --bench picks --bench rules -- --test
 	$(MAKE) lib
 	$(CARGO) run $(HARNESS) --no-default-features -- --test > /dev/null
 	# The two commands of the README, as a user types them.
@@ -239,6 +239,9 @@ bench-check: lib ## format and clippy of the harness, with all peers
 
 bench-schedulers: ## nanoseconds a pick and an open + close, for every scheduler
 	$(CARGO) bench --bench picks
+
+bench-rules: ## nanoseconds a line of a rules text, by what the lines do
+	$(CARGO) bench --bench rules
 
 bench-kernel: LACKING += $(if $(shell PATH=$$PATH:/usr/sbin:/sbin command -v ipvsadm),,ipvsadm)
 bench-kernel: deps ## what telling a real kernel costs, beside ipvsadm

@@ -125,6 +125,8 @@ result<std::vector<T>> array_of(Call call) {
 
 inline vsched_text c(std::string_view text) noexcept { return {text.data(), text.size()}; }
 
+inline std::string_view view(vsched_text text) noexcept { return {text.data, text.length}; }
+
 inline applied no_change() noexcept {
     applied change{};
     change.struct_size = sizeof change;
@@ -137,6 +139,21 @@ inline applied no_change() noexcept {
 struct service {
     explicit service(std::string_view key, std::string_view scheduler = {})
         : key(key), scheduler(scheduler) {}
+    /* As it was read, to be changed and written back. The texts point into the state. */
+    explicit service(const service_state &state) noexcept {
+        vsched_service from{};
+        from.struct_size = sizeof from;
+        /* Can only fail if sizes are wrong. */
+        if (vsched_service_from_state(&state, sizeof state, &from) != VSCHED_OK) return;
+        key = detail::view(from.key), scheduler = detail::view(from.scheduler);
+        flags = detail::view(from.flags), sharing = detail::view(from.sharing);
+        persistence_netmask = detail::view(from.persistence_netmask);
+        persistence_engine = detail::view(from.persistence_engine);
+        one_packet = from.one_packet != 0;
+        persistence_timeout = from.persistence_timeout, mh_table_index = from.mh_table_index;
+        affinity_capacity = from.affinity_capacity;
+        affinity_expiration = from.affinity_expiration;
+    }
     std::string_view key, scheduler, flags, persistence_netmask, persistence_engine,
         sharing;
     bool one_packet = false;
@@ -165,8 +182,19 @@ struct service {
 struct server {
     server(std::string_view address, std::uint32_t weight, std::uint32_t forwarding = VSCHED_MASQ)
         : address(address), weight(weight), forwarding(forwarding) {}
+    /* As it was read; likewise. */
+    explicit server(const server_state &state) noexcept {
+        vsched_server from{};
+        from.struct_size = sizeof from;
+        if (vsched_server_from_state(&state, sizeof state, &from) != VSCHED_OK) return;
+        address = detail::view(from.address);
+        weight = from.weight, forwarding = from.forwarding;
+        upper_threshold = from.upper_threshold, lower_threshold = from.lower_threshold;
+        tunnel = from.tunnel, tunnel_checksum = from.tunnel_checksum;
+        tunnel_port = from.tunnel_port;
+    }
     std::string_view address;
-    std::uint32_t weight, forwarding;
+    std::uint32_t weight = 0, forwarding = VSCHED_MASQ;
     std::uint32_t upper_threshold = 0, lower_threshold = 0;
     std::uint32_t tunnel = 0, tunnel_checksum = 0, tunnel_port = 0;
 

@@ -1,11 +1,20 @@
 //! One error type a border; each names the item and the limit.
+//!
+//! Every text is fit for a terminal and a log, whatever was read: it quotes at most 80 characters of
+//! any word of the input and says where it cut, prints what does not show, such as control characters
+//! and marks that change the direction of writing, as escapes (`\u{1b}`), and names 100 problems at
+//! most.
 
 mod guardrails;
+mod quoted;
 
 use std::fmt;
 use std::net::SocketAddr;
 
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
+#[cfg(feature = "serde")]
+pub(crate) use quoted::legible;
+pub(crate) use quoted::{Escaped, OneWord, Quoted};
 
 /// A service key that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +31,7 @@ impl KeyError {
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "service key `{}`: {}", self.text, self.expected)
+        write!(f, "service key `{}`: {}", Quoted(&self.text), self.expected)
     }
 }
 
@@ -43,7 +52,7 @@ impl UnknownScheduler {
 
 impl fmt::Display for UnknownScheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown scheduler `{}`; known: {}", self.name, self.known.join(" "))
+        write!(f, "unknown scheduler `{}`; known: {}", Quoted(&self.name), self.known.join(" "))
     }
 }
 
@@ -55,6 +64,8 @@ pub struct CommandError {
     refusal: Refusal,
     service: String,
     server: Option<SocketAddr>,
+    /// Its role.
+    daemon: Option<&'static str>,
 }
 
 /// Why a command is refused.
@@ -69,12 +80,16 @@ pub enum Refusal {
     ServerExists,
     /// A command on a server that is not there.
     NoServer,
+    /// Starting a synchronization daemon of a role that has one.
+    DaemonExists,
+    /// Stopping a synchronization daemon that is not there.
+    NoDaemon,
 }
 
 impl CommandError {
     pub(crate) fn service_exists(service: impl fmt::Display) -> Self {
-        let (refusal, server) = (Refusal::ServiceExists, None);
-        CommandError { refusal, service: service.to_string(), server }
+        let (refusal, service) = (Refusal::ServiceExists, service.to_string());
+        CommandError { refusal, service, server: None, daemon: None }
     }
 
     pub(crate) fn no_service(service: impl fmt::Display) -> Self {
@@ -82,12 +97,21 @@ impl CommandError {
     }
 
     pub(crate) fn server_exists(service: impl fmt::Display, server: SocketAddr) -> Self {
-        let (refusal, server) = (Refusal::ServerExists, Some(server));
-        CommandError { refusal, service: service.to_string(), server }
+        let (refusal, service) = (Refusal::ServerExists, service.to_string());
+        CommandError { refusal, service, server: Some(server), daemon: None }
     }
 
     pub(crate) fn no_server(service: impl fmt::Display, server: SocketAddr) -> Self {
         CommandError { refusal: Refusal::NoServer, ..Self::server_exists(service, server) }
+    }
+
+    pub(crate) fn daemon_exists(role: &'static str) -> Self {
+        let (refusal, service) = (Refusal::DaemonExists, String::new());
+        CommandError { refusal, service, server: None, daemon: Some(role) }
+    }
+
+    pub(crate) fn no_daemon(role: &'static str) -> Self {
+        CommandError { refusal: Refusal::NoDaemon, ..Self::daemon_exists(role) }
     }
 
     /// Why.
@@ -95,7 +119,7 @@ impl CommandError {
         self.refusal
     }
 
-    /// Key of the service concerned.
+    /// Key of the service concerned; empty if it is about a daemon.
     pub fn service(&self) -> &str {
         &self.service
     }
@@ -108,12 +132,17 @@ impl CommandError {
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "service {}: ", self.service)?;
+        match self.daemon {
+            Some(role) => write!(f, "daemon {role}: ")?,
+            None => write!(f, "service {}: ", self.service)?,
+        }
         if let Some(server) = self.server {
             write!(f, "server {server}: ")?;
         }
         f.write_str(match self.refusal {
             Refusal::ServiceExists | Refusal::ServerExists => "exists already",
+            Refusal::DaemonExists => "runs already",
+            Refusal::NoDaemon => "no such daemon",
             Refusal::NoService => "no such service",
             Refusal::NoServer => "no such server",
         })
@@ -161,8 +190,8 @@ impl RulesError {
         self.column
     }
 
-    /// The offending word; the command's where something is missing or where the line as a whole
-    /// cannot be carried out.
+    /// The offending word as it stands in the text, whole and not escaped; the command's where
+    /// something is missing or where the line as a whole cannot be carried out.
     pub fn word(&self) -> &str {
         &self.word
     }
@@ -175,7 +204,8 @@ impl RulesError {
 
 impl fmt::Display for RulesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: `{}`: {}", self.line, self.column, self.word, self.message)
+        let RulesError { line, column, word, message, .. } = self;
+        write!(f, "line {line}, column {column}: `{}`: {message}", Quoted(word))
     }
 }
 
@@ -231,15 +261,30 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            problem.fmt(f)?;
+/// Most problems that a text names one by one.
+const MOST_NAMED: usize = 100;
+
+/// Writes the first 100 problems, one a line, and how many more there are.
+pub(crate) fn write_problems(
+    problems: &[impl fmt::Display],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for (index, problem) in problems.iter().take(MOST_NAMED).enumerate() {
+        if index > 0 {
+            f.write_str("\n")?;
         }
-        Ok(())
+        problem.fmt(f)?;
+    }
+    match problems.len().saturating_sub(MOST_NAMED) {
+        0 => Ok(()),
+        more => write!(f, "\nand {more} more"),
+    }
+}
+
+impl fmt::Display for ConfigError {
+    /// The first 100 problems, one a line, and how many more there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_problems(&self.problems, f)
     }
 }
 
@@ -331,7 +376,7 @@ impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServiceError::Key(error) => error.fmt(f),
-            ServiceError::Unknown(key) => write!(f, "service {key}: no such service"),
+            ServiceError::Unknown(key) => write!(f, "service {}: no such service", Quoted(key)),
         }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn leave_out(wanted: &mut Wanted, out: &BTreeSet<Item>) {
                 !out.contains(&(service.service, None))
             }
             Command::DeleteService(key) => !out.contains(&(*key, None)),
-            Command::Clear => true,
+            Command::Clear | Command::Set(_) => true,
             Command::AddServer { service, server } | Command::EditServer { service, server } => {
                 !gone(*service, server.address)
             }

@@ -45,10 +45,13 @@ int main(void) {
     OK(vsched_config_validate(config));
     char *rules = rules_of(config);
     TEXT_IS(rules,
-            "-A -u [2001:db8::1]:53 -s mh -p 300 -M 64 --pe sip -o -b mh-fallback,mh-port\n"
+            "-A -u [2001:db8::1]:53 -s mh -p 300 -M 64 --pe sip -o -b mh-fallback,mh-port"
+            " --vsched-mh-table-index 8 --vsched-affinity-capacity 1000"
+            " --vsched-affinity-expiration 2000 --vsched-sharing per-worker\n"
             "-a -u [2001:db8::1]:53 -r [2001:db8::2]:53 -i -w 7 --tun-type gue"
             " --tun-port 6080 --tun-remcsum -x 10 -y 5\n"
-            "-a -u [2001:db8::1]:53 -r [2001:db8::3]:0 -g -w 0 -x 10 -y 5\n");
+            "-a -u [2001:db8::1]:53 -r [2001:db8::3]:0 -g -w 0 -x 10 -y 5"
+            " --vsched-keep-port\n");
     free(rules);
     char json[4096];
     OK(vsched_config_write_json(config, json, sizeof json, NULL));
@@ -121,7 +124,9 @@ int main(void) {
     OK(vsched_config_settings(config, &read));
     CHECK(memcmp(&read, &settings, sizeof read) == 0);
     rules = rules_of(config);
-    TEXT_IS(rules, "");
+    TEXT_IS(rules,
+            "--vsched-generation A\n--vsched-seed 1234605616436508552\n"
+            "--vsched-expire-quiescent-template 1\n--set 900 120 300\n");
     free(rules);
     OK(vsched_config_validate(config));
     vsched_config_free(config);

@@ -57,6 +57,8 @@ int main(void) {
     vsched_counts counts_out;
     vsched_service_state named;
     must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
+    vsched_server_state states[3];
+    must(vsched_config_servers(config, KEY, strlen(KEY), states, sizeof *states, 3, NULL), "servers");
     size_t size_out;
     char chars[64];
     unsigned char address[28];
@@ -112,6 +114,10 @@ int main(void) {
         ROW(vsched_config_servers(config, NULL, 1, NULL, sizeof(vsched_server_state), 0,
                                   &size_out)),
         ROW(vsched_config_servers(config, KEY_N, NULL, sizeof(vsched_server_state), 1, &size_out)),
+        ROW(vsched_service_from_state(NULL, sizeof named, &described)),
+        ROW(vsched_service_from_state(&named, sizeof named, NULL)),
+        ROW(vsched_server_from_state(NULL, sizeof *states, &real)),
+        ROW(vsched_server_from_state(states, sizeof *states, NULL)),
         ROW(vsched_config_requirements(NULL, NULL, 0, chars, sizeof chars, &size_out)),
         ROW(vsched_config_requirements(config, NULL, 1, chars, sizeof chars, &size_out)),
         ROW(vsched_config_requirements(config, NULL, 0, NULL, 1, &size_out)),

@@ -57,7 +57,8 @@ int main(void) {
     vsched_removed_server removed;
     vsched_service_state services[2], named;
     must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
-    vsched_server_state servers[4];
+    vsched_server_state servers[4], known;
+    memset(&known, 0, sizeof known);
     vsched_limits limits;
     memset(&limits, 0, sizeof limits);
     limits.struct_size = sizeof limits;
@@ -76,6 +77,8 @@ int main(void) {
     POISONED(size_out);
     POISONED(chars), POISONED(address_out);
 
+    PANICS(vsched_service_from_state(&named, sizeof named, &described));
+    PANICS(vsched_server_from_state(&known, sizeof known, &real));
     PANICS(vsched_config_new(&config_out));
     PANICS(vsched_config_clone(config, &config_out));
     PANICS(vsched_config_read_rules(config, "", 0));

@@ -22,7 +22,7 @@ FUTURE(vsched_server_state)
 #define OLD_LIMITS sizeof(vsched_limits)
 #define OLD_APPLIED sizeof(vsched_applied)
 #define OLD_SERVICE_STATE offsetof(vsched_service_state, remembered)
-#define OLD_SERVER_STATE sizeof(vsched_server_state)
+#define OLD_SERVER_STATE offsetof(vsched_server_state, tunnel)
 
 static const uint32_t far_too[] = {0, 1, 3, 4, 7, 4097, 65536, 4294967295u};
 #define MANY (sizeof far_too / sizeof *far_too)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use ahash::HashMap;
 
-use crate::config::{Config, RealServer, ServiceKey, VirtualService, steps};
+use crate::config::{Config, RealServer, ServiceKey, Setting, VirtualService, steps};
 use crate::error::CommandError;
 
 /// One administrative command, as an `ipvsadm` command line gives it.
@@ -39,13 +39,15 @@ pub enum Command {
         /// The server.
         server: SocketAddr,
     },
+    /// `--set`, `--start-daemon`, `--vsched-seed` and others: a setting that is not a service's.
+    Set(Setting),
 }
 
 impl Config {
     /// Does to this config what the command does to a kernel.
     ///
     /// # Errors
-    /// What the kernel would refuse: a service or server that exists already or does not exist.
+    /// What the kernel would refuse: a service, server or daemon that exists already or does not exist.
     /// Nothing is changed then. Limits are the affair of [`Config::validate`].
     pub fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
         Editor::new(self).execute(command)
@@ -139,6 +141,7 @@ impl<'c> Editor<'c> {
                 let kept = place.and_then(|place| servers.kept.get_mut(place));
                 *kept.ok_or_else(|| CommandError::no_server(key, *server))? = false;
             }
+            Command::Set(setting) => setting.apply_to(self.config)?,
         }
         Ok(())
     }

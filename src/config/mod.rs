@@ -17,6 +17,7 @@ mod order;
 pub mod rules;
 mod server;
 mod service;
+mod setting;
 mod steps;
 #[cfg(feature = "serde")]
 mod text;
@@ -40,6 +41,7 @@ pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
 pub use service::{
     Affinity, GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, Sharing, VirtualService,
 };
+pub use setting::Setting;
 pub(crate) use validate::Known;
 pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 
@@ -57,8 +59,7 @@ pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Config {
     /// Which generation of kernels to decide alike.
     pub generation: Generation,
@@ -179,4 +180,14 @@ pub enum SyncRole {
     Master,
     /// Receives another director's connections.
     Backup,
+}
+
+impl SyncRole {
+    /// The name, as in every text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SyncRole::Master => "master",
+            SyncRole::Backup => "backup",
+        }
+    }
 }

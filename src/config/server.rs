@@ -79,26 +79,16 @@ pub struct Thresholds {
 
 /// One real server of a virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::server_address"))]
     pub address: SocketAddr,
     /// How connections reach it.
-    #[cfg_attr(feature = "serde", serde(default))]
     pub forwarding: Forwarding,
     /// Share of the connections, 0 to 2147483647; 0 = quiesced: no new connection, old ones go on.
-    #[cfg_attr(feature = "serde", serde(default = "one"))]
     pub weight: u32,
     /// Connection limits.
-    #[cfg_attr(feature = "serde", serde(default))]
     pub thresholds: Thresholds,
-}
-
-#[cfg(feature = "serde")]
-fn one() -> u32 {
-    1
 }
 
 impl RealServer {

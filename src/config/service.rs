@@ -11,11 +11,8 @@ use crate::sched::SchedulerKind;
 /// so the *last* server here is the first of the live list, which all "first in list" tie-breaks
 /// favour.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(into = "super::text::ServiceText", try_from = "super::text::ServiceText")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(into = "super::text::ServiceText"))]
 pub struct VirtualService {
     /// What names it.
     pub service: ServiceKey,
@@ -25,7 +22,8 @@ pub struct VirtualService {
     pub flags: SchedulerFlags,
     /// Size of the table of scheduler `mh`, which also limits its servers: 8 to 17 for 251 to 131071
     /// slots, the primes below the powers of two. 12 (4093 slots) is what Debian's kernels are built
-    /// with, and what every other scheduler has here. The rules text has no option for it.
+    /// with, and what every other scheduler has here. In rules texts
+    /// `--vsched-mh-table-index`.
     pub mh_table_index: u8,
     /// Persistence: connections of one client go to one server.
     pub persistence: Option<Persistence>,
@@ -35,7 +33,7 @@ pub struct VirtualService {
     pub one_packet: bool,
     /// How many addresses lblc, lblcr and persistence remember, and the first two for how long.
     pub affinity: Affinity,
-    /// Whether all workers share one sequence of decisions. The rules text has no option for it.
+    /// Whether all workers share one sequence of decisions. In rules texts `--vsched-sharing`.
     pub sharing: Sharing,
     /// Real servers, oldest first.
     pub servers: Vec<RealServer>,
@@ -120,8 +118,9 @@ impl Default for Persistence {
     }
 }
 
-/// Memory of addresses. Not part of the rules text: in the kernel the expiration is a sysctl
-/// (`net.ipv4.vs.lblc_expiration`, `lblcr_expiration`) and the capacity is not bounded or fixed.
+/// Memory of addresses. In rules texts `--vsched-affinity-capacity` and `--vsched-affinity-expiration`:
+/// in the kernel the expiration is a sysctl (`net.ipv4.vs.lblc_expiration`, `lblcr_expiration`) and the
+/// capacity is not bounded or fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]

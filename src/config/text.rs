@@ -1,5 +1,7 @@
 //! A virtual service as serde data: names instead of bits, defaults left out.
 
+mod root;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,6 +13,7 @@ use crate::config::{
     Affinity, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Persistence, RealServer, SchedulerFlags,
     ServiceKey, Sharing, Tunnel, VirtualService,
 };
+use crate::error::Quoted;
 use crate::sched::SchedulerKind;
 
 #[derive(Serialize, Deserialize)]
@@ -87,8 +90,10 @@ impl TryFrom<ServiceText> for VirtualService {
         for name in &from.flags {
             let flag = SchedulerFlags::named(name, scheduler).ok_or_else(|| {
                 format!(
-                    "service {}: flags: unknown flag `{name}` for scheduler {}",
-                    from.service, from.scheduler
+                    "service {}: flags: unknown flag `{}` for scheduler {}",
+                    from.service,
+                    Quoted(name),
+                    from.scheduler
                 )
             })?;
             flags = flags.union(flag);
@@ -118,7 +123,8 @@ pub(super) fn server_address<'de, D: Deserializer<'de>>(
     let text = Cow::<str>::deserialize(deserializer)?;
     text.parse().map_err(|_| {
         D::Error::custom(format_args!(
-            "server address `{text}`: expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`"
+            "server address `{}`: expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`",
+            Quoted(&text)
         ))
     })
 }
@@ -140,7 +146,10 @@ impl Visitor<'_> for NetmaskVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Netmask, E> {
-        text.parse().map(Netmask::Inet).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        text.parse().map(Netmask::Inet).map_err(|_| {
+            let text = format!("string \"{}\"", Quoted(text));
+            E::invalid_value(Unexpected::Other(&text), &self)
+        })
     }
 
     fn visit_u64<E: Error>(self, prefix: u64) -> Result<Netmask, E> {
@@ -181,20 +190,27 @@ impl<'de> Visitor<'de> for ForwardingVisitor {
             "tunnel" => Err(E::custom(
                 "forwarding `tunnel` needs a type: {\"tunnel\": {\"type\": \"ipip\"}}",
             )),
-            _ => Err(E::unknown_variant(name, &["masq", "route", "tunnel", "local", "bypass"])),
+            _ => {
+                let name = Quoted(name).to_string();
+                Err(E::unknown_variant(&name, &["masq", "route", "tunnel", "local", "bypass"]))
+            }
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Forwarding, A::Error> {
+        let unknown = |field: &str| {
+            let field = Quoted(field).to_string();
+            A::Error::unknown_field(&field, &["tunnel"])
+        };
         match map.next_key::<Cow<str>>()?.as_deref() {
             Some("tunnel") => {}
-            Some(other) => return Err(A::Error::unknown_field(other, &["tunnel"])),
+            Some(other) => return Err(unknown(other)),
             None => return Err(A::Error::missing_field("tunnel")),
         }
         let tunnel = map.next_value::<Tunnel>()?;
         match map.next_key::<Cow<str>>()?.as_deref() {
             Some("tunnel") => Err(A::Error::duplicate_field("tunnel")),
-            Some(other) => Err(A::Error::unknown_field(other, &["tunnel"])),
+            Some(other) => Err(unknown(other)),
             None => Ok(Forwarding::Tunnel(tunnel)),
         }
     }

@@ -30,7 +30,7 @@ use crate::director::control::{Control, Live, SWEPT};
 use crate::director::owners::Owner;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
-use crate::director::steps::{steps, validate};
+use crate::director::steps::{set, steps, validate};
 use crate::director::table::Table;
 use crate::error::{ApplyError, ServiceError};
 use crate::flow::Flow;
@@ -150,7 +150,8 @@ impl Director {
     }
 
     /// Carries out one administrative command, as a kernel would: the service is changed in place,
-    /// step by step, even by an edit that changes nothing.
+    /// step by step, even by an edit that changes nothing. O(servers of the service);
+    /// [`Command::Set`] looks at all services.
     ///
     /// # Errors
     /// What the command adds is there already, what it edits or deletes is not there, or it breaks
@@ -178,6 +179,14 @@ impl Director {
     /// ```
     pub fn execute(&self, command: &Command) -> Result<Applied, ApplyError> {
         let mut control = self.inner.control.lock();
+        if let Command::Set(setting) = command {
+            let wanted = set(&control, setting)?;
+            let settings = wanted != control.settings;
+            if settings {
+                control.advance(&[], &wanted)?;
+            }
+            return Ok(Applied { settings, ..Applied::default() });
+        }
         let changes = steps(&control, command)?;
         let applied = Applied::of(&changes, &control);
         if !changes.is_empty() {

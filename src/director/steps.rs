@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::config::diff::Change;
-use crate::config::{Command, Config, Known, RealServer, ServiceKey, VirtualService};
+use crate::config::{Command, Config, Known, RealServer, ServiceKey, Setting, VirtualService};
 use crate::director::control::Control;
 use crate::error::{ApplyError, CommandError, ConfigError};
 
@@ -26,6 +26,15 @@ pub(super) fn validate(
             Some(live) => Known::Former(&live.service),
         }
     })
+}
+
+/// What is not a service, after this setting.
+pub(super) fn set(control: &Control, setting: &Setting) -> Result<Config, ApplyError> {
+    let services = control.services.values().map(|live| live.service.clone());
+    let mut wanted = Config { services: services.collect(), ..control.settings.clone() };
+    setting.apply_to(&mut wanted)?;
+    validate(control, &wanted, &[])?;
+    Ok(wanted.settings())
 }
 
 /// What a command changes in what runs.
@@ -92,6 +101,8 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             control.fits(found, found.servers.iter().map(edited))?;
             Change::EditServer { service: *service, before, server: *server }
         }
+        // See `set`.
+        Command::Set(_) => return Ok(Vec::new()),
         Command::DeleteServer { service, server } => {
             let found = existing(service)?;
             server_of(found, *server).ok_or(CommandError::no_server(service, *server))?;

@@ -56,10 +56,7 @@ impl GuardrailError {
 impl fmt::Display for GuardrailError {
     /// One line for each violation: what would be removed, the limit, and the setting that allows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, violation) in self.violations.iter().enumerate() {
-            write!(f, "{}{violation}", if index > 0 { "\n" } else { "" })?;
-        }
-        Ok(())
+        super::write_problems(&self.violations, f)
     }
 }
 

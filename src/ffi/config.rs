@@ -76,7 +76,9 @@ pub extern "C" fn vsched_config_free(config: Option<Box<vsched_config>>) {
 
 /// Replaces the whole config by what a rules text says, starting from an empty one: one command a
 /// line, as `ipvsadm --save` prints and administrators type, such as
-/// "-A -t 192.168.4.5:80 -s wrr\n-a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2".
+/// "-A -t 192.168.4.5:80 -s wrr\n-a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2". Options that begin with
+/// --vsched- say what ipvsadm has no words for, such as "--vsched-sharing per-worker" on a line with -A,
+/// or "--vsched-seed 7" on a line of its own.
 ///
 /// NULL: `config` may not be; `rules` may if `length` is 0. Answers: VSCHED_E_UTF8, VSCHED_E_PARSE
 /// (the error text names line, column and word). After an error the config is what it was. One thread
@@ -145,10 +147,12 @@ pub unsafe extern "C" fn vsched_config_read_json(
 
 /// Rules text: what `ipvsadm --save --numeric` prints, sorted, without thresholds.
 pub const VSCHED_RULES_SAVE: u32 = 0;
-/// Rules text: complete and in the config's own order, so that reading it gives the same services.
+/// Rules text: everything, in the config's own order: reading it gives an equal config. What ipvsadm
+/// has no words for stands in options that begin with --vsched-, which ipvsadm refuses; a config that
+/// has nothing of the kind prints as a text that ipvsadm reads.
 pub const VSCHED_RULES_COMPLETE: u32 = 1;
 
-/// Prints the services as a rules text, in the form VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE.
+/// Prints the config as a rules text, in the form VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE.
 ///
 /// `length` is set to the text's length, without the NUL that is written behind it, even if the
 /// buffer is too small: call with NULL and 0 to learn it, which answers VSCHED_E_BUFFER.
@@ -169,7 +173,7 @@ pub unsafe extern "C" fn vsched_config_write_rules(
         let rules = config.config.to_rules();
         let rules = match form {
             VSCHED_RULES_SAVE => rules,
-            VSCHED_RULES_COMPLETE => rules.with_thresholds().unsorted(),
+            VSCHED_RULES_COMPLETE => rules.complete(),
             other => {
                 let expected = "VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE";
                 return config.error.keep(Err(structs::bad("form", other, expected)));
@@ -217,8 +221,9 @@ pub extern "C" fn vsched_config_memory(
     })
 }
 
-/// Checks every limit, that on memory by its default. All problems are in the error text, one a line, each with its path:
-/// "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: …".
+/// Checks every limit, that on memory by its default. The problems are in the error text, one a line, each with its path:
+/// "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: …"; of more than 100 the others are
+/// counted.
 ///
 /// NULL: `config` may not be. Answers: VSCHED_E_INVALID. From any thread. O(services + servers).
 #[must_use]
@@ -266,8 +271,8 @@ pub unsafe extern "C" fn vsched_config_settings(
     })
 }
 
-/// Copies the text of the latest failure of a function on this config; empty if none has failed.
-/// VSCHED_E_NULL and VSCHED_E_BUFFER may leave the text before.
+/// Copies the text of the latest failure of a function on this config; empty if none has failed. It
+/// quotes at most 80 characters of any input and prints what does not show as escapes. VSCHED_E_NULL and VSCHED_E_BUFFER may leave the text before.
 ///
 /// As vsched_config_write_rules.
 #[unsafe(no_mangle)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Director;
 use crate::config::ResourceLimits;
+use crate::error::Quoted;
 use crate::ffi::config::vsched_config;
 use crate::ffi::data::{vsched_flow, vsched_pick, vsched_server_id, vsched_service_id};
 use crate::ffi::sized::{self, Place};
@@ -272,5 +273,5 @@ pub(super) fn give(to: Option<Place<vsched_applied>>, applied: crate::Applied) {
 
 /// A text that should be one command and is none, or several.
 pub(super) fn not_one(text: &str) -> Fault {
-    Fault::new(VSCHED_E_PARSE, format_args!("`{text}`: expected one command"))
+    Fault::new(VSCHED_E_PARSE, format_args!("`{}`: expected one command", Quoted(text)))
 }

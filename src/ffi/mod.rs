@@ -14,6 +14,7 @@
 mod config;
 mod config_edit;
 mod data;
+mod describe;
 mod director;
 mod director_edit;
 mod listing;

@@ -5,12 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::raw::c_char;
 
 use crate::config::{
-    Family, Forwarding, Observed, ObservedServer, ObservedService, Remembered, ServiceKey,
+    Family, Forwarding, Netmask, Observed, ObservedServer, ObservedService, Remembered, ServiceKey,
+    Tunnel, TunnelChecksum,
 };
 use crate::ffi::config::vsched_config;
 use crate::ffi::data::{
-    VSCHED_BYPASS, VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, vsched_server_id,
-    vsched_service_id,
+    VSCHED_BYPASS, VSCHED_CHECKSUM_FULL, VSCHED_CHECKSUM_NONE, VSCHED_CHECKSUM_REMOTE,
+    VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, VSCHED_TUNNEL_GRE, VSCHED_TUNNEL_GUE,
+    VSCHED_TUNNEL_IPIP, vsched_server_id, vsched_service_id,
 };
 use crate::ffi::director::vsched_director;
 use crate::ffi::sized::{self, Element};
@@ -54,8 +56,26 @@ pub struct vsched_service_state {
     pub family: u8,
     /// IP protocol number: 6 TCP, 17 UDP, 132 SCTP; 0 if it has a mark.
     pub protocol: u8,
-    /// 0.
-    pub reserved: u32,
+    /// 1: one-packet scheduling.
+    pub one_packet: u32,
+    /// Its scheduler flags, separated by commas, NUL-terminated, such as "mh-port".
+    pub flags: [c_char; VSCHED_NAME_SIZE],
+    /// Which clients count as one, NUL-terminated: "255.255.255.0", "64"; empty: each by itself.
+    pub persistence_netmask: [c_char; 16],
+    /// Persistence engine, NUL-terminated; empty: none. In a config that vsched_config_validate refuses
+    /// for it, a longer name is cut.
+    pub persistence_engine: [c_char; 16],
+    /// "exact" or "per-worker", NUL-terminated.
+    pub sharing: [c_char; 16],
+    /// Seconds that a client keeps its server; 0 = the service is not persistent.
+    pub persistence_timeout: u32,
+    /// Table size of scheduler mh, 8 to 17.
+    pub mh_table_index: u32,
+    /// Most addresses that lblc, lblcr and persistence may remember; `capacity` is what there is room
+    /// for.
+    pub affinity_capacity: u32,
+    /// Seconds that lblc and lblcr remember them.
+    pub affinity_expiration: u32,
 }
 
 /// A real server that runs or is configured.
@@ -90,6 +110,14 @@ pub struct vsched_server_state {
     pub overloaded: u32,
     /// Connections opened since it was added.
     pub connections: u64,
+    /// VSCHED_TUNNEL_IPIP, …, where `forwarding` is VSCHED_TUNNEL; else 0.
+    pub tunnel: u32,
+    /// VSCHED_CHECKSUM_NONE, …, of a GUE or GRE tunnel; else 0.
+    pub tunnel_checksum: u32,
+    /// UDP port of a GUE tunnel; else 0.
+    pub tunnel_port: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Connections of a server at one moment.
@@ -112,12 +140,12 @@ unsafe impl Element for vsched_service_state {
 }
 // SAFETY: as above.
 unsafe impl Element for vsched_server_state {
-    const LEAST: usize = size_of::<vsched_server_state>();
+    const LEAST: usize = offset_of!(vsched_server_state, tunnel);
 }
 const _: () = assert!(
     size_of::<vsched_service_state>()
-        == 8 + 64 + 16 + 8 + 8 + 4 + 4 + 8 + 4 + 4 + 16 + 2 + 1 + 1 + 4
-        && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8
+        == 8 + 64 + 16 + 8 + 8 + 4 + 4 + 8 + 4 + 4 + 16 + 2 + 1 + 1 + 4 + 64 + 3 * 16 + 4 * 4
+        && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8 + 4 * 4
 );
 
 /// Copies the services that run into an array of `capacity` elements of
@@ -291,13 +319,26 @@ fn state_of(id: vsched_service_id, service: &ObservedService) -> vsched_service_
         port,
         family,
         protocol,
-        reserved: 0,
+        one_packet: u32::from(settings.one_packet),
+        flags: chars(&settings.flags.names(settings.scheduler).collect::<Vec<_>>().join(",")),
+        persistence_netmask: chars(&match settings.persistence.and_then(|it| it.netmask) {
+            Some(Netmask::Inet(mask)) => mask.to_string(),
+            Some(Netmask::Inet6(prefix)) => prefix.to_string(),
+            None => String::new(),
+        }),
+        persistence_engine: chars(settings.persistence_engine.as_deref().unwrap_or_default()),
+        sharing: chars(settings.sharing.name()),
+        persistence_timeout: settings.persistence.map_or(0, |it| it.timeout),
+        mh_table_index: settings.mh_table_index.into(),
+        affinity_capacity: settings.affinity.capacity,
+        affinity_expiration: settings.affinity.expiration,
     }
 }
 
 fn server_state_of(id: vsched_server_id, observed: &ObservedServer) -> vsched_server_state {
     let ObservedServer { server, counts, statistics, .. } = observed;
     let (address, family) = bytes(server.address);
+    let (tunnel, tunnel_checksum, tunnel_port) = tunnel_of(server.forwarding);
     vsched_server_state {
         id,
         name: chars(&server.address.to_string()),
@@ -319,6 +360,27 @@ fn server_state_of(id: vsched_server_id, observed: &ObservedServer) -> vsched_se
         persistent: counts.persistent,
         overloaded: u32::from(counts.overloaded),
         connections: statistics.connections,
+        tunnel,
+        tunnel_checksum,
+        tunnel_port,
+        reserved: 0,
+    }
+}
+
+/// Type, checksum and port of a tunnel; zeros for other forwarding methods.
+fn tunnel_of(forwarding: Forwarding) -> (u32, u32, u32) {
+    let number = |checksum| match checksum {
+        TunnelChecksum::None => VSCHED_CHECKSUM_NONE,
+        TunnelChecksum::Full => VSCHED_CHECKSUM_FULL,
+        TunnelChecksum::Remote => VSCHED_CHECKSUM_REMOTE,
+    };
+    match forwarding {
+        Forwarding::Tunnel(Tunnel::Ipip {}) => (VSCHED_TUNNEL_IPIP, 0, 0),
+        Forwarding::Tunnel(Tunnel::Gue { port, checksum }) => {
+            (VSCHED_TUNNEL_GUE, number(checksum), port.into())
+        }
+        Forwarding::Tunnel(Tunnel::Gre { checksum }) => (VSCHED_TUNNEL_GRE, number(checksum), 0),
+        _ => (0, 0, 0),
     }
 }
 
@@ -333,11 +395,14 @@ fn bytes(address: SocketAddr) -> ([u8; 16], u8) {
     }
 }
 
-/// A text and a NUL; what does not fit is cut off, and nothing that is printed here is so long.
+/// A text and a NUL. What does not fit is cut off, a character as a whole; of a valid config nothing is
+/// so long.
 pub(super) fn chars<const N: usize>(text: &str) -> [c_char; N] {
+    let end =
+        (0..N).rev().find(|end| *end >= text.len() || text.is_char_boundary(*end)).unwrap_or(0);
     let mut chars = [0; N];
-    for (to, from) in chars.iter_mut().take(N - 1).zip(text.bytes()) {
-        *to = from as c_char;
+    for (to, from) in chars.iter_mut().zip(text.as_bytes().iter().take(end)) {
+        *to = *from as c_char;
     }
     chars
 }

@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
 
+use crate::error::Quoted;
 use crate::ffi::config::vsched_config;
 use crate::ffi::status::{VSCHED_E_ARGUMENT, VSCHED_E_NULL, vsched_status};
 use crate::ffi::{Fault, guard, text};
@@ -72,7 +73,7 @@ unsafe fn of(
         "director" => Ok(Role::Director),
         address => address.parse().map(Role::RealServer).map_err(|_| {
             let expected = "expected `director` or the address of a real server";
-            Fault::new(VSCHED_E_ARGUMENT, format_args!("host `{address}`: {expected}"))
+            Fault::new(VSCHED_E_ARGUMENT, format_args!("host `{}`: {expected}", Quoted(address)))
         }),
     };
     config.error.keep(role).map(|role| all.of(role))

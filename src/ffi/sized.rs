@@ -80,10 +80,30 @@ impl<T: Grows> Place<T> {
 /// A struct without a size of its own, for arrays whose caller tells the size of an element.
 ///
 /// # Safety
-/// `repr(C)`, no padding.
+/// `repr(C)`, no padding, and every value of its bytes is valid.
 pub(super) unsafe trait Element: Copy {
     /// Size of its oldest form.
     const LEAST: usize;
+}
+
+/// Reads one element of a caller who knows `size` bytes of it; what it does not know is 0.
+///
+/// # Safety
+/// `from` is NULL or has `size` initialised bytes.
+pub(super) unsafe fn element<T: Element>(from: *const T, size: usize) -> Result<T, vsched_status> {
+    if from.is_null() {
+        return Err(VSCHED_E_NULL);
+    }
+    if !(T::LEAST..=MOST).contains(&size) {
+        return Err(VSCHED_E_STRUCT_SIZE);
+    }
+    let mut value = MaybeUninit::<T>::zeroed();
+    let known = size.min(size_of::<T>());
+    // SAFETY: both have so many bytes, and `value` is ours. Any bytes are a value (`Element`).
+    unsafe {
+        ptr::copy_nonoverlapping(from.cast::<u8>(), value.as_mut_ptr().cast(), known);
+        Ok(value.assume_init())
+    }
 }
 
 /// Fills the caller's array, if it has room for all; tells the number in any case.

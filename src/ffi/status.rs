@@ -46,7 +46,7 @@ pub const VSCHED_E_ARGUMENT: u32 = 104;
 pub const VSCHED_E_BUFFER: u32 = 105;
 /// A text cannot be read. The handle's error text names line, column and word.
 pub const VSCHED_E_PARSE: u32 = 106;
-/// The config breaks limits. The handle's error text names every problem, one a line.
+/// The config breaks limits. The handle's error text names the first 100 problems, one a line.
 pub const VSCHED_E_INVALID: u32 = 107;
 /// The present state refuses the command: what it adds exists, or what it edits or deletes does not.
 pub const VSCHED_E_REFUSED: u32 = 108;

@@ -8,6 +8,7 @@ use crate::config::{
     SchedulerFlags, ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum,
     VirtualService,
 };
+use crate::error::Quoted;
 use crate::ffi::Fault;
 use crate::ffi::data::{
     VSCHED_BYPASS, VSCHED_CHECKSUM_FULL, VSCHED_CHECKSUM_NONE, VSCHED_CHECKSUM_REMOTE,
@@ -175,11 +176,14 @@ pub(super) unsafe fn service(from: vsched_service) -> Result<VirtualService, Fau
     let mut flags = SchedulerFlags::default();
     for name in text(from.flags)?.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         let flag = SchedulerFlags::named(name, scheduler);
-        flags = flags.union(flag.ok_or_else(|| bad("flag", name, "one that the scheduler has"))?);
+        flags = flags
+            .union(flag.ok_or_else(|| bad("flag", Quoted(name), "one that the scheduler has"))?);
     }
     let persistence = match (from.persistence_timeout, text(from.persistence_netmask)?) {
         (0, "") => None,
-        (0, mask) => return Err(bad("netmask", mask, "none without a persistence timeout")),
+        (0, mask) => {
+            return Err(bad("netmask", Quoted(mask), "none without a persistence timeout"));
+        }
         (timeout, mask) => Some(Persistence { timeout, netmask: netmask(mask)? }),
     };
     let engine = text(from.persistence_engine)?;
@@ -188,7 +192,7 @@ pub(super) unsafe fn service(from: vsched_service) -> Result<VirtualService, Fau
     let sharing = match text(from.sharing)? {
         "" | "exact" => Sharing::Exact,
         "per-worker" => Sharing::PerWorker,
-        name => return Err(bad("sharing", name, "exact or per-worker")),
+        name => return Err(bad("sharing", Quoted(name), "exact or per-worker")),
     };
     Ok(VirtualService {
         sharing,
@@ -213,7 +217,7 @@ pub(super) fn key(text: &str) -> Result<ServiceKey, Fault> {
 pub(super) fn address(text: &str) -> Result<SocketAddr, Fault> {
     text.parse().map_err(|_| {
         let expected = "expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`";
-        Fault::new(VSCHED_E_PARSE, format_args!("server address `{text}`: {expected}"))
+        Fault::new(VSCHED_E_PARSE, format_args!("server address `{}`: {expected}", Quoted(text)))
     })
 }
 
@@ -223,7 +227,8 @@ fn netmask(text: &str) -> Result<Option<Netmask>, Fault> {
     }
     let inet = text.parse::<Ipv4Addr>().map(Netmask::Inet).ok();
     let mask = inet.or_else(|| text.parse().map(Netmask::Inet6).ok());
-    mask.map(Some).ok_or_else(|| bad("netmask", text, "an IPv4 mask or an IPv6 prefix length"))
+    mask.map(Some)
+        .ok_or_else(|| bad("netmask", Quoted(text), "an IPv4 mask or an IPv6 prefix length"))
 }
 
 /// # Safety

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::wire::{Command, WireError};
 use crate::config::{ServiceKey, SyncRole};
+use crate::error::Quoted;
 
 /// What a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -227,7 +228,7 @@ impl fmt::Display for Error {
             Error::Wire(error) => error.fmt(f),
             Error::System { step, source } => write!(f, "{step}: {source}"),
             Error::Namespace { path, source } => {
-                write!(f, "network namespace {}: {source}", path.display())
+                write!(f, "network namespace {}: {source}", Quoted(&path.to_string_lossy()))
             }
         }
     }

@@ -8,7 +8,7 @@ use super::wire::{
     WireError,
 };
 use crate::config::{
-    Command, RealServer, ServiceKey, SyncDaemon, SyncRole, Timeouts, VirtualService,
+    Command, RealServer, ServiceKey, Setting, SyncDaemon, SyncRole, Timeouts, VirtualService,
 };
 
 /// One change for [`Kernel::execute`](super::Kernel::execute).
@@ -187,10 +187,10 @@ impl Encoder {
     }
 }
 
-impl From<&Command> for Request {
-    /// The command of an `ipvsadm` line.
-    fn from(command: &Command) -> Self {
-        match command {
+impl Request {
+    /// The command of an `ipvsadm` line; `None` for a setting that the kernel has no request for.
+    pub fn of_command(command: &Command) -> Option<Self> {
+        Some(match command {
             Command::AddService(service) => Request::add_service(service),
             Command::EditService(service) => Request::edit_service(service),
             Command::DeleteService(key) => Request::delete_service(key),
@@ -198,7 +198,14 @@ impl From<&Command> for Request {
             Command::AddServer { service, server } => Request::add_server(service, server),
             Command::EditServer { service, server } => Request::edit_server(service, server),
             Command::DeleteServer { service, server } => Request::delete_server(service, *server),
-        }
+            Command::Set(Setting::Timeouts(timeouts)) => Request::set_timeouts(*timeouts),
+            Command::Set(Setting::StartDaemon(daemon)) => Request::start_daemon(daemon),
+            Command::Set(Setting::StopDaemon(role)) => Request::stop_daemon(*role),
+            // How this crate decides, and a sysctl.
+            Command::Set(
+                Setting::Generation(_) | Setting::Seed(_) | Setting::ExpireQuiescentTemplate(_),
+            ) => return None,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::{
     Forwarding, GENERIC_FLAG_NAMES, Netmask, ObservedServer, ObservedService, Persistence, Rates,
     SchedulerFlags, Statistics, Tunnel, TunnelChecksum, VirtualService,
 };
+use crate::error::Escaped;
 use crate::sched::SchedulerKind;
 
 impl Listing<'_> {
@@ -131,7 +132,7 @@ fn write_settings(f: &mut fmt::Formatter<'_>, settings: &VirtualService) -> fmt:
             Some(Netmask::Inet6(prefix)) => write!(f, " mask {prefix}")?,
         }
         if let Some(engine) = &settings.persistence_engine {
-            write!(f, " pe {engine}")?;
+            write!(f, " pe {}", Escaped(engine))?;
         }
     }
     f.write_str(if settings.one_packet { " ops\n" } else { "\n" })

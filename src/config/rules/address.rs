@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::rules::number;
 use crate::config::rules::words::Word;
-use crate::error::RulesError;
+use crate::error::{Quoted, RulesError};
 
 /// An address, and the port if one was given.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,8 @@ fn bracketed(word: Word<'_>, rest: &str) -> Result<Endpoint, RulesError> {
 
 fn port(word: Word<'_>, text: &str) -> Result<u16, RulesError> {
     number::read(text).and_then(|port| u16::try_from(port).ok()).ok_or_else(|| {
-        word.error(if is_name(text) {
+        let (is_name, text) = (is_name(text), Quoted(text));
+        word.error(if is_name {
             format!("service names are not looked up: `{text}` must be a port from 0 to 65535")
         } else {
             format!("illegal port `{text}`: expected a number from 0 to 65535")
@@ -66,7 +67,7 @@ fn port(word: Word<'_>, text: &str) -> Result<u16, RulesError> {
 
 fn illegal(word: Word<'_>, host: &str) -> RulesError {
     word.error(if is_name(host) {
-        format!("host names are not looked up: `{host}` must be a numeric address")
+        format!("host names are not looked up: `{}` must be a numeric address", Quoted(host))
     } else {
         "illegal address: expected ADDRESS, ADDRESS:PORT or [IPV6-ADDRESS]:PORT".to_owned()
     })

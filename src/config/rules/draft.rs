@@ -4,7 +4,7 @@
 //! before it is an IPv4 one, a server without a port takes the service's only if that stands
 //! before it. ipvsadm does so, and texts written for it rely on it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::config::rules::Checks;
 use crate::config::rules::address::{self, endpoint};
@@ -12,11 +12,13 @@ use crate::config::rules::number;
 use crate::config::rules::options::{Opt, Verb};
 use crate::config::rules::server::ServerDraft;
 use crate::config::rules::words::Word;
+use crate::config::validate::MAX_AFFINITY;
 use crate::config::{
-    Command, DEFAULT_MH_TABLE_INDEX, Family, MAX_TIMEOUT, Netmask, Persistence, Protocol,
-    SchedulerFlags, ServiceKey, VirtualService,
+    Affinity, Command, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
+    MIN_MH_TABLE_INDEX, Netmask, Persistence, Protocol, SchedulerFlags, ServiceKey, Sharing,
+    VirtualService,
 };
-use crate::error::RulesError;
+use crate::error::{Quoted, RulesError};
 use crate::sched::SchedulerKind;
 
 /// Longest name of a persistence engine, in bytes.
@@ -34,6 +36,9 @@ pub(super) struct Draft<'t> {
     netmask: Option<Netmask>,
     engine: Option<String>,
     one_packet: Option<Word<'t>>,
+    mh_table_index: u8,
+    affinity: Affinity,
+    sharing: Sharing,
     server: ServerDraft<'t>,
 }
 
@@ -49,6 +54,9 @@ impl<'t> Draft<'t> {
             netmask: None,
             engine: None,
             one_packet: None,
+            mh_table_index: DEFAULT_MH_TABLE_INDEX,
+            affinity: Affinity::default(),
+            sharing: Sharing::default(),
             server: ServerDraft::default(),
         }
     }
@@ -82,6 +90,25 @@ impl<'t> Draft<'t> {
             Opt::Netmask => self.netmask = self.read_netmask(word)?,
             Opt::Engine => self.engine = engine(word)?,
             Opt::OnePacket => self.one_packet = Some(at),
+            Opt::MhTableIndex => {
+                let (least, most) = (MIN_MH_TABLE_INDEX.into(), MAX_MH_TABLE_INDEX.into());
+                self.mh_table_index = number::within(word, "mh table index", least, most)? as u8;
+            }
+            Opt::AffinityCapacity => {
+                self.affinity.capacity =
+                    number::within(word, "affinity capacity", 1, MAX_AFFINITY)?;
+            }
+            Opt::AffinityExpiration => {
+                self.affinity.expiration =
+                    number::within(word, "affinity expiration", 1, MAX_TIMEOUT)?;
+            }
+            Opt::Sharing => {
+                self.sharing = match word.text {
+                    "exact" => Sharing::Exact,
+                    "per-worker" => Sharing::PerWorker,
+                    _ => return Err(word.error("illegal sharing: expected exact or per-worker")),
+                };
+            }
             Opt::Server => {
                 let port = self.service.and_then(|(key, _)| key.port());
                 self.server.set_address(word, port.unwrap_or(0))?;
@@ -115,11 +142,11 @@ impl<'t> Draft<'t> {
     fn read_netmask(&self, word: Word<'t>) -> Result<Option<Netmask>, RulesError> {
         if self.service.map(|(key, _)| key.family()) == Some(Family::Inet6) {
             let length = number::prefix_length(word)?;
-            return Ok((length < 128).then_some(Netmask::Inet6(length)));
+            return Ok(Some(Netmask::Inet6(length)));
         }
         let mask = address::ipv4(word.text)
             .ok_or_else(|| word.error("illegal netmask: expected one such as 255.255.255.0"))?;
-        Ok((mask != Ipv4Addr::BROADCAST).then_some(Netmask::Inet(mask)))
+        Ok(Some(Netmask::Inet(mask)))
     }
 
     /// Builds the command, or says what is missing or does not fit.
@@ -171,7 +198,9 @@ impl<'t> Draft<'t> {
         Ok(VirtualService {
             scheduler: self.scheduler,
             flags,
-            mh_table_index: DEFAULT_MH_TABLE_INDEX,
+            mh_table_index: self.mh_table_index,
+            affinity: self.affinity,
+            sharing: self.sharing,
             // Without persistence a mask means nothing.
             persistence: self
                 .persistent
@@ -219,7 +248,8 @@ fn flags(word: Word<'_>, scheduler: Option<SchedulerKind>) -> Result<SchedulerFl
             let own: String =
                 SchedulerFlags::own_names(scheduler).map(|name| format!(", {name}")).collect();
             word.error(format!(
-                "`{name}` is no flag of scheduler {}: expected flag-1, flag-2, flag-3{own}",
+                "`{}` is no flag of scheduler {}: expected flag-1, flag-2, flag-3{own}",
+                Quoted(name),
                 scheduler.map_or("none", SchedulerKind::name),
             ))
         })?;

@@ -2,8 +2,10 @@
 
 use crate::config::{Config, steps};
 
+type Text = fn(usize) -> String;
+
 /// Texts of about so many lines or words each, and what they are.
-const TEXTS: &[(&str, fn(usize) -> String)] = &[
+const TEXTS: &[(&str, Text)] = &[
     ("services come and go, oldest first", |n| {
         services("-A", " -s rr", 0..n) + &services("-D", "", 0..n)
     }),

@@ -2,12 +2,16 @@
 //! `ipvsadm --save` prints them.
 //!
 //! A line is one of the commands that configure, `-A` `-E` `-D` `-C` `-a` `-e` `-d` or its long
-//! name, with every option, default and oddity of ipvsadm 1.31, split at blanks and tabs without
+//! name, `--set`, `--start-daemon` or `--stop-daemon`, with every option, default and oddity of ipvsadm 1.31, split at blanks and tabs without
 //! quoting. The word `ipvsadm` may stand before it. Blank lines count as nothing, and
 //! a word that begins with `#` begins a comment. Names of hosts and services are never looked up.
 //!
+//! What a config can say and ipvsadm cannot stands in options and commands that begin with
+//! `--vsched-`, so that ipvsadm refuses it: `docs/behaviour.md` lists them. [`RulesText::complete`]
+//! prints them where they are needed.
+//!
 //! Deliberate differences: comments are understood; whatever lies outside a config is refused,
-//! such as `--list` and `--set`; one wrong command stops everything, where `ipvsadm --restore`
+//! such as `--list` and `--zero`; one wrong command stops everything, where `ipvsadm --restore`
 //! goes on after what the kernel refuses; firewall marks above 2147483647 are read back in the
 //! negative form in which `ipvsadm --save` prints them.
 
@@ -21,6 +25,7 @@ mod parse;
 mod popt;
 mod print;
 mod server;
+mod settings;
 mod words;
 
 use std::str::FromStr;
@@ -85,7 +90,7 @@ impl Rules {
         self.rules.iter().map(|rule| &rule.command)
     }
 
-    /// Carries out the commands one after the other; all of them or none.
+    /// Carries out the commands one after the other; all of them or none. O(config + commands).
     ///
     /// # Errors
     /// The first command that the config refuses at its turn, such as a second `-A` of a service.
@@ -116,7 +121,7 @@ impl<'a> IntoIterator for &'a Rules {
 
 impl Command {
     /// Reads one command from words that are split already, as a program gets them: what `ipvsadm`
-    /// itself reads, and checked as little. Addresses that are not unicast and lower thresholds above
+    /// itself reads, and checked as little. Options that begin with `--vsched-` are unknown here. Addresses that are not unicast and lower thresholds above
     /// upper ones, which a rules text refuses, are left to the kernel or to [`Config::validate`].
     ///
     /// ```
@@ -142,7 +147,7 @@ impl Command {
 impl FromStr for Rules {
     type Err = RulesError;
 
-    /// Reads a rules text.
+    /// Reads a rules text. O(length).
     ///
     /// # Errors
     /// The first thing that is wrong: the first wrong line, and in it the first wrong word from
@@ -165,7 +170,7 @@ impl FromStr for Rules {
 impl FromStr for Config {
     type Err = RulesError;
 
-    /// Reads a rules text and carries it out on an empty config.
+    /// Reads a rules text and carries it out on an empty config. O(length).
     ///
     /// # Errors
     /// The first line that cannot be read, otherwise the first that cannot be carried out.

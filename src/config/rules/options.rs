@@ -1,4 +1,5 @@
-//! The options of ipvsadm 1.31: their names, whether they take a value, which command takes them.
+//! The options of ipvsadm 1.31 and those of our own, which begin with `--vsched-`: their names,
+//! whether they take a value, which command takes them.
 
 /// A command or an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,13 @@ pub(super) enum Opt {
     AddServer,
     EditServer,
     DeleteServer,
+    // Commands that set what is not a service.
+    SetTimeouts,
+    StartDaemon,
+    StopDaemon,
+    Generation,
+    Seed,
+    ExpireQuiescentTemplate,
     /// A command that is no configuration, such as `--list`.
     OtherCommand,
     Tcp,
@@ -37,7 +45,25 @@ pub(super) enum Opt {
     RemoteChecksum,
     /// `--sort`, the default of listings: ipvsadm lets every command have it, without effect.
     Sort,
-    /// An option of listings or of the synchronisation daemon.
+    // Of a daemon.
+    Interface,
+    SyncId,
+    SyncMaxLength,
+    Group,
+    GroupPort,
+    Ttl,
+    // Of a service, unknown to ipvsadm.
+    MhTableIndex,
+    AffinityCapacity,
+    AffinityExpiration,
+    Sharing,
+    // Of a server, unknown to ipvsadm.
+    Local,
+    Bypass,
+    KeepPort,
+    LargeUpper,
+    LargeLower,
+    /// An option of listings.
     OtherOption,
 }
 
@@ -78,9 +104,12 @@ const TABLE: &[Spec] = &[
     spec(Opt::OtherCommand, Some('R'), "restore", Value::No),
     spec(Opt::OtherCommand, Some('h'), "help", Value::No),
     spec(Opt::OtherCommand, Some('v'), "version", Value::No),
-    spec(Opt::OtherCommand, None, "set", Value::No),
-    spec(Opt::OtherCommand, None, "start-daemon", Value::Yes),
-    spec(Opt::OtherCommand, None, "stop-daemon", Value::Yes),
+    spec(Opt::SetTimeouts, None, "set", Value::No),
+    spec(Opt::StartDaemon, None, "start-daemon", Value::Yes),
+    spec(Opt::StopDaemon, None, "stop-daemon", Value::Yes),
+    spec(Opt::Generation, None, "vsched-generation", Value::Yes),
+    spec(Opt::Seed, None, "vsched-seed", Value::Yes),
+    spec(Opt::ExpireQuiescentTemplate, None, "vsched-expire-quiescent-template", Value::Yes),
     spec(Opt::Tcp, Some('t'), "tcp-service", Value::Yes),
     spec(Opt::Udp, Some('u'), "udp-service", Value::Yes),
     spec(Opt::Sctp, None, "sctp-service", Value::Yes),
@@ -116,12 +145,21 @@ const TABLE: &[Spec] = &[
     spec(Opt::OtherOption, None, "persistent-conn", Value::No),
     spec(Opt::OtherOption, None, "nosort", Value::No),
     spec(Opt::OtherOption, None, "tun-info", Value::No),
-    spec(Opt::OtherOption, None, "mcast-interface", Value::Yes),
-    spec(Opt::OtherOption, None, "syncid", Value::Yes),
-    spec(Opt::OtherOption, None, "sync-maxlen", Value::Yes),
-    spec(Opt::OtherOption, None, "mcast-group", Value::Yes),
-    spec(Opt::OtherOption, None, "mcast-port", Value::Yes),
-    spec(Opt::OtherOption, None, "mcast-ttl", Value::Yes),
+    spec(Opt::Interface, None, "mcast-interface", Value::Yes),
+    spec(Opt::SyncId, None, "syncid", Value::Yes),
+    spec(Opt::SyncMaxLength, None, "sync-maxlen", Value::Yes),
+    spec(Opt::Group, None, "mcast-group", Value::Yes),
+    spec(Opt::GroupPort, None, "mcast-port", Value::Yes),
+    spec(Opt::Ttl, None, "mcast-ttl", Value::Yes),
+    spec(Opt::MhTableIndex, None, "vsched-mh-table-index", Value::Yes),
+    spec(Opt::AffinityCapacity, None, "vsched-affinity-capacity", Value::Yes),
+    spec(Opt::AffinityExpiration, None, "vsched-affinity-expiration", Value::Yes),
+    spec(Opt::Sharing, None, "vsched-sharing", Value::Yes),
+    spec(Opt::Local, None, "vsched-local", Value::No),
+    spec(Opt::Bypass, None, "vsched-bypass", Value::No),
+    spec(Opt::KeepPort, None, "vsched-keep-port", Value::No),
+    spec(Opt::LargeUpper, None, "vsched-upper-threshold", Value::Yes),
+    spec(Opt::LargeLower, None, "vsched-lower-threshold", Value::Yes),
 ];
 
 /// The option with this letter.
@@ -134,7 +172,14 @@ pub(super) fn long(name: &str) -> Option<&'static Spec> {
     TABLE.iter().find(|spec| spec.long == name)
 }
 
-/// The seven commands that configure.
+impl Spec {
+    /// True for what ipvsadm does not know.
+    pub(super) fn is_own(&self) -> bool {
+        self.long.starts_with("vsched-")
+    }
+}
+
+/// The seven commands that configure services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     AddService,
@@ -203,7 +248,11 @@ impl Verb {
             | Opt::Netmask
             | Opt::Engine
             | Opt::OnePacket
-            | Opt::Flags => matches!(self, Verb::AddService | Verb::EditService),
+            | Opt::Flags
+            | Opt::MhTableIndex
+            | Opt::AffinityCapacity
+            | Opt::AffinityExpiration
+            | Opt::Sharing => matches!(self, Verb::AddService | Verb::EditService),
             Opt::Server => self.is_on_server(),
             Opt::Masq
             | Opt::Tunnel
@@ -215,7 +264,12 @@ impl Verb {
             | Opt::TunnelPort
             | Opt::NoChecksum
             | Opt::Checksum
-            | Opt::RemoteChecksum => matches!(self, Verb::AddServer | Verb::EditServer),
+            | Opt::RemoteChecksum
+            | Opt::Local
+            | Opt::Bypass
+            | Opt::KeepPort
+            | Opt::LargeUpper
+            | Opt::LargeLower => matches!(self, Verb::AddServer | Verb::EditServer),
             _ => false,
         }
     }
@@ -226,7 +280,9 @@ impl Opt {
     pub(super) const fn kind(self) -> Opt {
         match self {
             Opt::Udp | Opt::Sctp | Opt::FirewallMark => Opt::Tcp,
-            Opt::Tunnel | Opt::Route => Opt::Masq,
+            Opt::Tunnel | Opt::Route | Opt::Local | Opt::Bypass => Opt::Masq,
+            Opt::LargeUpper => Opt::Upper,
+            Opt::LargeLower => Opt::Lower,
             other => other,
         }
     }

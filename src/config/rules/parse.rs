@@ -4,11 +4,13 @@ use crate::config::rules::Checks;
 use crate::config::rules::draft::Draft;
 use crate::config::rules::options::{Opt, Spec, Verb};
 use crate::config::rules::popt::{Item, Scanner};
+use crate::config::rules::settings;
 use crate::config::rules::words::Word;
 use crate::config::{Command, steps};
-use crate::error::RulesError;
+use crate::error::{Quoted, RulesError};
 
-const COMMANDS: &str = "expected -A, -E, -D, -C, -a, -e or -d";
+const COMMANDS: &str = "expected -A, -E, -D, -C, -a, -e, -d, --set, --start-daemon, --stop-daemon or \
+                        --vsched-SETTING";
 
 /// Reads one line; `first` is the first of its words.
 pub(super) fn command(
@@ -18,11 +20,19 @@ pub(super) fn command(
 ) -> Result<Command, RulesError> {
     let mut scanner = Scanner::new(words);
     let item = scanner.next().unwrap_or(Ok(Item::Argument(first)))?;
+    refuse_own(&item, checks)?;
+    if let Item::Option(spec, at, value) = item {
+        if settings::is_setting(spec.opt) {
+            return settings::read(spec, at, value, scanner).map(Command::Set);
+        }
+    }
     let (verb, command) = verb(item)?;
     let mut draft = Draft::new(verb, command);
     let mut seen: Vec<(Opt, Word<'_>)> = Vec::new();
     for item in scanner {
-        let (spec, at, value) = match item? {
+        let item = item?;
+        refuse_own(&item, checks)?;
+        let (spec, at, value) = match item {
             Item::Option(spec, at, value) => (spec, at, value),
             Item::Argument(word) => {
                 return Err(word.error("unexpected argument: it belongs to no option"));
@@ -33,10 +43,7 @@ pub(super) fn command(
         let before = seen.iter().find(|(opt, _)| *opt == kind);
         steps::take(seen.len());
         if let Some((_, first)) = before.filter(|_| !kind.may_repeat()) {
-            return Err(at.error(format!(
-                "duplicate: `{}` in column {} has said that already",
-                first.text, first.column
-            )));
+            return Err(duplicate(at, *first));
         }
         if before.is_none() {
             seen.push((kind, at));
@@ -44,6 +51,25 @@ pub(super) fn command(
         draft.set(spec.opt, at, value)?;
     }
     draft.finish(checks)
+}
+
+/// Only a text of ours has options of our own.
+fn refuse_own(item: &Item<'_>, checks: Checks) -> Result<(), RulesError> {
+    match item {
+        Item::Option(spec, at, _) if spec.is_own() && checks == Checks::Ipvsadm => {
+            Err(at.error("unknown option"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The option at `at` has been said by the one at `first`.
+pub(super) fn duplicate(at: Word<'_>, first: Word<'_>) -> RulesError {
+    at.error(format!(
+        "duplicate: `{}` in column {} has said that already",
+        Quoted(first.text),
+        first.column
+    ))
 }
 
 fn verb<'t>(item: Item<'t>) -> Result<(Verb, Word<'t>), RulesError> {
@@ -63,7 +89,10 @@ fn not_configuration(spec: &Spec, at: Word<'_>) -> RulesError {
 
 /// Refuses second commands and options of other commands.
 fn check_place(verb: Verb, spec: &Spec, at: Word<'_>) -> Result<(), RulesError> {
-    if Verb::of(spec.opt).is_some() || spec.opt == Opt::OtherCommand {
+    if Verb::of(spec.opt).is_some()
+        || spec.opt == Opt::OtherCommand
+        || settings::is_setting(spec.opt)
+    {
         return Err(at.error(format!(
             "second command --{}: {} is the command of this line",
             spec.long,

@@ -6,7 +6,7 @@
 
 use crate::config::rules::options::{self, Spec, Value};
 use crate::config::rules::words::Word;
-use crate::error::RulesError;
+use crate::error::{Quoted, RulesError};
 
 /// What the scanner finds.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ impl<'w, 't> Scanner<'w, 't> {
             word.error(if rest.column == word.column + 1 {
                 "unknown option".to_owned()
             } else {
-                format!("unknown option `-{letter}` in this word")
+                let letter = letter.to_string();
+                format!("unknown option `-{}` in this word", Quoted(&letter))
             })
         })?;
         let rest = rest.after(letter.len_utf8());

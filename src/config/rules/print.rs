@@ -1,52 +1,68 @@
-//! A config becomes the text that `ipvsadm --save --numeric` prints for it.
+//! A config becomes the text that `ipvsadm --save --numeric` prints for it, or one that says more.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::Ipv4Addr;
 
 use crate::config::inet::Address;
+use crate::config::rules::server::MAX_THRESHOLD;
+use crate::config::rules::words::PROGRAM;
 use crate::config::{
-    Config, Family, Forwarding, GENERIC_FLAG_NAMES, Netmask, Protocol, RealServer, SchedulerFlags,
-    ServiceKey, Tunnel, TunnelChecksum, VirtualService, order,
+    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, Forwarding, GENERIC_FLAG_NAMES, Generation,
+    Netmask, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon, Thresholds,
+    Timeouts, Tunnel, TunnelChecksum, VirtualService, order,
 };
+use crate::error::OneWord;
 use crate::sched::SchedulerKind;
 
 /// The rules text of a config, made by [`Config::to_rules`].
 #[derive(Debug, Clone, Copy)]
 pub struct RulesText<'c> {
     config: &'c Config,
-    complete: bool,
+    form: Form,
     sorted: bool,
+}
+
+/// How much a text says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// What `ipvsadm --save` prints.
+    Save,
+    /// What ipvsadm can read.
+    Readable,
+    /// Everything.
+    Complete,
 }
 
 impl Config {
     /// The rules text of this config: byte for byte what `ipvsadm --save --numeric` prints.
     ///
     /// So it is sorted, says nothing of thresholds, prints firewall marks above 2147483647 as
-    /// negative numbers and leaves out the third flag of schedulers that name their flags.
-    /// [`RulesText::with_thresholds`] and [`RulesText::unsorted`] print what loses nothing. Servers
+    /// negative numbers and leaves out the third flag of schedulers that name their flags. Servers
     /// that ipvsadm cannot ask for ([`Forwarding::Local`], [`Forwarding::Bypass`]) print as `-g`, and
-    /// What it has no option for is not printed: [`VirtualService::mh_table_index`], `affinity`, `sharing`.
+    /// whatever it has no option for is left out. [`RulesText::complete`] prints a text that loses
+    /// nothing, [`RulesText::with_thresholds`] one that ipvsadm reads and that says as much as it can.
     ///
     /// ```
     /// use vsched::config::Config;
-    /// let text = "-A -t 192.168.4.5:80 -s rr\n\
+    /// let text = "--vsched-seed 7\n\
+    ///             -A -t 192.168.4.5:80 -s mh --vsched-mh-table-index 16\n\
     ///             -a -t 192.168.4.5:80 -r 192.168.5.12:80 -m -w 1 -x 100 -y 50\n\
     ///             -a -t 192.168.4.5:80 -r 192.168.5.11:80 -m -w 1\n";
     /// let config: Config = text.parse()?;
-    /// assert_eq!(config.to_rules().with_thresholds().unsorted().to_string(), text);
+    /// assert_eq!(config.to_rules().complete().to_string(), text);
     /// # Ok::<(), vsched::error::RulesError>(())
     /// ```
     pub fn to_rules(&self) -> RulesText<'_> {
-        RulesText { config: self, complete: false, sorted: true }
+        RulesText { config: self, form: Form::Save, sorted: true }
     }
 }
 
 impl RulesText<'_> {
     /// The same with ` -x N -y N` on servers that have thresholds, and with whatever else
-    /// ipvsadm's own text loses or spoils. ipvsadm reads it.
+    /// ipvsadm's own text loses or spoils. ipvsadm reads it, if no threshold is above 2147483647.
     #[must_use]
     pub fn with_thresholds(self) -> Self {
-        RulesText { complete: true, ..self }
+        RulesText { form: Form::Readable, ..self }
     }
 
     /// The same in the config's own order, so that reading it gives servers of the same age.
@@ -55,28 +71,51 @@ impl RulesText<'_> {
         RulesText { sorted: false, ..self }
     }
 
+    /// Everything, in the config's own order: reading it gives an equal config, if that was
+    /// [valid](Config::validate). What ipvsadm has no words for stands in options that begin with
+    /// `--vsched-`, so ipvsadm refuses a text that needs them and reads any other.
+    #[must_use]
+    pub fn complete(self) -> Self {
+        RulesText { form: Form::Complete, sorted: false, ..self }
+    }
+
+    fn says_all(&self) -> bool {
+        self.form == Form::Complete
+    }
+
+    fn is_readable(&self) -> bool {
+        self.form >= Form::Readable
+    }
+
     fn service(&self, f: &mut Formatter<'_>, service: &VirtualService) -> fmt::Result {
-        let key = Key(&service.service, self.complete);
+        let key = Key(&service.service, self.is_readable());
         let scheduler = service.scheduler.map_or("none", SchedulerKind::name);
         write!(f, "-A {key} -s {scheduler}")?;
         if let Some(persistence) = service.persistence {
             write!(f, " -p {}", persistence.timeout)?;
+            let every_bit = self.is_readable();
             match persistence.netmask {
-                Some(Netmask::Inet(mask)) if mask != Ipv4Addr::BROADCAST => {
+                Some(Netmask::Inet(mask)) if every_bit || mask != Ipv4Addr::BROADCAST => {
                     write!(f, " -M {mask}")?;
                 }
-                Some(Netmask::Inet6(length)) if length != 128 => write!(f, " -M {length}")?,
+                Some(Netmask::Inet6(length)) if every_bit || length != 128 => {
+                    write!(f, " -M {length}")?;
+                }
                 _ => {}
             }
         }
         if let Some(engine) = &service.persistence_engine {
-            write!(f, " --pe {engine}")?;
+            f.write_str(" ")?;
+            self.named(f, "--pe", engine)?;
         }
         if service.one_packet {
             f.write_str(" -o")?;
         }
         if !service.flags.is_empty() {
             write!(f, " -b {}", self.flags(service).join(","))?;
+        }
+        if self.says_all() {
+            service_extension(f, service)?;
         }
         f.write_str("\n")?;
         let mut servers: Vec<&RealServer> = service.servers.iter().collect();
@@ -90,7 +129,8 @@ impl RulesText<'_> {
 
     /// For a scheduler that names its flags ipvsadm prints only those that it names, be it none.
     fn flags(&self, service: &VirtualService) -> Vec<&'static str> {
-        let all = self.complete || SchedulerFlags::own_names(service.scheduler).next().is_none();
+        let all =
+            self.is_readable() || SchedulerFlags::own_names(service.scheduler).next().is_none();
         service
             .flags
             .names(service.scheduler)
@@ -102,6 +142,8 @@ impl RulesText<'_> {
         let method = match server.forwarding {
             Forwarding::Masq => "-m",
             Forwarding::Tunnel(_) => "-i",
+            Forwarding::Local if self.says_all() => "--vsched-local",
+            Forwarding::Bypass if self.says_all() => "--vsched-bypass",
             Forwarding::Route | Forwarding::Local | Forwarding::Bypass => "-g",
         };
         let address = Address(server.address);
@@ -116,16 +158,100 @@ impl RulesText<'_> {
             }
             _ => {}
         }
-        let limits = server.thresholds;
-        if self.complete && (limits.upper, limits.lower) != (0, 0) {
-            write!(f, " -x {} -y {}", limits.upper, limits.lower)?;
+        self.limits(f, server.thresholds)?;
+        // ipvsadm gives a server that is not masqueraded its service's port.
+        let other = key.0.port().is_some_and(|port| port != server.address.port());
+        if self.says_all() && other && server.forwarding != Forwarding::Masq {
+            f.write_str(" --vsched-keep-port")?;
+        }
+        f.write_str("\n")
+    }
+
+    fn limits(&self, f: &mut Formatter<'_>, limits: Thresholds) -> fmt::Result {
+        let Thresholds { upper, lower } = limits;
+        if !self.is_readable() || (upper, lower) == (0, 0) {
+            return Ok(());
+        }
+        for (limit, short, own) in
+            [(upper, "-x", "--vsched-upper-threshold"), (lower, "-y", "--vsched-lower-threshold")]
+        {
+            let option = if self.says_all() && limit > MAX_THRESHOLD { own } else { short };
+            write!(f, " {option} {limit}")?;
+        }
+        Ok(())
+    }
+
+    /// An option whose value is a name. One that would be taken for a comment, or for the program's
+    /// name, stands in one word with the option.
+    fn named(&self, f: &mut Formatter<'_>, option: &str, name: &str) -> fmt::Result {
+        let attached = self.is_readable() && (name.starts_with('#') || name == PROGRAM);
+        write!(f, "{option}{}{}", if attached { '=' } else { ' ' }, OneWord(name))
+    }
+
+    fn settings(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let config = self.config;
+        if config.generation != Generation::default() {
+            writeln!(f, "--vsched-generation {:?}", config.generation)?;
+        }
+        if config.seed != 0 {
+            writeln!(f, "--vsched-seed {}", config.seed)?;
+        }
+        if config.expire_quiescent_template {
+            f.write_str("--vsched-expire-quiescent-template 1\n")?;
+        }
+        let Timeouts { tcp, tcp_fin, udp } = config.timeouts;
+        if config.timeouts != Timeouts::default() {
+            let [tcp, tcp_fin, udp] = [tcp, tcp_fin, udp].map(|timeout| timeout.unwrap_or(0));
+            writeln!(f, "--set {tcp} {tcp_fin} {udp}")?;
+        }
+        config.daemons.iter().try_for_each(|daemon| self.daemon(f, daemon))
+    }
+
+    fn daemon(&self, f: &mut Formatter<'_>, daemon: &SyncDaemon) -> fmt::Result {
+        write!(f, "--start-daemon {} ", daemon.role.name())?;
+        self.named(f, "--mcast-interface", &daemon.interface)?;
+        if daemon.sync_id != 0 {
+            write!(f, " --syncid {}", daemon.sync_id)?;
+        }
+        if let Some(length) = daemon.max_len {
+            write!(f, " --sync-maxlen {length}")?;
+        }
+        if let Some(group) = daemon.group {
+            write!(f, " --mcast-group {group}")?;
+        }
+        if let Some(port) = daemon.port {
+            write!(f, " --mcast-port {port}")?;
+        }
+        if let Some(ttl) = daemon.ttl {
+            write!(f, " --mcast-ttl {ttl}")?;
         }
         f.write_str("\n")
     }
 }
 
+/// What of a service ipvsadm has no option for, where it is not as usual.
+fn service_extension(f: &mut Formatter<'_>, service: &VirtualService) -> fmt::Result {
+    let usual = Affinity::default();
+    if service.mh_table_index != DEFAULT_MH_TABLE_INDEX {
+        write!(f, " --vsched-mh-table-index {}", service.mh_table_index)?;
+    }
+    if service.affinity.capacity != usual.capacity {
+        write!(f, " --vsched-affinity-capacity {}", service.affinity.capacity)?;
+    }
+    if service.affinity.expiration != usual.expiration {
+        write!(f, " --vsched-affinity-expiration {}", service.affinity.expiration)?;
+    }
+    if service.sharing != Sharing::default() {
+        write!(f, " --vsched-sharing {}", service.sharing.name())?;
+    }
+    Ok(())
+}
+
 impl Display for RulesText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.says_all() {
+            self.settings(f)?;
+        }
         let mut services: Vec<&VirtualService> = self.config.services.iter().collect();
         if self.sorted {
             order::services(&mut services, |service| service.service);

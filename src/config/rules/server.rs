@@ -13,7 +13,7 @@ use crate::config::{
 use crate::error::RulesError;
 
 /// Largest threshold that ipvsadm takes.
-const MAX_THRESHOLD: u32 = i32::MAX as u32;
+pub(super) const MAX_THRESHOLD: u32 = i32::MAX as u32;
 
 /// What the options of a line have said of a real server so far.
 #[derive(Debug, Default)]
@@ -23,6 +23,7 @@ pub(super) struct ServerDraft<'t> {
     weight: Option<u32>,
     upper: u32,
     lower: Option<(u32, Word<'t>)>,
+    keeps_port: bool,
     tunnel: TunnelDraft<'t>,
 }
 
@@ -49,7 +50,15 @@ impl<'t> ServerDraft<'t> {
     /// Takes in any other option of a server; `at` is the option as written, `word` its value.
     pub(super) fn set(&mut self, opt: Opt, at: Word<'t>, word: Word<'t>) -> Result<(), RulesError> {
         match opt {
-            Opt::Masq | Opt::Tunnel | Opt::Route => self.forwarding = Some(opt),
+            Opt::Masq | Opt::Tunnel | Opt::Route | Opt::Local | Opt::Bypass => {
+                self.forwarding = Some(opt);
+            }
+            Opt::KeepPort => self.keeps_port = true,
+            Opt::LargeUpper => self.upper = number::within(word, "upper threshold", 0, u32::MAX)?,
+            Opt::LargeLower => {
+                let lower = number::within(word, "lower threshold", 0, u32::MAX)?;
+                self.lower = Some((lower, word));
+            }
             Opt::Weight => self.weight = Some(number::within(word, "weight", 0, MAX_WEIGHT)?),
             Opt::Upper => {
                 self.upper = number::within(word, "upper threshold", 0, MAX_THRESHOLD)?;
@@ -104,12 +113,15 @@ impl<'t> ServerDraft<'t> {
                 self.tunnel.refuse()?;
                 match other {
                     Some(Opt::Masq) => Forwarding::Masq,
+                    Some(Opt::Local) => Forwarding::Local,
+                    Some(Opt::Bypass) => Forwarding::Bypass,
                     _ => Forwarding::Route,
                 }
             }
         };
         // Only masquerading can change the port; ipvsadm overrides it silently.
-        if let Some(port) = service.port().filter(|_| forwarding != Forwarding::Masq) {
+        let keeps_port = self.keeps_port || forwarding == Forwarding::Masq;
+        if let Some(port) = service.port().filter(|_| !keeps_port) {
             address.set_port(port);
         }
         let all = checks == Checks::All;

@@ -25,7 +25,8 @@ impl<'t> Word<'t> {
     }
 }
 
-const PROGRAM: &str = "ipvsadm";
+/// What may stand before a command.
+pub(super) const PROGRAM: &str = "ipvsadm";
 
 /// The words of one line.
 ///

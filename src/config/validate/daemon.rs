@@ -1,18 +1,17 @@
 //! Limits of synchronisation daemons.
 
 use super::report::{Item, Path, Report, outside};
-use crate::config::{SyncDaemon, SyncRole};
+use crate::config::SyncDaemon;
+use crate::error::Quoted;
 
 /// Longest synchronisation message: an IPv4 datagram without its headers.
-const MAX_MESSAGE: u16 = 65_507;
-const MAX_INTERFACE: usize = 15;
+pub(crate) const MAX_MESSAGE: u16 = 65_507;
+/// Longest name of a network interface, in bytes.
+pub(crate) const MAX_INTERFACE: usize = 15;
 
 pub(super) fn check(daemons: &[SyncDaemon], report: &mut Report) {
     for (place, daemon) in daemons.iter().enumerate() {
-        let role = match daemon.role {
-            SyncRole::Master => "master",
-            SyncRole::Backup => "backup",
-        };
+        let role = daemon.role.name();
         let mut item = report.item(Path::Daemon(role));
         let first = daemons.iter().position(|known| known.role == daemon.role);
         if let Some(first) = first.filter(|first| *first != place) {
@@ -24,10 +23,10 @@ pub(super) fn check(daemons: &[SyncDaemon], report: &mut Report) {
 
 fn check_one(daemon: &SyncDaemon, item: &mut Item<'_>) {
     if !is_interface_name(&daemon.interface) {
-        let name = &daemon.interface;
+        let name = Quoted(&daemon.interface);
         item.add(
             "interface",
-            format!("{name:?} is not 1 to {MAX_INTERFACE} bytes without blanks, `/` and `:`"),
+            format!("\"{name}\" is not 1 to {MAX_INTERFACE} bytes without blanks, `/` and `:`"),
         );
     }
     if let Some(length) = daemon.max_len.filter(|length| !(1..=MAX_MESSAGE).contains(length)) {

@@ -10,8 +10,10 @@ mod server;
 mod service;
 
 use ahash::HashMapExt;
+pub(crate) use daemon::{MAX_INTERFACE, MAX_MESSAGE};
 pub(crate) use known::Known;
 use report::{Report, outside};
+pub(crate) use service::MAX_AFFINITY;
 
 use crate::config::{Config, Excess, Memory, ResourceLimits, Timeouts, VirtualService};
 use crate::error::ConfigError;

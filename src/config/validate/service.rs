@@ -9,10 +9,11 @@ use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX,
     Netmask, Persistence, Protocol, ServiceKey, VirtualService, mh_table_size,
 };
+use crate::error::Quoted;
 use crate::sched::SchedulerKind;
 
 /// Most addresses a service can remember.
-const MAX_AFFINITY: u32 = 1 << 24;
+pub(crate) const MAX_AFFINITY: u32 = 1 << 24;
 /// Longest name of a persistence engine.
 const MAX_ENGINE: usize = 15;
 
@@ -42,7 +43,8 @@ pub(super) fn check(
             item.add(
                 "persistence_engine",
                 format!(
-                    "{engine:?} is not 1 to {MAX_ENGINE} printable ASCII characters without blanks"
+                    "\"{}\" is not 1 to {MAX_ENGINE} printable ASCII characters without blanks",
+                    Quoted(engine)
                 ),
             );
         }

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{Action, Phase, Plan, Risk, Step};
 use crate::config::{Forwarding, RealServer, SchedulerFlags, SyncRole, Tunnel, VirtualService};
+use crate::error::Quoted;
 use crate::sched::SchedulerKind;
 
 impl Display for Plan {
@@ -65,7 +66,7 @@ impl Display for Action {
                 Ok(())
             }
             Action::StartDaemon(daemon) => {
-                let (role, interface) = (role(daemon.role), &daemon.interface);
+                let (role, interface) = (role(daemon.role), Quoted(&daemon.interface));
                 write!(f, "start {role} daemon on {interface}, id {}", daemon.sync_id)
             }
             Action::StopDaemon(daemon) => write!(f, "stop {} daemon", role(daemon.role)),
@@ -129,7 +130,7 @@ fn edit_service(
     }
     if before.persistence_engine != service.persistence_engine {
         let engine = service.persistence_engine.as_deref().unwrap_or("none");
-        write!(f, " persistence engine {engine}")?;
+        write!(f, " persistence engine {}", Quoted(engine))?;
     }
     if before.one_packet != service.one_packet {
         write!(f, " one-packet {}", if service.one_packet { "on" } else { "off" })?;

@@ -9,6 +9,7 @@ use super::error::{Cause, Error};
 use super::wire::Info;
 use super::{Kernel, Options};
 use crate::config::{Config, Generation, ServiceKey};
+use crate::error::Quoted;
 use crate::sched::SchedulerKind;
 use probe::Probed;
 
@@ -200,6 +201,7 @@ impl fmt::Display for Finding {
                 write!(f, "load it with `modprobe ip_vs_{name}`")
             }
             Finding::NoEngine { service, engine } => {
+                let engine = Quoted(engine);
                 write!(f, "service {service}: this kernel has no persistence engine {engine}: ")?;
                 write!(f, "load it with `modprobe ip_vs_pe_{engine}`")
             }

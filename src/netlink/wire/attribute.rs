@@ -3,6 +3,7 @@
 use netlink_packet_core::{NLA_F_NESTED, NlaBuffer, NlasIterator};
 
 use super::WireError;
+use crate::error::Quoted;
 
 const HEADER: usize = 4;
 
@@ -59,7 +60,8 @@ impl Writer<'_> {
     ) -> Result<(), WireError> {
         let Some(name) = value else { return Ok(()) };
         if name.len() > longest || name.contains('\0') {
-            let problem = format!("{name:?} is not a name of at most {longest} bytes");
+            let name = Quoted(name);
+            let problem = format!("\"{name}\" is not a name of at most {longest} bytes");
             return Err(WireError::new(attribute, problem));
         }
         let mut bytes = [0; 64];

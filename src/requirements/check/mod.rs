@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::{Check, Requirement, Requirements};
+use crate::error::Escaped;
 use host::Host;
 
 /// What a check of one requirement found.
@@ -140,9 +141,9 @@ impl fmt::Display for Answer {
         match self {
             Answer::Holds => f.write_str("holds"),
             Answer::Missing { found, expected } => {
-                write!(f, "missing: found {found}; expected {expected}")
+                write!(f, "missing: found {}; expected {}", Escaped(found), Escaped(expected))
             }
-            Answer::Unknown { why } => write!(f, "unknown: {why}"),
+            Answer::Unknown { why } => write!(f, "unknown: {}", Escaped(why)),
         }
     }
 }

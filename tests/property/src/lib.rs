@@ -1,5 +1,6 @@
 //! An obviously right, slow model of what `vsched` does, and random scripts for both to run.
 //!
+//! [`configs`] are whole configs with every field.
 //! [`twins`] are the schedulers as literal walks of a list, [`load`] the counts and threshold rules
 //! of one server, [`kernel`] the services with their lists and the trash of removed servers. They
 //! share nothing with the crate but the plain types of its config. [`script`] is what happens,
@@ -8,6 +9,7 @@
 //! Each test has its usual number of cases; `PROPTEST_CASES` in the environment replaces it, for
 //! soaks.
 
+pub mod configs;
 pub mod kernel;
 pub mod load;
 mod maglev;

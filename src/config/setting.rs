@@ -1,0 +1,55 @@
+//! One setting of a config that is not a service.
+
+use crate::config::{Config, Generation, SyncDaemon, SyncRole, Timeouts};
+use crate::error::CommandError;
+
+/// A setting of a config that is not a service, as one line of a rules text changes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// `--vsched-generation`: which kernels to decide alike.
+    Generation(Generation),
+    /// `--vsched-seed`: seed of the random schedulers.
+    Seed(u64),
+    /// `--vsched-expire-quiescent-template`: see [`Config::expire_quiescent_template`].
+    ExpireQuiescentTemplate(bool),
+    /// `--set`: these connection timeouts; those that are `None` stay as they are.
+    Timeouts(Timeouts),
+    /// `--start-daemon`: a synchronization daemon.
+    StartDaemon(SyncDaemon),
+    /// `--stop-daemon`: the synchronization daemon of this role goes.
+    StopDaemon(SyncRole),
+}
+
+impl Setting {
+    /// Changes the config; O(1).
+    ///
+    /// # Errors
+    /// A daemon of this role is there already, or is not there. Nothing is changed then.
+    pub(crate) fn apply_to(&self, config: &mut Config) -> Result<(), CommandError> {
+        match self {
+            Setting::Generation(generation) => config.generation = *generation,
+            Setting::Seed(seed) => config.seed = *seed,
+            Setting::ExpireQuiescentTemplate(on) => config.expire_quiescent_template = *on,
+            Setting::Timeouts(Timeouts { tcp, tcp_fin, udp }) => {
+                let known = config.timeouts;
+                config.timeouts = Timeouts {
+                    tcp: tcp.or(known.tcp),
+                    tcp_fin: tcp_fin.or(known.tcp_fin),
+                    udp: udp.or(known.udp),
+                };
+            }
+            Setting::StartDaemon(daemon) => {
+                if config.daemons.iter().any(|known| known.role == daemon.role) {
+                    return Err(CommandError::daemon_exists(daemon.role.name()));
+                }
+                config.daemons.push(daemon.clone());
+            }
+            Setting::StopDaemon(role) => {
+                let place = config.daemons.iter().position(|known| known.role == *role);
+                config.daemons.remove(place.ok_or(CommandError::no_daemon(role.name()))?);
+            }
+        }
+        Ok(())
+    }
+}

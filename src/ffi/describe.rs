@@ -1,0 +1,93 @@
+//! What was read becomes a description again, to be changed and written back.
+
+use std::mem::offset_of;
+use std::os::raw::c_char;
+
+use crate::ffi::guard;
+use crate::ffi::read_out::{vsched_server_state, vsched_service_state};
+use crate::ffi::sized::{self, Place};
+use crate::ffi::status::vsched_status;
+use crate::ffi::structs::{vsched_server, vsched_service};
+use crate::ffi::text::vsched_text;
+
+/// Describes a service as it was read, so that vsched_config_edit_service or
+/// vsched_director_edit_service with the description changes nothing: set what is to change, and edit.
+/// `state_size` = sizeof(vsched_service_state); set service->struct_size before.
+///
+/// The description's texts point into `state`, which must be there as long as they are used.
+///
+/// NULL: none may be. Answers: VSCHED_E_STRUCT_SIZE. From any thread; no allocation.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_service_from_state(
+    state: *const vsched_service_state,
+    state_size: usize,
+    service: *mut vsched_service,
+) -> vsched_status {
+    guard(|| {
+        // SAFETY: the caller promises a struct as long as it says.
+        let to = unsafe { Place::of(service) }?;
+        // SAFETY: the caller promises so many bytes.
+        let found = unsafe { sized::element(state, state_size) }?;
+        let text = |offset, chars: &[c_char]| text_in(state.cast(), offset, chars);
+        to.write(vsched_service {
+            struct_size: 0,
+            one_packet: found.one_packet,
+            key: text(offset_of!(vsched_service_state, key), &found.key),
+            scheduler: text(offset_of!(vsched_service_state, scheduler), &found.scheduler),
+            flags: text(offset_of!(vsched_service_state, flags), &found.flags),
+            persistence_timeout: found.persistence_timeout,
+            mh_table_index: found.mh_table_index,
+            persistence_netmask: text(
+                offset_of!(vsched_service_state, persistence_netmask),
+                &found.persistence_netmask,
+            ),
+            persistence_engine: text(
+                offset_of!(vsched_service_state, persistence_engine),
+                &found.persistence_engine,
+            ),
+            affinity_capacity: found.affinity_capacity,
+            affinity_expiration: found.affinity_expiration,
+            sharing: text(offset_of!(vsched_service_state, sharing), &found.sharing),
+        });
+        Ok(())
+    })
+}
+
+/// Describes a server as it was read, for vsched_config_edit_server or vsched_director_edit_server.
+///
+/// As vsched_service_from_state, with `state_size` = sizeof(vsched_server_state).
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_server_from_state(
+    state: *const vsched_server_state,
+    state_size: usize,
+    server: *mut vsched_server,
+) -> vsched_status {
+    guard(|| {
+        // SAFETY: the caller promises a struct as long as it says.
+        let to = unsafe { Place::of(server) }?;
+        // SAFETY: the caller promises so many bytes.
+        let found = unsafe { sized::element(state, state_size) }?;
+        to.write(vsched_server {
+            struct_size: 0,
+            weight: found.weight,
+            address: text_in(state.cast(), offset_of!(vsched_server_state, name), &found.name),
+            forwarding: found.forwarding.into(),
+            upper_threshold: found.upper_threshold,
+            lower_threshold: found.lower_threshold,
+            tunnel: found.tunnel,
+            tunnel_checksum: found.tunnel_checksum,
+            tunnel_port: found.tunnel_port,
+        });
+        Ok(())
+    })
+}
+
+/// The text that stands at this offset of the caller's struct; `chars` is a copy of what is there. The
+/// empty text where the caller's struct ends before it.
+fn text_in(from: *const c_char, offset: usize, chars: &[c_char]) -> vsched_text {
+    let length = chars.iter().position(|c| *c == 0).unwrap_or(chars.len());
+    let data = if length == 0 { std::ptr::null() } else { from.wrapping_add(offset) };
+    vsched_text { data, length }
+}

@@ -1,0 +1,220 @@
+//! Random configs that use everything a config can say, most of them valid.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use proptest::collection::{hash_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use vsched::SchedulerKind;
+use vsched::config::{
+    Affinity, Config, Family, Forwarding, Generation, Netmask, Persistence, Protocol, RealServer,
+    SchedulerFlags, ServiceKey, Sharing, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel,
+    TunnelChecksum, VirtualService,
+};
+
+/// Any config: valid, or refused for a combination that few have.
+pub fn configs() -> impl Strategy<Value = Config> {
+    let settings = (
+        select(vec![Generation::A, Generation::B]),
+        number(0..=u64::MAX),
+        any::<bool>(),
+        (seconds(), seconds(), seconds()),
+        daemons(),
+    );
+    (settings, hash_set(key(), 0..5)).prop_flat_map(|(settings, keys)| {
+        let services: Vec<_> = keys.into_iter().map(service).collect();
+        services.prop_map(move |services| {
+            let (generation, seed, expire_quiescent_template, (tcp, tcp_fin, udp), ref daemons) =
+                settings;
+            // Daemons can say nothing of servers of another family.
+            let is_mixed = |service: &VirtualService| {
+                let family = service.service.family();
+                service.servers.iter().any(|server| Family::of(server.address.ip()) != family)
+            };
+            let mixed = services.iter().any(is_mixed);
+            Config {
+                generation,
+                seed,
+                expire_quiescent_template,
+                timeouts: Timeouts { tcp, tcp_fin, udp },
+                daemons: if mixed { Vec::new() } else { daemons.clone() },
+                services,
+            }
+        })
+    })
+}
+
+/// Numbers, those at the ends as often as those between.
+fn number<T>(range: std::ops::RangeInclusive<T>) -> BoxedStrategy<T>
+where
+    T: Copy + std::fmt::Debug + 'static,
+    std::ops::RangeInclusive<T>: Strategy<Value = T>,
+{
+    let ends = vec![*range.start(), *range.end()];
+    prop_oneof![select(ends), range].boxed()
+}
+
+fn seconds() -> impl Strategy<Value = Option<u32>> {
+    option::of(number(1..=2_678_400u32))
+}
+
+/// A name as kernels take them, or as only we do.
+fn name(class: &'static str) -> impl Strategy<Value = String> {
+    let odd = ["#", "##1", "ipvsadm", "-", "--", "-a", "=", "a=b", "'\"", "\\", "/sbin/ipvsadm"];
+    prop_oneof![3 => class, 1 => select(&odd[..]).prop_map(str::to_owned)]
+}
+
+fn daemons() -> impl Strategy<Value = Vec<SyncDaemon>> {
+    let interface = || {
+        name("[!-~&&[^/:]]{1,15}|[a-z]{1,3}[äß\u{202e}✓]{1,3}")
+            .prop_filter("no interface", |name| !name.contains(['/', ':']) && name.len() <= 15)
+    };
+    let group = prop_oneof![
+        (224u8..=239, any::<[u8; 3]>())
+            .prop_map(|(a, [b, c, d])| IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
+        any::<[u16; 7]>().prop_map(|[a, b, c, d, e, f, g]| {
+            IpAddr::V6(Ipv6Addr::new(0xff00 | (a & 0xff), b, c, d, e, f, g, 1))
+        }),
+    ];
+    let daemon =
+        move |role| {
+            (
+                interface(),
+                number(0..=u8::MAX),
+                option::of(number(1..=65_507u16)),
+                option::of(group.clone()),
+                option::of(number(1..=u16::MAX)),
+                option::of(number(1..=u8::MAX)),
+            )
+                .prop_map(move |(interface, sync_id, max_len, group, port, ttl)| {
+                    SyncDaemon { role, interface, sync_id, max_len, group, port, ttl }
+                })
+        };
+    let roles = [SyncRole::Master, SyncRole::Backup];
+    prop::sample::subsequence(&roles[..], 0..=2)
+        .prop_shuffle()
+        .prop_flat_map(move |roles| roles.into_iter().map(&daemon).collect::<Vec<_>>())
+}
+
+fn unicast(family: Family) -> BoxedStrategy<IpAddr> {
+    match family {
+        Family::Inet => prop_oneof![
+            (1u8..=223, any::<[u8; 3]>())
+                .prop_map(|(a, [b, c, d])| IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
+            select(&[[0, 0, 0, 1], [255, 255, 255, 254]][..]).prop_map(|ip| IpAddr::from(ip)),
+        ]
+        .boxed(),
+        Family::Inet6 => prop_oneof![
+            any::<[u16; 8]>().prop_map(|mut words| {
+                words[0] = 0x2000 | (words[0] & 0x1fff);
+                IpAddr::from(words)
+            }),
+            // What prints like IPv4 addresses and is none.
+            any::<u32>()
+                .prop_map(|low| { IpAddr::V6(Ipv6Addr::from_bits(u128::from(low.max(2)))) }),
+        ]
+        .boxed(),
+    }
+}
+
+fn family() -> impl Strategy<Value = Family> {
+    select(vec![Family::Inet, Family::Inet6])
+}
+
+fn socket_address(family: Family) -> impl Strategy<Value = SocketAddr> {
+    (unicast(family), number(0..=u16::MAX)).prop_map(|(ip, port)| SocketAddr::new(ip, port))
+}
+
+fn key() -> impl Strategy<Value = ServiceKey> {
+    let protocol = select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
+    prop_oneof![
+        3 => (protocol, family().prop_flat_map(socket_address))
+            .prop_map(|(protocol, address)| ServiceKey::Address { protocol, address }),
+        1 => (number(1..=u32::MAX), family())
+            .prop_map(|(mark, family)| ServiceKey::FirewallMark { mark, family }),
+    ]
+}
+
+fn persistence(family: Family) -> impl Strategy<Value = Persistence> {
+    let netmask = match family {
+        Family::Inet => number(0..=u32::MAX).prop_map(|mask| Netmask::Inet(mask.into())).boxed(),
+        Family::Inet6 => number(1..=128u8).prop_map(Netmask::Inet6).boxed(),
+    };
+    (number(1..=2_678_400u32), option::of(netmask))
+        .prop_map(|(timeout, netmask)| Persistence { timeout, netmask })
+}
+
+fn tunnel() -> impl Strategy<Value = Tunnel> {
+    let gre = select(vec![TunnelChecksum::None, TunnelChecksum::Full]);
+    let gue = select(vec![TunnelChecksum::None, TunnelChecksum::Full, TunnelChecksum::Remote]);
+    prop_oneof![
+        Just(Tunnel::Ipip {}),
+        (number(1..=u16::MAX), gue).prop_map(|(port, checksum)| Tunnel::Gue { port, checksum }),
+        gre.prop_map(|checksum| Tunnel::Gre { checksum }),
+    ]
+}
+
+fn server(service: Family, of: Family) -> impl Strategy<Value = RealServer> {
+    let tunnel = tunnel().prop_map(Forwarding::Tunnel);
+    let plain = [Forwarding::Masq, Forwarding::Route, Forwarding::Local, Forwarding::Bypass];
+    let forwarding = if service == of {
+        prop_oneof![select(&plain[..]), tunnel].boxed()
+    } else {
+        tunnel.boxed()
+    };
+    let upper = prop_oneof![Just(0), number(0..=i32::MAX as u32), number(0..=u32::MAX)];
+    let limits = (upper, 0.0..=1.0f64)
+        .prop_map(|(upper, share)| Thresholds { upper, lower: (f64::from(upper) * share) as u32 });
+    (socket_address(of), forwarding, number(0..=i32::MAX as u32), limits).prop_map(
+        |(address, forwarding, weight, thresholds)| RealServer {
+            address,
+            forwarding,
+            weight,
+            thresholds,
+        },
+    )
+}
+
+fn servers(service: Family) -> impl Strategy<Value = Vec<RealServer>> {
+    let any = prop_oneof![4 => Just(service), 1 => family()];
+    vec(any.prop_flat_map(move |of| server(service, of)), 0..6)
+}
+
+fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
+    let flags = any::<[bool; 3]>().prop_map(|set| {
+        let flags = SchedulerFlags::ALL.into_iter().zip(set).filter(|(_, set)| *set);
+        flags.fold(SchedulerFlags::default(), |all, (flag, _)| all.union(flag))
+    });
+    let persistence = if key.port() == Some(0) {
+        persistence(key.family()).prop_map(Some).boxed()
+    } else {
+        option::of(persistence(key.family())).boxed()
+    };
+    let affinity = (
+        prop_oneof![Just(Affinity::default().capacity), number(1..=1 << 24)],
+        prop_oneof![Just(Affinity::default().expiration), number(1..=2_678_400u32)],
+    );
+    let datagrams = matches!(key.protocol(), None | Some(Protocol::Udp));
+    (
+        (option::of(select(SchedulerKind::ALL)), flags, number(8..=17u8)),
+        (persistence, option::of(name("[!-~]{1,15}")), any::<bool>()),
+        (affinity, select(vec![Sharing::Exact, Sharing::PerWorker])),
+        servers(key.family()),
+    )
+        .prop_map(move |(scheduling, persisting, remembering, servers)| {
+            let mut service = VirtualService::new(key);
+            (service.scheduler, service.flags, service.mh_table_index) = scheduling;
+            if service.scheduler != Some(SchedulerKind::Mh) {
+                service.mh_table_index = vsched::config::DEFAULT_MH_TABLE_INDEX;
+            }
+            (service.persistence, service.persistence_engine, service.one_packet) = persisting;
+            service.one_packet &= datagrams;
+            let ((capacity, expiration), sharing) = remembering;
+            service.affinity = Affinity { capacity, expiration };
+            service.sharing = sharing;
+            service.servers = servers;
+            service
+        })
+        .boxed()
+}
