@@ -79,7 +79,7 @@ struct sockaddr;
 // A text cannot be read. The handle's error text names line, column and word.
 #define VSCHED_E_PARSE 106
 
-// The config breaks limits. The handle's error text names every problem, one a line.
+// The config breaks limits. The handle's error text names the first 100 problems, one a line.
 #define VSCHED_E_INVALID 107
 
 // The present state refuses the command: what it adds exists, or what it edits or deletes does not.
@@ -154,7 +154,9 @@ struct sockaddr;
 // Rules text: what `ipvsadm --save --numeric` prints, sorted, without thresholds.
 #define VSCHED_RULES_SAVE 0
 
-// Rules text: complete and in the config's own order, so that reading it gives the same services.
+// Rules text: everything, in the config's own order: reading it gives an equal config. What ipvsadm
+// has no words for stands in options that begin with --vsched-, which ipvsadm refuses; a config that
+// has nothing of the kind prints as a text that ipvsadm reads.
 #define VSCHED_RULES_COMPLETE 1
 
 // In vsched_apply_policy: no server at all may be removed.
@@ -340,7 +342,8 @@ typedef struct vsched_service_id {
 //
 // A plain value; start from all zeros, which is a flow that shows nothing and will do for every
 // scheduler that does not hash (rr wrr lc wlc sed nq fo ovf twos), unless the service is persistent.
-// vsched_flow_from_sockaddr fills in the addresses. Ports and mark are numbers in host order.
+// vsched_flow_from_sockaddr fills in the addresses. Ports and mark are numbers in host order. Fill in
+// by hand what is IPv4 as IPv4: only vsched_flow_from_sockaddr recognizes IPv4-mapped IPv6 addresses.
 typedef struct vsched_flow {
     // The client's address in network order; IPv4 in the first four bytes, the others 0.
     uint8_t client[16];
@@ -446,8 +449,26 @@ typedef struct vsched_service_state {
     uint8_t family;
     // IP protocol number: 6 TCP, 17 UDP, 132 SCTP; 0 if it has a mark.
     uint8_t protocol;
-    // 0.
-    uint32_t reserved;
+    // 1: one-packet scheduling.
+    uint32_t one_packet;
+    // Its scheduler flags, separated by commas, NUL-terminated, such as "mh-port".
+    char flags[VSCHED_NAME_SIZE];
+    // Which clients count as one, NUL-terminated: "255.255.255.0", "64"; empty: each by itself.
+    char persistence_netmask[16];
+    // Persistence engine, NUL-terminated; empty: none. In a config that vsched_config_validate refuses
+    // for it, a longer name is cut.
+    char persistence_engine[16];
+    // "exact" or "per-worker", NUL-terminated.
+    char sharing[16];
+    // Seconds that a client keeps its server; 0 = the service is not persistent.
+    uint32_t persistence_timeout;
+    // Table size of scheduler mh, 8 to 17.
+    uint32_t mh_table_index;
+    // Most addresses that lblc, lblcr and persistence may remember; `capacity` is what there is room
+    // for.
+    uint32_t affinity_capacity;
+    // Seconds that lblc and lblcr remember them.
+    uint32_t affinity_expiration;
 } vsched_service_state;
 
 // A real server that runs or is configured.
@@ -480,6 +501,14 @@ typedef struct vsched_server_state {
     uint32_t overloaded;
     // Connections opened since it was added.
     uint64_t connections;
+    // VSCHED_TUNNEL_IPIP, …, where `forwarding` is VSCHED_TUNNEL; else 0.
+    uint32_t tunnel;
+    // VSCHED_CHECKSUM_NONE, …, of a GUE or GRE tunnel; else 0.
+    uint32_t tunnel_checksum;
+    // UDP port of a GUE tunnel; else 0.
+    uint32_t tunnel_port;
+    // 0.
+    uint32_t reserved;
 } vsched_server_state;
 
 // Connections of a server at one moment.
@@ -562,7 +591,9 @@ void vsched_config_free(struct vsched_config *config);
 
 // Replaces the whole config by what a rules text says, starting from an empty one: one command a
 // line, as `ipvsadm --save` prints and administrators type, such as
-// "-A -t 192.168.4.5:80 -s wrr\n-a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2".
+// "-A -t 192.168.4.5:80 -s wrr\n-a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2". Options that begin with
+// --vsched- say what ipvsadm has no words for, such as "--vsched-sharing per-worker" on a line with -A,
+// or "--vsched-seed 7" on a line of its own.
 //
 // NULL: `config` may not be; `rules` may if `length` is 0. Answers: VSCHED_E_UTF8, VSCHED_E_PARSE
 // (the error text names line, column and word). After an error the config is what it was. One thread
@@ -589,7 +620,7 @@ vsched_status vsched_config_read_json(struct vsched_config *config,
                                       const char *json,
                                       size_t length);
 
-// Prints the services as a rules text, in the form VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE.
+// Prints the config as a rules text, in the form VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE.
 //
 // `length` is set to the text's length, without the NUL that is written behind it, even if the
 // buffer is too small: call with NULL and 0 to learn it, which answers VSCHED_E_BUFFER.
@@ -621,8 +652,9 @@ VSCHED_MUST_USE
 vsched_status vsched_config_memory(const struct vsched_config *config,
                                    uint64_t *bytes);
 
-// Checks every limit, that on memory by its default. All problems are in the error text, one a line, each with its path:
-// "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: …".
+// Checks every limit, that on memory by its default. The problems are in the error text, one a line, each with its path:
+// "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: …"; of more than 100 the others are
+// counted.
 //
 // NULL: `config` may not be. Answers: VSCHED_E_INVALID. From any thread. O(services + servers).
 VSCHED_MUST_USE
@@ -643,8 +675,8 @@ VSCHED_MUST_USE
 vsched_status vsched_config_settings(const struct vsched_config *config,
                                      struct vsched_settings *settings);
 
-// Copies the text of the latest failure of a function on this config; empty if none has failed.
-// VSCHED_E_NULL and VSCHED_E_BUFFER may leave the text before.
+// Copies the text of the latest failure of a function on this config; empty if none has failed. It
+// quotes at most 80 characters of any input and prints what does not show as escapes. VSCHED_E_NULL and VSCHED_E_BUFFER may leave the text before.
 //
 // As vsched_config_write_rules.
 vsched_status vsched_config_error(const struct vsched_config *config,
@@ -1005,6 +1037,26 @@ VSCHED_MUST_USE
 vsched_status vsched_director_removed_servers(const struct vsched_director *director,
                                               size_t *count);
 
+// Describes a service as it was read, so that vsched_config_edit_service or
+// vsched_director_edit_service with the description changes nothing: set what is to change, and edit.
+// `state_size` = sizeof(vsched_service_state); set service->struct_size before.
+//
+// The description's texts point into `state`, which must be there as long as they are used.
+//
+// NULL: none may be. Answers: VSCHED_E_STRUCT_SIZE. From any thread; no allocation.
+VSCHED_MUST_USE
+vsched_status vsched_service_from_state(const struct vsched_service_state *state,
+                                        size_t state_size,
+                                        struct vsched_service *service);
+
+// Describes a server as it was read, for vsched_config_edit_server or vsched_director_edit_server.
+//
+// As vsched_service_from_state, with `state_size` = sizeof(vsched_server_state).
+VSCHED_MUST_USE
+vsched_status vsched_server_from_state(const struct vsched_server_state *state,
+                                       size_t state_size,
+                                       struct vsched_server *server);
+
 // Copies the servers that were removed from the config and still have connections into an array of
 // `capacity` elements of `element_size` = sizeof(vsched_removed_server), sorted by service and
 // address.
@@ -1028,8 +1080,8 @@ vsched_status vsched_director_removed_with_connections(const struct vsched_direc
 //
 // NULL: `former` may be. Answers: VSCHED_STALE, VSCHED_FULL (both together are more than
 // VSCHED_MAX_CONNECTIONS); nothing has changed then. `former->persistent` is 0. From any thread.
-// Takes a lock; workers do not wait for it. O(templates) if the service is persistent, O(workers)
-// if it is shared per-worker, else O(log n).
+// Takes a lock; workers do not wait for it. O(templates) if the service is persistent, else
+// O(log n).
 vsched_status vsched_director_set_counts(const struct vsched_director *director,
                                          struct vsched_server_id server,
                                          uint32_t active,
@@ -1171,8 +1223,8 @@ vsched_status vsched_worker_close(struct vsched_worker *worker,
                                   struct vsched_lease *lease);
 
 // Fills a flow from the socket addresses of a connection: those of accept or recvfrom and of
-// getsockname, say. `protocol` is the IP protocol number, 0 to 255. An IPv4 address mapped into IPv6
-// counts as IPv4. Mark and key are 0 afterwards.
+// getsockname, say. `protocol` is the IP protocol number, 0 to 255. An IPv4-mapped IPv6 address, such
+// as a dual-stack socket has, counts as the IPv4 address. Mark and key are 0 afterwards.
 //
 // NULL: none may be. Answers: VSCHED_E_ARGUMENT (another address family, or a protocol beyond 255),
 // VSCHED_E_LENGTH (too short for the family). From any thread; no allocation.

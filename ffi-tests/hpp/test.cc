@@ -1,4 +1,5 @@
 /* vsched.hpp: every wrapper, where it succeeds and where it fails; moves; self-closing. */
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -206,6 +207,30 @@ static void test_director() {
     STATUS(runs.add_server(other.key, server), VSCHED_E_REFUSED);
     server.weight = 3;
     CHECK(runs.edit_server(other.key, server)->changed == 1);
+    /* What was read, changed in one field and written back. */
+    const auto states = *runs.services();
+    const auto *found = std::find_if(states.data(), states.data() + states.size(), [](auto &state) {
+        return std::string_view(state.key) == "fwmark 7";
+    });
+    CHECK(found != states.data() + states.size());
+    vsched::service described(*found);
+    CHECK(described.key == "fwmark 7" && described.scheduler == "lc");
+    CHECK(described.sharing == "exact" && described.mh_table_index == 12);
+    described.flags = "flag-2", described.persistence_timeout = 7;
+    described.persistence_netmask = "255.255.255.0", described.one_packet = true;
+    CHECK(runs.edit_service(described)->changed == 1);
+    const auto again = *runs.services();
+    const auto &changed = again[static_cast<std::size_t>(found - states.data())];
+    described = vsched::service(changed);
+    CHECK(described.flags == "flag-2" && described.persistence_timeout == 7);
+    CHECK(described.persistence_netmask == "255.255.255.0" && described.one_packet);
+    const auto listed = *runs.servers(found->id);
+    vsched::server known(listed[0]);
+    CHECK(known.address == "10.0.1.3:80" && known.weight == 3 && known.forwarding == VSCHED_MASQ);
+    known.upper_threshold = 9;
+    CHECK(runs.edit_server(described.key, known)->changed == 1);
+    CHECK((*runs.servers(found->id))[0].upper_threshold == 9);
+    CHECK((*runs.servers(found->id))[0].weight == 3);
     STATUS(runs.edit_server("fwmark 9", server), VSCHED_E_REFUSED);
     flow.fwmark = 7;
     flow.family = 4;

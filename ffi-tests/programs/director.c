@@ -138,7 +138,7 @@ int main(void) {
     TEXT_IS(services[0].scheduler, "wrr");
     CHECK(services[0].servers == 3 && services[0].connections == 1 && services[0].refused == 0);
     CHECK(services[0].id.slot == id.slot && services[0].id.generation == id.generation);
-    CHECK(services[0].capacity == 0 && services[0].remembered == 0 && services[0].reserved == 0);
+    CHECK(services[0].capacity == 0 && services[0].remembered == 0 && services[0].one_packet == 0);
     TEXT_IS(services[1].key, "udp 10.1.0.3:53");
     TEXT_IS(services[1].scheduler, "wlc");
     IS(vsched_worker_pick_server(worker, services[1].id, &flow, &pick), VSCHED_NO_SERVER);

@@ -24,11 +24,11 @@ static const char whole[] =
     "]}, {\"service\": \"tcp [2001:db8::1]:0\", \"scheduler\": \"none\", "
     "\"persistence\": {\"timeout\": 2678400, \"netmask\": 128}, \"servers\": []}, "
     "{\"service\": \"fwmark 4294967295 inet6\", \"scheduler\": \"lblcr\", "
-    "\"affinity\": {\"capacity\": 16777216, \"expiration\": 2678400}, \"servers\": []}]}";
+    "\"affinity\": {\"capacity\": 1, \"expiration\": 2678400}, \"servers\": []}]}";
 
 static char *json_of(const vsched_config *config) {
     size_t length = 0;
-    (void)vsched_config_write_json(config, NULL, 0, &length);
+    (void)!vsched_config_write_json(config, NULL, 0, &length);
     char *text = (char *)malloc(length + 1);
     must(vsched_config_write_json(config, text, length + 1, NULL), "json");
     return text;

@@ -42,6 +42,7 @@ const FILES: &[&str] = &[
     "policy.rs",
     "director_edit.rs",
     "read_out.rs",
+    "describe.rs",
     "removed.rs",
     "repair.rs",
     "listing.rs",
