@@ -9,9 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vsched::config::{
-    self, Observed, ObservedService, ServiceKey, Statistics, Timeouts, VirtualService,
-};
+use vsched::config::{Observed, ObservedService, ServiceKey, Statistics, Timeouts, VirtualService};
 use vsched::netlink::{Kernel, Request};
 
 use super::noise;
@@ -90,7 +88,7 @@ fn figures(observed: &Observed) -> Vec<(Statistics, Vec<Statistics>)> {
 
 /// As before anything was configured.
 fn reset(kernel: &mut Kernel) -> i32 {
-    let clear = Request::from(&config::Command::Clear);
+    let clear = Request::flush();
     let timeouts = Timeouts { tcp: Some(900), tcp_fin: Some(120), udp: Some(300) };
     kernel.execute_one(&clear).expect("no services");
     kernel.execute_one(&Request::set_timeouts(timeouts)).expect("timeouts");

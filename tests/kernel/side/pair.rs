@@ -147,6 +147,8 @@ impl Pair {
             Command::AddService(service) | Command::EditService(service) => {
                 self.compare(&service.service)
             }
+            // No script has one.
+            Command::Set(_) => Ok(()),
         }
     }
 
@@ -330,13 +332,5 @@ impl Pair {
 }
 
 fn request(command: &Command) -> Request {
-    match command {
-        Command::AddService(service) => Request::add_service(service),
-        Command::EditService(service) => Request::edit_service(service),
-        Command::DeleteService(key) => Request::delete_service(key),
-        Command::Clear => Request::flush(),
-        Command::AddServer { service, server } => Request::add_server(service, server),
-        Command::EditServer { service, server } => Request::edit_server(service, server),
-        Command::DeleteServer { service, server } => Request::delete_server(service, *server),
-    }
+    Request::of_command(command).expect("a command that kernels know")
 }

@@ -136,5 +136,6 @@ fn words(command: &Command) -> String {
         Command::AddServer { service, server } => about(service, server, "-a"),
         Command::EditServer { service, server } => about(service, server, "-e"),
         Command::DeleteServer { service, server } => format!("delete {server} from {service}"),
+        Command::Set(setting) => format!("{setting:?}"),
     }
 }

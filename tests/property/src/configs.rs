@@ -61,8 +61,9 @@ fn seconds() -> impl Strategy<Value = Option<u32>> {
 
 /// A name as kernels take them, or as only we do.
 fn name(class: &'static str) -> impl Strategy<Value = String> {
-    let odd = ["#", "##1", "ipvsadm", "-", "--", "-a", "=", "a=b", "'\"", "\\", "/sbin/ipvsadm"];
-    prop_oneof![3 => class, 1 => select(&odd[..]).prop_map(str::to_owned)]
+    const ODD: &[&str] =
+        &["#", "##1", "ipvsadm", "-", "--", "-a", "=", "a=b", "'\"", "\\", "/sbin/ipvsadm"];
+    prop_oneof![3 => class, 1 => select(ODD).prop_map(str::to_owned)]
 }
 
 fn daemons() -> impl Strategy<Value = Vec<SyncDaemon>> {
@@ -91,8 +92,7 @@ fn daemons() -> impl Strategy<Value = Vec<SyncDaemon>> {
                     SyncDaemon { role, interface, sync_id, max_len, group, port, ttl }
                 })
         };
-    let roles = [SyncRole::Master, SyncRole::Backup];
-    prop::sample::subsequence(&roles[..], 0..=2)
+    prop::sample::subsequence(vec![SyncRole::Master, SyncRole::Backup], 0..=2)
         .prop_shuffle()
         .prop_flat_map(move |roles| roles.into_iter().map(&daemon).collect::<Vec<_>>())
 }
@@ -102,7 +102,7 @@ fn unicast(family: Family) -> BoxedStrategy<IpAddr> {
         Family::Inet => prop_oneof![
             (1u8..=223, any::<[u8; 3]>())
                 .prop_map(|(a, [b, c, d])| IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
-            select(&[[0, 0, 0, 1], [255, 255, 255, 254]][..]).prop_map(|ip| IpAddr::from(ip)),
+            select(&[[0, 0, 0, 1], [255, 255, 255, 254]][..]).prop_map(IpAddr::from),
         ]
         .boxed(),
         Family::Inet6 => prop_oneof![
@@ -157,12 +157,9 @@ fn tunnel() -> impl Strategy<Value = Tunnel> {
 
 fn server(service: Family, of: Family) -> impl Strategy<Value = RealServer> {
     let tunnel = tunnel().prop_map(Forwarding::Tunnel);
-    let plain = [Forwarding::Masq, Forwarding::Route, Forwarding::Local, Forwarding::Bypass];
-    let forwarding = if service == of {
-        prop_oneof![select(&plain[..]), tunnel].boxed()
-    } else {
-        tunnel.boxed()
-    };
+    let plain = vec![Forwarding::Masq, Forwarding::Route, Forwarding::Local, Forwarding::Bypass];
+    let forwarding =
+        if service == of { prop_oneof![select(plain), tunnel].boxed() } else { tunnel.boxed() };
     let upper = prop_oneof![Just(0), number(0..=i32::MAX as u32), number(0..=u32::MAX)];
     let limits = (upper, 0.0..=1.0f64)
         .prop_map(|(upper, share)| Thresholds { upper, lower: (f64::from(upper) * share) as u32 });
