@@ -158,6 +158,7 @@ impl ServerSlot {
         Counts::from_word(self.counts.load(Ordering::SeqCst))
     }
 
+    #[inline(always)]
     pub(crate) fn is(&self, generation: u32) -> bool {
         self.generation.load(Ordering::SeqCst) == generation
     }
@@ -173,7 +174,7 @@ impl ServerSlot {
 
     /// One connection more; true if that changed the mark. With `below_limit` an overloaded server
     /// refuses it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(
         &self,
         generation: u32,
@@ -227,7 +228,7 @@ impl ServerSlot {
     }
 
     /// One connection less; true if that changed the mark.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close(
         &self,
         generation: u32,
@@ -360,11 +361,12 @@ impl ServerSlot {
         ended
     }
 
+    #[inline(always)]
     fn limits(&self) -> Limits {
         Limits::from_word(self.limits.load(Ordering::SeqCst))
     }
 
-    #[inline]
+    #[inline(always)]
     fn change(
         &self,
         next: impl Fn(Counts) -> Result<Counts, ConnectionError>,
