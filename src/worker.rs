@@ -14,7 +14,6 @@ use crate::state::publication::{Publication, Reader};
 use crate::state::segments::Place;
 use crate::state::shard::Shard;
 use crate::state::slots::{ConnectionError, ServerId, ServerSlot, ServiceId, ServiceSlot};
-use crate::state::tally::Connections;
 use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
@@ -196,10 +195,12 @@ impl Worker {
         }
         slot.update(lease.server.generation, activity)?;
         lease.set_activity(activity);
-        let (server, opener, change) = (lease.server, lease.opener(), Connections::moved(activity));
-        let counted = !opener.is_nobody() && self.change_own(server, opener, change);
+        let (server, mut opener) = (lease.server, Opener::NOBODY);
+        if lease.has_opener() {
+            opener = self.move_own(server, lease.opener(), activity);
+        }
         self.load_changed(server, slot, slot.service(), |pool| {
-            self.own_changed(pool, server, counted.then_some(opener), change, false);
+            self.own_moved(pool, server, opener, activity);
         });
         Ok(())
     }
@@ -226,15 +227,16 @@ impl Worker {
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let service = slot.service();
         let marked = slot.close(server.generation, activity, self.inner.arena.rule())?;
-        let (template, opener) = (lease.template, lease.opener());
+        let (template, mut opener) = (lease.template, Opener::NOBODY);
+        if lease.has_opener() {
+            opener = self.close_own(server, lease.opener(), activity);
+        }
         *lease = Lease::default();
-        let change = Connections::one(activity).negative();
-        let counted = !opener.is_nobody() && self.change_own(server, opener, change);
         // Asked again: since the first time the server may have come back from a deleted service, and
         // its pool been published before this connection's end.
         let now = slot.service();
         self.load_changed(server, slot, now, |pool| {
-            self.own_changed(pool, server, counted.then_some(opener), change, marked);
+            self.own_closed(pool, server, opener, activity, marked);
         });
         if !template.is_none() {
             self.let_go(service, template);

@@ -11,6 +11,7 @@
 use std::sync::OnceLock;
 
 use crate::sched::least::Load;
+use crate::state::Arena;
 use crate::state::counts::Counts;
 use crate::state::lanes::{Lanes, NEVER};
 use crate::state::min_tree::{MinTree, Restless};
@@ -79,31 +80,33 @@ impl View {
 }
 
 /// One worker alone decides as all together: all connections are its own.
+#[inline(always)]
 fn is_alone(servers: &Servers) -> bool {
     servers.arena().shares() == 1
 }
 
 /// A server with the connections that the worker goes by; its availability is what it is for all.
-#[inline]
+#[inline(always)]
 pub(super) fn look(own: &Own, servers: &Servers, position: Position) -> Option<Candidate> {
     // Again: the index looks by it after it has stored, as that of all does.
     let server = servers.look_again(position)?;
-    let arena = servers.arena();
-    let shares = arena.shares();
-    if shares == 1 {
+    if is_alone(servers) {
         return Some(server);
     }
     let slot = servers.answer(position)?.server().slot;
+    Some(Candidate { counts: counts_of(own, servers.arena(), slot, server.counts), ..server })
+}
+
+#[inline]
+fn counts_of(own: &Own, arena: &Arena, slot: u32, all: Counts) -> Counts {
     let mut connections = own.connections(slot);
     let common = arena.common.get(slot).map_or(Connections::NONE, Tally::get);
     if common != Connections::NONE {
-        connections = connections.plus(common.part(shares));
+        connections = connections.plus(common.part(arena.shares()));
     }
     // No more than all have: the host may have corrected those, after it lost leases.
-    let (all, mark) = (server.counts, server.counts.overloaded());
     let (active, total) = (connections.active(), connections.total());
-    let counts = Counts::of(active.min(all.active()), total.min(all.total()), mark);
-    Some(Candidate { counts, ..server })
+    Counts::of(active.min(all.active()), total.min(all.total()), all.overloaded())
 }
 
 #[inline]
@@ -154,7 +157,7 @@ impl OwnIndexes {
         if self.stamps.are_newer(index.seen.get()?) {
             self.catch_up(load, servers, own, index);
         }
-        let straight = if is_alone(servers) { index.straight.get() } else { None };
+        let straight = index.straight.get().filter(|_| is_alone(servers));
         let (tree, view) = match straight {
             Some(tree) => (tree, View::straight(servers)),
             None => (index.tree.get()?, View::rotated(own, servers)),

@@ -28,27 +28,38 @@ pub(crate) struct Own {
     tenure: Tenure,
 }
 
-/// Who counts a connection as its own.
+/// Who counts a connection as its own: the worker's number and one more, 0 = nobody; above, which of the
+/// place's owners it is. One word, for it is handed on where registers are few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Opener {
-    /// The worker's number and one more; 0 = nobody.
-    pub(crate) place: u32,
-    /// Which of the place's owners it is.
-    pub(crate) incarnation: u32,
-}
+pub(crate) struct Opener(u64);
 
 impl Opener {
-    pub(crate) const NOBODY: Self = Opener { place: 0, incarnation: 0 };
+    pub(crate) const NOBODY: Self = Opener(0);
 
-    #[inline]
+    #[inline(always)]
+    pub(crate) fn new(place: u32, incarnation: u32) -> Self {
+        Opener(u64::from(incarnation) << 32 | u64::from(place))
+    }
+
+    #[inline(always)]
     pub(crate) fn is_nobody(self) -> bool {
-        self.place == 0
+        self.place() == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn place(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    pub(crate) fn incarnation(self) -> u32 {
+        (self.0 >> 32) as u32
     }
 
     /// The worker's number; beyond all workers if there is none.
     #[inline]
     pub(crate) fn number(self) -> u32 {
-        self.place.wrapping_sub(1)
+        self.place().wrapping_sub(1)
     }
 }
 
@@ -84,7 +95,7 @@ impl Own {
 
     /// The worker as the opener of a connection. The same as long as the worker lives.
     pub(crate) fn opener(&self) -> Opener {
-        Opener { place: self.number() + 1, incarnation: self.tenure.incarnation() }
+        Opener::new(self.number() + 1, self.tenure.incarnation())
     }
 
     /// Where the worker stands in a service's rotations.
@@ -113,7 +124,7 @@ impl Own {
     /// Another worker changes what `opener` has open; false if that is gone.
     pub(crate) fn add_for(&self, opener: Opener, server: u32, change: Connections) -> bool {
         let add = || self.add(server, change);
-        self.tenure.as_guest(opener.incarnation, add).unwrap_or(false)
+        self.tenure.as_guest(opener.incarnation(), add).unwrap_or(false)
     }
 
     /// The worker has gone. Its connections are [left](Self::take_left). Director only.

@@ -16,20 +16,27 @@
 //! see yet adds to the top number later than the reader looked there, and is found the next time. A
 //! thread that is stopped in between hides its own change only, which has not ended.
 
+use std::ops::Range;
+
 use crate::state::sizes::GROUP;
 use crate::sync::{AtomicU64, Ordering};
 
+/// A version number per group of elements, per group of those, and so on until a group is enough.
 type Rows = Box<[Box<[AtomicU64]>]>;
 
 /// The version numbers.
 pub(crate) struct Stamps {
-    /// Those of the elements' groups first; the last row has one number.
+    /// The number for all: apart, because every reader compares it, and few look further.
+    top: AtomicU64,
     rows: Rows,
     length: usize,
 }
 
 /// What one reader has seen of them.
-pub(crate) struct Seen(Rows);
+pub(crate) struct Seen {
+    top: AtomicU64,
+    rows: Rows,
+}
 
 impl Stamps {
     /// For so many elements.
@@ -37,10 +44,10 @@ impl Stamps {
         let (length, mut rows) = (length as usize, Vec::new());
         let mut numbers = length;
         loop {
-            numbers = numbers.div_ceil(GROUP).max(1);
+            numbers = numbers.div_ceil(GROUP);
             rows.push((0..numbers).map(|_| AtomicU64::new(0)).collect());
-            if numbers == 1 {
-                return Stamps { rows: rows.into(), length };
+            if numbers <= GROUP {
+                return Stamps { top: AtomicU64::new(0), rows: rows.into(), length };
             }
         }
     }
@@ -54,53 +61,63 @@ impl Stamps {
                 number.fetch_add(1, Ordering::SeqCst);
             }
         }
+        self.top.fetch_add(1, Ordering::SeqCst);
     }
 
     /// For a reader that looks at all elements afterwards. Allocates.
     pub(crate) fn seen(&self) -> Seen {
         let copy = |number: &AtomicU64| AtomicU64::new(number.load(Ordering::SeqCst));
-        Seen(self.rows.iter().map(|row| row.iter().map(copy).collect()).collect())
+        let top = copy(&self.top);
+        Seen { top, rows: self.rows.iter().map(|row| row.iter().map(copy).collect()).collect() }
     }
 
     /// Something has changed that the reader has not seen.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn are_newer(&self, seen: &Seen) -> bool {
-        let top = |rows: &Rows, order| Some(rows.last()?.first()?.load(order));
         // Relaxed: the reader's own.
-        top(&self.rows, Ordering::SeqCst) != top(&seen.0, Ordering::Relaxed)
+        self.top.load(Ordering::SeqCst) != seen.top.load(Ordering::Relaxed)
     }
 
     /// Tells the reader each element that has changed, and neighbours of it.
     pub(crate) fn catch_up(&self, seen: &Seen, mut look: impl FnMut(u32)) {
-        self.descend(seen, self.rows.len().saturating_sub(1), 0, &mut look);
+        if is_news(&self.top, &seen.top) {
+            let last = self.rows.len().saturating_sub(1);
+            self.descend(seen, last, 0..GROUP, &mut look);
+        }
     }
 
-    fn descend(&self, seen: &Seen, row: usize, at: usize, look: &mut impl FnMut(u32)) {
-        let (Some(now), Some(known)) = (find(&self.rows, row, at), find(&seen.0, row, at)) else {
-            return;
-        };
-        let now = now.load(Ordering::SeqCst);
-        // Relaxed: the reader's own.
-        if known.load(Ordering::Relaxed) == now {
-            return;
-        }
-        // Relaxed: as above.
-        known.store(now, Ordering::Relaxed);
-        let below = at * GROUP..(at + 1) * GROUP;
-        match row.checked_sub(1) {
-            Some(row) => below.for_each(|at| self.descend(seen, row, at, look)),
-            None => below.filter(|at| *at < self.length).for_each(|at| look(at as u32)),
+    fn descend(&self, seen: &Seen, row: usize, range: Range<usize>, look: &mut impl FnMut(u32)) {
+        let (Some(numbers), Some(known)) = (self.rows.get(row), seen.rows.get(row)) else { return };
+        for at in range {
+            let (Some(number), Some(known)) = (numbers.get(at), known.get(at)) else { return };
+            if !is_news(number, known) {
+                continue;
+            }
+            let below = at * GROUP..(at + 1) * GROUP;
+            match row.checked_sub(1) {
+                Some(row) => self.descend(seen, row, below, look),
+                None => below.filter(|at| *at < self.length).for_each(|at| look(at as u32)),
+            }
         }
     }
 }
 
-fn find(rows: &Rows, row: usize, at: usize) -> Option<&AtomicU64> {
-    rows.get(row)?.get(at)
+/// The reader knows another number; from now on, this one. Before it looks at what is below.
+fn is_news(number: &AtomicU64, known: &AtomicU64) -> bool {
+    let now = number.load(Ordering::SeqCst);
+    // Relaxed, both: the reader's own.
+    let is_news = known.load(Ordering::Relaxed) != now;
+    if is_news {
+        known.store(now, Ordering::Relaxed);
+    }
+    is_news
 }
 
 #[cfg(test)]
 mod tests {
     use super::Stamps;
+    use std::ops::Range;
+
     use crate::state::sizes::GROUP;
 
     fn news(stamps: &Stamps, seen: &super::Seen) -> Vec<u32> {

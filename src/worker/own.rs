@@ -21,32 +21,69 @@ impl Worker {
         let change = Connections::one(activity);
         let counted = self.own().is_some_and(|own| own.add(server.slot, change));
         let opener = if counted { self.opener } else { Opener::NOBODY };
-        self.own_changed(pool, server, counted.then_some(opener), change, marked);
+        self.own_changed(pool, server, opener, change, marked);
         opener
     }
 
-    /// Changes what the opener of a connection has open; false if that is gone.
+    /// A connection of this opener has ended. The opener if it is still there, else nobody.
     #[inline(never)]
-    pub(super) fn change_own(&self, server: ServerId, opener: Opener, change: Connections) -> bool {
-        if opener == self.opener {
-            return self.own().is_some_and(|own| own.add(server.slot, change));
-        }
-        let own = self.inner.arena.own.get(opener.number());
-        own.is_some_and(|own| own.add_for(opener, server.slot, change))
+    pub(super) fn close_own(&self, server: ServerId, opener: Opener, activity: Activity) -> Opener {
+        self.change_own(server, opener, Connections::one(activity).negative())
     }
 
-    /// Tells the pool, which goes by what workers have open, that this has changed for one of them, or
-    /// if none has counted it, for all; and if the server's mark has changed, for all as well.
+    /// The same of one whose activity has changed.
     #[inline(never)]
-    pub(super) fn own_changed(
+    pub(super) fn move_own(&self, server: ServerId, opener: Opener, to: Activity) -> Opener {
+        self.change_own(server, opener, Connections::moved(to))
+    }
+
+    #[inline]
+    fn change_own(&self, server: ServerId, opener: Opener, change: Connections) -> Opener {
+        let counted = if opener == self.opener {
+            self.own().is_some_and(|own| own.add(server.slot, change))
+        } else {
+            let own = self.inner.arena.own.get(opener.number());
+            own.is_some_and(|own| own.add_for(opener, server.slot, change))
+        };
+        if counted { opener } else { Opener::NOBODY }
+    }
+
+    /// Tells the pool, which goes by what workers have open, of what has ended.
+    #[inline(never)]
+    pub(super) fn own_closed(
         &self,
         pool: &Pool,
         server: ServerId,
-        counted: Option<Opener>,
+        opener: Opener,
+        activity: Activity,
+        marked: bool,
+    ) {
+        self.own_changed(pool, server, opener, Connections::one(activity).negative(), marked);
+    }
+
+    /// The same of what has changed its activity.
+    #[inline(never)]
+    pub(super) fn own_moved(&self, pool: &Pool, server: ServerId, opener: Opener, to: Activity) {
+        self.own_changed(pool, server, opener, Connections::moved(to), false);
+    }
+
+    /// Something has changed for the opener, or if there is none, for all; and if the server's mark has
+    /// changed, for all as well.
+    #[inline]
+    fn own_changed(
+        &self,
+        pool: &Pool,
+        server: ServerId,
+        opener: Opener,
         change: Connections,
         marked: bool,
     ) {
-        match counted.and_then(|opener| self.inner.arena.own.get(opener.number())) {
+        let own = if opener == self.opener {
+            self.own()
+        } else {
+            self.inner.arena.own.get(opener.number())
+        };
+        match own.filter(|_| !opener.is_nobody()) {
             Some(own) => {
                 pool.own_load_changed(server, Some(own));
                 if marked {
