@@ -86,7 +86,7 @@ impl Scheduler for Lblc {
             (servers.look(position), entry.or_else(|| map.claim(key)))
         {
             entry.touch(now);
-            entry.write(|server| server.set(map.arena(), key, id.slot));
+            map.write(entry, |server| server.set(map.arena(), key, id.slot));
         }
         Ok(Some(position))
     }

@@ -86,7 +86,7 @@ impl Scheduler for Lblcr {
             }
             if let Some(server) = least.filter(|server| !is_busy(*server, request.servers)) {
                 if let (true, Some(entry)) = (changed, entry) {
-                    entry.write(|set| set.write(map.arena(), key, members));
+                    map.write(entry, |set| set.write(map.arena(), key, members));
                 }
                 return Ok(Some(server.position));
             }
@@ -103,7 +103,7 @@ impl Scheduler for Lblcr {
                     changed = true;
                 }
                 if changed {
-                    entry.write(|set| set.write(map.arena(), key, &members));
+                    map.write(entry, |set| set.write(map.arena(), key, &members));
                 }
             }
         }

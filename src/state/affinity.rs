@@ -22,7 +22,7 @@
 use crate::config::Remembered;
 use crate::state::Arena;
 use crate::state::affinity_table::Table;
-pub(crate) use crate::state::affinity_table::{Entry, Found, Key, Payload};
+pub(crate) use crate::state::affinity_table::{Entry, Key, Payload};
 use crate::state::zeroed::OutOfMemory;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -134,14 +134,14 @@ impl<P: Payload> Affinity<P> {
 
     /// The key's entry, if it has one.
     #[inline]
-    pub(crate) fn find(&self, key: Key) -> Option<Found<'_, P>> {
+    pub(crate) fn find(&self, key: Key) -> Option<&Entry<P>> {
         let found = self.newest.find(key);
         if found.is_some() || self.older.is_empty() { found } else { self.find_in_older(key) }
     }
 
     #[inline(never)]
-    fn find_in_older(&self, key: Key) -> Option<Found<'_, P>> {
-        self.older.iter().find_map(|table| table.find(key))
+    fn find_in_older(&self, key: Key) -> Option<&Entry<P>> {
+        self.older.iter().find_map(|table| table.find_again(key))
     }
 
     /// Every entry of the key: two in one table, see [`Table::all`], and one of each table that
@@ -151,13 +151,22 @@ impl<P: Payload> Affinity<P> {
     }
 
     /// An entry for a key that has none; `None` if the map, or the key's part of it, is full.
-    pub(crate) fn claim(&self, key: Key) -> Option<Found<'_, P>> {
+    pub(crate) fn claim(&self, key: Key) -> Option<&Entry<P>> {
         let claimed = if self.entries() < self.capacity { self.newest.claim(key) } else { None };
         if claimed.is_none() {
             // Relaxed: a figure to show.
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         claimed
+    }
+
+    /// Lets `act` write what an entry of this map remembers. Whatever pins a server is written this
+    /// way, or sweeps may never come by it.
+    #[inline]
+    pub(crate) fn write(&self, entry: &Entry<P>, act: impl FnOnce(&P)) {
+        act(&entry.payload);
+        // After the write: see `affinity_table`.
+        self.tables().any(|table| table.mark(entry));
     }
 
     /// Takes out the entries that were not used after `until`. O(entries). Director only.

@@ -26,7 +26,6 @@
 //! before the name is written and let go after it is overwritten.
 
 use std::iter;
-use std::ops::Deref;
 
 use crate::config::affinity_entries;
 use crate::state::Arena;
@@ -81,43 +80,6 @@ impl<P> Entry<P> {
     pub(crate) fn idle_since(&self) -> u64 {
         // Relaxed: as in `touch`.
         self.used.load(Ordering::Relaxed)
-    }
-}
-
-/// An entry found or claimed.
-pub(crate) struct Found<'t, P: Payload> {
-    table: &'t Table<P>,
-    entry: &'t Entry<P>,
-}
-
-impl<P: Payload> Clone for Found<'_, P> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<P: Payload> Copy for Found<'_, P> {}
-
-impl<'t, P: Payload> Found<'t, P> {
-    pub(crate) fn entry(&self) -> &'t Entry<P> {
-        self.entry
-    }
-
-    /// Lets `act` write what the entry remembers: whatever pins a server is written this way, or a
-    /// sweep may never come by it.
-    #[inline]
-    pub(crate) fn write(&self, act: impl FnOnce(&P)) {
-        act(&self.entry.payload);
-        self.table.mark(self.entry);
-    }
-}
-
-impl<P: Payload> Deref for Found<'_, P> {
-    type Target = Entry<P>;
-
-    #[inline]
-    fn deref(&self) -> &Entry<P> {
-        self.entry
     }
 }
 
@@ -178,11 +140,17 @@ impl<P: Payload> Table<P> {
         (start..start + WINDOW).filter_map(move |at| self.entries.get(at & mask))
     }
 
-    /// The key's entry, if it has one.
-    #[inline]
-    pub(super) fn find(&self, key: Key) -> Option<Found<'_, P>> {
-        let entry = self.window(key).find(|entry| entry.key.load(Ordering::SeqCst) == key.word)?;
-        Some(Found { table: self, entry })
+    /// The key's entry, if it has one. Inlined where a pick looks first: a call takes a dozen
+    /// instructions.
+    #[inline(always)]
+    pub(super) fn find(&self, key: Key) -> Option<&Entry<P>> {
+        self.window(key).find(|entry| entry.key.load(Ordering::SeqCst) == key.word)
+    }
+
+    /// The same, where it is not the first look.
+    #[inline(never)]
+    pub(super) fn find_again(&self, key: Key) -> Option<&Entry<P>> {
+        self.find(key)
     }
 
     /// Every entry of the key: two, while a picker that was slow to claim one found an earlier one
@@ -192,7 +160,7 @@ impl<P: Payload> Table<P> {
     }
 
     /// An entry for a key that has none; `None` if the key's part of the table is full.
-    pub(super) fn claim(&self, key: Key) -> Option<Found<'_, P>> {
+    pub(super) fn claim(&self, key: Key) -> Option<&Entry<P>> {
         for entry in self.window(key) {
             let swap =
                 entry.key.compare_exchange(EMPTY, key.word, Ordering::SeqCst, Ordering::SeqCst);
@@ -201,10 +169,10 @@ impl<P: Payload> Table<P> {
                     // Relaxed: as in `count`.
                     self.count.fetch_add(1, Ordering::Relaxed);
                     self.mark(entry);
-                    return Some(Found { table: self, entry: self.settle(key, entry) });
+                    return Some(self.settle(key, entry));
                 }
                 // Another picker was faster with the same key.
-                Err(found) if found == key.word => return Some(Found { table: self, entry }),
+                Err(found) if found == key.word => return Some(entry),
                 Err(_) => {}
             }
         }
@@ -213,10 +181,10 @@ impl<P: Payload> Table<P> {
 
     /// Two pickers may have claimed two entries for one key: the first in the window stays.
     fn settle<'a>(&'a self, key: Key, mine: &'a Entry<P>) -> &'a Entry<P> {
-        match self.find(key) {
-            Some(first) if !std::ptr::eq(first.entry, mine) => {
+        match self.find_again(key) {
+            Some(first) if !std::ptr::eq(first, mine) => {
                 self.take_out(mine, key.word);
-                first.entry
+                first
             }
             _ => mine,
         }
@@ -233,17 +201,22 @@ impl<P: Payload> Table<P> {
         swap.is_ok()
     }
 
-    /// Sweeps see the entry from now on.
+    /// Sweeps see the entry from now on; false if it is another table's.
     #[inline]
-    fn mark(&self, entry: &Entry<P>) {
-        let distance = std::ptr::from_ref(entry).addr() - self.entries.as_ptr().addr();
-        let (word, bit) = place_of(distance / size_of::<Entry<P>>() / CHUNK);
-        let Some(marks) = self.marks.get(word) else { return };
+    pub(super) fn mark(&self, entry: &Entry<P>) -> bool {
+        let start = self.entries.as_ptr().addr();
+        // Before the first it wraps to beyond the last.
+        let at = std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<Entry<P>>();
+        let (word, bit) = place_of(at / CHUNK);
+        let (true, Some(marks)) = (at < self.entries.len(), self.marks.get(word)) else {
+            return false;
+        };
         // SeqCst: after the write that it is about; pairs with `unmark`. A load first: the mark is
         // nearly always there, and its line is shared by many entries.
         if marks.load(Ordering::SeqCst) & bit == 0 {
             marks.fetch_or(bit, Ordering::SeqCst);
         }
+        true
     }
 
     /// The chunk was found clean: sweeps pass it over from now on, unless it is not clean any more.

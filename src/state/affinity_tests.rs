@@ -21,7 +21,7 @@ fn remember(map: &Map, addresses: impl Iterator<Item = u32>) {
     for address in addresses {
         let key = key(map, address);
         let found = map.find(key).or_else(|| map.claim(key)).expect("room");
-        found.write(|server| server.set(map.arena(), key, 1));
+        map.write(found, |server| server.set(map.arena(), key, 1));
     }
 }
 
@@ -83,11 +83,11 @@ fn what_is_written_late_is_swept() {
     visited(&map);
     map.retain(|_| false);
     assert_eq!((visited(&map), is_pinned(&arena)), (0, false));
-    late.write(|server| server.set(&arena, key, 1));
+    map.write(late, |server| server.set(&arena, key, 1));
     assert!(is_pinned(&arena));
     map.retain(|_| true);
     assert_eq!((visited(&map), is_pinned(&arena)), (CHUNK as u64, false));
-    late.write(|server| server.set(&arena, key, 1));
+    map.write(late, |server| server.set(&arena, key, 1));
     drop(map);
     assert!(!is_pinned(&arena), "the end of a map is a sweep, too");
 }

@@ -85,7 +85,7 @@ impl Templates {
     /// The client's template and the slot of its server.
     #[inline]
     pub(crate) fn find(&self, client: Key) -> Option<(&Template, u32)> {
-        let template = &self.map.find(client)?.entry().payload;
+        let template = &self.map.find(client)?.payload;
         template.server.get(client).map(|slot| (template, slot))
     }
 
@@ -106,7 +106,7 @@ impl Templates {
             return TemplateId::default();
         };
         let serial = self.map.arena().next_serial();
-        entry.write(|template| {
+        self.map.write(entry, |template| {
             // Relaxed: coarse times; they order nothing.
             template.timeout.store(timeout, Ordering::Relaxed);
             template.held.swap(u64::from(serial) << 32, Ordering::SeqCst);
@@ -231,9 +231,8 @@ mod tests {
             templates.hold(id);
             templates.tick(0);
             assert_eq!(templates.remembered().entries, 1, "the first is gone, the other held");
-            let made = templates.map.find(client).map(|found| std::ptr::from_ref(found.entry()));
-            let claimed = templates.map.claim(client);
-            let claimed = claimed.map(|found| std::ptr::from_ref(found.entry()));
+            let made = templates.map.find(client).map(std::ptr::from_ref);
+            let claimed = templates.map.claim(client).map(std::ptr::from_ref);
             templates.let_go(id);
             templates.tick(1);
             assert_eq!(templates.remembered().entries, 0, "nobody holds it");

@@ -30,7 +30,7 @@ impl Map {
     fn remember(&self, key: Key, server: u32) -> bool {
         let entry = self.map.find(key).or_else(|| self.map.claim(key));
         if let Some(entry) = entry {
-            entry.write(|remembered| remembered.set(&self.arena, key, server));
+            self.map.write(entry, |remembered| remembered.set(&self.arena, key, server));
         }
         entry.is_some()
     }
@@ -132,7 +132,7 @@ fn late_writer_beside_sweeps(write: impl Fn(&Map, Key) + 'static) {
 pub fn what_is_written_late_is_swept() {
     late_writer_beside_sweeps(|map, key| {
         if let Some(found) = map.map.find(key) {
-            found.write(|remembered| remembered.set(&map.arena, key, 0));
+            map.map.write(found, |remembered| remembered.set(&map.arena, key, 0));
         }
     });
 }
@@ -150,7 +150,7 @@ pub fn planted_written_without_a_mark() {
 pub fn planted_marked_before_it_is_written() {
     late_writer_beside_sweeps(|map, key| {
         if let Some(found) = map.map.find(key) {
-            found.write(|_| {});
+            map.map.write(found, |_| {});
             found.payload.set(&map.arena, key, 0);
         }
     });

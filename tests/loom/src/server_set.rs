@@ -39,7 +39,7 @@ impl Map {
             }
             members.add(first, time);
             members.add(second, time);
-            entry.write(|set| set.write(&self.arena, key, &members));
+            self.map.write(entry, |set| set.write(&self.arena, key, &members));
         }
     }
 
