@@ -60,7 +60,11 @@ def abi():
         ("director_new", 3), ("worker_new", 3), ("director_services", 5),
         ("worker_service_for", 5), ("worker_connect", 9), ("worker_pick_server_excluding", 7),
         ("worker_update", 4), ("director_servers", 6), ("worker_close", 3)])
-    for text in list(rules()) + list(config()):
+    texts = sorted(set(rules()) | set(config()))
+    for at, text in enumerate(texts):
+        # Memories of addresses take milliseconds under a sanitizer: of their texts, a few.
+        if at % 16 and (b"-p" in text or b"lblc" in text):
+            continue
         text = text[:300]
         read = "config_read_json" if text.startswith(b"{") else "config_read_rules"
         # An honest host; the text in full, into the first config.

@@ -27,10 +27,10 @@ static void (*const calls[])(void) = {
     flow_from_sockaddr, pick_sockaddr, service_sockaddr, pick_text, constants, flow_to_service,
 };
 
-/* What calls begin with, so that they have something to spoil. The rules name the first key. */
-static void begin(const char *rules) {
+/* So that there is something to spoil. */
+static void begin(const char *json) {
     MUST(vsched_config_new(&configs[0]) == VSCHED_OK);
-    MUST(vsched_config_read_rules(configs[0], rules, strlen(rules)) == VSCHED_OK);
+    MUST(vsched_config_read_json(configs[0], json, strlen(json)) == VSCHED_OK);
     MUST(vsched_director_new(configs[0], &directors[0]) == VSCHED_OK);
     MUST(vsched_director_new(configs[0], &directors[1]) == VSCHED_OK);
     for (size_t at = 0; at < COUNT(workers) - 1; at++) {
@@ -75,7 +75,7 @@ static void hostile_calls(const uint8_t *bytes, size_t length) {
     memset(states, 0, sizeof states);
     uint8_t mode = byte();
     honest = mode % 2;
-    begin(RULES[mode / 2 % 3]);
+    begin(FIRST_CONFIGS[mode / 2 % COUNT(FIRST_CONFIGS)]);
     while (next_byte < end_of_bytes) {
         calls[below(COUNT(calls))]();
         take_back();

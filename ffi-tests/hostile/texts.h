@@ -16,14 +16,16 @@ static const char *const ADDRESSES[] = {
     "10.9.0.1:80", "10.9.0.2:80", "10.9.0.3:0", "[2001:db8::9]:80", "10.9.0.4:65535",
 };
 
+/* Memories of addresses that a text gives no size have room for 16384, which takes a checker
+ * milliseconds to make and free: one text asks for them, the others are for speed. */
 static const char *const RULES[] = {
     "-A -t 10.1.0.1:80 -s rr\n-a -t 10.1.0.1:80 -r 10.9.0.1 -m -w 1\n"
     "-a -t 10.1.0.1:80 -r 10.9.0.2 -m -w 3\n-a -t 10.1.0.1:80 -r 10.9.0.4:65535 -m -w 0\n",
-    "-A -t 10.1.0.1:80 -s wlc -p 60\n-a -t 10.1.0.1:80 -r 10.9.0.1 -m -x 2\n"
+    "-A -t 10.1.0.1:80 -s wlc\n-a -t 10.1.0.1:80 -r 10.9.0.1 -m -x 2\n"
     "-A -u 10.1.0.2:53 -s sh -b sh-port -o\n-a -u 10.1.0.2:53 -r 10.9.0.2 -i\n",
     "-A -t 10.1.0.1:80 -s wrr\n-a -t 10.1.0.1:80 -r 10.9.0.1 -w 2147483647\n"
-    "-a -t 10.1.0.1:80 -r 10.9.0.2 -w 7\n-A -f 7 -s lblcr\n-a -f 7 -r 10.9.0.3:0\n"
-    "-A -f 7 -6 -s mh\n-a -f 7 -6 -r [2001:db8::9]:80\n",
+    "-a -t 10.1.0.1:80 -r 10.9.0.2 -w 7\n-A -f 7 -s sed\n-a -f 7 -r 10.9.0.3:0\n"
+    "-A -f 7 -6 -s dh\n-a -f 7 -6 -r [2001:db8::9]:80\n",
     "-A -t 10.1.0.1:0 -s lc -p 10 -M 255.255.0.0\n-a -t 10.1.0.1:0 -r 10.9.0.1:0 -m\n"
     "-A -t 10.1.0.1:21 -s nq -p\n-a -t 10.1.0.1:21 -r 10.9.0.2:21 -m -x 3 -y 1\n",
     "-A -t 10.1.0.1:80 -s rr\n-A -t 10.1.0.1:80 -s rr\n",
@@ -46,12 +48,30 @@ static const char *const COMMANDS[] = {
     "-A -t 10.1.0.1:80 -s nonesuch",
 };
 
+/* Small memories of addresses, which edits keep. */
+#define SMALL "\"affinity\":{\"capacity\":16,\"expiration\":9}"
+#define SERVERS                                                                                      \
+    "\"servers\":[{\"address\":\"10.9.0.1:80\",\"weight\":1,\"thresholds\":{\"upper\":3}},"         \
+    "{\"address\":\"10.9.0.2:80\",\"weight\":3},{\"address\":\"10.9.0.4:65535\",\"weight\":0}]"
+#define SERVICE(key, settings) "{\"service\":\"" key "\"," settings "," SMALL "," SERVERS "}"
+
+/* What calls begin with. All name the first key. */
+static const char *const FIRST_CONFIGS[] = {
+    "{\"services\":[" SERVICE("tcp 10.1.0.1:80", "\"scheduler\":\"rr\"") "]}",
+    "{\"services\":[" SERVICE("tcp 10.1.0.1:80", "\"scheduler\":\"wlc\",\"persistence\":{\"timeout\":60}")
+    "," SERVICE("udp 10.1.0.2:53", "\"scheduler\":\"sh\"") "]}",
+    "{\"services\":[" SERVICE("tcp 10.1.0.1:80", "\"scheduler\":\"wrr\",\"sharing\":\"per-worker\"")
+    "," SERVICE("fwmark 7", "\"scheduler\":\"lblcr\"") "]}",
+    "{\"services\":[" SERVICE("tcp 10.1.0.1:80", "\"scheduler\":\"lblc\"")
+    "," SERVICE("fwmark 7", "\"scheduler\":\"sed\",\"sharing\":\"per-worker\"") "]}",
+};
+
 static const char *const JSON[] = {
     "{}",
     "{\"services\":[{\"service\":\"tcp 10.1.0.1:80\",\"scheduler\":\"wrr\",\"sharing\":\"per-worker\","
     "\"servers\":[{\"address\":\"10.9.0.1:80\",\"weight\":2},{\"address\":\"10.9.0.2:80\","
     "\"weight\":1,\"thresholds\":{\"upper\":4,\"lower\":1}}]}]}",
-    "{\"seed\":7,\"generation\":\"A\",\"services\":[{\"service\":\"fwmark 7\",\"scheduler\":\"lblc\","
+    "{\"seed\":7,\"generation\":\"A\",\"services\":[{\"service\":\"fwmark 7\",\"scheduler\":\"mh\"," SMALL ","
     "\"servers\":[{\"address\":\"10.9.0.3:0\",\"weight\":1}]}]}",
     "{\"services\":[{\"service\":1}]}",
     "[[[[[[[[[[",

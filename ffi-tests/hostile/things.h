@@ -88,6 +88,8 @@ static inline void *sized(const void *full, size_t size) {
     const size_t sizes[] = {0, 3, 4, byte(), size - 1, size + 1, size + 8, 4096, 4097, SIZE_MAX};
     uint8_t kind = byte();
     size_t says = kind < COUNT(sizes) ? sizes[kind] : kind < 64 ? kind * 2u : size;
+    /* Whole fields: a length of which a part is there is any length, and the text is not so long. */
+    if (says > 8 && says < size) says -= says % 8;
     /* A size that cannot be is refused before the struct is looked at. */
     size_t has = says < 4 ? 4 : says > 4096 ? 4 : says;
     uint8_t *memory = (uint8_t *)lend(has);
@@ -111,8 +113,8 @@ static inline vsched_service *a_service_struct(void) {
     service.mh_table_index = byte() < 250 ? 0 : 8 + byte() % 3u * 5;
     service.persistence_netmask = SOME_TEXT(MASKS);
     service.persistence_engine = SOME_TEXT(ENGINES);
-    static const uint32_t capacities[] = {0, 1, 2, 100, 70000, 16777217, 4294967295};
-    service.affinity_capacity = capacities[below(COUNT(capacities))];
+    static const uint32_t capacities[] = {1, 2, 16, 100, 16777217, 4294967295};
+    service.affinity_capacity = byte() >= 250 ? 0 : capacities[below(COUNT(capacities))];
     service.affinity_expiration = number();
     service.sharing = SOME_TEXT(SHARING);
     return (vsched_service *)sized(&service, sizeof service);
