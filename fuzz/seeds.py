@@ -57,7 +57,7 @@ def abi():
 
     raw = 208
     use = b"".join(call(name, *[0] * count) for name, count in [
-        ("director_new", 3), ("worker_new", 3), ("director_services", 5),
+        ("director_new_with_limits", 7), ("worker_new", 3), ("director_services", 5),
         ("worker_service_for", 5), ("worker_connect", 9), ("worker_pick_server_excluding", 7),
         ("worker_update", 4), ("director_servers", 6), ("worker_close", 3)])
     texts = sorted(set(rules()) | set(config()))
@@ -66,11 +66,12 @@ def abi():
         if at % 16 and (b"-p" in text or b"lblc" in text):
             continue
         text = text[:300]
+        length = bytes([255 * (len(text) >> 8), len(text) & 255])
         read = "config_read_json" if text.startswith(b"{") else "config_read_rules"
         # An honest host; the text in full, into the first config.
-        head = b"\x01" + call(read, raw, *len(text).to_bytes(2, "big")) + text + b"\0"
+        head = b"\x01" + call(read, raw, *length) + text + b"\0"
         yield head + use
-        yield b"\x01" + call("director_replay", raw, *len(text).to_bytes(2, "big")) + text + b"\0" * 2 + use
+        yield b"\x01" + call("director_replay", raw, *length) + text + b"\0" * 2 + use
 
 
 for target in (rules, config, wire, abi):

@@ -52,6 +52,11 @@ static void config_write_json(void) {
     text_given(vsched_config_write_json(a_config(), out.buffer, out.capacity, out.length), out);
 }
 
+static void config_memory(void) {
+    uint64_t *to = (uint64_t *)room(sizeof *to);
+    gave(vsched_config_memory(a_config(), to), to, sizeof *to);
+}
+
 static void config_validate(void) { known(vsched_config_validate(a_config())); }
 
 static void config_set_settings(void) {

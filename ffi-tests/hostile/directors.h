@@ -4,12 +4,27 @@
 
 #include "things.h"
 
+/* With limits of its own it may take more than a checker has: for small configs, and not kept. */
 static void director_new(void) {
     vsched_director **to = (vsched_director **)room(sizeof *to);
-    if (!gave(vsched_director_new(a_config(), to), to, sizeof *to)) return;
+    vsched_config *config = a_config();
+    uint64_t bytes;
+    if (vsched_config_memory(config, &bytes) == VSCHED_OK && bytes > 64u << 20) return;
+    if (gave(vsched_director_new(config, to), to, sizeof *to)) vsched_director_free(*to);
+}
+
+static void director_new_with_limits(void) {
+    vsched_director **to = (vsched_director **)room(sizeof *to);
+    vsched_limits *limits = some_limits();
+    vsched_status status = vsched_director_new_with_limits(a_config(), limits, to);
+    if (!gave(status, to, sizeof *to)) return;
     size_t at = below(COUNT(directors));
     vsched_director_free(directors[at]);
     directors[at] = *to;
+    /* A form of the struct without the field, or 0 in it: the default, which is too much here. */
+    if (limits->struct_size >= sizeof *limits && limits->memory != 0) return;
+    vsched_director_free(directors[at]);
+    directors[at] = NULL;
 }
 
 static void director_free(void) {
@@ -134,6 +149,39 @@ static void director_servers(void) {
     if (count == 0) return;
     const uint8_t *elements = (const uint8_t *)array.elements;
     memcpy(&SOME(servers), elements + below(count) * array.element_size, sizeof *servers);
+    size_t whole = array.element_size >= sizeof *server_states ? sizeof *server_states : 0;
+    memcpy(&SOME(server_states), elements, whole);
+}
+
+/* What was read, forged at times, as a description; and what that does. */
+static void service_from_state(void) {
+    vsched_service service;
+    memset(&service, 0, sizeof service);
+    vsched_service *to = (vsched_service *)sized(&service, sizeof service);
+    vsched_service_state *state = (vsched_service_state *)lend_copy(&SOME(states), sizeof *state);
+    forge(state, sizeof *state);
+    size_t size = byte() < 224 ? sizeof *state : byte();
+    if (byte() >= 250) state = NULL;
+    if (known(vsched_service_from_state(state, size, to)) != VSCHED_OK) return;
+    if (byte() < 128) {
+        known(vsched_director_edit_service(a_director(), to, an_applied()));
+    } else {
+        known(vsched_config_edit_service(a_config(), to));
+    }
+}
+
+static void server_from_state(void) {
+    vsched_server server;
+    memset(&server, 0, sizeof server);
+    vsched_server *to = (vsched_server *)sized(&server, sizeof server);
+    vsched_server_state *state =
+        (vsched_server_state *)lend_copy(&SOME(server_states), sizeof *state);
+    forge(state, sizeof *state);
+    size_t size = byte() < 224 ? sizeof *state : byte();
+    if (byte() >= 250) state = NULL;
+    if (known(vsched_server_from_state(state, size, to)) != VSCHED_OK) return;
+    vsched_text key = a_key();
+    known(vsched_director_edit_server(a_director(), key.data, key.length, to, an_applied()));
 }
 
 static void director_counts(void) {

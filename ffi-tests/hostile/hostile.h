@@ -21,7 +21,8 @@ static void (*const calls[])(void) = {
     director_delete_service, director_add_server, director_edit_server, director_delete_server,
     director_services, director_servers, director_counts, director_removed_servers, director_list,
     director_apply_with, director_removed_with_connections, director_set_counts,
-    director_forget_removed,
+    director_forget_removed, director_new_with_limits, service_from_state, server_from_state,
+    config_memory,
     worker_new, worker_free, worker_service_for, worker_pick_server, worker_pick_server_excluding,
     worker_connect, worker_open, worker_open_pick, worker_update, worker_close,
     flow_from_sockaddr, pick_sockaddr, service_sockaddr, pick_text, constants, flow_to_service,
@@ -31,14 +32,25 @@ static void (*const calls[])(void) = {
 static void begin(const char *json) {
     MUST(vsched_config_new(&configs[0]) == VSCHED_OK);
     MUST(vsched_config_read_json(configs[0], json, strlen(json)) == VSCHED_OK);
-    MUST(vsched_director_new(configs[0], &directors[0]) == VSCHED_OK);
-    MUST(vsched_director_new(configs[0], &directors[1]) == VSCHED_OK);
+    vsched_limits limits;
+    memset(&limits, 0, sizeof limits);
+    limits.struct_size = sizeof limits;
+    limits.memory = 64u << 20;
+    for (size_t at = 0; at < COUNT(directors); at++) {
+        MUST(vsched_director_new_with_limits(configs[0], &limits, &directors[at]) == VSCHED_OK);
+    }
     for (size_t at = 0; at < COUNT(workers) - 1; at++) {
         MUST(vsched_worker_new(directors[at % 2], &workers[at]) == VSCHED_OK);
     }
     for (size_t at = 0; at < COUNT(flows); at++) flow_to_service();
-    MUST(vsched_director_service(directors[0], KEYS[0], strlen(KEYS[0]), &services[0]) == VSCHED_OK);
-    MUST(vsched_director_service(directors[1], KEYS[0], strlen(KEYS[0]), &services[1]) == VSCHED_OK);
+    const char *key = KEYS[0];
+    for (size_t at = 0; at < COUNT(services); at++) {
+        const vsched_director *of = directors[at % COUNT(directors)];
+        const char *address = ADDRESSES[at / 2 % 2];
+        MUST(vsched_director_service(of, key, strlen(key), &services[at]) == VSCHED_OK);
+        MUST(vsched_director_server(of, key, strlen(key), address, strlen(address), &servers[at]) ==
+             VSCHED_OK);
+    }
 }
 
 /* Every lease of an honest host closes where it was opened, and then nothing counts. */
@@ -73,6 +85,7 @@ static void hostile_calls(const uint8_t *bytes, size_t length) {
     memset(picks, 0, sizeof picks);
     memset(leases, 0, sizeof leases);
     memset(states, 0, sizeof states);
+    memset(server_states, 0, sizeof server_states);
     uint8_t mode = byte();
     honest = mode % 2;
     begin(FIRST_CONFIGS[mode / 2 % COUNT(FIRST_CONFIGS)]);

@@ -83,24 +83,14 @@ static const char *const MASKS[] = {"", "255.255.255.0", "64", "255.0.255.0", "1
 static const char *const SHARING[] = {"", "exact", "per-worker", "both"};
 static const char *const ENGINES[] = {"", "sip", "none"};
 
-/* No number in it is larger than five digits: memory for addresses is allocated at once, and a
- * checker's limit is not what is tested. */
-static inline void shorten_numbers(char *data, size_t length) {
-    size_t digits = 0;
-    for (size_t at = 0; at < length; at++) {
-        digits = data[at] >= '0' && data[at] <= '9' ? digits + 1 : 0;
-        if (digits > 5) data[at] = ' ';
-    }
-}
-
 static inline vsched_text raw_text(void) {
-    size_t length = (size_t)byte() << 8 | byte(), left = (size_t)(end_of_bytes - next_byte);
+    size_t length = (size_t)(byte() >= 192) << 8;
+    length += byte();
+    size_t left = (size_t)(end_of_bytes - next_byte);
     vsched_text text;
     text.length = length < left ? length : left;
-    char *data = (char *)lend_copy(next_byte, text.length);
+    text.data = (const char *)lend_copy(next_byte, text.length);
     next_byte += text.length;
-    shorten_numbers(data, text.length);
-    text.data = data;
     return text;
 }
 
@@ -119,10 +109,7 @@ static inline vsched_text some_text(const char *const *words, size_t count) {
     const char *word = words[kind % count];
     text.length = strlen(word);
     char *data = (char *)lend_copy(word, text.length);
-    if (kind >= 192 && text.length > 0) {
-        data[below(text.length)] = (char)byte();
-        shorten_numbers(data, text.length);
-    }
+    if (kind >= 192 && text.length > 0) data[below(text.length)] = (char)byte();
     text.data = data;
     return text;
 }

@@ -14,6 +14,7 @@ static vsched_pick picks[4];
 static vsched_lease leases[8];
 static vsched_flow flows[4];
 static vsched_service_state states[2];
+static vsched_server_state server_states[2];
 
 /* One of them; more often than not one that is there. */
 #define SOME(things) ((things)[below(COUNT(things))])
@@ -154,6 +155,15 @@ static inline vsched_apply_policy *a_policy(void) {
     policy.may_close_services = byte() % 2u;
     policy.most_deleted = byte() < 224 ? byte() % 102u : number();
     return (vsched_apply_policy *)sized(&policy, sizeof policy);
+}
+
+/* Small enough for a checker, and then some: what needs more is refused. */
+static inline vsched_limits *some_limits(void) {
+    vsched_limits limits;
+    memset(&limits, 0, sizeof limits);
+    limits.reserved = byte() >= 250;
+    limits.memory = byte() < 250 ? 64u << 20 : number() % (1u << 20) + 1;
+    return (vsched_limits *)sized(&limits, sizeof limits);
 }
 
 /* For what a change did: NULL is allowed. */
