@@ -75,8 +75,8 @@ impl Default for Own {
 }
 
 impl Own {
-    /// Makes it a new worker's, whose predecessor was [turned out](Self::turn_out). Allocates. Director
-    /// only, before the worker is.
+    /// Makes it a new worker's, after its predecessor's [end](Self::end). Allocates. Director only,
+    /// before the worker is.
     pub(crate) fn move_in(&self, number: u32, servers: u32, services: u32) {
         self.number.store(number, Ordering::SeqCst);
         self.reach(servers, services);
