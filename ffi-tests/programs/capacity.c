@@ -37,7 +37,7 @@ static void above_the_limit(void) {
     vsched_service service = large(1 << 20);
     OK(vsched_config_add_service(config, &service));
     OK(vsched_config_memory(config, &wanted));
-    CHECK(wanted > running + (UINT64_C(200) << 20));
+    CHECK(wanted > running + (UINT64_C(150) << 20));
     vsched_limits limits;
     memset(&limits, 0, sizeof limits);
     limits.struct_size = sizeof limits;

@@ -5,9 +5,10 @@
 set -eu
 LC_ALL=C
 export LC_ALL
+header=$1 reader=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-awk -v want=list -f "$2" "$1" | sed -n 's/^function [^(]*[ *]\(vsched_[a-z_0-9]*\)(.*/\1/p' | sort >"$work/all"
+awk -v want=list -f "$reader" "$header" | sed -n 's/^function [^(]*[ *]\(vsched_[a-z_0-9]*\)(.*/\1/p' | sort >"$work/all"
 [ "$(wc -l <"$work/all")" -ge 59 ]
 called() { nm -u "$@" | sed -n 's/^ *U \(vsched_[a-z_0-9]*\).*/\1/p' | sort -u; }
 cd "$4"
@@ -34,7 +35,7 @@ missing "unknown to panic.c"
 called hostile >"$work/called"
 comm -23 "$work/all" "$work/called" >"$work/missing"
 missing "unknown to ffi-tests/hostile"
-awk -v want=list -f "$2" "$1" | grep '[(,] *\(struct \)\{0,1\}vsched_service_id *[,a-z)]' |
+awk -v want=list -f "$reader" "$header" | grep '[(,] *\(struct \)\{0,1\}vsched_service_id *[,a-z)]' |
     sed -n 's/^function [^(]*[ *]\(vsched_[a-z_0-9]*\)(.*/\1/p' | sort >"$work/by_id"
 [ "$(wc -l <"$work/by_id")" -ge 5 ] || { echo "functions by service id: $(cat "$work/by_id")" >&2; exit 1; }
 called service_ids >"$work/called"
