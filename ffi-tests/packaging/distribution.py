@@ -65,6 +65,9 @@ def without_tests(manifest):
             continue
         if header == "[workspace]":
             text = re.sub(r"^members = .*\n", "", text, flags=re.MULTILINE)
+        # Debian 12's cargo knows neither edition 2024 nor its resolver; the sources compile as 2021.
+        text = re.sub(r'^edition = "2024"$', 'edition = "2021"', text, flags=re.MULTILINE)
+        text = re.sub(r'^resolver = "3"$', 'resolver = "2"', text, flags=re.MULTILINE)
         out += text
     return out
 

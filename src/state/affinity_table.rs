@@ -241,7 +241,7 @@ impl<P: Payload> Table<P> {
 
     /// The numbers of marked chunks. A word of marks stands for 64 chunks: of a table of 2^25 entries
     /// a sweep reads 256 KiB of marks, of one of the default capacity 256 bytes.
-    fn marked(&self) -> impl Iterator<Item = usize> {
+    fn marked(&self) -> impl Iterator<Item = usize> + '_ {
         let bits_of = |mut bits: u64| {
             iter::from_fn(move || {
                 let bit = bits.trailing_zeros();
