@@ -116,8 +116,6 @@ fn is_news(number: &AtomicU64, known: &AtomicU64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Stamps;
-    use std::ops::Range;
-
     use crate::state::sizes::GROUP;
 
     fn news(stamps: &Stamps, seen: &super::Seen) -> Vec<u32> {
