@@ -51,7 +51,7 @@ HARNESS := --release --manifest-path benches/peers/Cargo.toml --target-dir targe
 
 .PHONY: help run test quick bench bench-quick bench-doc bench-check \
 	bench-schedulers bench-rules bench-kernel kernel-soak \
-	kernel-newer doc soak deps fuzz fuzz-short lib header calls cost msrv targets \
+	kernel-newer doc soak deps fuzz fuzz-short mutants lib header calls cost msrv targets \
 	baseline hot-path install install-strip uninstall \
 	test-packaging test-portable test-ffi test-c-examples tsan abi
 
@@ -291,6 +291,14 @@ fuzz-short: ## the same for two seconds each, where nightly Rust and cargo-fuzz 
 	else \
 		$(MAKE) fuzz SECONDS_EACH=2; \
 	fi
+
+# cargo-mutants reads .cargo/mutants.toml. OPTIONS are more of its own, such as `-f src/sched/wrr.rs`
+# or `--list`; SHARD is one of n parts, from 0/n to (n-1)/n. Half a minute each, two at a time.
+SHARD ?= 0/1
+JOBS ?= 2
+mutants: ## changes the core in small ways (SHARD=k/n of them): do the tests notice? needs cargo-mutants
+	PROPTEST_CASES=$${PROPTEST_CASES:-60} $(CARGO) mutants --shard $(SHARD) --jobs $(JOBS) \
+		--output target/mutants $(OPTIONS)
 
 deps: ## installs the Debian packages that are missing
 	$(if $(strip $(LACKING)),apt-get update && apt-get install -y --no-install-recommends $(LACKING),@true)
