@@ -21,6 +21,14 @@ def rules():
     for case in lines("tests/data/ipvsadm/commands.jsonl", "rules"):
         yield "\n".join(case.get("commands", [])).encode()
         yield case["rules"].encode()
+    # What ipvsadm does not know, each option by itself.
+    options = (ROOT / "src/config/rules/options.rs").read_text()
+    for name, value in re.findall(r'"(vsched-[a-z-]+)",\s*Value::(\w+)', options):
+        word = f"--{name} 1" if value == "Yes" else f"--{name}"
+        yield word.encode()
+        yield f"-A -f 7 -s mh {word}".encode()
+        yield f"-A -f 7\n-a -f 7 -r 10.0.0.1 {word}".encode()
+    yield b"--set 900 120 300\n--start-daemon master --mcast-interface eth0 --syncid 1"
 
 
 def config():

@@ -323,6 +323,17 @@ const PIECES: &[&str] = &[
     ":",
     "4294967296",
     "-1",
+    "--set",
+    "--start-daemon",
+    "master",
+    "--mcast-interface",
+    "--vsched-seed",
+    "--vsched-generation=A",
+    "--vsched-sharing=per-worker",
+    "--vsched-mh-table-index",
+    "--vsched-local",
+    "--vsched-keep-port",
+    "--vsched-upper-threshold=4294967295",
     "ipvsadm",
     "/ipvsadm",
     "\r",
@@ -350,8 +361,12 @@ fn no_text_panics_and_every_error_points_into_it() {
         match text.parse::<Config>() {
             Ok(config) => {
                 accepted += 1;
-                let again = config.to_rules().with_thresholds().unsorted().to_string();
-                assert_eq!(again.parse(), Ok(config), "{text:?}");
+                let again = config.to_rules().complete().to_string();
+                // A name that ends in a carriage return, which no valid config has, loses it at the
+                // end of a line.
+                if !text.contains('\r') || config.validate().is_ok() {
+                    assert_eq!(again.parse(), Ok(config), "{text:?}");
+                }
             }
             Err(error) => {
                 refused += 1;

@@ -46,9 +46,9 @@ fn modules(service: &VirtualService, to: &mut Collector<'_>) {
     }
 }
 
-/// What can stand in a command as it is.
+/// What can stand in a command as it is, and is no longer than the kernel's names are.
 fn is_word(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    (1..=15).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn address(service: &VirtualService, to: &mut Collector<'_>) {
