@@ -2,11 +2,13 @@
 //! or that moves the cursor, no line more than the problems, and never much longer than the problem.
 #![cfg(feature = "serde")]
 
+use serde::de::DeserializeOwned;
 use vsched::SchedulerKind;
 use vsched::config::listing::Listing;
 use vsched::config::{
-    Command, Config, Forwarding, Netmask, Observed, Persistence, RealServer, ServiceKey,
-    SyncDaemon, SyncRole, VirtualService,
+    Affinity, Command, Config, Family, Forwarding, Generation, Netmask, Observed, Persistence,
+    Protocol, RealServer, ServiceKey, Sharing, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel,
+    TunnelChecksum, VirtualService,
 };
 use vsched::{Director, Flow};
 
@@ -88,6 +90,15 @@ fn json(text: &str) -> String {
 
 fn string(text: &str) -> String {
     serde_json::to_string(text).expect("JSON")
+}
+
+fn by_itself<T: DeserializeOwned>(field: &str) -> String {
+    let text = format!("{{{}: 1}}", string(field));
+    serde_json::from_str::<T>(&text).err().expect("hostile").to_string()
+}
+
+fn name<T: DeserializeOwned>(text: &str) -> String {
+    serde_json::from_str::<T>(&string(text)).err().expect("hostile").to_string()
 }
 
 fn json_service(fields: &str) -> String {
@@ -186,6 +197,21 @@ const TEXTS: &[(&str, Read)] = &[
     ("JSON: a server by itself", |text| {
         let text = format!("{{{}: 1}}", string(text));
         serde_json::from_str::<RealServer>(&text).expect_err("hostile").to_string()
+    }),
+    ("JSON: a field of persistence by itself", |text| by_itself::<Persistence>(text)),
+    ("JSON: a field of timeouts by itself", |text| by_itself::<Timeouts>(text)),
+    ("JSON: a field of affinity by itself", |text| by_itself::<Affinity>(text)),
+    ("JSON: a field of thresholds by itself", |text| by_itself::<Thresholds>(text)),
+    ("JSON: a field of a daemon by itself", |text| by_itself::<SyncDaemon>(text)),
+    ("JSON: a family by itself", |text| name::<Family>(text)),
+    ("JSON: a protocol by itself", |text| name::<Protocol>(text)),
+    ("JSON: a generation by itself", |text| name::<Generation>(text)),
+    ("JSON: a sharing by itself", |text| name::<Sharing>(text)),
+    ("JSON: a role by itself", |text| name::<SyncRole>(text)),
+    ("JSON: a checksum by itself", |text| name::<TunnelChecksum>(text)),
+    ("JSON: a tunnel by itself", |text| {
+        let text = format!(r#"{{"type": {}}}"#, string(text));
+        serde_json::from_str::<Tunnel>(&text).expect_err("hostile").to_string()
     }),
     ("JSON: a mask by itself", |text| {
         serde_json::from_str::<Netmask>(&string(text)).expect_err("hostile").to_string()

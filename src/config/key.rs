@@ -9,7 +9,7 @@ use crate::error::KeyError;
 /// Address family of a virtual service or server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
 pub enum Family {
     /// IPv4.
     #[default]
@@ -31,7 +31,7 @@ impl Family {
 /// Transport protocol of a virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
 pub enum Protocol {
     /// TCP, protocol number 6.
     Tcp,

@@ -59,7 +59,8 @@ pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Config {
     /// Which generation of kernels to decide alike.
     pub generation: Generation,
@@ -114,6 +115,7 @@ impl From<&Config> for Arc<Config> {
 /// when a threshold marks a server overloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(remote = "Self"))]
 pub enum Generation {
     /// Linux up to 6.1.176 and 6.12.101: overhead 256 active + inactive.
     A,
@@ -125,7 +127,7 @@ pub enum Generation {
 /// Connection timeouts in seconds, 1 to 2678400; `None` leaves the kernel's as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Timeouts {
     /// Established TCP connections (kernel default 900).
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -148,7 +150,7 @@ impl Timeouts {
 /// A connection synchronisation daemon of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
 pub struct SyncDaemon {
     /// Sender or receiver.
     pub role: SyncRole,
@@ -174,7 +176,7 @@ pub struct SyncDaemon {
 /// Side of a synchronisation daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
 pub enum SyncRole {
     /// Sends this director's connections.
     Master,

@@ -23,7 +23,10 @@ pub enum Forwarding {
 /// Encapsulation of a tunnelled packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(tag = "type", rename_all = "lowercase", deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(remote = "Self", tag = "type", rename_all = "lowercase", deny_unknown_fields)
+)]
 pub enum Tunnel {
     /// IP in IP.
     Ipip {},
@@ -52,7 +55,7 @@ impl Default for Tunnel {
 /// Checksum of a tunnel's outer header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
 pub enum TunnelChecksum {
     /// No checksum (`--tun-nocsum`).
     #[default]
@@ -69,7 +72,7 @@ pub enum TunnelChecksum {
 /// remain (three quarters of `upper` where `lower` is 0). 0 means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Thresholds {
     /// Number of connections that makes the server overloaded; 0 = never.
     pub upper: u32,
@@ -79,15 +82,20 @@ pub struct Thresholds {
 
 /// One real server of a virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
 pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::server_address"))]
     pub address: SocketAddr,
     /// How connections reach it.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub forwarding: Forwarding,
     /// Share of the connections, 0 to 2147483647; 0 = quiesced: no new connection, old ones go on.
+    #[cfg_attr(feature = "serde", serde(default = "super::text::one"))]
     pub weight: u32,
     /// Connection limits.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub thresholds: Thresholds,
 }
 

@@ -103,7 +103,7 @@ impl VirtualService {
 /// Persistence of a virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Persistence {
     /// Seconds a client's template lives after its last new connection, 1 to 2678400.
     pub timeout: u32,
@@ -123,7 +123,7 @@ impl Default for Persistence {
 /// capacity is not bounded or fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields, default))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Affinity {
     /// Most addresses remembered, 1 to 16777216. Others are scheduled anew each time, and counted
     /// ([`Remembered::refused`](super::Remembered::refused)). A change forgets nothing.
@@ -151,7 +151,7 @@ impl Default for Affinity {
 /// persistence remember is shared in any case. So are all counts, thresholds and statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
 pub enum Sharing {
     /// One sequence of decisions for all workers: together they pick as one kernel would.
     #[default]

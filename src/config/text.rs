@@ -40,6 +40,10 @@ pub(super) struct ServiceText {
     servers: Vec<RealServer>,
 }
 
+pub(super) fn one() -> u32 {
+    1
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -58,13 +58,18 @@ impl Site {
         self.director(family).map_or_else(|| variable.to_owned(), |ip| ip.to_string())
     }
 
-    /// The interface as a word of a command. A name may hold anything but blanks and slashes.
+    /// The interface as a word of a command. A name may hold anything but blanks and slashes; one that
+    /// a terminal or a log cannot show as it is becomes a call of `printf`.
     pub(super) fn interface_word(&self) -> Cow<'_, str> {
         let Some(name) = &self.interface else {
             return "$DEV".into();
         };
         if name.chars().all(|c| c.is_ascii_alphanumeric() || "._-@:".contains(c)) {
             return name.into();
+        }
+        if name.chars().any(|c| !(c.is_ascii_graphic() || c == ' ')) {
+            let bytes = name.bytes().map(|byte| format!("\\{byte:03o}"));
+            return format!("\"$(printf '{}')\"", bytes.collect::<String>()).into();
         }
         format!("'{}'", name.replace('\'', r"'\''")).into()
     }
@@ -76,7 +81,12 @@ mod tests {
 
     #[test]
     fn an_interface_name_is_one_word_of_a_shell() {
-        for (name, word) in [("eth0.100", "eth0.100"), ("a;b", "'a;b'"), ("a'b", r"'a'\''b'")] {
+        for (name, word) in [
+            ("eth0.100", "eth0.100"),
+            ("a;b", "'a;b'"),
+            ("a'b", r"'a'\''b'"),
+            ("a\x1bé", r#""$(printf '\141\033\303\251')""#),
+        ] {
             assert_eq!(Site::default().with_interface(name).interface_word(), word);
         }
     }
