@@ -304,7 +304,7 @@ pub enum ApplyError {
         /// How many it can hold.
         limit: u32,
     },
-    /// The system has no memory for one of its large parts.
+    /// The system has no memory for one of its large parts, or for everything else of the change.
     OutOfMemory {
         /// The part, and what sets its size.
         what: String,

@@ -4,6 +4,8 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::process::Command as Process;
+use std::{env, ptr};
 
 use common::service;
 use vsched::config::{
@@ -17,6 +19,13 @@ struct Counting;
 thread_local! {
     /// Bytes that this thread has allocated and not freed.
     static BYTES: Cell<i64> = const { Cell::new(0) };
+    /// More than these are not there for it.
+    static MOST: Cell<i64> = const { Cell::new(i64::MAX) };
+}
+
+fn is_there(bytes: usize) -> bool {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    BYTES.with(Cell::get).saturating_add(bytes) <= MOST.with(Cell::get)
 }
 
 fn count(bytes: usize, sign: i64) {
@@ -30,12 +39,18 @@ fn count(bytes: usize, sign: i64) {
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !is_there(layout.size()) {
+            return ptr::null_mut();
+        }
         count(layout.size(), 1);
         // SAFETY: the caller's duty, passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if !is_there(layout.size()) {
+            return ptr::null_mut();
+        }
         count(layout.size(), 1);
         // SAFETY: the caller's duty, passed on.
         unsafe { System.alloc_zeroed(layout) }
@@ -212,5 +227,71 @@ fn advice_is_about_the_largest_part() {
         let config = Config { services: vec![service], ..Config::default() };
         let error = config.validate_within(&limits).expect_err("more than a byte").to_string();
         assert!(error.ends_with(advice), "{error}");
+    }
+}
+
+/// Set in a process that gets ever more memory for this config, by its number.
+const CONFIG: &str = "VSCHED_MEMORY_CONFIG";
+/// What an error may take to say what it says.
+const WORDS: i64 = 4096;
+
+/// A reload that does not fit is an error and changes nothing, however little is missing. A process
+/// where a small allocation fails ends with it, so each config has a process of its own.
+#[test]
+fn a_change_that_the_system_has_no_memory_for_is_an_error() {
+    if let Ok(number) = env::var(CONFIG) {
+        let number: usize = number.parse().expect("a number");
+        let (what, config) = scarce_configs().nth(number).expect("so many configs");
+        return with_ever_more_memory(&what, &config);
+    }
+    let this = env::current_exe().expect("this program");
+    for (number, (what, _)) in scarce_configs().enumerate() {
+        let output = Process::new(&this)
+            .args(["--exact", "a_change_that_the_system_has_no_memory_for_is_an_error"])
+            .arg("--nocapture")
+            .env(CONFIG, number.to_string())
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{what}: {}: {said}", output.status);
+    }
+}
+
+/// Large and small ones of every scheduler, in both ways of sharing.
+fn scarce_configs() -> impl Iterator<Item = (String, Config)> {
+    configs().filter(|(what, config)| {
+        let servers = config.services.iter().map(|it| it.servers.len()).sum::<usize>();
+        let large = servers >= 100 && what.contains("1000]") && what.ends_with("true");
+        large || servers == 1 && what.contains("1]") && what.ends_with("false")
+    })
+}
+
+fn with_ever_more_memory(what: &str, config: &Config) {
+    let few = Config { services: config.services[..1].to_vec(), ..Config::default() };
+    let mut services = config.services.clone();
+    for service in &mut services {
+        service.servers.truncate(2);
+    }
+    let smaller = Config { services, ..Config::default() };
+    for base in [Config::default(), few, smaller] {
+        let director = Director::new(&base).expect("a valid config");
+        let workers: Vec<_> = (0..3).map(|_| director.worker()).collect();
+        let (mut refused, mut more) = (0, WORDS);
+        loop {
+            MOST.set(BYTES.get() + more);
+            let applied = director.apply(config);
+            MOST.set(i64::MAX);
+            match applied {
+                Ok(_) => break,
+                Err(ApplyError::OutOfMemory { bytes, .. }) => assert!(bytes > 0),
+                Err(other) => panic!("{what}: {other}"),
+            }
+            assert_eq!(director.config(), base, "{what}: nothing has changed");
+            refused += 1;
+            more += more / 6;
+        }
+        assert!(refused > 0, "{what}");
+        assert_eq!(director.config(), *config);
+        drop(workers);
     }
 }

@@ -79,6 +79,22 @@ impl Memory {
         settings: &VirtualService,
         weights: impl ExactSizeIterator<Item = u32> + Clone,
     ) -> Self {
+        Self::with_cycle(settings, weights, |length, most| if length > most { 0 } else { length })
+    }
+
+    /// The same for some of these servers, whichever.
+    pub(crate) fn at_most(
+        settings: &VirtualService,
+        weights: impl ExactSizeIterator<Item = u32> + Clone,
+    ) -> Self {
+        Self::with_cycle(settings, weights, u64::min)
+    }
+
+    fn with_cycle(
+        settings: &VirtualService,
+        weights: impl ExactSizeIterator<Item = u32> + Clone,
+        cycle: fn(u64, u64) -> u64,
+    ) -> Self {
         let count = weights.len() as u64;
         let map = |entry: usize| {
             let entries = affinity_entries(settings.affinity.capacity);
@@ -100,7 +116,7 @@ impl Memory {
         };
         let turns = match settings.scheduler {
             Some(SchedulerKind::Rr) => count,
-            Some(SchedulerKind::Wrr) => turns(weights),
+            Some(SchedulerKind::Wrr) => turns(weights, cycle),
             _ => 0,
         };
         Memory {
@@ -117,7 +133,22 @@ impl Memory {
     }
 
     pub(crate) fn total(self) -> u64 {
-        self.affinity + self.mh_table + self.rotation + self.servers
+        self.affinity + self.compiled()
+    }
+
+    /// The maps of addresses.
+    pub(crate) fn affinity(self) -> u64 {
+        self.affinity
+    }
+
+    /// All but the maps of addresses.
+    pub(crate) fn compiled(self) -> u64 {
+        self.mh_table + self.rotation + self.servers
+    }
+
+    /// At most what each worker has of its own.
+    pub(crate) fn per_worker(self) -> u64 {
+        self.servers
     }
 
     /// What to do about the largest part.
@@ -132,12 +163,11 @@ impl Memory {
     }
 }
 
-/// The length of one cycle of wrr; 0 where it is too long to be precomputed.
-fn turns(weights: impl ExactSizeIterator<Item = u32> + Clone) -> u64 {
+/// How many turns of wrr's cycle are precomputed: `cycle` of its length, and the most that may be.
+fn turns(weights: impl ExactSizeIterator<Item = u32> + Clone, cycle: fn(u64, u64) -> u64) -> u64 {
     let step = weights.clone().fold(0, gcd).max(1);
     let most = (weights.len() as u64 * TURNS_A_SERVER).clamp(FEW_TURNS, MOST_TURNS);
-    let length = weights.map(|weight| u64::from(weight / step)).sum();
-    if length > most { 0 } else { length }
+    cycle(weights.map(|weight| u64::from(weight / step)).sum(), most)
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -152,7 +182,9 @@ impl Config {
     /// Maps of addresses are nearly all of it in most configs; they take address space at once and
     /// memory page by page, as addresses come. Beside it a director takes what its workers have of
     /// their own (16 bytes a server and 256 a service, at most, for each), the former config while
-    /// one takes over from it, and maps of a former `affinity.capacity` until they are empty.
+    /// one takes over from it, and maps of a former `affinity.capacity` until they are empty: how
+    /// many workers and which former configs there will be, a config does not know. A plan for a
+    /// kernel is not held to it, for a kernel runs the config in memory of its own.
     ///
     /// ```
     /// use vsched::Config;

@@ -29,7 +29,7 @@ use crate::state::tally::Connections;
 use crate::sync::Arc;
 
 pub(super) struct Control {
-    arena: Arc<Arena>,
+    pub(super) arena: Arc<Arena>,
     publication: Arc<Publication<Table>>,
     /// What is not a service; its `services` is empty.
     pub(super) settings: Config,
@@ -40,10 +40,10 @@ pub(super) struct Control {
     numbers: HashMap<ServiceKey, u64>,
     /// Number of the service that has, or had, each slot.
     by_slot: Vec<u64>,
-    owners: Owners,
+    pub(super) owners: Owners,
     sequence: u64,
     /// Statistics of living workers, by their addresses.
-    shards: HashMap<usize, Arc<Shard>>,
+    pub(super) shards: HashMap<usize, Arc<Shard>>,
     /// Statistics of workers that are gone.
     departed: Shard,
     tenants: Tenants,
@@ -97,14 +97,13 @@ impl Control {
         let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
         let new_servers = count(|change| matches!(change, Change::AddServer { .. }));
         let new_services = count(|change| matches!(change, Change::AddService(_)));
-        self.owners.reserve(&self.arena, new_servers, new_services)?;
-
         let decisive =
             |config: &Config| (config.generation, config.seed, config.expire_quiescent_template);
         let all = decisive(settings) != decisive(&self.settings);
         let compiled = self.services.values().filter(|_| all);
+        let mut maps = reserve::maps(self, changes, compiled)?;
         // The last step that can fail: from here on live services are taken apart.
-        let mut maps = reserve::maps(&self.arena, changes, compiled, |key| self.find(key))?;
+        self.owners.reserve(&self.arena, new_servers, new_services)?;
         let mut gone = Vec::new();
         let mut drafts = self.drafts(changes, all, &mut gone);
         let next = self.sequence + 1;

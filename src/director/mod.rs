@@ -4,6 +4,7 @@ mod applied;
 mod budget;
 mod control;
 mod draft;
+mod headroom;
 mod live;
 mod owners;
 mod policy;
@@ -27,10 +28,11 @@ use crate::config::{
 };
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, Live, SWEPT};
+use crate::director::headroom::Headroom;
 use crate::director::owners::Owner;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
-use crate::director::steps::{set, steps, validate};
+use crate::director::steps::{set, steps, to_carry_out, validate};
 use crate::director::table::Table;
 use crate::error::{ApplyError, ServiceError};
 use crate::flow::Flow;
@@ -133,6 +135,8 @@ impl Director {
     /// the field of the policy that allows it. Nothing has changed then.
     pub fn apply_with(&self, config: &Config, policy: &ApplyPolicy) -> Result<Applied, ApplyError> {
         let mut control = self.inner.control.lock();
+        let servers = config.services.iter().map(|service| service.servers.len()).sum();
+        Headroom::to_compare(control.services.len() + config.services.len(), servers).check()?;
         let running = control.services.values().map(|live| &live.service);
         let changes = diff_services(running, &config.services);
         let wanted = config.settings();
@@ -179,6 +183,7 @@ impl Director {
     /// ```
     pub fn execute(&self, command: &Command) -> Result<Applied, ApplyError> {
         let mut control = self.inner.control.lock();
+        to_carry_out(&control, command).check()?;
         if let Command::Set(setting) = command {
             let wanted = set(&control, setting)?;
             let settings = wanted != control.settings;

@@ -3,12 +3,16 @@
 use ahash::HashMap;
 
 use crate::config::diff::Change;
-use crate::config::{ServiceKey, VirtualService};
-use crate::director::control::Live;
+use crate::config::{Memory, ServiceKey, Sharing, VirtualService};
+use crate::director::control::{Control, Live};
+use crate::director::headroom::{Headroom, ask};
 use crate::error::ApplyError;
 use crate::pool::Maps;
 use crate::state::Arena;
 use crate::sync::Arc;
+
+/// For what is kept of a former map, and its place in the list of all.
+const BESIDE_A_MAP: u64 = 4096;
 
 /// A service as the changes leave it.
 struct Wanted<'a> {
@@ -17,11 +21,19 @@ struct Wanted<'a> {
     /// Its scheduler goes, with what that remembers.
     bound: bool,
     deleted: bool,
+    /// Weights that servers are added with, or get.
+    weights: Vec<u32>,
 }
 
 impl<'a> Wanted<'a> {
     fn of(live: &'a Live) -> Self {
-        Wanted { settings: &live.service, live: Some(live), bound: false, deleted: false }
+        Wanted {
+            settings: &live.service,
+            live: Some(live),
+            bound: false,
+            deleted: false,
+            weights: Vec::new(),
+        }
     }
 
     fn change(&mut self, change: &'a Change) {
@@ -31,17 +43,46 @@ impl<'a> Wanted<'a> {
                 self.settings = settings;
             }
             Change::DeleteService(_) => self.deleted = true,
-            _ => {}
+            Change::AddServer { server, .. } | Change::EditServer { server, .. } => {
+                self.weights.push(server.weight);
+            }
+            Change::AddService(_) | Change::DeleteServer { .. } => {}
         }
+    }
+
+    fn reserve(&self, arena: &Arc<Arena>) -> Result<(ServiceKey, Maps), ApplyError> {
+        let (key, former) = (self.settings.service, self.live.map(|live| live.pool.as_ref()));
+        let what = || format!("service {key}: affinity: capacity");
+        let kept = self.live.is_some_and(|live| {
+            !self.bound
+                && live.service.affinity == self.settings.affinity
+                && live.service.persistence.is_some() == self.settings.persistence.is_some()
+        });
+        // A map's small parts are allocated beside its large one.
+        let affinity = Memory::at_most(self.settings, std::iter::empty()).affinity();
+        ask(BESIDE_A_MAP + if kept { 0 } else { affinity }, what)?;
+        match Maps::reserve(arena, self.settings, former, self.bound) {
+            Ok(maps) => Ok((key, maps)),
+            Err(error) => Err(ApplyError::OutOfMemory { what: what(), bytes: error.bytes }),
+        }
+    }
+
+    /// At most the memory of the service when the changes are done: a list with former and later
+    /// weights in it is longer, and its rotation is longer or at its limit.
+    fn memory(&self) -> Memory {
+        let former = self.live.map(|live| live.service.servers.as_slice()).unwrap_or_default();
+        let mut weights: Vec<u32> = former.iter().map(|server| server.weight).collect();
+        weights.extend(&self.weights);
+        Memory::at_most(self.settings, weights.iter().copied())
     }
 }
 
-/// The maps of every service that the changes concern, and of those that are compiled anew beside.
+/// The maps of every service that the changes concern, and of those that are compiled anew beside;
+/// and whether there is memory for the rest of the change.
 pub(super) fn maps<'a>(
-    arena: &Arc<Arena>,
+    control: &'a Control,
     changes: &'a [Change],
     compiled: impl Iterator<Item = &'a Live>,
-    find: impl Fn(&ServiceKey) -> Option<&'a Live>,
 ) -> Result<HashMap<ServiceKey, Maps>, ApplyError> {
     let mut services: Vec<Wanted<'a>> = compiled.map(Wanted::of).collect();
     let keys = services.iter().map(|wanted| wanted.settings.service);
@@ -53,11 +94,15 @@ pub(super) fn maps<'a>(
             // Many changes of one service stand together.
             Some((latest, at)) if latest == key => at,
             _ => *places.entry(key).or_insert_with(|| {
-                let live = find(&key).map(Wanted::of);
+                let live = control.find(&key).map(Wanted::of);
                 services.extend(match change {
-                    Change::AddService(settings) => {
-                        Some(Wanted { settings, live: None, bound: true, deleted: false })
-                    }
+                    Change::AddService(settings) => Some(Wanted {
+                        settings,
+                        live: None,
+                        bound: true,
+                        deleted: false,
+                        weights: Vec::new(),
+                    }),
                     _ => live,
                 });
                 services.len().wrapping_sub(1)
@@ -68,14 +113,30 @@ pub(super) fn maps<'a>(
             wanted.change(change);
         }
     }
-    let wanted = services.into_iter().filter(|wanted| !wanted.deleted);
-    let reserved = wanted.map(|Wanted { settings, live, bound, .. }| {
-        let former = live.map(|live| live.pool.as_ref());
-        let maps = Maps::reserve(arena, settings, former, bound);
-        maps.map(|maps| (settings.service, maps)).map_err(|error| ApplyError::OutOfMemory {
-            what: format!("service {}: affinity: capacity", settings.service),
-            bytes: error.bytes,
-        })
-    });
-    reserved.collect()
+    services.retain(|wanted| !wanted.deleted);
+    control.headroom(&services).check()?;
+    let reserved: Result<_, ApplyError> =
+        services.iter().map(|it| it.reserve(&control.arena)).collect();
+    control.headroom(&services).check()?;
+    reserved
+}
+
+impl Control {
+    /// What these services take when they are compiled, and slots and statistics for all.
+    fn headroom(&self, services: &[Wanted]) -> Headroom {
+        let mut headroom = Headroom::default();
+        let workers = self.shards.len();
+        let (servers, running) = self.owners.reach();
+        let new = services.iter().filter(|wanted| wanted.live.is_none()).count();
+        let added: usize = services.iter().map(|wanted| wanted.weights.len()).sum();
+        let reach =
+            |now: u32, more: usize| now.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        let (servers, running) = (reach(servers, added), reach(running, new));
+        headroom.slots(&self.arena, workers, (servers, running));
+        for wanted in services {
+            let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
+            headroom.compile(wanted.memory(), own);
+        }
+        headroom
+    }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::config::diff::Change;
 use crate::config::{Command, Config, Known, RealServer, ServiceKey, Setting, VirtualService};
 use crate::director::control::Control;
+use crate::director::headroom::Headroom;
 use crate::error::{ApplyError, CommandError, ConfigError};
 
 /// Checks a config that leads from what runs to something else by these changes. What no change
@@ -26,6 +27,23 @@ pub(super) fn validate(
             Some(live) => Known::Former(&live.service),
         }
     })
+}
+
+/// The memory for looking at what a command concerns.
+pub(super) fn to_carry_out(control: &Control, command: &Command) -> Headroom {
+    let services = control.services.len();
+    let key = match command {
+        Command::Clear | Command::Set(_) => {
+            let servers = control.services.values().map(|live| live.owners.len()).sum();
+            return Headroom::to_compare(services, servers);
+        }
+        Command::AddService(service) | Command::EditService(service) => service.service,
+        Command::DeleteService(key) => *key,
+        Command::AddServer { service, .. }
+        | Command::EditServer { service, .. }
+        | Command::DeleteServer { service, .. } => *service,
+    };
+    Headroom::to_compare(1, control.find(&key).map_or(0, |live| live.owners.len()))
 }
 
 /// What is not a service, after this setting.

@@ -181,6 +181,20 @@ impl<T> Segments<T> {
         true
     }
 
+    /// How many elements [`reach`](Self::reach) would have to make.
+    pub(crate) fn missing(&self, length: u32) -> usize {
+        let (mut reached, mut missing) = (0, 0);
+        for (level, segment) in self.segments.iter().enumerate() {
+            if reached >= length as usize {
+                break;
+            }
+            let size = 1usize << (FIRST_BITS as usize + level);
+            reached += size;
+            missing += if segment.get().is_none() { size } else { 0 };
+        }
+        missing
+    }
+
     fn segment(&self, level: usize, make: &impl Fn() -> T) -> &Arc<[T]> {
         let size = 1usize << (FIRST_BITS as usize + level);
         self.segments[level].get_or_init(|| (0..size).map(|_| make()).collect())
@@ -196,7 +210,9 @@ mod tests {
     fn every_index_has_its_own_element() {
         let segments = Segments::<AtomicU32>::new();
         assert!(segments.get(0).is_none());
+        assert_eq!(segments.missing(65), 64 + 128);
         assert!(segments.reach(1000));
+        assert_eq!((segments.missing(1000), segments.missing(1985)), (0, 2048));
         for index in 0..1000 {
             segments.get(index).unwrap().store(index + 1, Ordering::Relaxed);
         }
