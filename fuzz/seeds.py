@@ -39,7 +39,7 @@ def config():
             word = line.split()
             if word[0] == "-A" and "-6" not in word:
                 named = dict(zip(word, word[1:]))
-                services.append({"service": f"{SERVICE[word[1]]} {word[2]}",
+                services.append({"key": f"{SERVICE[word[1]]} {word[2]}",
                                  "scheduler": named.get("-s", "wlc"), "servers": []})
             elif word[0] == "-a" and services and "-6" not in word:
                 named = dict(zip(word, word[1:]))

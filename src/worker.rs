@@ -3,15 +3,15 @@
 
 use std::fmt;
 
-use crate::director::table::Table;
+use crate::director::table::ServiceTable;
 use crate::director::{Director, Inner};
 use crate::flow::Flow;
-use crate::pool::{Follows, Pool};
+use crate::pool::{LoadUpdates, Pool};
 use crate::state::counts::Activity;
-use crate::state::own::{Opener, Own};
+use crate::state::own::{WorkerState, WorkerTag};
 use crate::state::pick::{Pick, Refused};
-use crate::state::publication::{Publication, Reader};
-use crate::state::segments::Place;
+use crate::state::publication::{Reader, Snapshot};
+use crate::state::segments::ArcRef;
 use crate::state::shard::Shard;
 use crate::state::slots::{ConnectionError, ServerId, ServerSlot, ServiceId, ServiceSlot};
 use crate::state::templates::{TemplateId, Templates};
@@ -50,14 +50,14 @@ pub use tried::Tried;
 /// ```
 pub struct Worker {
     inner: Arc<Inner>,
-    reader: Reader<Table>,
+    reader: Reader<ServiceTable>,
     shard: Arc<Shard>,
     /// `None` if there are too many workers.
-    own: Option<Place<Own>>,
+    state: Option<ArcRef<WorkerState>>,
     /// It as the opener of connections, at hand.
-    opener: Opener,
+    tag: WorkerTag,
     /// Its part for the first services, at hand.
-    own_services: Arc<[ServiceSlot]>,
+    rotations: Arc<[ServiceSlot]>,
 }
 
 impl Director {
@@ -65,12 +65,12 @@ impl Director {
     /// O(services + servers), as is dropping it, however many workers there are.
     pub fn worker(&self) -> Worker {
         let shard = Arc::new(Shard::new());
-        let (inner, own) = self.join(&shard);
-        let reader = Publication::reader(&inner.publication);
-        let first = |own: &Place<Own>| own.get().first_services();
-        let own_services = own.as_ref().map_or_else(|| Arc::new([]) as Arc<_>, first);
-        let opener = own.as_ref().map_or(Opener::NOBODY, |own| own.get().opener());
-        Worker { inner, reader, shard, own, opener, own_services }
+        let (inner, state) = self.register(&shard);
+        let reader = Snapshot::reader(&inner.publication);
+        let first = |state: &ArcRef<WorkerState>| state.get().first_services();
+        let own_services = state.as_ref().map_or_else(|| Arc::new([]) as Arc<_>, first);
+        let tag = state.as_ref().map_or(WorkerTag::NONE, |state| state.get().tag());
+        Worker { inner, reader, shard, state, tag: tag, rotations: own_services }
     }
 }
 
@@ -153,7 +153,7 @@ impl Worker {
             }
             // By a look at each server: the quick way goes by the pool's limits, and a reload that has
             // begun may have given this server others.
-            found = self.pick_elaborately(service.word(), flow, &mut put, tried);
+            found = self.pick_slow(service.word(), flow, &mut put, tried);
         }
     }
 
@@ -195,12 +195,12 @@ impl Worker {
         }
         slot.update(lease.server.generation, activity)?;
         lease.set_activity(activity);
-        let (server, mut opener) = (lease.server, Opener::NOBODY);
-        if lease.has_opener() {
-            opener = self.move_own(server, lease.opener(), activity);
+        let (server, mut tag) = (lease.server, WorkerTag::NONE);
+        if lease.has_tag() {
+            tag = self.count_move(server, lease.tag(), activity);
         }
         self.load_changed(server, slot, slot.service(), |pool| {
-            self.own_moved(pool, server, opener, activity);
+            self.worker_load_moved(pool, server, tag, activity);
         });
         Ok(())
     }
@@ -226,20 +226,20 @@ impl Worker {
         let activity = lease.activity().ok_or(ConnectionError::Stale)?;
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let service = slot.service();
-        let marked = slot.close(server.generation, activity, self.inner.arena.rule())?;
-        let (template, mut opener) = (lease.template, Opener::NOBODY);
-        if lease.has_opener() {
-            opener = self.close_own(server, lease.opener(), activity);
+        let marked = slot.close(server.generation, activity, self.inner.arena.kernel_rules())?;
+        let (template, mut tag) = (lease.template, WorkerTag::NONE);
+        if lease.has_tag() {
+            tag = self.count_close(server, lease.tag(), activity);
         }
         *lease = Lease::default();
         // Asked again: since the first time the server may have come back from a deleted service, and
         // its pool been published before this connection's end.
         let now = slot.service();
         self.load_changed(server, slot, now, |pool| {
-            self.own_closed(pool, server, opener, activity, marked);
+            self.worker_load_closed(pool, server, tag, activity, marked);
         });
         if !template.is_none() {
-            self.let_go(service, template);
+            self.release_template(service, template);
         }
         Ok(())
     }
@@ -284,27 +284,27 @@ impl Worker {
     ) -> Result<(), ConnectionError> {
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
-        let marked = slot.open(server.generation, activity, arena.rule(), below_limit)?;
+        let marked = slot.open(server.generation, activity, arena.kernel_rules(), below_limit)?;
         *lease = Lease::new(server, template, activity);
         let service = slot.service();
         self.shard.count_connection(server.slot, service);
         self.load_changed(server, slot, service, |pool| {
-            lease.set_opener(self.open_own(pool, server, activity, marked));
+            lease.set_tag(self.count_open(pool, server, activity, marked));
         });
         if !template.is_none() {
-            self.hold(service, template);
+            self.acquire_template(service, template);
         }
         Ok(())
     }
 
     #[inline(never)]
-    fn hold(&self, service: u32, template: TemplateId) {
-        self.with_templates(service, |templates| templates.hold(template));
+    fn acquire_template(&self, service: u32, template: TemplateId) {
+        self.with_templates(service, |templates| templates.acquire(template));
     }
 
     #[inline(never)]
-    fn let_go(&self, service: u32, template: TemplateId) {
-        self.with_templates(service, |templates| templates.let_go(template));
+    fn release_template(&self, service: u32, template: TemplateId) {
+        self.with_templates(service, |templates| templates.release(template));
     }
 
     fn with_templates(&self, service: u32, act: impl FnOnce(&Templates)) {
@@ -321,32 +321,32 @@ impl Worker {
         server: ServerId,
         slot: &ServerSlot,
         service: u32,
-        own: impl FnOnce(&Pool),
+        state: impl FnOnce(&Pool),
     ) {
         // The latest: a pool that was published before this count changed has not seen the change,
         // one published later looks at all counts itself.
-        let table = self.reader.hold_latest();
+        let table = self.reader.load_latest();
         let Some(pool) = table.pool_at(service) else { return };
-        match pool.follows() {
-            Follows::Nothing => {}
-            Follows::Counts(index) => {
+        match pool.load_updates() {
+            LoadUpdates::Nothing => {}
+            LoadUpdates::Counts(index) => {
                 if let Some(next) = index.load_changed(server.slot, slot) {
-                    pool.expect(next);
+                    pool.prefetch(next);
                 }
             }
-            Follows::OwnCounts => own(pool),
+            LoadUpdates::WorkerCounts => state(pool),
         }
     }
 
     #[inline]
-    fn own(&self) -> Option<&Own> {
-        self.own.as_ref().map(Place::get)
+    fn state(&self) -> Option<&WorkerState> {
+        self.state.as_ref().map(ArcRef::get)
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.inner.depart(&self.shard, self.own());
+        self.inner.unregister(&self.shard, self.state());
     }
 }
 

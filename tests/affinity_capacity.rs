@@ -156,7 +156,7 @@ fn maps_take_memory_as_they_fill() {
     let director = Director::new(&largest()).expect("a valid config");
     let worker = director.worker();
     for n in 0..3 {
-        let service = director.service_by_key(&largest().services[n].service).expect("it runs");
+        let service = director.service_by_key(&largest().services[n].key).expect("it runs");
         // Few, as each may take a huge page.
         (0..4).for_each(|client| assert!(worker.pick_server(service, &flow(client)).is_some()));
     }

@@ -23,81 +23,81 @@ fn read(json: &str) -> Config {
 
 /// Configs of one service with these fields, and the only problem, which the service's path precedes.
 const SERVICES: &[(&str, &str)] = &[
-    (r#""service": "tcp 10.1.0.1:0""#, "port: 0, which stands for every port, needs persistence"),
+    (r#""key": "tcp 10.1.0.1:0""#, "port: 0, which stands for every port, needs persistence"),
     (
-        r#""service": "udp [fd00::1]:0", "one_packet": true"#,
+        r#""key": "udp [fd00::1]:0", "one_packet": true"#,
         "port: 0, which stands for every port, needs persistence",
     ),
     (
-        r#""service": "tcp 10.1.0.1:80", "one_packet": true"#,
+        r#""key": "tcp 10.1.0.1:80", "one_packet": true"#,
         "one_packet: tcp is neither udp nor a firewall mark",
     ),
     (
-        r#""service": "sctp 10.1.0.1:80", "one_packet": true"#,
+        r#""key": "sctp 10.1.0.1:80", "one_packet": true"#,
         "one_packet: sctp is neither udp nor a firewall mark",
     ),
     (
-        r#""service": "tcp 10.1.0.1:80", "persistence": {"timeout": 0}"#,
+        r#""key": "tcp 10.1.0.1:80", "persistence": {"timeout": 0}"#,
         "persistence: timeout: 0 is outside 1 to 2678400",
     ),
     (
-        r#""service": "tcp 10.1.0.1:80", "persistence": {"timeout": 2678401}"#,
+        r#""key": "tcp 10.1.0.1:80", "persistence": {"timeout": 2678401}"#,
         "persistence: timeout: 2678401 is outside 1 to 2678400",
     ),
     (
-        r#""service": "tcp 10.1.0.1:80", "persistence": {"timeout": 4294967295}"#,
+        r#""key": "tcp 10.1.0.1:80", "persistence": {"timeout": 4294967295}"#,
         "persistence: timeout: 4294967295 is outside 1 to 2678400",
     ),
     (
-        r#""service": "tcp 10.1.0.1:80", "persistence": {"netmask": 64}"#,
+        r#""key": "tcp 10.1.0.1:80", "persistence": {"netmask": 64}"#,
         "persistence: netmask: 64 is an IPv6 prefix length; an IPv4 service takes a mask such as 255.255.255.0",
     ),
     (
-        r#""service": "fwmark 7", "persistence": {"netmask": 64}"#,
+        r#""key": "fwmark 7", "persistence": {"netmask": 64}"#,
         "persistence: netmask: 64 is an IPv6 prefix length; an IPv4 service takes a mask such as 255.255.255.0",
     ),
     (
-        r#""service": "tcp [fd00::1]:80", "persistence": {"netmask": "255.255.255.0"}"#,
+        r#""key": "tcp [fd00::1]:80", "persistence": {"netmask": "255.255.255.0"}"#,
         "persistence: netmask: 255.255.255.0 is an IPv4 mask; an IPv6 service takes a prefix length, 1 to 128",
     ),
     (
-        r#""service": "fwmark 7 inet6", "persistence": {"netmask": "255.255.255.0"}"#,
+        r#""key": "fwmark 7 inet6", "persistence": {"netmask": "255.255.255.0"}"#,
         "persistence: netmask: 255.255.255.0 is an IPv4 mask; an IPv6 service takes a prefix length, 1 to 128",
     ),
     (
-        r#""service": "tcp [fd00::1]:80", "persistence": {"netmask": 0}"#,
+        r#""key": "tcp [fd00::1]:80", "persistence": {"netmask": 0}"#,
         "persistence: netmask: 0 is outside 1 to 128",
     ),
     (
-        r#""service": "tcp [fd00::1]:80", "persistence": {"netmask": 129}"#,
+        r#""key": "tcp [fd00::1]:80", "persistence": {"netmask": 129}"#,
         "persistence: netmask: 129 is outside 1 to 128",
     ),
     (
-        r#""service": "udp 10.1.0.1:80", "persistence_engine": """#,
+        r#""key": "udp 10.1.0.1:80", "persistence_engine": """#,
         r#"persistence_engine: "" is not 1 to 15 printable ASCII characters without blanks"#,
     ),
     (
-        r#""service": "udp 10.1.0.1:80", "persistence_engine": "sixteen-letters!""#,
+        r#""key": "udp 10.1.0.1:80", "persistence_engine": "sixteen-letters!""#,
         r#"persistence_engine: "sixteen-letters!" is not 1 to 15 printable ASCII characters without blanks"#,
     ),
     (
-        r#""service": "udp 10.1.0.1:80", "persistence_engine": "s ip""#,
+        r#""key": "udp 10.1.0.1:80", "persistence_engine": "s ip""#,
         r#"persistence_engine: "s ip" is not 1 to 15 printable ASCII characters without blanks"#,
     ),
     (
-        r#""service": "udp 10.1.0.1:80", "persistence_engine": "sip\u0000""#,
+        r#""key": "udp 10.1.0.1:80", "persistence_engine": "sip\u0000""#,
         r#"persistence_engine: "sip\0" is not 1 to 15 printable ASCII characters without blanks"#,
     ),
     (
-        r#""service": "udp 10.1.0.1:80", "persistence_engine": "süß""#,
+        r#""key": "udp 10.1.0.1:80", "persistence_engine": "süß""#,
         r#"persistence_engine: "süß" is not 1 to 15 printable ASCII characters without blanks"#,
     ),
     (
-        r#""service": "tcp [fe80::1%3]:80""#,
+        r#""key": "tcp [fe80::1%3]:80""#,
         "address: scope id 3 is not 0; addresses here have no scope",
     ),
     (
-        r#""service": "tcp [::ffff:10.1.0.1]:80""#,
+        r#""key": "tcp [::ffff:10.1.0.1]:80""#,
         "address: ::ffff:10.1.0.1 is an IPv4 address in IPv6 form; write 10.1.0.1",
     ),
 ];
@@ -106,7 +106,7 @@ const SERVICES: &[(&str, &str)] = &[
 fn services_are_checked() {
     for (fields, problem) in SERVICES {
         let config = read(&format!(r#"{{"services": [{{{fields}}}]}}"#));
-        let key = config.services[0].service;
+        let key = config.services[0].key;
         assert_eq!(problems(&config), [format!("service {key}: {problem}")], "{fields}");
     }
 }
@@ -224,7 +224,7 @@ const SERVERS: &[(&str, &str, &str)] = &[
 fn servers_are_checked() {
     for (service, fields, problem) in SERVERS {
         let config = read(&format!(
-            r#"{{"services": [{{"service": "{service}", "servers": [{{{fields}}}]}}]}}"#
+            r#"{{"services": [{{"key": "{service}", "servers": [{{{fields}}}]}}]}}"#
         ));
         let address = config.services[0].servers[0].address;
         let expected = format!("service {service}: server {address}: {problem}");
@@ -291,15 +291,15 @@ const CONFIGS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        r#""services": [{"service": "tcp 10.1.0.1:80"}, {"service": "udp 10.1.0.1:80"}, {"service": "tcp 10.1.0.1:80"}]"#,
+        r#""services": [{"key": "tcp 10.1.0.1:80"}, {"key": "udp 10.1.0.1:80"}, {"key": "tcp 10.1.0.1:80"}]"#,
         &["service tcp 10.1.0.1:80: services[2] is services[0] once more"],
     ),
     (
-        r#""services": [{"service": "fwmark 7"}, {"service": "fwmark 7 inet6"}, {"service": "fwmark 7 inet"}]"#,
+        r#""services": [{"key": "fwmark 7"}, {"key": "fwmark 7 inet6"}, {"key": "fwmark 7 inet"}]"#,
         &["service fwmark 7: services[2] is services[0] once more"],
     ),
     (
-        r#""services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": 2},
+        r#""services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": 2},
          {"address": "10.9.0.1:81"}, {"address": "10.9.0.1:80"}, {"address": "10.9.0.1:80"}]}]"#,
         &[
             "service tcp 10.1.0.1:80: server 10.9.0.1:80: servers[2] is servers[0] once more",
@@ -307,7 +307,7 @@ const CONFIGS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        r#""daemons": [{"role": "master", "interface": "eth0"}], "services": [{"service": "tcp 10.1.0.1:80",
+        r#""daemons": [{"role": "master", "interface": "eth0"}], "services": [{"key": "tcp 10.1.0.1:80",
          "servers": [{"address": "[fd09::1]:80", "forwarding": {"tunnel": {"type": "ipip"}}}]}]"#,
         &[
             "service tcp 10.1.0.1:80: server [fd09::1]:80: address: an IPv6 server of an IPv4 service cannot be synchronised by daemons",
@@ -325,16 +325,16 @@ fn configs_are_checked() {
 /// What looks odd and is allowed, because the kernel takes it and it means something.
 const ALLOWED: &[&str] = &[
     "",
-    r#""generation": "A", "services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "thresholds": {"upper": 4294967295}}]}]"#,
-    r#""services": [{"service": "tcp 10.1.0.1:0", "persistence": {}}]"#,
-    r#""services": [{"service": "tcp 224.0.0.9:80"}, {"service": "tcp 0.0.0.0:80"}, {"service": "tcp [fe80::1]:80"}]"#,
-    r#""services": [{"service": "fwmark 4294967295", "one_packet": true, "persistence": {"timeout": 2678400, "netmask": "255.0.255.0"}}]"#,
-    r#""services": [{"service": "tcp [fd00::1]:80", "persistence": {"netmask": 1}}, {"service": "tcp [fd00::1]:81", "persistence": {"netmask": 128}}]"#,
-    r#""services": [{"service": "tcp 10.1.0.1:80", "scheduler": "none", "flags": ["flag-3"], "persistence_engine": "sip", "servers": [
+    r#""kernel_rules": "A", "services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "thresholds": {"upper": 4294967295}}]}]"#,
+    r#""services": [{"key": "tcp 10.1.0.1:0", "persistence": {}}]"#,
+    r#""services": [{"key": "tcp 224.0.0.9:80"}, {"key": "tcp 0.0.0.0:80"}, {"key": "tcp [fe80::1]:80"}]"#,
+    r#""services": [{"key": "fwmark 4294967295", "one_packet": true, "persistence": {"timeout": 2678400, "netmask": "255.0.255.0"}}]"#,
+    r#""services": [{"key": "tcp [fd00::1]:80", "persistence": {"netmask": 1}}, {"key": "tcp [fd00::1]:81", "persistence": {"netmask": 128}}]"#,
+    r#""services": [{"key": "tcp 10.1.0.1:80", "scheduler": "none", "flags": ["flag-3"], "persistence_engine": "sip", "servers": [
         {"address": "0.0.0.1:80"}, {"address": "240.0.0.1:80"}, {"address": "127.0.0.1:0", "weight": 0}, {"address": "127.0.0.1:80", "weight": 2147483647},
         {"address": "[fd09::1]:80", "forwarding": {"tunnel": {"type": "gre", "checksum": "full"}}},
         {"address": "10.9.0.1:80", "forwarding": "bypass", "thresholds": {"upper": 2147483647, "lower": 2147483647}}]}]"#,
-    r#""services": [{"service": "tcp [fd00::1]:80", "servers": [{"address": "[::1]:80"}, {"address": "[fec0::1]:80"}, {"address": "[64:ff9b::1.2.3.4]:80"}]}]"#,
+    r#""services": [{"key": "tcp [fd00::1]:80", "servers": [{"address": "[::1]:80"}, {"address": "[fec0::1]:80"}, {"address": "[64:ff9b::1.2.3.4]:80"}]}]"#,
     r#""timeouts": {"tcp": 1, "tcp_fin": 2678400}, "daemons": [{"role": "backup", "interface": "fifteen-letters"},
         {"role": "master", "interface": "br0.7", "sync_id": 255, "max_len": 65507, "group": "ff02::5", "port": 1, "ttl": 255}]"#,
 ];
@@ -385,15 +385,15 @@ fn all_problems_are_told_at_once_and_in_order() {
             {"role": "master", "interface": "eth0"}
         ],
         "services": [
-            {"service": "tcp 10.1.0.1:0", "one_packet": true, "persistence_engine": " ", "servers": [
+            {"key": "tcp 10.1.0.1:0", "one_packet": true, "persistence_engine": " ", "servers": [
                 {"address": "0.0.0.0:80", "weight": 4294967295, "thresholds": {"upper": 2147483648, "lower": 2147483649}},
                 {"address": "[fe80::1%4]:80", "forwarding": {"tunnel": {"type": "gue", "port": 0}}},
                 {"address": "0.0.0.0:80"}
             ]},
-            {"service": "udp [::ffff:10.1.0.1]:53", "persistence": {"timeout": 0, "netmask": "255.0.0.0"}, "servers": [
+            {"key": "udp [::ffff:10.1.0.1]:53", "persistence": {"timeout": 0, "netmask": "255.0.0.0"}, "servers": [
                 {"address": "10.9.0.1:53"}
             ]},
-            {"service": "tcp 10.1.0.1:0", "persistence": {"netmask": 200}}
+            {"key": "tcp 10.1.0.1:0", "persistence": {"netmask": 200}}
         ]}"#,
     );
     let error = config.validate().expect_err("many problems");
@@ -493,9 +493,9 @@ fn with_schedulers(expected: &str) -> String {
 const BAD_JSON: &[(&str, &str)] = &[
     (
         r#"{"service": []}"#,
-        "unknown field `service`, expected one of `generation`, `seed`, `expire_quiescent_template`, `timeouts`, `daemons`, `services` at line 1 column 10",
+        "unknown field `service`, expected one of `kernel_rules`, `seed`, `expire_quiescent_template`, `timeouts`, `daemons`, `services` at line 1 column 10",
     ),
-    (r#"{"generation": "C"}"#, "unknown variant `C`, expected `A` or `B` at line 1 column 18"),
+    (r#"{"kernel_rules": "C"}"#, "unknown variant `C`, expected `A` or `B` at line 1 column 20"),
     (r#"{"seed": -1}"#, "invalid value: integer `-1`, expected u64 at line 1 column 11"),
     (
         r#"{"timeouts": {"icmp": 1}}"#,
@@ -518,126 +518,126 @@ const BAD_JSON: &[(&str, &str)] = &[
         r#"{"daemons": [{"role": "master", "interface": "eth0", "mcast": "224.0.0.81"}]}"#,
         "unknown field `mcast`, expected one of `role`, `interface`, `sync_id`, `max_len`, `group`, `port`, `ttl` at line 1 column 60",
     ),
-    (r#"{"services": [{}]}"#, "missing field `service` at line 1 column 16"),
+    (r#"{"services": [{}]}"#, "missing field `key` at line 1 column 16"),
     (
-        r#"{"services": [{"service": 7}]}"#,
-        "invalid type: integer `7`, expected a string at line 1 column 27",
+        r#"{"services": [{"key": 7}]}"#,
+        "invalid type: integer `7`, expected a string at line 1 column 23",
     ),
     (
-        r#"{"services": [{"service": "fwmark 0"}]}"#,
-        "service key `fwmark 0`: a firewall mark is a number from 1 to 4294967295 at line 1 column 37",
+        r#"{"services": [{"key": "fwmark 0"}]}"#,
+        "service key `fwmark 0`: a firewall mark is a number from 1 to 4294967295 at line 1 column 33",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "name": "web"}]}"#,
-        "unknown field `name`, expected one of `service`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers` at line 1 column 51",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "name": "web"}]}"#,
+        "unknown field `name`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers` at line 1 column 47",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "scheduler": "best"}]}"#,
-        "service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS at line 1 column 66",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "scheduler": "best"}]}"#,
+        "service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS at line 1 column 62",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "flags": ["flag-4"]}]}"#,
-        "service tcp 10.1.0.1:80: flags: unknown flag `flag-4` for scheduler wlc at line 1 column 66",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "flags": ["flag-4"]}]}"#,
+        "service tcp 10.1.0.1:80: flags: unknown flag `flag-4` for scheduler wlc at line 1 column 62",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "scheduler": "none", "flags": ["sh-port"]}]}"#,
-        "service tcp 10.1.0.1:80: flags: unknown flag `sh-port` for scheduler none at line 1 column 88",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "scheduler": "none", "flags": ["sh-port"]}]}"#,
+        "service tcp 10.1.0.1:80: flags: unknown flag `sh-port` for scheduler none at line 1 column 84",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"time": 7}}]}"#,
-        "unknown field `time`, expected `timeout` or `netmask` at line 1 column 67",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "persistence": {"time": 7}}]}"#,
+        "unknown field `time`, expected `timeout` or `netmask` at line 1 column 63",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": "/24"}}]}"#,
-        r#"invalid value: string "/24", expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 77"#,
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "persistence": {"netmask": "/24"}}]}"#,
+        r#"invalid value: string "/24", expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 73"#,
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": 256}}]}"#,
-        r#"invalid value: integer `256`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 75"#,
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "persistence": {"netmask": 256}}]}"#,
+        r#"invalid value: integer `256`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 71"#,
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": -1}}]}"#,
-        r#"invalid value: integer `-1`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 74"#,
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "persistence": {"netmask": -1}}]}"#,
+        r#"invalid value: integer `-1`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 70"#,
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "persistence": {"netmask": true}}]}"#,
-        r#"invalid type: boolean `true`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 76"#,
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "persistence": {"netmask": true}}]}"#,
+        r#"invalid type: boolean `true`, expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128 at line 1 column 72"#,
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{}]}]}"#,
-        "missing field `address` at line 1 column 59",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{}]}]}"#,
+        "missing field `address` at line 1 column 55",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1"}]}]}"#,
-        "server address `10.9.0.1`: expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT` at line 1 column 80",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1"}]}]}"#,
+        "server address `10.9.0.1`: expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT` at line 1 column 76",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weigth": 2}]}]}"#,
-        "unknown field `weigth`, expected one of `address`, `forwarding`, `weight`, `thresholds` at line 1 column 92",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weigth": 2}]}]}"#,
+        "unknown field `weigth`, expected one of `address`, `forwarding`, `weight`, `thresholds` at line 1 column 88",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": -1}]}]}"#,
-        "invalid value: integer `-1`, expected u32 at line 1 column 96",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": -1}]}]}"#,
+        "invalid value: integer `-1`, expected u32 at line 1 column 92",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "thresholds": {"max": 1}}]}]}"#,
-        "unknown field `max`, expected `upper` or `lower` at line 1 column 104",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "thresholds": {"max": 1}}]}]}"#,
+        "unknown field `max`, expected `upper` or `lower` at line 1 column 100",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": "nat"}]}]}"#,
-        "unknown variant `nat`, expected one of `masq`, `route`, `tunnel`, `local`, `bypass` at line 1 column 103",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": "nat"}]}]}"#,
+        "unknown variant `nat`, expected one of `masq`, `route`, `tunnel`, `local`, `bypass` at line 1 column 99",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": "tunnel"}]}]}"#,
-        r#"forwarding `tunnel` needs a type: {"tunnel": {"type": "ipip"}} at line 1 column 106"#,
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": "tunnel"}]}]}"#,
+        r#"forwarding `tunnel` needs a type: {"tunnel": {"type": "ipip"}} at line 1 column 102"#,
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {}}}]}]}"#,
-        "missing field `type` at line 1 column 111",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {}}}]}]}"#,
+        "missing field `type` at line 1 column 107",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "vxlan"}}}]}]}"#,
-        "unknown variant `vxlan`, expected one of `ipip`, `gue`, `gre` at line 1 column 125",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "vxlan"}}}]}]}"#,
+        "unknown variant `vxlan`, expected one of `ipip`, `gue`, `gre` at line 1 column 121",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip", "port": 1}}}]}]}"#,
-        "unknown field `port`, there are no fields at line 1 column 137",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip", "port": 1}}}]}]}"#,
+        "unknown field `port`, there are no fields at line 1 column 133",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gue"}}}]}]}"#,
-        "missing field `port` at line 1 column 125",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gue"}}}]}]}"#,
+        "missing field `port` at line 1 column 121",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gue", "port": 1, "csum": 1}}}]}]}"#,
-        "unknown field `csum`, expected `port` or `checksum` at line 1 column 147",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gue", "port": 1, "csum": 1}}}]}]}"#,
+        "unknown field `csum`, expected `port` or `checksum` at line 1 column 143",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gre", "port": 1}}}]}]}"#,
-        "unknown field `port`, expected `checksum` at line 1 column 136",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "gre", "port": 1}}}]}]}"#,
+        "unknown field `port`, expected `checksum` at line 1 column 132",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80"}], "services": []}"#,
-        "duplicate field `services` at line 1 column 57",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80"}], "services": []}"#,
+        "duplicate field `services` at line 1 column 53",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"nat": {}}}]}]}"#,
-        "unknown field `nat`, expected `tunnel` at line 1 column 104",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"nat": {}}}]}]}"#,
+        "unknown field `nat`, expected `tunnel` at line 1 column 100",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {}}]}]}"#,
-        "missing field `tunnel` at line 1 column 100",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {}}]}]}"#,
+        "missing field `tunnel` at line 1 column 96",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip"}, "masq": {}}}]}]}"#,
-        "unknown field `masq`, expected `tunnel` at line 1 column 133",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip"}, "masq": {}}}]}]}"#,
+        "unknown field `masq`, expected `tunnel` at line 1 column 129",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip"}, "tunnel": {"type": "ipip"}}}]}]}"#,
-        "duplicate field `tunnel` at line 1 column 135",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": {"tunnel": {"type": "ipip"}, "tunnel": {"type": "ipip"}}}]}]}"#,
+        "duplicate field `tunnel` at line 1 column 131",
     ),
     (
-        r#"{"services": [{"service": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": 7}]}]}"#,
-        "invalid type: integer `7`, expected the name of a forwarding method or one tunnel at line 1 column 99",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "forwarding": 7}]}]}"#,
+        "invalid type: integer `7`, expected the name of a forwarding method or one tunnel at line 1 column 95",
     ),
 ];
 
@@ -657,7 +657,7 @@ const BAD_TOML: &[(&str, &str)] = &[
   |
 1 | service = []
   | ^^^^^^^
-unknown field `service`, expected one of `generation`, `seed`, `expire_quiescent_template`, `timeouts`, `daemons`, `services`"#,
+unknown field `service`, expected one of `kernel_rules`, `seed`, `expire_quiescent_template`, `timeouts`, `daemons`, `services`"#,
     ),
     (
         "[timeouts]\nicmp = 1",
@@ -681,10 +681,10 @@ unknown field `mtu`, expected one of `role`, `interface`, `sync_id`, `max_len`, 
   |
 1 | [[services]]
   | ^^^^^^^^^^^^
-missing field `service`"#,
+missing field `key`"#,
     ),
     (
-        "[[services]]\nservice = 'tcp 10.1.0.1:80'\nscheduler = 'best'",
+        "[[services]]\nkey = 'tcp 10.1.0.1:80'\nscheduler = 'best'",
         r#"TOML parse error at line 1, column 1
   |
 1 | [[services]]
@@ -692,15 +692,15 @@ missing field `service`"#,
 service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS"#,
     ),
     (
-        "[[services]]\nservice = 'tcp 10.1.0.1:80'\nscheduler = 'wrr'\nweight = 1",
+        "[[services]]\nkey = 'tcp 10.1.0.1:80'\nscheduler = 'wrr'\nweight = 1",
         r#"TOML parse error at line 4, column 1
   |
 4 | weight = 1
   | ^^^^^^
-unknown field `weight`, expected one of `service`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers`"#,
+unknown field `weight`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers`"#,
     ),
     (
-        "[[services]]\nservice = 'tcp 10.1.0.1:80'\npersistence = { netmask = '24' }",
+        "[[services]]\nkey = 'tcp 10.1.0.1:80'\npersistence = { netmask = '24' }",
         r#"TOML parse error at line 3, column 27
   |
 3 | persistence = { netmask = '24' }
@@ -708,7 +708,7 @@ unknown field `weight`, expected one of `service`, `scheduler`, `flags`, `mh_tab
 invalid value: string "24", expected an IPv4 mask such as "255.255.255.0" or an IPv6 prefix length, 1 to 128"#,
     ),
     (
-        "[[services]]\nservice = 'tcp 10.1.0.1:80'\n[[services.servers]]\naddress = '10.9.0.1:80'\nweight = -1",
+        "[[services]]\nkey = 'tcp 10.1.0.1:80'\n[[services.servers]]\naddress = '10.9.0.1:80'\nweight = -1",
         r#"TOML parse error at line 5, column 10
   |
 5 | weight = -1
@@ -716,7 +716,7 @@ invalid value: string "24", expected an IPv4 mask such as "255.255.255.0" or an 
 invalid value: integer `-1`, expected u32"#,
     ),
     (
-        "[[services]]\nservice = 'tcp 10.1.0.1:80'\n[[services.servers]]\naddress = '10.9.0.1:80'\nforwarding = { tunnel = { type = 'ipip', port = 1 } }",
+        "[[services]]\nkey = 'tcp 10.1.0.1:80'\n[[services.servers]]\naddress = '10.9.0.1:80'\nforwarding = { tunnel = { type = 'ipip', port = 1 } }",
         r#"TOML parse error at line 5, column 25
   |
 5 | forwarding = { tunnel = { type = 'ipip', port = 1 } }

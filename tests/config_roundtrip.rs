@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use vsched::SchedulerKind;
 use vsched::config::{
-    Config, Family, Forwarding, Generation, Netmask, Persistence, RealServer, SchedulerFlags,
+    Config, Family, Forwarding, KernelRules, Netmask, Persistence, RealServer, SchedulerFlags,
     ServiceKey, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 
@@ -62,7 +62,7 @@ fn everything() -> Config {
     refuses.flags = SchedulerFlags::FLAG_2;
     refuses.persistence = Some(Persistence::default());
     Config {
-        generation: Generation::A,
+        kernel_rules: KernelRules::A,
         seed: i64::MAX.unsigned_abs(),
         expire_quiescent_template: true,
         timeouts: Timeouts { tcp: Some(900), tcp_fin: Some(120), udp: Some(300) },
@@ -140,14 +140,14 @@ fn every_scheduler_survives() {
 fn defaults_are_those_of_ipvsadm() {
     let config: Config = serde_json::from_str(
         r#"{"services": [{
-            "service": "tcp 192.168.4.5:80",
+            "key": "tcp 192.168.4.5:80",
             "persistence": {},
             "servers": [{"address": "192.168.5.11:80"}, {"address": "192.168.5.12:80", "thresholds": {"upper": 5}}]
         }],
         "daemons": [{"role": "master", "interface": "eth0"}]}"#,
     )
     .expect("a config");
-    assert_eq!(config.generation, Generation::B);
+    assert_eq!(config.kernel_rules, KernelRules::B);
     assert_eq!((config.seed, config.timeouts), (0, Timeouts::default()));
     let daemon = &config.daemons[0];
     assert_eq!((daemon.sync_id, daemon.max_len, daemon.group), (0, None, None));
@@ -176,7 +176,8 @@ fn the_text_of_a_plain_config() {
     let config = Config { services: vec![service], ..Config::default() };
     assert_eq!(
         serde_json::to_string(&config).expect("JSON"),
-        r#"{"generation":"B","seed":0,"services":[{"service":"tcp 192.168.4.5:80","scheduler":"wlc","#.to_owned()
+        r#"{"kernel_rules":"B","seed":0,"services":[{"key":"tcp 192.168.4.5:80","scheduler":"wlc","#
+            .to_owned()
             + r#""servers":[{"address":"192.168.5.11:80","forwarding":"route","weight":1,"thresholds":{"upper":0,"lower":0}}]}]}"#
     );
 }
@@ -185,7 +186,7 @@ fn the_text_of_a_plain_config() {
 fn toml_as_people_write_it() {
     let config: Config = toml::from_str(
         r#"
-        generation = "A"
+        kernel_rules = "A"
         timeouts = { tcp = 900 }
 
         [[daemons]]
@@ -194,7 +195,7 @@ fn toml_as_people_write_it() {
         group = "224.0.0.82"
 
         [[services]]
-        service = "udp [2001:db8::1]:53"
+        key = "udp [2001:db8::1]:53"
         scheduler = "wrr"
         persistence = { timeout = 60, netmask = 64 }
         one_packet = true
@@ -209,7 +210,7 @@ fn toml_as_people_write_it() {
         forwarding = { tunnel = { type = "gue", port = 6080, checksum = "remote" } }
 
         [[services]]
-        service = "fwmark 7 inet6"
+        key = "fwmark 7 inet6"
         scheduler = "none"
         "#,
     )
@@ -230,7 +231,7 @@ fn toml_as_people_write_it() {
     let mut marked = VirtualService::new(ServiceKey::fwmark(7, Family::Inet6));
     marked.scheduler = None;
     assert_eq!(config.services, [dns, marked]);
-    assert_eq!(config.generation, Generation::A);
+    assert_eq!(config.kernel_rules, KernelRules::A);
     assert_eq!(config.timeouts.tcp, Some(900));
     assert_eq!(config.daemons[0].role, SyncRole::Backup);
 }

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{config, flow, rip, server, service, vip};
-use vsched::config::{Command, Generation, Persistence, ServiceKey, VirtualService};
+use vsched::config::{Command, KernelRules, Persistence, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 use vsched::{
     Activity, Config, ConnectionError, Director, Item, Lease, SchedulerKind, ServiceId, Tried,
@@ -333,9 +333,9 @@ fn a_server_without_a_port_keeps_the_flows() {
 
 #[test]
 fn upper_thresholds_hold_exactly_when_many_threads_connect() {
-    for generation in [Generation::A, Generation::B] {
+    for generation in [KernelRules::A, KernelRules::B] {
         let mut limited = config(SchedulerKind::Wlc, 4, &[1, 2]);
-        limited.generation = generation;
+        limited.kernel_rules = generation;
         for server in &mut limited.services[0].servers {
             server.thresholds.upper = 25;
         }
@@ -420,7 +420,7 @@ fn servers_of_a_deleted_service_count_on_nobodys_account() {
     worker.service_for(&flow(1));
     director.tick(Duration::from_secs(1));
     let mut other = config(RR, 2, &[1]);
-    other.services[0].service = ServiceKey::tcp(vip(1));
+    other.services[0].key = ServiceKey::tcp(vip(1));
     director.apply(&other).expect("a valid config");
     let _more = worker.open(pick.server(), Activity::Active).expect("it still counts");
     assert_eq!(director.observe().services[0].statistics.connections, 0);

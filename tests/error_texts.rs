@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use vsched::SchedulerKind;
 use vsched::config::listing::Listing;
 use vsched::config::{
-    Affinity, Command, Config, Family, Forwarding, Generation, Netmask, Observed, Persistence,
+    Affinity, Command, Config, Family, Forwarding, KernelRules, Netmask, Observed, Persistence,
     Protocol, RealServer, ServiceKey, Sharing, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel,
     TunnelChecksum, VirtualService,
 };
@@ -102,7 +102,7 @@ fn name<T: DeserializeOwned>(text: &str) -> String {
 }
 
 fn json_service(fields: &str) -> String {
-    json(&format!(r#"{{"services": [{{"service": "tcp 10.0.0.1:80", {fields}}}]}}"#))
+    json(&format!(r#"{{"services": [{{"key": "tcp 10.0.0.1:80", {fields}}}]}}"#))
 }
 
 fn json_server(fields: &str) -> String {
@@ -162,7 +162,7 @@ const TEXTS: &[(&str, Read)] = &[
     ("JSON: a field of persistence", |text| {
         json_service(&format!(r#""persistence": {{{}: 1}}"#, string(text)))
     }),
-    ("JSON: a key", |text| json(&format!(r#"{{"services": [{{"service": {}}}]}}"#, string(text)))),
+    ("JSON: a key", |text| json(&format!(r#"{{"services": [{{"key": {}}}]}}"#, string(text)))),
     ("JSON: a scheduler", |text| json_service(&format!(r#""scheduler": {}"#, string(text)))),
     ("JSON: a flag", |text| json_service(&format!(r#""flags": [{}]"#, string(text)))),
     ("JSON: a sharing", |text| json_service(&format!(r#""sharing": {}"#, string(text)))),
@@ -175,7 +175,7 @@ const TEXTS: &[(&str, Read)] = &[
     }),
     ("JSON: a list", |text| json(&format!(r#"{{"services": {}}}"#, string(text)))),
     ("JSON: everything", |text| json(&string(text))),
-    ("JSON: a generation", |text| json(&format!(r#"{{"generation": {}}}"#, string(text)))),
+    ("JSON: kernel rules", |text| json(&format!(r#"{{"kernel_rules": {}}}"#, string(text)))),
     ("JSON: a server", |text| json_service(&format!(r#""servers": [{}]"#, string(text)))),
     ("JSON: an address", |text| {
         json_service(&format!(r#""servers": [{{"address": {}}}]"#, string(text)))
@@ -205,7 +205,7 @@ const TEXTS: &[(&str, Read)] = &[
     ("JSON: a field of a daemon by itself", |text| by_itself::<SyncDaemon>(text)),
     ("JSON: a family by itself", |text| name::<Family>(text)),
     ("JSON: a protocol by itself", |text| name::<Protocol>(text)),
-    ("JSON: a generation by itself", |text| name::<Generation>(text)),
+    ("JSON: kernel rules by themselves", |text| name::<KernelRules>(text)),
     ("JSON: a sharing by itself", |text| name::<Sharing>(text)),
     ("JSON: a role by itself", |text| name::<SyncRole>(text)),
     ("JSON: a checksum by itself", |text| name::<TunnelChecksum>(text)),
@@ -323,11 +323,11 @@ fn a_place_is_told_although_the_rest_is_cut() {
     let error = serde_json::from_str::<Config>(&text).expect_err("an unknown field");
     assert_eq!((error.line(), error.column()), (2, 100_002));
     let said = error.to_string();
-    assert!(said.contains("expected one of `generation`, `seed`"), "{said}");
+    assert!(said.contains("expected one of `kernel_rules`, `seed`"), "{said}");
     assert!(said.ends_with(" at line 2 column 100002"), "{said}");
     // What will do is passed on as the format says it.
     let toml =
-        toml::from_str::<Config>("generation = \"A\"\nsed = 1").expect_err("unknown").to_string();
+        toml::from_str::<Config>("kernel_rules = \"A\"\nsed = 1").expect_err("unknown").to_string();
     assert!(toml.starts_with("TOML parse error at line 2, column 1"), "{toml}");
     assert!(toml.contains("unknown field `sed`"), "{toml}");
     let field = format!("\"a\\n{}\" = 1", "b".repeat(100_000));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use scenario::table::{self, Line};
 use scenario::world;
 use vsched::SchedulerKind;
-use vsched::config::Generation;
+use vsched::config::KernelRules;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/scenarios");
 
@@ -62,7 +62,7 @@ fn every_scenario_ends_as_in_the_kernel() {
         }
         for generation in &row.generations {
             runs += 1;
-            let letter = if *generation == Generation::A { 'A' } else { 'B' };
+            let letter = if *generation == KernelRules::A { 'A' } else { 'B' };
             for service in &row.services {
                 let generations = ran.entry(service.scheduler.clone()).or_default();
                 generations.insert(letter);
@@ -148,7 +148,7 @@ fn wrong_expectations_fail() {
         ("tcp rr sh-port | add 1; pick 1", "rr has no flag `sh-port`"),
     ];
     for (text, expected) in rows {
-        let failure = world::run(&row(&format!("x | B | {text}")), Generation::B);
+        let failure = world::run(&row(&format!("x | B | {text}")), KernelRules::B);
         let why = failure.expect_err(text);
         assert!(why.starts_with(expected), "{text}: {why}");
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{config, flow, rip, server, service, vip};
 use vsched::config::{
-    DEFAULT_MH_TABLE_INDEX, Family, Generation, MAX_MH_TABLE_INDEX, MAX_SERVERS, MAX_SERVICES,
+    DEFAULT_MH_TABLE_INDEX, Family, KernelRules, MAX_MH_TABLE_INDEX, MAX_SERVERS, MAX_SERVICES,
     MAX_WEIGHT, Persistence, RealServer, ServiceKey, VirtualService, mh_table_size,
 };
 use vsched::error::ApplyError;
@@ -75,10 +75,10 @@ fn schedulers_reckon_with_full_servers(director: &Director, worker: &Worker, ful
     let id = director.service_by_key(&ServiceKey::tcp(vip(0))).expect("it runs");
     for kind in SchedulerKind::ALL {
         for (generation, weights) in
-            [Generation::A, Generation::B].into_iter().flat_map(|it| weights.map(|two| (it, two)))
+            [KernelRules::A, KernelRules::B].into_iter().flat_map(|it| weights.map(|two| (it, two)))
         {
             let what = format!("{} {generation:?} {weights:?}", kind.name());
-            let config = Config { generation, ..config(*kind, 2, &weights) };
+            let config = Config { kernel_rules: generation, ..config(*kind, 2, &weights) };
             director.apply(&config).expect("a valid config");
             assert_eq!(counts(director, full), total, "{what}: counts outlive reloads");
             for client in 0..50 {
@@ -164,7 +164,7 @@ fn a_million_services_are_carried_and_too_many_refused() {
     let mark = |n: usize| ServiceKey::fwmark(u32::try_from(n).expect("a mark"), Family::Inet);
     let of = |n: usize| VirtualService {
         servers: vec![server(7, 1)],
-        service: mark(n),
+        key: mark(n),
         ..service(0, SchedulerKind::Rr)
     };
     let mut config = Config { services: (1..=MAX_SERVICES).map(of).collect(), ..Config::default() };

@@ -194,7 +194,7 @@ fn a_limit_holds_for_new_apply_and_execute() {
     let added = sized(2, SchedulerKind::Mh, 1).settings();
     let text = message(director.execute(&Command::AddService(added.clone())));
     assert!(text.contains("takes service tcp 10.1.0.1:1001: lower its affinity"), "{text}");
-    let key = small.service;
+    let key = small.key;
     let one_more = Command::AddServer { service: key, server: real(2, 1) };
     assert!(message(director.execute(&one_more)).starts_with("memory: "));
     assert_eq!(director.config(), running, "nothing has changed");

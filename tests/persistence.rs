@@ -37,7 +37,7 @@ fn number(address: SocketAddr) -> u8 {
 impl World {
     fn new(config: &Config) -> Self {
         let director = Director::new(config).expect("a valid config");
-        let service = director.service_by_key(&config.services[0].service).expect("it runs");
+        let service = director.service_by_key(&config.services[0].key).expect("it runs");
         World { worker: director.worker(), service, director }
     }
 

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{Random, rip, server, service, vip};
-use vsched::config::{Command, Generation, ServiceKey, VirtualService, diff};
+use vsched::config::{Command, KernelRules, ServiceKey, VirtualService, diff};
 use vsched::error::ApplyError;
 use vsched::{Activity, Config, Director, SchedulerKind};
 
@@ -237,7 +237,7 @@ fn disturb(config: &mut Config, random: &mut Random) {
     let mut below = |limit: usize| random.below(limit.max(1) as u64) as usize;
     let kind = below(12);
     match kind {
-        0 => config.generation = [Generation::A, Generation::B][below(2)],
+        0 => config.kernel_rules = [KernelRules::A, KernelRules::B][below(2)],
         1 => config.services.push(service(below(6) as u16, SchedulerKind::Rr)),
         2 => {
             let again = config.services.get(below(4)).cloned();

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use vsched::config::rules::Rules;
 use vsched::config::{
-    Affinity, Command, Config, Family, Forwarding, Generation, Netmask, Persistence, RealServer,
+    Affinity, Command, Config, Family, Forwarding, KernelRules, Netmask, Persistence, RealServer,
     SchedulerFlags, ServiceKey, Setting, Sharing, SyncDaemon, SyncRole, Timeouts, Tunnel,
     TunnelChecksum, VirtualService,
 };
@@ -38,7 +38,7 @@ fn server(change: impl FnOnce(&mut RealServer)) -> Config {
     change(&mut server);
     let mut config = service(|service| service.servers.push(server));
     // Thresholds above 2147483647.
-    config.generation = Generation::A;
+    config.kernel_rules = KernelRules::A;
     config
 }
 
@@ -62,7 +62,7 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
     let timeouts = |tcp, tcp_fin, udp| settings(|c| c.timeouts = Timeouts { tcp, tcp_fin, udp });
     let daemons = |daemons| settings(|config| config.daemons = daemons);
     vec![
-        (settings(|config| config.generation = Generation::A), "--vsched-generation A\n"),
+        (settings(|config| config.kernel_rules = KernelRules::A), "--vsched-kernel-rules A\n"),
         (settings(|config| config.seed = u64::MAX), "--vsched-seed 18446744073709551615\n"),
         (
             settings(|config| config.expire_quiescent_template = true),
@@ -132,7 +132,7 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
         ),
         (
             service(|service| {
-                service.service = ServiceKey::fwmark(u32::MAX, Family::Inet6);
+                service.key = ServiceKey::fwmark(u32::MAX, Family::Inet6);
                 service.persistence = persistence(Netmask::Inet6(128));
                 service.one_packet = true;
             }),
@@ -218,8 +218,8 @@ fn a_reader_that_does_not_know_the_extension_refuses_it() {
 fn settings_follow_each_other() {
     let config: Config = "
         ## What is not a service; the last word counts.
-        --vsched-generation A
-        ipvsadm --vsched-generation=B
+        --vsched-kernel-rules A
+        ipvsadm --vsched-kernel-rules=B
         --vsched-seed=7
         ipvsadm --set 900 120 300 ## as an administrator types it
         --set 0 60 0
@@ -274,11 +274,11 @@ fn what_does_not_fit_is_refused_with_its_line() {
 
 #[test]
 fn a_setting_that_speaks_against_what_runs_is_refused() {
-    let rules = "--vsched-generation A\n-A -f 7\n-a -f 7 -r 10.0.1.1 --vsched-upper-threshold 3000000000\n\
+    let rules = "--vsched-kernel-rules A\n-A -f 7\n-a -f 7 -r 10.0.1.1 --vsched-upper-threshold 3000000000\n\
                  -a -f 7 -r [2001:db8::1]:80 -i";
     let config: Config = rules.parse().expect("a rules text");
     let director = Director::new(&config).expect("a valid config");
-    let newer = Command::Set(Setting::Generation(Generation::B));
+    let newer = Command::Set(Setting::KernelRules(KernelRules::B));
     let error = director.execute(&newer).expect_err("a threshold that B does not take").to_string();
     assert!(error.contains("thresholds: upper: 3000000000 is more than 2147483647"), "{error}");
     let start = Command::Set(Setting::StartDaemon(daemon(SyncRole::Master, "eth0")));

@@ -153,7 +153,7 @@ fn counts_are_exact_and_picks_current_through_ten_thousand_reloads() {
     for service in director.observe().services {
         for server in service.servers {
             let counts = (server.counts.active, server.counts.inactive);
-            assert_eq!(counts, (0, 0), "{} {}", service.settings.service, server.server.address);
+            assert_eq!(counts, (0, 0), "{} {}", service.settings.key, server.server.address);
         }
     }
     director.apply(&Config::default()).expect("an empty config");

@@ -12,7 +12,7 @@ use engine::trace::{Event, Place, Trace};
 use engine::{Mismatch, Outcome, Report};
 use serde_json::{Value, json};
 use vsched::SchedulerKind;
-use vsched::config::Generation;
+use vsched::config::KernelRules;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/traces");
 /// What the kernels of the recordings schedule by.
@@ -75,7 +75,7 @@ fn every_recorded_decision_is_ours() {
                 assert_eq!(report.decisions, trace.steps.iter().filter(picks).count());
                 assert!(report.counts > 0, "{}:{}", place.file, place.line);
                 let (a, b) = decisions.entry(trace.scheduler).or_default();
-                *(if trace.generation == Generation::A { a } else { b }) += report.decisions;
+                *(if trace.generation == KernelRules::A { a } else { b }) += report.decisions;
             }
         }
     }
@@ -102,8 +102,8 @@ fn the_other_generation_disagrees() {
     for (place, line) in lines() {
         let mut trace = read(&place, &line);
         trace.generation = match trace.generation {
-            Generation::A => Generation::B,
-            Generation::B => Generation::A,
+            KernelRules::A => KernelRules::B,
+            KernelRules::B => KernelRules::A,
         };
         if let Some(report) = replay(&trace) {
             *by_scheduler.entry(trace.scheduler).or_default() += report.mismatches;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use vsched::config::{Generation, RealServer, ServiceKey, VirtualService};
+use vsched::config::{KernelRules, RealServer, ServiceKey, VirtualService};
 use vsched::{Activity, Config, Director, Flow, SchedulerKind, Worker};
 
 const PICKS: u32 = 200_000;
@@ -55,8 +55,8 @@ fn service(number: u8, servers: &[Server]) -> VirtualService {
     })
 }
 
-fn director(seed: u64, generation: Generation, services: Vec<VirtualService>) -> Director {
-    let config = Config { seed, generation, services, ..Config::default() };
+fn director(seed: u64, generation: KernelRules, services: Vec<VirtualService>) -> Director {
+    let config = Config { seed, kernel_rules: generation, services, ..Config::default() };
     Director::new(&config).expect("the config is valid")
 }
 
@@ -91,7 +91,7 @@ fn picks<'a>(
 }
 
 /// The rule, worked out: chance of each server to be chosen.
-fn expected(servers: &[Server], generation: Generation) -> Vec<f64> {
+fn expected(servers: &[Server], generation: KernelRules) -> Vec<f64> {
     let available = |server: &Server| {
         let connections = server.active + server.inactive;
         server.weight > 0 && (server.upper == 0 || connections < server.upper)
@@ -108,8 +108,8 @@ fn expected(servers: &[Server], generation: Generation) -> Vec<f64> {
         })
         .collect();
     let load = |server: &Server| match generation {
-        Generation::A => 256 * server.active + server.inactive,
-        Generation::B => 257 * server.active + server.inactive,
+        KernelRules::A => 256 * server.active + server.inactive,
+        KernelRules::B => 257 * server.active + server.inactive,
     };
     let mut chances = vec![0.0; servers.len()];
     for (one, a) in servers.iter().enumerate() {
@@ -121,7 +121,7 @@ fn expected(servers: &[Server], generation: Generation) -> Vec<f64> {
     chances
 }
 
-fn tally(servers: &[Server], generation: Generation, seed: u64) -> Vec<u32> {
+fn tally(servers: &[Server], generation: KernelRules, seed: u64) -> Vec<u32> {
     let director = director(seed, generation, vec![service(1, servers)]);
     load(&director, servers);
     let worker = director.worker();
@@ -152,15 +152,15 @@ fn the_rule_gives_what_was_observed_and_worked_out_by_hand() {
         assert!(worst.fold(0.0, f64::max) < 1e-12, "{chances:?} {by_hand:?}");
     };
     // Seen on a kernel, one-packet service: the newest gets twice the oldest, or half of all.
-    close(&[idle(1), idle(1)], Generation::B, &[2.0 / 3.0, 1.0 / 3.0]);
-    close(&[idle(1); 3], Generation::B, &[0.5, 0.25, 0.25]);
+    close(&[idle(1), idle(1)], KernelRules::B, &[2.0 / 3.0, 1.0 / 3.0]);
+    close(&[idle(1); 3], KernelRules::B, &[0.5, 0.25, 0.25]);
     // A loaded server is chosen only if both draws are its own.
-    close(&[server(1, 1, 0), idle(1)], Generation::B, &[4.0 / 9.0, 5.0 / 9.0]);
-    close(&[idle(1), server(1, 1, 0)], Generation::B, &[8.0 / 9.0, 1.0 / 9.0]);
+    close(&[server(1, 1, 0), idle(1)], KernelRules::B, &[4.0 / 9.0, 5.0 / 9.0]);
+    close(&[idle(1), server(1, 1, 0)], KernelRules::B, &[8.0 / 9.0, 1.0 / 9.0]);
     // 1 active against 256 inactive: equal in A, so the first draw stays; 257 to 256 in B.
     let near = [server(1, 1, 0), server(1, 0, 256)];
-    close(&near, Generation::A, &[2.0 / 3.0, 1.0 / 3.0]);
-    close(&near, Generation::B, &[4.0 / 9.0, 5.0 / 9.0]);
+    close(&near, KernelRules::A, &[2.0 / 3.0, 1.0 / 3.0]);
+    close(&near, KernelRules::B, &[4.0 / 9.0, 5.0 / 9.0]);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn picks_are_distributed_by_the_rule() {
         &[idle(100), idle(1), idle(1), idle(1), idle(1), server(100, 1, 0)],
     ];
     for (seed, servers) in (1..).zip(cases) {
-        for generation in [Generation::A, Generation::B] {
+        for generation in [KernelRules::A, KernelRules::B] {
             let counts = tally(servers, generation, seed);
             let chances = expected(servers, generation);
             let off = deviation(&counts, &chances);
@@ -194,11 +194,11 @@ fn picks_are_distributed_by_the_rule() {
 /// The tolerance tells the rule from its neighbours.
 #[test]
 fn other_distributions_are_rejected() {
-    let even = tally(&[idle(1), idle(1)], Generation::B, 1);
+    let even = tally(&[idle(1), idle(1)], KernelRules::B, 1);
     assert!(deviation(&even, &[0.5, 0.5]) > TOLERANCE);
     let near = [server(1, 1, 0), server(1, 0, 256)];
-    let counts = tally(&near, Generation::A, 1);
-    assert!(deviation(&counts, &expected(&near, Generation::B)) > TOLERANCE);
+    let counts = tally(&near, KernelRules::A, 1);
+    assert!(deviation(&counts, &expected(&near, KernelRules::B)) > TOLERANCE);
     assert!(deviation(&[PICKS - 1, 1], &[1.0, 0.0]) > TOLERANCE);
 }
 
@@ -206,9 +206,9 @@ fn other_distributions_are_rejected() {
 #[test]
 fn successive_picks_are_independent() {
     let servers = [idle(2), idle(1), idle(3)];
-    let director = director(9, Generation::B, vec![service(1, &servers)]);
+    let director = director(9, KernelRules::B, vec![service(1, &servers)]);
     let worker = director.worker();
-    let single = expected(&servers, Generation::B);
+    let single = expected(&servers, KernelRules::B);
     let mut pairs = [0; 9];
     let mut places = picks(&director, &worker, 1);
     for _ in 0..PICKS {
@@ -223,7 +223,7 @@ fn successive_picks_are_independent() {
 
 fn sequence(seed: u64, number: u8) -> Vec<usize> {
     let services = vec![service(1, &[idle(1); 4]), service(2, &[idle(1); 4])];
-    let director = director(seed, Generation::B, services);
+    let director = director(seed, KernelRules::B, services);
     let worker = director.worker();
     picks(&director, &worker, number).take(1000).collect()
 }
@@ -244,7 +244,7 @@ fn a_seed_repeats_and_another_does_not() {
 fn services_of_one_seed_draw_apart() {
     let (one, two) = (sequence(1, 1), sequence(1, 2));
     // Not only unlike: no more alike than chance. Equal picks have a chance of 0.28 here.
-    let chances = expected(&[idle(1); 4], Generation::B);
+    let chances = expected(&[idle(1); 4], KernelRules::B);
     let chance: f64 = chances.iter().map(|chance| chance * chance).sum();
     let alike = one.iter().zip(&two).filter(|(one, two)| one == two).count();
     let alike = u32::try_from(alike).expect("1000 at most");
@@ -255,7 +255,7 @@ fn services_of_one_seed_draw_apart() {
 /// The draws belong to the service, not to who asks.
 #[test]
 fn workers_share_one_sequence() {
-    let director = director(1, Generation::B, vec![service(1, &[idle(1); 4])]);
+    let director = director(1, KernelRules::B, vec![service(1, &[idle(1); 4])]);
     let workers = [director.worker(), director.worker()];
     let mut both = workers.each_ref().map(|worker| picks(&director, worker, 1));
     let alternating: Vec<usize> = (0..1000).filter_map(|at| both[at % 2].next()).collect();

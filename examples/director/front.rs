@@ -180,7 +180,7 @@ impl Front {
         let mut opened = Vec::new();
         let mut out = BTreeSet::new();
         for service in &wanted.config.services {
-            let key = service.service;
+            let key = service.key;
             let Some(address) = servable::listening_address(&key) else {
                 continue;
             };

@@ -19,7 +19,7 @@ pub(crate) fn select(wanted: &mut Wanted) -> Vec<String> {
     let mut notes = unused_settings(&wanted.config);
     let mut out = BTreeSet::new();
     for service in &wanted.config.services {
-        let key = service.service;
+        let key = service.key;
         if let Some(why) = service_obstacle(&key) {
             notes.push(format!("service {key}: left out: {why}"));
             out.insert((key, None));
@@ -42,15 +42,15 @@ pub(crate) fn leave_out(wanted: &mut Wanted, out: &BTreeSet<Item>) {
     let gone =
         |key: ServiceKey, server| out.contains(&(key, None)) || out.contains(&(key, Some(server)));
     let Config { services, .. } = &mut wanted.config;
-    services.retain(|service| !out.contains(&(service.service, None)));
+    services.retain(|service| !out.contains(&(service.key, None)));
     for service in services {
-        let key = service.service;
+        let key = service.key;
         service.servers.retain(|server| !gone(key, server.address));
     }
     if let Some(commands) = &mut wanted.commands {
         commands.retain(|command| match command {
             Command::AddService(service) | Command::EditService(service) => {
-                !out.contains(&(service.service, None))
+                !out.contains(&(service.key, None))
             }
             Command::DeleteService(key) => !out.contains(&(*key, None)),
             Command::Clear | Command::Set(_) => true,
@@ -116,7 +116,7 @@ fn unused_settings(config: &Config) -> Vec<String> {
 
 /// What is served, but not as a kernel would.
 fn deviations(service: &VirtualService) -> Vec<String> {
-    let key = service.service;
+    let key = service.key;
     let mut notes = Vec::new();
     let direct = |server: &RealServer| {
         matches!(server.forwarding, Forwarding::Route | Forwarding::Tunnel(_))

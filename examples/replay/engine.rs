@@ -112,8 +112,9 @@ impl<'a> Run<'a> {
                 .ok_or_else(|| format!("`flags`: {} has no flag `{name}`", trace.scheduler))?;
             settings.flags = settings.flags.union(flag);
         }
-        let director = Director::new(&Config { generation: trace.generation, ..Config::default() })
-            .map_err(text)?;
+        let director =
+            Director::new(&Config { kernel_rules: trace.generation, ..Config::default() })
+                .map_err(text)?;
         let add = Command::AddService(settings.clone());
         director.execute(&add).map_err(text)?;
         let service = director

@@ -7,13 +7,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Map, Value};
-use vsched::config::{Forwarding, Generation, MAX_WEIGHT, RealServer, ServiceKey};
+use vsched::config::{Forwarding, KernelRules, MAX_WEIGHT, RealServer, ServiceKey};
 
 /// The life of one service in a kernel.
 pub(crate) struct Trace {
     pub(crate) place: Place,
     pub(crate) kernel: String,
-    pub(crate) generation: Generation,
+    pub(crate) generation: KernelRules,
     /// A name only: this build need not know the scheduler.
     pub(crate) scheduler: String,
     pub(crate) flags: Vec<String>,
@@ -164,10 +164,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn generation(value: &Value) -> Option<Generation> {
+fn generation(value: &Value) -> Option<KernelRules> {
     match value.as_str()? {
-        "A" => Some(Generation::A),
-        "B" => Some(Generation::B),
+        "A" => Some(KernelRules::A),
+        "B" => Some(KernelRules::B),
         _ => None,
     }
 }

@@ -125,7 +125,7 @@ int main(void) {
     CHECK(memcmp(&read, &settings, sizeof read) == 0);
     rules = rules_of(config);
     TEXT_IS(rules,
-            "--vsched-generation A\n--vsched-seed 1234605616436508552\n"
+            "--vsched-kernel-rules A\n--vsched-seed 1234605616436508552\n"
             "--vsched-expire-quiescent-template 1\n--set 900 120 300\n");
     free(rules);
     OK(vsched_config_validate(config));

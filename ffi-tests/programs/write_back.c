@@ -229,7 +229,7 @@ int main(void) {
     /* The complete rules text says as much as JSON, and the text of ipvsadm less. */
     char *json = json_of(config);
     char *rules = rules_of(config);
-    HAS(rules, "--vsched-generation A\n"), HAS(rules, " --vsched-mh-table-index 9");
+    HAS(rules, "--vsched-kernel-rules A\n"), HAS(rules, " --vsched-mh-table-index 9");
     HAS(rules, " --vsched-upper-threshold 4000000000 -y 9"), HAS(rules, " --vsched-bypass -w 0");
     HAS(rules, " --vsched-affinity-capacity 1234 --vsched-affinity-expiration 4321");
     HAS(rules, " --vsched-sharing per-worker\n"), HAS(rules, " --vsched-keep-port\n");
@@ -253,7 +253,7 @@ int main(void) {
     json = json_of(config);
     rules = rules_of(config);
     TEXT_IS(rules,
-            "--vsched-generation A\n--vsched-seed 18446744073709551615\n"
+            "--vsched-kernel-rules A\n--vsched-seed 18446744073709551615\n"
             "--vsched-expire-quiescent-template 1\n--set 900 0 1\n"
             "--start-daemon backup --mcast-interface eth0 --syncid 255 --sync-maxlen 1472"
             " --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1\n");

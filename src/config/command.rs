@@ -86,7 +86,7 @@ impl<'c> Editor<'c> {
         let services = config.services.iter().zip(0..);
         steps::take(config.services.len());
         Editor {
-            places: services.map(|(service, place)| (service.service, place)).collect(),
+            places: services.map(|(service, place)| (service.key, place)).collect(),
             services: config.services.iter().map(|_| Edited::default()).collect(),
             config,
         }
@@ -96,15 +96,15 @@ impl<'c> Editor<'c> {
     pub(crate) fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
         match command {
             Command::AddService(service) => {
-                if self.places.contains_key(&service.service) {
-                    return Err(CommandError::service_exists(service.service));
+                if self.places.contains_key(&service.key) {
+                    return Err(CommandError::service_exists(service.key));
                 }
-                self.places.insert(service.service, self.services.len());
+                self.places.insert(service.key, self.services.len());
                 self.services.push(Edited::default());
                 self.config.services.push(service.settings());
             }
             Command::EditService(settings) => {
-                let (service, _) = self.existing(&settings.service)?;
+                let (service, _) = self.existing(&settings.key)?;
                 let servers = std::mem::take(&mut service.servers);
                 *service = VirtualService { servers, ..settings.settings() };
             }

@@ -46,7 +46,7 @@ pub enum Change {
 
 /// The order in which changes are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Phase {
+pub enum ChangePhase {
     /// New services, each created whole: unbound, filled, then given its scheduler.
     NewServices,
     /// Settings of services.
@@ -67,7 +67,7 @@ impl Change {
     /// The service concerned.
     pub fn service(&self) -> ServiceKey {
         match self {
-            Change::AddService(service) | Change::EditService(service) => service.service,
+            Change::AddService(service) | Change::EditService(service) => service.key,
             Change::DeleteService(service)
             | Change::AddServer { service, .. }
             | Change::EditServer { service, .. }
@@ -78,16 +78,16 @@ impl Change {
 
 /// Where an edit of a server belongs. The weight comes before the thresholds: a server that leaves
 /// drain may be the only one left, whatever else its edit says.
-pub fn edit_phase(before: &RealServer, after: &RealServer) -> Phase {
+pub fn edit_phase(before: &RealServer, after: &RealServer) -> ChangePhase {
     // No limit is the highest one.
     let upper = |server: &RealServer| server.thresholds.upper.wrapping_sub(1);
     match (before.weight > 0, after.weight > 0) {
-        (true, false) => Phase::Shrink,
-        (false, true) => Phase::Grow,
+        (true, false) => ChangePhase::Shrink,
+        (false, true) => ChangePhase::Grow,
         _ => match upper(after).cmp(&upper(before)) {
-            Ordering::Less => Phase::Shrink,
-            Ordering::Greater => Phase::Grow,
-            Ordering::Equal => Phase::Modify,
+            Ordering::Less => ChangePhase::Shrink,
+            Ordering::Greater => ChangePhase::Grow,
+            Ordering::Equal => ChangePhase::Modify,
         },
     }
 }
@@ -115,26 +115,27 @@ pub(crate) fn diff_services<'a>(
     old: impl Iterator<Item = &'a VirtualService>,
     new: &[VirtualService],
 ) -> Vec<Change> {
-    let mut changes: Vec<(Phase, Change)> = Vec::new();
+    let mut changes: Vec<(ChangePhase, Change)> = Vec::new();
     // As far as the services stand in the same order, each is found without a search.
     let (mut old, mut new) = (old.peekable(), new);
     while let [service, rest @ ..] = new {
-        let Some(before) = old.next_if(|before| before.service == service.service) else { break };
+        let Some(before) = old.next_if(|before| before.key == service.key) else { break };
         update(before, service, &mut changes);
         new = rest;
     }
     let mut old: HashMap<ServiceKey, &VirtualService> =
-        old.map(|service| (service.service, service)).collect();
+        old.map(|service| (service.key, service)).collect();
     for service in new {
-        match old.remove(&service.service) {
+        match old.remove(&service.key) {
             None => create(service, &mut changes),
             Some(before) => update(before, service, &mut changes),
         }
     }
     let mut deleted: Vec<ServiceKey> = old.into_keys().collect();
     deleted.sort_unstable();
-    changes
-        .extend(deleted.into_iter().map(|key| (Phase::DeleteServices, Change::DeleteService(key))));
+    changes.extend(
+        deleted.into_iter().map(|key| (ChangePhase::DeleteServices, Change::DeleteService(key))),
+    );
     // Of a new config they are in order already, and many.
     if !changes.is_sorted_by_key(|(phase, _)| *phase) {
         changes.sort_by_key(|(phase, _)| *phase);
@@ -142,10 +143,10 @@ pub(crate) fn diff_services<'a>(
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
-fn create(service: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
-    let key = service.service;
+fn create(service: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
+    let key = service.key;
     changes.reserve(service.servers.len() + 2);
-    let mut push = |change| changes.push((Phase::NewServices, change));
+    let mut push = |change| changes.push((ChangePhase::NewServices, change));
     push(Change::AddService(unbound(service)));
     for server in &service.servers {
         push(Change::AddServer { service: key, server: *server });
@@ -162,10 +163,10 @@ pub(crate) fn unbound(service: &VirtualService) -> VirtualService {
     VirtualService { scheduler: None, mh_table_index, ..service.settings() }
 }
 
-fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(Phase, Change)>) {
-    let service = new.service;
+fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
+    let service = new.key;
     if !same_settings(old, new) {
-        changes.push((Phase::EditServices, Change::EditService(new.settings())));
+        changes.push((ChangePhase::EditServices, Change::EditService(new.settings())));
     }
     servers(&old.servers, &new.servers, |phase, change| {
         let change = match change {
@@ -201,7 +202,7 @@ pub(crate) enum ServerChange<'a> {
 pub(crate) fn servers<'a>(
     old: &'a [RealServer],
     new: &'a [RealServer],
-    mut each: impl FnMut(Phase, ServerChange<'a>),
+    mut each: impl FnMut(ChangePhase, ServerChange<'a>),
 ) {
     let (head, tail) = common_ends(old, new);
     let (old_end, new_end) = (old.len() - tail, new.len() - tail);
@@ -217,7 +218,7 @@ pub(crate) fn servers<'a>(
         old[head..old_end].iter().map(|server| (server.address, server)).collect();
     for (place, server) in new.iter().enumerate().take(new_end).skip(head) {
         match before.remove(&server.address) {
-            None => each(Phase::Grow, ServerChange::Add(place)),
+            None => each(ChangePhase::Grow, ServerChange::Add(place)),
             Some(before) => {
                 if let Some((phase, change)) = edit(before, server) {
                     each(phase, change);
@@ -231,7 +232,7 @@ pub(crate) fn servers<'a>(
     // In the order of the old config, so that equal inputs give equal plans.
     for (place, server) in old.iter().enumerate().take(old_end).skip(head) {
         if before.contains_key(&server.address) {
-            each(Phase::DeleteServers, ServerChange::Delete(place));
+            each(ChangePhase::DeleteServers, ServerChange::Delete(place));
         }
     }
 }

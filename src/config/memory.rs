@@ -222,7 +222,7 @@ impl fmt::Display for Excess<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes are more than the limit of {}", self.total, self.limit)?;
         if let Some((service, memory)) = self.largest {
-            let (key, bytes, advice) = (service.service, memory.total(), memory.advice());
+            let (key, bytes, advice) = (service.key, memory.total(), memory.advice());
             write!(f, "; most of all, {bytes}, takes service {key}: {advice}")?;
         }
         Ok(())

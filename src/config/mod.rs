@@ -63,7 +63,7 @@ pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Config {
     /// Which generation of kernels to decide alike.
-    pub generation: Generation,
+    pub kernel_rules: KernelRules,
     /// Seed of the random schedulers; equal seeds give equal decisions.
     pub seed: u64,
     /// A quiesced server loses its persistent clients at their next connection, too. In the kernel
@@ -84,7 +84,7 @@ impl Config {
     /// Everything but the services.
     pub fn settings(&self) -> Config {
         Config {
-            generation: self.generation,
+            kernel_rules: self.kernel_rules,
             seed: self.seed,
             expire_quiescent_template: self.expire_quiescent_template,
             timeouts: self.timeouts,
@@ -95,12 +95,12 @@ impl Config {
 
     /// The service with this key.
     pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
-        self.services.iter().find(|service| service.service == *key)
+        self.services.iter().find(|service| service.key == *key)
     }
 
     /// The service with this key, to change it.
     pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
-        self.services.iter_mut().find(|service| service.service == *key)
+        self.services.iter_mut().find(|service| service.key == *key)
     }
 }
 
@@ -116,7 +116,7 @@ impl From<&Config> for Arc<Config> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self"))]
-pub enum Generation {
+pub enum KernelRules {
     /// Linux up to 6.1.176 and 6.12.101: overhead 256 active + inactive.
     A,
     /// Linux from 6.1.187, 6.12.107 and all of 7.x: overhead 256 active + total.

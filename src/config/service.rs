@@ -15,7 +15,7 @@ use crate::sched::SchedulerKind;
 #[cfg_attr(feature = "serde", serde(into = "super::text::ServiceText"))]
 pub struct VirtualService {
     /// What names it.
-    pub service: ServiceKey,
+    pub key: ServiceKey,
     /// Its scheduler; `None` (in texts: `none`) refuses every new connection.
     pub scheduler: Option<SchedulerKind>,
     /// Scheduler flags, such as `sh-port`.
@@ -43,7 +43,7 @@ impl VirtualService {
     /// A service without servers and with ipvsadm's defaults: scheduler `wlc`, no persistence.
     pub fn new(service: ServiceKey) -> Self {
         VirtualService {
-            service,
+            key: service,
             scheduler: Some(SchedulerKind::Wlc),
             flags: SchedulerFlags::default(),
             mh_table_index: DEFAULT_MH_TABLE_INDEX,
@@ -78,7 +78,7 @@ impl VirtualService {
     pub fn settings(&self) -> VirtualService {
         // Field by field: `..self.clone()` would clone the servers first.
         VirtualService {
-            service: self.service,
+            key: self.key,
             scheduler: self.scheduler,
             flags: self.flags,
             mh_table_index: self.mh_table_index,

@@ -1,14 +1,14 @@
 //! One setting of a config that is not a service.
 
-use crate::config::{Config, Generation, SyncDaemon, SyncRole, Timeouts};
+use crate::config::{Config, KernelRules, SyncDaemon, SyncRole, Timeouts};
 use crate::error::CommandError;
 
 /// A setting of a config that is not a service, as one line of a rules text changes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {
-    /// `--vsched-generation`: which kernels to decide alike.
-    Generation(Generation),
+    /// `--vsched-kernel-rules`: which kernels to decide alike.
+    KernelRules(KernelRules),
     /// `--vsched-seed`: seed of the random schedulers.
     Seed(u64),
     /// `--vsched-expire-quiescent-template`: see [`Config::expire_quiescent_template`].
@@ -28,7 +28,7 @@ impl Setting {
     /// A daemon of this role is there already, or is not there. Nothing is changed then.
     pub(crate) fn apply_to(&self, config: &mut Config) -> Result<(), CommandError> {
         match self {
-            Setting::Generation(generation) => config.generation = *generation,
+            Setting::KernelRules(generation) => config.kernel_rules = *generation,
             Setting::Seed(seed) => config.seed = *seed,
             Setting::ExpireQuiescentTemplate(on) => config.expire_quiescent_template = *on,
             Setting::Timeouts(Timeouts { tcp, tcp_fin, udp }) => {

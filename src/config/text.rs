@@ -19,7 +19,7 @@ use crate::sched::SchedulerKind;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceText {
-    service: ServiceKey,
+    key: ServiceKey,
     #[serde(default = "default_scheduler")]
     scheduler: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -65,7 +65,7 @@ fn is_default_table(index: &u8) -> bool {
 impl From<VirtualService> for ServiceText {
     fn from(from: VirtualService) -> Self {
         ServiceText {
-            service: from.service,
+            key: from.key,
             scheduler: from.scheduler.map_or(NO_SCHEDULER, SchedulerKind::name).to_owned(),
             flags: from.flags.names(from.scheduler).map(str::to_owned).collect(),
             mh_table_index: from.mh_table_index,
@@ -87,7 +87,7 @@ impl TryFrom<ServiceText> for VirtualService {
             NO_SCHEDULER => None,
             name => Some(
                 name.parse::<SchedulerKind>()
-                    .map_err(|error| format!("service {}: {error}", from.service))?,
+                    .map_err(|error| format!("service {}: {error}", from.key))?,
             ),
         };
         let mut flags = SchedulerFlags::default();
@@ -95,7 +95,7 @@ impl TryFrom<ServiceText> for VirtualService {
             let flag = SchedulerFlags::named(name, scheduler).ok_or_else(|| {
                 format!(
                     "service {}: flags: unknown flag `{}` for scheduler {}",
-                    from.service,
+                    from.key,
                     Quoted(name),
                     from.scheduler
                 )
@@ -103,7 +103,7 @@ impl TryFrom<ServiceText> for VirtualService {
             flags = flags.union(flag);
         }
         Ok(VirtualService {
-            service: from.service,
+            key: from.key,
             scheduler,
             flags,
             mh_table_index: from.mh_table_index,

@@ -8,14 +8,14 @@ use ahash::HashMap;
 
 use crate::config::diff::Change;
 use crate::config::{RealServer, VirtualService};
-use crate::director::owners::Owner;
+use crate::director::owners::SlotClaim;
 use crate::state::history::{Event, History};
 use crate::state::servers::Member;
 
 /// How many servers are looked for one by one before a table of all is made.
 const FEW: u32 = 16;
 
-pub(super) struct Draft {
+pub(super) struct ServiceEdit {
     /// Number of the live service; `None` for a new one.
     pub(super) live: Option<u64>,
     /// `servers` is kept beside.
@@ -23,7 +23,7 @@ pub(super) struct Draft {
     /// Oldest first. A server's place is its number in the history.
     pub(super) servers: Vec<RealServer>,
     /// Beside `servers`.
-    pub(super) owners: Vec<Owner>,
+    pub(super) claims: Vec<SlotClaim>,
     /// Servers that were added or edited: their limits have to be set.
     touched: Vec<usize>,
     gone: Vec<usize>,
@@ -34,14 +34,14 @@ pub(super) struct Draft {
     pub(super) deleted: bool,
 }
 
-impl Draft {
+impl ServiceEdit {
     /// A new service.
     pub(super) fn new(settings: &VirtualService) -> Self {
-        Draft {
+        ServiceEdit {
             live: None,
             settings: settings.settings(),
             servers: Vec::new(),
-            owners: Vec::new(),
+            claims: Vec::new(),
             touched: Vec::new(),
             gone: Vec::new(),
             places: None,
@@ -52,14 +52,14 @@ impl Draft {
     }
 
     /// An existing service, whose lists are taken out until it has them back.
-    pub(super) fn of(live: u64, service: &mut VirtualService, owners: &mut Vec<Owner>) -> Self {
+    pub(super) fn of(live: u64, service: &mut VirtualService, claims: &mut Vec<SlotClaim>) -> Self {
         let servers = mem::take(&mut service.servers);
-        let mut draft = Draft {
+        let mut draft = ServiceEdit {
             live: Some(live),
             servers,
-            owners: mem::take(owners),
+            claims: mem::take(claims),
             history: History::default(),
-            ..Draft::new(service)
+            ..ServiceEdit::new(service)
         };
         draft.number();
         draft
@@ -83,14 +83,14 @@ impl Draft {
     }
 
     /// Carries out one change. Hands out the owners of servers that are gone for good.
-    pub(super) fn change(&mut self, change: &Change, gone: &mut Vec<(SocketAddr, Owner)>) {
+    pub(super) fn change(&mut self, change: &Change, gone: &mut Vec<(SocketAddr, SlotClaim)>) {
         match change {
             Change::AddService(_) => {}
             Change::EditService(settings) => {
                 let rebound = settings.scheduler != self.settings.scheduler;
                 self.settings = settings.settings();
                 if rebound {
-                    self.bury(gone);
+                    self.compact(gone);
                     self.number();
                     self.history.bound = true;
                 }
@@ -102,15 +102,15 @@ impl Draft {
             Change::AddServer { server, .. } => {
                 // What is added is not there, unless it has just gone.
                 let former = if self.gone.is_empty() { None } else { self.find(server.address) };
-                let owner = former.map_or(Owner::NONE, |former| {
-                    mem::replace(&mut self.owners[former], Owner::NONE)
+                let claim = former.map_or(SlotClaim::NONE, |former| {
+                    mem::replace(&mut self.claims[former], SlotClaim::NONE)
                 });
                 let number = self.servers.len();
                 if let Some(places) = &mut self.places {
                     places.insert(server.address, number);
                 }
                 self.servers.push(*server);
-                self.owners.push(Owner { last_weight: server.weight, ..owner });
+                self.claims.push(SlotClaim { last_weight: server.weight, ..claim });
                 self.touched.push(number);
                 self.history.events.push(Event::Added { weight: server.weight });
             }
@@ -119,7 +119,7 @@ impl Draft {
                     self.servers[number] = *server;
                     self.touched.push(number);
                     if server.weight > 0 {
-                        self.owners[number].last_weight = server.weight;
+                        self.claims[number].last_weight = server.weight;
                     }
                     self.history.events.push(Event::Edited { number, weight: server.weight });
                 }
@@ -134,17 +134,17 @@ impl Draft {
     }
 
     /// Drops the servers that are gone and hands out their owners. Numbers are places no longer.
-    pub(super) fn bury(&mut self, buried: &mut Vec<(SocketAddr, Owner)>) {
+    pub(super) fn compact(&mut self, buried: &mut Vec<(SocketAddr, SlotClaim)>) {
         let mut gone = mem::take(&mut self.gone);
         gone.sort_unstable();
         gone.dedup();
         if gone.is_empty() {
             return;
         }
-        let left = gone.iter().map(|number| (self.servers[*number].address, self.owners[*number]));
-        buried.extend(left.filter(|(_, owner)| owner.is_housed()));
+        let left = gone.iter().map(|number| (self.servers[*number].address, self.claims[*number]));
+        buried.extend(left.filter(|(_, claim)| claim.has_slot()));
         drop_at(&mut self.servers, &gone);
-        drop_at(&mut self.owners, &gone);
+        drop_at(&mut self.claims, &gone);
         self.touched.retain(|number| gone.binary_search(number).is_err());
         for number in &mut self.touched {
             *number -= gone.partition_point(|gone| gone < number);
@@ -153,21 +153,24 @@ impl Draft {
 
     /// Gives every server that was added or edited what `settle` makes of its owner. After
     /// [`bury`](Self::bury).
-    pub(super) fn settle(&mut self, mut settle: impl FnMut(&RealServer, Owner) -> Owner) {
+    pub(super) fn assign_slots(
+        &mut self,
+        mut settle: impl FnMut(&RealServer, SlotClaim) -> SlotClaim,
+    ) {
         for number in mem::take(&mut self.touched) {
-            let owner = self.owners[number];
-            let settled = settle(&self.servers[number], owner);
-            self.owners[number] = Owner { last_weight: owner.last_weight, ..settled };
+            let claim = self.claims[number];
+            let settled = settle(&self.servers[number], claim);
+            self.claims[number] = SlotClaim { last_weight: claim.last_weight, ..settled };
         }
     }
 
     /// The servers in list order.
     pub(super) fn members(&self) -> Vec<Member> {
-        let newest_first = self.servers.iter().zip(&self.owners).rev();
-        let member = |(server, owner): (&RealServer, &Owner)| Member {
-            id: owner.id,
+        let newest_first = self.servers.iter().zip(&self.claims).rev();
+        let member = |(server, claim): (&RealServer, &SlotClaim)| Member {
+            id: claim.id,
             server: *server,
-            last_weight: owner.last_weight,
+            last_weight: claim.last_weight,
         };
         newest_first.map(member).collect()
     }

@@ -1,7 +1,7 @@
 //! A service that runs, as the control plane knows it, and what a change tells slots of it.
 
-use crate::config::{Generation, VirtualService};
-use crate::director::owners::Owner;
+use crate::config::{KernelRules, VirtualService};
+use crate::director::owners::SlotClaim;
 use crate::pool::Pool;
 use crate::state::Arena;
 use crate::state::counts::Limits;
@@ -9,13 +9,13 @@ use crate::state::slots::ServiceId;
 use crate::sync::Arc;
 
 /// A service that runs.
-pub(super) struct Live {
+pub(super) struct RunningService {
     /// As configured, servers oldest first.
     pub(super) service: VirtualService,
     /// Beside `service.servers`.
-    pub(super) owners: Vec<Owner>,
+    pub(super) claims: Vec<SlotClaim>,
     pub(super) id: ServiceId,
-    pub(super) born: u64,
+    pub(super) since: u64,
     pub(super) pool: Arc<Pool>,
     /// Connections and refusals its slot had counted for its former owners.
     pub(super) base: (u64, u64),
@@ -31,7 +31,7 @@ pub(super) struct SlotEdit {
 }
 
 impl SlotEdit {
-    pub(super) fn carry_out(&self, arena: &Arena, rule: Generation) {
+    pub(super) fn carry_out(&self, arena: &Arena, rule: KernelRules) {
         if let Some(slot) = arena.servers.get(self.slot) {
             slot.limit(self.limits, rule);
             slot.set_weight(self.weight);

@@ -8,12 +8,12 @@ mod headroom;
 mod live;
 mod owners;
 mod policy;
+mod registry;
 mod removed;
 mod repair;
 mod reserve;
 mod steps;
 pub(crate) mod table;
-mod tenants;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -27,21 +27,21 @@ use crate::config::{
     ResourceLimits, ServerCounts, ServiceKey, Statistics,
 };
 pub use crate::director::applied::{Applied, Item};
-use crate::director::control::{Control, Live, SWEPT};
+use crate::director::control::{Control, RunningService, SWEPT};
 use crate::director::headroom::Headroom;
-use crate::director::owners::Owner;
+use crate::director::owners::SlotClaim;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
 use crate::director::steps::{set, steps, to_carry_out, validate};
-use crate::director::table::Table;
+use crate::director::table::ServiceTable;
 use crate::error::{ApplyError, ServiceError};
 use crate::flow::Flow;
 use crate::state::Arena;
 use crate::state::counts::Counts;
-use crate::state::own::Own;
+use crate::state::own::WorkerState;
 use crate::state::pick::{Pick, Refused};
-use crate::state::publication::Publication;
-use crate::state::segments::Place;
+use crate::state::publication::Snapshot;
+use crate::state::segments::ArcRef;
 use crate::state::shard::Shard;
 use crate::state::slots::{ServerId, ServiceId};
 use crate::state::templates::Templates;
@@ -78,7 +78,7 @@ pub struct Director {
 
 pub(crate) struct Inner {
     pub(crate) arena: Arc<Arena>,
-    pub(crate) publication: Arc<Publication<Table>>,
+    pub(crate) publication: Arc<Snapshot<ServiceTable>>,
     control: Mutex<Control>,
 }
 
@@ -98,8 +98,8 @@ impl Director {
     /// As [`new`](Self::new).
     pub fn with_limits(config: &Config, limits: ResourceLimits) -> Result<Self, ApplyError> {
         let arena = Arc::new(Arena::new());
-        let empty = Table::new(0, Box::default(), Arc::default());
-        let publication = Arc::new(Publication::new(Arc::new(empty)));
+        let empty = ServiceTable::new(0, Box::default(), Arc::default());
+        let publication = Arc::new(Snapshot::new(Arc::new(empty)));
         let control = Control::new(Arc::clone(&arena), Arc::clone(&publication), limits);
         let control = Mutex::new(control);
         let director = Director { inner: Arc::new(Inner { arena, publication, control }) };
@@ -239,7 +239,7 @@ impl Director {
         let control = self.inner.control.lock();
         let live = control.find(service)?;
         let place = live.service.servers.iter().position(|known| known.address == server)?;
-        live.owners.get(place).map(|owner| owner.id)
+        live.claims.get(place).map(|claim| claim.id)
     }
 
     /// One decision for a caller without a worker. Takes a lock; see
@@ -257,8 +257,8 @@ impl Director {
         let pick = self.with_table(|table| {
             let pool = table.pool(service)?;
             let twin = |key: &ServiceKey| table.pool_of(key);
-            let choose = || pool.choose_elaborately(flow, &[], None, None, twin).ok().flatten();
-            Some(if pool.takes(flow) { choose() } else { None })
+            let choose = || pool.pick_general(flow, &[], None, None, twin).ok().flatten();
+            Some(if pool.accepts(flow) { choose() } else { None })
         });
         pick.ok_or(Refused::NoService)?.ok_or(Refused::NoServer)
     }
@@ -271,7 +271,7 @@ impl Director {
             let templates = table.pool_at(slot.service())?.templates()?;
             Some(templates.of_server(server.slot))
         });
-        slot.is(server.generation).then(|| counts_of(slot.glance(), templates))
+        slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
     }
 
     /// The config that runs.
@@ -284,7 +284,7 @@ impl Director {
     /// Everything that runs, with its counts and statistics at about this moment.
     pub fn observe(&self) -> Observed {
         let control = self.inner.control.lock();
-        let observed = |live: &Live| self.observed(&control, live);
+        let observed = |live: &RunningService| self.observed(&control, live);
         let services = control.services.values().map(observed).collect();
         Observed { settings: control.settings.clone(), services }
     }
@@ -293,7 +293,7 @@ impl Director {
     /// adding. O(services + servers + templates).
     pub fn services(&self) -> Vec<(ServiceId, ObservedService)> {
         let control = self.inner.control.lock();
-        let observed = |live: &Live| (live.id, self.observed(&control, live));
+        let observed = |live: &RunningService| (live.id, self.observed(&control, live));
         control.services.values().map(observed).collect()
     }
 
@@ -302,7 +302,7 @@ impl Director {
     pub fn servers(&self, service: ServiceId) -> Option<Vec<(ServerId, ObservedServer)>> {
         let control = self.inner.control.lock();
         let live = control.find_id(service)?;
-        let ids = live.owners.iter().rev().map(|owner| owner.id);
+        let ids = live.claims.iter().rev().map(|claim| claim.id);
         Some(ids.zip(self.observed(&control, live).servers).collect())
     }
 
@@ -314,19 +314,20 @@ impl Director {
         self.inner.control.lock().removed_servers()
     }
 
-    fn observed(&self, control: &Control, live: &Live) -> ObservedService {
+    fn observed(&self, control: &Control, live: &RunningService) -> ObservedService {
         let (connections, refused) = control.service_total(live.id.slot);
         let templates = live.pool.templates().map(Templates::by_server).unwrap_or_default();
-        let server = |(server, owner): (&RealServer, &Owner)| {
-            let total = control.server_total(owner.id.slot);
-            let slot = self.inner.arena.servers.get(owner.id.slot);
-            let counts =
-                slot.map(|slot| counts_of(slot.glance(), templates.get(&owner.id.slot).copied()));
+        let server = |(server, claim): (&RealServer, &SlotClaim)| {
+            let total = control.server_total(claim.id.slot);
+            let slot = self.inner.arena.servers.get(claim.id.slot);
+            let counts = slot.map(|slot| {
+                counts_of(slot.counts_relaxed(), templates.get(&claim.id.slot).copied())
+            });
             ObservedServer {
                 server: *server,
                 counts: counts.unwrap_or_default(),
                 statistics: Statistics {
-                    connections: total.wrapping_sub(owner.base),
+                    connections: total.wrapping_sub(claim.base),
                     ..Statistics::default()
                 },
                 rates: Default::default(),
@@ -342,26 +343,26 @@ impl Director {
             rates: Default::default(),
             remembered: live.pool.remembered(),
             templates: live.pool.templates().map(Templates::remembered),
-            servers: live.service.servers.iter().zip(&live.owners).rev().map(server).collect(),
+            servers: live.service.servers.iter().zip(&live.claims).rev().map(server).collect(),
         }
     }
 
-    fn with_table<R: Default>(&self, look: impl FnOnce(&Table) -> R) -> R {
-        self.inner.publication.with_kept(|tables| match tables.last() {
+    fn with_table<R: Default>(&self, look: impl FnOnce(&ServiceTable) -> R) -> R {
+        self.inner.publication.with_live(|tables| match tables.last() {
             Some(table) => look(table),
             None => R::default(),
         })
     }
 
-    pub(crate) fn join(&self, shard: &Arc<Shard>) -> (Arc<Inner>, Option<Place<Own>>) {
-        let own = self.inner.control.lock().join(shard);
-        (Arc::clone(&self.inner), own)
+    pub(crate) fn register(&self, shard: &Arc<Shard>) -> (Arc<Inner>, Option<ArcRef<WorkerState>>) {
+        let state = self.inner.control.lock().register(shard);
+        (Arc::clone(&self.inner), state)
     }
 }
 
 impl Inner {
-    pub(crate) fn depart(&self, shard: &Arc<Shard>, own: Option<&Own>) {
-        self.control.lock().depart(shard, own);
+    pub(crate) fn unregister(&self, shard: &Arc<Shard>, state: Option<&WorkerState>) {
+        self.control.lock().unregister(shard, state);
     }
 }
 

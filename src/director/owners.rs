@@ -14,43 +14,47 @@ use crate::state::slots::{ServerId, ServerSlot, ServiceId, ServiceSlot};
 
 /// A server's hold on its slot.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
+pub(super) struct SlotClaim {
     pub(super) id: ServerId,
     /// First publication that can name the slot.
-    pub(super) born: u64,
+    pub(super) since: u64,
     /// What the statistics of the slot said when it was given.
     pub(super) base: u64,
     /// The server's last weight that was not 0, or what it was added with.
     pub(super) last_weight: u32,
 }
 
-impl Owner {
+impl SlotClaim {
     /// Nobody: the server has no slot yet.
-    pub(super) const NONE: Owner =
-        Owner { id: ServerId { slot: u32::MAX, generation: 0 }, born: 0, base: 0, last_weight: 0 };
+    pub(super) const NONE: SlotClaim = SlotClaim {
+        id: ServerId { slot: u32::MAX, generation: 0 },
+        since: 0,
+        base: 0,
+        last_weight: 0,
+    };
 
     /// True if it has a slot. The first publication is number 1.
-    pub(super) fn is_housed(&self) -> bool {
-        self.born > 0
+    pub(super) fn has_slot(&self) -> bool {
+        self.since > 0
     }
 }
 
 /// A slot whose owner has left, and the publications that can name it: `born` to `gone` - 1.
 struct Vacancy<T> {
     id: T,
-    born: u64,
-    gone: u64,
+    since: u64,
+    until: u64,
 }
 
 /// Slots in use and free ones.
 #[derive(Default)]
-pub(super) struct Owners {
+pub(super) struct SlotAllocator {
     free_servers: Vec<u32>,
     next_server: u32,
     free_services: Vec<u32>,
     next_service: u32,
     /// Servers removed from the config that come back with their counts if added again.
-    removed: HashMap<ServiceKey, HashMap<SocketAddr, (Owner, u64)>>,
+    removed: HashMap<ServiceKey, HashMap<SocketAddr, (SlotClaim, u64)>>,
     /// The same with the publications they left with, in the order in which to look at them again.
     /// Some have come back since.
     queue: VecDeque<(ServiceKey, SocketAddr, u64)>,
@@ -59,9 +63,9 @@ pub(super) struct Owners {
     deleted_services: Vec<Vacancy<ServiceId>>,
 }
 
-impl Owners {
+impl SlotAllocator {
     /// Slots made so far, of servers and of services.
-    pub(super) fn reach(&self) -> (u32, u32) {
+    pub(super) fn high_water(&self) -> (u32, u32) {
         (self.next_server, self.next_service)
     }
 
@@ -75,7 +79,7 @@ impl Owners {
         &self,
     ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
         self.removed.iter().flat_map(|(service, servers)| {
-            servers.iter().map(move |(server, (owner, _))| (service, server, owner.id))
+            servers.iter().map(move |(server, (claim, _))| (service, server, claim.id))
         })
     }
 
@@ -97,13 +101,13 @@ impl Owners {
         let service_reach =
             fresh(services, self.free_services.len(), self.next_service, "services")?;
         let first = arena.first_generation();
-        arena.servers.reach_with(server_reach, || ServerSlot::new(first));
-        arena.services.reach_with(service_reach, || ServiceSlot::new(first));
+        arena.servers.grow_to_with(server_reach, || ServerSlot::new(first));
+        arena.services.grow_to_with(service_reach, || ServiceSlot::new(first));
         Ok(())
     }
 
     /// The removed server's slot, if it still has one.
-    pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<Owner> {
+    pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<SlotClaim> {
         self.take_out(&service, &server)
     }
 
@@ -126,20 +130,20 @@ impl Owners {
         &mut self,
         service: ServiceKey,
         server: SocketAddr,
-        owner: Owner,
+        claim: SlotClaim,
         gone: u64,
     ) {
-        self.removed.entry(service).or_default().insert(server, (owner, gone));
+        self.removed.entry(service).or_default().insert(server, (claim, gone));
         self.queue.push_back((service, server, gone));
     }
 
-    fn take_out(&mut self, service: &ServiceKey, server: &SocketAddr) -> Option<Owner> {
+    fn take_out(&mut self, service: &ServiceKey, server: &SocketAddr) -> Option<SlotClaim> {
         let servers = self.removed.get_mut(service)?;
-        let (owner, _) = servers.remove(server)?;
+        let (claim, _) = servers.remove(server)?;
         if servers.is_empty() {
             self.removed.remove(service);
         }
-        Some(owner)
+        Some(claim)
     }
 
     /// No removed server comes back with its counts: their slots are taken back as soon as nothing
@@ -147,30 +151,30 @@ impl Owners {
     pub(super) fn forget(&mut self, arena: &Arena) -> Vec<u32> {
         self.queue.clear();
         let removed = std::mem::take(&mut self.removed);
-        let owners = removed.into_values().flat_map(HashMap::into_values);
+        let claims = removed.into_values().flat_map(HashMap::into_values);
         let mut slots = Vec::new();
-        for (Owner { id, born, .. }, gone) in owners {
+        for (SlotClaim { id, since, .. }, gone) in claims {
             if let Some(slot) = arena.servers.get(id.slot) {
-                slot.rehome(u32::MAX);
+                slot.set_service(u32::MAX);
             }
             slots.push(id.slot);
-            self.forgotten.push(Vacancy { id, born, gone });
+            self.forgotten.push(Vacancy { id, since, until: gone });
         }
         slots.sort_unstable();
         slots
     }
 
     /// The service has left with publication `gone`.
-    pub(super) fn leave_service(&mut self, id: ServiceId, born: u64, gone: u64) {
-        self.deleted_services.push(Vacancy { id, born, gone });
+    pub(super) fn leave_service(&mut self, id: ServiceId, since: u64, gone: u64) {
+        self.deleted_services.push(Vacancy { id, since, until: gone });
     }
 
     /// The removed servers of a service that was deleted belong to none: its slot may get another
     /// service, on whose account nothing of theirs is.
-    pub(super) fn orphan(&self, arena: &Arena, deleted: &ServiceKey) {
-        for (owner, _) in self.removed.get(deleted).into_iter().flat_map(HashMap::values) {
-            if let Some(slot) = arena.servers.get(owner.id.slot) {
-                slot.rehome(u32::MAX);
+    pub(super) fn detach(&self, arena: &Arena, deleted: &ServiceKey) {
+        for (claim, _) in self.removed.get(deleted).into_iter().flat_map(HashMap::values) {
+            if let Some(slot) = arena.servers.get(claim.id.slot) {
+                slot.set_service(u32::MAX);
             }
         }
     }
@@ -178,26 +182,26 @@ impl Owners {
     /// Takes back the slots that count no connection and that none of these publications names.
     /// Looks at so many removed servers at most, those next that it looked at longest ago.
     pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64], most: usize) {
-        let named = |born: u64, gone: u64| kept.iter().any(|at| (born..gone).contains(at));
+        let named = |since: u64, gone: u64| kept.iter().any(|at| (since..gone).contains(at));
         for _ in 0..most.min(self.queue.len()) {
             let Some((service, server, left)) = self.queue.pop_front() else { break };
             let found = self.removed.get(&service).and_then(|servers| servers.get(&server));
-            let Some((owner, _)) = found.filter(|(_, gone)| *gone == left).copied() else {
+            let Some((claim, _)) = found.filter(|(_, gone)| *gone == left).copied() else {
                 continue;
             };
-            let vacated = !named(owner.born, left)
-                && arena.servers.get(owner.id.slot).is_some_and(ServerSlot::vacate);
+            let vacated = !named(claim.since, left)
+                && arena.servers.get(claim.id.slot).is_some_and(ServerSlot::vacate);
             if vacated {
                 self.take_out(&service, &server);
-                self.free_servers.push(owner.id.slot);
+                self.free_servers.push(claim.id.slot);
             } else {
                 self.queue.push_back((service, server, left));
             }
         }
         let free = &mut self.free_servers;
-        self.forgotten.retain(|&Vacancy { id, born, gone }| {
+        self.forgotten.retain(|&Vacancy { id, since, until: gone }| {
             let evicted =
-                !named(born, gone) && arena.servers.get(id.slot).is_some_and(ServerSlot::evict);
+                !named(since, gone) && arena.servers.get(id.slot).is_some_and(ServerSlot::evict);
             if evicted {
                 free.push(id.slot);
             }
@@ -205,7 +209,7 @@ impl Owners {
         });
         let free = &mut self.free_services;
         self.deleted_services.retain(|vacancy| {
-            let named = named(vacancy.born, vacancy.gone);
+            let named = named(vacancy.since, vacancy.until);
             if let (false, Some(slot)) = (named, arena.services.get(vacancy.id.slot)) {
                 slot.renew();
                 free.push(vacancy.id.slot);

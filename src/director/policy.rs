@@ -83,10 +83,10 @@ pub(super) fn check(
         }
     }
     let closes = |service: &&VirtualService| {
-        let key = &service.service;
+        let key = &service.key;
         shrunk.contains(key) && !is_open(&service.servers) && is_open(running(control, key))
     };
-    let closed = wanted.services.iter().filter(closes).map(|service| service.service);
+    let closed = wanted.services.iter().filter(closes).map(|service| service.key);
     let of = control.services.values().map(|live| live.service.servers.len()).sum();
     policy.guardrails.check(closed, servers, of, || losses(control, changes))
 }

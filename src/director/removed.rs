@@ -29,7 +29,7 @@ impl Director {
     pub fn removed_with_connections(&self) -> Vec<RemovedServer> {
         let control = self.inner.control.lock();
         let with_connections = |(service, server, id): (&ServiceKey, &SocketAddr, ServerId)| {
-            let counts = self.inner.arena.servers.get(id.slot)?.glance();
+            let counts = self.inner.arena.servers.get(id.slot)?.counts_relaxed();
             let (active, inactive) = (counts.active(), counts.inactive());
             let removed =
                 RemovedServer { service: *service, server: *server, id, active, inactive };

@@ -46,7 +46,7 @@ impl Director {
         let control = self.inner.control.lock();
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
-        let former = slot.correct(server.generation, active, inactive, arena.rule())?;
+        let former = slot.correct(server.generation, active, inactive, arena.kernel_rules())?;
         let now = Connections::new(active, active + inactive);
         let before = Connections::new(former.active(), former.total());
         control.counts_corrected(server, slot, now.plus(before.negative()));

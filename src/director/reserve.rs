@@ -4,7 +4,7 @@ use ahash::HashMap;
 
 use crate::config::diff::Change;
 use crate::config::{Memory, ServiceKey, Sharing, VirtualService};
-use crate::director::control::{Control, Live};
+use crate::director::control::{Control, RunningService};
 use crate::director::headroom::{Headroom, ask};
 use crate::error::ApplyError;
 use crate::pool::Maps;
@@ -17,7 +17,7 @@ const BESIDE_A_MAP: u64 = 4096;
 /// A service as the changes leave it.
 struct Wanted<'a> {
     settings: &'a VirtualService,
-    live: Option<&'a Live>,
+    live: Option<&'a RunningService>,
     /// Its scheduler goes, with what that remembers.
     bound: bool,
     deleted: bool,
@@ -26,7 +26,7 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn of(live: &'a Live) -> Self {
+    fn of(live: &'a RunningService) -> Self {
         Wanted {
             settings: &live.service,
             live: Some(live),
@@ -51,7 +51,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn reserve(&self, arena: &Arc<Arena>) -> Result<(ServiceKey, Maps), ApplyError> {
-        let (key, former) = (self.settings.service, self.live.map(|live| live.pool.as_ref()));
+        let (key, former) = (self.settings.key, self.live.map(|live| live.pool.as_ref()));
         let what = || format!("service {key}: affinity: capacity");
         let kept = self.live.is_some_and(|live| {
             !self.bound
@@ -82,10 +82,10 @@ impl<'a> Wanted<'a> {
 pub(super) fn maps<'a>(
     control: &'a Control,
     changes: &'a [Change],
-    compiled: impl Iterator<Item = &'a Live>,
+    compiled: impl Iterator<Item = &'a RunningService>,
 ) -> Result<HashMap<ServiceKey, Maps>, ApplyError> {
     let mut services: Vec<Wanted<'a>> = compiled.map(Wanted::of).collect();
-    let keys = services.iter().map(|wanted| wanted.settings.service);
+    let keys = services.iter().map(|wanted| wanted.settings.key);
     let mut places: HashMap<ServiceKey, usize> = keys.zip(0..).collect();
     let mut latest = None;
     for change in changes {
@@ -109,7 +109,7 @@ pub(super) fn maps<'a>(
             }),
         };
         latest = Some((key, at));
-        if let Some(wanted) = services.get_mut(at).filter(|it| it.settings.service == key) {
+        if let Some(wanted) = services.get_mut(at).filter(|it| it.settings.key == key) {
             wanted.change(change);
         }
     }
@@ -126,7 +126,7 @@ impl Control {
     fn headroom(&self, services: &[Wanted]) -> Headroom {
         let mut headroom = Headroom::default();
         let workers = self.shards.len();
-        let (servers, running) = self.owners.reach();
+        let (servers, running) = self.allocator.high_water();
         let new = services.iter().filter(|wanted| wanted.live.is_none()).count();
         let added: usize = services.iter().map(|wanted| wanted.weights.len()).sum();
         let reach =

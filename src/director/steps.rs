@@ -15,15 +15,15 @@ pub(super) fn validate(
     config: &Config,
     changes: &[Change],
 ) -> Result<(), ConfigError> {
-    let Config { generation, daemons, .. } = &control.settings;
-    if (config.generation, &config.daemons) != (*generation, daemons) {
+    let Config { kernel_rules: generation, daemons, .. } = &control.settings;
+    if (config.kernel_rules, &config.daemons) != (*generation, daemons) {
         return config.validate_within(&control.budget.limits);
     }
     let concerned: ahash::HashSet<ServiceKey> = changes.iter().map(Change::service).collect();
     config.validate_beside(Some(&control.budget.limits), |service| {
-        match control.find(&service.service) {
+        match control.find(&service.key) {
             None => Known::No,
-            Some(_) if !concerned.contains(&service.service) => Known::Same,
+            Some(_) if !concerned.contains(&service.key) => Known::Same,
             Some(live) => Known::Former(&live.service),
         }
     })
@@ -34,16 +34,16 @@ pub(super) fn to_carry_out(control: &Control, command: &Command) -> Headroom {
     let services = control.services.len();
     let key = match command {
         Command::Clear | Command::Set(_) => {
-            let servers = control.services.values().map(|live| live.owners.len()).sum();
+            let servers = control.services.values().map(|live| live.claims.len()).sum();
             return Headroom::to_compare(services, servers);
         }
-        Command::AddService(service) | Command::EditService(service) => service.service,
+        Command::AddService(service) | Command::EditService(service) => service.key,
         Command::DeleteService(key) => *key,
         Command::AddServer { service, .. }
         | Command::EditServer { service, .. }
         | Command::DeleteServer { service, .. } => *service,
     };
-    Headroom::to_compare(1, control.find(&key).map_or(0, |live| live.owners.len()))
+    Headroom::to_compare(1, control.find(&key).map_or(0, |live| live.claims.len()))
 }
 
 /// What is not a service, after this setting.
@@ -70,15 +70,15 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
     };
     Ok(vec![match command {
         Command::AddService(service) => {
-            if live(&service.service).is_some() {
-                return Err(CommandError::service_exists(service.service).into());
+            if live(&service.key).is_some() {
+                return Err(CommandError::service_exists(service.key).into());
             }
             valid(service.settings())?;
             control.fits(service, std::iter::empty())?;
             Change::AddService(service.settings())
         }
         Command::EditService(settings) => {
-            let found = existing(&settings.service)?;
+            let found = existing(&settings.key)?;
             // Its servers are valid, but there may be too many now.
             let full = found.servers.len() > settings.max_servers();
             let servers = if full { found.servers.clone() } else { Vec::new() };
@@ -91,7 +91,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             Change::DeleteService(*key)
         }
         Command::Clear => {
-            let keys = control.services.values().map(|live| live.service.service);
+            let keys = control.services.values().map(|live| live.service.key);
             return Ok(keys.map(Change::DeleteService).collect());
         }
         Command::AddServer { service, server } => {

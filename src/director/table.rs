@@ -9,24 +9,28 @@ use crate::state::slots::ServiceId;
 use crate::sync::Arc;
 
 /// Immutable. One is current; older ones live until the last worker has moved on.
-pub(crate) struct Table {
+pub(crate) struct ServiceTable {
     /// Number of the publication.
     pub(crate) sequence: u64,
     /// By index of the service's slot.
     pools: Box<[Option<Arc<Pool>>]>,
-    index: Arc<Index>,
+    index: Arc<ServiceIndex>,
 }
 
-impl Table {
-    pub(crate) fn new(sequence: u64, pools: Box<[Option<Arc<Pool>>]>, index: Arc<Index>) -> Self {
-        Table { sequence, pools, index }
+impl ServiceTable {
+    pub(crate) fn new(
+        sequence: u64,
+        pools: Box<[Option<Arc<Pool>>]>,
+        index: Arc<ServiceIndex>,
+    ) -> Self {
+        ServiceTable { sequence, pools, index }
     }
 
     pub(crate) fn pools(&self) -> &[Option<Arc<Pool>>] {
         &self.pools
     }
 
-    pub(crate) fn index(&self) -> &Arc<Index> {
+    pub(crate) fn index(&self) -> &Arc<ServiceIndex> {
         &self.index
     }
 
@@ -55,8 +59,8 @@ impl Table {
 
 /// Services by what packets show.
 #[derive(Default, Clone)]
-pub(crate) struct Index {
-    services: HashMap<Shown, ServiceId, ahash::RandomState>,
+pub(crate) struct ServiceIndex {
+    services: HashMap<LookupKey, ServiceId, ahash::RandomState>,
     /// How many services look-ups of these kinds can find.
     marks: u32,
     ftp: u32,
@@ -65,15 +69,15 @@ pub(crate) struct Index {
 
 /// What of a packet names a service: two words of address, one of all else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Shown([u64; 2], u64);
+struct LookupKey([u64; 2], u64);
 
-impl Shown {
+impl LookupKey {
     fn address(protocol: u8, family: u8, address: [u64; 2], port: u16) -> Self {
-        Shown(address, u64::from(protocol) << 48 | u64::from(family) << 40 | u64::from(port))
+        LookupKey(address, u64::from(protocol) << 48 | u64::from(family) << 40 | u64::from(port))
     }
 
     fn mark(family: u8, mark: u32) -> Self {
-        Shown([u64::from(mark), 0], 1 << 63 | u64::from(family))
+        LookupKey([u64::from(mark), 0], 1 << 63 | u64::from(family))
     }
 
     fn of(key: &ServiceKey) -> Self {
@@ -81,10 +85,15 @@ impl Shown {
             ServiceKey::Address { protocol, address } => {
                 let shown = Flow::new(protocol.number(), *address, *address);
                 let port = address.port();
-                Shown::address(shown.protocol(), shown.family(), shown.destination_words(), port)
+                LookupKey::address(
+                    shown.protocol(),
+                    shown.family(),
+                    shown.destination_words(),
+                    port,
+                )
             }
-            ServiceKey::FirewallMark { mark, family: Family::Inet } => Shown::mark(4, *mark),
-            ServiceKey::FirewallMark { mark, family: Family::Inet6 } => Shown::mark(6, *mark),
+            ServiceKey::FirewallMark { mark, family: Family::Inet } => LookupKey::mark(4, *mark),
+            ServiceKey::FirewallMark { mark, family: Family::Inet6 } => LookupKey::mark(6, *mark),
         }
     }
 }
@@ -94,7 +103,7 @@ const FTP_DATA: u16 = 20;
 /// First port that needs no privilege, Linux's default: passive FTP data connections go there.
 const UNPRIVILEGED: u16 = 1024;
 
-impl Index {
+impl ServiceIndex {
     /// The same without services that go and with new ones: a copy, which is a fraction of the cost
     /// of hashing all of them anew.
     pub(crate) fn edited<'a>(
@@ -104,7 +113,7 @@ impl Index {
     ) -> Self {
         let mut index = self.clone();
         for key in gone {
-            if index.services.remove(&Shown::of(key)).is_some() {
+            if index.services.remove(&LookupKey::of(key)).is_some() {
                 index.count(key, u32::wrapping_sub);
             }
         }
@@ -112,7 +121,7 @@ impl Index {
             index.services.shrink_to_fit();
         }
         for (key, id) in come {
-            if index.services.insert(Shown::of(key), id).is_none() {
+            if index.services.insert(LookupKey::of(key), id).is_none() {
                 index.count(key, u32::wrapping_add);
             }
         }
@@ -130,7 +139,7 @@ impl Index {
     }
 
     pub(crate) fn by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
-        self.services.get(&Shown::of(key)).copied()
+        self.services.get(&LookupKey::of(key)).copied()
     }
 
     /// As the kernel looks up: the firewall mark, the exact address and port, the FTP service for
@@ -143,10 +152,10 @@ impl Index {
         takes_data: impl FnOnce(ServiceId) -> bool,
     ) -> Option<ServiceId> {
         let (protocol, family, port) = (flow.protocol(), flow.family(), flow.destination_port());
-        let find = |shown: Shown| self.services.get(&shown).copied();
-        let on = |port| find(Shown::address(protocol, family, flow.destination_words(), port));
+        let find = |shown: LookupKey| self.services.get(&shown).copied();
+        let on = |port| find(LookupKey::address(protocol, family, flow.destination_words(), port));
         if flow.fwmark() != 0 && self.marks > 0 {
-            let marked = find(Shown::mark(family, flow.fwmark()));
+            let marked = find(LookupKey::mark(family, flow.fwmark()));
             if marked.is_some() {
                 return marked;
             }

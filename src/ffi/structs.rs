@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::{
-    Affinity, Config, Forwarding, Generation, Netmask, Persistence, RealServer, ResourceLimits,
+    Affinity, Config, Forwarding, KernelRules, Netmask, Persistence, RealServer, ResourceLimits,
     SchedulerFlags, ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum,
     VirtualService,
 };
@@ -280,9 +280,9 @@ fn tunnel(from: &vsched_server) -> Result<Tunnel, Fault> {
 /// Gives a config these settings.
 pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Fault> {
     let some = |value: u32| (value != 0).then_some(value);
-    config.generation = match from.generation {
-        VSCHED_GENERATION_B => Generation::B,
-        VSCHED_GENERATION_A => Generation::A,
+    config.kernel_rules = match from.generation {
+        VSCHED_GENERATION_B => KernelRules::B,
+        VSCHED_GENERATION_A => KernelRules::A,
         other => return Err(bad("generation", other, "VSCHED_GENERATION_A or _B")),
     };
     config.seed = from.seed;
@@ -299,9 +299,9 @@ pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Faul
 pub(super) fn settings(config: &Config) -> vsched_settings {
     vsched_settings {
         struct_size: 0,
-        generation: match config.generation {
-            Generation::B => VSCHED_GENERATION_B,
-            Generation::A => VSCHED_GENERATION_A,
+        generation: match config.kernel_rules {
+            KernelRules::B => VSCHED_GENERATION_B,
+            KernelRules::A => VSCHED_GENERATION_A,
         },
         seed: config.seed,
         expire_quiescent_template: u32::from(config.expire_quiescent_template),

@@ -194,7 +194,7 @@ impl Ipvs {
     ) -> Result<Plan, SyncError> {
         let found = self.read()?.observed;
         let mut wanted = Config { services: found.config().services, ..Config::default() };
-        wanted.services.retain(|found| found.service == *service);
+        wanted.services.retain(|found| found.key == *service);
         for service in &mut wanted.services {
             service.servers.retain(|found| found.address != server);
         }

@@ -98,7 +98,7 @@ impl Kernel {
     ) -> Result<(Vec<ObservedService>, Vec<Unreadable>), Error> {
         let mut unreadable = Vec::new();
         for service in &mut services {
-            let servers = self.servers(&service.settings.service)?;
+            let servers = self.servers(&service.settings.key)?;
             service.servers = servers.items;
             unreadable.extend(servers.unreadable);
         }
@@ -244,9 +244,9 @@ impl Kernel {
             dump.push(object, message.and_then(|message| service(&message)));
             Ok(())
         })?;
-        dump.torn = interrupted || !dump.all_differ(|service| service.settings.service);
+        dump.torn = interrupted || !dump.all_differ(|service| service.settings.key);
         // The kernel's order is that of a table with a random key.
-        dump.items.sort_by_key(|service| service.settings.service);
+        dump.items.sort_by_key(|service| service.settings.key);
         Ok(dump)
     }
 

@@ -114,7 +114,7 @@ impl Request {
     /// What it is about.
     pub fn object(&self) -> Object {
         match &self.what {
-            What::Service(_, service) => Object::Service(service.service),
+            What::Service(_, service) => Object::Service(service.key),
             What::Key(_, key) => Object::Service(*key),
             What::Server(_, key, server) => Object::Server(*key, server.address),
             What::Address(_, key, server) => Object::Server(*key, *server),
@@ -203,7 +203,7 @@ impl Request {
             Command::Set(Setting::StopDaemon(role)) => Request::stop_daemon(*role),
             // How this crate decides, and a sysctl.
             Command::Set(
-                Setting::Generation(_) | Setting::Seed(_) | Setting::ExpireQuiescentTemplate(_),
+                Setting::KernelRules(_) | Setting::Seed(_) | Setting::ExpireQuiescentTemplate(_),
             ) => return None,
         })
     }

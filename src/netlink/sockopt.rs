@@ -52,7 +52,7 @@ impl Lists {
         let known = |server: &RealServer| {
             server.address.is_ipv4() && !matches!(server.forwarding, Forwarding::Tunnel(_))
         };
-        head(&service.service).is_some() && service.servers.iter().all(known)
+        head(&service.key).is_some() && service.servers.iter().all(known)
     }
 
     /// The IPv4 servers of a service, newest first. False if there is one more than `most`, or one that
@@ -72,9 +72,9 @@ impl Lists {
         self.socket.option(GET_DESTS, &mut self.buffer)?;
         for entry in self.buffer[SERVERS_HEAD..].chunks_exact(SERVER) {
             match server(entry) {
-                Entry::None => return Ok(true),
-                Entry::Unknown => return Ok(false),
-                Entry::Server(server) => servers.push(server),
+                Listed::None => return Ok(true),
+                Listed::Unknown => return Ok(false),
+                Listed::Server(server) => servers.push(server),
             }
         }
         Ok(false)
@@ -120,7 +120,7 @@ fn head(key: &ServiceKey) -> Option<[u8; 16]> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Entry {
+enum Listed {
     /// Nothing was written here.
     None,
     /// A server that there are no words for.
@@ -128,20 +128,20 @@ enum Entry {
     Server(RealServer),
 }
 
-fn server(entry: &[u8]) -> Entry {
+fn server(entry: &[u8]) -> Listed {
     let number = |place| u32::from_ne_bytes(bytes(entry, place));
     let flags = number(8);
     // The kernel keeps other things in the higher bits.
     let forwarding = match flags & 7 {
-        _ if flags == u32::MAX => return Entry::None,
+        _ if flags == u32::MAX => return Listed::None,
         0 => Forwarding::Masq,
         1 => Forwarding::Local,
         3 => Forwarding::Route,
         4 => Forwarding::Bypass,
         // Of a tunnel the kind is missing.
-        _ => return Entry::Unknown,
+        _ => return Listed::Unknown,
     };
-    Entry::Server(RealServer {
+    Listed::Server(RealServer {
         address: address(entry, 0),
         forwarding,
         weight: number(12),
@@ -208,12 +208,12 @@ mod tests {
         let address = "10.9.0.1:80".parse().expect("an address");
         let thresholds = Thresholds { upper: 9, lower: 3 };
         let expected = RealServer { thresholds, ..RealServer::new(address) }.with_weight(5);
-        assert_eq!(server(&bytes), Entry::Server(expected));
+        assert_eq!(server(&bytes), Listed::Server(expected));
         for tunnel in [2, 5, 6, 7] {
             bytes[8..12].copy_from_slice(&u32::to_ne_bytes(tunnel));
-            assert_eq!(server(&bytes), Entry::Unknown);
+            assert_eq!(server(&bytes), Listed::Unknown);
         }
-        assert_eq!(server(&[UNWRITTEN; SERVER]), Entry::None);
+        assert_eq!(server(&[UNWRITTEN; SERVER]), Listed::None);
     }
 
     #[test]

@@ -46,10 +46,10 @@ impl Kernel {
         for service in &wanted.services {
             let whole = match self.list_servers(service, &mut found) {
                 Some(whole) => {
-                    listed.push((service.service, service.servers.len()));
+                    listed.push((service.key, service.servers.len()));
                     whole
                 }
-                None => self.dump_plainly(&service.service, &mut found)?,
+                None => self.dump_plainly(&service.key, &mut found)?,
             };
             if !whole || !same_servers(&found, service) {
                 return Ok(false);
@@ -72,7 +72,7 @@ impl Kernel {
         found: &mut Vec<RealServer>,
     ) -> Option<bool> {
         let lists = self.lists.as_mut().filter(|_| Lists::know(wanted))?;
-        match lists.servers(&wanted.service, wanted.servers.len(), found) {
+        match lists.servers(&wanted.key, wanted.servers.len(), found) {
             Ok(whole) => Some(whole),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Some(false),
             Err(_) => {

@@ -5,11 +5,11 @@ use crate::config::{Protocol, ServiceKey};
 use crate::flow::{FTP, Flow};
 use crate::pool::persistent::Persistent;
 use crate::pool::{Miss, Pool};
-use crate::state::affinity::Key;
-use crate::state::cursor::Outdated;
-use crate::state::own::Own;
+use crate::state::affinity::AddressKey;
+use crate::state::cursor::Superseded;
+use crate::state::own::WorkerState;
 use crate::state::pick::Pick;
-use crate::state::round::Drawn;
+use crate::state::round::TicketRange;
 use crate::state::slots::ServerId;
 use crate::state::templates::TemplateId;
 
@@ -19,31 +19,34 @@ impl Pool {
     /// `drawn` are turns of this pool that this pick has drawn, and passed over. `find` finds a
     /// service in this pool's table, for [`Persistent::twin`].
     #[inline(never)]
-    pub(crate) fn choose_elaborately<'t>(
+    pub(crate) fn pick_general<'t>(
         &self,
         flow: &Flow,
         tried: &[ServerId],
-        own: Option<&Own>,
-        drawn: Option<&Drawn>,
+        worker: Option<&WorkerState>,
+        tickets: Option<&TicketRange>,
         find: impl FnOnce(&ServiceKey) -> Option<&'t Pool>,
-    ) -> Result<Option<Pick>, Outdated> {
-        let own = own.filter(|_| self.per_worker);
+    ) -> Result<Option<Pick>, Superseded> {
+        let worker = worker.filter(|_| self.per_worker);
         let persistence = self.persistence.as_ref();
         let client = persistence.and_then(|persistence| {
             Some((persistence, persistence.client(flow, persistence.mask())?))
         });
-        let known = client.and_then(|(persistence, client)| self.led(persistence, client, tried));
+        let known = client
+            .and_then(|(persistence, client)| self.pick_by_template(persistence, client, tried));
         let mut pick = match known {
             Some(pick) => pick,
             None => {
                 let twin = persistence.and_then(Persistent::twin).and_then(find);
                 let mask = persistence.map_or(0, Persistent::mask);
-                if let Some(led) = twin.and_then(|twin| twin.led_from_twin(flow, mask, tried)) {
+                if let Some(led) =
+                    twin.and_then(|twin| twin.pick_by_twin_template(flow, mask, tried))
+                {
                     led
                 } else {
-                    match self.ask_scheduler(flow, tried, own, drawn) {
+                    match self.pick_any_scheduler(flow, tried, worker, tickets) {
                         (Some(answer), _) => {
-                            let remember = |(persistence, client): (&Persistent, Key)| {
+                            let remember = |(persistence, client): (&Persistent, AddressKey)| {
                                 if let Some(twin) = twin {
                                     twin.forget_from_twin(flow, mask);
                                 }
@@ -51,7 +54,7 @@ impl Pool {
                             };
                             answer.with_template(client.map_or(TemplateId::NONE, remember))
                         }
-                        (None, Miss::Outdated) => return Err(Outdated),
+                        (None, Miss::Outdated) => return Err(Superseded),
                         (None, Miss::Nobody | Miss::Elaborate) => return Ok(None),
                     }
                 }
@@ -68,17 +71,22 @@ impl Pool {
 
     /// Where the client's template leads, if it may.
     #[inline]
-    fn led(&self, persistence: &Persistent, client: Key, tried: &[ServerId]) -> Option<Pick> {
-        let (position, template) = persistence.look(client, &self.servers, tried)?;
-        Some(self.servers.answer(position)?.with_template(template))
+    fn pick_by_template(
+        &self,
+        persistence: &Persistent,
+        client: AddressKey,
+        tried: &[ServerId],
+    ) -> Option<Pick> {
+        let (position, template) = persistence.template_server(client, &self.servers, tried)?;
+        Some(self.servers.endpoint(position)?.with_template(template))
     }
 
     /// The same for a client of the twin, whose mask this is.
     #[cold]
     #[inline(never)]
-    fn led_from_twin(&self, flow: &Flow, mask: u128, tried: &[ServerId]) -> Option<Pick> {
+    fn pick_by_twin_template(&self, flow: &Flow, mask: u128, tried: &[ServerId]) -> Option<Pick> {
         let persistence = self.persistence.as_ref()?;
-        self.led(persistence, persistence.client(flow, mask)?, tried)
+        self.pick_by_template(persistence, persistence.client(flow, mask)?, tried)
     }
 
     /// The twin has a new template for this client, who has one at a time. Only a retry finds one
@@ -94,7 +102,7 @@ impl Pool {
 
     /// False for FTP data, if the service takes none.
     #[inline]
-    pub(crate) fn takes(&self, flow: &Flow) -> bool {
+    pub(crate) fn accepts(&self, flow: &Flow) -> bool {
         let is_data = |address: [u64; 2]| {
             // Of a flow without destination, or to where a proxy listens, nothing is known.
             flow.destination_words() == address && ![0, FTP].contains(&flow.destination_port())

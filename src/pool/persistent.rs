@@ -13,9 +13,9 @@
 
 use crate::config::{Family, Netmask, Persistence, ServiceKey, TEMPLATE_ENTRY, VirtualService};
 use crate::flow::{FTP, Flow};
-use crate::pool::Plan;
+use crate::pool::PoolSpec;
 use crate::state::Arena;
-use crate::state::affinity::{Entry, Key};
+use crate::state::affinity::{AddressKey, AffinityEntry};
 use crate::state::pick::Pick;
 use crate::state::positions::Positions;
 use crate::state::servers::{Position, Servers};
@@ -38,7 +38,7 @@ pub(super) struct Persistent {
     twin: Option<ServiceKey>,
 }
 
-const _: () = assert!(size_of::<Entry<Template>>() == TEMPLATE_ENTRY);
+const _: () = assert!(size_of::<AffinityEntry<Template>>() == TEMPLATE_ENTRY);
 
 impl Persistent {
     /// The templates of the former pool with the room that the service has now, or new ones; `None`
@@ -59,10 +59,10 @@ impl Persistent {
     }
 
     /// `None` unless the service is persistent.
-    pub(super) fn of(plan: &Plan<'_>, servers: &Servers) -> Option<Self> {
+    pub(super) fn of(plan: &PoolSpec<'_>, servers: &Servers) -> Option<Self> {
         let Persistence { timeout, netmask } = plan.settings.persistence?;
         let templates = Arc::clone(plan.maps.templates.as_ref()?);
-        let key = plan.settings.service;
+        let key = plan.settings.key;
         Some(Persistent {
             templates,
             positions: Positions::of(servers),
@@ -99,7 +99,7 @@ impl Persistent {
 
     /// Who the client is, by this service's mask or its twin's; `None` if the flow does not say.
     #[inline]
-    pub(super) fn client(&self, flow: &Flow, mask: u128) -> Option<Key> {
+    pub(super) fn client(&self, flow: &Flow, mask: u128) -> Option<AddressKey> {
         let family = flow.family();
         if family == 0 {
             return None;
@@ -112,7 +112,7 @@ impl Persistent {
     /// The kernel compares a packet's port with the service's, which is 0 for a mark. Where they are
     /// the same, the template is one of protocol and address.
     #[cold]
-    fn client_of_port_0(&self, client: Key, flow: &Flow) -> Key {
+    fn client_of_port_0(&self, client: AddressKey, flow: &Flow) -> AddressKey {
         let to = self.templates.key(flow.destination_words(), flow.family());
         let to = to.word() ^ u64::from(flow.protocol()) << 40;
         // Two words are hashed as one IPv6 address is.
@@ -121,14 +121,14 @@ impl Persistent {
 
     /// Where the client's template leads, if it may.
     #[inline]
-    pub(super) fn look(
+    pub(super) fn template_server(
         &self,
-        client: Key,
+        client: AddressKey,
         servers: &Servers,
         tried: &[ServerId],
     ) -> Option<(Position, TemplateId)> {
         let (template, slot) = self.templates.find(client)?;
-        let found = self.positions.get(slot).and_then(|position| servers.look(position));
+        let found = self.positions.get(slot).and_then(|position| servers.counts_relaxed(position));
         let leads = found.filter(|(_, server)| !(server.weight == 0 && self.expire_quiescent));
         let Some((id, server)) = leads else {
             if tried.is_empty() {
@@ -144,14 +144,14 @@ impl Persistent {
     }
 
     /// The client's template leads nowhere from now on.
-    pub(super) fn forget(&self, client: Key) {
+    pub(super) fn forget(&self, client: AddressKey) {
         if let Some((template, slot)) = self.templates.find(client) {
             self.templates.invalidate(client, template, slot);
         }
     }
 
     /// The client goes to this server from now on.
-    pub(super) fn remember(&self, client: Key, server: ServerId) -> TemplateId {
+    pub(super) fn remember(&self, client: AddressKey, server: ServerId) -> TemplateId {
         self.templates.make(client, server.slot, self.timeout)
     }
 }

@@ -1,9 +1,9 @@
 //! What a pool is compiled from, and the part of it that can be too large to be had.
 
-use crate::config::{Generation, VirtualService};
+use crate::config::{KernelRules, VirtualService};
 use crate::pool::Pool;
 use crate::pool::persistent::Persistent;
-use crate::sched::{Memories, State};
+use crate::sched::{AffinityCaches, AnyScheduler};
 use crate::state::Arena;
 use crate::state::history::History;
 use crate::state::slots::ServiceId;
@@ -12,11 +12,11 @@ use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 /// What a pool is compiled from.
-pub(crate) struct Plan<'a> {
+pub(crate) struct PoolSpec<'a> {
     pub(crate) id: ServiceId,
     /// The service's settings; its servers come apart.
     pub(crate) settings: &'a VirtualService,
-    pub(crate) generation: Generation,
+    pub(crate) generation: KernelRules,
     /// The config's seed.
     pub(crate) seed: u64,
     /// The config's `expire_quiescent_template`.
@@ -32,7 +32,7 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Maps {
     /// `None` unless the service is persistent.
     pub(super) templates: Option<Arc<Templates>>,
-    pub(super) memories: Memories,
+    pub(super) caches: AffinityCaches,
 }
 
 impl Maps {
@@ -48,7 +48,7 @@ impl Maps {
         let persistence = former.and_then(|pool| pool.persistence.as_ref());
         Ok(Maps {
             templates: Persistent::reserve(arena, settings, persistence)?,
-            memories: State::reserve(arena, settings, scheduler)?,
+            caches: AnyScheduler::reserve(arena, settings, scheduler)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The turns of a written-out rotation, as picks read them.
 
-use crate::state::pick::Answer;
+use crate::state::pick::Endpoint;
 use crate::state::round::repeats;
 use crate::state::servers::{Position, Servers};
 use crate::sync::Arc;
@@ -11,14 +11,14 @@ const LOOK: u32 = 1 << 31;
 
 /// One cycle or several, or nothing.
 #[derive(Default)]
-pub(crate) struct Turns {
+pub(crate) struct Schedule {
     words: Arc<[u32]>,
     cycle: u32,
 }
 
-impl Turns {
+impl Schedule {
     pub(crate) fn of(cycle: Arc<[Position]>, servers: &Servers) -> Self {
-        let sure = |position: &Position| servers.is_sure(*position);
+        let sure = |position: &Position| servers.always_available(*position);
         let length = cycle.len() as u32;
         let repeats = repeats(length);
         let words = if length == 0 || repeats == 1 && cycle.iter().all(sure) {
@@ -28,7 +28,7 @@ impl Turns {
             let words: Vec<u32> = cycle.iter().map(word).collect();
             words.repeat(repeats as usize).into()
         };
-        Turns { words, cycle: length }
+        Schedule { words, cycle: length }
     }
 
     /// Turns of one cycle; 0 = nothing is written out.
@@ -47,26 +47,30 @@ impl Turns {
     }
 
     #[inline(always)]
-    pub(crate) fn is_behind(&self, turn: u64) -> bool {
+    pub(crate) fn past_end(&self, turn: u64) -> bool {
         turn >= self.words.len() as u64
     }
 
     /// The server of this turn, if there is such a turn and the server is always available.
     #[inline(always)]
-    pub(crate) fn sure<'a>(&self, turn: u64, servers: &'a Servers) -> Option<&'a Answer> {
-        servers.answer(*self.words.get(turn as usize)?)
+    pub(crate) fn unconditional<'a>(
+        &self,
+        turn: u64,
+        servers: &'a Servers,
+    ) -> Option<&'a Endpoint> {
+        servers.endpoint(*self.words.get(turn as usize)?)
     }
 
     /// The server of this turn, if it is available.
     #[inline]
-    pub(crate) fn free<'a>(&self, turn: u64, servers: &'a Servers) -> Option<&'a Answer> {
-        servers.free(*self.words.get(turn as usize)? & !LOOK)
+    pub(crate) fn if_available<'a>(&self, turn: u64, servers: &'a Servers) -> Option<&'a Endpoint> {
+        servers.available_endpoint(*self.words.get(turn as usize)? & !LOOK)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Turns, repeats};
+    use super::{Endpoint, Schedule, repeats};
     use crate::config::RealServer;
     use crate::state::Arena;
     use crate::state::servers::{Member, Servers};
@@ -76,7 +80,7 @@ mod tests {
     /// Servers in rows of three: free, quiesced, limited.
     fn servers(count: u32) -> Servers {
         let arena = Arc::new(Arena::new());
-        assert!(arena.servers.reach_with(count, || ServerSlot::new(0)));
+        assert!(arena.servers.grow_to_with(count, || ServerSlot::new(0)));
         let member = |slot: u32| {
             arena.servers.get(slot).unwrap().occupy(0);
             let server = RealServer::new(([10, 0, 0, slot as u8], 80).into());
@@ -95,16 +99,20 @@ mod tests {
     fn a_turn_says_whether_its_server_has_to_be_looked_at() {
         for count in [1, 2, 3, 63, 64, 200] {
             let servers = servers(count);
-            let turns = Turns::of((0..count).collect(), &servers);
+            let turns = Schedule::of((0..count).collect(), &servers);
             let written = u64::from(count * repeats(count));
-            assert_eq!((turns.cycle(), turns.is_behind(written - 1)), (count, false), "{count}");
-            assert!(turns.is_behind(written) && turns.sure(written, &servers).is_none(), "{count}");
+            assert_eq!((turns.cycle(), turns.past_end(written - 1)), (count, false), "{count}");
+            assert!(
+                turns.past_end(written) && turns.unconditional(written, &servers).is_none(),
+                "{count}"
+            );
             for turn in 0..written {
                 let slot = (turn % u64::from(count)) as u32;
-                let found = |answer: Option<&Answer>| answer.map(|answer| answer.server().slot);
+                let found = |answer: Option<&Endpoint>| answer.map(|answer| answer.server().slot);
                 let (sure, free) = (slot.is_multiple_of(3), slot % 3 != 1);
                 let wanted = (sure.then_some(slot), free.then_some(slot));
-                let answers = (turns.sure(turn, &servers), turns.free(turn, &servers));
+                let answers =
+                    (turns.unconditional(turn, &servers), turns.if_available(turn, &servers));
                 assert_eq!((found(answers.0), found(answers.1)), wanted, "{count}: {turn}");
             }
         }
@@ -114,8 +122,8 @@ mod tests {
     fn a_long_cycle_of_sure_servers_is_not_copied() {
         let servers = servers(1);
         let cycle: Arc<[u32]> = vec![0; 64].into();
-        let turns = Turns::of(Arc::clone(&cycle), &servers);
+        let turns = Schedule::of(Arc::clone(&cycle), &servers);
         assert!(Arc::ptr_eq(&cycle, &turns.words));
-        assert!(Turns::default().is_empty() && Turns::of([].into(), &servers).is_empty());
+        assert!(Schedule::default().is_empty() && Schedule::of([].into(), &servers).is_empty());
     }
 }

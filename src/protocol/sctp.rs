@@ -57,12 +57,12 @@ const STATES: [(&str, SctpState); 14] = [
     ("CL", SctpState::Closed),
 ];
 
-type Table = [[SctpState; 10]; 14];
+type Transitions = [[SctpState; 10]; 14];
 
 // Columns: DATA | INIT, INIT-ACK | COOKIE-ECHO, COOKIE-ACK |
 //          SHUTDOWN, SHUTDOWN-ACK, SHUTDOWN-COMPLETE | ERROR, ABORT.
 
-const CLIENT: Table = table(
+const CLIENT: Transitions = table(
     &STATES,
     "NO   ES | I1 CW | CR ES | SR CL CL | CL CL
      I1   I1 | IN CW | IN I1 | I1 IN CL | I1 CL
@@ -80,7 +80,7 @@ const CLIENT: Table = table(
      CL   CL | IN CL | CL CL | CL CL CL | CL CL",
 );
 
-const SERVER: Table = table(
+const SERVER: Transitions = table(
     &STATES,
     "NO   ES | CW CS | CE ES | SS SA CL | CL CL
      I1   I1 | CW CS | CE ES | SS SA I1 | CL RJ
@@ -98,7 +98,7 @@ const SERVER: Table = table(
      CL   CL | CW CL | CL CL | CL CL CL | CL CL",
 );
 
-const NO_OUTPUT: Table = table(
+const NO_OUTPUT: Transitions = table(
     &STATES,
     "NO   ES | I1 CE | ES ES | SR CL CL | CL CL
      I1   I1 | IN CE | ES I1 | I1 IN CL | I1 CL

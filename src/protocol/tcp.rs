@@ -50,9 +50,9 @@ const STATES: [(&str, TcpState); 11] = [
     ("SA", TcpState::SynAck),
 ];
 
-type Table = [[TcpState; 12]; 11];
+type Transitions = [[TcpState; 12]; 11];
 
-const NORMAL: Table = table(
+const NORMAL: Transitions = table(
     &STATES,
     "// client        server        client, NOOUTPUT
      // SYN FIN ACK RST
@@ -69,7 +69,7 @@ const NORMAL: Table = table(
      SA   SR TW ES SR | SR TW ES CL | SR TW ES CL",
 );
 
-const SECURE: Table = table(
+const SECURE: Transitions = table(
     &STATES,
     "// client        server        client, NOOUTPUT
      // SYN FIN ACK RST

@@ -9,7 +9,7 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
         fallback(service, to);
         drains(service, to);
         for server in &service.servers {
-            let origin = Origin { service: service.service, server: Some(server.address) };
+            let origin = Origin { service: service.key, server: Some(server.address) };
             match server.forwarding {
                 Forwarding::Masq => masquerading(service, origin, to),
                 Forwarding::Route => local_clients(origin, to),
@@ -28,7 +28,7 @@ fn advised(origin: Origin, reason: impl Into<String>) -> Requirement {
 }
 
 fn of(service: &VirtualService) -> Origin {
-    Origin { service: service.service, server: None }
+    Origin { service: service.key, server: None }
 }
 
 /// sh and mh look a client up in a table in which a quiesced server keeps its place.
@@ -85,7 +85,7 @@ fn masquerading(service: &VirtualService, origin: Origin, to: &mut Collector<'_>
     let reason = "Only if firewall rules of state or NAT see these connections: without it they \
                   are not tracked, and such rules do not match; it costs time on every packet.";
     to.add(Stage::Advice, advised(origin, reason).sysctl("net.ipv4.vs.conntrack", &[1]));
-    let key = service.service;
+    let key = service.key;
     if key.protocol() == Some(Protocol::Tcp) && key.port() == Some(21) {
         let reason = "FTP names addresses and ports inside its control connection, and behind \
                       masquerading this module rewrites them.";

@@ -7,14 +7,14 @@ use crate::config::{Config, Family, Forwarding, ServiceKey, VirtualService};
 pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
     for service in &config.services {
         modules(service, to);
-        match service.service {
+        match service.key {
             ServiceKey::Address { .. } => address(service, to),
             ServiceKey::FirewallMark { mark, family } => marks(service, mark, family, to),
         }
         for server in &service.servers {
-            let origin = Origin { service: service.service, server: Some(server.address) };
+            let origin = Origin { service: service.key, server: Some(server.address) };
             match server.forwarding {
-                Forwarding::Masq => forwarding(service.service.family(), origin, to),
+                Forwarding::Masq => forwarding(service.key.family(), origin, to),
                 Forwarding::Route => on_link(server.address.ip(), origin, to),
                 // IPVS packs by itself; the packet then takes any route.
                 Forwarding::Tunnel(_) | Forwarding::Local | Forwarding::Bypass => {}
@@ -24,7 +24,7 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
 }
 
 fn of(service: &VirtualService) -> Origin {
-    Origin { service: service.service, server: None }
+    Origin { service: service.key, server: None }
 }
 
 fn modules(service: &VirtualService, to: &mut Collector<'_>) {
@@ -52,7 +52,7 @@ fn is_word(name: &str) -> bool {
 }
 
 fn address(service: &VirtualService, to: &mut Collector<'_>) {
-    let ServiceKey::Address { address, .. } = service.service else {
+    let ServiceKey::Address { address, .. } = service.key else {
         return;
     };
     let (ip, device) = (address.ip(), to.site.interface_word());

@@ -19,8 +19,8 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
             let ip = server.address.ip();
             let side = Side {
                 role: Role::RealServer(ip),
-                origin: Origin { service: service.service, server: Some(server.address) },
-                family: service.service.family(),
+                origin: Origin { service: service.key, server: Some(server.address) },
+                family: service.key.family(),
             };
             match server.forwarding {
                 Forwarding::Masq => side.masqueraded(answering_directly.contains(&ip), to),

@@ -1,7 +1,7 @@
 //! What a scheduler is compiled from.
 
-use crate::config::{Generation, VirtualService};
-use crate::sched::Memories;
+use crate::config::{KernelRules, VirtualService};
+use crate::sched::AffinityCaches;
 use crate::state::history::History;
 use crate::state::servers::{Member, Servers};
 
@@ -12,11 +12,11 @@ pub(crate) struct Build<'a> {
     pub(crate) members: &'a [Member],
     /// The service's settings; its servers are `members`.
     pub(crate) settings: &'a VirtualService,
-    pub(crate) generation: Generation,
+    pub(crate) generation: KernelRules,
     /// Seed of this service's random draws.
     pub(crate) seed: u64,
     /// What happened since its last pool, for those that carry something over.
     pub(crate) history: &'a History,
     /// What [`Scheduler::reserve`](crate::sched::Scheduler::reserve) has made.
-    pub(crate) memories: &'a Memories,
+    pub(crate) caches: &'a AffinityCaches,
 }

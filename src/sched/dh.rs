@@ -11,8 +11,8 @@
 //! Choose it for caches behind a firewall-mark service; an address service has one destination.
 
 use crate::sched::hash::{Buckets, bucket_of};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::Position;
 
 pub(crate) struct Dh {
@@ -27,7 +27,7 @@ impl Scheduler for Dh {
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let hash = bucket_of(request.flow.destination_fold());
         Ok(self.buckets.pick(request, hash, false))
     }

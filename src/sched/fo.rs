@@ -8,8 +8,8 @@
 //! Differences from the kernel: none.
 //! Choose it for a primary with standbys.
 
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::{Position, Servers};
 
 pub(crate) struct Fo {
@@ -40,7 +40,7 @@ impl Scheduler for Fo {
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let free = |at: &Position| request.servers.available(*at, request.tried).is_some();
         Ok(self.ranking.iter().find(free))
     }

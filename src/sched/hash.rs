@@ -1,7 +1,7 @@
 //! What the hashing schedulers share: the kernel's address hash, and tables of 256 buckets.
 
 use crate::flow::Flow;
-use crate::sched::Request;
+use crate::sched::PickRequest;
 use crate::state::servers::Position;
 
 /// The 32-bit golden ratio by which the kernel hashes (since Linux 4.7).
@@ -52,7 +52,7 @@ impl Buckets {
     #[inline]
     pub(crate) fn pick(
         &self,
-        request: Request<'_>,
+        request: PickRequest<'_>,
         hash: u8,
         falls_back: bool,
     ) -> Option<Position> {

@@ -19,11 +19,11 @@
 
 use crate::config::{LBLC_ENTRY, VirtualService};
 use crate::sched::least::{Least, Overhead};
-use crate::sched::locality::{Memories, Memory, is_busy};
-use crate::sched::{Build, Remembered, Request, Scheduler};
+use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
+use crate::sched::{Build, PickRequest, Remembered, Scheduler};
 use crate::state::Arena;
-use crate::state::affinity::Entry;
-use crate::state::cursor::Outdated;
+use crate::state::affinity::AffinityEntry;
+use crate::state::cursor::Superseded;
 use crate::state::one_server::OneServer;
 use crate::state::positions::Positions;
 use crate::state::servers::Position;
@@ -31,13 +31,13 @@ use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(crate) struct Lblc {
-    memory: Arc<Memory<OneServer>>,
+    memory: Arc<AffinityCache<OneServer>>,
     positions: Positions,
     least: Least<Overhead>,
     expiration: u64,
 }
 
-const _: () = assert!(size_of::<Entry<OneServer>>() == LBLC_ENTRY);
+const _: () = assert!(size_of::<AffinityEntry<OneServer>>() == LBLC_ENTRY);
 
 impl Scheduler for Lblc {
     const PER_WORKER: bool = false;
@@ -47,14 +47,14 @@ impl Scheduler for Lblc {
         arena: &Arc<Arena>,
         settings: &VirtualService,
         former: Option<&Self>,
-    ) -> Result<Memories, OutOfMemory> {
-        let memory = Memory::reserve(arena, settings, former.map(|former| &former.memory))?;
-        Ok(Memories { server: Some(memory), ..Memories::default() })
+    ) -> Result<AffinityCaches, OutOfMemory> {
+        let memory = AffinityCache::reserve(arena, settings, former.map(|former| &former.memory))?;
+        Ok(AffinityCaches { server: Some(memory), ..AffinityCaches::default() })
     }
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Lblc {
-            memory: Memory::reserved(build.memories.server.as_ref(), build.servers.arena()),
+            memory: AffinityCache::reserved(build.caches.server.as_ref(), build.servers.arena()),
             positions: Positions::of(build.servers),
             least: Least::of(Overhead(build.generation), build.servers),
             expiration: u64::from(build.settings.affinity.expiration) * 1000,
@@ -62,7 +62,7 @@ impl Scheduler for Lblc {
     }
 
     #[inline]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let map = &self.memory.map;
         let servers = request.servers;
         let key = map.key(request.flow.destination_words(), request.flow.family());
@@ -71,7 +71,9 @@ impl Scheduler for Lblc {
         if let Some(entry) = entry {
             entry.touch(now);
             let remembered = entry.payload.get(key).and_then(|slot| self.positions.get(slot));
-            if let Some((id, server)) = remembered.and_then(|position| servers.look(position)) {
+            if let Some((id, server)) =
+                remembered.and_then(|position| servers.counts_relaxed(position))
+            {
                 let bars = server.counts.overloaded() || request.tried.contains(&id);
                 let barred = !request.tried.is_empty() && bars;
                 if server.weight > 0 && !barred && !is_busy(server, servers) {
@@ -83,7 +85,7 @@ impl Scheduler for Lblc {
             return Ok(None);
         };
         if let (Some((id, _)), Some(entry)) =
-            (servers.look(position), entry.or_else(|| map.claim(key)))
+            (servers.counts_relaxed(position), entry.or_else(|| map.claim(key)))
         {
             entry.touch(now);
             map.write(entry, |server| server.set(map.arena(), key, id.slot));

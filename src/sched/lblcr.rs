@@ -19,14 +19,14 @@
 
 use std::cmp::Ordering;
 
-use crate::config::{Generation, LBLCR_ENTRY, VirtualService};
+use crate::config::{KernelRules, LBLCR_ENTRY, VirtualService};
 use crate::sched::least::{Least, Overhead, overhead};
-use crate::sched::locality::{Memories, Memory, is_busy};
-use crate::sched::{Build, Remembered, Request, Scheduler};
+use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
+use crate::sched::{Build, PickRequest, Remembered, Scheduler};
 use crate::state::Arena;
-use crate::state::affinity::Entry;
+use crate::state::affinity::AffinityEntry;
 use crate::state::counts::Counts;
-use crate::state::cursor::Outdated;
+use crate::state::cursor::Superseded;
 use crate::state::positions::Positions;
 use crate::state::server_set::{Members, ServerSet};
 use crate::state::servers::{Candidate, Position};
@@ -34,14 +34,14 @@ use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(crate) struct Lblcr {
-    memory: Arc<Memory<ServerSet>>,
+    memory: Arc<AffinityCache<ServerSet>>,
     positions: Positions,
     least: Least<Overhead>,
-    generation: Generation,
+    generation: KernelRules,
     expiration: u64,
 }
 
-const _: () = assert!(size_of::<Entry<ServerSet>>() == LBLCR_ENTRY);
+const _: () = assert!(size_of::<AffinityEntry<ServerSet>>() == LBLCR_ENTRY);
 
 impl Scheduler for Lblcr {
     const PER_WORKER: bool = false;
@@ -50,14 +50,14 @@ impl Scheduler for Lblcr {
         arena: &Arc<Arena>,
         settings: &VirtualService,
         former: Option<&Self>,
-    ) -> Result<Memories, OutOfMemory> {
-        let memory = Memory::reserve(arena, settings, former.map(|former| &former.memory))?;
-        Ok(Memories { set: Some(memory), ..Memories::default() })
+    ) -> Result<AffinityCaches, OutOfMemory> {
+        let memory = AffinityCache::reserve(arena, settings, former.map(|former| &former.memory))?;
+        Ok(AffinityCaches { set: Some(memory), ..AffinityCaches::default() })
     }
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Lblcr {
-            memory: Memory::reserved(build.memories.set.as_ref(), build.servers.arena()),
+            memory: AffinityCache::reserved(build.caches.set.as_ref(), build.servers.arena()),
             positions: Positions::of(build.servers),
             least: Least::of(Overhead(build.generation), build.servers),
             generation: build.generation,
@@ -66,7 +66,7 @@ impl Scheduler for Lblcr {
     }
 
     #[inline]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let map = &self.memory.map;
         let key = map.key(request.flow.destination_words(), request.flow.family());
         let entry = map.find(key);
@@ -92,7 +92,7 @@ impl Scheduler for Lblcr {
             }
         }
         let chosen = self.least.find(request);
-        let joins = chosen.and_then(|position| request.servers.look(position));
+        let joins = chosen.and_then(|position| request.servers.counts_relaxed(position));
         let entry = entry.or_else(|| joins.and_then(|_| map.claim(key)));
         if let Some(entry) = entry {
             // Read again if it is new: empty then.
@@ -123,9 +123,9 @@ impl Scheduler for Lblcr {
 
 impl Lblcr {
     /// The available member of least overhead for its weight, the first of the set on a tie.
-    fn least_of(&self, members: &Members, request: Request<'_>) -> Option<Candidate> {
+    fn least_of(&self, members: &Members, request: PickRequest<'_>) -> Option<Candidate> {
         let available = |slot: &u32| {
-            let (id, server) = request.servers.look(self.positions.get(*slot)?)?;
+            let (id, server) = request.servers.counts_relaxed(self.positions.get(*slot)?)?;
             let free = server.weight > 0 && !server.counts.overloaded();
             (free && !request.tried.contains(&id)).then_some(server)
         };
@@ -140,7 +140,7 @@ impl Lblcr {
     fn most(&self, members: &Members) -> Option<u32> {
         let load = |slot: u32| {
             let server = self.memory.map.arena().servers.get(slot)?;
-            Some((server.glance(), server.weight())).filter(|(_, weight)| *weight > 0)
+            Some((server.counts_relaxed(), server.weight())).filter(|(_, weight)| *weight > 0)
         };
         let weighted = members.slots().iter().filter_map(|slot| Some((*slot, load(*slot)?)));
         // The last of equals in reverse order is the first.

@@ -12,16 +12,16 @@
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it for equal servers and connections of unequal length.
 
-use crate::config::Generation;
+use crate::config::KernelRules;
 use crate::sched::least::{Least, Load, Rule};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::Position;
 
 pub(crate) struct Lc(Least<Connections>);
 
 #[derive(Clone, Copy)]
-struct Connections(Generation);
+struct Connections(KernelRules);
 
 impl Load for Connections {
     const WEIGHTED: bool = false;
@@ -38,7 +38,7 @@ impl Scheduler for Lc {
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         Ok(self.0.find(request))
     }
 

@@ -6,13 +6,13 @@
 //! it corrects the index. The answer is compared with the counts before it is given: what a thread
 //! that was stopped has not told yet is found out then, and told for it.
 
-use crate::config::{Generation, Sharing};
+use crate::config::{KernelRules, Sharing};
 pub(crate) use crate::sched::least_index::Rule;
-use crate::sched::least_index::{ACTIVE, ATTEMPTS, HEAVIEST, Index};
-use crate::sched::least_own::{self, OwnIndexes, View};
-use crate::sched::{Build, Follows, Request};
+use crate::sched::least_index::{ACTIVE, ATTEMPTS, HEAVIEST, LoadIndex};
+use crate::sched::least_own::{self, View, WorkerIndexes};
+use crate::sched::{Build, LoadUpdates, PickRequest};
 use crate::state::counts::Counts;
-use crate::state::own::Own;
+use crate::state::own::WorkerState;
 use crate::state::servers::{Candidate, Position, Servers};
 use crate::state::slots::ServerId;
 use crate::sync::Arc;
@@ -31,18 +31,18 @@ pub(crate) trait Load: Copy {
 
 /// The kernel's connection overhead.
 #[inline]
-pub(crate) fn overhead(counts: Counts, generation: Generation) -> u64 {
+pub(crate) fn overhead(counts: Counts, generation: KernelRules) -> u64 {
     // What `Rule::overhead` says, in shifts: some ask it of every server.
     let (active, total) = (u64::from(counts.active()), u64::from(counts.total()));
     match generation {
-        Generation::A => u64::from(ACTIVE) * active + total.saturating_sub(active),
-        Generation::B => u64::from(ACTIVE) * active + total,
+        KernelRules::A => u64::from(ACTIVE) * active + total.saturating_sub(active),
+        KernelRules::B => u64::from(ACTIVE) * active + total,
     }
 }
 
 /// The overhead per weight.
 #[derive(Clone, Copy)]
-pub(crate) struct Overhead(pub(crate) Generation);
+pub(crate) struct Overhead(pub(crate) KernelRules);
 
 impl Load for Overhead {
     #[inline(always)]
@@ -54,26 +54,26 @@ impl Load for Overhead {
 /// What a scheduler with a [`Least`] in this field has to do for it.
 macro_rules! keeps_least {
     ($field:tt) => {
-        fn follows(&self) -> crate::sched::Follows {
-            self.$field.follows()
+        fn load_updates(&self) -> crate::sched::LoadUpdates {
+            self.$field.load_updates()
         }
 
-        fn own_load_changed(
+        fn worker_load_changed(
             &self,
             servers: &crate::state::servers::Servers,
             server: crate::state::slots::ServerId,
-            own: Option<&crate::state::own::Own>,
+            worker: Option<&crate::state::own::WorkerState>,
         ) {
-            self.$field.own_load_changed(servers, server, own);
+            self.$field.worker_load_changed(servers, server, worker);
         }
 
-        fn welcome(
+        fn init_worker(
             &self,
             servers: &crate::state::servers::Servers,
-            own: &crate::state::own::Own,
+            worker: &crate::state::own::WorkerState,
             all: bool,
         ) {
-            self.$field.welcome(servers, own, all);
+            self.$field.init_worker(servers, worker, all);
         }
     };
 }
@@ -81,54 +81,56 @@ macro_rules! keeps_least {
 /// Finds the server of least load.
 pub(crate) struct Least<L> {
     load: L,
-    way: Way,
+    strategy: Strategy,
 }
 
-enum Way {
+enum Strategy {
     Scan,
-    Index(Arc<Index>),
-    OwnScan,
-    OwnIndexes(Box<OwnIndexes>),
+    Index(Arc<LoadIndex>),
+    WorkerScan,
+    WorkerIndexes(Box<WorkerIndexes>),
 }
 
 impl<L: Load> Least<L> {
     /// Compiles the search among all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
-        let way = if is_indexed::<L>(servers) {
-            Way::Index(Arc::new(Index::of(load.rule(), servers)))
+        let strategy = if is_indexed::<L>(servers) {
+            Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
         } else {
-            Way::Scan
+            Strategy::Scan
         };
-        Least { load, way }
+        Least { load, strategy: strategy }
     }
 
     /// The same, or a search among each worker's own connections if the service says so.
     pub(crate) fn shared(load: L, build: &Build<'_>) -> Self {
-        let way = match build.settings.sharing {
+        let strategy = match build.settings.sharing {
             Sharing::Exact => return Self::of(load, build.servers),
             Sharing::PerWorker if is_indexed::<L>(build.servers) => {
-                Way::OwnIndexes(Box::new(OwnIndexes::of(build.servers)))
+                Strategy::WorkerIndexes(Box::new(WorkerIndexes::of(build.servers)))
             }
-            Sharing::PerWorker => Way::OwnScan,
+            Sharing::PerWorker => Strategy::WorkerScan,
         };
-        Least { load, way }
+        Least { load, strategy: strategy }
     }
 
     /// The available server of least load that was not tried.
     #[inline(always)]
-    pub(crate) fn find(&self, request: Request<'_>) -> Option<Position> {
-        let Request { servers, tried, own, .. } = request;
-        match &self.way {
-            Way::Scan => self.scan(servers.iter_available(tried)),
-            Way::Index(index) => self.find_indexed(index, servers, tried),
-            Way::OwnScan | Way::OwnIndexes(_) => self.find_own(servers, tried, own),
+    pub(crate) fn find(&self, request: PickRequest<'_>) -> Option<Position> {
+        let PickRequest { servers, tried, worker, .. } = request;
+        match &self.strategy {
+            Strategy::Scan => self.scan(servers.iter_available(tried)),
+            Strategy::Index(index) => self.find_indexed(index, servers, tried),
+            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
+                self.find_own(servers, tried, worker)
+            }
         }
     }
 
     #[inline(always)]
     fn find_indexed(
         &self,
-        index: &Index,
+        index: &LoadIndex,
         servers: &Servers,
         tried: &[ServerId],
     ) -> Option<Position> {
@@ -144,8 +146,8 @@ impl<L: Load> Least<L> {
     }
 
     fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        match &self.way {
-            Way::Index(index) => self.find_indexed(index, servers, tried),
+        match &self.strategy {
+            Strategy::Index(index) => self.find_indexed(index, servers, tried),
             _ => self.scan(servers.iter_available(tried)),
         }
     }
@@ -155,44 +157,49 @@ impl<L: Load> Least<L> {
         &self,
         servers: &Servers,
         tried: &[ServerId],
-        own: Option<&Own>,
+        worker: Option<&WorkerState>,
     ) -> Option<Position> {
         // Asked without a worker.
-        let Some(own) = own else { return self.find_among_all(servers, tried) };
-        if let (Way::OwnIndexes(indexes), true) = (&self.way, tried.is_empty()) {
-            if let Some(found) = indexes.find(self.load, servers, own, ATTEMPTS) {
+        let Some(worker) = worker else { return self.find_among_all(servers, tried) };
+        if let (Strategy::WorkerIndexes(indexes), true) = (&self.strategy, tried.is_empty()) {
+            if let Some(found) = indexes.find(self.load, servers, worker, ATTEMPTS) {
                 return Some(found);
             }
         }
-        let view = View::of(own, servers);
+        let view = View::of(worker, servers);
         self.scan((0..servers.len()).filter_map(|place| {
             let position = view.position(place);
             servers.available(position, tried)?;
-            least_own::look(own, servers, position)
+            least_own::candidate(worker, servers, position)
         }))
     }
 
     /// Which changes it has to be told.
-    pub(crate) fn follows(&self) -> Follows {
-        match &self.way {
-            Way::Scan => Follows::Nothing,
-            Way::Index(index) => Follows::Counts(Arc::clone(index)),
-            Way::OwnScan | Way::OwnIndexes(_) => Follows::OwnCounts,
+    pub(crate) fn load_updates(&self) -> LoadUpdates {
+        match &self.strategy {
+            Strategy::Scan => LoadUpdates::Nothing,
+            Strategy::Index(index) => LoadUpdates::Counts(Arc::clone(index)),
+            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => LoadUpdates::WorkerCounts,
         }
     }
 
     /// What this worker has open at the server has changed, or if none is named, what is so for all.
-    pub(crate) fn own_load_changed(&self, servers: &Servers, server: ServerId, own: Option<&Own>) {
-        if let Way::OwnIndexes(indexes) = &self.way {
-            indexes.load_changed(self.load, servers, own, server);
+    pub(crate) fn worker_load_changed(
+        &self,
+        servers: &Servers,
+        server: ServerId,
+        worker: Option<&WorkerState>,
+    ) {
+        if let Strategy::WorkerIndexes(indexes) = &self.strategy {
+            indexes.load_changed(self.load, servers, worker, server);
         }
     }
 
     /// A worker will pick here, or goes on after a change: of all that it goes by, or of what it
     /// shares. Director only.
-    pub(crate) fn welcome(&self, servers: &Servers, own: &Own, all: bool) {
-        if let Way::OwnIndexes(indexes) = &self.way {
-            indexes.welcome(self.load, servers, own, all);
+    pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
+        if let Strategy::WorkerIndexes(indexes) = &self.strategy {
+            indexes.init_worker(self.load, servers, worker, all);
         }
     }
 

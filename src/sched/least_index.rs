@@ -4,9 +4,9 @@
 //! One for all schedulers that ask for the least, so that a connection's begin and end come to it
 //! without asking which scheduler it is.
 
-use crate::config::Generation;
+use crate::config::KernelRules;
 use crate::state::counts::Counts;
-use crate::state::lanes::{Lanes, NEVER};
+use crate::state::lanes::{Simd, UNAVAILABLE};
 use crate::state::min_tree::{Least, MinTree};
 use crate::state::positions::Positions;
 use crate::state::servers::{Position, Servers};
@@ -42,11 +42,11 @@ impl Rule {
     /// active connections, after which a loaded server would attract all others. That is left out on
     /// purpose.
     #[inline(always)]
-    pub(super) const fn overhead(generation: Generation) -> Self {
+    pub(super) const fn overhead(generation: KernelRules) -> Self {
         // In generation A an active connection counts no more as one of all.
         let active = match generation {
-            Generation::A => ACTIVE - 1,
-            Generation::B => ACTIVE,
+            KernelRules::A => ACTIVE - 1,
+            KernelRules::B => ACTIVE,
         };
         Rule { active, total: 1, next: 0, weighted: true, idle_first: false }
     }
@@ -81,7 +81,7 @@ impl Rule {
     #[inline(always)]
     pub(super) fn key(self, weight: u32, counts: Counts) -> u64 {
         if weight == 0 || counts.overloaded() {
-            NEVER
+            UNAVAILABLE
         } else if self.at_once(counts) {
             0
         } else if self.weighted {
@@ -100,21 +100,21 @@ pub(super) fn quotient(load: u64, weight: u32) -> u64 {
 }
 
 /// Which servers are least loaded.
-pub(crate) struct Index {
-    lanes: Lanes,
+pub(crate) struct LoadIndex {
+    simd: Simd,
     keys: MinTree,
     rule: Rule,
     /// With the weights: a change needs nothing else that is fixed.
     positions: Positions<u32>,
 }
 
-impl Index {
+impl LoadIndex {
     pub(super) fn of(rule: Rule, servers: &Servers) -> Self {
         let keys = servers.iter().map(|server| rule.key(server.weight, server.counts));
-        let lanes = Lanes::detect();
-        Index {
-            lanes,
-            keys: MinTree::new(keys, lanes),
+        let simd = Simd::detect();
+        LoadIndex {
+            simd,
+            keys: MinTree::new(keys, simd),
             rule,
             positions: Positions::with_weights(servers),
         }
@@ -124,11 +124,11 @@ impl Index {
     /// least loaded.
     #[inline(always)]
     pub(crate) fn load_changed(&self, number: u32, slot: &ServerSlot) -> Option<Position> {
-        self.lanes.run(
+        self.simd.run(
             #[inline(always)]
-            move |lanes| {
+            move |simd| {
                 let (position, weight) = self.positions.find(number)?;
-                self.renew_by(lanes, position, weight, slot).then_some(position)
+                self.refresh_with(simd, position, weight, slot).then_some(position)
             },
         )
     }
@@ -136,8 +136,8 @@ impl Index {
     /// Counts may have changed before this index was reached through the published table.
     pub(crate) fn published(&self, servers: &Servers) {
         for position in 0..servers.len() {
-            if let Some((slot, weight)) = servers.seat(position) {
-                self.renew(position, weight, slot);
+            if let Some((slot, weight)) = servers.slot_and_weight(position) {
+                self.refresh(position, weight, slot);
             }
         }
     }
@@ -146,11 +146,11 @@ impl Index {
     /// knows, or others are too busy in it.
     #[inline(always)]
     pub(super) fn find(&self, servers: &Servers) -> Option<Position> {
-        let found = self.lanes.run(
+        let found = self.simd.run(
             #[inline(always)]
-            move |lanes| {
-                let found = self.keys.descend(lanes).ok()??;
-                self.is_true(servers, found).then_some(found.index)
+            move |simd| {
+                let found = self.keys.descend(simd).ok()??;
+                self.is_current(servers, found).then_some(found.index)
             },
         );
         found.or_else(|| self.find_again(servers))
@@ -172,22 +172,22 @@ impl Index {
     fn find_by(&self, servers: &Servers, least: impl Fn() -> Option<Least>) -> Option<Position> {
         for _ in 0..ATTEMPTS {
             let found = least()?;
-            if self.is_true(servers, found) {
+            if self.is_current(servers, found) {
                 return Some(found.index);
             }
             // Somebody has not told yet what he changed.
-            let (slot, weight) = servers.seat(found.index)?;
-            self.renew(found.index, weight, slot);
+            let (slot, weight) = servers.slot_and_weight(found.index)?;
+            self.refresh(found.index, weight, slot);
         }
         None
     }
 
     /// The counts say it too.
     #[inline(always)]
-    fn is_true(&self, servers: &Servers, found: Least) -> bool {
+    fn is_current(&self, servers: &Servers, found: Least) -> bool {
         servers
-            .seat(found.index)
-            .is_some_and(|(slot, weight)| self.rule.key(weight, slot.glance()) == found.key)
+            .slot_and_weight(found.index)
+            .is_some_and(|(slot, weight)| self.rule.key(weight, slot.counts_relaxed()) == found.key)
     }
 
     fn untried(&self, tried: &[ServerId]) -> Option<Least> {
@@ -206,22 +206,22 @@ impl Index {
 
     #[cold]
     #[inline(never)]
-    fn renew(&self, position: Position, weight: u32, slot: &ServerSlot) {
-        self.lanes.run(
+    fn refresh(&self, position: Position, weight: u32, slot: &ServerSlot) {
+        self.simd.run(
             #[inline(always)]
-            move |lanes| _ = self.renew_by(lanes, position, weight, slot),
+            move |simd| _ = self.refresh_with(simd, position, weight, slot),
         );
     }
 
     #[inline(always)]
-    fn renew_by(&self, lanes: Lanes, position: Position, weight: u32, slot: &ServerSlot) -> bool {
+    fn refresh_with(&self, simd: Simd, position: Position, weight: u32, slot: &ServerSlot) -> bool {
         // In one order with the tree's stores: a glance could come before the leaf's store, and miss
         // the change of one who found the leaf as it was before.
         self.keys.set_by(
-            lanes,
+            simd,
             position,
             #[inline(always)]
-            || slot.look(),
+            || slot.counts_seqcst(),
             #[inline(always)]
             |counts| self.rule.key(weight, counts),
         )

@@ -13,9 +13,9 @@ use std::sync::OnceLock;
 use crate::sched::least::Load;
 use crate::state::Arena;
 use crate::state::counts::Counts;
-use crate::state::lanes::{Lanes, NEVER};
-use crate::state::min_tree::{MinTree, Restless};
-use crate::state::own::{Own, spread};
+use crate::state::lanes::{Simd, UNAVAILABLE};
+use crate::state::min_tree::{Contended, MinTree};
+use crate::state::own::{WorkerState, van_der_corput};
 use crate::state::positions::Positions;
 use crate::state::segments::Segments;
 use crate::state::servers::{Candidate, Position, Servers};
@@ -24,16 +24,16 @@ use crate::state::stamps::{Seen, Stamps};
 use crate::state::tally::{Connections, Tally};
 
 /// The indexes of all workers, by their numbers.
-pub(super) struct OwnIndexes {
+pub(super) struct WorkerIndexes {
     positions: Positions,
-    indexes: Segments<OwnIndex>,
+    indexes: Segments<WorkerIndex>,
     /// By position: what has changed for all workers.
     stamps: Stamps,
 }
 
 /// One worker's.
 #[derive(Default)]
-struct OwnIndex {
+struct WorkerIndex {
     /// By places of the worker's view.
     tree: OnceLock<MinTree>,
     /// By positions, made when the worker is alone, unless its view is the list itself.
@@ -49,12 +49,16 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn of(own: &Own, servers: &Servers) -> Self {
-        if is_alone(servers) { Self::straight(servers) } else { Self::rotated(own, servers) }
+    pub(super) fn of(worker: &WorkerState, servers: &Servers) -> Self {
+        if is_single_worker(servers) {
+            Self::straight(servers)
+        } else {
+            Self::rotated(worker, servers)
+        }
     }
 
-    fn rotated(own: &Own, servers: &Servers) -> Self {
-        View { first: spread(own.number(), servers.len()), length: servers.len() }
+    fn rotated(worker: &WorkerState, servers: &Servers) -> Self {
+        View { first: van_der_corput(worker.number(), servers.len()), length: servers.len() }
     }
 
     fn straight(servers: &Servers) -> Self {
@@ -81,25 +85,29 @@ impl View {
 
 /// One worker alone decides as all together: all connections are its own.
 #[inline(always)]
-fn is_alone(servers: &Servers) -> bool {
+fn is_single_worker(servers: &Servers) -> bool {
     servers.arena().shares() == 1
 }
 
 /// A server with the connections that the worker goes by; its availability is what it is for all.
 #[inline(always)]
-pub(super) fn look(own: &Own, servers: &Servers, position: Position) -> Option<Candidate> {
+pub(super) fn candidate(
+    worker: &WorkerState,
+    servers: &Servers,
+    position: Position,
+) -> Option<Candidate> {
     // Again: the index looks by it after it has stored, as that of all does.
-    let server = servers.look_again(position)?;
-    if is_alone(servers) {
+    let server = servers.counts_seqcst(position)?;
+    if is_single_worker(servers) {
         return Some(server);
     }
-    let slot = servers.answer(position)?.server().slot;
-    Some(Candidate { counts: counts_of(own, servers.arena(), slot, server.counts), ..server })
+    let slot = servers.endpoint(position)?.server().slot;
+    Some(Candidate { counts: counts_of(worker, servers.arena(), slot, server.counts), ..server })
 }
 
 #[inline]
-fn counts_of(own: &Own, arena: &Arena, slot: u32, all: Counts) -> Counts {
-    let mut connections = own.connections(slot);
+fn counts_of(worker: &WorkerState, arena: &Arena, slot: u32, all: Counts) -> Counts {
+    let mut connections = worker.connections(slot);
     let common = arena.common.get(slot).map_or(Connections::NONE, Tally::get);
     if common != Connections::NONE {
         connections = connections.plus(common.part(arena.shares()));
@@ -111,36 +119,42 @@ fn counts_of(own: &Own, arena: &Arena, slot: u32, all: Counts) -> Counts {
 
 #[inline]
 fn key_of<L: Load>(load: L, server: Option<Candidate>) -> u64 {
-    server.map_or(NEVER, |server| load.rule().key(server.weight, server.counts))
+    server.map_or(UNAVAILABLE, |server| load.rule().key(server.weight, server.counts))
 }
 
-impl OwnIndexes {
+impl WorkerIndexes {
     pub(super) fn of(servers: &Servers) -> Self {
         let (positions, stamps) = (Positions::of(servers), Stamps::new(servers.len()));
-        OwnIndexes { positions, indexes: Segments::new(), stamps }
+        WorkerIndexes { positions, indexes: Segments::new(), stamps }
     }
 
     /// Makes the worker's index, or looks at all servers again, or at those only that are not its own.
     /// Director only.
-    pub(super) fn welcome<L: Load>(&self, load: L, servers: &Servers, own: &Own, all: bool) {
-        self.indexes.reach(own.number() + 1);
-        let Some(index) = self.indexes.get(own.number()) else { return };
+    pub(super) fn init_worker<L: Load>(
+        &self,
+        load: L,
+        servers: &Servers,
+        worker: &WorkerState,
+        all: bool,
+    ) {
+        self.indexes.grow_to(worker.number() + 1);
+        let Some(index) = self.indexes.get(worker.number()) else { return };
         // Before a look at the servers: what changes later is news.
         index.seen.get_or_init(|| self.stamps.seen());
-        let rotated = View::rotated(own, servers);
+        let rotated = View::rotated(worker, servers);
         let tree = |view: View| {
-            let key_at = |place| key_of(load, look(own, servers, view.position(place)));
-            MinTree::new((0..servers.len()).map(key_at), Lanes::detect())
+            let key_at = |place| key_of(load, candidate(worker, servers, view.position(place)));
+            MinTree::new((0..servers.len()).map(key_at), Simd::detect())
         };
         index.tree.get_or_init(|| tree(rotated));
-        if is_alone(servers) && rotated != View::straight(servers) {
+        if is_single_worker(servers) && rotated != View::straight(servers) {
             index.straight.get_or_init(|| tree(View::straight(servers)));
         }
         let common = &servers.arena().common;
         for (position, id) in (0..).zip(servers.ids()) {
             let shared = |tally: &Tally| tally.get() != Connections::NONE;
             if all || common.get(id.slot).is_some_and(shared) {
-                renew(load, servers, own, index, position);
+                refresh(load, servers, worker, index, position);
             }
         }
     }
@@ -150,37 +164,43 @@ impl OwnIndexes {
         &self,
         load: L,
         servers: &Servers,
-        own: &Own,
+        worker: &WorkerState,
         attempts: usize,
     ) -> Option<Position> {
-        let index = self.indexes.get(own.number())?;
+        let index = self.indexes.get(worker.number())?;
         if self.stamps.are_newer(index.seen.get()?) {
-            self.catch_up(load, servers, own, index);
+            self.catch_up(load, servers, worker, index);
         }
-        let straight = index.straight.get().filter(|_| is_alone(servers));
+        let straight = index.straight.get().filter(|_| is_single_worker(servers));
         let (tree, view) = match straight {
             Some(tree) => (tree, View::straight(servers)),
-            None => (index.tree.get()?, View::rotated(own, servers)),
+            None => (index.tree.get()?, View::rotated(worker, servers)),
         };
         for _ in 0..attempts {
             let found = match tree.least() {
                 Ok(found) => found?,
-                Err(Restless) => return None,
+                Err(Contended) => return None,
             };
             let position = view.position(found.index);
-            if key_of(load, look(own, servers, position)) == found.key {
+            if key_of(load, candidate(worker, servers, position)) == found.key {
                 return Some(position);
             }
-            renew(load, servers, own, index, position);
+            refresh(load, servers, worker, index, position);
         }
         None
     }
 
     #[cold]
     #[inline(never)]
-    fn catch_up<L: Load>(&self, load: L, servers: &Servers, own: &Own, index: &OwnIndex) {
+    fn catch_up<L: Load>(
+        &self,
+        load: L,
+        servers: &Servers,
+        worker: &WorkerState,
+        index: &WorkerIndex,
+    ) {
         if let Some(seen) = index.seen.get() {
-            self.stamps.catch_up(seen, |position| renew(load, servers, own, index, position));
+            self.stamps.catch_up(seen, |position| refresh(load, servers, worker, index, position));
         }
     }
 
@@ -189,24 +209,30 @@ impl OwnIndexes {
         &self,
         load: L,
         servers: &Servers,
-        own: Option<&Own>,
+        worker: Option<&WorkerState>,
         server: ServerId,
     ) {
         let Some(position) = self.positions.get(server.slot) else { return };
-        let Some(own) = own else { return self.stamps.changed(position) };
-        if let Some(index) = self.indexes.get(own.number()) {
-            renew(load, servers, own, index, position);
+        let Some(worker) = worker else { return self.stamps.changed(position) };
+        if let Some(index) = self.indexes.get(worker.number()) {
+            refresh(load, servers, worker, index, position);
         }
     }
 }
 
-fn renew<L: Load>(load: L, servers: &Servers, own: &Own, index: &OwnIndex, position: Position) {
+fn refresh<L: Load>(
+    load: L,
+    servers: &Servers,
+    worker: &WorkerState,
+    index: &WorkerIndex,
+    position: Position,
+) {
     #[cfg(test)]
     RENEWED.with(|renewed| renewed.set(renewed.get() + 1));
-    let current = || look(own, servers, position);
+    let current = || candidate(worker, servers, position);
     let key = |server| key_of(load, server);
     if let Some(tree) = index.tree.get() {
-        tree.set(View::rotated(own, servers).place(position), current, key);
+        tree.set(View::rotated(worker, servers).place(position), current, key);
     }
     if let Some(tree) = index.straight.get() {
         tree.set(position, current, key);

@@ -1,19 +1,19 @@
-use super::{ACTIVE, HEAVIEST, Index, Least, Overhead, Rule, SCANNED, Way};
-use crate::config::{Generation, RealServer};
+use super::{ACTIVE, HEAVIEST, Least, LoadIndex, Overhead, Rule, SCANNED, Strategy};
+use crate::config::{KernelRules, RealServer};
 use crate::sched::least_index::quotient;
 use crate::state::Arena;
 use crate::state::counts::Activity::{Active, Inactive};
 use crate::state::counts::{Counts, Limits, MAX_CONNECTIONS};
-use crate::state::lanes::NEVER;
+use crate::state::lanes::UNAVAILABLE;
 use crate::state::servers::{Member, Servers};
 use crate::state::slots::{ServerId, ServerSlot};
 use crate::sync::Arc;
 
-const RULE: Generation = Generation::B;
+const RULE: KernelRules = KernelRules::B;
 
 fn servers(count: u32, weight: impl Fn(u32) -> u32) -> Servers {
     let arena = Arc::new(Arena::new());
-    assert!(arena.servers.reach_with(count, || ServerSlot::new(0)));
+    assert!(arena.servers.grow_to_with(count, || ServerSlot::new(0)));
     let member = |slot| {
         let address = ([10, 0, (slot >> 8) as u8, slot as u8], 80).into();
         let server = RealServer::new(address).with_weight(weight(slot));
@@ -24,9 +24,9 @@ fn servers(count: u32, weight: impl Fn(u32) -> u32) -> Servers {
     Servers::new(Arc::clone(&arena), &members)
 }
 
-fn index<L>(least: &Least<L>) -> Option<&Index> {
-    match &least.way {
-        Way::Index(index) => Some(index),
+fn index<L>(least: &Least<L>) -> Option<&LoadIndex> {
+    match &least.strategy {
+        Strategy::Index(index) => Some(index),
         _ => None,
     }
 }
@@ -54,7 +54,7 @@ fn keys_order_as_fractions_do() {
         let exact = (u128::from(a) * u128::from(w)).cmp(&(u128::from(b) * u128::from(v)));
         let found = quotient(a, v as u32).cmp(&quotient(b, w as u32));
         assert_eq!(found, exact, "{a}/{v} and {b}/{w}");
-        assert!(quotient(a, v as u32) < NEVER);
+        assert!(quotient(a, v as u32) < UNAVAILABLE);
     };
     let heaviest = u64::from(HEAVIEST);
     for round in 0..2_000_000 {
@@ -90,24 +90,24 @@ fn rules_are_the_formulas() {
     for step in 0..40u64 {
         let (active, total) = (u64::from(counts.active()), u64::from(counts.total()));
         let overhead = |rule| Rule::overhead(rule).load(counts);
-        assert_eq!(overhead(Generation::A), 256 * active + (total - active));
-        assert_eq!(overhead(Generation::B), 256 * active + total);
-        for rule in [Generation::A, Generation::B] {
+        assert_eq!(overhead(KernelRules::A), 256 * active + (total - active));
+        assert_eq!(overhead(KernelRules::B), 256 * active + total);
+        for rule in [KernelRules::A, KernelRules::B] {
             assert_eq!(super::overhead(counts, rule), overhead(rule));
         }
         assert_eq!(Rule::DELAY.load(counts), active + 1);
         assert_eq!(Rule::DELAY.idle_first().at_once(counts), active == 0);
         assert!(!Rule::DELAY.at_once(counts));
-        let alone = Rule::overhead(RULE).unweighted();
-        assert_eq!(alone.key(7, counts), ((256 * active + total) as f64).to_bits());
+        let rotation = Rule::overhead(RULE).unweighted();
+        assert_eq!(rotation.key(7, counts), ((256 * active + total) as f64).to_bits());
         let activity = if step % 3 == 0 { Inactive } else { Active };
         counts = counts.opened(activity, none, RULE).unwrap();
     }
     let full = Counts::of(u32::MAX, u32::MAX, false);
     assert_eq!(full.active(), MAX_CONNECTIONS);
     assert_eq!(Rule::overhead(RULE).load(full), 257 * u64::from(MAX_CONNECTIONS));
-    assert_eq!(Rule::DELAY.key(0, full), NEVER, "quiesced");
-    assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), NEVER, "overloaded");
+    assert_eq!(Rule::DELAY.key(0, full), UNAVAILABLE, "quiesced");
+    assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), UNAVAILABLE, "overloaded");
 }
 
 /// Servers enough for an index of one, two and three rows.

@@ -21,7 +21,7 @@ const MOST_AT_ONCE: u32 = 8_192;
 const BUCKET_BITS: u32 = 10;
 
 /// What a service remembers of addresses, carried over from pool to pool.
-pub(crate) struct Memory<P: Payload> {
+pub(crate) struct AffinityCache<P: Payload> {
     pub(crate) map: Affinity<P>,
     collector: Mutex<Collector>,
 }
@@ -38,12 +38,12 @@ struct Collector {
 
 /// The memory that a scheduler is built with, by what it remembers of an address.
 #[derive(Default)]
-pub(crate) struct Memories {
-    pub(super) server: Option<Arc<Memory<OneServer>>>,
-    pub(super) set: Option<Arc<Memory<ServerSet>>>,
+pub(crate) struct AffinityCaches {
+    pub(super) server: Option<Arc<AffinityCache<OneServer>>>,
+    pub(super) set: Option<Arc<AffinityCache<ServerSet>>>,
 }
 
-impl<P: Payload> Memory<P> {
+impl<P: Payload> AffinityCache<P> {
     /// The former pool's memory with the room that the service has now, or a new one.
     pub(super) fn reserve(
         arena: &Arc<Arena>,
@@ -62,7 +62,7 @@ impl<P: Payload> Memory<P> {
                 (Affinity::new(Arc::clone(arena), capacity)?, collector)
             }
         };
-        Ok(Arc::new(Memory { map, collector: Mutex::new(collector) }))
+        Ok(Arc::new(AffinityCache { map, collector: Mutex::new(collector) }))
     }
 
     /// What was reserved. Always there: the director reserves before it compiles.
@@ -70,7 +70,7 @@ impl<P: Payload> Memory<P> {
         memory.map_or_else(
             || {
                 let collector = Mutex::new(Collector { next: 0, count: 1, rover: 0 });
-                Arc::new(Memory { map: Affinity::smallest(Arc::clone(arena)), collector })
+                Arc::new(AffinityCache { map: Affinity::smallest(Arc::clone(arena)), collector })
             },
             Arc::clone,
         )

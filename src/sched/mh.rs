@@ -30,14 +30,14 @@ use std::net::IpAddr;
 use crate::config::{Family, SchedulerFlags, mh_table_size};
 use crate::flow;
 use crate::sched::hash::client_value;
-use crate::sched::mh_table::{Share, Table, hash};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::mh_table::{LookupTable, Share, hash};
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::{Member, Position, Servers};
 use crate::state::slots::ServerId;
 
 pub(crate) struct Mh {
-    table: Table,
+    table: LookupTable,
     falls_back: bool,
     with_port: bool,
 }
@@ -47,7 +47,7 @@ impl Scheduler for Mh {
 
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         let settings = build.settings;
-        let family = settings.service.family();
+        let family = settings.key.family();
         let share = |member: &Member| Share {
             value: fold(member.server.address.ip(), family)
                 .wrapping_add(u32::from(member.server.address.port())),
@@ -58,17 +58,22 @@ impl Scheduler for Mh {
         let size = mh_table_size(index).unwrap_or(2);
         let shares = build.members.iter().map(share).collect();
         Mh {
-            table: Table::deal(size, u32::from(index / 2), shares, former.map(|mh| &mh.table)),
+            table: LookupTable::deal(
+                size,
+                u32::from(index / 2),
+                shares,
+                former.map(|mh| &mh.table),
+            ),
             falls_back: settings.flags.contains(SchedulerFlags::FLAG_1),
             with_port: settings.flags.contains(SchedulerFlags::FLAG_2),
         }
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let value = client_value(request.flow, self.with_port);
         let slot = self.table.slot(hash(value));
-        let Request { servers, tried, .. } = request;
+        let PickRequest { servers, tried, .. } = request;
         if let Some(found) = self.available(servers, tried, slot) {
             return Ok(Some(found));
         }

@@ -82,7 +82,7 @@ pub(crate) struct Share {
 
 /// Every slot has a server, or none has. Clones share the slots.
 #[derive(Clone)]
-pub(crate) struct Table {
+pub(crate) struct LookupTable {
     size: Modulus,
     slots: Slots,
     /// To see whether the next table is the same one.
@@ -96,7 +96,7 @@ enum Slots {
     Wide(Arc<[u32]>),
 }
 
-impl Table {
+impl LookupTable {
     /// The table of this size, a prime, for servers in list order; `turn_bits` limits the slots of
     /// one turn to less than 2^turn_bits. The previous table if it was dealt by the same shares.
     ///
@@ -105,9 +105,10 @@ impl Table {
         size: u32,
         turn_bits: u32,
         shares: Vec<Share>,
-        previous: Option<&Table>,
+        previous: Option<&LookupTable>,
     ) -> Self {
-        let same = |table: &&Table| table.size.divisor == size && *table.dealt_by == shares[..];
+        let same =
+            |table: &&LookupTable| table.size.divisor == size && *table.dealt_by == shares[..];
         if let Some(table) = previous.filter(same) {
             return table.clone();
         }
@@ -116,7 +117,7 @@ impl Table {
         } else {
             Slots::Wide(fill(size, turn_bits, &shares, |position| position).into())
         };
-        Table { size: Modulus::new(size), slots, dealt_by: shares.into() }
+        LookupTable { size: Modulus::new(size), slots, dealt_by: shares.into() }
     }
 
     /// The number of slots, whether dealt or not.
@@ -142,7 +143,7 @@ impl Table {
 }
 
 /// A server at its turn.
-struct Player {
+struct Permutation {
     position: Position,
     /// Slots it takes.
     turn: u32,
@@ -159,7 +160,7 @@ fn fill<T: Copy + Default>(
     name: impl Fn(Position) -> T,
 ) -> Vec<T> {
     // Only who takes part: a round then takes as many slots as it has turns, at least.
-    let mut players = players(size, turn_bits, shares);
+    let mut players = permutations(size, turn_bits, shares);
     if players.is_empty() {
         return Vec::new();
     }
@@ -193,7 +194,7 @@ fn fill<T: Copy + Default>(
     }
 }
 
-fn players(size: u32, turn_bits: u32, shares: &[Share]) -> Vec<Player> {
+fn permutations(size: u32, turn_bits: u32, shares: &[Share]) -> Vec<Permutation> {
     let weights = || shares.iter().map(|share| share.weight).filter(|weight| *weight > 0);
     let Some(heaviest) = weights().max() else {
         return Vec::new();
@@ -201,7 +202,7 @@ fn players(size: u32, turn_bits: u32, shares: &[Share]) -> Vec<Player> {
     let unit = weights().fold(0, gcd);
     let bits = u32::BITS - (heaviest / unit).leading_zeros();
     let shift = bits.saturating_sub(turn_bits);
-    let player = |(position, share): (Position, &Share)| Player {
+    let player = |(position, share): (Position, &Share)| Permutation {
         position,
         turn: ((share.weight / unit) >> shift).max(1),
         slot: siphash_1_3(share.value, OFFSET) % size,

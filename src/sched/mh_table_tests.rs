@@ -5,7 +5,7 @@ use super::*;
 const DEFAULT: (u32, u32) = (4093, 6);
 
 fn deal((size, turn_bits): (u32, u32), shares: &[Share]) -> Vec<Option<Position>> {
-    let table = Table::deal(size, turn_bits, shares.to_vec(), None);
+    let table = LookupTable::deal(size, turn_bits, shares.to_vec(), None);
     assert_eq!(table.size(), size);
     (0..size).map(|slot| table.at(slot)).collect()
 }
@@ -183,9 +183,9 @@ fn remainders_are_exact() {
 #[test]
 fn only_what_is_dealt_otherwise_is_dealt_again() {
     let shares = vec![Share { value: 1, weight: 1 }, Share { value: 2, weight: 3 }];
-    let first = Table::deal(251, 4, shares.clone(), None);
+    let first = LookupTable::deal(251, 4, shares.clone(), None);
     let shared = |size, shares| {
-        let next = Table::deal(size, 4, shares, Some(&first));
+        let next = LookupTable::deal(size, 4, shares, Some(&first));
         match (&first.slots, &next.slots) {
             (Slots::Narrow(before), Slots::Narrow(after)) => Arc::ptr_eq(before, after),
             _ => false,

@@ -17,7 +17,7 @@ mod lc;
 mod least_index;
 mod least_own;
 mod locality;
-mod maxima;
+mod max_tree;
 mod mh;
 mod mh_table;
 mod nq;
@@ -36,18 +36,18 @@ use std::ffi::CStr;
 use crate::config::{GENERIC_FLAG_NAMES, Remembered, VirtualService};
 use crate::error::UnknownScheduler;
 use crate::flow::Flow;
-use crate::sched::least_index::Index;
+use crate::sched::least_index::LoadIndex;
 use crate::state::Arena;
-use crate::state::cursor::{Epoch, Outdated};
-use crate::state::own::Own;
-use crate::state::round::{Drawn, Rounds};
+use crate::state::cursor::{PoolVersion, Superseded};
+use crate::state::own::WorkerState;
+use crate::state::round::{SharedRotation, TicketRange};
 use crate::state::servers::{Position, Servers};
 use crate::state::slots::{ServerId, ServiceSlot};
 use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(crate) use build::Build;
-pub(crate) use locality::Memories;
+pub(crate) use locality::AffinityCaches;
 pub(crate) use visit::{Kind, Visit, VisitKind};
 
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
@@ -64,8 +64,8 @@ pub(crate) trait Scheduler: Sized {
         _arena: &Arc<Arena>,
         _settings: &VirtualService,
         _former: Option<&Self>,
-    ) -> Result<Memories, OutOfMemory> {
-        Ok(Memories::default())
+    ) -> Result<AffinityCaches, OutOfMemory> {
+        Ok(AffinityCaches::default())
     }
 
     /// Compiles it. May allocate. `former` is the same scheduler of the previous pool, if it was
@@ -75,12 +75,12 @@ pub(crate) trait Scheduler: Sized {
     /// Of a rotation whose cycle is written out, the server of each turn. Where the rotation's state is
     /// the number of the latest turn, the next turn is the next number, 0 behind the last, if that
     /// server is available; else, and for any other state, [`pick`](Self::pick) is asked.
-    fn turns(&self, _servers: &Servers) -> Option<Arc<[Position]>> {
+    fn schedule(&self, _servers: &Servers) -> Option<Arc<[Position]>> {
         None
     }
 
     /// Chooses a server, or none. Neither allocates, blocks nor panics.
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated>;
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded>;
 
     /// Where a rotation stands in a service that has just been bound to this scheduler.
     fn start(&self) -> u64 {
@@ -88,7 +88,7 @@ pub(crate) trait Scheduler: Sized {
     }
 
     /// Where a rotation stood in the previous pool, in terms of this one.
-    fn carry(&self, state: u64) -> u64 {
+    fn translate(&self, state: u64) -> u64 {
         state
     }
 
@@ -101,73 +101,82 @@ pub(crate) trait Scheduler: Sized {
     }
 
     /// Which changes of counts it has to be told.
-    fn follows(&self) -> Follows {
-        Follows::Nothing
+    fn load_updates(&self) -> LoadUpdates {
+        LoadUpdates::Nothing
     }
 
     /// What this worker has open at the server has changed; if none is named, what is so for all.
-    /// Called only where [`follows`](Self::follows) answers [`Follows::OwnCounts`].
-    fn own_load_changed(&self, _servers: &Servers, _server: ServerId, _own: Option<&Own>) {}
+    /// Called only where [`load_updates`](Self::load_updates) answers [`LoadUpdates::WorkerCounts`].
+    fn worker_load_changed(
+        &self,
+        _servers: &Servers,
+        _server: ServerId,
+        _own: Option<&WorkerState>,
+    ) {
+    }
 
     /// A worker will pick here, or goes on after a change: of all that it goes by, or of what it shares
     /// with others. Director only.
-    fn welcome(&self, _servers: &Servers, _own: &Own, _all: bool) {}
+    fn init_worker(&self, _servers: &Servers, _own: &WorkerState, _all: bool) {}
 
     /// Where the rotation of a worker of its own stands in a service that has just been bound to
     /// this scheduler. `number` 0 begins where a single rotation does.
-    fn start_of(&self, _number: u32) -> u64 {
+    fn worker_start(&self, _number: u32) -> u64 {
         self.start()
     }
 }
 
 /// Which changes of counts a scheduler has to be told.
-pub(crate) enum Follows {
+pub(crate) enum LoadUpdates {
     /// None: it has no index.
     Nothing,
     /// All, and this is to be told.
-    Counts(Arc<Index>),
+    Counts(Arc<LoadIndex>),
     /// Those of connections that a worker has opened itself, worker by worker, and what changes for
     /// all.
-    OwnCounts,
+    WorkerCounts,
 }
 
 /// What a pick may look at. Passed by value: what a pick does not look at is never put together.
 #[derive(Clone, Copy)]
-pub(crate) struct Request<'a> {
+pub(crate) struct PickRequest<'a> {
     pub(crate) servers: &'a Servers,
     pub(crate) flow: &'a Flow,
     /// Servers not to choose.
     pub(crate) tried: &'a [ServerId],
     /// The service's, or the worker's own.
     pub(crate) slot: &'a ServiceSlot,
-    pub(crate) epoch: Epoch,
+    pub(crate) version: PoolVersion,
     /// Where the rotation stands that all workers share.
-    pub(crate) rounds: &'a Rounds,
+    pub(crate) rotation: &'a SharedRotation,
     /// Turns of it that this pick has drawn, and passed over.
-    pub(crate) drawn: Option<&'a Drawn>,
+    pub(crate) tickets: Option<&'a TicketRange>,
     /// The worker's own state, if the service is shared `per-worker`.
-    pub(crate) own: Option<&'a Own>,
+    pub(crate) worker: Option<&'a WorkerState>,
 }
 
-impl Request<'_> {
+impl PickRequest<'_> {
     /// One turn of the service's rotation.
     ///
-    /// A pick that excludes servers turns a rotation of its own. On the common one, a request's
+    /// A pick that excludes servers schedule a rotation of its own. On the common one, a request's
     /// retries would decide where the next request begins; on none, the load of a dead server would
     /// all fall on its neighbour.
     #[inline]
-    pub(crate) fn turn<R>(
+    pub(crate) fn advance<R>(
         &self,
-        carry: impl Fn(u64) -> u64,
+        translate: impl Fn(u64) -> u64,
         step: impl Fn(u64) -> (R, u64),
-    ) -> Result<R, Outdated> {
+    ) -> Result<R, Superseded> {
         if !self.tried.is_empty() {
-            self.slot.retries.turn(self.epoch, carry, step)
-        } else if self.own.is_some() {
-            let carry = |state| carry(self.rounds.noted_before(state));
-            Ok(self.slot.alone.turn(self.epoch, carry, |state| step(self.rounds.noted(state))))
+            self.slot.retry_rotation.advance(self.version, translate, step)
+        } else if self.worker.is_some() {
+            let translate = |state| translate(self.rotation.normalize_previous(state));
+            Ok(self
+                .slot
+                .worker_rotation
+                .advance(self.version, translate, |state| step(self.rotation.normalize(state))))
         } else {
-            self.rounds.turn(self.drawn, carry, step)
+            self.rotation.advance(self.tickets, translate, step)
         }
     }
 }
@@ -255,32 +264,32 @@ macro_rules! registry {
         ///
         /// `u8`: a tag of its own is read at once; one hidden in a field takes six instructions.
         #[repr(u8)]
-        pub(crate) enum State {
+        pub(crate) enum AnyScheduler {
             /// No scheduler is bound: every pick is refused.
-            Unbound,
+            None,
             $($kind($module::$kind),)+
         }
 
         $(impl Kind for $module::$kind {
             #[inline(always)]
-            fn of(state: &State) -> Option<&Self> {
+            fn of(state: &AnyScheduler) -> Option<&Self> {
                 match state {
-                    State::$kind(scheduler) => Some(scheduler),
+                    AnyScheduler::$kind(scheduler) => Some(scheduler),
                     _ => None,
                 }
             }
         })+
 
-        impl State {
+        impl AnyScheduler {
             /// What the settings' scheduler reserves; `former` is that of the running pool, if it is
             /// not bound anew.
             pub(crate) fn reserve(
                 arena: &Arc<Arena>,
                 settings: &VirtualService,
-                former: Option<&State>,
-            ) -> Result<Memories, OutOfMemory> {
+                former: Option<&AnyScheduler>,
+            ) -> Result<AffinityCaches, OutOfMemory> {
                 match settings.scheduler {
-                    None => Ok(Memories::default()),
+                    None => Ok(AffinityCaches::default()),
                     $(Some(SchedulerKind::$kind) => {
                         let former = former.and_then(|state| $module::$kind::of(state));
                         $module::$kind::reserve(arena, settings, former)
@@ -291,50 +300,50 @@ macro_rules! registry {
             pub(crate) fn build(
                 kind: Option<SchedulerKind>,
                 build: &Build<'_>,
-                former: Option<&State>,
+                former: Option<&AnyScheduler>,
             ) -> Self {
                 let former = former.filter(|_| !build.history.bound);
                 match kind {
-                    None => State::Unbound,
+                    None => AnyScheduler::None,
                     $(Some(SchedulerKind::$kind) => {
                         let former = former.and_then(|state| $module::$kind::of(state));
-                        State::$kind(Scheduler::build(build, former))
+                        AnyScheduler::$kind(Scheduler::build(build, former))
                     })+
                 }
             }
 
             pub(crate) fn tick(&self, now: u64) {
                 match self {
-                    State::Unbound => {}
-                    $(State::$kind(scheduler) => scheduler.tick(now),)+
+                    AnyScheduler::None => {}
+                    $(AnyScheduler::$kind(scheduler) => scheduler.tick(now),)+
                 }
             }
 
             pub(crate) fn remembered(&self) -> Option<Remembered> {
                 match self {
-                    State::Unbound => None,
-                    $(State::$kind(scheduler) => scheduler.remembered(),)+
+                    AnyScheduler::None => None,
+                    $(AnyScheduler::$kind(scheduler) => scheduler.remembered(),)+
                 }
             }
 
             pub(crate) fn takes_overloaded(&self) -> bool {
                 match self {
-                    State::Unbound => false,
-                    $(State::$kind(_) => $module::$kind::TAKES_OVERLOADED,)+
+                    AnyScheduler::None => false,
+                    $(AnyScheduler::$kind(_) => $module::$kind::TAKES_OVERLOADED,)+
                 }
             }
 
             pub(crate) fn per_worker(&self) -> bool {
                 match self {
-                    State::Unbound => false,
-                    $(State::$kind(_) => $module::$kind::PER_WORKER,)+
+                    AnyScheduler::None => false,
+                    $(AnyScheduler::$kind(_) => $module::$kind::PER_WORKER,)+
                 }
             }
 
-            pub(crate) fn turns(&self, servers: &Servers) -> Option<Arc<[Position]>> {
+            pub(crate) fn schedule(&self, servers: &Servers) -> Option<Arc<[Position]>> {
                 match self {
-                    State::Unbound => None,
-                    $(State::$kind(scheduler) => scheduler.turns(servers),)+
+                    AnyScheduler::None => None,
+                    $(AnyScheduler::$kind(scheduler) => scheduler.schedule(servers),)+
                 }
             }
 
@@ -342,8 +351,8 @@ macro_rules! registry {
             #[inline(always)]
             pub(crate) fn visit<V: Visit>(&self, visitor: V) -> V::Output {
                 match self {
-                    State::Unbound => visitor.unbound(),
-                    $(State::$kind(scheduler) => visitor.visit(scheduler),)+
+                    AnyScheduler::None => visitor.general(),
+                    $(AnyScheduler::$kind(scheduler) => visitor.visit(scheduler),)+
                 }
             }
 
@@ -351,8 +360,8 @@ macro_rules! registry {
             #[inline(always)]
             pub(crate) fn visit_kind<V: VisitKind>(&self, visitor: V) -> V::Output {
                 match self {
-                    State::Unbound => visitor.unbound(),
-                    $(State::$kind(_) => visitor.kind::<$module::$kind>(),)+
+                    AnyScheduler::None => visitor.general(),
+                    $(AnyScheduler::$kind(_) => visitor.kind::<$module::$kind>(),)+
                 }
             }
 
@@ -361,48 +370,48 @@ macro_rules! registry {
             #[inline(never)]
             pub(crate) fn start(&self) -> u64 {
                 match self {
-                    State::Unbound => 0,
-                    $(State::$kind(scheduler) => scheduler.start(),)+
+                    AnyScheduler::None => 0,
+                    $(AnyScheduler::$kind(scheduler) => scheduler.start(),)+
                 }
             }
 
-            pub(crate) fn carry(&self, state: u64) -> u64 {
+            pub(crate) fn translate(&self, state: u64) -> u64 {
                 match self {
-                    State::Unbound => state,
-                    $(State::$kind(scheduler) => scheduler.carry(state),)+
+                    AnyScheduler::None => state,
+                    $(AnyScheduler::$kind(scheduler) => scheduler.translate(state),)+
                 }
             }
 
-            pub(crate) fn follows(&self) -> Follows {
+            pub(crate) fn load_updates(&self) -> LoadUpdates {
                 match self {
-                    State::Unbound => Follows::Nothing,
-                    $(State::$kind(scheduler) => scheduler.follows(),)+
+                    AnyScheduler::None => LoadUpdates::Nothing,
+                    $(AnyScheduler::$kind(scheduler) => scheduler.load_updates(),)+
                 }
             }
 
-            pub(crate) fn own_load_changed(
+            pub(crate) fn worker_load_changed(
                 &self,
                 servers: &Servers,
                 server: ServerId,
-                own: Option<&Own>,
+                worker: Option<&WorkerState>,
             ) {
                 match self {
-                    State::Unbound => {}
-                    $(State::$kind(scheduler) => scheduler.own_load_changed(servers, server, own),)+
+                    AnyScheduler::None => {}
+                    $(AnyScheduler::$kind(scheduler) => scheduler.worker_load_changed(servers, server, worker),)+
                 }
             }
 
-            pub(crate) fn welcome(&self, servers: &Servers, own: &Own, all: bool) {
+            pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
                 match self {
-                    State::Unbound => {}
-                    $(State::$kind(scheduler) => scheduler.welcome(servers, own, all),)+
+                    AnyScheduler::None => {}
+                    $(AnyScheduler::$kind(scheduler) => scheduler.init_worker(servers, worker, all),)+
                 }
             }
 
-            pub(crate) fn start_of(&self, number: u32) -> u64 {
+            pub(crate) fn worker_start(&self, number: u32) -> u64 {
                 match self {
-                    State::Unbound => 0,
-                    $(State::$kind(scheduler) => scheduler.start_of(number),)+
+                    AnyScheduler::None => 0,
+                    $(AnyScheduler::$kind(scheduler) => scheduler.worker_start(number),)+
                 }
             }
 

@@ -11,8 +11,8 @@
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
 
 use crate::sched::least::{Least, Load, Rule};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::Position;
 
 pub(crate) struct Nq(Least<IdleOrDelay>);
@@ -33,7 +33,7 @@ impl Scheduler for Nq {
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         Ok(self.0.find(request))
     }
 

@@ -11,8 +11,8 @@
 //! Choose it to keep few servers busy and the rest idle; the weight is the server's capacity.
 
 use crate::sched::fo::Ranking;
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::Position;
 
 pub(crate) struct Ovf {
@@ -27,7 +27,7 @@ impl Scheduler for Ovf {
     }
 
     #[inline]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let servers = request.servers;
         Ok(self.ranking.iter().find(|at| {
             servers

@@ -11,10 +11,10 @@
 //! Differences from the kernel: none.
 //! Choose it for equal servers and connections of about equal cost.
 
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::history::{Event, History};
-use crate::state::own::spread;
+use crate::state::own::van_der_corput;
 use crate::state::servers::{Position, Servers};
 use crate::sync::Arc;
 
@@ -23,10 +23,10 @@ const HEAD: u64 = u32::MAX as u64;
 
 pub(crate) struct Rr {
     servers: u32,
-    carry: Carry,
+    translate: Translation,
 }
 
-enum Carry {
+enum Translation {
     /// Bound anew: before the first server.
     Head,
     /// Positions are what they were.
@@ -37,17 +37,17 @@ enum Carry {
 
 impl Scheduler for Rr {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Rr { servers: build.servers.len(), carry: Carry::of(build.history) }
+        Rr { servers: build.servers.len(), translate: Translation::of(build.history) }
     }
 
-    fn turns(&self, servers: &Servers) -> Option<Arc<[Position]>> {
+    fn schedule(&self, servers: &Servers) -> Option<Arc<[Position]>> {
         Some((0..servers.len()).collect())
     }
 
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let servers = request.servers;
-        request.turn(
-            |state| self.carry(state),
+        request.advance(
+            |state| self.translate(state),
             |last| {
                 let count = servers.len();
                 // HEAD + 1 wraps to 0 in 32 bits.
@@ -70,31 +70,31 @@ impl Scheduler for Rr {
         HEAD
     }
 
-    fn start_of(&self, number: u32) -> u64 {
-        spread(number, self.servers).checked_sub(1).map_or(HEAD, u64::from)
+    fn worker_start(&self, number: u32) -> u64 {
+        van_der_corput(number, self.servers).checked_sub(1).map_or(HEAD, u64::from)
     }
 
-    fn carry(&self, state: u64) -> u64 {
-        match &self.carry {
-            Carry::Head => HEAD,
-            Carry::Same => state,
-            Carry::Moved(places) => {
+    fn translate(&self, state: u64) -> u64 {
+        match &self.translate {
+            Translation::Head => HEAD,
+            Translation::Same => state,
+            Translation::Moved(places) => {
                 places.get(state as usize).map_or(HEAD, |place| u64::from(*place))
             }
         }
     }
 }
 
-impl Carry {
-    fn of(history: &History) -> Carry {
+impl Translation {
+    fn of(history: &History) -> Translation {
         if history.bound {
-            return Carry::Head;
+            return Translation::Head;
         }
         let moves = |event: &Event| !matches!(event, Event::Edited { .. });
         if !history.events.iter().any(moves) {
-            return Carry::Same;
+            return Translation::Same;
         }
-        let mut heirs = Heirs::default();
+        let mut heirs = CursorRemap::default();
         for _ in &history.start {
             heirs.add();
         }
@@ -108,21 +108,21 @@ impl Carry {
         let mut places = heirs.places();
         places.truncate(history.start.len());
         places.reverse();
-        Carry::Moved(places.into_boxed_slice())
+        Translation::Moved(places.into_boxed_slice())
     }
 }
 
 /// Who inherits the cursor of a deleted server: its predecessor in the list, which is the next
 /// newer server that is left, else the place before the first.
 #[derive(Default)]
-struct Heirs {
-    servers: Vec<Fate>,
+struct CursorRemap {
+    servers: Vec<Remapped>,
     /// From which number on to look for the next newer server that is left; shortened on use.
     newer: Vec<usize>,
 }
 
 #[derive(Clone, Copy)]
-enum Fate {
+enum Remapped {
     Left,
     /// Fixed when it goes: a server added later is not the predecessor of an earlier deletion.
     Gone {
@@ -130,17 +130,17 @@ enum Fate {
     },
 }
 
-impl Heirs {
+impl CursorRemap {
     fn add(&mut self) {
         self.newer.push(self.servers.len());
-        self.servers.push(Fate::Left);
+        self.servers.push(Remapped::Left);
     }
 
     fn delete(&mut self, number: usize) {
         if number < self.servers.len() {
             self.newer[number] = number + 1;
             let heir = self.left_from(number);
-            self.servers[number] = Fate::Gone { heir };
+            self.servers[number] = Remapped::Gone { heir };
         }
     }
 
@@ -163,12 +163,12 @@ impl Heirs {
         let mut position = 0;
         for number in (0..self.servers.len()).rev() {
             places[number] = match self.servers[number] {
-                Fate::Left => {
+                Remapped::Left => {
                     position += 1;
                     position - 1
                 }
-                Fate::Gone { heir: Some(newer) } => places[newer],
-                Fate::Gone { heir: None } => HEAD as u32,
+                Remapped::Gone { heir: Some(newer) } => places[newer],
+                Remapped::Gone { heir: None } => HEAD as u32,
             };
         }
         places

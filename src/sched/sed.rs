@@ -12,8 +12,8 @@
 //! Choose it for TCP services whose servers differ much in weight.
 
 use crate::sched::least::{Least, Load, Rule};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::Position;
 
 pub(crate) struct Sed(Least<Delay>);
@@ -35,7 +35,7 @@ impl Scheduler for Sed {
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         Ok(self.0.find(request))
     }
 

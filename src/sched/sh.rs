@@ -14,8 +14,8 @@
 
 use crate::config::SchedulerFlags;
 use crate::sched::hash::{Buckets, bucket_of, client_value};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::Position;
 
 pub(crate) struct Sh {
@@ -37,7 +37,7 @@ impl Scheduler for Sh {
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let hash = bucket_of(client_value(request.flow, self.with_port));
         Ok(self.buckets.pick(request, hash, self.falls_back))
     }

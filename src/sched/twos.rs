@@ -14,14 +14,14 @@
 //! wrap at 32 bits.
 //! Choose it when many directors share servers: chance keeps them from moving in step.
 
-use crate::config::Generation;
+use crate::config::KernelRules;
 use crate::sched::least::overhead;
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::{Candidate, Position};
 
 pub(crate) struct Twos {
-    generation: Generation,
+    generation: KernelRules,
     seed: u64,
 }
 
@@ -31,7 +31,7 @@ impl Scheduler for Twos {
     }
 
     #[inline]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let available = || request.servers.iter_available(request.tried);
         let sum: u64 = available().map(|server| u64::from(server.weight)).sum();
         if sum == 0 {

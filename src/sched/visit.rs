@@ -1,6 +1,6 @@
 //! What is done with a service's scheduler whichever it is, without a pointer to functions in it.
 
-use crate::sched::{Scheduler, State};
+use crate::sched::{AnyScheduler, Scheduler};
 
 /// What can be done with any scheduler.
 pub(crate) trait Visit {
@@ -9,13 +9,13 @@ pub(crate) trait Visit {
     fn visit<S: Scheduler>(self, scheduler: &S) -> Self::Output;
 
     /// There is no scheduler.
-    fn unbound(self) -> Self::Output;
+    fn general(self) -> Self::Output;
 }
 
 /// A scheduler as one of those that a service may have.
 pub(crate) trait Kind: Scheduler {
     /// The service's, if it is of this kind.
-    fn of(state: &State) -> Option<&Self>;
+    fn of(state: &AnyScheduler) -> Option<&Self>;
 }
 
 /// What can be made for any kind of scheduler.
@@ -25,5 +25,5 @@ pub(crate) trait VisitKind {
     fn kind<S: Kind>(self) -> Self::Output;
 
     /// There is no scheduler.
-    fn unbound(self) -> Self::Output;
+    fn general(self) -> Self::Output;
 }

@@ -11,8 +11,8 @@
 //! Choose it when in doubt: it is ipvsadm's default.
 
 use crate::sched::least::{Least, Overhead};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::servers::Position;
 
 pub(crate) struct Wlc(Least<Overhead>);
@@ -23,7 +23,7 @@ impl Scheduler for Wlc {
     }
 
     #[inline(always)]
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         Ok(self.0.find(request))
     }
 

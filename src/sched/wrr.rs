@@ -21,12 +21,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::sched::maxima::Maxima;
-use crate::sched::wrr_turns::{Levels, Turns};
-use crate::sched::{Build, Request, Scheduler};
-use crate::state::cursor::Outdated;
+use crate::sched::max_tree::MaxTree;
+use crate::sched::wrr_turns::{Levels, WeightedSchedule};
+use crate::sched::{Build, PickRequest, Scheduler};
+use crate::state::cursor::Superseded;
 use crate::state::history::{Event, History};
-use crate::state::own::spread;
+use crate::state::own::van_der_corput;
 use crate::state::servers::{Position, Servers};
 use crate::state::slots::ServerId;
 use crate::sync::Arc;
@@ -42,14 +42,14 @@ pub(crate) struct Wrr {
     /// Where the level starts: the highest weight, less what one step covers. 0 = no weights.
     top: u32,
     /// The whole cycle, unless it is too long.
-    turns: Option<Turns>,
-    maxima: Maxima,
-    carry: Carry,
+    turns: Option<WeightedSchedule>,
+    max_tree: MaxTree,
+    carry: Translation,
     /// Of the former pool's cycle, if that was written out.
     former_levels: Option<Levels>,
 }
 
-enum Carry {
+enum Translation {
     /// Nothing changed.
     Same,
     /// The level starts here, before the first server.
@@ -77,20 +77,20 @@ impl Scheduler for Wrr {
         let (Scale { step, top }, carry) = scales(build.history);
         let weights: Box<[u32]> = build.servers.weights().collect();
         let turns = match (&carry, former) {
-            (Carry::Same, Some(former)) => former.turns.clone(),
-            _ => Turns::of(&weights, step, top),
+            (Translation::Same, Some(former)) => former.turns.clone(),
+            _ => WeightedSchedule::of(&weights, step, top),
         };
         let former_levels = former.and_then(|former| Some(former.turns.as_ref()?.levels().clone()));
-        Wrr { step, top, turns, maxima: Maxima::of(weights), carry, former_levels }
+        Wrr { step, top, turns, max_tree: MaxTree::of(weights), carry, former_levels }
     }
 
-    fn turns(&self, _: &Servers) -> Option<Arc<[Position]>> {
+    fn schedule(&self, _: &Servers) -> Option<Arc<[Position]>> {
         self.turns.as_ref().map(|turns| Arc::clone(&turns.servers))
     }
 
-    fn pick(&self, request: Request<'_>) -> Result<Option<Position>, Outdated> {
-        request.turn(
-            |state| self.carry(state),
+    fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
+        request.advance(
+            |state| self.translate(state),
             |state| {
                 let (last, level) = self.place(state);
                 // HEAD + 1 has no position bits left: 0.
@@ -107,29 +107,31 @@ impl Scheduler for Wrr {
 
     fn start(&self) -> u64 {
         match &self.carry {
-            Carry::Start(level) => self.state((HEAD, *level)),
-            Carry::Same | Carry::Changed(_) => self.state((HEAD, self.top)),
+            Translation::Start(level) => self.state((HEAD, *level)),
+            Translation::Same | Translation::Changed(_) => self.state((HEAD, self.top)),
         }
     }
 
-    fn start_of(&self, number: u32) -> u64 {
-        let turn = |turns: &Turns| spread(number, turns.servers.len() as u32).checked_sub(1);
+    fn worker_start(&self, number: u32) -> u64 {
+        let turn = |turns: &WeightedSchedule| {
+            van_der_corput(number, turns.servers.len() as u32).checked_sub(1)
+        };
         match (&self.turns, number) {
             (_, 0) => self.start(),
             (Some(turns), _) => turn(turns).map_or_else(|| self.start(), u64::from),
             // A cycle too long to write out: at the head of another level.
             (None, _) => {
                 let levels = self.top.div_ceil(self.step);
-                self.state((HEAD, self.top - spread(number, levels) * self.step))
+                self.state((HEAD, self.top - van_der_corput(number, levels) * self.step))
             }
         }
     }
 
-    fn carry(&self, state: u64) -> u64 {
+    fn translate(&self, state: u64) -> u64 {
         match &self.carry {
-            Carry::Same => state,
-            Carry::Start(level) => self.state((HEAD, *level)),
-            Carry::Changed(scales) => {
+            Translation::Same => state,
+            Translation::Start(level) => self.state((HEAD, *level)),
+            Translation::Changed(scales) => {
                 let level = match &self.former_levels {
                     Some(levels) => levels.level(state),
                     None => unpack(state).1,
@@ -170,7 +172,7 @@ impl Wrr {
     ) -> Option<Position> {
         let mut at = start;
         loop {
-            at = self.maxima.next(at, level)?;
+            at = self.max_tree.next(at, level)?;
             if servers.available(at, tried).is_some() {
                 return Some(at);
             }
@@ -182,7 +184,7 @@ impl Wrr {
     #[cold]
     fn further_passes(
         &self,
-        request: Request<'_>,
+        request: PickRequest<'_>,
         (last, level): (u32, u32),
     ) -> (Option<Position>, (u32, u32)) {
         if self.top == 0 {
@@ -224,7 +226,7 @@ impl Scale {
 }
 
 /// Step and top now, and how the walk carries over what happened.
-fn scales(history: &History) -> (Scale, Carry) {
+fn scales(history: &History) -> (Scale, Translation) {
     let mut weights = Weights::default();
     for weight in &history.start {
         weights.add(*weight);
@@ -252,11 +254,11 @@ fn scales(history: &History) -> (Scale, Carry) {
     }
     let now = steps.last().copied().unwrap_or(start);
     let carry = if history.bound {
-        Carry::Start(steps.iter().fold(start.top, |level, scale| scale.round(level)))
+        Translation::Start(steps.iter().fold(start.top, |level, scale| scale.round(level)))
     } else if steps.is_empty() {
-        Carry::Same
+        Translation::Same
     } else {
-        Carry::Changed(steps.into_boxed_slice())
+        Translation::Changed(steps.into_boxed_slice())
     };
     (now, carry)
 }

@@ -16,7 +16,7 @@ const AT_HEAD: u64 = 1 << 32;
 /// As a cursor's state the walk is the number of its latest turn; where it stands before the first
 /// server of a level, the number of the turn before that, with a mark.
 #[derive(Clone)]
-pub(super) struct Turns {
+pub(super) struct WeightedSchedule {
     /// The server of each turn.
     pub(super) servers: Arc<[u32]>,
     levels: Levels,
@@ -31,7 +31,7 @@ pub(super) struct Levels {
     starts: Arc<[u32]>,
 }
 
-impl Turns {
+impl WeightedSchedule {
     /// The walk down from level `top` by `step`; `None` if it is too long.
     pub(super) fn of(weights: &[u32], step: u32, top: u32) -> Option<Self> {
         if top == 0 {
@@ -62,7 +62,10 @@ impl Turns {
             starts.push(servers.len() as u32);
             servers.extend_from_slice(&walkers);
         }
-        Some(Turns { servers: servers.into(), levels: Levels { step, top, starts: starts.into() } })
+        Some(WeightedSchedule {
+            servers: servers.into(),
+            levels: Levels { step, top, starts: starts.into() },
+        })
     }
 
     pub(super) fn levels(&self) -> &Levels {
@@ -103,7 +106,7 @@ impl Levels {
 
 #[cfg(test)]
 mod tests {
-    use super::{FEW, Turns};
+    use super::{FEW, WeightedSchedule};
 
     /// The servers of a cycle by the walk itself.
     fn walked(weights: &[u32], step: u32, top: u32) -> Vec<(u32, u32)> {
@@ -126,7 +129,7 @@ mod tests {
             [(&[4, 2, 1], 1), (&[1], 1), (&[0, 6, 0, 3, 9, 3], 3), (&[100; 40], 100), (&[7, 5], 1)];
         for (weights, step) in lists {
             let top = weights.iter().max().unwrap() - (step - 1);
-            let turns = Turns::of(weights, step, top).unwrap();
+            let turns = WeightedSchedule::of(weights, step, top).unwrap();
             let walk = walked(weights, step, top);
             let servers: Vec<u32> = walk.iter().map(|(place, _)| *place).collect();
             assert_eq!(*turns.servers, servers, "{weights:?}");
@@ -144,8 +147,8 @@ mod tests {
 
     #[test]
     fn long_cycles_are_not_written_out() {
-        assert!(Turns::of(&[i32::MAX as u32, 1], 1, i32::MAX as u32).is_none());
-        assert!(Turns::of(&[FEW as u32 + 1], 1, FEW as u32 + 1).is_none());
-        assert!(Turns::of(&[0, 0], 1, 0).is_none());
+        assert!(WeightedSchedule::of(&[i32::MAX as u32, 1], 1, i32::MAX as u32).is_none());
+        assert!(WeightedSchedule::of(&[FEW as u32 + 1], 1, FEW as u32 + 1).is_none());
+        assert!(WeightedSchedule::of(&[0, 0], 1, 0).is_none());
     }
 }

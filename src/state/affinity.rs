@@ -21,8 +21,8 @@
 
 use crate::config::Remembered;
 use crate::state::Arena;
-use crate::state::affinity_table::Table;
-pub(crate) use crate::state::affinity_table::{Entry, Key, Payload};
+use crate::state::affinity_table::AffinityTable;
+pub(crate) use crate::state::affinity_table::{AddressKey, AffinityEntry, Payload};
 use crate::state::zeroed::OutOfMemory;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -34,9 +34,9 @@ pub(crate) struct Affinity<P: Payload> {
     arena: Arc<Arena>,
     hasher: ahash::RandomState,
     capacity: u32,
-    newest: Arc<Table<P>>,
+    newest: Arc<AffinityTable<P>>,
     /// Tables of former capacities, the newest first. Their entries count; nothing is added.
-    older: Box<[Arc<Table<P>>]>,
+    older: Box<[Arc<AffinityTable<P>>]>,
     /// Picks that could not be remembered, by this map and those before it.
     refused: Arc<AtomicU64>,
 }
@@ -44,15 +44,15 @@ pub(crate) struct Affinity<P: Payload> {
 impl<P: Payload> Affinity<P> {
     /// A map for so many entries, 1 to 2^24.
     pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
-        Ok(Self::of(Table::new(Arc::clone(&arena), capacity)?, arena, capacity))
+        Ok(Self::of(AffinityTable::new(Arc::clone(&arena), capacity)?, arena, capacity))
     }
 
     /// A map that remembers one address.
     pub(crate) fn smallest(arena: Arc<Arena>) -> Self {
-        Self::of(Table::smallest(Arc::clone(&arena)), arena, 1)
+        Self::of(AffinityTable::smallest(Arc::clone(&arena)), arena, 1)
     }
 
-    fn of(table: Table<P>, arena: Arc<Arena>, capacity: u32) -> Self {
+    fn of(table: AffinityTable<P>, arena: Arc<Arena>, capacity: u32) -> Self {
         Affinity {
             arena,
             hasher: ahash::RandomState::new(),
@@ -70,11 +70,11 @@ impl<P: Payload> Affinity<P> {
         let fitting = self.tables().find(|table| table.fits(capacity));
         let newest = match fitting {
             Some(table) => Arc::clone(table),
-            None => Arc::new(Table::new(Arc::clone(&self.arena), capacity)?),
+            None => Arc::new(AffinityTable::new(Arc::clone(&self.arena), capacity)?),
         };
         // Another owner is a map whose pickers may add to the table. This map's own may add to its
         // first one.
-        let is_needed = |table: &Arc<Table<P>>| {
+        let is_needed = |table: &Arc<AffinityTable<P>>| {
             let shared = Arc::strong_count(table) > 1 || Arc::ptr_eq(table, &self.newest);
             !Arc::ptr_eq(table, &newest) && (shared || table.count() != 0)
         };
@@ -93,7 +93,7 @@ impl<P: Payload> Affinity<P> {
     }
 
     /// The tables, the newest first.
-    fn tables(&self) -> impl Iterator<Item = &Arc<Table<P>>> {
+    fn tables(&self) -> impl Iterator<Item = &Arc<AffinityTable<P>>> {
         std::iter::once(&self.newest).chain(&self.older)
     }
 
@@ -119,7 +119,7 @@ impl<P: Payload> Affinity<P> {
     /// The key of an address, given as two words, the first of which begins with an IPv4 address;
     /// `family` is 4 or 6.
     #[inline]
-    pub(crate) fn key(&self, address: [u64; 2], family: u8) -> Key {
+    pub(crate) fn key(&self, address: [u64; 2], family: u8) -> AddressKey {
         self.key_of(match family {
             6 => HASHED | self.hasher.hash_one(address),
             _ => PLAIN | address[0] >> 32,
@@ -127,31 +127,31 @@ impl<P: Payload> Affinity<P> {
     }
 
     #[inline]
-    pub(crate) fn key_of(&self, word: u64) -> Key {
+    pub(crate) fn key_of(&self, word: u64) -> AddressKey {
         let hash = if word & HASHED != 0 { word } else { self.hasher.hash_one(word) };
-        Key { word, hash }
+        AddressKey { word, hash }
     }
 
     /// The key's entry, if it has one.
     #[inline]
-    pub(crate) fn find(&self, key: Key) -> Option<&Entry<P>> {
+    pub(crate) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         let found = self.newest.find(key);
         if found.is_some() || self.older.is_empty() { found } else { self.find_in_older(key) }
     }
 
     #[inline(never)]
-    fn find_in_older(&self, key: Key) -> Option<&Entry<P>> {
+    fn find_in_older(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         self.older.iter().find_map(|table| table.find_again(key))
     }
 
     /// Every entry of the key: two in one table, see [`Table::all`], and one of each table that
     /// pickers of different maps added to.
-    pub(crate) fn all(&self, key: Key) -> impl Iterator<Item = &Entry<P>> {
+    pub(crate) fn all(&self, key: AddressKey) -> impl Iterator<Item = &AffinityEntry<P>> {
         self.tables().flat_map(move |table| table.all(key))
     }
 
     /// An entry for a key that has none; `None` if the map, or the key's part of it, is full.
-    pub(crate) fn claim(&self, key: Key) -> Option<&Entry<P>> {
+    pub(crate) fn claim(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         let claimed = if self.entries() < self.capacity { self.newest.claim(key) } else { None };
         if claimed.is_none() {
             // Relaxed: a figure to show.
@@ -163,7 +163,7 @@ impl<P: Payload> Affinity<P> {
     /// Lets `act` write what an entry of this map remembers. Whatever pins a server is written this
     /// way, or sweeps may never come by it.
     #[inline]
-    pub(crate) fn write(&self, entry: &Entry<P>, act: impl FnOnce(&P)) {
+    pub(crate) fn write(&self, entry: &AffinityEntry<P>, act: impl FnOnce(&P)) {
         act(&entry.payload);
         // After the write: see `affinity_table`.
         self.tables().any(|table| table.mark(entry));
@@ -176,12 +176,12 @@ impl<P: Payload> Affinity<P> {
 
     /// Takes out what is not to stay, and what is left of entries that are out. O(entries). Director
     /// only.
-    pub(crate) fn retain(&self, stays: impl Fn(&Entry<P>) -> bool) {
+    pub(crate) fn retain(&self, stays: impl Fn(&AffinityEntry<P>) -> bool) {
         self.tables().for_each(|table| table.retain(&stays));
     }
 
     /// Looks at every entry. O(entries). Director only.
-    pub(crate) fn for_each(&self, mut look: impl FnMut(Key, &Entry<P>)) {
+    pub(crate) fn for_each(&self, mut look: impl FnMut(AddressKey, &AffinityEntry<P>)) {
         let entries = self.tables().flat_map(|table| table.iter());
         entries.for_each(|(word, entry)| look(self.key_of(word), entry));
     }
@@ -195,7 +195,8 @@ impl<P: Payload> Affinity<P> {
         bucket_of: impl Fn(u64) -> u32,
         buckets: impl Iterator<Item = u32>,
     ) -> Option<u32> {
-        let is_idle = |entry: &Entry<P>| until.is_some_and(|until| entry.idle_since() <= until);
+        let is_idle =
+            |entry: &AffinityEntry<P>| until.is_some_and(|until| entry.idle_since() <= until);
         let all = self.tables().flat_map(|table| table.iter().map(move |found| (table, found)));
         let idle: Vec<_> = all.filter(|(_, (_, entry))| is_idle(entry)).collect();
         let mut out = 0;
@@ -205,7 +206,7 @@ impl<P: Payload> Affinity<P> {
             for (table, (word, entry)) in
                 idle.iter().filter(|(_, (word, _))| bucket_of(*word) == bucket)
             {
-                table.free(entry, *word);
+                table.clear(entry, *word);
                 out += 1;
             }
             if out >= goal {

@@ -46,12 +46,12 @@ pub(crate) trait Payload: Zeroed {
 
 /// An address as a map knows it.
 #[derive(Clone, Copy)]
-pub(crate) struct Key {
+pub(crate) struct AddressKey {
     pub(super) word: u64,
     pub(super) hash: u64,
 }
 
-impl Key {
+impl AddressKey {
     pub(crate) fn word(self) -> u64 {
         self.word
     }
@@ -63,7 +63,7 @@ impl Key {
 }
 
 zeroed_struct! {
-    pub(crate) struct Entry<P> {
+    pub(crate) struct AffinityEntry<P> {
         key: AtomicU64,
         /// Milliseconds of the clock at the last pick.
         used: AtomicU64,
@@ -71,7 +71,7 @@ zeroed_struct! {
     }
 }
 
-impl<P> Entry<P> {
+impl<P> AffinityEntry<P> {
     pub(crate) fn touch(&self, now: u64) {
         // Relaxed: a coarse time; orders nothing.
         self.used.store(now, Ordering::Relaxed);
@@ -83,9 +83,9 @@ impl<P> Entry<P> {
     }
 }
 
-pub(crate) struct Table<P: Payload> {
+pub(crate) struct AffinityTable<P: Payload> {
     arena: Arc<Arena>,
-    entries: Box<[Entry<P>]>,
+    entries: Box<[AffinityEntry<P>]>,
     /// A bit per chunk: an entry of it has a key, or remembers something.
     marks: Box<[AtomicU64]>,
     count: AtomicU32,
@@ -94,7 +94,7 @@ pub(crate) struct Table<P: Payload> {
     pub(super) visited: AtomicU64,
 }
 
-impl<P: Payload> Table<P> {
+impl<P: Payload> AffinityTable<P> {
     /// A table for so many addresses. They take half of it at most: else their windows fill up long
     /// before the table does.
     pub(super) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
@@ -105,13 +105,14 @@ impl<P: Payload> Table<P> {
 
     /// A table for one address.
     pub(super) fn smallest(arena: Arc<Arena>) -> Self {
-        let entries: Box<[_]> = (0..affinity_entries(1)).map(|_| Entry::default()).collect();
+        let entries: Box<[_]> =
+            (0..affinity_entries(1)).map(|_| AffinityEntry::default()).collect();
         let marks = (0..marks_for(entries.len())).map(|_| AtomicU64::new(0)).collect();
         Self::of(arena, entries, marks)
     }
 
-    fn of(arena: Arc<Arena>, entries: Box<[Entry<P>]>, marks: Box<[AtomicU64]>) -> Self {
-        Table {
+    fn of(arena: Arc<Arena>, entries: Box<[AffinityEntry<P>]>, marks: Box<[AtomicU64]>) -> Self {
+        AffinityTable {
             arena,
             entries,
             marks,
@@ -134,7 +135,7 @@ impl<P: Payload> Table<P> {
     }
 
     #[inline]
-    fn window(&self, key: Key) -> impl Iterator<Item = &Entry<P>> {
+    fn window(&self, key: AddressKey) -> impl Iterator<Item = &AffinityEntry<P>> {
         let mask = self.entries.len() - 1;
         let start = key.hash as usize & mask;
         (start..start + WINDOW).filter_map(move |at| self.entries.get(at & mask))
@@ -143,24 +144,24 @@ impl<P: Payload> Table<P> {
     /// The key's entry, if it has one. Inlined where a pick looks first: a call takes a dozen
     /// instructions.
     #[inline(always)]
-    pub(super) fn find(&self, key: Key) -> Option<&Entry<P>> {
+    pub(super) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         self.window(key).find(|entry| entry.key.load(Ordering::SeqCst) == key.word)
     }
 
     /// The same, where it is not the first look.
     #[inline(never)]
-    pub(super) fn find_again(&self, key: Key) -> Option<&Entry<P>> {
+    pub(super) fn find_again(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         self.find(key)
     }
 
     /// Every entry of the key: two, while a picker that was slow to claim one found an earlier one
     /// free meanwhile. The later one is not found any more, and expires.
-    pub(super) fn all(&self, key: Key) -> impl Iterator<Item = &Entry<P>> {
+    pub(super) fn all(&self, key: AddressKey) -> impl Iterator<Item = &AffinityEntry<P>> {
         self.window(key).filter(move |entry| entry.key.load(Ordering::SeqCst) == key.word)
     }
 
     /// An entry for a key that has none; `None` if the key's part of the table is full.
-    pub(super) fn claim(&self, key: Key) -> Option<&Entry<P>> {
+    pub(super) fn claim(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         for entry in self.window(key) {
             let swap =
                 entry.key.compare_exchange(EMPTY, key.word, Ordering::SeqCst, Ordering::SeqCst);
@@ -180,7 +181,7 @@ impl<P: Payload> Table<P> {
     }
 
     /// Two pickers may have claimed two entries for one key: the first in the window stays.
-    fn settle<'a>(&'a self, key: Key, mine: &'a Entry<P>) -> &'a Entry<P> {
+    fn settle<'a>(&'a self, key: AddressKey, mine: &'a AffinityEntry<P>) -> &'a AffinityEntry<P> {
         match self.find_again(key) {
             Some(first) if !std::ptr::eq(first, mine) => {
                 self.take_out(mine, key.word);
@@ -192,7 +193,7 @@ impl<P: Payload> Table<P> {
 
     /// Empties the entry unless it has another key by now: the director and a picker that settles
     /// may both want to, and count it once.
-    fn take_out(&self, entry: &Entry<P>, word: u64) -> bool {
+    fn take_out(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
         let swap = entry.key.compare_exchange(word, EMPTY, Ordering::SeqCst, Ordering::SeqCst);
         if swap.is_ok() {
             // Relaxed: as in `count`.
@@ -203,10 +204,11 @@ impl<P: Payload> Table<P> {
 
     /// Sweeps see the entry from now on; false if it is another table's.
     #[inline]
-    pub(super) fn mark(&self, entry: &Entry<P>) -> bool {
+    pub(super) fn mark(&self, entry: &AffinityEntry<P>) -> bool {
         let start = self.entries.as_ptr().addr();
         // Before the first it wraps to beyond the last.
-        let at = std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<Entry<P>>();
+        let at =
+            std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<AffinityEntry<P>>();
         let (word, bit) = place_of(at / CHUNK);
         let (true, Some(marks)) = (at < self.entries.len(), self.marks.get(word)) else {
             return false;
@@ -225,7 +227,7 @@ impl<P: Payload> Table<P> {
         let Some(marks) = self.marks.get(word) else { return };
         // SeqCst: before the looks below; pairs with the load in `mark`.
         marks.fetch_and(!bit, Ordering::SeqCst);
-        let is_clean = |entry: &Entry<P>| {
+        let is_clean = |entry: &AffinityEntry<P>| {
             entry.key.load(Ordering::SeqCst) == EMPTY && entry.payload.is_clear()
         };
         if !self.entries_of(chunk).iter().all(is_clean) {
@@ -233,7 +235,7 @@ impl<P: Payload> Table<P> {
         }
     }
 
-    fn entries_of(&self, chunk: usize) -> &[Entry<P>] {
+    fn entries_of(&self, chunk: usize) -> &[AffinityEntry<P>] {
         let start = chunk * CHUNK;
         let end = self.entries.len().min(start + CHUNK);
         self.entries.get(start..end).unwrap_or(&[])
@@ -256,7 +258,7 @@ impl<P: Payload> Table<P> {
     }
 
     /// The entries of marked chunks, with what their keys are.
-    fn content(&self) -> impl Iterator<Item = (u64, &Entry<P>)> {
+    fn content(&self) -> impl Iterator<Item = (u64, &AffinityEntry<P>)> {
         let entries = self.marked().flat_map(|chunk| self.entries_of(chunk));
         entries.map(|entry| {
             #[cfg(test)]
@@ -266,12 +268,12 @@ impl<P: Payload> Table<P> {
     }
 
     /// The entries that have keys, with these. Director only.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Entry<P>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &AffinityEntry<P>)> {
         self.content().filter(|(word, _)| *word != EMPTY)
     }
 
     /// Takes out what is not to stay, and what is left of entries that are out. Director only.
-    pub(super) fn retain(&self, stays: impl Fn(&Entry<P>) -> bool) {
+    pub(super) fn retain(&self, stays: impl Fn(&AffinityEntry<P>) -> bool) {
         for chunk in self.marked() {
             let mut clean = true;
             for entry in self.entries_of(chunk) {
@@ -282,7 +284,7 @@ impl<P: Payload> Table<P> {
                     // Written late by a picker that had found the entry under its former key.
                     entry.payload.forget(&self.arena)
                 } else {
-                    !stays(entry) && self.free(entry, word)
+                    !stays(entry) && self.clear(entry, word)
                 };
             }
             if clean {
@@ -293,7 +295,7 @@ impl<P: Payload> Table<P> {
 
     /// Takes an entry out and forgets what it remembers; false if something is left of it, which the
     /// next sweep forgets. Director only.
-    pub(super) fn free(&self, entry: &Entry<P>, word: u64) -> bool {
+    pub(super) fn clear(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
         self.take_out(entry, word) && entry.payload.forget(&self.arena)
     }
 }
@@ -308,7 +310,7 @@ fn place_of(chunk: usize) -> (usize, u64) {
     (chunk / u64::BITS as usize, 1 << (chunk % u64::BITS as usize))
 }
 
-impl<P: Payload> Drop for Table<P> {
+impl<P: Payload> Drop for AffinityTable<P> {
     fn drop(&mut self) {
         for (_, entry) in self.content() {
             entry.payload.forget(&self.arena);

@@ -1,4 +1,4 @@
-use super::{Affinity, Arc, Arena, Key, Ordering, Table};
+use super::{AddressKey, Affinity, AffinityTable, Arc, Arena, Ordering};
 use crate::state::one_server::OneServer;
 use crate::state::sizes::CHUNK;
 use crate::state::slots::ServerSlot;
@@ -7,12 +7,12 @@ type Map = Affinity<OneServer>;
 
 fn arena() -> Arc<Arena> {
     let arena = Arena::new();
-    assert!(arena.servers.reach_with(4, || ServerSlot::new(0)));
+    assert!(arena.servers.grow_to_with(4, || ServerSlot::new(0)));
     (0..4).for_each(|slot| arena.servers.get(slot).expect("a slot").occupy(0));
     Arc::new(arena)
 }
 
-fn key(map: &Map, address: u32) -> Key {
+fn key(map: &Map, address: u32) -> AddressKey {
     map.key([u64::from(address) << 32, 0], 4)
 }
 
@@ -127,7 +127,7 @@ fn a_map_has_no_more_tables_than_it_needs() {
     let mut map = Map::new(arena(), 20).expect("memory");
     let mut earlier = Vec::new();
     let count = |map: &Map| {
-        let sizes = map.tables().map(|table: &Arc<Table<_>>| Arc::as_ptr(table));
+        let sizes = map.tables().map(|table: &Arc<AffinityTable<_>>| Arc::as_ptr(table));
         sizes.collect::<std::collections::HashSet<_>>().len()
     };
     for (round, capacity) in (0u32..).zip(capacities.into_iter().cycle().take(80)) {

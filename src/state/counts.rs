@@ -5,7 +5,7 @@
 //!
 //! Source: the threshold rules of Linux IPVS, both generations, as observed on running kernels.
 
-use crate::config::{Generation, Thresholds};
+use crate::config::{KernelRules, Thresholds};
 use crate::state::sizes::VERSION_BITS;
 
 /// Whether a connection counts as active or inactive.
@@ -98,7 +98,7 @@ impl Counts {
         self,
         activity: Activity,
         limits: Limits,
-        rule: Generation,
+        rule: KernelRules,
     ) -> Option<Self> {
         let total = self.total() + 1;
         if total > MAX_CONNECTIONS {
@@ -107,11 +107,11 @@ impl Counts {
         let active = self.active() + u32::from(activity == Activity::Active);
         let upper = limits.upper();
         let overloaded = match rule {
-            Generation::A => self.overloaded() || upper != 0 && total >= upper,
-            Generation::B if upper != 0 && total >= upper => {
+            KernelRules::A => self.overloaded() || upper != 0 && total >= upper,
+            KernelRules::B if upper != 0 && total >= upper => {
                 limits.evaluate(total, Towards::Overload, self.overloaded())
             }
-            Generation::B => self.overloaded(),
+            KernelRules::B => self.overloaded(),
         };
         Some(self.with(active, total, overloaded))
     }
@@ -122,7 +122,7 @@ impl Counts {
         self,
         activity: Activity,
         limits: Limits,
-        rule: Generation,
+        rule: KernelRules,
     ) -> Option<Self> {
         let (active, before) = (self.active(), self.total());
         let active = match activity {
@@ -132,11 +132,11 @@ impl Counts {
         };
         let total = before.checked_sub(1)?;
         let overloaded = match rule {
-            Generation::A => self.overloaded() && !limits.clears_a(total),
-            Generation::B if before <= limits.level() => {
+            KernelRules::A => self.overloaded() && !limits.clears_a(total),
+            KernelRules::B if before <= limits.level() => {
                 limits.evaluate(total, Towards::Relief, self.overloaded())
             }
-            Generation::B => self.overloaded(),
+            KernelRules::B => self.overloaded(),
         };
         Some(self.with(active, total, overloaded))
     }
@@ -157,19 +157,19 @@ impl Counts {
     /// not yet marked the server for them. Under the rules of generation A an edit has no effect
     /// before the next connection, so there it is no contradiction.
     #[cold]
-    pub(crate) fn is_full_unmarked(self, limits: Limits, rule: Generation) -> bool {
+    pub(crate) fn is_full_unmarked(self, limits: Limits, rule: KernelRules) -> bool {
         let upper = limits.upper();
-        rule == Generation::B && !self.overloaded() && upper != 0 && self.total() >= upper
+        rule == KernelRules::B && !self.overloaded() && upper != 0 && self.total() >= upper
     }
 
     /// The server is added or edited. The version moves only if the limits change.
-    pub(crate) fn limited(self, old: Limits, new: Limits, rule: Generation) -> Self {
+    pub(crate) fn limited(self, old: Limits, new: Limits, rule: KernelRules) -> Self {
         let overloaded = match rule {
-            Generation::A => self.overloaded() && new.upper() != 0 && new.upper() <= old.upper(),
-            Generation::B if new != old => {
+            KernelRules::A => self.overloaded() && new.upper() != 0 && new.upper() <= old.upper(),
+            KernelRules::B if new != old => {
                 new.evaluate(self.total(), Towards::Neither, self.overloaded())
             }
-            Generation::B => self.overloaded(),
+            KernelRules::B => self.overloaded(),
         };
         let limited = self.marked(overloaded);
         if new == old { limited } else { limited.next_version() }
@@ -181,14 +181,14 @@ impl Counts {
         active: u32,
         inactive: u32,
         limits: Limits,
-        rule: Generation,
+        rule: KernelRules,
     ) -> Option<Self> {
         let total = active.checked_add(inactive).filter(|total| *total <= MAX_CONNECTIONS)?;
         let upper = limits.upper();
         let overloaded = match rule {
-            Generation::A if upper != 0 && total >= upper => true,
-            Generation::A => self.overloaded() && !limits.clears_a(total),
-            Generation::B => limits.evaluate(total, Towards::Neither, self.overloaded()),
+            KernelRules::A if upper != 0 && total >= upper => true,
+            KernelRules::A => self.overloaded() && !limits.clears_a(total),
+            KernelRules::B => limits.evaluate(total, Towards::Neither, self.overloaded()),
         };
         Some(self.with(active, total, overloaded))
     }

@@ -3,8 +3,8 @@
 //! The word holds the state ([`STATE_BITS`], whatever the scheduler makes of it) and, in the bits
 //! above, the epoch of the pool that understands it. Every rebuild of a service's pool has the next
 //! epoch. Whichever thread works with a new pool first, the director's or a picker's, translates the
-//! state by the pool's `carry` in the same compare-and-swap that moves the epoch on. So every turn is
-//! taken from the old state or from the translated one, none from both, and no thread waits. `carry`
+//! state by the pool's `translate` in the same compare-and-swap that moves the epoch on. So every turn is
+//! taken from the old state or from the translated one, none from both, and no thread waits. `translate`
 //! decides what the new state is: that of wrr begins its pass again after an edit.
 //!
 //! A picker that meets a newer epoch holds a retired pool: it reads the publication again. It finds
@@ -27,60 +27,60 @@ pub(crate) const MAX_STATE: u64 = (1 << STATE_BITS) - 1;
 /// after 2048 reloads; a picker would have to sleep between two instructions for just as many to be
 /// mistaken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Epoch(u64);
+pub(crate) struct PoolVersion(u64);
 
-impl Epoch {
+impl PoolVersion {
     pub(crate) fn next(self) -> Self {
-        Epoch(self.0.wrapping_add(1 << STATE_BITS))
+        PoolVersion(self.0.wrapping_add(1 << STATE_BITS))
     }
 }
 
 /// The picker's pool is older than the cursor: read the publication again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outdated;
+pub(crate) struct Superseded;
 
 #[derive(Default)]
-pub(crate) struct Cursor {
+pub(crate) struct RetryRotation {
     word: AtomicU64,
 }
 
 /// A word of this epoch and state.
 #[inline(always)]
-pub(crate) fn pack(epoch: Epoch, state: u64) -> u64 {
-    epoch.0 | state & MAX_STATE
+pub(crate) fn pack(version: PoolVersion, state: u64) -> u64 {
+    version.0 | state & MAX_STATE
 }
 
-pub(crate) fn epoch_of(word: u64) -> Epoch {
-    Epoch(word & !MAX_STATE)
+pub(crate) fn version_of(word: u64) -> PoolVersion {
+    PoolVersion(word & !MAX_STATE)
 }
 
 pub(crate) fn state_of(word: u64) -> u64 {
     word & MAX_STATE
 }
 
-impl Cursor {
+impl RetryRotation {
     /// Starts a rotation. Only for a cursor that no published pool refers to yet.
-    pub(crate) fn start(&self, epoch: Epoch, state: u64) {
-        self.word.store(pack(epoch, state), Ordering::SeqCst);
+    pub(crate) fn start(&self, version: PoolVersion, state: u64) {
+        self.word.store(pack(version, state), Ordering::SeqCst);
     }
 
     /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
     /// another picker was faster.
     #[inline]
-    pub(crate) fn turn<R>(
+    pub(crate) fn advance<R>(
         &self,
-        epoch: Epoch,
-        carry: impl Fn(u64) -> u64,
+        version: PoolVersion,
+        translate: impl Fn(u64) -> u64,
         step: impl Fn(u64) -> (R, u64),
-    ) -> Result<R, Outdated> {
+    ) -> Result<R, Superseded> {
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
-            if epoch_of(word) != epoch {
-                word = self.adopt_from(word, epoch, &carry)?;
+            if version_of(word) != version {
+                word = self.adopt_from(word, version, &translate)?;
                 continue;
             }
             let (answer, state) = step(state_of(word));
-            let next = pack(epoch, state);
+            let next = pack(version, state);
             if next == word {
                 return Ok(answer);
             }
@@ -92,12 +92,12 @@ impl Cursor {
     }
 
     /// Moves the cursor on to a pool just published, unless a picker has done so.
-    pub(crate) fn adopt(&self, epoch: Epoch, carry: impl Fn(u64) -> u64) {
+    pub(crate) fn adopt(&self, version: PoolVersion, translate: impl Fn(u64) -> u64) {
         let mut word = self.word.load(Ordering::SeqCst);
-        while epoch_of(word) != epoch {
-            match self.adopt_from(word, epoch, &carry) {
+        while version_of(word) != version {
+            match self.adopt_from(word, version, &translate) {
                 Ok(now) => word = now,
-                Err(Outdated) => return,
+                Err(Superseded) => return,
             }
         }
     }
@@ -106,13 +106,13 @@ impl Cursor {
     fn adopt_from(
         &self,
         word: u64,
-        epoch: Epoch,
-        carry: impl Fn(u64) -> u64,
-    ) -> Result<u64, Outdated> {
-        if epoch_of(word).next() != epoch {
-            return Err(Outdated);
+        version: PoolVersion,
+        translate: impl Fn(u64) -> u64,
+    ) -> Result<u64, Superseded> {
+        if version_of(word).next() != version {
+            return Err(Superseded);
         }
-        let next = pack(epoch, carry(state_of(word)));
+        let next = pack(version, translate(state_of(word)));
         match self.word.compare_exchange(word, next, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => Ok(next),
             Err(now) => Ok(now),

@@ -3,7 +3,7 @@
 use crate::sync::{AtomicU64, Ordering};
 
 /// The key of what is never the least. Greater than all others.
-pub(crate) const NEVER: u64 = f64::INFINITY.to_bits();
+pub(crate) const UNAVAILABLE: u64 = f64::INFINITY.to_bits();
 
 /// Keys in a block.
 pub(crate) const FAN_OUT: usize = 32;
@@ -19,7 +19,9 @@ pub(crate) struct Block([AtomicU64; FAN_OUT]);
 impl Block {
     /// These keys; the lanes behind them are never the least.
     pub(crate) fn of(keys: &[u64]) -> Self {
-        Block(std::array::from_fn(|lane| AtomicU64::new(keys.get(lane).copied().unwrap_or(NEVER))))
+        Block(std::array::from_fn(|lane| {
+            AtomicU64::new(keys.get(lane).copied().unwrap_or(UNAVAILABLE))
+        }))
     }
 
     #[inline]
@@ -39,7 +41,7 @@ pub(crate) fn prefetch<T>(what: &T) {
 
 /// How blocks are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lanes {
+pub(crate) enum Simd {
     /// One key after the other, on any processor.
     Scalar,
     /// Four at a time.
@@ -47,26 +49,26 @@ pub(crate) enum Lanes {
     Avx2(avx2::Token),
 }
 
-impl Lanes {
+impl Simd {
     /// The fastest way this processor has.
     pub(crate) fn detect() -> Self {
         #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
         if let Some(token) = avx2::Token::of_this_processor() {
-            return Lanes::Avx2(token);
+            return Simd::Avx2(token);
         }
-        Lanes::Scalar
+        Simd::Scalar
     }
 
     /// Runs what reads many blocks as one function that is compiled for this way: reading a block is
     /// inlined there only. `act` and what it calls should be `inline(always)`.
     #[inline(always)]
-    pub(crate) fn run<R>(self, act: impl FnOnce(Lanes) -> R) -> R {
+    pub(crate) fn run<R>(self, act: impl FnOnce(Simd) -> R) -> R {
         match self {
-            Lanes::Scalar => scalar(act),
+            Simd::Scalar => scalar(act),
             #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
-            Lanes::Avx2(token) => token.run(
+            Simd::Avx2(token) => token.run(
                 #[inline(always)]
-                move || act(Lanes::Avx2(token)),
+                move || act(Simd::Avx2(token)),
             ),
         }
     }
@@ -75,12 +77,12 @@ impl Lanes {
     #[inline(always)]
     pub(crate) fn least(self, block: &Block) -> u64 {
         match self {
-            Lanes::Scalar => {
+            Simd::Scalar => {
                 // SeqCst: pairs with the stores in `min_tree`.
-                block.0.iter().map(|key| key.load(Ordering::SeqCst)).min().unwrap_or(NEVER)
+                block.0.iter().map(|key| key.load(Ordering::SeqCst)).min().unwrap_or(UNAVAILABLE)
             }
             #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
-            Lanes::Avx2(token) => token.least(&block.0),
+            Simd::Avx2(token) => token.least(&block.0),
         }
     }
 
@@ -88,12 +90,12 @@ impl Lanes {
     #[inline(always)]
     pub(crate) fn lane_of_least(self, block: &Block, key: u64) -> Option<usize> {
         match self {
-            Lanes::Scalar => {
+            Simd::Scalar => {
                 let (least, lane) = self.first_least(block);
                 (least == key).then_some(lane)
             }
             #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
-            Lanes::Avx2(token) => token.lane_of_least(&block.0, key),
+            Simd::Avx2(token) => token.lane_of_least(&block.0, key),
         }
     }
 
@@ -101,7 +103,7 @@ impl Lanes {
     #[inline(always)]
     pub(crate) fn first_least(self, block: &Block) -> (u64, usize) {
         match self {
-            Lanes::Scalar => {
+            Simd::Scalar => {
                 let mut least = (u64::MAX, 0);
                 for (lane, key) in block.0.iter().enumerate() {
                     // SeqCst: pairs with the stores in `min_tree`.
@@ -113,15 +115,15 @@ impl Lanes {
                 least
             }
             #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
-            Lanes::Avx2(token) => token.first_least(&block.0),
+            Simd::Avx2(token) => token.first_least(&block.0),
         }
     }
 }
 
 /// Apart, as the other way is: its caller stays short.
 #[inline(never)]
-fn scalar<R>(act: impl FnOnce(Lanes) -> R) -> R {
-    act(Lanes::Scalar)
+fn scalar<R>(act: impl FnOnce(Simd) -> R) -> R {
+    act(Simd::Scalar)
 }
 
 #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]

@@ -28,7 +28,7 @@
 //! | `blocks` | loads of a block        | SeqCst   | the swaps: a node's is read after it |
 //! | `blocks` | vector loads of a block | as SeqCst loads on x86, where alone they exist | |
 
-use crate::state::lanes::{Block, FAN_OUT, Lanes, NEVER, ROOTS};
+use crate::state::lanes::{Block, FAN_OUT, ROOTS, Simd, UNAVAILABLE};
 use crate::sync::{AtomicU64, Ordering};
 
 /// More rows than positions can fill.
@@ -44,7 +44,7 @@ pub(crate) struct MinTree {
     rows: [usize; ROWS],
     /// The number of the last row.
     top: usize,
-    lanes: Lanes,
+    simd: Simd,
 }
 
 /// What [`MinTree::least`] finds.
@@ -56,73 +56,78 @@ pub(crate) struct Least {
 
 /// Other threads changed the tree faster than it could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Restless;
+pub(crate) struct Contended;
 
 /// What a thread has stored in a word of the tree.
 #[derive(Clone, Copy)]
-struct Stored {
+struct Update {
     /// Last.
     key: u64,
     /// The least of what that took the place of.
     over: u64,
 }
 
-impl Stored {
+impl Update {
     #[inline(always)]
-    fn after(before: Option<Stored>, key: u64, over: u64) -> Self {
-        Stored { key, over: before.map_or(over, |before| before.over.min(over)) }
+    fn after(before: Option<Update>, key: u64, over: u64) -> Self {
+        Update { key, over: before.map_or(over, |before| before.over.min(over)) }
     }
 
     /// Tells the node above a block of this store in one of the block's words. What was stored in the
     /// node for it.
     #[inline(always)]
-    fn tell(
+    fn propagate(
         self,
-        lanes: Lanes,
+        simd: Simd,
         block: &Block,
         word: &AtomicU64,
         node: &AtomicU64,
-    ) -> Option<Stored> {
+    ) -> Option<Update> {
         // SeqCst: after the swap in the word, which who stores in the node looks at afterwards.
         let claim = node.load(Ordering::SeqCst);
         if self.key >= claim {
             // The word was not what the node stands for, and is not now.
-            return if self.over > claim { None } else { look(lanes, block, node, None) };
+            return if self.over > claim { None } else { recompute(simd, block, node, None) };
         }
         // SeqCst: before the second look at the word. An exchange: somebody may have stored less.
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
         if node.compare_exchange(claim, self.key, success, failure).is_err() {
-            return look(lanes, block, node, None);
+            return recompute(simd, block, node, None);
         }
-        let stored = Stored { key: self.key, over: claim };
+        let stored = Update { key: self.key, over: claim };
         // SeqCst: who takes the key away from here on finds it in the node.
         if word.load(Ordering::SeqCst) == self.key {
             return Some(stored);
         }
-        look(lanes, block, node, Some(stored))
+        recompute(simd, block, node, Some(stored))
     }
 }
 
 /// Makes the node the least of its block, and looks until it is. What was stored in it, this and
 /// before.
 #[inline(always)]
-fn look(lanes: Lanes, block: &Block, node: &AtomicU64, stored: Option<Stored>) -> Option<Stored> {
+fn recompute(
+    simd: Simd,
+    block: &Block,
+    node: &AtomicU64,
+    stored: Option<Update>,
+) -> Option<Update> {
     let mut stored = stored;
     loop {
-        let key = lanes.least(block);
+        let key = simd.least(block);
         // SeqCst: after the loads of the block; pairs with the swaps and exchanges of others.
         if node.load(Ordering::SeqCst) == key {
             return stored;
         }
         // SeqCst: before the look at the block in the next turn.
         let over = node.swap(key, Ordering::SeqCst);
-        stored = Some(Stored::after(stored, key, over));
+        stored = Some(Update::after(stored, key, over));
     }
 }
 
 impl MinTree {
     /// Keys are bits of numbers that are not negative, [`NEVER`] included.
-    pub(crate) fn new(keys: impl Iterator<Item = u64>, lanes: Lanes) -> Self {
+    pub(crate) fn new(keys: impl Iterator<Item = u64>, simd: Simd) -> Self {
         let mut row: Vec<u64> = keys.collect();
         let (mut blocks, mut rows, mut top) = (Vec::new(), [0; ROWS], 0);
         loop {
@@ -132,11 +137,11 @@ impl MinTree {
             if row.len() <= FAN_OUT * ROOTS || top + 1 == ROWS {
                 break;
             }
-            let least = |chunk: &[u64]| chunk.iter().copied().min().unwrap_or(NEVER);
+            let least = |chunk: &[u64]| chunk.iter().copied().min().unwrap_or(UNAVAILABLE);
             row = row.chunks(FAN_OUT).map(least).collect();
             top += 1;
         }
-        MinTree { blocks: blocks.into(), rows, top, lanes }
+        MinTree { blocks: blocks.into(), rows, top, simd: simd }
     }
 
     fn block(&self, row: usize, at: usize) -> Option<&Block> {
@@ -153,7 +158,7 @@ impl MinTree {
     ) {
         self.run(
             #[inline(always)]
-            move |tree, lanes| _ = tree.set_by(lanes, index, current, key),
+            move |tree, simd| _ = tree.set_by(simd, index, current, key),
         );
     }
 
@@ -162,7 +167,7 @@ impl MinTree {
     #[inline(always)]
     pub(crate) fn set_by<T: PartialEq + Copy>(
         &self,
-        lanes: Lanes,
+        simd: Simd,
         index: u32,
         current: impl Fn() -> T,
         key: impl Fn(T) -> u64,
@@ -170,7 +175,7 @@ impl MinTree {
         let (at, lane) = (index as usize / FAN_OUT, index as usize % FAN_OUT);
         let Some(block) = self.blocks.get(at) else { return false };
         let Some(leaf) = block.lane(lane) else { return false };
-        let mut stored: Option<Stored> = None;
+        let mut stored: Option<Update> = None;
         let mut seen = current();
         loop {
             let key = key(seen);
@@ -180,7 +185,7 @@ impl MinTree {
             }
             // SeqCst: before the next look at `current`, and at the node in `tell`.
             let over = leaf.swap(key, Ordering::SeqCst);
-            stored = Some(Stored::after(stored, key, over));
+            stored = Some(Update::after(stored, key, over));
             let now = current();
             if now == seen {
                 break;
@@ -188,7 +193,7 @@ impl MinTree {
             seen = now;
         }
         let Some(stored) = stored else { return false };
-        self.climb(lanes, block, (0, at), Some((leaf, stored)))
+        self.climb(simd, block, (0, at), Some((leaf, stored)))
             .is_some_and(|above| self.top > 0 && above.key == stored.key)
     }
 
@@ -198,11 +203,11 @@ impl MinTree {
     #[inline(always)]
     fn climb<'a>(
         &'a self,
-        lanes: Lanes,
+        simd: Simd,
         block: &'a Block,
         place: (usize, usize),
-        known: Option<(&'a AtomicU64, Stored)>,
-    ) -> Option<Stored> {
+        known: Option<(&'a AtomicU64, Update)>,
+    ) -> Option<Update> {
         let (mut block, (mut row, mut at), mut known) = (block, place, known);
         while row < self.top {
             row += 1;
@@ -211,8 +216,8 @@ impl MinTree {
             let above = self.block(row, at)?;
             let node = above.lane(lane)?;
             let stored = match known {
-                Some((word, stored)) => stored.tell(lanes, block, word, node),
-                None => look(lanes, block, node, None),
+                Some((word, stored)) => stored.propagate(simd, block, word, node),
+                None => recompute(simd, block, node, None),
             };
             (block, known) = (above, Some((node, stored?)));
         }
@@ -221,50 +226,50 @@ impl MinTree {
 
     /// The first index of the least key; `None` if all are [`NEVER`].
     #[inline]
-    pub(crate) fn least(&self) -> Result<Option<Least>, Restless> {
+    pub(crate) fn least(&self) -> Result<Option<Least>, Contended> {
         self.run(
             #[inline(always)]
-            |tree, lanes| tree.least_by(lanes),
+            |tree, simd| tree.least_by(simd),
         )
     }
 
     /// Runs `act`, and [`least_by`](Self::least_by) in it, as one function for this processor.
     #[inline(always)]
-    pub(crate) fn run<R>(&self, act: impl FnOnce(&Self, Lanes) -> R) -> R {
-        self.lanes.run(
+    pub(crate) fn run<R>(&self, act: impl FnOnce(&Self, Simd) -> R) -> R {
+        self.simd.run(
             #[inline(always)]
-            move |lanes| act(self, lanes),
+            move |simd| act(self, simd),
         )
     }
 
     /// As [`least`](Self::least), where blocks are read so.
     #[inline(always)]
-    fn least_by(&self, lanes: Lanes) -> Result<Option<Least>, Restless> {
+    fn least_by(&self, simd: Simd) -> Result<Option<Least>, Contended> {
         for _ in 0..ATTEMPTS {
-            match self.descend(lanes) {
+            match self.descend(simd) {
                 Ok(found) => return Ok(found),
-                Err((row, at)) => self.mend(row, at),
+                Err((row, at)) => self.repair(row, at),
             }
         }
-        Err(Restless)
+        Err(Contended)
     }
 
     /// As [`least`](Self::least), in one attempt: else which block is not what is claimed of it.
     #[inline(always)]
-    pub(crate) fn descend(&self, lanes: Lanes) -> Result<Option<Least>, (usize, usize)> {
-        let (mut key, mut at) = (NEVER, 0);
+    pub(crate) fn descend(&self, simd: Simd) -> Result<Option<Least>, (usize, usize)> {
+        let (mut key, mut at) = (UNAVAILABLE, 0);
         for (number, root) in self.roots().iter().enumerate() {
-            let (least, lane) = lanes.first_least(root);
+            let (least, lane) = simd.first_least(root);
             if least < key {
                 (key, at) = (least, number * FAN_OUT + lane);
             }
         }
-        if key == NEVER {
+        if key == UNAVAILABLE {
             return Ok(None);
         }
         for row in (0..self.top).rev() {
             let Some(block) = self.block(row, at) else { return Ok(None) };
-            let Some(lane) = lanes.lane_of_least(block, key) else { return Err((row, at)) };
+            let Some(lane) = simd.lane_of_least(block, key) else { return Err((row, at)) };
             at = at * FAN_OUT + lane;
         }
         Ok(Some(Least { index: at as u32, key }))
@@ -273,12 +278,12 @@ impl MinTree {
     /// Somebody has stored below a node what he has not told it.
     #[cold]
     #[inline(never)]
-    fn mend(&self, row: usize, at: usize) {
+    fn repair(&self, row: usize, at: usize) {
         self.run(
             #[inline(always)]
-            |tree, lanes| {
+            |tree, simd| {
                 if let Some(block) = tree.block(row, at) {
-                    tree.climb(lanes, block, (row, at), None);
+                    tree.climb(simd, block, (row, at), None);
                 }
             },
         );
@@ -305,7 +310,7 @@ impl MinTree {
             let child = at * FAN_OUT + lane;
             // SeqCst: pairs with the stores.
             let claim = block.lane(lane)?.load(Ordering::SeqCst);
-            if claim == NEVER || best.is_some_and(|best| best.key <= claim) {
+            if claim == UNAVAILABLE || best.is_some_and(|best| best.key <= claim) {
                 continue;
             }
             let found = match (row, excluded.iter().any(|index| below(*index) == child)) {

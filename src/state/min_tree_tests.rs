@@ -1,5 +1,5 @@
 use super::{Least, MinTree};
-use crate::state::lanes::{Block, FAN_OUT, Lanes, NEVER};
+use crate::state::lanes::{Block, FAN_OUT, Simd, UNAVAILABLE};
 
 /// SplitMix64.
 struct Random(u64);
@@ -17,7 +17,7 @@ impl Random {
     fn key(&mut self, spread: u64) -> u64 {
         match self.below(8) {
             0 => 0,
-            1 => NEVER,
+            1 => UNAVAILABLE,
             2 => (self.below(1 << 35) as f64 / (1 + self.below(1 << 16)) as f64).to_bits(),
             3 => f64::MIN_POSITIVE.to_bits() >> self.below(60),
             _ => (self.below(spread) as f64).to_bits(),
@@ -26,15 +26,15 @@ impl Random {
 }
 
 /// Both ways, where this processor has two.
-fn ways() -> Vec<Lanes> {
-    let mut ways = vec![Lanes::Scalar, Lanes::detect()];
+fn ways() -> Vec<Simd> {
+    let mut ways = vec![Simd::Scalar, Simd::detect()];
     ways.dedup();
     ways
 }
 
 fn first_least(keys: &[u64], excluded: &[u32]) -> Option<Least> {
     let keys = (0..).zip(keys).map(|(index, key)| Least { index, key: *key });
-    let left = keys.filter(|least| least.key != NEVER && !excluded.contains(&least.index));
+    let left = keys.filter(|least| least.key != UNAVAILABLE && !excluded.contains(&least.index));
     // The first of equals.
     left.min_by_key(|least| least.key)
 }
@@ -47,7 +47,7 @@ fn every_way_reads_a_block_as_a_walk_does() {
         let spread = [1, 2, 5, 1 << 40][round as usize % 4];
         let keys: Vec<u64> = (0..length).map(|_| random.key(spread)).collect();
         let block = Block::of(&keys);
-        let least = keys.iter().copied().min().unwrap_or(NEVER);
+        let least = keys.iter().copied().min().unwrap_or(UNAVAILABLE);
         // A block of nothing but NEVER says lane 0, a short one too.
         let lane = keys.iter().position(|key| *key == least).unwrap_or(0);
         for way in ways() {
@@ -102,7 +102,7 @@ fn a_tree_without_leaves_has_no_least() {
 
 #[test]
 fn an_index_beyond_the_leaves_is_refused() {
-    let tree = MinTree::new([3, 4].into_iter(), Lanes::detect());
+    let tree = MinTree::new([3, 4].into_iter(), Simd::detect());
     tree.set(32, || 1, |key| key);
     assert_eq!(tree.least(), Ok(Some(Least { index: 0, key: 3 })));
 }

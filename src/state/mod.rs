@@ -24,8 +24,8 @@ pub(crate) mod tally;
 pub(crate) mod templates;
 pub(crate) mod zeroed;
 
-use crate::config::Generation;
-use crate::state::own::Own;
+use crate::config::KernelRules;
+use crate::state::own::WorkerState;
 use crate::state::segments::Segments;
 use crate::state::slots::{ServerSlot, ServiceSlot};
 use crate::state::tally::Tally;
@@ -56,12 +56,12 @@ pub(crate) struct Arena {
     pub(crate) servers: Segments<ServerSlot>,
     pub(crate) services: Segments<ServiceSlot>,
     /// By the workers' numbers.
-    pub(crate) own: Segments<Own>,
+    pub(crate) workers: Segments<WorkerState>,
     /// By server: connections that no living worker counts as its own. Kept while the server's service
     /// goes by each worker's own.
     pub(crate) common: Segments<Tally>,
     shares: AtomicU32,
-    rule: AtomicU32,
+    kernel_rules: AtomicU32,
     clock: AtomicU64,
     serial: AtomicU32,
     first_generation: u32,
@@ -80,10 +80,10 @@ impl Arena {
             first_generation: number.wrapping_mul(0x9e37_79b1),
             servers: Segments::new(),
             services: Segments::new(),
-            own: Segments::new(),
+            workers: Segments::new(),
             common: Segments::new(),
             shares: AtomicU32::new(1),
-            rule: AtomicU32::new(0),
+            kernel_rules: AtomicU32::new(0),
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
         }
@@ -98,14 +98,14 @@ impl Arena {
 
     /// Which generation's threshold rules hold.
     #[inline]
-    pub(crate) fn rule(&self) -> Generation {
+    pub(crate) fn kernel_rules(&self) -> KernelRules {
         // Relaxed: a plain setting; orders nothing.
-        if self.rule.load(Ordering::Relaxed) == 0 { Generation::B } else { Generation::A }
+        if self.kernel_rules.load(Ordering::Relaxed) == 0 { KernelRules::B } else { KernelRules::A }
     }
 
-    pub(crate) fn set_rule(&self, rule: Generation) {
+    pub(crate) fn set_kernel_rules(&self, rule: KernelRules) {
         // Relaxed: as in `rule`.
-        self.rule.store(u32::from(rule == Generation::A), Ordering::Relaxed);
+        self.kernel_rules.store(u32::from(rule == KernelRules::A), Ordering::Relaxed);
     }
 
     /// A number that nobody else gets (until it wraps), and never 0.

@@ -5,7 +5,7 @@
 //! | the word | swaps in `set`, `clear`, `forget` | SeqCst | each other, loads |
 
 use crate::state::Arena;
-use crate::state::affinity::{Key, Payload};
+use crate::state::affinity::{AddressKey, Payload};
 use crate::state::zeroed::zeroed_struct;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -18,14 +18,14 @@ zeroed_struct! {
 
 const NONE: u64 = 0;
 
-fn word_of(key: Key, slot: u32) -> u64 {
+fn word_of(key: AddressKey, slot: u32) -> u64 {
     u64::from(key.tag()) << 32 | u64::from(!slot)
 }
 
 impl OneServer {
     /// The server's slot, if it was written for this key.
     #[inline]
-    pub(crate) fn get(&self, key: Key) -> Option<u32> {
+    pub(crate) fn get(&self, key: AddressKey) -> Option<u32> {
         let word = self.word.load(Ordering::SeqCst);
         (word != NONE && (word >> 32) as u32 == key.tag()).then_some(!(word as u32))
     }
@@ -36,14 +36,14 @@ impl OneServer {
         (word != NONE).then_some(!(word as u32))
     }
 
-    pub(crate) fn set(&self, arena: &Arena, key: Key, slot: u32) {
+    pub(crate) fn set(&self, arena: &Arena, key: AddressKey, slot: u32) {
         pin(arena, slot);
         let former = self.word.swap(word_of(key, slot), Ordering::SeqCst);
         unpin(arena, former);
     }
 
     /// Forgets this server, unless another has been written meanwhile.
-    pub(crate) fn clear(&self, arena: &Arena, key: Key, slot: u32) {
+    pub(crate) fn clear(&self, arena: &Arena, key: AddressKey, slot: u32) {
         let known = word_of(key, slot);
         if self.word.compare_exchange(known, NONE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             unpin_slot(arena, slot);

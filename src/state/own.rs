@@ -14,35 +14,35 @@
 
 use crate::state::segments::Segments;
 use crate::state::slots::ServiceSlot;
-use crate::state::tally::{Connections, Tally, Tenure};
+use crate::state::tally::{Connections, Incarnation, Tally};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 /// More workers than this at a time, and the rest share the rotations of all.
-pub(crate) const MOST: u32 = (1 << 22) - 1;
+pub(crate) const MAX_WORKERS: u32 = (1 << 22) - 1;
 
 /// One worker's own state.
-pub(crate) struct Own {
+pub(crate) struct WorkerState {
     services: Segments<ServiceSlot>,
     servers: Segments<Tally>,
     number: AtomicU32,
-    tenure: Tenure,
+    incarnation: Incarnation,
 }
 
 /// Who counts a connection as its own: the worker's number and one more, 0 = nobody; above, which of the
 /// place's owners it is. One word, for it is handed on where registers are few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Opener(u64);
+pub(crate) struct WorkerTag(u64);
 
-impl Opener {
-    pub(crate) const NOBODY: Self = Opener(0);
+impl WorkerTag {
+    pub(crate) const NONE: Self = WorkerTag(0);
 
     #[inline(always)]
     pub(crate) fn new(place: u32, incarnation: u32) -> Self {
-        Opener(u64::from(incarnation) << 32 | u64::from(place))
+        WorkerTag(u64::from(incarnation) << 32 | u64::from(place))
     }
 
     #[inline(always)]
-    pub(crate) fn is_nobody(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         self.place() == 0
     }
 
@@ -63,29 +63,29 @@ impl Opener {
     }
 }
 
-impl Default for Own {
+impl Default for WorkerState {
     fn default() -> Self {
-        Own {
+        WorkerState {
             services: Segments::new(),
             servers: Segments::new(),
             number: AtomicU32::new(0),
-            tenure: Tenure::default(),
+            incarnation: Incarnation::default(),
         }
     }
 }
 
-impl Own {
+impl WorkerState {
     /// Makes it a new worker's, after its predecessor's [end](Self::end). Allocates. Director only,
     /// before the worker is.
-    pub(crate) fn move_in(&self, number: u32, servers: u32, services: u32) {
+    pub(crate) fn assign(&self, number: u32, servers: u32, services: u32) {
         self.number.store(number, Ordering::SeqCst);
-        self.reach(servers, services);
+        self.grow_to(servers, services);
     }
 
     /// Makes room for this many slots. Allocates. Director only.
-    pub(crate) fn reach(&self, servers: u32, services: u32) {
-        self.servers.reach(servers);
-        self.services.reach_with(services, || ServiceSlot::new(0));
+    pub(crate) fn grow_to(&self, servers: u32, services: u32) {
+        self.servers.grow_to(servers);
+        self.services.grow_to_with(services, || ServiceSlot::new(0));
     }
 
     /// The worker's number, from 0.
@@ -94,8 +94,8 @@ impl Own {
     }
 
     /// The worker as the opener of a connection. The same as long as the worker lives.
-    pub(crate) fn opener(&self) -> Opener {
-        Opener::new(self.number() + 1, self.tenure.incarnation())
+    pub(crate) fn tag(&self) -> WorkerTag {
+        WorkerTag::new(self.number() + 1, self.incarnation.incarnation())
     }
 
     /// Where the worker stands in a service's rotations.
@@ -122,37 +122,37 @@ impl Own {
     }
 
     /// Another worker changes what `opener` has open; false if that is gone.
-    pub(crate) fn add_for(&self, opener: Opener, server: u32, change: Connections) -> bool {
+    pub(crate) fn add_for(&self, tag: WorkerTag, server: u32, change: Connections) -> bool {
         let add = || self.add(server, change);
-        self.tenure.as_guest(opener.incarnation(), add).unwrap_or(false)
+        self.incarnation.as_guest(tag.incarnation(), add).unwrap_or(false)
     }
 
     /// The worker has gone. Its connections are [left](Self::take_left). Director only.
     pub(crate) fn end(&self) {
-        self.tenure.end();
+        self.incarnation.end();
     }
 
     /// True once nobody acts any more for one who has gone: another may have the place, but for those
     /// that are over. Director only.
     pub(crate) fn is_vacant(&self) -> bool {
-        self.tenure.is_vacant()
+        self.incarnation.is_vacant()
     }
 
     /// No worker gets this place any more. Director only.
-    pub(crate) fn is_over(&self) -> bool {
-        self.tenure.is_over()
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.incarnation.is_exhausted()
     }
 
     /// Runs `act` while somebody acts for whoever has the place.
     #[cfg(test)]
     pub(crate) fn visit(&self, act: impl FnOnce()) {
-        self.tenure.as_guest(self.tenure.incarnation(), act);
+        self.incarnation.as_guest(self.incarnation.incarnation(), act);
     }
 
     /// As if it had had so many owners before.
     #[cfg(test)]
     pub(crate) fn age(&self, incarnation: u32) {
-        self.tenure.age(incarnation);
+        self.incarnation.age(incarnation);
     }
 
     /// Takes the connections that are counted here; of one who has gone. O(servers). Director only.
@@ -167,42 +167,42 @@ impl Own {
 
 /// A place in `length` for each number, far from those of the numbers before: 0, 1/2, 1/4, 3/4, …
 /// (van der Corput, 1935).
-pub(crate) fn spread(number: u32, length: u32) -> u32 {
+pub(crate) fn van_der_corput(number: u32, length: u32) -> u32 {
     ((u64::from(number.reverse_bits()) * u64::from(length)) >> 32) as u32
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Opener, Own, spread};
+    use super::{MAX_WORKERS, WorkerState, WorkerTag, van_der_corput};
     use crate::state::counts::Activity::{Active, Inactive};
     use crate::state::tally::Connections;
 
     #[test]
     fn places_are_far_apart() {
-        assert_eq!([0, 1, 2, 3].map(|number| spread(number, 100)), [0, 50, 25, 75]);
-        assert_eq!(spread(7, 0), 0);
-        assert!((0..1000).all(|number| spread(number, 3) < 3));
+        assert_eq!([0, 1, 2, 3].map(|number| van_der_corput(number, 100)), [0, 50, 25, 75]);
+        assert_eq!(van_der_corput(7, 0), 0);
+        assert!((0..1000).all(|number| van_der_corput(number, 3) < 3));
     }
 
     #[test]
     fn ends_of_a_former_owners_connections_change_nothing() {
-        let own = Own::default();
-        own.move_in(3, 10, 10);
-        let former = own.opener();
-        assert_eq!((former.number(), former.is_nobody()), (3, false));
+        let own = WorkerState::default();
+        own.assign(3, 10, 10);
+        let former = own.tag();
+        assert_eq!((former.number(), former.is_none()), (3, false));
         let (one, less) = (Connections::one(Active), Connections::one(Active).negative());
         assert!(own.add(5, one) && own.add(5, one) && own.add_for(former, 5, less));
         own.end();
         let mut left = Vec::new();
         own.take_left(|server, connections| left.push((server, connections)));
         assert_eq!(left, [(5, one)]);
-        assert!(own.is_vacant() && !own.is_over());
-        own.move_in(3, 0, 0);
-        assert!(own.opener() != former && own.add(5, one) && !own.add_for(former, 5, less));
+        assert!(own.is_vacant() && !own.is_exhausted());
+        own.assign(3, 0, 0);
+        assert!(own.tag() != former && own.add(5, one) && !own.add_for(former, 5, less));
         assert_eq!(own.connections(5), one);
-        assert!(own.add_for(own.opener(), 5, Connections::moved(Inactive)));
+        assert!(own.add_for(own.tag(), 5, Connections::moved(Inactive)));
         assert_eq!((own.connections(5).active(), own.connections(5).total()), (0, 1));
-        assert!(!own.add(MOST, one) && own.connections(MOST) == Connections::NONE);
-        assert!(Opener::NOBODY.is_nobody() && Opener::NOBODY.number() > MOST);
+        assert!(!own.add(MAX_WORKERS, one) && own.connections(MAX_WORKERS) == Connections::NONE);
+        assert!(WorkerTag::NONE.is_none() && WorkerTag::NONE.number() > MAX_WORKERS);
     }
 }

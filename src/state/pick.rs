@@ -30,14 +30,14 @@ pub struct Pick {
 /// are picked one after the other.
 #[derive(Clone, Copy)]
 #[repr(C, align(32))]
-pub(crate) struct Answer {
+pub(crate) struct Endpoint {
     server: u64,
     address: u64,
     address_end: u64,
     rest: u64,
 }
 
-const _: () = assert!(size_of::<Answer>() == 32);
+const _: () = assert!(size_of::<Endpoint>() == 32);
 
 /// What `Pick::rest` holds.
 #[derive(Clone, Copy)]
@@ -78,7 +78,7 @@ const IPIP: u8 = 0;
 const GUE: u8 = 1;
 const GRE: u8 = 2;
 
-impl Answer {
+impl Endpoint {
     pub(crate) fn new(id: ServerId, server: &RealServer) -> Self {
         let mut address = [0; 16];
         let family = match server.address.ip() {
@@ -112,7 +112,7 @@ impl Answer {
         let rest = Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port };
         let word = |from: usize| u64::from_ne_bytes(array::from_fn(|byte| address[from + byte]));
         let (address, address_end, rest) = (word(0), word(8), rest.word());
-        Answer { server: word_of(id), address, address_end, rest }
+        Endpoint { server: word_of(id), address, address_end, rest }
     }
 
     #[inline]
@@ -128,7 +128,7 @@ impl Answer {
 
     #[inline(always)]
     pub(crate) fn with_template(&self, template: TemplateId) -> Pick {
-        let &Answer { server, address, address_end, rest } = self;
+        let &Endpoint { server, address, address_end, rest } = self;
         Pick { server, address, address_end, rest, template }
     }
 }
@@ -224,7 +224,7 @@ impl Pick {
 
 #[cfg(test)]
 mod tests {
-    use super::Answer;
+    use super::Endpoint;
     use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
     use crate::state::slots::ServerId;
 
@@ -240,7 +240,7 @@ mod tests {
             for address in ["192.168.5.11:80", "[2001:db8::1]:0", "10.0.0.1:65535"] {
                 let address = address.parse().expect("an address");
                 let server = RealServer::new(address).with_forwarding(forwarding);
-                let pick = Answer::new(id, &server).pick();
+                let pick = Endpoint::new(id, &server).pick();
                 let found = (pick.server(), pick.address(), pick.forwarding());
                 assert_eq!(found, (id, address, forwarding));
             }

@@ -30,36 +30,36 @@ use std::ptr;
 use crate::sync::{Arc, AtomicPtr, AtomicUsize, Mutex, Ordering};
 
 /// Where readers find the current value; keeps every value that a reader may still look at.
-pub(crate) struct Publication<T> {
+pub(crate) struct Snapshot<T> {
     current: AtomicPtr<T>,
-    kept: Mutex<Kept<T>>,
+    live: Mutex<Live<T>>,
 }
 
-struct Kept<T> {
+struct Live<T> {
     /// Invariant: every value that is current or held by a reader. The last one is current.
     values: Vec<Arc<T>>,
     /// Invariant: the holds of all living readers, each where its `place` says.
-    holds: Vec<Arc<Hold<T>>>,
+    slots: Vec<Arc<HazardSlot<T>>>,
 }
 
 /// What one reader holds.
-struct Hold<T> {
-    held: AtomicPtr<T>,
+struct HazardSlot<T> {
+    protected: AtomicPtr<T>,
     /// Where it stands in `Kept::holds`; read and written under the lock.
     place: AtomicUsize,
 }
 
-impl<T> Publication<T> {
+impl<T> Snapshot<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
-        Publication {
+        Snapshot {
             current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
-            kept: Mutex::new(Kept { values: vec![first], holds: Vec::new() }),
+            live: Mutex::new(Live { values: vec![first], slots: Vec::new() }),
         }
     }
 
     /// Makes `next` what readers find from now on. Frees nothing.
     pub(crate) fn publish(&self, next: Arc<T>) {
-        let mut kept = self.kept.lock();
+        let mut kept = self.live.lock();
         let current = Arc::as_ptr(&next).cast_mut();
         kept.values.push(next);
         // SeqCst: pairs with the loads in `renew`; before the loads in `retire`.
@@ -67,14 +67,15 @@ impl<T> Publication<T> {
     }
 
     /// Takes out the values that no reader can look at any more; dropping them frees them.
-    pub(crate) fn retire(&self) -> Vec<Arc<T>> {
-        let mut kept = self.kept.lock();
-        let Kept { values, holds } = &mut *kept;
+    pub(crate) fn reclaim(&self) -> Vec<Arc<T>> {
+        let mut kept = self.live.lock();
+        let Live { values, slots: holds } = &mut *kept;
         let current = values.last().map_or(ptr::null(), Arc::as_ptr);
         let is_kept = |value: &Arc<T>| {
             let value = Arc::as_ptr(value);
             // SeqCst: pairs with the store in `renew`.
-            let held = |hold: &Arc<Hold<T>>| ptr::eq(hold.held.load(Ordering::SeqCst), value);
+            let held =
+                |hold: &Arc<HazardSlot<T>>| ptr::eq(hold.protected.load(Ordering::SeqCst), value);
             ptr::eq(value, current) || holds.iter().any(held)
         };
         let (kept, gone) = std::mem::take(values).into_iter().partition(is_kept);
@@ -83,38 +84,38 @@ impl<T> Publication<T> {
     }
 
     /// Looks at every value that a reader may still look at, oldest first.
-    pub(crate) fn with_kept<R>(&self, look: impl FnOnce(&[Arc<T>]) -> R) -> R {
-        look(&self.kept.lock().values)
+    pub(crate) fn with_live<R>(&self, look: impl FnOnce(&[Arc<T>]) -> R) -> R {
+        look(&self.live.lock().values)
     }
 
     /// A new reader. Allocates.
     pub(crate) fn reader(publication: &Arc<Self>) -> Reader<T> {
-        let mut kept = publication.kept.lock();
-        let place = AtomicUsize::new(kept.holds.len());
-        let hold = Arc::new(Hold { held: AtomicPtr::new(ptr::null_mut()), place });
-        kept.holds.push(Arc::clone(&hold));
+        let mut kept = publication.live.lock();
+        let place = AtomicUsize::new(kept.slots.len());
+        let hold = Arc::new(HazardSlot { protected: AtomicPtr::new(ptr::null_mut()), place });
+        kept.slots.push(Arc::clone(&hold));
         drop(kept);
         Reader {
             publication: Arc::clone(publication),
-            hold,
+            slot: hold,
             value: AtomicPtr::new(ptr::null_mut()),
-            held: Cell::new(0),
+            guards: Cell::new(0),
         }
     }
 }
 
 /// One thread's access to a publication. `Send`, not `Sync`.
 pub(crate) struct Reader<T> {
-    publication: Arc<Publication<T>>,
-    hold: Arc<Hold<T>>,
+    publication: Arc<Snapshot<T>>,
+    slot: Arc<HazardSlot<T>>,
     /// What `hold` names. Atomic only because raw pointers are not `Send`.
     value: AtomicPtr<T>,
     /// How many [`Held`]s there are: while there is one, the reader must not let go of what it names.
-    held: Cell<usize>,
+    guards: Cell<usize>,
 }
 
 /// What a reader holds, looked at. As long as one exists, the reader keeps to its value.
-pub(crate) struct Held<'r, T> {
+pub(crate) struct Guard<'r, T> {
     reader: &'r Reader<T>,
     value: *const T,
 }
@@ -123,9 +124,9 @@ impl<T> Reader<T> {
     /// The current value, to look at. Wait-free while nothing is published, else lock-free: it tries
     /// again only if yet another value was published meanwhile. What is held already is held on to.
     #[inline(always)]
-    pub(crate) fn hold(&self) -> Held<'_, T> {
+    pub(crate) fn load(&self) -> Guard<'_, T> {
         // Relaxed: compared only. What is looked at came through `renew`.
-        self.hold_as_of(self.publication.current.load(Ordering::Relaxed))
+        self.load_as_of(self.publication.current.load(Ordering::Relaxed))
     }
 
     /// Looks at the current value if it is held already, without the guard that
@@ -134,7 +135,10 @@ impl<T> Reader<T> {
     /// # Safety
     /// As long as `look` runs or its answer is used, nothing else is asked of this reader.
     #[inline(always)]
-    pub(crate) unsafe fn peek<'a, R>(&'a self, look: impl FnOnce(&'a T) -> Option<R>) -> Option<R> {
+    pub(crate) unsafe fn load_unguarded<'a, R>(
+        &'a self,
+        look: impl FnOnce(&'a T) -> Option<R>,
+    ) -> Option<R> {
         // Relaxed: as in `hold` and in `hold_as_of`.
         let value = self.value.load(Ordering::Relaxed);
         if value != self.publication.current.load(Ordering::Relaxed) {
@@ -146,48 +150,48 @@ impl<T> Reader<T> {
     }
 
     #[inline(always)]
-    fn hold_as_of(&self, current: *mut T) -> Held<'_, T> {
+    fn load_as_of(&self, current: *mut T) -> Guard<'_, T> {
         // Relaxed: only this reader's thread knows it.
         let mut value = self.value.load(Ordering::Relaxed);
         if value != current {
-            value = self.renew_unless_held();
+            value = self.protect_unless_guarded();
         }
-        self.held.set(self.held.get() + 1);
-        Held { reader: self, value }
+        self.guards.set(self.guards.get() + 1);
+        Guard { reader: self, value }
     }
 
     /// As [`hold`](Self::hold), and sees what was published before anything that this thread has
     /// read or changed by SeqCst so far.
     #[inline(always)]
-    pub(crate) fn hold_latest(&self) -> Held<'_, T> {
+    pub(crate) fn load_latest(&self) -> Guard<'_, T> {
         // SeqCst: after the caller's own accesses; pairs with the store in `publish`.
-        self.hold_as_of(self.publication.current.load(Ordering::SeqCst))
+        self.load_as_of(self.publication.current.load(Ordering::SeqCst))
     }
 
     /// Runs `look` on the current value.
     #[inline]
     pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        look(&self.hold())
+        look(&self.load())
     }
 
     #[cold]
     #[inline(never)]
-    fn renew_unless_held(&self) -> *mut T {
-        if self.held.get() == 0 {
+    fn protect_unless_guarded(&self) -> *mut T {
+        if self.guards.get() == 0 {
             // Relaxed: as in `hold_as_of`.
-            self.value.store(self.renew(), Ordering::Relaxed);
+            self.value.store(self.protect(), Ordering::Relaxed);
         }
         // Relaxed: as in `hold_as_of`.
         self.value.load(Ordering::Relaxed)
     }
 
-    fn renew(&self) -> *mut T {
+    fn protect(&self) -> *mut T {
         let current = &self.publication.current;
         // Acquire: a first guess; the load below decides.
         let mut wanted = current.load(Ordering::Acquire);
         loop {
             // SeqCst: pairs with the load in `retire`; before the load of `current` below.
-            self.hold.held.store(wanted, Ordering::SeqCst);
+            self.slot.protected.store(wanted, Ordering::SeqCst);
             // SeqCst: pairs with the store in `publish`.
             let now = current.load(Ordering::SeqCst);
             if now == wanted {
@@ -200,11 +204,11 @@ impl<T> Reader<T> {
 
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
-        let mut kept = self.publication.kept.lock();
-        let holds = &mut kept.holds;
+        let mut kept = self.publication.live.lock();
+        let holds = &mut kept.slots;
         // Relaxed, here and below: under the lock.
-        let place = self.hold.place.load(Ordering::Relaxed);
-        debug_assert!(Arc::ptr_eq(&holds[place], &self.hold));
+        let place = self.slot.place.load(Ordering::Relaxed);
+        debug_assert!(Arc::ptr_eq(&holds[place], &self.slot));
         // The last one takes its place: O(1), however many readers there are.
         holds.swap_remove(place);
         if let Some(moved) = holds.get(place) {
@@ -213,7 +217,7 @@ impl<T> Drop for Reader<T> {
     }
 }
 
-impl<T> Deref for Held<'_, T> {
+impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -228,9 +232,9 @@ impl<T> Deref for Held<'_, T> {
     }
 }
 
-impl<T> Drop for Held<'_, T> {
+impl<T> Drop for Guard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.reader.held.set(self.reader.held.get() - 1);
+        self.reader.guards.set(self.reader.guards.get() - 1);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Segments<T> {
 
 /// An element found once, for those who come back to it often. One load, where an index into the
 /// segment takes five instructions for every server that a scan looks at.
-pub(crate) struct Place<T> {
+pub(crate) struct ArcRef<T> {
     /// Invariant: an element of `_segment`.
     element: NonNull<T>,
     _segment: Arc<[T]>,
@@ -26,15 +26,15 @@ pub(crate) struct Place<T> {
 
 // SAFETY: a place is an `Arc<[T]>` and a shared reference into it; both may go where `T` is `Sync`
 // and `Send`.
-unsafe impl<T: Send + Sync> Send for Place<T> {}
+unsafe impl<T: Send + Sync> Send for ArcRef<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Place<T> {}
+unsafe impl<T: Send + Sync> Sync for ArcRef<T> {}
 
-impl<T> Place<T> {
+impl<T> ArcRef<T> {
     /// An element of no array.
-    pub(crate) fn alone(element: T) -> Self {
+    pub(crate) fn standalone(element: T) -> Self {
         let segment: Arc<[T]> = Arc::new([element]);
-        Place { element: NonNull::from(&segment[0]), _segment: segment }
+        ArcRef { element: NonNull::from(&segment[0]), _segment: segment }
     }
 
     #[inline]
@@ -47,31 +47,31 @@ impl<T> Place<T> {
 }
 
 /// Elements found once, each beside something of its reader's: a list to come back to.
-pub(crate) struct Seats<T, S> {
-    list: Box<[Seat<T, S>]>,
+pub(crate) struct SlotRefs<T, S> {
+    list: Box<[SlotRef<T, S>]>,
     /// What keeps the elements.
     _segments: Vec<Arc<[T]>>,
 }
 
 #[repr(C)]
-struct Seat<T, S> {
+struct SlotRef<T, S> {
     /// Invariant: an element of one of `Seats::_segments`.
     element: NonNull<T>,
-    beside: S,
+    value: S,
 }
 
 // SAFETY: seats are `Arc<[T]>`s, shared references into them, and values of type `S`.
-unsafe impl<T: Send + Sync, S: Send> Send for Seats<T, S> {}
+unsafe impl<T: Send + Sync, S: Send> Send for SlotRefs<T, S> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync, S: Sync> Sync for Seats<T, S> {}
+unsafe impl<T: Send + Sync, S: Sync> Sync for SlotRefs<T, S> {}
 
-impl<T, S> Default for Seats<T, S> {
+impl<T, S> Default for SlotRefs<T, S> {
     fn default() -> Self {
-        Seats { list: Box::default(), _segments: Vec::new() }
+        SlotRefs { list: Box::default(), _segments: Vec::new() }
     }
 }
 
-impl<T, S> Seats<T, S> {
+impl<T, S> SlotRefs<T, S> {
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.list.len()
@@ -79,7 +79,7 @@ impl<T, S> Seats<T, S> {
 
     #[inline(always)]
     pub(crate) fn get(&self, at: usize) -> Option<(&T, &S)> {
-        self.list.get(at).map(Self::look)
+        self.list.get(at).map(Self::parts)
     }
 
     #[inline(always)]
@@ -93,16 +93,16 @@ impl<T, S> Seats<T, S> {
     pub(crate) fn iter(
         &self,
     ) -> impl DoubleEndedIterator<Item = (&T, &S)> + ExactSizeIterator + Clone {
-        self.list.iter().map(Self::look)
+        self.list.iter().map(Self::parts)
     }
 
     #[inline(always)]
-    fn look(seat: &Seat<T, S>) -> (&T, &S) {
+    fn parts(seat: &SlotRef<T, S>) -> (&T, &S) {
         // SAFETY: `element` was made from a reference into a slice that `_segments` keeps alive as
         // long as these seats, which `seat` is borrowed from: nobody else has a `Seat`. An `Arc`
         // never moves its slice, and nobody has it mutably: it is shared from the start, and this
         // file never calls `get_mut`.
-        (unsafe { seat.element.as_ref() }, &seat.beside)
+        (unsafe { seat.element.as_ref() }, &seat.value)
     }
 }
 
@@ -127,14 +127,17 @@ impl<T> Segments<T> {
     }
 
     /// The same, to keep.
-    pub(crate) fn place(&self, index: u32) -> Option<Place<T>> {
+    pub(crate) fn arc_ref(&self, index: u32) -> Option<ArcRef<T>> {
         let (segment, offset) = self.find(index)?;
         let element = NonNull::from(segment.get(offset)?);
-        Some(Place { element, _segment: Arc::clone(segment) })
+        Some(ArcRef { element, _segment: Arc::clone(segment) })
     }
 
     /// Seats for these elements; `None` if one does not exist.
-    pub(crate) fn seats<S>(&self, list: impl Iterator<Item = (u32, S)>) -> Option<Seats<T, S>> {
+    pub(crate) fn slot_refs<S>(
+        &self,
+        list: impl Iterator<Item = (u32, S)>,
+    ) -> Option<SlotRefs<T, S>> {
         let mut segments: Vec<Arc<[T]>> = Vec::new();
         // Not collected through `Option`, which forgets how many there are.
         let mut seats = Vec::with_capacity(list.size_hint().0);
@@ -144,10 +147,10 @@ impl<T> Segments<T> {
             if !segments.iter().any(|known| Arc::ptr_eq(known, segment)) {
                 segments.push(Arc::clone(segment));
             }
-            seats.push(Seat { element, beside });
+            seats.push(SlotRef { element, value: beside });
         }
         let list = seats.into_boxed_slice();
-        Some(Seats { list, _segments: segments })
+        Some(SlotRefs { list, _segments: segments })
     }
 
     #[inline]
@@ -159,15 +162,15 @@ impl<T> Segments<T> {
     }
 
     /// Makes elements 0 to `length` - 1 exist. Allocates; false beyond [`CAPACITY`].
-    pub(crate) fn reach(&self, length: u32) -> bool
+    pub(crate) fn grow_to(&self, length: u32) -> bool
     where
         T: Default,
     {
-        self.reach_with(length, T::default)
+        self.grow_to_with(length, T::default)
     }
 
     /// The same with elements made so.
-    pub(crate) fn reach_with(&self, length: u32, make: impl Fn() -> T) -> bool {
+    pub(crate) fn grow_to_with(&self, length: u32, make: impl Fn() -> T) -> bool {
         if length > CAPACITY {
             return false;
         }
@@ -211,7 +214,7 @@ mod tests {
         let segments = Segments::<AtomicU32>::new();
         assert!(segments.get(0).is_none());
         assert_eq!(segments.missing(65), 64 + 128);
-        assert!(segments.reach(1000));
+        assert!(segments.grow_to(1000));
         assert_eq!((segments.missing(1000), segments.missing(1985)), (0, 2048));
         for index in 0..1000 {
             segments.get(index).unwrap().store(index + 1, Ordering::Relaxed);
@@ -221,6 +224,6 @@ mod tests {
         }
         assert!(segments.get(960 + 1023).is_none() || segments.get(2000).is_none());
         assert!(segments.get(u32::MAX).is_none());
-        assert!(!segments.reach(CAPACITY + 1));
+        assert!(!segments.grow_to(CAPACITY + 1));
     }
 }

@@ -10,7 +10,7 @@
 //! | `members`,`modified` | stores in `write`           | SeqCst   | loads in `read`, between heads |
 
 use crate::state::Arena;
-use crate::state::affinity::{Key, Payload};
+use crate::state::affinity::{AddressKey, Payload};
 use crate::state::one_server::{pin, unpin_slot};
 use crate::state::sizes::MOST;
 use crate::state::zeroed::zeroed_struct;
@@ -75,7 +75,7 @@ impl Members {
 impl ServerSet {
     /// The set as written for this key, empty if it was written for another; `None` if another
     /// thread is writing.
-    pub(crate) fn read(&self, key: Key) -> Option<Members> {
+    pub(crate) fn read(&self, key: AddressKey) -> Option<Members> {
         let head = self.head.load(Ordering::SeqCst);
         if head & WRITING != 0 {
             return None;
@@ -96,7 +96,7 @@ impl ServerSet {
     }
 
     /// Writes the set for this key, unless it was changed since it was read.
-    pub(crate) fn write(&self, arena: &Arena, key: Key, members: &Members) {
+    pub(crate) fn write(&self, arena: &Arena, key: AddressKey, members: &Members) {
         let head = members.head;
         let writing =
             self.head.compare_exchange(head, head | WRITING, Ordering::SeqCst, Ordering::SeqCst);

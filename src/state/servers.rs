@@ -5,8 +5,8 @@ use crate::config::RealServer;
 use crate::state::Arena;
 use crate::state::counts::Counts;
 use crate::state::lanes::prefetch;
-use crate::state::pick::Answer;
-use crate::state::segments::Seats;
+use crate::state::pick::Endpoint;
+use crate::state::segments::SlotRefs;
 use crate::state::slots::{ServerId, ServerSlot};
 use crate::sync::Arc;
 
@@ -26,12 +26,12 @@ pub(crate) struct Servers {
     arena: Arc<Arena>,
     /// Beside its slot, looked up once, what decisions look at of a server: close together for those
     /// who look at all.
-    list: Seats<ServerSlot, Listed>,
+    list: SlotRefs<ServerSlot, Eligibility>,
     /// As many answers, apart: a turn looks at nothing else.
-    answers: Box<[Answer]>,
+    endpoints: Box<[Endpoint]>,
 }
 
-struct Listed {
+struct Eligibility {
     weight: u32,
     /// Overload can mark it.
     limited: bool,
@@ -42,12 +42,12 @@ impl Servers {
     pub(crate) fn new(arena: Arc<Arena>, members: &[Member]) -> Self {
         let listed = |Member { id, server, .. }: &Member| {
             let (weight, limited) = (server.weight, server.thresholds.upper != 0);
-            (id.slot, Listed { weight, limited })
+            (id.slot, Eligibility { weight, limited })
         };
-        let list = arena.servers.seats(members.iter().map(listed)).unwrap_or_default();
+        let list = arena.servers.slot_refs(members.iter().map(listed)).unwrap_or_default();
         debug_assert_eq!(list.len(), members.len(), "slots");
-        let answers = members.iter().map(|Member { id, server, .. }| Answer::new(*id, server));
-        Servers { arena, list, answers: answers.collect() }
+        let answers = members.iter().map(|Member { id, server, .. }| Endpoint::new(*id, server));
+        Servers { arena, list, endpoints: answers.collect() }
     }
 
     #[inline]
@@ -57,34 +57,34 @@ impl Servers {
 
     /// The ids, in list order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + Clone + '_ {
-        self.answers.iter().map(Answer::server)
+        self.endpoints.iter().map(Endpoint::server)
     }
 
     /// Id and counts, whatever the server's weight and mark.
     #[inline]
-    pub(crate) fn look(&self, position: Position) -> Option<(ServerId, Candidate)> {
+    pub(crate) fn counts_relaxed(&self, position: Position) -> Option<(ServerId, Candidate)> {
         let (slot, listed) = self.list.get(position as usize)?;
-        let (server, counts) = (self.answer(position)?.server(), slot.glance());
+        let (server, counts) = (self.endpoint(position)?.server(), slot.counts_relaxed());
         Some((server, Candidate { position, weight: listed.weight, counts }))
     }
 
     /// As [`look`](Self::look), after whatever this thread has stored.
     #[inline]
-    pub(crate) fn look_again(&self, position: Position) -> Option<Candidate> {
+    pub(crate) fn counts_seqcst(&self, position: Position) -> Option<Candidate> {
         let (slot, listed) = self.list.get(position as usize)?;
-        Some(Candidate { position, weight: listed.weight, counts: slot.look() })
+        Some(Candidate { position, weight: listed.weight, counts: slot.counts_seqcst() })
     }
 
     /// Slot and weight.
     #[inline]
-    pub(crate) fn seat(&self, position: Position) -> Option<(&ServerSlot, u32)> {
+    pub(crate) fn slot_and_weight(&self, position: Position) -> Option<(&ServerSlot, u32)> {
         self.list.get(position as usize).map(|(slot, listed)| (slot, listed.weight))
     }
 
     /// Every server, whatever its weight and mark.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
         self.list.iter().zip(0..).map(|((slot, listed), position)| {
-            let counts = slot.glance();
+            let counts = slot.counts_relaxed();
             Candidate { position, weight: listed.weight, counts }
         })
     }
@@ -104,7 +104,7 @@ impl Servers {
     }
 
     /// The server is available as long as this list lives.
-    pub(crate) fn is_sure(&self, position: Position) -> bool {
+    pub(crate) fn always_available(&self, position: Position) -> bool {
         let listed = self.list.get(position as usize).map(|(_, listed)| listed);
         listed.is_some_and(|listed| listed.weight > 0 && !listed.limited)
     }
@@ -117,21 +117,21 @@ impl Servers {
 
     /// The server, if it may get a new connection: not quiesced, not overloaded.
     #[inline(always)]
-    pub(crate) fn free(&self, position: Position) -> Option<&Answer> {
+    pub(crate) fn available_endpoint(&self, position: Position) -> Option<&Endpoint> {
         self.available(position, &[])?;
-        self.answer(position)
+        self.endpoint(position)
     }
 
     /// What a pick of this server answers.
     #[inline(always)]
-    pub(crate) fn answer(&self, position: Position) -> Option<&Answer> {
-        self.answers.get(position as usize)
+    pub(crate) fn endpoint(&self, position: Position) -> Option<&Endpoint> {
+        self.endpoints.get(position as usize)
     }
 
     /// Fetches what a pick of this server reads, but its counts.
     #[inline(always)]
     pub(crate) fn prefetch(&self, position: Position) {
-        if let Some(answer) = self.answer(position) {
+        if let Some(answer) = self.endpoint(position) {
             prefetch(answer);
             self.list.prefetch(position as usize);
         }
@@ -152,16 +152,16 @@ impl Servers {
     #[inline(always)]
     fn counts_if_available(
         &self,
-        (slot, listed): (&ServerSlot, &Listed),
+        (slot, listed): (&ServerSlot, &Eligibility),
         position: Position,
         tried: &[ServerId],
     ) -> Option<Counts> {
-        let counts = slot.glance();
+        let counts = slot.counts_relaxed();
         if listed.weight == 0 || counts.overloaded() {
             return None;
         }
-        let is_tried = |answer: &Answer| tried.contains(&answer.server());
-        (tried.is_empty() || !self.answer(position).is_some_and(is_tried)).then_some(counts)
+        let is_tried = |answer: &Endpoint| tried.contains(&answer.server());
+        (tried.is_empty() || !self.endpoint(position).is_some_and(is_tried)).then_some(counts)
     }
 }
 

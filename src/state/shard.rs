@@ -39,9 +39,9 @@ impl Shard {
     }
 
     /// Makes room for this many slots. Allocates.
-    pub(crate) fn reach(&self, servers: u32, services: u32) {
-        self.servers.reach(servers);
-        self.services.reach(services);
+    pub(crate) fn grow_to(&self, servers: u32, services: u32) {
+        self.servers.grow_to(servers);
+        self.services.grow_to(services);
     }
 
     /// Counts a connection to a server of a service.
@@ -76,7 +76,7 @@ impl Shard {
 
     /// Adds a departed worker's totals. Only for the shard that nobody else writes.
     pub(crate) fn absorb(&self, departed: &Shard, servers: u32, services: u32) {
-        self.reach(servers, services);
+        self.grow_to(servers, services);
         for index in 0..servers {
             if let Some(total) = self.servers.get(index) {
                 total.add(departed.server_connections(index));

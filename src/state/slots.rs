@@ -29,10 +29,10 @@
 
 use std::cell::Cell;
 
-use crate::config::Generation;
-use crate::state::alone::Alone;
+use crate::config::KernelRules;
+use crate::state::alone::WorkerRotation;
 use crate::state::counts::{Activity, Counts, Limits};
-use crate::state::cursor::Cursor;
+use crate::state::cursor::RetryRotation;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Names a server's slot: index and generation.
@@ -145,14 +145,14 @@ impl ServerSlot {
 
     /// The counts as they are somewhere about now; for decisions.
     #[inline]
-    pub(crate) fn glance(&self) -> Counts {
+    pub(crate) fn counts_relaxed(&self) -> Counts {
         // Relaxed: a decision may go by any recent count; nothing is read on the strength of it.
         Counts::from_word(self.counts.load(Ordering::Relaxed))
     }
 
     /// The counts after whatever this thread has stored; for what is kept about them elsewhere.
     #[inline]
-    pub(crate) fn look(&self) -> Counts {
+    pub(crate) fn counts_seqcst(&self) -> Counts {
         // SeqCst: between a store of what is kept and a change of the counts by another thread, at
         // least one of the two sees the other's.
         Counts::from_word(self.counts.load(Ordering::SeqCst))
@@ -179,7 +179,7 @@ impl ServerSlot {
         &self,
         generation: u32,
         activity: Activity,
-        rule: Generation,
+        rule: KernelRules,
         below_limit: bool,
     ) -> Result<bool, ConnectionError> {
         let mut word = self.counts.load(Ordering::SeqCst);
@@ -220,7 +220,7 @@ impl ServerSlot {
     /// Takes back a connection that was counted for an owner that has left the slot meanwhile.
     #[cold]
     #[inline(never)]
-    fn take_back(&self, activity: Activity, rule: Generation) -> ConnectionError {
+    fn take_back(&self, activity: Activity, rule: KernelRules) -> ConnectionError {
         let _ = self.change(|counts| {
             counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
         });
@@ -233,7 +233,7 @@ impl ServerSlot {
         &self,
         generation: u32,
         activity: Activity,
-        rule: Generation,
+        rule: KernelRules,
     ) -> Result<bool, ConnectionError> {
         let marks = self.change(|counts| {
             if !self.is(generation) {
@@ -248,7 +248,7 @@ impl ServerSlot {
     /// connection's own server was evicted.
     #[cold]
     #[inline(never)]
-    fn give_back(&self, activity: Activity, rule: Generation) -> ConnectionError {
+    fn give_back(&self, activity: Activity, rule: KernelRules) -> ConnectionError {
         let _ = self.change(|counts| {
             counts.opened(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
         });
@@ -261,7 +261,7 @@ impl ServerSlot {
         generation: u32,
         active: u32,
         inactive: u32,
-        rule: Generation,
+        rule: KernelRules,
     ) -> Result<Counts, ConnectionError> {
         let former = Cell::new(Counts::from_word(0));
         self.change(|counts| {
@@ -288,7 +288,7 @@ impl ServerSlot {
     }
 
     /// New limits, and the mark that follows from them; true if that changed. Director only.
-    pub(crate) fn limit(&self, new: Limits, rule: Generation) -> bool {
+    pub(crate) fn limit(&self, new: Limits, rule: KernelRules) -> bool {
         let old = self.store_limits(new);
         self.mark_for_limits(old, new, rule)
     }
@@ -301,7 +301,7 @@ impl ServerSlot {
     }
 
     /// The second half of [`limit`](Self::limit).
-    pub(crate) fn mark_for_limits(&self, old: Limits, new: Limits, rule: Generation) -> bool {
+    pub(crate) fn mark_for_limits(&self, old: Limits, new: Limits, rule: KernelRules) -> bool {
         // Never an error.
         self.change(|counts| Ok(counts.limited(old, new, rule))).unwrap_or(false)
     }
@@ -336,7 +336,7 @@ impl ServerSlot {
     }
 
     /// The server's service was deleted (`u32::MAX`) or made again. Director only.
-    pub(crate) fn rehome(&self, service: u32) {
+    pub(crate) fn set_service(&self, service: u32) {
         self.service.store(service, Ordering::SeqCst);
     }
 
@@ -400,9 +400,9 @@ impl ServerSlot {
 pub(crate) struct ServiceSlot {
     /// Where its rotation stands, for a worker that decides by itself. What all share is the pool's
     /// `Round`.
-    pub(crate) alone: Alone,
+    pub(crate) worker_rotation: WorkerRotation,
     /// Where the rotation of its retries stands.
-    pub(crate) retries: Cursor,
+    pub(crate) retry_rotation: RetryRotation,
     /// How many random draws it has made.
     draws: AtomicU64,
     generation: AtomicU32,
@@ -412,8 +412,8 @@ impl ServiceSlot {
     /// A slot whose first owner has this generation.
     pub(crate) fn new(generation: u32) -> Self {
         ServiceSlot {
-            alone: Alone::default(),
-            retries: Cursor::default(),
+            worker_rotation: WorkerRotation::default(),
+            retry_rotation: RetryRotation::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
         }

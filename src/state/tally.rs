@@ -108,13 +108,13 @@ impl Tally {
 
 /// Which of a place's owners, one after the other, has it now.
 #[derive(Default)]
-pub(crate) struct Tenure {
+pub(crate) struct Incarnation {
     incarnation: AtomicU32,
     /// Threads that are about to change something on an owner's behalf.
     guests: AtomicU32,
 }
 
-impl Tenure {
+impl Incarnation {
     /// No place has more owners than this: it is left empty then. So no two have the same number.
     pub(crate) const LAST: u32 = (1 << 30) - 1;
 
@@ -142,7 +142,7 @@ impl Tenure {
     }
 
     /// It has had all its owners.
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         self.incarnation() >= Self::LAST
     }
 
@@ -154,7 +154,7 @@ impl Tenure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Connections, Tally, Tenure};
+    use super::{Connections, Incarnation, Tally};
     use crate::state::counts::Activity::{Active, Inactive};
 
     #[test]
@@ -187,14 +187,14 @@ mod tests {
 
     #[test]
     fn an_owner_that_is_gone_has_no_guests() {
-        let tenure = Tenure::default();
+        let tenure = Incarnation::default();
         assert_eq!(tenure.as_guest(0, || tenure.is_vacant()), Some(false));
         tenure.end();
         assert_eq!((tenure.as_guest(0, || ()), tenure.is_vacant()), (None, true));
-        assert_eq!((tenure.as_guest(1, || ()), tenure.is_over()), (Some(()), false));
-        tenure.age(Tenure::LAST - 1);
-        assert!(!tenure.is_over());
+        assert_eq!((tenure.as_guest(1, || ()), tenure.is_exhausted()), (Some(()), false));
+        tenure.age(Incarnation::LAST - 1);
+        assert!(!tenure.is_exhausted());
         tenure.end();
-        assert!(tenure.is_over());
+        assert!(tenure.is_exhausted());
     }
 }

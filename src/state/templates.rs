@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use crate::config::Remembered;
 use crate::state::Arena;
-use crate::state::affinity::{Affinity, Entry, Key, Payload};
+use crate::state::affinity::{AddressKey, Affinity, AffinityEntry, Payload};
 use crate::state::one_server::OneServer;
 use crate::state::zeroed::{OutOfMemory, zeroed_struct};
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -78,19 +78,19 @@ impl Templates {
 
     /// The key of a masked client address, given as two words; `family` is 4 or 6.
     #[inline]
-    pub(crate) fn key(&self, client: [u64; 2], family: u8) -> Key {
+    pub(crate) fn key(&self, client: [u64; 2], family: u8) -> AddressKey {
         self.map.key(client, family)
     }
 
     /// The client's template and the slot of its server.
     #[inline]
-    pub(crate) fn find(&self, client: Key) -> Option<(&Template, u32)> {
+    pub(crate) fn find(&self, client: AddressKey) -> Option<(&Template, u32)> {
         let template = &self.map.find(client)?.payload;
         template.server.get(client).map(|slot| (template, slot))
     }
 
     /// A new connection by this template: its time begins anew.
-    pub(crate) fn renew(&self, client: Key, template: &Template) -> TemplateId {
+    pub(crate) fn renew(&self, client: AddressKey, template: &Template) -> TemplateId {
         // Relaxed: coarse times; they order nothing.
         let timeout = template.timeout.load(Ordering::Relaxed);
         let deadline = self.map.arena().clock().saturating_add(timeout);
@@ -101,7 +101,7 @@ impl Templates {
 
     /// The client goes to this server from now on; a former template is forgotten. No template if
     /// there is no room.
-    pub(crate) fn make(&self, client: Key, slot: u32, timeout: u64) -> TemplateId {
+    pub(crate) fn make(&self, client: AddressKey, slot: u32, timeout: u64) -> TemplateId {
         let Some(entry) = self.map.find(client).or_else(|| self.map.claim(client)) else {
             return TemplateId::default();
         };
@@ -116,17 +116,17 @@ impl Templates {
     }
 
     /// It leads to this server no longer. What is left of it goes when its time is up.
-    pub(crate) fn invalidate(&self, client: Key, template: &Template, slot: u32) {
+    pub(crate) fn invalidate(&self, client: AddressKey, template: &Template, slot: u32) {
         template.server.clear(self.map.arena(), client, slot);
     }
 
     /// A connection made through the template opens.
-    pub(crate) fn hold(&self, id: TemplateId) {
+    pub(crate) fn acquire(&self, id: TemplateId) {
         self.count(id, |held| held.checked_add(1).filter(|held| *held as u32 != 0));
     }
 
     /// A connection made through the template closes.
-    pub(crate) fn let_go(&self, id: TemplateId) {
+    pub(crate) fn release(&self, id: TemplateId) {
         self.count(id, |held| held.checked_sub(1).filter(|_| held as u32 != 0));
     }
 
@@ -143,7 +143,7 @@ impl Templates {
     }
 
     /// No connection keeps a template of this server alive any more. Director only.
-    pub(crate) fn release(&self, slot: u32) {
+    pub(crate) fn clear_holds(&self, slot: u32) {
         self.map.for_each(|_, entry| {
             let Template { server, held, .. } = &entry.payload;
             if server.slot() == Some(slot) {
@@ -175,7 +175,7 @@ impl Templates {
     /// How many templates each server has, by slot. O(templates).
     pub(crate) fn by_server(&self) -> HashMap<u32, u32> {
         let mut counts = HashMap::new();
-        self.map.for_each(|key, entry: &Entry<Template>| {
+        self.map.for_each(|key, entry: &AffinityEntry<Template>| {
             if let Some(slot) = entry.payload.server.get(key) {
                 *counts.entry(slot).or_default() += 1;
             }
@@ -216,7 +216,7 @@ impl Payload for Template {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Arena, Key, Templates};
+    use super::{AddressKey, Arc, Arena, Templates};
 
     /// A picker is slow to claim an entry for a client: meanwhile another has made the client's
     /// template, and an earlier entry has become free, which the slow one takes.
@@ -224,16 +224,16 @@ mod tests {
     fn connections_close_in_an_entry_that_is_not_found_any_more() {
         let twice = (1..1000).filter(|client| {
             let templates = Templates::new(Arc::new(Arena::new()), 8).expect("memory");
-            let key = |client: u64| -> Key { templates.key([client << 32, 0], 4) };
+            let key = |client: u64| -> AddressKey { templates.key([client << 32, 0], 4) };
             templates.make(key(0), 0, 0);
             let client = key(*client);
             let id = templates.make(client, 0, 1);
-            templates.hold(id);
+            templates.acquire(id);
             templates.tick(0);
             assert_eq!(templates.remembered().entries, 1, "the first is gone, the other held");
             let made = templates.map.find(client).map(std::ptr::from_ref);
             let claimed = templates.map.claim(client).map(std::ptr::from_ref);
-            templates.let_go(id);
+            templates.release(id);
             templates.tick(1);
             assert_eq!(templates.remembered().entries, 0, "nobody holds it");
             made != claimed
@@ -248,19 +248,19 @@ mod tests {
             let before = Templates::new(Arc::new(Arena::new()), 8).expect("memory");
             let client = before.key([7 << 32, 0], 4);
             let id = before.make(client, 0, 1);
-            before.hold(id);
+            before.acquire(id);
             let after = before.next(capacity).expect("memory").expect("another map");
-            before.hold(id);
-            after.let_go(id);
+            before.acquire(id);
+            after.release(id);
             // One is open, opened by a picker that had the former map still.
             (1..10).for_each(|minute| after.tick(minute * 60_000));
             assert_eq!(after.remembered().entries, 1, "gone while a connection is open");
             let late = before.make(before.key([8 << 32, 0], 4), 0, 1);
-            after.hold(late);
+            after.acquire(late);
             (10..20).for_each(|minute| after.tick(minute * 60_000));
             assert_eq!(after.remembered().entries, 2, "the same of one made late");
-            before.let_go(id);
-            after.let_go(late);
+            before.release(id);
+            after.release(late);
             after.tick(30 * 60_000);
             assert_eq!(after.remembered().entries, 0, "nothing holds them");
         }

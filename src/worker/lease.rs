@@ -1,9 +1,9 @@
 //! An open connection as plain data.
 
 use crate::state::counts::Activity;
-use crate::state::own::Opener;
+use crate::state::own::WorkerTag;
 use crate::state::slots::ServerId;
-use crate::state::tally::Tenure;
+use crate::state::tally::Incarnation;
 use crate::state::templates::TemplateId;
 
 /// An open connection, to be given back to [`Worker::close`](crate::Worker::close). Plain values:
@@ -32,7 +32,7 @@ const ACTIVITY: u32 = 3;
 const INCARNATION: u32 = 2;
 
 // What an incarnation needs there is.
-const _: () = assert!(Tenure::LAST <= u32::MAX >> INCARNATION);
+const _: () = assert!(Incarnation::LAST <= u32::MAX >> INCARNATION);
 
 fn code_of(activity: Activity) -> u32 {
     match activity {
@@ -53,20 +53,20 @@ impl Lease {
         self.code = self.code & !ACTIVITY | code_of(activity);
     }
 
-    pub(super) fn set_opener(&mut self, opener: Opener) {
-        self.code = self.code & ACTIVITY | opener.incarnation() << INCARNATION;
-        self.place = opener.place();
+    pub(super) fn set_tag(&mut self, tag: WorkerTag) {
+        self.code = self.code & ACTIVITY | tag.incarnation() << INCARNATION;
+        self.place = tag.place();
     }
 
     /// Asked apart: most have none, and need not put one together.
     #[inline(always)]
-    pub(super) fn has_opener(&self) -> bool {
+    pub(super) fn has_tag(&self) -> bool {
         self.place != 0
     }
 
     #[inline(always)]
-    pub(super) fn opener(&self) -> Opener {
-        Opener::new(self.place, self.code >> INCARNATION)
+    pub(super) fn tag(&self) -> WorkerTag {
+        WorkerTag::new(self.place, self.code >> INCARNATION)
     }
 
     /// The server.

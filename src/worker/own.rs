@@ -3,7 +3,7 @@
 
 use crate::pool::Pool;
 use crate::state::counts::Activity;
-use crate::state::own::Opener;
+use crate::state::own::WorkerTag;
 use crate::state::slots::ServerId;
 use crate::state::tally::Connections;
 use crate::worker::Worker;
@@ -11,83 +11,91 @@ use crate::worker::Worker;
 impl Worker {
     /// Counts a connection that has been opened as the worker's own, or if it cannot, as nobody's.
     #[inline(never)]
-    pub(super) fn open_own(
+    pub(super) fn count_open(
         &self,
         pool: &Pool,
         server: ServerId,
         activity: Activity,
         marked: bool,
-    ) -> Opener {
+    ) -> WorkerTag {
         let change = Connections::one(activity);
-        let counted = self.own().is_some_and(|own| own.add(server.slot, change));
-        let opener = if counted { self.opener } else { Opener::NOBODY };
-        self.own_changed(pool, server, opener, change, marked);
-        opener
+        let counted = self.state().is_some_and(|state| state.add(server.slot, change));
+        let tag = if counted { self.tag } else { WorkerTag::NONE };
+        self.worker_load_changed(pool, server, tag, change, marked);
+        tag
     }
 
     /// A connection of this opener has ended. The opener if it is still there, else nobody.
     #[inline(never)]
-    pub(super) fn close_own(&self, server: ServerId, opener: Opener, activity: Activity) -> Opener {
-        self.change_own(server, opener, Connections::one(activity).negative())
+    pub(super) fn count_close(
+        &self,
+        server: ServerId,
+        tag: WorkerTag,
+        activity: Activity,
+    ) -> WorkerTag {
+        self.count_change(server, tag, Connections::one(activity).negative())
     }
 
     /// The same of one whose activity has changed.
     #[inline(never)]
-    pub(super) fn move_own(&self, server: ServerId, opener: Opener, to: Activity) -> Opener {
-        self.change_own(server, opener, Connections::moved(to))
+    pub(super) fn count_move(&self, server: ServerId, tag: WorkerTag, to: Activity) -> WorkerTag {
+        self.count_change(server, tag, Connections::moved(to))
     }
 
     #[inline]
-    fn change_own(&self, server: ServerId, opener: Opener, change: Connections) -> Opener {
-        let counted = if opener == self.opener {
-            self.own().is_some_and(|own| own.add(server.slot, change))
+    fn count_change(&self, server: ServerId, tag: WorkerTag, change: Connections) -> WorkerTag {
+        let counted = if tag == self.tag {
+            self.state().is_some_and(|state| state.add(server.slot, change))
         } else {
-            let own = self.inner.arena.own.get(opener.number());
-            own.is_some_and(|own| own.add_for(opener, server.slot, change))
+            let state = self.inner.arena.workers.get(tag.number());
+            state.is_some_and(|state| state.add_for(tag, server.slot, change))
         };
-        if counted { opener } else { Opener::NOBODY }
+        if counted { tag } else { WorkerTag::NONE }
     }
 
     /// Tells the pool, which goes by what workers have open, of what has ended.
     #[inline(never)]
-    pub(super) fn own_closed(
+    pub(super) fn worker_load_closed(
         &self,
         pool: &Pool,
         server: ServerId,
-        opener: Opener,
+        tag: WorkerTag,
         activity: Activity,
         marked: bool,
     ) {
-        self.own_changed(pool, server, opener, Connections::one(activity).negative(), marked);
+        self.worker_load_changed(pool, server, tag, Connections::one(activity).negative(), marked);
     }
 
     /// The same of what has changed its activity.
     #[inline(never)]
-    pub(super) fn own_moved(&self, pool: &Pool, server: ServerId, opener: Opener, to: Activity) {
-        self.own_changed(pool, server, opener, Connections::moved(to), false);
+    pub(super) fn worker_load_moved(
+        &self,
+        pool: &Pool,
+        server: ServerId,
+        tag: WorkerTag,
+        to: Activity,
+    ) {
+        self.worker_load_changed(pool, server, tag, Connections::moved(to), false);
     }
 
     /// Something has changed for the opener, or if there is none, for all; and if the server's mark has
     /// changed, for all as well.
     #[inline]
-    fn own_changed(
+    fn worker_load_changed(
         &self,
         pool: &Pool,
         server: ServerId,
-        opener: Opener,
+        tag: WorkerTag,
         change: Connections,
         marked: bool,
     ) {
-        let own = if opener == self.opener {
-            self.own()
-        } else {
-            self.inner.arena.own.get(opener.number())
-        };
-        match own.filter(|_| !opener.is_nobody()) {
-            Some(own) => {
-                pool.own_load_changed(server, Some(own));
+        let state =
+            if tag == self.tag { self.state() } else { self.inner.arena.workers.get(tag.number()) };
+        match state.filter(|_| !tag.is_none()) {
+            Some(state) => {
+                pool.worker_load_changed(server, Some(state));
                 if marked {
-                    pool.own_load_changed(server, None);
+                    pool.worker_load_changed(server, None);
                 }
             }
             None => pool.common_changed(server, change),

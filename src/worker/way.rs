@@ -9,9 +9,9 @@ use std::ptr::NonNull;
 use crate::config::ServiceKey;
 use crate::flow::Flow;
 use crate::pool::{Kind, Miss, Pool, VisitKind};
-use crate::state::cursor::Outdated;
+use crate::state::cursor::Superseded;
 use crate::state::pick::{Pick, Refused};
-use crate::state::round::Drawn;
+use crate::state::round::TicketRange;
 use crate::state::slots::{ServerId, ServiceId};
 use crate::worker::Worker;
 
@@ -53,25 +53,25 @@ impl<R> Outcome for Result<R, Refused> {
 }
 
 /// The straight way of one kind of scheduler. See [`straight`] for when it may be gone.
-type Way<O, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P) -> O;
+type PickFn<O, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P) -> O;
 
 /// So many servers are passed over turn by turn; then the scheduler is asked, who knows a shorter way
 /// and whether anybody is there.
-const MOST_DRAWN: usize = 8;
+const MAX_TICKETS: usize = 8;
 
-struct Ways<O, P>(PhantomData<(O, P)>);
+struct PickFns<O, P>(PhantomData<(O, P)>);
 
-impl<O: Outcome, P: FnOnce(Pick) -> O::Picked> VisitKind for Ways<O, P> {
-    type Output = Way<O, P>;
+impl<O: Outcome, P: FnOnce(Pick) -> O::Picked> VisitKind for PickFns<O, P> {
+    type Output = PickFn<O, P>;
 
     #[inline(always)]
-    fn kind<S: Kind>(self) -> Way<O, P> {
-        straight::<S, O, P>
+    fn kind<S: Kind>(self) -> PickFn<O, P> {
+        pick_scheduler::<S, O, P>
     }
 
     #[inline(always)]
-    fn unbound(self) -> Way<O, P> {
-        alone
+    fn general(self) -> PickFn<O, P> {
+        pick_worker_ticket_slow
     }
 }
 
@@ -90,30 +90,32 @@ impl Worker {
         put: impl FnOnce(Pick) -> O::Picked,
     ) -> O {
         if !tried.is_empty() {
-            return self.pick_elaborately(service.word(), flow, put, tried);
+            return self.pick_slow(service.word(), flow, put, tried);
         }
         // SAFETY: neither the quick way nor `put` knows the reader; and what `way` is given is no
         // reference any more.
-        let pool = unsafe { self.reader.peek(|table| table.pool_at(service.slot)) };
+        let pool = unsafe { self.reader.load_unguarded(|table| table.pool_at(service.slot)) };
         let Some(pool) = pool else {
-            return self.pick_elaborately(service.word(), flow, put, &[]);
+            return self.pick_slow(service.word(), flow, put, &[]);
         };
-        if pool.draws_for(service) {
-            let drawn = pool.draw();
-            if let Some(answer) = pool.drawn(drawn) {
+        if pool.takes_ticket_for(service) {
+            let tickets = pool.take_ticket();
+            if let Some(answer) = pool.ticket_endpoint(tickets) {
                 return O::picked(put(answer.pick()));
             }
             // SAFETY: the pool is the peeked table's.
-            return unsafe { self::drawn(self, NonNull::from(pool), flow, drawn, put) };
+            return unsafe {
+                self::pick_ticket_slow(self, NonNull::from(pool), flow, tickets, put)
+            };
         }
-        if pool.turns_alone_for(service) {
-            if let Some(answer) = pool.choose_alone(&self.own_services) {
+        if pool.takes_worker_ticket_for(service) {
+            if let Some(answer) = pool.pick_worker_ticket(&self.rotations) {
                 return O::picked(put(answer.pick()));
             }
         } else if pool.id.generation != service.generation {
-            return self.pick_elaborately(service.word(), flow, put, &[]);
+            return self.pick_slow(service.word(), flow, put, &[]);
         }
-        let way = pool.way(Ways(PhantomData));
+        let way = pool.pick_fn(PickFns(PhantomData));
         // SAFETY: the pool is the peeked table's.
         unsafe { way(self, NonNull::from(pool), flow, put) }
     }
@@ -122,7 +124,7 @@ impl Worker {
     /// that the arguments fit registers.
     #[cold]
     #[inline(never)]
-    pub(super) fn pick_elaborately<O: Outcome>(
+    pub(super) fn pick_slow<O: Outcome>(
         &self,
         service: u64,
         flow: &Flow,
@@ -132,20 +134,20 @@ impl Worker {
         let service = ServiceId::from_word(service);
         // Each turn but the last is a reload's progress.
         loop {
-            let table = self.reader.hold();
+            let table = self.reader.load();
             // Service deleted: do not count a refusal; the slot may be reused.
             let Some(pool) = table.pool(service) else { return O::refused(Refused::NoService) };
-            if !pool.takes(flow) {
+            if !pool.accepts(flow) {
                 return O::refused(Refused::NoServer);
             }
             let twin = |key: &ServiceKey| table.pool_of(key);
-            match pool.choose_elaborately(flow, tried, self.own(), None, twin) {
+            match pool.pick_general(flow, tried, self.state(), None, twin) {
                 Ok(Some(pick)) => return O::picked(put(pick)),
                 Ok(None) => {
                     self.shard.count_refusal(service.slot);
                     return O::refused(Refused::NoServer);
                 }
-                Err(Outdated) => {}
+                Err(Superseded) => {}
             }
         }
     }
@@ -157,34 +159,34 @@ impl Worker {
 /// # Safety
 /// As for [`straight`].
 #[inline(never)]
-unsafe fn drawn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+unsafe fn pick_ticket_slow<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
-    drawn: u64,
+    tickets: u64,
     put: P,
 ) -> O {
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
-    let mut drawn = Drawn::one(drawn);
-    for _ in 0..MOST_DRAWN {
-        if let Some(answer) = pool.look_at_drawn(drawn.last) {
+    let mut tickets = TicketRange::single(tickets);
+    for _ in 0..MAX_TICKETS {
+        if let Some(answer) = pool.available_ticket_endpoint(tickets.last) {
             return O::picked(put(answer.pick()));
         }
-        match pool.draw_again(drawn) {
-            Some(more) => drawn = more,
+        match pool.take_another_ticket(tickets) {
+            Some(more) => tickets = more,
             None => break,
         }
     }
     // Where turns are drawn there are no templates, nor a twin that has some.
-    match pool.choose_elaborately(flow, &[], None, Some(&drawn), |_| None) {
+    match pool.pick_general(flow, &[], None, Some(&tickets), |_| None) {
         Ok(Some(pick)) => O::picked(put(pick)),
         Ok(None) => {
             worker.shard.count_refusal(service.slot);
             O::refused(Refused::NoServer)
         }
-        Err(Outdated) => worker.pick_elaborately(service.word(), flow, put, &[]),
+        Err(Superseded) => worker.pick_slow(service.word(), flow, put, &[]),
     }
 }
 
@@ -194,7 +196,7 @@ unsafe fn drawn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
 /// The pool is one of the table that the worker's reader holds, and nothing was asked of the reader
 /// since that was looked up.
 #[inline(never)]
-unsafe fn straight<S: Kind, O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+unsafe fn pick_scheduler<S: Kind, O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
@@ -204,14 +206,14 @@ unsafe fn straight<S: Kind, O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     // is used then, nor one of this function's arguments, which would have to be good to its end.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
-    match pool.choose::<S>(flow) {
+    match pool.pick_scheduler::<S>(flow) {
         (Some(answer), _) => O::picked(put(answer.pick())),
         (None, Miss::Nobody) => {
             worker.shard.count_refusal(service.slot);
             O::refused(Refused::NoServer)
         }
         (None, Miss::Outdated | Miss::Elaborate) => {
-            worker.pick_elaborately(service.word(), flow, put, &[])
+            worker.pick_slow(service.word(), flow, put, &[])
         }
     }
 }
@@ -221,7 +223,7 @@ unsafe fn straight<S: Kind, O: Outcome, P: FnOnce(Pick) -> O::Picked>(
 /// # Safety
 /// As for [`straight`].
 #[inline(never)]
-unsafe fn alone<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+unsafe fn pick_worker_ticket_slow<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     pool: NonNull<Pool>,
     flow: &Flow,
@@ -230,8 +232,8 @@ unsafe fn alone<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     // SAFETY: as in `straight`.
     let pool = unsafe { pool.as_ref() };
     let service = pool.id;
-    if let Some(answer) = pool.look_alone(worker.own()) {
+    if let Some(answer) = pool.pick_worker_ticket_slow(worker.state()) {
         return O::picked(put(answer.pick()));
     }
-    worker.pick_elaborately(service.word(), flow, put, &[])
+    worker.pick_slow(service.word(), flow, put, &[])
 }

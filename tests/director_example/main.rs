@@ -123,9 +123,9 @@ fn wrong_file_or_command_line_is_refused() {
 fn what_a_proxy_cannot_serve_is_left_out_aloud() {
     let (service, good) = (service(), web_server("good"));
     let toml = format!(
-        "[[services]]\nservice = 'udp {service}'\n\
-         [[services]]\nservice = 'fwmark 7'\n\
-         [[services]]\nservice = 'tcp {service}'\nscheduler = 'rr'\n\
+        "[[services]]\nkey = 'udp {service}'\n\
+         [[services]]\nkey = 'fwmark 7'\n\
+         [[services]]\nkey = 'tcp {service}'\nscheduler = 'rr'\n\
          servers = [{{ address = '{good}' }}, {{ address = '{service}', forwarding = 'masq' }}]\n"
     );
     let file = File::new("left-out.toml", &toml);

@@ -125,11 +125,11 @@ fn interfere(wanted: &Config, theirs: ServiceKey, stop: &AtomicBool) -> u32 {
         let victim = &ours.servers[round as usize % ours.servers.len()];
         // Refusals are part of the game: the other side is at work.
         for request in [
-            Request::add_server(&ours.service, &guest),
-            Request::delete_server(&ours.service, victim.address),
+            Request::add_server(&ours.key, &guest),
+            Request::delete_server(&ours.key, victim.address),
             Request::add_server(&theirs, &guest),
-            Request::edit_server(&ours.service, &victim.with_weight(9)),
-            Request::delete_server(&ours.service, guest.address),
+            Request::edit_server(&ours.key, &victim.with_weight(9)),
+            Request::delete_server(&ours.key, guest.address),
             Request::edit_service(&ours.settings()),
         ] {
             let answered = kernel.execute(&[request]).expect("answers");

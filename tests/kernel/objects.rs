@@ -64,7 +64,7 @@ pub(crate) fn everything() -> Config {
         .with_server(server(2).with_forwarding(Forwarding::Bypass));
     service.scheduler = None;
     config.services.push(service);
-    config.services.sort_by_key(|service| service.service);
+    config.services.sort_by_key(|service| service.key);
     config
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn building(config: &Config) -> Vec<Request> {
     for service in &config.services {
         requests.push(Request::add_service(service));
         let servers = service.servers.iter();
-        requests.extend(servers.map(|server| Request::add_server(&service.service, server)));
+        requests.extend(servers.map(|server| Request::add_server(&service.key, server)));
     }
     requests
 }
@@ -128,9 +128,9 @@ pub(crate) fn every_kind() {
     assert_eq!(absent, ["twos"]);
     // One by one, too.
     for service in &config.services {
-        let alone = kernel.read_service(&service.service).expect("an answer").expect("the service");
+        let alone = kernel.read_service(&service.key).expect("an answer").expect("the service");
         assert_eq!(alone.settings, service.settings());
-        let servers = kernel.read_servers(&service.service).expect("servers");
+        let servers = kernel.read_servers(&service.key).expect("servers");
         let servers: Vec<RealServer> = servers.iter().rev().map(|server| server.server).collect();
         assert_eq!(servers, service.servers);
     }

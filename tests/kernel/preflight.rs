@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use vsched::config::{Config, Generation, RealServer};
+use vsched::config::{Config, KernelRules, RealServer};
 use vsched::netlink::{Finding, Namespace, Options, Preflight, Request};
 
 use crate::guest::{part, shell};
@@ -80,14 +80,14 @@ pub(crate) fn generation() {
     let unlimited = RealServer::new(([10, 9, 0, 1], 80).into()).with_thresholds(1 << 31, 0);
     let added =
         ipvs.kernel().execute_one(&Request::add_server(&key("tcp 10.0.0.1:80"), &unlimited));
-    let generation = if added.is_ok() { Generation::A } else { Generation::B };
+    let generation = if added.is_ok() { KernelRules::A } else { KernelRules::B };
     assert_eq!((from_nothing, from_service), (Some(generation), Some(generation)));
     let other = match generation {
-        Generation::A => Generation::B,
-        Generation::B => Generation::A,
+        KernelRules::A => KernelRules::B,
+        KernelRules::B => KernelRules::A,
     };
     for (config, told) in [(generation, 0), (other, 1)] {
-        let found = preflight(&Config { generation: config, ..Config::default() });
+        let found = preflight(&Config { kernel_rules: config, ..Config::default() });
         let differs = |finding: &&Finding| matches!(finding, Finding::Generation { .. });
         assert_eq!(found.findings().iter().filter(differs).count(), told, "{found}");
     }

@@ -60,7 +60,7 @@ pub(crate) fn rich() {
     let mut fewer = other.clone();
     let report = ipvs.sync(&other, &all()).expect("in sync");
     let found = services(&mut ipvs);
-    other.services.sort_by_key(|service| service.service);
+    other.services.sort_by_key(|service| service.key);
     assert_eq!(found, other.services, "{report}");
     // Services that are not wanted are others' unless it is said that all are ours.
     fewer.services.truncate(2);
@@ -239,7 +239,7 @@ pub(crate) fn lost_answers() {
     let deleting = small.plan(&empty, &all()).expect("a plan");
     for service in &wanted.services {
         for server in &service.servers {
-            let delete = Request::delete_server(&service.service, server.address);
+            let delete = Request::delete_server(&service.key, server.address);
             kernel.execute_one(&delete).expect("deleted");
         }
     }

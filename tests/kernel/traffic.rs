@@ -155,7 +155,7 @@ pub(crate) fn wanted_again() {
     streams.iter_mut().for_each(|stream| assert!(ask(stream).is_ok()));
     let mut rollout = begin(&mut ipvs, &draining(PATIENCE));
     let service = &both.services[0];
-    let again = Request::edit_server(&service.service, &service.servers[0]);
+    let again = Request::edit_server(&service.key, &service.servers[0]);
     ipvs.kernel().execute_one(&again).expect("edited");
     end(&mut rollout, &mut ipvs);
     let report = rollout.into_report();
@@ -164,7 +164,7 @@ pub(crate) fn wanted_again() {
     assert!(ipvs.plan(&both, &Policy::default()).expect("a plan").is_empty());
     streams.iter_mut().for_each(|stream| assert!(ask(stream).is_ok()));
     // One server by name: the one that is left cannot go.
-    let (key, drain) = (service.service, Drain { deadline: PATIENCE, until: Ended::Active });
+    let (key, drain) = (service.key, Drain { deadline: PATIENCE, until: Ended::Active });
     drop(streams);
     let report = ipvs.drain(&key, service.servers[0].address, drain).expect("drained");
     assert_eq!(
@@ -236,7 +236,7 @@ pub(crate) fn hashed_drain() {
         let service = &four.services[0];
         let quiesced = service.servers[0].with_weight(0);
         let by_hand = under_traffic(|| {
-            let edit = Request::edit_server(&service.service, &quiesced);
+            let edit = Request::edit_server(&service.key, &quiesced);
             ipvs.kernel().execute_one(&edit).expect("edited");
         });
         assert!(by_hand.1 > 0, "nobody was refused by hand");
@@ -300,10 +300,10 @@ pub(crate) fn swaps() {
     let (asked, refused) = under_traffic(|| {
         let kernel = ipvs.kernel();
         let gone = &configs[6].services[0].servers[0];
-        let delete = Request::delete_server(&service.service, gone.address);
+        let delete = Request::delete_server(&service.key, gone.address);
         kernel.execute_one(&delete).expect("deleted");
         thread::sleep(Duration::from_millis(20));
-        let add = Request::add_server(&service.service, &service.servers[1]);
+        let add = Request::add_server(&service.key, &service.servers[1]);
         kernel.execute_one(&add).expect("added");
     });
     assert!(refused > 0, "nobody of {asked} was refused");

@@ -98,7 +98,7 @@ pub(crate) fn elsewhere() {
     let here = config(WANTED);
     let mut there = here.clone();
     there.services[0].servers[0] = RealServer { weight: 5, ..here.services[0].servers[0] };
-    assert_eq!(there.services[0].service, key("tcp 10.0.0.1:80"));
+    assert_eq!(there.services[0].key, key("tcp 10.0.0.1:80"));
     running(&here);
     let mut own = ipvs();
     let mut other = Ipvs::open_in(Namespace::at("/run/netns/red")).expect("IPVS there");

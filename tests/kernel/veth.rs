@@ -127,8 +127,8 @@ impl Site<'_> {
         let fared = self.under_traffic("deleted first", |site, clients| {
             let service = &configs[0].services[0];
             for request in [
-                Request::delete_server(&service.service, service.servers[0].address),
-                Request::add_server(&service.service, &service.servers[0]),
+                Request::delete_server(&service.key, service.servers[0].address),
+                Request::add_server(&service.key, &service.servers[0]),
             ] {
                 site.ipvs.kernel().execute_one(&request).expect("carried out");
                 clients.wait(3);
@@ -147,7 +147,7 @@ impl Site<'_> {
             let service = &both.services[0];
             let quiesced = service.servers[0].with_weight(0);
             let by_hand = self.under_traffic("quiesced by hand", |site, _| {
-                let edit = Request::edit_server(&service.service, &quiesced);
+                let edit = Request::edit_server(&service.key, &quiesced);
                 site.ipvs.kernel().execute_one(&edit).expect("edited");
             });
             assert!(by_hand.refused > 0, "nobody was refused by hand");

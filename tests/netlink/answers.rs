@@ -58,7 +58,7 @@ fn observed(case: &Case) -> Observed {
             }
             (Way::Received, Command::NewDest) => {
                 let key = asked.expect("a question");
-                let known = observed.services.iter_mut().find(|s| s.settings.service == key);
+                let known = observed.services.iter_mut().find(|s| s.settings.key == key);
                 let server = message.dest.expect("a server").observed(key.family());
                 known.expect("its service").servers.push(server.expect("a server"));
             }

@@ -41,7 +41,7 @@ impl Plane {
             context: Context::default(),
             sloppy: false,
             client: 40000,
-            service: config.services[0].service,
+            service: config.services[0].key,
             forwarding: super::method(method),
         }
     }

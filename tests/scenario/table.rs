@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use vsched::Activity;
-use vsched::config::Generation;
+use vsched::config::KernelRules;
 
 use super::addresses::addresses;
 
@@ -32,7 +32,7 @@ pub(crate) enum Line {
 pub(crate) struct Row {
     pub(crate) line: usize,
     pub(crate) name: String,
-    pub(crate) generations: Vec<Generation>,
+    pub(crate) generations: Vec<KernelRules>,
     pub(crate) services: Vec<Service>,
     pub(crate) steps: Vec<Step>,
 }
@@ -133,9 +133,9 @@ fn row(
         return Err(format!("expected a name without blanks, found `{name}`"));
     }
     let generations = match generations {
-        "A" => vec![Generation::A],
-        "B" => vec![Generation::B],
-        "A B" => vec![Generation::A, Generation::B],
+        "A" => vec![KernelRules::A],
+        "B" => vec![KernelRules::B],
+        "A B" => vec![KernelRules::A, KernelRules::B],
         other => return Err(format!("expected `A`, `B` or `A B`, found `{other}`")),
     };
     let services: Vec<Service> =

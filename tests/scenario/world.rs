@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-use vsched::config::{Command, Generation, RealServer, ServiceKey};
+use vsched::config::{Command, KernelRules, RealServer, ServiceKey};
 use vsched::{Activity, Config, Director, Flow, Lease, Worker};
 
 use super::services::{MARK, Running, client, number, scheduler, text, virtual_address};
@@ -21,7 +21,7 @@ pub(crate) fn unknown_scheduler(row: &Row) -> Option<&str> {
 }
 
 /// Runs a row; returns how many picks it compared.
-pub(crate) fn run(row: &Row, generation: Generation) -> Result<usize, String> {
+pub(crate) fn run(row: &Row, generation: KernelRules) -> Result<usize, String> {
     let mut world = World::new(row, generation)?;
     for (index, step) in row.steps.iter().enumerate() {
         world
@@ -48,10 +48,10 @@ struct World {
 }
 
 impl World {
-    fn new(row: &Row, generation: Generation) -> Result<Self, String> {
+    fn new(row: &Row, generation: KernelRules) -> Result<Self, String> {
         let mut services: Vec<Running> =
             row.services.iter().map(Running::new).collect::<Result<_, String>>()?;
-        let mut config = Config { generation, ..Config::default() };
+        let mut config = Config { kernel_rules: generation, ..Config::default() };
         let applied = match row.steps.first().map(|step| &step.action) {
             Some(Action::Apply(servers)) => Some(servers),
             _ => None,
@@ -86,7 +86,7 @@ impl World {
     }
 
     fn step(&mut self, action: &Action) -> Result<(), String> {
-        let key = self.services[self.on].settings.service;
+        let key = self.services[self.on].settings.key;
         match action {
             // Done when the director was made.
             Action::Apply(_) => expect("one service", self.services.len(), 1),
@@ -177,7 +177,7 @@ impl World {
             return Ok(None);
         };
         let is_this = |key: &ServiceKey| self.director.service_by_key(key) == Some(id);
-        let mut keys = self.services.iter().map(|service| service.settings.service);
+        let mut keys = self.services.iter().map(|service| service.settings.key);
         let key = keys.find(is_this).ok_or("the service is none of the row")?;
         let address = connection.address();
         let number = number(address.ip());
@@ -212,7 +212,7 @@ impl World {
 
     fn open(&mut self, number: u8, activity: Activity, count: u32) -> Result<(), String> {
         let service = &self.services[self.on];
-        let (key, address) = (service.settings.service, service.known(number)?.address);
+        let (key, address) = (service.settings.key, service.known(number)?.address);
         let id = self.director.server(&key, address);
         let id = id.ok_or("the director does not know the server")?;
         for _ in 0..count {
@@ -224,7 +224,7 @@ impl World {
 
     /// Place of the oldest such connection of a server.
     fn oldest(&self, number: u8, such: impl Fn(&Lease) -> bool) -> Result<usize, String> {
-        let key = self.services[self.on].settings.service;
+        let key = self.services[self.on].settings.key;
         let mut open = self.open.iter();
         open.position(|(service, server, lease)| {
             (*service, *server) == (key, number) && such(lease)
@@ -234,10 +234,10 @@ impl World {
 
     /// In list order.
     fn counts(&self) -> Vec<(u8, u32, u32)> {
-        let key = self.services[self.on].settings.service;
+        let key = self.services[self.on].settings.key;
         let services = self.director.observe().services.into_iter();
         services
-            .filter(|service| service.settings.service == key)
+            .filter(|service| service.settings.key == key)
             .flat_map(|service| service.servers)
             .map(|server| {
                 let counts = server.counts;

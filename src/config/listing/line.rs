@@ -51,7 +51,7 @@ impl Listing<'_> {
         f: &mut fmt::Formatter<'_>,
         service: &ObservedService,
     ) -> fmt::Result {
-        let name = service_name(&service.settings.service);
+        let name = service_name(&service.settings.key);
         match self.view {
             View::Statistics => {
                 write!(f, "{name:<33}")?;

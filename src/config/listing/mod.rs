@@ -118,10 +118,10 @@ impl<'a> Listing<'a> {
             .observed
             .services
             .iter()
-            .filter(|service| self.only.is_none_or(|only| only == service.settings.service))
+            .filter(|service| self.only.is_none_or(|only| only == service.settings.key))
             .collect();
         if !self.unsorted {
-            order::services(&mut services, |service| service.settings.service);
+            order::services(&mut services, |service| service.settings.key);
         }
         services
     }

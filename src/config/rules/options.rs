@@ -15,7 +15,7 @@ pub(super) enum Opt {
     SetTimeouts,
     StartDaemon,
     StopDaemon,
-    Generation,
+    KernelRules,
     Seed,
     ExpireQuiescentTemplate,
     /// A command that is no configuration, such as `--list`.
@@ -107,7 +107,7 @@ const TABLE: &[Spec] = &[
     spec(Opt::SetTimeouts, None, "set", Value::No),
     spec(Opt::StartDaemon, None, "start-daemon", Value::Yes),
     spec(Opt::StopDaemon, None, "stop-daemon", Value::Yes),
-    spec(Opt::Generation, None, "vsched-generation", Value::Yes),
+    spec(Opt::KernelRules, None, "vsched-kernel-rules", Value::Yes),
     spec(Opt::Seed, None, "vsched-seed", Value::Yes),
     spec(Opt::ExpireQuiescentTemplate, None, "vsched-expire-quiescent-template", Value::Yes),
     spec(Opt::Tcp, Some('t'), "tcp-service", Value::Yes),

@@ -3,7 +3,7 @@
 use crate::config::rules::Checks;
 use crate::config::rules::draft::Draft;
 use crate::config::rules::options::{Opt, Spec, Verb};
-use crate::config::rules::popt::{Item, Scanner};
+use crate::config::rules::popt::{Argument, Scanner};
 use crate::config::rules::settings;
 use crate::config::rules::words::Word;
 use crate::config::{Command, steps};
@@ -19,9 +19,9 @@ pub(super) fn command(
     checks: Checks,
 ) -> Result<Command, RulesError> {
     let mut scanner = Scanner::new(words);
-    let item = scanner.next().unwrap_or(Ok(Item::Argument(first)))?;
+    let item = scanner.next().unwrap_or(Ok(Argument::Argument(first)))?;
     refuse_own(&item, checks)?;
-    if let Item::Option(spec, at, value) = item {
+    if let Argument::Option(spec, at, value) = item {
         if settings::is_setting(spec.opt) {
             return settings::read(spec, at, value, scanner).map(Command::Set);
         }
@@ -33,8 +33,8 @@ pub(super) fn command(
         let item = item?;
         refuse_own(&item, checks)?;
         let (spec, at, value) = match item {
-            Item::Option(spec, at, value) => (spec, at, value),
-            Item::Argument(word) => {
+            Argument::Option(spec, at, value) => (spec, at, value),
+            Argument::Argument(word) => {
                 return Err(word.error("unexpected argument: it belongs to no option"));
             }
         };
@@ -54,9 +54,9 @@ pub(super) fn command(
 }
 
 /// Only a text of ours has options of our own.
-fn refuse_own(item: &Item<'_>, checks: Checks) -> Result<(), RulesError> {
+fn refuse_own(item: &Argument<'_>, checks: Checks) -> Result<(), RulesError> {
     match item {
-        Item::Option(spec, at, _) if spec.is_own() && checks == Checks::Ipvsadm => {
+        Argument::Option(spec, at, _) if spec.is_own() && checks == Checks::Ipvsadm => {
             Err(at.error("unknown option"))
         }
         _ => Ok(()),
@@ -72,14 +72,14 @@ pub(super) fn duplicate(at: Word<'_>, first: Word<'_>) -> RulesError {
     ))
 }
 
-fn verb<'t>(item: Item<'t>) -> Result<(Verb, Word<'t>), RulesError> {
+fn verb<'t>(item: Argument<'t>) -> Result<(Verb, Word<'t>), RulesError> {
     match item {
-        Item::Option(spec, at, _) => match Verb::of(spec.opt) {
+        Argument::Option(spec, at, _) => match Verb::of(spec.opt) {
             Some(verb) => Ok((verb, at)),
             None if spec.opt == Opt::OtherCommand => Err(not_configuration(spec, at)),
             None => Err(at.error(format!("the command must come first: {COMMANDS}"))),
         },
-        Item::Argument(word) => Err(word.error(format!("not a command: {COMMANDS}"))),
+        Argument::Argument(word) => Err(word.error(format!("not a command: {COMMANDS}"))),
     }
 }
 

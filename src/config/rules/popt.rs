@@ -10,7 +10,7 @@ use crate::error::{Quoted, RulesError};
 
 /// What the scanner finds.
 #[derive(Debug)]
-pub(super) enum Item<'t> {
+pub(super) enum Argument<'t> {
     /// An option: as it was written, and its value.
     Option(&'static Spec, Word<'t>, Option<Word<'t>>),
     /// A word that belongs to no option.
@@ -31,7 +31,7 @@ impl<'w, 't> Scanner<'w, 't> {
         Scanner { words: words.iter().copied().peekable(), bundle: None, only_arguments: false }
     }
 
-    fn letter(&mut self, word: Word<'t>, rest: Word<'t>) -> Result<Item<'t>, RulesError> {
+    fn letter(&mut self, word: Word<'t>, rest: Word<'t>) -> Result<Argument<'t>, RulesError> {
         let letter = rest.text.chars().next().unwrap_or('-');
         let spec = options::short(letter).ok_or_else(|| {
             word.error(if rest.column == word.column + 1 {
@@ -54,10 +54,10 @@ impl<'w, 't> Scanner<'w, 't> {
             return Err(word.error(format!("`-{letter}` takes no value")));
         }
         self.bundle = attached.map(|rest| (word, rest));
-        Ok(Item::Option(spec, word, None))
+        Ok(Argument::Option(spec, word, None))
     }
 
-    fn name(&mut self, word: Word<'t>, name: &'t str) -> Result<Item<'t>, RulesError> {
+    fn name(&mut self, word: Word<'t>, name: &'t str) -> Result<Argument<'t>, RulesError> {
         let (name, attached) = match name.split_once('=') {
             Some((name, _)) => (name, Some(word.after("--".len() + name.len() + 1))),
             None => (name, None),
@@ -68,7 +68,7 @@ impl<'w, 't> Scanner<'w, 't> {
         }
         match attached {
             Some(_) => Err(word.error(format!("`--{name}` takes no value"))),
-            None => Ok(Item::Option(spec, word, None)),
+            None => Ok(Argument::Option(spec, word, None)),
         }
     }
 
@@ -77,18 +77,18 @@ impl<'w, 't> Scanner<'w, 't> {
         spec: &'static Spec,
         word: Word<'t>,
         attached: Option<Word<'t>>,
-    ) -> Result<Item<'t>, RulesError> {
+    ) -> Result<Argument<'t>, RulesError> {
         let value = match (attached, spec.value) {
             (None, Value::Maybe) => self.words.next_if(|next| !next.text.starts_with('-')),
             (None, _) => Some(self.words.next().ok_or_else(|| word.error("a value must follow"))?),
             (attached, _) => attached,
         };
-        Ok(Item::Option(spec, word, value))
+        Ok(Argument::Option(spec, word, value))
     }
 }
 
 impl<'t> Iterator for Scanner<'_, 't> {
-    type Item = Result<Item<'t>, RulesError>;
+    type Item = Result<Argument<'t>, RulesError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some((word, rest)) = self.bundle.take() {
@@ -96,14 +96,14 @@ impl<'t> Iterator for Scanner<'_, 't> {
         }
         let word = self.words.next()?;
         if self.only_arguments {
-            return Some(Ok(Item::Argument(word)));
+            return Some(Ok(Argument::Argument(word)));
         }
         match word.text.strip_prefix('-') {
             Some("-") => {
                 self.only_arguments = true;
                 self.next()
             }
-            None | Some("") => Some(Ok(Item::Argument(word))),
+            None | Some("") => Some(Ok(Argument::Argument(word))),
             Some(rest) => Some(match rest.strip_prefix('-') {
                 Some(name) => self.name(word, name),
                 None => self.letter(word, word.after(1)),

@@ -7,7 +7,7 @@ use crate::config::inet::Address;
 use crate::config::rules::server::MAX_THRESHOLD;
 use crate::config::rules::words::PROGRAM;
 use crate::config::{
-    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, Forwarding, GENERIC_FLAG_NAMES, Generation,
+    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, Forwarding, GENERIC_FLAG_NAMES, KernelRules,
     Netmask, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon, Thresholds,
     Timeouts, Tunnel, TunnelChecksum, VirtualService, order,
 };
@@ -88,7 +88,7 @@ impl RulesText<'_> {
     }
 
     fn service(&self, f: &mut Formatter<'_>, service: &VirtualService) -> fmt::Result {
-        let key = Key(&service.service, self.is_readable());
+        let key = KeyOption(&service.key, self.is_readable());
         let scheduler = service.scheduler.map_or("none", SchedulerKind::name);
         write!(f, "-A {key} -s {scheduler}")?;
         if let Some(persistence) = service.persistence {
@@ -138,7 +138,12 @@ impl RulesText<'_> {
             .collect()
     }
 
-    fn server(&self, f: &mut Formatter<'_>, key: Key<'_>, server: &RealServer) -> fmt::Result {
+    fn server(
+        &self,
+        f: &mut Formatter<'_>,
+        key: KeyOption<'_>,
+        server: &RealServer,
+    ) -> fmt::Result {
         let method = match server.forwarding {
             Forwarding::Masq => "-m",
             Forwarding::Tunnel(_) => "-i",
@@ -190,8 +195,8 @@ impl RulesText<'_> {
 
     fn settings(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let config = self.config;
-        if config.generation != Generation::default() {
-            writeln!(f, "--vsched-generation {:?}", config.generation)?;
+        if config.kernel_rules != KernelRules::default() {
+            writeln!(f, "--vsched-kernel-rules {:?}", config.kernel_rules)?;
         }
         if config.seed != 0 {
             writeln!(f, "--vsched-seed {}", config.seed)?;
@@ -254,7 +259,7 @@ impl Display for RulesText<'_> {
         }
         let mut services: Vec<&VirtualService> = self.config.services.iter().collect();
         if self.sorted {
-            order::services(&mut services, |service| service.service);
+            order::services(&mut services, |service| service.key);
         }
         services.into_iter().try_for_each(|service| self.service(f, service))
     }
@@ -270,9 +275,9 @@ fn checksum_option(checksum: TunnelChecksum) -> &'static str {
 
 /// A service as options; true for marks as they are.
 #[derive(Clone, Copy)]
-struct Key<'c>(&'c ServiceKey, bool);
+struct KeyOption<'c>(&'c ServiceKey, bool);
 
-impl Display for Key<'_> {
+impl Display for KeyOption<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self.0 {
             ServiceKey::Address { protocol, address } => {

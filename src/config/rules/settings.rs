@@ -1,14 +1,14 @@
 //! Lines that set what is not a service: `--set`, `--start-daemon` and `--stop-daemon` as ipvsadm has
-//! them, and `--vsched-generation`, `--vsched-seed`, `--vsched-expire-quiescent-template`.
+//! them, and `--vsched-kernel-rules`, `--vsched-seed`, `--vsched-expire-quiescent-template`.
 
 use std::net::IpAddr;
 
 use crate::config::rules::number;
 use crate::config::rules::options::{Opt, Spec};
-use crate::config::rules::popt::{Item, Scanner};
+use crate::config::rules::popt::{Argument, Scanner};
 use crate::config::rules::words::Word;
 use crate::config::validate::{MAX_INTERFACE, MAX_MESSAGE};
-use crate::config::{Generation, MAX_TIMEOUT, Setting, SyncDaemon, SyncRole, Timeouts};
+use crate::config::{KernelRules, MAX_TIMEOUT, Setting, SyncDaemon, SyncRole, Timeouts};
 use crate::error::RulesError;
 
 /// Where ipvsadm's daemons multicast unless told.
@@ -21,7 +21,7 @@ pub(super) const fn is_setting(opt: Opt) -> bool {
         Opt::SetTimeouts
             | Opt::StartDaemon
             | Opt::StopDaemon
-            | Opt::Generation
+            | Opt::KernelRules
             | Opt::Seed
             | Opt::ExpireQuiescentTemplate
     )
@@ -44,10 +44,10 @@ pub(super) fn read<'t>(
     }
     let setting = match spec.opt {
         Opt::StopDaemon => Setting::StopDaemon(role(word)?),
-        Opt::Generation => Setting::Generation(match word.text {
-            "A" => Generation::A,
-            "B" => Generation::B,
-            _ => return Err(word.error("illegal generation: expected A or B")),
+        Opt::KernelRules => Setting::KernelRules(match word.text {
+            "A" => KernelRules::A,
+            "B" => KernelRules::B,
+            _ => return Err(word.error("illegal kernel rules: expected A or B")),
         }),
         Opt::Seed => Setting::Seed(word.text.parse().map_err(|_| {
             word.error(format!("illegal seed: expected a number from 0 to {}", u64::MAX))
@@ -59,7 +59,7 @@ pub(super) fn read<'t>(
     for item in rest {
         match item? {
             // ipvsadm takes it, and the kernel ignores it.
-            Item::Option(option, _, Some(word))
+            Argument::Option(option, _, Some(word))
                 if spec.opt == Opt::StopDaemon && option.opt == Opt::SyncId =>
             {
                 number::within(word, "syncid", 0, 255)?;
@@ -70,10 +70,10 @@ pub(super) fn read<'t>(
     Ok(setting)
 }
 
-fn stray(item: Item<'_>, command: &str, takes: &str) -> RulesError {
+fn stray(item: Argument<'_>, command: &str, takes: &str) -> RulesError {
     match item {
-        Item::Argument(word) => word.error("unexpected argument: it belongs to no option"),
-        Item::Option(spec, at, _) => at.error(format!(
+        Argument::Argument(word) => word.error("unexpected argument: it belongs to no option"),
+        Argument::Option(spec, at, _) => at.error(format!(
             "option --{} does not go with --{command}, which takes {takes}",
             spec.long
         )),
@@ -84,7 +84,7 @@ fn timeouts<'t>(at: Word<'t>, rest: Scanner<'_, 't>) -> Result<Timeouts, RulesEr
     let mut words = Vec::new();
     for item in rest {
         match item? {
-            Item::Argument(word) if words.len() < 3 => words.push(word),
+            Argument::Argument(word) if words.len() < 3 => words.push(word),
             item => return Err(stray(item, "set", "three timeouts")),
         }
     }
@@ -123,7 +123,7 @@ fn daemon<'t>(role: SyncRole, rest: Scanner<'_, 't>) -> Result<SyncDaemon, Rules
     let mut seen: Vec<(Opt, Word<'t>)> = Vec::new();
     for item in rest {
         let (spec, at, word) = match item? {
-            Item::Option(spec, at, Some(word)) => (spec, at, word),
+            Argument::Option(spec, at, Some(word)) => (spec, at, word),
             item => return Err(stray(item, "start-daemon", DAEMON_OPTIONS)),
         };
         if let Some((_, first)) = seen.iter().find(|(opt, _)| *opt == spec.opt) {
@@ -149,7 +149,7 @@ fn daemon<'t>(role: SyncRole, rest: Scanner<'_, 't>) -> Result<SyncDaemon, Rules
             Opt::GroupPort => daemon.port = Some(number("port", 1, u16::MAX)?),
             Opt::Ttl => daemon.ttl = Some(byte("ttl", 1)?),
             _ => {
-                let item = Item::Option(spec, at, None);
+                let item = Argument::Option(spec, at, None);
                 return Err(stray(item, "start-daemon", DAEMON_OPTIONS));
             }
         }

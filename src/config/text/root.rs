@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ServiceText;
 use crate::config::{
-    Affinity, Config, Family, Generation, Persistence, Protocol, RealServer, Sharing, SyncDaemon,
+    Affinity, Config, Family, KernelRules, Persistence, Protocol, RealServer, Sharing, SyncDaemon,
     SyncRole, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 use crate::error::legible;
@@ -38,7 +38,7 @@ macro_rules! legible {
 }
 
 legible! {
-    Affinity Config Family Generation Persistence Protocol RealServer Sharing SyncDaemon SyncRole
+    Affinity Config Family KernelRules Persistence Protocol RealServer Sharing SyncDaemon SyncRole
     Thresholds Timeouts Tunnel TunnelChecksum
 }
 

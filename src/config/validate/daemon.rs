@@ -1,6 +1,6 @@
 //! Limits of synchronisation daemons.
 
-use super::report::{Item, Path, Report, outside};
+use super::report::{Path, Problems, Subject, outside};
 use crate::config::SyncDaemon;
 use crate::error::Quoted;
 
@@ -9,7 +9,7 @@ pub(crate) const MAX_MESSAGE: u16 = 65_507;
 /// Longest name of a network interface, in bytes.
 pub(crate) const MAX_INTERFACE: usize = 15;
 
-pub(super) fn check(daemons: &[SyncDaemon], report: &mut Report) {
+pub(super) fn check(daemons: &[SyncDaemon], report: &mut Problems) {
     for (place, daemon) in daemons.iter().enumerate() {
         let role = daemon.role.name();
         let mut item = report.item(Path::Daemon(role));
@@ -21,7 +21,7 @@ pub(super) fn check(daemons: &[SyncDaemon], report: &mut Report) {
     }
 }
 
-fn check_one(daemon: &SyncDaemon, item: &mut Item<'_>) {
+fn check_one(daemon: &SyncDaemon, item: &mut Subject<'_>) {
     if !is_interface_name(&daemon.interface) {
         let name = Quoted(&daemon.interface);
         item.add(

@@ -12,7 +12,7 @@ mod service;
 use ahash::HashMapExt;
 pub(crate) use daemon::{MAX_INTERFACE, MAX_MESSAGE};
 pub(crate) use known::Known;
-use report::{Report, outside};
+use report::{Problems, outside};
 pub(crate) use service::MAX_AFFINITY;
 
 use crate::config::{Config, Excess, Memory, ResourceLimits, Timeouts, VirtualService};
@@ -74,7 +74,7 @@ impl Config {
         limits: Option<&ResourceLimits>,
         known: impl Fn(&VirtualService) -> Known<'a>,
     ) -> Result<(), ConfigError> {
-        let mut report = Report::default();
+        let mut report = Problems::default();
         check_timeouts(self.timeouts, &mut report);
         daemon::check(&self.daemons, &mut report);
         if self.services.len() > MAX_SERVICES {
@@ -82,10 +82,10 @@ impl Config {
         }
         let mut first_places = ahash::HashMap::with_capacity(self.services.len());
         for (place, settings) in self.services.iter().enumerate() {
-            let first = *first_places.entry(settings.service).or_insert(place);
+            let first = *first_places.entry(settings.key).or_insert(place);
             if first != place {
                 report.add(
-                    format!("service {}", settings.service),
+                    format!("service {}", settings.key),
                     format!("services[{place}] is services[{first}] once more"),
                 );
             }
@@ -104,7 +104,7 @@ impl Config {
     }
 }
 
-fn check_timeouts(timeouts: Timeouts, report: &mut Report) {
+fn check_timeouts(timeouts: Timeouts, report: &mut Problems) {
     let each = [("tcp", timeouts.tcp), ("tcp_fin", timeouts.tcp_fin), ("udp", timeouts.udp)];
     for (name, timeout) in each {
         if let Some(timeout) = timeout.filter(|timeout| !(1..=MAX_TIMEOUT).contains(timeout)) {

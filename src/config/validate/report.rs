@@ -8,18 +8,18 @@ use crate::error::Problem;
 
 /// Problems so far, in the order of the config.
 #[derive(Default)]
-pub(super) struct Report {
+pub(super) struct Problems {
     pub(super) problems: Vec<Problem>,
 }
 
-impl Report {
+impl Problems {
     pub(super) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem::new(path, message));
     }
 
     /// Problems of one item. Its path is put into words only if there are any.
-    pub(super) fn item(&mut self, path: Path) -> Item<'_> {
-        Item { report: self, path }
+    pub(super) fn item(&mut self, path: Path) -> Subject<'_> {
+        Subject { report: self, path }
     }
 }
 
@@ -42,12 +42,12 @@ impl fmt::Display for Path {
 }
 
 /// Problems of one item of a config.
-pub(super) struct Item<'a> {
-    report: &'a mut Report,
+pub(super) struct Subject<'a> {
+    report: &'a mut Problems,
     path: Path,
 }
 
-impl Item<'_> {
+impl Subject<'_> {
     /// A problem of one field.
     pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
         self.report.add(format!("{}: {field}", self.path), message);

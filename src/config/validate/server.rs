@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::MAX_WEIGHT;
-use super::report::{Item, outside};
-use crate::config::{Config, Family, Forwarding, Generation, RealServer, Tunnel, TunnelChecksum};
+use super::report::{Subject, outside};
+use crate::config::{Config, Family, Forwarding, KernelRules, RealServer, Tunnel, TunnelChecksum};
 
 /// Largest upper threshold of kernels that keep it as a signed number.
 const MAX_UPPER: u32 = i32::MAX as u32;
@@ -13,7 +13,7 @@ pub(super) fn check(
     config: &Config,
     service_family: Family,
     server: &RealServer,
-    item: &mut Item<'_>,
+    item: &mut Subject<'_>,
 ) {
     item.check_identity(server.address);
     let ip = server.address.ip();
@@ -27,7 +27,7 @@ pub(super) fn check(
         item.add("weight", above(server.weight, MAX_WEIGHT));
     }
     let (upper, lower) = (server.thresholds.upper, server.thresholds.lower);
-    if config.generation == Generation::B && upper > MAX_UPPER {
+    if config.kernel_rules == KernelRules::B && upper > MAX_UPPER {
         let message = above(upper, MAX_UPPER);
         item.add("thresholds: upper", format!("{message}, the limit of generation B"));
     }
@@ -46,7 +46,7 @@ fn check_mixed(
     config: &Config,
     service_family: Family,
     forwarding: Forwarding,
-    item: &mut Item<'_>,
+    item: &mut Subject<'_>,
 ) {
     let (server, service) = match service_family {
         Family::Inet => ("IPv6", "IPv4"),
@@ -62,7 +62,7 @@ fn check_mixed(
     }
 }
 
-fn check_tunnel(tunnel: Tunnel, item: &mut Item<'_>) {
+fn check_tunnel(tunnel: Tunnel, item: &mut Subject<'_>) {
     match tunnel {
         Tunnel::Gue { port: 0, .. } => {
             item.add("forwarding: tunnel: port", outside(0, 1, u16::MAX))

@@ -3,7 +3,7 @@
 use ahash::HashMapExt;
 
 use super::known::{Beside, Known};
-use super::report::{Item, Path, Report, outside};
+use super::report::{Path, Problems, Subject, outside};
 use super::{MAX_TIMEOUT, server, too_many};
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX,
@@ -21,12 +21,12 @@ pub(super) fn check(
     config: &Config,
     settings: &VirtualService,
     known: Known<'_>,
-    report: &mut Report,
+    report: &mut Problems,
 ) {
     if matches!(known, Known::Same) {
         return;
     }
-    let key = settings.service;
+    let key = settings.key;
     let mut item = report.item(Path::Service(key));
     check_key(settings, &mut item);
     let datagrams = matches!(key.protocol(), None | Some(Protocol::Udp));
@@ -82,8 +82,8 @@ pub(super) fn check(
     }
 }
 
-fn check_key(settings: &VirtualService, item: &mut Item<'_>) {
-    match settings.service {
+fn check_key(settings: &VirtualService, item: &mut Subject<'_>) {
+    match settings.key {
         ServiceKey::Address { address, .. } => {
             item.check_identity(address);
             if address.port() == 0 && settings.persistence.is_none() {
@@ -95,7 +95,7 @@ fn check_key(settings: &VirtualService, item: &mut Item<'_>) {
     }
 }
 
-fn check_table(settings: &VirtualService, item: &mut Item<'_>) {
+fn check_table(settings: &VirtualService, item: &mut Subject<'_>) {
     let index = settings.mh_table_index;
     if mh_table_size(index).is_none() {
         item.add("mh_table_index", outside(index, MIN_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX));
@@ -105,7 +105,7 @@ fn check_table(settings: &VirtualService, item: &mut Item<'_>) {
     }
 }
 
-fn check_persistence(persistence: Persistence, family: Family, item: &mut Item<'_>) {
+fn check_persistence(persistence: Persistence, family: Family, item: &mut Subject<'_>) {
     let timeout = persistence.timeout;
     if !(1..=MAX_TIMEOUT).contains(&timeout) {
         item.add("persistence: timeout", outside(timeout, 1, MAX_TIMEOUT));

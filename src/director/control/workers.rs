@@ -1,26 +1,33 @@
 //! Workers that come and go: their statistics, and the places of those that decide by themselves.
 
 use crate::director::control::Control;
-use crate::director::table::Table;
-use crate::state::own::Own;
-use crate::state::segments::Place;
+use crate::director::table::ServiceTable;
+use crate::state::own::WorkerState;
+use crate::state::segments::ArcRef;
 use crate::state::shard::Shard;
 use crate::sync::Arc;
 
 impl Control {
-    pub(in crate::director) fn join(&mut self, shard: &Arc<Shard>) -> Option<Place<Own>> {
-        let (servers, services) = self.owners.reach();
-        shard.reach(servers, services);
+    pub(in crate::director) fn register(
+        &mut self,
+        shard: &Arc<Shard>,
+    ) -> Option<ArcRef<WorkerState>> {
+        let (servers, services) = self.allocator.high_water();
+        shard.grow_to(servers, services);
         self.shards.insert(Arc::as_ptr(shard).addr(), Arc::clone(shard));
         let table = self.table()?;
-        self.tenants.join(&self.arena, (servers, services), &table)
+        self.workers.register(&self.arena, (servers, services), &table)
     }
 
-    pub(in crate::director) fn depart(&mut self, shard: &Arc<Shard>, own: Option<&Own>) {
-        if let (Some(own), Some(table)) = (own, self.table()) {
-            self.tenants.depart(&self.arena, own, &table);
+    pub(in crate::director) fn unregister(
+        &mut self,
+        shard: &Arc<Shard>,
+        state: Option<&WorkerState>,
+    ) {
+        if let (Some(state), Some(table)) = (state, self.table()) {
+            self.workers.unregister(&self.arena, state, &table);
         }
-        let (servers, services) = self.owners.reach();
+        let (servers, services) = self.allocator.high_water();
         self.shards.remove(&Arc::as_ptr(shard).addr());
         self.departed.absorb(shard, servers, services);
     }
@@ -28,13 +35,13 @@ impl Control {
     /// What workers have in common is divided among those who live.
     pub(super) fn share_exactly(&self) {
         if let Some(table) = self.table() {
-            self.tenants.share(&self.arena, &table, true);
+            self.workers.share(&self.arena, &table, true);
         }
     }
 
     /// What is published.
-    pub(super) fn table(&self) -> Option<Arc<Table>> {
-        self.publication.with_kept(|tables| tables.last().cloned())
+    pub(super) fn table(&self) -> Option<Arc<ServiceTable>> {
+        self.snapshot.with_live(|tables| tables.last().cloned())
     }
 
     pub(in crate::director) fn server_total(&self, slot: u32) -> u64 {

@@ -3,7 +3,7 @@
 
 use super::report::Status;
 use crate::config::{Observed, RealServer, ServiceKey, SyncDaemon, VirtualService};
-use crate::netlink::plan::{Action, told};
+use crate::netlink::plan::{Action, kernel_view};
 use crate::netlink::wire::Command;
 use crate::netlink::{Cause, Refused, Request};
 
@@ -84,13 +84,14 @@ pub(super) fn react(action: &Action, refused: Refused, context: Context) -> Reac
 /// carried out again, which changes nothing.
 pub(super) fn is_visible(action: &Action, found: &Observed, context: Context) -> bool {
     let service =
-        |key: &ServiceKey| found.services.iter().find(|service| service.settings.service == *key);
+        |key: &ServiceKey| found.services.iter().find(|service| service.settings.key == *key);
     let shows = |key: &ServiceKey, server: &RealServer| {
         let servers = service(key).into_iter().flat_map(|service| &service.servers);
         servers.into_iter().any(|observed| observed.server == *server)
     };
     let has_settings = |wanted: &VirtualService| {
-        service(&wanted.service).is_some_and(|found| told(&found.settings) == told(wanted))
+        service(&wanted.key)
+            .is_some_and(|found| kernel_view(&found.settings) == kernel_view(wanted))
     };
     let runs = |daemon: &SyncDaemon| {
         found.settings.daemons.iter().any(|running| {
@@ -104,7 +105,7 @@ pub(super) fn is_visible(action: &Action, found: &Observed, context: Context) ->
         Action::StopDaemon(daemon) => {
             !found.settings.daemons.iter().any(|running| running.role == daemon.role)
         }
-        Action::AddService(wanted) if context.bound_later => service(&wanted.service).is_some(),
+        Action::AddService(wanted) if context.bound_later => service(&wanted.key).is_some(),
         Action::AddService(wanted) => has_settings(wanted),
         Action::EditService { service: wanted, .. } => has_settings(wanted),
         Action::DeleteService(key) => service(key).is_none(),

@@ -23,17 +23,17 @@ const PLAIN: [Status; 9] = [
 
 /// Steps and what has become of them.
 #[derive(Debug, Default)]
-pub(super) struct Course {
+pub(super) struct StepLog {
     steps: Steps,
     /// Places in `PLAIN`, or beyond it: then the status is in `others`.
     plain: Vec<u8>,
     others: HashMap<usize, Status>,
 }
 
-impl Course {
+impl StepLog {
     /// None has been tried.
     pub(super) fn new(steps: Steps) -> Self {
-        Course { plain: vec![0; steps.len()], steps, others: HashMap::default() }
+        StepLog { plain: vec![0; steps.len()], steps, others: HashMap::default() }
     }
 
     pub(super) fn steps(&self) -> &Steps {

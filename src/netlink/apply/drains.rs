@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::link::Link;
+use super::link::KernelApi;
 use super::report::Status;
 use crate::config::{ObservedServer, ServiceKey};
 use crate::netlink::Error;
@@ -34,7 +34,7 @@ struct Wait {
 }
 
 /// What one look has shown.
-pub(super) struct Look {
+pub(super) struct DrainStatus {
     /// Which steps came to which end.
     pub(super) ended: Vec<(usize, Status)>,
     /// When to look again, if anything is left.
@@ -71,7 +71,7 @@ impl Drains {
     ///
     /// # Errors
     /// An exchange that failed in a way that another attempt will not cure.
-    pub(super) fn look(&mut self, link: &mut impl Link) -> Result<Look, Error> {
+    pub(super) fn look(&mut self, link: &mut impl KernelApi) -> Result<DrainStatus, Error> {
         let passed = self.begun.elapsed();
         let (mut ended, mut waits) = (Vec::new(), Vec::new());
         for group in self.waits.chunk_by_mut(|a, b| a.draining.service == b.draining.service) {
@@ -107,7 +107,7 @@ impl Drains {
         let next = self.waits.iter().map(|wait| wait.drain.deadline.saturating_sub(passed)).min();
         let next = next.map(|deadline| deadline.min(self.interval));
         self.interval = (self.interval * 2).min(LONGEST);
-        Ok(Look { ended, next })
+        Ok(DrainStatus { ended, next })
     }
 }
 
@@ -121,7 +121,10 @@ fn connections(observed: &ObservedServer, until: Ended) -> u32 {
 
 /// What a service's servers are; `None` if that cannot be told now. What is there is told rightly by
 /// one dump; that something is not there, only by two that agree.
-fn servers(link: &mut impl Link, group: &[Wait]) -> Result<Option<Vec<ObservedServer>>, Error> {
+fn servers(
+    link: &mut impl KernelApi,
+    group: &[Wait],
+) -> Result<Option<Vec<ObservedServer>>, Error> {
     let Some(first) = group.first() else { return Ok(None) };
     let key = first.draining.service;
     let passing = |read: Result<Vec<ObservedServer>, Error>| match read {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use super::course::Course;
+use super::course::StepLog;
 use super::report::Status;
 use crate::config::diff;
 use crate::config::{RealServer, ServiceKey};
@@ -19,21 +19,21 @@ pub(super) struct Undo {
 }
 
 /// What takes back those steps that were done, or may have been. What others had done is left.
-pub(super) fn inverse(course: &Course, removal: Removal) -> Vec<Undo> {
+pub(super) fn inverse(course: &StepLog, removal: Removal) -> Vec<Undo> {
     let happened = |status| matches!(status, Status::Done | Status::Unknown);
     let (mut made, mut serving) = (HashSet::new(), HashSet::new());
     for (_, outcome) in course.all().filter(|(_, outcome)| happened(outcome.status)) {
         match &outcome.step.action {
             Action::AddService(service) => {
-                made.insert(service.service);
+                made.insert(service.key);
             }
             Action::EditService { service, .. } if outcome.step.phase == Phase::NewServices => {
-                serving.insert(service.service);
+                serving.insert(service.key);
             }
             _ => {}
         }
     }
-    let mut back = Back { removal, undos: Vec::new(), origin: 0 };
+    let mut back = Reversal { removal, undos: Vec::new(), origin: 0 };
     // The last first, for what depends on the order.
     for (origin, outcome) in course.all().rev() {
         if !happened(outcome.status) {
@@ -56,13 +56,13 @@ pub(super) fn inverse(course: &Course, removal: Removal) -> Vec<Undo> {
     back.undos
 }
 
-struct Back {
+struct Reversal {
     removal: Removal,
     undos: Vec<Undo>,
     origin: usize,
 }
 
-impl Back {
+impl Reversal {
     fn push(&mut self, phase: Phase, action: Action) {
         let step = Step { phase, action, reason: REASON, risk: None };
         self.undos.push(Undo { step, origin: self.origin });
@@ -97,7 +97,7 @@ impl Back {
                 self.push(Phase::Settings, Action::StartDaemon(daemon.clone()));
             }
             Action::AddService(service) => {
-                self.push(Phase::DeleteServices, Action::DeleteService(service.service));
+                self.push(Phase::DeleteServices, Action::DeleteService(service.key));
             }
             Action::EditService { before, service } => {
                 // A scheduler that refuses the clients of quiesced servers comes back when no server

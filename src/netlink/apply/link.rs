@@ -4,7 +4,7 @@
 use crate::config::{ObservedServer, ServiceKey};
 use crate::netlink::{Error, Failure, Kernel, Reading, Request, Stopped};
 
-pub(in crate::netlink) trait Link {
+pub(in crate::netlink) trait KernelApi {
     /// As [`Kernel::execute`], with at most so many requests in one system call.
     fn execute(&mut self, requests: &[Request], batch: usize) -> Result<Vec<Failure>, Stopped>;
     /// Everything, read until it agrees with itself.
@@ -15,7 +15,7 @@ pub(in crate::netlink) trait Link {
     fn servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error>;
 }
 
-impl Link for Kernel {
+impl KernelApi for Kernel {
     fn execute(&mut self, requests: &[Request], batch: usize) -> Result<Vec<Failure>, Stopped> {
         self.execute_in(requests, batch)
     }

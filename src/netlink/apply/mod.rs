@@ -23,12 +23,12 @@ mod report;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::plan::{OnRefusal, Open, Openness, Plan, Removal, Side};
+use super::plan::{Availability, BeforeOrAfter, OnRefusal, Open, Plan, Removal};
 use super::{Error, Ipvs};
 use crate::config::ServiceKey;
 
 pub use drains::Draining;
-use link::Link;
+use link::KernelApi;
 use pass::{Next, Pass};
 pub use report::{Outcome, Outcomes, Report, Status};
 
@@ -66,11 +66,11 @@ pub enum Progress {
 /// ```
 #[derive(Debug)]
 pub struct Rollout {
-    openness: Openness,
+    openness: Availability,
     removal: Removal,
     on_refusal: OnRefusal,
     forward: Pass,
-    back: Option<Back>,
+    back: Option<Rollback>,
     /// Servers that are known to be eligible, of services that are to stay open.
     open: HashMap<ServiceKey, Open>,
     error: Option<Error>,
@@ -78,7 +78,7 @@ pub struct Rollout {
 }
 
 #[derive(Debug)]
-struct Back {
+struct Rollback {
     pass: Pass,
     /// Which step each of its steps takes back.
     origins: Vec<usize>,
@@ -89,7 +89,7 @@ impl Rollout {
     pub fn new(plan: Plan) -> Self {
         let strict = plan.on_refusal == OnRefusal::RollBack;
         let Plan { steps, open: openness, removal, on_refusal, .. } = plan;
-        let forward = Pass::new(steps, Side::After, strict);
+        let forward = Pass::new(steps, BeforeOrAfter::After, strict);
         let open = openness.before.clone();
         let (back, error, over) = (None, None, false);
         Rollout { openness, removal, on_refusal, forward, back, open, error, over }
@@ -119,7 +119,7 @@ impl Rollout {
         Report { outcomes, rollback, error: self.error, requests, rolled_back }
     }
 
-    fn poll_on(&mut self, link: &mut impl Link) -> Progress {
+    fn poll_on(&mut self, link: &mut impl KernelApi) -> Progress {
         while !self.over {
             let pass = self.back.as_mut().map_or(&mut self.forward, |back| &mut back.pass);
             let advanced = pass.advance(link, &self.openness, &mut self.open);
@@ -146,14 +146,15 @@ impl Rollout {
         let undos = inverse::inverse(&self.forward.course, self.removal);
         let origins = undos.iter().map(|undo| undo.origin).collect();
         let steps = undos.into_iter().map(|undo| undo.step).collect();
-        self.back = Some(Back { pass: Pass::new(steps, Side::Before, false), origins });
+        self.back =
+            Some(Rollback { pass: Pass::new(steps, BeforeOrAfter::Before, false), origins });
     }
 
     /// A step was taken back if all that takes it back was done; one that made a part of a new
     /// service, if the service is gone.
     fn mark_taken_back(&mut self) {
         use super::plan::{Action, Phase};
-        let Some(Back { pass, origins }) = &self.back else { return };
+        let Some(Rollback { pass, origins }) = &self.back else { return };
         let mut taken_back: HashMap<usize, bool> = HashMap::new();
         let mut gone: HashMap<ServiceKey, bool> = HashMap::new();
         for ((_, outcome), origin) in pass.course.all().zip(origins) {

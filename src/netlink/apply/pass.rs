@@ -6,13 +6,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::converge::Context;
-use super::course::Course;
+use super::course::StepLog;
 use super::drains::{Draining, Drains};
-use super::link::Link;
+use super::link::KernelApi;
 use super::report::{Outcome, Status};
 use crate::config::ServiceKey;
 use crate::netlink::kernel::BATCH;
-use crate::netlink::plan::{Action, Open, Openness, Phase, Side, Step, Steps};
+use crate::netlink::plan::{Action, Availability, BeforeOrAfter, Open, Phase, Step, Steps};
 use crate::netlink::{Cause, Error};
 
 /// How a pass goes on.
@@ -27,9 +27,9 @@ pub(super) enum Next {
 
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub(super) course: Course,
+    pub(super) course: StepLog,
     pub(super) requests: u64,
-    side: Side,
+    side: BeforeOrAfter,
     /// Nothing is to be done if not all can be.
     strict: bool,
     /// The first step that is not through.
@@ -47,7 +47,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(steps: Steps, side: Side, strict: bool) -> Self {
+    pub(super) fn new(steps: Steps, side: BeforeOrAfter, strict: bool) -> Self {
         let mut leaving = HashSet::new();
         let mut bound: HashSet<ServiceKey> = steps.bound().collect();
         for step in steps.others() {
@@ -57,13 +57,13 @@ impl Pass {
                     leaving.insert((*service, *server));
                 }
                 Action::EditService { service, .. } => {
-                    bound.insert(service.service);
+                    bound.insert(service.key);
                 }
                 _ => {}
             }
         }
         Pass {
-            course: Course::new(steps),
+            course: StepLog::new(steps),
             requests: 0,
             side,
             strict,
@@ -94,7 +94,7 @@ impl Pass {
                 Context { leaves, bound_later: false }
             }
             Action::AddService(service) => {
-                Context { leaves: false, bound_later: self.bound.contains(&service.service) }
+                Context { leaves: false, bound_later: self.bound.contains(&service.key) }
             }
             _ => Context { leaves: false, bound_later: false },
         }
@@ -106,8 +106,8 @@ impl Pass {
     /// An exchange that failed; steps without a known end are marked.
     pub(super) fn advance(
         &mut self,
-        link: &mut impl Link,
-        openness: &Openness,
+        link: &mut impl KernelApi,
+        openness: &Availability,
         open: &mut HashMap<ServiceKey, Open>,
     ) -> Result<Next, Error> {
         while let Some(phase) = self.course.phase(self.next) {
@@ -141,7 +141,7 @@ impl Pass {
     }
 
     /// Only a service that keeps an eligible server may lose others.
-    fn gate(&mut self, openness: &Openness, open: &HashMap<ServiceKey, Open>) {
+    fn gate(&mut self, openness: &Availability, open: &HashMap<ServiceKey, Open>) {
         for (key, wanted) in openness.of(self.side) {
             let stays = |open: &Open| wanted.iter().any(|server| open.contains(server));
             if !wanted.is_empty() && !open.get(key).is_some_and(stays) {
@@ -163,7 +163,7 @@ impl Pass {
 
     fn drain(
         &mut self,
-        link: &mut impl Link,
+        link: &mut impl KernelApi,
         range: Range<usize>,
     ) -> Result<Option<Duration>, Error> {
         let mut drains = self.drains.take().unwrap_or_else(|| self.begin_drains(range));
@@ -239,7 +239,7 @@ impl Pass {
                     Action::AddService(service) | Action::EditService { service, .. },
                     Status::Refused(_),
                 ) => {
-                    failed.insert(service.service);
+                    failed.insert(service.key);
                 }
                 _ => {}
             }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::converge::{self, Reaction, is_visible, react};
-use super::link::Link;
+use super::link::KernelApi;
 use super::pass::Pass;
 use super::report::Status;
 use crate::netlink::kernel::BATCH;
@@ -49,7 +49,7 @@ impl Pass {
     /// Carries out the steps of one phase. Refusals become statuses.
     pub(super) fn carry_out(
         &mut self,
-        link: &mut impl Link,
+        link: &mut impl KernelApi,
         range: Range<usize>,
     ) -> Result<(), Error> {
         for start in range.clone().step_by(BATCH) {
@@ -58,7 +58,11 @@ impl Pass {
         Ok(())
     }
 
-    fn carry_out_piece(&mut self, link: &mut impl Link, range: Range<usize>) -> Result<(), Error> {
+    fn carry_out_piece(
+        &mut self,
+        link: &mut impl KernelApi,
+        range: Range<usize>,
+    ) -> Result<(), Error> {
         let mut pending = Vec::with_capacity(range.len());
         let mut requests = Vec::with_capacity(range.len());
         for step in range {
@@ -161,7 +165,7 @@ impl Pass {
 }
 
 /// What is, after a loss; `None` if that cannot be told either.
-fn read(link: &mut impl Link) -> Result<Option<Reading>, Error> {
+fn read(link: &mut impl KernelApi) -> Result<Option<Reading>, Error> {
     match link.read() {
         Ok(reading) => Ok(Some(reading)),
         Err(Error::Lost | Error::Timeout(_) | Error::Unsettled { .. }) => Ok(None),

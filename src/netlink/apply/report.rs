@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::course::Course;
+use super::course::StepLog;
 use crate::netlink::plan::Step;
 use crate::netlink::{Error, Refused};
 
@@ -57,13 +57,13 @@ pub struct Outcome<'r> {
 /// Steps, of one plan or of several one after the other, and what became of them.
 #[derive(Debug, Default)]
 pub struct Outcomes {
-    courses: Vec<Course>,
+    courses: Vec<StepLog>,
 }
 
 impl Outcomes {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.courses.iter().map(Course::len).sum()
+        self.courses.iter().map(StepLog::len).sum()
     }
 
     /// True if there are none.
@@ -81,8 +81,8 @@ impl Outcomes {
     }
 }
 
-impl From<Course> for Outcomes {
-    fn from(course: Course) -> Self {
+impl From<StepLog> for Outcomes {
+    fn from(course: StepLog) -> Self {
         Outcomes { courses: vec![course] }
     }
 }

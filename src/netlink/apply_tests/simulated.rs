@@ -1,7 +1,7 @@
 //! A kernel of one service, on paper.
 
 use crate::config::{Config, Observed, ObservedServer, RealServer, ServiceKey, VirtualService};
-use crate::netlink::apply::link::Link;
+use crate::netlink::apply::link::KernelApi;
 use crate::netlink::plan::Action;
 use crate::netlink::wire::{Command, ServiceAttributes};
 use crate::netlink::{Error, Failure, Reading, Refused, Request, Stopped};
@@ -81,7 +81,7 @@ impl<'f> Simulated<'f> {
         let message = request.message();
         let attributes: &ServiceAttributes = message.service.as_ref().expect("about a service");
         let key = attributes.key().expect("a key");
-        let place = self.services.iter().position(|service| service.service == key);
+        let place = self.services.iter().position(|service| service.key == key);
         let dest = message.dest.as_ref();
         let address = dest.map(|dest| dest.socket_address(key.family()).expect("an address"));
         let server = || dest.expect("a server").server(key.family()).expect("a server");
@@ -124,7 +124,7 @@ impl<'f> Simulated<'f> {
 
     fn running(&self, key: &ServiceKey) -> Vec<ObservedServer> {
         let mut services = self.observed().services.into_iter();
-        let service = services.find(|service| service.settings.service == *key);
+        let service = services.find(|service| service.settings.key == *key);
         let mut servers = service.map_or_else(Vec::new, |service| service.servers);
         for server in &mut servers {
             [server.counts.active, server.counts.inactive] = self.connections;
@@ -141,7 +141,7 @@ impl<'f> Simulated<'f> {
     }
 }
 
-impl Link for Simulated<'_> {
+impl KernelApi for Simulated<'_> {
     fn execute(&mut self, requests: &[Request], batch: usize) -> Result<Vec<Failure>, Stopped> {
         let mut failures = Vec::new();
         for (chunk, answered) in requests.chunks(batch).zip((0..).step_by(batch)) {

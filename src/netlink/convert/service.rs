@@ -53,9 +53,9 @@ impl ServiceAttributes {
             scheduler: Some(service.scheduler.map_or(NO_SCHEDULER, SchedulerKind::name).to_owned()),
             flags: Some(ServiceFlags { flags, mask: u32::MAX }),
             timeout: Some(service.persistence.map_or(0, |persistence| persistence.timeout)),
-            netmask: Some(netmask_bytes(netmask, service.service.family())),
+            netmask: Some(netmask_bytes(netmask, service.key.family())),
             engine: service.persistence_engine.clone(),
-            ..ServiceAttributes::of_key(&service.service)
+            ..ServiceAttributes::of_key(&service.key)
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ahash::HashMap;
 
-use super::steps::{Steps, Stored, WANTED};
+use super::steps::{StepRecord, Steps, WANTED};
 use super::{Action, Ownership, Phase, Plan, Policy, Removal, Risk, Step};
 use crate::config::diff::{self, ServerChange};
 use crate::config::{
@@ -37,16 +37,16 @@ struct Builder<'a> {
     /// What runs of ours.
     running: HashMap<ServiceKey, &'a ObservedService>,
     foreign: Vec<ServiceKey>,
-    steps: Vec<Stored>,
+    steps: Vec<StepRecord>,
 }
 
 impl<'a> Builder<'a> {
     fn new(wanted: &'a Config, found: &'a Observed, policy: &'a Policy) -> Self {
         let wanted_services: HashMap<ServiceKey, &VirtualService> =
-            wanted.services.iter().map(|service| (service.service, service)).collect();
+            wanted.services.iter().map(|service| (service.key, service)).collect();
         let (mut running, mut foreign) = (HashMap::default(), Vec::new());
         for service in &found.services {
-            let key = service.settings.service;
+            let key = service.settings.key;
             if wanted_services.contains_key(&key) || policy.ownership.covers(&key) {
                 running.insert(key, service);
             } else {
@@ -57,12 +57,12 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, phase: Phase, action: Action, reason: &'static str, risk: Option<Risk>) {
-        self.steps.push(Stored::Whole(Box::new(Step { phase, action, reason, risk })));
+        self.steps.push(StepRecord::Whole(Box::new(Step { phase, action, reason, risk })));
     }
 
     fn push_addition(&mut self, phase: Phase, service: usize, server: usize) {
         let (service, server) = (service as u32, server as u32);
-        self.steps.push(Stored::Add { phase, service, server });
+        self.steps.push(StepRecord::Add { phase, service, server });
     }
 
     /// Timeouts, and daemons: those that are wanted run; others stop only if everything is ours.
@@ -102,8 +102,8 @@ impl<'a> Builder<'a> {
     fn services(&mut self, found: &'a Observed) {
         let mut leaving = Vec::new();
         for (place, service) in self.wanted.services.iter().enumerate() {
-            match self.running.get(&service.service).copied() {
-                None => self.steps.push(Stored::New { service: place as u32 }),
+            match self.running.get(&service.key).copied() {
+                None => self.steps.push(StepRecord::New { service: place as u32 }),
                 Some(found) => self.update(place, service, found, &mut leaving),
             }
         }
@@ -117,10 +117,10 @@ impl<'a> Builder<'a> {
             self.running.contains_key(key) && !self.wanted_services.contains_key(key)
         };
         let mut left: Vec<&ObservedService> =
-            found.services.iter().filter(|found| is_left(&found.settings.service)).collect();
-        left.sort_by_key(|found| found.settings.service);
+            found.services.iter().filter(|found| is_left(&found.settings.key)).collect();
+        left.sort_by_key(|found| found.settings.key);
         for found in left {
-            let key = found.settings.service;
+            let key = found.settings.key;
             let oldest_first: Vec<ObservedServer> = found.servers.iter().rev().copied().collect();
             self.leave(key, &oldest_first);
             let risk = self.connections(&oldest_first).map(Risk::Resets);
@@ -135,14 +135,14 @@ impl<'a> Builder<'a> {
         found: &'a ObservedService,
         leaving: &mut Vec<(ServiceKey, &'a ObservedServer)>,
     ) {
-        let (before, service) = (told(&found.settings), told(wanted));
+        let (before, service) = (kernel_view(&found.settings), kernel_view(wanted));
         if !diff::same_settings(&before, &service) {
             let rebinds = before.scheduler != service.scheduler && before.scheduler.is_some();
             let risk = rebinds.then_some(Risk::RefusesForAMoment);
             let action = Action::EditService { before, service };
             self.push(Phase::EditServices, action, "has other settings", risk);
         }
-        let service = wanted.service;
+        let service = wanted.key;
         let running = oldest_first(found.servers.iter().map(|observed| observed.server), wanted);
         diff::servers(&running, &wanted.servers, |phase, change| match change {
             ServerChange::Add(server) => self.push_addition(phase.into(), place, server),
@@ -192,12 +192,12 @@ impl<'a> Builder<'a> {
     /// the service has just got a scheduler that would refuse its clients until then.
     fn unsettled(&self) -> HashSet<ServiceKey> {
         let (mut unsettled, mut rebound) = (HashSet::new(), HashSet::new());
-        let steps = || self.steps.iter().filter_map(Stored::whole);
+        let steps = || self.steps.iter().filter_map(StepRecord::whole);
         for step in steps() {
             match &step.action {
                 Action::AwaitDrain { service, .. } => unsettled.insert(*service),
                 Action::EditService { before, .. } if !refuses_when_quiesced(before) => {
-                    rebound.insert(before.service)
+                    rebound.insert(before.key)
                 }
                 _ => continue,
             };
@@ -223,17 +223,17 @@ impl<'a> Builder<'a> {
         let mut edits: HashMap<ServiceKey, usize> = HashMap::default();
         for (place, stored) in self.steps.iter().enumerate() {
             if let Some(Action::EditService { service, .. }) = stored.whole().map(|s| &s.action) {
-                edits.entry(service.service).or_insert(place);
+                edits.entry(service.key).or_insert(place);
             }
         }
         for running in &found.services {
-            let key = running.settings.service;
+            let key = running.settings.key;
             if !unsettled.contains(&key) {
                 continue;
             }
-            let running = told(&running.settings);
+            let running = kernel_view(&running.settings);
             let is_wanted = self.wanted_services.get(&key);
-            let wanted = is_wanted.map_or_else(|| running.clone(), |wanted| told(wanted));
+            let wanted = is_wanted.map_or_else(|| running.clone(), |wanted| kernel_view(wanted));
             let is_wanted = is_wanted.is_some();
             if !refuses_when_quiesced(&wanted) {
                 continue;
@@ -242,7 +242,7 @@ impl<'a> Builder<'a> {
             let with = VirtualService { flags, ..wanted.clone() };
             let edit = edits.get(&key).and_then(|place| self.steps.get_mut(*place));
             match edit {
-                Some(Stored::Whole(step)) => {
+                Some(StepRecord::Whole(step)) => {
                     if let Action::EditService { service, .. } = &mut step.action {
                         *service = with.clone();
                     }
@@ -266,22 +266,22 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl From<diff::Phase> for Phase {
-    fn from(phase: diff::Phase) -> Self {
+impl From<diff::ChangePhase> for Phase {
+    fn from(phase: diff::ChangePhase) -> Self {
         match phase {
-            diff::Phase::NewServices => Phase::NewServices,
-            diff::Phase::EditServices => Phase::EditServices,
-            diff::Phase::Grow => Phase::Grow,
-            diff::Phase::Modify => Phase::Modify,
-            diff::Phase::Shrink => Phase::Shrink,
-            diff::Phase::DeleteServers => Phase::DeleteServers,
-            diff::Phase::DeleteServices => Phase::DeleteServices,
+            diff::ChangePhase::NewServices => Phase::NewServices,
+            diff::ChangePhase::EditServices => Phase::EditServices,
+            diff::ChangePhase::Grow => Phase::Grow,
+            diff::ChangePhase::Modify => Phase::Modify,
+            diff::ChangePhase::Shrink => Phase::Shrink,
+            diff::ChangePhase::DeleteServers => Phase::DeleteServers,
+            diff::ChangePhase::DeleteServices => Phase::DeleteServices,
         }
     }
 }
 
 /// The settings of a service as a kernel can be told and tells them.
-pub(in crate::netlink) fn told(service: &VirtualService) -> VirtualService {
+pub(in crate::netlink) fn kernel_view(service: &VirtualService) -> VirtualService {
     let persistence = service.persistence.map(|persistence| Persistence {
         netmask: persistence.netmask.filter(|mask| match mask {
             Netmask::Inet(mask) => mask.to_bits() != u32::MAX,

@@ -19,8 +19,8 @@ use crate::config::{
     Config, Observed, RealServer, ServiceKey, SyncDaemon, Timeouts, VirtualService,
 };
 
-pub(super) use build::{oldest_first, refuses_when_quiesced, told};
-pub(super) use open::{Open, Openness, Side};
+pub(super) use build::{kernel_view, oldest_first, refuses_when_quiesced};
+pub(super) use open::{Availability, BeforeOrAfter, Open};
 pub use policy::{Drain, Ended, OnRefusal, Ownership, Policy, Rails, Removal};
 pub use rails::{Broken, PlanError};
 pub use steps::Steps;
@@ -160,7 +160,7 @@ pub struct Plan {
     pub(super) steps: Steps,
     foreign: Vec<ServiceKey>,
     /// For services that run and go on.
-    pub(super) open: Openness,
+    pub(super) open: Availability,
     pub(super) removal: Removal,
     pub(super) on_refusal: OnRefusal,
 }
@@ -191,7 +191,7 @@ impl Plan {
         policy: &Policy,
     ) -> Result<Self, PlanError> {
         let mut plan = build::plan(wanted, found, policy);
-        plan.open = open::openness(&plan.steps, wanted, found);
+        plan.open = open::availability(&plan.steps, wanted, found);
         rails::check(&plan, wanted, found, &policy.rails)?;
         Ok(plan)
     }
@@ -217,9 +217,7 @@ impl Action {
     pub fn service(&self) -> Option<ServiceKey> {
         match self {
             Action::SetTimeouts { .. } | Action::StartDaemon(_) | Action::StopDaemon(_) => None,
-            Action::AddService(service) | Action::EditService { service, .. } => {
-                Some(service.service)
-            }
+            Action::AddService(service) | Action::EditService { service, .. } => Some(service.key),
             Action::DeleteService(key) => Some(*key),
             Action::AddServer { service, .. }
             | Action::EditServer { service, .. }

@@ -11,44 +11,44 @@ pub(in crate::netlink) type Open = HashSet<SocketAddr>;
 
 /// The eligible servers of services that run, are wanted, and are concerned by a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::netlink) struct Openness {
+pub(in crate::netlink) struct Availability {
     pub(in crate::netlink) before: HashMap<ServiceKey, Open>,
     pub(in crate::netlink) after: HashMap<ServiceKey, Open>,
 }
 
 /// Where steps lead: on to what is wanted, or back to what was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::netlink) enum Side {
+pub(in crate::netlink) enum BeforeOrAfter {
     Before,
     After,
 }
 
-impl Openness {
-    pub(in crate::netlink) fn of(&self, side: Side) -> &HashMap<ServiceKey, Open> {
+impl Availability {
+    pub(in crate::netlink) fn of(&self, side: BeforeOrAfter) -> &HashMap<ServiceKey, Open> {
         match side {
-            Side::Before => &self.before,
-            Side::After => &self.after,
+            BeforeOrAfter::Before => &self.before,
+            BeforeOrAfter::After => &self.after,
         }
     }
 }
 
-pub(super) fn openness(steps: &Steps, wanted: &Config, found: &Observed) -> Openness {
+pub(super) fn availability(steps: &Steps, wanted: &Config, found: &Observed) -> Availability {
     if found.services.is_empty() {
-        return Openness::default();
+        return Availability::default();
     }
     let concerned: HashSet<ServiceKey> =
         steps.iter().filter_map(|step| step.action.service()).collect();
-    let running = found.services.iter().filter(|found| concerned.contains(&found.settings.service));
+    let running = found.services.iter().filter(|found| concerned.contains(&found.settings.key));
     let mut before: HashMap<ServiceKey, Open> = running
         .map(|found| {
-            (found.settings.service, eligible(found.servers.iter().map(|found| &found.server)))
+            (found.settings.key, eligible(found.servers.iter().map(|found| &found.server)))
         })
         .collect();
-    let wanted = wanted.services.iter().filter(|wanted| before.contains_key(&wanted.service));
+    let wanted = wanted.services.iter().filter(|wanted| before.contains_key(&wanted.key));
     let after: HashMap<ServiceKey, Open> =
-        wanted.map(|wanted| (wanted.service, eligible(wanted.servers.iter()))).collect();
+        wanted.map(|wanted| (wanted.key, eligible(wanted.servers.iter()))).collect();
     before.retain(|key, _| after.contains_key(key));
-    Openness { before, after }
+    Availability { before, after }
 }
 
 fn eligible<'a>(servers: impl Iterator<Item = &'a RealServer>) -> Open {

@@ -32,15 +32,15 @@ pub(super) fn check(
         return Ok(());
     }
     let running: Running =
-        found.services.iter().map(|service| (service.settings.service, service)).collect();
+        found.services.iter().map(|service| (service.settings.key, service)).collect();
     let was_open = |key: &ServiceKey| {
         let servers = running.get(key).into_iter().flat_map(|running| &running.servers);
         is_open(servers.map(|observed| &observed.server))
     };
     let closes = wanted.services.iter().filter(|service| !is_open(&service.servers));
-    let closed = closes.map(|service| service.service).filter(was_open);
+    let closed = closes.map(|service| service.key).filter(was_open);
     let foreign: HashSet<&ServiceKey> = plan.foreign.iter().collect();
-    let ours = found.services.iter().filter(|found| !foreign.contains(&found.settings.service));
+    let ours = found.services.iter().filter(|found| !foreign.contains(&found.settings.key));
     let of: usize = ours.map(|service| service.servers.len()).sum();
     let deleted = |action: &Action| match action {
         Action::DeleteServer { .. } => 1,

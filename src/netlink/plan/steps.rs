@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::build::told;
+use super::build::kernel_view;
 use super::{Action, Phase, Step};
 use crate::config::diff::unbound;
 use crate::config::{Config, ServiceKey, VirtualService};
@@ -16,7 +16,7 @@ pub(super) const WANTED: &str = "wanted";
 #[derive(Debug, Clone, Default)]
 pub struct Steps {
     wanted: Arc<Config>,
-    list: Vec<Stored>,
+    list: Vec<StepRecord>,
     /// Where the steps of each entry begin.
     begins: Vec<u32>,
     length: usize,
@@ -24,7 +24,7 @@ pub struct Steps {
 
 /// One or several steps as they are kept; services and servers by their places.
 #[derive(Debug, Clone)]
-pub(super) enum Stored {
+pub(super) enum StepRecord {
     /// A service is added, then its servers, then it is given its scheduler if it has one.
     New {
         service: u32,
@@ -38,39 +38,39 @@ pub(super) enum Stored {
     Whole(Box<Step>),
 }
 
-impl Stored {
+impl StepRecord {
     fn phase(&self) -> Phase {
         match self {
-            Stored::New { .. } => Phase::NewServices,
-            Stored::Add { phase, .. } => *phase,
-            Stored::Whole(step) => step.phase,
+            StepRecord::New { .. } => Phase::NewServices,
+            StepRecord::Add { phase, .. } => *phase,
+            StepRecord::Whole(step) => step.phase,
         }
     }
 
     /// The step, unless it can be told from the config.
     pub(super) fn whole(&self) -> Option<&Step> {
         match self {
-            Stored::New { .. } | Stored::Add { .. } => None,
-            Stored::Whole(step) => Some(step),
+            StepRecord::New { .. } | StepRecord::Add { .. } => None,
+            StepRecord::Whole(step) => Some(step),
         }
     }
 
     fn length(&self, wanted: &Config) -> usize {
         match self {
-            Stored::New { service } => {
+            StepRecord::New { service } => {
                 wanted.services.get(*service as usize).map_or(0, |service| {
                     1 + service.servers.len() + usize::from(service.scheduler.is_some())
                 })
             }
-            Stored::Add { .. } | Stored::Whole(_) => 1,
+            StepRecord::Add { .. } | StepRecord::Whole(_) => 1,
         }
     }
 }
 
 impl Steps {
     /// Those of one phase keep their order.
-    pub(super) fn new(wanted: Arc<Config>, mut list: Vec<Stored>) -> Self {
-        list.sort_by_key(Stored::phase);
+    pub(super) fn new(wanted: Arc<Config>, mut list: Vec<StepRecord>) -> Self {
+        list.sort_by_key(StepRecord::phase);
         let mut length = 0;
         let begins = list.iter().map(|stored| {
             let begin = length as u32;
@@ -95,16 +95,16 @@ impl Steps {
     pub fn get(&self, place: usize) -> Option<Cow<'_, Step>> {
         let (stored, place) = self.stored(place)?;
         match stored {
-            Stored::Whole(step) => Some(Cow::Borrowed(step)),
-            Stored::Add { phase, service, server } => {
+            StepRecord::Whole(step) => Some(Cow::Borrowed(step)),
+            StepRecord::Add { phase, service, server } => {
                 let service = self.wanted.services.get(*service as usize)?;
                 added(*phase, service, *server as usize)
             }
-            Stored::New { service } => {
+            StepRecord::New { service } => {
                 let service = self.wanted.services.get(*service as usize)?;
                 match place.checked_sub(1) {
                     None => {
-                        let action = Action::AddService(unbound(&told(service)));
+                        let action = Action::AddService(unbound(&kernel_view(service)));
                         Some(Cow::Owned(new(action, WANTED)))
                     }
                     Some(server) if server < service.servers.len() => {
@@ -112,7 +112,7 @@ impl Steps {
                     }
                     // Bound when it is full: one step to activate it, and one table to build.
                     Some(_) => {
-                        let service = told(service);
+                        let service = kernel_view(service);
                         let before = VirtualService { scheduler: None, ..service.clone() };
                         let action = Action::EditService { before, service };
                         Some(Cow::Owned(new(action, "has its servers")))
@@ -133,20 +133,20 @@ impl Steps {
 
     /// Those that are more than the addition of a server, but for the ones of new services.
     pub(in crate::netlink) fn others(&self) -> impl Iterator<Item = &Step> {
-        self.list.iter().filter_map(Stored::whole)
+        self.list.iter().filter_map(StepRecord::whole)
     }
 
     /// The new services that are given a scheduler when they are full.
     pub(in crate::netlink) fn bound(&self) -> impl Iterator<Item = ServiceKey> + '_ {
         let new = self.list.iter().filter_map(|stored| match stored {
-            Stored::New { service } => self.wanted.services.get(*service as usize),
-            Stored::Add { .. } | Stored::Whole(_) => None,
+            StepRecord::New { service } => self.wanted.services.get(*service as usize),
+            StepRecord::Add { .. } | StepRecord::Whole(_) => None,
         });
-        new.filter(|service| service.scheduler.is_some()).map(|service| service.service)
+        new.filter(|service| service.scheduler.is_some()).map(|service| service.key)
     }
 
     /// The entry that a step belongs to, and its place in that.
-    fn stored(&self, place: usize) -> Option<(&Stored, usize)> {
+    fn stored(&self, place: usize) -> Option<(&StepRecord, usize)> {
         if place >= self.length {
             return None;
         }
@@ -162,15 +162,15 @@ fn new(action: Action, reason: &'static str) -> Step {
 
 fn added(phase: Phase, service: &VirtualService, server: usize) -> Option<Cow<'static, Step>> {
     let server = *service.servers.get(server)?;
-    let action = Action::AddServer { service: service.service, server };
+    let action = Action::AddServer { service: service.key, server };
     Some(Cow::Owned(Step { phase, action, reason: WANTED, risk: None }))
 }
 
 impl FromIterator<Step> for Steps {
     /// In the order in which they come.
     fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
-        let list: Vec<Stored> =
-            steps.into_iter().map(|step| Stored::Whole(Box::new(step))).collect();
+        let list: Vec<StepRecord> =
+            steps.into_iter().map(|step| StepRecord::Whole(Box::new(step))).collect();
         let length = list.len();
         Steps { wanted: Arc::default(), list, begins: (0..length as u32).collect(), length }
     }

@@ -70,7 +70,7 @@ impl Display for Action {
                 write!(f, "start {role} daemon on {interface}, id {}", daemon.sync_id)
             }
             Action::StopDaemon(daemon) => write!(f, "stop {} daemon", role(daemon.role)),
-            Action::AddService(service) => write!(f, "add service {}", service.service),
+            Action::AddService(service) => write!(f, "add service {}", service.key),
             Action::EditService { before, service } => edit_service(f, before, service),
             Action::DeleteService(key) => write!(f, "delete service {key}"),
             Action::AddServer { service, server } => {
@@ -110,7 +110,7 @@ fn edit_service(
     before: &VirtualService,
     service: &VirtualService,
 ) -> fmt::Result {
-    write!(f, "edit service {}:", service.service)?;
+    write!(f, "edit service {}:", service.key)?;
     if before.scheduler != service.scheduler {
         let name = |kind: Option<SchedulerKind>| kind.map_or("none", SchedulerKind::name);
         write!(f, " scheduler {} -> {}", name(before.scheduler), name(service.scheduler))?;

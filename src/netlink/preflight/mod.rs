@@ -8,7 +8,7 @@ use std::fmt;
 use super::error::{Cause, Error};
 use super::wire::Info;
 use super::{Kernel, Options};
-use crate::config::{Config, Generation, ServiceKey};
+use crate::config::{Config, KernelRules, ServiceKey};
 use crate::error::Quoted;
 use crate::sched::SchedulerKind;
 use probe::Probed;
@@ -28,7 +28,7 @@ use probe::Probed;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Preflight {
     findings: Vec<Finding>,
-    generation: Option<Generation>,
+    generation: Option<KernelRules>,
     info: Info,
 }
 
@@ -60,9 +60,9 @@ pub enum Finding {
     /// and what the kernel picks differ.
     Generation {
         /// The kernel's.
-        kernel: Generation,
+        kernel: KernelRules,
         /// The config's.
-        config: Generation,
+        config: KernelRules,
     },
     /// A setting of the kernel works against drains.
     Setting {
@@ -102,8 +102,8 @@ impl Preflight {
         };
         preflight.modules(wanted, &mut kernel)?;
         preflight.generation = probe::generation(&mut kernel)?;
-        if let Some(kernel) = preflight.generation.filter(|kernel| *kernel != wanted.generation) {
-            let config = wanted.generation;
+        if let Some(kernel) = preflight.generation.filter(|kernel| *kernel != wanted.kernel_rules) {
+            let config = wanted.kernel_rules;
             preflight.findings.push(Finding::Generation { kernel, config });
         }
         let settings = sysctl::findings(wanted, options.namespace.as_ref())?;
@@ -117,7 +117,7 @@ impl Preflight {
     }
 
     /// How the kernel counts connections; `None` if that could not be found out.
-    pub fn generation(&self) -> Option<Generation> {
+    pub fn generation(&self) -> Option<KernelRules> {
         self.generation
     }
 
@@ -141,7 +141,7 @@ impl Preflight {
                     continue;
                 }
                 asked.push(question);
-                let service = service.service;
+                let service = service.key;
                 let finding = match (probe::module(kernel, scheduler, engine)?, scheduler, engine) {
                     (Probed::There, ..) | (_, None, None) => continue,
                     (Probed::Untold, ..) => {
@@ -174,7 +174,7 @@ impl super::Ipvs {
     ///
     /// # Errors
     /// A failed exchange.
-    pub fn generation(&mut self) -> Result<Option<Generation>, Error> {
+    pub fn generation(&mut self) -> Result<Option<KernelRules>, Error> {
         probe::generation(self.kernel())
     }
 }

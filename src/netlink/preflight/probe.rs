@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
 
 use crate::config::{
-    Family, Generation, Netmask, Persistence, RealServer, ServiceKey, VirtualService,
+    Family, KernelRules, Netmask, Persistence, RealServer, ServiceKey, VirtualService,
 };
 use crate::netlink::socket::leave_network_namespace;
 use crate::netlink::{Cause, Error, Kernel, Request};
@@ -54,10 +54,10 @@ pub(super) fn module(
     Ok(Probed::Untold)
 }
 
-pub(super) fn generation(kernel: &mut Kernel) -> Result<Option<Generation>, Error> {
+pub(super) fn generation(kernel: &mut Kernel) -> Result<Option<KernelRules>, Error> {
     for service in kernel.read_services_once()?.observed.services {
         // `None`: it is gone meanwhile.
-        if let Some(generation) = by_threshold(kernel, &service.settings.service)? {
+        if let Some(generation) = by_threshold(kernel, &service.settings.key)? {
             return Ok(Some(generation));
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn generation(kernel: &mut Kernel) -> Result<Option<Generation>, Erro
     Ok(answer.and_then(Result::ok).flatten())
 }
 
-fn by_threshold(kernel: &mut Kernel, key: &ServiceKey) -> Result<Option<Generation>, Error> {
+fn by_threshold(kernel: &mut Kernel, key: &ServiceKey) -> Result<Option<KernelRules>, Error> {
     let nowhere = match key.family() {
         Family::Inet => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         Family::Inet6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -81,8 +81,8 @@ fn by_threshold(kernel: &mut Kernel, key: &ServiceKey) -> Result<Option<Generati
     let server = RealServer::new(nowhere).with_thresholds(1 << 31, 0);
     match kernel.execute_one(&Request::edit_server(key, &server)) {
         Err(Error::Refused(refused)) => Ok(match refused.cause() {
-            Cause::NoServer => Some(Generation::A),
-            Cause::Invalid => Some(Generation::B),
+            Cause::NoServer => Some(KernelRules::A),
+            Cause::Invalid => Some(KernelRules::B),
             _ => None,
         }),
         Err(error) => Err(error),

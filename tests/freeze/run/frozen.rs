@@ -76,7 +76,7 @@ const DOING: [&str; 10] = [
 impl World<'_> {
     fn run(scenario: &Scenario) {
         let director = Director::new(&scenario.configs[0]).expect("a valid config");
-        let key = scenario.configs[0].services[0].service;
+        let key = scenario.configs[0].services[0].key;
         let world = World {
             scenario,
             service: director.service_by_key(&key).expect("it runs"),

@@ -145,7 +145,7 @@ impl Pair {
                 self.compare(service)
             }
             Command::AddService(service) | Command::EditService(service) => {
-                self.compare(&service.service)
+                self.compare(&service.key)
             }
             // No script has one.
             Command::Set(_) => Ok(()),
@@ -314,7 +314,7 @@ impl Pair {
         let reading = self.kernel.read().expect("a reading");
         let mut theirs = reading.observed.services;
         let mut ours = self.plane.director.observe().services;
-        ours.sort_by_key(|service| service.settings.service);
+        ours.sort_by_key(|service| service.settings.key);
         for service in ours.iter_mut().chain(&mut theirs) {
             // What the kernel has not.
             service.settings.affinity = Default::default();
@@ -326,7 +326,7 @@ impl Pair {
         if theirs != ours {
             return Err(format!("services: the kernel's {theirs:?}, the director's {ours:?}"));
         }
-        ours.iter().try_for_each(|service| self.compare(&service.service))?;
+        ours.iter().try_for_each(|service| self.compare(&service.key))?;
         self.compare_connections()
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use vsched::config::{
-    Command, Config, Family, Forwarding, Generation, Netmask, Protocol, RealServer, ServiceKey,
+    Command, Config, Family, Forwarding, KernelRules, Netmask, Protocol, RealServer, ServiceKey,
     Timeouts,
 };
 use vsched::protocol::{
@@ -144,9 +144,9 @@ fn masked(ip: IpAddr, netmask: Option<Netmask>) -> IpAddr {
 }
 
 impl Plane {
-    pub(super) fn new(generation: Generation, settings: Settings) -> Plane {
+    pub(super) fn new(generation: KernelRules, settings: Settings) -> Plane {
         let config = Config {
-            generation,
+            kernel_rules: generation,
             expire_quiescent_template: settings.expire_quiescent_template,
             ..Config::default()
         };
@@ -254,9 +254,9 @@ impl Plane {
         let Some(id) = found else { return };
         let mut running = self.config.services.iter();
         let service = running
-            .find(|service| self.director.service_by_key(&service.service) == Some(id))
+            .find(|service| self.director.service_by_key(&service.key) == Some(id))
             .expect("the service runs");
-        let key = service.service;
+        let key = service.key;
         outcome.services.push(key);
         outcome.decided = service.scheduler;
         outcome.heavy = service.servers.iter().any(|server| server.weight > HEAVY);
@@ -332,7 +332,7 @@ impl Plane {
     /// The kernel looks at the packets of a family as long as there is a service of it.
     fn is_at_work(&self, tuple: &Tuple) -> bool {
         let family = Family::of(tuple.to.ip());
-        self.config.services.iter().any(|service| service.service.family() == family)
+        self.config.services.iter().any(|service| service.key.family() == family)
     }
 
     /// Where a real server answers through the director.
@@ -375,7 +375,7 @@ impl Plane {
         service: &ServiceKey,
         server: ServerId,
     ) -> Option<(ServiceKey, SocketAddr)> {
-        let all = self.config.services.iter().map(|service| service.service);
+        let all = self.config.services.iter().map(|service| service.key);
         [*service]
             .into_iter()
             .chain(all)

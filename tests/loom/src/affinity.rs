@@ -5,7 +5,7 @@
 use loom::thread;
 
 use crate::state::Arena;
-use crate::state::affinity::{Affinity, Key};
+use crate::state::affinity::{AddressKey, Affinity};
 use crate::state::one_server::OneServer;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
@@ -15,7 +15,7 @@ struct Map {
 }
 
 /// A key that begins at this entry and has this tag.
-fn key(map: &Map, start: u64, tag: u64) -> Key {
+fn key(map: &Map, start: u64, tag: u64) -> AddressKey {
     map.map.key_of(1 << 63 | tag << 32 | start)
 }
 
@@ -27,7 +27,7 @@ impl Map {
     }
 
     /// As lblc remembers.
-    fn remember(&self, key: Key, server: u32) -> bool {
+    fn remember(&self, key: AddressKey, server: u32) -> bool {
         let entry = self.map.find(key).or_else(|| self.map.claim(key));
         if let Some(entry) = entry {
             self.map.write(entry, |remembered| remembered.set(&self.arena, key, server));
@@ -35,7 +35,7 @@ impl Map {
         entry.is_some()
     }
 
-    fn server_of(&self, key: Key) -> Option<u32> {
+    fn server_of(&self, key: AddressKey) -> Option<u32> {
         self.map.find(key)?.payload.get(key)
     }
 
@@ -117,7 +117,7 @@ pub fn what_is_written_late_is_nobodys() {
 
 /// A picker writes into an entry while sweeps take it out and find its chunk clean: what it has
 /// written is swept after. `write` is how it does so.
-fn late_writer_beside_sweeps(write: impl Fn(&Map, Key) + 'static) {
+fn late_writer_beside_sweeps(write: impl Fn(&Map, AddressKey) + 'static) {
     let map = Map::new(1, 4);
     let key = key(&map, 0, 5);
     assert!(map.remember(key, 0));

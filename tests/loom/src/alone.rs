@@ -4,9 +4,9 @@
 
 use loom::thread;
 
-use crate::cursor::{RELOAD, carry, epoch};
-use crate::state::alone::Alone;
-use crate::state::cursor::Epoch;
+use crate::cursor::{RELOAD, translate, version};
+use crate::state::alone::WorkerRotation;
+use crate::state::cursor::PoolVersion;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 /// Of a cycle that these models never get around.
@@ -14,7 +14,7 @@ const ENDLESS: u64 = 1 << 32;
 
 #[derive(Default)]
 struct Service {
-    alone: Alone,
+    rotation: WorkerRotation,
     /// Number of the pool that was published last.
     current: AtomicU32,
 }
@@ -22,28 +22,28 @@ struct Service {
 impl Service {
     fn new() -> Arc<Self> {
         let service = Arc::new(Service::default());
-        service.alone.start(Epoch::default(), 0);
+        service.rotation.start(PoolVersion::default(), 0);
         service
     }
 
     /// One turn of the worker, the first one 1.
     fn pick(&self) -> u64 {
         let pool = self.current.load(Ordering::Acquire);
-        let next = self.alone.next(epoch(pool));
-        let turn = if next < ENDLESS {
-            self.alone.take_next();
+        let next = self.rotation.next(version(pool));
+        let advance = if next < ENDLESS {
+            self.rotation.take_next();
             next
         } else {
-            self.alone.turn(epoch(pool), carry, |turn| (turn + 1, turn + 1))
+            self.rotation.advance(version(pool), translate, |advance| (advance + 1, advance + 1))
         };
         let reloads = u64::from(pool) * RELOAD;
-        assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");
-        turn - reloads
+        assert_eq!(advance / RELOAD * RELOAD, reloads, "each reload is carried over once");
+        advance - reloads
     }
 
     fn reload(&self, pool: u32) {
         self.current.store(pool, Ordering::SeqCst);
-        self.alone.note(epoch(pool), carry);
+        self.rotation.migrate(version(pool), translate);
     }
 }
 

@@ -5,38 +5,41 @@
 
 use loom::thread;
 
-use crate::state::cursor::{Cursor, Epoch, Outdated};
+use crate::state::cursor::{PoolVersion, RetryRotation, Superseded};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 pub(crate) const RELOAD: u64 = 100;
 
 #[derive(Default)]
 struct Service {
-    cursor: Cursor,
+    cursor: RetryRotation,
     /// Number of the pool that was published last.
     current: AtomicU32,
 }
 
-pub(crate) fn epoch(pool: u32) -> Epoch {
-    (0..pool).fold(Epoch::default(), |epoch, _| epoch.next())
+pub(crate) fn version(pool: u32) -> PoolVersion {
+    (0..pool).fold(PoolVersion::default(), |version, _| version.next())
 }
 
-pub(crate) fn carry(turn: u64) -> u64 {
-    turn + RELOAD
+pub(crate) fn translate(advance: u64) -> u64 {
+    advance + RELOAD
 }
 
 /// One turn in the pool published last, less what the reloads have added: again with the newer pool
 /// as long as it is outdated.
-pub(crate) fn pick_by(current: &AtomicU32, turn: impl Fn(u32) -> Result<u64, Outdated>) -> u64 {
+pub(crate) fn pick_by(
+    current: &AtomicU32,
+    advance: impl Fn(u32) -> Result<u64, Superseded>,
+) -> u64 {
     let mut pool = current.load(Ordering::Acquire);
     loop {
-        match turn(pool) {
-            Ok(turn) => {
+        match advance(pool) {
+            Ok(advance) => {
                 let reloads = u64::from(pool) * RELOAD;
-                assert_eq!(turn / RELOAD * RELOAD, reloads, "each reload is carried over once");
-                return turn - reloads;
+                assert_eq!(advance / RELOAD * RELOAD, reloads, "each reload is carried over once");
+                return advance - reloads;
             }
-            Err(Outdated) => {
+            Err(Superseded) => {
                 let newer = current.load(Ordering::Acquire);
                 assert!(newer > pool, "outdated, but nothing newer is published");
                 pool = newer;
@@ -48,18 +51,20 @@ pub(crate) fn pick_by(current: &AtomicU32, turn: impl Fn(u32) -> Result<u64, Out
 impl Service {
     fn new() -> Arc<Self> {
         let service = Arc::new(Service::default());
-        service.cursor.start(Epoch::default(), 0);
+        service.cursor.start(PoolVersion::default(), 0);
         service
     }
 
     /// One turn, by a picker that reads the publication again while its pool is outdated.
     fn pick(&self) -> u64 {
-        pick_by(&self.current, |pool| self.cursor.turn(epoch(pool), carry, |turn| (turn, turn + 1)))
+        pick_by(&self.current, |pool| {
+            self.cursor.advance(version(pool), translate, |advance| (advance, advance + 1))
+        })
     }
 
     fn reload(&self, pool: u32) {
         self.current.store(pool, Ordering::SeqCst);
-        self.cursor.adopt(epoch(pool), carry);
+        self.cursor.adopt(version(pool), translate);
     }
 
     /// The turns that were taken are the first ones, each once, and the rotation stands behind them.
@@ -98,7 +103,7 @@ pub fn one_picker_two_reloads() {
 pub fn planted_adopt_before_publication() {
     let service = Service::new();
     let picking = picker(&service, 1);
-    service.cursor.adopt(epoch(1), carry);
+    service.cursor.adopt(version(1), translate);
     service.current.store(1, Ordering::SeqCst);
     picking.join().unwrap();
 }
@@ -108,9 +113,9 @@ pub fn planted_adopt_in_two_steps() {
     let service = Service::new();
     let picking = picker(&service, 1);
     service.current.store(1, Ordering::SeqCst);
-    let state = service.cursor.turn(epoch(0), carry, |turn| (turn, turn));
-    if let Ok(turn) = state {
-        service.cursor.start(epoch(1), carry(turn));
+    let state = service.cursor.advance(version(0), translate, |advance| (advance, advance));
+    if let Ok(advance) = state {
+        service.cursor.start(version(1), translate(advance));
     }
     service.check(picking.join().unwrap());
 }

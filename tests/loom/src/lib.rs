@@ -11,7 +11,7 @@ extern crate self as ahash;
 pub mod affinity;
 pub mod alone;
 mod config {
-    pub(crate) use vsched::config::{Generation, Remembered, Thresholds};
+    pub(crate) use vsched::config::{KernelRules, Remembered, Thresholds};
 
     /// Two windows at least, as in the crate.
     pub(crate) fn affinity_entries(capacity: u32) -> u64 {

@@ -3,7 +3,7 @@
 
 use loom::thread;
 
-use crate::state::lanes::{self, FAN_OUT, Keys, Lanes};
+use crate::state::lanes::{self, FAN_OUT, Keys, Simd};
 use crate::state::min_tree::MinTree;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -45,9 +45,9 @@ pub const CASES: [Case; 16] = [
 pub const STEPS: usize = 7;
 
 impl Servers {
-    fn new(loads: &[u64], lanes: Lanes) -> Arc<Self> {
+    fn new(loads: &[u64], simd: Simd) -> Arc<Self> {
         lanes::made();
-        let tree = MinTree::new(loads.iter().copied(), lanes);
+        let tree = MinTree::new(loads.iter().copied(), simd);
         let loads = loads.iter().map(|load| AtomicU64::new(*load)).collect();
         Arc::new(Servers { loads, tree, blocks: lanes::made() })
     }
@@ -121,8 +121,8 @@ fn spawn<R: 'static>(
     thread::spawn(move || act(&servers))
 }
 
-fn updaters((loads, [here, there]): Case, lanes: Lanes) {
-    let servers = Servers::new(loads, lanes);
+fn updaters((loads, [here, there]): Case, simd: Simd) {
+    let servers = Servers::new(loads, simd);
     let other = spawn(&servers, move |servers| servers.change(there));
     servers.change(here);
     other.join().unwrap();
@@ -131,11 +131,11 @@ fn updaters((loads, [here, there]): Case, lanes: Lanes) {
 
 /// Two threads change loads: when both are done the tree is right.
 pub fn two_updaters(case: Case) {
-    updaters(case, Lanes::Scalar);
+    updaters(case, Simd::Scalar);
 }
 
 fn falls_and_rises(loads: &[u64]) {
-    let servers = Servers::new(loads, Lanes::Scalar);
+    let servers = Servers::new(loads, Simd::Scalar);
     let other = spawn(&servers, |servers| {
         servers.change((0, -6));
         servers.change((0, 6));
@@ -157,7 +157,7 @@ pub fn a_node_falls_and_rises() {
 }
 
 fn three(loads: &[u64], [here, others @ ..]: [Change; 3]) {
-    let servers = Servers::new(loads, Lanes::Scalar);
+    let servers = Servers::new(loads, Simd::Scalar);
     let others = others.map(|change| spawn(&servers, move |it| it.change(change)));
     servers.change(here);
     for other in others {
@@ -178,7 +178,7 @@ pub fn three_updaters_of_falling_loads() {
 
 /// Somebody picks and opens beside an updater: what is picked is verified, and the tree is right.
 pub fn a_picker_beside_an_updater((loads, [change, _]): Case) {
-    let servers = Servers::new(loads, Lanes::Scalar);
+    let servers = Servers::new(loads, Simd::Scalar);
     let other = spawn(&servers, move |servers| servers.change(change));
     let picked = servers.pick().expect("one updater does not keep a picker from its pick");
     servers.change((picked, 1));
@@ -188,7 +188,7 @@ pub fn a_picker_beside_an_updater((loads, [change, _]): Case) {
 
 /// A thread never continues after some step: the load that it did not tell is found out.
 pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usize) {
-    let servers = Servers::new(loads, Lanes::Scalar);
+    let servers = Servers::new(loads, Simd::Scalar);
     let (_, by) = change;
     lanes::stopped_after(steps, || servers.change(change));
     for _ in 0..3 {
@@ -202,7 +202,7 @@ pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usi
 /// A thread never continues, others come and go beside it: picks go on, and the next changes bring
 /// out what it has hidden.
 pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, steps: usize) {
-    let servers = Servers::new(loads, Lanes::Scalar);
+    let servers = Servers::new(loads, Simd::Scalar);
     let stopping = spawn(&servers, move |servers| {
         lanes::stopped_after(steps, || servers.change(stops));
     });
@@ -216,7 +216,7 @@ pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, steps: usize
 
 /// Wrong: who has stored a leaf goes by what it knew of the load before.
 pub fn planted_no_second_look_at_the_load() {
-    let servers = Servers::new(&[0, 3, 5, 5], Lanes::Scalar);
+    let servers = Servers::new(&[0, 3, 5, 5], Simd::Scalar);
     let change = |servers: &Servers, by: i64| {
         servers.loads[0].fetch_add(by as u64, Ordering::SeqCst);
         let known = servers.load(0);
@@ -230,13 +230,13 @@ pub fn planted_no_second_look_at_the_load() {
 
 /// Wrong: who has stored a node does not look at its block again.
 pub fn planted_no_second_look_at_the_block() {
-    updaters((&[0, 3, 5, 5], [(0, 9), (1, -2)]), Lanes::LooksOnce);
+    updaters((&[0, 3, 5, 5], [(0, 9), (1, -2)]), Simd::LooksOnce);
 }
 
 /// Wrong: an updater stops below a node that somebody else keeps wrong, and pickers take the tree at
 /// its word.
 pub fn planted_pickers_do_not_help() {
-    let servers = Servers::new(&[0, 3, 5, 5], Lanes::Scalar);
+    let servers = Servers::new(&[0, 3, 5, 5], Simd::Scalar);
     servers.loads[0].fetch_add(9, Ordering::SeqCst);
     let other = spawn(&servers, |servers| {
         // Stopped before it has told any node.

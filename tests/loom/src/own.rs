@@ -4,17 +4,17 @@
 use loom::thread;
 use vsched::config::Thresholds;
 
-use crate::config::Generation;
+use crate::config::KernelRules;
 use crate::state::counts::Activity::Active;
 use crate::state::counts::Limits;
-use crate::state::lanes::{Lanes, NEVER};
+use crate::state::lanes::{Simd, UNAVAILABLE};
 use crate::state::min_tree::MinTree;
 use crate::state::slots::ServerSlot;
 use crate::state::stamps::{Seen, Stamps};
-use crate::state::tally::{Connections, Tally, Tenure};
+use crate::state::tally::{Connections, Incarnation, Tally};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-const RULE: Generation = Generation::B;
+const RULE: KernelRules = KernelRules::B;
 /// Stamps of two rows.
 const SERVERS: u32 = 4;
 
@@ -22,7 +22,7 @@ const SERVERS: u32 = 4;
 struct World {
     slots: Vec<ServerSlot>,
     own: Vec<Tally>,
-    tenure: Tenure,
+    tenure: Incarnation,
     shares: AtomicU32,
     stamps: Stamps,
     tree: MinTree,
@@ -41,23 +41,24 @@ impl World {
         };
         let stamps = Stamps::new(SERVERS);
         let seen = stamps.seen();
-        let tree = MinTree::new((0..SERVERS).map(|_| NEVER), Lanes::Scalar);
+        let tree = MinTree::new((0..SERVERS).map(|_| UNAVAILABLE), Simd::Scalar);
         let slots = (0..SERVERS).map(slot).collect();
         let own: Vec<Tally> = (0..SERVERS).map(|_| Tally::default()).collect();
         own.iter().for_each(|own| own.add(Connections::one(Active)));
         let shares = AtomicU32::new(shares);
-        let world = World { slots, own, tenure: Tenure::default(), shares, stamps, tree, seen };
+        let world =
+            World { slots, own, tenure: Incarnation::default(), shares, stamps, tree, seen };
         (0..SERVERS).for_each(|server| world.renew(server));
         Arc::new(world)
     }
 
     /// As `look` in `sched/least_own.rs`, and the key.
     fn key(&self, server: u32) -> u64 {
-        let counts = self.slots[server as usize].look();
-        let alone = self.shares.load(Ordering::SeqCst) == 1;
+        let counts = self.slots[server as usize].counts_seqcst();
+        let rotation = self.shares.load(Ordering::SeqCst) == 1;
         let own = self.own[server as usize].get();
-        let active = if alone { counts.active() } else { own.active() };
-        if counts.overloaded() { NEVER } else { active.into() }
+        let active = if rotation { counts.active() } else { own.active() };
+        if counts.overloaded() { UNAVAILABLE } else { active.into() }
     }
 
     fn renew(&self, server: u32) {
@@ -86,7 +87,7 @@ impl World {
 
     fn check(&self) {
         let keys = (0..SERVERS).map(|server| (self.key(server), server));
-        let least = keys.min().filter(|(key, _)| *key != NEVER);
+        let least = keys.min().filter(|(key, _)| *key != UNAVAILABLE);
         let found = self.tree.least().unwrap().map(|found| (found.key, found.index));
         assert_eq!(found, least, "untold");
     }
@@ -131,7 +132,7 @@ fn made(seen_first: bool) {
     let other = spawn(&world, |world| close_elsewhere(world, 1));
     // Another index, made beside.
     let early = seen_first.then(|| world.stamps.seen());
-    let tree = MinTree::new((0..SERVERS).map(|server| world.key(server)), Lanes::Scalar);
+    let tree = MinTree::new((0..SERVERS).map(|server| world.key(server)), Simd::Scalar);
     let seen = early.unwrap_or_else(|| world.stamps.seen());
     other.join().unwrap();
     if world.stamps.are_newer(&seen) {
@@ -188,8 +189,8 @@ pub fn planted_a_look_before_company() {
     });
 }
 
-fn succession(is_vacant: fn(&Tenure) -> bool) {
-    let place = Arc::new((Tenure::default(), Tally::default(), Tally::default()));
+fn succession(is_vacant: fn(&Incarnation) -> bool) {
+    let place = Arc::new((Incarnation::default(), Tally::default(), Tally::default()));
     place.1.add(Connections::one(Active));
     let guest = Arc::clone(&place);
     let ending = thread::spawn(move || {
@@ -219,7 +220,7 @@ fn succession(is_vacant: fn(&Tenure) -> bool) {
 
 /// A connection ends while its opener goes, and another worker comes into its place.
 pub fn an_end_beside_a_succession_counts_once() {
-    succession(Tenure::is_vacant);
+    succession(Incarnation::is_vacant);
 }
 
 /// Wrong: the place is given away while somebody is in it.

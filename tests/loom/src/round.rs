@@ -6,7 +6,7 @@
 use loom::thread;
 
 use crate::cursor::{RELOAD, pick_by};
-use crate::state::round::{Drawn, Former, Round};
+use crate::state::round::{Previous, TicketCounter, TicketRange};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 /// Of a cycle that these models never get around.
@@ -16,31 +16,31 @@ const BEFORE: u64 = 1 << 32;
 
 struct Service {
     /// One for each pool.
-    rounds: Vec<Round>,
+    rounds: Vec<TicketCounter>,
     /// Number of the pool that was published last.
     current: AtomicU32,
 }
 
-fn carry(state: u64) -> u64 {
+fn translate(state: u64) -> u64 {
     if state == BEFORE { RELOAD - 1 } else { state + RELOAD }
 }
 
 /// The turn after this one, as answer and state.
 fn next(state: u64) -> (u64, u64) {
-    let turn = if state == BEFORE { 0 } else { state + 1 };
-    (turn, turn)
+    let advance = if state == BEFORE { 0 } else { state + 1 };
+    (advance, advance)
 }
 
 impl Service {
     /// `state` is where the first pool stands.
     fn new(state: u64, reloads: u32) -> Arc<Self> {
-        let first = Round::started(ENDLESS, state);
-        let others = (0..reloads).map(|_| Round::fresh(ENDLESS));
+        let first = TicketCounter::new(ENDLESS, state);
+        let others = (0..reloads).map(|_| TicketCounter::uninitialized(ENDLESS));
         let rounds = std::iter::once(first).chain(others).collect();
         Arc::new(Service { rounds, current: AtomicU32::new(0) })
     }
 
-    fn former(&self, pool: u32) -> Former<'_> {
+    fn former(&self, pool: u32) -> Previous<'_> {
         pool.checked_sub(1).map(|former| &self.rounds[former as usize])
     }
 
@@ -48,15 +48,22 @@ impl Service {
     fn pick(&self) -> u64 {
         pick_by(&self.current, |pool| {
             let round = &self.rounds[pool as usize];
-            let drawn = round.draw();
-            let turn = || round.turn(self.former(pool), Some(&Drawn::one(drawn)), carry, next);
-            round.turn_of(drawn).map_or_else(turn, Ok)
+            let ticket = round.take_ticket();
+            let advance = || {
+                round.advance(
+                    self.former(pool),
+                    Some(&TicketRange::single(ticket)),
+                    translate,
+                    next,
+                )
+            };
+            round.valid_ticket(ticket).map_or_else(advance, Ok)
         })
     }
 
     fn reload(&self, pool: u32) {
         self.current.store(pool, Ordering::SeqCst);
-        self.rounds[pool as usize].begin(self.former(pool), carry);
+        self.rounds[pool as usize].adopt(self.former(pool), translate);
     }
 
     /// The turns that were taken are the first ones, each once, and the rotation stands behind them.
@@ -102,13 +109,13 @@ pub fn one_picker_two_reloads() {
 
 /// A cycle of two turns, picked from by two: whoever draws behind its end begins it anew.
 pub fn a_cycle_begins_anew() {
-    let round = Arc::new(Round::started(2, 1));
-    let pick = |round: &Round| {
-        let drawn = round.draw();
-        if drawn >= 2 {
-            round.begin_anew(drawn);
+    let round = Arc::new(TicketCounter::new(2, 1));
+    let pick = |round: &TicketCounter| {
+        let ticket = round.take_ticket();
+        if ticket >= 2 {
+            round.wrap(ticket);
         }
-        round.turn_of(drawn).unwrap()
+        round.valid_ticket(ticket).unwrap()
     };
     let other = Arc::clone(&round);
     let picking = thread::spawn(move || [pick(&other), pick(&other), pick(&other)]);
@@ -121,25 +128,25 @@ pub fn a_cycle_begins_anew() {
 /// Of a cycle of three turns the second one's server is not available: it is passed over by a second
 /// draw or by the scheduler, and the others are picked in turn.
 pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
-    let round = Arc::new(Round::started(3, 2));
+    let round = Arc::new(TicketCounter::new(3, 2));
     let step = |state: u64| {
-        let turn = (state + 1) % 3;
-        let found = if turn == 1 { 2 } else { turn };
+        let advance = (state + 1) % 3;
+        let found = if advance == 1 { 2 } else { advance };
         (found, found)
     };
-    let pick = move |round: &Round| {
-        let mut drawn = Drawn::one(round.draw());
-        if by_draw && round.turn_of(drawn.last) == Some(1) {
-            drawn = drawn.and(round.draw());
+    let pick = move |round: &TicketCounter| {
+        let mut ticket = TicketRange::single(round.take_ticket());
+        if by_draw && round.valid_ticket(ticket.last) == Some(1) {
+            ticket = ticket.extended(round.take_ticket());
         }
-        match round.turn_of(drawn.last) {
-            Some(turn) if turn != 1 => {
-                if drawn.last >= 3 {
-                    round.begin_anew(drawn.last);
+        match round.valid_ticket(ticket.last) {
+            Some(advance) if advance != 1 => {
+                if ticket.last >= 3 {
+                    round.wrap(ticket.last);
                 }
-                turn
+                advance
             }
-            _ => round.turn(None, Some(&drawn), |state| state, step).expect("the only pool"),
+            _ => round.advance(None, Some(&ticket), |state| state, step).expect("the only pool"),
         }
     };
     let other = Arc::clone(&round);
@@ -152,20 +159,20 @@ pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
 
 /// Nobody is available, and a pick that finds nobody takes no turn.
 pub fn a_refusal_takes_no_turn() {
-    let round = Round::started(ENDLESS, 5);
-    let one = Drawn::one(round.draw());
-    for drawn in [one, one.and(round.draw())] {
-        let found = round.turn(None, Some(&drawn), |state| state, |state| (None::<u64>, state));
+    let round = TicketCounter::new(ENDLESS, 5);
+    let one = TicketRange::single(round.take_ticket());
+    for ticket in [one, one.extended(round.take_ticket())] {
+        let found = round.advance(None, Some(&ticket), |state| state, |state| (None::<u64>, state));
         assert_eq!(found, Ok(None));
     }
-    assert_eq!(round.turn_of(round.draw()), Some(6));
+    assert_eq!(round.valid_ticket(round.take_ticket()), Some(6));
 }
 
 /// Wrong: the round goes over before the pool is published.
 pub fn planted_begun_before_publication() {
     let service = Service::new(0, 1);
     let picking = picker(&service, 1);
-    service.rounds[1].begin(service.former(1), carry);
+    service.rounds[1].adopt(service.former(1), translate);
     service.current.store(1, Ordering::SeqCst);
     picking.join().unwrap();
 }
@@ -174,9 +181,9 @@ pub fn planted_begun_before_publication() {
 pub fn planted_former_left_open() {
     let service = Service::new(0, 1);
     let picking = picker(&service, 2);
-    let state = service.rounds[0].turn(None, None, carry, |state| (state, state)).unwrap();
-    let copy = Round::started(ENDLESS, state);
+    let state = service.rounds[0].advance(None, None, translate, |state| (state, state)).unwrap();
+    let copy = TicketCounter::new(ENDLESS, state);
     service.current.store(1, Ordering::SeqCst);
-    service.rounds[1].begin(Some(&copy), carry);
+    service.rounds[1].adopt(Some(&copy), translate);
     service.check(1, picking.join().unwrap());
 }

@@ -4,7 +4,7 @@
 use loom::thread;
 
 use crate::state::Arena;
-use crate::state::affinity::{Affinity, Key};
+use crate::state::affinity::{AddressKey, Affinity};
 use crate::state::server_set::ServerSet;
 use crate::sync::Arc;
 
@@ -23,7 +23,7 @@ impl Map {
         Arc::new(Map { map, arena })
     }
 
-    fn key(&self) -> Key {
+    fn key(&self) -> AddressKey {
         self.map.key_of(1 << 63 | 5 << 32)
     }
 

@@ -4,7 +4,7 @@
 use loom::thread;
 use vsched::config::Thresholds;
 
-use crate::config::Generation;
+use crate::config::KernelRules;
 use crate::state::counts::Activity::{Active, Inactive};
 use crate::state::counts::{Counts, Limits};
 use crate::state::slots::{ConnectionError, ServerSlot};
@@ -15,7 +15,7 @@ fn limits((upper, lower): (u32, u32)) -> Limits {
 }
 
 /// A slot whose owner has these limits and so many active connections.
-fn slot(rule: Generation, thresholds: (u32, u32), connections: u32) -> Arc<ServerSlot> {
+fn slot(rule: KernelRules, thresholds: (u32, u32), connections: u32) -> Arc<ServerSlot> {
     let slot = Arc::new(ServerSlot::new(0));
     slot.occupy(0);
     slot.limit(limits(thresholds), rule);
@@ -39,7 +39,7 @@ fn figures(counts: Counts) -> (u32, u32, bool) {
 }
 
 /// Two connections live their whole lives side by side: nothing is left, no mark either.
-pub fn connections_are_counted_exactly(rule: Generation) {
+pub fn connections_are_counted_exactly(rule: KernelRules) {
     let slot = slot(rule, (2, 0), 0);
     let life = move |slot: &ServerSlot| {
         slot.open(0, Active, rule, false).unwrap();
@@ -49,17 +49,17 @@ pub fn connections_are_counted_exactly(rule: Generation) {
     let other = spawn(&slot, life);
     life(&slot);
     other.join().unwrap();
-    assert_eq!(figures(slot.glance()), (0, 0, false));
+    assert_eq!(figures(slot.counts_relaxed()), (0, 0, false));
 }
 
 /// Of two that connect below the limit, one gets the last place.
-pub fn the_limit_holds(rule: Generation) {
+pub fn the_limit_holds(rule: KernelRules) {
     let slot = slot(rule, (2, 0), 1);
     let connect = move |slot: &ServerSlot| slot.open(0, Active, rule, true).is_ok();
     let other = spawn(&slot, connect);
     let here = connect(&slot);
     assert!(here != other.join().unwrap());
-    assert_eq!(figures(slot.glance()), (2, 2, true));
+    assert_eq!(figures(slot.counts_relaxed()), (2, 2, true));
 }
 
 /// Thresholds before and after an edit; see [`limits_change_beside_connections`].
@@ -77,15 +77,15 @@ pub const EDITS: [[(u32, u32); 2]; 9] = [
 
 /// A connection opens and another closes while the limits change: counts and mark in the end are
 /// those of some order of the three.
-pub fn limits_change_beside_connections(rule: Generation, [old, new]: [(u32, u32); 2]) {
+pub fn limits_change_beside_connections(rule: KernelRules, [old, new]: [(u32, u32); 2]) {
     let slot = slot(rule, old, 2);
-    let orders = serial_orders(slot.glance(), limits(old), limits(new), rule);
+    let orders = serial_orders(slot.counts_relaxed(), limits(old), limits(new), rule);
     let opening = spawn(&slot, move |slot| slot.open(0, Inactive, rule, false).unwrap());
     let closing = spawn(&slot, move |slot| slot.close(0, Active, rule).unwrap());
     slot.limit(limits(new), rule);
     opening.join().unwrap();
     closing.join().unwrap();
-    let end = figures(slot.glance());
+    let end = figures(slot.counts_relaxed());
     assert!(orders.contains(&end), "{end:?}, not of {orders:?}");
 }
 
@@ -94,7 +94,7 @@ fn serial_orders(
     start: Counts,
     old: Limits,
     new: Limits,
-    rule: Generation,
+    rule: KernelRules,
 ) -> Vec<(u32, u32, bool)> {
     let orders = ["oce", "oec", "coe", "ceo", "eoc", "eco"];
     let run = |order: &str| {
@@ -114,7 +114,7 @@ fn serial_orders(
 
 /// Two connect below the limit while it is lowered from 3 to 2 by a director that is stopped half way:
 /// the old limit holds for both, and whoever comes next is refused.
-pub fn a_stopped_director_lets_nobody_through(rule: Generation) {
+pub fn a_stopped_director_lets_nobody_through(rule: KernelRules) {
     let slot = slot(rule, (3, 0), 1);
     let connect = move |slot: &ServerSlot| slot.open(0, Active, rule, true).is_ok();
     let other = spawn(&slot, connect);
@@ -122,11 +122,15 @@ pub fn a_stopped_director_lets_nobody_through(rule: Generation) {
     let here = connect(&slot);
     let connected = u32::from(here) + u32::from(other.join().unwrap());
     director.join().unwrap();
-    let (_, total, _) = figures(slot.glance());
+    let (_, total, _) = figures(slot.counts_relaxed());
     assert_eq!(total, 1 + connected);
     assert!(connected > 0, "the new limit has room for one");
     assert_eq!(slot.open(0, Active, rule, true), Err(ConnectionError::Overloaded));
-    assert_eq!(figures(slot.glance()), (total, total, true), "marked by the one who was refused");
+    assert_eq!(
+        figures(slot.counts_relaxed()),
+        (total, total, true),
+        "marked by the one who was refused"
+    );
 }
 
 /// Thresholds of two edits; see [`limits_change_twice_beside_a_connection`].
@@ -135,7 +139,7 @@ pub const TWO_EDITS: [[(u32, u32); 2]; 4] =
 
 /// Two edits lead back to the version that a connection has read: it may go by limits that are gone,
 /// but those who come next do not, and the last end clears the mark.
-pub fn limits_change_twice_beside_a_connection(rule: Generation, edits: [(u32, u32); 2]) {
+pub fn limits_change_twice_beside_a_connection(rule: KernelRules, edits: [(u32, u32); 2]) {
     let slot = slot(rule, (4, 0), 1);
     let opening = spawn(&slot, move |slot| slot.open(0, Active, rule, true));
     for edit in edits {
@@ -143,31 +147,31 @@ pub fn limits_change_twice_beside_a_connection(rule: Generation, edits: [(u32, u
     }
     let opened = opening.join().unwrap().is_ok();
     let (upper, _) = edits[1];
-    let full = upper != 0 && slot.glance().total() >= upper;
+    let full = upper != 0 && slot.counts_relaxed().total() >= upper;
     let again = slot.open(0, Active, rule, true).is_ok();
-    if let Generation::B = rule {
+    if let KernelRules::B = rule {
         assert!(!(full && again), "above the limit");
     }
     for _ in 0..1 + u32::from(opened) + u32::from(again) {
         slot.close(0, Active, rule).unwrap();
     }
-    assert_eq!(figures(slot.glance()), (0, 0, false));
+    assert_eq!(figures(slot.counts_relaxed()), (0, 0, false));
 }
 
 /// The slot goes to another server while somebody opens by the old id: either the connection came
 /// first and the slot stays, or the id is stale and the new owner counts only its own.
-pub fn stale_ids_count_on_nobody(rule: Generation) {
+pub fn stale_ids_count_on_nobody(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 0);
     let stale = spawn(&slot, move |slot| slot.open(0, Active, rule, false));
     let given = give_away(&slot, rule);
     let opened = stale.join().unwrap();
     assert_eq!(opened.is_err(), given);
-    assert_eq!(figures(slot.glance()), (1, 1, false), "of the old owner or of the new one");
+    assert_eq!(figures(slot.counts_relaxed()), (1, 1, false), "of the old owner or of the new one");
     assert_eq!(slot.generation(), u32::from(given));
 }
 
 /// As above, with one who closes a connection and one who closes what is closed already.
-pub fn a_close_beside_the_end_counts_once(rule: Generation) {
+pub fn a_close_beside_the_end_counts_once(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 1);
     let close = move |slot: &ServerSlot| slot.close(0, Active, rule);
     let closing = [spawn(&slot, close), spawn(&slot, close)];
@@ -177,12 +181,12 @@ pub fn a_close_beside_the_end_counts_once(rule: Generation) {
     assert_eq!(once, 1, "one connection is closed once");
     assert!(closed.contains(&Err(ConnectionError::Stale)));
     let counted = u32::from(given);
-    assert_eq!(figures(slot.glance()), (counted, counted, false), "never below zero");
+    assert_eq!(figures(slot.counts_relaxed()), (counted, counted, false), "never below zero");
     assert_eq!(slot.update(0, Inactive), Err(ConnectionError::Stale));
 }
 
 /// Gives the slot to a server with one connection, unless the old one still counts some.
-fn give_away(slot: &ServerSlot, rule: Generation) -> bool {
+fn give_away(slot: &ServerSlot, rule: KernelRules) -> bool {
     let vacated = slot.vacate();
     if vacated {
         slot.occupy(1);
@@ -193,24 +197,24 @@ fn give_away(slot: &ServerSlot, rule: Generation) -> bool {
 }
 
 /// Wrong: the slot goes to another server without having been vacated.
-pub fn planted_occupy_without_vacate(rule: Generation) {
+pub fn planted_occupy_without_vacate(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 0);
     let stale = spawn(&slot, move |slot| slot.open(0, Active, rule, false));
     slot.occupy(1);
     let _ = stale.join().unwrap();
-    assert_eq!(figures(slot.glance()), (0, 0, false), "a stale id counts on the new owner");
+    assert_eq!(figures(slot.counts_relaxed()), (0, 0, false), "a stale id counts on the new owner");
 }
 
 /// Wrong: the limit is looked at before the connection is counted, not in one step.
-pub fn planted_look_then_open(rule: Generation) {
+pub fn planted_look_then_open(rule: KernelRules) {
     let slot = slot(rule, (2, 0), 1);
     let connect = move |slot: &ServerSlot| {
-        if !slot.glance().overloaded() {
+        if !slot.counts_relaxed().overloaded() {
             slot.open(0, Active, rule, false).unwrap();
         }
     };
     let other = spawn(&slot, connect);
     connect(&slot);
     other.join().unwrap();
-    assert_eq!(figures(slot.glance()), (2, 2, true), "more than the limit");
+    assert_eq!(figures(slot.counts_relaxed()), (2, 2, true), "more than the limit");
 }

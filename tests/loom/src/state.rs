@@ -64,7 +64,7 @@ impl Servers {
     }
 
     /// For unit tests in the files, which clippy compiles here too.
-    pub(crate) fn reach_with(&self, length: u32, _make: impl Fn() -> ServerSlot) -> bool {
+    pub(crate) fn grow_to_with(&self, length: u32, _make: impl Fn() -> ServerSlot) -> bool {
         length as usize <= self.len()
     }
 }

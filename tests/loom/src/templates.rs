@@ -4,7 +4,7 @@
 use loom::thread;
 
 use crate::state::Arena;
-use crate::state::affinity::Key;
+use crate::state::affinity::AddressKey;
 use crate::state::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
@@ -15,7 +15,7 @@ const LATER: u64 = 1 << 40;
 struct Service {
     arena: Arc<Arena>,
     templates: Templates,
-    client: Key,
+    client: AddressKey,
 }
 
 impl Service {
@@ -37,8 +37,8 @@ impl Service {
     /// A connection from begin to end.
     fn connection(&self, server: u32) {
         let id = self.pick(server);
-        self.templates.hold(id);
-        self.templates.let_go(id);
+        self.templates.acquire(id);
+        self.templates.release(id);
     }
 
     fn is_known(&self) -> bool {
@@ -81,14 +81,14 @@ pub fn first_connections_meet() {
 pub fn holds_are_counted_exactly() {
     let service = Service::new();
     let id = service.pick(0);
-    service.templates.hold(id);
-    let other = spawn(&service, move |service| service.templates.let_go(id));
+    service.templates.acquire(id);
+    let other = spawn(&service, move |service| service.templates.release(id));
     let next = service.pick(1);
-    service.templates.hold(next);
+    service.templates.acquire(next);
     other.join().unwrap();
     service.templates.tick(LATER);
     assert!(service.is_known(), "gone while a connection is open");
-    service.templates.let_go(next);
+    service.templates.release(next);
     service.check();
 }
 
@@ -106,12 +106,12 @@ pub fn a_template_ends_beside_a_pick() {
 pub fn an_open_connection_keeps_its_template() {
     let service = Service::new();
     let id = service.pick(0);
-    service.templates.hold(id);
+    service.templates.acquire(id);
     let other = spawn(&service, |service| service.connection(1));
     service.templates.tick(LATER);
     other.join().unwrap();
     assert!(service.is_known(), "gone while a connection is open");
-    service.templates.let_go(id);
+    service.templates.release(id);
     service.check();
 }
 
@@ -120,7 +120,7 @@ pub fn an_open_connection_keeps_its_template() {
 pub fn connections_beside_another_capacity() {
     let service = Service::new();
     let id = service.pick(0);
-    service.templates.hold(id);
+    service.templates.acquire(id);
     let other = spawn(&service, |service| service.connection(1));
     let next = service.templates.next(8).expect("memory").expect("other templates");
     let (arena, client) = (Arc::clone(&service.arena), service.client);
@@ -128,7 +128,7 @@ pub fn connections_beside_another_capacity() {
     after.templates.tick(LATER);
     other.join().unwrap();
     assert!(after.is_known(), "gone while a connection is open");
-    after.templates.let_go(id);
+    after.templates.release(id);
     after.check();
     assert_eq!(service.templates.remembered().entries, 0);
 }
@@ -141,7 +141,7 @@ pub fn planted_a_copy_for_another_capacity() {
     let after = Service { arena, templates, client };
     let id = service.pick(0);
     after.pick(0);
-    service.templates.hold(id);
+    service.templates.acquire(id);
     after.templates.tick(LATER);
     assert!(after.is_known(), "gone while a connection is open");
 }
@@ -150,8 +150,8 @@ pub fn planted_a_copy_for_another_capacity() {
 pub fn planted_let_go_without_hold() {
     let service = Service::new();
     let id = service.pick(0);
-    service.templates.hold(id);
-    let other = spawn(&service, move |service| service.templates.let_go(id));
+    service.templates.acquire(id);
+    let other = spawn(&service, move |service| service.templates.release(id));
     service.templates.tick(LATER);
     other.join().unwrap();
     service.templates.tick(LATER << 1);

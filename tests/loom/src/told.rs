@@ -3,15 +3,15 @@
 
 use loom::thread;
 
-use crate::config::Generation;
+use crate::config::KernelRules;
 use crate::state::counts::Activity::Active;
 use crate::state::counts::Counts;
-use crate::state::lanes::Lanes;
+use crate::state::lanes::Simd;
 use crate::state::min_tree::MinTree;
 use crate::state::slots::ServerSlot;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-const RULE: Generation = Generation::B;
+const RULE: KernelRules = KernelRules::B;
 /// The service that the server belongs to in the end.
 const SERVICE: u32 = 1;
 
@@ -35,7 +35,7 @@ impl World {
         for _ in 0..connections {
             slot.open(0, Active, RULE, false).unwrap();
         }
-        let tree = || MinTree::new([connections.into(), 7].into_iter(), Lanes::Scalar);
+        let tree = || MinTree::new([connections.into(), 7].into_iter(), Simd::Scalar);
         let current = AtomicU32::new(0);
         Arc::new(World { slot, trees: [tree(), tree()], current, look })
     }
@@ -70,7 +70,7 @@ impl World {
     fn check(&self) {
         let current = self.current.load(Ordering::SeqCst) as usize;
         let found = self.trees[current].least().unwrap().unwrap();
-        assert_eq!((found.index, found.key), (0, key(self.slot.look())), "untold");
+        assert_eq!((found.index, found.key), (0, key(self.slot.counts_seqcst())), "untold");
     }
 }
 
@@ -89,17 +89,17 @@ fn open_beside_close(look: fn(&ServerSlot) -> Counts) {
 
 /// One connection opens, another closes: the tree says in the end what the slot does.
 pub fn changes_are_told() {
-    open_beside_close(ServerSlot::look);
+    open_beside_close(ServerSlot::counts_seqcst);
 }
 
 /// Wrong: a look at the counts that may come before the store of the key.
 pub fn planted_a_glance_at_the_counts() {
-    open_beside_close(ServerSlot::glance);
+    open_beside_close(ServerSlot::counts_relaxed);
 }
 
 /// A connection closes while a pool is published that was compiled before: its tree knows.
 pub fn a_change_beside_a_publication_is_told() {
-    let world = World::new(2, ServerSlot::look);
+    let world = World::new(2, ServerSlot::counts_seqcst);
     let closing = spawn(&world, World::close);
     world.publish();
     closing.join().unwrap();
@@ -107,10 +107,10 @@ pub fn a_change_beside_a_publication_is_told() {
 }
 
 fn homecoming(close: fn(&World)) {
-    let world = World::new(2, ServerSlot::look);
-    world.slot.rehome(u32::MAX);
+    let world = World::new(2, ServerSlot::counts_seqcst);
+    world.slot.set_service(u32::MAX);
     let closing = spawn(&world, close);
-    world.slot.rehome(SERVICE);
+    world.slot.set_service(SERVICE);
     world.publish();
     closing.join().unwrap();
     world.check();

@@ -93,12 +93,12 @@ mod min_tree_cases {
 }
 
 mod slots {
-    use vsched::config::Generation;
+    use vsched::config::KernelRules;
     use vsched_loom::{check, slots};
 
-    fn both(model: fn(Generation)) {
-        check(move || model(Generation::A));
-        check(move || model(Generation::B));
+    fn both(model: fn(KernelRules)) {
+        check(move || model(KernelRules::A));
+        check(move || model(KernelRules::B));
     }
 
     #[test]
@@ -114,8 +114,8 @@ mod slots {
     #[test]
     fn limits_change_beside_connections() {
         for edit in slots::EDITS {
-            check(move || slots::limits_change_beside_connections(Generation::A, edit));
-            check(move || slots::limits_change_beside_connections(Generation::B, edit));
+            check(move || slots::limits_change_beside_connections(KernelRules::A, edit));
+            check(move || slots::limits_change_beside_connections(KernelRules::B, edit));
         }
     }
 
@@ -127,8 +127,8 @@ mod slots {
     #[test]
     fn limits_change_twice_beside_a_connection() {
         for edits in slots::TWO_EDITS {
-            check(move || slots::limits_change_twice_beside_a_connection(Generation::A, edits));
-            check(move || slots::limits_change_twice_beside_a_connection(Generation::B, edits));
+            check(move || slots::limits_change_twice_beside_a_connection(KernelRules::A, edits));
+            check(move || slots::limits_change_twice_beside_a_connection(KernelRules::B, edits));
         }
     }
 

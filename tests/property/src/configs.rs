@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use vsched::SchedulerKind;
 use vsched::config::{
-    Affinity, Config, Family, Forwarding, Generation, Netmask, Persistence, Protocol, RealServer,
+    Affinity, Config, Family, Forwarding, KernelRules, Netmask, Persistence, Protocol, RealServer,
     SchedulerFlags, ServiceKey, Sharing, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel,
     TunnelChecksum, VirtualService,
 };
@@ -16,7 +16,7 @@ use vsched::config::{
 /// Any config: valid, or refused for a combination that few have.
 pub fn configs() -> impl Strategy<Value = Config> {
     let settings = (
-        select(vec![Generation::A, Generation::B]),
+        select(vec![KernelRules::A, KernelRules::B]),
         number(0..=u64::MAX),
         any::<bool>(),
         (seconds(), seconds(), seconds()),
@@ -29,12 +29,12 @@ pub fn configs() -> impl Strategy<Value = Config> {
                 settings;
             // Daemons can say nothing of servers of another family.
             let is_mixed = |service: &VirtualService| {
-                let family = service.service.family();
+                let family = service.key.family();
                 service.servers.iter().any(|server| Family::of(server.address.ip()) != family)
             };
             let mixed = services.iter().any(is_mixed);
             Config {
-                generation,
+                kernel_rules: generation,
                 seed,
                 expire_quiescent_template,
                 timeouts: Timeouts { tcp, tcp_fin, udp },

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use vsched::Activity;
 use vsched::config::diff::Change;
-use vsched::config::{Generation, RealServer, ServiceKey, VirtualService};
+use vsched::config::{KernelRules, RealServer, ServiceKey, VirtualService};
 
 use crate::load::Load;
 use crate::templates::Templates;
@@ -14,7 +14,7 @@ use crate::twins::{Answer, Name, Seen, Twin, Way};
 /// Everything that runs, and everything that ran.
 #[derive(Debug)]
 pub struct Kernel {
-    generation: Generation,
+    generation: KernelRules,
     objects: Vec<Object>,
     /// Removed servers; they keep counting and come back as they are.
     trash: HashMap<(ServiceKey, SocketAddr), Name>,
@@ -59,7 +59,7 @@ pub struct Service {
 
 impl Kernel {
     /// Nothing runs.
-    pub fn new(generation: Generation) -> Kernel {
+    pub fn new(generation: KernelRules) -> Kernel {
         Kernel {
             generation,
             objects: Vec::new(),

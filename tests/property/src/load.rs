@@ -1,7 +1,7 @@
 //! Connections of one server and its overload mark, as the kernel's two generations keep them.
 
 use vsched::Activity;
-use vsched::config::Generation;
+use vsched::config::KernelRules;
 
 /// Counts, thresholds and mark of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,15 +31,15 @@ impl Load {
     }
 
     /// A connection is bound.
-    pub fn bind(&mut self, activity: Activity, generation: Generation) {
+    pub fn bind(&mut self, activity: Activity, generation: KernelRules) {
         *self.count(activity) += 1;
         match generation {
-            Generation::A => {
+            KernelRules::A => {
                 if self.upper != 0 && self.total() >= self.upper {
                     self.overloaded = true;
                 }
             }
-            Generation::B => {
+            KernelRules::B => {
                 if self.total() == self.upper {
                     self.evaluate(Moved::Up);
                 }
@@ -48,12 +48,12 @@ impl Load {
     }
 
     /// A connection of this activity ends. There is one.
-    pub fn unbind(&mut self, activity: Activity, generation: Generation) {
+    pub fn unbind(&mut self, activity: Activity, generation: KernelRules) {
         let before = self.total();
         *self.count(activity) -= 1;
         let total = self.total();
         match generation {
-            Generation::A => {
+            KernelRules::A => {
                 let clear = if self.lower != 0 {
                     total < self.lower
                 } else if self.upper != 0 {
@@ -65,7 +65,7 @@ impl Load {
                     self.overloaded = false;
                 }
             }
-            Generation::B => {
+            KernelRules::B => {
                 if before == self.level() {
                     self.evaluate(Moved::Down);
                 }
@@ -88,17 +88,17 @@ impl Load {
     }
 
     /// The server is added or edited, perhaps with the thresholds it has.
-    pub fn limit(&mut self, upper: u32, lower: u32, generation: Generation) {
+    pub fn limit(&mut self, upper: u32, lower: u32, generation: KernelRules) {
         let changed = (upper, lower) != (self.upper, self.lower);
         let raised = upper == 0 || upper > self.upper;
         (self.upper, self.lower) = (upper, lower);
         match generation {
-            Generation::A => {
+            KernelRules::A => {
                 if raised {
                     self.overloaded = false;
                 }
             }
-            Generation::B => {
+            KernelRules::B => {
                 if changed {
                     self.evaluate(Moved::Not);
                 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use vsched::SchedulerKind;
-use vsched::config::{Family, Forwarding, Generation, RealServer, ServiceKey, VirtualService};
+use vsched::config::{Family, Forwarding, KernelRules, RealServer, ServiceKey, VirtualService};
 
 /// Services and server addresses that a script names.
 pub const SERVICES: usize = 3;
@@ -32,7 +32,7 @@ const LIMITS: [(u32, u32); 10] =
 #[derive(Debug, Clone)]
 pub struct Script {
     /// Which kernels to follow.
-    pub generation: Generation,
+    pub generation: KernelRules,
     /// Seed of the random schedulers.
     pub seed: u64,
     /// Index of the palette of weights.
@@ -178,7 +178,7 @@ impl ServiceSpec {
 /// Scripts over services of these schedulers, with about so many steps at most.
 pub fn scripts(kinds: &'static [SchedulerKind], length: usize) -> impl Strategy<Value = Script> {
     (
-        prop_oneof![Just(Generation::A), Just(Generation::B)],
+        prop_oneof![Just(KernelRules::A), Just(KernelRules::B)],
         any::<u64>(),
         0..PALETTES.len(),
         service(0, kinds),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use vsched::SchedulerKind;
-use vsched::config::Generation;
+use vsched::config::KernelRules;
 
 use crate::maglev;
 
@@ -129,7 +129,7 @@ impl Twin {
     }
 
     /// Chooses a server.
-    pub fn pick(&mut self, list: &[Seen], generation: Generation, way: Way) -> Answer {
+    pub fn pick(&mut self, list: &[Seen], generation: KernelRules, way: Way) -> Answer {
         let overhead = |server: &Seen| overhead(server, generation);
         let delay = |server: &Seen| u64::from(server.active) + 1;
         let chosen = match self {
@@ -205,15 +205,15 @@ impl Twin {
     }
 }
 
-fn overhead(server: &Seen, generation: Generation) -> u64 {
+fn overhead(server: &Seen, generation: KernelRules) -> u64 {
     match generation {
-        Generation::A => 256 * u64::from(server.active) + u64::from(server.inactive),
-        Generation::B => 257 * u64::from(server.active) + u64::from(server.inactive),
+        KernelRules::A => 256 * u64::from(server.active) + u64::from(server.inactive),
+        KernelRules::B => 257 * u64::from(server.active) + u64::from(server.inactive),
     }
 }
 
 /// The next one has less overhead for its weight.
-fn lighter(generation: Generation) -> impl Fn(&Seen, &Seen) -> bool {
+fn lighter(generation: KernelRules) -> impl Fn(&Seen, &Seen) -> bool {
     move |held, next| {
         overhead(held, generation) * u64::from(next.weight)
             > overhead(next, generation) * u64::from(held.weight)

@@ -52,7 +52,7 @@ impl World {
     /// Both sides with the script's settings and without services.
     pub fn new(script: &Script) -> World {
         let config =
-            Config { generation: script.generation, seed: script.seed, ..Config::default() };
+            Config { kernel_rules: script.generation, seed: script.seed, ..Config::default() };
         let director = Director::new(&config).expect("an empty config is valid");
         World {
             workers: [director.worker(), director.worker()],
@@ -142,7 +142,7 @@ impl World {
             }
             Step::ApplyOne(spec) => {
                 let mut services = self.director.config().services;
-                services.retain(|service| service.service != key(spec.service));
+                services.retain(|service| service.key != key(spec.service));
                 services.push(self.persistent(spec.service(self.palette)));
                 self.apply(services);
             }
@@ -180,7 +180,7 @@ impl World {
     pub fn compare(&self) {
         let observed = self.director.observe();
         let observed: BTreeMap<ServiceKey, _> =
-            observed.services.iter().map(|service| (service.settings.service, service)).collect();
+            observed.services.iter().map(|service| (service.settings.key, service)).collect();
         assert!(observed.keys().eq(self.kernel.services().keys()), "services");
         for (key, service) in self.kernel.services() {
             let seen = observed[key];

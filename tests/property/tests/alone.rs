@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vsched::config::{Command, Generation, RealServer, ServiceKey, Sharing, VirtualService};
+use vsched::config::{Command, KernelRules, RealServer, ServiceKey, Sharing, VirtualService};
 use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, Worker};
 use vsched_property::cases;
 
@@ -75,7 +75,7 @@ struct Side {
 }
 
 impl Side {
-    fn new(scheduler: &str, generation: Generation, weights: &[usize], is_exact: bool) -> Self {
+    fn new(scheduler: &str, generation: KernelRules, weights: &[usize], is_exact: bool) -> Self {
         let key: ServiceKey = "tcp 10.0.0.1:80".parse().expect("a key");
         let mut service = VirtualService::new(key);
         service.scheduler = Some(scheduler.parse().expect("a scheduler"));
@@ -84,7 +84,8 @@ impl Side {
             let address = SocketAddr::from((Ipv4Addr::from(0x0a01_0000 + number), 80));
             service.servers.push(RealServer::new(address).with_weight(WEIGHTS[*weight]));
         }
-        let config = Config { services: vec![service], generation, ..Config::default() };
+        let config =
+            Config { services: vec![service], kernel_rules: generation, ..Config::default() };
         let director = Director::new(&config).expect("valid");
         let (worker, leases, removed) = (director.worker(), Vec::new(), Vec::new());
         Side { director, worker, key, leases, is_exact, removed, seconds: 0 }
@@ -194,7 +195,7 @@ impl Side {
 
 fn same(
     schedulers: &[&str],
-    generation: Generation,
+    generation: KernelRules,
     weights: &[usize],
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
@@ -213,8 +214,8 @@ fn weights() -> impl Strategy<Value = Vec<usize>> {
     (light, sizes).prop_flat_map(|(range, size)| vec(range, size))
 }
 
-fn generations() -> impl Strategy<Value = Generation> {
-    prop_oneof![Just(Generation::A), Just(Generation::B)]
+fn generations() -> impl Strategy<Value = KernelRules> {
+    prop_oneof![Just(KernelRules::A), Just(KernelRules::B)]
 }
 
 proptest! {

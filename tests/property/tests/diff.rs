@@ -1,7 +1,7 @@
 //! From one config to another: complete, ordered, and never without a server.
 
 use proptest::prelude::*;
-use vsched::config::diff::{Change, Phase, diff, edit_phase};
+use vsched::config::diff::{Change, ChangePhase, diff, edit_phase};
 use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
 use vsched_property::cases;
 use vsched_property::script::{ServiceSpec, address, key, services};
@@ -14,7 +14,7 @@ fn config((palette, specs): (usize, Vec<ServiceSpec>)) -> Config {
 /// Carries out one change, literally.
 fn carry_out(config: &mut Config, change: &Change) {
     let service = change.service();
-    let known = config.services.iter().position(|known| known.service == service);
+    let known = config.services.iter().position(|known| known.key == service);
     if let Change::AddService(service) = change {
         assert_eq!(known, None, "added twice");
         assert!(service.servers.is_empty(), "servers come one by one");
@@ -53,24 +53,24 @@ fn carry_out(config: &mut Config, change: &Change) {
 /// The same, whatever the order of services and servers.
 fn sorted(config: &Config) -> Config {
     let mut config = config.clone();
-    config.services.sort_by_key(|service| service.service);
+    config.services.sort_by_key(|service| service.key);
     for service in &mut config.services {
         service.servers.sort_by_key(|server| server.address);
     }
     config
 }
 
-fn phase(change: &Change, old: &Config) -> Phase {
+fn phase(change: &Change, old: &Config) -> ChangePhase {
     if old.service(&change.service()).is_none() {
-        return Phase::NewServices;
+        return ChangePhase::NewServices;
     }
     match change {
-        Change::AddService(_) => Phase::NewServices,
-        Change::EditService(_) => Phase::EditServices,
-        Change::DeleteService(_) => Phase::DeleteServices,
-        Change::AddServer { .. } => Phase::Grow,
+        Change::AddService(_) => ChangePhase::NewServices,
+        Change::EditService(_) => ChangePhase::EditServices,
+        Change::DeleteService(_) => ChangePhase::DeleteServices,
+        Change::AddServer { .. } => ChangePhase::Grow,
         Change::EditServer { before, server, .. } => edit_phase(before, server),
-        Change::DeleteServer { .. } => Phase::DeleteServers,
+        Change::DeleteServer { .. } => ChangePhase::DeleteServers,
     }
 }
 
@@ -81,10 +81,10 @@ fn eligible(service: &VirtualService) -> bool {
 /// Services that can answer in both configs.
 fn answering(old: &Config, new: &Config) -> Vec<ServiceKey> {
     let both = old.services.iter().filter(|before| {
-        let after = new.service(&before.service);
+        let after = new.service(&before.key);
         eligible(before) && after.is_some_and(eligible)
     });
-    both.map(|service| service.service).collect()
+    both.map(|service| service.key).collect()
 }
 
 proptest! {
@@ -111,7 +111,7 @@ proptest! {
     #[test]
     fn phases_come_in_order(old in services(), new in services()) {
         let (old, new) = (config(old), config(new));
-        let phases: Vec<Phase> = diff(&old, &new).iter().map(|change| phase(change, &old)).collect();
+        let phases: Vec<ChangePhase> = diff(&old, &new).iter().map(|change| phase(change, &old)).collect();
         prop_assert!(phases.is_sorted(), "{:?}", phases);
     }
 
@@ -137,8 +137,8 @@ proptest! {
         for change in diff(&old, &new) {
             carry_out(&mut now, &change);
             for service in &now.services {
-                if old.service(&service.service).is_none() && service.scheduler.is_some() {
-                    prop_assert_eq!(Some(service), new.service(&service.service));
+                if old.service(&service.key).is_none() && service.scheduler.is_some() {
+                    prop_assert_eq!(Some(service), new.service(&service.key));
                 }
             }
         }

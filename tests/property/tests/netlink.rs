@@ -155,7 +155,7 @@ proptest! {
         prop_assert_eq!(&back, &messages);
         for (message, service) in back.iter().zip(&services) {
             let attributes = message.service.as_ref().expect("a service");
-            prop_assert_eq!(attributes.key(), Ok(service.service));
+            prop_assert_eq!(attributes.key(), Ok(service.key));
             prop_assert_eq!(attributes.settings(), Ok(service.clone()));
         }
     }

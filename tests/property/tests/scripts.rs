@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vsched::SchedulerKind;
-use vsched::config::Generation;
+use vsched::config::KernelRules;
 use vsched_property::cases;
 use vsched_property::script::{Script, Step, scripts};
 use vsched_property::twins::Twin;
@@ -56,7 +56,7 @@ mod rotations {
 fn a_stale_service_refuses_on_nobodys_account() {
     let rr = Some(SchedulerKind::Rr);
     World::run(&Script {
-        generation: Generation::B,
+        generation: KernelRules::B,
         seed: 0,
         palette: 0,
         persistent: None,

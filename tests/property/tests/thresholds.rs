@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vsched::config::{Command, Config, Generation, RealServer, ServiceKey, VirtualService};
+use vsched::config::{Command, Config, KernelRules, RealServer, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 use vsched::{Activity, ConnectionError, Director, Lease};
 use vsched_property::cases;
@@ -50,15 +50,15 @@ struct Side {
     director: Director,
     service: ServiceKey,
     load: Load,
-    generation: Generation,
+    generation: KernelRules,
 }
 
 impl Side {
-    fn new(generation: Generation) -> Side {
+    fn new(generation: KernelRules) -> Side {
         let service = ServiceKey::tcp(SocketAddr::from(([10, 0, 0, 1], 80)));
         let server = RealServer::new(address());
         let services = vec![VirtualService::new(service).with_server(server)];
-        let config = Config { generation, services, ..Config::default() };
+        let config = Config { kernel_rules: generation, services, ..Config::default() };
         Side {
             director: Director::new(&config).expect("the config is valid"),
             service,
@@ -91,7 +91,7 @@ proptest! {
 
     #[test]
     fn counts_and_marks_are_the_kernels(events in vec(event(), 1..150), a in any::<bool>()) {
-        let mut side = Side::new(if a { Generation::A } else { Generation::B });
+        let mut side = Side::new(if a { KernelRules::A } else { KernelRules::B });
         let worker = side.director.worker();
         let mut leases: Vec<Lease> = Vec::new();
         for event in events {
@@ -137,7 +137,7 @@ proptest! {
     /// A lease is closed once. Whoever has a copy of a server's name after it is gone is told so.
     #[test]
     fn nothing_counts_on_a_server_that_is_gone(opens in vec(any::<bool>(), 0..6), again in any::<bool>()) {
-        let mut side = Side::new(Generation::B);
+        let mut side = Side::new(KernelRules::B);
         let worker = side.director.worker();
         let former = side.director.server(&side.service, address()).expect("it runs");
         let open = |active: &bool| worker.open(former, activity(*active)).expect("it runs");

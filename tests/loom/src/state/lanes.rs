@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-pub(crate) const NEVER: u64 = f64::INFINITY.to_bits();
+pub(crate) const UNAVAILABLE: u64 = f64::INFINITY.to_bits();
 pub(crate) const FAN_OUT: usize = 2;
 pub(crate) const ROOTS: usize = 1;
 
@@ -50,7 +50,7 @@ fn stop_or_go_on() {
 
 impl Block {
     pub(crate) fn of(keys: &[u64]) -> Self {
-        let key = |lane: usize| AtomicU64::new(keys.get(lane).copied().unwrap_or(NEVER));
+        let key = |lane: usize| AtomicU64::new(keys.get(lane).copied().unwrap_or(UNAVAILABLE));
         let keys: Keys = Arc::new(std::array::from_fn(key));
         MADE.with_borrow_mut(|made| made.push(Arc::clone(&keys)));
         Block(keys)
@@ -64,7 +64,7 @@ impl Block {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lanes {
+pub(crate) enum Simd {
     Scalar,
     /// Wrong: who has stored a node is told once more what it stored.
     LooksOnce,
@@ -74,12 +74,12 @@ thread_local! {
     static LAST: Cell<Option<(thread::ThreadId, usize, u64)>> = const { Cell::new(None) };
 }
 
-impl Lanes {
+impl Simd {
     pub(crate) fn detect() -> Self {
-        Lanes::Scalar
+        Simd::Scalar
     }
 
-    pub(crate) fn run<R>(self, act: impl FnOnce(Lanes) -> R) -> R {
+    pub(crate) fn run<R>(self, act: impl FnOnce(Simd) -> R) -> R {
         act(self)
     }
 
@@ -92,7 +92,7 @@ impl Lanes {
     pub(crate) fn least(self, block: &Block) -> u64 {
         stop_or_go_on();
         let (thread, address) = (thread::current().id(), Arc::as_ptr(&block.0) as usize);
-        if let (Lanes::LooksOnce, Some((by, at, least))) = (self, LAST.take()) {
+        if let (Simd::LooksOnce, Some((by, at, least))) = (self, LAST.take()) {
             if (by, at) == (thread, address) {
                 return least;
             }

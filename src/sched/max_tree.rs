@@ -5,19 +5,19 @@ const FAN_OUT: usize = 16;
 /// Weights, maxima of blocks of them, maxima of blocks of those, and so on: finds the next weight
 /// that reaches a level in O(log n) steps. Chosen over a bitmap a level, which costs n bits for each
 /// distinct weight, and over the written-out sequence, which is as long as the sum of the weights.
-pub(super) struct Maxima {
+pub(super) struct MaxTree {
     weights: Box<[u32]>,
     /// From the lowest up. The highest has one block.
     rows: Vec<Box<[u32]>>,
 }
 
-impl Maxima {
+impl MaxTree {
     pub(super) fn of(weights: Box<[u32]>) -> Self {
         let mut rows: Vec<Box<[u32]>> = Vec::new();
         loop {
             let below = rows.last().unwrap_or(&weights);
             if below.len() <= FAN_OUT {
-                return Maxima { weights, rows };
+                return MaxTree { weights, rows };
             }
             let maximum = |block: &[u32]| block.iter().copied().max().unwrap_or(0);
             let row = below.chunks(FAN_OUT).map(maximum).collect();
@@ -65,18 +65,18 @@ fn first_reaching(weights: &[u32], level: u32) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Maxima;
+    use super::MaxTree;
 
     #[test]
     fn maxima_find_what_a_walk_finds() {
         for length in [0u32, 1, 15, 16, 17, 255, 256, 257, 4097] {
             let weights: Vec<u32> =
                 (0..length).map(|at| at.wrapping_mul(2_654_435_761) >> 22).collect();
-            let maxima = Maxima::of(weights.clone().into());
+            let max_tree = MaxTree::of(weights.clone().into());
             for level in [1, 5, 500, 1000, 1023, 1024] {
                 for start in (0..length + 2).step_by(1 + length as usize / 64) {
                     let walked = (start..length).find(|at| weights[*at as usize] >= level);
-                    assert_eq!(maxima.next(start, level), walked, "{length} {start}");
+                    assert_eq!(max_tree.next(start, level), walked, "{length} {start}");
                 }
             }
         }

@@ -1,0 +1,47 @@
+//! Servers that were removed from the config, and counts that are set from outside.
+
+use std::net::SocketAddr;
+
+use super::{Control, SWEPT};
+use crate::config::ServiceKey;
+use crate::state::slots::{ServerId, ServerSlot};
+use crate::state::tally::Connections;
+
+impl Control {
+    /// Tells the running pool of a server that its counts are others.
+    pub(in crate::director) fn counts_corrected(
+        &self,
+        server: ServerId,
+        slot: &ServerSlot,
+        by: Connections,
+    ) {
+        let table = self.table();
+        if let Some(pool) = table.as_ref().and_then(|table| table.pool_at(slot.service())) {
+            pool.counts_corrected(server, slot, by);
+        }
+    }
+
+    /// Forgets the connections of removed servers.
+    pub(in crate::director) fn forget_removed(&mut self) -> usize {
+        let slots = self.allocator.forget(&self.arena);
+        if !slots.is_empty() {
+            for templates in self.services.values().filter_map(|live| live.pool.templates()) {
+                templates.take_out(|slot| slots.binary_search(&slot).is_ok());
+            }
+        }
+        self.sweep(SWEPT);
+        slots.len()
+    }
+
+    /// Servers that were removed from the config and still hold a slot.
+    pub(in crate::director) fn removed_servers(&self) -> usize {
+        self.allocator.removed()
+    }
+
+    /// Each of them.
+    pub(in crate::director) fn removed(
+        &self,
+    ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
+        self.allocator.each_removed()
+    }
+}
