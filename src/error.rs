@@ -5,12 +5,14 @@
 //! and marks that change the direction of writing, as escapes (`\u{1b}`), and names 100 problems at
 //! most.
 
+mod connection;
 mod guardrails;
 mod quoted;
 
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use connection::{ConnectionError, Refused};
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
 #[cfg(feature = "serde")]
 pub(crate) use quoted::legible;

@@ -1,18 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod arena;
+mod concurrent;
 pub mod config;
 mod director;
 pub mod error;
 #[cfg(feature = "capi")]
 mod ffi;
 mod flow;
+mod memory;
 #[cfg(all(feature = "netlink", target_os = "linux"))]
 pub mod netlink;
 mod pool;
 pub mod protocol;
 pub mod requirements;
+mod rotation;
 mod sched;
-mod state;
+mod service;
 mod sync;
 mod worker;
 
@@ -28,11 +32,11 @@ pub mod lvs {}
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
 
-pub use config::Config;
+pub use arena::counts::{Activity, MAX_CONNECTIONS};
+pub use arena::id::{ServerId, ServiceId};
+pub use config::{Config, SchedulerKind};
 pub use director::{Applied, ApplyPolicy, Director, Item, RemovedServer};
+pub use error::{ConnectionError, Refused};
 pub use flow::Flow;
-pub use sched::SchedulerKind;
-pub use state::counts::{Activity, MAX_CONNECTIONS};
-pub use state::pick::{Pick, Refused};
-pub use state::slots::{ConnectionError, ServerId, ServiceId};
+pub use pool::endpoint::Pick;
 pub use worker::{Connection, Lease, Tried, Worker};

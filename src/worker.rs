@@ -3,23 +3,26 @@
 
 use std::fmt;
 
+use crate::arena::counts::Activity;
+use crate::arena::id::{ServerId, ServiceId};
+use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::arena::statistics::Shard;
+use crate::arena::worker_state::{WorkerState, WorkerTag};
+use crate::concurrent::hazard::{Reader, Snapshot};
+use crate::concurrent::segments::ArcRef;
 use crate::director::table::ServiceTable;
 use crate::director::{Director, Inner};
+use crate::error::ConnectionError;
+use crate::error::Refused;
 use crate::flow::Flow;
-use crate::pool::{LoadUpdates, Pool};
-use crate::state::counts::Activity;
-use crate::state::own::{WorkerState, WorkerTag};
-use crate::state::pick::{Pick, Refused};
-use crate::state::publication::{Reader, Snapshot};
-use crate::state::segments::ArcRef;
-use crate::state::shard::Shard;
-use crate::state::slots::{ConnectionError, ServerId, ServerSlot, ServiceId, ServiceSlot};
-use crate::state::templates::{TemplateId, Templates};
+use crate::memory::templates::{TemplateId, Templates};
+use crate::pool::endpoint::Pick;
+use crate::service::{LoadUpdates, Pool};
 use crate::sync::Arc;
 
 mod connection;
 mod lease;
-mod own;
+mod per_worker;
 mod pick;
 mod tried;
 mod way;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::config::SchedulerKind;
 use crate::config::{Config, VirtualService, mh_table_size};
-use crate::sched::SchedulerKind;
 
 /// What a director may take of its machine.
 ///
@@ -45,7 +45,7 @@ pub(crate) const LBLCR_ENTRY: usize = 96;
 pub(crate) const TEMPLATE_ENTRY: usize = 48;
 
 /// Entries of the table that remembers so many addresses: a power of two, half of which are used at
-/// most, and two windows at least (`state::affinity_table`).
+/// most, and two windows at least (`memory::address_table`).
 pub(crate) fn affinity_entries(capacity: u32) -> u64 {
     (2 * u64::from(capacity)).max(32).next_power_of_two()
 }

@@ -15,6 +15,7 @@ mod mh;
 mod observed;
 mod order;
 pub mod rules;
+pub(crate) mod scheduler;
 mod server;
 mod service;
 mod setting;
@@ -37,6 +38,7 @@ pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_
 pub use observed::{
     Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, Statistics,
 };
+pub use scheduler::SchedulerKind;
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
 pub use service::{
     Affinity, GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, Sharing, VirtualService,

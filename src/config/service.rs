@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use crate::config::SchedulerKind;
 use crate::config::{DEFAULT_MH_TABLE_INDEX, MAX_SERVERS, RealServer, ServiceKey, mh_table_size};
-use crate::sched::SchedulerKind;
 
 /// A virtual service and its real servers.
 ///

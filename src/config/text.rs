@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::config::SchedulerKind;
 use crate::config::{
     Affinity, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Persistence, RealServer, SchedulerFlags,
     ServiceKey, Sharing, Tunnel, VirtualService,
 };
 use crate::error::Quoted;
-use crate::sched::SchedulerKind;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,23 +9,23 @@ use std::net::SocketAddr;
 
 use ahash::HashMap;
 
+use crate::arena::Arena;
+use crate::arena::counts::Limits;
+use crate::arena::id::ServiceId;
+use crate::arena::statistics::Shard;
+use crate::concurrent::hazard::Snapshot;
 use crate::config::diff::Change;
 use crate::config::{Config, KernelRules, Memory, ResourceLimits, ServiceKey, VirtualService};
+use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
-use crate::director::draft::ServiceEdit;
-pub(super) use crate::director::live::RunningService;
-use crate::director::live::SlotEdit;
-use crate::director::owners::{SlotAllocator, SlotClaim};
 use crate::director::registry::WorkerRegistry;
 use crate::director::reserve;
+pub(super) use crate::director::running::RunningService;
+use crate::director::running::SlotEdit;
+use crate::director::service_edit::ServiceEdit;
 use crate::director::table::ServiceTable;
 use crate::error::ApplyError;
-use crate::pool::{Maps, Pool, PoolSpec};
-use crate::state::Arena;
-use crate::state::counts::Limits;
-use crate::state::publication::Snapshot;
-use crate::state::shard::Shard;
-use crate::state::slots::ServiceId;
+use crate::service::{Maps, Pool, PoolSpec};
 use crate::sync::Arc;
 
 pub(super) struct Control {

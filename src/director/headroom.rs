@@ -7,11 +7,11 @@
 
 use std::hint::black_box;
 
+use crate::arena::Arena;
+use crate::arena::slots::{ServerSlot, ServiceSlot};
 use crate::config::diff::Change;
 use crate::config::{Memory, RealServer, VirtualService};
 use crate::error::ApplyError;
-use crate::state::Arena;
-use crate::state::slots::{ServerSlot, ServiceSlot};
 
 /// Beside what grows with the change: lists that start with room for some elements.
 const LEAST: usize = 16 << 10;

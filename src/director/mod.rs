@@ -1,17 +1,17 @@
 //! The in-process data plane: takes configs and commands, publishes tables, answers for what runs.
 
+mod allocator;
 mod applied;
 mod budget;
 mod control;
-mod draft;
 mod headroom;
-mod live;
-mod owners;
 mod policy;
 mod registry;
 mod removed;
 mod repair;
 mod reserve;
+mod running;
+mod service_edit;
 mod steps;
 pub(crate) mod table;
 
@@ -21,30 +21,31 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::arena::Arena;
+use crate::arena::counts::Counts;
+use crate::arena::id::{ServerId, ServiceId};
+use crate::arena::statistics::Shard;
+use crate::arena::worker_state::WorkerState;
+use crate::concurrent::hazard::Snapshot;
+use crate::concurrent::segments::ArcRef;
 use crate::config::diff::diff_services;
 use crate::config::{
     Command, Config, Guardrails, Observed, ObservedServer, ObservedService, RealServer,
     ResourceLimits, ServerCounts, ServiceKey, Statistics,
 };
+use crate::director::allocator::SlotClaim;
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, RunningService, SWEPT};
 use crate::director::headroom::Headroom;
-use crate::director::owners::SlotClaim;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
 use crate::director::steps::{set, steps, to_carry_out, validate};
 use crate::director::table::ServiceTable;
+use crate::error::Refused;
 use crate::error::{ApplyError, ServiceError};
 use crate::flow::Flow;
-use crate::state::Arena;
-use crate::state::counts::Counts;
-use crate::state::own::WorkerState;
-use crate::state::pick::{Pick, Refused};
-use crate::state::publication::Snapshot;
-use crate::state::segments::ArcRef;
-use crate::state::shard::Shard;
-use crate::state::slots::{ServerId, ServiceId};
-use crate::state::templates::Templates;
+use crate::memory::templates::Templates;
+use crate::pool::endpoint::Pick;
 use crate::sync::Arc;
 
 /// Runs a config: compiles it, publishes it to workers, and keeps its state across changes.

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use crate::arena::Arena;
+use crate::arena::id::ServerId;
+use crate::arena::worker_state::{MAX_WORKERS, WorkerState};
+use crate::concurrent::segments::ArcRef;
 use crate::director::table::ServiceTable;
-use crate::pool::Pool;
-use crate::state::Arena;
-use crate::state::own::{MAX_WORKERS, WorkerState};
-use crate::state::segments::ArcRef;
-use crate::state::slots::ServerId;
+use crate::service::Pool;
 use crate::sync::Arc;
 
 /// The places of living workers, and those that are free.
@@ -171,10 +171,10 @@ fn pools(table: &ServiceTable) -> impl Iterator<Item = &Pool> {
 #[cfg(test)]
 mod tests {
     use super::{LOOKED_AT, WorkerRegistry};
+    use crate::arena::Arena;
+    use crate::arena::tally::Incarnation;
+    use crate::arena::worker_state::WorkerState;
     use crate::director::table::ServiceTable;
-    use crate::state::Arena;
-    use crate::state::own::WorkerState;
-    use crate::state::tally::Incarnation;
     use crate::sync::Arc;
 
     fn numbers(registry: &mut WorkerRegistry, arena: &Arena, count: u32) -> Vec<u32> {

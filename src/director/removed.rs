@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
+use crate::arena::id::ServerId;
 use crate::config::ServiceKey;
 use crate::director::Director;
-use crate::state::slots::ServerId;
 
 /// A server that was removed from the config and still has connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

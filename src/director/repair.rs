@@ -1,9 +1,10 @@
 //! Counts that no event will correct: what a host can do whose leases were lost.
 
+use crate::arena::id::ServerId;
+use crate::arena::tally::Connections;
 use crate::config::ServerCounts;
 use crate::director::{Director, counts_of};
-use crate::state::slots::{ConnectionError, ServerId};
-use crate::state::tally::Connections;
+use crate::error::ConnectionError;
 
 impl Director {
     /// Sets a server's connection counts, for a host that knows the truth; what they were.

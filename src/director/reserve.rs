@@ -2,13 +2,13 @@
 
 use ahash::HashMap;
 
+use crate::arena::Arena;
 use crate::config::diff::Change;
 use crate::config::{Memory, ServiceKey, Sharing, VirtualService};
 use crate::director::control::{Control, RunningService};
 use crate::director::headroom::{Headroom, ask};
 use crate::error::ApplyError;
-use crate::pool::Maps;
-use crate::state::Arena;
+use crate::service::Maps;
 use crate::sync::Arc;
 
 /// For what is kept of a former map, and its place in the list of all.

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use crate::arena::id::ServiceId;
 use crate::config::{Family, ServiceKey};
 use crate::flow::{FTP, Flow};
-use crate::pool::Pool;
-use crate::state::slots::ServiceId;
+use crate::service::Pool;
 use crate::sync::Arc;
 
 /// Immutable. One is current; older ones live until the last worker has moved on.

@@ -1,9 +1,9 @@
 //! SCTP: chunks, states, the three state tables.
 
+use crate::arena::counts::Activity;
 use crate::config::Forwarding;
 use crate::protocol::table::{all, table};
 use crate::protocol::{Columns, Context, Direction, FTP_DATA, NoOutput, Verdict};
-use crate::state::counts::Activity;
 
 /// The state of an SCTP association as the director sees it, in the kernel's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -2,10 +2,10 @@
 
 use std::ops::BitOr;
 
+use crate::arena::counts::Activity;
 use crate::config::{Forwarding, Timeouts};
 use crate::protocol::table::{all, table};
 use crate::protocol::{Context, Direction, FTP_DATA, NoOutput, Verdict, seconds};
-use crate::state::counts::Activity;
 
 /// The state of a TCP connection as the director sees it, in the kernel's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,8 +1,8 @@
 //! UDP, which has one state.
 
+use crate::arena::counts::Activity;
 use crate::config::Timeouts;
 use crate::protocol::{FTP_DATA, seconds};
-use crate::state::counts::Activity;
 
 /// The state of a UDP association: there is one.
 ///

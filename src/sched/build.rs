@@ -1,9 +1,9 @@
 //! What a scheduler is compiled from.
 
 use crate::config::{KernelRules, VirtualService};
+use crate::pool::history::History;
+use crate::pool::servers::{Member, Servers};
 use crate::sched::AffinityCaches;
-use crate::state::history::History;
-use crate::state::servers::{Member, Servers};
 
 /// The service, its servers, and what the former pool leaves.
 pub(crate) struct Build<'a> {

@@ -10,10 +10,10 @@
 //! Differences from the kernel: a retry (which the kernel has not) probes on.
 //! Choose it for caches behind a firewall-mark service; an address service has one destination.
 
-use crate::sched::hash::{Buckets, bucket_of};
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
+use crate::sched::hash::buckets::{Buckets, bucket_of};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::Position;
 
 pub(crate) struct Dh {
     buckets: Buckets,

@@ -8,9 +8,9 @@
 //! Differences from the kernel: none.
 //! Choose it for a primary with standbys.
 
+use crate::pool::servers::{Position, Servers};
+use crate::rotation::version::Superseded;
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::{Position, Servers};
 
 pub(crate) struct Fo {
     ranking: Ranking,

@@ -17,17 +17,17 @@
 //! Differences from the kernel: the map's capacity; its sweeps keep exact minutes.
 //! Choose it for caches that hold different content: destinations by firewall mark.
 
+use crate::arena::Arena;
+use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::{LBLC_ENTRY, VirtualService};
+use crate::memory::address_map::AffinityEntry;
+use crate::memory::one_server::OneServer;
+use crate::pool::positions::Positions;
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Overhead};
 use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
 use crate::sched::{Build, PickRequest, Remembered, Scheduler};
-use crate::state::Arena;
-use crate::state::affinity::AffinityEntry;
-use crate::state::cursor::Superseded;
-use crate::state::one_server::OneServer;
-use crate::state::positions::Positions;
-use crate::state::servers::Position;
-use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(crate) struct Lblc {

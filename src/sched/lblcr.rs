@@ -19,18 +19,18 @@
 
 use std::cmp::Ordering;
 
+use crate::arena::Arena;
+use crate::arena::counts::Counts;
+use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::{KernelRules, LBLCR_ENTRY, VirtualService};
+use crate::memory::address_map::AffinityEntry;
+use crate::memory::server_set::{Members, ServerSet};
+use crate::pool::positions::Positions;
+use crate::pool::servers::{Candidate, Position};
+use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Overhead, overhead};
 use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
 use crate::sched::{Build, PickRequest, Remembered, Scheduler};
-use crate::state::Arena;
-use crate::state::affinity::AffinityEntry;
-use crate::state::counts::Counts;
-use crate::state::cursor::Superseded;
-use crate::state::positions::Positions;
-use crate::state::server_set::{Members, ServerSet};
-use crate::state::servers::{Candidate, Position};
-use crate::state::zeroed::OutOfMemory;
 use crate::sync::Arc;
 
 pub(crate) struct Lblcr {

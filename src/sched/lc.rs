@@ -13,10 +13,10 @@
 //! Choose it for equal servers and connections of unequal length.
 
 use crate::config::KernelRules;
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Load, Rule};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::Position;
 
 pub(crate) struct Lc(Least<Connections>);
 

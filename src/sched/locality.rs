@@ -1,14 +1,14 @@
 //! What lblc and lblcr share: the memory of addresses, when it forgets, and when a server is so
 //! busy that another should help.
 
+use crate::arena::Arena;
+use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::VirtualService;
-use crate::sched::hash::GOLDEN_RATIO;
-use crate::state::Arena;
-use crate::state::affinity::{Affinity, Payload};
-use crate::state::one_server::OneServer;
-use crate::state::server_set::ServerSet;
-use crate::state::servers::{Candidate, Servers};
-use crate::state::zeroed::OutOfMemory;
+use crate::memory::address_map::{Affinity, Payload};
+use crate::memory::one_server::OneServer;
+use crate::memory::server_set::ServerSet;
+use crate::pool::servers::{Candidate, Servers};
+use crate::sched::hash::buckets::GOLDEN_RATIO;
 use crate::sync::{Arc, Mutex};
 
 /// The kernel looks at the clock once a minute, and sweeps everything every half hour.

@@ -27,14 +27,14 @@
 
 use std::net::IpAddr;
 
+use crate::arena::id::ServerId;
 use crate::config::{Family, SchedulerFlags, mh_table_size};
 use crate::flow;
-use crate::sched::hash::client_value;
-use crate::sched::mh_table::{LookupTable, Share, hash};
+use crate::pool::servers::{Member, Position, Servers};
+use crate::rotation::version::Superseded;
+use crate::sched::hash::buckets::client_value;
+use crate::sched::hash::lookup_table::{LookupTable, Share, hash};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::{Member, Position, Servers};
-use crate::state::slots::ServerId;
 
 pub(crate) struct Mh {
     table: LookupTable,

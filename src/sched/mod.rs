@@ -1,7 +1,6 @@
 //! Schedulers: which server gets the next connection.
 //!
-//! One scheduler is one file and one line of the registry below. Its short name is its identity in
-//! config, rules text, C, netlink and listings.
+//! One scheduler is one file and one line of the registry, `config::scheduler`.
 
 // First: the others use its macro.
 #[macro_use]
@@ -14,12 +13,9 @@ mod hash;
 mod lblc;
 mod lblcr;
 mod lc;
-mod least_index;
-mod least_own;
 mod locality;
 mod max_tree;
 mod mh;
-mod mh_table;
 mod nq;
 mod ovf;
 mod rr;
@@ -29,21 +25,20 @@ mod twos;
 mod visit;
 mod wlc;
 mod wrr;
-mod wrr_turns;
+mod wrr_schedule;
 
-use std::ffi::CStr;
-
-use crate::config::{GENERIC_FLAG_NAMES, Remembered, VirtualService};
-use crate::error::UnknownScheduler;
+use crate::arena::Arena;
+use crate::arena::id::ServerId;
+use crate::arena::slots::ServiceSlot;
+use crate::arena::worker_state::WorkerState;
+use crate::concurrent::zeroed::OutOfMemory;
+use crate::config::scheduler::schedulers;
+use crate::config::{Remembered, SchedulerKind, VirtualService};
 use crate::flow::Flow;
-use crate::sched::least_index::LoadIndex;
-use crate::state::Arena;
-use crate::state::cursor::{PoolVersion, Superseded};
-use crate::state::own::WorkerState;
-use crate::state::round::{SharedRotation, TicketRange};
-use crate::state::servers::{Position, Servers};
-use crate::state::slots::{ServerId, ServiceSlot};
-use crate::state::zeroed::OutOfMemory;
+use crate::pool::servers::{Position, Servers};
+use crate::rotation::shared::{SharedRotation, TicketRange};
+use crate::rotation::version::{PoolVersion, Superseded};
+use crate::sched::least::index::LoadIndex;
 use crate::sync::Arc;
 
 pub(crate) use build::Build;
@@ -181,85 +176,11 @@ impl PickRequest<'_> {
     }
 }
 
-/// At compile time only.
-const fn c_text(text: &'static [u8]) -> &'static CStr {
-    match CStr::from_bytes_with_nul(text) {
-        Ok(text) => text,
-        Err(_) => panic!("one NUL, at the end"),
-    }
-}
-
-macro_rules! registry {
+macro_rules! any_scheduler {
     ($(
         $(#[doc = $doc:literal])+
         $name:literal => $module:ident::$kind:ident, cost $cost:literal, flags $flags:expr;
     )+) => {
-        /// The schedulers, by their short names.
-        ///
-        /// ```
-        /// use vsched::SchedulerKind;
-        /// assert_eq!("wlc".parse(), Ok(SchedulerKind::Wlc));
-        /// assert_eq!(SchedulerKind::Wlc.name(), "wlc");
-        /// ```
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[non_exhaustive]
-        pub enum SchedulerKind {
-            $( $(#[doc = $doc])+ $kind, )+
-        }
-
-        impl SchedulerKind {
-            /// Every scheduler, in the order of the documentation.
-            pub const ALL: &'static [SchedulerKind] = &[$(SchedulerKind::$kind),+];
-
-            const NAMES: &'static [&'static str] = &[$($name),+];
-
-            /// The short name, such as `wrr`.
-            pub const fn name(self) -> &'static str {
-                match self { $(SchedulerKind::$kind => $name,)+ }
-            }
-
-            /// The short name for C.
-            pub const fn name_c(self) -> &'static CStr {
-                match self { $(SchedulerKind::$kind => const { c_text(concat!($name, "\0").as_bytes()) },)+ }
-            }
-
-            /// The same as [`summary`](Self::summary) for C.
-            pub const fn summary_c(self) -> &'static CStr {
-                match self {
-                    $(SchedulerKind::$kind => {
-                        // Behind the blank with which a comment begins.
-                        const { c_text(concat!($($doc,)+ "\0").as_bytes().split_at(1).1) }
-                    })+
-                }
-            }
-
-            /// What it does, in one clause.
-            pub fn summary(self) -> &'static str {
-                match self { $(SchedulerKind::$kind => concat!($($doc),+).trim(),)+ }
-            }
-
-            /// Cost of a pick in the number of servers, n.
-            pub const fn cost(self) -> &'static str {
-                match self { $(SchedulerKind::$kind => $cost,)+ }
-            }
-
-            /// Names of the three scheduler flags under this scheduler.
-            pub const fn flag_names(self) -> [&'static str; 3] {
-                match self { $(SchedulerKind::$kind => $flags,)+ }
-            }
-        }
-
-        impl std::str::FromStr for SchedulerKind {
-            type Err = UnknownScheduler;
-
-            fn from_str(name: &str) -> Result<Self, UnknownScheduler> {
-                match name {
-                    $($name => Ok(SchedulerKind::$kind),)+
-                    _ => Err(UnknownScheduler::new(name, SchedulerKind::NAMES)),
-                }
-            }
-        }
-
         /// A service's scheduler. Chosen by `match`, not through a vtable: no pointers to keep right.
         ///
         /// `u8`: a tag of its own is read at once; one hidden in a field takes six instructions.
@@ -419,33 +340,4 @@ macro_rules! registry {
     };
 }
 
-registry! {
-    /// round robin: each available server in turn, whatever its weight
-    "rr" => rr::Rr, cost "O(1)", flags GENERIC_FLAG_NAMES;
-    /// weighted round robin: in turn, as often as the weight says
-    "wrr" => wrr::Wrr, cost "O(1), O(log n) if the weights' sum is large", flags GENERIC_FLAG_NAMES;
-    /// least connections
-    "lc" => lc::Lc, cost "O(log n)", flags GENERIC_FLAG_NAMES;
-    /// weighted least connections
-    "wlc" => wlc::Wlc, cost "O(log n)", flags GENERIC_FLAG_NAMES;
-    /// shortest expected delay: least (active + 1) / weight
-    "sed" => sed::Sed, cost "O(log n)", flags GENERIC_FLAG_NAMES;
-    /// never queue: an idle server first, else shortest expected delay
-    "nq" => nq::Nq, cost "O(log n)", flags GENERIC_FLAG_NAMES;
-    /// source hashing: one client, one server
-    "sh" => sh::Sh, cost "O(1)", flags ["sh-fallback", "sh-port", GENERIC_FLAG_NAMES[2]];
-    /// destination hashing: one destination, one server
-    "dh" => dh::Dh, cost "O(1)", flags GENERIC_FLAG_NAMES;
-    /// locality-based least connections: one destination, one server, unless that is busy
-    "lblc" => lblc::Lblc, cost "O(1), O(log n) for a new address, O(n) for a busy server", flags GENERIC_FLAG_NAMES;
-    /// the same with replication: one destination, a set of servers that grows under load
-    "lblcr" => lblcr::Lblcr, cost "O(1), O(log n) for a new address, O(n) for a busy server", flags GENERIC_FLAG_NAMES;
-    /// Maglev hashing: one client, one server; few others move when servers come and go
-    "mh" => mh::Mh, cost "O(1)", flags ["mh-fallback", "mh-port", GENERIC_FLAG_NAMES[2]];
-    /// failover: the available server of highest weight
-    "fo" => fo::Fo, cost "O(1)", flags GENERIC_FLAG_NAMES;
-    /// overflow: the highest weight until it has that many active connections, then the next
-    "ovf" => ovf::Ovf, cost "O(servers full)", flags GENERIC_FLAG_NAMES;
-    /// power of two choices: the less loaded of two weighted random draws
-    "twos" => twos::Twos, cost "O(n)", flags GENERIC_FLAG_NAMES;
-}
+schedulers!(any_scheduler);

@@ -10,10 +10,10 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
 
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Load, Rule};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::Position;
 
 pub(crate) struct Nq(Least<IdleOrDelay>);
 

@@ -10,10 +10,10 @@
 //! Differences from the kernel: none.
 //! Choose it to keep few servers busy and the rest idle; the weight is the server's capacity.
 
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
 use crate::sched::fo::Ranking;
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::Position;
 
 pub(crate) struct Ovf {
     ranking: Ranking,

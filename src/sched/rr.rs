@@ -11,11 +11,11 @@
 //! Differences from the kernel: none.
 //! Choose it for equal servers and connections of about equal cost.
 
+use crate::arena::worker_state::van_der_corput;
+use crate::pool::history::{Event, History};
+use crate::pool::servers::{Position, Servers};
+use crate::rotation::version::Superseded;
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::history::{Event, History};
-use crate::state::own::van_der_corput;
-use crate::state::servers::{Position, Servers};
 use crate::sync::Arc;
 
 /// The cursor stands before the first server.

@@ -11,10 +11,10 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for TCP services whose servers differ much in weight.
 
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Load, Rule};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::Position;
 
 pub(crate) struct Sed(Least<Delay>);
 

@@ -13,10 +13,10 @@
 //! Choose it to keep clients on their servers where cookies and persistence are not to be had.
 
 use crate::config::SchedulerFlags;
-use crate::sched::hash::{Buckets, bucket_of, client_value};
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
+use crate::sched::hash::buckets::{Buckets, bucket_of, client_value};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::Position;
 
 pub(crate) struct Sh {
     buckets: Buckets,

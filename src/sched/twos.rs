@@ -15,10 +15,10 @@
 //! Choose it when many directors share servers: chance keeps them from moving in step.
 
 use crate::config::KernelRules;
+use crate::pool::servers::{Candidate, Position};
+use crate::rotation::version::Superseded;
 use crate::sched::least::overhead;
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::{Candidate, Position};
 
 pub(crate) struct Twos {
     generation: KernelRules,

@@ -10,10 +10,10 @@
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it when in doubt: it is ipvsadm's default.
 
+use crate::pool::servers::Position;
+use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Overhead};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::servers::Position;
 
 pub(crate) struct Wlc(Least<Overhead>);
 

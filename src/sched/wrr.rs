@@ -21,14 +21,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::arena::id::ServerId;
+use crate::arena::worker_state::van_der_corput;
+use crate::pool::history::{Event, History};
+use crate::pool::servers::{Position, Servers};
+use crate::rotation::version::Superseded;
 use crate::sched::max_tree::MaxTree;
-use crate::sched::wrr_turns::{Levels, WeightedSchedule};
+use crate::sched::wrr_schedule::{Levels, WeightedSchedule};
 use crate::sched::{Build, PickRequest, Scheduler};
-use crate::state::cursor::Superseded;
-use crate::state::history::{Event, History};
-use crate::state::own::van_der_corput;
-use crate::state::servers::{Position, Servers};
-use crate::state::slots::ServerId;
 use crate::sync::Arc;
 
 const LEVEL_BITS: u32 = 31;

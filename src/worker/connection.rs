@@ -3,10 +3,10 @@
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 
+use crate::arena::counts::Activity;
+use crate::arena::id::ServerId;
 use crate::config::Forwarding;
-use crate::state::counts::Activity;
-use crate::state::pick::Pick;
-use crate::state::slots::ServerId;
+use crate::pool::endpoint::Pick;
 use crate::worker::{Lease, Worker};
 
 /// An open connection that closes itself when dropped.

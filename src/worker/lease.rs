@@ -1,10 +1,10 @@
 //! An open connection as plain data.
 
-use crate::state::counts::Activity;
-use crate::state::own::WorkerTag;
-use crate::state::slots::ServerId;
-use crate::state::tally::Incarnation;
-use crate::state::templates::TemplateId;
+use crate::arena::counts::Activity;
+use crate::arena::id::ServerId;
+use crate::arena::tally::Incarnation;
+use crate::arena::worker_state::WorkerTag;
+use crate::memory::templates::TemplateId;
 
 /// An open connection, to be given back to [`Worker::close`](crate::Worker::close). Plain values:
 /// 32 bytes, no pointer, shared with C.

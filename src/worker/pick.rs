@@ -2,9 +2,10 @@
 
 use std::mem::MaybeUninit;
 
+use crate::arena::id::{ServerId, ServiceId};
+use crate::error::Refused;
 use crate::flow::Flow;
-use crate::state::pick::{Pick, Refused};
-use crate::state::slots::{ServerId, ServiceId};
+use crate::pool::endpoint::Pick;
 use crate::worker::Worker;
 
 impl Worker {

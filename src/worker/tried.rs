@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::state::slots::ServerId;
+use crate::arena::id::ServerId;
 
 /// Servers already tried for one request: at most `N`, kept in place, read as a slice.
 ///

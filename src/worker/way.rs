@@ -6,13 +6,14 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use crate::arena::id::{ServerId, ServiceId};
 use crate::config::ServiceKey;
+use crate::error::Refused;
 use crate::flow::Flow;
-use crate::pool::{Kind, Miss, Pool, VisitKind};
-use crate::state::cursor::Superseded;
-use crate::state::pick::{Pick, Refused};
-use crate::state::round::TicketRange;
-use crate::state::slots::{ServerId, ServiceId};
+use crate::pool::endpoint::Pick;
+use crate::rotation::shared::TicketRange;
+use crate::rotation::version::Superseded;
+use crate::service::{Kind, Miss, Pool, VisitKind};
 use crate::worker::Worker;
 
 /// What a pick returns, made once and where it stays: a `Result` that becomes an `Option` at the end is

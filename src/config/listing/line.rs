@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 
 use super::cell::{Figure, service_name};
 use super::{Listing, View};
+use crate::config::SchedulerKind;
 use crate::config::inet::Address;
 use crate::config::{
     Forwarding, GENERIC_FLAG_NAMES, Netmask, ObservedServer, ObservedService, Persistence, Rates,
     SchedulerFlags, Statistics, Tunnel, TunnelChecksum, VirtualService,
 };
 use crate::error::Escaped;
-use crate::sched::SchedulerKind;
 
 impl Listing<'_> {
     pub(super) fn write_titles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

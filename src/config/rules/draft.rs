@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use crate::config::SchedulerKind;
 use crate::config::rules::Checks;
 use crate::config::rules::address::{self, endpoint};
 use crate::config::rules::number;
@@ -19,7 +20,6 @@ use crate::config::{
     VirtualService,
 };
 use crate::error::{Quoted, RulesError};
-use crate::sched::SchedulerKind;
 
 /// Longest name of a persistence engine, in bytes.
 const MAX_ENGINE: usize = 15;

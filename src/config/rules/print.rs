@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::Ipv4Addr;
 
+use crate::config::SchedulerKind;
 use crate::config::inet::Address;
 use crate::config::rules::server::MAX_THRESHOLD;
 use crate::config::rules::words::PROGRAM;
@@ -12,7 +13,6 @@ use crate::config::{
     Timeouts, Tunnel, TunnelChecksum, VirtualService, order,
 };
 use crate::error::OneWord;
-use crate::sched::SchedulerKind;
 
 /// The rules text of a config, made by [`Config::to_rules`].
 #[derive(Debug, Clone, Copy)]

@@ -5,12 +5,12 @@ use ahash::HashMapExt;
 use super::known::{Beside, Known};
 use super::report::{Path, Problems, Subject, outside};
 use super::{MAX_TIMEOUT, server, too_many};
+use crate::config::SchedulerKind;
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX,
     Netmask, Persistence, Protocol, ServiceKey, VirtualService, mh_table_size,
 };
 use crate::error::Quoted;
-use crate::sched::SchedulerKind;
 
 /// Most addresses a service can remember.
 pub(crate) const MAX_AFFINITY: u32 = 1 << 24;

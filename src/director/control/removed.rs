@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use super::{Control, SWEPT};
+use crate::arena::id::ServerId;
+use crate::arena::slots::ServerSlot;
+use crate::arena::tally::Connections;
 use crate::config::ServiceKey;
-use crate::state::slots::{ServerId, ServerSlot};
-use crate::state::tally::Connections;
 
 impl Control {
     /// Tells the running pool of a server that its counts are others.

@@ -1,10 +1,10 @@
 //! Workers that come and go: their statistics, and the places of those that decide by themselves.
 
+use crate::arena::statistics::Shard;
+use crate::arena::worker_state::WorkerState;
+use crate::concurrent::segments::ArcRef;
 use crate::director::control::Control;
 use crate::director::table::ServiceTable;
-use crate::state::own::WorkerState;
-use crate::state::segments::ArcRef;
-use crate::state::shard::Shard;
 use crate::sync::Arc;
 
 impl Control {

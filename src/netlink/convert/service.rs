@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{address, address_bytes, family, family_number, sent};
+use crate::config::SchedulerKind;
 use crate::config::{
     Family, Netmask, ObservedService, Persistence, Protocol, SchedulerFlags, ServiceKey,
     VirtualService,
@@ -10,7 +11,6 @@ use crate::config::{
 use crate::netlink::wire::{
     FLAG_ONE_PACKET, FLAG_PERSISTENT, ServiceAttributes, ServiceFlags, WireError,
 };
-use crate::sched::SchedulerKind;
 
 /// The name that stands for no scheduler.
 const NO_SCHEDULER: &str = "none";

@@ -7,13 +7,13 @@ use ahash::HashMap;
 
 use super::steps::{StepRecord, Steps, WANTED};
 use super::{Action, Ownership, Phase, Plan, Policy, Removal, Risk, Step};
+use crate::config::SchedulerKind;
 use crate::config::diff::{self, ServerChange};
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Observed, ObservedServer,
     ObservedService, Persistence, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon,
     SyncRole, Timeouts, VirtualService,
 };
-use crate::sched::SchedulerKind;
 
 pub(super) fn plan(wanted: &Arc<Config>, found: &Observed, policy: &Policy) -> Plan {
     let mut builder = Builder::new(wanted, found, policy);

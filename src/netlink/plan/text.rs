@@ -3,9 +3,9 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{Action, Phase, Plan, Risk, Step};
+use crate::config::SchedulerKind;
 use crate::config::{Forwarding, RealServer, SchedulerFlags, SyncRole, Tunnel, VirtualService};
 use crate::error::Quoted;
-use crate::sched::SchedulerKind;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

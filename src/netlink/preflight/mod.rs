@@ -8,9 +8,9 @@ use std::fmt;
 use super::error::{Cause, Error};
 use super::wire::Info;
 use super::{Kernel, Options};
+use crate::config::SchedulerKind;
 use crate::config::{Config, KernelRules, ServiceKey};
 use crate::error::Quoted;
-use crate::sched::SchedulerKind;
 use probe::Probed;
 
 /// What a kernel is like, and what stands in the way of a config. Prints one line a finding.

@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
 
+use crate::config::SchedulerKind;
 use crate::config::{
     Family, KernelRules, Netmask, Persistence, RealServer, ServiceKey, VirtualService,
 };
 use crate::netlink::socket::leave_network_namespace;
 use crate::netlink::{Cause, Error, Kernel, Request};
-use crate::sched::SchedulerKind;
 
 /// Whether the kernel has something.
 pub(super) enum Probed {

@@ -8,8 +8,9 @@
 // For the maps: their hasher is not random here, or loom could not repeat an execution.
 extern crate self as ahash;
 
-pub mod affinity;
-pub mod alone;
+pub mod address_map;
+mod arena;
+mod concurrent;
 mod config {
     pub(crate) use vsched::config::{KernelRules, Remembered, Thresholds};
 
@@ -18,17 +19,22 @@ mod config {
         (2 * u64::from(capacity)).max(4).next_power_of_two()
     }
 }
-pub mod cursor;
+mod error {
+    pub(crate) use vsched::ConnectionError;
+}
+pub mod hazard;
+mod memory;
 pub mod min_tree;
-pub mod own;
-pub mod publication;
-pub mod round;
+pub mod retry_rotation;
+mod rotation;
 pub mod server_set;
+pub mod shared_rotation;
 pub mod slots;
-mod state;
 mod sync;
 pub mod templates;
 pub mod told;
+pub mod worker_rotation;
+pub mod worker_state;
 
 use loom::model::Builder;
 

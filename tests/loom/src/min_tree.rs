@@ -1,10 +1,10 @@
-//! Models of `state/min_tree.rs`: updaters side by side, pickers beside them, and threads that never
+//! Models of `concurrent/min_tree.rs`: updaters side by side, pickers beside them, and threads that never
 //! continue. Blocks hold two keys here; four leaves have one row of nodes, five have two.
 
 use loom::thread;
 
-use crate::state::lanes::{self, FAN_OUT, Keys, Simd};
-use crate::state::min_tree::MinTree;
+use crate::concurrent::min_tree::MinTree;
+use crate::concurrent::simd::{self, FAN_OUT, Keys, Simd};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// Servers whose load is a number.
@@ -46,10 +46,10 @@ pub const STEPS: usize = 7;
 
 impl Servers {
     fn new(loads: &[u64], simd: Simd) -> Arc<Self> {
-        lanes::made();
+        simd::made();
         let tree = MinTree::new(loads.iter().copied(), simd);
         let loads = loads.iter().map(|load| AtomicU64::new(*load)).collect();
-        Arc::new(Servers { loads, tree, blocks: lanes::made() })
+        Arc::new(Servers { loads, tree, blocks: simd::made() })
     }
 
     fn load(&self, index: u32) -> u64 {
@@ -190,7 +190,7 @@ pub fn a_picker_beside_an_updater((loads, [change, _]): Case) {
 pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usize) {
     let servers = Servers::new(loads, Simd::Scalar);
     let (_, by) = change;
-    lanes::stopped_after(steps, || servers.change(change));
+    simd::stopped_after(steps, || servers.change(change));
     for _ in 0..3 {
         let picked = servers.pick().expect("a stopped thread keeps nobody from picking");
         // A server that became lighter may be hidden; none that became heavier is picked for it.
@@ -204,7 +204,7 @@ pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usi
 pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, steps: usize) {
     let servers = Servers::new(loads, Simd::Scalar);
     let stopping = spawn(&servers, move |servers| {
-        lanes::stopped_after(steps, || servers.change(stops));
+        simd::stopped_after(steps, || servers.change(stops));
     });
     servers.change(goes);
     stopping.join().unwrap();
@@ -240,7 +240,7 @@ pub fn planted_pickers_do_not_help() {
     servers.loads[0].fetch_add(9, Ordering::SeqCst);
     let other = spawn(&servers, |servers| {
         // Stopped before it has told any node.
-        lanes::stopped_after(1, || servers.tree.set(0, || 0, |load| load));
+        simd::stopped_after(1, || servers.tree.set(0, || 0, |load| load));
     });
     other.join().unwrap();
     let picked = servers.tree.least().expect("nobody changes it").map(|found| found.index);

@@ -1,11 +1,11 @@
-//! Models of `state/server_set.rs`: sets are read and written as wholes, and pins are those of
+//! Models of `memory/server_set.rs`: sets are read and written as wholes, and pins are those of
 //! members. Sets hold two servers here.
 
 use loom::thread;
 
-use crate::state::Arena;
-use crate::state::affinity::{AddressKey, Affinity};
-use crate::state::server_set::ServerSet;
+use crate::arena::Arena;
+use crate::memory::address_map::{AddressKey, Affinity};
+use crate::memory::server_set::ServerSet;
 use crate::sync::Arc;
 
 struct Map {

@@ -1,13 +1,14 @@
-//! Models of `state/slots.rs` and `state/counts.rs`: connections beside edits of the limits and
+//! Models of `arena/slots.rs` and `arena/counts.rs`: connections beside edits of the limits and
 //! beside the end of the server they belong to.
 
 use loom::thread;
 use vsched::config::Thresholds;
 
+use crate::arena::counts::Activity::{Active, Inactive};
+use crate::arena::counts::{Counts, Limits};
+use crate::arena::slots::ServerSlot;
 use crate::config::KernelRules;
-use crate::state::counts::Activity::{Active, Inactive};
-use crate::state::counts::{Counts, Limits};
-use crate::state::slots::{ConnectionError, ServerSlot};
+use crate::error::ConnectionError;
 use crate::sync::Arc;
 
 fn limits((upper, lower): (u32, u32)) -> Limits {

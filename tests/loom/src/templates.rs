@@ -1,11 +1,11 @@
-//! Models of `state/templates.rs`: first connections of one client side by side, connections beside
+//! Models of `memory/templates.rs`: first connections of one client side by side, connections beside
 //! the director's tick, and ends of connections beside each other.
 
 use loom::thread;
 
-use crate::state::Arena;
-use crate::state::affinity::AddressKey;
-use crate::state::templates::{TemplateId, Templates};
+use crate::arena::Arena;
+use crate::memory::address_map::AddressKey;
+use crate::memory::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
 const TIMEOUT: u64 = 10;

@@ -3,12 +3,12 @@
 
 use loom::thread;
 
+use crate::arena::counts::Activity::Active;
+use crate::arena::counts::Counts;
+use crate::arena::slots::ServerSlot;
+use crate::concurrent::min_tree::MinTree;
+use crate::concurrent::simd::Simd;
 use crate::config::KernelRules;
-use crate::state::counts::Activity::Active;
-use crate::state::counts::Counts;
-use crate::state::lanes::Simd;
-use crate::state::min_tree::MinTree;
-use crate::state::slots::ServerSlot;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 const RULE: KernelRules = KernelRules::B;

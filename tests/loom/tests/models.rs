@@ -26,18 +26,18 @@ macro_rules! planted {
 }
 
 models! {
-    publication: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
+    hazard: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
-    cursor: two_pickers_one_reload one_picker_two_reloads;
-    alone: one_reload two_reloads;
-    round: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
+    retry_rotation: two_pickers_one_reload one_picker_two_reloads;
+    worker_rotation: one_reload two_reloads;
+    shared_rotation: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
         a_cycle_begins_anew a_refusal_takes_no_turn;
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
     told: changes_are_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
-    own: what_changes_for_all_is_found an_index_made_beside_a_change_is_told own_changes_are_told
+    worker_state: what_changes_for_all_is_found an_index_made_beside_a_change_is_told own_changes_are_told
         company_beside_a_change_is_told an_end_beside_a_succession_counts_once;
-    affinity: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
+    address_map: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
         what_is_written_late_is_swept a_claim_beside_a_clean_sweep another_capacity_beside_a_claim;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
     templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
@@ -45,12 +45,12 @@ models! {
 }
 
 mod round_cases {
-    use vsched_loom::{check, round};
+    use vsched_loom::{check, shared_rotation};
 
     #[test]
     fn an_unavailable_server_is_passed_over() {
         for by_draw in [false, true] {
-            check(move || round::an_unavailable_server_is_passed_over(by_draw));
+            check(move || shared_rotation::an_unavailable_server_is_passed_over(by_draw));
         }
     }
 }
@@ -156,26 +156,26 @@ mod slots {
 }
 
 planted! {
-    publication::planted_retire_ignores_holds, "Causality violation";
-    publication::planted_look_after_the_closure, "Causality violation";
-    cursor::planted_adopt_before_publication, "nothing newer is published";
-    cursor::planted_adopt_in_two_steps, "lost or given twice";
-    alone::planted_no_note, "each reload is carried over once";
-    round::planted_begun_before_publication, "nothing newer is published";
-    round::planted_former_left_open, "lost or given twice";
+    hazard::planted_retire_ignores_holds, "Causality violation";
+    hazard::planted_look_after_the_closure, "Causality violation";
+    retry_rotation::planted_adopt_before_publication, "nothing newer is published";
+    retry_rotation::planted_adopt_in_two_steps, "lost or given twice";
+    worker_rotation::planted_no_note, "each reload is carried over once";
+    shared_rotation::planted_begun_before_publication, "nothing newer is published";
+    shared_rotation::planted_former_left_open, "lost or given twice";
     min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";
     min_tree::planted_no_second_look_at_the_block, "a node is not the least of its block";
     min_tree::planted_pickers_do_not_help, "a loaded server is picked";
     told::planted_a_glance_at_the_counts, "untold";
     told::planted_whose_it_was_before, "untold";
-    own::planted_a_stamp_before_the_change, "untold";
-    own::planted_seen_after_the_look, "untold";
-    own::planted_a_look_before_company, "untold";
-    own::planted_a_place_with_a_guest, "an old end counts for a new worker";
-    affinity::planted_equal_tags, "an address has another's server";
-    affinity::planted_a_name_without_its_pin, "not pinned";
-    affinity::planted_written_without_a_mark, "pinned by nobody";
-    affinity::planted_marked_before_it_is_written, "pinned by nobody";
+    worker_state::planted_a_stamp_before_the_change, "untold";
+    worker_state::planted_seen_after_the_look, "untold";
+    worker_state::planted_a_look_before_company, "untold";
+    worker_state::planted_a_place_with_a_guest, "an old end counts for a new worker";
+    address_map::planted_equal_tags, "an address has another's server";
+    address_map::planted_a_name_without_its_pin, "not pinned";
+    address_map::planted_written_without_a_mark, "pinned by nobody";
+    address_map::planted_marked_before_it_is_written, "pinned by nobody";
     server_set::planted_read_in_two_halves, "torn";
     server_set::planted_one_sweep, "pinned by nobody";
     templates::planted_let_go_without_hold, "gone while a connection is open";
@@ -186,5 +186,5 @@ planted! {
 #[test]
 #[should_panic]
 fn publication_is_wrong_without_sequential_consistency() {
-    check_with(Fences::Nowhere, vsched_loom::publication::one_reader_two_replacements);
+    check_with(Fences::Nowhere, vsched_loom::hazard::one_reader_two_replacements);
 }

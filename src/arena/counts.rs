@@ -1,0 +1,270 @@
+//! A server's connection counts and overload mark in one word, and how events change it.
+//!
+//! Pure arithmetic. One word, because counts and mark must change together: a connection that
+//! reaches the upper threshold marks the server in the same atomic step.
+//!
+//! Source: the threshold rules of Linux IPVS, both generations, as observed on running kernels.
+
+use crate::arena::sizes::VERSION_BITS;
+use crate::config::{KernelRules, Thresholds};
+
+/// Whether a connection counts as active or inactive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activity {
+    /// Counts 1 in `active`. TCP from the first SYN until a FIN or RST, SCTP while established.
+    Active,
+    /// Counts 1 in `inactive`. UDP always, TCP and SCTP while closing.
+    Inactive,
+}
+
+const FIELD: u32 = 26;
+/// Most connections of one server, active and inactive together.
+pub const MAX_CONNECTIONS: u32 = (1 << FIELD) - 1;
+const OVERLOADED: u64 = 1;
+const VACANT: u64 = 2;
+const ACTIVE: u32 = 2;
+const TOTAL: u32 = ACTIVE + FIELD;
+const VERSION: u32 = TOTAL + FIELD;
+const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
+
+/// From the lowest bit: overloaded:1, vacant:1, active:26, total:26, version:10.
+///
+/// The version changes with every change of limits or of the slot's owner, so that a
+/// compare-and-swap that read the former limits or owner fails. It wraps; `slots` says why that does
+/// no harm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Counts(u64);
+
+impl Counts {
+    pub(crate) const NO_SLOT: Counts = Counts(VACANT | OVERLOADED);
+
+    pub(crate) fn from_word(word: u64) -> Self {
+        Counts(word)
+    }
+
+    /// Counts that are kept elsewhere, for decisions that go by them.
+    #[inline]
+    pub(crate) fn of(active: u32, total: u32, overloaded: bool) -> Self {
+        Counts(0).with(active.min(MAX_CONNECTIONS), total.min(MAX_CONNECTIONS), overloaded)
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn active(self) -> u32 {
+        (self.0 >> ACTIVE) as u32 & MAX_CONNECTIONS
+    }
+
+    #[inline]
+    pub(crate) fn total(self) -> u32 {
+        (self.0 >> TOTAL) as u32 & MAX_CONNECTIONS
+    }
+
+    pub(crate) fn inactive(self) -> u32 {
+        self.total().saturating_sub(self.active())
+    }
+
+    #[inline]
+    pub(crate) fn overloaded(self) -> bool {
+        self.0 & OVERLOADED != 0
+    }
+
+    #[inline]
+    pub(crate) fn vacant(self) -> bool {
+        self.0 & VACANT != 0
+    }
+
+    fn with(self, active: u32, total: u32, overloaded: bool) -> Self {
+        let rest = self.0 >> VERSION << VERSION | self.0 & VACANT;
+        let mark = if overloaded { OVERLOADED } else { 0 };
+        Counts(rest | u64::from(active) << ACTIVE | u64::from(total) << TOTAL | mark)
+    }
+
+    /// The same counts, overloaded or not.
+    pub(crate) fn marked(self, overloaded: bool) -> Self {
+        self.with(self.active(), self.total(), overloaded)
+    }
+
+    fn next_version(self) -> Self {
+        let version = ((self.0 >> VERSION) + 1) & VERSIONS;
+        Counts(self.0 & !(u64::MAX << VERSION) | version << VERSION)
+    }
+
+    /// One connection more; `None` at [`MAX_CONNECTIONS`].
+    #[inline]
+    pub(crate) fn opened(
+        self,
+        activity: Activity,
+        limits: Limits,
+        rule: KernelRules,
+    ) -> Option<Self> {
+        let total = self.total() + 1;
+        if total > MAX_CONNECTIONS {
+            return None;
+        }
+        let active = self.active() + u32::from(activity == Activity::Active);
+        let upper = limits.upper();
+        let overloaded = match rule {
+            KernelRules::A => self.overloaded() || upper != 0 && total >= upper,
+            KernelRules::B if upper != 0 && total >= upper => {
+                limits.evaluate(total, Towards::Overload, self.overloaded())
+            }
+            KernelRules::B => self.overloaded(),
+        };
+        Some(self.with(active, total, overloaded))
+    }
+
+    /// One connection less; `None` if there is none of that activity.
+    #[inline]
+    pub(crate) fn closed(
+        self,
+        activity: Activity,
+        limits: Limits,
+        rule: KernelRules,
+    ) -> Option<Self> {
+        let (active, before) = (self.active(), self.total());
+        let active = match activity {
+            Activity::Active => active.checked_sub(1)?,
+            Activity::Inactive if before > active => active,
+            Activity::Inactive => return None,
+        };
+        let total = before.checked_sub(1)?;
+        let overloaded = match rule {
+            KernelRules::A => self.overloaded() && !limits.clears_a(total),
+            KernelRules::B if before <= limits.level() => {
+                limits.evaluate(total, Towards::Relief, self.overloaded())
+            }
+            KernelRules::B => self.overloaded(),
+        };
+        Some(self.with(active, total, overloaded))
+    }
+
+    /// One connection from active to inactive or back; `None` if there is none to move.
+    #[inline]
+    pub(crate) fn moved(self, to: Activity) -> Option<Self> {
+        let (active, total) = (self.active(), self.total());
+        let active = match to {
+            Activity::Inactive => active.checked_sub(1)?,
+            Activity::Active if active < total => active + 1,
+            Activity::Active => return None,
+        };
+        Some(self.with(active, total, self.overloaded()))
+    }
+
+    /// The limits are full although the mark is not set: the director has stored new limits and has
+    /// not yet marked the server for them. Under the rules of generation A an edit has no effect
+    /// before the next connection, so there it is no contradiction.
+    #[cold]
+    pub(crate) fn is_full_unmarked(self, limits: Limits, rule: KernelRules) -> bool {
+        let upper = limits.upper();
+        rule == KernelRules::B && !self.overloaded() && upper != 0 && self.total() >= upper
+    }
+
+    /// The server is added or edited. The version moves only if the limits change.
+    pub(crate) fn limited(self, old: Limits, new: Limits, rule: KernelRules) -> Self {
+        let overloaded = match rule {
+            KernelRules::A => self.overloaded() && new.upper() != 0 && new.upper() <= old.upper(),
+            KernelRules::B if new != old => {
+                new.evaluate(self.total(), Towards::Neither, self.overloaded())
+            }
+            KernelRules::B => self.overloaded(),
+        };
+        let limited = self.marked(overloaded);
+        if new == old { limited } else { limited.next_version() }
+    }
+
+    /// These counts instead, and the mark that follows from them; `None` above [`MAX_CONNECTIONS`].
+    pub(crate) fn corrected(
+        self,
+        active: u32,
+        inactive: u32,
+        limits: Limits,
+        rule: KernelRules,
+    ) -> Option<Self> {
+        let total = active.checked_add(inactive).filter(|total| *total <= MAX_CONNECTIONS)?;
+        let upper = limits.upper();
+        let overloaded = match rule {
+            KernelRules::A if upper != 0 && total >= upper => true,
+            KernelRules::A => self.overloaded() && !limits.clears_a(total),
+            KernelRules::B => limits.evaluate(total, Towards::Neither, self.overloaded()),
+        };
+        Some(self.with(active, total, overloaded))
+    }
+
+    /// The slot loses its owner, whatever it counts.
+    pub(crate) fn evicted(self) -> Self {
+        Counts(self.with(0, 0, false).next_version().0 | VACANT)
+    }
+
+    /// The slot loses its owner; `None` while connections are counted.
+    pub(crate) fn vacated(self) -> Option<Self> {
+        (self.total() == 0).then(|| self.evicted())
+    }
+
+    /// A vacant slot gets an owner.
+    pub(crate) fn occupied(self) -> Self {
+        Counts(self.with(0, 0, false).next_version().0 & !VACANT)
+    }
+}
+
+/// Upper and lower threshold in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Limits(u64);
+
+enum Towards {
+    Overload,
+    Relief,
+    Neither,
+}
+
+impl Limits {
+    pub(crate) fn new(thresholds: Thresholds) -> Self {
+        Limits(u64::from(thresholds.upper) | u64::from(thresholds.lower) << 32)
+    }
+
+    pub(crate) fn from_word(word: u64) -> Self {
+        Limits(word)
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    fn upper(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn lower(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Below this number an overloaded server is relieved: the lower threshold, else 3/4 of the
+    /// upper one, rounded up. Without an upper threshold, any number relieves it.
+    fn level(self) -> u32 {
+        match (self.upper(), self.lower()) {
+            (0, _) => u32::MAX,
+            (upper, 0) => upper - upper / 4,
+            (_, lower) => lower,
+        }
+    }
+
+    /// Generation A: does this total clear the mark?
+    fn clears_a(self, total: u32) -> bool {
+        let (upper, lower) = (u64::from(self.upper()), self.lower());
+        if lower != 0 { total < lower } else { upper == 0 || 4 * u64::from(total) < 3 * upper }
+    }
+
+    /// Generation B's rule: set from `upper` on, clear below `level`, keep between; an event that
+    /// has just reached a border counts the band between as its own side.
+    fn evaluate(self, total: u32, towards: Towards, before: bool) -> bool {
+        let (upper, level) = (self.upper(), self.level());
+        let (sets_at, keeps_at) = match towards {
+            Towards::Overload => (level, level),
+            Towards::Relief => (upper, upper),
+            Towards::Neither => (upper, level),
+        };
+        upper != 0 && (total >= sets_at || total >= keeps_at && before)
+    }
+}

@@ -1,0 +1,112 @@
+//! Live state that outlives every config: slots of atomics, found by index and generation.
+
+pub(crate) mod counts;
+pub(crate) mod id;
+pub(crate) mod slots;
+pub(crate) mod statistics;
+pub(crate) mod tally;
+pub(crate) mod worker_state;
+
+use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::arena::tally::Tally;
+use crate::arena::worker_state::WorkerState;
+use crate::concurrent::segments::Segments;
+use crate::config::KernelRules;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Sizes that `tests/loom` models with smaller ones.
+pub(crate) mod sizes {
+    /// Bits of the version in a server's count word: what is left beside the counts.
+    pub(crate) const VERSION_BITS: u32 = 10;
+}
+
+/// All slots of one director.
+pub(crate) struct Arena {
+    pub(crate) servers: Segments<ServerSlot>,
+    pub(crate) services: Segments<ServiceSlot>,
+    /// By the workers' numbers.
+    pub(crate) workers: Segments<WorkerState>,
+    /// By server: connections that no living worker counts as its own. Kept while the server's service
+    /// goes by each worker's own.
+    pub(crate) common: Segments<Tally>,
+    shares: AtomicU32,
+    kernel_rules: AtomicU32,
+    clock: AtomicU64,
+    serial: AtomicU32,
+    first_generation: u32,
+}
+
+/// How many arenas this process has made.
+static ARENAS: AtomicU32 = AtomicU32::new(0);
+
+impl Arena {
+    pub(crate) fn new() -> Self {
+        // Relaxed: only the number's uniqueness counts.
+        let number = ARENAS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Arena {
+            // Far apart (the golden ratio), so that generations of one director do not grow into
+            // another's.
+            first_generation: number.wrapping_mul(0x9e37_79b1),
+            servers: Segments::new(),
+            services: Segments::new(),
+            workers: Segments::new(),
+            common: Segments::new(),
+            shares: AtomicU32::new(1),
+            kernel_rules: AtomicU32::new(0),
+            clock: AtomicU64::new(0),
+            serial: AtomicU32::new(0),
+        }
+    }
+
+    /// The generation of a slot's first owner: each director's own, so that an id or a lease of one
+    /// director is stale in another instead of naming whoever has the same slot there. A host that
+    /// replaces its director while connections are open would get that wrong sooner or later.
+    pub(crate) fn first_generation(&self) -> u32 {
+        self.first_generation
+    }
+
+    /// Which generation's threshold rules hold.
+    #[inline]
+    pub(crate) fn kernel_rules(&self) -> KernelRules {
+        // Relaxed: a plain setting; orders nothing.
+        if self.kernel_rules.load(Ordering::Relaxed) == 0 { KernelRules::B } else { KernelRules::A }
+    }
+
+    pub(crate) fn set_kernel_rules(&self, rule: KernelRules) {
+        // Relaxed: as in `rule`.
+        self.kernel_rules.store(u32::from(rule == KernelRules::A), Ordering::Relaxed);
+    }
+
+    /// A number that nobody else gets (until it wraps), and never 0.
+    pub(crate) fn next_serial(&self) -> u32 {
+        // Relaxed: only its uniqueness counts.
+        self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
+    }
+
+    /// Into how many equal parts, one a worker, `common` is divided. 1 if one worker lives, or none,
+    /// else about the number of living workers.
+    #[inline]
+    pub(crate) fn shares(&self) -> u32 {
+        // SeqCst: between a store in an index and a change here, the index' writer sees the change, or
+        // the director, who looks at the index afterwards, sees the store.
+        self.shares.load(Ordering::SeqCst)
+    }
+
+    /// Director only.
+    pub(crate) fn set_shares(&self, shares: u32) {
+        // SeqCst: pairs with the load in `shares`.
+        self.shares.store(shares, Ordering::SeqCst);
+    }
+
+    /// Milliseconds on the caller's clock, as of the last tick.
+    pub(crate) fn clock(&self) -> u64 {
+        // Relaxed: a coarse clock; orders nothing.
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    /// Sets the clock; it never goes back.
+    pub(crate) fn set_clock(&self, now: u64) {
+        // Relaxed: as in `clock`.
+        self.clock.fetch_max(now, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,93 @@
+//! Statistics of one worker. Only that worker writes, so a count is a load and a store on a line
+//! that is its own; readers add the shards up.
+
+use crate::concurrent::segments::Segments;
+use crate::sync::{AtomicU64, Ordering};
+
+/// One worker's totals, by slot index.
+pub(crate) struct Shard {
+    servers: Segments<Total>,
+    services: Segments<ServiceTotals>,
+}
+
+#[derive(Default)]
+struct Total(AtomicU64);
+
+#[derive(Default)]
+struct ServiceTotals {
+    connections: Total,
+    refused: Total,
+}
+
+impl Total {
+    /// Adds for the only writer of this shard.
+    #[inline]
+    fn add(&self, count: u64) {
+        // Relaxed, and no read-modify-write: one writer; readers want a recent value.
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        // Relaxed: as in `add`.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Shard {
+    pub(crate) fn new() -> Self {
+        Shard { servers: Segments::new(), services: Segments::new() }
+    }
+
+    /// Makes room for this many slots. Allocates.
+    pub(crate) fn grow_to(&self, servers: u32, services: u32) {
+        self.servers.grow_to(servers);
+        self.services.grow_to(services);
+    }
+
+    /// Counts a connection to a server of a service.
+    #[inline]
+    pub(crate) fn count_connection(&self, server: u32, service: u32) {
+        if let Some(total) = self.servers.get(server) {
+            total.add(1);
+        }
+        if let Some(totals) = self.services.get(service) {
+            totals.connections.add(1);
+        }
+    }
+
+    /// Counts a pick that found no server.
+    #[inline]
+    pub(crate) fn count_refusal(&self, service: u32) {
+        if let Some(totals) = self.services.get(service) {
+            totals.refused.add(1);
+        }
+    }
+
+    pub(crate) fn server_connections(&self, server: u32) -> u64 {
+        self.servers.get(server).map_or(0, Total::get)
+    }
+
+    /// Connections and refusals of a service.
+    pub(crate) fn service_totals(&self, service: u32) -> (u64, u64) {
+        self.services
+            .get(service)
+            .map_or((0, 0), |totals| (totals.connections.get(), totals.refused.get()))
+    }
+
+    /// Adds a departed worker's totals. Only for the shard that nobody else writes.
+    pub(crate) fn absorb(&self, departed: &Shard, servers: u32, services: u32) {
+        self.grow_to(servers, services);
+        for index in 0..servers {
+            if let Some(total) = self.servers.get(index) {
+                total.add(departed.server_connections(index));
+            }
+        }
+        for index in 0..services {
+            if let Some(totals) = self.services.get(index) {
+                let (connections, refused) = departed.service_totals(index);
+                totals.connections.add(connections);
+                totals.refused.add(refused);
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What a worker keeps by itself for services that are shared `per-worker`: where its rotations
+//! stand, and how many connections it has opened.
+//!
+//! A place is found by the worker's number, and goes to another worker when its owner is gone. Only
+//! the owner begins connections here; others may end or change them. Such a count decides where the
+//! owner's next connection goes, and nothing else: limits and statistics go by the slots.
+//!
+//! | location | operation                  | ordering | partner                               |
+//! |----------|----------------------------|----------|---------------------------------------|
+//! | `number` | store in `move_in`, load   | SeqCst   | none: one word                        |
+//!
+//! Counts, and why an end of a former owner's connection changes nothing of its successor's:
+//! `arena::tally`.
+
+use crate::arena::slots::ServiceSlot;
+use crate::arena::tally::{Connections, Incarnation, Tally};
+use crate::concurrent::segments::Segments;
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+/// More workers than this at a time, and the rest share the rotations of all.
+pub(crate) const MAX_WORKERS: u32 = (1 << 22) - 1;
+
+/// One worker's own state.
+pub(crate) struct WorkerState {
+    services: Segments<ServiceSlot>,
+    servers: Segments<Tally>,
+    number: AtomicU32,
+    incarnation: Incarnation,
+}
+
+/// Who counts a connection as its own: the worker's number and one more, 0 = nobody; above, which of the
+/// place's owners it is. One word, for it is handed on where registers are few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct WorkerTag(u64);
+
+impl WorkerTag {
+    pub(crate) const NONE: Self = WorkerTag(0);
+
+    #[inline(always)]
+    pub(crate) fn new(place: u32, incarnation: u32) -> Self {
+        WorkerTag(u64::from(incarnation) << 32 | u64::from(place))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_none(self) -> bool {
+        self.place() == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn place(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    pub(crate) fn incarnation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The worker's number; beyond all workers if there is none.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        self.place().wrapping_sub(1)
+    }
+}
+
+impl Default for WorkerState {
+    fn default() -> Self {
+        WorkerState {
+            services: Segments::new(),
+            servers: Segments::new(),
+            number: AtomicU32::new(0),
+            incarnation: Incarnation::default(),
+        }
+    }
+}
+
+impl WorkerState {
+    /// Makes it a new worker's, after its predecessor's [end](Self::end). Allocates. Director only,
+    /// before the worker is.
+    pub(crate) fn assign(&self, number: u32, servers: u32, services: u32) {
+        self.number.store(number, Ordering::SeqCst);
+        self.grow_to(servers, services);
+    }
+
+    /// Makes room for this many slots. Allocates. Director only.
+    pub(crate) fn grow_to(&self, servers: u32, services: u32) {
+        self.servers.grow_to(servers);
+        self.services.grow_to_with(services, || ServiceSlot::new(0));
+    }
+
+    /// The worker's number, from 0.
+    pub(crate) fn number(&self) -> u32 {
+        self.number.load(Ordering::SeqCst)
+    }
+
+    /// The worker as the opener of a connection. The same as long as the worker lives.
+    pub(crate) fn tag(&self) -> WorkerTag {
+        WorkerTag::new(self.number() + 1, self.incarnation.incarnation())
+    }
+
+    /// Where the worker stands in a service's rotations.
+    #[inline]
+    pub(crate) fn service(&self, slot: u32) -> Option<&ServiceSlot> {
+        self.services.get(slot)
+    }
+
+    /// The first services' part of that, for the worker to keep. Allocates.
+    pub(crate) fn first_services(&self) -> Arc<[ServiceSlot]> {
+        self.services.first(|| ServiceSlot::new(0))
+    }
+
+    /// The connections that the worker has opened to a server and that are open still.
+    #[inline]
+    pub(crate) fn connections(&self, server: u32) -> Connections {
+        self.servers.get(server).map_or(Connections::NONE, Tally::get)
+    }
+
+    /// The worker changes what it has open; false if it cannot count that. The worker only.
+    #[inline]
+    pub(crate) fn add(&self, server: u32, change: Connections) -> bool {
+        self.servers.get(server).map(|tally| tally.add(change)).is_some()
+    }
+
+    /// Another worker changes what `opener` has open; false if that is gone.
+    pub(crate) fn add_for(&self, tag: WorkerTag, server: u32, change: Connections) -> bool {
+        let add = || self.add(server, change);
+        self.incarnation.as_guest(tag.incarnation(), add).unwrap_or(false)
+    }
+
+    /// The worker has gone. Its connections are [left](Self::take_left). Director only.
+    pub(crate) fn end(&self) {
+        self.incarnation.end();
+    }
+
+    /// True once nobody acts any more for one who has gone: another may have the place, but for those
+    /// that are over. Director only.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.incarnation.is_vacant()
+    }
+
+    /// No worker gets this place any more. Director only.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.incarnation.is_exhausted()
+    }
+
+    /// Runs `act` while somebody acts for whoever has the place.
+    #[cfg(test)]
+    pub(crate) fn visit(&self, act: impl FnOnce()) {
+        self.incarnation.as_guest(self.incarnation.incarnation(), act);
+    }
+
+    /// As if it had had so many owners before.
+    #[cfg(test)]
+    pub(crate) fn age(&self, incarnation: u32) {
+        self.incarnation.age(incarnation);
+    }
+
+    /// Takes the connections that are counted here; of one who has gone. O(servers). Director only.
+    pub(crate) fn take_left(&self, mut take: impl FnMut(u32, Connections)) {
+        let tallies = (0..).map_while(|server| Some((server, self.servers.get(server)?)));
+        for (server, tally) in tallies {
+            let left = if tally.get() == Connections::NONE { continue } else { tally.take() };
+            take(server, left);
+        }
+    }
+}
+
+/// A place in `length` for each number, far from those of the numbers before: 0, 1/2, 1/4, 3/4, …
+/// (van der Corput, 1935).
+pub(crate) fn van_der_corput(number: u32, length: u32) -> u32 {
+    ((u64::from(number.reverse_bits()) * u64::from(length)) >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_WORKERS, WorkerState, WorkerTag, van_der_corput};
+    use crate::arena::counts::Activity::{Active, Inactive};
+    use crate::arena::tally::Connections;
+
+    #[test]
+    fn places_are_far_apart() {
+        assert_eq!([0, 1, 2, 3].map(|number| van_der_corput(number, 100)), [0, 50, 25, 75]);
+        assert_eq!(van_der_corput(7, 0), 0);
+        assert!((0..1000).all(|number| van_der_corput(number, 3) < 3));
+    }
+
+    #[test]
+    fn ends_of_a_former_owners_connections_change_nothing() {
+        let own = WorkerState::default();
+        own.assign(3, 10, 10);
+        let former = own.tag();
+        assert_eq!((former.number(), former.is_none()), (3, false));
+        let (one, less) = (Connections::one(Active), Connections::one(Active).negative());
+        assert!(own.add(5, one) && own.add(5, one) && own.add_for(former, 5, less));
+        own.end();
+        let mut left = Vec::new();
+        own.take_left(|server, connections| left.push((server, connections)));
+        assert_eq!(left, [(5, one)]);
+        assert!(own.is_vacant() && !own.is_exhausted());
+        own.assign(3, 0, 0);
+        assert!(own.tag() != former && own.add(5, one) && !own.add_for(former, 5, less));
+        assert_eq!(own.connections(5), one);
+        assert!(own.add_for(own.tag(), 5, Connections::moved(Inactive)));
+        assert_eq!((own.connections(5).active(), own.connections(5).total()), (0, 1));
+        assert!(!own.add(MAX_WORKERS, one) && own.connections(MAX_WORKERS) == Connections::NONE);
+        assert!(WorkerTag::NONE.is_none() && WorkerTag::NONE.number() > MAX_WORKERS);
+    }
+}

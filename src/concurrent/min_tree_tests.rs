@@ -1,0 +1,108 @@
+use super::{Least, MinTree};
+use crate::concurrent::simd::{Block, FAN_OUT, Simd, UNAVAILABLE};
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+
+    /// Zeros, ties, [`NEVER`], and numbers of every size, as a model of keys says.
+    fn key(&mut self, spread: u64) -> u64 {
+        match self.below(8) {
+            0 => 0,
+            1 => UNAVAILABLE,
+            2 => (self.below(1 << 35) as f64 / (1 + self.below(1 << 16)) as f64).to_bits(),
+            3 => f64::MIN_POSITIVE.to_bits() >> self.below(60),
+            _ => (self.below(spread) as f64).to_bits(),
+        }
+    }
+}
+
+/// Both ways, where this processor has two.
+fn ways() -> Vec<Simd> {
+    let mut ways = vec![Simd::Scalar, Simd::detect()];
+    ways.dedup();
+    ways
+}
+
+fn first_least(keys: &[u64], excluded: &[u32]) -> Option<Least> {
+    let keys = (0..).zip(keys).map(|(index, key)| Least { index, key: *key });
+    let left = keys.filter(|least| least.key != UNAVAILABLE && !excluded.contains(&least.index));
+    // The first of equals.
+    left.min_by_key(|least| least.key)
+}
+
+#[test]
+fn every_way_reads_a_block_as_a_walk_does() {
+    let mut random = Random(1);
+    for round in 0..20_000u64 {
+        let length = if round % 3 == 0 { FAN_OUT as u64 } else { random.below(33) };
+        let spread = [1, 2, 5, 1 << 40][round as usize % 4];
+        let keys: Vec<u64> = (0..length).map(|_| random.key(spread)).collect();
+        let block = Block::of(&keys);
+        let least = keys.iter().copied().min().unwrap_or(UNAVAILABLE);
+        // A block of nothing but NEVER says lane 0, a short one too.
+        let lane = keys.iter().position(|key| *key == least).unwrap_or(0);
+        for way in ways() {
+            assert_eq!(way.least(&block), least, "{way:?} {keys:?}");
+            assert_eq!(way.first_least(&block), (least, lane), "{way:?} {keys:?}");
+            assert_eq!(way.lane_of_least(&block, least), Some(lane), "{way:?} {keys:?}");
+            let other = random.key(spread);
+            let expected = (other == least).then_some(lane);
+            assert_eq!(way.lane_of_least(&block, other), expected, "{way:?} {keys:?}");
+        }
+    }
+}
+
+#[test]
+fn trees_find_what_a_scan_finds() {
+    for (length, changes) in
+        [(1, 50), (31, 400), (32, 400), (33, 400), (1000, 2000), (1025, 2000), (40_000, 300)]
+    {
+        for way in ways() {
+            for spread in [1, 3, 1 << 30] {
+                let mut random = Random(length as u64 ^ spread);
+                let mut keys: Vec<u64> = (0..length).map(|_| random.key(spread)).collect();
+                let tree = MinTree::new(keys.iter().copied(), way);
+                for _ in 0..changes {
+                    // Often where the least is, so that it moves.
+                    let least = first_least(&keys, &[]).map_or(0, |least| least.index as usize);
+                    let near = (least + random.below(3) as usize).min(length - 1);
+                    let anywhere = random.below(length as u64) as usize;
+                    let at = if random.below(2) == 0 { near } else { anywhere };
+                    keys[at] = random.key(spread);
+                    tree.set(at as u32, || keys[at], |key| key);
+                    assert_eq!(tree.least(), Ok(first_least(&keys, &[])), "{length} {way:?}");
+                    let count = random.below(9);
+                    let start = least as u64;
+                    let excluded: Vec<u32> = (0..count)
+                        .map(|_| ((start + random.below(40)) % length as u64) as u32)
+                        .collect();
+                    assert_eq!(tree.least_except(&excluded), first_least(&keys, &excluded));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tree_without_leaves_has_no_least() {
+    for way in ways() {
+        let tree = MinTree::new(std::iter::empty(), way);
+        assert_eq!((tree.least(), tree.least_except(&[])), (Ok(None), None));
+    }
+}
+
+#[test]
+fn an_index_beyond_the_leaves_is_refused() {
+    let tree = MinTree::new([3, 4].into_iter(), Simd::detect());
+    tree.set(32, || 1, |key| key);
+    assert_eq!(tree.least(), Ok(Some(Least { index: 0, key: 3 })));
+}

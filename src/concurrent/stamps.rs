@@ -1,0 +1,154 @@
+//! Which elements of a list have changed since a reader looked last, however many readers there are.
+//!
+//! One version number per group of elements, one per group of those, and so on up to one for all.
+//! Whoever has changed an element adds one to each number above it, the nearest first. A reader keeps
+//! a copy of the numbers, compares from the top, and goes down where they differ. So a change costs
+//! the same whatever the number of readers, a reader that missed nothing spends one load, and one that
+//! missed something looks at what changed and its neighbours.
+//!
+//! | location  | operation                 | ordering | partner                                     |
+//! |-----------|---------------------------|----------|---------------------------------------------|
+//! | `Stamps`  | additions in `changed`    | SeqCst   | loads in `are_newer`, `catch_up`, `seen`    |
+//! | `Seen`    | all                       | Relaxed  | none: one reader, or the director before it |
+//!
+//! Why a reader misses no change: an element is changed before the numbers above it, and these from
+//! below to the top; a reader looks from the top down, and at the element last. So what it does not
+//! see yet adds to the top number later than the reader looked there, and is found the next time. A
+//! thread that is stopped in between hides its own change only, which has not ended.
+
+use std::ops::Range;
+
+use crate::concurrent::sizes::GROUP;
+use crate::sync::{AtomicU64, Ordering};
+
+/// A version number per group of elements, per group of those, and so on until a group is enough.
+type Rows = Box<[Box<[AtomicU64]>]>;
+
+/// The version numbers.
+pub(crate) struct Stamps {
+    /// The number for all: apart, because every reader compares it, and few look further.
+    top: AtomicU64,
+    rows: Rows,
+    length: usize,
+}
+
+/// What one reader has seen of them.
+pub(crate) struct Seen {
+    top: AtomicU64,
+    rows: Rows,
+}
+
+impl Stamps {
+    /// For so many elements.
+    pub(crate) fn new(length: u32) -> Self {
+        let (length, mut rows) = (length as usize, Vec::new());
+        let mut numbers = length;
+        loop {
+            numbers = numbers.div_ceil(GROUP);
+            rows.push((0..numbers).map(|_| AtomicU64::new(0)).collect());
+            if numbers <= GROUP {
+                return Stamps { top: AtomicU64::new(0), rows: rows.into(), length };
+            }
+        }
+    }
+
+    /// The element has changed. O(log n), wait-free.
+    pub(crate) fn changed(&self, index: u32) {
+        let mut at = index as usize;
+        for row in &self.rows {
+            at /= GROUP;
+            if let Some(number) = row.get(at) {
+                number.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        self.top.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// For a reader that looks at all elements afterwards. Allocates.
+    pub(crate) fn seen(&self) -> Seen {
+        let copy = |number: &AtomicU64| AtomicU64::new(number.load(Ordering::SeqCst));
+        let top = copy(&self.top);
+        Seen { top, rows: self.rows.iter().map(|row| row.iter().map(copy).collect()).collect() }
+    }
+
+    /// Something has changed that the reader has not seen.
+    #[inline(always)]
+    pub(crate) fn are_newer(&self, seen: &Seen) -> bool {
+        // Relaxed: the reader's own.
+        self.top.load(Ordering::SeqCst) != seen.top.load(Ordering::Relaxed)
+    }
+
+    /// Tells the reader each element that has changed, and neighbours of it.
+    pub(crate) fn catch_up(&self, seen: &Seen, mut look: impl FnMut(u32)) {
+        if is_news(&self.top, &seen.top) {
+            let last = self.rows.len().saturating_sub(1);
+            self.descend(seen, last, 0..GROUP, &mut look);
+        }
+    }
+
+    fn descend(&self, seen: &Seen, row: usize, range: Range<usize>, look: &mut impl FnMut(u32)) {
+        let (Some(numbers), Some(known)) = (self.rows.get(row), seen.rows.get(row)) else { return };
+        for at in range {
+            let (Some(number), Some(known)) = (numbers.get(at), known.get(at)) else { return };
+            if !is_news(number, known) {
+                continue;
+            }
+            let below = at * GROUP..(at + 1) * GROUP;
+            match row.checked_sub(1) {
+                Some(row) => self.descend(seen, row, below, look),
+                None => below.filter(|at| *at < self.length).for_each(|at| look(at as u32)),
+            }
+        }
+    }
+}
+
+/// The reader knows another number; from now on, this one. Before it looks at what is below.
+fn is_news(number: &AtomicU64, known: &AtomicU64) -> bool {
+    let now = number.load(Ordering::SeqCst);
+    // Relaxed, both: the reader's own.
+    let is_news = known.load(Ordering::Relaxed) != now;
+    if is_news {
+        known.store(now, Ordering::Relaxed);
+    }
+    is_news
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stamps;
+    use crate::concurrent::sizes::GROUP;
+
+    fn news(stamps: &Stamps, seen: &super::Seen) -> Vec<u32> {
+        let mut found = Vec::new();
+        stamps.catch_up(seen, |index| found.push(index));
+        found
+    }
+
+    #[test]
+    fn each_reader_is_told_what_changed_since_it_looked() {
+        for length in [0, 1, GROUP, GROUP + 1, 65, 1000, 5000].map(|length| length as u32) {
+            let stamps = Stamps::new(length);
+            let readers = [stamps.seen(), stamps.seen()];
+            assert!(!stamps.are_newer(&readers[0]));
+            for index in (0..length).step_by(37) {
+                stamps.changed(index);
+                assert!(stamps.are_newer(&readers[0]));
+                let found = news(&stamps, &readers[0]);
+                assert!(found.contains(&index) && found.len() <= GROUP, "{length}: {found:?}");
+                assert!(news(&stamps, &readers[0]).is_empty() && !stamps.are_newer(&readers[0]));
+            }
+            let found = news(&stamps, &readers[1]);
+            assert!((0..length).step_by(37).all(|index| found.contains(&index)), "{length}");
+            assert!(found.iter().all(|index| *index < length));
+            assert!(!stamps.are_newer(&stamps.seen()));
+        }
+    }
+
+    #[test]
+    fn an_index_beyond_the_list_is_nothing() {
+        let stamps = Stamps::new(3);
+        let seen = stamps.seen();
+        stamps.changed(u32::MAX);
+        assert!(news(&stamps, &seen).is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! Arrays that begin as zeros, in memory that the system backs page by page as it is written.
+//!
+//! An affinity map for millions of addresses takes address space at once, and memory as addresses
+//! come: no growth step is needed on the hot path. Allocation can fail, and says so: a valid config
+//! must not abort its host.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc_zeroed};
+use std::ptr;
+
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// A type whose default value has no byte but zeros.
+///
+/// # Safety
+/// Memory of its size and alignment with zeros in it holds the type's default value.
+pub(crate) unsafe trait Zeroed: Default {}
+
+// SAFETY: an integer by another name, whose default is 0.
+unsafe impl Zeroed for AtomicU32 {}
+// SAFETY: as above.
+unsafe impl Zeroed for AtomicU64 {}
+// SAFETY: an array is its elements, without anything between them.
+unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] where [T; N]: Default {}
+
+/// Declares a struct of [`Zeroed`] fields, which makes it [`Zeroed`] itself.
+macro_rules! zeroed_struct {
+    (
+        $(#[$about:meta])*
+        $reach:vis struct $name:ident $(<$parameter:ident>)? {
+            $( $(#[$note:meta])* $open:vis $field:ident: $type:ty, )+
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Default)]
+        $reach struct $name $(<$parameter>)? {
+            $( $(#[$note])* $open $field: $type, )+
+        }
+
+        // SAFETY: the struct has these fields and no others; `fields` holds each to be `Zeroed`.
+        #[allow(unsafe_code, reason = "checked field by field, as a derive would")]
+        unsafe impl $(<$parameter: $crate::concurrent::zeroed::Zeroed>)?
+            $crate::concurrent::zeroed::Zeroed for $name $(<$parameter>)? {}
+
+        const _: () = {
+            #[allow(dead_code, reason = "checked when it is compiled")]
+            fn fields $(<$parameter: $crate::concurrent::zeroed::Zeroed>)? () {
+                fn is_zeroed<T: $crate::concurrent::zeroed::Zeroed>() {}
+                $( is_zeroed::<$type>(); )+
+            }
+        };
+    };
+}
+
+pub(crate) use zeroed_struct;
+
+/// The system has no memory of this size to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutOfMemory {
+    pub(crate) bytes: u64,
+}
+
+/// So many default values, in pages that nothing has touched yet.
+pub(crate) fn zeroed<T: Zeroed>(length: usize) -> Result<Box<[T]>, OutOfMemory> {
+    const { assert!(size_of::<T>() > 0) };
+    if length == 0 {
+        return Ok(Box::default());
+    }
+    let out_of_memory =
+        OutOfMemory { bytes: (length as u64).saturating_mul(size_of::<T>() as u64) };
+    let layout = Layout::array::<T>(length).map_err(|_| out_of_memory)?;
+    // SAFETY: the layout has a size: neither the length nor the type's size is 0.
+    let memory = unsafe { alloc_zeroed(layout) }.cast::<T>();
+    if memory.is_null() {
+        return Err(out_of_memory);
+    }
+    // SAFETY: the memory was allocated just now by the global allocator with the layout of `length`
+    // elements, which is the one that the box frees it with. Its zeros are valid elements (`Zeroed`),
+    // and nothing else points to it.
+    Ok(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(memory, length)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AtomicU32, AtomicU64, OutOfMemory, zeroed};
+    use std::hint::black_box;
+    use std::sync::atomic::Ordering;
+
+    zeroed_struct! {
+        /// Of both integers, with padding behind.
+        struct Sample<P> {
+            word: AtomicU64,
+            many: [AtomicU32; 3],
+            inner: P,
+        }
+    }
+
+    #[test]
+    fn every_element_is_the_default() {
+        let samples = zeroed::<Sample<AtomicU32>>(1000).expect("memory");
+        assert_eq!(samples.len(), 1000);
+        for sample in &samples {
+            assert_eq!(sample.word.load(Ordering::Relaxed), 0);
+            assert!(sample.many.iter().all(|word| word.load(Ordering::Relaxed) == 0));
+            sample.inner.store(7, Ordering::Relaxed);
+        }
+        assert!(samples.iter().all(|sample| sample.inner.load(Ordering::Relaxed) == 7));
+        assert!(zeroed::<AtomicU32>(0).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn what_no_machine_has_is_an_error() {
+        for length in [usize::MAX / 16, usize::MAX] {
+            let bytes = (length as u64).saturating_mul(8);
+            // Used, or the allocation is left out.
+            let words = black_box(zeroed::<AtomicU64>(black_box(length)));
+            assert_eq!(words.err(), Some(OutOfMemory { bytes }));
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Who has which slot: given to servers and services, kept while anything may still refer to it,
+//! taken back after.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use ahash::HashMap;
+
+use crate::arena::Arena;
+use crate::arena::id::{ServerId, ServiceId};
+use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::concurrent::segments::CAPACITY;
+use crate::config::ServiceKey;
+use crate::error::ApplyError;
+
+/// A server's hold on its slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SlotClaim {
+    pub(super) id: ServerId,
+    /// First publication that can name the slot.
+    pub(super) since: u64,
+    /// What the statistics of the slot said when it was given.
+    pub(super) base: u64,
+    /// The server's last weight that was not 0, or what it was added with.
+    pub(super) last_weight: u32,
+}
+
+impl SlotClaim {
+    /// Nobody: the server has no slot yet.
+    pub(super) const NONE: SlotClaim = SlotClaim {
+        id: ServerId { slot: u32::MAX, generation: 0 },
+        since: 0,
+        base: 0,
+        last_weight: 0,
+    };
+
+    /// True if it has a slot. The first publication is number 1.
+    pub(super) fn has_slot(&self) -> bool {
+        self.since > 0
+    }
+}
+
+/// A slot whose owner has left, and the publications that can name it: `born` to `gone` - 1.
+struct Vacancy<T> {
+    id: T,
+    since: u64,
+    until: u64,
+}
+
+/// Slots in use and free ones.
+#[derive(Default)]
+pub(super) struct SlotAllocator {
+    free_servers: Vec<u32>,
+    next_server: u32,
+    free_services: Vec<u32>,
+    next_service: u32,
+    /// Servers removed from the config that come back with their counts if added again.
+    removed: HashMap<ServiceKey, HashMap<SocketAddr, (SlotClaim, u64)>>,
+    /// The same with the publications they left with, in the order in which to look at them again.
+    /// Some have come back since.
+    queue: VecDeque<(ServiceKey, SocketAddr, u64)>,
+    /// Removed servers that do not come back, and whose connections count for nothing.
+    forgotten: Vec<Vacancy<ServerId>>,
+    deleted_services: Vec<Vacancy<ServiceId>>,
+}
+
+impl SlotAllocator {
+    /// Slots made so far, of servers and of services.
+    pub(super) fn high_water(&self) -> (u32, u32) {
+        (self.next_server, self.next_service)
+    }
+
+    /// Removed servers that still hold a slot.
+    pub(super) fn removed(&self) -> usize {
+        self.removed.values().map(HashMap::len).sum::<usize>() + self.forgotten.len()
+    }
+
+    /// Each of them.
+    pub(super) fn each_removed(
+        &self,
+    ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
+        self.removed.iter().flat_map(|(service, servers)| {
+            servers.iter().map(move |(server, (claim, _))| (service, server, claim.id))
+        })
+    }
+
+    /// Makes sure that so many slots can be given.
+    pub(super) fn reserve(
+        &mut self,
+        arena: &Arena,
+        servers: usize,
+        services: usize,
+    ) -> Result<(), ApplyError> {
+        let fresh = |wanted: usize, free: usize, next: u32, what| {
+            u32::try_from(wanted.saturating_sub(free))
+                .ok()
+                .and_then(|fresh| next.checked_add(fresh))
+                .filter(|reach| *reach <= CAPACITY)
+                .ok_or(ApplyError::Full { what, limit: CAPACITY })
+        };
+        let server_reach = fresh(servers, self.free_servers.len(), self.next_server, "servers")?;
+        let service_reach =
+            fresh(services, self.free_services.len(), self.next_service, "services")?;
+        let first = arena.first_generation();
+        arena.servers.grow_to_with(server_reach, || ServerSlot::new(first));
+        arena.services.grow_to_with(service_reach, || ServiceSlot::new(first));
+        Ok(())
+    }
+
+    /// The removed server's slot, if it still has one.
+    pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<SlotClaim> {
+        self.take_out(&service, &server)
+    }
+
+    /// A slot for a new server, vacant. [`reserve`](Self::reserve) has made sure there is one.
+    pub(super) fn take_server(&mut self, arena: &Arena) -> ServerId {
+        let slot = take(&mut self.free_servers, &mut self.next_server);
+        let generation = arena.servers.get(slot).map_or(0, ServerSlot::generation);
+        ServerId { slot, generation }
+    }
+
+    /// A slot for a new service.
+    pub(super) fn take_service(&mut self, arena: &Arena) -> ServiceId {
+        let slot = take(&mut self.free_services, &mut self.next_service);
+        let generation = arena.services.get(slot).map_or(0, ServiceSlot::generation);
+        ServiceId { slot, generation }
+    }
+
+    /// The server has left with publication `gone`.
+    pub(super) fn leave(
+        &mut self,
+        service: ServiceKey,
+        server: SocketAddr,
+        claim: SlotClaim,
+        gone: u64,
+    ) {
+        self.removed.entry(service).or_default().insert(server, (claim, gone));
+        self.queue.push_back((service, server, gone));
+    }
+
+    fn take_out(&mut self, service: &ServiceKey, server: &SocketAddr) -> Option<SlotClaim> {
+        let servers = self.removed.get_mut(service)?;
+        let (claim, _) = servers.remove(server)?;
+        if servers.is_empty() {
+            self.removed.remove(service);
+        }
+        Some(claim)
+    }
+
+    /// No removed server comes back with its counts: their slots are taken back as soon as nothing
+    /// names them. They belong to no service from now on. Their slots, in order.
+    pub(super) fn forget(&mut self, arena: &Arena) -> Vec<u32> {
+        self.queue.clear();
+        let removed = std::mem::take(&mut self.removed);
+        let claims = removed.into_values().flat_map(HashMap::into_values);
+        let mut slots = Vec::new();
+        for (SlotClaim { id, since, .. }, gone) in claims {
+            if let Some(slot) = arena.servers.get(id.slot) {
+                slot.set_service(u32::MAX);
+            }
+            slots.push(id.slot);
+            self.forgotten.push(Vacancy { id, since, until: gone });
+        }
+        slots.sort_unstable();
+        slots
+    }
+
+    /// The service has left with publication `gone`.
+    pub(super) fn leave_service(&mut self, id: ServiceId, since: u64, gone: u64) {
+        self.deleted_services.push(Vacancy { id, since, until: gone });
+    }
+
+    /// The removed servers of a service that was deleted belong to none: its slot may get another
+    /// service, on whose account nothing of theirs is.
+    pub(super) fn detach(&self, arena: &Arena, deleted: &ServiceKey) {
+        for (claim, _) in self.removed.get(deleted).into_iter().flat_map(HashMap::values) {
+            if let Some(slot) = arena.servers.get(claim.id.slot) {
+                slot.set_service(u32::MAX);
+            }
+        }
+    }
+
+    /// Takes back the slots that count no connection and that none of these publications names.
+    /// Looks at so many removed servers at most, those next that it looked at longest ago.
+    pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64], most: usize) {
+        let named = |since: u64, gone: u64| kept.iter().any(|at| (since..gone).contains(at));
+        for _ in 0..most.min(self.queue.len()) {
+            let Some((service, server, left)) = self.queue.pop_front() else { break };
+            let found = self.removed.get(&service).and_then(|servers| servers.get(&server));
+            let Some((claim, _)) = found.filter(|(_, gone)| *gone == left).copied() else {
+                continue;
+            };
+            let vacated = !named(claim.since, left)
+                && arena.servers.get(claim.id.slot).is_some_and(ServerSlot::vacate);
+            if vacated {
+                self.take_out(&service, &server);
+                self.free_servers.push(claim.id.slot);
+            } else {
+                self.queue.push_back((service, server, left));
+            }
+        }
+        let free = &mut self.free_servers;
+        self.forgotten.retain(|&Vacancy { id, since, until: gone }| {
+            let evicted =
+                !named(since, gone) && arena.servers.get(id.slot).is_some_and(ServerSlot::evict);
+            if evicted {
+                free.push(id.slot);
+            }
+            !evicted
+        });
+        let free = &mut self.free_services;
+        self.deleted_services.retain(|vacancy| {
+            let named = named(vacancy.since, vacancy.until);
+            if let (false, Some(slot)) = (named, arena.services.get(vacancy.id.slot)) {
+                slot.renew();
+                free.push(vacancy.id.slot);
+            }
+            named
+        });
+    }
+}
+
+fn take(free: &mut Vec<u32>, next: &mut u32) -> u32 {
+    free.pop().unwrap_or_else(|| {
+        *next += 1;
+        *next - 1
+    })
+}

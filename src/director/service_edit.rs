@@ -1,0 +1,186 @@
+//! A service while changes are carried out on it, all of which will succeed: it has its lists from
+//! the live service and gives them back, so that an edit of one server copies no other.
+
+use std::mem;
+use std::net::SocketAddr;
+
+use ahash::HashMap;
+
+use crate::config::diff::Change;
+use crate::config::{RealServer, VirtualService};
+use crate::director::allocator::SlotClaim;
+use crate::pool::history::{Event, History};
+use crate::pool::servers::Member;
+
+/// How many servers are looked for one by one before a table of all is made.
+const FEW: u32 = 16;
+
+pub(super) struct ServiceEdit {
+    /// Number of the live service; `None` for a new one.
+    pub(super) live: Option<u64>,
+    /// `servers` is kept beside.
+    pub(super) settings: VirtualService,
+    /// Oldest first. A server's place is its number in the history.
+    pub(super) servers: Vec<RealServer>,
+    /// Beside `servers`.
+    pub(super) claims: Vec<SlotClaim>,
+    /// Servers that were added or edited: their limits have to be set.
+    touched: Vec<usize>,
+    gone: Vec<usize>,
+    /// Newest place of each address, once there is need of it.
+    places: Option<HashMap<SocketAddr, usize>>,
+    searches: u32,
+    pub(super) history: History,
+    pub(super) deleted: bool,
+}
+
+impl ServiceEdit {
+    /// A new service.
+    pub(super) fn new(settings: &VirtualService) -> Self {
+        ServiceEdit {
+            live: None,
+            settings: settings.settings(),
+            servers: Vec::new(),
+            claims: Vec::new(),
+            touched: Vec::new(),
+            gone: Vec::new(),
+            places: None,
+            searches: 0,
+            history: History { bound: true, ..History::default() },
+            deleted: false,
+        }
+    }
+
+    /// An existing service, whose lists are taken out until it has them back.
+    pub(super) fn of(live: u64, service: &mut VirtualService, claims: &mut Vec<SlotClaim>) -> Self {
+        let servers = mem::take(&mut service.servers);
+        let mut draft = ServiceEdit {
+            live: Some(live),
+            servers,
+            claims: mem::take(claims),
+            history: History::default(),
+            ..ServiceEdit::new(service)
+        };
+        draft.number();
+        draft
+    }
+
+    /// Numbers the servers that are there from 0 and forgets what happened before.
+    fn number(&mut self) {
+        (self.places, self.searches) = (None, 0);
+        self.history.start = self.servers.iter().map(|server| server.weight).collect();
+        self.history.events.clear();
+    }
+
+    fn find(&mut self, address: SocketAddr) -> Option<usize> {
+        if self.places.is_none() && self.searches < FEW {
+            self.searches += 1;
+            return self.servers.iter().rposition(|server| server.address == address);
+        }
+        let numbered = || self.servers.iter().enumerate();
+        let table = || numbered().map(|(number, server)| (server.address, number)).collect();
+        self.places.get_or_insert_with(table).get(&address).copied()
+    }
+
+    /// Carries out one change. Hands out the owners of servers that are gone for good.
+    pub(super) fn change(&mut self, change: &Change, gone: &mut Vec<(SocketAddr, SlotClaim)>) {
+        match change {
+            Change::AddService(_) => {}
+            Change::EditService(settings) => {
+                let rebound = settings.scheduler != self.settings.scheduler;
+                self.settings = settings.settings();
+                if rebound {
+                    self.compact(gone);
+                    self.number();
+                    self.history.bound = true;
+                }
+            }
+            Change::DeleteService(_) => {
+                self.deleted = true;
+                self.gone = (0..self.servers.len()).collect();
+            }
+            Change::AddServer { server, .. } => {
+                // What is added is not there, unless it has just gone.
+                let former = if self.gone.is_empty() { None } else { self.find(server.address) };
+                let claim = former.map_or(SlotClaim::NONE, |former| {
+                    mem::replace(&mut self.claims[former], SlotClaim::NONE)
+                });
+                let number = self.servers.len();
+                if let Some(places) = &mut self.places {
+                    places.insert(server.address, number);
+                }
+                self.servers.push(*server);
+                self.claims.push(SlotClaim { last_weight: server.weight, ..claim });
+                self.touched.push(number);
+                self.history.events.push(Event::Added { weight: server.weight });
+            }
+            Change::EditServer { server, .. } => {
+                if let Some(number) = self.find(server.address) {
+                    self.servers[number] = *server;
+                    self.touched.push(number);
+                    if server.weight > 0 {
+                        self.claims[number].last_weight = server.weight;
+                    }
+                    self.history.events.push(Event::Edited { number, weight: server.weight });
+                }
+            }
+            Change::DeleteServer { server, .. } => {
+                if let Some(number) = self.find(*server) {
+                    self.gone.push(number);
+                    self.history.events.push(Event::Deleted { number });
+                }
+            }
+        }
+    }
+
+    /// Drops the servers that are gone and hands out their owners. Numbers are places no longer.
+    pub(super) fn compact(&mut self, buried: &mut Vec<(SocketAddr, SlotClaim)>) {
+        let mut gone = mem::take(&mut self.gone);
+        gone.sort_unstable();
+        gone.dedup();
+        if gone.is_empty() {
+            return;
+        }
+        let left = gone.iter().map(|number| (self.servers[*number].address, self.claims[*number]));
+        buried.extend(left.filter(|(_, claim)| claim.has_slot()));
+        drop_at(&mut self.servers, &gone);
+        drop_at(&mut self.claims, &gone);
+        self.touched.retain(|number| gone.binary_search(number).is_err());
+        for number in &mut self.touched {
+            *number -= gone.partition_point(|gone| gone < number);
+        }
+    }
+
+    /// Gives every server that was added or edited what `settle` makes of its owner. After
+    /// [`bury`](Self::bury).
+    pub(super) fn assign_slots(
+        &mut self,
+        mut settle: impl FnMut(&RealServer, SlotClaim) -> SlotClaim,
+    ) {
+        for number in mem::take(&mut self.touched) {
+            let claim = self.claims[number];
+            let settled = settle(&self.servers[number], claim);
+            self.claims[number] = SlotClaim { last_weight: claim.last_weight, ..settled };
+        }
+    }
+
+    /// The servers in list order.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let newest_first = self.servers.iter().zip(&self.claims).rev();
+        let member = |(server, claim): (&RealServer, &SlotClaim)| Member {
+            id: claim.id,
+            server: *server,
+            last_weight: claim.last_weight,
+        };
+        newest_first.map(member).collect()
+    }
+}
+
+/// Takes the elements at these places, which are in order, out of a list.
+fn drop_at<T>(list: &mut Vec<T>, places: &[usize]) {
+    let (mut place, mut gone) = (0.., places.iter().copied().peekable());
+    list.retain(|_| {
+        let place = place.next();
+        gone.next_if(|gone| Some(*gone) == place).is_none()
+    });
+}

@@ -1,0 +1,249 @@
+//! A decision, as plain data.
+
+use std::array;
+use std::fmt;
+#[cfg(feature = "capi")]
+use std::mem::offset_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::arena::id::ServerId;
+use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
+use crate::memory::templates::TemplateId;
+
+/// A decision: which server, and how to reach it. Plain data, 48 bytes, shared with C. The default is no
+/// decision.
+// The bytes of C's fields, as words: a pick is put together in registers from words. Of smaller fields,
+// or of one larger, it went through the stack.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Pick {
+    server: u64,
+    /// The address in network order; IPv4 in the first four bytes.
+    address: u64,
+    address_end: u64,
+    rest: u64,
+    /// The persistence template that led here or was made.
+    pub(crate) template: TemplateId,
+}
+
+/// What a list keeps of a server's pick: all but the template. Two share a cache line, and neighbours
+/// are picked one after the other.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+pub(crate) struct Endpoint {
+    server: u64,
+    address: u64,
+    address_end: u64,
+    rest: u64,
+}
+
+const _: () = assert!(size_of::<Endpoint>() == 32);
+
+/// What `Pick::rest` holds.
+#[derive(Clone, Copy)]
+struct Rest {
+    port: u16,
+    /// 4 or 6; 0 = no decision.
+    family: u8,
+    forwarding: u8,
+    tunnel: u8,
+    tunnel_checksum: u8,
+    tunnel_port: u16,
+}
+
+impl Rest {
+    fn of(word: u64) -> Self {
+        let [a, b, family, forwarding, tunnel, tunnel_checksum, c, d] = word.to_ne_bytes();
+        let (port, tunnel_port) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
+        Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port }
+    }
+
+    fn word(self) -> u64 {
+        let Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port } = self;
+        let ([a, b], [c, d]) = (port.to_ne_bytes(), tunnel_port.to_ne_bytes());
+        u64::from_ne_bytes([a, b, family, forwarding, tunnel, tunnel_checksum, c, d])
+    }
+}
+
+const INET: u8 = 4;
+const INET6: u8 = 6;
+
+const MASQ: u8 = 0;
+const LOCAL: u8 = 1;
+const TUNNEL: u8 = 2;
+const ROUTE: u8 = 3;
+const BYPASS: u8 = 4;
+
+const IPIP: u8 = 0;
+const GUE: u8 = 1;
+const GRE: u8 = 2;
+
+impl Endpoint {
+    pub(crate) fn new(id: ServerId, server: &RealServer) -> Self {
+        let mut address = [0; 16];
+        let family = match server.address.ip() {
+            IpAddr::V4(ip) => {
+                address[..4].copy_from_slice(&ip.octets());
+                INET
+            }
+            IpAddr::V6(ip) => {
+                address = ip.octets();
+                INET6
+            }
+        };
+        let (forwarding, tunnel) = match server.forwarding {
+            Forwarding::Masq => (MASQ, None),
+            Forwarding::Local => (LOCAL, None),
+            Forwarding::Tunnel(tunnel) => (TUNNEL, Some(tunnel)),
+            Forwarding::Route => (ROUTE, None),
+            Forwarding::Bypass => (BYPASS, None),
+        };
+        let (tunnel, tunnel_port, checksum) = match tunnel {
+            None | Some(Tunnel::Ipip {}) => (IPIP, 0, TunnelChecksum::None),
+            Some(Tunnel::Gue { port, checksum }) => (GUE, port, checksum),
+            Some(Tunnel::Gre { checksum }) => (GRE, 0, checksum),
+        };
+        let tunnel_checksum = match checksum {
+            TunnelChecksum::None => 0,
+            TunnelChecksum::Full => 1,
+            TunnelChecksum::Remote => 2,
+        };
+        let port = server.address.port();
+        let rest = Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port };
+        let word = |from: usize| u64::from_ne_bytes(array::from_fn(|byte| address[from + byte]));
+        let (address, address_end, rest) = (word(0), word(8), rest.word());
+        Endpoint { server: word_of(id), address, address_end, rest }
+    }
+
+    #[inline]
+    pub(crate) fn server(&self) -> ServerId {
+        server_of(self.server)
+    }
+
+    /// The decision for this server.
+    #[inline(always)]
+    pub(crate) fn pick(&self) -> Pick {
+        self.with_template(TemplateId::NONE)
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_template(&self, template: TemplateId) -> Pick {
+        let &Endpoint { server, address, address_end, rest } = self;
+        Pick { server, address, address_end, rest, template }
+    }
+}
+
+/// An id as its bytes lie in memory.
+fn word_of(id: ServerId) -> u64 {
+    let words = [id.slot, id.generation].map(u32::to_ne_bytes);
+    u64::from_ne_bytes(array::from_fn(|byte| words[byte / 4][byte % 4]))
+}
+
+#[inline]
+fn server_of(word: u64) -> ServerId {
+    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+    let [slot, generation] = [[a, b, c, d], [e, f, g, h]].map(u32::from_ne_bytes);
+    ServerId { slot, generation }
+}
+
+impl Pick {
+    pub(crate) fn port(&self) -> u16 {
+        Rest::of(self.rest).port
+    }
+
+    pub(crate) fn set_port(&mut self, port: u16) {
+        self.rest = Rest { port, ..Rest::of(self.rest) }.word();
+    }
+
+    /// The server, to open a connection on or to exclude from the next try.
+    #[inline]
+    pub fn server(&self) -> ServerId {
+        server_of(self.server)
+    }
+
+    /// Its address and port; the flow's destination port where the server has none of its own.
+    pub fn address(&self) -> SocketAddr {
+        let words = [self.address, self.address_end].map(u64::to_ne_bytes);
+        let address: [u8; 16] = array::from_fn(|byte| words[byte / 8][byte % 8]);
+        let [a, b, c, d, ..] = address;
+        let ip = match Rest::of(self.rest).family {
+            INET6 => IpAddr::V6(Ipv6Addr::from(address)),
+            _ => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        };
+        SocketAddr::new(ip, self.port())
+    }
+
+    /// How packets reach it.
+    pub fn forwarding(&self) -> Forwarding {
+        let way = Rest::of(self.rest);
+        let port = way.tunnel_port;
+        let checksum = match way.tunnel_checksum {
+            1 => TunnelChecksum::Full,
+            2 => TunnelChecksum::Remote,
+            _ => TunnelChecksum::None,
+        };
+        match (way.forwarding, way.tunnel) {
+            (LOCAL, _) => Forwarding::Local,
+            (TUNNEL, GUE) => Forwarding::Tunnel(Tunnel::Gue { port, checksum }),
+            (TUNNEL, GRE) => Forwarding::Tunnel(Tunnel::Gre { checksum }),
+            (TUNNEL, _) => Forwarding::Tunnel(Tunnel::Ipip {}),
+            (ROUTE, _) => Forwarding::Route,
+            (BYPASS, _) => Forwarding::Bypass,
+            _ => Forwarding::Masq,
+        }
+    }
+}
+
+impl fmt::Debug for Pick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pick")
+            .field("server", &self.server())
+            .field("address", &self.address())
+            .field("forwarding", &self.forwarding())
+            .finish_non_exhaustive()
+    }
+}
+
+const _: () = assert!(size_of::<Pick>() == 48);
+
+#[cfg(feature = "capi")]
+impl Pick {
+    /// Offsets of the fields that the C header names, in its order.
+    pub(crate) const LAYOUT: [usize; 9] = [
+        offset_of!(Pick, server),
+        offset_of!(Pick, address),
+        offset_of!(Pick, rest),
+        offset_of!(Pick, rest) + 2,
+        offset_of!(Pick, rest) + 3,
+        offset_of!(Pick, rest) + 4,
+        offset_of!(Pick, rest) + 5,
+        offset_of!(Pick, rest) + 6,
+        offset_of!(Pick, template),
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Endpoint;
+    use crate::arena::id::ServerId;
+    use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let checksums = [TunnelChecksum::None, TunnelChecksum::Full, TunnelChecksum::Remote];
+        let tunnels = checksums.into_iter().flat_map(|checksum| {
+            [Tunnel::Ipip {}, Tunnel::Gue { port: 5555, checksum }, Tunnel::Gre { checksum }]
+        });
+        let others = [Forwarding::Masq, Forwarding::Route, Forwarding::Local, Forwarding::Bypass];
+        let id = ServerId { slot: 7, generation: 8 };
+        for forwarding in tunnels.map(Forwarding::Tunnel).chain(others) {
+            for address in ["192.168.5.11:80", "[2001:db8::1]:0", "10.0.0.1:65535"] {
+                let address = address.parse().expect("an address");
+                let server = RealServer::new(address).with_forwarding(forwarding);
+                let pick = Endpoint::new(id, &server).pick();
+                let found = (pick.server(), pick.address(), pick.forwarding());
+                assert_eq!(found, (id, address, forwarding));
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From a server's slot back to its place in the list: O(1), for schedulers that remember servers.
+
+use crate::pool::servers::{Position, Servers};
+
+/// Fixed when the pool is built. Beside each place may stand what whoever looks for it wants next.
+pub(crate) enum Positions<B = ()> {
+    /// Slots that lie close together, as those of a service made at once do: by slot, less the
+    /// lowest. A quarter of the memory, and one load.
+    Close { first: u32, places: Box<[(Position, B)]> },
+    /// An open-addressing table, at most half full.
+    Scattered { mask: usize, places: Box<[(u32, (Position, B))]> },
+}
+
+const NOBODY: Position = Position::MAX;
+const FREE: u32 = u32::MAX;
+
+/// So many times as many slots as servers, from the lowest to the highest, are close together: what
+/// they take is no more than a table's.
+const SPREAD: usize = 4;
+
+impl Positions {
+    pub(crate) fn of(servers: &Servers) -> Self {
+        Self::of_slots(servers.ids().map(|id| (id.slot, ())))
+    }
+}
+
+impl Positions<u32> {
+    /// With the weights beside.
+    pub(crate) fn with_weights(servers: &Servers) -> Self {
+        Self::of_slots(servers.ids().map(|id| id.slot).zip(servers.weights()))
+    }
+}
+
+impl<B: Copy + Default> Positions<B> {
+    fn of_slots(slots: impl Iterator<Item = (u32, B)> + Clone) -> Self {
+        let ends = |(low, high, count): (u32, u32, usize), (slot, _): (u32, B)| {
+            (low.min(slot), high.max(slot), count + 1)
+        };
+        let (first, last, count) = slots.clone().fold((u32::MAX, 0, 0), ends);
+        let reach = if count == 0 { 0 } else { (last - first) as usize + 1 };
+        let nobody = (NOBODY, B::default());
+        if reach <= SPREAD * count {
+            let mut places = vec![nobody; reach];
+            for (position, (slot, beside)) in (0..).zip(slots) {
+                places[(slot - first) as usize] = (position, beside);
+            }
+            return Positions::Close { first, places: places.into() };
+        }
+        let length = (2 * count).next_power_of_two();
+        let (mask, mut places) = (length - 1, vec![(FREE, nobody); length]);
+        for (position, (slot, beside)) in (0..).zip(slots) {
+            let mut at = start(slot, mask);
+            while places[at].0 != FREE {
+                at = (at + 1) & mask;
+            }
+            places[at] = (slot, (position, beside));
+        }
+        Positions::Scattered { mask, places: places.into() }
+    }
+
+    /// The place of the server in this slot; `None` if it is not in the list.
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> Option<Position> {
+        self.find(slot).map(|(position, _)| position)
+    }
+
+    /// The same, and what stands beside.
+    #[inline]
+    pub(crate) fn find(&self, slot: u32) -> Option<(Position, B)> {
+        match self {
+            Positions::Close { first, places } => {
+                // Below the first it wraps to beyond the last.
+                let place = *places.get(slot.wrapping_sub(*first) as usize)?;
+                (place.0 != NOBODY).then_some(place)
+            }
+            Positions::Scattered { mask, places } => {
+                let mut at = start(slot, *mask);
+                loop {
+                    match *places.get(at)? {
+                        (found, place) if found == slot => {
+                            return (slot != FREE).then_some(place);
+                        }
+                        (FREE, _) => return None,
+                        _ => at = (at + 1) & mask,
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+fn start(slot: u32, mask: usize) -> usize {
+    // Neighbouring slots are common and spread well by themselves.
+    slot as usize & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Positions;
+
+    #[test]
+    fn close_and_scattered_slots_are_found_and_no_others() {
+        let lists: [(&[u32], bool); 5] = [
+            (&[], true),
+            (&[7], true),
+            (&[12, 11, 10, 9, 3], true),
+            (&[5, 1_000_000, 1 << 30, 6], false),
+            (&[0, 64, 128, 192], false),
+        ];
+        for (slots, close) in lists {
+            let positions = Positions::of_slots(slots.iter().map(|slot| (*slot, *slot + 1)));
+            assert_eq!(matches!(positions, Positions::Close { .. }), close, "{slots:?}");
+            for slot in (0..300).chain([1_000_000, 1 << 30, u32::MAX - 1, u32::MAX]) {
+                let place = slots.iter().position(|known| *known == slot);
+                let place = place.map(|place| place as u32);
+                assert_eq!(positions.get(slot), place, "{slots:?}");
+                let found = place.map(|place| (place, slot.wrapping_add(1)));
+                assert_eq!(positions.find(slot), found, "{slots:?}");
+            }
+        }
+    }
+}

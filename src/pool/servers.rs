@@ -1,0 +1,175 @@
+//! The servers of one service as a scheduler sees them: by position in the kernel's list order,
+//! with weights that are fixed and counts that live in the arena.
+
+use crate::arena::Arena;
+use crate::arena::counts::Counts;
+use crate::arena::id::ServerId;
+use crate::arena::slots::ServerSlot;
+use crate::concurrent::segments::SlotRefs;
+use crate::concurrent::simd::prefetch;
+use crate::config::RealServer;
+use crate::pool::endpoint::Endpoint;
+use crate::sync::Arc;
+
+/// Place in the list, newest server first.
+pub(crate) type Position = u32;
+
+/// A server as its service's next pool is given it.
+#[derive(Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) id: ServerId,
+    pub(crate) server: RealServer,
+    /// Its last weight that was not 0; 0 if it was added with 0 and never edited to another.
+    pub(crate) last_weight: u32,
+}
+
+pub(crate) struct Servers {
+    arena: Arc<Arena>,
+    /// Beside its slot, looked up once, what decisions look at of a server: close together for those
+    /// who look at all.
+    list: SlotRefs<ServerSlot, Eligibility>,
+    /// As many answers, apart: a turn looks at nothing else.
+    endpoints: Box<[Endpoint]>,
+}
+
+struct Eligibility {
+    weight: u32,
+    /// Overload can mark it.
+    limited: bool,
+}
+
+impl Servers {
+    /// The members in list order. The director has made their slots.
+    pub(crate) fn new(arena: Arc<Arena>, members: &[Member]) -> Self {
+        let listed = |Member { id, server, .. }: &Member| {
+            let (weight, limited) = (server.weight, server.thresholds.upper != 0);
+            (id.slot, Eligibility { weight, limited })
+        };
+        let list = arena.servers.slot_refs(members.iter().map(listed)).unwrap_or_default();
+        debug_assert_eq!(list.len(), members.len(), "slots");
+        let answers = members.iter().map(|Member { id, server, .. }| Endpoint::new(*id, server));
+        Servers { arena, list, endpoints: answers.collect() }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        self.list.len() as u32
+    }
+
+    /// The ids, in list order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ServerId> + Clone + '_ {
+        self.endpoints.iter().map(Endpoint::server)
+    }
+
+    /// Id and counts, whatever the server's weight and mark.
+    #[inline]
+    pub(crate) fn counts_relaxed(&self, position: Position) -> Option<(ServerId, Candidate)> {
+        let (slot, listed) = self.list.get(position as usize)?;
+        let (server, counts) = (self.endpoint(position)?.server(), slot.counts_relaxed());
+        Some((server, Candidate { position, weight: listed.weight, counts }))
+    }
+
+    /// As [`look`](Self::look), after whatever this thread has stored.
+    #[inline]
+    pub(crate) fn counts_seqcst(&self, position: Position) -> Option<Candidate> {
+        let (slot, listed) = self.list.get(position as usize)?;
+        Some(Candidate { position, weight: listed.weight, counts: slot.counts_seqcst() })
+    }
+
+    /// Slot and weight.
+    #[inline]
+    pub(crate) fn slot_and_weight(&self, position: Position) -> Option<(&ServerSlot, u32)> {
+        self.list.get(position as usize).map(|(slot, listed)| (slot, listed.weight))
+    }
+
+    /// Every server, whatever its weight and mark.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
+        self.list.iter().zip(0..).map(|((slot, listed), position)| {
+            let counts = slot.counts_relaxed();
+            Candidate { position, weight: listed.weight, counts }
+        })
+    }
+
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
+    }
+
+    /// The weights, in list order.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> + Clone + '_ {
+        self.list.iter().map(|(_, listed)| listed.weight)
+    }
+
+    #[inline]
+    pub(crate) fn weight(&self, position: Position) -> u32 {
+        self.list.get(position as usize).map_or(0, |(_, listed)| listed.weight)
+    }
+
+    /// The server is available as long as this list lives.
+    pub(crate) fn always_available(&self, position: Position) -> bool {
+        let listed = self.list.get(position as usize).map(|(_, listed)| listed);
+        listed.is_some_and(|listed| listed.weight > 0 && !listed.limited)
+    }
+
+    /// The server's counts if it may get a new connection: not quiesced, not overloaded, not tried.
+    #[inline]
+    pub(crate) fn available(&self, position: Position, tried: &[ServerId]) -> Option<Counts> {
+        self.counts_if_available(self.list.get(position as usize)?, position, tried)
+    }
+
+    /// The server, if it may get a new connection: not quiesced, not overloaded.
+    #[inline(always)]
+    pub(crate) fn available_endpoint(&self, position: Position) -> Option<&Endpoint> {
+        self.available(position, &[])?;
+        self.endpoint(position)
+    }
+
+    /// What a pick of this server answers.
+    #[inline(always)]
+    pub(crate) fn endpoint(&self, position: Position) -> Option<&Endpoint> {
+        self.endpoints.get(position as usize)
+    }
+
+    /// Fetches what a pick of this server reads, but its counts.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, position: Position) {
+        if let Some(answer) = self.endpoint(position) {
+            prefetch(answer);
+            self.list.prefetch(position as usize);
+        }
+    }
+
+    /// All available servers in list order, with position, weight and counts.
+    #[inline]
+    pub(crate) fn iter_available<'a>(
+        &'a self,
+        tried: &'a [ServerId],
+    ) -> impl Iterator<Item = Candidate> + 'a {
+        self.list.iter().zip(0..).filter_map(move |(seat, position)| {
+            let counts = self.counts_if_available(seat, position, tried)?;
+            Some(Candidate { position, weight: seat.1.weight, counts })
+        })
+    }
+
+    #[inline(always)]
+    fn counts_if_available(
+        &self,
+        (slot, listed): (&ServerSlot, &Eligibility),
+        position: Position,
+        tried: &[ServerId],
+    ) -> Option<Counts> {
+        let counts = slot.counts_relaxed();
+        if listed.weight == 0 || counts.overloaded() {
+            return None;
+        }
+        let is_tried = |answer: &Endpoint| tried.contains(&answer.server());
+        (tried.is_empty() || !self.endpoint(position).is_some_and(is_tried)).then_some(counts)
+    }
+}
+
+/// A server that may be chosen.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) position: Position,
+    pub(crate) weight: u32,
+    pub(crate) counts: Counts,
+}

@@ -1,0 +1,99 @@
+//! What the hashing schedulers share: the kernel's address hash, and tables of 256 buckets.
+
+use crate::flow::Flow;
+use crate::pool::servers::Position;
+use crate::sched::PickRequest;
+
+/// The 32-bit golden ratio by which the kernel hashes (since Linux 4.7).
+pub(crate) const GOLDEN_RATIO: u32 = 0x61c8_8647;
+const BUCKETS: usize = 256;
+
+/// The kernel's 8-bit hash of an address.
+pub(crate) fn bucket_of(value: u32) -> u8 {
+    (value.wrapping_mul(GOLDEN_RATIO) >> 24) as u8
+}
+
+/// The client as one number: the caller's key if there is one, else address and, if asked, port.
+pub(crate) fn client_value(flow: &Flow, with_port: bool) -> u32 {
+    let port = if with_port { u32::from(flow.client_port()) } else { 0 };
+    match flow.key() {
+        Some(key) => (key ^ key >> 32) as u32,
+        None => flow.client_fold().wrapping_add(port),
+    }
+}
+
+/// 256 buckets, each with the position of a server. All empty if there is no server.
+pub(crate) struct Buckets(Option<Box<[Position; BUCKETS]>>);
+
+impl Buckets {
+    /// Deals the buckets to the servers in list order, to each as many in a row as `share` says, in
+    /// rounds until all are dealt.
+    pub(crate) fn deal(servers: u32, share: impl Fn(Position) -> u32) -> Self {
+        if servers == 0 {
+            return Buckets(None);
+        }
+        let mut buckets = Box::new([0; BUCKETS]);
+        let mut free = buckets.iter_mut();
+        for position in (0..servers).cycle() {
+            for _ in 0..share(position).clamp(1, BUCKETS as u32) {
+                match free.next() {
+                    Some(bucket) => *bucket = position,
+                    None => return Buckets(Some(buckets)),
+                }
+            }
+        }
+        Buckets(Some(buckets))
+    }
+
+    /// The bucket's server if it is available; else, if `falls_back`, the first available one in the
+    /// kernel's probing order, which begins at twice the hash.
+    ///
+    /// A retry falls back in any case, at last on servers that got no bucket.
+    #[inline]
+    pub(crate) fn pick(
+        &self,
+        request: PickRequest<'_>,
+        hash: u8,
+        falls_back: bool,
+    ) -> Option<Position> {
+        let buckets = self.0.as_deref()?;
+        let at = |bucket: u8| {
+            let position = *buckets.get(usize::from(bucket))?;
+            request.servers.available(position, request.tried).map(|_| position)
+        };
+        let is_retry = !request.tried.is_empty();
+        let found = at(hash);
+        if found.is_some() || !(falls_back || is_retry) {
+            return found;
+        }
+        let probe = |offset: u8| at(offset.wrapping_add(hash).wrapping_add(hash));
+        let found = (0..=u8::MAX).find_map(probe);
+        if found.is_some() || !is_retry {
+            return found;
+        }
+        request.servers.iter_available(request.tried).map(|server| server.position).next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket_of;
+    use crate::flow::Flow;
+
+    #[test]
+    fn vectors_of_the_kernel() {
+        for (client, with_port, bucket) in [
+            ("192.168.7.1:0", false, 60),
+            ("192.168.7.2:0", false, 157),
+            ("10.0.0.1:0", false, 39),
+            ("192.168.7.1:1000", true, 51),
+            ("255.255.255.255:1", true, 0),
+            ("[2001:db8::1]:0", false, 63),
+            ("[fd09::5]:443", true, 2),
+        ] {
+            let client = client.parse().expect("an address");
+            let flow = Flow::tcp(client, client);
+            assert_eq!(bucket_of(super::client_value(&flow, with_port)), bucket, "{client}");
+        }
+    }
+}

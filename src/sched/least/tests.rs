@@ -1,0 +1,190 @@
+use super::{ACTIVE, HEAVIEST, Least, LoadIndex, Overhead, Rule, SCANNED, Strategy};
+use crate::arena::Arena;
+use crate::arena::counts::Activity::{Active, Inactive};
+use crate::arena::counts::{Counts, Limits, MAX_CONNECTIONS};
+use crate::arena::id::ServerId;
+use crate::arena::slots::ServerSlot;
+use crate::concurrent::simd::UNAVAILABLE;
+use crate::config::{KernelRules, RealServer};
+use crate::pool::servers::{Member, Servers};
+use crate::sched::least::index::quotient;
+use crate::sync::Arc;
+
+const RULE: KernelRules = KernelRules::B;
+
+fn servers(count: u32, weight: impl Fn(u32) -> u32) -> Servers {
+    let arena = Arc::new(Arena::new());
+    assert!(arena.servers.grow_to_with(count, || ServerSlot::new(0)));
+    let member = |slot| {
+        let address = ([10, 0, (slot >> 8) as u8, slot as u8], 80).into();
+        let server = RealServer::new(address).with_weight(weight(slot));
+        arena.servers.get(slot).unwrap().occupy(0);
+        Member { id: id(slot), server, last_weight: 0 }
+    };
+    let members: Vec<Member> = (0..count).map(member).collect();
+    Servers::new(Arc::clone(&arena), &members)
+}
+
+fn index<L>(least: &Least<L>) -> Option<&LoadIndex> {
+    match &least.strategy {
+        Strategy::Index(index) => Some(index),
+        _ => None,
+    }
+}
+
+fn id(slot: u32) -> ServerId {
+    ServerId { slot, generation: 0 }
+}
+
+fn slot(servers: &Servers, at: u32) -> &ServerSlot {
+    servers.arena().servers.get(at).unwrap()
+}
+
+#[test]
+fn keys_order_as_fractions_do() {
+    let most = u64::from(ACTIVE + 1) * u64::from(MAX_CONNECTIONS);
+    assert!(most < 1 << 35);
+    let mut state = 7u64;
+    let mut random = |limit: u64| {
+        // Knuth's numbers; the high bits are the good ones.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((u128::from(state) * u128::from(limit)) >> 64) as u64
+    };
+    let compare = |(a, v): (u64, u64), (b, w): (u64, u64)| {
+        let exact = (u128::from(a) * u128::from(w)).cmp(&(u128::from(b) * u128::from(v)));
+        let found = quotient(a, v as u32).cmp(&quotient(b, w as u32));
+        assert_eq!(found, exact, "{a}/{v} and {b}/{w}");
+        assert!(quotient(a, v as u32) < UNAVAILABLE);
+    };
+    let heaviest = u64::from(HEAVIEST);
+    for round in 0..2_000_000 {
+        let (a, v) = (random(most) >> random(35), 1 + random(heaviest));
+        let (b, w) = match round % 4 {
+            // Anything.
+            0 => (random(most), 1 + random(heaviest)),
+            // The closest fraction with another weight, and its neighbours.
+            1 | 2 => {
+                let w = if round % 8 < 4 { 1 + random(heaviest) } else { heaviest - random(9) };
+                let near = (u128::from(a) * u128::from(w) / u128::from(v)) as u64;
+                ((near + random(3)).saturating_sub(1).min(most), w)
+            }
+            // An equal fraction.
+            _ => {
+                let factor = 1 + random((heaviest / v).min(most / a.max(1)).max(1));
+                (a * factor, v * factor)
+            }
+        };
+        compare((a, v), (b, w));
+    }
+    // The largest loads with the largest weights: the closest two fractions there are.
+    for d in 0..9 {
+        compare((most - d, heaviest), (most - d - 1, heaviest - 1));
+        compare((most - d, heaviest - 1), (most - d, heaviest));
+    }
+}
+
+#[test]
+fn rules_are_the_formulas() {
+    let none = Limits::from_word(0);
+    let mut counts = Counts::from_word(0);
+    for step in 0..40u64 {
+        let (active, total) = (u64::from(counts.active()), u64::from(counts.total()));
+        let overhead = |rule| Rule::overhead(rule).load(counts);
+        assert_eq!(overhead(KernelRules::A), 256 * active + (total - active));
+        assert_eq!(overhead(KernelRules::B), 256 * active + total);
+        for rule in [KernelRules::A, KernelRules::B] {
+            assert_eq!(super::overhead(counts, rule), overhead(rule));
+        }
+        assert_eq!(Rule::DELAY.load(counts), active + 1);
+        assert_eq!(Rule::DELAY.idle_first().at_once(counts), active == 0);
+        assert!(!Rule::DELAY.at_once(counts));
+        let rotation = Rule::overhead(RULE).unweighted();
+        assert_eq!(rotation.key(7, counts), ((256 * active + total) as f64).to_bits());
+        let activity = if step % 3 == 0 { Inactive } else { Active };
+        counts = counts.opened(activity, none, RULE).unwrap();
+    }
+    let full = Counts::of(u32::MAX, u32::MAX, false);
+    assert_eq!(full.active(), MAX_CONNECTIONS);
+    assert_eq!(Rule::overhead(RULE).load(full), 257 * u64::from(MAX_CONNECTIONS));
+    assert_eq!(Rule::DELAY.key(0, full), UNAVAILABLE, "quiesced");
+    assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), UNAVAILABLE, "overloaded");
+}
+
+/// Servers enough for an index of one, two and three rows.
+const SIZES: [u32; 4] = [SCANNED + 1, 33, 100, 1025];
+
+#[test]
+fn an_untold_connection_is_found_out() {
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        assert!(index(&least).is_some());
+        assert_eq!(least.find_among_all(&servers, &[]), Some(0));
+        // Opened by a thread that was stopped before it told.
+        for untold in [0, 1, 2] {
+            slot(&servers, untold).open(0, Active, RULE, false).unwrap();
+        }
+        assert_eq!(least.find_among_all(&servers, &[]), Some(3));
+        assert_eq!(least.find_among_all(&servers, &[id(3)]), Some(4));
+        // The pick has told it: the index itself knows.
+        let index = index(&least).unwrap();
+        assert_eq!(index.keys().least().unwrap().unwrap().index, 3);
+    }
+}
+
+#[test]
+fn an_untold_mark_is_found_out() {
+    use crate::config::Thresholds;
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        for at in 0..count {
+            let limits = Limits::new(Thresholds { upper: 1, lower: 0 });
+            slot(&servers, at).limit(limits, RULE);
+            slot(&servers, at).open(0, Active, RULE, true).unwrap();
+        }
+        assert_eq!(least.find_among_all(&servers, &[]), None, "all are overloaded");
+    }
+}
+
+#[test]
+fn an_untold_close_hides_that_connection_only() {
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        let open = |at: u32| {
+            slot(&servers, at).open(0, Active, RULE, false).unwrap();
+            index(&least).unwrap().load_changed(id(at).slot, slot(&servers, at));
+        };
+        (0..count).for_each(open);
+        // Of server 5 a connection closes, untold: it looks as loaded as the others.
+        slot(&servers, 5).close(0, Active, RULE).unwrap();
+        for picked in 0..count {
+            assert_eq!(least.find_among_all(&servers, &[]), Some(picked));
+            if picked == 5 {
+                // Its next change tells all.
+                open(5);
+                assert_eq!(least.find_among_all(&servers, &[]), Some(5));
+            }
+            open(picked);
+        }
+    }
+}
+
+#[test]
+fn heavy_weights_are_scanned() {
+    for (heaviest, indexed) in [(HEAVIEST, true), (HEAVIEST + 1, false)] {
+        let servers = servers(40, |slot| if slot == 7 { heaviest } else { 3 });
+        let least = Least::of(Overhead(RULE), &servers);
+        assert_eq!(index(&least).is_some(), indexed);
+        for at in 0..40 {
+            slot(&servers, at).open(0, Inactive, RULE, false).unwrap();
+            if let Some(index) = index(&least) {
+                index.load_changed(id(at).slot, slot(&servers, at));
+            }
+        }
+        assert_eq!(least.find_among_all(&servers, &[]), Some(7));
+    }
+    assert!(index(&Least::of(Overhead(RULE), &servers(SCANNED, |_| 1))).is_none());
+}

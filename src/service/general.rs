@@ -1,0 +1,127 @@
+//! The elaborate way of a pick: which flows a service refuses, whom a template leads, of this service
+//! or of its twin, and what is remembered of the scheduler's choice.
+
+use crate::arena::id::ServerId;
+use crate::arena::worker_state::WorkerState;
+use crate::config::{Protocol, ServiceKey};
+use crate::flow::{FTP, Flow};
+use crate::memory::address_map::AddressKey;
+use crate::memory::templates::TemplateId;
+use crate::pool::endpoint::Pick;
+use crate::rotation::shared::TicketRange;
+use crate::rotation::version::Superseded;
+use crate::service::persistence::Persistent;
+use crate::service::{Miss, Pool};
+
+impl Pool {
+    /// Chooses a server where the answer depends on the flow: the server of the client's template,
+    /// else the scheduler's choice and a template for it; the flow's port where a server has none.
+    /// `drawn` are turns of this pool that this pick has drawn, and passed over. `find` finds a
+    /// service in this pool's table, for [`Persistent::twin`].
+    #[inline(never)]
+    pub(crate) fn pick_general<'t>(
+        &self,
+        flow: &Flow,
+        tried: &[ServerId],
+        worker: Option<&WorkerState>,
+        tickets: Option<&TicketRange>,
+        find: impl FnOnce(&ServiceKey) -> Option<&'t Pool>,
+    ) -> Result<Option<Pick>, Superseded> {
+        let worker = worker.filter(|_| self.per_worker);
+        let persistence = self.persistence.as_ref();
+        let client = persistence.and_then(|persistence| {
+            Some((persistence, persistence.client(flow, persistence.mask())?))
+        });
+        let known = client
+            .and_then(|(persistence, client)| self.pick_by_template(persistence, client, tried));
+        let mut pick = match known {
+            Some(pick) => pick,
+            None => {
+                let twin = persistence.and_then(Persistent::twin).and_then(find);
+                let mask = persistence.map_or(0, Persistent::mask);
+                if let Some(led) =
+                    twin.and_then(|twin| twin.pick_by_twin_template(flow, mask, tried))
+                {
+                    led
+                } else {
+                    match self.pick_any_scheduler(flow, tried, worker, tickets) {
+                        (Some(answer), _) => {
+                            let remember = |(persistence, client): (&Persistent, AddressKey)| {
+                                if let Some(twin) = twin {
+                                    twin.forget_from_twin(flow, mask);
+                                }
+                                persistence.remember(client, answer.server())
+                            };
+                            answer.with_template(client.map_or(TemplateId::NONE, remember))
+                        }
+                        (None, Miss::Outdated) => return Err(Superseded),
+                        (None, Miss::Nobody | Miss::Elaborate) => return Ok(None),
+                    }
+                }
+            }
+        };
+        if pick.port() == 0 {
+            pick.set_port(flow.destination_port());
+        }
+        if let Some(persistence) = persistence {
+            persistence.set_port(&mut pick, flow);
+        }
+        Ok(Some(pick))
+    }
+
+    /// Where the client's template leads, if it may.
+    #[inline]
+    fn pick_by_template(
+        &self,
+        persistence: &Persistent,
+        client: AddressKey,
+        tried: &[ServerId],
+    ) -> Option<Pick> {
+        let (position, template) = persistence.template_server(client, &self.servers, tried)?;
+        Some(self.servers.endpoint(position)?.with_template(template))
+    }
+
+    /// The same for a client of the twin, whose mask this is.
+    #[cold]
+    #[inline(never)]
+    fn pick_by_twin_template(&self, flow: &Flow, mask: u128, tried: &[ServerId]) -> Option<Pick> {
+        let persistence = self.persistence.as_ref()?;
+        self.pick_by_template(persistence, persistence.client(flow, mask)?, tried)
+    }
+
+    /// The twin has a new template for this client, who has one at a time. Only a retry finds one
+    /// here still, which led to a server that was tried.
+    #[cold]
+    #[inline(never)]
+    fn forget_from_twin(&self, flow: &Flow, mask: u128) {
+        let Some(persistence) = &self.persistence else { return };
+        if let Some(client) = persistence.client(flow, mask) {
+            persistence.forget(client);
+        }
+    }
+
+    /// False for FTP data, if the service takes none.
+    #[inline]
+    pub(crate) fn accepts(&self, flow: &Flow) -> bool {
+        let is_data = |address: [u64; 2]| {
+            // Of a flow without destination, or to where a proxy listens, nothing is known.
+            flow.destination_words() == address && ![0, FTP].contains(&flow.destination_port())
+        };
+        !self.control_only.is_some_and(is_data)
+    }
+
+    #[inline]
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.persistence.is_some()
+    }
+}
+
+/// The address of an FTP service, as in a flow.
+pub(super) fn ftp_address(key: &ServiceKey) -> Option<[u64; 2]> {
+    match key {
+        ServiceKey::Address { protocol: Protocol::Tcp, address } if address.port() == FTP => {
+            Some(Flow::tcp(*address, *address).destination_words())
+        }
+        _ => None,
+    }
+}

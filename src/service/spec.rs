@@ -1,0 +1,54 @@
+//! What a pool is compiled from, and the part of it that can be too large to be had.
+
+use crate::arena::Arena;
+use crate::arena::id::ServiceId;
+use crate::concurrent::zeroed::OutOfMemory;
+use crate::config::{KernelRules, VirtualService};
+use crate::memory::templates::Templates;
+use crate::pool::history::History;
+use crate::sched::{AffinityCaches, AnyScheduler};
+use crate::service::Pool;
+use crate::service::persistence::Persistent;
+use crate::sync::Arc;
+
+/// What a pool is compiled from.
+pub(crate) struct PoolSpec<'a> {
+    pub(crate) id: ServiceId,
+    /// The service's settings; its servers come apart.
+    pub(crate) settings: &'a VirtualService,
+    pub(crate) generation: KernelRules,
+    /// The config's seed.
+    pub(crate) seed: u64,
+    /// The config's `expire_quiescent_template`.
+    pub(crate) expire_quiescent: bool,
+    pub(crate) history: &'a History,
+    /// The pool that it takes over from; `None` for a new service.
+    pub(crate) former: Option<&'a Pool>,
+    pub(crate) maps: Maps,
+}
+
+/// What a service remembers of addresses: the former pool's maps where they serve, else new ones.
+#[derive(Default)]
+pub(crate) struct Maps {
+    /// `None` unless the service is persistent.
+    pub(super) templates: Option<Arc<Templates>>,
+    pub(super) caches: AffinityCaches,
+}
+
+impl Maps {
+    /// The maps for these settings. `former` is the running pool; `bound` says that its scheduler,
+    /// with what that remembers, goes. Changes nothing of what runs.
+    pub(crate) fn reserve(
+        arena: &Arc<Arena>,
+        settings: &VirtualService,
+        former: Option<&Pool>,
+        bound: bool,
+    ) -> Result<Self, OutOfMemory> {
+        let scheduler = former.filter(|_| !bound).map(|pool| &pool.scheduler);
+        let persistence = former.and_then(|pool| pool.persistence.as_ref());
+        Ok(Maps {
+            templates: Persistent::reserve(arena, settings, persistence)?,
+            caches: AnyScheduler::reserve(arena, settings, scheduler)?,
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! What a pool does for each worker, where the service is shared `per-worker`.
+
+use crate::arena::id::ServerId;
+use crate::arena::tally::{Connections, Tally};
+use crate::arena::worker_state::WorkerState;
+use crate::service::{LoadUpdates, Pool};
+
+impl Pool {
+    /// Each worker decides by itself.
+    pub(crate) fn per_worker(&self) -> bool {
+        self.per_worker
+    }
+
+    /// Each worker goes by the connections that it has opened itself.
+    pub(crate) fn counts_per_worker(&self) -> bool {
+        matches!(self.load_updates, LoadUpdates::WorkerCounts)
+    }
+
+    /// Tells the scheduler that what this worker has open at the server has changed; if none is named,
+    /// what is so for all workers: the server's availability, or a connection that none of them
+    /// counts as its own. The cost does not depend on how many workers there are.
+    #[inline(never)]
+    pub(crate) fn worker_load_changed(&self, server: ServerId, worker: Option<&WorkerState>) {
+        self.scheduler.worker_load_changed(&self.servers, server, worker);
+    }
+
+    /// A worker's rotations begin here. Nobody else refers to them: the worker is new, or the pool
+    /// is not yet published.
+    pub(crate) fn start_worker(&self, worker: &WorkerState) {
+        if let (true, Some(slot)) = (self.per_worker, worker.service(self.id.slot)) {
+            slot.start_draws(worker.number());
+            let start = self.scheduler.worker_start(worker.number());
+            slot.worker_rotation.start(self.version, start);
+            slot.retry_rotation.start(self.version, start);
+        }
+    }
+
+    /// A worker's rotations go on here. After the publication.
+    pub(crate) fn adopt_worker(&self, worker: &WorkerState) {
+        if let (true, Some(slot)) = (self.per_worker, worker.service(self.id.slot)) {
+            let translate = |state| self.scheduler.translate(state);
+            slot.worker_rotation
+                .migrate(self.version, |state| translate(self.rotation.normalize_previous(state)));
+            slot.retry_rotation.adopt(self.version, translate);
+        }
+    }
+
+    /// Indexes what the worker goes by: before it can pick here, once more after the publication, and
+    /// when the number of workers has changed, which often concerns only what they share.
+    pub(crate) fn index_worker(&self, worker: &WorkerState, all: bool) {
+        if self.per_worker {
+            self.scheduler.init_worker(&self.servers, worker, all);
+        }
+    }
+
+    /// Works out which connections no worker counts as its own, for servers whose service has just
+    /// begun to go by what each worker has open. After the publication.
+    ///
+    /// Exact if nothing opens or closes meanwhile; each connection that does may be counted, or left
+    /// out, for good. That moves nothing but later picks of several workers: one alone goes by all.
+    pub(crate) fn count_common<'a>(
+        &self,
+        former: Option<&Pool>,
+        workers: impl Iterator<Item = &'a WorkerState> + Clone,
+    ) {
+        let known = former.filter(|former| former.counts_per_worker());
+        let mut known: Vec<ServerId> = known.iter().flat_map(|pool| pool.servers.ids()).collect();
+        known.sort_unstable_by_key(|id| id.slot);
+        for (position, id) in (0..).zip(self.servers.ids()) {
+            if known.binary_search_by_key(&id.slot, |id| id.slot).is_ok_and(|at| known[at] == id) {
+                continue;
+            }
+            let (Some(common), Some((slot, _))) =
+                (self.common(id), self.servers.slot_and_weight(position))
+            else {
+                continue;
+            };
+            // Before the counts: what ends from here on is missing in both, or in none.
+            let before = common.get();
+            let counts = slot.counts_seqcst();
+            let worker = |worker: &WorkerState| worker.connections(id.slot);
+            let owned = match counts.total() {
+                0 => Connections::NONE,
+                _ => workers.clone().map(worker).fold(Connections::NONE, Connections::plus),
+            };
+            let all = Connections::new(counts.active(), counts.total());
+            common.add(all.plus(owned.negative()).plus(before.negative()));
+        }
+    }
+
+    /// There are such connections. O(servers).
+    pub(crate) fn has_common(&self) -> bool {
+        let none = |common: &Tally| common.get() == Connections::NONE;
+        let is_none = |id| self.common(id).is_none_or(none);
+        self.counts_per_worker() && !self.servers.ids().all(is_none)
+    }
+
+    /// A connection that no living worker counts as its own has begun, ended or changed.
+    pub(crate) fn common_changed(&self, server: ServerId, change: Connections) {
+        if let Some(common) = self.common(server) {
+            common.add(change);
+        }
+        self.worker_load_changed(server, None);
+    }
+
+    fn common(&self, server: ServerId) -> Option<&Tally> {
+        self.servers.arena().common.get(server.slot)
+    }
+}

@@ -1,0 +1,73 @@
+//! The files under test, and an arena without segments.
+
+#![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
+
+#[path = "../../../src/arena/counts.rs"]
+pub(crate) mod counts;
+#[path = "../../../src/arena/id.rs"]
+pub(crate) mod id;
+#[path = "../../../src/arena/slots.rs"]
+pub(crate) mod slots;
+#[path = "../../../src/arena/tally.rs"]
+pub(crate) mod tally;
+
+use crate::arena::slots::ServerSlot;
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+pub(crate) mod sizes {
+    /// So that a slot which is given away has the word of before.
+    pub(crate) const VERSION_BITS: u32 = 1;
+}
+
+pub(crate) struct Arena {
+    pub(crate) servers: Servers,
+    serial: AtomicU32,
+}
+
+pub(crate) struct Servers(Vec<ServerSlot>);
+
+impl Servers {
+    pub(crate) fn get(&self, slot: u32) -> Option<&ServerSlot> {
+        self.0.get(slot as usize)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// For unit tests in the files, which clippy compiles here too.
+    pub(crate) fn grow_to_with(&self, length: u32, _make: impl Fn() -> ServerSlot) -> bool {
+        length as usize <= self.len()
+    }
+}
+
+impl Arena {
+    /// As the crate's; for unit tests in the files, which clippy compiles here too.
+    pub(crate) fn new() -> Self {
+        Arena { servers: Servers(Vec::new()), serial: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn with_servers(count: u32) -> Arc<Self> {
+        let servers = (0..count).map(|_| {
+            let slot = ServerSlot::new(0);
+            slot.occupy(0);
+            slot
+        });
+        Arc::new(Arena { servers: Servers(servers.collect()), serial: AtomicU32::new(0) })
+    }
+
+    /// Time stands still; models tick with the time they want.
+    pub(crate) fn clock(&self) -> u64 {
+        0
+    }
+
+    pub(crate) fn next_serial(&self) -> u32 {
+        self.serial.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The servers that no entry names.
+    pub(crate) fn unpinned(&self) -> Vec<usize> {
+        let vacated = self.servers.0.iter().map(ServerSlot::vacate);
+        vacated.enumerate().filter_map(|(at, vacated)| vacated.then_some(at)).collect()
+    }
+}

@@ -1,0 +1,16 @@
+//! The files under test, and stand-ins: blocks of two keys, and memory that is written.
+
+#![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
+
+#[path = "../../../src/concurrent/hazard.rs"]
+pub(crate) mod hazard;
+#[path = "../../../src/concurrent/min_tree.rs"]
+pub(crate) mod min_tree;
+pub(crate) mod simd;
+#[path = "../../../src/concurrent/stamps.rs"]
+pub(crate) mod stamps;
+pub(crate) mod zeroed;
+
+pub(crate) mod sizes {
+    pub(crate) const GROUP: usize = 2;
+}

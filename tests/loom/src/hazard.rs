@@ -1,0 +1,194 @@
+//! Models of `concurrent/hazard.rs`: readers beside a writer that publishes and frees.
+//!
+//! What the writer retires is marked as freed, but its memory stays until the model ends: a reader
+//! that looks at it fails an assertion. Loom checks besides that each look is ordered before the
+//! mark, as it would have to be before a real free.
+
+#![allow(clippy::arc_with_non_send_sync, reason = "loom's threads are one thread of the system")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use loom::cell::UnsafeCell;
+use loom::thread;
+
+use crate::concurrent::hazard::{Reader, Snapshot};
+use crate::sync::{Arc, AtomicU32};
+
+struct Value {
+    number: usize,
+    memory: UnsafeCell<()>,
+    freed: AtomicBool,
+}
+
+impl Value {
+    fn new(number: usize) -> Arc<Self> {
+        Arc::new(Value { number, memory: UnsafeCell::new(()), freed: AtomicBool::new(false) })
+    }
+
+    fn look(&self) -> usize {
+        self.memory.with(|_| ());
+        assert!(!self.freed.load(Ordering::Relaxed), "looks at a freed value");
+        self.number
+    }
+
+    fn free(&self) {
+        self.memory.with_mut(|_| ());
+        self.freed.store(true, Ordering::Relaxed);
+    }
+}
+
+type Shared = Arc<Snapshot<Value>>;
+
+fn published() -> Shared {
+    Arc::new(Snapshot::new(Value::new(0)))
+}
+
+/// As a pick looks: for a moment if the value is held already, else with a guard.
+#[allow(unsafe_code)]
+fn look(reader: &Reader<Value>) -> usize {
+    // SAFETY: nothing else is asked of the reader meanwhile.
+    let seen = unsafe { reader.load_unguarded(|value| Some(value.look())) };
+    seen.unwrap_or_else(|| reader.with(Value::look))
+}
+
+/// Publishes a value, then frees what can be freed. The result keeps the memory.
+fn replace(publication: &Shared, number: usize) -> Vec<Arc<Value>> {
+    publication.publish(Value::new(number));
+    let gone = publication.reclaim();
+    gone.iter().for_each(|value| value.free());
+    gone
+}
+
+fn kept(publication: &Shared) -> usize {
+    publication.with_live(<[_]>::len)
+}
+
+/// A reader looks twice while values are replaced twice: nothing is freed under its eyes, it never
+/// goes back, and in the end only what is current is kept.
+pub fn one_reader_two_replacements() {
+    let publication = published();
+    let reader = Snapshot::reader(&publication);
+    let looking = thread::spawn(move || {
+        let first = look(&reader);
+        let second = look(&reader);
+        assert!(first <= second, "goes back");
+    });
+    let mut memory = replace(&publication, 1);
+    memory.extend(replace(&publication, 2));
+    looking.join().unwrap();
+    // The reader is gone, and its hold with it.
+    memory.extend(publication.reclaim());
+    assert_eq!((memory.len(), kept(&publication)), (2, 1));
+}
+
+/// Two readers beside one replacement, one of which has looked before.
+pub fn two_readers() {
+    let publication = published();
+    let readers = [(); 2].map(|()| Snapshot::reader(&publication));
+    look(&readers[0]);
+    let looking = readers.map(|reader| thread::spawn(move || look(&reader)));
+    let memory = replace(&publication, 1);
+    for thread in looking {
+        thread.join().unwrap();
+    }
+    drop(memory);
+}
+
+/// A nested look sees what the outer one sees, and the outer value outlives the nested look.
+pub fn nested_looks_keep_the_outer_value() {
+    let publication = published();
+    let reader = Snapshot::reader(&publication);
+    let looking = thread::spawn(move || {
+        reader.with(|outer| {
+            let number = outer.look();
+            assert_eq!(look(&reader), number);
+            assert_eq!(outer.look(), number);
+        });
+        look(&reader)
+    });
+    let memory = replace(&publication, 1);
+    looking.join().unwrap();
+    drop(memory);
+}
+
+/// Looks may end in any order; what the last of them looks at lives until it ends.
+pub fn looks_end_in_any_order() {
+    let publication = published();
+    let reader = Snapshot::reader(&publication);
+    let looking = thread::spawn(move || {
+        let first = reader.load();
+        let number = first.look();
+        let second = reader.load();
+        drop(first);
+        let third = reader.load();
+        assert_eq!((second.look(), third.look()), (number, number));
+        drop(second);
+        assert_eq!(third.look(), number);
+        drop(third);
+        look(&reader)
+    });
+    let memory = replace(&publication, 1);
+    looking.join().unwrap();
+    drop(memory);
+}
+
+/// A look that begins after `publish` has returned sees what was published.
+pub fn published_values_are_found() {
+    let publication = published();
+    let done = Arc::new(AtomicU32::new(0));
+    let reader = Snapshot::reader(&publication);
+    look(&reader);
+    let seen = Arc::clone(&done);
+    let looking = thread::spawn(move || {
+        let published = seen.load(Ordering::Acquire) as usize;
+        assert!(look(&reader) >= published, "an old value after a newer one was published");
+    });
+    publication.publish(Value::new(1));
+    done.store(1, Ordering::Release);
+    looking.join().unwrap();
+}
+
+/// Readers come and go beside a replacement; an idle one keeps one old value, not all.
+pub fn readers_come_and_go() {
+    let publication = published();
+    let idle = Snapshot::reader(&publication);
+    look(&idle);
+    let shared = Arc::clone(&publication);
+    let coming = thread::spawn(move || {
+        let reader = Snapshot::reader(&shared);
+        look(&reader)
+    });
+    let mut memory = replace(&publication, 1);
+    memory.extend(replace(&publication, 2));
+    coming.join().unwrap();
+    memory.extend(publication.reclaim());
+    assert_eq!(kept(&publication), 2, "the current value and the one that the idle reader holds");
+    drop(idle);
+    assert_eq!(publication.reclaim().len(), 1);
+    assert_eq!(kept(&publication), 1);
+}
+
+/// Wrong: a writer that frees old values without asking who holds them.
+pub fn planted_retire_ignores_holds() {
+    let publication = published();
+    let reader = Snapshot::reader(&publication);
+    let looking = thread::spawn(move || look(&reader));
+    publication.publish(Value::new(1));
+    publication.with_live(|values| values[0].free());
+    looking.join().unwrap();
+}
+
+/// Wrong: a value is used after the closure that may look at it.
+pub fn planted_look_after_the_closure() {
+    let publication = published();
+    let reader = Snapshot::reader(&publication);
+    let shared = Arc::clone(&publication);
+    let looking = thread::spawn(move || {
+        let kept = shared.with_live(|values| Arc::clone(&values[0]));
+        reader.with(|_| ());
+        kept.look();
+    });
+    let memory = replace(&publication, 1);
+    looking.join().unwrap();
+    drop(memory);
+}

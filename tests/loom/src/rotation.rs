@@ -1,0 +1,12 @@
+//! The files under test.
+
+#![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
+
+#[path = "../../../src/rotation/retry.rs"]
+pub(crate) mod retry;
+#[path = "../../../src/rotation/shared.rs"]
+pub(crate) mod shared;
+#[path = "../../../src/rotation/version.rs"]
+pub(crate) mod version;
+#[path = "../../../src/rotation/worker.rs"]
+pub(crate) mod worker;

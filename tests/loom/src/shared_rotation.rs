@@ -1,0 +1,189 @@
+//! Models of `rotation/shared.rs`: pickers draw turns on old and new pools while the director reloads.
+//!
+//! Turns are numbered, so that a turn lost or given twice shows. Each reload's `carry` adds
+//! [`RELOAD`], so that one left out or done twice shows as well. The publication is one word.
+
+use loom::thread;
+
+use crate::retry_rotation::{RELOAD, pick_by};
+use crate::rotation::shared::{Previous, TicketCounter, TicketRange};
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+/// Of a cycle that these models never get around.
+const ENDLESS: u32 = 1 << 30;
+/// No turn of [`ENDLESS`].
+const BEFORE: u64 = 1 << 32;
+
+struct Service {
+    /// One for each pool.
+    rounds: Vec<TicketCounter>,
+    /// Number of the pool that was published last.
+    current: AtomicU32,
+}
+
+fn translate(state: u64) -> u64 {
+    if state == BEFORE { RELOAD - 1 } else { state + RELOAD }
+}
+
+/// The turn after this one, as answer and state.
+fn next(state: u64) -> (u64, u64) {
+    let advance = if state == BEFORE { 0 } else { state + 1 };
+    (advance, advance)
+}
+
+impl Service {
+    /// `state` is where the first pool stands.
+    fn new(state: u64, reloads: u32) -> Arc<Self> {
+        let first = TicketCounter::new(ENDLESS, state);
+        let others = (0..reloads).map(|_| TicketCounter::uninitialized(ENDLESS));
+        let rounds = std::iter::once(first).chain(others).collect();
+        Arc::new(Service { rounds, current: AtomicU32::new(0) })
+    }
+
+    fn former(&self, pool: u32) -> Previous<'_> {
+        pool.checked_sub(1).map(|former| &self.rounds[former as usize])
+    }
+
+    /// One turn, by a picker that reads the publication again while its pool is outdated.
+    fn pick(&self) -> u64 {
+        pick_by(&self.current, |pool| {
+            let round = &self.rounds[pool as usize];
+            let ticket = round.take_ticket();
+            let advance = || {
+                round.advance(
+                    self.former(pool),
+                    Some(&TicketRange::single(ticket)),
+                    translate,
+                    next,
+                )
+            };
+            round.valid_ticket(ticket).map_or_else(advance, Ok)
+        })
+    }
+
+    fn reload(&self, pool: u32) {
+        self.current.store(pool, Ordering::SeqCst);
+        self.rounds[pool as usize].adopt(self.former(pool), translate);
+    }
+
+    /// The turns that were taken are the first ones, each once, and the rotation stands behind them.
+    fn check(&self, first: u64, mut turns: Vec<u64>) {
+        turns.sort_unstable();
+        let count = turns.len() as u64;
+        let wanted: Vec<u64> = (first..first + count).collect();
+        assert_eq!((turns, self.pick()), (wanted, first + count), "lost or given twice");
+    }
+}
+
+fn picker(service: &Arc<Service>, count: usize) -> thread::JoinHandle<Vec<u64>> {
+    let service = Arc::clone(service);
+    thread::spawn(move || (0..count).map(|_| service.pick()).collect())
+}
+
+/// Two pickers of two turns each while the director reloads once.
+pub fn two_pickers_one_reload() {
+    let service = Service::new(0, 1);
+    let pickers = [picker(&service, 2), picker(&service, 2)];
+    service.reload(1);
+    let turns = pickers.map(|picker| picker.join().unwrap()).concat();
+    service.check(1, turns);
+}
+
+/// The same from before the first turn, where a draw gets none.
+pub fn two_pickers_one_reload_at_the_head() {
+    let service = Service::new(BEFORE, 1);
+    let pickers = [picker(&service, 1), picker(&service, 1)];
+    service.reload(1);
+    let turns = pickers.map(|picker| picker.join().unwrap()).concat();
+    service.check(0, turns);
+}
+
+/// A picker of two turns while the director reloads twice.
+pub fn one_picker_two_reloads() {
+    let service = Service::new(0, 2);
+    let picking = picker(&service, 2);
+    service.reload(1);
+    service.reload(2);
+    service.check(1, picking.join().unwrap());
+}
+
+/// A cycle of two turns, picked from by two: whoever draws behind its end begins it anew.
+pub fn a_cycle_begins_anew() {
+    let round = Arc::new(TicketCounter::new(2, 1));
+    let pick = |round: &TicketCounter| {
+        let ticket = round.take_ticket();
+        if ticket >= 2 {
+            round.wrap(ticket);
+        }
+        round.valid_ticket(ticket).unwrap()
+    };
+    let other = Arc::clone(&round);
+    let picking = thread::spawn(move || [pick(&other), pick(&other), pick(&other)]);
+    let mut turns = [pick(&round), pick(&round)].to_vec();
+    turns.extend(picking.join().unwrap());
+    turns.sort_unstable();
+    assert_eq!((turns, pick(&round)), (vec![0, 0, 0, 1, 1], 1), "lost or given twice");
+}
+
+/// Of a cycle of three turns the second one's server is not available: it is passed over by a second
+/// draw or by the scheduler, and the others are picked in turn.
+pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
+    let round = Arc::new(TicketCounter::new(3, 2));
+    let step = |state: u64| {
+        let advance = (state + 1) % 3;
+        let found = if advance == 1 { 2 } else { advance };
+        (found, found)
+    };
+    let pick = move |round: &TicketCounter| {
+        let mut ticket = TicketRange::single(round.take_ticket());
+        if by_draw && round.valid_ticket(ticket.last) == Some(1) {
+            ticket = ticket.extended(round.take_ticket());
+        }
+        match round.valid_ticket(ticket.last) {
+            Some(advance) if advance != 1 => {
+                if ticket.last >= 3 {
+                    round.wrap(ticket.last);
+                }
+                advance
+            }
+            _ => round.advance(None, Some(&ticket), |state| state, step).expect("the only pool"),
+        }
+    };
+    let other = Arc::clone(&round);
+    let picking = thread::spawn(move || [pick(&other), pick(&other)]);
+    let mut turns = [pick(&round), pick(&round)].to_vec();
+    turns.extend(picking.join().unwrap());
+    turns.sort_unstable();
+    assert_eq!((turns, pick(&round)), (vec![0, 0, 2, 2], 0), "lost or given twice");
+}
+
+/// Nobody is available, and a pick that finds nobody takes no turn.
+pub fn a_refusal_takes_no_turn() {
+    let round = TicketCounter::new(ENDLESS, 5);
+    let one = TicketRange::single(round.take_ticket());
+    for ticket in [one, one.extended(round.take_ticket())] {
+        let found = round.advance(None, Some(&ticket), |state| state, |state| (None::<u64>, state));
+        assert_eq!(found, Ok(None));
+    }
+    assert_eq!(round.valid_ticket(round.take_ticket()), Some(6));
+}
+
+/// Wrong: the round goes over before the pool is published.
+pub fn planted_begun_before_publication() {
+    let service = Service::new(0, 1);
+    let picking = picker(&service, 1);
+    service.rounds[1].adopt(service.former(1), translate);
+    service.current.store(1, Ordering::SeqCst);
+    picking.join().unwrap();
+}
+
+/// Wrong: the state is read, and the former round goes on giving turns.
+pub fn planted_former_left_open() {
+    let service = Service::new(0, 1);
+    let picking = picker(&service, 2);
+    let state = service.rounds[0].advance(None, None, translate, |state| (state, state)).unwrap();
+    let copy = TicketCounter::new(ENDLESS, state);
+    service.current.store(1, Ordering::SeqCst);
+    service.rounds[1].adopt(Some(&copy), translate);
+    service.check(1, picking.join().unwrap());
+}

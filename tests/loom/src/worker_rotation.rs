@@ -1,0 +1,86 @@
+//! Models of `rotation/worker.rs`: a worker turns its rotation while the director reloads.
+//!
+//! Turns are numbered, and each reload's `carry` adds [`RELOAD`], as in `cursor`.
+
+use loom::thread;
+
+use crate::retry_rotation::{RELOAD, translate, version};
+use crate::rotation::version::PoolVersion;
+use crate::rotation::worker::WorkerRotation;
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+/// Of a cycle that these models never get around.
+const ENDLESS: u64 = 1 << 32;
+
+#[derive(Default)]
+struct Service {
+    rotation: WorkerRotation,
+    /// Number of the pool that was published last.
+    current: AtomicU32,
+}
+
+impl Service {
+    fn new() -> Arc<Self> {
+        let service = Arc::new(Service::default());
+        service.rotation.start(PoolVersion::default(), 0);
+        service
+    }
+
+    /// One turn of the worker, the first one 1.
+    fn pick(&self) -> u64 {
+        let pool = self.current.load(Ordering::Acquire);
+        let next = self.rotation.next(version(pool));
+        let advance = if next < ENDLESS {
+            self.rotation.take_next();
+            next
+        } else {
+            self.rotation.advance(version(pool), translate, |advance| (advance + 1, advance + 1))
+        };
+        let reloads = u64::from(pool) * RELOAD;
+        assert_eq!(advance / RELOAD * RELOAD, reloads, "each reload is carried over once");
+        advance - reloads
+    }
+
+    fn reload(&self, pool: u32) {
+        self.current.store(pool, Ordering::SeqCst);
+        self.rotation.migrate(version(pool), translate);
+    }
+}
+
+fn worker(service: &Arc<Service>, count: usize) -> thread::JoinHandle<Vec<u64>> {
+    let service = Arc::clone(service);
+    thread::spawn(move || (0..count).map(|_| service.pick()).collect())
+}
+
+/// Three turns while the director reloads once, and one afterwards: none is lost or given twice.
+pub fn one_reload() {
+    let service = Service::new();
+    let picking = worker(&service, 3);
+    service.reload(1);
+    let mut turns = picking.join().unwrap();
+    turns.push(service.pick());
+    assert_eq!(turns, [1, 2, 3, 4], "lost or given twice");
+}
+
+/// Two turns while the director reloads twice, and one afterwards: none is lost. What the director has
+/// not seen is given twice.
+pub fn two_reloads() {
+    let service = Service::new();
+    let picking = worker(&service, 2);
+    service.reload(1);
+    service.reload(2);
+    let mut turns = picking.join().unwrap();
+    turns.push(service.pick());
+    let none_lost = turns.windows(2).all(|pair| pair[1] <= pair[0] + 1);
+    assert!(turns[0] == 1 && none_lost && !turns.contains(&0), "{turns:?}");
+}
+
+/// Wrong: the director leaves nothing for a worker that rests.
+pub fn planted_no_note() {
+    let service = Service::new();
+    let picking = worker(&service, 1);
+    service.current.store(1, Ordering::SeqCst);
+    service.current.store(2, Ordering::SeqCst);
+    picking.join().unwrap();
+    service.pick();
+}

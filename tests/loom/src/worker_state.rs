@@ -1,0 +1,229 @@
+//! Models of what workers that decide by themselves go by: `arena/tally.rs`, `concurrent/stamps.rs`, and what
+//! `sched/least_own.rs`, `worker/own.rs` and the director do with them, in their order.
+
+use loom::thread;
+use vsched::config::Thresholds;
+
+use crate::arena::counts::Activity::Active;
+use crate::arena::counts::Limits;
+use crate::arena::slots::ServerSlot;
+use crate::arena::tally::{Connections, Incarnation, Tally};
+use crate::concurrent::min_tree::MinTree;
+use crate::concurrent::simd::{Simd, UNAVAILABLE};
+use crate::concurrent::stamps::{Seen, Stamps};
+use crate::config::KernelRules;
+use crate::sync::{Arc, AtomicU32, Ordering};
+
+const RULE: KernelRules = KernelRules::B;
+/// Stamps of two rows.
+const SERVERS: u32 = 4;
+
+/// A service with one worker's index, and what that goes by.
+struct World {
+    slots: Vec<ServerSlot>,
+    own: Vec<Tally>,
+    tenure: Incarnation,
+    shares: AtomicU32,
+    stamps: Stamps,
+    tree: MinTree,
+    seen: Seen,
+}
+
+impl World {
+    /// Each server has one connection, and may have no more if `upper` is 1. The worker is one of so many.
+    fn new(upper: u32, shares: u32) -> Arc<Self> {
+        let slot = |_| {
+            let slot = ServerSlot::new(0);
+            slot.occupy(0);
+            slot.limit(Limits::new(Thresholds { upper, lower: upper }), RULE);
+            slot.open(0, Active, RULE, false).unwrap();
+            slot
+        };
+        let stamps = Stamps::new(SERVERS);
+        let seen = stamps.seen();
+        let tree = MinTree::new((0..SERVERS).map(|_| UNAVAILABLE), Simd::Scalar);
+        let slots = (0..SERVERS).map(slot).collect();
+        let own: Vec<Tally> = (0..SERVERS).map(|_| Tally::default()).collect();
+        own.iter().for_each(|own| own.add(Connections::one(Active)));
+        let shares = AtomicU32::new(shares);
+        let world =
+            World { slots, own, tenure: Incarnation::default(), shares, stamps, tree, seen };
+        (0..SERVERS).for_each(|server| world.renew(server));
+        Arc::new(world)
+    }
+
+    /// As `look` in `sched/least_own.rs`, and the key.
+    fn key(&self, server: u32) -> u64 {
+        let counts = self.slots[server as usize].counts_seqcst();
+        let rotation = self.shares.load(Ordering::SeqCst) == 1;
+        let own = self.own[server as usize].get();
+        let active = if rotation { counts.active() } else { own.active() };
+        if counts.overloaded() { UNAVAILABLE } else { active.into() }
+    }
+
+    fn renew(&self, server: u32) {
+        self.tree.set(server, || self.key(server), |key| key);
+    }
+
+    /// Another worker ends a connection of this one.
+    fn close(&self, server: u32) {
+        self.slots[server as usize].close(0, Active, RULE).unwrap();
+        let end = || self.own[server as usize].add(Connections::one(Active).negative());
+        self.tenure.as_guest(0, end).expect("the worker lives");
+        self.renew(server);
+    }
+
+    fn open(&self, server: u32) {
+        self.slots[server as usize].open(0, Active, RULE, false).unwrap();
+        self.own[server as usize].add(Connections::one(Active));
+        self.renew(server);
+    }
+
+    fn catch_up(&self) {
+        if self.stamps.are_newer(&self.seen) {
+            self.stamps.catch_up(&self.seen, |server| self.renew(server));
+        }
+    }
+
+    fn check(&self) {
+        let keys = (0..SERVERS).map(|server| (self.key(server), server));
+        let least = keys.min().filter(|(key, _)| *key != UNAVAILABLE);
+        let found = self.tree.least().unwrap().map(|found| (found.key, found.index));
+        assert_eq!(found, least, "untold");
+    }
+}
+
+fn spawn(world: &Arc<World>, act: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
+    let world = Arc::clone(world);
+    thread::spawn(move || act(&world))
+}
+
+fn told(close: fn(&World, u32)) {
+    let world = World::new(1, 2);
+    let others = [0, 3].map(|server| spawn(&world, move |world| close(world, server)));
+    world.catch_up();
+    others.into_iter().for_each(|other| other.join().unwrap());
+    world.catch_up();
+    world.check();
+}
+
+/// A connection ends that is none of the worker's: nobody tells its index but the stamps.
+fn close_elsewhere(world: &World, server: u32) {
+    world.slots[server as usize].close(0, Active, RULE).unwrap();
+    world.stamps.changed(server);
+}
+
+/// What others did to a server's availability is found at the next pick, whatever the worker looked at
+/// meanwhile.
+pub fn what_changes_for_all_is_found() {
+    told(close_elsewhere);
+}
+
+/// Wrong: the stamp comes before what it stands for.
+pub fn planted_a_stamp_before_the_change() {
+    told(|world, server| {
+        world.stamps.changed(server);
+        world.slots[server as usize].close(0, Active, RULE).unwrap();
+    });
+}
+
+fn made(seen_first: bool) {
+    let world = World::new(1, 2);
+    let other = spawn(&world, |world| close_elsewhere(world, 1));
+    // Another index, made beside.
+    let early = seen_first.then(|| world.stamps.seen());
+    let tree = MinTree::new((0..SERVERS).map(|server| world.key(server)), Simd::Scalar);
+    let seen = early.unwrap_or_else(|| world.stamps.seen());
+    other.join().unwrap();
+    if world.stamps.are_newer(&seen) {
+        world.stamps.catch_up(&seen, |server| tree.set(server, || world.key(server), |key| key));
+    }
+    assert_eq!(tree.least().unwrap().map(|found| found.index), Some(1), "untold");
+}
+
+/// So is what they did while the index was made.
+pub fn an_index_made_beside_a_change_is_told() {
+    made(true);
+}
+
+/// Wrong: what had been seen is noted after the look at the servers.
+pub fn planted_seen_after_the_look() {
+    made(false);
+}
+
+/// The worker opens where another ends one of its connections.
+pub fn own_changes_are_told() {
+    let world = World::new(0, 2);
+    let other = spawn(&world, |world| world.close(0));
+    world.open(0);
+    other.join().unwrap();
+    world.check();
+}
+
+fn company(join: fn(&World)) {
+    let world = World::new(0, 1);
+    // Of two connections one is not counted as the worker's own.
+    world.slots[2].open(0, Active, RULE, false).unwrap();
+    world.renew(2);
+    let joining = spawn(&world, join);
+    world.close(2);
+    joining.join().unwrap();
+    world.check();
+}
+
+fn join(world: &World) {
+    world.shares.store(2, Ordering::SeqCst);
+    (0..SERVERS).for_each(|server| world.renew(server));
+}
+
+/// A worker that was alone gets company: its index goes by its own connections from then on.
+pub fn company_beside_a_change_is_told() {
+    company(join);
+}
+
+/// Wrong: the director looks at the index before there is company.
+pub fn planted_a_look_before_company() {
+    company(|world| {
+        (0..SERVERS).for_each(|server| world.renew(server));
+        world.shares.store(2, Ordering::SeqCst);
+    });
+}
+
+fn succession(is_vacant: fn(&Incarnation) -> bool) {
+    let place = Arc::new((Incarnation::default(), Tally::default(), Tally::default()));
+    place.1.add(Connections::one(Active));
+    let guest = Arc::clone(&place);
+    let ending = thread::spawn(move || {
+        let (tenure, own, common) = &*guest;
+        let end = Connections::one(Active).negative();
+        if tenure.as_guest(0, || own.add(end)).is_none() {
+            common.add(end);
+        }
+    });
+    let (tenure, own, common) = &*place;
+    tenure.end();
+    common.add(own.take());
+    let successor = is_vacant(tenure);
+    if successor {
+        common.add(own.take());
+        // The successor opens a connection.
+        own.add(Connections::one(Active));
+    }
+    ending.join().unwrap();
+    if successor {
+        assert_eq!(own.get(), Connections::one(Active), "an old end counts for a new worker");
+    }
+    // A place without a successor is emptied when it gets one.
+    let left = if successor { Connections::NONE } else { own.take() };
+    assert_eq!(common.get().plus(left), Connections::NONE, "connections that have ended");
+}
+
+/// A connection ends while its opener goes, and another worker comes into its place.
+pub fn an_end_beside_a_succession_counts_once() {
+    succession(Incarnation::is_vacant);
+}
+
+/// Wrong: the place is given away while somebody is in it.
+pub fn planted_a_place_with_a_guest() {
+    succession(|_| true);
+}
