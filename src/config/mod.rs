@@ -9,6 +9,7 @@ pub mod diff;
 pub(crate) mod guardrails;
 mod inet;
 mod key;
+mod limits;
 pub mod listing;
 mod memory;
 mod mh;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use command::Command;
 pub use guardrails::Guardrails;
 pub use key::{Family, Protocol, ServiceKey};
+pub use limits::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 pub use memory::ResourceLimits;
 pub(crate) use memory::{
     DIRECTOR, Excess, LBLC_ENTRY, LBLCR_ENTRY, Memory, TEMPLATE_ENTRY, affinity_entries,
@@ -38,14 +40,11 @@ pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_
 pub use observed::{
     Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, Statistics,
 };
-pub use scheduler::SchedulerKind;
+pub use scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
-pub use service::{
-    Affinity, GENERIC_FLAG_NAMES, Netmask, Persistence, SchedulerFlags, Sharing, VirtualService,
-};
+pub use service::{Affinity, Netmask, Persistence, SchedulerFlags, Sharing, VirtualService};
 pub use setting::Setting;
 pub(crate) use validate::Known;
-pub use validate::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 
 /// Everything the operator wants: virtual services and what applies to all of them.
 ///

@@ -5,8 +5,10 @@
 
 use std::ffi::CStr;
 
-use crate::config::GENERIC_FLAG_NAMES;
 use crate::error::UnknownScheduler;
+
+/// Names of the three flags where a scheduler gives them no meaning.
+pub const GENERIC_FLAG_NAMES: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
 
 /// The registry: calls the macro `$each` with every scheduler's summary, short name, type, cost and
 /// names of flags.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::config::SchedulerKind;
+use crate::config::scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 use crate::config::{DEFAULT_MH_TABLE_INDEX, MAX_SERVERS, RealServer, ServiceKey, mh_table_size};
 
 /// A virtual service and its real servers.
@@ -247,9 +247,6 @@ impl SchedulerFlags {
         flag_names(scheduler).into_iter().filter(|name| !GENERIC_FLAG_NAMES.contains(name))
     }
 }
-
-/// Names of the three flags where a scheduler gives them no meaning.
-pub const GENERIC_FLAG_NAMES: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
 
 fn flag_names(scheduler: Option<SchedulerKind>) -> [&'static str; 3] {
     scheduler.map_or(GENERIC_FLAG_NAMES, SchedulerKind::flag_names)

@@ -1,7 +1,9 @@
 //! The control plane's own state, under the director's lock: what runs, and how a list of changes
 //! becomes the next table.
 
+mod budget;
 mod removed;
+mod reserve;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -19,7 +21,6 @@ use crate::config::{Config, KernelRules, Memory, ResourceLimits, ServiceKey, Vir
 use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
 use crate::director::registry::WorkerRegistry;
-use crate::director::reserve;
 pub(super) use crate::director::running::RunningService;
 use crate::director::running::SlotEdit;
 use crate::director::service_edit::ServiceEdit;

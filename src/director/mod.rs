@@ -9,7 +9,6 @@ mod policy;
 mod registry;
 mod removed;
 mod repair;
-mod reserve;
 mod running;
 mod service_edit;
 mod steps;

@@ -34,6 +34,14 @@ pub struct Ipvs {
     kernel: Kernel,
 }
 
+impl Rollout {
+    /// Goes on as far as possible without waiting for connections to end. What it is told by the
+    /// kernel is in the [report](Self::into_report).
+    pub fn poll(&mut self, ipvs: &mut Ipvs) -> Progress {
+        self.poll_on(ipvs.kernel())
+    }
+}
+
 impl Ipvs {
     /// Connects to the IPVS of the calling thread's network namespace.
     ///

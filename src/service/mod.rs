@@ -68,7 +68,12 @@ impl Pool {
             history: plan.history,
             caches: &plan.maps.caches,
         };
-        let persistence = Persistent::of(plan, &servers);
+        let persistence = Persistent::new(
+            plan.settings,
+            plan.maps.templates.as_ref(),
+            plan.expire_quiescent,
+            &servers,
+        );
         let has_port = |member: &Member| member.server.address.port() != 0;
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = AnyScheduler::build(plan.settings.scheduler, &build, former);

@@ -21,7 +21,6 @@ use crate::memory::templates::{Template, TemplateId, Templates};
 use crate::pool::endpoint::Pick;
 use crate::pool::positions::Positions;
 use crate::pool::servers::{Position, Servers};
-use crate::service::PoolSpec;
 use crate::sync::Arc;
 
 pub(super) struct Persistent {
@@ -59,16 +58,21 @@ impl Persistent {
     }
 
     /// `None` unless the service is persistent.
-    pub(super) fn of(plan: &PoolSpec<'_>, servers: &Servers) -> Option<Self> {
-        let Persistence { timeout, netmask } = plan.settings.persistence?;
-        let templates = Arc::clone(plan.maps.templates.as_ref()?);
-        let key = plan.settings.key;
+    pub(super) fn new(
+        settings: &VirtualService,
+        templates: Option<&Arc<Templates>>,
+        expire_quiescent: bool,
+        servers: &Servers,
+    ) -> Option<Self> {
+        let Persistence { timeout, netmask } = settings.persistence?;
+        let templates = Arc::clone(templates?);
+        let key = settings.key;
         Some(Persistent {
             templates,
             positions: Positions::of(servers),
             mask: mask_of(netmask, key.family()),
             timeout: u64::from(timeout) * 1000,
-            expire_quiescent: plan.expire_quiescent,
+            expire_quiescent,
             service_port: key.port().unwrap_or(0),
             is_mark: matches!(key, ServiceKey::FirewallMark { .. }),
             twin: twin_of(key),

@@ -7,7 +7,7 @@ use crate::config::rules::popt::{Argument, Scanner};
 use crate::config::rules::settings;
 use crate::config::rules::words::Word;
 use crate::config::{Command, steps};
-use crate::error::{Quoted, RulesError};
+use crate::error::RulesError;
 
 const COMMANDS: &str = "expected -A, -E, -D, -C, -a, -e, -d, --set, --start-daemon, --stop-daemon or \
                         --vsched-SETTING";
@@ -43,7 +43,7 @@ pub(super) fn command(
         let before = seen.iter().find(|(opt, _)| *opt == kind);
         steps::take(seen.len());
         if let Some((_, first)) = before.filter(|_| !kind.may_repeat()) {
-            return Err(duplicate(at, *first));
+            return Err(at.duplicates(*first));
         }
         if before.is_none() {
             seen.push((kind, at));
@@ -61,15 +61,6 @@ fn refuse_own(item: &Argument<'_>, checks: Checks) -> Result<(), RulesError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The option at `at` has been said by the one at `first`.
-pub(super) fn duplicate(at: Word<'_>, first: Word<'_>) -> RulesError {
-    at.error(format!(
-        "duplicate: `{}` in column {} has said that already",
-        Quoted(first.text),
-        first.column
-    ))
 }
 
 fn verb<'t>(item: Argument<'t>) -> Result<(Verb, Word<'t>), RulesError> {

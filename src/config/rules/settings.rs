@@ -127,7 +127,7 @@ fn daemon<'t>(role: SyncRole, rest: Scanner<'_, 't>) -> Result<SyncDaemon, Rules
             item => return Err(stray(item, "start-daemon", DAEMON_OPTIONS)),
         };
         if let Some((_, first)) = seen.iter().find(|(opt, _)| *opt == spec.opt) {
-            return Err(super::parse::duplicate(at, *first));
+            return Err(at.duplicates(*first));
         }
         seen.push((spec.opt, at));
         let number = |what, min, max: u16| {

@@ -1,7 +1,7 @@
 //! A line becomes words: split at blanks and tabs, comments and the program's name left out.
 
 use crate::config::steps;
-use crate::error::RulesError;
+use crate::error::{Quoted, RulesError};
 
 /// A piece of the text and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,15 @@ impl<'t> Word<'t> {
 
     pub(super) fn error(self, message: impl Into<String>) -> RulesError {
         RulesError::new(self.line, self.column, self.text, message)
+    }
+
+    /// This option was given before, at `first`.
+    pub(super) fn duplicates(self, first: Word<'_>) -> RulesError {
+        self.error(format!(
+            "duplicate: `{}` in column {} has said that already",
+            Quoted(first.text),
+            first.column
+        ))
     }
 }
 

@@ -15,17 +15,10 @@ pub(crate) use known::Known;
 use report::{Problems, outside};
 pub(crate) use service::MAX_AFFINITY;
 
-use crate::config::{Config, Excess, Memory, ResourceLimits, Timeouts, VirtualService};
+use crate::config::{
+    Config, Excess, MAX_SERVICES, MAX_TIMEOUT, Memory, ResourceLimits, Timeouts, VirtualService,
+};
 use crate::error::ConfigError;
-
-/// Largest weight.
-pub const MAX_WEIGHT: u32 = i32::MAX as u32;
-/// Most servers in one service.
-pub const MAX_SERVERS: usize = (1 << 21) - 2;
-/// Most services.
-pub const MAX_SERVICES: usize = 1 << 20;
-/// Longest timeout in seconds, 31 days.
-pub const MAX_TIMEOUT: u32 = 2_678_400;
 
 impl Config {
     /// Checks every limit and reports all problems at once; of memory the default of

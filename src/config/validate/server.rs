@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::MAX_WEIGHT;
 use super::report::{Subject, outside};
+use crate::config::MAX_WEIGHT;
 use crate::config::{Config, Family, Forwarding, KernelRules, RealServer, Tunnel, TunnelChecksum};
 
 /// Largest upper threshold of kernels that keep it as a signed number.

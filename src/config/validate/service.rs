@@ -4,7 +4,8 @@ use ahash::HashMapExt;
 
 use super::known::{Beside, Known};
 use super::report::{Path, Problems, Subject, outside};
-use super::{MAX_TIMEOUT, server, too_many};
+use super::{server, too_many};
+use crate::config::MAX_TIMEOUT;
 use crate::config::SchedulerKind;
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX,

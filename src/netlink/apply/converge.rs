@@ -1,7 +1,7 @@
 //! What a refusal means for a step: often only that the kernel is already, or no longer, as a plan
 //! took it to be.
 
-use super::report::Status;
+use super::outcome::Status;
 use crate::config::{Observed, RealServer, ServiceKey, SyncDaemon, VirtualService};
 use crate::netlink::plan::{Action, kernel_view};
 use crate::netlink::wire::Command;

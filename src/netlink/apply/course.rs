@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use ahash::HashMap;
 
-use super::report::{Outcome, Status};
+use super::outcome::{Outcome, Status};
 use crate::netlink::plan::{Phase, Step, Steps};
 
 /// The statuses that say all by themselves; a byte holds them.

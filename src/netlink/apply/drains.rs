@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::link::KernelApi;
-use super::report::Status;
+use super::outcome::Status;
 use crate::config::{ObservedServer, ServiceKey};
 use crate::netlink::Error;
 use crate::netlink::plan::{Action, Drain, Ended, Step};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::course::StepLog;
-use super::report::Status;
+use super::outcome::Status;
 use crate::config::diff;
 use crate::config::{RealServer, ServiceKey};
 use crate::netlink::plan::{Action, Phase, Removal, Step, refuses_when_quiesced};

@@ -16,6 +16,7 @@ mod course;
 mod drains;
 mod inverse;
 mod link;
+mod outcome;
 mod pass;
 mod phase;
 mod report;
@@ -23,14 +24,15 @@ mod report;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::Error;
 use super::plan::{Availability, BeforeOrAfter, OnRefusal, Open, Plan, Removal};
-use super::{Error, Ipvs};
 use crate::config::ServiceKey;
 
 pub use drains::Draining;
 use link::KernelApi;
+pub use outcome::{Outcome, Status};
 use pass::{Next, Pass};
-pub use report::{Outcome, Outcomes, Report, Status};
+pub use report::{Outcomes, Report};
 
 /// Whether a plan's execution is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +97,6 @@ impl Rollout {
         Rollout { openness, removal, on_refusal, forward, back, open, error, over }
     }
 
-    /// Goes on as far as possible without waiting for connections to end. What it is told by the
-    /// kernel is in the [report](Self::into_report).
-    pub fn poll(&mut self, ipvs: &mut Ipvs) -> Progress {
-        self.poll_on(ipvs.kernel())
-    }
-
     /// The servers that drain at the moment.
     pub fn draining(&self) -> &[Draining] {
         self.back.as_ref().map_or(&self.forward, |back| &back.pass).draining()
@@ -119,7 +115,7 @@ impl Rollout {
         Report { outcomes, rollback, error: self.error, requests, rolled_back }
     }
 
-    fn poll_on(&mut self, link: &mut impl KernelApi) -> Progress {
+    pub(in crate::netlink) fn poll_on(&mut self, link: &mut impl KernelApi) -> Progress {
         while !self.over {
             let pass = self.back.as_mut().map_or(&mut self.forward, |back| &mut back.pass);
             let advanced = pass.advance(link, &self.openness, &mut self.open);

@@ -9,7 +9,7 @@ use super::converge::Context;
 use super::course::StepLog;
 use super::drains::{Draining, Drains};
 use super::link::KernelApi;
-use super::report::{Outcome, Status};
+use super::outcome::{Outcome, Status};
 use crate::config::ServiceKey;
 use crate::netlink::kernel::BATCH;
 use crate::netlink::plan::{Action, Availability, BeforeOrAfter, Open, Phase, Step, Steps};

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::converge::{self, Reaction, is_visible, react};
 use super::link::KernelApi;
+use super::outcome::Status;
 use super::pass::Pass;
-use super::report::Status;
 use crate::netlink::kernel::BATCH;
 use crate::netlink::{Error, Reading, Refused, Request, Stopped};
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use ahash::HashMap;
 
+use super::kernel_view::kernel_view;
 use super::steps::{StepRecord, Steps, WANTED};
 use super::{Action, Ownership, Phase, Plan, Policy, Removal, Risk, Step};
 use crate::config::SchedulerKind;
 use crate::config::diff::{self, ServerChange};
 use crate::config::{
-    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Observed, ObservedServer,
-    ObservedService, Persistence, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon,
-    SyncRole, Timeouts, VirtualService,
+    Config, Forwarding, Observed, ObservedServer, ObservedService, RealServer, SchedulerFlags,
+    ServiceKey, SyncDaemon, SyncRole, Timeouts, VirtualService,
 };
 
 pub(super) fn plan(wanted: &Arc<Config>, found: &Observed, policy: &Policy) -> Plan {
@@ -277,24 +277,6 @@ impl From<diff::ChangePhase> for Phase {
             diff::ChangePhase::DeleteServers => Phase::DeleteServers,
             diff::ChangePhase::DeleteServices => Phase::DeleteServices,
         }
-    }
-}
-
-/// The settings of a service as a kernel can be told and tells them.
-pub(in crate::netlink) fn kernel_view(service: &VirtualService) -> VirtualService {
-    let persistence = service.persistence.map(|persistence| Persistence {
-        netmask: persistence.netmask.filter(|mask| match mask {
-            Netmask::Inet(mask) => mask.to_bits() != u32::MAX,
-            Netmask::Inet6(prefix) => *prefix != 128,
-        }),
-        ..persistence
-    });
-    VirtualService {
-        persistence,
-        mh_table_index: DEFAULT_MH_TABLE_INDEX,
-        affinity: Affinity::default(),
-        sharing: Sharing::Exact,
-        ..service.settings()
     }
 }
 

@@ -6,6 +6,7 @@
 //! from what a step's [`Risk`] says.
 
 mod build;
+mod kernel_view;
 mod open;
 mod policy;
 mod rails;
@@ -19,7 +20,8 @@ use crate::config::{
     Config, Observed, RealServer, ServiceKey, SyncDaemon, Timeouts, VirtualService,
 };
 
-pub(super) use build::{kernel_view, oldest_first, refuses_when_quiesced};
+pub(super) use build::{oldest_first, refuses_when_quiesced};
+pub(super) use kernel_view::kernel_view;
 pub(super) use open::{Availability, BeforeOrAfter, Open};
 pub use policy::{Drain, Ended, OnRefusal, Ownership, Policy, Rails, Removal};
 pub use rails::{Broken, PlanError};

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::build::kernel_view;
+use super::kernel_view::kernel_view;
 use super::{Action, Phase, Step};
 use crate::config::diff::unbound;
 use crate::config::{Config, ServiceKey, VirtualService};

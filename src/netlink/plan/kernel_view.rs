@@ -1,0 +1,23 @@
+//! A service as a kernel knows it.
+
+use crate::config::{
+    Affinity, DEFAULT_MH_TABLE_INDEX, Netmask, Persistence, Sharing, VirtualService,
+};
+
+/// The settings of a service as a kernel can be told and tells them.
+pub(in crate::netlink) fn kernel_view(service: &VirtualService) -> VirtualService {
+    let persistence = service.persistence.map(|persistence| Persistence {
+        netmask: persistence.netmask.filter(|mask| match mask {
+            Netmask::Inet(mask) => mask.to_bits() != u32::MAX,
+            Netmask::Inet6(prefix) => *prefix != 128,
+        }),
+        ..persistence
+    });
+    VirtualService {
+        persistence,
+        mh_table_index: DEFAULT_MH_TABLE_INDEX,
+        affinity: Affinity::default(),
+        sharing: Sharing::Exact,
+        ..service.settings()
+    }
+}
