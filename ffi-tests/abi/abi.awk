@@ -12,9 +12,11 @@ BEGIN {
         print "int main(void) {"
     }
 }
-{ sub(/\/\/.*/, "") }
+# Comments have lines of their own.
+/^ *\/\*/ { comment = 1 }
+comment { if (/\*\//) comment = 0; next }
 /^#define VSCHED_[A-Z_0-9]+ [0-9]+$/ { emit("constant " $2 " " $3); next }
-/^#/ || /^extern "C"/ || /^ \*/ || /^\/\*/ || /^}$/ { next }
+/^#/ || /^extern "C"/ || /^}$/ { next }
 /^typedef struct [a-z_]+ {/ { name = $3; inside = 1; fields = 0; first = ""; next }
 inside && /^}/ {
     inside = 0

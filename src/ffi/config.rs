@@ -1,20 +1,24 @@
-//! Configs: made from texts, checked, printed.
+//! # Config: make, read, write
+//!
+//! Make a config with vsched_config_new, fill it from a text or with the functions of the next
+//! groups, pass it to a director, and free it with vsched_config_free. A director copies what it
+//! needs.
+//!
+//! NULL: no pointer may be NULL, except `rules` or `json` if `length` is 0, `buffer` if `capacity`
+//! is 0, `length` of a text output, and the argument of vsched_config_free.
 
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
 
 use crate::Config;
 use crate::config::rules::Rules;
-use crate::ffi::sized::{self, Place};
 use crate::ffi::status::{VSCHED_E_INVALID, VSCHED_E_NULL, VSCHED_E_PARSE, vsched_status};
-use crate::ffi::structs::{self, vsched_settings};
+use crate::ffi::structs;
 use crate::ffi::{Fault, LastError, guard, text};
 
-/// What the operator wants: virtual services and their real servers.
-///
-/// Memory of its own; make one with vsched_config_new and free it with vsched_config_free. Functions
-/// that take a const pointer may run on several threads at once, others need it to themselves. A
-/// director keeps nothing of it.
+/// A configuration: virtual services, their real servers, and settings. It is independent of any
+/// director. Threads that share one obey the classes "shared" and "exclusive". Free it with
+/// vsched_config_free.
 pub struct vsched_config {
     pub(super) config: Config,
     pub(super) error: LastError,
@@ -36,7 +40,10 @@ impl vsched_config {
 
 /// Makes an empty config.
 ///
-/// NULL: `config` may not be. Answers: none but VSCHED_OK and errors. From any thread.
+/// Threads: any.
+///
+/// @param[out] config The new config; free it with vsched_config_free.
+/// @return VSCHED_OK.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_config_new(
@@ -49,9 +56,13 @@ pub extern "C" fn vsched_config_new(
     })
 }
 
-/// Makes a config like this one. Its error text is empty.
+/// Copies a config. The error text of the copy is empty.
 ///
-/// NULL: none may be. From any thread.
+/// Threads: shared. Cost: O(services + servers).
+///
+/// @param config The original.
+/// @param[out] clone The copy; free it with vsched_config_free.
+/// @return VSCHED_OK.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_config_clone(
@@ -65,7 +76,11 @@ pub extern "C" fn vsched_config_clone(
     })
 }
 
-/// Frees a config. NULL does nothing. Not while another thread uses it.
+/// Frees a config.
+///
+/// Threads: exclusive.
+///
+/// @param config The config; NULL does nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_config_free(config: Option<Box<vsched_config>>) {
     guard(|| {
@@ -74,15 +89,24 @@ pub extern "C" fn vsched_config_free(config: Option<Box<vsched_config>>) {
     });
 }
 
-/// Replaces the whole config by what a rules text says, starting from an empty one: one command a
-/// line, as `ipvsadm --save` prints and administrators type, such as
-/// "-A -t 192.168.4.5:80 -s wrr\n-a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2". Options that begin with
-/// --vsched- say what ipvsadm has no words for, such as "--vsched-sharing per-worker" on a line with -A,
-/// or "--vsched-seed 7" on a line of its own.
+/// Replaces the whole config by what a rules text says, one command per line, as `ipvsadm --save`
+/// prints:
 ///
-/// NULL: `config` may not be; `rules` may if `length` is 0. Answers: VSCHED_E_UTF8, VSCHED_E_PARSE
-/// (the error text names line, column and word). After an error the config is what it was. One thread
-/// at a time. O(length).
+/// @code
+/// -A -t 192.168.4.5:80 -s wrr
+/// -a -t 192.168.4.5:80 -r 192.168.5.11 -m -w 2
+/// @endcode
+///
+/// Options that begin with `--vsched-` say what ipvsadm has no words for, such as `--vsched-sharing
+/// per-worker` after -A, or `--vsched-seed 7` on a line of its own.
+///
+/// Threads: exclusive. Cost: O(length).
+///
+/// @param config The config; after an error it is unchanged.
+/// @param rules The rules text.
+/// @param length Bytes of the rules text.
+/// @return VSCHED_OK; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: the error text names line,
+///   column and word.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_read_rules(
@@ -101,10 +125,15 @@ pub unsafe extern "C" fn vsched_config_read_rules(
     })
 }
 
-/// Carries out the commands of a rules text on the config, one after the other; all or none.
+/// Executes the commands of a rules text on the config, in order: all of them or none.
 ///
-/// As vsched_config_read_rules; VSCHED_E_PARSE also if a command does not fit, such as a second -A
-/// of a service.
+/// Threads: exclusive.
+///
+/// @param config The config; after an error it is unchanged.
+/// @param rules The commands.
+/// @param length Bytes of the commands.
+/// @return VSCHED_OK; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: a line does not parse, or a
+///   command does not fit, such as a second -A of a service.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_execute(
@@ -125,7 +154,13 @@ pub unsafe extern "C" fn vsched_config_execute(
 
 /// Replaces the whole config by what a JSON text says. Unknown fields are errors.
 ///
-/// As vsched_config_read_rules.
+/// Threads: exclusive. Cost: O(length).
+///
+/// @param config The config; after an error it is unchanged.
+/// @param json The JSON text.
+/// @param length Bytes of the JSON text.
+/// @return VSCHED_OK; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: the error text names line and
+///   column.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_read_json(
@@ -145,20 +180,23 @@ pub unsafe extern "C" fn vsched_config_read_json(
     })
 }
 
-/// Rules text: what `ipvsadm --save --numeric` prints, sorted, without thresholds.
+/// Form of a rules text: what `ipvsadm --save --numeric` prints, sorted, without thresholds.
 pub const VSCHED_RULES_SAVE: u32 = 0;
-/// Rules text: everything, in the config's own order: reading it gives an equal config. What ipvsadm
-/// has no words for stands in options that begin with --vsched-, which ipvsadm refuses; a config that
-/// has nothing of the kind prints as a text that ipvsadm reads.
+/// Form of a rules text: complete, in the order of the config; reading it gives an equal config.
+/// Options that begin with `--vsched-`, which ipvsadm rejects, say what ipvsadm has no words for. A
+/// config without such settings prints as a text that ipvsadm reads.
 pub const VSCHED_RULES_COMPLETE: u32 = 1;
 
-/// Prints the config as a rules text, in the form VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE.
+/// Prints the config as a rules text.
 ///
-/// `length` is set to the text's length, without the NUL that is written behind it, even if the
-/// buffer is too small: call with NULL and 0 to learn it, which answers VSCHED_E_BUFFER.
+/// Threads: shared. Cost: O(services + servers).
 ///
-/// NULL: `config` may not be; `length` may; `buffer` may if `capacity` is 0. Answers:
-/// VSCHED_E_BUFFER, VSCHED_E_ARGUMENT (another form). From any thread.
+/// @param config The config.
+/// @param form VSCHED_RULES_SAVE or VSCHED_RULES_COMPLETE.
+/// @param[out] buffer Receives the text and a NUL.
+/// @param capacity Bytes of the buffer.
+/// @param[out] length Length of the text in bytes.
+/// @return VSCHED_OK; VSCHED_E_ARGUMENT: another form; VSCHED_E_BUFFER.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_write_rules(
@@ -186,7 +224,13 @@ pub unsafe extern "C" fn vsched_config_write_rules(
 
 /// Prints the config as JSON that vsched_config_read_json reads.
 ///
-/// As vsched_config_write_rules.
+/// Threads: shared. Cost: O(services + servers).
+///
+/// @param config The config.
+/// @param[out] buffer Receives the text and a NUL.
+/// @param capacity Bytes of the buffer.
+/// @param[out] length Length of the text in bytes.
+/// @return VSCHED_OK; VSCHED_E_BUFFER.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_write_json(
@@ -203,78 +247,17 @@ pub unsafe extern "C" fn vsched_config_write_json(
     })
 }
 
-/// Tells how many bytes a director takes at most to run this config: what services remember of
-/// addresses, tables, slots. Maps of addresses (affinity_capacity) are nearly all of it; they take
-/// address space at once and memory as they fill. What its workers have of their own comes on top.
+/// Copies the text of the latest failure of a function on this config; empty if no function has
+/// failed. The text quotes at most 80 characters of any input and escapes characters that do not
+/// print. VSCHED_E_NULL and VSCHED_E_BUFFER may leave the previous text.
 ///
-/// NULL: none may be. From any thread. O(services + servers).
-#[must_use]
-#[unsafe(no_mangle)]
-pub extern "C" fn vsched_config_memory(
-    config: Option<&vsched_config>,
-    bytes: Option<&mut MaybeUninit<u64>>,
-) -> vsched_status {
-    guard(|| {
-        let (config, to) = (config.ok_or(VSCHED_E_NULL)?, bytes.ok_or(VSCHED_E_NULL)?);
-        to.write(config.config.memory());
-        Ok(())
-    })
-}
-
-/// Checks every limit, that on memory by its default. The problems are in the error text, one a line, each with its path:
-/// "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: …"; of more than 100 the others are
-/// counted.
+/// Threads: shared.
 ///
-/// NULL: `config` may not be. Answers: VSCHED_E_INVALID. From any thread. O(services + servers).
-#[must_use]
-#[unsafe(no_mangle)]
-pub extern "C" fn vsched_config_validate(config: Option<&vsched_config>) -> vsched_status {
-    guard(|| {
-        let config = config.ok_or(VSCHED_E_NULL)?;
-        let result = config.config.validate();
-        config.error.keep(result.map_err(|error| Fault::new(VSCHED_E_INVALID, error)))
-    })
-}
-
-/// Gives the config these settings. Its services stay.
-///
-/// NULL: none may be. Answers: VSCHED_E_STRUCT_SIZE, VSCHED_E_ARGUMENT (see the error text). One
-/// thread at a time.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vsched_config_set_settings(
-    config: Option<&mut vsched_config>,
-    settings: *const vsched_settings,
-) -> vsched_status {
-    guard(|| {
-        let config = config.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises a struct as long as it says.
-        let settings = unsafe { sized::read(settings) };
-        config.change(|config| structs::set(config, settings?))
-    })
-}
-
-/// Reads the settings of the config. Set settings->struct_size before.
-///
-/// NULL: none may be. Answers: VSCHED_E_STRUCT_SIZE. From any thread.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vsched_config_settings(
-    config: Option<&vsched_config>,
-    settings: *mut vsched_settings,
-) -> vsched_status {
-    guard(|| {
-        let config = config.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises a struct as long as it says.
-        unsafe { Place::of(settings) }?.write(structs::settings(&config.config));
-        Ok(())
-    })
-}
-
-/// Copies the text of the latest failure of a function on this config; empty if none has failed. It
-/// quotes at most 80 characters of any input and prints what does not show as escapes. VSCHED_E_NULL and VSCHED_E_BUFFER may leave the text before.
-///
-/// As vsched_config_write_rules.
+/// @param config The config.
+/// @param[out] buffer Receives the text and a NUL.
+/// @param capacity Bytes of the buffer.
+/// @param[out] length Length of the text in bytes.
+/// @return VSCHED_OK; VSCHED_E_BUFFER.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_error(
     config: Option<&vsched_config>,

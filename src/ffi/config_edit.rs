@@ -1,21 +1,29 @@
-//! Configs changed by calls: the commands of an administrator, typed.
+//! # Config: edit
+//!
+//! The commands of an administrator as typed calls. Each happens completely or not at all. Limits
+//! are checked by vsched_config_validate and by directors, not here. After an error the error text
+//! of the config names the item.
+//!
+//! NULL: no pointer may be NULL, except a text whose length is 0, which is then an empty text.
 
 use std::os::raw::c_char;
 
 use crate::config::{Command, ServiceKey};
 use crate::error::CommandError;
 use crate::ffi::config::vsched_config;
-use crate::ffi::sized;
+use crate::ffi::sized::{self, Place};
 use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_REFUSED, vsched_status};
-use crate::ffi::structs::{self, vsched_server, vsched_service};
+use crate::ffi::structs::{self, vsched_server, vsched_service, vsched_settings};
 use crate::ffi::{Fault, guard, text};
 
 /// Adds a virtual service without servers.
 ///
-/// NULL: none may be. Answers: VSCHED_E_REFUSED (it exists), VSCHED_E_PARSE (key),
-/// VSCHED_E_ARGUMENT, VSCHED_E_UTF8, VSCHED_E_STRUCT_SIZE; the error text names the item. After an
-/// error the config is what it was. Limits are checked by vsched_config_validate. One thread at a
-/// time. O(services).
+/// Threads: exclusive. Cost: O(services).
+///
+/// @param config The config; after an error it is unchanged.
+/// @param service The service.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: the service exists; VSCHED_E_STRUCT_SIZE; VSCHED_E_LENGTH;
+///   VSCHED_E_UTF8; VSCHED_E_PARSE: the key; VSCHED_E_ARGUMENT: another field.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_add_service(
@@ -28,7 +36,12 @@ pub unsafe extern "C" fn vsched_config_add_service(
 
 /// Gives a virtual service new settings; its servers stay.
 ///
-/// As vsched_config_add_service; VSCHED_E_REFUSED if there is no such service.
+/// Threads: exclusive. Cost: O(services).
+///
+/// @param config The config; after an error it is unchanged.
+/// @param service The service with its new settings.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_STRUCT_SIZE; VSCHED_E_LENGTH;
+///   VSCHED_E_UTF8; VSCHED_E_PARSE: the key; VSCHED_E_ARGUMENT: another field.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_edit_service(
@@ -41,8 +54,13 @@ pub unsafe extern "C" fn vsched_config_edit_service(
 
 /// Deletes a virtual service with its servers.
 ///
-/// NULL: `config` may not be. Answers: VSCHED_E_REFUSED (no such service), VSCHED_E_PARSE,
-/// VSCHED_E_UTF8. One thread at a time. O(services).
+/// Threads: exclusive. Cost: O(services).
+///
+/// @param config The config.
+/// @param key Key of the service, such as "tcp 192.168.4.5:80".
+/// @param key_length Bytes of the key.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_LENGTH; VSCHED_E_UTF8;
+///   VSCHED_E_PARSE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_delete_service(
@@ -56,18 +74,26 @@ pub unsafe extern "C" fn vsched_config_delete_service(
 
 /// Deletes every virtual service. The settings stay.
 ///
-/// NULL: `config` may not be. One thread at a time.
+/// Threads: exclusive.
+///
+/// @param config The config.
+/// @return VSCHED_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_config_clear(config: Option<&mut vsched_config>) -> vsched_status {
     execute(config, || Ok(Command::Clear))
 }
 
-/// Adds a server to the service with this key. It comes to the head of the service's list.
+/// Adds a server at the head of the server list of a service.
 ///
-/// NULL: none may be. Answers: VSCHED_E_REFUSED (no such service, or it has the server),
-/// VSCHED_E_PARSE (key or address), VSCHED_E_ARGUMENT, VSCHED_E_UTF8, VSCHED_E_STRUCT_SIZE; the
-/// error text names the item. After an error the config is what it was. One thread at a time.
-/// O(services + servers of the service).
+/// Threads: exclusive. Cost: O(services + servers of the service).
+///
+/// @param config The config; after an error it is unchanged.
+/// @param key Key of the service.
+/// @param key_length Bytes of the key.
+/// @param server The server.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service, or it has the server;
+///   VSCHED_E_STRUCT_SIZE; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: key or address;
+///   VSCHED_E_ARGUMENT: another field.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_add_server(
@@ -83,9 +109,17 @@ pub unsafe extern "C" fn vsched_config_add_server(
     })
 }
 
-/// Describes a server anew; its place in the list stays.
+/// Gives a server new settings; its position in the list stays.
 ///
-/// As vsched_config_add_server; VSCHED_E_REFUSED if the service does not have the server.
+/// Threads: exclusive. Cost: O(services + servers of the service).
+///
+/// @param config The config; after an error it is unchanged.
+/// @param key Key of the service.
+/// @param key_length Bytes of the key.
+/// @param server The server with its new settings.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_STRUCT_SIZE;
+///   VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: key or address; VSCHED_E_ARGUMENT: another
+///   field.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_edit_server(
@@ -101,9 +135,17 @@ pub unsafe extern "C" fn vsched_config_edit_server(
     })
 }
 
-/// Deletes the server with this address and port, such as "192.168.5.11:80".
+/// Deletes a server of a service.
 ///
-/// As vsched_config_edit_server.
+/// Threads: exclusive. Cost: O(services + servers of the service).
+///
+/// @param config The config.
+/// @param key Key of the service.
+/// @param key_length Bytes of the key.
+/// @param address Address and port of the server, such as "192.168.5.11:80".
+/// @param address_length Bytes of the address.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_LENGTH; VSCHED_E_UTF8;
+///   VSCHED_E_PARSE: key or address.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_config_delete_server(
@@ -118,6 +160,48 @@ pub unsafe extern "C" fn vsched_config_delete_server(
         let (key, address) =
             unsafe { (key_of(key, key_length)?, text::read(address, address_length)?) };
         Ok(Command::DeleteServer { service: key, server: structs::address(address)? })
+    })
+}
+
+/// Replaces the settings of the config. Its services stay.
+///
+/// Threads: exclusive.
+///
+/// @param config The config; after an error it is unchanged.
+/// @param settings The new settings.
+/// @return VSCHED_OK; VSCHED_E_STRUCT_SIZE; VSCHED_E_ARGUMENT.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_config_set_settings(
+    config: Option<&mut vsched_config>,
+    settings: *const vsched_settings,
+) -> vsched_status {
+    guard(|| {
+        let config = config.ok_or(VSCHED_E_NULL)?;
+        // SAFETY: the caller promises a struct as long as it says.
+        let settings = unsafe { sized::read(settings) };
+        config.change(|config| structs::set(config, settings?))
+    })
+}
+
+/// Reads the settings of the config.
+///
+/// Threads: shared.
+///
+/// @param config The config.
+/// @param[in,out] settings Receives the settings; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_STRUCT_SIZE.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_config_settings(
+    config: Option<&vsched_config>,
+    settings: *mut vsched_settings,
+) -> vsched_status {
+    guard(|| {
+        let config = config.ok_or(VSCHED_E_NULL)?;
+        // SAFETY: the caller promises a struct as long as it says.
+        unsafe { Place::of(settings) }?.write(structs::settings(&config.config));
+        Ok(())
     })
 }
 

@@ -1,14 +1,17 @@
-//! Plain data that crosses the border by value or in the caller's memory, with the layout of the
-//! Rust types behind it.
+//! # Ids, flows, picks and leases
+//!
+//! Plain values in the caller's memory: copy them freely, except leases, and free nothing.
+//! Addresses are in network order, with IPv4 in the first four bytes and zeros after it. Ports,
+//! marks and other numbers are in host order. Fields named "private" are the library's.
 
 use std::mem::{MaybeUninit, offset_of};
 
 use crate::{Flow, Lease, Pick, ServerId, ServiceId};
 
-/// Names a virtual service. A plain value: copy it as you like. It survives reloads and edits, and is
-/// stale once the service is deleted: every function then answers VSCHED_NO_SERVICE, also if a service
-/// with the same key is added again, which has another id. Look an id up once per service and keep it;
-/// look it up again after VSCHED_NO_SERVICE. All zeros name none. Another director does not know it.
+/// Id of a virtual service in one director. It survives reloads and edits. After the service is
+/// deleted it is stale for good: functions return VSCHED_NO_SERVICE, even if a service with the
+/// same key is added again under a new id. Look an id up once per service, and again after
+/// VSCHED_NO_SERVICE. All zeros identify no service.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_service_id {
@@ -18,9 +21,9 @@ pub struct vsched_service_id {
     pub generation: u32,
 }
 
-/// Names a real server of a service. A plain value: copy and compare it as you like. It survives
-/// reloads; it is stale once the server was removed and its last connection has closed. All zeros
-/// name none. Another director does not know it.
+/// Id of a real server in one director. It survives reloads and edits, and becomes stale once the
+/// server is removed and its last connection has closed. Compare ids bytewise. All zeros identify
+/// no server.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_server_id {
@@ -30,68 +33,68 @@ pub struct vsched_server_id {
     pub generation: u32,
 }
 
-/// One connection attempt, as its first packet shows it: what a scheduler may look at.
+/// One connection attempt as its first packet shows it: the input of schedulers.
 ///
-/// A plain value; start from all zeros, which is a flow that shows nothing and will do for every
-/// scheduler that does not hash (rr wrr lc wlc sed nq fo ovf twos), unless the service is persistent.
-/// vsched_flow_from_sockaddr fills in the addresses. Ports and mark are numbers in host order. Fill in
-/// by hand what is IPv4 as IPv4: only vsched_flow_from_sockaddr recognizes IPv4-mapped IPv6 addresses.
+/// Start from all zeros. A zero flow is enough for schedulers that do not hash (rr wrr lc wlc sed
+/// nq fo ovf twos) unless the service is persistent. vsched_flow_from_sockaddr fills in the
+/// addresses; it also recognizes IPv4-mapped IPv6 addresses, which must be written as IPv4 when
+/// filling in a flow directly.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_flow {
-    /// The client's address in network order; IPv4 in the first four bytes, the others 0.
+    /// Address of the client.
     pub client: [u8; 16],
-    /// The destination (virtual) address, likewise.
+    /// Destination (virtual) address.
     pub destination: [u8; 16],
-    /// Of your choice: schedulers that hash the client hash this instead, if `has_key` is not 0.
+    /// If `has_key` is not 0, schedulers that hash the client hash this instead.
     pub key: u64,
-    /// Firewall mark; 0 = none.
+    /// Firewall mark; 0: none.
     pub fwmark: u32,
-    /// The client's port.
+    /// Port of the client.
     pub client_port: u16,
-    /// The destination port.
+    /// Destination port.
     pub destination_port: u16,
-    /// 4 or 6; 0 = the addresses are not given.
+    /// 4 or 6; 0: no addresses given.
     pub family: u8,
-    /// IP protocol number: 6 TCP, 17 UDP, 132 SCTP; 0 = not given.
+    /// IP protocol number: 6 TCP, 17 UDP, 132 SCTP; 0: not given.
     pub protocol: u8,
-    /// 0 = `key` is not given.
+    /// Not 0: `key` is given.
     pub has_key: u8,
-    /// 0.
+    /// Set to 0.
     pub reserved: [u8; 5],
 }
 
-/// A decision: which server, and how to reach it. A plain value, good as long as you like: should
-/// the server be gone when you open, the answer is VSCHED_STALE.
+/// A scheduling decision: the server, and how to reach it. It stays usable for any time; opening a
+/// connection on a server that has gone returns VSCHED_STALE.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_pick {
-    /// The server, to open a connection on or to exclude from the next try.
+    /// The server, to open a connection on or to exclude from the next attempt.
     pub server: vsched_server_id,
-    /// The server's address in network order; IPv4 in the first four bytes.
+    /// Address of the server.
     pub address: [u8; 16],
-    /// Its port in host order; the flow's destination port where the server has none of its own.
+    /// Port of the server; the flow's destination port if the server has port 0.
     pub port: u16,
     /// 4 or 6.
     pub family: u8,
-    /// How packets reach it: VSCHED_MASQ, …; a proxy treats all alike.
+    /// Forwarding method, VSCHED_MASQ to VSCHED_BYPASS; proxies treat all alike.
     pub forwarding: u8,
-    /// VSCHED_TUNNEL_IPIP, …, where `forwarding` is VSCHED_TUNNEL.
+    /// VSCHED_TUNNEL_IPIP to VSCHED_TUNNEL_GRE if `forwarding` is VSCHED_TUNNEL.
     pub tunnel: u8,
-    /// VSCHED_CHECKSUM_NONE, …, of the tunnel.
+    /// VSCHED_CHECKSUM_NONE to VSCHED_CHECKSUM_REMOTE of the tunnel.
     pub tunnel_checksum: u8,
     /// UDP port of a GUE tunnel.
     pub tunnel_port: u16,
-    /// Private: the persistence template that led here.
+    /// Private: the persistence template that led to the server.
     pub opaque: [u64; 2],
 }
 
-/// An open connection, in your memory: keep it where you keep the connection, and give it back to
-/// vsched_worker_close, on any thread, through any worker of the same director, whatever was
-/// reloaded meanwhile. All zeros are an empty lease, which is open nowhere; closing makes it so.
+/// An open connection: keep it with the connection and pass it to vsched_worker_close, through any
+/// worker of the same director, whatever reloads happened in between. All zeros are an empty lease;
+/// closing empties it.
 ///
-/// Move it rather than copy it: a copy of a lease that was closed cannot be told from one that is
-/// open. Even then no count ever goes below zero.
+/// Move leases instead of copying them: the library cannot tell a copy of a closed lease from an
+/// open one. No count drops below zero even then.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_lease {
@@ -100,37 +103,6 @@ pub struct vsched_lease {
     /// Private.
     pub opaque: [u64; 3],
 }
-
-/// Forwarding method: masquerading (LVS-NAT); both directions pass the director.
-pub const VSCHED_MASQ: u32 = 0;
-/// Forwarding method: the server is the director itself.
-pub const VSCHED_LOCAL: u32 = 1;
-/// Forwarding method: tunnelling (LVS-TUN).
-pub const VSCHED_TUNNEL: u32 = 2;
-/// Forwarding method: direct routing (LVS-DR).
-pub const VSCHED_ROUTE: u32 = 3;
-/// Forwarding method: sent on to its original destination.
-pub const VSCHED_BYPASS: u32 = 4;
-
-/// Tunnel type: IP in IP.
-pub const VSCHED_TUNNEL_IPIP: u32 = 0;
-/// Tunnel type: generic UDP encapsulation.
-pub const VSCHED_TUNNEL_GUE: u32 = 1;
-/// Tunnel type: GRE.
-pub const VSCHED_TUNNEL_GRE: u32 = 2;
-
-/// Outer header of a tunnel: no checksum.
-pub const VSCHED_CHECKSUM_NONE: u32 = 0;
-/// Outer header of a tunnel: checksum.
-pub const VSCHED_CHECKSUM_FULL: u32 = 1;
-/// Outer header of a tunnel: remote checksum offload, GUE only.
-pub const VSCHED_CHECKSUM_REMOTE: u32 = 2;
-
-/// The connection counts as inactive: UDP always, TCP and SCTP while closing.
-pub const VSCHED_INACTIVE: u32 = 1;
-/// The connection counts as active: TCP from the first SYN until a FIN or RST; what a host uses that
-/// knows begin and end only.
-pub const VSCHED_ACTIVE: u32 = 2;
 
 impl From<ServiceId> for vsched_service_id {
     fn from(id: ServiceId) -> Self {

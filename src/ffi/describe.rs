@@ -1,22 +1,30 @@
-//! What was read becomes a description again, to be changed and written back.
+//! # Read-out: edit what was read
+//!
+//! From a snapshot to a description: change a field of the description and pass it to an edit
+//! function. Unchanged, it edits nothing.
+//!
+//! NULL: no pointer may be NULL.
 
 use std::mem::offset_of;
 use std::os::raw::c_char;
 
 use crate::ffi::guard;
-use crate::ffi::read_out::{vsched_server_state, vsched_service_state};
 use crate::ffi::sized::{self, Place};
+use crate::ffi::states::{vsched_server_state, vsched_service_state};
 use crate::ffi::status::vsched_status;
 use crate::ffi::structs::{vsched_server, vsched_service};
 use crate::ffi::text::vsched_text;
 
-/// Describes a service as it was read, so that vsched_config_edit_service or
-/// vsched_director_edit_service with the description changes nothing: set what is to change, and edit.
-/// `state_size` = sizeof(vsched_service_state); set service->struct_size before.
+/// Describes a service from its snapshot, for vsched_config_edit_service or
+/// vsched_director_edit_service. The texts of the description point into `state`, which must stay
+/// in place while they are in use.
 ///
-/// The description's texts point into `state`, which must be there as long as they are used.
+/// Threads: any. No allocation.
 ///
-/// NULL: none may be. Answers: VSCHED_E_STRUCT_SIZE. From any thread; no allocation.
+/// @param state The snapshot.
+/// @param state_size sizeof(vsched_service_state).
+/// @param[in,out] service Receives the description; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_service_from_state(
@@ -54,9 +62,16 @@ pub unsafe extern "C" fn vsched_service_from_state(
     })
 }
 
-/// Describes a server as it was read, for vsched_config_edit_server or vsched_director_edit_server.
+/// Describes a server from its snapshot, for vsched_config_edit_server or
+/// vsched_director_edit_server. The text of the description points into `state`, which must stay in
+/// place while it is in use.
 ///
-/// As vsched_service_from_state, with `state_size` = sizeof(vsched_server_state).
+/// Threads: any. No allocation.
+///
+/// @param state The snapshot.
+/// @param state_size sizeof(vsched_server_state).
+/// @param[in,out] server Receives the description; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_server_from_state(

@@ -1,4 +1,13 @@
-//! Directors: made from a config, kept current, asked.
+//! # Director: make, apply, tick
+//!
+//! A director runs a config and keeps its state across changes: connection counts, rotations,
+//! affinity and statistics survive every reload. Make one with vsched_director_new, make one worker
+//! per thread with vsched_worker_new, apply new configs or single edits at any time, call
+//! vsched_director_tick about once a second, and free it with vsched_director_free. Workers may
+//! outlive it. After an error the error text of the director names the item.
+//!
+//! NULL: no pointer may be NULL, except `applied`, `buffer` if `capacity` is 0, `length`, and the
+//! argument of vsched_director_free.
 
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
@@ -8,30 +17,66 @@ use crate::Director;
 use crate::config::ResourceLimits;
 use crate::error::Quoted;
 use crate::ffi::config::vsched_config;
-use crate::ffi::data::{vsched_flow, vsched_pick, vsched_server_id, vsched_service_id};
-use crate::ffi::sized::{self, Place};
-use crate::ffi::status::{
-    VSCHED_E_NULL, VSCHED_E_PARSE, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status,
-};
-use crate::ffi::structs::{self, vsched_applied, vsched_limits};
-use crate::ffi::{Fault, LastError, config_edit, guard, status, text};
+use crate::ffi::sized::{self, Grows, Place};
+use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_PARSE, vsched_status};
+use crate::ffi::structs::bad;
+use crate::ffi::{Fault, LastError, guard, text};
 
-/// Runs a config and keeps its state across changes: counts, rotations, affinity and statistics
-/// outlive every reload.
-///
-/// Every function may be called from any thread at any time; all of them belong to the control plane
-/// (they take a lock and allocate). Threads that pick servers do so through a vsched_worker each.
-/// Make one with vsched_director_new, free it with vsched_director_free; workers may outlive it.
+/// Runs a config: the control plane. Its functions may be called from several threads at once. Free
+/// it with vsched_director_free.
 pub struct vsched_director {
     pub(super) director: Director,
     pub(super) error: LastError,
 }
 
-/// Makes a director that runs this config, with the default limits. The config stays yours.
+/// Limits on what a director may take from its host. Zeros mean the default.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_limits {
+    /// sizeof(vsched_limits).
+    pub struct_size: u32,
+    /// Set to 0.
+    pub reserved: u32,
+    /// Maximum for vsched_config_memory in bytes. 0: 8589934592 (8 GiB); UINT64_MAX: no limit but
+    /// the system's.
+    pub memory: u64,
+}
+
+/// What a change did, as numbers of services and servers. Adding or removing a service counts the
+/// service and each of its servers.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_applied {
+    /// sizeof(vsched_applied).
+    pub struct_size: u32,
+    /// Added.
+    pub added: u32,
+    /// Edited: same key or address, other settings.
+    pub changed: u32,
+    /// Servers whose weight became 0.
+    pub drained: u32,
+    /// Removed.
+    pub removed: u32,
+    /// 1 if generation, seed, timeouts or daemons changed.
+    pub settings: u32,
+}
+
+// SAFETY: as below.
+unsafe impl Grows for vsched_limits {
+    const LEAST: usize = size_of::<vsched_limits>();
+}
+// SAFETY: as above.
+unsafe impl Grows for vsched_applied {
+    const LEAST: usize = size_of::<vsched_applied>();
+}
+
+/// Makes a director that runs a config, with the default limits.
 ///
-/// NULL: none may be. Answers: VSCHED_E_INVALID (all problems are in the config's error text),
-/// VSCHED_E_CAPACITY (the system has no memory for it; likewise). From any thread.
-/// O(services + servers).
+/// Threads: shared on the config. Cost: O(services + servers).
+///
+/// @param config The config; it stays yours. After an error its error text lists the problems.
+/// @param[out] director The new director; free it with vsched_director_free.
+/// @return VSCHED_OK; VSCHED_E_INVALID; VSCHED_E_CAPACITY: the system has no memory for the config.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_new(
@@ -41,12 +86,17 @@ pub extern "C" fn vsched_director_new(
     guard(|| make(config, director, || Ok(ResourceLimits::default())))
 }
 
-/// Makes a director that runs this config, and never one that takes more than these limits allow: a
-/// config or a command that would is VSCHED_E_INVALID, with the total, the limit and the service that
-/// takes the most in the error text, and changes nothing.
+/// Makes a director that runs a config within limits. It later rejects every config and command
+/// that exceeds them with VSCHED_E_INVALID; the error text then names the total, the limit and the
+/// largest service.
 ///
-/// NULL: none may be. Answers: as vsched_director_new; VSCHED_E_STRUCT_SIZE, VSCHED_E_ARGUMENT (see
-/// the config's error text). From any thread. O(services + servers).
+/// Threads: shared on the config. Cost: O(services + servers).
+///
+/// @param config The config; it stays yours. After an error its error text lists the problems.
+/// @param limits The limits.
+/// @param[out] director The new director; free it with vsched_director_free.
+/// @return VSCHED_OK; VSCHED_E_INVALID; VSCHED_E_CAPACITY; VSCHED_E_STRUCT_SIZE; VSCHED_E_ARGUMENT:
+///   a reserved field is not 0.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_new_with_limits(
@@ -57,7 +107,7 @@ pub unsafe extern "C" fn vsched_director_new_with_limits(
     guard(|| {
         make(config, director, || {
             // SAFETY: the caller promises a struct as long as it says.
-            structs::limits(unsafe { sized::read(limits) }?)
+            limits_of(unsafe { sized::read(limits) }?)
         })
     })
 }
@@ -75,8 +125,11 @@ fn make(
     Ok(())
 }
 
-/// Frees a director. NULL does nothing. Not while another thread uses this handle; workers go on
-/// with what ran last, and leases can still be closed through them.
+/// Frees a director. Workers go on with the config that ran last, and still close leases.
+///
+/// Threads: exclusive.
+///
+/// @param director The director; NULL does nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_free(director: Option<Box<vsched_director>>) {
     guard(|| {
@@ -85,15 +138,17 @@ pub extern "C" fn vsched_director_free(director: Option<Box<vsched_director>>) {
     });
 }
 
-/// Makes this config the one that runs, whatever that removes, in one step: a pick that begins
-/// afterwards sees all of it, one under way all of the old or all of the new. What the configs have in
-/// common keeps its state; a config that wants the same changes nothing. An empty config removes
-/// everything: where it comes from a file, use vsched_director_apply_with.
+/// Replaces the running config in one step, whatever that removes. A pick that begins afterwards
+/// sees all of the new config; a pick in progress sees all of the old or all of the new one. What
+/// both configs have in common keeps its state, and an equal config changes nothing. An empty
+/// config removes everything: for configs from files use vsched_director_apply_with.
 ///
-/// NULL: `applied` may be; else set applied->struct_size before. Answers: VSCHED_E_INVALID,
-/// VSCHED_E_CAPACITY (see the director's error text for both), VSCHED_E_STRUCT_SIZE; nothing has
-/// changed then.
-/// From any thread. O(services + servers).
+/// Threads: control. Cost: O(services + servers).
+///
+/// @param director The director; after an error nothing has changed.
+/// @param config The new config; it stays yours.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_INVALID; VSCHED_E_CAPACITY; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_apply(
@@ -111,11 +166,15 @@ pub unsafe extern "C" fn vsched_director_apply(
     })
 }
 
-/// Tells the time and does what is due: frees what reloads have left, forgets addresses. Call it
-/// about once a second. `now_ms` are milliseconds since any fixed moment, such as CLOCK_MONOTONIC; a
-/// clock that jumps back is ignored.
+/// Advances the director's clock and does what is due: frees what reloads have left and forgets
+/// expired addresses. Call it about once a second.
 ///
-/// NULL: `director` may not be. From any thread.
+/// Threads: control.
+///
+/// @param director The director.
+/// @param now_ms Milliseconds since any fixed moment, such as CLOCK_MONOTONIC. A clock that jumps
+///   back is ignored.
+/// @return VSCHED_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_tick(
     director: Option<&vsched_director>,
@@ -127,101 +186,13 @@ pub extern "C" fn vsched_director_tick(
     })
 }
 
-/// Finds a service by its key, such as "tcp 192.168.4.5:80" or "fwmark 7".
+/// Copies the running config.
 ///
-/// NULL: none may be. Answers: VSCHED_NO_SERVICE, VSCHED_E_PARSE (no key), VSCHED_E_UTF8. From any
-/// thread. O(1).
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vsched_director_service(
-    director: Option<&vsched_director>,
-    key: *const c_char,
-    key_length: usize,
-    service: Option<&mut MaybeUninit<vsched_service_id>>,
-) -> vsched_status {
-    guard(|| {
-        let (director, to) = (director.ok_or(VSCHED_E_NULL)?, service.ok_or(VSCHED_E_NULL)?);
-        // SAFETY: the caller promises so many bytes.
-        let key = unsafe { text::read(key, key_length) }.map_err(Fault::from);
-        let found = key.and_then(|key| director.director.service(key).map_err(Fault::from));
-        to.write(director.error.keep(found)?.into());
-        Ok(())
-    })
-}
-
-/// Finds the service that takes this flow; see vsched_worker_service_for.
+/// Threads: control. Cost: O(services + servers).
 ///
-/// NULL: none may be. Answers: VSCHED_NO_SERVICE. From any thread. O(1).
-#[must_use]
-#[unsafe(no_mangle)]
-pub extern "C" fn vsched_director_service_for(
-    director: Option<&vsched_director>,
-    flow: Option<&vsched_flow>,
-    service: Option<&mut MaybeUninit<vsched_service_id>>,
-) -> vsched_status {
-    guard(|| {
-        let (director, flow) = (director.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
-        let to = service.ok_or(VSCHED_E_NULL)?;
-        let found = director.director.service_for(flow.as_rust());
-        to.write(found.ok_or(VSCHED_NO_SERVICE)?.into());
-        Ok(())
-    })
-}
-
-/// Finds a server by its service's key and its own address and port.
-///
-/// NULL: none may be. Answers: VSCHED_STALE (no such service or server), VSCHED_E_PARSE,
-/// VSCHED_E_UTF8. From any thread. O(servers of the service).
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vsched_director_server(
-    director: Option<&vsched_director>,
-    key: *const c_char,
-    key_length: usize,
-    address: *const c_char,
-    address_length: usize,
-    server: Option<&mut MaybeUninit<vsched_server_id>>,
-) -> vsched_status {
-    guard(|| {
-        let (director, to) = (director.ok_or(VSCHED_E_NULL)?, server.ok_or(VSCHED_E_NULL)?);
-        let named = || {
-            // SAFETY: the caller promises so many bytes of both.
-            let key = unsafe { config_edit::key_of(key, key_length) }?;
-            // SAFETY: as above.
-            let address = unsafe { text::read(address, address_length) }?;
-            Ok((key, structs::address(address)?))
-        };
-        let (key, address) = director.error.keep(named())?;
-        to.write(director.director.server(&key, address).ok_or(VSCHED_STALE)?.into());
-        Ok(())
-    })
-}
-
-/// One decision, for a caller without a worker. Takes a lock; a data plane uses
-/// vsched_worker_pick_server.
-///
-/// NULL: none may be. Answers: VSCHED_NO_SERVER, VSCHED_NO_SERVICE (the service was deleted). From any
-/// thread.
-#[must_use]
-#[unsafe(no_mangle)]
-pub extern "C" fn vsched_director_pick_server(
-    director: Option<&vsched_director>,
-    service: vsched_service_id,
-    flow: Option<&vsched_flow>,
-    pick: Option<&mut MaybeUninit<vsched_pick>>,
-) -> vsched_status {
-    guard(|| {
-        let (director, flow) = (director.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
-        let to = pick.ok_or(VSCHED_E_NULL)?;
-        let found = director.director.try_pick_server(service.into(), flow.as_rust());
-        to.write(vsched_pick::of(found.map_err(status::refused)?));
-        Ok(())
-    })
-}
-
-/// Copies the config that runs into a new one, which is yours to free.
-///
-/// NULL: none may be. From any thread. O(services + servers).
+/// @param director The director.
+/// @param[out] config The copy; free it with vsched_config_free.
+/// @return VSCHED_OK.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_config(
@@ -235,11 +206,17 @@ pub extern "C" fn vsched_director_config(
     })
 }
 
-/// Copies the text of the latest failure of a function on this director, on whichever thread; empty
-/// if none has failed. VSCHED_E_NULL, VSCHED_E_BUFFER, a wrong struct_size of an output, and stale or
-/// unknown ids may leave the text before.
+/// Copies the text of the latest failure of a function on this director, in any thread; empty if no
+/// function has failed. VSCHED_E_NULL, VSCHED_E_BUFFER, a wrong struct_size of an output, and stale
+/// or unknown ids may leave the previous text.
 ///
-/// As vsched_config_write_rules.
+/// Threads: any.
+///
+/// @param director The director.
+/// @param[out] buffer Receives the text and a NUL.
+/// @param capacity Bytes of the buffer.
+/// @param[out] length Length of the text in bytes.
+/// @return VSCHED_OK; VSCHED_E_BUFFER.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_error(
     director: Option<&vsched_director>,
@@ -252,6 +229,29 @@ pub unsafe extern "C" fn vsched_director_error(
         // SAFETY: the caller promises `capacity` bytes at `buffer`.
         unsafe { text::write(&director.error.text(), buffer, capacity, length) }
     })
+}
+
+/// The limits that a director gets.
+fn limits_of(from: vsched_limits) -> Result<ResourceLimits, Fault> {
+    if from.reserved != 0 {
+        return Err(bad("reserved", from.reserved, "0"));
+    }
+    let limits = ResourceLimits::default();
+    Ok(if from.memory == 0 { limits } else { limits.with_memory(from.memory) })
+}
+
+impl From<crate::Applied> for vsched_applied {
+    fn from(from: crate::Applied) -> Self {
+        let count = |items: &[crate::Item]| u32::try_from(items.len()).unwrap_or(u32::MAX);
+        vsched_applied {
+            struct_size: 0,
+            added: count(&from.added),
+            changed: count(&from.changed),
+            drained: count(&from.drained),
+            removed: count(&from.removed),
+            settings: u32::from(from.settings),
+        }
+    }
 }
 
 /// Where to tell what a change did; `None` if the caller does not want to know.

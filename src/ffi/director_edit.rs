@@ -1,4 +1,11 @@
-//! What runs, changed by single commands.
+//! # Director: edit
+//!
+//! Single commands on the running config. Each happens completely or not at all, and costs what its
+//! own service costs, however many other services run. Connection counts stay. After an error the
+//! error text of the director names the item.
+//!
+//! NULL: no pointer may be NULL, except `applied`, `done`, and a text whose length is 0, which is
+//! then an empty text.
 
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
@@ -6,19 +13,23 @@ use std::os::raw::c_char;
 use crate::config::Command;
 use crate::config::rules::Rules;
 use crate::ffi::config_edit::{key_of, server_of, service_of};
-use crate::ffi::director::{give, not_one, place, vsched_director};
+use crate::ffi::director::{give, not_one, place, vsched_applied, vsched_director};
 use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_PARSE, vsched_status};
-use crate::ffi::structs::{self, vsched_applied, vsched_server, vsched_service};
+use crate::ffi::structs::{self, vsched_server, vsched_service};
 use crate::ffi::{Fault, guard, text};
 
-/// Carries out one administrative command on what runs, as a kernel would: a line such as
-/// "-e -t 192.168.4.5:80 -r 192.168.5.11 -m -w 0", with or without the word ipvsadm before it.
+/// Executes one administrative command, as a kernel would: a line such as "-e -t 192.168.4.5:80 -r
+/// 192.168.5.11 -m -w 0", with or without the word ipvsadm before it.
 ///
-/// NULL: `applied` may be; else set applied->struct_size before. Answers: VSCHED_E_PARSE (not
-/// exactly one command), VSCHED_E_REFUSED (what it adds exists, or what it edits or deletes does
-/// not), VSCHED_E_INVALID, VSCHED_E_CAPACITY, VSCHED_E_UTF8, VSCHED_E_STRUCT_SIZE; nothing has
-/// changed then, and the director's error text names the item. From any thread. O(servers of the
-/// service).
+/// Threads: control. Cost: O(servers of the service).
+///
+/// @param director The director; after an error nothing has changed.
+/// @param command The command.
+/// @param length Bytes of the command.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_PARSE: not exactly one command; VSCHED_E_REFUSED: what it adds
+///   exists, or what it edits or deletes does not; VSCHED_E_INVALID; VSCHED_E_CAPACITY;
+///   VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_execute(
@@ -41,12 +52,18 @@ pub unsafe extern "C" fn vsched_director_execute(
     }
 }
 
-/// Carries out the commands of a rules text on what runs, one after the other, as an administrator
-/// would: a rotation then stands where a kernel's would, which has seen its servers come one by one.
-/// Stops at the first command that is refused; those before it stay. `done` is set to their number.
+/// Executes the commands of a rules text in order, as an administrator would: rotations then stand
+/// where those of a kernel stand that has received its servers one by one. Stops at the first
+/// command that fails; the commands before it stay in effect.
 ///
-/// NULL: `done` may be; `rules` may if `length` is 0. Answers: VSCHED_E_PARSE (a line cannot be
-/// read; nothing was done), and as vsched_director_execute. From any thread.
+/// Threads: control.
+///
+/// @param director The director.
+/// @param rules The commands.
+/// @param length Bytes of the commands.
+/// @param[out] done Number of commands in effect, or NULL; written after errors too.
+/// @return VSCHED_OK; VSCHED_E_PARSE: a line does not parse, and no command was executed;
+///   VSCHED_E_REFUSED; VSCHED_E_INVALID; VSCHED_E_CAPACITY; VSCHED_E_LENGTH; VSCHED_E_UTF8.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_replay(
@@ -78,7 +95,14 @@ pub unsafe extern "C" fn vsched_director_replay(
 
 /// Adds a virtual service without servers.
 ///
-/// As vsched_director_execute; VSCHED_E_ARGUMENT if a name or number is not one of those listed.
+/// Threads: control.
+///
+/// @param director The director; after an error nothing has changed.
+/// @param service The service.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: the service exists; VSCHED_E_INVALID; VSCHED_E_CAPACITY;
+///   VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: the key; VSCHED_E_ARGUMENT: another field;
+///   VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_add_service(
@@ -92,7 +116,14 @@ pub unsafe extern "C" fn vsched_director_add_service(
 
 /// Gives a virtual service new settings; its servers and their counts stay.
 ///
-/// As vsched_director_add_service.
+/// Threads: control. Cost: O(servers of the service).
+///
+/// @param director The director; after an error nothing has changed.
+/// @param service The service with its new settings.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_INVALID; VSCHED_E_CAPACITY;
+///   VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: the key; VSCHED_E_ARGUMENT: another field;
+///   VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_edit_service(
@@ -104,9 +135,16 @@ pub unsafe extern "C" fn vsched_director_edit_service(
     unsafe { execute(director, applied, || Ok(Command::EditService(service_of(service)?))) }
 }
 
-/// Deletes a virtual service with its servers; open connections count until they are closed.
+/// Deletes a virtual service with its servers. Open connections count until they are closed.
 ///
-/// As vsched_director_execute.
+/// Threads: control. Cost: O(servers of the service).
+///
+/// @param director The director.
+/// @param key Key of the service.
+/// @param key_length Bytes of the key.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_INVALID; VSCHED_E_CAPACITY;
+///   VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_delete_service(
@@ -119,9 +157,19 @@ pub unsafe extern "C" fn vsched_director_delete_service(
     unsafe { execute(director, applied, || Ok(Command::DeleteService(key_of(key, key_length)?))) }
 }
 
-/// Adds a server to the service with this key. It comes to the head of the service's list.
+/// Adds a server at the head of the server list of a service. A server that was removed and still
+/// has connections gets its counts back.
 ///
-/// As vsched_director_add_service.
+/// Threads: control. Cost: O(servers of the service).
+///
+/// @param director The director; after an error nothing has changed.
+/// @param key Key of the service.
+/// @param key_length Bytes of the key.
+/// @param server The server.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service, or it has the server; VSCHED_E_INVALID;
+///   VSCHED_E_CAPACITY; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: key or address;
+///   VSCHED_E_ARGUMENT: another field; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_add_server(
@@ -139,9 +187,19 @@ pub unsafe extern "C" fn vsched_director_add_server(
     }
 }
 
-/// Describes a server anew, its weight first of all; its counts and its place in the list stay.
+/// Gives a server new settings, such as another weight; its counts and its position in the list
+/// stay.
 ///
-/// As vsched_director_add_service.
+/// Threads: control. Cost: O(servers of the service).
+///
+/// @param director The director; after an error nothing has changed.
+/// @param key Key of the service.
+/// @param key_length Bytes of the key.
+/// @param server The server with its new settings.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_INVALID;
+///   VSCHED_E_CAPACITY; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: key or address;
+///   VSCHED_E_ARGUMENT: another field; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_edit_server(
@@ -162,10 +220,19 @@ pub unsafe extern "C" fn vsched_director_edit_server(
     }
 }
 
-/// Deletes the server with this address and port; its open connections count until they are closed,
-/// and it has them back if it is added again before.
+/// Deletes a server of a service. Open connections count until they are closed.
 ///
-/// As vsched_director_execute.
+/// Threads: control. Cost: O(servers of the service).
+///
+/// @param director The director.
+/// @param key Key of the service.
+/// @param key_length Bytes of the key.
+/// @param address Address and port of the server, such as "192.168.5.11:80".
+/// @param address_length Bytes of the address.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_INVALID;
+///   VSCHED_E_CAPACITY; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: key or address;
+///   VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_delete_server(

@@ -1,4 +1,9 @@
-//! What runs, printed as ipvsadm would.
+//! # Listing
+//!
+//! What runs, printed as ipvsadm prints it.
+//!
+//! NULL: no pointer may be NULL, except `key` if `key_length` is 0, `buffer` if `capacity` is 0,
+//! and `length`.
 
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
@@ -9,29 +14,38 @@ use crate::ffi::status::{VSCHED_E_NULL, vsched_status};
 use crate::ffi::structs::bad;
 use crate::ffi::{Fault, config_edit, guard, text};
 
-/// Listing: forwarding, weight, connections, as `ipvsadm -L -n` prints.
+/// View: forwarding, weight, connections, as `ipvsadm -L -n`.
 pub const VSCHED_LIST_PLAIN: u32 = 0;
-/// Listing: totals, as `--stats`.
+/// View: totals, as `--stats`.
 pub const VSCHED_LIST_STATISTICS: u32 = 1;
-/// Listing: rates per second, as `--rate`.
+/// View: rates per second, as `--rate`.
 pub const VSCHED_LIST_RATES: u32 = 2;
-/// Listing: connection limits, as `--thresholds`.
+/// View: connection limits, as `--thresholds`.
 pub const VSCHED_LIST_THRESHOLDS: u32 = 3;
-/// Listing: persistence templates, as `--persistent-conn`.
+/// View: persistence templates, as `--persistent-conn`.
 pub const VSCHED_LIST_PERSISTENT: u32 = 4;
-/// Listing: encapsulation, as `--tun-info`.
+/// View: encapsulation, as `--tun-info`.
 pub const VSCHED_LIST_TUNNELS: u32 = 5;
 
-/// Listing flag: figures in full, as `--exact`.
+/// Flag: figures in full, as `--exact`.
 pub const VSCHED_LIST_EXACT: u32 = 1;
-/// Listing flag: in list order, as `--nosort`.
+/// Flag: in list order, as `--nosort`.
 pub const VSCHED_LIST_UNSORTED: u32 = 2;
 
-/// Prints what runs, as `ipvsadm -L -n` would: one of the VSCHED_LIST_ views, flags or-ed together,
-/// and the key of the only service to print, or an empty key for all.
+/// Prints the running services and servers.
 ///
-/// As vsched_config_write_rules; besides VSCHED_E_ARGUMENT (another view or flag), VSCHED_E_PARSE
-/// (no key), VSCHED_E_UTF8.
+/// Threads: control. Cost: O(services + servers).
+///
+/// @param director The director.
+/// @param view One of VSCHED_LIST_PLAIN to VSCHED_LIST_TUNNELS.
+/// @param flags 0, or VSCHED_LIST_EXACT and VSCHED_LIST_UNSORTED or-ed together.
+/// @param key Key of the only service to print; empty for all.
+/// @param key_length Bytes of the key.
+/// @param[out] buffer Receives the text and a NUL.
+/// @param capacity Bytes of the buffer.
+/// @param[out] length Length of the text in bytes.
+/// @return VSCHED_OK; VSCHED_E_ARGUMENT: another view or flag; VSCHED_E_LENGTH; VSCHED_E_UTF8;
+///   VSCHED_E_PARSE: the key; VSCHED_E_BUFFER.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_list(

@@ -13,11 +13,14 @@
 
 mod config;
 mod config_edit;
+mod connection;
 mod data;
 mod describe;
 mod director;
 mod director_edit;
 mod listing;
+mod lookup;
+mod pick;
 mod policy;
 mod read_out;
 mod removed;
@@ -25,6 +28,7 @@ mod repair;
 mod requirements;
 mod sized;
 mod sockaddr;
+mod states;
 mod status;
 mod structs;
 mod text;

@@ -1,33 +1,37 @@
-//! Configs applied with a limit on what they may take away.
+//! # Director: apply with guardrails
+//!
+//! Guardrails protect against a config that is empty or cut off by mistake, for example because its
+//! file was being written.
+//!
+//! NULL: no pointer may be NULL, except `policy`, which means the default policy, and `applied`.
 
 use crate::config::Guardrails;
 use crate::ffi::config::vsched_config;
-use crate::ffi::director::{give, place, vsched_director};
+use crate::ffi::director::{give, place, vsched_applied, vsched_director};
 use crate::ffi::sized::{self, Grows};
 use crate::ffi::status::{VSCHED_E_NULL, vsched_status};
-use crate::ffi::structs::{bad, vsched_applied};
+use crate::ffi::structs::bad;
 use crate::ffi::{Fault, guard};
 use crate::{ApplyPolicy, Config};
 
-/// In vsched_apply_policy: no server at all may be removed.
+/// For vsched_apply_policy: no server may be removed.
 pub const VSCHED_DELETE_NONE: u32 = u32::MAX;
 
-/// What vsched_director_apply_with may take away from what runs. Zeros mean the default, which is for
-/// configs that come from a file, or from anything else that can be emptied or cut off by mistake.
+/// What vsched_director_apply_with may remove from the running config. Zeros mean the default.
 ///
-/// A server counts as removed if it runs and its service, by address and port, is not to have it any
-/// more: replaced ones too, and all of a removed service. The share is of the servers of all services
-/// together, and small numbers make no difference: 1 of 1 is 100 %, 1 of 2 is 50 %. To replace more
-/// than the limit, add first and remove later.
+/// A server counts as removed if it runs and the new config does not have it at the same service,
+/// by address and port: servers that are replaced count, and all servers of a removed service. The
+/// share refers to the servers of all services together, without exception for small numbers: 1 of
+/// 1 is 100 percent, 1 of 2 is 50. To replace more than the limit, add first and remove later.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_apply_policy {
     /// sizeof(vsched_apply_policy).
     pub struct_size: u32,
-    /// Not 0: a service that stays and has an eligible server (weight above 0) may be left without
-    /// one. To remove a service is not to close it.
+    /// Not 0: a service that stays and has an eligible server (weight above 0) may lose its last
+    /// eligible server. Removing a service does not count as closing it.
     pub may_close_services: u32,
-    /// The most servers that may be removed, in percent of those that run, 1 to 100;
+    /// Maximum of servers to remove, in percent of the running servers, 1 to 100;
     /// VSCHED_DELETE_NONE: none. 0: 50.
     pub most_deleted: u32,
 }
@@ -37,13 +41,18 @@ unsafe impl Grows for vsched_apply_policy {
     const LEAST: usize = size_of::<vsched_apply_policy>();
 }
 
-/// As vsched_director_apply, unless that takes away more than this policy allows: by default more
-/// than half of the servers, or a service's last eligible one.
+/// Applies a config like vsched_director_apply, unless that removes more than a policy allows: by
+/// default more than half of the servers, or the last eligible server of a service.
 ///
-/// NULL: `policy` may be, which is the default one; `applied` may be. Answers: as
-/// vsched_director_apply; VSCHED_E_GUARDRAILS (the director's error text names what would be removed,
-/// the limit, and the field of the policy that allows it), VSCHED_E_ARGUMENT; nothing has changed
-/// then. From any thread. O(services + servers).
+/// Threads: control. Cost: O(services + servers).
+///
+/// @param director The director; after an error nothing has changed.
+/// @param config The new config; it stays yours.
+/// @param policy The policy, or NULL.
+/// @param[in,out] applied What changed, or NULL; set its struct_size before.
+/// @return VSCHED_OK; VSCHED_E_GUARDRAILS: the error text names what would be removed, the limit,
+///   and the field that allows it; VSCHED_E_INVALID; VSCHED_E_CAPACITY; VSCHED_E_ARGUMENT: the
+///   policy; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_apply_with(

@@ -1,4 +1,12 @@
-//! Servers that are gone from the config and not from their clients.
+//! # Removed servers and repair
+//!
+//! A removed server keeps its counts until its last connection closes, and gets them back if it is
+//! added again before. A lease that is lost (a crashed plug-in, memory that was freed) stays
+//! counted: its server looks busier than it is, and with an upper threshold may stay overloaded
+//! forever. No reload repairs that; the functions of this group do.
+//!
+//! NULL: no pointer may be NULL, except `array` if `capacity` is 0, `count` of
+//! vsched_director_removed_with_connections and vsched_director_forget_removed, and `former`.
 
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
@@ -7,19 +15,19 @@ use crate::RemovedServer;
 use crate::ffi::data::vsched_server_id;
 use crate::ffi::director::vsched_director;
 use crate::ffi::guard;
-use crate::ffi::read_out::{VSCHED_NAME_SIZE, chars};
 use crate::ffi::sized::{self, Element};
+use crate::ffi::states::{VSCHED_NAME_SIZE, chars};
 use crate::ffi::status::{VSCHED_E_NULL, vsched_status};
 
-/// A real server that was removed from the config and still has connections.
+/// A real server that was removed and still has connections. Texts end with a NUL.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_removed_server {
-    /// The server, as its leases name it.
+    /// Id of the server, as in its leases.
     pub id: vsched_server_id,
-    /// Its service's key, NUL-terminated; the service may be gone too.
+    /// Key of its service, which may be gone too.
     pub service: [c_char; VSCHED_NAME_SIZE],
-    /// Its address and port, NUL-terminated.
+    /// Its address and port.
     pub name: [c_char; VSCHED_NAME_SIZE],
     /// Active connections.
     pub active: u32,
@@ -33,11 +41,38 @@ unsafe impl Element for vsched_removed_server {
 }
 const _: () = assert!(size_of::<vsched_removed_server>() == 8 + 64 + 64 + 4 + 4);
 
-/// Copies the servers that were removed from the config and still have connections into an array of
-/// `capacity` elements of `element_size` = sizeof(vsched_removed_server), sorted by service and
-/// address.
+/// Counts the removed servers that still hold memory. They have connections, or a config that a
+/// worker still uses or a remembered address refers to them, or they wait for the next
+/// vsched_director_tick.
 ///
-/// As vsched_director_services. O(n log n) in what vsched_director_removed_servers counts.
+/// Threads: control. Cost: O(services).
+///
+/// @param director The director.
+/// @param[out] count Number of servers.
+/// @return VSCHED_OK.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn vsched_director_removed_servers(
+    director: Option<&vsched_director>,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> vsched_status {
+    guard(|| {
+        let (director, to) = (director.ok_or(VSCHED_E_NULL)?, count.ok_or(VSCHED_E_NULL)?);
+        to.write(director.director.removed_servers());
+        Ok(())
+    })
+}
+
+/// Copies the removed servers that still have connections, sorted by service and address.
+///
+/// Threads: control. Cost: O(n log n) for n removed servers.
+///
+/// @param director The director.
+/// @param[out] array Receives the servers.
+/// @param element_size sizeof(vsched_removed_server).
+/// @param capacity Elements of the array.
+/// @param[out] count Number of servers.
+/// @return VSCHED_OK; VSCHED_E_BUFFER; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_removed_with_connections(

@@ -6,22 +6,22 @@ use crate::config::ServerCounts;
 use crate::ffi::data::vsched_server_id;
 use crate::ffi::director::vsched_director;
 use crate::ffi::guard;
-use crate::ffi::read_out::vsched_counts;
+use crate::ffi::states::vsched_counts;
 use crate::ffi::status::{self, VSCHED_E_NULL, vsched_status};
 
-/// Sets a server's connection counts, for a host that knows the truth, and tells what they were.
+/// Sets the connection counts of a server, for a host that knows the true counts. Overload and
+/// schedulers follow the new counts. Leases that are still open stay valid: each close takes one
+/// connection off, down to zero. Connections that open or close between your own count and this
+/// call are overwritten.
 ///
-/// A lease that is lost (a crashed plug-in, memory that was freed) stays counted: its server looks
-/// busier than it is, and if it has an upper threshold it may stay overloaded for ever. No reload
-/// mends that, and a server that is removed and added again has its counts back. After this call
-/// the overload mark and the schedulers go by the new counts. Leases that are still open go on:
-/// each close takes one connection off, and never one below zero. Connections that open or close
-/// between your own count and this call are overwritten.
+/// Threads: control. Cost: O(log servers); O(templates) in a persistent service.
 ///
-/// NULL: `former` may be. Answers: VSCHED_STALE, VSCHED_FULL (both together are more than
-/// VSCHED_MAX_CONNECTIONS); nothing has changed then. `former->persistent` is 0. From any thread.
-/// Takes a lock; workers do not wait for it. O(templates) if the service is persistent, else
-/// O(log n).
+/// @param director The director.
+/// @param server Id of the server.
+/// @param active Active connections.
+/// @param inactive Inactive connections.
+/// @param[out] former Counts before the call, or NULL; its `persistent` is 0.
+/// @return VSCHED_OK; VSCHED_STALE; VSCHED_FULL: the sum is above VSCHED_MAX_CONNECTIONS.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_set_counts(
     director: Option<&vsched_director>,
@@ -42,18 +42,17 @@ pub extern "C" fn vsched_director_set_counts(
     })
 }
 
-/// Forgets the connections of all servers that were removed from the config, and tells how many
-/// servers these are.
+/// Forgets the connections of all removed servers. Call it after a change if leases of removed
+/// servers may be lost, or if a server that returns under the same address is to start from zero.
+/// Ids of these servers and leases of their connections become stale once no worker uses a config
+/// with them, at the latest at the vsched_director_tick after that. Clients whose template leads to
+/// such a server are scheduled again.
 ///
-/// Without this a removed server keeps counting until its last connection closes, and has its
-/// counts back if it is added again before. Call it after a change if leases of removed servers
-/// may have been lost, or if a server that returns under the same address is to start anew. Ids of
-/// such servers and leases of their connections become stale once no worker uses a config that
-/// names them, at the latest by the vsched_director_tick after that. Clients whose template leads
-/// to such a server are scheduled anew.
+/// Threads: control. Cost: O(removed servers + templates).
 ///
-/// NULL: `count` may be. From any thread. Takes a lock; workers do not wait for it. O(removed
-/// servers + templates).
+/// @param director The director.
+/// @param[out] count Number of servers, or NULL.
+/// @return VSCHED_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_director_forget_removed(
     director: Option<&vsched_director>,

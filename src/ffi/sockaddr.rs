@@ -1,4 +1,10 @@
-//! Socket addresses of the operating system, to flows and from picks.
+//! # Socket addresses and names
+//!
+//! From the socket addresses of the operating system to flows, and from picks and services to
+//! socket addresses. No function of this group allocates, except vsched_pick_text.
+//!
+//! NULL: no pointer may be NULL, except `buffer` of vsched_pick_text if `capacity` is 0, and its
+//! `length`.
 
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +14,7 @@ use std::{ptr, slice};
 use crate::Flow;
 use crate::ffi::data::{vsched_flow, vsched_pick};
 use crate::ffi::guard;
-use crate::ffi::read_out::vsched_service_state;
+use crate::ffi::states::vsched_service_state;
 use crate::ffi::status::{
     VSCHED_E_ARGUMENT, VSCHED_E_BUFFER, VSCHED_E_LENGTH, VSCHED_E_NULL, vsched_status,
 };
@@ -59,12 +65,20 @@ const INET_SIZE: usize = 16;
 const INET6_ADDRESS: usize = 8;
 const INET6_SIZE: usize = 28;
 
-/// Fills a flow from the socket addresses of a connection: those of accept or recvfrom and of
-/// getsockname, say. `protocol` is the IP protocol number, 0 to 255. An IPv4-mapped IPv6 address, such
-/// as a dual-stack socket has, counts as the IPv4 address. Mark and key are 0 afterwards.
+/// Fills in a flow from the socket addresses of a connection, for example those of accept or
+/// recvfrom and of getsockname. IPv4-mapped IPv6 addresses, which dual-stack sockets have, count as
+/// IPv4. Mark and key become 0.
 ///
-/// NULL: none may be. Answers: VSCHED_E_ARGUMENT (another address family, or a protocol beyond 255),
-/// VSCHED_E_LENGTH (too short for the family). From any thread; no allocation.
+/// Threads: any.
+///
+/// @param protocol IP protocol number, 0 to 255.
+/// @param client Socket address of the client, AF_INET or AF_INET6.
+/// @param client_length Bytes of the client's address.
+/// @param destination Destination (virtual) address.
+/// @param destination_length Bytes of the destination address.
+/// @param[out] flow The flow.
+/// @return VSCHED_OK; VSCHED_E_ARGUMENT: another address family, or a protocol above 255;
+///   VSCHED_E_LENGTH: too short for the family.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_flow_from_sockaddr(
@@ -87,12 +101,17 @@ pub unsafe extern "C" fn vsched_flow_from_sockaddr(
     })
 }
 
-/// Writes the address of a picked server as a socket address, for connect or sendto. `length` is
-/// set to 16 (IPv4) or 28 (IPv6), even if `capacity` is less; a struct sockaddr_storage always has
-/// room.
+/// Writes the address of a picked server as a socket address, for connect or sendto. A struct
+/// sockaddr_storage is always large enough.
 ///
-/// NULL: none may be. Answers: VSCHED_E_ARGUMENT (the pick is not one), VSCHED_E_BUFFER. From any
-/// thread; no allocation.
+/// Threads: any.
+///
+/// @param pick The decision.
+/// @param[out] address Receives the socket address.
+/// @param capacity Bytes of the address.
+/// @param[out] length Size of the socket address, 16 (IPv4) or 28 (IPv6); written also if
+///   `capacity` is smaller.
+/// @return VSCHED_OK; VSCHED_E_ARGUMENT: not a valid pick; VSCHED_E_BUFFER.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_pick_sockaddr(
@@ -108,8 +127,16 @@ pub unsafe extern "C" fn vsched_pick_sockaddr(
     })
 }
 
-/// Writes the address of a virtual service as a socket address, for bind. As vsched_pick_sockaddr;
-/// VSCHED_E_ARGUMENT also if the service is named by a firewall mark.
+/// Writes the address of a virtual service as a socket address, for bind.
+///
+/// Threads: any.
+///
+/// @param service The service.
+/// @param[out] address Receives the socket address.
+/// @param capacity Bytes of the address.
+/// @param[out] length Size of the socket address, 16 (IPv4) or 28 (IPv6); written also if
+///   `capacity` is smaller.
+/// @return VSCHED_OK; VSCHED_E_ARGUMENT: a firewall mark or not a valid state; VSCHED_E_BUFFER.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_service_sockaddr(
@@ -133,11 +160,16 @@ pub unsafe extern "C" fn vsched_service_sockaddr(
     })
 }
 
-/// Writes the address of a picked server as text, such as "10.0.1.1:80" or "[2001:db8::1]:80", for
-/// logs: at most 47 bytes and a NUL.
+/// Prints the address of a picked server, such as "10.0.1.1:80" or "[2001:db8::1]:80", for logs: at
+/// most 47 bytes and a NUL.
 ///
-/// NULL: `pick` may not be; `length` may; `buffer` may if `capacity` is 0. Answers:
-/// VSCHED_E_ARGUMENT (the pick is not one), VSCHED_E_BUFFER. From any thread.
+/// Threads: any.
+///
+/// @param pick The decision.
+/// @param[out] buffer Receives the text and a NUL.
+/// @param capacity Bytes of the buffer.
+/// @param[out] length Length of the text in bytes.
+/// @return VSCHED_OK; VSCHED_E_ARGUMENT: not a valid pick; VSCHED_E_BUFFER.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_pick_text(

@@ -1,6 +1,8 @@
-//! Statuses: numbers that are never reused, and their texts.
+//! # Status codes
 //!
-//! The constants are `u32` by name, too: the generator of the header knows no constants of an alias.
+//! Almost every function returns a vsched_status. Numbers below 100 are results, numbers from 100
+//! on are errors. Programs compare with VSCHED_OK first; numbers are never reused, and new ones may
+//! come.
 
 use std::ffi::CStr;
 use std::os::raw::c_char;
@@ -9,54 +11,55 @@ use crate::error::{ApplyError, ServiceError};
 use crate::ffi::Fault;
 use crate::{ConnectionError, Refused};
 
-/// What a function answers: VSCHED_OK, another answer below 100, or an error from 100 on.
-///
-/// Numbers are never reused. After an error nothing has changed and no output has been written,
-/// except where a function says otherwise.
+/// Result of a function: VSCHED_OK, another result below 100, or an error from 100 on.
 pub type vsched_status = u32;
 
-/// Done.
+// `u32` by name: the generator of the header does not print constants of an alias.
+
+/// Success.
 pub const VSCHED_OK: u32 = 0;
-/// An answer: no server is available. The service has none or no scheduler, or all its servers are
-/// quiesced (weight 0), overloaded (upper threshold reached) or were tried.
+/// Result: no server is available. The service has no server or no scheduler, or all its servers
+/// are quiesced (weight 0), overloaded (upper threshold reached) or excluded by the caller.
 pub const VSCHED_NO_SERVER: u32 = 1;
-/// An answer: no such virtual service. Of an id: the service was deleted, or the id is another
-/// director's or all zeros. It stays so: a service that is added again has another id, to be looked up
-/// with vsched_director_service or vsched_worker_service_for.
+/// Result: no such virtual service. For an id: the service was deleted, or the id is all zeros or
+/// belongs to another director. A service that is added again has a new id; look it up with
+/// vsched_director_service or vsched_worker_service_for.
 pub const VSCHED_NO_SERVICE: u32 = 2;
-/// An answer: the server id or the lease is not known here (any more): the server was removed and
-/// its last connection has closed, the lease is empty or was closed, or it is another director's.
-/// No count has changed.
+/// Result: the server id or the lease is stale. The server was removed and its last connection has
+/// closed, the lease is empty or closed, or it belongs to another director. No count has changed.
 pub const VSCHED_STALE: u32 = 3;
-/// An answer: the server counts VSCHED_MAX_CONNECTIONS connections, the most it can.
+/// Result: the server already counts VSCHED_MAX_CONNECTIONS connections.
 pub const VSCHED_FULL: u32 = 4;
 
-/// A pointer that may not be NULL is.
+/// Error: a pointer is NULL that must not be.
 pub const VSCHED_E_NULL: u32 = 100;
-/// A length or count is larger than any object can be.
+/// Error: a length or count is larger than any object can be, or a socket address is too short.
 pub const VSCHED_E_LENGTH: u32 = 101;
-/// A text is not UTF-8.
+/// Error: a text is not UTF-8.
 pub const VSCHED_E_UTF8: u32 = 102;
-/// A struct_size (or element size) is smaller than the oldest form of the struct, or larger than
-/// this library's with something other than zeros in what it does not know.
+/// Error: a struct_size or element size is smaller than the first version of the struct, or the
+/// struct is larger than the library's and the part that the library does not know is not all
+/// zeros.
 pub const VSCHED_E_STRUCT_SIZE: u32 = 103;
-/// A number or a name is not one of those listed.
+/// Error: a number or name is not one of the values listed.
 pub const VSCHED_E_ARGUMENT: u32 = 104;
-/// The buffer or array is too small. What was asked for was not written; the size needed was.
+/// Error: the buffer or array is too small. Nothing was copied; the size needed was written.
 pub const VSCHED_E_BUFFER: u32 = 105;
-/// A text cannot be read. The handle's error text names line, column and word.
+/// Error: a text does not parse. The error text of the handle names line, column and word.
 pub const VSCHED_E_PARSE: u32 = 106;
-/// The config breaks limits. The handle's error text names the first 100 problems, one a line.
+/// Error: the config exceeds limits. The error text of the handle lists the first 100 problems, one
+/// per line.
 pub const VSCHED_E_INVALID: u32 = 107;
-/// The present state refuses the command: what it adds exists, or what it edits or deletes does not.
+/// Error: the present state refuses the command: what it adds exists, or what it edits or deletes
+/// does not.
 pub const VSCHED_E_REFUSED: u32 = 108;
-/// The director cannot hold so many services or servers, or the system has no memory for them or for
-/// what they remember. The handle's error text names which.
+/// Error: the director cannot hold that many services or servers, or the system has no memory for
+/// them or for what they remember. The error text of the handle names which.
 pub const VSCHED_E_CAPACITY: u32 = 109;
-/// The change would take away more than the policy allows (vsched_apply_policy). The director's error
-/// text names what would be removed, the limit, and the field that allows it.
+/// Error: the change would take away more than vsched_apply_policy allows. The error text of the
+/// director names what would be removed, the limit, and the field that allows it.
 pub const VSCHED_E_GUARDRAILS: u32 = 110;
-/// A bug of this library, caught. The handle stays usable; please report it.
+/// Error: a bug in the library, caught. The handle stays usable; please report it.
 pub const VSCHED_E_PANIC: u32 = 199;
 
 pub(super) fn text(status: vsched_status) -> &'static CStr {
@@ -84,8 +87,12 @@ pub(super) fn text(status: vsched_status) -> &'static CStr {
     }
 }
 
-/// The meaning of a status, in a few words. Any number will do. Static, never freed, never NULL;
-/// from any thread.
+/// Describes a status in a few words.
+///
+/// Threads: any.
+///
+/// @param status Any number.
+/// @return A static text, never NULL; do not free it.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_status_text(status: vsched_status) -> *const c_char {
     text(status).as_ptr()

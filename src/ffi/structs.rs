@@ -1,20 +1,18 @@
-//! Structs that describe: what a config is made of, by calls.
+//! # Config: descriptions
+//!
+//! Structs that describe services, servers and settings, for the functions that add, edit and read
+//! them. Zero a struct, set struct_size, set what differs from the default. The library copies
+//! texts; free yours when the call has returned.
 
 use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::{
-    Affinity, Config, Forwarding, KernelRules, Netmask, Persistence, RealServer, ResourceLimits,
-    SchedulerFlags, ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum,
-    VirtualService,
+    Affinity, Config, Forwarding, Generation, Netmask, Persistence, RealServer, SchedulerFlags,
+    ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 use crate::error::Quoted;
 use crate::ffi::Fault;
-use crate::ffi::data::{
-    VSCHED_BYPASS, VSCHED_CHECKSUM_FULL, VSCHED_CHECKSUM_NONE, VSCHED_CHECKSUM_REMOTE,
-    VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, VSCHED_TUNNEL_GRE, VSCHED_TUNNEL_GUE,
-    VSCHED_TUNNEL_IPIP,
-};
 use crate::ffi::sized::Grows;
 use crate::ffi::status::{VSCHED_E_ARGUMENT, VSCHED_E_PARSE};
 use crate::ffi::text::vsched_text;
@@ -25,9 +23,9 @@ use crate::ffi::text::vsched_text;
 pub struct vsched_service {
     /// sizeof(vsched_service).
     pub struct_size: u32,
-    /// Not 0: one-packet scheduling, each UDP datagram by itself.
+    /// Not 0: one-packet scheduling; each UDP datagram is scheduled separately.
     pub one_packet: u32,
-    /// What names it: "tcp 192.168.4.5:80", "udp [2001:db8::1]:53", "fwmark 7", "fwmark 7 inet6".
+    /// Key: "tcp 192.168.4.5:80", "udp [2001:db8::1]:53", "fwmark 7", "fwmark 7 inet6".
     pub key: vsched_text,
     /// Short name of the scheduler, such as "wrr"; "none" refuses every new connection. Empty: wlc.
     pub scheduler: vsched_text,
@@ -39,52 +37,78 @@ pub struct vsched_service {
     /// Table size of scheduler mh, 8 to 17. 0: 12, which is 4093 slots.
     pub mh_table_index: u32,
     /// Which clients count as one: an IPv4 mask, such as "255.255.255.0", or an IPv6 prefix length,
-    /// such as "64". Empty: each address by itself.
+    /// such as "64". Empty: each address separately.
     pub persistence_netmask: vsched_text,
     /// Persistence engine, such as "sip". Empty: none.
     pub persistence_engine: vsched_text,
-    /// Most addresses that lblc, lblcr and persistence remember, 1 to 16777216. 0: 16384.
+    /// Maximum number of addresses that lblc, lblcr and persistence remember, 1 to 16777216. 0:
+    /// 16384.
     pub affinity_capacity: u32,
-    /// Seconds that lblc and lblcr remember them, 1 to 2678400. 0: 86400.
+    /// Seconds that lblc and lblcr remember an address, 1 to 2678400. 0: 86400.
     pub affinity_expiration: u32,
-    /// "exact": all workers share one sequence of decisions, as one kernel would decide.
-    /// "per-worker": each decides by itself, and no worker waits for a word that another writes.
-    /// Empty: exact.
+    /// "exact": all workers share one sequence of decisions, as in one kernel. "per-worker": each
+    /// worker decides separately, and its picks write no memory of another worker. Empty: exact.
     pub sharing: vsched_text,
 }
 
-/// A real server of a service. There is no default weight: 0 is a quiesced server.
+/// Forwarding method: masquerading (LVS-NAT); both directions pass the director.
+pub const VSCHED_MASQ: u32 = 0;
+/// Forwarding method: the server is the director itself.
+pub const VSCHED_LOCAL: u32 = 1;
+/// Forwarding method: tunneling (LVS-TUN).
+pub const VSCHED_TUNNEL: u32 = 2;
+/// Forwarding method: direct routing (LVS-DR).
+pub const VSCHED_ROUTE: u32 = 3;
+/// Forwarding method: packets go on to their original destination.
+pub const VSCHED_BYPASS: u32 = 4;
+
+/// Tunnel type: IP in IP.
+pub const VSCHED_TUNNEL_IPIP: u32 = 0;
+/// Tunnel type: generic UDP encapsulation.
+pub const VSCHED_TUNNEL_GUE: u32 = 1;
+/// Tunnel type: GRE.
+pub const VSCHED_TUNNEL_GRE: u32 = 2;
+
+/// Outer header of a tunnel: no checksum.
+pub const VSCHED_CHECKSUM_NONE: u32 = 0;
+/// Outer header of a tunnel: checksum.
+pub const VSCHED_CHECKSUM_FULL: u32 = 1;
+/// Outer header of a tunnel: remote checksum offload, GUE only.
+pub const VSCHED_CHECKSUM_REMOTE: u32 = 2;
+
+/// A real server of a service. The weight has no default: 0 is a quiesced server.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_server {
     /// sizeof(vsched_server).
     pub struct_size: u32,
-    /// Share of the connections, 0 to 2147483647; 0 = quiesced: no new connection, old ones go on.
+    /// Share of the connections, 0 to 2147483647. 0: quiesced; no new connections, existing ones go
+    /// on.
     pub weight: u32,
-    /// Address and port, which name it within its service: "192.168.5.11:80", "[2001:db8::1]:80".
-    /// Port 0 keeps the client's port.
+    /// Address and port, unique within the service: "192.168.5.11:80", "[2001:db8::1]:80". Port 0
+    /// keeps the client's destination port.
     pub address: vsched_text,
     /// VSCHED_MASQ, VSCHED_ROUTE or VSCHED_TUNNEL.
     pub forwarding: u32,
-    /// Number of connections that makes the server overloaded; 0 = never.
+    /// Number of connections at which the server becomes overloaded; 0: never.
     pub upper_threshold: u32,
-    /// An overloaded server is available again below this number; 0 = three quarters of the upper.
+    /// An overloaded server is available again below this number; 0: three quarters of the upper
+    /// threshold.
     pub lower_threshold: u32,
-    /// VSCHED_TUNNEL_IPIP, …, if forwarding is VSCHED_TUNNEL; else 0.
+    /// One of VSCHED_TUNNEL_IPIP to VSCHED_TUNNEL_GRE if `forwarding` is VSCHED_TUNNEL; else 0.
     pub tunnel: u32,
-    /// VSCHED_CHECKSUM_NONE, …, of a GUE or GRE tunnel; else 0.
+    /// One of VSCHED_CHECKSUM_NONE to VSCHED_CHECKSUM_REMOTE for a GUE or GRE tunnel; else 0.
     pub tunnel_checksum: u32,
     /// UDP port of a GUE tunnel, 1 to 65535; else 0.
     pub tunnel_port: u32,
 }
 
-/// Decide as kernels do that count connections the newer way (the default): Linux from 6.1.187,
-/// 6.12.107 and all of 7.x.
+/// Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default).
 pub const VSCHED_GENERATION_B: u32 = 0;
-/// Decide as older kernels do: Linux up to 6.1.176 and 6.12.101.
+/// Kernel whose decisions to follow: older, Linux up to 6.1.176 and 6.12.101.
 pub const VSCHED_GENERATION_A: u32 = 1;
 
-/// What of a config is not a service. Zeros mean the default.
+/// Settings of a config that belong to no service. Zeros mean the default.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_settings {
@@ -94,52 +118,16 @@ pub struct vsched_settings {
     pub generation: u32,
     /// Seed of the random schedulers; equal seeds give equal decisions.
     pub seed: u64,
-    /// Not 0: a quiesced server loses its persistent clients, too, at their next connection.
+    /// Not 0: persistent clients of a quiesced server get another server at their next connection.
     pub expire_quiescent_template: u32,
-    /// Seconds of an established TCP connection, 1 to 2678400; 0 = as the kernel has it.
+    /// Timeout of an established TCP connection in seconds, 1 to 2678400; 0: the kernel's.
     pub timeout_tcp: u32,
-    /// Seconds of a TCP connection after a FIN; likewise.
+    /// Timeout of a TCP connection after a FIN in seconds, 1 to 2678400; 0: the kernel's.
     pub timeout_tcp_fin: u32,
-    /// Seconds of a UDP connection; likewise.
+    /// Timeout of a UDP connection in seconds, 1 to 2678400; 0: the kernel's.
     pub timeout_udp: u32,
 }
 
-/// What a director may take of its machine. Zeros mean the default.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct vsched_limits {
-    /// sizeof(vsched_limits).
-    pub struct_size: u32,
-    /// 0.
-    pub reserved: u32,
-    /// Most bytes that vsched_config_memory may say. 0: 8589934592 (8 GiB); UINT64_MAX: as many as
-    /// the system gives.
-    pub memory: u64,
-}
-
-/// What a change did. Numbers of services and servers; a service that is added or removed counts, and
-/// each of its servers.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct vsched_applied {
-    /// sizeof(vsched_applied).
-    pub struct_size: u32,
-    /// New.
-    pub added: u32,
-    /// With new settings.
-    pub changed: u32,
-    /// Servers whose weight became 0.
-    pub drained: u32,
-    /// Gone.
-    pub removed: u32,
-    /// 1 if generation, seed, timeouts or daemons changed.
-    pub settings: u32,
-}
-
-// SAFETY: as below.
-unsafe impl Grows for vsched_limits {
-    const LEAST: usize = size_of::<vsched_limits>();
-}
 // SAFETY: all begin with their size, end without padding, and hold numbers, pointers and lengths.
 unsafe impl Grows for vsched_service {
     const LEAST: usize = offset_of!(vsched_service, persistence_timeout);
@@ -151,10 +139,6 @@ unsafe impl Grows for vsched_server {
 // SAFETY: as above.
 unsafe impl Grows for vsched_settings {
     const LEAST: usize = offset_of!(vsched_settings, timeout_tcp);
-}
-// SAFETY: as above.
-unsafe impl Grows for vsched_applied {
-    const LEAST: usize = size_of::<vsched_applied>();
 }
 
 pub(super) fn bad(what: &str, value: impl std::fmt::Display, expected: &str) -> Fault {
@@ -280,9 +264,9 @@ fn tunnel(from: &vsched_server) -> Result<Tunnel, Fault> {
 /// Gives a config these settings.
 pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Fault> {
     let some = |value: u32| (value != 0).then_some(value);
-    config.kernel_rules = match from.generation {
-        VSCHED_GENERATION_B => KernelRules::B,
-        VSCHED_GENERATION_A => KernelRules::A,
+    config.generation = match from.generation {
+        VSCHED_GENERATION_B => Generation::B,
+        VSCHED_GENERATION_A => Generation::A,
         other => return Err(bad("generation", other, "VSCHED_GENERATION_A or _B")),
     };
     config.seed = from.seed;
@@ -299,37 +283,14 @@ pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Faul
 pub(super) fn settings(config: &Config) -> vsched_settings {
     vsched_settings {
         struct_size: 0,
-        generation: match config.kernel_rules {
-            KernelRules::B => VSCHED_GENERATION_B,
-            KernelRules::A => VSCHED_GENERATION_A,
+        generation: match config.generation {
+            Generation::B => VSCHED_GENERATION_B,
+            Generation::A => VSCHED_GENERATION_A,
         },
         seed: config.seed,
         expire_quiescent_template: u32::from(config.expire_quiescent_template),
         timeout_tcp: config.timeouts.tcp.unwrap_or(0),
         timeout_tcp_fin: config.timeouts.tcp_fin.unwrap_or(0),
         timeout_udp: config.timeouts.udp.unwrap_or(0),
-    }
-}
-
-/// The limits that a director gets.
-pub(super) fn limits(from: vsched_limits) -> Result<ResourceLimits, Fault> {
-    if from.reserved != 0 {
-        return Err(bad("reserved", from.reserved, "0"));
-    }
-    let limits = ResourceLimits::default();
-    Ok(if from.memory == 0 { limits } else { limits.with_memory(from.memory) })
-}
-
-impl From<crate::Applied> for vsched_applied {
-    fn from(from: crate::Applied) -> Self {
-        let count = |items: &[crate::Item]| u32::try_from(items.len()).unwrap_or(u32::MAX);
-        vsched_applied {
-            struct_size: 0,
-            added: count(&from.added),
-            changed: count(&from.changed),
-            drained: count(&from.drained),
-            removed: count(&from.removed),
-            settings: u32::from(from.settings),
-        }
     }
 }

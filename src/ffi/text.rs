@@ -1,4 +1,16 @@
-//! Texts in, as pointer and length, and out, into the caller's buffer.
+//! # Texts, arrays and sized structs
+//!
+//! Text input is a pointer and a length in bytes, UTF-8, without a NUL.
+//!
+//! Text output goes to the caller's buffer of `capacity` bytes and ends with a NUL. The function
+//! sets `*length` to the length without the NUL, even if the buffer is too small: call with NULL
+//! and 0 to learn it, which returns VSCHED_E_BUFFER. Array output works the same way: `capacity`
+//! and `*count` are numbers of elements, and `element_size` is sizeof of the element.
+//!
+//! Structs that may grow begin with struct_size. Zero the struct, then set struct_size to its
+//! sizeof, also for structs that the library fills in. Fields of zero mean the default. Programs
+//! built with an older or newer header than the library's work: the library reads and writes only
+//! what both know.
 
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
@@ -7,13 +19,13 @@ use std::{ptr, slice};
 use crate::ffi::status::vsched_status;
 use crate::ffi::status::{VSCHED_E_BUFFER, VSCHED_E_LENGTH, VSCHED_E_NULL, VSCHED_E_UTF8};
 
-/// A text: UTF-8, without a NUL at its end. {NULL, 0} is the empty one.
+/// A text: UTF-8 without a NUL at its end. {NULL, 0} is the empty text.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_text {
     /// First byte; may be NULL if `length` is 0.
     pub data: *const c_char,
-    /// Bytes.
+    /// Length in bytes.
     pub length: usize,
 }
 

@@ -1,51 +1,68 @@
-//! Generates the C header from the sources.
+//! Generates the C headers from the sources: `vsched.h`, and `vsched-ffi.h` for programs that parse
+//! declarations without a preprocessor.
+
+mod blocks;
+mod groups;
 
 use std::path::{Path, PathBuf};
+
+use blocks::Block;
+use groups::Group;
+
+/// A header as the sources say it.
+pub struct Header {
+    /// Its name in `include`.
+    pub name: &'static str,
+    /// What is to be in it.
+    pub text: String,
+}
 
 /// The root of the project.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Where the header is committed.
-pub fn path() -> PathBuf {
-    root().join("include/vsched.h")
+/// Where a header is committed.
+pub fn path(name: &str) -> PathBuf {
+    root().join("include").join(name)
 }
 
-/// The header as the sources say it.
+/// Both headers: `vsched.h`, then `vsched-ffi.h`.
 ///
 /// # Panics
-/// The sources or `cbindgen.toml` cannot be read.
-pub fn generate() -> String {
-    let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");
-    let mut builder = cbindgen::Builder::new().with_config(config);
-    // The files, not the crate: whatever is public elsewhere is Rust's affair.
-    for name in FILES {
-        builder = builder.with_src(root().join("src/ffi").join(name));
-    }
-    let mut header = Vec::new();
-    builder.generate().expect("readable sources").write(&mut header);
-    String::from_utf8(header).expect("UTF-8")
+/// The sources, a template or `cbindgen.toml` cannot be read or do not fit together.
+pub fn generate() -> [Header; 2] {
+    let blocks = blocks::of_sources(&groups::files());
+    let groups = groups::read();
+    let listed: usize = groups.iter().map(|group| group.items.len()).sum();
+    assert_eq!(listed, blocks.len(), "items in src/ffi and declarations by cbindgen");
+    let manual = render(&groups, &blocks, Group::heading, Block::documented, Group::end);
+    let bindings = render(&groups, &blocks, Group::title_line, Block::bare, |_| String::new());
+    let [manual, bindings] = [("vsched.h", manual), ("vsched-ffi.h", bindings)];
+    [manual, bindings].map(|(name, groups)| {
+        let template = root().join("tests/header/templates").join(name);
+        let template = std::fs::read_to_string(template).expect("a template");
+        Header { name, text: template.replace("@GROUPS@", groups.trim_end()) }
+    })
 }
 
-/// In the order in which a reader wants them.
-const FILES: &[&str] = &[
-    "status.rs",
-    "version.rs",
-    "text.rs",
-    "data.rs",
-    "structs.rs",
-    "config.rs",
-    "config_edit.rs",
-    "requirements.rs",
-    "director.rs",
-    "policy.rs",
-    "director_edit.rs",
-    "read_out.rs",
-    "describe.rs",
-    "removed.rs",
-    "repair.rs",
-    "listing.rs",
-    "worker.rs",
-    "sockaddr.rs",
-];
+/// Every group in order, its parts separated by blank lines.
+fn render(
+    groups: &[Group],
+    blocks: &[Block],
+    begin: impl Fn(&Group) -> String,
+    item: impl Fn(&Block) -> String,
+    end: impl Fn(&Group) -> String,
+) -> String {
+    let mut parts = Vec::new();
+    for group in groups {
+        parts.push(begin(group));
+        for name in &group.items {
+            let block = blocks.iter().find(|block| block.name == *name);
+            parts.push(item(block.unwrap_or_else(|| panic!("no declaration of {name}"))));
+        }
+        parts.push(end(group));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}

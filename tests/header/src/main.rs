@@ -1,7 +1,9 @@
-//! Writes `include/vsched.h`.
+//! Writes the headers.
 
 fn main() {
-    let path = vsched_header::path();
-    std::fs::write(&path, vsched_header::generate()).expect("a writable header");
-    println!("wrote {}", path.display());
+    for header in vsched_header::generate() {
+        let path = vsched_header::path(header.name);
+        std::fs::write(&path, header.text).expect("a writable header");
+        println!("wrote {}", path.display());
+    }
 }

@@ -1,46 +1,124 @@
-//! The header is the manual: every function says what it takes and from where it may be called.
+//! The header is the manual: functions stand in groups; each group says which pointers may be NULL,
+//! each function its parameters, its statuses and its thread class.
 
-/// Comment and declaration of every function.
-fn functions() -> Vec<(String, String)> {
-    let header = vsched_header::generate();
-    let mut found = Vec::new();
-    for part in header.split("\n\n") {
-        let lines: Vec<&str> = part.lines().collect();
-        let comment = |line: &&&str| line.starts_with("//");
-        let said: Vec<&str> = lines.iter().filter(comment).map(|line| &line[2..]).collect();
-        let declared: Vec<&str> = lines.iter().filter(|line| !comment(line)).copied().collect();
-        let declared = declared.join(" ").replace("VSCHED_MUST_USE ", "");
-        let named = declared.contains(" vsched_") || declared.contains(" *vsched_");
-        if declared.ends_with(");") && named {
-            found.push((said.join(""), declared));
+use std::collections::BTreeSet;
+
+/// A comment and the declaration below it.
+struct Item {
+    comment: String,
+    declaration: String,
+}
+
+fn manual() -> String {
+    let [manual, _] = vsched_header::generate();
+    manual.text
+}
+
+/// The parts of a text between blank lines.
+fn items(text: &str) -> Vec<Item> {
+    let items = text.split("\n\n").map(|part| {
+        let (comment, declaration) = part.rsplit_once("*/").unwrap_or(("", part));
+        let lines = comment.lines().map(|line| line.trim_start_matches(['/', '*', ' ']));
+        let declaration = declaration.replace("VSCHED_MUST_USE", "");
+        let declaration = declaration.split_whitespace().collect::<Vec<_>>().join(" ");
+        Item { comment: lines.collect::<Vec<_>>().join("\n"), declaration }
+    });
+    items.collect()
+}
+
+fn functions(text: &str) -> Vec<Item> {
+    let is_function = |item: &Item| {
+        item.declaration.contains(" vsched_") || item.declaration.contains("*vsched_")
+    };
+    let is_function = |item: &Item| is_function(item) && item.declaration.ends_with(");");
+    items(text).into_iter().filter(is_function).collect()
+}
+
+/// The names of a declaration's parameters.
+fn parameters(declaration: &str) -> Vec<&str> {
+    let (_, parameters) = declaration.split_once('(').expect("a function");
+    let parameters = parameters.trim_end_matches(");").split(", ").filter(|it| *it != "void");
+    parameters.map(|it| it.rsplit([' ', '*']).next().expect("a name")).collect()
+}
+
+#[test]
+fn every_function_says_its_parameters_statuses_and_threads() {
+    let manual = manual();
+    let functions = functions(&manual);
+    assert!(functions.len() > 55, "only {} found", functions.len());
+    for Item { comment, declaration } in &functions {
+        let said = comment.lines().filter_map(|line| line.strip_prefix("@param"));
+        let said: Vec<&str> = said
+            .filter_map(|line| line.split_whitespace().find(|word| !word.starts_with('[')))
+            .collect();
+        assert_eq!(said, parameters(declaration), "{declaration}");
+        let returned = comment.split_once("@return").map(|(_, returned)| returned);
+        assert_eq!(returned.is_none(), declaration.starts_with("void "), "{declaration}");
+        if declaration.starts_with("vsched_status ") {
+            assert!(
+                returned.is_some_and(|it| it.trim_start().starts_with("VSCHED_OK")),
+                "{declaration}"
+            );
         }
-    }
-    found
-}
-
-#[test]
-fn every_function_says_its_rules() {
-    let functions = functions();
-    assert!(functions.len() > 50, "only {} found", functions.len());
-    for (said, declared) in &functions {
-        let defers = said.contains("As vsched_");
-        let takes_pointers = declared.split_once('(').is_some_and(|(_, args)| args.contains('*'));
-        let says_null = said.contains("NULL");
-        assert!(says_null || defers || !takes_pointers, "NULL rule: {declared}");
-        let says_where = said.contains("thread") || said.contains("Not while");
-        assert!(says_where || defers, "threads: {declared}");
+        let (_, class) = comment.split_once("\nThreads: ").expect(declaration);
+        let class = class.split(|c: char| !c.is_ascii_lowercase()).next();
+        let classes = ["any", "shared", "exclusive", "control", "worker"];
+        assert!(class.is_some_and(|class| classes.contains(&class)), "{declaration}: {class:?}");
     }
 }
 
 #[test]
-fn every_handle_says_who_may_use_it_and_how_it_ends() {
-    let header = vsched_header::generate();
+fn every_group_says_once_which_pointers_may_be_null() {
+    let manual = manual();
+    let groups: Vec<&str> = manual.split("@defgroup ").skip(1).collect();
+    assert!(groups.len() > 15, "only {} found", groups.len());
+    for group in groups {
+        let title = group.lines().next().unwrap_or_default();
+        let (introduction, rest) = group.split_once("@{").expect("its beginning");
+        let (body, _) = rest.split_once("@}").expect("its end");
+        let takes_pointers = |item: &Item| {
+            item.declaration.split_once('(').is_some_and(|(_, parameters)| parameters.contains('*'))
+        };
+        let rules = introduction.matches("\n * NULL: ").count();
+        let wanted = usize::from(functions(body).iter().any(takes_pointers));
+        assert_eq!(rules, wanted, "NULL rules of {title}");
+    }
+}
+
+#[test]
+fn every_handle_says_its_threads_and_how_it_ends() {
     for handle in ["vsched_config", "vsched_director", "vsched_worker"] {
         let declared = format!("typedef struct {handle} {handle};");
-        let (before, _) = header.split_once(&declared).expect("the handle");
-        let said = before.rsplit("\n\n").next().expect("its comment");
-        for word in ["thread", "free"] {
-            assert!(said.contains(word), "{handle} does not say `{word}`: {said}");
+        let items = items(&manual());
+        let item = items.iter().find(|item| item.declaration == declared).expect("the handle");
+        let free = format!("{handle}_free");
+        assert!(item.comment.contains("thread") || item.comment.contains("Thread"), "{handle}");
+        assert!(item.comment.contains(&free), "{handle}");
+    }
+}
+
+#[test]
+fn comments_name_what_exists() {
+    let manual = manual();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c| !is_word(c)).map(str::to_owned);
+        words.filter(|word| word.to_ascii_lowercase().starts_with("vsched_")).collect()
+    };
+    let items = items(&manual);
+    let declared: String = items.iter().map(|item| item.declaration.clone() + "\n").collect();
+    let declared = names(&declared);
+    for item in &items {
+        let unknown: Vec<_> = names(&item.comment).difference(&declared).cloned().collect();
+        assert!(unknown.is_empty(), "{unknown:?}: {}", item.declaration);
+    }
+}
+
+#[test]
+fn lines_fit_a_terminal() {
+    for header in vsched_header::generate() {
+        for line in header.text.lines() {
+            assert!(line.chars().count() <= 100 && line.is_ascii(), "{}: {line}", header.name);
         }
     }
 }

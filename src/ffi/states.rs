@@ -1,0 +1,274 @@
+//! # Read-out: services, servers, counts
+//!
+//! Snapshots of services and servers as arrays in the caller's memory, in the order of ipvsadm. See
+//! "Texts, arrays and sized structs" for the capacity convention. In a snapshot of a config, ids
+//! and figures are 0.
+//!
+//! NULL: no pointer may be NULL, except `array` if `capacity` is 0, `count` of an array output, and
+//! `key` if `key_length` is 0, which is then an empty text.
+
+use std::mem::offset_of;
+use std::net::{IpAddr, SocketAddr};
+use std::os::raw::c_char;
+
+use crate::SchedulerKind;
+use crate::config::{
+    Family, Forwarding, Netmask, ObservedServer, ObservedService, Remembered, ServiceKey, Tunnel,
+    TunnelChecksum,
+};
+use crate::ffi::data::{vsched_server_id, vsched_service_id};
+use crate::ffi::sized::Element;
+use crate::ffi::structs::{
+    VSCHED_BYPASS, VSCHED_CHECKSUM_FULL, VSCHED_CHECKSUM_NONE, VSCHED_CHECKSUM_REMOTE,
+    VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, VSCHED_TUNNEL_GRE, VSCHED_TUNNEL_GUE,
+    VSCHED_TUNNEL_IPIP,
+};
+
+/// Size of the texts for keys and for addresses with port, including the NUL.
+pub const VSCHED_NAME_SIZE: usize = 64;
+
+/// A virtual service that runs or is configured. Texts end with a NUL.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_service_state {
+    /// Id of the service.
+    pub id: vsched_service_id,
+    /// Its key, as vsched_director_service takes it.
+    pub key: [c_char; VSCHED_NAME_SIZE],
+    /// Short name of its scheduler; "none" without one.
+    pub scheduler: [c_char; 16],
+    /// Connections opened since the service was added.
+    pub connections: u64,
+    /// Picks of workers that found no server.
+    pub refused: u64,
+    /// Addresses that lblc or lblcr remembers, plus persistence templates.
+    pub remembered: u32,
+    /// Maximum of `remembered`; 0 if the service remembers nothing.
+    pub capacity: u32,
+    /// Picks that were not remembered for lack of room, where a kernel would have remembered them.
+    /// If it grows, raise affinity_capacity.
+    pub forgotten: u64,
+    /// Number of real servers.
+    pub servers: u32,
+    /// Firewall mark; 0: the key is address and port.
+    pub fwmark: u32,
+    /// Address in network order, IPv4 in the first four bytes; all 0 with a mark.
+    pub address: [u8; 16],
+    /// Port in host order; 0: every port, or a mark.
+    pub port: u16,
+    /// Address family of its packets, 4 or 6.
+    pub family: u8,
+    /// IP protocol number: 6 TCP, 17 UDP, 132 SCTP; 0 with a mark.
+    pub protocol: u8,
+    /// 1: one-packet scheduling.
+    pub one_packet: u32,
+    /// Scheduler flags, separated by commas, such as "mh-port".
+    pub flags: [c_char; VSCHED_NAME_SIZE],
+    /// Which clients count as one: "255.255.255.0", "64"; empty: each address separately.
+    pub persistence_netmask: [c_char; 16],
+    /// Persistence engine; empty: none. Longer names, which vsched_config_validate rejects, are
+    /// cut.
+    pub persistence_engine: [c_char; 16],
+    /// "exact" or "per-worker".
+    pub sharing: [c_char; 16],
+    /// Seconds that a client keeps its server; 0: not persistent.
+    pub persistence_timeout: u32,
+    /// Table size of scheduler mh, 8 to 17.
+    pub mh_table_index: u32,
+    /// Configured maximum of addresses to remember; `capacity` is the room at present.
+    pub affinity_capacity: u32,
+    /// Seconds that lblc and lblcr remember an address.
+    pub affinity_expiration: u32,
+}
+
+/// A real server that runs or is configured. Texts end with a NUL.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_server_state {
+    /// Id of the server.
+    pub id: vsched_server_id,
+    /// Its address and port, as vsched_director_server takes them.
+    pub name: [c_char; VSCHED_NAME_SIZE],
+    /// Address in network order, IPv4 in the first four bytes.
+    pub address: [u8; 16],
+    /// Port in host order; 0: the client's destination port.
+    pub port: u16,
+    /// 4 or 6.
+    pub family: u8,
+    /// Forwarding method, VSCHED_MASQ to VSCHED_BYPASS.
+    pub forwarding: u8,
+    /// Weight; 0: quiesced.
+    pub weight: u32,
+    /// Number of connections at which the server becomes overloaded; 0: never.
+    pub upper_threshold: u32,
+    /// It is available again below this number; 0: three quarters of the upper threshold.
+    pub lower_threshold: u32,
+    /// Active connections.
+    pub active: u32,
+    /// Inactive connections.
+    pub inactive: u32,
+    /// Persistence templates that lead to the server.
+    pub persistent: u32,
+    /// 1: overloaded; no new connections.
+    pub overloaded: u32,
+    /// Connections opened since the server was added.
+    pub connections: u64,
+    /// VSCHED_TUNNEL_IPIP to VSCHED_TUNNEL_GRE if `forwarding` is VSCHED_TUNNEL; else 0.
+    pub tunnel: u32,
+    /// VSCHED_CHECKSUM_NONE to VSCHED_CHECKSUM_REMOTE of a GUE or GRE tunnel; else 0.
+    pub tunnel_checksum: u32,
+    /// UDP port of a GUE tunnel; else 0.
+    pub tunnel_port: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// Connection counts of a server at one moment.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct vsched_counts {
+    /// Active connections.
+    pub active: u32,
+    /// Inactive connections.
+    pub inactive: u32,
+    /// Persistence templates that lead to the server.
+    pub persistent: u32,
+    /// 1: overloaded; no new connections.
+    pub overloaded: u32,
+}
+
+// SAFETY: `repr(C)`, numbers only, no padding: the fields' sizes add up (asserted below).
+unsafe impl Element for vsched_service_state {
+    const LEAST: usize = offset_of!(vsched_service_state, remembered);
+}
+// SAFETY: as above.
+unsafe impl Element for vsched_server_state {
+    const LEAST: usize = offset_of!(vsched_server_state, tunnel);
+}
+const _: () = assert!(
+    size_of::<vsched_service_state>()
+        == 8 + 64 + 16 + 8 + 8 + 4 + 4 + 8 + 4 + 4 + 16 + 2 + 1 + 1 + 4 + 64 + 3 * 16 + 4 * 4
+        && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8 + 4 * 4
+);
+
+pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsched_service_state {
+    let settings = &service.settings;
+    let known = [service.remembered, service.templates].into_iter().flatten();
+    let sum = known.fold(Remembered::default(), |sum, known| Remembered {
+        entries: sum.entries + known.entries,
+        capacity: sum.capacity + known.capacity,
+        refused: sum.refused + known.refused,
+    });
+    let key = settings.service;
+    let (fwmark, (address, family), port, protocol) = match key {
+        ServiceKey::Address { protocol, address } => {
+            (0, bytes(address), address.port(), protocol.number())
+        }
+        ServiceKey::FirewallMark { mark, family: Family::Inet } => (mark, ([0; 16], 4), 0, 0),
+        ServiceKey::FirewallMark { mark, family: Family::Inet6 } => (mark, ([0; 16], 6), 0, 0),
+    };
+    vsched_service_state {
+        id,
+        key: chars(&settings.service.to_string()),
+        scheduler: chars(settings.scheduler.map_or("none", SchedulerKind::name)),
+        connections: service.statistics.connections,
+        refused: service.statistics.refused,
+        remembered: sum.entries,
+        capacity: sum.capacity,
+        forgotten: sum.refused,
+        servers: u32::try_from(service.servers.len()).unwrap_or(u32::MAX),
+        fwmark,
+        address,
+        port,
+        family,
+        protocol,
+        one_packet: u32::from(settings.one_packet),
+        flags: chars(&settings.flags.names(settings.scheduler).collect::<Vec<_>>().join(",")),
+        persistence_netmask: chars(&match settings.persistence.and_then(|it| it.netmask) {
+            Some(Netmask::Inet(mask)) => mask.to_string(),
+            Some(Netmask::Inet6(prefix)) => prefix.to_string(),
+            None => String::new(),
+        }),
+        persistence_engine: chars(settings.persistence_engine.as_deref().unwrap_or_default()),
+        sharing: chars(settings.sharing.name()),
+        persistence_timeout: settings.persistence.map_or(0, |it| it.timeout),
+        mh_table_index: settings.mh_table_index.into(),
+        affinity_capacity: settings.affinity.capacity,
+        affinity_expiration: settings.affinity.expiration,
+    }
+}
+
+pub(super) fn server_state_of(
+    id: vsched_server_id,
+    observed: &ObservedServer,
+) -> vsched_server_state {
+    let ObservedServer { server, counts, statistics, .. } = observed;
+    let (address, family) = bytes(server.address);
+    let (tunnel, tunnel_checksum, tunnel_port) = tunnel_of(server.forwarding);
+    vsched_server_state {
+        id,
+        name: chars(&server.address.to_string()),
+        address,
+        port: server.address.port(),
+        family,
+        forwarding: match server.forwarding {
+            Forwarding::Masq => VSCHED_MASQ as u8,
+            Forwarding::Local => VSCHED_LOCAL as u8,
+            Forwarding::Tunnel(_) => VSCHED_TUNNEL as u8,
+            Forwarding::Route => VSCHED_ROUTE as u8,
+            Forwarding::Bypass => VSCHED_BYPASS as u8,
+        },
+        weight: server.weight,
+        upper_threshold: server.thresholds.upper,
+        lower_threshold: server.thresholds.lower,
+        active: counts.active,
+        inactive: counts.inactive,
+        persistent: counts.persistent,
+        overloaded: u32::from(counts.overloaded),
+        connections: statistics.connections,
+        tunnel,
+        tunnel_checksum,
+        tunnel_port,
+        reserved: 0,
+    }
+}
+
+/// Type, checksum and port of a tunnel; zeros for other forwarding methods.
+fn tunnel_of(forwarding: Forwarding) -> (u32, u32, u32) {
+    let number = |checksum| match checksum {
+        TunnelChecksum::None => VSCHED_CHECKSUM_NONE,
+        TunnelChecksum::Full => VSCHED_CHECKSUM_FULL,
+        TunnelChecksum::Remote => VSCHED_CHECKSUM_REMOTE,
+    };
+    match forwarding {
+        Forwarding::Tunnel(Tunnel::Ipip {}) => (VSCHED_TUNNEL_IPIP, 0, 0),
+        Forwarding::Tunnel(Tunnel::Gue { port, checksum }) => {
+            (VSCHED_TUNNEL_GUE, number(checksum), port.into())
+        }
+        Forwarding::Tunnel(Tunnel::Gre { checksum }) => (VSCHED_TUNNEL_GRE, number(checksum), 0),
+        _ => (0, 0, 0),
+    }
+}
+
+fn bytes(address: SocketAddr) -> ([u8; 16], u8) {
+    match address.ip() {
+        IpAddr::V6(ip) => (ip.octets(), 6),
+        IpAddr::V4(ip) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&ip.octets());
+            (bytes, 4)
+        }
+    }
+}
+
+/// A text and a NUL. What does not fit is cut off, a character as a whole; of a valid config nothing is
+/// so long.
+pub(super) fn chars<const N: usize>(text: &str) -> [c_char; N] {
+    let end =
+        (0..N).rev().find(|end| *end >= text.len() || text.is_char_boundary(*end)).unwrap_or(0);
+    let mut chars = [0; N];
+    for (to, from) in chars.iter_mut().zip(text.as_bytes().iter().take(end)) {
+        *to = *from as c_char;
+    }
+    chars
+}

@@ -1,0 +1,100 @@
+//! The groups of the header: their headings, introductions and the order of their items, as the
+//! files of `src/ffi` say them.
+
+use crate::root;
+
+/// Files of `src/ffi` in the order in which a reader wants them. A file whose `//!` comment begins
+/// with a heading begins a group, and the rest of the comment is the introduction; the items of other
+/// files join the group before.
+const FILES: &[&str] = &[
+    "status",
+    "version",
+    "text",
+    "config",
+    "structs",
+    "config_edit",
+    "requirements",
+    "data",
+    "director",
+    "policy",
+    "director_edit",
+    "lookup",
+    "states",
+    "read_out",
+    "describe",
+    "listing",
+    "removed",
+    "repair",
+    "worker",
+    "pick",
+    "connection",
+    "sockaddr",
+];
+
+/// A group of the header.
+pub(crate) struct Group {
+    id: &'static str,
+    title: String,
+    introduction: Vec<String>,
+    /// Names of constants, types and functions, in order.
+    pub(crate) items: Vec<String>,
+}
+
+/// The files, as paths.
+pub(crate) fn files() -> Vec<std::path::PathBuf> {
+    FILES.iter().map(|file| root().join("src/ffi").join(file).with_extension("rs")).collect()
+}
+
+/// Reads the groups from the sources.
+pub(crate) fn read() -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (id, path) in FILES.iter().zip(files()) {
+        let source = std::fs::read_to_string(&path).expect("a file of src/ffi");
+        let comment = source.lines().map_while(|line| line.strip_prefix("//!"));
+        let mut comment = comment.map(|line| line.strip_prefix(' ').unwrap_or(line));
+        if let Some(title) = comment.next().and_then(|line| line.strip_prefix("# ")) {
+            let introduction = comment.map(str::to_owned).collect();
+            groups.push(Group { id, title: title.to_owned(), introduction, items: Vec::new() });
+        }
+        let group = groups.last_mut().expect("the first file begins a group");
+        group.items.extend(source.lines().filter_map(exported));
+    }
+    groups
+}
+
+/// The name of the item for the header that this line of Rust declares.
+fn exported(line: &str) -> Option<String> {
+    let public = ["pub const ", "pub struct ", "pub type "];
+    let rest = public.iter().find_map(|prefix| line.strip_prefix(prefix));
+    let rest = rest.or_else(|| line.split_once(r#"extern "C" fn "#).map(|(_, rest)| rest))?;
+    let is_named = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name: String = rest.chars().take_while(|c| is_named(*c)).collect();
+    name.to_ascii_lowercase().starts_with("vsched_").then_some(name)
+}
+
+impl Group {
+    /// A banner, and the introduction for Doxygen.
+    pub(crate) fn heading(&self) -> String {
+        let mut heading = format!("{}\n\n/**\n", self.title_line());
+        heading += &format!(" * @defgroup {} {}\n", self.id, self.title);
+        for line in &self.introduction {
+            heading += format!(" * {line}").trim_end();
+            heading.push('\n');
+        }
+        heading + " *\n * @{\n */"
+    }
+
+    /// The end of the group for Doxygen.
+    pub(crate) fn end(&self) -> String {
+        "/** @} */".to_owned()
+    }
+
+    /// The title, as a line that is found when leafing through.
+    pub(crate) fn title_line(&self) -> String {
+        format!(
+            "/* ==== {} {} */",
+            self.title,
+            "=".repeat(88_usize.saturating_sub(self.title.len()))
+        )
+    }
+}
