@@ -11,7 +11,7 @@ LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v k
 	$(if $(shell command -v g++),,g++) $(if $(shell command -v clang++),,clang) \
 	$(if $(wildcard /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan_static*),,libclang-rt-14-dev) \
 	$(if $(shell command -v ninja),,ninja-build) $(if $(shell command -v strace),,strace) \
-	$(if $(shell command -v wrk),,wrk)
+	$(if $(shell command -v wrk),,wrk) $(if $(shell command -v doxygen),,doxygen)
 # Where a kernel can run as a process, its tests must run.
 UML := $(filter amd64 i386,$(shell dpkg --print-architecture))
 ifneq ($(UML),)
