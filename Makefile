@@ -11,7 +11,8 @@ LACKING := $(if $(shell command -v cc),,gcc libc6-dev) $(if $(shell command -v k
 	$(if $(shell command -v g++),,g++) $(if $(shell command -v clang++),,clang) \
 	$(if $(wildcard /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan_static*),,libclang-rt-14-dev) \
 	$(if $(shell command -v ninja),,ninja-build) $(if $(shell command -v strace),,strace) \
-	$(if $(shell command -v wrk),,wrk) $(if $(shell command -v doxygen),,doxygen)
+	$(if $(shell command -v wrk),,wrk) $(if $(shell command -v doxygen),,doxygen) \
+	$(if $(shell command -v luajit),,luajit) $(if $(shell /usr/bin/python3 -c 'import cffi' 2>&1),python3-cffi)
 # Where a kernel can run as a process, its tests must run.
 UML := $(filter amd64 i386,$(shell dpkg --print-architecture))
 ifneq ($(UML),)
