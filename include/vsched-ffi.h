@@ -14,37 +14,22 @@ struct sockaddr;
 typedef uint32_t vsched_status;
 
 static const uint32_t VSCHED_OK = 0;
-
 static const uint32_t VSCHED_NO_SERVER = 1;
-
 static const uint32_t VSCHED_NO_SERVICE = 2;
-
 static const uint32_t VSCHED_STALE = 3;
-
 static const uint32_t VSCHED_FULL = 4;
 
 static const uint32_t VSCHED_E_NULL = 100;
-
 static const uint32_t VSCHED_E_LENGTH = 101;
-
 static const uint32_t VSCHED_E_UTF8 = 102;
-
 static const uint32_t VSCHED_E_STRUCT_SIZE = 103;
-
 static const uint32_t VSCHED_E_ARGUMENT = 104;
-
 static const uint32_t VSCHED_E_BUFFER = 105;
-
 static const uint32_t VSCHED_E_PARSE = 106;
-
 static const uint32_t VSCHED_E_INVALID = 107;
-
 static const uint32_t VSCHED_E_REFUSED = 108;
-
 static const uint32_t VSCHED_E_CAPACITY = 109;
-
 static const uint32_t VSCHED_E_GUARDRAILS = 110;
-
 static const uint32_t VSCHED_E_PANIC = 199;
 
 const char *vsched_status_text(vsched_status status);
@@ -92,7 +77,6 @@ vsched_status vsched_config_read_json(struct vsched_config *config,
                                       size_t length);
 
 static const uint32_t VSCHED_RULES_SAVE = 0;
-
 static const uint32_t VSCHED_RULES_COMPLETE = 1;
 
 vsched_status vsched_config_write_rules(const struct vsched_config *config,
@@ -129,25 +113,17 @@ typedef struct vsched_service {
 } vsched_service;
 
 static const uint32_t VSCHED_MASQ = 0;
-
 static const uint32_t VSCHED_LOCAL = 1;
-
 static const uint32_t VSCHED_TUNNEL = 2;
-
 static const uint32_t VSCHED_ROUTE = 3;
-
 static const uint32_t VSCHED_BYPASS = 4;
 
 static const uint32_t VSCHED_TUNNEL_IPIP = 0;
-
 static const uint32_t VSCHED_TUNNEL_GUE = 1;
-
 static const uint32_t VSCHED_TUNNEL_GRE = 2;
 
 static const uint32_t VSCHED_CHECKSUM_NONE = 0;
-
 static const uint32_t VSCHED_CHECKSUM_FULL = 1;
-
 static const uint32_t VSCHED_CHECKSUM_REMOTE = 2;
 
 typedef struct vsched_server {
@@ -163,7 +139,6 @@ typedef struct vsched_server {
 } vsched_server;
 
 static const uint32_t VSCHED_GENERATION_B = 0;
-
 static const uint32_t VSCHED_GENERATION_A = 1;
 
 typedef struct vsched_settings {
@@ -502,19 +477,13 @@ vsched_status vsched_server_from_state(const struct vsched_server_state *state,
 /* ==== Listing ================================================================================= */
 
 static const uint32_t VSCHED_LIST_PLAIN = 0;
-
 static const uint32_t VSCHED_LIST_STATISTICS = 1;
-
 static const uint32_t VSCHED_LIST_RATES = 2;
-
 static const uint32_t VSCHED_LIST_THRESHOLDS = 3;
-
 static const uint32_t VSCHED_LIST_PERSISTENT = 4;
-
 static const uint32_t VSCHED_LIST_TUNNELS = 5;
 
 static const uint32_t VSCHED_LIST_EXACT = 1;
-
 static const uint32_t VSCHED_LIST_UNSORTED = 2;
 
 vsched_status vsched_director_list(const struct vsched_director *director,
@@ -586,7 +555,6 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
 static const uint32_t VSCHED_MAX_CONNECTIONS = 67108863;
 
 static const uint32_t VSCHED_INACTIVE = 1;
-
 static const uint32_t VSCHED_ACTIVE = 2;
 
 vsched_status vsched_worker_connect(struct vsched_worker *worker,

@@ -72,78 +72,63 @@ typedef uint32_t vsched_status;
 
 /** Success. */
 #define VSCHED_OK 0
-
 /**
  * Result: no server is available. The service has no server or no scheduler, or all its servers
  * are quiesced (weight 0), overloaded (upper threshold reached) or excluded by the caller.
  */
 #define VSCHED_NO_SERVER 1
-
 /**
  * Result: no such virtual service. For an id: the service was deleted, or the id is all zeros or
  * belongs to another director. A service that is added again has a new id; look it up with
  * vsched_director_service or vsched_worker_service_for.
  */
 #define VSCHED_NO_SERVICE 2
-
 /**
  * Result: the server id or the lease is stale. The server was removed and its last connection has
  * closed, the lease is empty or closed, or it belongs to another director. No count has changed.
  */
 #define VSCHED_STALE 3
-
 /** Result: the server already counts VSCHED_MAX_CONNECTIONS connections. */
 #define VSCHED_FULL 4
 
 /** Error: a pointer is NULL that must not be. */
 #define VSCHED_E_NULL 100
-
 /** Error: a length or count is larger than any object can be, or a socket address is too short. */
 #define VSCHED_E_LENGTH 101
-
 /** Error: a text is not UTF-8. */
 #define VSCHED_E_UTF8 102
-
 /**
  * Error: a struct_size or element size is smaller than the first version of the struct, or the
  * struct is larger than the library's and the part that the library does not know is not all
  * zeros.
  */
 #define VSCHED_E_STRUCT_SIZE 103
-
 /** Error: a number or name is not one of the values listed. */
 #define VSCHED_E_ARGUMENT 104
-
 /** Error: the buffer or array is too small. Nothing was copied; the size needed was written. */
 #define VSCHED_E_BUFFER 105
-
 /** Error: a text does not parse. The error text of the handle names line, column and word. */
 #define VSCHED_E_PARSE 106
-
 /**
  * Error: the config exceeds limits. The error text of the handle lists the first 100 problems, one
  * per line.
  */
 #define VSCHED_E_INVALID 107
-
 /**
  * Error: the present state refuses the command: what it adds exists, or what it edits or deletes
  * does not.
  */
 #define VSCHED_E_REFUSED 108
-
 /**
  * Error: the director cannot hold that many services or servers, or the system has no memory for
  * them or for what they remember. The error text of the handle names which.
  */
 #define VSCHED_E_CAPACITY 109
-
 /**
  * Error: the change would take away more than vsched_apply_policy allows. The error text of the
  * director names what would be removed, the limit, and the field that allows it.
  */
 #define VSCHED_E_GUARDRAILS 110
-
 /** Error: a bug in the library, caught. The handle stays usable; please report it. */
 #define VSCHED_E_PANIC 199
 
@@ -361,7 +346,6 @@ vsched_status vsched_config_read_json(struct vsched_config *config,
 
 /** Form of a rules text: what `ipvsadm --save --numeric` prints, sorted, without thresholds. */
 #define VSCHED_RULES_SAVE 0
-
 /**
  * Form of a rules text: complete, in the order of the config; reading it gives an equal config.
  * Options that begin with `--vsched-`, which ipvsadm rejects, say what ipvsadm has no words for. A
@@ -446,69 +430,63 @@ typedef struct vsched_service {
     /** Key: "tcp 192.168.4.5:80", "udp [2001:db8::1]:53", "fwmark 7", "fwmark 7 inet6". */
     struct vsched_text key;
     /**
-     * Short name of the scheduler, such as "wrr"; "none" refuses every new connection. Empty: wlc.
+     * Short name of the scheduler, such as "wrr"; "none" refuses every new connection. Default:
+     * wlc.
      */
     struct vsched_text scheduler;
-    /** Scheduler flags, separated by commas, such as "sh-port,sh-fallback". Empty: none. */
+    /** Scheduler flags, separated by commas, such as "sh-port,sh-fallback". Default: none. */
     struct vsched_text flags;
     /**
      * Seconds that a client keeps its server after its last new connection, 1 to 2678400. 0: the
      * service is not persistent.
      */
     uint32_t persistence_timeout;
-    /** Table size of scheduler mh, 8 to 17. 0: 12, which is 4093 slots. */
+    /** Table size of scheduler mh, 8 to 17. Default: 12, which is 4093 slots. */
     uint32_t mh_table_index;
     /**
      * Which clients count as one: an IPv4 mask, such as "255.255.255.0", or an IPv6 prefix length,
-     * such as "64". Empty: each address separately.
+     * such as "64". Default: each address separately.
      */
     struct vsched_text persistence_netmask;
-    /** Persistence engine, such as "sip". Empty: none. */
+    /** Persistence engine, such as "sip". Default: none. */
     struct vsched_text persistence_engine;
     /**
-     * Maximum number of addresses that lblc, lblcr and persistence remember, 1 to 16777216. 0:
-     * 16384.
+     * Maximum number of addresses that lblc, lblcr and persistence remember, 1 to 16777216.
+     * Default: 16384.
      */
     uint32_t affinity_capacity;
-    /** Seconds that lblc and lblcr remember an address, 1 to 2678400. 0: 86400. */
+    /** Seconds that lblc and lblcr remember an address, 1 to 2678400. Default: 86400. */
     uint32_t affinity_expiration;
     /**
      * "exact": all workers share one sequence of decisions, as in one kernel. "per-worker": each
-     * worker decides separately, and its picks write no memory of another worker. Empty: exact.
+     * worker decides separately, and its picks write no memory of another worker. Default:
+     * "exact".
      */
     struct vsched_text sharing;
 } vsched_service;
 
 /** Forwarding method: masquerading (LVS-NAT); both directions pass the director. */
 #define VSCHED_MASQ 0
-
 /** Forwarding method: the server is the director itself. */
 #define VSCHED_LOCAL 1
-
 /** Forwarding method: tunneling (LVS-TUN). */
 #define VSCHED_TUNNEL 2
-
 /** Forwarding method: direct routing (LVS-DR). */
 #define VSCHED_ROUTE 3
-
 /** Forwarding method: packets go on to their original destination. */
 #define VSCHED_BYPASS 4
 
 /** Tunnel type: IP in IP. */
 #define VSCHED_TUNNEL_IPIP 0
-
 /** Tunnel type: generic UDP encapsulation. */
 #define VSCHED_TUNNEL_GUE 1
-
 /** Tunnel type: GRE. */
 #define VSCHED_TUNNEL_GRE 2
 
 /** Outer header of a tunnel: no checksum. */
 #define VSCHED_CHECKSUM_NONE 0
-
 /** Outer header of a tunnel: checksum. */
 #define VSCHED_CHECKSUM_FULL 1
-
 /** Outer header of a tunnel: remote checksum offload, GUE only. */
 #define VSCHED_CHECKSUM_REMOTE 2
 
@@ -545,7 +523,6 @@ typedef struct vsched_server {
 
 /** Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default). */
 #define VSCHED_GENERATION_B 0
-
 /** Kernel whose decisions to follow: older, Linux up to 6.1.176 and 6.12.101. */
 #define VSCHED_GENERATION_A 1
 
@@ -954,8 +931,8 @@ typedef struct vsched_limits {
     /** Set to 0. */
     uint32_t reserved;
     /**
-     * Maximum for vsched_config_memory in bytes. 0: 8589934592 (8 GiB); UINT64_MAX: no limit but
-     * the system's.
+     * Maximum for vsched_config_memory in bytes. Default: 8589934592 (8 GiB); UINT64_MAX: no limit
+     * but the system's.
      */
     uint64_t memory;
 } vsched_limits;
@@ -1118,7 +1095,7 @@ typedef struct vsched_apply_policy {
     uint32_t may_close_services;
     /**
      * Maximum of servers to remove, in percent of the running servers, 1 to 100;
-     * VSCHED_DELETE_NONE: none. 0: 50.
+     * VSCHED_DELETE_NONE: none. Default: 50.
      */
     uint32_t most_deleted;
 } vsched_apply_policy;
@@ -1696,25 +1673,19 @@ vsched_status vsched_server_from_state(const struct vsched_server_state *state,
 
 /** View: forwarding, weight, connections, as `ipvsadm -L -n`. */
 #define VSCHED_LIST_PLAIN 0
-
 /** View: totals, as `--stats`. */
 #define VSCHED_LIST_STATISTICS 1
-
 /** View: rates per second, as `--rate`. */
 #define VSCHED_LIST_RATES 2
-
 /** View: connection limits, as `--thresholds`. */
 #define VSCHED_LIST_THRESHOLDS 3
-
 /** View: persistence templates, as `--persistent-conn`. */
 #define VSCHED_LIST_PERSISTENT 4
-
 /** View: encapsulation, as `--tun-info`. */
 #define VSCHED_LIST_TUNNELS 5
 
 /** Flag: figures in full, as `--exact`. */
 #define VSCHED_LIST_EXACT 1
-
 /** Flag: in list order, as `--nosort`. */
 #define VSCHED_LIST_UNSORTED 2
 
@@ -1997,7 +1968,6 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
 
 /** Activity: inactive. UDP always; TCP and SCTP while closing. */
 #define VSCHED_INACTIVE 1
-
 /** Activity: active. TCP from the first SYN until a FIN or RST. */
 #define VSCHED_ACTIVE 2
 

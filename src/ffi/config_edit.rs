@@ -30,7 +30,7 @@ pub unsafe extern "C" fn vsched_config_add_service(
     config: Option<&mut vsched_config>,
     service: *const vsched_service,
 ) -> vsched_status {
-    // SAFETY: the caller promises a struct as long as it says, and its texts.
+    // SAFETY: the caller promises a struct of `struct_size` bytes, and its texts.
     execute(config, || Ok(Command::AddService(unsafe { service_of(service) }?)))
 }
 
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn vsched_config_edit_service(
     config: Option<&mut vsched_config>,
     service: *const vsched_service,
 ) -> vsched_status {
-    // SAFETY: the caller promises a struct as long as it says, and its texts.
+    // SAFETY: the caller promises a struct of `struct_size` bytes, and its texts.
     execute(config, || Ok(Command::EditService(unsafe { service_of(service) }?)))
 }
 
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn vsched_config_delete_service(
     key: *const c_char,
     key_length: usize,
 ) -> vsched_status {
-    // SAFETY: the caller promises so many bytes.
+    // SAFETY: the caller promises the length.
     execute(config, || Ok(Command::DeleteService(unsafe { key_of(key, key_length) }?)))
 }
 
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn vsched_config_add_server(
     server: *const vsched_server,
 ) -> vsched_status {
     execute(config, || {
-        // SAFETY: the caller promises so many bytes, a struct as long as it says, and its text.
+        // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
         let (service, server) = unsafe { (key_of(key, key_length)?, server_of(server)?) };
         Ok(Command::AddServer { service, server })
     })
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn vsched_config_edit_server(
     server: *const vsched_server,
 ) -> vsched_status {
     execute(config, || {
-        // SAFETY: the caller promises so many bytes, a struct as long as it says, and its text.
+        // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
         let (service, server) = unsafe { (key_of(key, key_length)?, server_of(server)?) };
         Ok(Command::EditServer { service, server })
     })
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn vsched_config_delete_server(
     address_length: usize,
 ) -> vsched_status {
     execute(config, || {
-        // SAFETY: the caller promises so many bytes of both.
+        // SAFETY: the caller promises both lengths.
         let (key, address) =
             unsafe { (key_of(key, key_length)?, text::read(address, address_length)?) };
         Ok(Command::DeleteServer { service: key, server: structs::address(address)? })
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn vsched_config_set_settings(
 ) -> vsched_status {
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises a struct as long as it says.
+        // SAFETY: the caller promises a struct of `struct_size` bytes.
         let settings = unsafe { sized::read(settings) };
         config.change(|config| structs::set(config, settings?))
     })
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn vsched_config_settings(
 ) -> vsched_status {
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises a struct as long as it says.
+        // SAFETY: the caller promises a struct of `struct_size` bytes.
         unsafe { Place::of(settings) }?.write(structs::settings(&config.config));
         Ok(())
     })
@@ -222,7 +222,7 @@ impl From<CommandError> for Fault {
 }
 
 /// # Safety
-/// The struct is as long as it says; its texts are there.
+/// `service` is NULL or a struct of `struct_size` bytes; its texts are readable.
 pub(super) unsafe fn service_of(
     service: *const vsched_service,
 ) -> Result<crate::config::VirtualService, Fault> {

@@ -58,7 +58,7 @@ pub unsafe extern "C" fn vsched_worker_connect(
     guard(|| {
         let (worker, flow) = (worker.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
         let (pick, lease) = (pick.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
-        // SAFETY: the caller promises so many ids.
+        // SAFETY: the caller promises `tried_count` ids.
         let tried = unsafe { servers(tried, tried_count) }?;
         let connection = worker.0.try_connect(service.into(), flow.as_rust(), tried);
         let connection = connection.map_err(status::refused)?;

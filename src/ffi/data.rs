@@ -132,7 +132,7 @@ impl From<vsched_server_id> for ServerId {
     }
 }
 
-/// One layout under two names: `$c` in the header, `$rust` in the crate.
+/// One layout with two names: `$c` in the header, `$rust` in the crate.
 macro_rules! same_layout {
     ($c:ident = $rust:ident, $size:literal) => {
         const _: () = assert!(
@@ -175,10 +175,10 @@ impl vsched_pick {
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 
-    /// The caller's memory for a pick.
+    /// The caller's memory for a pick, as Rust's type.
     #[inline]
     pub(super) fn room(memory: &mut MaybeUninit<Self>) -> &mut MaybeUninit<Pick> {
-        // SAFETY: both are `repr(C)` of the same fields, and neither need hold anything yet.
+        // SAFETY: both are `repr(C)` of the same fields, and neither has to be initialized yet.
         unsafe { &mut *std::ptr::from_mut(memory).cast() }
     }
 }

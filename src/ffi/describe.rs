@@ -33,9 +33,9 @@ pub unsafe extern "C" fn vsched_service_from_state(
     service: *mut vsched_service,
 ) -> vsched_status {
     guard(|| {
-        // SAFETY: the caller promises a struct as long as it says.
+        // SAFETY: the caller promises a struct of `struct_size` bytes.
         let to = unsafe { Place::of(service) }?;
-        // SAFETY: the caller promises so many bytes.
+        // SAFETY: the caller promises the length.
         let found = unsafe { sized::element(state, state_size) }?;
         let text = |offset, chars: &[c_char]| text_in(state.cast(), offset, chars);
         to.write(vsched_service {
@@ -80,9 +80,9 @@ pub unsafe extern "C" fn vsched_server_from_state(
     server: *mut vsched_server,
 ) -> vsched_status {
     guard(|| {
-        // SAFETY: the caller promises a struct as long as it says.
+        // SAFETY: the caller promises a struct of `struct_size` bytes.
         let to = unsafe { Place::of(server) }?;
-        // SAFETY: the caller promises so many bytes.
+        // SAFETY: the caller promises the length.
         let found = unsafe { sized::element(state, state_size) }?;
         to.write(vsched_server {
             struct_size: 0,
@@ -99,8 +99,8 @@ pub unsafe extern "C" fn vsched_server_from_state(
     })
 }
 
-/// The text that stands at this offset of the caller's struct; `chars` is a copy of what is there. The
-/// empty text where the caller's struct ends before it.
+/// The text at this offset of the caller's struct, of which `chars` is a copy. It is empty if the
+/// caller's struct ends before it.
 fn text_in(from: *const c_char, offset: usize, chars: &[c_char]) -> vsched_text {
     let length = chars.iter().position(|c| *c == 0).unwrap_or(chars.len());
     let data = if length == 0 { std::ptr::null() } else { from.wrapping_add(offset) };

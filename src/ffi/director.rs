@@ -37,8 +37,8 @@ pub struct vsched_limits {
     pub struct_size: u32,
     /// Set to 0.
     pub reserved: u32,
-    /// Maximum for vsched_config_memory in bytes. 0: 8589934592 (8 GiB); UINT64_MAX: no limit but
-    /// the system's.
+    /// Maximum for vsched_config_memory in bytes. Default: 8589934592 (8 GiB); UINT64_MAX: no limit
+    /// but the system's.
     pub memory: u64,
 }
 
@@ -61,7 +61,7 @@ pub struct vsched_applied {
     pub settings: u32,
 }
 
-// SAFETY: as below.
+// SAFETY: it begins with its size, ends without padding, and holds numbers.
 unsafe impl Grows for vsched_limits {
     const LEAST: usize = size_of::<vsched_limits>();
 }
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn vsched_director_new_with_limits(
 ) -> vsched_status {
     guard(|| {
         make(config, director, || {
-            // SAFETY: the caller promises a struct as long as it says.
+            // SAFETY: the caller promises a struct of `struct_size` bytes.
             limits_of(unsafe { sized::read(limits) }?)
         })
     })
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn vsched_director_apply(
 ) -> vsched_status {
     guard(|| {
         let (director, config) = (director.ok_or(VSCHED_E_NULL)?, config.ok_or(VSCHED_E_NULL)?);
-        // SAFETY: the caller promises a struct as long as it says, or NULL.
+        // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL.
         let to = unsafe { place(applied) }?;
         let result = director.director.apply(&config.config).map_err(Fault::from);
         give(to, director.error.keep(result)?);
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn vsched_director_error(
     })
 }
 
-/// The limits that a director gets.
+/// The limits of a director, from C.
 fn limits_of(from: vsched_limits) -> Result<ResourceLimits, Fault> {
     if from.reserved != 0 {
         return Err(bad("reserved", from.reserved, "0"));
@@ -254,7 +254,7 @@ impl From<crate::Applied> for vsched_applied {
     }
 }
 
-/// Where to tell what a change did; `None` if the caller does not want to know.
+/// Room for the result of a change; `None` if the caller passes NULL.
 ///
 /// # Safety
 /// As [`Place::of`].
@@ -271,7 +271,7 @@ pub(super) fn give(to: Option<Place<vsched_applied>>, applied: crate::Applied) {
     }
 }
 
-/// A text that should be one command and is none, or several.
+/// The failure for a text that is not exactly one command.
 pub(super) fn not_one(text: &str) -> Fault {
     Fault::new(VSCHED_E_PARSE, format_args!("`{}`: expected one command", Quoted(text)))
 }

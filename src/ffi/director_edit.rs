@@ -38,7 +38,7 @@ pub unsafe extern "C" fn vsched_director_execute(
     length: usize,
     applied: *mut vsched_applied,
 ) -> vsched_status {
-    // SAFETY: the caller promises a struct as long as it says, or NULL, and so many bytes.
+    // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the length.
     unsafe {
         execute(director, applied, || {
             let line = text::read(command, length)?;
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn vsched_director_replay(
         let director = director.ok_or(VSCHED_E_NULL)?;
         let mut count = 0;
         let mut replay = || {
-            // SAFETY: the caller promises so many bytes.
+            // SAFETY: the caller promises the length.
             let rules = unsafe { text::read(rules, length) }?.parse::<Rules>();
             let rules = rules.map_err(|error| Fault::new(VSCHED_E_PARSE, error))?;
             for command in rules.commands() {
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn vsched_director_add_service(
     service: *const vsched_service,
     applied: *mut vsched_applied,
 ) -> vsched_status {
-    // SAFETY: the caller promises structs as long as they say, and their texts.
+    // SAFETY: the caller promises structs of `struct_size` bytes, and their texts.
     unsafe { execute(director, applied, || Ok(Command::AddService(service_of(service)?))) }
 }
 
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn vsched_director_edit_service(
     service: *const vsched_service,
     applied: *mut vsched_applied,
 ) -> vsched_status {
-    // SAFETY: the caller promises structs as long as they say, and their texts.
+    // SAFETY: the caller promises structs of `struct_size` bytes, and their texts.
     unsafe { execute(director, applied, || Ok(Command::EditService(service_of(service)?))) }
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn vsched_director_delete_service(
     key_length: usize,
     applied: *mut vsched_applied,
 ) -> vsched_status {
-    // SAFETY: the caller promises a struct as long as it says, or NULL, and so many bytes.
+    // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the length.
     unsafe { execute(director, applied, || Ok(Command::DeleteService(key_of(key, key_length)?))) }
 }
 
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn vsched_director_add_server(
     server: *const vsched_server,
     applied: *mut vsched_applied,
 ) -> vsched_status {
-    // SAFETY: the caller promises structs as long as they say, their texts, and so many bytes.
+    // SAFETY: the caller promises structs of `struct_size` bytes, their texts, and the lengths.
     unsafe {
         execute(director, applied, || {
             Ok(Command::AddServer { service: key_of(key, key_length)?, server: server_of(server)? })
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn vsched_director_edit_server(
     server: *const vsched_server,
     applied: *mut vsched_applied,
 ) -> vsched_status {
-    // SAFETY: the caller promises structs as long as they say, their texts, and so many bytes.
+    // SAFETY: the caller promises structs of `struct_size` bytes, their texts, and the lengths.
     unsafe {
         execute(director, applied, || {
             Ok(Command::EditServer {
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn vsched_director_delete_server(
     address_length: usize,
     applied: *mut vsched_applied,
 ) -> vsched_status {
-    // SAFETY: the caller promises a struct as long as it says, or NULL, and so many bytes of both.
+    // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the lengths.
     unsafe {
         execute(director, applied, || {
             let server = structs::address(text::read(address, address_length)?)?;
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn vsched_director_delete_server(
 }
 
 /// # Safety
-/// `applied` is NULL or a struct as long as it says.
+/// `applied` is NULL or a struct of `struct_size` bytes.
 unsafe fn execute(
     director: Option<&vsched_director>,
     applied: *mut vsched_applied,

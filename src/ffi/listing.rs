@@ -60,7 +60,7 @@ pub unsafe extern "C" fn vsched_director_list(
 ) -> vsched_status {
     guard(|| {
         let director = director.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises so many bytes.
+        // SAFETY: the caller promises the length.
         let only = (key_length > 0).then(|| unsafe { config_edit::key_of(key, key_length) });
         let only = director.error.keep(only.transpose())?;
         let observed = director.director.observe();

@@ -31,7 +31,7 @@ pub unsafe extern "C" fn vsched_director_service(
 ) -> vsched_status {
     guard(|| {
         let (director, to) = (director.ok_or(VSCHED_E_NULL)?, service.ok_or(VSCHED_E_NULL)?);
-        // SAFETY: the caller promises so many bytes.
+        // SAFETY: the caller promises the length.
         let key = unsafe { text::read(key, key_length) }.map_err(Fault::from);
         let found = key.and_then(|key| director.director.service(key).map_err(Fault::from));
         to.write(director.error.keep(found)?.into());
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn vsched_director_server(
     guard(|| {
         let (director, to) = (director.ok_or(VSCHED_E_NULL)?, server.ok_or(VSCHED_E_NULL)?);
         let named = || {
-            // SAFETY: the caller promises so many bytes of both.
+            // SAFETY: the caller promises both lengths.
             let key = unsafe { config_edit::key_of(key, key_length) }?;
             // SAFETY: as above.
             let address = unsafe { text::read(address, address_length) }?;

@@ -1,10 +1,15 @@
-//! The C ABI (feature `capi`): thin and mechanical, one C function a call of the public API.
+//! The C ABI (feature `capi`): thin and mechanical, one C function per call of the public API.
 //!
-//! The comments here are the manual: `make header` prints them into `include/vsched.h`.
+//! The comments here are the manual: `make header` prints them into `include/vsched.h`, sorted into
+//! groups. A file whose `//!` comment begins with a heading begins a group. The header keeps
+//! the order of declarations.
 //!
-//! Every body runs inside [`guard`]; a pointer that may not be NULL is an `Option` of a reference;
-//! an output that is written on success only is a `MaybeUninit`; whatever chooses is a checked number
-//! or a name, because a Rust enum that C fills in with another number is undefined behaviour.
+//! Conventions:
+//! - Every body runs inside [`guard`].
+//! - A pointer that must not be NULL is an `Option` of a reference.
+//! - An output that is written on success only is a `MaybeUninit`.
+//! - A choice is a number or a name that the function checks. Rust enums do not appear: another
+//!   number written by C would be undefined behavior.
 
 #![allow(unsafe_code, non_camel_case_types)]
 #![allow(unreachable_pub, reason = "the header's generator looks for `pub`")]
@@ -41,13 +46,13 @@ use parking_lot::Mutex;
 
 use crate::ffi::status::{VSCHED_E_PANIC, VSCHED_OK, vsched_status};
 
-/// Runs a function's body; a panic, which is a bug of this library, becomes a status.
+/// Runs the body of a function. A panic, which is a bug in this library, becomes a status.
 #[inline]
 fn guard(body: impl FnOnce() -> Result<(), vsched_status>) -> vsched_status {
     guard_hot(|| body().err().unwrap_or(VSCHED_OK))
 }
 
-/// The same for bodies that give the status themselves: six instructions less.
+/// Runs a body that returns a status itself: six instructions fewer.
 #[inline(always)]
 fn guard_hot(body: impl FnOnce() -> vsched_status) -> vsched_status {
     let run = || {
@@ -58,18 +63,18 @@ fn guard_hot(body: impl FnOnce() -> vsched_status) -> vsched_status {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(status) => status,
         Err(payload) => {
-            // Dropping what a panic threw may panic again.
+            // Dropping the payload may panic again.
             std::mem::forget(payload);
             VSCHED_E_PANIC
         }
     }
 }
 
-/// The text of the latest failure of a handle's functions.
+/// The error text of a handle: that of its latest failure.
 #[derive(Default)]
 struct LastError(Mutex<String>);
 
-/// What failed: the status that is returned, the text that is kept.
+/// A failure: the status to return and the text to keep.
 struct Fault {
     status: vsched_status,
     text: String,
@@ -101,7 +106,7 @@ impl LastError {
     }
 }
 
-/// Panics on demand, for the tests of [`guard`]. Not part of the library: built by them alone.
+/// Panics on demand, for the tests of [`guard`]; only they build it.
 #[cfg(vsched_force_panic)]
 mod forced {
     use std::sync::atomic::{AtomicU32, Ordering};

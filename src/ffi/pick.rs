@@ -73,7 +73,7 @@ pub unsafe extern "C" fn vsched_worker_pick_server_excluding(
     guard(|| {
         let (worker, flow) = (worker.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
         let to = pick.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises so many ids.
+        // SAFETY: the caller promises `tried_count` ids.
         let tried = unsafe { servers(tried, tried_count) }?;
         let (flow, room) = (flow.as_rust(), vsched_pick::room(to));
         worker.0.pick_into(service.into(), flow, tried, room).map_err(status::refused)

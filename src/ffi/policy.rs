@@ -32,7 +32,7 @@ pub struct vsched_apply_policy {
     /// eligible server. Removing a service does not count as closing it.
     pub may_close_services: u32,
     /// Maximum of servers to remove, in percent of the running servers, 1 to 100;
-    /// VSCHED_DELETE_NONE: none. 0: 50.
+    /// VSCHED_DELETE_NONE: none. Default: 50.
     pub most_deleted: u32,
 }
 
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn vsched_director_apply_with(
 ) -> vsched_status {
     guard(|| {
         let (director, config) = (director.ok_or(VSCHED_E_NULL)?, config.ok_or(VSCHED_E_NULL)?);
-        // SAFETY: the caller promises a struct as long as it says, or NULL, here and below.
+        // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, here and below.
         let to = unsafe { place(applied) }?;
         let policy = match policy.is_null() {
             true => Ok(ApplyPolicy::default()),

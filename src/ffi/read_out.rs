@@ -37,7 +37,7 @@ pub unsafe extern "C" fn vsched_director_services(
         let services = director.ok_or(VSCHED_E_NULL)?.director.services();
         let states: Vec<_> =
             services.iter().map(|(id, service)| state_of((*id).into(), service)).collect();
-        // SAFETY: the caller promises so many elements of that size.
+        // SAFETY: the caller promises `capacity` elements of `element_size` bytes.
         unsafe { sized::fill(&states, array, element_size, capacity, count) }
     })
 }
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn vsched_director_servers(
         let servers = servers.ok_or(VSCHED_NO_SERVICE)?;
         let states: Vec<_> =
             servers.iter().map(|(id, server)| server_state_of((*id).into(), server)).collect();
-        // SAFETY: the caller promises so many elements of that size.
+        // SAFETY: the caller promises `capacity` elements of `element_size` bytes.
         unsafe { sized::fill(&states, array, element_size, capacity, count) }
     })
 }
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn vsched_config_services(
         let observed = Observed::from(&config.ok_or(VSCHED_E_NULL)?.config);
         let no_id = vsched_service_id { slot: 0, generation: 0 };
         let states = observed.services.iter().map(|service| state_of(no_id, service));
-        // SAFETY: the caller promises so many elements of that size.
+        // SAFETY: the caller promises `capacity` elements of `element_size` bytes.
         unsafe { sized::fill(&states.collect::<Vec<_>>(), array, element_size, capacity, count) }
     })
 }
@@ -127,14 +127,14 @@ pub unsafe extern "C" fn vsched_config_servers(
 ) -> vsched_status {
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises so many bytes.
+        // SAFETY: the caller promises the length.
         let key = config.error.keep(unsafe { config_edit::key_of(key, key_length) })?;
         let service = config.config.service(&key).ok_or(VSCHED_NO_SERVICE)?.clone();
         let observed = Observed::from(&Config { services: vec![service], ..Config::default() });
         let no_id = vsched_server_id { slot: 0, generation: 0 };
         let servers = observed.services.iter().flat_map(|service| &service.servers);
         let states = servers.map(|server| server_state_of(no_id, server));
-        // SAFETY: the caller promises so many elements of that size.
+        // SAFETY: the caller promises `capacity` elements of `element_size` bytes.
         unsafe { sized::fill(&states.collect::<Vec<_>>(), array, element_size, capacity, count) }
     })
 }

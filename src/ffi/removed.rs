@@ -85,7 +85,7 @@ pub unsafe extern "C" fn vsched_director_removed_with_connections(
     guard(|| {
         let removed = director.ok_or(VSCHED_E_NULL)?.director.removed_with_connections();
         let states: Vec<_> = removed.iter().map(state_of).collect();
-        // SAFETY: the caller promises so many elements of that size.
+        // SAFETY: the caller promises `capacity` elements of `element_size` bytes.
         unsafe { sized::fill(&states, array, element_size, capacity, count) }
     })
 }

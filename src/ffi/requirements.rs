@@ -79,7 +79,7 @@ pub unsafe extern "C" fn vsched_config_requirements(
 ) -> vsched_status {
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises so many bytes.
+        // SAFETY: the caller promises the length.
         let requirements = unsafe { of(config, host, host_length) }?;
         // SAFETY: the caller promises `capacity` bytes at `buffer`.
         unsafe { text::write(&requirements.to_string(), buffer, capacity, length) }
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn vsched_config_check_local(
 ) -> vsched_status {
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
-        // SAFETY: the caller promises so many bytes.
+        // SAFETY: the caller promises the length.
         let requirements = unsafe { of(config, host, host_length) }?;
         let findings = requirements.check_local();
         let lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();

@@ -1,4 +1,4 @@
-//! Structs that may grow: the caller says how much of one it knows.
+//! Structs that may grow: the caller says how many bytes of a struct it knows.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -9,19 +9,19 @@ use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_STRUCT_SIZE, vsched_status};
 ///
 /// # Safety
 /// `repr(C)`, begins with `struct_size: u32`, has no padding at its end, and every value of its
-/// bytes is valid; zeros mean "as if it were not there".
+/// bytes is valid; a field of zeros means that it is absent.
 pub(super) unsafe trait Grows: Copy {
-    /// Size of its oldest form.
+    /// Size of the first version.
     const LEAST: usize;
 }
 
-/// More than any struct will ever grow to; a larger size is a mistake, not a newer caller.
+/// No struct will grow beyond this: a larger size is a mistake, not a newer caller.
 const MOST: usize = 4096;
 
-/// How many bytes the caller's struct has, and that those are there to be read.
+/// Size of the caller's struct, checked.
 ///
 /// # Safety
-/// `from` is NULL or points to a struct whose first field, `struct_size`, is true.
+/// `from` is NULL or points to a struct of as many bytes as its first field, `struct_size`, says.
 unsafe fn size_of_callers<T: Grows>(from: *const T) -> Result<usize, vsched_status> {
     if from.is_null() {
         return Err(VSCHED_E_NULL);
@@ -31,11 +31,11 @@ unsafe fn size_of_callers<T: Grows>(from: *const T) -> Result<usize, vsched_stat
     if (T::LEAST..=MOST).contains(&size) { Ok(size) } else { Err(VSCHED_E_STRUCT_SIZE) }
 }
 
-/// Reads a struct of an older caller (what it does not know is 0), or of a newer one, if what we do
-/// not know is 0.
+/// Reads the struct of an older caller, whose missing fields are 0, or of a newer caller, if the
+/// fields unknown to us are 0.
 ///
 /// # Safety
-/// `from` is NULL or points to a struct that is as long as its `struct_size` says.
+/// `from` is NULL or points to a struct of `struct_size` bytes.
 pub(super) unsafe fn read<T: Grows>(from: *const T) -> Result<T, vsched_status> {
     // SAFETY: the caller's promise.
     let size = unsafe { size_of_callers(from) }?;
@@ -54,7 +54,7 @@ pub(super) unsafe fn read<T: Grows>(from: *const T) -> Result<T, vsched_status> 
     }
 }
 
-/// A place for a struct in the caller's memory.
+/// Room for a struct in the caller's memory.
 pub(super) struct Place<T> {
     to: *mut T,
     size: usize,
@@ -62,34 +62,33 @@ pub(super) struct Place<T> {
 
 impl<T: Grows> Place<T> {
     /// # Safety
-    /// `to` is NULL or points to a struct that is as long as its `struct_size` says, which nobody
-    /// else uses as long as this place exists.
+    /// `to` is NULL or points to a struct of `struct_size` bytes that no other code uses while this
+    /// value exists.
     pub(super) unsafe fn of(to: *mut T) -> Result<Self, vsched_status> {
         // SAFETY: the caller's promise.
         unsafe { size_of_callers(to.cast_const()) }.map(|size| Place { to, size })
     }
 
-    /// Writes as much as the caller knows; what it knows and we do not becomes 0. Its `struct_size`
-    /// stays.
+    /// Writes the fields that the caller knows. Fields unknown to us become 0; `struct_size` stays.
     pub(super) fn write(self, value: T) {
-        // SAFETY: by the promise of `of`, `size` bytes are there.
+        // SAFETY: `of` requires `size` bytes.
         unsafe { put(value, self.to.cast(), self.size, size_of::<u32>()) }
     }
 }
 
-/// A struct without a size of its own, for arrays whose caller tells the size of an element.
+/// A struct without `struct_size`, for arrays: the caller passes the size of an element.
 ///
 /// # Safety
 /// `repr(C)`, no padding, and every value of its bytes is valid.
 pub(super) unsafe trait Element: Copy {
-    /// Size of its oldest form.
+    /// Size of the first version.
     const LEAST: usize;
 }
 
-/// Reads one element of a caller who knows `size` bytes of it; what it does not know is 0.
+/// Reads an element from a caller that knows `size` bytes of it; missing fields are 0.
 ///
 /// # Safety
-/// `from` is NULL or has `size` initialised bytes.
+/// `from` is NULL or has `size` initialized bytes.
 pub(super) unsafe fn element<T: Element>(from: *const T, size: usize) -> Result<T, vsched_status> {
     if from.is_null() {
         return Err(VSCHED_E_NULL);
@@ -99,17 +98,17 @@ pub(super) unsafe fn element<T: Element>(from: *const T, size: usize) -> Result<
     }
     let mut value = MaybeUninit::<T>::zeroed();
     let known = size.min(size_of::<T>());
-    // SAFETY: both have so many bytes, and `value` is ours. Any bytes are a value (`Element`).
+    // SAFETY: both have `known` bytes, and `value` is ours. Any bytes are valid (`Element`).
     unsafe {
         ptr::copy_nonoverlapping(from.cast::<u8>(), value.as_mut_ptr().cast(), known);
         Ok(value.assume_init())
     }
 }
 
-/// Fills the caller's array, if it has room for all; tells the number in any case.
+/// Fills the caller's array if it has room for all values; writes their number in any case.
 ///
 /// # Safety
-/// `array` is NULL or has `capacity` elements of `element_size` bytes that nobody else uses.
+/// `array` is NULL or has `capacity` elements of `element_size` bytes that no other code uses.
 pub(super) unsafe fn fill<T: Element>(
     values: &[T],
     array: *mut T,
@@ -130,13 +129,13 @@ pub(super) unsafe fn fill<T: Element>(
         return Err(crate::ffi::status::VSCHED_E_BUFFER);
     }
     for (at, value) in values.iter().enumerate() {
-        // SAFETY: `at` is less than `capacity`, so the element is there.
+        // SAFETY: `at` is less than `capacity`, so the element exists.
         unsafe { put(*value, array.cast::<u8>().add(at * element_size), element_size, 0) };
     }
     Ok(())
 }
 
-/// Writes the bytes of `value` from `skip` on to a place of `size` bytes: the rest of it as zeros.
+/// Copies `value`, without its first `skip` bytes, into `size` bytes; zeros the rest.
 ///
 /// # Safety
 /// `to` has `size` bytes; `T` has no padding.

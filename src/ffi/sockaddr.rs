@@ -20,21 +20,21 @@ use crate::ffi::status::{
 };
 use crate::ffi::text;
 
-/// C's `struct sockaddr`, which the header only names. Bytes to this side.
+/// C's `struct sockaddr`, which the header only declares; bytes to Rust.
 #[repr(C)]
 pub struct sockaddr {
     _bytes: [u8; 0],
 }
 
-/// How the operating system lays socket addresses out: the family's number and place differ, the rest
-/// is the same everywhere (asserted where libc knows it).
+/// Layout of socket addresses. Number and offset of the family depend on the operating system; the
+/// rest is the same everywhere (asserted where libc knows it).
 #[cfg(unix)]
 mod system {
     use std::mem::{offset_of, size_of};
 
     pub(super) const INET: u16 = libc::AF_INET as u16;
     pub(super) const INET6: u16 = libc::AF_INET6 as u16;
-    /// BSDs, macOS among them, have a byte of length and one of family instead of two of family.
+    /// BSDs, including macOS, have one byte of length and one of family instead of two of family.
     pub(super) const HAS_LENGTH: bool = size_of::<libc::sa_family_t>() == 1;
 
     const _: () = assert!(
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn vsched_flow_from_sockaddr(
     guard(|| {
         let flow = flow.ok_or(VSCHED_E_NULL)?;
         let protocol = u8::try_from(protocol).map_err(|_| VSCHED_E_ARGUMENT)?;
-        // SAFETY: the caller promises that so many bytes are there.
+        // SAFETY: the caller promises the length.
         let client = unsafe { read(client, client_length) }?;
         // SAFETY: as above.
         let destination = unsafe { read(destination, destination_length) }?;
@@ -193,12 +193,12 @@ fn socket_address(pick: &vsched_pick) -> Result<SocketAddr, vsched_status> {
 }
 
 /// # Safety
-/// `address` is NULL or has `length` initialised bytes.
+/// `address` is NULL or has `length` initialized bytes.
 unsafe fn read(address: *const sockaddr, length: usize) -> Result<SocketAddr, vsched_status> {
     if address.is_null() {
         return Err(VSCHED_E_NULL);
     }
-    // SAFETY: so many bytes are there; no more are looked at than the largest family has.
+    // SAFETY: the caller promises `length` bytes; the slice has at most that many.
     let bytes = unsafe { slice::from_raw_parts(address.cast::<u8>(), length.min(INET6_SIZE)) };
     let family = match bytes {
         [_, family, ..] if system::HAS_LENGTH => u16::from(*family),
@@ -220,7 +220,7 @@ unsafe fn read(address: *const sockaddr, length: usize) -> Result<SocketAddr, vs
     }
 }
 
-/// Some bytes of a socket address, at a place that has so many.
+/// `N` bytes of a socket address from `at`.
 fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut part = [0; N];
     for (to, from) in part.iter_mut().zip(bytes.iter().skip(at)) {
@@ -230,7 +230,7 @@ fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 }
 
 /// # Safety
-/// `address` is NULL or has `capacity` bytes that nobody else uses.
+/// `address` is NULL or has `capacity` bytes that no other code uses.
 unsafe fn put(
     from: SocketAddr,
     address: *mut sockaddr,
@@ -276,7 +276,7 @@ fn laid_out<const N: usize>(family: u16, port: u16, at: usize, ip: &[u8]) -> [u8
 }
 
 /// # Safety
-/// `address` has `capacity` bytes that nobody else uses.
+/// `address` has `capacity` bytes that no other code uses.
 unsafe fn write(
     bytes: &[u8],
     address: *mut sockaddr,
@@ -287,7 +287,7 @@ unsafe fn write(
     if capacity < bytes.len() {
         return Err(VSCHED_E_BUFFER);
     }
-    // SAFETY: there is room, by the caller's promise, and nobody else uses it.
+    // SAFETY: the caller promises `capacity` bytes that no other code uses.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), address.cast::<u8>(), bytes.len()) };
     Ok(())
 }
@@ -297,7 +297,7 @@ mod tests {
     use super::*;
     use crate::ffi::status::VSCHED_OK;
 
-    /// The flow that C makes of these two.
+    /// The flow that the C function makes of these addresses.
     fn from_c(client: SocketAddr, destination: SocketAddr) -> Flow {
         let mut stored = [[0u8; 28]; 2];
         let mut lengths = [MaybeUninit::new(0); 2];
@@ -311,7 +311,7 @@ mod tests {
         let [a, b] = lengths.map(|length| unsafe { length.assume_init() });
         let mut flow = MaybeUninit::uninit();
         let (from, to) = (stored[0].as_ptr().cast(), stored[1].as_ptr().cast());
-        // SAFETY: so many bytes are there.
+        // SAFETY: both have the length given.
         let status = unsafe { vsched_flow_from_sockaddr(6, from, a, to, b, Some(&mut flow)) };
         assert_eq!(status, VSCHED_OK);
         // SAFETY: it was written.

@@ -261,8 +261,7 @@ fn bytes(address: SocketAddr) -> ([u8; 16], u8) {
     }
 }
 
-/// A text and a NUL. What does not fit is cut off, a character as a whole; of a valid config nothing is
-/// so long.
+/// A text and a NUL, cut between characters to fit. The texts of a valid config fit.
 pub(super) fn chars<const N: usize>(text: &str) -> [c_char; N] {
     let end =
         (0..N).rev().find(|end| *end >= text.len() || text.is_char_boundary(*end)).unwrap_or(0);

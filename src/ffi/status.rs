@@ -104,7 +104,7 @@ impl From<ConnectionError> for Fault {
     }
 }
 
-/// The status of a flow for which there is no server.
+/// The status of a pick without a server.
 #[inline]
 pub(super) fn refused(refused: Refused) -> vsched_status {
     const _: () = assert!(Refused::NoServer as u32 == VSCHED_NO_SERVER);

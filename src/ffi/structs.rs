@@ -27,27 +27,29 @@ pub struct vsched_service {
     pub one_packet: u32,
     /// Key: "tcp 192.168.4.5:80", "udp [2001:db8::1]:53", "fwmark 7", "fwmark 7 inet6".
     pub key: vsched_text,
-    /// Short name of the scheduler, such as "wrr"; "none" refuses every new connection. Empty: wlc.
+    /// Short name of the scheduler, such as "wrr"; "none" refuses every new connection. Default:
+    /// wlc.
     pub scheduler: vsched_text,
-    /// Scheduler flags, separated by commas, such as "sh-port,sh-fallback". Empty: none.
+    /// Scheduler flags, separated by commas, such as "sh-port,sh-fallback". Default: none.
     pub flags: vsched_text,
     /// Seconds that a client keeps its server after its last new connection, 1 to 2678400. 0: the
     /// service is not persistent.
     pub persistence_timeout: u32,
-    /// Table size of scheduler mh, 8 to 17. 0: 12, which is 4093 slots.
+    /// Table size of scheduler mh, 8 to 17. Default: 12, which is 4093 slots.
     pub mh_table_index: u32,
     /// Which clients count as one: an IPv4 mask, such as "255.255.255.0", or an IPv6 prefix length,
-    /// such as "64". Empty: each address separately.
+    /// such as "64". Default: each address separately.
     pub persistence_netmask: vsched_text,
-    /// Persistence engine, such as "sip". Empty: none.
+    /// Persistence engine, such as "sip". Default: none.
     pub persistence_engine: vsched_text,
-    /// Maximum number of addresses that lblc, lblcr and persistence remember, 1 to 16777216. 0:
-    /// 16384.
+    /// Maximum number of addresses that lblc, lblcr and persistence remember, 1 to 16777216.
+    /// Default: 16384.
     pub affinity_capacity: u32,
-    /// Seconds that lblc and lblcr remember an address, 1 to 2678400. 0: 86400.
+    /// Seconds that lblc and lblcr remember an address, 1 to 2678400. Default: 86400.
     pub affinity_expiration: u32,
     /// "exact": all workers share one sequence of decisions, as in one kernel. "per-worker": each
-    /// worker decides separately, and its picks write no memory of another worker. Empty: exact.
+    /// worker decides separately, and its picks write no memory of another worker. Default:
+    /// "exact".
     pub sharing: vsched_text,
 }
 
@@ -146,7 +148,7 @@ pub(super) fn bad(what: &str, value: impl std::fmt::Display, expected: &str) -> 
 }
 
 /// # Safety
-/// The texts are there.
+/// The texts are readable.
 pub(super) unsafe fn service(from: vsched_service) -> Result<VirtualService, Fault> {
     // SAFETY: the caller's promise, here and below.
     let text = |text: vsched_text| unsafe { text.read() };
@@ -216,7 +218,7 @@ fn netmask(text: &str) -> Result<Option<Netmask>, Fault> {
 }
 
 /// # Safety
-/// The text is there.
+/// The text is readable.
 pub(super) unsafe fn server(from: vsched_server) -> Result<RealServer, Fault> {
     // SAFETY: the caller's promise.
     let text = unsafe { from.address.read() }?;
@@ -261,7 +263,7 @@ fn tunnel(from: &vsched_server) -> Result<Tunnel, Fault> {
     }
 }
 
-/// Gives a config these settings.
+/// Replaces the settings of a config.
 pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Fault> {
     let some = |value: u32| (value != 0).then_some(value);
     config.generation = match from.generation {

@@ -38,11 +38,11 @@ impl vsched_text {
     }
 }
 
-/// What the caller gave as `count` items from `data` on. NULL is no items.
+/// `count` items from the caller. NULL is valid for 0 items.
 ///
 /// # Safety
-/// `data` is NULL or points to `count` initialised items that nobody writes during this call into
-/// the library.
+/// `data` is NULL or points to `count` initialized items that no other code writes during the
+/// call.
 pub(super) unsafe fn items<'a, T>(data: *const T, count: usize) -> Result<&'a [T], vsched_status> {
     if count == 0 {
         return Ok(&[]);
@@ -68,11 +68,10 @@ pub(super) unsafe fn read<'a>(
     std::str::from_utf8(bytes).map_err(|_| VSCHED_E_UTF8)
 }
 
-/// Copies a text and a NUL into the caller's buffer, if it has room, and tells the text's length in
-/// any case.
+/// Copies a text and a NUL into the caller's buffer if it has room; writes the length in any case.
 ///
 /// # Safety
-/// `buffer` is NULL or has `capacity` bytes that nobody else uses during this call.
+/// `buffer` is NULL or has `capacity` bytes that no other code uses during this call.
 pub(super) unsafe fn write(
     text: &str,
     buffer: *mut c_char,
@@ -89,7 +88,7 @@ pub(super) unsafe fn write(
         return Err(VSCHED_E_BUFFER);
     }
     // SAFETY: `buffer` is not NULL, as `capacity` is not 0, and has room for the text and one byte
-    // more. Nobody else uses it, so it does not overlap the text, which is ours.
+    // more. No other code uses it, so it does not overlap the text, which is ours.
     unsafe {
         ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast::<u8>(), text.len());
         buffer.add(text.len()).write(0);

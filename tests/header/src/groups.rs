@@ -36,8 +36,15 @@ pub(crate) struct Group {
     id: &'static str,
     title: String,
     introduction: Vec<String>,
-    /// Names of constants, types and functions, in order.
-    pub(crate) items: Vec<String>,
+    /// Constants, types and functions, in order.
+    pub(crate) items: Vec<Item>,
+}
+
+/// A constant, type or function of a group.
+pub(crate) struct Item {
+    pub(crate) name: String,
+    /// Whether the sources have a blank line between the item before and this one.
+    pub(crate) is_apart: bool,
 }
 
 /// The files, as paths.
@@ -57,7 +64,14 @@ pub(crate) fn read() -> Vec<Group> {
             groups.push(Group { id, title: title.to_owned(), introduction, items: Vec::new() });
         }
         let group = groups.last_mut().expect("the first file begins a group");
-        group.items.extend(source.lines().filter_map(exported));
+        let mut is_apart = true;
+        for line in source.lines() {
+            is_apart |= line.is_empty();
+            if let Some(name) = exported(line) {
+                group.items.push(Item { name, is_apart });
+                is_apart = false;
+            }
+        }
     }
     groups
 }

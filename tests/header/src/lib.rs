@@ -7,7 +7,7 @@ mod groups;
 use std::path::{Path, PathBuf};
 
 use blocks::Block;
-use groups::Group;
+use groups::{Group, Item};
 
 /// A header as the sources say it.
 pub struct Header {
@@ -46,7 +46,7 @@ pub fn generate() -> [Header; 2] {
     })
 }
 
-/// Every group in order, its parts separated by blank lines.
+/// Every group in order, with blank lines where the sources have them.
 fn render(
     groups: &[Group],
     blocks: &[Block],
@@ -54,12 +54,16 @@ fn render(
     item: impl Fn(&Block) -> String,
     end: impl Fn(&Group) -> String,
 ) -> String {
-    let mut parts = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
     for group in groups {
         parts.push(begin(group));
-        for name in &group.items {
+        for Item { name, is_apart } in &group.items {
             let block = blocks.iter().find(|block| block.name == *name);
-            parts.push(item(block.unwrap_or_else(|| panic!("no declaration of {name}"))));
+            let block = item(block.unwrap_or_else(|| panic!("no declaration of {name}")));
+            match parts.last_mut() {
+                Some(before) if !is_apart => *before = format!("{before}\n{block}"),
+                _ => parts.push(block),
+            }
         }
         parts.push(end(group));
     }
