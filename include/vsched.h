@@ -8,9 +8,9 @@
  * Conventions of all functions:
  *
  * - Status: a function returns a vsched_status. After any status but VSCHED_OK nothing has changed
- *   and no output was written, except sizes where the manual says so. The manual of a function
- *   lists its statuses, except two that go without saying: VSCHED_E_NULL, and VSCHED_E_PANIC for a
- *   bug in the library.
+ *   and no output was written, unless its manual says so. The manual lists the statuses of each
+ *   function, except two that go without saying: VSCHED_E_NULL, and VSCHED_E_PANIC for a bug in the
+ *   library.
  * - NULL: the introduction of each group says which pointers may be NULL. For other pointers, NULL
  *   returns VSCHED_E_NULL.
  * - Memory: the library uses a pointer during the call only. A pointer that is not NULL points to
@@ -212,7 +212,8 @@ const char *vsched_scheduler_summary(uint32_t index);
  * Text output goes to the caller's buffer of `capacity` bytes and ends with a NUL. The function
  * sets `*length` to the length without the NUL, even if the buffer is too small: call with NULL
  * and 0 to learn it, which returns VSCHED_E_BUFFER. Array output works the same way: `capacity`
- * and `*count` are numbers of elements, and `element_size` is sizeof of the element.
+ * and `*count` are numbers of elements, and `element_size` is sizeof of the element. An empty
+ * array fits any capacity.
  *
  * Structs that may grow begin with struct_size. Zero the struct, then set struct_size to its
  * sizeof, also for structs that the library fills in. Fields of zero mean the default. Programs
@@ -1127,9 +1128,9 @@ vsched_status vsched_director_apply_with(const struct vsched_director *director,
 /**
  * @defgroup director_edit Director: edit
  *
- * Single commands on the running config. Each happens completely or not at all, and costs what its
- * own service costs, however many other services run. Connection counts stay. After an error the
- * error text of the director names the item.
+ * Single commands on the running config. Each happens completely or not at all. The cost depends
+ * on the service that it edits, plus a copy of one word per service. Connection counts stay. After
+ * an error the error text of the director names the item.
  *
  * NULL: no pointer may be NULL, except `applied`, `done`, and a text whose length is 0, which is
  * then an empty text.

@@ -1,11 +1,11 @@
 /* vsched for C++17: a thin layer over vsched.h, which is the manual. Header only, no logic.
  *
- * - Handles and connections close themselves and can be moved, not copied. What was moved from is
- *   empty: it may be destroyed or assigned to, and its functions answer VSCHED_E_NULL.
- * - A function with a value answers a result: the status, and the value if that is VSCHED_OK.
- *   Nothing throws, but std::string and std::vector may for want of memory.
- * - Texts go in as std::string_view and come out as std::string. struct_size is set for you.
- * - Threads: as vsched.h says of the function with the same name. */
+ * - Destructors free handles and close connections. Both can be moved, not copied. A moved-from
+ *   object is empty: it may be destroyed or assigned to, and its functions return VSCHED_E_NULL.
+ * - A function with a value returns a result: the status, and the value if that is VSCHED_OK.
+ *   Nothing throws, except std::string and std::vector when memory runs out.
+ * - Texts go in as std::string_view and come out as std::string. The functions set struct_size.
+ * - Threads: as for the function of vsched.h with the same name. */
 #ifndef VSCHED_HPP
 #define VSCHED_HPP
 
@@ -38,7 +38,7 @@ using removed_server = vsched_removed_server;
 using settings = vsched_settings;
 using limits = vsched_limits;
 
-/* What a function without a value answers. */
+/* Status of a function without a value. */
 class outcome {
 public:
     constexpr outcome(vsched_status status) noexcept : status_(status) {}
@@ -50,7 +50,7 @@ private:
     vsched_status status_;
 };
 
-/* A value, or why there is none; the value is an empty one then: zeros, "", a handle of nothing. */
+/* Status and value. Without VSCHED_OK the value is empty: zeros, "", a null handle. */
 template <class T>
 class [[nodiscard]] result {
 public:
@@ -63,7 +63,7 @@ public:
     T &&operator*() && noexcept { return std::move(value_); }
     T *operator->() noexcept { return &value_; }
     const T *operator->() const noexcept { return &value_; }
-    /* The value or nothing, without the reason. */
+    /* The value or nothing, without the status. */
     std::optional<T> optional() && noexcept {
         return *this ? std::optional<T>(std::move(value_)) : std::nullopt;
     }
@@ -81,7 +81,7 @@ struct freeing {
     void operator()(vsched_worker *handle) const noexcept { vsched_worker_free(handle); }
 };
 
-/* call(T *) fills in a value. */
+/* call(T *) writes a value. */
 template <class T, class Call>
 result<T> value_of(Call call, T value = {}) {
     const vsched_status status = call(&value);
@@ -96,13 +96,13 @@ result<Owner> handle_of(Call call) {
     return {status, Owner(handle)};
 }
 
-/* call(char *, capacity, size_t *length) copies a text; again if it has grown meanwhile. */
+/* call(char *, capacity, size_t *length) copies a text; called again if the text has grown. */
 template <class Call>
 result<std::string> text_of(Call call) {
     std::string text;
     for (;;) {
         std::size_t length = 0;
-        /* A string has room for a NUL behind its end. */
+        /* A string has room for a NUL past its end. */
         const vsched_status status = call(text.data(), text.size() + 1, &length);
         if (status != VSCHED_OK && status != VSCHED_E_BUFFER) return {status, {}};
         text.resize(length);
@@ -110,7 +110,7 @@ result<std::string> text_of(Call call) {
     }
 }
 
-/* call(T *, element size, capacity, size_t *count) copies an array; likewise. */
+/* call(T *, element size, capacity, size_t *count) copies an array, in the same way. */
 template <class T, class Call>
 result<std::vector<T>> array_of(Call call) {
     std::vector<T> array;
@@ -135,15 +135,15 @@ inline applied no_change() noexcept {
 
 }  // namespace detail
 
-/* Settings of a virtual service, see vsched_service. The texts are only looked at in the call. */
+/* Settings of a virtual service, see vsched_service. Texts have to exist during the call only. */
 struct service {
     explicit service(std::string_view key, std::string_view scheduler = {})
         : key(key), scheduler(scheduler) {}
-    /* As it was read, to be changed and written back. The texts point into the state. */
+    /* From a snapshot, to change and write back. The texts point into the state. */
     explicit service(const service_state &state) noexcept {
         vsched_service from{};
         from.struct_size = sizeof from;
-        /* Can only fail if sizes are wrong. */
+        /* Fails only if sizes are wrong. */
         if (vsched_service_from_state(&state, sizeof state, &from) != VSCHED_OK) return;
         key = detail::view(from.key), scheduler = detail::view(from.scheduler);
         flags = detail::view(from.flags), sharing = detail::view(from.sharing);
@@ -182,7 +182,7 @@ struct service {
 struct server {
     server(std::string_view address, std::uint32_t weight, std::uint32_t forwarding = VSCHED_MASQ)
         : address(address), weight(weight), forwarding(forwarding) {}
-    /* As it was read; likewise. */
+    /* From a snapshot, in the same way. */
     explicit server(const server_state &state) noexcept {
         vsched_server from{};
         from.struct_size = sizeof from;
@@ -213,7 +213,7 @@ struct server {
     }
 };
 
-/* Servers that were tried: an array, a std::vector, whatever has data and size. */
+/* Servers to exclude: an array, a std::vector, or any container with data and size. */
 class tried {
 public:
     constexpr tried() noexcept = default;
@@ -234,7 +234,7 @@ inline std::string_view version() noexcept { return vsched_version(); }
 inline std::string_view status_text(vsched_status status) noexcept {
     return vsched_status_text(status);
 }
-/* Nothing from the end of the list on. */
+/* Nothing if the index is past the end. */
 inline std::optional<std::string_view> scheduler_name(std::uint32_t index) noexcept {
     const char *name = vsched_scheduler_name(index);
     return name != nullptr ? std::optional<std::string_view>(name) : std::nullopt;
@@ -259,7 +259,7 @@ inline result<std::size_t> pick_sockaddr(const pick &pick, sockaddr *address,
         return vsched_pick_sockaddr(&pick, address, capacity, length);
     });
 }
-/* Likewise, of a virtual service. */
+/* The same for a virtual service. */
 inline result<std::size_t> service_sockaddr(const service_state &service, sockaddr *address,
                                             std::size_t capacity) noexcept {
     return detail::value_of<std::size_t>([&](std::size_t *length) {
@@ -279,7 +279,7 @@ public:
         return detail::handle_of<config, vsched_config>(
             [](vsched_config **out) { return vsched_config_new(out); });
     }
-    /* Takes a handle that is yours, or is empty. */
+    /* Takes ownership of a handle; nullptr makes an empty config. */
     explicit config(vsched_config *handle = nullptr) noexcept : handle_(handle) {}
     vsched_config *get() const noexcept { return handle_.get(); }
     vsched_config *release() noexcept { return handle_.release(); }
@@ -383,8 +383,8 @@ private:
     std::unique_ptr<vsched_config, detail::freeing> handle_;
 };
 
-/* An open connection: counts on its server until it is destroyed or closed. It belongs to the thread
- * of its worker, and ends before the worker does; to hand it on, release the bare lease. */
+/* An open connection: counts on its server until it is destroyed or closed. Only the thread that
+ * owns its worker uses it, and it must not outlive the worker; to hand it on, release the lease. */
 class connection {
 public:
     connection() noexcept = default;
@@ -406,20 +406,20 @@ public:
 
     explicit operator bool() const noexcept { return worker_ != nullptr; }
     server_id server() const noexcept { return lease_.server; }
-    /* How it was picked; all zeros if you chose its server by yourself. */
+    /* The pick; all zeros if the caller chose the server. */
     const vsched_pick &picked() const noexcept { return pick_; }
-    /* VSCHED_ACTIVE or VSCHED_INACTIVE from now on. */
+    /* VSCHED_ACTIVE or VSCHED_INACTIVE. */
     outcome update(std::uint32_t activity) noexcept {
         return vsched_worker_update(worker_, &lease_, activity);
     }
-    /* Closes it now; it is empty then. */
+    /* Closes the connection, which is empty afterwards. */
     outcome close() noexcept {
         vsched_lease lease = lease_;
         vsched_worker *worker = worker_;
         release();
         return vsched_worker_close(worker, &lease);
     }
-    /* The bare lease, for worker::close; it is not closed here any more. */
+    /* Releases the lease, for worker::close: the destructor no longer closes it. */
     vsched_lease release() noexcept {
         worker_ = nullptr;
         return std::exchange(lease_, vsched_lease{});
@@ -454,7 +454,7 @@ public:
                                                        tried.size(), out);
         });
     }
-    /* Picks a server that was not tried, and opens a connection on it. */
+    /* Picks a server that has not been tried and opens a connection on it. */
     result<connection> connect(service_id service, const flow &flow, tried tried = {}) noexcept {
         pick picked{};
         return opened(picked, [&](lease *out) {
@@ -493,7 +493,7 @@ private:
 /* See vsched_director. */
 class director {
 public:
-    /* After VSCHED_E_INVALID the reasons are in the config's error text. */
+    /* After VSCHED_E_INVALID the error text of the config lists the problems. */
     static result<director> make(const config &config) {
         return detail::handle_of<director, vsched_director>(
             [&](vsched_director **out) { return vsched_director_new(config.get(), out); });
@@ -565,8 +565,7 @@ public:
             return vsched_director_execute(get(), command.data(), command.size(), out);
         });
     }
-    /* What the commands changed is there to see; `done` is the number that were carried out, also
-     * where one was refused. */
+    /* `done` is the number of commands in effect, also after an error. */
     [[nodiscard]] outcome replay(std::string_view rules, std::size_t *done = nullptr) const {
         return vsched_director_replay(get(), rules.data(), rules.size(), done);
     }
@@ -630,7 +629,7 @@ public:
             return vsched_director_removed_servers(get(), count);
         });
     }
-    /* What the counts were. */
+    /* Returns the counts before the call. */
     result<vsched_counts> set_counts(server_id server, std::uint32_t active,
                                      std::uint32_t inactive) const {
         return detail::value_of<vsched_counts>([&](vsched_counts *former) {

@@ -1,8 +1,8 @@
 //! # Director: edit
 //!
-//! Single commands on the running config. Each happens completely or not at all, and costs what its
-//! own service costs, however many other services run. Connection counts stay. After an error the
-//! error text of the director names the item.
+//! Single commands on the running config. Each happens completely or not at all. The cost depends
+//! on the service that it edits, plus a copy of one word per service. Connection counts stay. After
+//! an error the error text of the director names the item.
 //!
 //! NULL: no pointer may be NULL, except `applied`, `done`, and a text whose length is 0, which is
 //! then an empty text.

@@ -5,7 +5,8 @@
 //! Text output goes to the caller's buffer of `capacity` bytes and ends with a NUL. The function
 //! sets `*length` to the length without the NUL, even if the buffer is too small: call with NULL
 //! and 0 to learn it, which returns VSCHED_E_BUFFER. Array output works the same way: `capacity`
-//! and `*count` are numbers of elements, and `element_size` is sizeof of the element.
+//! and `*count` are numbers of elements, and `element_size` is sizeof of the element. An empty
+//! array fits any capacity.
 //!
 //! Structs that may grow begin with struct_size. Zero the struct, then set struct_size to its
 //! sizeof, also for structs that the library fills in. Fields of zero mean the default. Programs

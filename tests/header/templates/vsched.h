@@ -8,9 +8,9 @@
  * Conventions of all functions:
  *
  * - Status: a function returns a vsched_status. After any status but VSCHED_OK nothing has changed
- *   and no output was written, except sizes where the manual says so. The manual of a function
- *   lists its statuses, except two that go without saying: VSCHED_E_NULL, and VSCHED_E_PANIC for a
- *   bug in the library.
+ *   and no output was written, unless its manual says so. The manual lists the statuses of each
+ *   function, except two that go without saying: VSCHED_E_NULL, and VSCHED_E_PANIC for a bug in the
+ *   library.
  * - NULL: the introduction of each group says which pointers may be NULL. For other pointers, NULL
  *   returns VSCHED_E_NULL.
  * - Memory: the library uses a pointer during the call only. A pointer that is not NULL points to

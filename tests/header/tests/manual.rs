@@ -67,6 +67,39 @@ fn every_function_says_its_parameters_statuses_and_threads() {
     }
 }
 
+/// Parameters that imply a status of the library.
+const IMPLIED: &[(&str, &str)] = &[
+    ("size_t capacity", "VSCHED_E_BUFFER"),
+    ("const char *", "VSCHED_E_UTF8"),
+    ("const char *", "VSCHED_E_LENGTH"),
+    ("vsched_service *", "VSCHED_E_STRUCT_SIZE"),
+    ("vsched_server *", "VSCHED_E_STRUCT_SIZE"),
+    ("vsched_settings *", "VSCHED_E_STRUCT_SIZE"),
+    ("vsched_limits *", "VSCHED_E_STRUCT_SIZE"),
+    ("vsched_applied *", "VSCHED_E_STRUCT_SIZE"),
+    ("vsched_apply_policy *", "VSCHED_E_STRUCT_SIZE"),
+    ("size_t element_size", "VSCHED_E_STRUCT_SIZE"),
+    ("struct vsched_service_id service,", "VSCHED_NO_SERVICE"),
+    ("struct vsched_server_id server,", "VSCHED_STALE"),
+    ("uint32_t activity", "VSCHED_E_ARGUMENT"),
+];
+
+#[test]
+fn every_function_lists_the_statuses_that_its_parameters_imply() {
+    let functions = functions(&manual());
+    let mut met = BTreeSet::new();
+    for Item { comment, declaration } in &functions {
+        let (_, parameters) = declaration.split_once('(').expect("a function");
+        let returned = comment.split_once("@return").map_or("", |(_, returned)| returned);
+        for (parameter, status) in IMPLIED.iter().filter(|(it, _)| parameters.contains(it)) {
+            met.insert((parameter, status));
+            let words: Vec<&str> = returned.split([' ', ';', ':', '.', '\n']).collect();
+            assert!(words.contains(status), "{declaration}: {status} by `{parameter}`");
+        }
+    }
+    assert_eq!(met.len(), IMPLIED.len(), "only {met:?}");
+}
+
 #[test]
 fn every_group_says_once_which_pointers_may_be_null() {
     let manual = manual();
