@@ -58,7 +58,7 @@ extern "C" {
 /* ==== Status codes ============================================================================ */
 
 /**
- * @defgroup status Status codes
+ * @defgroup vsched-status Status codes
  *
  * Almost every function returns a vsched_status. Numbers below 100 are results, numbers from 100
  * on are errors. Programs compare with VSCHED_OK first; numbers are never reused, and new ones may
@@ -147,7 +147,7 @@ const char *vsched_status_text(vsched_status status);
 /* ==== Versions and schedulers ================================================================= */
 
 /**
- * @defgroup version Versions and schedulers
+ * @defgroup vsched-version Versions and schedulers
  *
  * Compare vsched_abi_version() with VSCHED_ABI_VERSION once at startup if the library is loaded at
  * run time. All texts here are static: do not free them.
@@ -205,7 +205,7 @@ const char *vsched_scheduler_summary(uint32_t index);
 /* ==== Texts, arrays and sized structs ========================================================= */
 
 /**
- * @defgroup text Texts, arrays and sized structs
+ * @defgroup vsched-text Texts, arrays and sized structs
  *
  * Text input is a pointer and a length in bytes, UTF-8, without a NUL.
  *
@@ -236,7 +236,7 @@ typedef struct vsched_text {
 /* ==== Config: make, read, write =============================================================== */
 
 /**
- * @defgroup config Config: make, read, write
+ * @defgroup vsched-config Config: make, read, write
  *
  * Make a config with vsched_config_new, fill it from a text or with the functions of the next
  * groups, pass it to a director, and free it with vsched_config_free. A director copies what it
@@ -413,7 +413,7 @@ vsched_status vsched_config_error(const struct vsched_config *config,
 /* ==== Config: descriptions ==================================================================== */
 
 /**
- * @defgroup structs Config: descriptions
+ * @defgroup vsched-structs Config: descriptions
  *
  * Structs that describe services, servers and settings, for the functions that add, edit and read
  * them. Zero a struct, set struct_size, set what differs from the default. The library copies
@@ -552,7 +552,7 @@ typedef struct vsched_settings {
 /* ==== Config: edit ============================================================================ */
 
 /**
- * @defgroup config_edit Config: edit
+ * @defgroup vsched-config_edit Config: edit
  *
  * The commands of an administrator as typed calls. Each happens completely or not at all. Limits
  * are checked by vsched_config_validate and by directors, not here. After an error the error text
@@ -706,7 +706,7 @@ vsched_status vsched_config_settings(const struct vsched_config *config,
 /* ==== Config: validation and requirements ===================================================== */
 
 /**
- * @defgroup requirements Config: validation and requirements
+ * @defgroup vsched-requirements Config: validation and requirements
  *
  * Checks of a config before a director runs it, and what hosts need to run it in a kernel.
  *
@@ -795,7 +795,7 @@ vsched_status vsched_config_check_local(const struct vsched_config *config,
 /* ==== Ids, flows, picks and leases ============================================================ */
 
 /**
- * @defgroup data Ids, flows, picks and leases
+ * @defgroup vsched-data Ids, flows, picks and leases
  *
  * Plain values in the caller's memory: copy them freely, except leases, and free nothing.
  * Addresses are in network order, with IPv4 in the first four bytes and zeros after it. Ports,
@@ -905,7 +905,7 @@ typedef struct vsched_lease {
 /* ==== Director: make, apply, tick ============================================================= */
 
 /**
- * @defgroup director Director: make, apply, tick
+ * @defgroup vsched-director Director: make, apply, tick
  *
  * A director runs a config and keeps its state across changes: connection counts, rotations,
  * affinity and statistics survive every reload. Make one with vsched_director_new, make one worker
@@ -1065,7 +1065,7 @@ vsched_status vsched_director_error(const struct vsched_director *director,
 /* ==== Director: apply with guardrails ========================================================= */
 
 /**
- * @defgroup policy Director: apply with guardrails
+ * @defgroup vsched-policy Director: apply with guardrails
  *
  * Guardrails protect against a config that is empty or cut off by mistake, for example because its
  * file was being written.
@@ -1126,7 +1126,7 @@ vsched_status vsched_director_apply_with(const struct vsched_director *director,
 /* ==== Director: edit ========================================================================== */
 
 /**
- * @defgroup director_edit Director: edit
+ * @defgroup vsched-director_edit Director: edit
  *
  * Single commands on the running config. Each happens completely or not at all. The cost depends
  * on the service that it edits, plus a copy of one word per service. Connection counts stay. After
@@ -1302,7 +1302,7 @@ vsched_status vsched_director_delete_server(const struct vsched_director *direct
 /* ==== Director: look-up ======================================================================= */
 
 /**
- * @defgroup lookup Director: look-up
+ * @defgroup vsched-lookup Director: look-up
  *
  * Ids of services and servers, and decisions for callers without a worker.
  *
@@ -1387,7 +1387,7 @@ vsched_status vsched_director_pick_server(const struct vsched_director *director
 /* ==== Read-out: services, servers, counts ===================================================== */
 
 /**
- * @defgroup states Read-out: services, servers, counts
+ * @defgroup vsched-states Read-out: services, servers, counts
  *
  * Snapshots of services and servers as arrays in the caller's memory, in the order of ipvsadm. See
  * "Texts, arrays and sized structs" for the capacity convention. In a snapshot of a config, ids
@@ -1613,7 +1613,7 @@ vsched_status vsched_director_counts(const struct vsched_director *director,
 /* ==== Read-out: edit what was read ============================================================ */
 
 /**
- * @defgroup describe Read-out: edit what was read
+ * @defgroup vsched-describe Read-out: edit what was read
  *
  * From a snapshot to a description: change a field of the description and pass it to an edit
  * function. Unchanged, it edits nothing.
@@ -1662,7 +1662,7 @@ vsched_status vsched_server_from_state(const struct vsched_server_state *state,
 /* ==== Listing ================================================================================= */
 
 /**
- * @defgroup listing Listing
+ * @defgroup vsched-listing Listing
  *
  * What runs, printed as ipvsadm prints it.
  *
@@ -1721,7 +1721,7 @@ vsched_status vsched_director_list(const struct vsched_director *director,
 /* ==== Removed servers and repair ============================================================== */
 
 /**
- * @defgroup removed Removed servers and repair
+ * @defgroup vsched-removed Removed servers and repair
  *
  * A removed server keeps its counts until its last connection closes, and gets them back if it is
  * added again before. A lease that is lost (a crashed plug-in, memory that was freed) stays
@@ -1824,7 +1824,7 @@ vsched_status vsched_director_forget_removed(const struct vsched_director *direc
 /* ==== Workers ================================================================================= */
 
 /**
- * @defgroup worker Workers
+ * @defgroup vsched-worker Workers
  *
  * A worker is the access of one thread to a director: picks and connection counts. Make one per
  * thread with vsched_worker_new and free it with vsched_worker_free. It sees a new config at its
@@ -1892,7 +1892,7 @@ vsched_status vsched_worker_service_for(struct vsched_worker *worker,
 /* ==== Picking ================================================================================= */
 
 /**
- * @defgroup pick Picking
+ * @defgroup vsched-pick Picking
  *
  * Decisions only: they count no connection. Open one on the pick with vsched_worker_open_pick, or
  * do both with vsched_worker_connect. After a failed attempt, pick again and exclude the servers
@@ -1952,7 +1952,7 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
 /* ==== Connections ============================================================================= */
 
 /**
- * @defgroup connection Connections
+ * @defgroup vsched-connection Connections
  *
  * A connection counts on its server from open to close. Open one, keep its lease, update it when
  * its activity changes, and close it through any worker of the same director. TCP counts as active
@@ -2040,7 +2040,7 @@ vsched_status vsched_worker_open_pick(struct vsched_worker *worker,
 /**
  * Counts a connection as active or inactive from now on.
  *
- * Threads: worker, of any worker of the director. Cost: O(1).
+ * Threads: worker (any worker of the director). Cost: O(1).
  *
  * @param worker The worker.
  * @param[in,out] lease The open connection.
@@ -2056,7 +2056,7 @@ vsched_status vsched_worker_update(struct vsched_worker *worker,
  * Closes a connection, whatever was reloaded since it was opened. The lease is empty afterwards,
  * so a second close returns VSCHED_STALE and changes nothing.
  *
- * Threads: worker, of any worker of the director. Cost: O(1).
+ * Threads: worker (any worker of the director). Cost: O(1).
  *
  * @param worker The worker.
  * @param[in,out] lease The open connection.
@@ -2070,7 +2070,7 @@ vsched_status vsched_worker_close(struct vsched_worker *worker,
 /* ==== Socket addresses and names ============================================================== */
 
 /**
- * @defgroup sockaddr Socket addresses and names
+ * @defgroup vsched-sockaddr Socket addresses and names
  *
  * From the socket addresses of the operating system to flows, and from picks and services to
  * socket addresses. No function of this group allocates, except vsched_pick_text.

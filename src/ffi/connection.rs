@@ -125,7 +125,7 @@ pub extern "C" fn vsched_worker_open_pick(
 
 /// Counts a connection as active or inactive from now on.
 ///
-/// Threads: worker, of any worker of the director. Cost: O(1).
+/// Threads: worker (any worker of the director). Cost: O(1).
 ///
 /// @param worker The worker.
 /// @param[in,out] lease The open connection.
@@ -148,7 +148,7 @@ pub extern "C" fn vsched_worker_update(
 /// Closes a connection, whatever was reloaded since it was opened. The lease is empty afterwards,
 /// so a second close returns VSCHED_STALE and changes nothing.
 ///
-/// Threads: worker, of any worker of the director. Cost: O(1).
+/// Threads: worker (any worker of the director). Cost: O(1).
 ///
 /// @param worker The worker.
 /// @param[in,out] lease The open connection.

@@ -90,7 +90,7 @@ impl Group {
     /// A banner, and the introduction for Doxygen.
     pub(crate) fn heading(&self) -> String {
         let mut heading = format!("{}\n\n/**\n", self.title_line());
-        heading += &format!(" * @defgroup {} {}\n", self.id, self.title);
+        heading += &format!(" * @defgroup vsched-{} {}\n", self.id, self.title);
         for line in &self.introduction {
             heading += format!(" * {line}").trim_end();
             heading.push('\n');
