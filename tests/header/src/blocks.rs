@@ -44,15 +44,9 @@ impl Block {
         let mut lines: Vec<String> = Vec::new();
         for line in &self.lines {
             lines.push(line.trim_end().to_owned());
-            if let [.., open, said, close] = lines.as_slice()
-                && open.trim_start() == "/**"
-                && close.trim_start() == "*/"
-                && let Some((indent, said)) = said.split_once(" * ")
-                && indent.len() + said.len() + "/**  */".len() <= WIDTH
-            {
-                let line = format!("{indent}/** {said} */");
+            if let Some(short) = one_line_comment(&lines) {
                 lines.truncate(lines.len() - 3);
-                lines.push(line);
+                lines.push(short);
             }
         }
         lines.join("\n")
@@ -74,6 +68,15 @@ impl Block {
             None => declared.replace("[VSCHED_NAME_SIZE]", "[64]"),
         }
     }
+}
+
+/// The comment that ends here, on one line if it has only one and fits.
+fn one_line_comment(lines: &[String]) -> Option<String> {
+    let [.., open, text, close] = lines else { return None };
+    let (indent, text) = text.split_once(" * ")?;
+    let line = format!("{indent}/** {text} */");
+    let is_short = open.trim_start() == "/**" && close.trim_start() == "*/" && line.len() <= WIDTH;
+    is_short.then_some(line)
 }
 
 /// What a declaration without comments declares.
