@@ -138,12 +138,12 @@ typedef struct vsched_server {
     uint32_t tunnel_port;
 } vsched_server;
 
-static const uint32_t VSCHED_GENERATION_B = 0;
-static const uint32_t VSCHED_GENERATION_A = 1;
+static const uint32_t VSCHED_KERNEL_RULES_B = 0;
+static const uint32_t VSCHED_KERNEL_RULES_A = 1;
 
 typedef struct vsched_settings {
     uint32_t struct_size;
-    uint32_t generation;
+    uint32_t kernel_rules;
     uint64_t seed;
     uint32_t expire_quiescent_template;
     uint32_t timeout_tcp;

@@ -523,16 +523,16 @@ typedef struct vsched_server {
 } vsched_server;
 
 /** Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default). */
-#define VSCHED_GENERATION_B 0
+#define VSCHED_KERNEL_RULES_B 0
 /** Kernel whose decisions to follow: older, Linux up to 6.1.176 and 6.12.101. */
-#define VSCHED_GENERATION_A 1
+#define VSCHED_KERNEL_RULES_A 1
 
 /** Settings of a config that belong to no service. Zeros mean the default. */
 typedef struct vsched_settings {
     /** sizeof(vsched_settings). */
     uint32_t struct_size;
-    /** VSCHED_GENERATION_B or VSCHED_GENERATION_A. */
-    uint32_t generation;
+    /** VSCHED_KERNEL_RULES_B or VSCHED_KERNEL_RULES_A. */
+    uint32_t kernel_rules;
     /** Seed of the random schedulers; equal seeds give equal decisions. */
     uint64_t seed;
     /**
@@ -953,7 +953,7 @@ typedef struct vsched_applied {
     uint32_t drained;
     /** Removed. */
     uint32_t removed;
-    /** 1 if generation, seed, timeouts or daemons changed. */
+    /** 1 if kernel rules, seed, timeouts or daemons changed. */
     uint32_t settings;
 } vsched_applied;
 

@@ -136,7 +136,7 @@ const SERVERS: &[(&str, &str, &str)] = &[
     (
         "tcp 10.1.0.1:80",
         r#""address": "10.9.0.1:80", "thresholds": {"upper": 2147483648}"#,
-        "thresholds: upper: 2147483648 is more than 2147483647, the limit of generation B",
+        "thresholds: upper: 2147483648 is more than 2147483647, the limit of kernel rules B",
     ),
     (
         "tcp 10.1.0.1:80",
@@ -412,7 +412,7 @@ service tcp 10.1.0.1:0: one_packet: tcp is neither udp nor a firewall mark
 service tcp 10.1.0.1:0: persistence_engine: " " is not 1 to 15 printable ASCII characters without blanks
 service tcp 10.1.0.1:0: server 0.0.0.0:80: address: 0.0.0.0 is the unspecified address, not unicast
 service tcp 10.1.0.1:0: server 0.0.0.0:80: weight: 4294967295 is more than 2147483647
-service tcp 10.1.0.1:0: server 0.0.0.0:80: thresholds: upper: 2147483648 is more than 2147483647, the limit of generation B
+service tcp 10.1.0.1:0: server 0.0.0.0:80: thresholds: upper: 2147483648 is more than 2147483647, the limit of kernel rules B
 service tcp 10.1.0.1:0: server 0.0.0.0:80: thresholds: lower: 2147483649 is more than 2147483648, the upper threshold
 service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: scope id 4 is not 0; addresses here have no scope
 service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: fe80::1 is a link-local address, not unicast

@@ -79,7 +79,7 @@ fn every_recorded_decision_is_ours() {
             }
         }
     }
-    println!("decisions by scheduler, generation A and B: {decisions:?}");
+    println!("decisions by scheduler, kernel rules A and B: {decisions:?}");
     println!("not in this build: {unsupported:?}");
     // Whatever is registered has been replayed, and whatever was not replayed is not registered.
     for kind in SchedulerKind::ALL {

@@ -53,7 +53,7 @@ static const char *const COMMANDS[] = {
 #define SERVERS                                                                                      \
     "\"servers\":[{\"address\":\"10.9.0.1:80\",\"weight\":1,\"thresholds\":{\"upper\":3}},"         \
     "{\"address\":\"10.9.0.2:80\",\"weight\":3},{\"address\":\"10.9.0.4:65535\",\"weight\":0}]"
-#define SERVICE(key, settings) "{\"service\":\"" key "\"," settings "," SMALL "," SERVERS "}"
+#define SERVICE(key, settings) "{\"key\":\"" key "\"," settings "," SMALL "," SERVERS "}"
 
 /* What calls begin with. All name the first key. */
 static const char *const FIRST_CONFIGS[] = {
@@ -68,12 +68,12 @@ static const char *const FIRST_CONFIGS[] = {
 
 static const char *const JSON[] = {
     "{}",
-    "{\"services\":[{\"service\":\"tcp 10.1.0.1:80\",\"scheduler\":\"wrr\",\"sharing\":\"per-worker\","
+    "{\"services\":[{\"key\":\"tcp 10.1.0.1:80\",\"scheduler\":\"wrr\",\"sharing\":\"per-worker\","
     "\"servers\":[{\"address\":\"10.9.0.1:80\",\"weight\":2},{\"address\":\"10.9.0.2:80\","
     "\"weight\":1,\"thresholds\":{\"upper\":4,\"lower\":1}}]}]}",
-    "{\"seed\":7,\"generation\":\"A\",\"services\":[{\"service\":\"fwmark 7\",\"scheduler\":\"mh\"," SMALL ","
+    "{\"seed\":7,\"kernel_rules\":\"A\",\"services\":[{\"key\":\"fwmark 7\",\"scheduler\":\"mh\"," SMALL ","
     "\"servers\":[{\"address\":\"10.9.0.3:0\",\"weight\":1}]}]}",
-    "{\"services\":[{\"service\":1}]}",
+    "{\"services\":[{\"key\":1}]}",
     "[[[[[[[[[[",
 };
 

@@ -140,7 +140,7 @@ static inline vsched_server *a_server_struct(void) {
 static inline vsched_settings *a_settings_struct(void) {
     vsched_settings settings;
     memset(&settings, 0, sizeof settings);
-    settings.generation = byte() % 3u;
+    settings.kernel_rules = byte() % 3u;
     settings.seed = byte();
     settings.expire_quiescent_template = byte() % 2u;
     settings.timeout_tcp = number();

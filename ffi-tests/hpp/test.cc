@@ -104,7 +104,7 @@ static void test_config() {
     settings->struct_size = 0; /* Set by the wrapper. */
     CHECK(one.set_settings(*settings));
     CHECK(one.get_settings()->timeout_tcp == 60);
-    settings->generation = 9;
+    settings->kernel_rules = 9;
     STATUS(one.set_settings(*settings), VSCHED_E_ARGUMENT);
 
     vsched::service service("udp 10.9.0.2:53", "sh");

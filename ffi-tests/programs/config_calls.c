@@ -111,7 +111,7 @@ int main(void) {
     vsched_settings settings, read;
     memset(&settings, 0, sizeof settings);
     settings.struct_size = sizeof settings;
-    settings.generation = VSCHED_GENERATION_A;
+    settings.kernel_rules = VSCHED_KERNEL_RULES_A;
     settings.seed = 0x1122334455667788u;
     settings.expire_quiescent_template = 1;
     settings.timeout_tcp = 900;

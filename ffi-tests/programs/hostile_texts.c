@@ -112,12 +112,12 @@ static void texts(vsched_config *config, vsched_director *director, const hostil
         {"\"", "\""},
         {"{\"seed\": \"", "\"}"},
         {"{\"services\": \"", "\"}"},
-        {"{\"services\": [{\"service\": \"", "\"}]}"},
-        {"{\"services\": [{\"service\": \"fwmark 7\", \"", "\": 1}]}"},
-        {"{\"services\": [{\"service\": \"fwmark 7\", \"scheduler\": \"", "\"}]}"},
-        {"{\"services\": [{\"service\": \"fwmark 7\", \"sharing\": \"", "\"}]}"},
-        {"{\"services\": [{\"service\": \"fwmark 7\", \"servers\": [{\"address\": \"", "\"}]}]}"},
-        {"{\"services\": [{\"service\": \"fwmark 7\", \"servers\": [{\"", "\": 1}]}]}"},
+        {"{\"services\": [{\"key\": \"", "\"}]}"},
+        {"{\"services\": [{\"key\": \"fwmark 7\", \"", "\": 1}]}"},
+        {"{\"services\": [{\"key\": \"fwmark 7\", \"scheduler\": \"", "\"}]}"},
+        {"{\"services\": [{\"key\": \"fwmark 7\", \"sharing\": \"", "\"}]}"},
+        {"{\"services\": [{\"key\": \"fwmark 7\", \"servers\": [{\"address\": \"", "\"}]}]}"},
+        {"{\"services\": [{\"key\": \"fwmark 7\", \"servers\": [{\"", "\": 1}]}]}"},
         {"{\"daemons\": [{\"role\": \"", "\"}]}"},
     };
     for (size_t at = 0; at < sizeof json / sizeof *json; at++) {
@@ -132,7 +132,7 @@ static void texts(vsched_config *config, vsched_director *director, const hostil
     OK(vsched_config_read_json(config, text, length));
     CONFIG_SAYS(vsched_config_validate(config), VSCHED_E_INVALID);
     free(text);
-    text = json_around("{\"services\": [{\"service\": \"fwmark 7\", \"persistence_engine\": \"", bad,
+    text = json_around("{\"services\": [{\"key\": \"fwmark 7\", \"persistence_engine\": \"", bad,
                        " and much more\"}]}", &length);
     OK(vsched_config_read_json(config, text, length));
     CONFIG_SAYS(vsched_config_validate(config), VSCHED_E_INVALID);
@@ -200,7 +200,7 @@ int main(void) {
     /* Many problems are counted. */
     size_t size = 0;
     char *json = (char *)malloc(64 * 20000 + 200);
-    size += (size_t)sprintf(json, "{\"services\": [{\"service\": \"fwmark 7\", \"servers\": [");
+    size += (size_t)sprintf(json, "{\"services\": [{\"key\": \"fwmark 7\", \"servers\": [");
     for (unsigned n = 0; n < 20000; n++) {
         size += (size_t)sprintf(json + size, "%s{\"address\": \"10.%u.%u.%u:80\", \"weight\": "
                                              "4294967295}", n == 0 ? "" : ",", 1 + n / 65536,

@@ -216,14 +216,14 @@ int main(void) {
     vsched_settings settings, read;
     memset(&settings, 0, sizeof settings);
     settings.struct_size = sizeof settings;
-    settings.generation = 2;
+    settings.kernel_rules = 2;
     settings.seed = 99;
     IS(vsched_config_set_settings(config, &settings), VSCHED_E_ARGUMENT);
-    HAS(config_error(config, why, sizeof why), "generation 2");
+    HAS(config_error(config, why, sizeof why), "kernel_rules 2");
     read.struct_size = sizeof read;
     OK(vsched_config_settings(config, &read));
-    CHECK(read.seed == 0 && read.generation == VSCHED_GENERATION_B);
-    settings.generation = VSCHED_GENERATION_A;
+    CHECK(read.seed == 0 && read.generation == VSCHED_KERNEL_RULES_B);
+    settings.kernel_rules = VSCHED_KERNEL_RULES_A;
     settings.timeout_tcp = 2678401;
     OK(vsched_config_set_settings(config, &settings));
     IS(vsched_config_validate(config), VSCHED_E_INVALID);

@@ -6,7 +6,7 @@
 #define SERVER "10.9.0.1:53"
 
 static const char whole[] =
-    "{\"generation\": \"A\", \"services\": [{\"service\": \"" SERVICE "\", \"scheduler\": \"mh\", "
+    "{\"kernel_rules\": \"A\", \"services\": [{\"key\": \"" SERVICE "\", \"scheduler\": \"mh\", "
     "\"flags\": [\"mh-fallback\", \"mh-port\", \"flag-3\"], \"mh_table_index\": 9, "
     "\"persistence\": {\"timeout\": 77, \"netmask\": \"255.255.255.128\"}, "
     "\"persistence_engine\": \"0123456789abcde\", \"one_packet\": true, "
@@ -21,9 +21,9 @@ static const char whole[] =
     "{\"address\": \"10.9.0.5:1\", \"forwarding\": \"route\"},"
     "{\"address\": \"10.9.0.6:1\", \"forwarding\": \"local\"},"
     "{\"address\": \"10.9.0.7:1\", \"forwarding\": \"bypass\", \"weight\": 0}"
-    "]}, {\"service\": \"tcp [2001:db8::1]:0\", \"scheduler\": \"none\", "
+    "]}, {\"key\": \"tcp [2001:db8::1]:0\", \"scheduler\": \"none\", "
     "\"persistence\": {\"timeout\": 2678400, \"netmask\": 128}, \"servers\": []}, "
-    "{\"service\": \"fwmark 4294967295 inet6\", \"scheduler\": \"lblcr\", "
+    "{\"key\": \"fwmark 4294967295 inet6\", \"scheduler\": \"lblcr\", "
     "\"affinity\": {\"capacity\": 1, \"expiration\": 2678400}, \"servers\": []}]}";
 
 static char *json_of(const vsched_config *config) {
@@ -244,7 +244,7 @@ int main(void) {
 
     /* Settings and daemons, too. */
     static const char settings[] =
-        "{\"generation\": \"A\", \"seed\": 18446744073709551615, "
+        "{\"kernel_rules\": \"A\", \"seed\": 18446744073709551615, "
         "\"expire_quiescent_template\": true, \"timeouts\": {\"tcp\": 900, \"udp\": 1}, "
         "\"daemons\": [{\"role\": \"backup\", \"interface\": \"eth0\", \"sync_id\": 255, "
         "\"max_len\": 1472, \"group\": \"224.0.0.81\", \"port\": 8848, \"ttl\": 1}]}";

@@ -154,7 +154,7 @@ impl Counts {
     }
 
     /// The limits are full although the mark is not set: the director has stored new limits and has
-    /// not yet marked the server for them. Under the rules of generation A an edit has no effect
+    /// not yet marked the server for them. Under the rules of kernel rules A an edit has no effect
     /// before the next connection, so there it is no contradiction.
     #[cold]
     pub(crate) fn is_full_unmarked(self, limits: Limits, rule: KernelRules) -> bool {
@@ -250,13 +250,13 @@ impl Limits {
         }
     }
 
-    /// Generation A: does this total clear the mark?
+    /// Kernel rules A: does this total clear the mark?
     fn clears_a(self, total: u32) -> bool {
         let (upper, lower) = (u64::from(self.upper()), self.lower());
         if lower != 0 { total < lower } else { upper == 0 || 4 * u64::from(total) < 3 * upper }
     }
 
-    /// Generation B's rule: set from `upper` on, clear below `level`, keep between; an event that
+    /// The rule of B: set from `upper` on, clear below `level`, keep between; an event that
     /// has just reached a border counts the band between as its own side.
     fn evaluate(self, total: u32, towards: Towards, before: bool) -> bool {
         let (upper, level) = (self.upper(), self.level());

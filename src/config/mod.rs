@@ -63,7 +63,7 @@ pub(crate) use validate::Known;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Config {
-    /// Which generation of kernels to decide alike.
+    /// Whose rules to follow: those of older or of newer kernels.
     pub kernel_rules: KernelRules,
     /// Seed of the random schedulers; equal seeds give equal decisions.
     pub seed: u64,

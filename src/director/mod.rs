@@ -112,7 +112,7 @@ impl Director {
     /// the new. An empty config removes everything; where the config comes from a file, use
     /// [`apply_with`](Self::apply_with).
     ///
-    /// New thresholds of servers that run already, and a new kernel generation, take effect one by one
+    /// New thresholds of servers that run already, and new kernel rules, take effect one by one
     /// between the publication and the end of this call. With [`Worker::connect`](crate::Worker::connect)
     /// no server has more connections than the larger of its old and new upper threshold meanwhile.
     ///

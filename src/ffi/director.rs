@@ -57,7 +57,7 @@ pub struct vsched_applied {
     pub drained: u32,
     /// Removed.
     pub removed: u32,
-    /// 1 if generation, seed, timeouts or daemons changed.
+    /// 1 if kernel rules, seed, timeouts or daemons changed.
     pub settings: u32,
 }
 

@@ -159,7 +159,7 @@ pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsch
         capacity: sum.capacity + known.capacity,
         refused: sum.refused + known.refused,
     });
-    let key = settings.service;
+    let key = settings.key;
     let (fwmark, (address, family), port, protocol) = match key {
         ServiceKey::Address { protocol, address } => {
             (0, bytes(address), address.port(), protocol.number())
@@ -169,7 +169,7 @@ pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsch
     };
     vsched_service_state {
         id,
-        key: chars(&settings.service.to_string()),
+        key: chars(&settings.key.to_string()),
         scheduler: chars(settings.scheduler.map_or("none", SchedulerKind::name)),
         connections: service.statistics.connections,
         refused: service.statistics.refused,

@@ -8,7 +8,7 @@ use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::{
-    Affinity, Config, Forwarding, Generation, Netmask, Persistence, RealServer, SchedulerFlags,
+    Affinity, Config, Forwarding, KernelRules, Netmask, Persistence, RealServer, SchedulerFlags,
     ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 use crate::error::Quoted;
@@ -106,9 +106,9 @@ pub struct vsched_server {
 }
 
 /// Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default).
-pub const VSCHED_GENERATION_B: u32 = 0;
+pub const VSCHED_KERNEL_RULES_B: u32 = 0;
 /// Kernel whose decisions to follow: older, Linux up to 6.1.176 and 6.12.101.
-pub const VSCHED_GENERATION_A: u32 = 1;
+pub const VSCHED_KERNEL_RULES_A: u32 = 1;
 
 /// Settings of a config that belong to no service. Zeros mean the default.
 #[derive(Clone, Copy)]
@@ -116,8 +116,8 @@ pub const VSCHED_GENERATION_A: u32 = 1;
 pub struct vsched_settings {
     /// sizeof(vsched_settings).
     pub struct_size: u32,
-    /// VSCHED_GENERATION_B or VSCHED_GENERATION_A.
-    pub generation: u32,
+    /// VSCHED_KERNEL_RULES_B or VSCHED_KERNEL_RULES_A.
+    pub kernel_rules: u32,
     /// Seed of the random schedulers; equal seeds give equal decisions.
     pub seed: u64,
     /// Not 0: persistent clients of a quiesced server get another server at their next connection.
@@ -266,10 +266,10 @@ fn tunnel(from: &vsched_server) -> Result<Tunnel, Fault> {
 /// Replaces the settings of a config.
 pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Fault> {
     let some = |value: u32| (value != 0).then_some(value);
-    config.generation = match from.generation {
-        VSCHED_GENERATION_B => Generation::B,
-        VSCHED_GENERATION_A => Generation::A,
-        other => return Err(bad("generation", other, "VSCHED_GENERATION_A or _B")),
+    config.kernel_rules = match from.kernel_rules {
+        VSCHED_KERNEL_RULES_B => KernelRules::B,
+        VSCHED_KERNEL_RULES_A => KernelRules::A,
+        other => return Err(bad("kernel_rules", other, "VSCHED_KERNEL_RULES_A or _B")),
     };
     config.seed = from.seed;
     config.expire_quiescent_template = from.expire_quiescent_template != 0;
@@ -285,9 +285,9 @@ pub(super) fn set(config: &mut Config, from: vsched_settings) -> Result<(), Faul
 pub(super) fn settings(config: &Config) -> vsched_settings {
     vsched_settings {
         struct_size: 0,
-        generation: match config.generation {
-            Generation::B => VSCHED_GENERATION_B,
-            Generation::A => VSCHED_GENERATION_A,
+        kernel_rules: match config.kernel_rules {
+            KernelRules::B => VSCHED_KERNEL_RULES_B,
+            KernelRules::A => VSCHED_KERNEL_RULES_A,
         },
         seed: config.seed,
         expire_quiescent_template: u32::from(config.expire_quiescent_template),

@@ -1,6 +1,6 @@
 //! Least connections: the server with the least connection overhead.
 //!
-//! Formula: least 256 * active + inactive (generation A) or 256 * active + total (B); the first in
+//! Formula: least 256 * active + inactive (kernel rules A) or 256 * active + total (B); the first in
 //! the list on a tie.
 //! Source: Linux IPVS `lc`, as observed (ipvsadm(8), `-s lc`).
 //! Weight 0 and overloaded: passed over; other weights count nothing. Empty, or none available: no

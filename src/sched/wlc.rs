@@ -1,6 +1,6 @@
 //! Weighted least connections: the server with the least connection overhead for its weight.
 //!
-//! Formula: least (256 * active + inactive) / weight in generation A, (256 * active + total) /
+//! Formula: least (256 * active + inactive) / weight in kernel rules A, (256 * active + total) /
 //! weight in B, compared by cross-multiplication; the first in the list on a tie.
 //! Source: Linux IPVS `wlc`, as observed (ipvsadm(8), `-s wlc`).
 //! Weight 0 and overloaded: passed over. Empty, or none available: no server.

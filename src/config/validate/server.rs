@@ -29,7 +29,7 @@ pub(super) fn check(
     let (upper, lower) = (server.thresholds.upper, server.thresholds.lower);
     if config.kernel_rules == KernelRules::B && upper > MAX_UPPER {
         let message = above(upper, MAX_UPPER);
-        item.add("thresholds: upper", format!("{message}, the limit of generation B"));
+        item.add("thresholds: upper", format!("{message}, the limit of kernel rules B"));
     }
     if lower > upper {
         let message = above(lower, upper);

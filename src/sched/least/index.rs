@@ -44,7 +44,7 @@ impl Rule {
     /// purpose.
     #[inline(always)]
     pub(in crate::sched) const fn overhead(generation: KernelRules) -> Self {
-        // In generation A an active connection counts no more as one of all.
+        // In kernel rules A an active connection counts no more as one of all.
         let active = match generation {
             KernelRules::A => ACTIVE - 1,
             KernelRules::B => ACTIVE,
