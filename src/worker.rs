@@ -17,7 +17,7 @@ use crate::error::Refused;
 use crate::flow::Flow;
 use crate::memory::templates::{TemplateId, Templates};
 use crate::pool::endpoint::Pick;
-use crate::service::{LoadUpdates, Pool};
+use crate::service::{LoadUpdates, Service};
 use crate::sync::Arc;
 
 mod connection;
@@ -202,8 +202,8 @@ impl Worker {
         if lease.has_tag() {
             tag = self.count_move(server, lease.tag(), activity);
         }
-        self.load_changed(server, slot, slot.service(), |pool| {
-            self.worker_load_moved(pool, server, tag, activity);
+        self.load_changed(server, slot, slot.service(), |compiled| {
+            self.worker_load_moved(compiled, server, tag, activity);
         });
         Ok(())
     }
@@ -238,8 +238,8 @@ impl Worker {
         // Asked again: since the first time the server may have come back from a deleted service, and
         // its pool been published before this connection's end.
         let now = slot.service();
-        self.load_changed(server, slot, now, |pool| {
-            self.worker_load_closed(pool, server, tag, activity, marked);
+        self.load_changed(server, slot, now, |compiled| {
+            self.worker_load_closed(compiled, server, tag, activity, marked);
         });
         if !template.is_none() {
             self.release_template(service, template);
@@ -258,7 +258,7 @@ impl Worker {
         template: TemplateId,
         activity: Activity,
     ) -> Result<(), ConnectionError> {
-        if self.reader.with(|table| table.pool(service).is_some_and(Pool::takes_overloaded)) {
+        if self.reader.with(|table| table.service(service).is_some_and(Service::takes_overloaded)) {
             self.open_into(lease, server, template, activity, false)
         } else {
             Err(ConnectionError::Overloaded)
@@ -291,8 +291,8 @@ impl Worker {
         *lease = Lease::new(server, template, activity);
         let service = slot.service();
         self.shard.count_connection(server.slot, service);
-        self.load_changed(server, slot, service, |pool| {
-            lease.set_tag(self.count_open(pool, server, activity, marked));
+        self.load_changed(server, slot, service, |compiled| {
+            lease.set_tag(self.count_open(compiled, server, activity, marked));
         });
         if !template.is_none() {
             self.acquire_template(service, template);
@@ -312,7 +312,7 @@ impl Worker {
 
     fn with_templates(&self, service: u32, act: impl FnOnce(&Templates)) {
         self.reader.with(|table| {
-            if let Some(templates) = table.pool_at(service).and_then(Pool::templates) {
+            if let Some(templates) = table.service_at(service).and_then(Service::templates) {
                 act(templates);
             }
         });
@@ -324,20 +324,20 @@ impl Worker {
         server: ServerId,
         slot: &ServerSlot,
         service: u32,
-        state: impl FnOnce(&Pool),
+        state: impl FnOnce(&Service),
     ) {
         // The latest: a pool that was published before this count changed has not seen the change,
         // one published later looks at all counts itself.
         let table = self.reader.load_latest();
-        let Some(pool) = table.pool_at(service) else { return };
-        match pool.load_updates() {
+        let Some(compiled) = table.service_at(service) else { return };
+        match compiled.load_updates() {
             LoadUpdates::Nothing => {}
             LoadUpdates::Counts(index) => {
                 if let Some(next) = index.load_changed(server.slot, slot) {
-                    pool.prefetch(next);
+                    compiled.prefetch(next);
                 }
             }
-            LoadUpdates::WorkerCounts => state(pool),
+            LoadUpdates::WorkerCounts => state(compiled),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::director::running::SlotEdit;
 use crate::director::service_edit::ServiceEdit;
 use crate::director::table::ServiceTable;
 use crate::error::ApplyError;
-use crate::service::{Maps, Pool, PoolSpec};
+use crate::service::{Maps, Service, ServiceSpec};
 use crate::sync::Arc;
 
 pub(super) struct Control {
@@ -115,22 +115,23 @@ impl Control {
                 None => self.allocator.take_service(&self.arena),
             };
             self.assign_slots(draft, id, next, settings.kernel_rules, &mut edits);
-            let pool = match draft.live.and_then(|number| self.services.get(&number)) {
+            let compiled = match draft.live.and_then(|number| self.services.get(&number)) {
                 // Nothing is made of what goes.
-                Some(live) if draft.deleted => Arc::clone(&live.pool),
+                Some(live) if draft.deleted => Arc::clone(&live.compiled),
                 _ => {
                     let maps = maps.remove(&draft.settings.key).unwrap_or_default();
                     self.compile(draft, id, settings, maps)
                 }
             };
-            fresh.push((id, pool));
+            fresh.push((id, compiled));
         }
         let (servers, services) = self.allocator.high_water();
         for shard in self.shards.values() {
             shard.grow_to(servers, services);
         }
-        let former = |draft: &ServiceEdit| Some(self.services.get(&draft.live?)?.pool.as_ref());
-        let renewed = || drafts.iter().map(former).zip(fresh.iter().map(|(_, pool)| pool.as_ref()));
+        let former = |draft: &ServiceEdit| Some(self.services.get(&draft.live?)?.compiled.as_ref());
+        let renewed =
+            || drafts.iter().map(former).zip(fresh.iter().map(|(_, compiled)| compiled.as_ref()));
         self.workers.before_publish(&self.arena, (servers, services), renewed());
         self.publish(&drafts, &fresh, next, || {
             self.arena.set_kernel_rules(settings.kernel_rules);
@@ -250,10 +251,12 @@ impl Control {
         id: ServiceId,
         settings: &Config,
         maps: Maps,
-    ) -> Arc<Pool> {
-        let former =
-            draft.live.and_then(|number| self.services.get(&number)).map(|live| live.pool.as_ref());
-        let plan = PoolSpec {
+    ) -> Arc<Service> {
+        let former = draft
+            .live
+            .and_then(|number| self.services.get(&number))
+            .map(|live| live.compiled.as_ref());
+        let plan = ServiceSpec {
             id,
             settings: &draft.settings,
             generation: settings.kernel_rules,
@@ -263,7 +266,7 @@ impl Control {
             former,
             maps,
         };
-        Arc::new(Pool::compile(&plan, &self.arena, &draft.members()))
+        Arc::new(Service::compile(&plan, &self.arena, &draft.members()))
     }
 
     /// One publication of everything; then `settle`; then rotations and indexes go over to their new
@@ -271,21 +274,21 @@ impl Control {
     fn publish(
         &self,
         drafts: &[ServiceEdit],
-        fresh: &[(ServiceId, Arc<Pool>)],
+        fresh: &[(ServiceId, Arc<Service>)],
         next: u64,
         settle: impl FnOnce(),
     ) {
-        let (mut pools, index) = self.snapshot.with_live(|tables| match tables.last() {
-            Some(table) => (table.pools().to_vec(), Arc::clone(table.index())),
+        let (mut services, index) = self.snapshot.with_live(|tables| match tables.last() {
+            Some(table) => (table.services().to_vec(), Arc::clone(table.index())),
             None => Default::default(),
         });
-        let (_, services) = self.allocator.high_water();
-        pools.resize(services as usize, None);
-        for (draft, (id, pool)) in drafts.iter().zip(fresh) {
+        let (_, high_water) = self.allocator.high_water();
+        services.resize(high_water as usize, None);
+        for (draft, (id, compiled)) in drafts.iter().zip(fresh) {
             if draft.live.is_none() {
-                pool.start_rotations();
+                compiled.start_rotations();
             }
-            pools[id.slot as usize] = (!draft.deleted).then(|| Arc::clone(pool));
+            services[id.slot as usize] = (!draft.deleted).then(|| Arc::clone(compiled));
         }
         let gone = drafts.iter().filter(|draft| draft.deleted);
         let gone = gone.map(|draft| &draft.settings.key);
@@ -297,16 +300,16 @@ impl Control {
         } else {
             index
         };
-        self.snapshot.publish(Arc::new(ServiceTable::new(next, pools.into(), index)));
+        self.snapshot.publish(Arc::new(ServiceTable::new(next, services.into(), index)));
         settle();
-        for (draft, (_, pool)) in drafts.iter().zip(fresh) {
+        for (draft, (_, compiled)) in drafts.iter().zip(fresh) {
             if draft.deleted {
                 continue;
             }
             if draft.live.is_some() {
-                pool.adopt_rotations();
+                compiled.adopt_rotations();
             }
-            pool.published();
+            compiled.published();
         }
     }
 
@@ -314,14 +317,14 @@ impl Control {
     fn record(
         &mut self,
         drafts: Vec<ServiceEdit>,
-        fresh: Vec<(ServiceId, Arc<Pool>)>,
+        fresh: Vec<(ServiceId, Arc<Service>)>,
         gone: Vec<(ServiceKey, SocketAddr, SlotClaim)>,
         next: u64,
     ) {
         for (service, server, claim) in gone {
             self.allocator.leave(service, server, claim, next);
         }
-        for (draft, (id, pool)) in drafts.into_iter().zip(fresh) {
+        for (draft, (id, compiled)) in drafts.into_iter().zip(fresh) {
             let ServiceEdit {
                 live, settings: mut service, mut servers, mut claims, deleted, ..
             } = draft;
@@ -343,19 +346,12 @@ impl Control {
             match live.and_then(|number| self.services.get_mut(&number)) {
                 Some(live) => {
                     self.budget.taken -= live.memory;
-                    *live = RunningService { service, claims: claims, pool, memory, ..*live };
+                    *live = RunningService { service, claims, compiled, memory, ..*live };
                 }
                 None => {
                     let base = self.service_total(id.slot);
-                    let live = RunningService {
-                        service,
-                        claims: claims,
-                        id,
-                        since: next,
-                        pool,
-                        base,
-                        memory,
-                    };
+                    let live =
+                        RunningService { service, claims, id, since: next, compiled, base, memory };
                     self.start_service(key, live);
                 }
             }
@@ -376,7 +372,7 @@ impl Control {
     /// Does what is due at this time.
     pub(super) fn tick(&mut self) {
         for live in self.services.values() {
-            live.pool.tick(self.arena.clock());
+            live.compiled.tick(self.arena.clock());
         }
         self.share_exactly();
         self.sweep(usize::MAX);

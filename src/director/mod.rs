@@ -255,10 +255,10 @@ impl Director {
     pub fn try_pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
         // Under the publication's lock no newer table can come, so the pick cannot be outdated.
         let pick = self.with_table(|table| {
-            let pool = table.pool(service)?;
-            let twin = |key: &ServiceKey| table.pool_of(key);
-            let choose = || pool.pick_general(flow, &[], None, None, twin).ok().flatten();
-            Some(if pool.accepts(flow) { choose() } else { None })
+            let compiled = table.service(service)?;
+            let twin = |key: &ServiceKey| table.service_of(key);
+            let choose = || compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
+            Some(if compiled.accepts(flow) { choose() } else { None })
         });
         pick.ok_or(Refused::NoService)?.ok_or(Refused::NoServer)
     }
@@ -268,7 +268,7 @@ impl Director {
     pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
         let slot = self.inner.arena.servers.get(server.slot)?;
         let templates = self.with_table(|table| {
-            let templates = table.pool_at(slot.service())?.templates()?;
+            let templates = table.service_at(slot.service())?.templates()?;
             Some(templates.of_server(server.slot))
         });
         slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
@@ -316,7 +316,7 @@ impl Director {
 
     fn observed(&self, control: &Control, live: &RunningService) -> ObservedService {
         let (connections, refused) = control.service_total(live.id.slot);
-        let templates = live.pool.templates().map(Templates::by_server).unwrap_or_default();
+        let templates = live.compiled.templates().map(Templates::by_server).unwrap_or_default();
         let server = |(server, claim): (&RealServer, &SlotClaim)| {
             let total = control.server_total(claim.id.slot);
             let slot = self.inner.arena.servers.get(claim.id.slot);
@@ -341,8 +341,8 @@ impl Director {
                 ..Statistics::default()
             },
             rates: Default::default(),
-            remembered: live.pool.remembered(),
-            templates: live.pool.templates().map(Templates::remembered),
+            remembered: live.compiled.remembered(),
+            templates: live.compiled.templates().map(Templates::remembered),
             servers: live.service.servers.iter().zip(&live.claims).rev().map(server).collect(),
         }
     }

@@ -8,7 +8,7 @@ use crate::arena::id::ServerId;
 use crate::arena::worker_state::{MAX_WORKERS, WorkerState};
 use crate::concurrent::segments::ArcRef;
 use crate::director::table::ServiceTable;
-use crate::service::Pool;
+use crate::service::Service;
 use crate::sync::Arc;
 
 /// The places of living workers, and those that are free.
@@ -39,19 +39,19 @@ impl WorkerRegistry {
         // What ended late, after the last owner had gone.
         leave(arena, worker, table);
         // Where nobody decides by himself, nothing is kept but the first services' places.
-        let room = |is_needed: fn(&Pool) -> bool, room| {
-            if pools(table).any(is_needed) { room } else { 0 }
+        let room = |is_needed: fn(&Service) -> bool, room| {
+            if compiled(table).any(is_needed) { room } else { 0 }
         };
         worker.assign(
             number,
-            room(Pool::counts_per_worker, reach.0),
-            room(Pool::per_worker, reach.1),
+            room(Service::counts_per_worker, reach.0),
+            room(Service::per_worker, reach.1),
         );
         self.living.insert(number);
         self.share(arena, table, false);
-        for pool in pools(table) {
-            pool.start_worker(worker);
-            pool.index_worker(worker, true);
+        for compiled in compiled(table) {
+            compiled.start_worker(worker);
+            compiled.index_worker(worker, true);
         }
         Some(place)
     }
@@ -101,8 +101,8 @@ impl WorkerRegistry {
         arena.set_shares(living);
         // One alone goes by other counts than one of several.
         let all = living.min(before) == 1;
-        for pool in pools(table).filter(|pool| all || pool.has_common()) {
-            self.states(arena).for_each(|worker| pool.index_worker(worker, all));
+        for compiled in compiled(table).filter(|compiled| all || compiled.has_common()) {
+            self.states(arena).for_each(|worker| compiled.index_worker(worker, all));
         }
     }
 
@@ -111,18 +111,19 @@ impl WorkerRegistry {
         &self,
         arena: &Arena,
         (servers, services): (u32, u32),
-        pools: impl Iterator<Item = (Option<&'a Pool>, &'a Pool)> + Clone,
+        compiled: impl Iterator<Item = (Option<&'a Service>, &'a Service)> + Clone,
     ) {
-        if pools.clone().any(|(_, pool)| pool.counts_per_worker()) {
+        if compiled.clone().any(|(_, compiled)| compiled.counts_per_worker()) {
             arena.common.grow_to(servers);
         }
         for worker in self.states(arena) {
-            for (former, pool) in pools.clone().filter(|(_, pool)| pool.per_worker()) {
-                worker.grow_to(if pool.counts_per_worker() { servers } else { 0 }, services);
-                if !former.is_some_and(Pool::per_worker) {
-                    pool.start_worker(worker);
+            for (former, compiled) in compiled.clone().filter(|(_, compiled)| compiled.per_worker())
+            {
+                worker.grow_to(if compiled.counts_per_worker() { servers } else { 0 }, services);
+                if !former.is_some_and(Service::per_worker) {
+                    compiled.start_worker(worker);
                 }
-                pool.index_worker(worker, true);
+                compiled.index_worker(worker, true);
             }
         }
     }
@@ -131,17 +132,19 @@ impl WorkerRegistry {
     pub(super) fn after_publish<'a>(
         &self,
         arena: &Arena,
-        pools: impl Iterator<Item = (Option<&'a Pool>, &'a Pool)> + Clone,
+        compiled: impl Iterator<Item = (Option<&'a Service>, &'a Service)> + Clone,
     ) {
-        for (former, pool) in pools.clone().filter(|(_, pool)| pool.counts_per_worker()) {
-            pool.count_common(former, self.states(arena));
+        for (former, compiled) in
+            compiled.clone().filter(|(_, compiled)| compiled.counts_per_worker())
+        {
+            compiled.count_common(former, self.states(arena));
         }
         for worker in self.states(arena) {
-            for (former, pool) in pools.clone() {
-                if former.is_some_and(Pool::per_worker) {
-                    pool.adopt_worker(worker);
+            for (former, compiled) in compiled.clone() {
+                if former.is_some_and(Service::per_worker) {
+                    compiled.adopt_worker(worker);
                 }
-                pool.index_worker(worker, true);
+                compiled.index_worker(worker, true);
             }
         }
     }
@@ -156,16 +159,17 @@ fn leave(arena: &Arena, worker: &WorkerState, table: &ServiceTable) {
     worker.take_left(|slot, connections| {
         let Some(server) = arena.servers.get(slot) else { return };
         // Elsewhere they are counted when the service begins to go by own connections.
-        if let Some(pool) = table.pool_at(server.service()).filter(|pool| pool.counts_per_worker())
+        if let Some(compiled) =
+            table.service_at(server.service()).filter(|compiled| compiled.counts_per_worker())
         {
             let id = ServerId { slot, generation: server.generation() };
-            pool.common_changed(id, connections);
+            compiled.common_changed(id, connections);
         }
     });
 }
 
-fn pools(table: &ServiceTable) -> impl Iterator<Item = &Pool> {
-    table.pools().iter().flatten().map(Arc::as_ref)
+fn compiled(table: &ServiceTable) -> impl Iterator<Item = &Service> {
+    table.services().iter().flatten().map(Arc::as_ref)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::arena::counts::Limits;
 use crate::arena::id::ServiceId;
 use crate::config::{KernelRules, VirtualService};
 use crate::director::allocator::SlotClaim;
-use crate::service::Pool;
+use crate::service::Service;
 use crate::sync::Arc;
 
 /// A service that runs.
@@ -16,7 +16,7 @@ pub(super) struct RunningService {
     pub(super) claims: Vec<SlotClaim>,
     pub(super) id: ServiceId,
     pub(super) since: u64,
-    pub(super) pool: Arc<Pool>,
+    pub(super) compiled: Arc<Service>,
     /// Connections and refusals its slot had counted for its former owners.
     pub(super) base: (u64, u64),
     /// What it takes, at most.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::arena::id::ServiceId;
 use crate::config::{Family, ServiceKey};
 use crate::flow::{FTP, Flow};
-use crate::service::Pool;
+use crate::service::Service;
 use crate::sync::Arc;
 
 /// Immutable. One is current; older ones live until the last worker has moved on.
@@ -13,21 +13,21 @@ pub(crate) struct ServiceTable {
     /// Number of the publication.
     pub(crate) sequence: u64,
     /// By index of the service's slot.
-    pools: Box<[Option<Arc<Pool>>]>,
+    services: Box<[Option<Arc<Service>>]>,
     index: Arc<ServiceIndex>,
 }
 
 impl ServiceTable {
     pub(crate) fn new(
         sequence: u64,
-        pools: Box<[Option<Arc<Pool>>]>,
+        compiled: Box<[Option<Arc<Service>>]>,
         index: Arc<ServiceIndex>,
     ) -> Self {
-        ServiceTable { sequence, pools, index }
+        ServiceTable { sequence, services: compiled, index }
     }
 
-    pub(crate) fn pools(&self) -> &[Option<Arc<Pool>>] {
-        &self.pools
+    pub(crate) fn services(&self) -> &[Option<Arc<Service>>] {
+        &self.services
     }
 
     pub(crate) fn index(&self) -> &Arc<ServiceIndex> {
@@ -35,25 +35,26 @@ impl ServiceTable {
     }
 
     #[inline]
-    pub(crate) fn pool(&self, service: ServiceId) -> Option<&Pool> {
+    pub(crate) fn service(&self, service: ServiceId) -> Option<&Service> {
         // The slot's number is the place it was found at.
-        self.pool_at(service.slot).filter(|pool| pool.id.generation == service.generation)
+        self.service_at(service.slot)
+            .filter(|compiled| compiled.id.generation == service.generation)
     }
 
     #[inline]
-    pub(crate) fn pool_at(&self, slot: u32) -> Option<&Pool> {
-        self.pools.get(slot as usize)?.as_deref()
+    pub(crate) fn service_at(&self, slot: u32) -> Option<&Service> {
+        self.services.get(slot as usize)?.as_deref()
     }
 
     /// The pool of the service with this key.
-    pub(crate) fn pool_of(&self, key: &ServiceKey) -> Option<&Pool> {
-        self.pool(self.index.by_key(key)?)
+    pub(crate) fn service_of(&self, key: &ServiceKey) -> Option<&Service> {
+        self.service(self.index.by_key(key)?)
     }
 
     /// The service that takes this flow; see [`Index::by_flow`].
     #[inline]
     pub(crate) fn by_flow(&self, flow: &Flow) -> Option<ServiceId> {
-        self.index.by_flow(flow, |ftp| self.pool(ftp).is_some_and(Pool::is_persistent))
+        self.index.by_flow(flow, |ftp| self.service(ftp).is_some_and(Service::is_persistent))
     }
 }
 

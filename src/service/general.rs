@@ -11,9 +11,9 @@ use crate::pool::endpoint::Pick;
 use crate::rotation::shared::TicketRange;
 use crate::rotation::version::Superseded;
 use crate::service::persistence::Persistent;
-use crate::service::{Miss, Pool};
+use crate::service::{Miss, Service};
 
-impl Pool {
+impl Service {
     /// Chooses a server where the answer depends on the flow: the server of the client's template,
     /// else the scheduler's choice and a template for it; the flow's port where a server has none.
     /// `drawn` are turns of this pool that this pick has drawn, and passed over. `find` finds a
@@ -25,7 +25,7 @@ impl Pool {
         tried: &[ServerId],
         worker: Option<&WorkerState>,
         tickets: Option<&TicketRange>,
-        find: impl FnOnce(&ServiceKey) -> Option<&'t Pool>,
+        find: impl FnOnce(&ServiceKey) -> Option<&'t Service>,
     ) -> Result<Option<Pick>, Superseded> {
         let worker = worker.filter(|_| self.per_worker);
         let persistence = self.persistence.as_ref();

@@ -23,10 +23,10 @@ use crate::sched::{AnyScheduler, Build, PickRequest, Scheduler, Visit};
 pub(crate) use crate::sched::{Kind, LoadUpdates, VisitKind};
 use crate::service::persistence::Persistent;
 use crate::service::schedule::Schedule;
-pub(crate) use crate::service::spec::{Maps, PoolSpec};
+pub(crate) use crate::service::spec::{Maps, ServiceSpec};
 use crate::sync::Arc;
 
-pub(crate) struct Pool {
+pub(crate) struct Service {
     pub(crate) id: ServiceId,
     pub(crate) version: PoolVersion,
     slot: ArcRef<ServiceSlot>,
@@ -55,9 +55,9 @@ pub(crate) struct Pool {
     rotation: SharedRotation,
 }
 
-impl Pool {
+impl Service {
     /// Compiles a service whose servers are given in list order, the newest first.
-    pub(crate) fn compile(plan: &PoolSpec<'_>, arena: &Arc<Arena>, members: &[Member]) -> Self {
+    pub(crate) fn compile(plan: &ServiceSpec<'_>, arena: &Arc<Arena>, members: &[Member]) -> Self {
         let servers = Servers::new(Arc::clone(arena), members);
         let build = Build {
             servers: &servers,
@@ -94,7 +94,7 @@ impl Pool {
         // One of them is empty.
         let cycle = turns.cycle().max(own_turns.cycle());
         let rotation = SharedRotation::new(cycle, former_rounds, || scheduler.start());
-        Pool {
+        Service {
             id: plan.id,
             version: plan.former.map_or(PoolVersion::default(), |former| former.version.next()),
             // Always there: the director has made the slot before the pool.
@@ -109,7 +109,7 @@ impl Pool {
             worker_ticket_service: word_if(!own_turns.is_empty()),
             schedule: turns,
             worker_schedule: own_turns,
-            rotation: rotation,
+            rotation,
             load_updates: scheduler.load_updates(),
             persistence,
             control_only,
@@ -212,7 +212,7 @@ impl Pool {
         worker: Option<&WorkerState>,
         tickets: Option<&TicketRange>,
     ) -> Chosen<'_> {
-        self.scheduler.visit(PickVisitor { pool: self, flow, tried, worker, tickets })
+        self.scheduler.visit(PickVisitor { compiled: self, flow, tried, worker, tickets })
     }
 
     #[inline(always)]
@@ -229,9 +229,9 @@ impl Pool {
             flow,
             tried,
             slot,
-            version: version,
+            version,
             rotation: &self.rotation,
-            tickets: tickets,
+            tickets,
             worker: None,
         }))
     }
@@ -250,16 +250,8 @@ impl Pool {
         };
         let (servers, version, rotation) = (&self.servers, self.version, &self.rotation);
         let (tickets, worker) = (None, Some(worker));
-        let request = PickRequest {
-            servers,
-            flow,
-            tried,
-            slot,
-            version: version,
-            rotation: rotation,
-            tickets: tickets,
-            worker,
-        };
+        let request =
+            PickRequest { servers, flow, tried, slot, version, rotation, tickets, worker };
         self.endpoint_or_miss(scheduler.pick(request))
     }
 
@@ -353,13 +345,13 @@ pub(crate) enum Miss {
     Nobody,
     /// A newer pool has taken over.
     Outdated,
-    /// [`Pool::choose_elaborately`] is the way.
+    /// [`Service::choose_elaborately`] is the way.
     Elaborate,
 }
 
 /// What the scheduler is asked.
 struct PickVisitor<'a, 'f> {
-    pool: &'a Pool,
+    compiled: &'a Service,
     flow: &'f Flow,
     tried: &'f [ServerId],
     worker: Option<&'f WorkerState>,
@@ -372,8 +364,8 @@ impl<'a> Visit for PickVisitor<'a, '_> {
     #[inline(always)]
     fn visit<S: Scheduler>(self, scheduler: &S) -> Chosen<'a> {
         match self.worker {
-            None => self.pool.pick_with(self.flow, self.tried, self.tickets, scheduler),
-            Some(worker) => self.pool.pick_for_worker(worker, self.flow, self.tried, scheduler),
+            None => self.compiled.pick_with(self.flow, self.tried, self.tickets, scheduler),
+            Some(worker) => self.compiled.pick_for_worker(worker, self.flow, self.tried, scheduler),
         }
     }
 

@@ -7,12 +7,12 @@ use crate::config::{KernelRules, VirtualService};
 use crate::memory::templates::Templates;
 use crate::pool::history::History;
 use crate::sched::{AffinityCaches, AnyScheduler};
-use crate::service::Pool;
+use crate::service::Service;
 use crate::service::persistence::Persistent;
 use crate::sync::Arc;
 
 /// What a pool is compiled from.
-pub(crate) struct PoolSpec<'a> {
+pub(crate) struct ServiceSpec<'a> {
     pub(crate) id: ServiceId,
     /// The service's settings; its servers come apart.
     pub(crate) settings: &'a VirtualService,
@@ -23,7 +23,7 @@ pub(crate) struct PoolSpec<'a> {
     pub(crate) expire_quiescent: bool,
     pub(crate) history: &'a History,
     /// The pool that it takes over from; `None` for a new service.
-    pub(crate) former: Option<&'a Pool>,
+    pub(crate) former: Option<&'a Service>,
     pub(crate) maps: Maps,
 }
 
@@ -41,11 +41,11 @@ impl Maps {
     pub(crate) fn reserve(
         arena: &Arc<Arena>,
         settings: &VirtualService,
-        former: Option<&Pool>,
+        former: Option<&Service>,
         bound: bool,
     ) -> Result<Self, OutOfMemory> {
-        let scheduler = former.filter(|_| !bound).map(|pool| &pool.scheduler);
-        let persistence = former.and_then(|pool| pool.persistence.as_ref());
+        let scheduler = former.filter(|_| !bound).map(|compiled| &compiled.scheduler);
+        let persistence = former.and_then(|compiled| compiled.persistence.as_ref());
         Ok(Maps {
             templates: Persistent::reserve(arena, settings, persistence)?,
             caches: AnyScheduler::reserve(arena, settings, scheduler)?,

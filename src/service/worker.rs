@@ -3,9 +3,9 @@
 use crate::arena::id::ServerId;
 use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::WorkerState;
-use crate::service::{LoadUpdates, Pool};
+use crate::service::{LoadUpdates, Service};
 
-impl Pool {
+impl Service {
     /// Each worker decides by itself.
     pub(crate) fn per_worker(&self) -> bool {
         self.per_worker
@@ -60,11 +60,12 @@ impl Pool {
     /// out, for good. That moves nothing but later picks of several workers: one alone goes by all.
     pub(crate) fn count_common<'a>(
         &self,
-        former: Option<&Pool>,
+        former: Option<&Service>,
         workers: impl Iterator<Item = &'a WorkerState> + Clone,
     ) {
         let known = former.filter(|former| former.counts_per_worker());
-        let mut known: Vec<ServerId> = known.iter().flat_map(|pool| pool.servers.ids()).collect();
+        let mut known: Vec<ServerId> =
+            known.iter().flat_map(|compiled| compiled.servers.ids()).collect();
         known.sort_unstable_by_key(|id| id.slot);
         for (position, id) in (0..).zip(self.servers.ids()) {
             if known.binary_search_by_key(&id.slot, |id| id.slot).is_ok_and(|at| known[at] == id) {

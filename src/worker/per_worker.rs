@@ -5,7 +5,7 @@ use crate::arena::counts::Activity;
 use crate::arena::id::ServerId;
 use crate::arena::tally::Connections;
 use crate::arena::worker_state::WorkerTag;
-use crate::service::Pool;
+use crate::service::Service;
 use crate::worker::Worker;
 
 impl Worker {
@@ -13,7 +13,7 @@ impl Worker {
     #[inline(never)]
     pub(super) fn count_open(
         &self,
-        pool: &Pool,
+        compiled: &Service,
         server: ServerId,
         activity: Activity,
         marked: bool,
@@ -21,7 +21,7 @@ impl Worker {
         let change = Connections::one(activity);
         let counted = self.state().is_some_and(|state| state.add(server.slot, change));
         let tag = if counted { self.tag } else { WorkerTag::NONE };
-        self.worker_load_changed(pool, server, tag, change, marked);
+        self.worker_load_changed(compiled, server, tag, change, marked);
         tag
     }
 
@@ -57,25 +57,31 @@ impl Worker {
     #[inline(never)]
     pub(super) fn worker_load_closed(
         &self,
-        pool: &Pool,
+        compiled: &Service,
         server: ServerId,
         tag: WorkerTag,
         activity: Activity,
         marked: bool,
     ) {
-        self.worker_load_changed(pool, server, tag, Connections::one(activity).negative(), marked);
+        self.worker_load_changed(
+            compiled,
+            server,
+            tag,
+            Connections::one(activity).negative(),
+            marked,
+        );
     }
 
     /// The same of what has changed its activity.
     #[inline(never)]
     pub(super) fn worker_load_moved(
         &self,
-        pool: &Pool,
+        compiled: &Service,
         server: ServerId,
         tag: WorkerTag,
         to: Activity,
     ) {
-        self.worker_load_changed(pool, server, tag, Connections::moved(to), false);
+        self.worker_load_changed(compiled, server, tag, Connections::moved(to), false);
     }
 
     /// Something has changed for the opener, or if there is none, for all; and if the server's mark has
@@ -83,7 +89,7 @@ impl Worker {
     #[inline]
     fn worker_load_changed(
         &self,
-        pool: &Pool,
+        compiled: &Service,
         server: ServerId,
         tag: WorkerTag,
         change: Connections,
@@ -93,12 +99,12 @@ impl Worker {
             if tag == self.tag { self.state() } else { self.inner.arena.workers.get(tag.number()) };
         match state.filter(|_| !tag.is_none()) {
             Some(state) => {
-                pool.worker_load_changed(server, Some(state));
+                compiled.worker_load_changed(server, Some(state));
                 if marked {
-                    pool.worker_load_changed(server, None);
+                    compiled.worker_load_changed(server, None);
                 }
             }
-            None => pool.common_changed(server, change),
+            None => compiled.common_changed(server, change),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
 use crate::rotation::shared::TicketRange;
 use crate::rotation::version::Superseded;
-use crate::service::{Kind, Miss, Pool, VisitKind};
+use crate::service::{Kind, Miss, Service, VisitKind};
 use crate::worker::Worker;
 
 /// What a pick returns, made once and where it stays: a `Result` that becomes an `Option` at the end is
@@ -54,7 +54,7 @@ impl<R> Outcome for Result<R, Refused> {
 }
 
 /// The straight way of one kind of scheduler. See [`straight`] for when it may be gone.
-type PickFn<O, P> = unsafe fn(&Worker, NonNull<Pool>, &Flow, P) -> O;
+type PickFn<O, P> = unsafe fn(&Worker, NonNull<Service>, &Flow, P) -> O;
 
 /// So many servers are passed over turn by turn; then the scheduler is asked, who knows a shorter way
 /// and whether anybody is there.
@@ -95,30 +95,31 @@ impl Worker {
         }
         // SAFETY: neither the quick way nor `put` knows the reader; and what `way` is given is no
         // reference any more.
-        let pool = unsafe { self.reader.load_unguarded(|table| table.pool_at(service.slot)) };
-        let Some(pool) = pool else {
+        let compiled =
+            unsafe { self.reader.load_unguarded(|table| table.service_at(service.slot)) };
+        let Some(compiled) = compiled else {
             return self.pick_slow(service.word(), flow, put, &[]);
         };
-        if pool.takes_ticket_for(service) {
-            let tickets = pool.take_ticket();
-            if let Some(answer) = pool.ticket_endpoint(tickets) {
+        if compiled.takes_ticket_for(service) {
+            let tickets = compiled.take_ticket();
+            if let Some(answer) = compiled.ticket_endpoint(tickets) {
                 return O::picked(put(answer.pick()));
             }
             // SAFETY: the pool is the peeked table's.
             return unsafe {
-                self::pick_ticket_slow(self, NonNull::from(pool), flow, tickets, put)
+                self::pick_ticket_slow(self, NonNull::from(compiled), flow, tickets, put)
             };
         }
-        if pool.takes_worker_ticket_for(service) {
-            if let Some(answer) = pool.pick_worker_ticket(&self.rotations) {
+        if compiled.takes_worker_ticket_for(service) {
+            if let Some(answer) = compiled.pick_worker_ticket(&self.rotations) {
                 return O::picked(put(answer.pick()));
             }
-        } else if pool.id.generation != service.generation {
+        } else if compiled.id.generation != service.generation {
             return self.pick_slow(service.word(), flow, put, &[]);
         }
-        let way = pool.pick_fn(PickFns(PhantomData));
+        let way = compiled.pick_fn(PickFns(PhantomData));
         // SAFETY: the pool is the peeked table's.
-        unsafe { way(self, NonNull::from(pool), flow, put) }
+        unsafe { way(self, NonNull::from(compiled), flow, put) }
     }
 
     /// The other ways lead nowhere: a retry, persistence, a newer table, or a stale id. The service is a word so
@@ -137,12 +138,14 @@ impl Worker {
         loop {
             let table = self.reader.load();
             // Service deleted: do not count a refusal; the slot may be reused.
-            let Some(pool) = table.pool(service) else { return O::refused(Refused::NoService) };
-            if !pool.accepts(flow) {
+            let Some(compiled) = table.service(service) else {
+                return O::refused(Refused::NoService);
+            };
+            if !compiled.accepts(flow) {
                 return O::refused(Refused::NoServer);
             }
-            let twin = |key: &ServiceKey| table.pool_of(key);
-            match pool.pick_general(flow, tried, self.state(), None, twin) {
+            let twin = |key: &ServiceKey| table.service_of(key);
+            match compiled.pick_general(flow, tried, self.state(), None, twin) {
                 Ok(Some(pick)) => return O::picked(put(pick)),
                 Ok(None) => {
                     self.shard.count_refusal(service.slot);
@@ -162,26 +165,26 @@ impl Worker {
 #[inline(never)]
 unsafe fn pick_ticket_slow<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
-    pool: NonNull<Pool>,
+    compiled: NonNull<Service>,
     flow: &Flow,
     tickets: u64,
     put: P,
 ) -> O {
     // SAFETY: as in `straight`.
-    let pool = unsafe { pool.as_ref() };
-    let service = pool.id;
+    let compiled = unsafe { compiled.as_ref() };
+    let service = compiled.id;
     let mut tickets = TicketRange::single(tickets);
     for _ in 0..MAX_TICKETS {
-        if let Some(answer) = pool.available_ticket_endpoint(tickets.last) {
+        if let Some(answer) = compiled.available_ticket_endpoint(tickets.last) {
             return O::picked(put(answer.pick()));
         }
-        match pool.take_another_ticket(tickets) {
+        match compiled.take_another_ticket(tickets) {
             Some(more) => tickets = more,
             None => break,
         }
     }
     // Where turns are drawn there are no templates, nor a twin that has some.
-    match pool.pick_general(flow, &[], None, Some(&tickets), |_| None) {
+    match compiled.pick_general(flow, &[], None, Some(&tickets), |_| None) {
         Ok(Some(pick)) => O::picked(put(pick)),
         Ok(None) => {
             worker.shard.count_refusal(service.slot);
@@ -199,15 +202,15 @@ unsafe fn pick_ticket_slow<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
 #[inline(never)]
 unsafe fn pick_scheduler<S: Kind, O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
-    pool: NonNull<Pool>,
+    compiled: NonNull<Service>,
     flow: &Flow,
     put: P,
 ) -> O {
     // SAFETY: the reader holds the table that holds it, until `pick_elaborately` below. No reference
     // is used then, nor one of this function's arguments, which would have to be good to its end.
-    let pool = unsafe { pool.as_ref() };
-    let service = pool.id;
-    match pool.pick_scheduler::<S>(flow) {
+    let compiled = unsafe { compiled.as_ref() };
+    let service = compiled.id;
+    match compiled.pick_scheduler::<S>(flow) {
         (Some(answer), _) => O::picked(put(answer.pick())),
         (None, Miss::Nobody) => {
             worker.shard.count_refusal(service.slot);
@@ -226,14 +229,14 @@ unsafe fn pick_scheduler<S: Kind, O: Outcome, P: FnOnce(Pick) -> O::Picked>(
 #[inline(never)]
 unsafe fn pick_worker_ticket_slow<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
-    pool: NonNull<Pool>,
+    compiled: NonNull<Service>,
     flow: &Flow,
     put: P,
 ) -> O {
     // SAFETY: as in `straight`.
-    let pool = unsafe { pool.as_ref() };
-    let service = pool.id;
-    if let Some(answer) = pool.pick_worker_ticket_slow(worker.state()) {
+    let compiled = unsafe { compiled.as_ref() };
+    let service = compiled.id;
+    if let Some(answer) = compiled.pick_worker_ticket_slow(worker.state()) {
         return O::picked(put(answer.pick()));
     }
     worker.pick_slow(service.word(), flow, put, &[])

@@ -17,8 +17,8 @@ impl Control {
         by: Connections,
     ) {
         let table = self.table();
-        if let Some(pool) = table.as_ref().and_then(|table| table.pool_at(slot.service())) {
-            pool.counts_corrected(server, slot, by);
+        if let Some(compiled) = table.as_ref().and_then(|table| table.service_at(slot.service())) {
+            compiled.counts_corrected(server, slot, by);
         }
     }
 
@@ -26,7 +26,7 @@ impl Control {
     pub(in crate::director) fn forget_removed(&mut self) -> usize {
         let slots = self.allocator.forget(&self.arena);
         if !slots.is_empty() {
-            for templates in self.services.values().filter_map(|live| live.pool.templates()) {
+            for templates in self.services.values().filter_map(|live| live.compiled.templates()) {
                 templates.take_out(|slot| slots.binary_search(&slot).is_ok());
             }
         }

@@ -51,7 +51,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn reserve(&self, arena: &Arc<Arena>) -> Result<(ServiceKey, Maps), ApplyError> {
-        let (key, former) = (self.settings.key, self.live.map(|live| live.pool.as_ref()));
+        let (key, former) = (self.settings.key, self.live.map(|live| live.compiled.as_ref()));
         let what = || format!("service {key}: affinity: capacity");
         let kept = self.live.is_some_and(|live| {
             !self.bound
