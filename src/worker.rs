@@ -22,10 +22,11 @@ use crate::sync::Arc;
 
 mod connection;
 mod lease;
+mod outcome;
 mod per_worker;
 mod pick;
+mod pick_server;
 mod tried;
-mod way;
 
 pub use connection::Connection;
 pub use lease::Lease;

@@ -2,6 +2,7 @@
 //! Each word carries its state from one version of a service's servers to the next.
 
 pub(crate) mod retry;
+pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod version;
 pub(crate) mod worker;

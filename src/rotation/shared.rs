@@ -27,11 +27,9 @@
 
 use std::num::NonZeroU32;
 
+use crate::rotation::schedule::{Schedule, repeats};
 use crate::rotation::version::{MAX_STATE, Superseded};
 use crate::sync::{Arc, AtomicU64, Ordering};
-
-/// Short cycles are written out again and again up to here: at the end, a pick is a dear one.
-const SHORT: u32 = 64;
 
 const SUPERSEDED: u64 = 1 << 63;
 const OFF_SCHEDULE: u64 = 1 << 62;
@@ -67,11 +65,6 @@ impl TicketRange {
     }
 }
 
-/// How often a cycle of this length is written out.
-pub(crate) fn repeats(cycle: u32) -> u32 {
-    SHORT.div_ceil(cycle.max(1))
-}
-
 /// A pool's round, and its former pool's, which it takes over from.
 pub(crate) struct SharedRotation {
     pub(crate) current: Arc<TicketCounter>,
@@ -101,6 +94,30 @@ impl SharedRotation {
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Superseded> {
         self.current.advance(self.previous.as_deref(), ticket, translate, step)
+    }
+
+    /// The position of a ticket's server, which may be unavailable; `None` if the ticket is invalid.
+    #[inline]
+    pub(crate) fn redeem(&self, ticket: u64, schedule: &Schedule) -> Option<u32> {
+        if schedule.past_end(ticket) {
+            schedule.position(self.current.valid_ticket(ticket)?)
+        } else {
+            schedule.position(ticket)
+        }
+    }
+
+    /// The ticket's server was picked: wraps the counter if that was past the end.
+    #[inline]
+    pub(crate) fn redeemed(&self, ticket: u64, schedule: &Schedule) {
+        if schedule.past_end(ticket) {
+            self.current.wrap(ticket);
+        }
+    }
+
+    /// One more ticket after one whose server was passed over; `None` if the last was invalid.
+    pub(crate) fn another(&self, tickets: TicketRange) -> Option<TicketRange> {
+        self.current.valid_ticket(tickets.last)?;
+        Some(tickets.extended(self.current.take_ticket()))
     }
 
     /// The state that a worker by itself has noted in this pool: its latest turn's number counts on to

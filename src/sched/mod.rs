@@ -7,24 +7,23 @@
 mod least;
 
 mod build;
-mod dh;
-mod fo;
+pub(crate) mod dh;
+pub(crate) mod fo;
 mod hash;
-mod lblc;
-mod lblcr;
-mod lc;
+pub(crate) mod lblc;
+pub(crate) mod lblcr;
+pub(crate) mod lc;
 mod locality;
 mod max_tree;
-mod mh;
-mod nq;
-mod ovf;
-mod rr;
-mod sed;
-mod sh;
-mod twos;
-mod visit;
-mod wlc;
-mod wrr;
+pub(crate) mod mh;
+pub(crate) mod nq;
+pub(crate) mod ovf;
+pub(crate) mod rr;
+pub(crate) mod sed;
+pub(crate) mod sh;
+pub(crate) mod twos;
+pub(crate) mod wlc;
+pub(crate) mod wrr;
 mod wrr_schedule;
 
 use crate::arena::Arena;
@@ -43,7 +42,6 @@ use crate::sync::Arc;
 
 pub(crate) use build::Build;
 pub(crate) use locality::AffinityCaches;
-pub(crate) use visit::{Kind, Visit, VisitKind};
 
 /// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
 pub(crate) trait Scheduler: Sized {
@@ -191,12 +189,15 @@ macro_rules! any_scheduler {
             $($kind($module::$kind),)+
         }
 
-        $(impl Kind for $module::$kind {
+        $(impl<'a> TryFrom<&'a AnyScheduler> for &'a $module::$kind {
+            /// It is of another kind.
+            type Error = ();
+
             #[inline(always)]
-            fn of(state: &AnyScheduler) -> Option<&Self> {
-                match state {
-                    AnyScheduler::$kind(scheduler) => Some(scheduler),
-                    _ => None,
+            fn try_from(any: &'a AnyScheduler) -> Result<Self, ()> {
+                match any {
+                    AnyScheduler::$kind(scheduler) => Ok(scheduler),
+                    _ => Err(()),
                 }
             }
         })+
@@ -212,7 +213,7 @@ macro_rules! any_scheduler {
                 match settings.scheduler {
                     None => Ok(AffinityCaches::default()),
                     $(Some(SchedulerKind::$kind) => {
-                        let former = former.and_then(|state| $module::$kind::of(state));
+                        let former = former.and_then(|former| former.try_into().ok());
                         $module::$kind::reserve(arena, settings, former)
                     })+
                 }
@@ -227,7 +228,7 @@ macro_rules! any_scheduler {
                 match kind {
                     None => AnyScheduler::None,
                     $(Some(SchedulerKind::$kind) => {
-                        let former = former.and_then(|state| $module::$kind::of(state));
+                        let former = former.and_then(|former| former.try_into().ok());
                         AnyScheduler::$kind(Scheduler::build(build, former))
                     })+
                 }
@@ -268,21 +269,14 @@ macro_rules! any_scheduler {
                 }
             }
 
-            /// Does something with the scheduler, whichever it is.
-            #[inline(always)]
-            pub(crate) fn visit<V: Visit>(&self, visitor: V) -> V::Output {
+            /// As [`Scheduler::pick`].
+            pub(crate) fn pick(
+                &self,
+                request: PickRequest<'_>,
+            ) -> Result<Option<Position>, Superseded> {
                 match self {
-                    AnyScheduler::None => visitor.general(),
-                    $(AnyScheduler::$kind(scheduler) => visitor.visit(scheduler),)+
-                }
-            }
-
-            /// Makes something for its kind, whichever it is.
-            #[inline(always)]
-            pub(crate) fn visit_kind<V: VisitKind>(&self, visitor: V) -> V::Output {
-                match self {
-                    AnyScheduler::None => visitor.general(),
-                    $(AnyScheduler::$kind(_) => visitor.kind::<$module::$kind>(),)+
+                    AnyScheduler::None => Ok(None),
+                    $(AnyScheduler::$kind(scheduler) => scheduler.pick(request),)+
                 }
             }
 

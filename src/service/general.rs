@@ -10,8 +10,8 @@ use crate::memory::templates::TemplateId;
 use crate::pool::endpoint::Pick;
 use crate::rotation::shared::TicketRange;
 use crate::rotation::version::Superseded;
+use crate::service::Service;
 use crate::service::persistence::Persistent;
-use crate::service::{Miss, Service};
 
 impl Service {
     /// Chooses a server where the answer depends on the flow: the server of the client's template,
@@ -44,18 +44,19 @@ impl Service {
                 {
                     led
                 } else {
-                    match self.pick_any_scheduler(flow, tried, worker, tickets) {
-                        (Some(answer), _) => {
+                    let request = self.request(flow, tried, worker, tickets);
+                    let position = self.scheduler.pick(request)?;
+                    match position.and_then(|position| self.servers.endpoint(position)) {
+                        Some(endpoint) => {
                             let remember = |(persistence, client): (&Persistent, AddressKey)| {
                                 if let Some(twin) = twin {
                                     twin.forget_from_twin(flow, mask);
                                 }
-                                persistence.remember(client, answer.server())
+                                persistence.remember(client, endpoint.server())
                             };
-                            answer.with_template(client.map_or(TemplateId::NONE, remember))
+                            endpoint.with_template(client.map_or(TemplateId::NONE, remember))
                         }
-                        (None, Miss::Outdated) => return Err(Superseded),
-                        (None, Miss::Nobody | Miss::Elaborate) => return Ok(None),
+                        None => return Ok(None),
                     }
                 }
             }

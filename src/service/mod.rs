@@ -2,7 +2,6 @@
 
 mod general;
 mod persistence;
-mod schedule;
 mod spec;
 mod worker;
 
@@ -17,42 +16,56 @@ use crate::flow::Flow;
 use crate::memory::templates::Templates;
 use crate::pool::endpoint::Endpoint;
 use crate::pool::servers::{Member, Position, Servers};
+use crate::rotation::schedule::Schedule;
 use crate::rotation::shared::{SharedRotation, TicketRange};
-use crate::rotation::version::{PoolVersion, Superseded};
-use crate::sched::{AnyScheduler, Build, PickRequest, Scheduler, Visit};
-pub(crate) use crate::sched::{Kind, LoadUpdates, VisitKind};
+use crate::rotation::version::PoolVersion;
+pub(crate) use crate::sched::LoadUpdates;
+use crate::sched::{AnyScheduler, Build, PickRequest};
 use crate::service::persistence::Persistent;
-use crate::service::schedule::Schedule;
 pub(crate) use crate::service::spec::{Maps, ServiceSpec};
 use crate::sync::Arc;
 
+/// A virtual service compiled for picking. Immutable; what changes lies in the arena.
 pub(crate) struct Service {
     pub(crate) id: ServiceId,
     pub(crate) version: PoolVersion,
     slot: ArcRef<ServiceSlot>,
-    servers: Servers,
-    /// A pick is what the scheduler says and no more: no persistence, no server without a port, no
-    /// flow to refuse, no worker that decides by itself.
-    is_plain: bool,
+    pub(crate) servers: Servers,
     /// Each worker decides by itself.
     per_worker: bool,
     persistence: Option<Persistent>,
     /// The address of an FTP service that does not take its data connections.
     control_only: Option<[u64; 2]>,
-    scheduler: AnyScheduler,
-    /// What the scheduler follows, at hand: most follow nothing, and every connection asks.
+    pub(crate) scheduler: AnyScheduler,
+    /// The scheduler's answer, at hand: most need no updates, and every connection asks.
     load_updates: LoadUpdates,
-    /// The scheduler's, if the pool is plain.
-    schedule: Schedule,
-    /// The service's id as a word if there are such turns, else none: one comparison for both.
+    /// What [`Path::Ticket`] takes its servers from; empty on every other path.
+    pub(crate) schedule: Schedule,
+    /// The service's id as a word if `schedule` is not empty, else no id: one comparison for both.
     ticket_service: u64,
-    /// The scheduler's, if the pool is plain but that each worker decides by itself. Apart, so that the
-    /// plain way asks no more.
-    worker_schedule: Schedule,
-    /// As `draws_for`.
+    /// What [`Path::WorkerTicket`] takes its servers from. Apart from `schedule`, so that the shared
+    /// path needs no second check.
+    pub(crate) worker_schedule: Schedule,
+    /// As `ticket_service`.
     worker_ticket_service: u64,
-    /// Where the rotation stands that all workers share.
-    rotation: SharedRotation,
+    /// The service's id as a word if a pick is what the scheduler says and no more: no persistence, no
+    /// server without a port, no flow to refuse, no decisions per worker. Else no id.
+    scheduler_service: u64,
+    /// Whose turn it is, for all workers.
+    pub(crate) rotation: SharedRotation,
+}
+
+/// The path of a first pick; see `worker::pick`.
+pub(crate) enum Path {
+    /// The shared rotation is precomputed: a ticket names the server.
+    Ticket,
+    /// The same for each worker's own rotation.
+    WorkerTicket,
+    /// The scheduler decides, and nothing else does.
+    Scheduler,
+    /// Everything else: persistence, servers without a port, refused flows, decisions per worker, and
+    /// ids of another service.
+    General,
 }
 
 impl Service {
@@ -86,7 +99,8 @@ impl Service {
         let is_plain = scheduler_decides && !per_worker;
         let turns = |wanted| {
             let cycle = if wanted { scheduler.schedule(&servers) } else { None };
-            cycle.map_or_else(Schedule::default, |cycle| Schedule::of(cycle, &servers))
+            let always = |position| servers.always_available(position);
+            cycle.map_or_else(Schedule::default, |cycle| Schedule::new(cycle, always))
         };
         let (turns, own_turns) = (turns(is_plain), turns(scheduler_decides && per_worker));
         let word_if = |so| if so { plan.id.word() } else { u64::MAX };
@@ -103,7 +117,7 @@ impl Service {
                 .arc_ref(plan.id.slot)
                 .unwrap_or_else(|| ArcRef::standalone(ServiceSlot::new(0))),
             servers,
-            is_plain,
+            scheduler_service: word_if(is_plain),
             per_worker,
             ticket_service: word_if(!turns.is_empty()),
             worker_ticket_service: word_if(!own_turns.is_empty()),
@@ -117,152 +131,49 @@ impl Service {
         }
     }
 
-    /// The pool is this service's, and a first pick is a drawn turn: [`draw`](Self::draw), then
-    /// [`drawn`](Self::drawn).
+    /// Which path a first pick with this id takes.
     #[inline(always)]
-    pub(crate) fn takes_ticket_for(&self, service: ServiceId) -> bool {
-        self.ticket_service == service.word()
-    }
-
-    #[inline(always)]
-    pub(crate) fn take_ticket(&self) -> u64 {
-        self.rotation.current.take_ticket()
-    }
-
-    /// The server of a drawn turn, if that takes a few instructions to say.
-    #[inline(always)]
-    pub(crate) fn ticket_endpoint(&self, tickets: u64) -> Option<&Endpoint> {
-        self.schedule.unconditional(tickets, &self.servers)
-    }
-
-    /// The server of a drawn turn, if one was drawn and it is available.
-    #[inline]
-    pub(crate) fn available_ticket_endpoint(&self, tickets: u64) -> Option<&Endpoint> {
-        if !self.schedule.past_end(tickets) {
-            return self.schedule.if_available(tickets, &self.servers);
-        }
-        let answer = self
-            .schedule
-            .if_available(self.rotation.current.valid_ticket(tickets)?, &self.servers)?;
-        self.rotation.current.wrap(tickets);
-        Some(answer)
-    }
-
-    /// Draws another turn, after one whose server was passed over; `None` if no turn was drawn.
-    pub(crate) fn take_another_ticket(&self, tickets: TicketRange) -> Option<TicketRange> {
-        self.rotation.current.valid_ticket(tickets.last)?;
-        Some(tickets.extended(self.take_ticket()))
-    }
-
-    /// As [`draws_for`](Self::draws_for): it is a turn of the worker by itself.
-    #[inline(always)]
-    pub(crate) fn takes_worker_ticket_for(&self, service: ServiceId) -> bool {
-        self.worker_ticket_service == service.word()
-    }
-
-    /// The server of the turn of a worker that decides by itself, if that takes a few instructions.
-    #[inline(always)]
-    pub(crate) fn pick_worker_ticket(&self, first: &[ServiceSlot]) -> Option<&Endpoint> {
-        let rotation = &first.get(self.id.slot as usize)?.worker_rotation;
-        let answer =
-            self.worker_schedule.unconditional(rotation.next(self.version), &self.servers)?;
-        rotation.take_next();
-        Some(answer)
-    }
-
-    /// The same for any service, for the first turn, and for a server that has to be looked at.
-    pub(crate) fn pick_worker_ticket_slow(
-        &self,
-        worker: Option<&WorkerState>,
-    ) -> Option<&Endpoint> {
-        let worker = worker.filter(|_| !self.worker_schedule.is_empty())?;
-        let rotation = &worker.service(self.id.slot)?.worker_rotation;
-        let next = rotation.next(self.version);
-        if self.worker_schedule.ends_at(next) {
-            let answer = self.worker_schedule.if_available(0, &self.servers)?;
-            rotation.take_first(self.version);
-            return Some(answer);
-        }
-        let answer = self.worker_schedule.if_available(next, &self.servers)?;
-        rotation.take_next();
-        Some(answer)
-    }
-
-    /// The straight way of this service's scheduler, as `visitor` makes it; that of none if a pick is
-    /// more than what the scheduler says, or if the worker has a say.
-    #[inline(always)]
-    pub(crate) fn pick_fn<V: VisitKind>(&self, visitor: V) -> V::Output {
-        if self.is_plain { self.scheduler.visit_kind(visitor) } else { visitor.general() }
-    }
-
-    /// Chooses a server in the straight way that [`way`](Self::way) led to.
-    #[inline(always)]
-    pub(crate) fn pick_scheduler<S: Kind>(&self, flow: &Flow) -> Chosen<'_> {
-        match S::of(&self.scheduler) {
-            Some(scheduler) => self.pick_with(flow, &[], None, scheduler),
-            None => (None, Miss::Elaborate),
+    pub(crate) fn path(&self, id: ServiceId) -> Path {
+        if self.ticket_service == id.word() {
+            Path::Ticket
+        } else if self.worker_ticket_service == id.word() {
+            Path::WorkerTicket
+        } else if self.scheduler_service == id.word() {
+            Path::Scheduler
+        } else {
+            Path::General
         }
     }
 
+    /// The server of a ticket, if it is always available.
     #[inline(always)]
-    fn pick_any_scheduler(
-        &self,
-        flow: &Flow,
-        tried: &[ServerId],
-        worker: Option<&WorkerState>,
-        tickets: Option<&TicketRange>,
-    ) -> Chosen<'_> {
-        self.scheduler.visit(PickVisitor { compiled: self, flow, tried, worker, tickets })
+    pub(crate) fn ticket_endpoint(&self, ticket: u64) -> Option<&Endpoint> {
+        self.servers.endpoint(self.schedule.unconditional(ticket)?)
     }
 
+    /// The same for a worker's own rotation.
     #[inline(always)]
-    fn pick_with<S: Scheduler>(
-        &self,
-        flow: &Flow,
-        tried: &[ServerId],
-        tickets: Option<&TicketRange>,
-        scheduler: &S,
-    ) -> Chosen<'_> {
-        let (servers, slot, version) = (&self.servers, self.slot.get(), self.version);
-        self.endpoint_or_miss(scheduler.pick(PickRequest {
-            servers,
-            flow,
-            tried,
-            slot,
-            version,
-            rotation: &self.rotation,
-            tickets,
-            worker: None,
-        }))
+    pub(crate) fn worker_ticket_endpoint(&self, ticket: u64) -> Option<&Endpoint> {
+        self.servers.endpoint(self.worker_schedule.unconditional(ticket)?)
     }
 
-    /// The same for a worker that decides by itself.
-    #[inline(never)]
-    fn pick_for_worker<S: Scheduler>(
-        &self,
-        worker: &WorkerState,
-        flow: &Flow,
-        tried: &[ServerId],
-        scheduler: &S,
-    ) -> Chosen<'_> {
-        let Some(slot) = worker.service(self.id.slot) else {
-            return self.pick_with(flow, tried, None, scheduler);
+    /// What a scheduler goes by for this pick: the worker's rotations if it decides by itself, else
+    /// those of all.
+    #[inline(always)]
+    pub(crate) fn request<'a>(
+        &'a self,
+        flow: &'a Flow,
+        tried: &'a [ServerId],
+        worker: Option<&'a WorkerState>,
+        tickets: Option<&'a TicketRange>,
+    ) -> PickRequest<'a> {
+        let by_itself = worker.and_then(|worker| Some((worker, worker.service(self.id.slot)?)));
+        let (worker, slot) = match by_itself {
+            Some((worker, slot)) => (Some(worker), slot),
+            None => (None, self.slot.get()),
         };
         let (servers, version, rotation) = (&self.servers, self.version, &self.rotation);
-        let (tickets, worker) = (None, Some(worker));
-        let request =
-            PickRequest { servers, flow, tried, slot, version, rotation, tickets, worker };
-        self.endpoint_or_miss(scheduler.pick(request))
-    }
-
-    #[inline(always)]
-    fn endpoint_or_miss(&self, found: Result<Option<Position>, Superseded>) -> Chosen<'_> {
-        match found {
-            Ok(position) => {
-                (position.and_then(|position| self.servers.endpoint(position)), Miss::Nobody)
-            }
-            Err(Superseded) => (None, Miss::Outdated),
-        }
+        PickRequest { servers, flow, tried, slot, version, rotation, tickets, worker }
     }
 
     /// True if an overloaded server may be chosen, and is meant.
@@ -332,46 +243,6 @@ impl Service {
         let translate = |state| self.scheduler.translate(state);
         self.rotation.adopt(translate);
         self.slot.get().retry_rotation.adopt(self.version, translate);
-    }
-}
-
-/// A server, or why there is none. A pair, because a `Result` of the two does not fit registers.
-pub(crate) type Chosen<'a> = (Option<&'a Endpoint>, Miss);
-
-/// Why the straight way led to no server.
-#[derive(Clone, Copy)]
-pub(crate) enum Miss {
-    /// None is available.
-    Nobody,
-    /// A newer pool has taken over.
-    Outdated,
-    /// [`Service::choose_elaborately`] is the way.
-    Elaborate,
-}
-
-/// What the scheduler is asked.
-struct PickVisitor<'a, 'f> {
-    compiled: &'a Service,
-    flow: &'f Flow,
-    tried: &'f [ServerId],
-    worker: Option<&'f WorkerState>,
-    tickets: Option<&'f TicketRange>,
-}
-
-impl<'a> Visit for PickVisitor<'a, '_> {
-    type Output = Chosen<'a>;
-
-    #[inline(always)]
-    fn visit<S: Scheduler>(self, scheduler: &S) -> Chosen<'a> {
-        match self.worker {
-            None => self.compiled.pick_with(self.flow, self.tried, self.tickets, scheduler),
-            Some(worker) => self.compiled.pick_for_worker(worker, self.flow, self.tried, scheduler),
-        }
-    }
-
-    #[inline(always)]
-    fn general(self) -> Chosen<'a> {
-        (None, Miss::Nobody)
     }
 }
 

@@ -1,103 +1,260 @@
-//! The picks that count nothing.
+//! The hot path: from a service's id to a server, top to bottom.
+//!
+//! A first pick takes one of four [`Path`]s. What makes it fast:
+//!
+//! - The ticket paths call nothing before they have an answer, and every slower path is the last thing
+//!   that is called. So the ticket paths save no registers, and each slower function saves its own.
+//! - `emit` writes the answer to where it stays: as a value inside `Result` and `Option` it was copied
+//!   four times, a third of a pick's instructions.
+//! - Each scheduler has a function of its own ([`pick_scheduler`]), which a look-up in a table
+//!   finds. The
+//!   arguments of all slower functions stand where the caller has them in registers.
 
-use std::mem::MaybeUninit;
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
 
 use crate::arena::id::{ServerId, ServiceId};
+use crate::config::ServiceKey;
+use crate::config::scheduler::schedulers;
 use crate::error::Refused;
 use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
+use crate::rotation::shared::TicketRange;
+use crate::rotation::version::Superseded;
+use crate::sched::{self, AnyScheduler, Scheduler};
+use crate::service::{Path, Service};
 use crate::worker::Worker;
+use crate::worker::outcome::Outcome;
+
+/// A pick passes over at most this many servers ticket by ticket. Then it asks the scheduler, which
+/// has a shorter way past unavailable servers and knows whether any is available.
+const MAX_TICKETS: usize = 8;
 
 impl Worker {
-    /// Chooses a server of the service for this flow: a decision only, nothing is counted.
-    ///
-    /// `None` if the id is stale, the service has no server or no scheduler, or all its servers are
-    /// quiesced or overloaded; [`try_pick_server`](Self::try_pick_server) tells the first from the
-    /// rest. Rotations advance by one turn. The cost is the scheduler's; see
-    /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
-    ///
-    /// A TCP service of port 21 without persistence answers `None` to a flow to another port of its
-    /// address, an FTP data connection, and its rotation does not advance: the kernel lets such
-    /// packets pass.
-    #[inline]
-    pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
-        self.pick(service, flow, &[], |pick| pick)
-    }
-
-    /// Chooses among the servers that were not tried; for the next attempt after one has failed.
-    ///
-    /// As [`pick_server`](Self::pick_server) if nothing was tried. Otherwise rr and wrr turn a
-    /// rotation of their own for retries: these do not decide where the next request begins, and
-    /// the load of a dead server spreads over all others.
-    ///
-    /// ```
-    /// # use vsched::{Config, Director, Flow, Tried};
-    /// # let config: Config =
-    /// #     "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
-    /// #         .parse()?;
-    /// # let director = Director::new(&config)?;
-    /// # let (worker, service) = (director.worker(), director.service("tcp 10.0.0.1:80")?);
-    /// # let flow = Flow::default();
-    /// # let reach = |_: std::net::SocketAddr| false;
-    /// // At most as many attempts as `Tried` has room for, and none to a server twice.
-    /// let mut tried = Tried::<3>::new();
-    /// while let Some(pick) = worker.pick_server_excluding(service, &flow, &tried) {
-    ///     if reach(pick.address()) || !tried.insert(pick.server()) {
-    ///         break;
-    ///     }
-    /// }
-    /// assert_eq!(tried.len(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn pick_server_excluding(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-    ) -> Option<Pick> {
-        self.pick(service, flow, tried, |pick| pick)
-    }
-
-    /// As [`pick_server_excluding`](Self::pick_server_excluding), and says why there is no server, by
-    /// the same table that the pick went by.
-    ///
-    /// # Errors
-    /// [`NoService`](Refused::NoService) if the id is stale, [`NoServer`](Refused::NoServer) for all
-    /// other reasons for which [`pick_server`](Self::pick_server) answers `None`.
-    ///
-    /// ```
-    /// # use vsched::{Config, Director, Flow, Refused};
-    /// # let config: Config = "-A -t 10.0.0.1:80".parse()?;
-    /// # let director = Director::new(&config)?;
-    /// # let (worker, service) = (director.worker(), director.service("tcp 10.0.0.1:80")?);
-    /// # let flow = Flow::default();
-    /// assert_eq!(worker.try_pick_server(service, &flow, &[]), Err(Refused::NoServer));
-    /// director.apply(&Config::default())?;
-    /// assert_eq!(worker.try_pick_server(service, &flow, &[]), Err(Refused::NoService));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn try_pick_server(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-    ) -> Result<Pick, Refused> {
-        self.pick(service, flow, tried, |pick| pick)
-    }
-
-    /// As [`try_pick_server`](Self::try_pick_server), into memory of the host's, which is written if
-    /// the answer is `Ok`. It saves a copy of 48 bytes.
-    ///
-    /// # Errors
-    /// As [`try_pick_server`](Self::try_pick_server); nothing was written then.
+    /// Picks a server. `emit` asks nothing of the worker.
     #[inline(always)]
-    pub fn pick_into(
+    pub(super) fn pick<O: Outcome>(
         &self,
-        service: ServiceId,
+        id: ServiceId,
         flow: &Flow,
         tried: &[ServerId],
-        to: &mut MaybeUninit<Pick>,
-    ) -> Result<(), Refused> {
-        self.pick(service, flow, tried, |pick| _ = to.write(pick))
+        emit: impl FnOnce(Pick) -> O::Picked,
+    ) -> O {
+        if !tried.is_empty() {
+            return self.pick_slow(id.word(), flow, emit, tried);
+        }
+        // SAFETY: neither the ticket paths nor `emit` call the reader, and the slower functions get no
+        // reference into the table, but pointers.
+        let service = unsafe { self.reader.load_unguarded(|table| table.service_at(id.slot)) };
+        let Some(service) = service else {
+            return self.pick_slow(id.word(), flow, emit, &[]);
+        };
+        match service.path(id) {
+            Path::Ticket => {
+                // One addition, which never has to be retried.
+                let ticket = service.rotation.current.take_ticket();
+                if let Some(endpoint) = service.ticket_endpoint(ticket) {
+                    return O::picked(emit(endpoint.pick()));
+                }
+                // SAFETY: the service is of the table just loaded.
+                unsafe { pick_ticket(self, NonNull::from(service), flow, emit, ticket) }
+            }
+            Path::WorkerTicket => {
+                // An addition to a word that no other thread writes.
+                if let Some(slot) = self.rotations.get(id.slot as usize) {
+                    let ticket = slot.worker_rotation.next(service.version);
+                    if let Some(endpoint) = service.worker_ticket_endpoint(ticket) {
+                        slot.worker_rotation.take_next();
+                        return O::picked(emit(endpoint.pick()));
+                    }
+                }
+                // SAFETY: the service is of the table just loaded.
+                unsafe { pick_worker_ticket(self, NonNull::from(service), flow, emit) }
+            }
+            Path::Scheduler => {
+                let pick = pick_fn(&service.scheduler);
+                // SAFETY: the service is of the table just loaded.
+                unsafe { pick(self, NonNull::from(service), flow, emit) }
+            }
+            Path::General => self.pick_slow(id.word(), flow, emit, &[]),
+        }
+    }
+
+    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
+    /// id is a word so that the arguments fit registers.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn pick_slow<O: Outcome>(
+        &self,
+        id: u64,
+        flow: &Flow,
+        emit: impl FnOnce(Pick) -> O::Picked,
+        tried: &[ServerId],
+    ) -> O {
+        let id = ServiceId::from_word(id);
+        // Each retry but the last is a reload's progress.
+        loop {
+            let table = self.reader.load();
+            // Service deleted: do not count a refusal; the slot may be reused.
+            let Some(service) = table.service(id) else { return O::refused(Refused::NoService) };
+            if !service.accepts(flow) {
+                return O::refused(Refused::NoServer);
+            }
+            let twin = |key: &ServiceKey| table.service_of(key);
+            match service.pick_general(flow, tried, self.state(), None, twin) {
+                Ok(Some(pick)) => return O::picked(emit(pick)),
+                Ok(None) => return self.refuse(id),
+                Err(Superseded) => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn refuse<O: Outcome>(&self, id: ServiceId) -> O {
+        self.shard.count_refusal(id.slot);
+        O::refused(Refused::NoServer)
+    }
+}
+
+/// The rest of [`Path::Ticket`]: the ticket's server needs a check, or was passed over, or the ticket
+/// is past the end or invalid.
+///
+/// # Safety
+/// The service is of the table that the worker's reader protects, and no method of the reader has been
+/// called since it was looked up.
+#[inline(never)]
+unsafe fn pick_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+    worker: &Worker,
+    service: NonNull<Service>,
+    flow: &Flow,
+    emit: P,
+    ticket: u64,
+) -> O {
+    // SAFETY: the reader protects the service's table until `pick_slow` below. No reference into the
+    // table is used after that call, nor is one an argument, which would have to be valid to the end.
+    let service = unsafe { service.as_ref() };
+    let id = service.id;
+    let mut tickets = TicketRange::single(ticket);
+    for _ in 0..MAX_TICKETS {
+        if let Some(position) = service.rotation.redeem(tickets.last, &service.schedule) {
+            if let Some(endpoint) = service.servers.available_endpoint(position) {
+                service.rotation.redeemed(tickets.last, &service.schedule);
+                return O::picked(emit(endpoint.pick()));
+            }
+        }
+        match service.rotation.another(tickets) {
+            Some(more) => tickets = more,
+            None => break,
+        }
+    }
+    // Where a schedule is precomputed there are no templates, nor a twin that has some.
+    match service.pick_general(flow, &[], None, Some(&tickets), |_| None) {
+        Ok(Some(pick)) => O::picked(emit(pick)),
+        Ok(None) => worker.refuse(id),
+        Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
+    }
+}
+
+/// The rest of [`Path::WorkerTicket`]: a service that is not among the first, the cycle's begin, or a
+/// server that needs a check.
+///
+/// # Safety
+/// As for [`pick_ticket`].
+#[inline(never)]
+unsafe fn pick_worker_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+    worker: &Worker,
+    service: NonNull<Service>,
+    flow: &Flow,
+    emit: P,
+) -> O {
+    // SAFETY: as in `pick_ticket`.
+    let service = unsafe { service.as_ref() };
+    let id = service.id;
+    let slot = worker.state().and_then(|state| state.service(id.slot));
+    let endpoint = slot.and_then(|slot| {
+        let (rotation, schedule) = (&slot.worker_rotation, &service.worker_schedule);
+        let ticket = rotation.next(service.version);
+        let wraps = schedule.ends_at(ticket);
+        let position = schedule.position(if wraps { 0 } else { ticket })?;
+        let endpoint = service.servers.available_endpoint(position)?;
+        if wraps {
+            rotation.take_first(service.version)
+        } else {
+            rotation.take_next()
+        }
+        Some(endpoint)
+    });
+    match endpoint {
+        Some(endpoint) => O::picked(emit(endpoint.pick())),
+        None => worker.pick_slow(id.word(), flow, emit, &[]),
+    }
+}
+
+/// [`pick_scheduler`] for one kind of scheduler.
+type PickFn<O, P> = unsafe fn(&Worker, NonNull<Service>, &Flow, P) -> O;
+
+/// The function for this scheduler's kind: one look-up in a table that the registry makes.
+#[inline(always)]
+fn pick_fn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler) -> PickFn<O, P> {
+    macro_rules! by_kind {
+        ($(
+            $(#[doc = $doc:literal])+
+            $name:literal => $module:ident::$kind:ident, $($rest:ident $what:expr),+;
+        )+) => {
+            match scheduler {
+                AnyScheduler::None => pick_nothing,
+                $(AnyScheduler::$kind(_) => pick_scheduler::<sched::$module::$kind, O, P>,)+
+            }
+        };
+    }
+    schedulers!(by_kind)
+}
+
+/// No scheduler is bound.
+///
+/// # Safety
+/// As for [`pick_ticket`].
+unsafe fn pick_nothing<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+    worker: &Worker,
+    service: NonNull<Service>,
+    _: &Flow,
+    _: P,
+) -> O {
+    // SAFETY: as in `pick_ticket`.
+    worker.refuse(unsafe { service.as_ref() }.id)
+}
+
+/// [`Path::Scheduler`], once per scheduler.
+///
+/// # Safety
+/// As for [`pick_ticket`].
+#[inline(never)]
+unsafe fn pick_scheduler<S, O, P>(
+    worker: &Worker,
+    service: NonNull<Service>,
+    flow: &Flow,
+    emit: P,
+) -> O
+where
+    S: Scheduler + 'static,
+    for<'a> &'a S: TryFrom<&'a AnyScheduler>,
+    O: Outcome,
+    P: FnOnce(Pick) -> O::Picked,
+{
+    // SAFETY: as in `pick_ticket`.
+    let service = unsafe { service.as_ref() };
+    let id = service.id;
+    let picked = match <&S>::try_from(&service.scheduler) {
+        Ok(scheduler) => scheduler.pick(service.request(flow, &[], None, None)),
+        // Of another kind, which `pick_fn` does not lead to.
+        Err(_) => Err(Superseded),
+    };
+    match picked {
+        Ok(position) => match position.and_then(|position| service.servers.endpoint(position)) {
+            Some(endpoint) => O::picked(emit(endpoint.pick())),
+            None => worker.refuse(id),
+        },
+        Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
     }
 }

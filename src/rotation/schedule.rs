@@ -1,0 +1,108 @@
+//! A precomputed rotation: for each ticket the position of its server.
+
+use crate::sync::Arc;
+
+/// Short cycles repeat up to this length: wrapping is expensive.
+const SHORT: u32 = 64;
+
+/// How often a cycle of this length repeats.
+pub(crate) fn repeats(cycle: u32) -> u32 {
+    SHORT.div_ceil(cycle.max(1))
+}
+
+/// Marks the position of a server that may be unavailable: it is quiesced, or has a limit. Beyond every
+/// position, so that a look-up with it fails, and the other servers need no check.
+const CHECK: u32 = 1 << 31;
+
+/// One cycle or several, or nothing.
+#[derive(Default)]
+pub(crate) struct Schedule {
+    words: Arc<[u32]>,
+    cycle: u32,
+}
+
+impl Schedule {
+    pub(crate) fn new(cycle: Arc<[u32]>, always_available: impl Fn(u32) -> bool) -> Self {
+        let length = cycle.len() as u32;
+        let repeats = repeats(length);
+        let plain = cycle.iter().all(|position| always_available(*position));
+        let words = if length == 0 || repeats == 1 && plain {
+            cycle
+        } else {
+            let check = |position: u32| if always_available(position) { 0 } else { CHECK };
+            let words: Vec<u32> = cycle.iter().map(|it| *it | check(*it)).collect();
+            words.repeat(repeats as usize).into()
+        };
+        Schedule { words, cycle: length }
+    }
+
+    /// Tickets of one cycle; 0 = nothing is precomputed.
+    pub(crate) fn cycle(&self) -> u32 {
+        self.cycle
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    #[inline(always)]
+    pub(crate) fn ends_at(&self, ticket: u64) -> bool {
+        ticket == self.words.len() as u64
+    }
+
+    #[inline(always)]
+    pub(crate) fn past_end(&self, ticket: u64) -> bool {
+        ticket >= self.words.len() as u64
+    }
+
+    /// The position of this ticket's server if that is always available. Else `None`, or a number that
+    /// is no position.
+    #[inline(always)]
+    pub(crate) fn unconditional(&self, ticket: u64) -> Option<u32> {
+        self.words.get(ticket as usize).copied()
+    }
+
+    /// The position of this ticket's server, which may be unavailable.
+    #[inline]
+    pub(crate) fn position(&self, ticket: u64) -> Option<u32> {
+        self.words.get(ticket as usize).map(|word| *word & !CHECK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Schedule, repeats};
+    use crate::sync::Arc;
+
+    /// Every third server is always available.
+    fn always_available(position: u32) -> bool {
+        position.is_multiple_of(3)
+    }
+
+    #[test]
+    fn a_ticket_says_whether_its_server_needs_a_check() {
+        for count in [1, 2, 3, 63, 64, 200] {
+            let schedule = Schedule::new((0..count).collect(), always_available);
+            let end = u64::from(count * repeats(count));
+            assert_eq!((schedule.cycle(), schedule.past_end(end - 1)), (count, false), "{count}");
+            assert!(schedule.past_end(end) && schedule.ends_at(end), "{count}");
+            assert_eq!((schedule.unconditional(end), schedule.position(end)), (None, None));
+            for ticket in 0..end {
+                let position = (ticket % u64::from(count)) as u32;
+                let found = schedule.unconditional(ticket).filter(|found| *found < count);
+                assert_eq!(found, always_available(position).then_some(position), "{count}");
+                assert_eq!(schedule.position(ticket), Some(position), "{count}: {ticket}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_cycle_without_checks_is_not_copied() {
+        let cycle: Arc<[u32]> = vec![0; 64].into();
+        let schedule = Schedule::new(Arc::clone(&cycle), always_available);
+        assert!(Arc::ptr_eq(&cycle, &schedule.words));
+        let empty = Schedule::new([].into(), always_available);
+        assert!(Schedule::default().is_empty() && empty.is_empty());
+    }
+}

@@ -1,0 +1,40 @@
+//! How a pick returns its answer.
+
+use crate::error::Refused;
+
+/// The result of a pick, made once and in place: a `Result` that becomes an `Option` at the end is
+/// copied, which takes eight instructions.
+pub(super) trait Outcome {
+    type Picked;
+
+    fn picked(picked: Self::Picked) -> Self;
+    fn refused(why: Refused) -> Self;
+}
+
+impl<R> Outcome for Option<R> {
+    type Picked = R;
+
+    #[inline(always)]
+    fn picked(picked: R) -> Self {
+        Some(picked)
+    }
+
+    #[inline(always)]
+    fn refused(_: Refused) -> Self {
+        None
+    }
+}
+
+impl<R> Outcome for Result<R, Refused> {
+    type Picked = R;
+
+    #[inline(always)]
+    fn picked(picked: R) -> Self {
+        Ok(picked)
+    }
+
+    #[inline(always)]
+    fn refused(why: Refused) -> Self {
+        Err(why)
+    }
+}
