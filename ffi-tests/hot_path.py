@@ -3,8 +3,8 @@
 
 usage: hot_path.py PROGRAM ENTRY... [NAME:COUNT...] [-- PROGRAM ENTRY... [NAME:COUNT...]]...
 
-Walks the instructions of each entry (a function's name, or the end of one) and of everything that
-they reach by calls, jumps and jump tables, as objdump shows them. What only an unwinder reaches, such
+Walks the instructions of each entry (a function's name, or the end of one; `module::*` for every
+function of a module) and of everything that they reach by calls, jumps and jump tables, as objdump shows them. What only an unwinder reaches, such
 as the panic guard of a C function, is not walked: where nothing panics, nothing unwinds. At least so
 many functions of a name must be reached, so that tables of functions are seen to be read.
 """
@@ -101,11 +101,14 @@ class Program:
         return list(zip(found[::2], found[1::2]))
 
     def named(self, entry):
+        """Its address, or those of a module's functions without what is nested in them."""
+        every = entry.endswith("::*")
+        wanted = re.compile(r"(.*::)?" + (re.escape(entry[:-1]) + r"\w+" if every else re.escape(entry)))
         found = [at for at, (name, _) in self.functions.items()
-                 if name == entry or re.sub(r"::h[0-9a-f]{16}$", "", name).endswith("::" + entry)]
-        if len(found) != 1:
+                 if wanted.fullmatch(re.sub(r"::h[0-9a-f]{16}$", "", name))]
+        if len(found) != 1 and not (every and found):
             sys.exit(f"{self.path}: {len(found)} functions are called {entry}")
-        return found[0]
+        return found
 
     def table(self, at):
         """Where a jump by a table at this instruction may go; none if there is no table."""
@@ -288,10 +291,10 @@ def check(path, words):
     entries = [word for word in words if not re.search(r"[^:]:\d+$", word)]
     program = Program(path)
     walk = Walk(program)
-    walk.run([program.named(entry) for entry in entries])
+    walk.run([at for entry in entries for at in program.named(entry)])
     own = [at for at in walk.why if re.search(OWN, program.name(at))]
     others = sorted({program.name(at) for at in walk.why if at not in own})
-    print(f"{path}: {len(entries)} entries reach {len(own)} functions of the crate, "
+    print(f"{path}: {sum(why is None for why in walk.why.values())} entries reach {len(own)} functions of the crate, "
           f"{len(walk.tables)} jump tables")
     faults = []
     for name, caller in sorted(walk.outside.items()):

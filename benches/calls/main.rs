@@ -3,6 +3,7 @@
 //! - `calls SCHEDULER SERVERS PICKS`: nanoseconds of a pick.
 //! - `calls --count`: every case once, between requests to callgrind; `ffi-tests/cost.py` reads what
 //!   it counted.
+//! - `calls --schedulers`: how many there are.
 //! - `calls`: every function of `hot` once; `ffi-tests/hot_path.py` reads their object code.
 //!
 //! The twin of `ffi-tests/calls.c`, which does the same through the C library.
@@ -13,11 +14,12 @@ mod common;
 mod hot;
 
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::time::Instant;
 
 use common::{config, flow};
 use vsched::config::Sharing;
-use vsched::{Activity, Director, Flow, SchedulerKind, ServerId, ServiceId, Worker};
+use vsched::{Activity, Director, Flow, SchedulerKind, ServerId, ServiceId, Tried, Worker};
 
 /// Numbers of servers that are counted.
 const SIZES: [u16; 2] = [16, 1000];
@@ -101,6 +103,27 @@ fn time(kind: SchedulerKind, servers: u16, picks: u64) {
     println!("{} {servers} {nanos:.1} ns", kind.name());
 }
 
+/// Keeps the functions of `hot` in the program.
+fn each_once(worker: &Worker, service: ServiceId, flow: &Flow) {
+    let pick = hot::pick_server(worker, service, flow).expect("a server");
+    let mut tried = Tried::new();
+    assert!(hot::tried_insert(&mut tried, pick.server()));
+    let again = hot::pick_server_excluding(worker, service, flow, &tried).expect("another");
+    let mut place = MaybeUninit::uninit();
+    hot::pick_into(worker, service, flow, &[], black_box(&mut place)).expect("a server");
+    assert_eq!(hot::service_for(worker, flow), Some(service));
+    assert!(hot::connection(worker, service, flow));
+    let leases = [
+        hot::connect(worker, service, flow).expect("a server"),
+        hot::open(worker, again.server()).expect("it runs"),
+        hot::open_pick(worker, &pick).expect("it runs"),
+    ];
+    for mut lease in leases {
+        hot::update(worker, &mut lease).expect("an open lease");
+        hot::close(worker, lease).expect("an open lease");
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -112,6 +135,7 @@ fn main() {
                 count(kind, servers, Sharing::PerWorker);
             }
         }
+        ["--schedulers"] => println!("{}", SchedulerKind::ALL.len()),
         [scheduler, servers, picks] => {
             let kind = scheduler.parse().expect("a scheduler");
             let servers = servers.parse().expect("a number of servers");
@@ -120,7 +144,7 @@ fn main() {
         // As `cargo bench` and `cargo test --benches` call it.
         _ => {
             let Loop { worker, service, flow, .. } = Loop::new(SchedulerKind::Rr, 3);
-            hot::each_once(&worker, service, &flow);
+            each_once(&worker, service, &flow);
             println!("usage: calls SCHEDULER SERVERS PICKS | --count");
         }
     }

@@ -1,0 +1,55 @@
+//! Measurements.
+
+use anyhow::Result;
+
+use crate::project::Project;
+use crate::{capi, packages};
+
+/// The bench harness: a package of its own, whose dependencies stay out of the crate's.
+fn harness(project: &Project, command: &str, more: &str) -> Result<()> {
+    project.cargo(&format!(
+        "{command} --release --manifest-path benches/peers/Cargo.toml --target-dir target/peers {more}"
+    ))
+}
+
+pub(crate) fn bench(project: &Project) -> Result<()> {
+    capi::lib(project)?;
+    harness(project, "run", "")
+}
+
+pub(crate) fn quick(project: &Project) -> Result<()> {
+    capi::lib(project)?;
+    harness(project, "run", "-- --launches 1")
+}
+
+pub(crate) fn doc(project: &Project) -> Result<()> {
+    harness(project, "run", "-- --doc docs/performance.md")
+}
+
+pub(crate) fn check(project: &Project) -> Result<()> {
+    capi::lib(project)?;
+    project.cargo("fmt --manifest-path benches/peers/Cargo.toml --check")?;
+    harness(project, "clippy", "-- -D warnings")?;
+    harness(project, "clippy", "--no-default-features -- -D warnings")
+}
+
+/// Each bench once through, unmeasured; without the peers, which take minutes to build.
+pub(crate) fn smoke(project: &Project) -> Result<()> {
+    project.cargo("bench --bench picks --bench rules -- --test")?;
+    capi::lib(project)?;
+    harness(project, "run", "--no-default-features -- --test")
+}
+
+pub(crate) fn schedulers(project: &Project) -> Result<()> {
+    project.cargo("bench --bench picks")
+}
+
+pub(crate) fn rules(project: &Project) -> Result<()> {
+    project.cargo("bench --bench rules")
+}
+
+pub(crate) fn kernel(project: &Project) -> Result<()> {
+    packages::install(project)?;
+    packages::require_kernel(project);
+    project.cargo("test --release --features netlink --test kernel -- measure_")
+}

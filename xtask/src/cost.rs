@@ -1,0 +1,69 @@
+//! What the hot path costs, and its object code.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use xshell::cmd;
+
+use crate::project::{Project, variable};
+use crate::{capi, packages};
+
+/// The twin of benches/calls that goes through the C library.
+const C_CALLS: &str = "target/ffi/calls";
+/// A pick's path for one scheduler: reached through a table of functions, one per scheduler.
+const PICK_PATH: &str = "way::straight";
+/// The hot path of a program in Rust: benches/calls/hot.rs.
+const RUST_HOT: &str = "hot::*";
+/// The hot path of the C library.
+const C_HOT: [&str; 8] = [
+    "vsched_worker_service_for",
+    "vsched_worker_pick_server",
+    "vsched_worker_pick_server_excluding",
+    "vsched_worker_connect",
+    "vsched_worker_open",
+    "vsched_worker_open_pick",
+    "vsched_worker_update",
+    "vsched_worker_close",
+];
+
+/// Builds both programs; returns the one in Rust.
+fn calls(project: &Project) -> Result<PathBuf> {
+    packages::install(project)?;
+    capi::lib(project)?;
+    let artifacts = project.build(project.cargo_command("build --release --bench calls"), &[])?;
+    let program = artifacts.into_iter().find_map(|artifact| artifact.executable);
+    let program = program.context("cargo built no program")?.into_std_path_buf();
+    let (sh, cc) = (&project.sh, variable("CC", "cc"));
+    sh.create_dir("target/ffi")?;
+    let library = capi::folder(project);
+    let library = library.display();
+    let options = "-O2 -Wall -Wextra -Wpedantic -Werror -Iinclude ffi-tests/calls.c";
+    let options = options.split_whitespace();
+    let link = [format!("-L{library}"), format!("-Wl,-rpath,{library}"), "-lvsched".to_owned()];
+    cmd!(sh, "{cc} {options...} -o {C_CALLS} {link...}").run()?;
+    Ok(program)
+}
+
+pub(crate) fn cost(project: &Project) -> Result<()> {
+    let program = calls(project)?;
+    cmd!(project.sh, "python3 -B ffi-tests/cost.py {program} {C_CALLS}").run()?;
+    Ok(())
+}
+
+pub(crate) fn baseline(project: &Project) -> Result<()> {
+    let program = calls(project)?;
+    cmd!(project.sh, "python3 -B ffi-tests/cost.py {program} {C_CALLS} --write").run()?;
+    Ok(())
+}
+
+pub(crate) fn hot_path(project: &Project) -> Result<()> {
+    let program = calls(project)?;
+    let sh = &project.sh;
+    let schedulers = cmd!(sh, "{program} --schedulers").read()?;
+    let paths = &format!("{PICK_PATH}:{schedulers}");
+    let library = capi::folder(project).join("libvsched.so");
+    let walk = "ffi-tests/hot_path.py";
+    cmd!(sh, "python3 -B {walk} {program} {RUST_HOT} {paths} -- {library} {C_HOT...} {paths}")
+        .run()?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Long searches for what the tests miss.
+
+use anyhow::{Context, Result};
+use xshell::cmd;
+
+use crate::project::{Project, seed, skipped, variable};
+
+/// Fuzz targets, and how long their inputs grow: longer ones only take longer.
+const TARGETS: [(&str, u32); 4] = [("rules", 4096), ("config", 4096), ("wire", 1024), ("abi", 512)];
+
+pub(crate) fn fuzz(project: &Project) -> Result<()> {
+    each_for(project, &variable("SECONDS_EACH", "60"))
+}
+
+fn each_for(project: &Project, seconds: &str) -> Result<()> {
+    let sh = &project.sh;
+    cmd!(sh, "python3 -B fuzz/seeds.py").run()?;
+    for (target, longest) in TARGETS {
+        let longest = longest.to_string();
+        let options = [format!("-max_len={longest}"), format!("-max_total_time={seconds}")];
+        cmd!(sh, "cargo +nightly fuzz run {target} -- {options...}").run()?;
+    }
+    Ok(())
+}
+
+/// Where nightly Rust is, and cargo-fuzz can be had.
+pub(crate) fn short(project: &Project) -> Result<()> {
+    let sh = &project.sh;
+    if cmd!(sh, "rustc +nightly --version").quiet().ignore_stderr().read().is_err() {
+        skipped("fuzzing: there is no nightly Rust");
+        return Ok(());
+    }
+    let installed = cmd!(sh, "cargo fuzz --version").quiet().ignore_stderr().read().is_ok();
+    if !installed && project.cargo("install --locked cargo-fuzz").is_err() {
+        skipped("fuzzing: cargo-fuzz cannot be installed");
+        return Ok(());
+    }
+    each_for(project, "2")
+}
+
+/// cargo-mutants reads .cargo/mutants.toml. OPTIONS are more of its own, such as `-f
+/// src/sched/wrr.rs` or `--list`; SHARD is one of n parts, from 0/n to (n-1)/n.
+pub(crate) fn mutants(project: &Project) -> Result<()> {
+    let (shard, jobs) = (variable("SHARD", "0/1"), variable("JOBS", "2"));
+    let options = variable("OPTIONS", "");
+    let options = options.split_whitespace();
+    cmd!(
+        project.sh,
+        "cargo mutants --shard {shard} --jobs {jobs} --output target/mutants {options...}"
+    )
+    .env("PROPTEST_CASES", variable("PROPTEST_CASES", "60"))
+    .run()
+    .context("cargo-mutants: `cargo install cargo-mutants`")
+}
+
+pub(crate) fn soak(project: &Project) -> Result<()> {
+    let cases = variable("PROPTEST_CASES", "20000");
+    project.cargo_command("test -p vsched-property").env("PROPTEST_CASES", cases).run()?;
+    let stopped = project.cargo_command("test --test freeze").env("VSCHED_SEED", seed());
+    stopped.env("VSCHED_STOPS", variable("VSCHED_STOPS", "1000")).run()?;
+    Ok(())
+}

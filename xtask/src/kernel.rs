@@ -1,0 +1,36 @@
+//! Tests beside a real kernel that run long or on other kernels than this system's.
+
+use std::env;
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::packages;
+use crate::project::{Project, seed, variable};
+
+/// Debug assertions stay on, unlike in a release.
+pub(crate) fn soak(project: &Project) -> Result<()> {
+    packages::install(project)?;
+    packages::require_kernel(project);
+    let test = "test --features capi,netlink --test kernel -- soak_side";
+    project.cargo_command(test).env("VSCHED_SEED", seed()).run()?;
+    Ok(())
+}
+
+/// On the kernels of newer Debian suites.
+pub(crate) fn newer(project: &Project) -> Result<()> {
+    packages::install(project)?;
+    packages::require_kernel(project);
+    project.cargo("test --no-run --features capi,netlink --test kernel")?;
+    let words = variable("WORDS", "");
+    let path = env::var("PATH").unwrap_or_default();
+    for suite in variable("SUITES", "trixie sid").split_whitespace() {
+        let folder = project.path("target/kernels").join(suite);
+        cmd!(project.sh, "tests/kernel/newer.sh {suite} target/kernels/{suite}").run()?;
+        let test = format!("test --features capi,netlink --test kernel -- {words}");
+        let command = project.cargo_command(&test);
+        let command = command.env("PATH", format!("{}:{path}", folder.display()));
+        command.env("UML_MODULES", folder.join("modules")).run()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Debian packages that the tests need.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use xshell::cmd;
+
+use crate::project::{Project, find_program};
+
+/// Programs, and the packages that have them.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("abidiff", "abigail-tools"),
+    ("cargo-capi", "cargo-c"),
+    ("cc", "gcc libc6-dev"),
+    ("clang++", "clang"),
+    ("cmake", "cmake"),
+    ("g++", "g++"),
+    ("kill", "procps"),
+    ("ninja", "ninja-build"),
+    ("pkg-config", "pkg-config"),
+    ("python3", "python3"),
+    ("readelf", "binutils"),
+    ("strace", "strace"),
+    ("valgrind", "valgrind"),
+    ("wrk", "wrk"),
+];
+/// Programs for the tests that boot a kernel as a process.
+const KERNEL_PROGRAMS: &[(&str, &str)] = &[
+    ("busybox", "busybox"),
+    ("ip", "iproute2"),
+    ("ipvsadm", "ipvsadm"),
+    ("linux.uml", "user-mode-linux"),
+    ("modprobe", "kmod"),
+];
+
+/// Whether a kernel can run as a process here; then its tests must run.
+pub(crate) fn has_user_mode_linux(project: &Project) -> bool {
+    let architecture = cmd!(project.sh, "dpkg --print-architecture").quiet().read();
+    matches!(architecture.as_deref(), Ok("amd64" | "i386"))
+}
+
+/// Kernel tests that fail, rather than skip, where a kernel could run.
+pub(crate) fn require_kernel(project: &Project) {
+    if has_user_mode_linux(project) {
+        project.sh.set_var("VSCHED_KERNEL", "required");
+    }
+}
+
+pub(crate) fn install(project: &Project) -> Result<()> {
+    let kernel: &[_] = if has_user_mode_linux(project) { KERNEL_PROGRAMS } else { &[] };
+    let programs = PROGRAMS.iter().chain(kernel);
+    let missing = programs.filter(|(program, _)| find_program(program).is_none());
+    let packages: Vec<&str> = missing.flat_map(|(_, names)| names.split(' ')).collect();
+    add(project, &packages)?;
+    // Only clang can tell which one.
+    if let Some(runtime) = missing_clang_runtime(project)? {
+        add(project, &[&runtime])?;
+    }
+    Ok(())
+}
+
+fn add(project: &Project, packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if find_program("apt-get").is_none() {
+        bail!("missing, by the names of Debian's packages: {}", packages.join(" "));
+    }
+    cmd!(project.sh, "apt-get update").run()?;
+    cmd!(project.sh, "apt-get install -y --no-install-recommends {packages...}").run()?;
+    Ok(())
+}
+
+/// The package of clang's sanitizers, if they are missing.
+fn missing_clang_runtime(project: &Project) -> Result<Option<String>> {
+    let machine = std::env::consts::ARCH;
+    let library = format!("libclang_rt.asan_static-{machine}.a");
+    let found = cmd!(project.sh, "clang -print-file-name={library}").quiet().read()?;
+    if Path::new(&found).exists() {
+        return Ok(None);
+    }
+    let version = cmd!(project.sh, "clang -dumpversion").quiet().read()?;
+    let major = version.split('.').next().unwrap_or_default();
+    Ok(Some(format!("libclang-rt-{major}-dev")))
+}

@@ -1,0 +1,103 @@
+//! The project as cargo describes it, and commands that run in its folder.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use cargo_metadata::{Artifact, Message, Metadata, MetadataCommand, Package};
+use xshell::{Cmd, Shell, cmd};
+
+pub(crate) struct Project {
+    /// Its current folder is the project's.
+    pub(crate) sh: Shell,
+    root: PathBuf,
+}
+
+/// The numbers in the names of the shared library.
+pub(crate) struct LibraryNames {
+    /// `libvsched.so.1`, the library's soname.
+    pub(crate) soname: String,
+    /// `libvsched.so.1.0.1`, the installed file.
+    pub(crate) file: String,
+}
+
+impl Project {
+    pub(crate) fn new() -> Result<Self> {
+        let sh = Shell::new()?;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a parent folder")?;
+        sh.change_dir(root);
+        Ok(Project { sh, root: root.to_owned() })
+    }
+
+    pub(crate) fn path(&self, below: impl AsRef<Path>) -> PathBuf {
+        self.root.join(below)
+    }
+
+    /// Runs cargo with these words.
+    pub(crate) fn cargo(&self, words: &str) -> Result<()> {
+        self.cargo_command(words).run().map_err(Into::into)
+    }
+
+    pub(crate) fn cargo_command(&self, words: &str) -> Cmd<'_> {
+        let words = words.split_whitespace();
+        cmd!(self.sh, "cargo {words...}")
+    }
+
+    /// Builds; returns what cargo says it has built of the crate itself.
+    pub(crate) fn build(&self, command: Cmd<'_>, words: &[&str]) -> Result<Vec<Artifact>> {
+        // Options for rustc, if any, follow a `--`.
+        let format = "--message-format=json-render-diagnostics";
+        let text = command.arg(format).args(words).read()?;
+        let mut artifacts = Vec::new();
+        for message in Message::parse_stream(text.as_bytes()) {
+            if let Message::CompilerArtifact(artifact) = message? {
+                artifacts.push(artifact);
+            }
+        }
+        ensure!(!artifacts.is_empty(), "cargo built nothing");
+        Ok(artifacts)
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        Ok(MetadataCommand::new().current_dir(&self.root).no_deps().exec()?)
+    }
+
+    /// The crate, as its manifest describes it.
+    pub(crate) fn package(&self) -> Result<Package> {
+        self.metadata()?.root_package().cloned().context("a package at the root")
+    }
+}
+
+/// Cargo.toml has the numbers for cargo-c; a test compares them with the sources.
+pub(crate) fn library_names(package: &Package) -> Result<LibraryNames> {
+    let version = package.metadata["capi"]["library"]["version"].as_str();
+    let version = version.context("no version in [package.metadata.capi.library]")?;
+    let abi = version.split('.').next().unwrap_or_default();
+    Ok(LibraryNames {
+        soname: format!("libvsched.so.{abi}"),
+        file: format!("libvsched.so.{version}"),
+    })
+}
+
+/// A variable of the environment, or else this.
+pub(crate) fn variable(name: &str, otherwise: &str) -> String {
+    env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| otherwise.to_owned())
+}
+
+/// VSCHED_SEED, or else the time.
+pub(crate) fn seed() -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_secs());
+    variable("VSCHED_SEED", &now.to_string())
+}
+
+/// The program that the shell would run, also if it is one of the system administrator's.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// What cannot run here says so in a line of its own.
+pub(crate) fn skipped(what: &str) {
+    eprintln!("SKIPPED {what}");
+}
