@@ -27,7 +27,9 @@ try "a field moves" 1 1 's/^    uint32_t tunnel_checksum;/    uint32_t first;\n&
 try "a fixed struct grows" 1 1 's/^} vsched_lease;/    uint64_t more;\n&/'
 try "a struct that may grow shrinks" 1 1 '/^    uint32_t affinity_expiration;/d'
 try "a struct grows at its end" 1 0 's/^} vsched_settings;/    uint64_t more;\n&/'
+try "a constant comes" 1 0 's/^#define VSCHED_STALE 3/&\n#define VSCHED_LATER 77/'
 try "a function comes" 1 0 's/^void vsched_worker_free.*/&\nvoid vsched_worker_rest(struct vsched_worker *worker);/'
+try "a function goes" 1 1 '/^void vsched_worker_free/d'
 try "a function goes with a new number" 1 0 's/^(#define VSCHED_ABI_VERSION) 1/\1 2/; /^void vsched_worker_free/d'
 # Names of parameters are not the ABI.
 sed 's/struct vsched_worker \*worker/struct vsched_worker *hand/' "$header" >"$changed"

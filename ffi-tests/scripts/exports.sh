@@ -1,17 +1,18 @@
 #!/bin/sh
-# exports.sh HEADER ABI.AWK LIBRARY: the library exports the functions of the header and nothing
+# exports.sh HEADER INTERFACE.SH LIBRARY: the library exports the functions of the header and nothing
 # else; it needs libc and libgcc_s only, and imports nothing that would change the process.
 set -eu
 LC_ALL=C
 export LC_ALL
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-awk -v want=list -f "$2" "$1" | sed -n 's/^function [^(]*[ *]\(vsched_[a-z_0-9]*\)(.*/\1/p' | sort >"$work/header"
+sh "$2" "$1" "$work"
+nm -D --defined-only "$work/libvsched.so" | sed -n 's/.* T \(vsched_.*\)/\1/p' | sort >"$work/header"
 nm -D --defined-only "$3" | awk '{ print $3 }' | sort >"$work/library"
 diff "$work/header" "$work/library" >&2
 soname=$(readelf -d "$3" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
-number=$(sed -n 's/^#define VSCHED_ABI_VERSION //p' "$1")
-[ "$soname" = "libvsched.so.$number" ] || { echo "soname $soname" >&2; exit 1; }
+wanted=$(readelf -d "$work/libvsched.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+[ "$soname" = "$wanted" ] || { echo "soname $soname" >&2; exit 1; }
 if readelf -d "$3" | grep -E 'NEEDED' | grep -vE 'libc\.so|libgcc_s\.so|ld-linux'; then exit 1; fi
 if readelf -d "$3" | grep -E 'RPATH|RUNPATH'; then exit 1; fi
 # What would start threads or processes, install handlers, register exits or change settings.
