@@ -165,18 +165,22 @@ class Program:
             return [self.pointers[place]] if place in self.pointers else []
         if mnemonic == "lea" and (load := re.match(r".*\(%rip\),.* # ([0-9a-f]+)", operands)):
             return [int(load[1], 16)] if int(load[1], 16) in self.functions else []
-        # From a table of them. It ends where something else than a function follows.
         if mnemonic == "mov" and (load := re.match(r"(?:0x0)?\((%\w+),%\w+,8\),", operands)):
-            lea = re.compile(rf".*\(%rip\),{load[1]} +# ([0-9a-f]+)")
-            body = self.functions[self.home[at]][1]
-            bases = [lea.match(self.code[place][1]) for place in body if self.code[place][0] == "lea"]
-            found = []
-            for base in {int(base[1], 16) for base in bases if base}:
-                while self.pointers.get(base) in self.functions:
-                    found.append(self.pointers[base])
-                    base += 8
-            return found
+            return self.function_table(at, load[1])
         return []
+
+    def function_table(self, at, register):
+        """The functions of the tables that the register may point to in this function. A table ends
+        where something else than a function follows."""
+        lea = re.compile(rf".*\(%rip\),{register} +# ([0-9a-f]+)")
+        body = self.functions[self.home[at]][1]
+        bases = [lea.match(self.code[place][1]) for place in body if self.code[place][0] == "lea"]
+        found = []
+        for base in {int(base[1], 16) for base in bases if base}:
+            while self.pointers.get(base) in self.functions:
+                found.append(self.pointers[base])
+                base += 8
+        return found
 
     def before(self, at):
         """The instructions of the same function that lead to this one."""
@@ -262,6 +266,9 @@ class Walk:
         table = self.program.table(at) if mnemonic == "jmp" else []
         if not table and (register := re.match(r"\*%(\w+)$", operands)):
             if functions := self.program.called(at, register[1]):
+                return functions
+        if entry := re.match(r"\*(?:0x0)?\((%\w+),%\w+,8\)$", operands):
+            if functions := self.program.function_table(at, entry[1]):
                 return functions
         if table:
             self.tables.add(at)

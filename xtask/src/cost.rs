@@ -62,6 +62,8 @@ pub(crate) fn hot_path(project: &Project) -> Result<()> {
     let schedulers = cmd!(sh, "{program} --schedulers").read()?;
     let paths = &format!("{PICK_PATH}:{schedulers}");
     let library = capi::folder(project).join("libvsched.so");
+    // It finds what there is to find.
+    cmd!(sh, "python3 -B ffi-tests/hot_path_test.py").run()?;
     let walk = "ffi-tests/hot_path.py";
     cmd!(sh, "python3 -B {walk} {program} {RUST_HOT} {paths} -- {library} {C_HOT...} {paths}")
         .run()?;
