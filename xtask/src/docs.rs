@@ -2,14 +2,21 @@
 
 use anyhow::Result;
 
+use crate::links;
 use crate::project::Project;
 
 /// In target/doc; private items' in target/private, for their links.
 pub(crate) fn doc(project: &Project) -> Result<()> {
-    let public = project.cargo_command("doc --no-deps --features netlink");
+    links::check_markdown(project)?;
+    let pages = project.path("target/doc/vsched");
+    // Pages of items that are gone would be checked along.
+    project.sh.remove_path(&pages)?;
+    // As docs.rs builds it.
+    let public = project.cargo_command("doc --no-deps --all-features");
     public.env("RUSTDOCFLAGS", "-D warnings").run()?;
+    links::check_pages(&pages)?;
     let private = project.cargo_command(
-        "doc --no-deps --features netlink --document-private-items --target-dir target/private",
+        "doc --no-deps --all-features --document-private-items --target-dir target/private",
     );
     let flags = "-D warnings -A rustdoc::private_intra_doc_links";
     private.env("RUSTDOCFLAGS", flags).run()?;

@@ -9,10 +9,12 @@ mod examples;
 mod ffi;
 mod fuzz;
 mod kernel;
+mod links;
 mod packages;
 mod project;
 mod suite;
 mod toolchains;
+mod tools;
 
 use anyhow::{Context, Result, bail};
 
@@ -39,6 +41,8 @@ const TASKS: &[Task] = tasks! {
     "deps" packages::install: "installs the Debian packages that are missing",
     "doc" docs::doc: "the documentation, in target/doc; its links, private ones included",
     "lib" capi::lib: "the C library, shared and static, in target/capi/lib",
+    "spelling" tools::spelling: "spelling, with typos",
+    "deny" tools::deny: "licenses, duplicates and sources of dependencies, with cargo-deny",
     "header" ffi::header: "include/vsched.h, from the comments in src/ffi",
     "abi" ffi::abi: "records the header's ABI; refuses what needs a new VSCHED_ABI_VERSION",
     "test-ffi" ffi::test: "every C function in every way, from C: checked, sanitized, watched",

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::project::Project;
-use crate::{bench, capi, cost, docs, examples, ffi, fuzz, packages, toolchains};
+use crate::{bench, capi, cost, docs, examples, ffi, fuzz, packages, toolchains, tools};
 
 /// What `make quick` runs.
 const TEXTS: &str =
@@ -58,6 +58,8 @@ fn readme_commands(project: &Project) -> Result<()> {
 type Step = (&'static str, fn(&Project) -> Result<()>);
 const STEPS: &[Step] = &[
     ("packages", packages::install),
+    ("spelling", tools::spelling),
+    ("deny", tools::deny),
     ("format and clippy", lints),
     ("tests of the workspace", everything),
     ("tests without features", minimal),

