@@ -1,28 +1,41 @@
-//! What reading a line of a rules text costs, by what the lines do and how many there are.
+//! What reading a rules text costs, by what its lines do and how many there are: `make bench-rules`.
 //!
-//! All rows should stay about as they are from left to right: a text is read in O(length).
+//! Lines per second should stay about as they are when a text grows: it is read in O(length).
 
-use std::hint::black_box;
-use std::time::Instant;
+use std::fmt;
 
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
 use vsched::Config;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-const ROUNDS: usize = 7;
 
-type Text = fn(usize) -> String;
+struct Row {
+    what: &'static str,
+    /// How many lines the text has for each of `n`.
+    lines: usize,
+    text: fn(usize) -> String,
+}
 
-/// Texts, and how many lines they have for each of `n`.
-const ROWS: &[(&str, usize, Text)] = &[
-    ("add servers", 1, |n| servers("-a", " -m -w 3", n)),
-    ("edit servers", 2, |n| servers("-a", " -m", n) + &servers("-e", " -m -w 3", n)),
-    ("delete servers", 2, |n| servers("-a", " -m", n) + &servers("-d", "", n)),
-    ("add services", 1, |n| services("-A", " -s rr", n)),
-    ("delete services", 2, |n| services("-A", " -s rr", n) + &services("-D", "", n)),
-    ("extension", 1, |n| {
-        services("-A", " -s mh --vsched-mh-table-index 8 --vsched-sharing per-worker", n)
-    }),
-];
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+fn rows() -> [Row; 6] {
+    let row = |what, lines, text| Row { what, lines, text };
+    [
+        row("add servers", 1, |n| servers("-a", " -m -w 3", n)),
+        row("edit servers", 2, |n| servers("-a", " -m", n) + &servers("-e", " -m -w 3", n)),
+        row("delete servers", 2, |n| servers("-a", " -m", n) + &servers("-d", "", n)),
+        row("add services", 1, |n| services("-A", " -s rr", n)),
+        row("delete services", 2, |n| services("-A", " -s rr", n) + &services("-D", "", n)),
+        row("extension", 1, |n| {
+            services("-A", " -s mh --vsched-mh-table-index 8 --vsched-sharing per-worker", n)
+        }),
+    ]
+}
 
 fn ip(i: usize) -> String {
     format!("10.{}.{}.{}", 1 + i / 65536, i / 256 % 256, i % 256)
@@ -38,29 +51,14 @@ fn servers(verb: &str, rest: &str, n: usize) -> String {
     first.to_owned() + &(0..n).map(line).collect::<String>()
 }
 
-/// Nanoseconds a line, the median of so many readings.
-fn measure(text: &str, lines: usize, rounds: usize) -> f64 {
-    let mut samples: Vec<f64> = (0..rounds)
-        .map(|_| {
-            let start = Instant::now();
-            black_box(black_box(text).parse::<Config>().expect("a rules text"));
-            start.elapsed().as_secs_f64() * 1e9 / lines as f64
-        })
-        .collect();
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
+#[divan::bench(args = rows(), consts = SIZES, sample_count = 7, sample_size = 1)]
+fn read<const SIZE: usize>(bencher: Bencher<'_, '_>, row: &Row) {
+    let text = (row.text)(SIZE);
+    bencher
+        .counter(ItemsCount::new(row.lines * SIZE))
+        .bench_local(|| black_box(&text).parse::<Config>().expect("a rules text"));
 }
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        for (_, lines, text) in ROWS {
-            measure(&text(100), lines * 100, 1);
-        }
-        return;
-    }
-    println!("ns a line{}", SIZES.map(|n| format!("{:>12}", format!("n={n}"))).concat());
-    for (name, lines, text) in ROWS {
-        let cell = |n| format!("{:>12.0}", measure(&text(n), lines * n, ROUNDS));
-        println!("  {name:<16}{}", SIZES.map(cell).concat());
-    }
+    divan::main();
 }
