@@ -1,3 +1,11 @@
+// Links of the README and the documents to each other: here to modules, there to files.
+//! [architecture]: architecture
+//! [behaviour]: behaviour
+//! [embedding]: embedding
+//! [linking]: linking
+//! [lvs]: lvs
+//! [performance]: performance
+//!
 #![doc = include_str!("../README.md")]
 
 mod arena;
@@ -20,6 +28,8 @@ mod service;
 mod sync;
 mod worker;
 
+/// [behaviour]: crate::behaviour
+///
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 
@@ -29,8 +39,16 @@ pub mod behaviour {}
 #[doc = include_str!("../docs/lvs.md")]
 pub mod lvs {}
 
+/// [linking]: crate::linking
+///
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
+
+#[doc = include_str!("../docs/linking.md")]
+pub mod linking {}
+
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
 
 pub use arena::counts::{Activity, MAX_CONNECTIONS};
 pub use arena::id::{ServerId, ServiceId};

@@ -23,6 +23,29 @@ fn the_scheduler_table_is_the_registry() {
     assert_eq!(found, wanted, "README should have\n{}", wanted.join("\n"));
 }
 
+/// The README is the crate's documentation, too.
+#[test]
+fn the_feature_table_is_the_manifests() {
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("a manifest");
+    let features = manifest["features"].as_table().expect("features");
+    let default = features["default"].as_array().expect("the default ones");
+    let is_default = |name: &str| default.iter().any(|word| word.as_str() == Some(name));
+    let named = features.keys().filter(|name| *name != "default");
+    let mut wanted: Vec<(String, bool)> =
+        named.map(|name| (format!("`{name}`"), is_default(name))).collect();
+    let readme = read("README.md");
+    let table = readme.lines().skip_while(|line| !line.starts_with("| feature "));
+    let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        (cells[1].to_owned(), cells[2] == "yes")
+    };
+    let mut found: Vec<(String, bool)> = rows.map(row).collect();
+    wanted.sort();
+    found.sort();
+    assert_eq!(found, wanted);
+}
+
 #[test]
 fn the_changelog_begins_with_this_version() {
     let changelog = read("CHANGELOG.md");

@@ -10,11 +10,14 @@ mod ffi;
 mod fuzz;
 mod kernel;
 mod links;
+mod package;
 mod packages;
 mod project;
 mod suite;
 mod toolchains;
 mod tools;
+
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
@@ -43,6 +46,7 @@ const TASKS: &[Task] = tasks! {
     "lib" capi::lib: "the C library, shared and static, in target/capi/lib",
     "spelling" tools::spelling: "spelling, with typos",
     "deny" tools::deny: "licenses, duplicates and sources of dependencies, with cargo-deny",
+    "package" package::package: "the crate as it would be published: it builds, and it is small",
     "header" ffi::header: "include/vsched.h, from the comments in src/ffi",
     "abi" ffi::abi: "records the header's ABI; refuses what needs a new VSCHED_ABI_VERSION",
     "test-ffi" ffi::test: "every C function in every way, from C: checked, sanitized, watched",
@@ -85,7 +89,18 @@ fn help(_: &Project) -> Result<()> {
     Ok(())
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    // Without a backtrace, whatever RUST_BACKTRACE says: it would show this program alone.
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_else(|| "help".to_owned());
     if let Some(more) = arguments.next() {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::project::Project;
-use crate::{bench, capi, cost, docs, examples, ffi, fuzz, packages, toolchains, tools};
+use crate::{bench, capi, cost, docs, examples, ffi, fuzz, package, packages, toolchains, tools};
 
 /// What `make quick` runs.
 const TEXTS: &str =
@@ -69,6 +69,7 @@ const STEPS: &[Step] = &[
     ("hot-path", cost::hot_path),
     ("cost", cost::cost),
     ("doc", docs::doc),
+    ("package", package::package),
     ("test-packaging", capi::test_packaging),
     ("benches once through", bench::smoke),
     ("commands of the README", readme_commands),

@@ -1,0 +1,19 @@
+//! The crate as it would be published.
+
+use anyhow::{Result, ensure};
+
+use crate::project::Project;
+
+/// Bytes of the packed crate.
+const LARGEST: u64 = 400_000;
+
+pub(crate) fn package(project: &Project) -> Result<()> {
+    // Builds what it has packed.
+    project.cargo("package --allow-dirty --quiet")?;
+    let version = project.package()?.version;
+    let packed = project.path(format!("target/package/vsched-{version}.crate"));
+    let size = std::fs::metadata(packed)?.len();
+    println!("vsched {version}: {} KB packed", size.div_ceil(1000));
+    ensure!(size < LARGEST, "the packed crate has {size} bytes, limit {LARGEST}: see `include`");
+    Ok(())
+}
