@@ -100,14 +100,10 @@ def test_versions():
                  "version in [package.metadata.capi.library] of Cargo.toml")
 
 
-def test_licences(blocks):
-    section("licences of the dependencies")
+def test_list_of_licenses(blocks):
+    section("the list of the dependencies' licenses (`make deny` checks them)")
     lines = run(blocks["licences"], ROOT).splitlines()
     expect(len(lines) > 10, f"few dependencies: {lines}")
-    free = re.compile(r".* v\S+ (\(.*\) )?"
-                      r"([\w.-]+ OR )*(MIT|Apache-2\.0)( OR [\w.-]+)*( \(\*\))?")
-    other = [line for line in lines if not free.fullmatch(line)]
-    expect_equal(other, [], "dependencies under other licences")
 
 
 def native_static_libs(place):
@@ -436,7 +432,7 @@ def main():
             temporary = os.path.realpath(temporary)
             blocks = documented()
             test_versions()
-            test_licences(blocks)
+            test_list_of_licenses(blocks)
             native = native_static_libs(temporary)
             test_make(blocks, temporary, native)
             test_destdir(blocks, temporary)

@@ -9,16 +9,16 @@ use crate::project::{Project, seed, skipped, variable};
 const TARGETS: [(&str, u32); 4] = [("rules", 4096), ("config", 4096), ("wire", 1024), ("abi", 512)];
 
 pub(crate) fn fuzz(project: &Project) -> Result<()> {
-    each_for(project, &variable("SECONDS_EACH", "60"))
+    each_for(project, &variable("SECONDS_EACH", "60"), &[])
 }
 
-fn each_for(project: &Project, seconds: &str) -> Result<()> {
+fn each_for(project: &Project, seconds: &str, build: &[&str]) -> Result<()> {
     let sh = &project.sh;
     cmd!(sh, "python3 -B fuzz/seeds.py").run()?;
     for (target, longest) in TARGETS {
         let longest = longest.to_string();
         let options = [format!("-max_len={longest}"), format!("-max_total_time={seconds}")];
-        cmd!(sh, "cargo +nightly fuzz run {target} -- {options...}").run()?;
+        cmd!(sh, "cargo +nightly fuzz run {build...} {target} -- {options...}").run()?;
     }
     Ok(())
 }
@@ -35,7 +35,10 @@ pub(crate) fn short(project: &Project) -> Result<()> {
         skipped("fuzzing: cargo-fuzz cannot be installed");
         return Ok(());
     }
-    each_for(project, "2")
+    // Most of the time goes into the build: a quick one, apart from that of long runs.
+    let _optimized = sh.push_env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    let _symbols = sh.push_env("CARGO_PROFILE_RELEASE_DEBUG", "0");
+    each_for(project, "2", &["--codegen-units", "16", "--target-dir", "target/fuzz-short"])
 }
 
 /// cargo-mutants reads .cargo/mutants.toml. OPTIONS are more of its own, such as `-f

@@ -21,6 +21,7 @@ fn lints(project: &Project) -> Result<()> {
 }
 
 pub(crate) fn quick(project: &Project) -> Result<()> {
+    tools::spelling(project)?;
     lints(project)?;
     project.cargo(&format!("test --features netlink {TEXTS}"))?;
     project.cargo("test -p vsched-header -p xtask")
