@@ -38,7 +38,8 @@ pub(crate) fn short(project: &Project) -> Result<()> {
     // Most of the time goes into the build: a quick one, apart from that of long runs.
     let _optimized = sh.push_env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     let _symbols = sh.push_env("CARGO_PROFILE_RELEASE_DEBUG", "0");
-    each_for(project, "2", &["--codegen-units", "16", "--target-dir", "target/fuzz-short"])
+    let build = ["--codegen-units", "16", "--no-trace-compares"];
+    each_for(project, "2", &[&build[..], &["--target-dir", "target/fuzz-short"]].concat())
 }
 
 /// cargo-mutants reads .cargo/mutants.toml. OPTIONS are more of its own, such as `-f

@@ -39,8 +39,11 @@ impl Project {
     }
 
     pub(crate) fn cargo_command(&self, words: &str) -> Cmd<'_> {
+        // The cargo that runs this program, which need not be in PATH. Only rustup's knows `+nightly`.
+        let this = env::var("CARGO").ok().filter(|_| !words.starts_with('+'));
+        let cargo = this.unwrap_or_else(|| "cargo".to_owned());
         let words = words.split_whitespace();
-        cmd!(self.sh, "cargo {words...}")
+        cmd!(self.sh, "{cargo} {words...}")
     }
 
     /// Builds; returns what cargo says it has built of the crate itself.
