@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use xshell::cmd;
 
 use crate::project::Project;
 
@@ -25,18 +24,20 @@ pub(crate) fn check_pages(folder: &Path) -> Result<()> {
     report(&broken)
 }
 
-/// Links of the repository's Markdown to files of it.
+/// Links of the project's Markdown to files of it.
 pub(crate) fn check_markdown(project: &Project) -> Result<()> {
-    let files = cmd!(project.sh, "git ls-files *.md").quiet().read()?;
     let mut broken = Vec::new();
-    for name in files.lines() {
-        let text = project.sh.read_file(name)?;
-        let path = project.path(name);
-        let folder = path.parent().unwrap_or(&path);
-        for link in markdown_links(&text) {
-            let file = link.split('#').next().unwrap_or_default();
-            if !is_elsewhere(&link) && !file.is_empty() && !folder.join(file).exists() {
-                broken.push(format!("{name}: {link}"));
+    for folder in [".", "docs", ".github"] {
+        for path in project.sh.read_dir(folder)? {
+            if path.extension().is_none_or(|end| end != "md") {
+                continue;
+            }
+            let folder = path.parent().unwrap_or(&path);
+            for link in markdown_links(&project.sh.read_file(&path)?) {
+                let file = link.split('#').next().unwrap_or_default();
+                if !is_elsewhere(&link) && !file.is_empty() && !folder.join(file).exists() {
+                    broken.push(format!("{}: {link}", path.display()));
+                }
             }
         }
     }
