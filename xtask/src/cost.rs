@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use xshell::cmd;
 
 use crate::project::{Project, variable};
@@ -30,9 +30,7 @@ const C_HOT: [&str; 8] = [
 fn calls(project: &Project) -> Result<PathBuf> {
     packages::install(project)?;
     capi::lib(project)?;
-    let artifacts = project.build(project.cargo_command("build --release --bench calls"), &[])?;
-    let program = artifacts.into_iter().find_map(|artifact| artifact.executable);
-    let program = program.context("cargo built no program")?.into_std_path_buf();
+    let program = project.build_program("build --release --bench calls")?;
     let (sh, cc) = (&project.sh, variable("CC", "cc"));
     sh.create_dir("target/ffi")?;
     let library = capi::folder(project);

@@ -65,8 +65,7 @@ pub(crate) fn test(project: &Project) -> Result<()> {
         ensure!(wrapper.contains(&format!("{function}(")), "vsched.hpp lacks {function}");
     }
 
-    project.cargo("build --release --example director")?;
-    let rust = "target/release/examples/director";
+    let rust = project.build_program("build --release --example director")?;
     let c = format!("{OUT}/director-gcc");
     cmd!(sh, "python3 -B ffi-tests/examples/test_director.py {c} {rust}").run()?;
     Ok(())

@@ -61,6 +61,13 @@ impl Project {
         Ok(artifacts)
     }
 
+    /// Builds; returns the path of the program.
+    pub(crate) fn build_program(&self, words: &str) -> Result<PathBuf> {
+        let artifacts = self.build(self.cargo_command(words), &[])?;
+        let program = artifacts.into_iter().find_map(|artifact| artifact.executable);
+        Ok(program.context("cargo built no program")?.into_std_path_buf())
+    }
+
     fn metadata(&self) -> Result<Metadata> {
         Ok(MetadataCommand::new().current_dir(&self.root).no_deps().exec()?)
     }
