@@ -16,7 +16,7 @@ CMAKEDIR := $(DATADIR)/cmake/vsched
 LIB := target/capi/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)lib
 -include $(LIB)/names.mk
 
-HEADERS := vsched.h vsched.hpp
+HEADERS := vsched.h vsched.hpp vsched-ffi.h
 CMAKE_FILES := $(notdir $(wildcard packaging/cmake/*.cmake))
 # Below PREFIX where they can be, so that an installed tree can be moved.
 PC_LIBDIR = $(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))

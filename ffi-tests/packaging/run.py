@@ -131,7 +131,7 @@ def listing(tree):
 
 def wanted_files(lib="lib", prefix=""):
     full = f"libvsched.so.{file_version()}"
-    headers = [name for name in ["vsched.h", "vsched.hpp"]
+    headers = [name for name in ["vsched.h", "vsched.hpp", "vsched-ffi.h"]
                if os.path.exists(os.path.join(ROOT, "include", name))]
     cmake = [f"share/cmake/vsched/{name}"
              for name in ["vsched-config.cmake", "vsched-config-version.cmake",
@@ -150,7 +150,7 @@ def pc_fields(path):
 def check_tree(tree, native):
     """What is in a tree installed with PREFIX=tree."""
     expect_equal(listing(tree), wanted_files(), "installed files")
-    for name in ["vsched.h", "vsched.hpp"]:
+    for name in ["vsched.h", "vsched.hpp", "vsched-ffi.h"]:
         if os.path.exists(os.path.join(ROOT, "include", name)):
             expect(filecmp.cmp(os.path.join(ROOT, "include", name),
                                os.path.join(tree, "include", name), shallow=False), name)

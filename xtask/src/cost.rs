@@ -11,7 +11,7 @@ use crate::{capi, packages};
 /// The twin of benches/calls that goes through the C library.
 const C_CALLS: &str = "target/ffi/calls";
 /// A pick's path for one scheduler: reached through a table of functions, one per scheduler.
-const PICK_PATH: &str = "way::straight";
+const PICK_PATH: &str = "pick::pick_scheduler";
 /// The hot path of a program in Rust: benches/calls/hot.rs.
 const RUST_HOT: &str = "hot::*";
 /// The hot path of the C library.

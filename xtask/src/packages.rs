@@ -17,6 +17,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("g++", "g++"),
     ("kill", "procps"),
     ("ninja", "ninja-build"),
+    ("doxygen", "doxygen"),
+    ("luajit", "luajit"),
     ("pip3", "python3-pip"),
     ("pkg-config", "pkg-config"),
     ("python3", "python3"),

@@ -4,6 +4,8 @@
 
 #[path = "../../../src/rotation/retry.rs"]
 pub(crate) mod retry;
+#[path = "../../../src/rotation/schedule.rs"]
+pub(crate) mod schedule;
 #[path = "../../../src/rotation/shared.rs"]
 pub(crate) mod shared;
 #[path = "../../../src/rotation/version.rs"]
