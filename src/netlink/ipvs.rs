@@ -93,7 +93,7 @@ impl Ipvs {
     ///
     /// # Errors
     /// [`SyncError::Kernel`] from reading; [`SyncError::Plan`] if the config breaks limits or the plan
-    /// would break a rail.
+    /// would break a guardrail.
     pub fn plan(
         &mut self,
         wanted: impl Into<Arc<Config>>,
@@ -262,7 +262,7 @@ fn is_interference(report: &Report) -> bool {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// There is no plan: the config breaks limits, or the plan would break a rail. Nothing was sent.
+    /// There is no plan: the config breaks limits, or the plan would break a guardrail. Nothing was sent.
     Plan(PlanError),
     /// Reading failed.
     Kernel(Error),

@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 use std::thread;
 
-use vsched::netlink::plan::{Policy, Rails};
+use vsched::netlink::plan::{Guardrails, Policy};
 use vsched::netlink::{Ipvs, Request};
 
 use crate::seccomp::{self, Call, IPV4_SOCKET, LIST_SERVERS, LIST_SERVICES};
@@ -43,8 +43,8 @@ fn refused((calls, errno, early): (&[Call], c_int, bool), theirs: &mut Ipvs) {
     };
     let wanted = config(WANTED);
     // Somebody else's server may be a service's only one.
-    let rails = Rails { may_close_services: true, ..Rails::default() };
-    let policy = Policy { rails, ..immediate() };
+    let guardrails = Guardrails { may_close_services: true, ..Guardrails::default() };
+    let policy = Policy { guardrails, ..immediate() };
     refuse(early);
     let mut ipvs = crate::sync::ipvs();
     let report = ipvs.sync(&wanted, &policy).expect("in sync");

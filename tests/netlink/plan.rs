@@ -6,7 +6,7 @@ use std::time::Duration;
 use vsched::config::{Config, Observed, RealServer, ServerCounts, ServiceKey, VirtualService};
 use vsched::error::{ApplyError, GuardrailError, ServiceLoss};
 use vsched::netlink::plan::{
-    Action, Broken, Drain, Ended, Ownership, Phase, Plan, PlanError, Policy, Rails, Removal,
+    Action, Drain, Ended, Guardrails, Ownership, Phase, Plan, PlanError, Policy, Removal, Violation,
 };
 use vsched::{ApplyPolicy, Director};
 
@@ -239,33 +239,33 @@ fn rails_hold() {
     let quiesced = TWO.replace("-w 1", "-w 0").replace("-w 2", "-w 0");
     let refusal =
         |wanted: &str, policy: &Policy| match Plan::new(config(wanted), &runs(TWO), policy) {
-            Err(PlanError::Rails(error)) => error.violations().to_vec(),
+            Err(PlanError::Guardrails(error)) => error.violations().to_vec(),
             other => panic!("{other:?}"),
         };
     let key = "tcp 10.0.0.1:80".to_owned();
     let default = Policy::default();
-    assert_eq!(refusal(&quiesced, &default), [Broken::Closes(key.clone())]);
-    assert_eq!(refusal("-A -t 10.0.0.1:80 -s wlc", &default), [Broken::Closes(key.clone())]);
-    let rails = Rails { most_deleted: 49, ..Rails::default() };
-    let careful = Policy { rails, ..Policy::default() };
+    assert_eq!(refusal(&quiesced, &default), [Violation::Closes(key.clone())]);
+    assert_eq!(refusal("-A -t 10.0.0.1:80 -s wlc", &default), [Violation::Closes(key.clone())]);
+    let guardrails = Guardrails { most_deleted: 49, ..Guardrails::default() };
+    let careful = Policy { guardrails, ..Policy::default() };
     let one = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1";
     let losses = vec![ServiceLoss {
         service: key,
         servers: vec!["10.0.1.2:80".parse().expect("an address")],
         removed: false,
     }];
-    let broken = [Broken::Deletes { servers: 1, of: 2, most: 49, losses }];
+    let broken = [Violation::Deletes { servers: 1, of: 2, most: 49, losses }];
     assert_eq!(refusal(one, &careful), broken);
     assert_eq!(
         broken[0].to_string(),
         "1 of 2 servers (50 %) would be removed, at most 49 % may be; most_deleted 50 would allow \
          it: service tcp 10.0.0.1:80: 10.0.1.2:80"
     );
-    let all = Policy { ownership: Ownership::All, rails, ..Policy::default() };
+    let all = Policy { ownership: Ownership::All, guardrails, ..Policy::default() };
     let whole = refusal("", &all);
     assert!(whole[0].to_string().ends_with("tcp 10.0.0.1:80 as a whole: 10.0.1.2:80, 10.0.1.1:80"));
-    let forced = Rails { may_close_services: true, ..Rails::default() };
-    let forced = Policy { rails: forced, ..Policy::default() };
+    let forced = Guardrails { may_close_services: true, ..Guardrails::default() };
+    let forced = Policy { guardrails: forced, ..Policy::default() };
     assert!(Plan::new(config(&quiesced), &runs(TWO), &forced).is_ok());
     // One that is closed already may be.
     assert!(Plan::new(config(&quiesced), &runs(&quiesced), &default).is_ok());
@@ -297,7 +297,7 @@ fn rails_are_those_of_a_director() {
     let violations = |error: GuardrailError| {
         let mut violations = error.violations().to_vec();
         for violation in &mut violations {
-            if let Broken::Deletes { losses, .. } = violation {
+            if let Violation::Deletes { losses, .. } = violation {
                 losses.iter_mut().for_each(|loss| loss.servers.sort());
             }
         }
@@ -307,18 +307,18 @@ fn rails_are_those_of_a_director() {
     for round in 0..2000 {
         let (runs, wanted) = (random_config(), random_config());
         let most_deleted = [0, 33, 50, 75, 100][round % 5];
-        let rails = Rails { may_close_services: round % 2 == 0, most_deleted };
+        let guardrails = Guardrails { may_close_services: round % 2 == 0, most_deleted };
         let (ownership, removal) = (Ownership::All, Removal::Immediate);
-        let policy = Policy { ownership, removal, rails, ..Policy::default() };
+        let policy = Policy { ownership, removal, guardrails, ..Policy::default() };
         let plan = Plan::new(&wanted, &Observed::from(&runs), &policy);
         let director = Director::new(&runs).expect("a valid config");
-        let applied = director.apply_with(&wanted, &ApplyPolicy::new(rails));
+        let applied = director.apply_with(&wanted, &ApplyPolicy::new(guardrails));
         match (plan, applied) {
             (Ok(_), Ok(_)) => {}
-            (Err(PlanError::Rails(plan)), Err(ApplyError::Guardrails(director))) => {
+            (Err(PlanError::Guardrails(plan)), Err(ApplyError::Guardrails(director))) => {
                 let plan = violations(plan);
                 refused += 1;
-                closed += usize::from(matches!(plan[0], Broken::Closes(_)));
+                closed += usize::from(matches!(plan[0], Violation::Closes(_)));
                 assert_eq!(plan, violations(director), "{runs:?} -> {wanted:?}");
             }
             other => panic!("{other:?}: {runs:?} -> {wanted:?}"),

@@ -6,10 +6,10 @@
 //! from what a step's [`Risk`] says.
 
 mod build;
+mod guardrails;
 mod kernel_view;
 mod open;
 mod policy;
-mod rails;
 mod steps;
 mod text;
 
@@ -21,10 +21,10 @@ use crate::config::{
 };
 
 pub(super) use build::{oldest_first, refuses_when_quiesced};
+pub use guardrails::{PlanError, Violation};
 pub(super) use kernel_view::kernel_view;
 pub(super) use open::{Availability, BeforeOrAfter, Open};
-pub use policy::{Drain, Ended, OnRefusal, Ownership, Policy, Rails, Removal};
-pub use rails::{Broken, PlanError};
+pub use policy::{Drain, Ended, Guardrails, OnRefusal, Ownership, Policy, Removal};
 pub use steps::Steps;
 
 /// When a step's turn comes. Between two phases all answers are awaited.
@@ -175,7 +175,7 @@ impl Plan {
     /// seed, `expire_quiescent_template`, `mh_table_index`, `affinity`, `sharing`.
     ///
     /// # Errors
-    /// The config breaks limits, or the plan would break rails.
+    /// The config breaks limits, or the plan would break guardrails.
     pub fn new(
         wanted: impl Into<Arc<Config>>,
         found: &Observed,
@@ -194,7 +194,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let mut plan = build::plan(wanted, found, policy);
         plan.open = open::availability(&plan.steps, wanted, found);
-        rails::check(&plan, wanted, found, &policy.rails)?;
+        guardrails::check(&plan, wanted, found, &policy.guardrails)?;
         Ok(plan)
     }
 

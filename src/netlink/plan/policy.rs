@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::config::ServiceKey;
 
-pub use crate::config::Guardrails as Rails;
+pub use crate::config::Guardrails;
 
-/// What a plan may touch, how servers leave, and the rails it must keep to.
+/// What a plan may touch, how servers leave, and the guardrails it must keep to.
 ///
 /// The default touches only services that the config wants, lets servers that leave drain for five
 /// minutes at most, and refuses to leave a service without an eligible server.
@@ -18,8 +18,8 @@ pub struct Policy {
     pub ownership: Ownership,
     /// How servers and services leave.
     pub removal: Removal,
-    /// What must not happen. A plan that breaks a rail is an error of planning: nothing was sent.
-    pub rails: Rails,
+    /// What must not happen. A plan that breaks a guardrail is an error of planning: nothing was sent.
+    pub guardrails: Guardrails,
     /// What follows if the kernel refuses a step.
     pub on_refusal: OnRefusal,
 }

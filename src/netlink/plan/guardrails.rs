@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::{Action, Plan, Rails};
+use super::{Action, Guardrails, Plan};
 use crate::config::guardrails::is_open;
 use crate::config::{Config, Observed, ObservedService, ServiceKey};
 use crate::error::{ConfigError, GuardrailError, ServiceLoss};
 
-pub use crate::error::Violation as Broken;
+pub use crate::error::Violation;
 
 /// Why there is no plan. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub use crate::error::Violation as Broken;
 pub enum PlanError {
     /// The config breaks limits.
     Invalid(ConfigError),
-    /// The plan would break rails.
-    Rails(GuardrailError),
+    /// The plan would break guardrails.
+    Guardrails(GuardrailError),
 }
 
 type Running<'a> = HashMap<ServiceKey, &'a ObservedService>;
@@ -26,7 +26,7 @@ pub(super) fn check(
     plan: &Plan,
     wanted: &Config,
     found: &Observed,
-    rails: &Rails,
+    guardrails: &Guardrails,
 ) -> Result<(), PlanError> {
     if found.services.is_empty() {
         return Ok(());
@@ -48,7 +48,7 @@ pub(super) fn check(
         _ => 0,
     };
     let servers = plan.steps.others().map(|step| deleted(&step.action)).sum();
-    rails.check(closed, servers, of, || losses(plan, &running)).map_err(PlanError::Rails)
+    guardrails.check(closed, servers, of, || losses(plan, &running)).map_err(PlanError::Guardrails)
 }
 
 fn losses(plan: &Plan, running: &Running) -> Vec<ServiceLoss> {
@@ -79,7 +79,7 @@ impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PlanError::Invalid(error) => error.fmt(f),
-            PlanError::Rails(error) => error.fmt(f),
+            PlanError::Guardrails(error) => error.fmt(f),
         }
     }
 }
@@ -88,7 +88,7 @@ impl std::error::Error for PlanError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             PlanError::Invalid(error) => Some(error),
-            PlanError::Rails(error) => Some(error),
+            PlanError::Guardrails(error) => Some(error),
         }
     }
 }
