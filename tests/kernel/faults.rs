@@ -89,7 +89,7 @@ pub(crate) fn beside_a_writer() {
                 Ok(report) => {
                     in_sync += 1;
                     let around = |outcome: &vsched::netlink::Outcome<'_>| {
-                        matches!(outcome.status, Status::Adapted | Status::Met)
+                        matches!(outcome.status, Status::Adapted | Status::AlreadyDone)
                     };
                     adapted += report.outcomes().iter().filter(around).count();
                 }

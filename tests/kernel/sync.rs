@@ -110,7 +110,11 @@ pub(crate) fn drift() {
     // A stale plan: what it wants is done already, or undone.
     let report = ipvs.apply(&plan).expect("carried out");
     let statuses: Vec<Status> = report.outcomes().iter().map(|outcome| outcome.status).collect();
-    assert_eq!(statuses, [Status::Done, Status::Adapted, Status::Done, Status::Met], "{report}");
+    assert_eq!(
+        statuses,
+        [Status::Done, Status::Adapted, Status::Done, Status::AlreadyDone],
+        "{report}"
+    );
     assert!(ipvs.plan(&wanted, &immediate()).expect("a plan").is_empty());
 }
 
@@ -248,7 +252,7 @@ pub(crate) fn lost_answers() {
     assert!(small.plan(&wanted, &Policy::default()).expect("a plan").is_empty());
     kernel.execute_one(&Request::flush()).expect("flushed");
     let report = small.apply(&deleting).expect("nothing is left to do");
-    assert!(report.outcomes().iter().all(|o| o.status == Status::Met), "{report}");
+    assert!(report.outcomes().iter().all(|o| o.status == Status::AlreadyDone), "{report}");
 }
 
 pub(crate) fn permission() {

@@ -46,7 +46,9 @@ pub(super) fn react(action: &Action, refused: Refused, context: Context) -> Reac
     let gone = matches!(refused.cause(), Cause::NoServer | Cause::NoService);
     match (action, refused.cause()) {
         (_, Cause::Memory) => Reaction::Again,
-        (Action::EditServer { .. }, _) if gone && context.leaves => Reaction::Settled(Status::Met),
+        (Action::EditServer { .. }, _) if gone && context.leaves => {
+            Reaction::Settled(Status::AlreadyDone)
+        }
         (
             Action::AddServer { service, server } | Action::EditServer { service, server, .. },
             cause,
@@ -62,7 +64,7 @@ pub(super) fn react(action: &Action, refused: Refused, context: Context) -> Reac
         (Action::AddService(service), cause) => match (refused.command(), cause) {
             // It may serve already, so it is not unbound: the step that binds it does the rest.
             (Command::NewService, Cause::Exists) if context.bound_later => {
-                Reaction::Settled(Status::Met)
+                Reaction::Settled(Status::AlreadyDone)
             }
             (Command::NewService, Cause::Exists) => {
                 Reaction::Instead(Box::new(Request::edit_service(service)))
@@ -73,9 +75,9 @@ pub(super) fn react(action: &Action, refused: Refused, context: Context) -> Reac
             _ => Reaction::Settled(Status::Refused(refused)),
         },
         (Action::DeleteServer { .. } | Action::DeleteService(_), _) if gone => {
-            Reaction::Settled(Status::Met)
+            Reaction::Settled(Status::AlreadyDone)
         }
-        (Action::StopDaemon(_), Cause::NoDaemon) => Reaction::Settled(Status::Met),
+        (Action::StopDaemon(_), Cause::NoDaemon) => Reaction::Settled(Status::AlreadyDone),
         _ => Reaction::Settled(Status::Refused(refused)),
     }
 }

@@ -13,11 +13,11 @@ const PLAIN: [Status; 9] = [
     Status::NotTried,
     Status::Done,
     Status::Adapted,
-    Status::Met,
+    Status::AlreadyDone,
     Status::Unknown,
     Status::Drained,
     Status::Kept,
-    Status::Held,
+    Status::Skipped,
     Status::TakenBack,
 ];
 

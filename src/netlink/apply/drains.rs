@@ -84,7 +84,7 @@ impl Drains {
                 let status = match found {
                     // Not known this time.
                     None => None,
-                    Some(None) => Some(Status::Met),
+                    Some(None) => Some(Status::AlreadyDone),
                     Some(Some(observed)) if observed.server.weight > 0 => Some(Status::Kept),
                     Some(Some(observed)) => {
                         let connections = connections(observed, wait.drain.until);

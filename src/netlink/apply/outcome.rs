@@ -17,7 +17,7 @@ pub enum Status {
     /// addition of what was to be edited.
     Adapted,
     /// Others had done it.
-    Met,
+    AlreadyDone,
     /// The kernel refused it.
     Refused(Refused),
     /// It was sent, and no answer tells whether it was done.
@@ -30,7 +30,7 @@ pub enum Status {
     Kept,
     /// A step that it builds on was refused, or the service would have been left without an eligible
     /// server.
-    Held,
+    Skipped,
     /// Done, and taken back.
     TakenBack,
 }
@@ -38,8 +38,8 @@ pub enum Status {
 impl Status {
     /// True if nothing is missing.
     pub fn is_good(self) -> bool {
-        use Status::{Adapted, CutOff, Done, Drained, Met};
-        matches!(self, Done | Adapted | Met | Drained | CutOff(_))
+        use Status::{Adapted, AlreadyDone, CutOff, Done, Drained};
+        matches!(self, Done | Adapted | AlreadyDone | Drained | CutOff(_))
     }
 }
 

@@ -155,7 +155,7 @@ impl Pass {
         let held = all.filter(|(_, step)| self.left_out(step).is_some());
         let held: HashSet<usize> = held.map(|(index, _)| index).collect();
         for index in &held {
-            self.course.set(*index, Status::Held);
+            self.course.set(*index, Status::Skipped);
         }
         let waits = range.filter(|index| !held.contains(index));
         Drains::new(waits.filter_map(|index| Some((index, self.course.step(index)?))))
@@ -200,7 +200,7 @@ impl Pass {
             return Some(Status::Kept);
         }
         let shrinks = step.phase >= Phase::Shrink;
-        (shrinks && self.held.contains(&key)).then_some(Status::Held)
+        (shrinks && self.held.contains(&key)).then_some(Status::Skipped)
     }
 
     /// What a phase has come to: for the gate, and for what builds on its steps.
@@ -223,7 +223,7 @@ impl Pass {
                     let Some(open) = open.get_mut(service) else { continue };
                     let gone = match status {
                         Status::Done | Status::Adapted => server.weight == 0,
-                        Status::Met => true,
+                        Status::AlreadyDone => true,
                         Status::Refused(refused) => {
                             matches!(refused.cause(), Cause::NoServer | Cause::NoService)
                         }
@@ -248,7 +248,7 @@ impl Pass {
             let Some(outcome) = self.course.outcome(place) else { continue };
             let about = outcome.step.action.service().is_some_and(|key| failed.contains(&key));
             if about && is_missing_service(&outcome) {
-                self.course.set(place, Status::Held);
+                self.course.set(place, Status::Skipped);
             }
         }
         if phase < Some(Phase::Shrink) {

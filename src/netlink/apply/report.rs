@@ -120,13 +120,13 @@ impl fmt::Display for Status {
             Status::NotTried => "not tried",
             Status::Done => "done",
             Status::Adapted => "done, around changes by others",
-            Status::Met => "was so already",
+            Status::AlreadyDone => "was so already",
             Status::Refused(refused) => return write!(f, "REFUSED: {refused}"),
             Status::Unknown => "UNKNOWN: no answer tells whether it was done",
             Status::Drained => "its connections have ended",
             Status::CutOff(left) => return write!(f, "the time is over, {left} connections left"),
             Status::Kept => "kept: somebody gave the server weight again",
-            Status::Held => "held back: what it builds on is not there",
+            Status::Skipped => "held back: what it builds on is not there",
             Status::TakenBack => "done, and taken back",
         })
     }
