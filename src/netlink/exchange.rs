@@ -28,7 +28,7 @@ pub(super) enum Outcome {
 
 /// A batch whose last answer did not come.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct Interrupted {
     pub(super) error: Error,
     /// Places and errnos of the refusals that did come.
     pub(super) refusals: Vec<(usize, i32)>,
@@ -150,7 +150,7 @@ impl Exchange {
         requests: &[u8],
         first: u32,
         count: u32,
-    ) -> Result<Vec<(usize, i32)>, Broken> {
+    ) -> Result<Vec<(usize, i32)>, Interrupted> {
         let mut refusals = Vec::new();
         let heard = self.send(pieces(requests)).and_then(|()| {
             let deadline = Deadline::after(self.timeout);
@@ -164,7 +164,7 @@ impl Exchange {
             // What cannot be understood makes no difference any more.
             let _ = collect(datagram, first, count, &mut refusals);
         });
-        Err(Broken { error, refusals })
+        Err(Interrupted { error, refusals })
     }
 
     fn send<'b>(&mut self, datagrams: impl IntoIterator<Item = &'b [u8]>) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::link::KernelApi;
+use super::kernel_api::KernelApi;
 use super::outcome::Status;
 use crate::config::{ObservedServer, ServiceKey};
 use crate::netlink::Error;
@@ -21,7 +21,7 @@ pub struct Draining {
     pub service: ServiceKey,
     /// The server.
     pub server: SocketAddr,
-    /// Connections that are waited for, when last looked at.
+    /// Connections that are waited for, when last polled at.
     pub connections: u32,
 }
 
@@ -71,11 +71,11 @@ impl Drains {
     ///
     /// # Errors
     /// An exchange that failed in a way that another attempt will not cure.
-    pub(super) fn look(&mut self, link: &mut impl KernelApi) -> Result<DrainStatus, Error> {
+    pub(super) fn poll(&mut self, kernel: &mut impl KernelApi) -> Result<DrainStatus, Error> {
         let passed = self.begun.elapsed();
         let (mut ended, mut waits) = (Vec::new(), Vec::new());
         for group in self.waits.chunk_by_mut(|a, b| a.draining.service == b.draining.service) {
-            let servers = servers(link, group)?;
+            let servers = servers(kernel, group)?;
             for wait in group {
                 let server = wait.draining.server;
                 let found = servers.as_ref().map(|servers| {
@@ -122,7 +122,7 @@ fn connections(observed: &ObservedServer, until: Ended) -> u32 {
 /// What a service's servers are; `None` if that cannot be told now. What is there is told rightly by
 /// one dump; that something is not there, only by two that agree.
 fn servers(
-    link: &mut impl KernelApi,
+    kernel: &mut impl KernelApi,
     group: &[Wait],
 ) -> Result<Option<Vec<ObservedServer>>, Error> {
     let Some(first) = group.first() else { return Ok(None) };
@@ -132,12 +132,12 @@ fn servers(
         Err(Error::Lost | Error::Timeout(_) | Error::Unsettled { .. }) => Ok(None),
         Err(error) => Err(error),
     };
-    let once = passing(link.servers_once(&key))?;
+    let once = passing(kernel.servers_once(&key))?;
     let has = |servers: &[ObservedServer], wait: &Wait| {
         servers.iter().any(|observed| observed.server.address == wait.draining.server)
     };
     match once {
         Some(servers) if group.iter().all(|wait| has(&servers, wait)) => Ok(Some(servers)),
-        _ => passing(link.servers(&key)),
+        _ => passing(kernel.servers(&key)),
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use super::course::StepLog;
 use super::outcome::Status;
+use super::step_log::StepLog;
 use crate::config::diff;
 use crate::config::{RealServer, ServiceKey};
 use crate::netlink::plan::{Action, Phase, Removal, Step, refuses_when_quiesced};
@@ -19,10 +19,10 @@ pub(super) struct Undo {
 }
 
 /// What takes back those steps that were done, or may have been. What others had done is left.
-pub(super) fn inverse(course: &StepLog, removal: Removal) -> Vec<Undo> {
+pub(super) fn inverse(step_log: &StepLog, removal: Removal) -> Vec<Undo> {
     let happened = |status| matches!(status, Status::Done | Status::Unknown);
     let (mut made, mut serving) = (HashSet::new(), HashSet::new());
-    for (_, outcome) in course.all().filter(|(_, outcome)| happened(outcome.status)) {
+    for (_, outcome) in step_log.all().filter(|(_, outcome)| happened(outcome.status)) {
         match &outcome.step.action {
             Action::AddService(service) => {
                 made.insert(service.key);
@@ -35,7 +35,7 @@ pub(super) fn inverse(course: &StepLog, removal: Removal) -> Vec<Undo> {
     }
     let mut back = Reversal { removal, undos: Vec::new(), origin: 0 };
     // The last first, for what depends on the order.
-    for (origin, outcome) in course.all().rev() {
+    for (origin, outcome) in step_log.all().rev() {
         if !happened(outcome.status) {
             continue;
         }

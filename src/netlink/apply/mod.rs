@@ -12,24 +12,24 @@
 //! drains.
 
 mod converge;
-mod course;
 mod drains;
 mod inverse;
-mod link;
+mod kernel_api;
 mod outcome;
 mod pass;
 mod phase;
 mod report;
+mod step_log;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Error;
-use super::plan::{Availability, BeforeOrAfter, OnRefusal, Open, Plan, Removal};
+use super::plan::{Availability, AvailableServers, BeforeOrAfter, OnRefusal, Plan, Removal};
 use crate::config::ServiceKey;
 
 pub use drains::Draining;
-use link::KernelApi;
+use kernel_api::KernelApi;
 pub use outcome::{Outcome, Status};
 use pass::{Next, Pass};
 pub use report::{Outcomes, Report};
@@ -68,13 +68,13 @@ pub enum Progress {
 /// ```
 #[derive(Debug)]
 pub struct Rollout {
-    openness: Availability,
+    availability: Availability,
     removal: Removal,
     on_refusal: OnRefusal,
     forward: Pass,
     back: Option<Rollback>,
     /// Servers that are known to be eligible, of services that are to stay open.
-    open: HashMap<ServiceKey, Open>,
+    open: HashMap<ServiceKey, AvailableServers>,
     error: Option<Error>,
     over: bool,
 }
@@ -90,11 +90,11 @@ impl Rollout {
     /// Begins; nothing is sent before the first [`poll`](Self::poll).
     pub fn new(plan: Plan) -> Self {
         let strict = plan.on_refusal == OnRefusal::RollBack;
-        let Plan { steps, open: openness, removal, on_refusal, .. } = plan;
+        let Plan { steps, availability, removal, on_refusal, .. } = plan;
         let forward = Pass::new(steps, BeforeOrAfter::After, strict);
-        let open = openness.before.clone();
+        let open = availability.before.clone();
         let (back, error, over) = (None, None, false);
-        Rollout { openness, removal, on_refusal, forward, back, open, error, over }
+        Rollout { availability, removal, on_refusal, forward, back, open, error, over }
     }
 
     /// The servers that drain at the moment.
@@ -109,16 +109,16 @@ impl Rollout {
         let mut rollback = Outcomes::default();
         if let Some(back) = self.back {
             requests += back.pass.requests;
-            rollback = back.pass.course.into();
+            rollback = back.pass.step_log.into();
         }
-        let outcomes = self.forward.course.into();
+        let outcomes = self.forward.step_log.into();
         Report { outcomes, rollback, error: self.error, requests, rolled_back }
     }
 
-    pub(in crate::netlink) fn poll_on(&mut self, link: &mut impl KernelApi) -> Progress {
+    pub(in crate::netlink) fn poll_on(&mut self, kernel: &mut impl KernelApi) -> Progress {
         while !self.over {
             let pass = self.back.as_mut().map_or(&mut self.forward, |back| &mut back.pass);
-            let advanced = pass.advance(link, &self.openness, &mut self.open);
+            let advanced = pass.advance(kernel, &self.availability, &mut self.open);
             let goes_on = match advanced {
                 Ok(Next::Wait(time)) => return Progress::Wait(time),
                 Ok(Next::Ended) => false,
@@ -139,7 +139,7 @@ impl Rollout {
     }
 
     fn turn_back(&mut self) {
-        let undos = inverse::inverse(&self.forward.course, self.removal);
+        let undos = inverse::inverse(&self.forward.step_log, self.removal);
         let origins = undos.iter().map(|undo| undo.origin).collect();
         let steps = undos.into_iter().map(|undo| undo.step).collect();
         self.back =
@@ -153,7 +153,7 @@ impl Rollout {
         let Some(Rollback { pass, origins }) = &self.back else { return };
         let mut taken_back: HashMap<usize, bool> = HashMap::new();
         let mut gone: HashMap<ServiceKey, bool> = HashMap::new();
-        for ((_, outcome), origin) in pass.course.all().zip(origins) {
+        for ((_, outcome), origin) in pass.step_log.all().zip(origins) {
             let good = outcome.status.is_good();
             *taken_back.entry(*origin).or_insert(true) &= good;
             if let Action::DeleteService(key) = outcome.step.action {
@@ -168,9 +168,9 @@ impl Rollout {
             let back = back && matches!(outcome.status, Status::Done | Status::Unknown);
             back.then_some(index)
         };
-        let back: Vec<usize> = self.forward.course.all().filter_map(is_back).collect();
+        let back: Vec<usize> = self.forward.step_log.all().filter_map(is_back).collect();
         for index in back {
-            self.forward.course.set(index, Status::TakenBack);
+            self.forward.step_log.set(index, Status::TakenBack);
         }
     }
 }

@@ -6,13 +6,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::converge::Context;
-use super::course::StepLog;
 use super::drains::{Draining, Drains};
-use super::link::KernelApi;
+use super::kernel_api::KernelApi;
 use super::outcome::{Outcome, Status};
+use super::step_log::StepLog;
 use crate::config::ServiceKey;
 use crate::netlink::kernel::BATCH;
-use crate::netlink::plan::{Action, Availability, BeforeOrAfter, Open, Phase, Step, Steps};
+use crate::netlink::plan::{
+    Action, Availability, AvailableServers, BeforeOrAfter, Phase, Step, Steps,
+};
 use crate::netlink::{Cause, Error};
 
 /// How a pass goes on.
@@ -27,7 +29,7 @@ pub(super) enum Next {
 
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub(super) course: StepLog,
+    pub(super) step_log: StepLog,
     pub(super) requests: u64,
     side: BeforeOrAfter,
     /// Nothing is to be done if not all can be.
@@ -63,7 +65,7 @@ impl Pass {
             }
         }
         Pass {
-            course: StepLog::new(steps),
+            step_log: StepLog::new(steps),
             requests: 0,
             side,
             strict,
@@ -84,7 +86,7 @@ impl Pass {
 
     /// True while nothing was deleted: all that was done can be taken back.
     pub(super) fn is_reversible(&self) -> bool {
-        self.course.phase(self.next).is_some_and(|phase| phase <= Phase::Shrink)
+        self.step_log.phase(self.next).is_some_and(|phase| phase <= Phase::Shrink)
     }
 
     pub(super) fn context(&self, action: &Action) -> Context {
@@ -106,32 +108,32 @@ impl Pass {
     /// An exchange that failed; steps without a known end are marked.
     pub(super) fn advance(
         &mut self,
-        link: &mut impl KernelApi,
-        openness: &Availability,
-        open: &mut HashMap<ServiceKey, Open>,
+        kernel: &mut impl KernelApi,
+        availability: &Availability,
+        open: &mut HashMap<ServiceKey, AvailableServers>,
     ) -> Result<Next, Error> {
-        while let Some(phase) = self.course.phase(self.next) {
-            let mut rest = self.next..self.course.len();
-            let end = rest.find(|place| self.course.phase(*place) != Some(phase));
-            let range = self.next..end.unwrap_or(self.course.len());
+        while let Some(phase) = self.step_log.phase(self.next) {
+            let mut rest = self.next..self.step_log.len();
+            let end = rest.find(|place| self.step_log.phase(*place) != Some(phase));
+            let range = self.next..end.unwrap_or(self.step_log.len());
             if phase >= Phase::Shrink && !self.gated {
-                self.gate(openness, open);
+                self.gate(availability, open);
                 self.gated = true;
                 if self.strict && !self.held.is_empty() {
                     return Ok(Next::Refused);
                 }
             }
             if phase == Phase::Drain {
-                if let Some(wait) = self.drain(link, range.clone())? {
+                if let Some(wait) = self.drain(kernel, range.clone())? {
                     return Ok(Next::Wait(wait));
                 }
             } else {
-                let carried_out = self.carry_out(link, range.clone());
+                let carried_out = self.carry_out(kernel, range.clone());
                 self.judge(range.clone(), open);
                 carried_out?;
             }
             let refused = |status| matches!(status, Status::Refused(_));
-            let mut statuses = self.course.statuses(range.clone());
+            let mut statuses = self.step_log.statuses(range.clone());
             if self.strict && phase <= Phase::Shrink && statuses.any(refused) {
                 return Ok(Next::Refused);
             }
@@ -141,9 +143,9 @@ impl Pass {
     }
 
     /// Only a service that keeps an eligible server may lose others.
-    fn gate(&mut self, openness: &Availability, open: &HashMap<ServiceKey, Open>) {
-        for (key, wanted) in openness.of(self.side) {
-            let stays = |open: &Open| wanted.iter().any(|server| open.contains(server));
+    fn gate(&mut self, availability: &Availability, open: &HashMap<ServiceKey, AvailableServers>) {
+        for (key, wanted) in availability.of(self.side) {
+            let stays = |open: &AvailableServers| wanted.iter().any(|server| open.contains(server));
             if !wanted.is_empty() && !open.get(key).is_some_and(stays) {
                 self.held.insert(*key);
             }
@@ -151,36 +153,36 @@ impl Pass {
     }
 
     fn begin_drains(&mut self, range: Range<usize>) -> Drains {
-        let all = self.course.steps().iter().enumerate();
+        let all = self.step_log.steps().iter().enumerate();
         let held = all.filter(|(_, step)| self.left_out(step).is_some());
         let held: HashSet<usize> = held.map(|(index, _)| index).collect();
         for index in &held {
-            self.course.set(*index, Status::Skipped);
+            self.step_log.set(*index, Status::Skipped);
         }
         let waits = range.filter(|index| !held.contains(index));
-        Drains::new(waits.filter_map(|index| Some((index, self.course.step(index)?))))
+        Drains::new(waits.filter_map(|index| Some((index, self.step_log.step(index)?))))
     }
 
     fn drain(
         &mut self,
-        link: &mut impl KernelApi,
+        kernel: &mut impl KernelApi,
         range: Range<usize>,
     ) -> Result<Option<Duration>, Error> {
         let mut drains = self.drains.take().unwrap_or_else(|| self.begin_drains(range));
-        let looked = drains.look(link)?;
-        for (index, status) in looked.ended {
-            self.course.set(index, status);
-            let step = self.course.step(index);
+        let polled = drains.poll(kernel)?;
+        for (index, status) in polled.ended {
+            self.step_log.set(index, status);
+            let step = self.step_log.step(index);
             if let (Status::Kept, Some(Action::AwaitDrain { service, server, .. })) =
                 (status, step.as_ref().map(|step| &step.action))
             {
                 self.kept.insert((*service, *server));
             }
         }
-        if looked.next.is_some() {
+        if polled.next.is_some() {
             self.drains = Some(drains);
         }
-        Ok(looked.next)
+        Ok(polled.next)
     }
 
     /// True if any step may be left out.
@@ -204,16 +206,16 @@ impl Pass {
     }
 
     /// What a phase has come to: for the gate, and for what builds on its steps.
-    fn judge(&mut self, range: Range<usize>, open: &mut HashMap<ServiceKey, Open>) {
+    fn judge(&mut self, range: Range<usize>, open: &mut HashMap<ServiceKey, AvailableServers>) {
         let mut failed = HashSet::new();
-        let phase = self.course.phase(range.start);
+        let phase = self.step_log.phase(range.start);
         let all_done = |mut statuses: Range<usize>| {
-            statuses.all(|place| self.course.status(place) == Status::Done)
+            statuses.all(|place| self.step_log.status(place) == Status::Done)
         };
         if open.is_empty() && all_done(range.clone()) {
             return;
         }
-        for (_, Outcome { step, status }) in self.course.range(range.clone()) {
+        for (_, Outcome { step, status }) in self.step_log.range(range.clone()) {
             match (&step.action, status) {
                 (
                     Action::AddServer { service, server }
@@ -245,10 +247,10 @@ impl Pass {
             }
         }
         for place in range.filter(|_| !failed.is_empty()) {
-            let Some(outcome) = self.course.outcome(place) else { continue };
+            let Some(outcome) = self.step_log.outcome(place) else { continue };
             let about = outcome.step.action.service().is_some_and(|key| failed.contains(&key));
             if about && is_missing_service(&outcome) {
-                self.course.set(place, Status::Skipped);
+                self.step_log.set(place, Status::Skipped);
             }
         }
         if phase < Some(Phase::Shrink) {

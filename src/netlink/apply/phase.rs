@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::converge::{self, Reaction, is_visible, react};
-use super::link::KernelApi;
+use super::kernel_api::KernelApi;
 use super::outcome::Status;
 use super::pass::Pass;
 use crate::netlink::kernel::BATCH;
@@ -49,30 +49,30 @@ impl Pass {
     /// Carries out the steps of one phase. Refusals become statuses.
     pub(super) fn carry_out(
         &mut self,
-        link: &mut impl KernelApi,
+        kernel: &mut impl KernelApi,
         range: Range<usize>,
     ) -> Result<(), Error> {
         for start in range.clone().step_by(BATCH) {
-            self.carry_out_piece(link, start..range.end.min(start + BATCH))?;
+            self.carry_out_piece(kernel, start..range.end.min(start + BATCH))?;
         }
         Ok(())
     }
 
     fn carry_out_piece(
         &mut self,
-        link: &mut impl KernelApi,
+        kernel: &mut impl KernelApi,
         range: Range<usize>,
     ) -> Result<(), Error> {
         let mut pending = Vec::with_capacity(range.len());
         let mut requests = Vec::with_capacity(range.len());
         for step in range {
-            let request = self.course.step(step).map(|step| converge::request(&step.action));
+            let request = self.step_log.step(step).map(|step| converge::request(&step.action));
             match request.flatten() {
                 Some(request) => {
                     pending.push(Pending { step, adapted: false });
                     requests.push(request);
                 }
-                None => self.course.set(step, Status::Done),
+                None => self.step_log.set(step, Status::Done),
             }
         }
         self.leave_out(&mut pending, &mut requests);
@@ -81,14 +81,14 @@ impl Pass {
             if pending.is_empty() {
                 break;
             }
-            let mut sent = Sent::new(link.execute(&requests, self.batch), requests.len());
+            let mut sent = Sent::new(kernel.execute(&requests, self.batch), requests.len());
             self.requests += sent.sent as u64;
             let mut reading = None;
             if matches!(sent.error, Some(Error::Lost | Error::Timeout(_))) && losses < LOSSES {
                 losses += 1;
                 self.batch = (self.batch / 4).max(1);
                 sent.error = None;
-                reading = read(link)?;
+                reading = read(kernel)?;
             }
             let last = round == ROUNDS || sent.error.is_some();
             (pending, requests) = self.settle(pending, requests, &sent, reading.as_ref(), last);
@@ -105,11 +105,11 @@ impl Pass {
         }
         let mut stay = Vec::with_capacity(pending.len());
         for pending in pending.iter() {
-            let step = self.course.step(pending.step);
+            let step = self.step_log.step(pending.step);
             let left_out = step.and_then(|step| self.left_out(&step));
             stay.push(left_out.is_none());
             if let Some(status) = left_out {
-                self.course.set(pending.step, status);
+                self.step_log.set(pending.step, status);
             }
         }
         let mut stays = stay.iter();
@@ -131,10 +131,12 @@ impl Pass {
         for (place, (pending, request)) in pending.into_iter().zip(requests).enumerate() {
             if place < sent.answered && !sent.refused.contains_key(&place) {
                 let status = if pending.adapted { Status::Adapted } else { Status::Done };
-                self.course.set(pending.step, status);
+                self.step_log.set(pending.step, status);
                 continue;
             }
-            let Some(step) = self.course.step(pending.step).map(Cow::into_owned) else { continue };
+            let Some(step) = self.step_log.step(pending.step).map(Cow::into_owned) else {
+                continue;
+            };
             let context = self.context(&step.action);
             let action = &step.action;
             let was_sent = place < sent.sent;
@@ -154,7 +156,7 @@ impl Pass {
                     (status, Some(request), pending.adapted)
                 }
             };
-            self.course.set(pending.step, status);
+            self.step_log.set(pending.step, status);
             if let Some(request) = repeat.filter(|_| !last) {
                 again.push(Pending { step: pending.step, adapted });
                 repeated.push(request);
@@ -165,8 +167,8 @@ impl Pass {
 }
 
 /// What is, after a loss; `None` if that cannot be told either.
-fn read(link: &mut impl KernelApi) -> Result<Option<Reading>, Error> {
-    match link.read() {
+fn read(kernel: &mut impl KernelApi) -> Result<Option<Reading>, Error> {
+    match kernel.read() {
         Ok(reading) => Ok(Some(reading)),
         Err(Error::Lost | Error::Timeout(_) | Error::Unsettled { .. }) => Ok(None),
         Err(error) => Err(error),

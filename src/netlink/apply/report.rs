@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-use super::course::StepLog;
 use super::outcome::{Outcome, Status};
+use super::step_log::StepLog;
 use crate::netlink::{Error, Refused};
 
 /// Steps, of one plan or of several one after the other, and what became of them.
 #[derive(Debug, Default)]
 pub struct Outcomes {
-    courses: Vec<StepLog>,
+    logs: Vec<StepLog>,
 }
 
 impl Outcomes {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.courses.iter().map(StepLog::len).sum()
+        self.logs.iter().map(StepLog::len).sum()
     }
 
     /// True if there are none.
@@ -25,17 +25,17 @@ impl Outcomes {
 
     /// All of them, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Outcome<'_>> {
-        self.courses.iter().flat_map(|course| course.all().map(|(_, outcome)| outcome))
+        self.logs.iter().flat_map(|log| log.all().map(|(_, outcome)| outcome))
     }
 
     fn statuses(&self) -> impl Iterator<Item = Status> + '_ {
-        self.courses.iter().flat_map(|course| course.statuses(0..course.len()))
+        self.logs.iter().flat_map(|log| log.statuses(0..log.len()))
     }
 }
 
 impl From<StepLog> for Outcomes {
-    fn from(course: StepLog) -> Self {
-        Outcomes { courses: vec![course] }
+    fn from(log: StepLog) -> Self {
+        Outcomes { logs: vec![log] }
     }
 }
 
@@ -105,8 +105,8 @@ impl Report {
         if self.outcomes.is_empty() {
             return next;
         }
-        self.outcomes.courses.extend(next.outcomes.courses);
-        self.rollback.courses.extend(next.rollback.courses);
+        self.outcomes.logs.extend(next.outcomes.logs);
+        self.rollback.logs.extend(next.rollback.logs);
         self.error = next.error;
         self.requests += next.requests;
         self.rolled_back = next.rolled_back;

@@ -1,7 +1,7 @@
 //! A kernel of one service, on paper.
 
 use crate::config::{Config, Observed, ObservedServer, RealServer, ServiceKey, VirtualService};
-use crate::netlink::apply::link::KernelApi;
+use crate::netlink::apply::kernel_api::KernelApi;
 use crate::netlink::plan::Action;
 use crate::netlink::wire::{Command, ServiceAttributes};
 use crate::netlink::{Error, Failure, Reading, Refused, Request, Stopped};
@@ -132,7 +132,7 @@ impl<'f> Simulated<'f> {
         servers
     }
 
-    fn look(&mut self) {
+    fn observe(&mut self) {
         self.moments += 1;
         let open = |service: &VirtualService| {
             service.scheduler.is_some() && service.servers.iter().any(|server| server.weight > 0)
@@ -158,7 +158,7 @@ impl KernelApi for Simulated<'_> {
                     false => self.carry_out(request),
                 };
                 self.requests += 1;
-                self.look();
+                self.observe();
                 if let Err(errno) = outcome {
                     let refused = Refused::new(request.message().command, request.object(), errno);
                     failures.push(Failure { index: answered + place, refused });

@@ -23,7 +23,7 @@ pub(super) fn plan(wanted: &Arc<Config>, found: &Observed, policy: &Policy) -> P
     Plan {
         steps: Steps::new(wanted.clone(), builder.steps),
         foreign: builder.foreign,
-        open: Default::default(),
+        availability: Default::default(),
         removal: policy.removal,
         on_refusal: policy.on_refusal,
     }

@@ -5,10 +5,10 @@
 //! also if any steps fail, a service has an eligible server if it had one and is to have one, apart
 //! from what a step's [`Risk`] says.
 
+mod availability;
 mod build;
 mod guardrails;
 mod kernel_view;
-mod open;
 mod policy;
 mod steps;
 mod text;
@@ -20,10 +20,10 @@ use crate::config::{
     Config, Observed, RealServer, ServiceKey, SyncDaemon, Timeouts, VirtualService,
 };
 
+pub(super) use availability::{Availability, AvailableServers, BeforeOrAfter};
 pub(super) use build::{oldest_first, refuses_when_quiesced};
 pub use guardrails::{PlanError, Violation};
 pub(super) use kernel_view::kernel_view;
-pub(super) use open::{Availability, BeforeOrAfter, Open};
 pub use policy::{Drain, Ended, Guardrails, OnRefusal, Ownership, Policy, Removal};
 pub use steps::Steps;
 
@@ -162,7 +162,7 @@ pub struct Plan {
     pub(super) steps: Steps,
     foreign: Vec<ServiceKey>,
     /// For services that run and go on.
-    pub(super) open: Availability,
+    pub(super) availability: Availability,
     pub(super) removal: Removal,
     pub(super) on_refusal: OnRefusal,
 }
@@ -193,7 +193,7 @@ impl Plan {
         policy: &Policy,
     ) -> Result<Self, PlanError> {
         let mut plan = build::plan(wanted, found, policy);
-        plan.open = open::availability(&plan.steps, wanted, found);
+        plan.availability = availability::availability(&plan.steps, wanted, found);
         guardrails::check(&plan, wanted, found, &policy.guardrails)?;
         Ok(plan)
     }

@@ -7,13 +7,13 @@ use super::Steps;
 use crate::config::{Config, Observed, RealServer, ServiceKey};
 
 /// The eligible servers (weight above 0) of a service.
-pub(in crate::netlink) type Open = HashSet<SocketAddr>;
+pub(in crate::netlink) type AvailableServers = HashSet<SocketAddr>;
 
 /// The eligible servers of services that run, are wanted, and are concerned by a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::netlink) struct Availability {
-    pub(in crate::netlink) before: HashMap<ServiceKey, Open>,
-    pub(in crate::netlink) after: HashMap<ServiceKey, Open>,
+    pub(in crate::netlink) before: HashMap<ServiceKey, AvailableServers>,
+    pub(in crate::netlink) after: HashMap<ServiceKey, AvailableServers>,
 }
 
 /// Where steps lead: on to what is wanted, or back to what was.
@@ -24,7 +24,10 @@ pub(in crate::netlink) enum BeforeOrAfter {
 }
 
 impl Availability {
-    pub(in crate::netlink) fn of(&self, side: BeforeOrAfter) -> &HashMap<ServiceKey, Open> {
+    pub(in crate::netlink) fn of(
+        &self,
+        side: BeforeOrAfter,
+    ) -> &HashMap<ServiceKey, AvailableServers> {
         match side {
             BeforeOrAfter::Before => &self.before,
             BeforeOrAfter::After => &self.after,
@@ -39,18 +42,18 @@ pub(super) fn availability(steps: &Steps, wanted: &Config, found: &Observed) -> 
     let concerned: HashSet<ServiceKey> =
         steps.iter().filter_map(|step| step.action.service()).collect();
     let running = found.services.iter().filter(|found| concerned.contains(&found.settings.key));
-    let mut before: HashMap<ServiceKey, Open> = running
+    let mut before: HashMap<ServiceKey, AvailableServers> = running
         .map(|found| {
             (found.settings.key, eligible(found.servers.iter().map(|found| &found.server)))
         })
         .collect();
     let wanted = wanted.services.iter().filter(|wanted| before.contains_key(&wanted.key));
-    let after: HashMap<ServiceKey, Open> =
+    let after: HashMap<ServiceKey, AvailableServers> =
         wanted.map(|wanted| (wanted.key, eligible(wanted.servers.iter()))).collect();
     before.retain(|key, _| after.contains_key(key));
     Availability { before, after }
 }
 
-fn eligible<'a>(servers: impl Iterator<Item = &'a RealServer>) -> Open {
+fn eligible<'a>(servers: impl Iterator<Item = &'a RealServer>) -> AvailableServers {
     servers.filter(|server| server.weight > 0).map(|server| server.address).collect()
 }
