@@ -189,7 +189,7 @@ impl Encoder {
 
 impl Request {
     /// The command of an `ipvsadm` line; `None` for a setting that the kernel has no request for.
-    pub fn of_command(command: &Command) -> Option<Self> {
+    pub fn from_command(command: &Command) -> Option<Self> {
         Some(match command {
             Command::AddService(service) => Request::add_service(service),
             Command::EditService(service) => Request::edit_service(service),

@@ -162,7 +162,7 @@ pub(crate) fn edits() {
     ";
     let rules: Rules = edits.parse().expect("rules");
     rules.apply_to(&mut config).expect("possible");
-    let requests: Vec<Request> = rules.commands().filter_map(Request::of_command).collect();
+    let requests: Vec<Request> = rules.commands().filter_map(Request::from_command).collect();
     assert_eq!(kernel.execute(&requests).expect("answers"), []);
     assert_eq!(read(&mut kernel).services, config.services);
 }

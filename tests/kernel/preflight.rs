@@ -10,7 +10,7 @@ use crate::objects::everything;
 use crate::sync::{config, ipvs, key};
 
 fn preflight(wanted: &Config) -> Preflight {
-    Preflight::of(wanted, &Options::default()).expect("answers")
+    Preflight::new(wanted, &Options::default()).expect("answers")
 }
 
 fn obstacles(preflight: &Preflight) -> Vec<String> {
@@ -97,7 +97,7 @@ pub(crate) fn settings() {
     let persistent = config("-A -t 10.0.0.1:80 -s rr -p 60");
     let plain = config("-A -t 10.0.0.1:80 -s rr");
     let found = |wanted: &Config, options: &Options| -> Vec<(&'static str, u32)> {
-        let found = Preflight::of(wanted, options).expect("answers");
+        let found = Preflight::new(wanted, options).expect("answers");
         let setting = |finding: &Finding| match finding {
             Finding::Setting { name, value, .. } => {
                 Some((name.strip_prefix("net.ipv4.vs.").expect("a name of IPVS"), *value))

@@ -94,7 +94,7 @@ pub(crate) fn drift() {
          {theirs}"
     );
     let rules: vsched::config::rules::Rules = drift.parse().expect("rules");
-    let requests: Vec<Request> = rules.commands().filter_map(Request::of_command).collect();
+    let requests: Vec<Request> = rules.commands().filter_map(Request::from_command).collect();
     assert_eq!(ipvs.kernel().execute(&requests).expect("answers"), []);
     let plan = ipvs.plan(&wanted, &immediate()).expect("a plan");
     assert_eq!(plan.to_string().lines().count(), 4, "{plan}");

@@ -66,7 +66,7 @@ pub(crate) const DIFFERENCES: &[(&str, &str)] = &[
 
 pub(crate) fn change(ipvs: &mut Ipvs, rules: &str) {
     let rules: vsched::config::rules::Rules = rules.parse().expect("rules");
-    let requests: Vec<Request> = rules.commands().filter_map(Request::of_command).collect();
+    let requests: Vec<Request> = rules.commands().filter_map(Request::from_command).collect();
     assert_eq!(ipvs.kernel().execute(&requests).expect("answers"), []);
 }
 

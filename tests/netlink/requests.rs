@@ -87,7 +87,7 @@ fn request(command: &str) -> Option<Request> {
         _ => {
             let rules: Rules = command.parse().unwrap_or_else(|error| panic!("{command}: {error}"));
             let mut commands = rules.commands();
-            let request = commands.next().and_then(Request::of_command).expect("a command");
+            let request = commands.next().and_then(Request::from_command).expect("a command");
             assert!(commands.next().is_none());
             request
         }

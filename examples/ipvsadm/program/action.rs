@@ -82,7 +82,7 @@ fn change(line: &Line) -> Result<Request, Refusal> {
     let command = Command::from_words(&words)
         .map_err(|error| Refusal::Usage(format!("`{}': {}", error.word(), error.message())))?;
     let request =
-        Request::of_command(&command).ok_or_else(|| Refusal::Usage("no request".into()))?;
+        Request::from_command(&command).ok_or_else(|| Refusal::Usage("no request".into()))?;
     let scheduler = line.value_of("scheduler").filter(|name| unknown_scheduler(name));
     let Some(name) = scheduler else { return Ok(request) };
     let mut message = request.message();

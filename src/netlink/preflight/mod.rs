@@ -18,7 +18,7 @@ use probe::Probed;
 /// ```no_run
 /// use vsched::netlink::{Options, Preflight};
 /// let wanted = "-A -t 10.0.0.1:80 -s mh -p 60".parse()?;
-/// let preflight = Preflight::of(&wanted, &Options::default())?;
+/// let preflight = Preflight::new(&wanted, &Options::default())?;
 /// print!("{preflight}");
 /// if preflight.findings().iter().any(|finding| finding.is_obstacle()) {
 ///     std::process::exit(1);
@@ -86,7 +86,7 @@ impl Preflight {
     ///
     /// # Errors
     /// An exchange with the kernel that failed. No IPVS and no permission are findings.
-    pub fn of(wanted: &Config, options: &Options) -> Result<Self, Error> {
+    pub fn new(wanted: &Config, options: &Options) -> Result<Self, Error> {
         let mut preflight = Preflight::default();
         let mut kernel = match Kernel::with_options(options) {
             Ok(kernel) => kernel,

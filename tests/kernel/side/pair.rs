@@ -332,5 +332,5 @@ impl Pair {
 }
 
 fn request(command: &Command) -> Request {
-    Request::of_command(command).expect("a command that kernels know")
+    Request::from_command(command).expect("a command that kernels know")
 }
