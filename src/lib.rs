@@ -2,6 +2,7 @@
 //! [architecture]: architecture
 //! [behaviour]: behaviour
 //! [embedding]: embedding
+//! [glossary]: glossary
 //! [linking]: linking
 //! [lvs]: lvs
 //! [performance]: performance
@@ -43,6 +44,9 @@ pub mod lvs {}
 ///
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
+
+#[doc = include_str!("../docs/glossary.md")]
+pub mod glossary {}
 
 #[doc = include_str!("../docs/linking.md")]
 pub mod linking {}
