@@ -1,4 +1,4 @@
-//! What can go wrong between us and the kernel, in words.
+//! Errors of the exchange with the kernel, in words.
 
 use std::fmt;
 use std::io;
@@ -19,7 +19,7 @@ pub enum Object {
     Service(ServiceKey),
     /// A real server of a virtual service.
     Server(ServiceKey, SocketAddr),
-    /// A synchronisation daemon.
+    /// A synchronization daemon.
     Daemon(SyncRole),
     /// The connection timeouts.
     Timeouts,
@@ -38,11 +38,11 @@ impl fmt::Display for Object {
     }
 }
 
-/// Why the kernel refuses a request, as far as its bare number tells.
+/// Why the kernel refused a request, as far as the error number says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// What is to be added is there already.
+    /// The object to add exists already.
     Exists,
     /// There is no such service.
     NoService,
@@ -62,15 +62,15 @@ pub enum Cause {
     Family,
     /// CAP_NET_ADMIN in the initial user namespace is missing.
     Permission,
-    /// The kernel is short of memory.
+    /// The kernel is out of memory.
     Memory,
     /// The kernel does not know the command.
     Unsupported,
-    /// Something that is not known to happen.
+    /// Any other error number.
     Other,
 }
 
-/// A request that the kernel refused; it changed nothing.
+/// A request that the kernel refused, and that changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
     command: Command,
@@ -177,16 +177,16 @@ pub enum Error {
     Absent,
     /// The kernel refused a request.
     Refused(Refused),
-    /// No answer came in time. What was asked for may have been done.
+    /// No answer came in time. The request may have been carried out.
     Timeout(Duration),
-    /// Answers were lost for want of room in the receive buffer, or were cut off. What was asked for
-    /// may have been done: read again.
+    /// Answers were lost because the receive buffer was full, or were cut off. The request may have been
+    /// carried out: read again.
     Lost,
-    /// Something was changed by others at every attempt to read it.
+    /// Other programs changed the object during every attempt to read it.
     Unsettled {
         /// What was being read.
         object: Object,
-        /// How often.
+        /// The number of attempts.
         attempts: u32,
     },
     /// A request that cannot be written or an answer that cannot be understood.
@@ -260,16 +260,16 @@ pub struct Failure {
     pub refused: Refused,
 }
 
-/// A batch that could not be carried through.
+/// A batch that did not complete.
 #[derive(Debug)]
 pub struct Stopped {
     /// What stopped it.
     pub error: Error,
-    /// How many requests from the first on have a known outcome: done, except for `failures`.
+    /// How many requests, counted from the first, have a known outcome: done, except for `failures`.
     pub answered: usize,
     /// How many requests were sent. Those from `answered` on may have been done or not.
     pub sent: usize,
-    /// Requests that are known to have been refused; some may lie between `answered` and `sent`.
+    /// Requests known to be refused; some may be between `answered` and `sent`.
     pub failures: Vec<Failure>,
 }
 

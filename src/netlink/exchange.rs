@@ -1,7 +1,7 @@
-//! Requests and the answers that belong to them.
+//! Matches answers to requests.
 //!
 //! An answer belongs to a request if it has its sequence number and our port id. Others are late
-//! answers to a request that was given up, and are skipped.
+//! answers to an abandoned request, and are skipped.
 
 use std::io;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use super::error::Error;
 use super::socket::{DATAGRAMS, Deadline, Received, Socket};
 use super::wire::{ACK, Answer, DUMP, DUMP_INTERRUPTED, HEADER, Header, Message, REQUEST, packets};
 
-/// A datagram that is larger than its room makes that grow up to here.
+/// The buffer for a datagram grows up to this size when a larger datagram arrives.
 const LARGEST_ROOM: usize = 16 << 20;
 
-/// Most bytes of requests in one datagram, unless one alone is longer. With the kernel's own 320 bytes or
-/// more it fits a page: a sync of 10,000 servers took 4 ms less than by datagrams of two pages.
+/// Most bytes of requests in one datagram, unless a single request is longer. With the kernel's overhead of
+/// at least 320 bytes it fits a page: a sync of 10,000 servers took 4 ms less than with two pages.
 const PIECE: usize = 3584;
 
-/// How an exchange came out.
+/// The result of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The kernel has said all; `interrupted`: things changed while it did.
+    /// The answer is complete; `interrupted`: objects changed during the dump.
     Complete { interrupted: bool },
     /// It refused, with this errno.
     Refused(i32),
 }
 
-/// A batch whose last answer did not come.
+/// A batch whose last answer is missing.
 #[derive(Debug)]
 pub(super) struct Interrupted {
     pub(super) error: Error,
-    /// Places and errnos of the refusals that did come.
+    /// Indexes and errnos of the refusals that arrived.
     pub(super) refusals: Vec<(usize, i32)>,
 }
 
@@ -40,16 +40,16 @@ pub(super) struct Exchange {
     port: u32,
     sequence: u32,
     timeout: Duration,
-    /// For each datagram.
+    /// Buffer bytes per datagram.
     room: usize,
     buffer: Vec<u8>,
     received: Received,
-    /// Which of those received comes next.
+    /// The next datagram to read of those received.
     next: usize,
 }
 
 impl Exchange {
-    /// `room` is the size of the largest datagram that the kernel is offered to send.
+    /// `room` is the size of the largest datagram that the kernel may send.
     pub(super) fn new(socket: Socket, port: u32, timeout: Duration, room: usize) -> Self {
         let (buffer, received) = (vec![0; DATAGRAMS * room], Received::default());
         Exchange { socket, port, sequence: 0, timeout, room, buffer, received, next: 0 }
@@ -62,7 +62,7 @@ impl Exchange {
         first
     }
 
-    /// Asks one question and gives every message of the answer to `each`.
+    /// Sends one request and passes every message of the answer to `each`.
     pub(super) fn ask(
         &mut self,
         family: u16,
@@ -77,8 +77,8 @@ impl Exchange {
         self.ask_bytes(&bytes, sequence, each)
     }
 
-    /// The same with a question that is written already. The answer ends with an acknowledgement or,
-    /// for a dump, with its end.
+    /// The same with an encoded request. The answer ends with an acknowledgment or, for a dump, with its end
+    /// message.
     pub(super) fn ask_bytes(
         &mut self,
         question: &[u8],
@@ -87,7 +87,7 @@ impl Exchange {
     ) -> Result<Outcome, Error> {
         let outcome = self.send([question]).and_then(|()| self.hear(sequence, each));
         if outcome.is_err() {
-            // The kernel begins no dump on a socket before the one before is read to its end.
+            // The kernel starts no dump on a socket before the previous one is read to its end.
             self.drain(|_| {});
         }
         outcome
@@ -125,13 +125,13 @@ impl Exchange {
                 }
             }
             if progress {
-                // However long a dump is, it goes on.
+                // A dump may take any time as long as it makes progress.
                 deadline = Deadline::after(self.timeout);
             }
         }
     }
 
-    /// Reads what is there without waiting.
+    /// Reads what has arrived, without waiting.
     fn drain(&mut self, mut each: impl FnMut(&Datagram<'_>)) {
         let now = Deadline::after(Duration::ZERO);
         loop {
@@ -143,8 +143,8 @@ impl Exchange {
         }
     }
 
-    /// Sends `count` requests with numbers from `first` on, of which the last asks for an
-    /// acknowledgement, and returns places and errnos of those that were refused.
+    /// Sends `count` requests with sequence numbers from `first`, the last of which requests an
+    /// acknowledgment, and returns indexes and errnos of those that were refused.
     pub(super) fn batch(
         &mut self,
         requests: &[u8],
@@ -158,10 +158,10 @@ impl Exchange {
             Ok(())
         });
         let Err(error) = heard else { return Ok(refusals) };
-        // The kernel is through with what was sent: it works while `send` lasts. What is left is
-        // true, and must go, or the buffer will be too full again.
+        // The kernel has processed what was sent: it works during `send`. The answers left are valid,
+        // and must be read; otherwise the buffer overflows again.
         self.drain(|datagram| {
-            // What cannot be understood makes no difference any more.
+            // A message that cannot be decoded no longer matters.
             let _ = collect(datagram, first, count, &mut refusals);
         });
         Err(Interrupted { error, refusals })
@@ -226,11 +226,11 @@ fn pieces(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 struct Datagram<'b> {
     bytes: &'b [u8],
-    /// The port id that its messages must have.
+    /// The port id that its messages must carry.
     port: u32,
 }
 
-/// Reads one datagram of a batch's answers. True: the last request is answered.
+/// Reads one datagram of a batch's answers. Returns true once the last request is answered.
 fn collect(
     datagram: &Datagram<'_>,
     first: u32,

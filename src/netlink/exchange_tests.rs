@@ -1,4 +1,4 @@
-//! The kernel's part is played by the other end of a pair of sockets.
+//! The other end of a socket pair plays the kernel.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -61,7 +61,7 @@ fn ask(exchange: &mut Exchange, dump: bool) -> (Result<Outcome, Error>, Vec<u32>
 fn answers_to_others_are_skipped() {
     let (mut exchange, kernel) = pair();
     exchange.reserve(40);
-    // Late answers to a request before, and one for another port, in one datagram with ours.
+    // Late answers to an earlier request, and one for another port, in one datagram with ours.
     let foreign = Header { port: PORT + 1, ..header(FAMILY, 0, 41) };
     let late = report(header(ERROR, 0, 40), libc::ESRCH);
     let ours = data(3, header(FAMILY, 0, 41));
@@ -183,7 +183,7 @@ fn the_refusals_of_a_batch_are_found_by_number_even_across_the_wrap() {
     exchange.sequence = u32::MAX - 2;
     let first = exchange.reserve(5);
     assert_eq!((first, exchange.sequence), (u32::MAX - 1, 2));
-    // Answered: the second, and the last; one that is not of this batch lies between.
+    // Answered: the second, and the last; one of another batch is between them.
     let answers = [(u32::MAX, libc::EEXIST), (u32::MAX - 2, libc::EPERM), (3, libc::EPERM), (2, 0)];
     for (sequence, errno) in answers {
         kernel.send(&report(header(ERROR, 0, sequence), errno)).expect("sent");

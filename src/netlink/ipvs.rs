@@ -1,4 +1,4 @@
-//! The kernel's IPVS brought to what a config wants.
+//! Brings the kernel's IPVS to what a config wants.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use super::wire::Info;
 use super::{Kernel, Namespace, Options, Reading, Request};
 use crate::config::{Config, ServiceKey};
 
-/// How often [`Ipvs::sync`] plans before it says that others work against it.
+/// How often [`Ipvs::sync`] plans before it reports that other programs interfere.
 const ROUNDS: u32 = 5;
 
-/// The IPVS of one network namespace, read, compared with configs, and brought to what they want.
+/// The IPVS of one network namespace: reads it, compares it with configs, and changes it accordingly.
 ///
 /// Synchronous; `Send`, for one thread at a time. Dropping it leaves the kernel as it is.
 ///
@@ -35,8 +35,8 @@ pub struct Ipvs {
 }
 
 impl Rollout {
-    /// Goes on as far as possible without waiting for connections to end. What it is told by the
-    /// kernel is in the [report](Self::into_report).
+    /// Continues as far as possible without waiting for connections to end. Errors are in the
+    /// [report](Self::into_report).
     pub fn poll(&mut self, ipvs: &mut Ipvs) -> Progress {
         self.poll_on(ipvs.kernel())
     }
@@ -88,8 +88,8 @@ impl Ipvs {
         self.kernel.read()
     }
 
-    /// What would lead from what runs to this config. Nothing is changed; an empty plan says that
-    /// what is wanted runs, any other one is the drift.
+    /// Plans the steps from what runs to this config, and changes nothing. An empty plan means that the
+    /// config runs; any other plan is the drift.
     ///
     /// # Errors
     /// [`SyncError::Kernel`] from reading; [`SyncError::Plan`] if the config breaks limits or the plan
@@ -103,8 +103,8 @@ impl Ipvs {
         Ok(Plan::new(wanted, &found, policy)?)
     }
 
-    /// True if what is wanted runs, nothing else in services of ours, and nothing drains: what an
-    /// empty [`plan`](Self::plan) says, for a fraction of the reading. Ends at the first difference.
+    /// True if the config runs, our services have nothing else, and nothing drains: the same as an empty
+    /// [`plan`](Self::plan), with a fraction of the reading. Stops at the first difference.
     ///
     /// # Errors
     /// As for [`read`](Self::read), without `Unsettled`.
@@ -128,15 +128,15 @@ impl Ipvs {
         checked(rollout.into_report())
     }
 
-    /// Reads, plans, carries out, and reads again, until what is wanted runs. Waits while servers
-    /// drain. If it runs already, nothing is sent.
+    /// Reads, plans, carries out, and reads again, until the config runs. Waits while servers drain. If the
+    /// config runs already, nothing is sent.
     ///
-    /// Killed at any moment, it is taken up where it was by the next call: servers of weight 0 that
-    /// are not wanted drain, whoever quiesced them.
+    /// If the process is killed at any moment, the next call continues from there: servers of weight 0
+    /// that are not wanted drain, whichever program quiesced them.
     ///
     /// # Errors
-    /// As for [`plan`](Self::plan) and [`apply`](Self::apply). What others interfere with is tried
-    /// again, five times in all; then [`SyncError::Differs`] if they go on.
+    /// As for [`plan`](Self::plan) and [`apply`](Self::apply). If other programs interfere, it
+    /// retries, five attempts in total; then it returns [`SyncError::Differs`].
     ///
     /// ```no_run
     /// use vsched::netlink::plan::Policy;
@@ -188,12 +188,12 @@ impl Ipvs {
         }
     }
 
-    /// Plans to take one server out of a service: no new connections, then, when those it has have
-    /// ended or the time is over, its deletion. The rest of the service stays as it is.
+    /// Plans the removal of one server from a service: no new connections first; then, once its connections
+    /// have ended or the deadline has passed, its deletion. The rest of the service stays as it is.
     ///
     /// # Errors
-    /// As for [`plan`](Self::plan): [`SyncError::Plan`] too if it is the last eligible server. A
-    /// server that is not there gives an empty plan.
+    /// As for [`plan`](Self::plan); also [`SyncError::Plan`] if it is the last eligible server. A server
+    /// that does not exist yields an empty plan.
     pub fn plan_drain(
         &mut self,
         service: &ServiceKey,
@@ -211,7 +211,7 @@ impl Ipvs {
         Ok(Plan::new(wanted, &found, &policy)?)
     }
 
-    /// Takes one server out of a service: [`plan_drain`](Self::plan_drain), carried out.
+    /// Removes one server from a service: carries out [`plan_drain`](Self::plan_drain).
     ///
     /// # Errors
     /// As for [`plan_drain`](Self::plan_drain) and [`apply`](Self::apply).
@@ -234,7 +234,7 @@ impl Ipvs {
         self.carry_out(plan)
     }
 
-    /// Sets statistics to zero, of one service and its servers or of all.
+    /// Sets the statistics of one service and its servers, or of all, to zero.
     ///
     /// # Errors
     /// [`Error::Refused`], such as for a service that does not exist; a failed exchange.
@@ -247,8 +247,8 @@ fn checked(report: Report) -> Result<Report, SyncError> {
     if report.is_complete() { Ok(report) } else { Err(SyncError::Incomplete(Box::new(report))) }
 }
 
-/// True if another attempt, from a new reading, may succeed: nothing failed but what others had
-/// added, edited or deleted in between. A server that somebody gave weight again is not fought over.
+/// True if a retry from a new reading may succeed: the only failures are objects that other programs
+/// added, edited or deleted in between. A server to which another program gave weight again is left alone.
 fn is_interference(report: &Report) -> bool {
     use super::Cause::{Exists, NoDaemon, NoServer, NoService};
     report.error().is_none()
@@ -258,7 +258,7 @@ fn is_interference(report: &Report) -> bool {
             .all(|refused| matches!(refused.cause(), Exists | NoDaemon | NoServer | NoService))
 }
 
-/// Why what is wanted does not run.
+/// Why the config does not run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -266,14 +266,14 @@ pub enum SyncError {
     Plan(PlanError),
     /// Reading failed.
     Kernel(Error),
-    /// A step was refused or an exchange failed: the report says which, and what was taken back.
+    /// A step was refused or an exchange failed: the report says which, and what was rolled back.
     Incomplete(Box<Report>),
-    /// Others change the same things again and again: this is what is missing now.
+    /// Other programs keep changing the same objects: this plan is what is missing now.
     Differs(Box<Plan>),
 }
 
 impl SyncError {
-    /// The exchange or refusal at the bottom of it, if there is one.
+    /// The kernel's refusal that caused it, if there is one.
     pub fn refused(&self) -> Option<super::Refused> {
         match self {
             SyncError::Incomplete(report) => report.refusals().next(),

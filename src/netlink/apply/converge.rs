@@ -1,5 +1,5 @@
-//! What a refusal means for a step: often only that the kernel is already, or no longer, as a plan
-//! took it to be.
+//! What a refusal means for a step. Often it only means that the kernel has already changed, or no longer
+//! is as the plan assumed.
 
 use super::outcome::Status;
 use crate::config::{Observed, RealServer, ServiceKey, SyncDaemon, VirtualService};
@@ -7,20 +7,20 @@ use crate::netlink::plan::{Action, kernel_view};
 use crate::netlink::wire::Command;
 use crate::netlink::{Cause, Refused, Request};
 
-/// How to go on after a refusal.
+/// What to do after a refusal.
 pub(super) enum Reaction {
-    /// It counts as this.
+    /// The step ends with this status.
     Settled(Status),
-    /// The same end by another way.
+    /// Reach the same result with another request.
     Instead(Box<Request>),
-    /// It may pass.
+    /// The cause may disappear: retry.
     Again,
 }
 
-/// What a step's neighbours in the plan say about it.
+/// What the plan's other steps say about this one.
 #[derive(Clone, Copy)]
 pub(super) struct Context {
-    /// The server is on its way out: it need not be there.
+    /// The server leaves: it need not exist.
     pub(super) leaves: bool,
     /// A later step gives the service its settings.
     pub(super) bound_later: bool,
@@ -62,7 +62,7 @@ pub(super) fn react(action: &Action, refused: Refused, context: Context) -> Reac
             _ => Reaction::Settled(Status::Refused(refused)),
         },
         (Action::AddService(service), cause) => match (refused.command(), cause) {
-            // It may serve already, so it is not unbound: the step that binds it does the rest.
+            // It may already serve clients, so do not unbind it: the step that binds it does the rest.
             (Command::NewService, Cause::Exists) if context.bound_later => {
                 Reaction::Settled(Status::AlreadyDone)
             }
@@ -82,8 +82,8 @@ pub(super) fn react(action: &Action, refused: Refused, context: Context) -> Reac
     }
 }
 
-/// True if what was read shows the step done. Where that cannot be told it is not, and the step is
-/// carried out again, which changes nothing.
+/// True if the reading shows that the step is done. False if it cannot show that: then the step is carried
+/// out again, which changes nothing.
 pub(super) fn is_visible(action: &Action, found: &Observed, context: Context) -> bool {
     let service =
         |key: &ServiceKey| found.services.iter().find(|service| service.settings.key == *key);

@@ -10,7 +10,7 @@ use crate::config::{ObservedServer, ServiceKey};
 use crate::netlink::Error;
 use crate::netlink::plan::{Action, Drain, Ended, Step};
 
-/// Between the first two looks; doubled each time.
+/// Interval between the first two polls; doubled each time.
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -21,23 +21,23 @@ pub struct Draining {
     pub service: ServiceKey,
     /// The server.
     pub server: SocketAddr,
-    /// Connections that are waited for, when last polled at.
+    /// Connections that the drain still waits for, as of the last poll.
     pub connections: u32,
 }
 
 #[derive(Debug)]
 struct Wait {
-    /// Which step of the pass it is.
+    /// The step's place in the pass.
     step: usize,
     draining: Draining,
     drain: Drain,
 }
 
-/// What one look has shown.
+/// The result of one poll.
 pub(super) struct DrainStatus {
-    /// Which steps came to which end.
+    /// Steps that ended, with their statuses.
     pub(super) ended: Vec<(usize, Status)>,
-    /// When to look again, if anything is left.
+    /// When to poll again; `None` if no drain is left.
     pub(super) next: Option<Duration>,
 }
 
@@ -46,12 +46,12 @@ pub(super) struct Drains {
     begun: Instant,
     interval: Duration,
     waits: Vec<Wait>,
-    /// As `waits`, for those who ask.
+    /// `waits`, in the public form.
     pub(super) draining: Vec<Draining>,
 }
 
 impl Drains {
-    /// Of those steps that wait.
+    /// From the steps that wait.
     pub(super) fn new<'s>(steps: impl Iterator<Item = (usize, Cow<'s, Step>)>) -> Self {
         let mut waits: Vec<Wait> = steps
             .filter_map(|(step, waits)| match waits.action {
@@ -62,15 +62,15 @@ impl Drains {
                 _ => None,
             })
             .collect();
-        // One dump a service, however many of its servers leave.
+        // One dump per service, however many of its servers leave.
         waits.sort_by_key(|wait| wait.draining.service);
         Drains { begun: Instant::now(), interval: FIRST, waits, draining: Vec::new() }
     }
 
-    /// Looks once. Tells what came to its end, and how long to wait before the next look.
+    /// Reads the connections once. Returns which drains ended, and how long to wait before the next poll.
     ///
     /// # Errors
-    /// An exchange that failed in a way that another attempt will not cure.
+    /// An exchange that failed in a way that a retry cannot fix.
     pub(super) fn poll(&mut self, kernel: &mut impl KernelApi) -> Result<DrainStatus, Error> {
         let passed = self.begun.elapsed();
         let (mut ended, mut waits) = (Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ impl Drains {
                     servers.iter().find(|observed| observed.server.address == server)
                 });
                 let status = match found {
-                    // Not known this time.
+                    // This dump did not tell.
                     None => None,
                     Some(None) => Some(Status::AlreadyDone),
                     Some(Some(observed)) if observed.server.weight > 0 => Some(Status::Kept),
@@ -119,8 +119,8 @@ fn connections(observed: &ObservedServer, until: Ended) -> u32 {
     }
 }
 
-/// What a service's servers are; `None` if that cannot be told now. What is there is told rightly by
-/// one dump; that something is not there, only by two that agree.
+/// The servers of a service; `None` if they cannot be read now. One dump proves that a server exists; only
+/// two dumps that agree prove that it does not.
 fn servers(
     kernel: &mut impl KernelApi,
     group: &[Wait],

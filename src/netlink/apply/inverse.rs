@@ -1,5 +1,5 @@
-//! The way back from a plan that could not be carried through: the opposite steps, in the same
-//! phases, so that it never leaves a service without a server either.
+//! The rollback of a plan that failed: the inverse steps, in the same phases, so that the rollback does not
+//! leave a service without a server either.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use crate::netlink::plan::{Action, Phase, Removal, Step, refuses_when_quiesced};
 
 const REASON: &str = "taken back";
 
-/// A step back, and which step it takes back.
+/// An inverse step, and which step it takes back.
 pub(super) struct Undo {
     pub(super) step: Step,
     pub(super) origin: usize,
 }
 
-/// What takes back those steps that were done, or may have been. What others had done is left.
+/// The steps that take back what was done, or may have been done. What others did stays.
 pub(super) fn inverse(step_log: &StepLog, removal: Removal) -> Vec<Undo> {
     let happened = |status| matches!(status, Status::Done | Status::Unknown);
     let (mut made, mut serving) = (HashSet::new(), HashSet::new());
@@ -34,7 +34,7 @@ pub(super) fn inverse(step_log: &StepLog, removal: Removal) -> Vec<Undo> {
         }
     }
     let mut back = Reversal { removal, undos: Vec::new(), origin: 0 };
-    // The last first, for what depends on the order.
+    // In reverse, because order can matter.
     for (origin, outcome) in step_log.all().rev() {
         if !happened(outcome.status) {
             continue;
@@ -42,7 +42,7 @@ pub(super) fn inverse(step_log: &StepLog, removal: Removal) -> Vec<Undo> {
         back.origin = origin;
         match &outcome.step.action {
             Action::AddServer { service, server } if made.contains(service) => {
-                // Goes with its service. One that no scheduler was bound to has no connections.
+                // Deleted with its service, which has no connections because no scheduler was bound to it.
                 if serving.contains(service) {
                     back.quiesce(*service, *server);
                 }
@@ -100,8 +100,8 @@ impl Reversal {
                 self.push(Phase::DeleteServices, Action::DeleteService(service.key));
             }
             Action::EditService { before, service } => {
-                // A scheduler that refuses the clients of quiesced servers comes back when no server
-                // is quiesced any more.
+                // A scheduler that refuses the clients of quiesced servers is restored once no
+                // server is quiesced.
                 let late = refuses_when_quiesced(before);
                 let phase = if late { Phase::Restore } else { Phase::EditServices };
                 let (before, service) = (service.clone(), before.clone());
@@ -112,7 +112,7 @@ impl Reversal {
                 let (service, before, server) = (*service, *server, *before);
                 self.push(phase, Action::EditServer { service, before, server });
             }
-            // Nothing is deleted before it is certain that nothing is taken back.
+            // Deletions start only once a rollback is impossible.
             Action::AddServer { .. }
             | Action::AwaitDrain { .. }
             | Action::DeleteServer { .. }

@@ -1,5 +1,5 @@
-//! What carrying out needs of a kernel; behind a trait, so that the same code runs against a
-//! simulated one, which can be made to fail at every single moment.
+//! The operations of a kernel that `apply` needs. A trait, so that the same code runs against a simulated
+//! kernel, which tests can make fail at every request.
 
 use crate::config::{ObservedServer, ServiceKey};
 use crate::netlink::{Error, Failure, Kernel, Reading, Request, Stopped};
@@ -7,11 +7,11 @@ use crate::netlink::{Error, Failure, Kernel, Reading, Request, Stopped};
 pub(in crate::netlink) trait KernelApi {
     /// As [`Kernel::execute`], with at most so many requests in one system call.
     fn execute(&mut self, requests: &[Request], batch: usize) -> Result<Vec<Failure>, Stopped>;
-    /// Everything, read until it agrees with itself.
+    /// Reads everything until two readings agree.
     fn read(&mut self) -> Result<Reading, Error>;
-    /// A service's servers in one dump, which others' changes may have torn.
+    /// Reads a service's servers in one dump, which may be inconsistent if others change them.
     fn servers_once(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error>;
-    /// A service's servers, read until it agrees with itself.
+    /// Reads a service's servers until two readings agree.
     fn servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error>;
 }
 

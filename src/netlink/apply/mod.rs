@@ -1,15 +1,15 @@
 //! Carrying out a plan.
 //!
-//! Phase by phase, in batches; between two phases every answer is read. A refusal that only says that
-//! others were there first is not an end: what is to be added and exists is edited, what is to be
-//! edited and is gone is added, what is to be deleted and is gone is deleted. After a lost answer the
-//! kernel is read, and what it does not show is sent again.
+//! Steps run phase by phase, in batches; every answer is read before the next phase begins. A refusal
+//! that only means that another program acted first is not a failure: if an object to be added exists, it
+//! is edited; if an object to be edited is gone, it is added; if an object to be deleted is gone, it counts
+//! as deleted. After a lost answer, the kernel is read, and the requests whose effect is missing are sent
+//! again.
 //!
-//! Nothing shrinks before a server that is wanted is known to be there for each service, and nothing
-//! is deleted before all else is done; until then all can be taken back. All state is in the kernel:
-//! whoever carries out a plan can be killed between any two messages, and the next
-//! [`sync`](super::Ipvs::sync) begins from there. A server of weight 0 that is not wanted is one that
-//! drains.
+//! No service shrinks before one of its wanted servers is known to exist, and deletions come last; until
+//! then everything can be rolled back. All state is in the kernel: the process can be killed between any
+//! two messages, and the next [`sync`](super::Ipvs::sync) continues from there. A server of weight 0 that
+//! is not wanted is draining.
 
 mod converge;
 mod drains;
@@ -38,18 +38,18 @@ pub use report::{Outcomes, Report};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Progress {
-    /// Servers drain: [`Rollout::poll`] is to be called again after this time. Later does no harm.
+    /// Servers drain: call [`Rollout::poll`] again after this time, or later.
     Wait(Duration),
-    /// It is over.
+    /// The execution has ended.
     Done,
 }
 
 /// A plan that is being carried out, for hosts that must not block while servers drain.
 ///
 /// The first [`poll`](Self::poll) does everything up to the drains, which takes milliseconds; each
-/// further one looks at the servers that drain, with one dump a service, and the last one deletes.
-/// Between two of them nothing is held: the [`Ipvs`] can be used for other things, the rollout can be
-/// dropped, and the next [`sync`](Ipvs::sync) goes on with what it began.
+/// further call checks the servers that drain, with one dump per service, and the last one deletes.
+/// Between two calls nothing is held: the [`Ipvs`] can be used for other things, the rollout can be
+/// dropped, and the next [`sync`](Ipvs::sync) continues what it began.
 ///
 /// ```no_run
 /// use vsched::netlink::plan::{Plan, Policy};
@@ -61,7 +61,7 @@ pub enum Progress {
 ///     for draining in rollout.draining() {
 ///         println!("{}: {} connections", draining.server, draining.connections);
 ///     }
-///     std::thread::sleep(time); // or come back by a timer of the host's own
+///     std::thread::sleep(time); // or use the host's own timer
 /// }
 /// print!("{}", rollout.into_report());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -73,7 +73,7 @@ pub struct Rollout {
     on_refusal: OnRefusal,
     forward: Pass,
     back: Option<Rollback>,
-    /// Servers that are known to be eligible, of services that are to stay open.
+    /// Servers known to be eligible, of services that must stay available.
     open: HashMap<ServiceKey, AvailableServers>,
     error: Option<Error>,
     over: bool,
@@ -82,12 +82,12 @@ pub struct Rollout {
 #[derive(Debug)]
 struct Rollback {
     pass: Pass,
-    /// Which step each of its steps takes back.
+    /// For each of its steps, the step that it takes back.
     origins: Vec<usize>,
 }
 
 impl Rollout {
-    /// Begins; nothing is sent before the first [`poll`](Self::poll).
+    /// Starts a rollout; the first [`poll`](Self::poll) sends the first request.
     pub fn new(plan: Plan) -> Self {
         let strict = plan.on_refusal == OnRefusal::RollBack;
         let Plan { steps, availability, removal, on_refusal, .. } = plan;
@@ -102,7 +102,7 @@ impl Rollout {
         self.back.as_ref().map_or(&self.forward, |back| &back.pass).draining()
     }
 
-    /// What has become of the plan so far.
+    /// The outcome of the plan so far.
     pub fn into_report(self) -> Report {
         let rolled_back = self.back.is_some();
         let mut requests = self.forward.requests;
@@ -146,8 +146,8 @@ impl Rollout {
             Some(Rollback { pass: Pass::new(steps, BeforeOrAfter::Before, false), origins });
     }
 
-    /// A step was taken back if all that takes it back was done; one that made a part of a new
-    /// service, if the service is gone.
+    /// Marks steps as taken back: a step whose inverse steps were all done, and a step that created a
+    /// part of a new service that is gone.
     fn mark_taken_back(&mut self) {
         use super::plan::{Action, Phase};
         let Some(Rollback { pass, origins }) = &self.back else { return };

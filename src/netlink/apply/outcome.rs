@@ -1,53 +1,53 @@
-//! What became of one step of a plan.
+//! The outcome of one step of a plan.
 
 use std::borrow::Cow;
 
 use crate::netlink::Refused;
 use crate::netlink::plan::Step;
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// Its turn did not come.
+    /// Execution did not reach it.
     NotTried,
     /// Done.
     Done,
-    /// Done by another way, because others were there in between: an edit of what was to be added, an
+    /// Done with another request, because another program acted first: an edit of what was to be added, an
     /// addition of what was to be edited.
     Adapted,
-    /// Others had done it.
+    /// Another program had already done it.
     AlreadyDone,
     /// The kernel refused it.
     Refused(Refused),
-    /// It was sent, and no answer tells whether it was done.
+    /// It was sent, but no answer says whether it was done.
     Unknown,
-    /// The connections that were waited for have ended.
+    /// The connections that the step waited for have ended.
     Drained,
-    /// The deadline came, with so many connections left.
+    /// The deadline passed, with this many connections left.
     CutOff(u32),
-    /// Somebody gave the server weight again: it was not deleted.
+    /// Another program gave the server weight again: it was not deleted.
     Kept,
-    /// A step that it builds on was refused, or the service would have been left without an eligible
+    /// A step that it depends on was refused, or the service would have been left without an eligible
     /// server.
     Skipped,
-    /// Done, and taken back.
+    /// Done, then taken back.
     TakenBack,
 }
 
 impl Status {
-    /// True if nothing is missing.
+    /// True if the step's effect is in place.
     pub fn is_good(self) -> bool {
         use Status::{Adapted, AlreadyDone, CutOff, Done, Drained};
         matches!(self, Done | Adapted | AlreadyDone | Drained | CutOff(_))
     }
 }
 
-/// A step and what became of it.
+/// A step and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome<'r> {
     /// The step.
     pub step: Cow<'r, Step>,
-    /// What became of it.
+    /// Its outcome.
     pub status: Status,
 }

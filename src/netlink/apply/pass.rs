@@ -1,4 +1,4 @@
-//! Steps carried out phase by phase, in one direction: on, or back.
+//! Executes steps phase by phase, in one direction: forward, or back.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -17,13 +17,13 @@ use crate::netlink::plan::{
 };
 use crate::netlink::{Cause, Error};
 
-/// How a pass goes on.
+/// How a pass continues.
 pub(super) enum Next {
-    /// To be called again after this time.
+    /// Call again after this time.
     Wait(Duration),
-    /// All that can be done is done.
+    /// Everything that can be done is done.
     Ended,
-    /// A step was refused before anything was deleted, and all was to be carried out or nothing.
+    /// A step was refused before the first deletion, in a pass that does everything or nothing.
     Refused,
 }
 
@@ -32,18 +32,18 @@ pub(super) struct Pass {
     pub(super) step_log: StepLog,
     pub(super) requests: u64,
     side: BeforeOrAfter,
-    /// Nothing is to be done if not all can be.
+    /// Everything or nothing.
     strict: bool,
-    /// The first step that is not through.
+    /// The first step without an outcome.
     next: usize,
     gated: bool,
-    /// Requests in one system call.
+    /// Requests per system call.
     pub(super) batch: usize,
     leaving: HashSet<(ServiceKey, SocketAddr)>,
     bound: HashSet<ServiceKey>,
     /// Services that must not shrink.
     held: HashSet<ServiceKey>,
-    /// Servers that somebody wants after all.
+    /// Leaving servers to which another program gave weight again.
     kept: HashSet<(ServiceKey, SocketAddr)>,
     drains: Option<Drains>,
 }
@@ -84,7 +84,7 @@ impl Pass {
         self.drains.as_ref().map_or(&[], |drains| &drains.draining)
     }
 
-    /// True while nothing was deleted: all that was done can be taken back.
+    /// True until the first deletion: everything done so far can be taken back.
     pub(super) fn is_reversible(&self) -> bool {
         self.step_log.phase(self.next).is_some_and(|phase| phase <= Phase::Shrink)
     }
@@ -102,10 +102,10 @@ impl Pass {
         }
     }
 
-    /// Goes on as far as possible without waiting. `open` is what is known of eligible servers.
+    /// Continues as far as possible without waiting. `open` holds the servers known to be eligible.
     ///
     /// # Errors
-    /// An exchange that failed; steps without a known end are marked.
+    /// An exchange that failed; steps whose outcome is unknown are marked.
     pub(super) fn advance(
         &mut self,
         kernel: &mut impl KernelApi,
@@ -142,7 +142,7 @@ impl Pass {
         Ok(Next::Ended)
     }
 
-    /// Only a service that keeps an eligible server may lose others.
+    /// Only a service that keeps an eligible server may lose other servers.
     fn gate(&mut self, availability: &Availability, open: &HashMap<ServiceKey, AvailableServers>) {
         for (key, wanted) in availability.of(self.side) {
             let stays = |open: &AvailableServers| wanted.iter().any(|server| open.contains(server));
@@ -205,7 +205,7 @@ impl Pass {
         (shrinks && self.held.contains(&key)).then_some(Status::Skipped)
     }
 
-    /// What a phase has come to: for the gate, and for what builds on its steps.
+    /// Records a phase's outcome, for the gate and for the steps that depend on it.
     fn judge(&mut self, range: Range<usize>, open: &mut HashMap<ServiceKey, AvailableServers>) {
         let mut failed = HashSet::new();
         let phase = self.step_log.phase(range.start);
@@ -259,7 +259,7 @@ impl Pass {
     }
 }
 
-/// Refused only for want of the service, the addition of which was refused.
+/// Refused only because the service is missing, whose addition was refused.
 fn is_missing_service(outcome: &Outcome<'_>) -> bool {
     let refused = |status| match status {
         Status::Refused(refused) => refused.cause() == Cause::NoService,

@@ -1,4 +1,4 @@
-//! One phase: its requests in batches, until every step has an end.
+//! One phase: sends its requests in batches, until every step has an outcome.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,20 +11,20 @@ use super::pass::Pass;
 use crate::netlink::kernel::BATCH;
 use crate::netlink::{Error, Reading, Refused, Request, Stopped};
 
-/// How often the steps of a phase are sent that others get in the way of.
+/// How often a step is sent again when other programs interfere.
 const ROUNDS: u32 = 12;
-/// How many lost answers a batch bears. With each all further batches get smaller, down to one request,
-/// whose answer fits into any buffer.
+/// How many lost answers a batch tolerates. Each one makes all further batches smaller, down to one
+/// request, whose answer fits into any buffer.
 const LOSSES: u32 = 5;
 
-/// A step that is still to be done.
+/// A step without an outcome yet.
 struct Pending {
     step: usize,
-    /// It is sent in another form than the plan's.
+    /// Sent in another form than the plan's.
     adapted: bool,
 }
 
-/// How far a batch is known to have come.
+/// How much of a batch is known to be done.
 struct Sent {
     answered: usize,
     sent: usize,
@@ -118,7 +118,7 @@ impl Pass {
         requests.retain(|_| stays.next().copied().unwrap_or(true));
     }
 
-    /// Gives every step its end that has come to one, and returns what is still to be sent.
+    /// Records the outcome of every step that has one, and returns those still to be sent.
     fn settle(
         &mut self,
         pending: Vec<Pending>,
@@ -166,7 +166,7 @@ impl Pass {
     }
 }
 
-/// What is, after a loss; `None` if that cannot be told either.
+/// Reads the kernel after a lost answer; `None` if it cannot be read either.
 fn read(kernel: &mut impl KernelApi) -> Result<Option<Reading>, Error> {
     match kernel.read() {
         Ok(reading) => Ok(Some(reading)),

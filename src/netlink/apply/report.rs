@@ -1,4 +1,4 @@
-//! What became of a plan.
+//! The outcome of a plan.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::outcome::{Outcome, Status};
 use super::step_log::StepLog;
 use crate::netlink::{Error, Refused};
 
-/// Steps, of one plan or of several one after the other, and what became of them.
+/// The steps of one plan, or of several plans in order, with their outcomes.
 #[derive(Debug, Default)]
 pub struct Outcomes {
     logs: Vec<StepLog>,
@@ -39,7 +39,7 @@ impl From<StepLog> for Outcomes {
     }
 }
 
-/// What became of a plan. Prints one line a step.
+/// The outcome of a plan. Prints one line per step.
 #[must_use]
 #[derive(Debug, Default)]
 pub struct Report {
@@ -66,19 +66,19 @@ impl Report {
         self.rolled_back
     }
 
-    /// True if every step came to its end. Whether what is wanted runs only reading again can tell;
-    /// [`Ipvs::sync`](crate::netlink::Ipvs::sync) does.
+    /// True if every step succeeded. Only another reading can tell whether the config runs;
+    /// [`Ipvs::sync`](crate::netlink::Ipvs::sync) does that.
     pub fn is_complete(&self) -> bool {
         self.error.is_none() && !self.rolled_back && self.outcomes.statuses().all(Status::is_good)
     }
 
-    /// What was done and could not be taken back, of a plan that was rolled back.
+    /// The steps of a rolled-back plan that could not be taken back.
     pub fn left(&self) -> impl Iterator<Item = Outcome<'_>> {
         let left = |status| matches!(status, Status::Done | Status::Adapted | Status::Unknown);
         self.outcomes.iter().filter(move |outcome| self.rolled_back && left(outcome.status))
     }
 
-    /// Refusals of the kernel, those during a rollback too.
+    /// Refusals of the kernel, including those during a rollback.
     pub fn refusals(&self) -> impl Iterator<Item = Refused> + '_ {
         self.statuses().filter_map(|status| match status {
             Status::Refused(refused) => Some(refused),
@@ -100,7 +100,7 @@ impl Report {
         self.requests
     }
 
-    /// The same followed by what became of another plan.
+    /// This report followed by the next plan's.
     pub(in crate::netlink) fn then(mut self, next: Report) -> Report {
         if self.outcomes.is_empty() {
             return next;

@@ -1,4 +1,4 @@
-//! Steps and what has become of them.
+//! Steps and their outcomes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use ahash::HashMap;
 use super::outcome::{Outcome, Status};
 use crate::netlink::plan::{Phase, Step, Steps};
 
-/// The statuses that say all by themselves; a byte holds them.
+/// The statuses without data, stored in a byte.
 const PLAIN: [Status; 9] = [
     Status::NotTried,
     Status::Done,
@@ -21,17 +21,17 @@ const PLAIN: [Status; 9] = [
     Status::TakenBack,
 ];
 
-/// Steps and what has become of them.
+/// Steps and their outcomes.
 #[derive(Debug, Default)]
 pub(super) struct StepLog {
     steps: Steps,
-    /// Places in `PLAIN`, or beyond it: then the status is in `others`.
+    /// Index into `PLAIN`; its length if the status is in `others`.
     plain: Vec<u8>,
     others: HashMap<usize, Status>,
 }
 
 impl StepLog {
-    /// None has been tried.
+    /// A log of steps that are all untried.
     pub(super) fn new(steps: Steps) -> Self {
         StepLog { plain: vec![0; steps.len()], steps, others: HashMap::default() }
     }
@@ -83,7 +83,7 @@ impl StepLog {
         self.range(0..self.len())
     }
 
-    /// The statuses alone, in order.
+    /// The statuses only, in order.
     pub(super) fn statuses(&self, range: Range<usize>) -> impl Iterator<Item = Status> + '_ {
         range.map(|place| self.status(place))
     }

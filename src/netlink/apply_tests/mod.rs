@@ -1,5 +1,4 @@
-//! Carrying out against a simulated kernel, which can refuse, fall silent and be watched at every
-//! single request.
+//! Execution against a simulated kernel, which can refuse, fall silent and be observed at every request.
 
 mod simulated;
 
@@ -74,8 +73,8 @@ fn same(kernel: &Simulated, config: &Config) -> bool {
     Plan::new(config, &kernel.observed(), &policy).is_ok_and(|plan| plan.is_empty())
 }
 
-/// Every subset of the steps that make servers available, and of those that shrink, refused for good:
-/// the service is open at every moment, and all is done, or nothing, if that was asked for.
+/// Refuses every subset of the steps that make servers available, and of those that shrink, permanently.
+/// The service is available at every moment, and everything is done; or nothing, if the policy says so.
 #[test]
 fn no_refusals_close_a_service() {
     let (mut moments, mut rolled_back, mut skipped) = (0, 0, 0);
@@ -109,7 +108,7 @@ fn no_refusals_close_a_service() {
     assert!(rolled_back > 10_000 && skipped > 1_000, "{rolled_back} {skipped}");
 }
 
-/// From one request on everything is refused: the way back, too. And once, only that one.
+/// Refuses every request from one on, rollback included; and once, only that one.
 #[test]
 fn no_sudden_refusal_closes_a_service() {
     let mut left = 0;
@@ -125,8 +124,8 @@ fn no_sudden_refusal_closes_a_service() {
     assert!(left > 1_000, "{left}");
 }
 
-/// A second service, of which a server cannot be quiesced: when that is found out the first one has
-/// shrunk already, and grows again before what was new in it goes.
+/// A second service has a server that cannot be quiesced. When that is found, the first service has
+/// already shrunk, and it grows again before its new servers are removed.
 #[test]
 fn no_refusal_elsewhere_closes_a_service() {
     let other: ServiceKey = "tcp 10.0.0.9:80".parse().expect("a key");
@@ -160,7 +159,7 @@ fn no_refusal_elsewhere_closes_a_service() {
     assert!(taken_back > 1_000, "{taken_back}");
 }
 
-/// After any request the answers are lost, or the process is: reading again leads to the end.
+/// After any request the answers are lost, or the process dies: another reading completes the plan.
 #[test]
 fn no_loss_closes_a_service() {
     let mut deaths = 0;
@@ -169,7 +168,7 @@ fn no_loss_closes_a_service() {
             let mut kernel = Simulated::new(before, Fault::Loses(first));
             let report = carry_out(plan, &mut kernel);
             assert!(report.is_complete() && same(&kernel, after), "{report}");
-            // Dead: nothing is sent any more. Another process begins anew.
+            // Dead: nothing more is sent. Another process starts from a new reading.
             let mut kernel = Simulated::new(before, Fault::Dies(first));
             let report = carry_out(plan, &mut kernel);
             deaths += usize::from(report.error().is_some());
@@ -183,8 +182,8 @@ fn no_loss_closes_a_service() {
     assert!(deaths > 10_000, "{deaths}");
 }
 
-/// One dump a service and look, however many of its servers drain; what a torn dump misses is not
-/// taken to be gone.
+/// One dump per service and poll, however many of its servers drain. A server that an inconsistent dump
+/// misses does not count as gone.
 #[test]
 fn drains_wait_for_connections() {
     let (before, after) = (side(0b10_10_10), side(0b10));
@@ -228,7 +227,7 @@ fn drains_wait_for_connections() {
     }
 }
 
-/// They can be handed to a thread of their own.
+/// They can move to another thread.
 #[test]
 fn they_are_send() {
     fn is_send<T: Send>() {}
@@ -238,7 +237,7 @@ fn they_are_send() {
     is_send::<crate::netlink::SyncError>();
 }
 
-/// Others add, edit, delete what a plan is about, before its first request.
+/// Another program adds, edits and deletes the plan's objects before its first request.
 #[test]
 fn what_others_did_meanwhile_is_no_obstacle() {
     let (mut adapted, mut already_done) = (0, 0);

@@ -1,4 +1,4 @@
-//! A kernel of one service, on paper.
+//! A simulated kernel with one service.
 
 use crate::config::{Config, Observed, ObservedServer, RealServer, ServiceKey, VirtualService};
 use crate::netlink::apply::kernel_api::KernelApi;
@@ -17,7 +17,7 @@ pub(super) enum Fault<'f> {
     RefusesOnly(usize),
     /// The answers of the batch with this request, once.
     Loses(usize),
-    /// The process ends behind this request.
+    /// The process ends after this request.
     Dies(usize),
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Simulated<'f> {
     services: Vec<VirtualService>,
     fault: Fault<'f>,
     requests: usize,
-    /// How often the service was looked at.
+    /// How often the service was checked.
     pub(super) moments: usize,
     pub(super) unwatched: bool,
     /// Active and inactive connections of every server.

@@ -1,4 +1,4 @@
-//! Synchronisation daemons.
+//! Synchronization daemons.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ impl DaemonAttributes {
         DaemonAttributes { state: Some(state), ..DaemonAttributes::default() }
     }
 
-    /// The whole description of a daemon. What it leaves open is left to the kernel.
+    /// The whole description of a daemon. The kernel chooses what it leaves open.
     pub fn of_daemon(daemon: &SyncDaemon) -> Self {
         let (group, group6) = match daemon.group {
             Some(IpAddr::V4(group)) => (Some(group.octets()), None),
@@ -35,7 +35,7 @@ impl DaemonAttributes {
         }
     }
 
-    /// The daemon that is described; nothing is left open that the kernel sends.
+    /// The daemon that the attributes describe, with every value that the kernel sends.
     ///
     /// # Errors
     /// A missing part, an unknown role, an id above 255.

@@ -1,8 +1,8 @@
 //! Messages and the types of [`config`](crate::config), both ways and without I/O.
 //!
-//! Towards the kernel everything can be said: what is beyond its limits it refuses itself. From the
-//! kernel may come what a config has no words for, such as a scheduler of another build: an error
-//! that names the attribute.
+//! Every config can be converted to messages; the kernel refuses what exceeds its limits. The kernel may
+//! send what a config cannot express, such as a scheduler of another build: an error that names the
+//! attribute.
 
 mod daemon;
 mod server;
@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::wire::{INET, INET6, WireError};
 use crate::config::Family;
 
-/// An address as sixteen bytes, an IPv4 one in the first four.
+/// An address as sixteen bytes; IPv4 uses the first four.
 fn address_bytes(ip: IpAddr) -> [u8; 16] {
     match ip {
         IpAddr::V4(ip) => {
@@ -50,7 +50,7 @@ fn family(number: u16, attribute: &'static str) -> Result<Family, WireError> {
     }
 }
 
-/// What the kernel must have sent.
+/// A value that the kernel must send.
 fn sent<T>(value: Option<T>, attribute: &'static str) -> Result<T, WireError> {
     value.ok_or_else(|| WireError::missing(attribute))
 }

@@ -46,8 +46,8 @@ impl DestAttributes {
         }
     }
 
-    /// The server's address and port. `service` is the family of its service, which is the
-    /// server's where the kernel does not say.
+    /// The server's address and port. `service` is the family of its service, used where the kernel sends
+    /// none.
     ///
     /// # Errors
     /// A missing address or port, an unknown family.
@@ -60,7 +60,7 @@ impl DestAttributes {
         Ok(SocketAddr::new(ip, sent(self.port, "DEST.PORT")?))
     }
 
-    /// The server that is described.
+    /// The server that the attributes describe.
     ///
     /// # Errors
     /// As for [`socket_address`](Self::socket_address); a missing part of the description; a
@@ -77,8 +77,7 @@ impl DestAttributes {
         })
     }
 
-    /// The server with its connections and figures. Whether it is overloaded the kernel does not
-    /// tell.
+    /// The server with its connections and statistics. The kernel does not say whether it is overloaded.
     ///
     /// # Errors
     /// As for [`server`](Self::server).
@@ -112,7 +111,7 @@ impl DestAttributes {
         }
     }
 
-    // Kernels before 5.3 know ipip only and send none of this.
+    // Kernels before 5.3 only support ipip and send none of this.
     fn tunnel(&self) -> Result<Tunnel, WireError> {
         let checksum = match self.tunnel_flags.unwrap_or_default() {
             0 => Ok(TunnelChecksum::None),

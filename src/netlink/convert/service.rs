@@ -35,8 +35,8 @@ impl ServiceAttributes {
         }
     }
 
-    /// The whole description of a service, its servers aside. What has no place in the kernel's,
-    /// the size of an mh table and of memories of addresses, is left out.
+    /// The whole description of a service, without its servers. It omits what the kernel cannot store: the
+    /// size of an mh table and the capacity for addresses.
     pub fn of_settings(service: &VirtualService) -> Self {
         let bits = SchedulerFlags::ALL.into_iter().zip(0..);
         let mut flags = bits
@@ -62,7 +62,7 @@ impl ServiceAttributes {
     /// What names this service.
     ///
     /// # Errors
-    /// A part of the key that is missing or that no config can name: an unknown family or protocol.
+    /// A part of the key that is missing or that a config cannot express: an unknown family or protocol.
     pub fn key(&self) -> Result<ServiceKey, WireError> {
         let family = family(sent(self.family, "SERVICE.AF")?, "SERVICE.AF")?;
         if let Some(mark) = self.mark.filter(|mark| *mark != 0) {
@@ -79,11 +79,11 @@ impl ServiceAttributes {
         Ok(ServiceKey::Address { protocol, address: SocketAddr::new(ip, port) })
     }
 
-    /// The service that is described, without servers.
+    /// The service that the attributes describe, without servers.
     ///
     /// # Errors
     /// As for [`key`](Self::key); a scheduler that this crate does not have; a part of the
-    /// description that is missing; a netmask that is none.
+    /// description that is missing; an invalid netmask.
     pub fn settings(&self) -> Result<VirtualService, WireError> {
         let key = self.key()?;
         let name = sent(self.scheduler.as_deref(), "SERVICE.SCHED_NAME")?;
@@ -114,7 +114,7 @@ impl ServiceAttributes {
         })
     }
 
-    /// The service with its figures, without servers.
+    /// The service with its statistics, without servers.
     ///
     /// # Errors
     /// As for [`settings`](Self::settings).
@@ -140,7 +140,7 @@ fn netmask_bytes(netmask: Option<Netmask>, family: Family) -> [u8; 4] {
     }
 }
 
-/// Whole addresses are the absence of a netmask.
+/// A mask of all ones is the same as no netmask.
 fn read_netmask(bytes: [u8; 4], family: Family) -> Result<Option<Netmask>, WireError> {
     match family {
         Family::Inet => {
