@@ -72,9 +72,9 @@ impl Lists {
         self.socket.option(GET_DESTS, &mut self.buffer)?;
         for entry in self.buffer[SERVERS_HEAD..].chunks_exact(SERVER) {
             match server(entry) {
-                Listed::None => return Ok(true),
-                Listed::Unknown => return Ok(false),
-                Listed::Server(server) => servers.push(server),
+                ListEntry::None => return Ok(true),
+                ListEntry::Unknown => return Ok(false),
+                ListEntry::Server(server) => servers.push(server),
             }
         }
         Ok(false)
@@ -120,7 +120,7 @@ fn head(key: &ServiceKey) -> Option<[u8; 16]> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Listed {
+enum ListEntry {
     /// Nothing was written here.
     None,
     /// A server that there are no words for.
@@ -128,20 +128,20 @@ enum Listed {
     Server(RealServer),
 }
 
-fn server(entry: &[u8]) -> Listed {
+fn server(entry: &[u8]) -> ListEntry {
     let number = |place| u32::from_ne_bytes(bytes(entry, place));
     let flags = number(8);
     // The kernel keeps other things in the higher bits.
     let forwarding = match flags & 7 {
-        _ if flags == u32::MAX => return Listed::None,
+        _ if flags == u32::MAX => return ListEntry::None,
         0 => Forwarding::Masq,
         1 => Forwarding::Local,
         3 => Forwarding::Route,
         4 => Forwarding::Bypass,
         // Of a tunnel the kind is missing.
-        _ => return Listed::Unknown,
+        _ => return ListEntry::Unknown,
     };
-    Listed::Server(RealServer {
+    ListEntry::Server(RealServer {
         address: address(entry, 0),
         forwarding,
         weight: number(12),
@@ -208,12 +208,12 @@ mod tests {
         let address = "10.9.0.1:80".parse().expect("an address");
         let thresholds = Thresholds { upper: 9, lower: 3 };
         let expected = RealServer { thresholds, ..RealServer::new(address) }.with_weight(5);
-        assert_eq!(server(&bytes), Listed::Server(expected));
+        assert_eq!(server(&bytes), ListEntry::Server(expected));
         for tunnel in [2, 5, 6, 7] {
             bytes[8..12].copy_from_slice(&u32::to_ne_bytes(tunnel));
-            assert_eq!(server(&bytes), Listed::Unknown);
+            assert_eq!(server(&bytes), ListEntry::Unknown);
         }
-        assert_eq!(server(&[UNWRITTEN; SERVER]), Listed::None);
+        assert_eq!(server(&[UNWRITTEN; SERVER]), ListEntry::None);
     }
 
     #[test]

@@ -61,14 +61,14 @@ pub(super) fn generation(kernel: &mut Kernel) -> Result<Option<KernelRules>, Err
             return Ok(Some(generation));
         }
     }
-    let alone = thread::Builder::new().name("preflight".into()).spawn(|| {
+    let isolated = thread::Builder::new().name("preflight".into()).spawn(|| {
         leave_network_namespace().map_err(Error::system("making a network namespace"))?;
         let mut kernel = Kernel::open()?;
         let key = ServiceKey::fwmark(1, Family::Inet);
         kernel.execute_one(&Request::add_service(&VirtualService::new(key)))?;
         by_threshold(&mut kernel, &key)
     });
-    let answer = alone.ok().and_then(|thread| thread.join().ok());
+    let answer = isolated.ok().and_then(|thread| thread.join().ok());
     // A namespace that may not be made leaves the question open.
     Ok(answer.and_then(Result::ok).flatten())
 }
