@@ -14,12 +14,12 @@ use super::wire::{
 };
 use crate::config::Timeouts;
 
-/// Most requests that are acknowledged together, by one system call. The answers to all of them, if
-/// all are refused, must fit into the receive buffer, of which each takes some 900 bytes.
+/// Most requests per system call, with one acknowledgment. If all are refused, all answers must fit into
+/// the receive buffer, at about 900 bytes each.
 pub(super) const BATCH: usize = 128;
-/// Bytes of a request that adds a server, and a little more.
+/// Bytes of a request that adds a server, rounded up.
 const USUAL: usize = 176;
-/// Datagrams of two sizes, for dumps that are cut at different places. The kernel fills them up to
+/// Datagrams of two sizes, so that two dumps are split at different places. The kernel fills them up to
 /// the size offered, but not beyond 32 KiB.
 const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
 
@@ -28,13 +28,13 @@ const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
 pub struct Options {
     /// The network namespace; `None` = the calling thread's.
     pub namespace: Option<Namespace>,
-    /// Longest wait for the kernel to go on.
+    /// Longest wait for the kernel's next answer.
     pub timeout: Duration,
     /// Size of the socket's receive buffer in bytes.
     pub receive_buffer: usize,
-    /// Requests that are acknowledged together, 1 to 128.
+    /// Requests per batch, 1 to 128.
     pub batch: usize,
-    /// How often something that others keep changing is read before [`Error::Unsettled`].
+    /// How often to read an object that other programs keep changing before [`Error::Unsettled`].
     pub attempts: u32,
 }
 
@@ -71,9 +71,9 @@ impl Default for Options {
 /// ```
 #[derive(Debug)]
 pub struct Kernel {
-    /// In turn, for dumps that are to be compared.
+    /// Used alternately, for dumps that are compared.
     exchanges: [Exchange; 2],
-    /// Until it says something unexpected.
+    /// `None` where the kernel lacks it, or once it returned something unexpected.
     pub(super) lists: Option<Lists>,
     family: u16,
     pub(super) attempts: u32,
@@ -97,7 +97,7 @@ impl Kernel {
         Kernel::with_options(&Options { namespace: Some(namespace), ..Options::default() })
     }
 
-    /// Connects as the options say.
+    /// Connects with these options.
     ///
     /// # Errors
     /// As for [`open_in`](Self::open_in).
@@ -123,7 +123,7 @@ impl Kernel {
         Ok(self.one(Command::GetInfo)?.info)
     }
 
-    /// The connection timeouts, all three.
+    /// All three connection timeouts.
     ///
     /// # Errors
     /// As for [`info`](Self::info).
@@ -145,17 +145,16 @@ impl Kernel {
         }
     }
 
-    /// Carries out requests in order, many in one system call, and returns those that were refused.
-    /// The kernel goes on after a refusal: a batch is no transaction.
+    /// Carries out requests in order, many per system call, and returns those that were refused. The kernel
+    /// continues after a refusal: a batch is not a transaction.
     ///
     /// # Errors
-    /// [`Stopped`] if an exchange failed: it says what is known to be done, what may be, what was not
-    /// tried.
+    /// [`Stopped`] if an exchange failed: it says what is done, what may be done, and what was not tried.
     pub fn execute(&mut self, requests: &[Request]) -> Result<Vec<Failure>, Stopped> {
         self.execute_in(requests, BATCH)
     }
 
-    /// The same with at most `batch` requests in one system call, and no more than the options say.
+    /// The same with at most `batch` requests per system call, within the limit of the options.
     pub(super) fn execute_in(
         &mut self,
         requests: &[Request],
@@ -199,8 +198,8 @@ impl Kernel {
         Ok(answer.ok_or_else(|| WireError::missing("answer").of(command))?)
     }
 
-    /// Asks and gives every message of the answer to `each`. True: things changed meanwhile. Dumps
-    /// with an even and an odd number are cut into datagrams at different places.
+    /// Sends a request and passes every message of the answer to `each`. Returns true if objects changed
+    /// meanwhile. Dumps with even and odd numbers are split into datagrams at different places.
     pub(super) fn ask(
         &mut self,
         question: &Message,
@@ -226,7 +225,7 @@ fn exchange(socket: Socket, options: &Options, datagram: usize) -> Result<Exchan
     Ok(Exchange::new(socket, port, options.timeout, datagram))
 }
 
-/// Success of all but the last goes without saying; refusals are always answered.
+/// Only the last request is acknowledged; refusals are always answered.
 fn encode(
     requests: &[Request],
     kind: u16,
@@ -244,7 +243,7 @@ fn encode(
     Ok(())
 }
 
-/// Asks for the family's number, which also makes the kernel load the module.
+/// Resolves the family's number, which also makes the kernel load the module.
 fn resolve(exchange: &mut Exchange) -> Result<u16, Error> {
     let mut question = Vec::new();
     let sequence = exchange.reserve(1);

@@ -1,18 +1,17 @@
-//! The kernel's IPVS over generic netlink: read it, change it, in batches.
+//! The kernel's IPVS over generic netlink: reads it, and changes it in batches.
 //!
 //! [`Ipvs`] brings what runs to what a [`Config`](crate::config::Config) wants: [`Ipvs::sync`] reads,
-//! plans, carries out, and reads again; [`plan`] is the pure part; a [`Rollout`] is a plan on its way,
-//! for hosts that do something else while servers drain; a [`Preflight`] tells beforehand what stands
-//! in the way.
+//! plans, carries out, and reads again. [`plan`] is the pure part. A [`Rollout`] is a plan in progress, for
+//! hosts that do other work while servers drain. A [`Preflight`] reports obstacles beforehand.
 //!
 //! [`Kernel`] is the connection below, to the IPVS of one network namespace. It reads what runs there
 //! as [`Observed`](crate::config::Observed), and carries out [`Request`]s, up to 128 in one system
-//! call. Every call ends in bounded time. All of it, reading too, needs CAP_NET_ADMIN in the initial
-//! user namespace.
+//! call. Every call ends in bounded time. Everything, including reading, needs CAP_NET_ADMIN in the
+//! initial user namespace.
 //!
 //! The kernel has no transactions, no snapshots and no notifications of these objects. A batch can
-//! fail in parts ([`Failure`]), an answer can be lost ([`Error::Lost`]: what was asked for may or may
-//! not have been done), and a dump can tear; [`Kernel::read`] reads until it agrees with itself.
+//! fail in part ([`Failure`]), an answer can be lost ([`Error::Lost`]: the request may or may not have been
+//! carried out), and a dump can be inconsistent; [`Kernel::read`] reads until two readings agree.
 
 mod apply;
 mod convert;

@@ -8,7 +8,7 @@ use std::thread;
 use super::error::Error;
 use super::socket::{OptionSocket, Socket, enter_network_namespace};
 
-/// A network namespace, each of which has an IPVS of its own.
+/// A network namespace. Each one has its own IPVS.
 ///
 /// ```
 /// use vsched::netlink::Namespace;
@@ -19,15 +19,15 @@ pub struct Namespace {
     path: PathBuf,
 }
 
-/// What a connection is made of, all in one network namespace.
+/// The sockets of a connection, all in one network namespace.
 pub(super) struct Sockets {
     pub(super) netlink: [Socket; 2],
-    /// Reading does without it where there is none.
+    /// `None` where the kernel lacks it; reading works without.
     pub(super) options: Option<OptionSocket>,
 }
 
 impl Sockets {
-    /// Opens them in the thread's namespace.
+    /// Opens the sockets in the thread's namespace.
     pub(super) fn open() -> io::Result<Self> {
         let netlink = [Socket::open()?, Socket::open()?];
         Ok(Sockets { netlink, options: OptionSocket::open().ok() })
@@ -50,13 +50,12 @@ impl Namespace {
         &self.path
     }
 
-    /// Opens sockets there: a socket stays in the namespace it was made in.
+    /// Opens the sockets there: a socket stays in the namespace where it was created.
     pub(super) fn open(&self) -> Result<Sockets, Error> {
         self.within(Sockets::open)
     }
 
-    /// Does something there, on a thread that lives no longer than that: the caller's thread never
-    /// leaves its own namespace.
+    /// Runs `work` there, on a temporary thread: the caller's thread never leaves its own namespace.
     pub(super) fn within<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,

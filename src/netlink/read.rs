@@ -1,10 +1,10 @@
 //! Reading what runs in the kernel.
 //!
-//! A dump of many objects takes several steps, between which others can change things: servers that
-//! nobody touched are missed or come twice, and the kernel does not tell. So everything is read until
-//! two readings agree that were cut into steps at different places. Cut at the same places they do
-//! agree on the same wrong answer, if somebody adds and deletes to the rhythm of the reading: one in
-//! seventy did beside a busy writer.
+//! A dump of many objects takes several steps, and other programs can change objects between them. Then
+//! the dump can miss unchanged servers or list them twice, and the kernel does not say so. So everything is
+//! read until two readings agree that were split into steps at different places. Readings split at the
+//! same places can agree on the same wrong result if another program adds and deletes in step with the
+//! reading: one in seventy did so next to a busy writer.
 
 use std::collections::HashSet;
 
@@ -16,21 +16,21 @@ use crate::config::{
     VirtualService,
 };
 
-/// What runs in the kernel, as far as it could be understood.
+/// What runs in the kernel, as far as it could be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
     /// Services in the order of their keys, with their servers; timeouts and daemons.
     pub observed: Observed,
-    /// Services and servers that this crate has no words for. They run, and are others' business.
+    /// Services and servers that a config cannot express. They run, and stay unchanged.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// Something in the kernel that cannot be understood.
+/// An object in the kernel that a config cannot express.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What it is, or belongs to, if that much could be read.
+    /// The object, or the one that it belongs to, if that could be decoded.
     pub object: Option<Object>,
-    /// What could not be understood.
+    /// What could not be decoded.
     pub error: WireError,
 }
 
@@ -38,7 +38,7 @@ pub struct Unreadable {
 struct Dump<T> {
     items: Vec<T>,
     unreadable: Vec<Unreadable>,
-    /// It is known to be torn.
+    /// Known to be inconsistent.
     torn: bool,
 }
 
@@ -54,7 +54,7 @@ impl<T> Dump<T> {
         }
     }
 
-    /// True if `key` is not the same for any two items.
+    /// True if no two items have the same `key`.
     fn all_differ<K: Eq + std::hash::Hash>(&self, key: impl Fn(&T) -> K) -> bool {
         let mut seen = HashSet::with_capacity(self.items.len());
         self.items.iter().all(|item| seen.insert(key(item)))
@@ -62,12 +62,12 @@ impl<T> Dump<T> {
 }
 
 impl Kernel {
-    /// Reads everything, as often as it takes for it to agree with itself.
+    /// Reads everything until two readings agree.
     ///
-    /// Costs two dumps of the services and two of each service's servers where nobody interferes.
+    /// Costs two dumps of the services and two of each service's servers if no other program interferes.
     ///
     /// # Errors
-    /// [`Error::Unsettled`] if others change the same things at every attempt; a failed exchange.
+    /// [`Error::Unsettled`] if other programs change objects at every attempt; a failed exchange.
     pub fn read(&mut self) -> Result<Reading, Error> {
         let daemons = self.dump_daemons()?;
         let settings =
@@ -78,7 +78,7 @@ impl Kernel {
                 before = None;
                 continue;
             };
-            // This reading confirms the one before, or takes its place.
+            // This reading confirms the previous one, or replaces it.
             let confirmed =
                 before.take().filter(|(services, _)| wanted(services).eq(wanted(&now.items)));
             if let Some((services, mut unreadable)) = confirmed {
@@ -105,8 +105,8 @@ impl Kernel {
         Ok((services, unreadable))
     }
 
-    /// Timeouts, daemons and services without their servers, by one dump; `None` if that is torn or
-    /// shows anything that there are no words for.
+    /// Timeouts, daemons and services without their servers, by one dump; `None` if that is inconsistent or
+    /// shows anything that a config cannot express.
     pub(super) fn overview(&mut self, attempt: u32) -> Result<Option<Observed>, Error> {
         let daemons = self.dump_daemons()?;
         let timeouts = self.timeouts()?;
@@ -116,10 +116,10 @@ impl Kernel {
         Ok(known.then_some(Observed { settings, services: services.items }))
     }
 
-    /// The synchronisation daemons that run, master first.
+    /// The running synchronization daemons, master first.
     ///
     /// # Errors
-    /// A failed exchange; [`Error::Wire`] if this crate has no words for one of them.
+    /// A failed exchange; [`Error::Wire`] if a config cannot express one of them.
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, Error> {
         readable(self.dump_daemons()?)
     }
@@ -137,7 +137,7 @@ impl Kernel {
     /// Reads one service without its servers; `None` if there is none.
     ///
     /// # Errors
-    /// A failed exchange; [`Error::Wire`] if this crate has no words for the service.
+    /// A failed exchange; [`Error::Wire`] if a config cannot express the service.
     pub fn read_service(&mut self, key: &ServiceKey) -> Result<Option<ObservedService>, Error> {
         let question = about(Command::GetService, key);
         let mut answer = None;
@@ -152,17 +152,17 @@ impl Kernel {
         }
     }
 
-    /// Reads the servers of a service, newest first, until two readings agree. A service that does
-    /// not exist has none.
+    /// Reads the servers of a service, newest first, until two readings agree. The list is empty if the
+    /// service does not exist.
     ///
     /// # Errors
-    /// [`Error::Unsettled`] if others change them at every attempt; [`Error::Wire`] if this crate has
-    /// no words for one of them; a failed exchange.
+    /// [`Error::Unsettled`] if other programs change them at every attempt; [`Error::Wire`] if a config
+    /// cannot express one of them; a failed exchange.
     pub fn read_servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
         readable(self.servers(key)?)
     }
 
-    /// Reads the servers of a service in one dump, which others' changes may have torn.
+    /// Reads the servers of a service in one dump, which may be inconsistent if other programs change them.
     ///
     /// # Errors
     /// As for [`read_servers`](Self::read_servers), without `Unsettled`.
@@ -170,7 +170,7 @@ impl Kernel {
         readable(self.dump_servers(key, 0)?)
     }
 
-    /// As [`read_servers_once`](Self::read_servers_once), without those there are no words for.
+    /// As [`read_servers_once`](Self::read_servers_once), without those that a config cannot express.
     pub(super) fn known_servers_once(
         &mut self,
         key: &ServiceKey,
@@ -178,13 +178,13 @@ impl Kernel {
         Ok(self.dump_servers(key, 0)?.items)
     }
 
-    /// As [`read_servers`](Self::read_servers), without those there are no words for.
+    /// As [`read_servers`](Self::read_servers), without those that a config cannot express.
     pub(super) fn known_servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
         Ok(self.servers(key)?.items)
     }
 
-    /// The servers of a service without figures, newest first, in one dump; `None` if there is one
-    /// there are no words for.
+    /// The servers of a service without statistics, newest first, in one dump; `None` if a config cannot
+    /// express one of them.
     pub(super) fn plain_servers(
         &mut self,
         key: &ServiceKey,
@@ -245,7 +245,7 @@ impl Kernel {
             Ok(())
         })?;
         dump.torn = interrupted || !dump.all_differ(|service| service.settings.key);
-        // The kernel's order is that of a table with a random key.
+        // The kernel lists them in the order of a hash table with a random key.
         dump.items.sort_by_key(|service| service.settings.key);
         Ok(dump)
     }
@@ -270,8 +270,8 @@ impl Kernel {
     }
 }
 
-/// `None` if it is known not to be whole, and worth another attempt. Those before and after it are cut
-/// at the same places, and so not to be compared.
+/// `None` if the dump is known to be incomplete, and a retry makes sense. The dumps before and after it are
+/// split at the same places, so they must not be compared.
 fn whole<T>(dump: Result<Dump<T>, Error>) -> Result<Option<Dump<T>>, Error> {
     match dump {
         Ok(dump) if dump.torn => Ok(None),

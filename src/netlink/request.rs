@@ -1,4 +1,4 @@
-//! Something that the kernel shall do.
+//! A request to the kernel.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ pub struct Request {
     what: What,
 }
 
-/// As little as the message can be made of.
+/// The minimum that the message can be built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
     /// With all settings.
@@ -44,12 +44,12 @@ enum What {
 }
 
 impl Request {
-    /// Adds a virtual service. Its servers are requests of their own.
+    /// Adds a virtual service. Its servers are separate requests.
     pub fn add_service(service: &VirtualService) -> Self {
         Request { what: What::Service(Wire::NewService, Box::new(service.settings())) }
     }
 
-    /// Gives a virtual service new settings; its servers and connections stay.
+    /// Changes a virtual service's settings; its servers and connections stay.
     pub fn edit_service(service: &VirtualService) -> Self {
         Request { what: What::Service(Wire::SetService, Box::new(service.settings())) }
     }
@@ -69,7 +69,7 @@ impl Request {
         Request { what: What::Server(Wire::NewDest, *key, *server) }
     }
 
-    /// Gives a real server a new description; its connections and its place in the list stay.
+    /// Changes a real server's description; its connections and its place in the list stay.
     pub fn edit_server(key: &ServiceKey, server: &RealServer) -> Self {
         Request { what: What::Server(Wire::SetDest, *key, *server) }
     }
@@ -89,29 +89,29 @@ impl Request {
         Request { what: What::Everything(Wire::Zero) }
     }
 
-    /// Sets those connection timeouts that are given; 0, too, leaves one as it is.
+    /// Sets the connection timeouts that are given; 0 also leaves a timeout unchanged.
     pub fn set_timeouts(timeouts: Timeouts) -> Self {
         let message = Message { timeouts, ..Message::new(Wire::SetConfig) };
         Request::raw(message, Object::Timeouts)
     }
 
-    /// Starts a synchronisation daemon.
+    /// Starts a synchronization daemon.
     pub fn start_daemon(daemon: &SyncDaemon) -> Self {
         let attributes = DaemonAttributes::of_daemon(daemon);
         Request::about_daemon(Wire::NewDaemon, attributes, daemon.role)
     }
 
-    /// Stops a synchronisation daemon.
+    /// Stops a synchronization daemon.
     pub fn stop_daemon(role: SyncRole) -> Self {
         Request::about_daemon(Wire::DelDaemon, DaemonAttributes::of_role(role), role)
     }
 
-    /// Any message, said to be about this object: what the other constructors cannot say.
+    /// Any message, with the object that it is about; for what the other constructors do not cover.
     pub fn raw(message: Message, object: Object) -> Self {
         Request { what: What::Raw(Box::new((message, object))) }
     }
 
-    /// What it is about.
+    /// The object that it is about.
     pub fn object(&self) -> Object {
         match &self.what {
             What::Service(_, service) => Object::Service(service.key),
@@ -123,7 +123,7 @@ impl Request {
         }
     }
 
-    /// What is to be done.
+    /// The command.
     pub fn command(&self) -> Wire {
         match &self.what {
             What::Service(command, _)
@@ -135,7 +135,7 @@ impl Request {
         }
     }
 
-    /// What is sent.
+    /// The message to send.
     pub fn message(&self) -> Message {
         let (service, dest) = match &self.what {
             What::Service(_, service) => (Some(ServiceAttributes::of_settings(service)), None),
@@ -158,8 +158,8 @@ impl Request {
     }
 }
 
-/// Writes requests as their [`message`](Request::message)s are written, in less time: the service that
-/// many servers in a row belong to is described once.
+/// Encodes requests as their [`message`](Request::message)s would be, but faster: it encodes a service
+/// once for consecutive servers.
 #[derive(Default)]
 pub(super) struct Encoder {
     last: Option<(ServiceKey, ServiceAttributes)>,
@@ -201,7 +201,7 @@ impl Request {
             Command::Set(Setting::Timeouts(timeouts)) => Request::set_timeouts(*timeouts),
             Command::Set(Setting::StartDaemon(daemon)) => Request::start_daemon(daemon),
             Command::Set(Setting::StopDaemon(role)) => Request::stop_daemon(*role),
-            // How this crate decides, and a sysctl.
+            // Settings of this crate's decisions, and a sysctl.
             Command::Set(
                 Setting::KernelRules(_) | Setting::Seed(_) | Setting::ExpireQuiescentTemplate(_),
             ) => return None,

@@ -1,7 +1,6 @@
 //! A netlink socket: the system calls, each with a deadline.
 //!
-//! All the crate's system calls and their `unsafe` are here. Everything that comes in through them
-//! is bytes, judged elsewhere.
+//! All the crate's system calls and their `unsafe` are here. They return bytes, which other modules check.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -12,10 +11,10 @@ use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Most datagrams that are received by one system call: a dump of a hundred servers and its end.
+/// Most datagrams received per system call: a dump of a hundred servers and its end.
 pub(super) const DATAGRAMS: usize = 4;
 
-/// Most datagrams that are sent by one system call.
+/// Most datagrams sent per system call.
 const SENT_AT_ONCE: usize = 16;
 
 /// What was received.
@@ -23,12 +22,12 @@ const SENT_AT_ONCE: usize = 16;
 pub(super) struct Received {
     /// How many datagrams.
     pub(super) count: usize,
-    /// Bytes of each. More than there is room for means that the rest is gone.
+    /// Bytes of each. A length above the buffer's means that the rest is lost.
     pub(super) lengths: [usize; DATAGRAMS],
 }
 
-/// The end of a wait that begins with the first thing to wait for. The kernel answers while it is
-/// asked, so the time need not be read: a system call, on some machines.
+/// The end of a wait, counted from the first time there is nothing to read. The kernel usually answers
+/// during the request, so the clock need not be read, which is a system call on some machines.
 #[derive(Debug)]
 pub(super) struct Deadline {
     time: Duration,
@@ -43,7 +42,7 @@ impl Deadline {
     fn left(&self) -> Duration {
         let now = Instant::now();
         let Some(end) = self.end.get().or_else(|| now.checked_add(self.time)) else {
-            // Longer than the clock can tell.
+            // Beyond the clock's range.
             return self.time;
         };
         self.end.set(Some(end));
@@ -51,14 +50,14 @@ impl Deadline {
     }
 }
 
-/// A datagram socket that talks to the kernel and to nobody else.
+/// A datagram socket whose only peer is the kernel.
 #[derive(Debug)]
 pub(super) struct Socket {
     fd: OwnedFd,
 }
 
 impl From<OwnedFd> for Socket {
-    /// Any non-blocking datagram socket with one peer will do.
+    /// Any non-blocking datagram socket with one peer works.
     fn from(fd: OwnedFd) -> Self {
         Socket { fd }
     }
@@ -70,7 +69,7 @@ impl Socket {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: numbers in, a number out; no memory of ours is concerned.
         let fd = checked(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_GENERIC) })?;
-        // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+        // SAFETY: the kernel has just created this descriptor, and nothing else uses it.
         let socket = Socket { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
         let kernel = kernel_address();
         let address = (&raw const kernel).cast();
@@ -78,7 +77,7 @@ impl Socket {
         // SAFETY: `address` points to a sockaddr_nl that lives during the call and is `length` long.
         // Address 0 asks for any free port id.
         checked(unsafe { libc::bind(socket.fd.as_raw_fd(), address, length) })?;
-        // Connected to the kernel, a socket gets nothing from other processes.
+        // A socket connected to the kernel receives nothing from other processes.
         // SAFETY: as for bind.
         checked(unsafe { libc::connect(socket.fd.as_raw_fd(), address, length) })?;
         Ok(socket)
@@ -95,7 +94,7 @@ impl Socket {
         Ok(own.nl_pid)
     }
 
-    /// Asks for a receive buffer of this size, beyond the system's limit if that is allowed.
+    /// Requests a receive buffer of this size, beyond the system's limit if permitted.
     pub(super) fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
         let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
         self.set_option(libc::SO_RCVBUFFORCE, bytes)
@@ -111,7 +110,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends datagrams, as many as there are, in as few system calls as possible.
+    /// Sends all datagrams, in as few system calls as possible.
     pub(super) fn send<'b>(
         &self,
         mut datagrams: impl Iterator<Item = &'b [u8]>,
@@ -123,7 +122,7 @@ impl Socket {
             // SAFETY: as for `parts`.
             let mut messages: [libc::mmsghdr; SENT_AT_ONCE] = unsafe { mem::zeroed() };
             let mut filled = 0;
-            // The slots come first: a datagram that finds none must not be taken.
+            // The slots come first in `zip`: a datagram without a slot must not be consumed.
             for ((part, message), datagram) in
                 parts.iter_mut().zip(&mut messages).zip(datagrams.by_ref())
             {
@@ -145,7 +144,7 @@ impl Socket {
                     let sent = unsafe { libc::sendmmsg(fd, list, count, libc::MSG_NOSIGNAL as _) };
                     sent as isize
                 })?;
-                // No kernel says so of itself, but who filters system calls may, and this must end.
+                // No kernel returns this by itself, but a filter of system calls may, and the loop must end.
                 if sent == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
@@ -154,7 +153,7 @@ impl Socket {
         }
     }
 
-    /// Receives as many datagrams as are there, at least one, each into `room` bytes of the buffer.
+    /// Receives all waiting datagrams, at least one, each into `room` bytes of the buffer.
     pub(super) fn receive(
         &self,
         buffer: &mut [u8],
@@ -180,7 +179,7 @@ impl Socket {
             let (list, flags) = (messages.as_mut_ptr(), libc::MSG_TRUNC | libc::MSG_DONTWAIT);
             // SAFETY: the first `offered` of the live list point to parts, and those to chunks of a
             // live slice that is ours to write. The kernel writes no more than a part's length into
-            // each, whatever length MSG_TRUNC makes it tell.
+            // each, whatever length it reports with MSG_TRUNC.
             let count =
                 unsafe { libc::recvmmsg(fd, list, offered, flags as _, std::ptr::null_mut()) };
             count as isize
@@ -192,7 +191,7 @@ impl Socket {
         Ok(received)
     }
 
-    /// Repeats a call that was interrupted or would have to wait, until the deadline.
+    /// Repeats a call that was interrupted or would block, until the deadline.
     fn retried(
         &self,
         events: i16,
@@ -217,7 +216,7 @@ impl Socket {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        // Rounded up, so as not to spin during the last millisecond.
+        // Rounded up, to avoid spinning during the last millisecond.
         let left = (left + Duration::from_micros(999)).as_millis();
         let left = c_int::try_from(left).unwrap_or(c_int::MAX);
         let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events, revents: 0 };
@@ -229,24 +228,23 @@ impl Socket {
     }
 }
 
-/// A socket that is asked for IPVS's options. Nothing is sent through it.
+/// A socket for reading IPVS's options. Nothing is sent through it.
 #[derive(Debug)]
 pub(super) struct OptionSocket {
     fd: OwnedFd,
 }
 
 impl OptionSocket {
-    /// Opens one in the thread's network namespace. Any IPv4 socket will do; this one takes no
-    /// privilege.
+    /// Opens one in the thread's network namespace. Any IPv4 socket works; this kind needs no privilege.
     pub(super) fn open() -> io::Result<Self> {
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
         // SAFETY: numbers in, a number out; no memory of ours is concerned.
         let fd = checked(unsafe { libc::socket(libc::AF_INET, kind, 0) })?;
-        // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+        // SAFETY: the kernel has just created this descriptor, and nothing else uses it.
         Ok(OptionSocket { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
-    /// Reads an option of IP. The buffer holds the question, and then the answer.
+    /// Reads an option of IP. The buffer holds the request, and then the answer.
     pub(super) fn option(&self, option: c_int, buffer: &mut [u8]) -> io::Result<()> {
         let Ok(mut length) = libc::socklen_t::try_from(buffer.len()) else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -259,7 +257,7 @@ impl OptionSocket {
     }
 }
 
-/// Moves the calling thread, and it alone, into a network namespace.
+/// Moves only the calling thread into a network namespace.
 pub(super) fn enter_network_namespace(namespace: &File) -> io::Result<()> {
     // SAFETY: numbers in, a number out. It changes which network the thread's later sockets see,
     // nothing in memory.
@@ -267,7 +265,7 @@ pub(super) fn enter_network_namespace(namespace: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves the calling thread, and it alone, into a new network namespace.
+/// Moves only the calling thread into a new network namespace.
 pub(super) fn leave_network_namespace() -> io::Result<()> {
     // SAFETY: as for `enter_network_namespace`.
     checked(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;

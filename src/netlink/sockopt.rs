@@ -1,8 +1,8 @@
 //! The kernel's older interface, socket options, where it is faster than netlink.
 //!
-//! It lists the servers of a service in one call and under the lock that changes take, so that nothing
-//! tears the list. It knows IPv4 only, no kinds of tunnels, and passes over servers of another family
-//! without a word: how many there are in all is told with the services.
+//! It lists the servers of a service in one call, under the lock that changes take, so the list is
+//! consistent. It supports IPv4 only and no tunnel types, and silently skips servers of another family: the
+//! list of services says how many there are in total.
 //!
 //! The layouts are those of `linux/ip_vs.h`, pure; the system call is in `socket`.
 
@@ -18,8 +18,8 @@ use crate::config::{
 const GET_SERVICES: c_int = 1154;
 const GET_DESTS: c_int = 1156;
 
-/// Statistics are aligned as the machine aligns 64 bits, to 4 bytes on 32-bit x86, and so is all that
-/// has them in it.
+/// Statistics have the machine's alignment of 64 bits, 4 bytes on 32-bit x86, and so does every struct that
+/// contains them.
 const ALIGNMENT: usize = align_of::<u64>();
 const STATISTICS: usize =
     12_usize.next_multiple_of(ALIGNMENT) + (16 + 20_usize).next_multiple_of(ALIGNMENT);
@@ -31,8 +31,8 @@ const SERVER: usize = 36_usize.next_multiple_of(ALIGNMENT) + STATISTICS;
 /// Protocol, address, port, mark, number of servers.
 const SERVERS_HEAD: usize = 20_usize.next_multiple_of(ALIGNMENT);
 
-/// What the buffer is full of before a call: the kernel writes no number of entries, and nothing that
-/// it does write has this where it is looked for.
+/// Fills the buffer before a call, because the kernel writes no number of entries. No entry that it writes
+/// has this byte in the fields that are checked for it.
 const UNWRITTEN: u8 = 0xff;
 
 /// The lists of one network namespace.
@@ -47,7 +47,7 @@ impl Lists {
         Lists { socket, buffer: Vec::new() }
     }
 
-    /// True if these lists would show all that there is to say about the service's servers.
+    /// True if these lists can express everything about the service's servers.
     pub(super) fn know(service: &VirtualService) -> bool {
         let known = |server: &RealServer| {
             server.address.is_ipv4() && !matches!(server.forwarding, Forwarding::Tunnel(_))
@@ -55,8 +55,8 @@ impl Lists {
         head(&service.key).is_some() && service.servers.iter().all(known)
     }
 
-    /// The IPv4 servers of a service, newest first. False if there is one more than `most`, or one that
-    /// these lists cannot describe.
+    /// The IPv4 servers of a service, newest first. False if there are more than `most`, or if these lists
+    /// cannot express one of them.
     pub(super) fn servers(
         &mut self,
         key: &ServiceKey,
@@ -65,7 +65,7 @@ impl Lists {
     ) -> io::Result<bool> {
         servers.clear();
         let head = head(key).ok_or(io::ErrorKind::InvalidInput)?;
-        // Room for one more shows that there is none.
+        // Space for one more proves that there is none.
         self.clear(SERVERS_HEAD + (most + 1) * SERVER);
         self.write(0, &head);
         self.write(16, &((most + 1) as u32).to_ne_bytes());
@@ -80,8 +80,8 @@ impl Lists {
         Ok(false)
     }
 
-    /// At most so many IPv4 services, each with the number of its servers, those of other families
-    /// among them.
+    /// At most `most` IPv4 services, each with the number of its servers, those of other families
+    /// included.
     pub(super) fn numbers(&mut self, most: usize) -> io::Result<Vec<(ServiceKey, usize)>> {
         self.clear(SERVICES_HEAD + most * SERVICE);
         self.write(0, &(most as u32).to_ne_bytes());
@@ -102,7 +102,7 @@ impl Lists {
     }
 }
 
-/// What names an IPv4 service: protocol, address, port, mark.
+/// The key of an IPv4 service: protocol, address, port, mark.
 fn head(key: &ServiceKey) -> Option<[u8; 16]> {
     let mut head = [0; 16];
     match *key {
@@ -123,7 +123,7 @@ fn head(key: &ServiceKey) -> Option<[u8; 16]> {
 enum ListEntry {
     /// Nothing was written here.
     None,
-    /// A server that there are no words for.
+    /// A server that a list cannot express.
     Unknown,
     Server(RealServer),
 }
@@ -138,7 +138,7 @@ fn server(entry: &[u8]) -> ListEntry {
         1 => Forwarding::Local,
         3 => Forwarding::Route,
         4 => Forwarding::Bypass,
-        // Of a tunnel the kind is missing.
+        // The tunnel type is missing.
         _ => return ListEntry::Unknown,
     };
     ListEntry::Server(RealServer {
@@ -149,7 +149,7 @@ fn server(entry: &[u8]) -> ListEntry {
     })
 }
 
-/// `None`: nothing was written here, or something without a name.
+/// `None`: nothing was written here, or a service that no key names.
 fn service(entry: &[u8]) -> Option<(ServiceKey, usize)> {
     let number = |place| u32::from_ne_bytes(bytes(entry, place));
     let servers = number(44);

@@ -1,22 +1,20 @@
-//! Whether what is wanted runs.
+//! Checks whether a config runs.
 //!
-//! The services are read before and after their servers, cut at different places, and must be the same
-//! both times. The servers of a service are read once. That is enough where [`Kernel::read`] has to
-//! read twice, because what is expected is known.
+//! The services are read before and after their servers, split at different places, and must be the same
+//! both times. The servers of a service are read once. That suffices where [`Kernel::read`] has to read
+//! twice, because the expected result is known.
 //!
-//! IPv4 servers are listed through socket options, where the kernel has them: one call a service, each
-//! the truth of one moment. What such a list cannot show, servers of another family, is found by how
-//! many there are in all, told once everything is listed. All others are dumped over netlink, in several
-//! steps. Every server that a dump shows is there, so one that shows exactly the wanted ones proves them
-//! all.
+//! IPv4 servers are listed through socket options, where the kernel has them: one call per service, each
+//! consistent. Such a list cannot show servers of another family; the total number of servers, read once
+//! everything is listed, reveals them. All other services are dumped over netlink, in several steps. Every
+//! server that a dump shows exists, so a dump that shows exactly the wanted servers proves them all.
 //!
-//! What remains: somebody else deletes a wanted server while this goes on, after it was shown, and puts
-//! it back. Then a server that nobody wants may stay hidden until the next look: a dump goes on by
-//! counting from the head of the list and passes it over, and in the number of all it stands for the
-//! one that is gone just then. At that moment what is wanted did not run either. Two dumps would miss
-//! it too, if that happened during both.
+//! One race remains: another program deletes a wanted server during the check, after it was shown, and adds
+//! it again. Then an unwanted server may stay hidden until the next check: a dump continues by counting from
+//! the head of the list and skips it, and in the total it takes the place of the deleted server. At that
+//! moment the config did not run either. Two dumps would miss it too, if this happened during both.
 //!
-//! Whatever shows anything else proves nothing, and decides nothing: the caller reads properly.
+//! Any other result proves nothing and decides nothing: then the caller reads everything.
 
 use super::error::Error;
 use super::kernel::Kernel;
@@ -25,7 +23,7 @@ use super::sockopt::Lists;
 use crate::config::{Config, Observed, RealServer, ServiceKey, VirtualService, diff};
 
 impl Kernel {
-    /// True if what is wanted runs; false if that is not so, or cannot be told by so little reading.
+    /// True if the config runs; false if it does not, or if this check cannot tell.
     ///
     /// # Errors
     /// A failed exchange.
@@ -58,14 +56,14 @@ impl Kernel {
         match self.are_all(listed, before.1.len()) {
             Some(true) => {}
             Some(false) => return Ok(false),
-            // From now on there are only dumps.
+            // From now on, use only dumps.
             None => return self.runs(wanted, policy),
         }
         let after = self.overview(1)?.map(settings);
         Ok(after.is_some_and(|after| after == before))
     }
 
-    /// Lists the servers, as far as there are not more than wanted. `None` if there is no way to.
+    /// Lists the servers, unless there are more than wanted. `None` if they cannot be listed.
     fn list_servers(
         &mut self,
         wanted: &VirtualService,
@@ -93,8 +91,8 @@ impl Kernel {
         }
     }
 
-    /// True if these services have so many servers and no more; `services` is how many there are.
-    /// `None` if there is no way to tell.
+    /// True if these services have exactly this many servers; `services` is the number of services. `None`
+    /// if that cannot be read.
     fn are_all(&mut self, mut listed: Vec<(ServiceKey, usize)>, services: usize) -> Option<bool> {
         if listed.is_empty() {
             return Some(true);
@@ -109,7 +107,7 @@ impl Kernel {
     }
 }
 
-/// All but the figures.
+/// Everything except the statistics.
 fn settings(observed: Observed) -> (Config, Vec<VirtualService>) {
     let services = observed.services.into_iter().map(|service| service.settings);
     (observed.settings, services.collect())

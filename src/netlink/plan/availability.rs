@@ -1,4 +1,4 @@
-//! Which servers can take clients, before and after: what decides whether a service may shrink.
+//! Which servers can take clients, before and after a plan. This decides whether a service may shrink.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -9,14 +9,14 @@ use crate::config::{Config, Observed, RealServer, ServiceKey};
 /// The eligible servers (weight above 0) of a service.
 pub(in crate::netlink) type AvailableServers = HashSet<SocketAddr>;
 
-/// The eligible servers of services that run, are wanted, and are concerned by a plan.
+/// The eligible servers of services that run, are wanted, and are affected by a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::netlink) struct Availability {
     pub(in crate::netlink) before: HashMap<ServiceKey, AvailableServers>,
     pub(in crate::netlink) after: HashMap<ServiceKey, AvailableServers>,
 }
 
-/// Where steps lead: on to what is wanted, or back to what was.
+/// The target of steps: the wanted state, or the state before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::netlink) enum BeforeOrAfter {
     Before,

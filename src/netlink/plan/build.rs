@@ -1,4 +1,4 @@
-//! The steps of a plan.
+//! Computes the steps of a plan.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ struct Builder<'a> {
     wanted: &'a Config,
     /// By key.
     wanted_services: HashMap<ServiceKey, &'a VirtualService>,
-    /// What runs of ours.
+    /// Our services that run.
     running: HashMap<ServiceKey, &'a ObservedService>,
     foreign: Vec<ServiceKey>,
     steps: Vec<StepRecord>,
@@ -65,7 +65,7 @@ impl<'a> Builder<'a> {
         self.steps.push(StepRecord::Add { phase, service, server });
     }
 
-    /// Timeouts, and daemons: those that are wanted run; others stop only if everything is ours.
+    /// Timeouts and daemons. Wanted daemons are started; others are stopped only under `Ownership::All`.
     fn settings(&mut self, found: &Config) {
         let wanted = self.wanted;
         let differs = |wanted: Option<u32>, found| wanted.filter(|_| wanted != found);
@@ -160,8 +160,8 @@ impl<'a> Builder<'a> {
         });
     }
 
-    /// Quiesces servers before they are deleted, and waits. One that is quiesced already is on its
-    /// way out since an earlier plan.
+    /// Quiesces servers before they are deleted, and waits. A server that is quiesced already has been
+    /// draining since an earlier plan.
     fn leave(&mut self, service: ServiceKey, servers: &[ObservedServer]) {
         let Removal::Drain(drain) = self.policy.removal else { return };
         for ObservedServer { server: before, .. } in servers {
@@ -176,7 +176,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Connections that a deletion at once would hit.
+    /// Connections that an immediate deletion would break.
     fn connections(&self, servers: &[ObservedServer]) -> Option<u32> {
         if self.policy.removal != Removal::Immediate {
             return None;
@@ -188,8 +188,8 @@ impl<'a> Builder<'a> {
         (sum > 0).then_some(sum)
     }
 
-    /// Services of which a server is quiesced for a while only: it drains, or it is to wake up while
-    /// the service has just got a scheduler that would refuse its clients until then.
+    /// Services with a temporarily quiesced server: it drains, or it will get weight again after the service
+    /// has got a scheduler that would refuse its clients until then.
     fn unsettled(&self) -> HashSet<ServiceKey> {
         let (mut unsettled, mut rebound) = (HashSet::new(), HashSet::new());
         let steps = || self.steps.iter().filter_map(StepRecord::whole);
@@ -213,8 +213,8 @@ impl<'a> Builder<'a> {
         unsettled
     }
 
-    /// A scheduler that hashes clients to servers refuses those of a quiesced one, unless it has its
-    /// fallback flag: it gets that as long as servers are quiesced for a while only.
+    /// A scheduler that hashes clients to servers refuses the clients of a quiesced server, unless its
+    /// fallback flag is set. The plan sets the flag while servers are temporarily quiesced.
     fn fallbacks(&mut self, found: &Observed) {
         let unsettled = self.unsettled();
         if unsettled.is_empty() {
@@ -258,7 +258,7 @@ impl<'a> Builder<'a> {
                 self.push(Phase::Restore, action, "is done with that", None);
             }
         }
-        // One that fell back already, since an earlier plan, and has nothing else to change.
+        // The flag is set since an earlier plan, and nothing else changes.
         self.steps.retain(|stored| match stored.whole().map(|step| &step.action) {
             Some(Action::EditService { before, service }) => before != service,
             _ => true,
@@ -280,8 +280,8 @@ impl From<diff::ChangePhase> for Phase {
     }
 }
 
-/// Servers as a config has them. Old kernels show some as the director itself, whatever forwarding
-/// was asked for: those are taken to be as wanted.
+/// Servers as in a config. Old kernels show some servers as local, whatever forwarding method was
+/// requested: those count as wanted.
 pub(in crate::netlink) fn oldest_first(
     found: impl DoubleEndedIterator<Item = RealServer>,
     wanted: &VirtualService,
@@ -301,13 +301,13 @@ pub(in crate::netlink) fn oldest_first(
     servers
 }
 
-/// It hashes clients to servers and does not fall back.
+/// True if the scheduler hashes clients to servers and does not fall back.
 pub(in crate::netlink) fn refuses_when_quiesced(service: &VirtualService) -> bool {
     let hashes = matches!(service.scheduler, Some(SchedulerKind::Sh | SchedulerKind::Mh));
     hashes && !service.flags.contains(SchedulerFlags::FLAG_1)
 }
 
-/// The daemon that runs is as wanted, in what is said of it.
+/// True if the running daemon has every setting that the config gives.
 fn runs_as(found: &SyncDaemon, wanted: &SyncDaemon) -> bool {
     fn fits<T: PartialEq>(found: &Option<T>, wanted: &Option<T>) -> bool {
         wanted.is_none() || found == wanted

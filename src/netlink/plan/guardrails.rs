@@ -1,4 +1,4 @@
-//! What a plan must not do.
+//! Checks a plan against the guardrails.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;

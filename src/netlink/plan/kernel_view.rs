@@ -1,10 +1,10 @@
-//! A service as a kernel knows it.
+//! A service as a kernel sees it.
 
 use crate::config::{
     Affinity, DEFAULT_MH_TABLE_INDEX, Netmask, Persistence, Sharing, VirtualService,
 };
 
-/// The settings of a service as a kernel can be told and tells them.
+/// The settings of a service that a kernel can store and report.
 pub(in crate::netlink) fn kernel_view(service: &VirtualService) -> VirtualService {
     let persistence = service.persistence.map(|persistence| Persistence {
         netmask: persistence.netmask.filter(|mask| match mask {

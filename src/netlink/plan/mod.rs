@@ -1,9 +1,9 @@
 //! From what a kernel runs to what a config wants: ordered steps, each with its reason and its risk.
 //!
-//! Pure: nothing is read or sent here. The order keeps every service answerable that has a server
-//! before and after: what grows comes first, what shrinks later, deletions last. So at every moment,
-//! also if any steps fail, a service has an eligible server if it had one and is to have one, apart
-//! from what a step's [`Risk`] says.
+//! Pure: nothing is read or sent here. The order keeps every service available that has a server before
+//! and after: additions come first, then reductions, then deletions. So at every moment, even if any steps
+//! fail, a service that had an eligible server and is to have one has one, apart from what a step's
+//! [`Risk`] says.
 
 mod availability;
 mod build;
@@ -27,45 +27,45 @@ pub(super) use kernel_view::kernel_view;
 pub use policy::{Drain, Ended, Guardrails, OnRefusal, Ownership, Policy, Removal};
 pub use steps::Steps;
 
-/// When a step's turn comes. Between two phases all answers are awaited.
+/// When a step is carried out. All answers of a phase arrive before the next one begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
-    /// Timeouts and synchronisation daemons.
+    /// Timeouts and synchronization daemons.
     Settings,
-    /// New services, each created whole: unbound, filled, then given its scheduler.
+    /// New services, each created completely: without a scheduler, then its servers, then its scheduler.
     NewServices,
     /// Settings of services.
     EditServices,
-    /// New servers, servers that leave drain, raised upper thresholds.
+    /// New servers, servers that stop draining, raised upper thresholds.
     Grow,
     /// Servers that stay available.
     Modify,
-    /// Servers that are quiesced, lowered upper thresholds. A service whose eligible servers are not
-    /// all of the past is let through only.
+    /// Servers that are quiesced, lowered upper thresholds. A service shrinks only once one of its wanted
+    /// servers is known to be eligible.
     Shrink,
-    /// Waiting for the connections of servers that leave.
+    /// Waits for the connections of servers that leave.
     Drain,
     /// Deleted servers.
     DeleteServers,
-    /// Settings that were changed for the time of a drain.
+    /// Settings that were changed for the duration of a drain.
     Restore,
     /// Deleted services.
     DeleteServices,
 }
 
-/// One thing to do.
+/// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Sets those timeouts that are given.
+    /// Sets the timeouts that are given.
     SetTimeouts {
         /// What they were.
         before: Timeouts,
         /// What they become.
         timeouts: Timeouts,
     },
-    /// Starts a synchronisation daemon.
+    /// Starts a synchronization daemon.
     StartDaemon(SyncDaemon),
-    /// Stops a synchronisation daemon, which runs like this.
+    /// Stops a synchronization daemon that runs with these settings.
     StopDaemon(SyncDaemon),
     /// Adds a service without servers, with no scheduler bound.
     AddService(VirtualService),
@@ -85,7 +85,7 @@ pub enum Action {
         /// The server.
         server: RealServer,
     },
-    /// Describes a server anew.
+    /// Changes a server's description.
     EditServer {
         /// The service.
         service: ServiceKey,
@@ -112,34 +112,34 @@ pub enum Action {
     },
 }
 
-/// What may go wrong for clients although nothing fails.
+/// How clients may be affected although nothing fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Risk {
-    /// The kernel unbinds one scheduler before it binds the other: for that moment (a grace period,
-    /// some 20 ms on several processors) new connections are refused.
+    /// The kernel unbinds one scheduler before it binds the other: meanwhile (a grace period, about 20 ms on
+    /// several processors) it refuses new connections.
     RefusesForAMoment,
-    /// So many connections stall, and are reset if `net.ipv4.vs.expire_nodest_conn` is set.
+    /// This many connections stall, and are reset if `net.ipv4.vs.expire_nodest_conn` is set.
     Stalls(u32),
-    /// So many connections are reset.
+    /// This many connections are reset.
     Resets(u32),
     /// The scheduler hashes clients to the quiesced server and refuses them: it has no fallback.
     RefusesItsClients,
 }
 
-/// A thing to do, when, and why.
+/// A change, with its phase, reason and risk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// When.
+    /// Its phase.
     pub phase: Phase,
-    /// What.
+    /// The change.
     pub action: Action,
-    /// Why.
+    /// The reason.
     pub reason: &'static str,
-    /// What may go wrong for clients.
+    /// How clients may be affected.
     pub risk: Option<Risk>,
 }
 
-/// What leads from what runs to what is wanted. Prints one step a line.
+/// The steps from what runs to what is wanted. Prints one step per line.
 ///
 /// ```
 /// use vsched::config::{Config, Observed};
@@ -161,17 +161,17 @@ pub struct Step {
 pub struct Plan {
     pub(super) steps: Steps,
     foreign: Vec<ServiceKey>,
-    /// For services that run and go on.
+    /// Of services that run and stay.
     pub(super) availability: Availability,
     pub(super) removal: Removal,
     pub(super) on_refusal: OnRefusal,
 }
 
 impl Plan {
-    /// Plans. O(services + servers), in a stable order. The plan keeps the config: an [`Arc`] of one
-    /// saves a copy.
+    /// Computes a plan. O(services + servers), in a stable order. The plan keeps the config: passing an
+    /// [`Arc`] saves a copy.
     ///
-    /// What a kernel cannot be told or does not tell is left out of the comparison: generation,
+    /// The comparison ignores what a kernel does not store or report: generation,
     /// seed, `expire_quiescent_template`, `mh_table_index`, `affinity`, `sharing`.
     ///
     /// # Errors
@@ -186,7 +186,7 @@ impl Plan {
         Plan::of_valid(&wanted, found, policy)
     }
 
-    /// The same for a config that is known to be valid.
+    /// The same for a config known to be valid.
     pub(super) fn of_valid(
         wanted: &Arc<Config>,
         found: &Observed,
@@ -203,19 +203,19 @@ impl Plan {
         &self.steps
     }
 
-    /// Services in the kernel that are not ours and stay as they are.
+    /// Services in the kernel that are not ours and stay unchanged.
     pub fn foreign(&self) -> &[ServiceKey] {
         &self.foreign
     }
 
-    /// True if what is wanted runs.
+    /// True if the config runs.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 }
 
 impl Action {
-    /// The service concerned, if it is about one.
+    /// The service that the change affects, if any.
     pub fn service(&self) -> Option<ServiceKey> {
         match self {
             Action::SetTimeouts { .. } | Action::StartDaemon(_) | Action::StopDaemon(_) => None,

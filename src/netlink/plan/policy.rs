@@ -18,37 +18,37 @@ pub struct Policy {
     pub ownership: Ownership,
     /// How servers and services leave.
     pub removal: Removal,
-    /// What must not happen. A plan that breaks a guardrail is an error of planning: nothing was sent.
+    /// Limits on the plan. A plan that breaks one is an error of planning: nothing was sent.
     pub guardrails: Guardrails,
-    /// What follows if the kernel refuses a step.
+    /// What to do if the kernel refuses a step.
     pub on_refusal: OnRefusal,
 }
 
-/// What follows if the kernel refuses a step of growing, editing or quiescing. A step that is refused
-/// later, among the deletions, never holds up the others.
+/// What to do if the kernel refuses a step that adds, edits or quiesces. A refused deletion never stops
+/// the other steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnRefusal {
-    /// All that was done is taken back, nothing is deleted: all or nothing.
+    /// Roll back everything, delete nothing: all or nothing.
     #[default]
     RollBack,
-    /// The other steps are carried out. A service shrinks only if a server that is wanted is there
-    /// to take its clients; no service is left without.
+    /// Carry out the other steps. A service shrinks only if a wanted server exists to take its clients; no
+    /// service is left without a server.
     GoOn,
 }
 
-/// Which services in the kernel are ours, to edit and to delete. All others stay as they are,
-/// whoever made them.
+/// Which services in the kernel are ours, to edit and to delete. All others stay unchanged,
+/// whichever program created them.
 #[derive(Clone, Default)]
 pub enum Ownership {
-    /// Those that the config wants. One that the config no longer wants is not deleted: nobody can
-    /// tell from the kernel who made it.
+    /// Those that the config wants. A service that the config no longer wants is not deleted: the kernel
+    /// does not say which program created it.
     #[default]
     Wanted,
-    /// Those that the config wants, and these: what was applied before, say.
+    /// Those that the config wants, and these, for example those of the previous config.
     Keys(Vec<ServiceKey>),
-    /// Those that the config wants, and those for which this answers true.
+    /// Those that the config wants, and those for which this returns true.
     Matching(Arc<dyn Fn(&ServiceKey) -> bool + Send + Sync>),
-    /// All of them, and the synchronisation daemons.
+    /// All of them, and the synchronization daemons.
     All,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Debug for Ownership {
 }
 
 impl PartialEq for Ownership {
-    /// Two functions are equal if they are one.
+    /// Two functions are equal if they are the same object.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Ownership::Wanted, Ownership::Wanted) | (Ownership::All, Ownership::All) => true,
@@ -92,7 +92,7 @@ impl Eq for Ownership {}
 /// How servers and services leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// At once: their connections stall or are reset.
+    /// Immediately: their connections stall or are reset.
     Immediate,
     /// First quiesced, then deleted once their connections have ended.
     Drain(Drain),
@@ -101,19 +101,19 @@ pub enum Removal {
 /// How long to wait for connections to end, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
-    /// What is left after this time is deleted all the same.
+    /// Servers are deleted after this time even if connections are left.
     pub deadline: Duration,
-    /// Which connections are waited for.
+    /// Which connections to wait for.
     pub until: Ended,
 }
 
-/// Which connections must have ended.
+/// Which connections must have ended before the deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Ended {
     /// The active ones. UDP never counts as active.
     Active,
-    /// All of them: the kernel keeps an inactive one for its timeout, a TCP connection that was
-    /// closed for two minutes.
+    /// All of them. The kernel keeps an inactive connection for its timeout: a closed TCP connection for two
+    /// minutes.
     #[default]
     All,
 }

@@ -1,6 +1,5 @@
-//! Steps in little room: of a new service only its place in the config is kept, and of a server that is
-//! added. Whole steps for ten thousand new servers would take megabytes, and most of the time that
-//! planning takes.
+//! Compact steps: a new service or server is only an index into the config. Complete steps for ten thousand
+//! new servers would take megabytes, and most of the time of planning.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,19 +16,19 @@ pub(super) const WANTED: &str = "wanted";
 pub struct Steps {
     wanted: Arc<Config>,
     list: Vec<StepRecord>,
-    /// Where the steps of each entry begin.
+    /// The index of each entry's first step.
     begins: Vec<u32>,
     length: usize,
 }
 
-/// One or several steps as they are kept; services and servers by their places.
+/// One or several steps in compact form; services and servers by index.
 #[derive(Debug, Clone)]
 pub(super) enum StepRecord {
-    /// A service is added, then its servers, then it is given its scheduler if it has one.
+    /// Adds a service, then its servers, then its scheduler if it has one.
     New {
         service: u32,
     },
-    /// A server is added.
+    /// Adds a server.
     Add {
         phase: Phase,
         service: u32,
@@ -47,7 +46,7 @@ impl StepRecord {
         }
     }
 
-    /// The step, unless it can be told from the config.
+    /// The step, unless the config determines it.
     pub(super) fn whole(&self) -> Option<&Step> {
         match self {
             StepRecord::New { .. } | StepRecord::Add { .. } => None,
@@ -68,7 +67,7 @@ impl StepRecord {
 }
 
 impl Steps {
-    /// Those of one phase keep their order.
+    /// Sorts by phase; the steps of one phase keep their order.
     pub(super) fn new(wanted: Arc<Config>, mut list: Vec<StepRecord>) -> Self {
         list.sort_by_key(StepRecord::phase);
         let mut length = 0;
@@ -91,7 +90,7 @@ impl Steps {
         self.length == 0
     }
 
-    /// The step at this place.
+    /// The step at this index.
     pub fn get(&self, place: usize) -> Option<Cow<'_, Step>> {
         let (stored, place) = self.stored(place)?;
         match stored {
@@ -110,7 +109,7 @@ impl Steps {
                     Some(server) if server < service.servers.len() => {
                         added(Phase::NewServices, service, server)
                     }
-                    // Bound when it is full: one step to activate it, and one table to build.
+                    // Bound when it has all servers: one step to activate it, and one table to build.
                     Some(_) => {
                         let service = kernel_view(service);
                         let before = VirtualService { scheduler: None, ..service.clone() };
@@ -131,12 +130,12 @@ impl Steps {
         self.stored(place).map(|(stored, _)| stored.phase())
     }
 
-    /// Those that are more than the addition of a server, but for the ones of new services.
+    /// All steps except additions of servers and the steps of new services.
     pub(in crate::netlink) fn others(&self) -> impl Iterator<Item = &Step> {
         self.list.iter().filter_map(StepRecord::whole)
     }
 
-    /// The new services that are given a scheduler when they are full.
+    /// The new services that get a scheduler once they have all servers.
     pub(in crate::netlink) fn bound(&self) -> impl Iterator<Item = ServiceKey> + '_ {
         let new = self.list.iter().filter_map(|stored| match stored {
             StepRecord::New { service } => self.wanted.services.get(*service as usize),
@@ -145,7 +144,7 @@ impl Steps {
         new.filter(|service| service.scheduler.is_some()).map(|service| service.key)
     }
 
-    /// The entry that a step belongs to, and its place in that.
+    /// The entry that a step belongs to, and the step's index within it.
     fn stored(&self, place: usize) -> Option<(&StepRecord, usize)> {
         if place >= self.length {
             return None;
@@ -167,7 +166,7 @@ fn added(phase: Phase, service: &VirtualService, server: usize) -> Option<Cow<'s
 }
 
 impl FromIterator<Step> for Steps {
-    /// In the order in which they come.
+    /// Keeps the order of the iterator.
     fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
         let list: Vec<StepRecord> =
             steps.into_iter().map(|step| StepRecord::Whole(Box::new(step))).collect();

@@ -1,4 +1,4 @@
-//! A plan as text: one step a line.
+//! A plan as text: one step per line.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -1,4 +1,4 @@
-//! Whether a kernel is fit for a config, found out without changing anything.
+//! Checks whether a kernel can run a config, without changing anything.
 
 mod probe;
 mod sysctl;
@@ -13,7 +13,7 @@ use crate::config::{Config, KernelRules, ServiceKey};
 use crate::error::Quoted;
 use probe::Probed;
 
-/// What a kernel is like, and what stands in the way of a config. Prints one line a finding.
+/// The properties of a kernel, and the obstacles for a config. Prints one line per finding.
 ///
 /// ```no_run
 /// use vsched::netlink::{Options, Preflight};
@@ -32,7 +32,7 @@ pub struct Preflight {
     info: Info,
 }
 
-/// Something to know before a config is carried out.
+/// Something to know before a config is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
@@ -40,24 +40,24 @@ pub enum Finding {
     NoIpvs,
     /// The process lacks CAP_NET_ADMIN in the initial user namespace.
     NoPermission,
-    /// The kernel has not the scheduler of this service, and could not load it.
+    /// The kernel lacks the scheduler of this service, and could not load it.
     NoScheduler {
         /// The first service that wants it.
         service: ServiceKey,
         /// The scheduler.
         scheduler: SchedulerKind,
     },
-    /// The kernel has not the persistence engine of this service, and could not load it.
+    /// The kernel lacks the persistence engine of this service, and could not load it.
     NoEngine {
         /// The first service that wants it.
         service: ServiceKey,
         /// The engine.
         engine: String,
     },
-    /// Whether the kernel has the schedulers and engines could not be found out: it has no IPv6.
+    /// Whether the kernel has the schedulers and engines is unknown: it has no IPv6.
     Unprobed,
-    /// The kernel counts connections in another way than the config says, so what this crate picks
-    /// and what the kernel picks differ.
+    /// The kernel follows other rules than the config says, so this crate and the kernel pick different
+    /// servers.
     Generation {
         /// The kernel's.
         kernel: KernelRules,
@@ -70,22 +70,21 @@ pub enum Finding {
         name: &'static str,
         /// Its value.
         value: u32,
-        /// What that does.
+        /// Its effect.
         effect: &'static str,
     },
 }
 
 impl Preflight {
-    /// Looks at the kernel that the options lead to.
+    /// Examines the kernel that the options name.
     ///
-    /// Nothing that could serve is made, not even for a moment. Schedulers and engines are asked for
-    /// with a service that the kernel must refuse after it has looked for them (an IPv6 prefix of 129
-    /// bits); as for a real one it loads their modules. The generation is told by
-    /// [`Ipvs::generation`](super::Ipvs::generation). Settings are read from
-    /// `/proc/sys/net/ipv4/vs`.
+    /// Nothing that could serve clients is created, not even for a moment. Schedulers and engines are
+    /// requested with a service that the kernel must refuse after it has looked for them (an IPv6 prefix
+    /// of 129 bits); as for a valid service, it loads their modules. The kernel rules come from
+    /// [`Ipvs::generation`](super::Ipvs::generation). Settings are read from `/proc/sys/net/ipv4/vs`.
     ///
     /// # Errors
-    /// An exchange with the kernel that failed. No IPVS and no permission are findings.
+    /// An exchange with the kernel that failed. Missing IPVS and missing permission are findings instead.
     pub fn new(wanted: &Config, options: &Options) -> Result<Self, Error> {
         let mut preflight = Preflight::default();
         let mut kernel = match Kernel::with_options(options) {
@@ -111,12 +110,12 @@ impl Preflight {
         Ok(preflight)
     }
 
-    /// What was found, obstacles first.
+    /// The findings, obstacles first.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// How the kernel counts connections; `None` if that could not be found out.
+    /// Which rules the kernel follows; `None` if that is unknown.
     pub fn generation(&self) -> Option<KernelRules> {
         self.generation
     }
@@ -163,14 +162,14 @@ impl Preflight {
 }
 
 impl super::Ipvs {
-    /// How this kernel counts connections, which decides what lc, wlc, lblc, lblcr and twos pick, and
-    /// when a server counts as overloaded. `None` if it cannot be found out.
+    /// Which rules this kernel follows, which decides what lc, wlc, lblc, lblcr and twos pick, and when a
+    /// server counts as overloaded. `None` if that is unknown.
     ///
-    /// Told by behaviour, as version numbers do not: the change is in the middle of stable series.
-    /// The newer generation refuses an upper threshold above 2147483647. It is offered one for the
-    /// server 0.0.0.0, which cannot exist, of any service there is, so nothing can change; if there is
-    /// no service, for one without servers in a network namespace of its own, which is gone
-    /// afterwards and takes CAP_SYS_ADMIN.
+    /// Detected by behavior, because version numbers do not tell: the change is in the middle of stable
+    /// series. Rules B refuse an upper threshold above 2147483647. The request offers one for the server
+    /// 0.0.0.0, which cannot exist, of any running service, so nothing can change. Without a service, it
+    /// offers one for a service without servers in a temporary network namespace, which takes
+    /// CAP_SYS_ADMIN.
     ///
     /// # Errors
     /// A failed exchange.
@@ -180,7 +179,7 @@ impl super::Ipvs {
 }
 
 impl Finding {
-    /// True if a config cannot be carried out with it.
+    /// True if it prevents the config from running.
     pub fn is_obstacle(&self) -> bool {
         use Finding::{NoEngine, NoIpvs, NoPermission, NoScheduler};
         matches!(self, NoIpvs | NoPermission | NoScheduler { .. } | NoEngine { .. })

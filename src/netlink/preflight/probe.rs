@@ -1,4 +1,4 @@
-//! Questions to the kernel in the form of requests that it cannot but refuse.
+//! Probes the kernel with requests that it must refuse.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
@@ -10,17 +10,17 @@ use crate::config::{
 use crate::netlink::socket::leave_network_namespace;
 use crate::netlink::{Cause, Error, Kernel, Request};
 
-/// Whether the kernel has something.
+/// Whether the kernel has a module.
 pub(super) enum Probed {
     There,
     Missing,
     Untold,
 }
 
-/// Firewall marks that hardly anybody uses; each is tried if the one before is taken.
+/// Firewall marks that are hardly ever used; each one is tried if the previous one is taken.
 const MARKS: [u32; 3] = [0xffff_ff5e, 0x7fff_ff5d, 0x5a5a_5a5b];
 
-/// The kernel looks for the scheduler, then for the engine, and then at the prefix.
+/// The kernel checks the scheduler, then the engine, then the prefix.
 pub(super) fn module(
     kernel: &mut Kernel,
     scheduler: Option<SchedulerKind>,
@@ -38,7 +38,7 @@ pub(super) fn module(
         let cause = match kernel.execute_one(&Request::add_service(&service)) {
             Err(Error::Refused(refused)) => refused.cause(),
             Err(error) => return Err(error),
-            // No kernel is known to take the prefix. It is there then, without servers.
+            // No known kernel accepts the prefix. If one does, the service now exists, without servers.
             Ok(()) => {
                 kernel.execute_one(&Request::delete_service(&key))?;
                 return Ok(Probed::There);
@@ -56,7 +56,7 @@ pub(super) fn module(
 
 pub(super) fn generation(kernel: &mut Kernel) -> Result<Option<KernelRules>, Error> {
     for service in kernel.read_services_once()?.observed.services {
-        // `None`: it is gone meanwhile.
+        // `None`: the service is gone meanwhile.
         if let Some(generation) = by_threshold(kernel, &service.settings.key)? {
             return Ok(Some(generation));
         }
@@ -69,7 +69,7 @@ pub(super) fn generation(kernel: &mut Kernel) -> Result<Option<KernelRules>, Err
         by_threshold(&mut kernel, &key)
     });
     let answer = isolated.ok().and_then(|thread| thread.join().ok());
-    // A namespace that may not be made leaves the question open.
+    // Without permission for a namespace, the answer stays unknown.
     Ok(answer.and_then(Result::ok).flatten())
 }
 

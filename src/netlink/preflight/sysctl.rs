@@ -1,4 +1,4 @@
-//! Settings of the kernel that work against drains.
+//! Kernel settings that interfere with drains.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ pub(super) fn findings(
     Ok(findings)
 }
 
-/// Those that this kernel has.
+/// The settings; `None` for those that this kernel lacks.
 fn read() -> [Option<u32>; 4] {
     // Of the reading thread's network namespace.
     let text = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/vs/{name}"));

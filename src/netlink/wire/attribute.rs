@@ -1,4 +1,4 @@
-//! Attributes: length, type and value, padded to four bytes; some hold attributes themselves.
+//! Attributes: length, type and value, padded to four bytes; some contain attributes.
 
 use netlink_packet_core::{NLA_F_NESTED, NlaBuffer, NlasIterator};
 
@@ -50,7 +50,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A name with the zero byte behind it.
+    /// A name with a terminating zero byte.
     pub(super) fn name(
         &mut self,
         kind: u16,
@@ -87,7 +87,7 @@ impl Writer<'_> {
     }
 }
 
-/// Reads attributes in order. Those that do not fit into the bytes end it with an error.
+/// Reads attributes in order. An attribute that exceeds the bytes ends the iteration with an error.
 pub(super) fn attributes<'a>(
     bytes: &'a [u8],
     nest: &'static str,
@@ -105,7 +105,7 @@ pub(super) fn attributes<'a>(
 pub(super) struct Value<'a>(pub(super) &'a [u8]);
 
 impl<'a> Value<'a> {
-    /// The first `N` bytes. Longer values are fine, as they are for the kernel.
+    /// The first `N` bytes. Longer values are accepted, as in the kernel.
     pub(super) fn first<const N: usize>(
         self,
         attribute: &'static str,
@@ -133,7 +133,7 @@ impl<'a> Value<'a> {
         self.first(attribute).map(u32::from_ne_bytes).map(Some)
     }
 
-    /// An address of up to 16 bytes; what is not sent is zero.
+    /// An address of up to 16 bytes, padded with zeros.
     pub(super) fn address(self, attribute: &'static str) -> Result<Option<[u8; 16]>, WireError> {
         let mut address = [0; 16];
         let Some(room) = address.get_mut(..self.0.len()) else {

@@ -53,9 +53,9 @@ commands! {
     6 SetDest "SET_DEST" "Edits a real server.";
     7 DelDest "DEL_DEST" "Deletes a real server.";
     8 GetDest "GET_DEST" "Reads the real servers of one service, as a dump.";
-    9 NewDaemon "NEW_DAEMON" "Starts a synchronisation daemon; also the answer to `GetDaemon`.";
-    10 DelDaemon "DEL_DAEMON" "Stops a synchronisation daemon.";
-    11 GetDaemon "GET_DAEMON" "Reads the synchronisation daemons, as a dump.";
+    9 NewDaemon "NEW_DAEMON" "Starts a synchronization daemon; also the answer to `GetDaemon`.";
+    10 DelDaemon "DEL_DAEMON" "Stops a synchronization daemon.";
+    11 GetDaemon "GET_DAEMON" "Reads the synchronization daemons, as a dump.";
     12 SetConfig "SET_CONFIG" "Sets connection timeouts; also the answer to `GetConfig`.";
     13 GetConfig "GET_CONFIG" "Reads the connection timeouts.";
     14 SetInfo "SET_INFO" "The answer to `GetInfo`; the kernel takes no such request.";

@@ -1,4 +1,4 @@
-//! The nest of a synchronisation daemon.
+//! The nested attributes of a synchronization daemon.
 
 use super::WireError;
 use super::attribute::{Value, Writer, attributes};
@@ -6,14 +6,14 @@ use super::attribute::{Value, Writer, attributes};
 /// Longest name of a network interface.
 const MAX_INTERFACE: usize = 15;
 
-/// The attributes of a synchronisation daemon as they stand in a message.
+/// The attributes of a synchronization daemon, as in a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DaemonAttributes {
     /// Role: 1 master, 2 backup.
     pub state: Option<u32>,
     /// Network interface.
     pub interface: Option<String>,
-    /// Which daemons talk to each other.
+    /// Daemons with the same id talk to each other.
     pub sync_id: Option<u32>,
     /// Longest message.
     pub max_len: Option<u16>,
@@ -21,14 +21,14 @@ pub struct DaemonAttributes {
     pub group: Option<[u8; 4]>,
     /// Multicast group of IPv6.
     pub group6: Option<[u8; 16]>,
-    /// UDP port, in host byte order here unlike everywhere else.
+    /// UDP port, in host byte order, unlike all other ports.
     pub port: Option<u16>,
     /// Time to live.
     pub ttl: Option<u8>,
 }
 
 impl DaemonAttributes {
-    // In the kernel's order, which is ipvsadm's.
+    // In the order of kernel and ipvsadm.
     pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
         writer.u32(1, self.state);
         writer.name(2, self.interface.as_deref(), "DAEMON.MCAST_IFN", MAX_INTERFACE)?;

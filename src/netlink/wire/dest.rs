@@ -1,14 +1,14 @@
-//! The nest of a real server, which the kernel calls a destination.
+//! The nested attributes of a real server, which the kernel calls a destination.
 
 use super::attribute::{Value, Writer, attributes};
 use super::{Figures, WireError};
 
-/// The attributes of a real server as they stand in a message.
+/// The attributes of a real server, as in a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DestAttributes {
-    /// Address family; kernels before 3.18 do not send it, and it is the service's then.
+    /// Address family; kernels before 3.18 do not send it: then it is the service's.
     pub family: Option<u16>,
-    /// Address, an IPv4 one in the first four bytes.
+    /// Address; IPv4 uses the first four bytes.
     pub address: Option<[u8; 16]>,
     /// Port.
     pub port: Option<u16>,
@@ -39,7 +39,7 @@ pub struct DestAttributes {
 }
 
 impl DestAttributes {
-    /// The best figures there are: 64-bit, else 32-bit, else zero.
+    /// The best available statistics: 64-bit, else 32-bit, else zero.
     pub fn figures(&self) -> Figures {
         self.statistics64.or(self.statistics).unwrap_or_default()
     }
@@ -68,7 +68,7 @@ impl DestAttributes {
         Ok(())
     }
 
-    /// Statistics are most of a message: they are skipped unless they are asked for.
+    /// Statistics are most of a message: they are skipped unless `figures` is set.
     pub(super) fn decode(nest: Value<'_>, figures: bool) -> Result<Option<Self>, WireError> {
         let mut dest = DestAttributes::default();
         for attribute in attributes(nest.0, "DEST") {

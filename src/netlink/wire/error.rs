@@ -1,10 +1,10 @@
-//! A message that cannot be written or understood.
+//! A message that cannot be encoded or decoded.
 
 use std::fmt;
 
 use super::Command;
 
-/// A message that cannot be written or understood: which attribute of which command, and the limit.
+/// A message that cannot be encoded or decoded: which attribute of which command, and the limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WireError {
     command: Option<Command>,
@@ -21,7 +21,7 @@ impl WireError {
         WireError::new(attribute, "missing, but required")
     }
 
-    /// The same, told of this command unless it names one.
+    /// The same with this command, unless it names one already.
     pub(crate) fn of(mut self, command: Command) -> Self {
         self.command.get_or_insert(command);
         self
@@ -32,12 +32,12 @@ impl WireError {
         self.command
     }
 
-    /// The attribute, such as `SERVICE.SCHED_NAME`, or the header concerned.
+    /// The attribute, such as `SERVICE.SCHED_NAME`, or the header.
     pub fn attribute(&self) -> &'static str {
         self.attribute
     }
 
-    /// What is wrong and what the limit is.
+    /// The problem and the limit.
     pub fn problem(&self) -> &str {
         &self.problem
     }

@@ -1,4 +1,4 @@
-//! The number of the IPVS family, which the kernel deals out anew at each boot.
+//! The number of the IPVS family, which the kernel assigns at each boot.
 
 use super::attribute::attributes;
 use super::packet::{Header, encode_generic, generic};
@@ -6,7 +6,7 @@ use super::{ACK, REQUEST, WireError};
 
 /// Name of the family.
 pub const FAMILY_NAME: &str = "IPVS";
-/// Number of the family that knows the others.
+/// Number of the family that resolves the others.
 const CONTROL: u16 = 16;
 const NEW_FAMILY: u8 = 1;
 const GET_FAMILY: u8 = 3;
@@ -17,7 +17,7 @@ const VERSION: u8 = 1;
 /// Longest family name.
 const MAX_NAME: usize = 15;
 
-/// Writes the question for the number of a family, to be acknowledged.
+/// Writes the request for the number of a family, with an acknowledgment.
 ///
 /// # Errors
 /// A name of more than 15 bytes.

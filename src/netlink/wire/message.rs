@@ -8,10 +8,10 @@ use crate::config::Timeouts;
 /// Version byte of the IPVS family.
 const VERSION: u8 = 1;
 
-/// What the kernel says of its IPVS.
+/// What the kernel says about its IPVS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Info {
-    /// Version, one byte a part: 0x010201 is 1.2.1.
+    /// Version, one byte per part: 0x010201 is 1.2.1.
     pub version: Option<u32>,
     /// Slots of the connection table.
     pub connection_table_size: Option<u32>,
@@ -21,7 +21,7 @@ pub struct Info {
 ///
 /// ```
 /// use vsched::netlink::wire::{Answer, Command, Header, Message, REQUEST, packets};
-/// let family = 28; // as the kernel has told
+/// let family = 28; // as the kernel said
 /// let request = Message::new(Command::GetInfo);
 /// let mut bytes = Vec::new();
 /// request.encode(Header { kind: family, flags: REQUEST, sequence: 1, port: 0 }, &mut bytes)?;
@@ -38,7 +38,7 @@ pub struct Message {
     pub service: Option<ServiceAttributes>,
     /// A real server.
     pub dest: Option<DestAttributes>,
-    /// A synchronisation daemon.
+    /// A synchronization daemon.
     pub daemon: Option<DaemonAttributes>,
     /// Timeouts.
     pub timeouts: Timeouts,
@@ -59,10 +59,10 @@ impl Message {
         }
     }
 
-    /// Writes the message behind `bytes`.
+    /// Appends the message to `bytes`.
     ///
     /// # Errors
-    /// A name that is longer than the kernel takes; `bytes` is as before then.
+    /// A name that is longer than the kernel accepts; then `bytes` is unchanged.
     pub fn encode(&self, header: Header, bytes: &mut Vec<u8>) -> Result<(), WireError> {
         encode_generic(header, self.command.number(), VERSION, bytes, |writer| {
             self.encode_attributes(writer)
@@ -70,7 +70,7 @@ impl Message {
         .map_err(|error| error.of(self.command))
     }
 
-    /// Writes what [`encode`](Self::encode) would of a message with these two and nothing else.
+    /// Writes what [`encode`](Self::encode) would for a message with only these two.
     pub(in crate::netlink) fn encode_server(
         command: Command,
         service: &ServiceAttributes,
@@ -109,16 +109,16 @@ impl Message {
     /// Reads the payload of a netlink message of the IPVS family.
     ///
     /// # Errors
-    /// A command that is unknown, an attribute that is cut off, too short or no text. Attributes
-    /// that are unknown are skipped.
+    /// An unknown command; an attribute that is cut off, too short or not text. Unknown attributes are
+    /// skipped.
     pub fn decode(payload: &[u8]) -> Result<Message, WireError> {
         Message::decode_with(payload, true)
     }
 
-    /// The same without statistics, which are most of what is sent of a service or server.
+    /// The same without statistics, which are most of a service's or server's message.
     ///
     /// # Errors
-    /// As for [`decode`](Self::decode), but for those of statistics.
+    /// As for [`decode`](Self::decode), except those of statistics.
     pub fn decode_settings(payload: &[u8]) -> Result<Message, WireError> {
         Message::decode_with(payload, false)
     }
@@ -137,7 +137,7 @@ impl Message {
     fn decode_attributes(&mut self, bytes: &[u8], figures: bool) -> Result<(), WireError> {
         for attribute in attributes(bytes, "message") {
             let (kind, value) = attribute?;
-            // The answer to GET_INFO numbers its attributes in a way of its own.
+            // The answer to GET_INFO has its own attribute numbers.
             match (self.command, kind) {
                 (Command::SetInfo, 1) => self.info.version = value.u32("INFO.VERSION")?,
                 (Command::SetInfo, 2) => {

@@ -1,7 +1,7 @@
 //! Bytes and typed messages of the kernel's IPVS family, both ways and without I/O.
 //!
-//! Every command and attribute of `linux/ip_vs.h` is here. What the kernel may leave out is an
-//! `Option`; attributes that are not known are skipped; no bytes make a decoder panic.
+//! Every command and attribute of `linux/ip_vs.h` is here. Optional attributes are `Option`s; unknown
+//! attributes are skipped; no input makes a decoder panic.
 
 mod attribute;
 mod command;

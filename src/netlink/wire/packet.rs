@@ -1,4 +1,4 @@
-//! Netlink messages in a datagram, and what the kernel says with them.
+//! The netlink messages in a datagram, and their meaning.
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NLMSG_DONE,
@@ -10,20 +10,20 @@ use super::attribute::Writer;
 
 /// Flag of every request.
 pub const REQUEST: u16 = NLM_F_REQUEST;
-/// Flag: success is to be reported, too.
+/// Flag: report success too.
 pub const ACK: u16 = NLM_F_ACK;
-/// Flags: all objects are asked for.
+/// Flags: list all objects.
 pub const DUMP: u16 = NLM_F_DUMP;
 /// Flag: more messages of this answer follow.
 pub const MULTI: u16 = NLM_F_MULTIPART;
-/// Flag: what is being dumped has changed meanwhile.
+/// Flag: the dumped objects changed meanwhile.
 pub const DUMP_INTERRUPTED: u16 = NLM_F_DUMP_INTR;
 
 /// Bytes of a message before its payload.
 pub(in crate::netlink) const HEADER: usize = 16;
 const GENERIC: usize = 4;
 
-/// The header of a netlink message, its length aside.
+/// The header of a netlink message, without its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Type: the family of a request or answer, or a kind of report.
@@ -45,7 +45,7 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
 }
 
-/// What a netlink message says.
+/// The meaning of a netlink message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer<'a> {
     /// Nothing.
@@ -61,7 +61,7 @@ pub enum Answer<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// What it says.
+    /// Its meaning.
     ///
     /// # Errors
     /// A report that is too short for its number.
@@ -92,7 +92,7 @@ pub fn packets(datagram: &[u8]) -> Packets<'_> {
     Packets { rest: datagram }
 }
 
-/// Iterator over the messages of a datagram. A message that does not fit ends it with an error.
+/// Iterator over the messages of a datagram. A message that exceeds it ends the iteration with an error.
 #[derive(Debug, Clone)]
 pub struct Packets<'a> {
     rest: &'a [u8],
@@ -122,7 +122,7 @@ impl<'a> Iterator for Packets<'a> {
     }
 }
 
-/// Writes a generic netlink message; on an error `bytes` is as before.
+/// Appends a generic netlink message; on an error `bytes` is unchanged.
 pub(super) fn encode_generic(
     header: Header,
     command: u8,

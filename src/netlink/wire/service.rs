@@ -1,4 +1,4 @@
-//! The nest of a virtual service.
+//! The nested attributes of a virtual service.
 
 use super::attribute::{Value, Writer, attributes};
 use super::{Figures, WireError};
@@ -15,7 +15,7 @@ const MAX_SCHEDULER: usize = 15;
 /// Longest engine name.
 const MAX_ENGINE: usize = 16;
 
-/// Flags of a virtual service and which of them a request means.
+/// Flags of a virtual service, and which of them a request changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ServiceFlags {
     /// The flags.
@@ -24,24 +24,24 @@ pub struct ServiceFlags {
     pub mask: u32,
 }
 
-/// The attributes of a virtual service as they stand in a message.
+/// The attributes of a virtual service, as in a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceAttributes {
     /// Address family, [`INET`](super::INET) or [`INET6`](super::INET6).
     pub family: Option<u16>,
     /// IP protocol number; absent for firewall marks.
     pub protocol: Option<u16>,
-    /// Address, an IPv4 one in the first four bytes; absent for firewall marks.
+    /// Address; IPv4 uses the first four bytes; absent for firewall marks.
     pub address: Option<[u8; 16]>,
     /// Port; absent for firewall marks.
     pub port: Option<u16>,
-    /// Firewall mark; its presence makes it the key.
+    /// Firewall mark; if present, it is the key.
     pub mark: Option<u32>,
-    /// Scheduler name; `none` is a name, too.
+    /// Scheduler name; `none` stands for no scheduler.
     pub scheduler: Option<String>,
     /// Flags.
     pub flags: Option<ServiceFlags>,
-    /// Seconds a persistence template lives.
+    /// Lifetime of a persistence template in seconds.
     pub timeout: Option<u32>,
     /// IPv4: a mask in network byte order. IPv6: a prefix length in host byte order.
     pub netmask: Option<[u8; 4]>,
@@ -54,12 +54,12 @@ pub struct ServiceAttributes {
 }
 
 impl ServiceAttributes {
-    /// The best figures there are: 64-bit, else 32-bit, else zero.
+    /// The best available statistics: 64-bit, else 32-bit, else zero.
     pub fn figures(&self) -> Figures {
         self.statistics64.or(self.statistics).unwrap_or_default()
     }
 
-    // In the kernel's order, which is ipvsadm's.
+    // In the order of kernel and ipvsadm.
     pub(super) fn encode(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
         writer.u16(1, self.family);
         writer.u32(5, self.mark);

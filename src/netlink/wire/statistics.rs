@@ -1,4 +1,4 @@
-//! Statistics: ten figures, in 64 bits or, from kernels before 4.1, mostly in 32.
+//! Statistics: ten numbers, in 64 bits, or mostly in 32 bits from kernels before 4.1.
 
 use super::WireError;
 use super::attribute::{Value, Writer, attributes};
@@ -16,13 +16,13 @@ const NAMES: [&str; 10] = [
     "STATS.INBPS",
     "STATS.OUTBPS",
 ];
-/// Figures that have 64 bits in either form: the bytes.
+/// Numbers that have 64 bits in both forms: the bytes.
 const WIDE: [u16; 2] = [4, 5];
 
-/// The figures of one service or server. What the kernel does not send is 0.
+/// The statistics of one service or server. What the kernel does not send is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Figures {
-    /// Totals; `refused` is no figure of the kernel's.
+    /// Totals; the kernel does not send `refused`.
     pub totals: Statistics,
     /// Rates.
     pub rates: Rates,
@@ -67,8 +67,7 @@ impl Figures {
         }
     }
 
-    /// Writes the 64-bit form, or the older one, in which a figure that does not fit is as large as
-    /// can be.
+    /// Writes the 64-bit form, or the older form, in which a number that does not fit becomes the maximum.
     pub(super) fn encode(&self, wide: bool, writer: &mut Writer<'_>) -> Result<(), WireError> {
         for (kind, value) in (1..).zip(self.values()) {
             if wide || WIDE.contains(&kind) {
@@ -85,7 +84,7 @@ impl Figures {
         for attribute in attributes(nest.0, "STATS") {
             let (kind, value) = attribute?;
             let place = usize::from(kind).wrapping_sub(1);
-            // Beyond the ten there is padding only.
+            // Only padding follows the ten.
             let (Some(slot), Some(name)) = (values.get_mut(place), NAMES.get(place)) else {
                 continue;
             };

@@ -28,7 +28,7 @@ pub const CAPS: [&str; 8] = [
     "tower: to 100,000; all services are polled ready first",
     "maglev crate: to 1,000, where its permutations take 525 MB; 5 GB at 10,000",
     "hashring crate: to 10,000 (1.6 million points)",
-    "loadwise crate: to 10,000, where a pick hashes all servers anew",
+    "loadwise crate: to 10,000, where a pick hashes all servers again",
 ];
 
 /// The cases of one group: so many servers, weights dealt so.
