@@ -1,4 +1,4 @@
-//! The command line of ipvsadm 1.31 on this crate: scripts and tutorials run as they are.
+//! The command line of ipvsadm 1.31 on this crate: scripts and tutorials run unchanged.
 //!
 //! `cargo run --release --features netlink --example ipvsadm -- -L -n` (as root)
 

@@ -1,4 +1,4 @@
-//! A line becomes something to do. Rules are read by the library's own parser.
+//! Turns a line into an action. The library's own parser reads rules.
 
 use vsched::config::listing::View;
 use vsched::config::{Command, ServiceKey, SyncDaemon};
@@ -9,7 +9,7 @@ use super::names::Names;
 use super::options::{SERVICE, Verb};
 use super::values::{self, cut, group, number, option, role, timeouts, unknown_scheduler};
 
-/// What a line asks for.
+/// The action of a line.
 #[derive(Debug)]
 pub(crate) enum Action {
     Help,
@@ -43,7 +43,7 @@ pub(crate) enum Subject {
 }
 
 impl Action {
-    /// What no arguments at all ask for.
+    /// The action without any arguments.
     pub(crate) fn plain_list() -> Self {
         Action::List(List {
             subject: Subject::Everything,
@@ -54,7 +54,7 @@ impl Action {
         })
     }
 
-    /// Reads a line that is split into words.
+    /// Reads a line that is already split into words.
     pub(crate) fn read(words: &[String], names: &Names) -> Result<Self, Refusal> {
         let line = Line::read(words, names)?;
         let request = match line.verb {

@@ -1,4 +1,4 @@
-//! The connection table, which the kernel tells as a file only.
+//! The connection table, which the kernel provides only as a file.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use super::names::Names;
 /// Where the kernel lists its connections.
 pub(crate) const FILE: &str = "/proc/net/ip_vs_conn";
 
-/// The table; `engines` adds what persistence engines know.
+/// The table; `engines` adds the data of persistence engines.
 pub(crate) fn table(file: &str, engines: bool, names: Option<&Names>) -> String {
     let title = ("source", "virtual", "destination");
     let mut text = "IPVS connection entries\n".to_owned();

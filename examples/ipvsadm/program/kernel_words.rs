@@ -3,11 +3,11 @@
 use vsched::netlink::wire::Command;
 use vsched::netlink::{Cause, Error, Refused};
 
-/// What ipvsadm says to it.
+/// ipvsadm's message for an error.
 pub(crate) fn words(error: &Error) -> String {
     match error {
         Error::Refused(refused) => refusal(refused),
-        // IPVS is not there.
+        // IPVS is missing.
         Error::Absent => "Protocol not available".to_owned(),
         other => other.to_string(),
     }

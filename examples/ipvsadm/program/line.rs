@@ -1,4 +1,4 @@
-//! One command line: words become options, by popt's syntax, and fit together.
+//! One command line: parses words into options by popt's syntax, and checks that they fit together.
 
 use super::names::Names;
 use super::options::{self, SUBJECTS, Spec, TABLE, Value, Verb};
@@ -7,9 +7,9 @@ use super::values::{self, Reader};
 /// Why a line is not carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// There is no command: show where help is.
+    /// There is no command: point to the help.
     NoCommand,
-    /// Words that are no options; lines after it are still read.
+    /// Words that are not options; later lines are still read.
     Syntax(String),
     /// Options or values that do not fit: nothing more is read.
     Usage(String),
@@ -21,7 +21,7 @@ pub(crate) struct Given {
     pub(crate) spec: &'static Spec,
     /// With numbers instead of names.
     pub(crate) value: Option<String>,
-    /// The last word that belongs to it.
+    /// The last word that it uses.
     word: String,
 }
 
@@ -36,9 +36,9 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Reads a line that is split into words. What is wrong is told in ipvsadm's order: options and
-    /// their values one after the other, up to the first word that is none; then what belongs to no
-    /// option; then what does not fit together.
+    /// Reads a line that is already split into words. Errors are reported in ipvsadm's order: options and
+    /// their values in sequence, up to the first word that is not an option; then leftover arguments; then
+    /// options that do not fit together.
     pub(crate) fn read(words: &[String], names: &Names) -> Result<Self, Refusal> {
         let mut found = Vec::new();
         let mut arguments = Vec::new();
@@ -77,7 +77,7 @@ impl Line {
         self.options.iter().any(|given| given.spec.kind == kind)
     }
 
-    /// What ipvsadm notices while it reads.
+    /// The checks that ipvsadm makes while it reads.
     fn read_in_turn(&mut self, names: &Names) -> Result<(), Refusal> {
         if matches!(self.verb, Verb::StartDaemon | Verb::StopDaemon) {
             values::role(self)?;
@@ -110,7 +110,7 @@ impl Line {
         }
     }
 
-    /// What ipvsadm notices in the end, in the order of its table.
+    /// The checks that ipvsadm makes at the end, in the order of its table.
     fn check_together(&self) -> Result<(), Refusal> {
         let command = self.verb.name();
         let mut subject = None;
@@ -151,7 +151,7 @@ impl Line {
     }
 }
 
-/// Splits words into options and arguments; an error is of the first word that is no option.
+/// Splits words into options and arguments; the error is for the first unknown option.
 fn scan(
     words: &[String],
     found: &mut Vec<Given>,

@@ -1,13 +1,13 @@
 //! Names of hosts and services, both ways.
 //!
-//! Services are those of `/etc/services`. A host is looked up by the system's resolver. The other
-//! way, from an address to a name, the standard library has nothing: only `/etc/hosts` is read, no
-//! name server is asked, and what is not in there prints as a number.
+//! Services are those of `/etc/services`. The system's resolver looks hosts up. The
+//! standard library has no reverse lookup, so addresses get their names from `/etc/hosts` only: no name
+//! server is asked, and unknown addresses print as numbers.
 
 use std::cell::OnceCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
-/// The names of this host's files, read when they are first asked for.
+/// The names in this host's files, read at first use.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     services: OnceCell<Vec<Service>>,
@@ -23,8 +23,8 @@ struct Service {
 }
 
 impl Names {
-    /// The same `HOST[:PORT]` with numbers instead of names; as it is where there is nothing to look
-    /// up or nothing was found. `protocol` is that of the port, if it is known.
+    /// The same `HOST[:PORT]` with numbers instead of names; unchanged if there is nothing to look up or
+    /// nothing was found. `protocol` is the port's, if known.
     pub(crate) fn resolve(&self, text: &str, protocol: Option<&str>) -> String {
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
             Some((host, port)) => (format!("[{}]", self.host(host)), Some(port)),
@@ -62,7 +62,7 @@ impl Names {
         }
     }
 
-    /// An `ADDRESS:PORT` with the names that are known.
+    /// An `ADDRESS:PORT` with known names.
     pub(crate) fn name(&self, address: &str, protocol: Option<&str>) -> String {
         let Ok(parsed) = address.parse::<SocketAddr>() else { return address.to_owned() };
         let Some((numeric, _)) = address.rsplit_once(':') else { return address.to_owned() };
@@ -97,7 +97,7 @@ impl Names {
     }
 }
 
-/// ipvsadm, too, takes only IPv4 addresses for names.
+/// ipvsadm also accepts only IPv4 addresses for names.
 fn first_ipv4(host: &str) -> Option<Ipv4Addr> {
     (host, 0).to_socket_addrs().ok()?.find_map(|address| match address.ip() {
         IpAddr::V4(ip) => Some(ip),
@@ -112,7 +112,7 @@ fn service(words: &[String]) -> Option<Service> {
     Some(Service { port: port.parse().ok()?, protocol, names: names.collect() })
 }
 
-/// Lines of words without comments; none if there is no such file.
+/// Lines of words without comments; empty if the file does not exist.
 fn lines(path: &str) -> Vec<Vec<String>> {
     let bytes = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);

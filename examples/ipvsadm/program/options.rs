@@ -1,4 +1,4 @@
-//! Commands and options of ipvsadm 1.31: names, values, what goes with what.
+//! Commands and options of ipvsadm 1.31: names, values, valid combinations.
 
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +75,12 @@ pub(crate) struct Spec {
     pub(crate) short: Option<char>,
     pub(crate) long: &'static str,
     pub(crate) value: Value,
-    /// The command that it is.
+    /// The command that it stands for.
     pub(crate) verb: Option<Verb>,
     /// Options of one kind exclude each other and themselves; its name in messages. The kinds of
     /// `--sort` and `-6` are empty: they count as nothing.
     pub(crate) kind: &'static str,
-    /// The commands that it goes with.
+    /// The commands that accept it.
     pub(crate) with: &'static [Verb],
 }
 
@@ -156,7 +156,7 @@ pub(crate) const TABLE: &[Spec] = &[
     flag("thresholds", &[L]),
     flag("persistent-conn", &[L]),
     flag("nosort", &[L]),
-    // A list takes it, for no purpose.
+    // A list accepts it, without effect.
     valued(None, "syncid", &[L, Start, Stop]),
     option(Some('X'), "exact", Value::No, "exact", &[L]),
     option(Some('o'), "ops", Value::No, "ops", ON_SERVICE),

@@ -1,4 +1,4 @@
-//! Carries out lines and ends as ipvsadm does.
+//! Carries out lines, and exits as ipvsadm does.
 
 use std::io::{BufRead, Write};
 
@@ -16,7 +16,7 @@ const DONE: u8 = 0;
 const UNLISTED: u8 = 1;
 /// The line does not make sense, or there is no IPVS.
 const USAGE: u8 = 2;
-/// The kernel refused, or the words are no options: -1.
+/// The kernel refused, or a word is not an option: -1.
 const REFUSED: u8 = 255;
 
 /// How a line ends.
@@ -43,7 +43,7 @@ pub(crate) struct Streams<'a> {
 }
 
 impl Streams<'_> {
-    /// Nobody to read it is no success.
+    /// Output that cannot be written is a failure.
     fn print(&mut self, text: &str) -> u8 {
         match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
             Ok(()) => DONE,
@@ -51,7 +51,7 @@ impl Streams<'_> {
         }
     }
 
-    /// Where nobody reads this, the status still tells.
+    /// If this cannot be written, the status still reports the error.
     fn complain(&mut self, problem: &str) {
         let _ = writeln!(self.err, "{problem}");
     }
@@ -100,7 +100,7 @@ pub(crate) fn run<'a>(program: &'a str, words: &[String], mut streams: Streams<'
         Ok(Action::Help) => return streams.help(),
         Ok(Action::Version) => return streams.print(help::VERSION),
         Ok(action) => action,
-        // Told whether there is IPVS or not: the line would not be carried out on any kernel.
+        // Reported with or without IPVS: no kernel would carry out the line.
         Err(refusal) => return streams.refuse(program, refusal).status(),
     };
     match open() {
@@ -133,7 +133,7 @@ impl Session<'_> {
             }
             Action::Restore => self.restore(),
             Action::Save(numeric) => {
-                // Whoever restored a part would lose the rest.
+                // A partial text would lose the rest on restore.
                 let text = self.read().and_then(|(observed, unreadable)| match unreadable {
                     None => Ok(views::rules(&observed, (!numeric).then_some(&self.names))),
                     Some(problem) => Err(problem),
@@ -158,7 +158,7 @@ impl Session<'_> {
         }
     }
 
-    /// The last line's status counts, unless one ends everything.
+    /// The last line's status counts, unless an earlier one ends everything.
     fn restore(&mut self) -> End {
         self.restoring = true;
         let mut last = DONE;
@@ -200,7 +200,7 @@ impl Session<'_> {
         }
     }
 
-    /// Everything, and what of it is not understood.
+    /// Everything, and the objects that cannot be expressed.
     fn read(&mut self) -> Result<(Observed, Option<String>), String> {
         let reading = self.kernel.read().map_err(|error| kernel_words::words(&error))?;
         let unreadable = reading.unreadable.first().map(|unreadable| {

@@ -1,4 +1,4 @@
-//! Values, each read alone: as soon as ipvsadm meets one that it cannot read, it complains.
+//! Values, each read by itself: ipvsadm reports an unreadable value as soon as it reads it.
 
 use std::net::IpAddr;
 
@@ -9,12 +9,12 @@ use super::line::{Given, Line, Refusal};
 use super::names::Names;
 use super::options::{SERVER, SERVICE, Verb};
 
-/// Timeouts that `--set` takes.
+/// The number of timeouts of `--set`.
 pub(crate) const TIMEOUTS: usize = 3;
-/// A service for the library to read other values with.
+/// A service, so that the library can read other values.
 const ANY_SERVICE: &str = "--fwmark-service=1";
 
-/// Reads values in the order of the line: some mean what the service before them makes of them.
+/// Reads values in the order of the line: the meaning of some depends on the service before them.
 pub(crate) struct Reader<'n> {
     names: &'n Names,
     /// Of the service so far.
@@ -30,7 +30,7 @@ impl<'n> Reader<'n> {
         Reader { names, family: None, protocol: None, marked: false }
     }
 
-    /// Checks a value and puts numbers in place of its names.
+    /// Checks a value, and replaces names with numbers.
     pub(crate) fn read(&mut self, given: &mut Given) -> Result<(), Refusal> {
         let (kind, long) = (given.spec.kind, given.spec.long);
         if long == "ipv6" {
@@ -58,7 +58,7 @@ impl<'n> Reader<'n> {
                 given.value = Some(self.names.resolve(&typed, self.protocol));
                 alone(given, &typed, "delete-server", &[])
             }
-            // Which there are is for the kernel to say, and what a flag means for the scheduler.
+            // The kernel decides which schedulers exist, and the scheduler what a flag means.
             "scheduler" | "pe" | "sched-flags" | "mcast-interface" => Ok(()),
             "netmask" if self.family == Some(Family::Inet6) => {
                 alone(given, &typed, "add-service", &[ANY_SERVICE, "--ipv6"])
@@ -83,7 +83,7 @@ pub(crate) fn usage<T>(problem: impl Into<String>) -> Result<T, Refusal> {
 pub(crate) fn option(given: &Given) -> String {
     let long = given.spec.long;
     match given.value.as_deref() {
-        // Which schedulers and engines there are is for the kernel to say.
+        // The kernel decides which schedulers and engines exist.
         Some(name) if long == "scheduler" && unknown_scheduler(name) => format!("--{long}=none"),
         Some(name) if long == "pe" => format!("--{long}={}", cut(name)),
         Some(value) => format!("--{long}={value}"),
@@ -98,7 +98,7 @@ pub(crate) fn unknown_scheduler(name: &str) -> bool {
 /// Longest name of a scheduler, an engine or an interface, in bytes.
 const LONGEST: usize = 15;
 
-/// As much of a name as the kernel takes.
+/// A name, cut to what the kernel accepts.
 pub(crate) fn cut(name: &str) -> &str {
     let end = (0..=LONGEST).rev().find(|end| name.is_char_boundary(*end) && *end <= name.len());
     end.and_then(|end| name.get(..end)).unwrap_or_default()
@@ -114,8 +114,8 @@ pub(crate) fn service(options: &[String]) -> Result<ServiceKey, String> {
     }
 }
 
-/// Has the library read one value in a line without anything else that could be wrong but that
-/// something is missing, which it tells of the line's first word.
+/// Lets the library read one value in an otherwise valid line. Errors about missing parts, which it reports
+/// for the line's first word, are ignored.
 fn alone(given: &Given, typed: &str, verb: &str, before: &[&str]) -> Result<(), Refusal> {
     let (verb, option) = (format!("--{verb}"), option(given));
     let mut words = vec![verb.as_str()];
@@ -131,7 +131,7 @@ fn told(given: &Given, typed: &str, problem: &str) -> Refusal {
     Refusal::Usage(format!("--{} `{typed}': {problem}", given.spec.long))
 }
 
-/// Checks flags, which every command may have so far, against the scheduler.
+/// Checks flags, which any command may have at this point, against the scheduler.
 pub(crate) fn flags(scheduler: Option<&str>, flags: Option<&str>) -> Result<(), Refusal> {
     let Some(flags) = flags else { return Ok(()) };
     let scheduler = scheduler.unwrap_or_default();
@@ -148,7 +148,7 @@ fn within(text: &str, min: u32, max: u32) -> Option<u32> {
     (min..=max).contains(&number).then_some(number)
 }
 
-/// Numbers of a synchronization daemon, with the least and the largest.
+/// Numbers of a synchronization daemon, with minimum and maximum.
 const NUMBERS: [(&str, u32, u32); 4] = [
     ("syncid", 0, 255),
     ("sync-maxlen", 1, 65507),

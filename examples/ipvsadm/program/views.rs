@@ -5,9 +5,9 @@ use vsched::config::{Observed, SyncDaemon, SyncRole, Timeouts};
 
 use super::names::Names;
 
-/// Width of a service's name where figures follow, and most of an IPv4 one anywhere.
+/// Width of a service's name before statistics, and the maximum for an IPv4 service anywhere.
 const SERVICE: usize = 33;
-/// Width of a server's name, and most of an IPv4 one.
+/// Width of a server's name, and the maximum for an IPv4 server.
 const SERVER: usize = 28;
 const SERVER_MARK: &str = "  -> ";
 
@@ -97,7 +97,7 @@ pub(crate) fn timeouts(timeouts: &Timeouts) -> String {
     format!("Timeout (tcp tcpfin udp): {tcp} {tcp_fin} {udp}\n")
 }
 
-/// The daemons, one a line.
+/// The daemons, one per line.
 pub(crate) fn daemons(daemons: &[SyncDaemon]) -> String {
     let mut text = String::new();
     for daemon in daemons {
