@@ -1,9 +1,9 @@
 //! How evenly the hashing schedulers spread clients, and how many of them move when servers change.
 //!
-//! `cargo run --release --example disruption` asks a director for 200,000 clients before and after
-//! each change. Every figure has its ideal beside it, in parentheses. For the spread that is perfect
-//! hashing of as many clients: chance alone makes some shares larger. For the moves it is the least
-//! that the new weights ask for.
+//! `cargo run --release --example disruption` picks servers for 200,000 clients before and after each
+//! change. The ideal value follows each figure in parentheses. For the spread, the ideal is perfect hashing
+//! of as many clients: chance alone makes some shares larger. For the moves, it is the minimum that the new
+//! weights require.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -20,7 +20,7 @@ const SCHEDULERS: [(&str, SchedulerKind, Option<u8>); 3] = [
     ("sh", SchedulerKind::Sh, None),
 ];
 
-/// How many servers, what they weigh in turn, and the place of the one that changes. It is one of the
+/// How many servers, their weights in turn, and the index of the server that changes. It is one of the
 /// newest, because sh has 256 buckets and gives them to the newest servers.
 const SETS: [(&str, usize, &[u32], usize); 4] = [
     ("10 servers of weight 1", 10, &[1], 5),
@@ -123,7 +123,7 @@ fn picks(director: &Director) -> Result<Vec<Option<usize>>, Box<dyn std::error::
     Ok((0..CLIENTS).map(pick).collect())
 }
 
-/// The part of the clients whose answer differs once the running director has got the change.
+/// The share of clients whose server differs after the change.
 fn moved(
     config: &Config,
     change: &dyn Fn(&mut VirtualService),
@@ -138,9 +138,9 @@ fn moved(
     Ok(moved as f64 / f64::from(CLIENTS))
 }
 
-/// Shares against what the weights ask for.
+/// The servers' shares, compared with their weights.
 struct Spread {
-    /// How much larger the largest one is, 0 = not at all.
+    /// How much larger the largest share is; 0 = not at all.
     excess: f64,
     /// Standard deviation.
     deviation: f64,
@@ -164,7 +164,7 @@ impl Spread {
     }
 }
 
-/// Each client to a server by chance, as its weight says.
+/// Assigns each client to a random server, by weight.
 fn perfect(weights: &[u32]) -> Vec<Option<usize>> {
     let owners: Vec<usize> = weights
         .iter()
@@ -175,7 +175,7 @@ fn perfect(weights: &[u32]) -> Vec<Option<usize>> {
     (0..CLIENTS).map(pick).collect()
 }
 
-/// Number `index` of a sequence of random ones (SplitMix64).
+/// Number `index` of a random sequence (SplitMix64).
 fn random(sequence: u64, index: u32) -> u64 {
     let mut z = (sequence << 32 | u64::from(index)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

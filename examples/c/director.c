@@ -3,9 +3,9 @@
  *
  *   cc -std=c99 -O2 -pthread director.c -o director $(pkg-config --cflags --libs vsched)
  *
- * The main thread has the rules, the signals and the listeners ("doors"), and deals connections out
- * to the others, which relay. SIGHUP reads the rules again, SIGUSR2 whatever they remove, SIGUSR1
- * prints the table. SIGINT and SIGTERM stop, after a grace time for connections or a second one. */
+ * The main thread has the rules, the signals and the listeners ("doors"), and passes connections to the
+ * other threads, which relay. SIGHUP reads the rules again, SIGUSR2 does so whatever they remove,
+ * SIGUSR1 prints the table. SIGINT and SIGTERM stop, after a grace time or at the second signal. */
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
@@ -26,12 +26,12 @@ enum { EVENTS = 256, QUEUE = 1024, HELD = 16384, TURN = 16, TRIES = 8, LONGEST_T
        MOST = 1024 /* threads; services */, STREAM = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC };
 enum { SWEEP = 100, TELL = 1000, CONNECTING = 2000, IDLE = 900000, IDLE_CLOSING = 120000 }; /* ms */
 
-/* One end of a session. What is held came from there; until it is passed on no more is read. */
+/* One end of a session. Held bytes came from it; until they are passed on, nothing more is read. */
 struct side {
     struct session *session;
     int fd; /* -1: closed. */
     bool finished; /* FIN came from it, and was passed on. */
-    size_t head, tail; /* What is held: from here to there. */
+    size_t head, tail; /* Held bytes: from head to tail. */
     char held[HELD];
 };
 
@@ -62,7 +62,7 @@ static struct thread threads[MOST];
 static long thread_count;
 static bool stopped;
 static struct pollfd doors[MOST];
-static vsched_service_state served[MOST]; /* Behind which door. */
+static vsched_service_state served[MOST]; /* By door. */
 static size_t door_count;
 static struct { unsigned long accepted, ended, opened, closed, failed, unanswered; } counts;
 #define COUNT(what) __atomic_fetch_add(&counts.what, 1, __ATOMIC_RELAXED)
@@ -80,13 +80,13 @@ static bool watch(struct thread *thread, struct side *side, int how) {
     return epoll_ctl(thread->epoll, how, side->fd, &event) == 0;
 }
 
-/* Closes the session's way to a server. `error`: why that failed, told once a second; or 0. */
+/* Closes the connection to a server. `error`: why it failed, logged once per second; or 0. */
 static void close_server(struct thread *thread, struct session *session, int error) {
     char name[VSCHED_NAME_SIZE];
     if (vsched_worker_close(thread->worker, &session->lease) == VSCHED_OK)
         COUNT(closed);
     if (session->server.fd >= 0)
-        close(session->server.fd); /* That takes it out of the epoll set, too. */
+        close(session->server.fd); /* Also removes it from the epoll set. */
     session->server.fd = -1;
     if (error == 0)
         return;
@@ -98,7 +98,7 @@ static void close_server(struct thread *thread, struct session *session, int err
     }
 }
 
-/* Events of this round may still name the session: sweep() will free it. */
+/* Events of this round may still name the session: sweep() frees it. */
 static void end(struct thread *thread, struct session *session) {
     close_server(thread, session, 0);
     close(session->client.fd);
@@ -106,7 +106,7 @@ static void end(struct thread *thread, struct session *session) {
     COUNT(ended);
 }
 
-/* Begins to connect to a server that was not tried yet. `error`: why the last one failed, or 0. */
+/* Starts to connect to an untried server. `error`: why the last one failed, or 0. */
 static void dial(struct thread *thread, struct session *session, int error) {
     struct sockaddr_storage address;
     size_t length;
@@ -119,7 +119,7 @@ static void dial(struct thread *thread, struct session *session, int error) {
         COUNT(opened);
         session->tried[session->tries++] = pick->server;
         session->deadline = thread->now + CONNECTING;
-        errno = EDEADLK; /* To the service itself connections would come back for ever. */
+        errno = EDEADLK; /* Connections to the service itself would loop. */
         if ((pick->port != session->service.port ||
              memcmp(pick->address, session->service.address, sizeof pick->address) != 0) &&
             vsched_pick_sockaddr(pick, (void *)&address, sizeof address, &length) == 0 &&
@@ -134,7 +134,7 @@ static void dial(struct thread *thread, struct session *session, int error) {
     end(thread, session);
 }
 
-/* Moves bytes until one side would block or others are to have their turn. False: one is broken. */
+/* Moves bytes until one side would block or a limit is reached. False: one side is broken. */
 static bool move(struct thread *thread, struct side *from, struct side *to) {
     for (int turn = 0; turn < TURN && !from->finished; turn++) {
         if (from->head == from->tail) {
@@ -155,21 +155,21 @@ static bool move(struct thread *thread, struct side *from, struct side *to) {
     return from->finished || watch(thread, from, EPOLL_CTL_MOD);
 }
 
-/* Something has happened at a side. */
+/* Handles an event at one side. */
 static void advance(struct thread *thread, struct side *side, uint32_t events) {
     struct session *session = side->session;
     struct side *client = &session->client, *server = &session->server;
     int error = 0;
     socklen_t length = sizeof error;
     if (side->fd < 0)
-        return; /* It was closed earlier in this round. */
-    if (session->tries == 0) { /* Just dealt out. */
+        return; /* Closed earlier in this round. */
+    if (session->tries == 0) { /* New in this thread. */
         session->next = thread->sessions;
         thread->sessions = session;
         dial(thread, session, 0);
     } else if (!session->connected && side == client) {
         if ((events & (EPOLLERR | EPOLLHUP)) != 0)
-            end(thread, session); /* The client has gone. Whatever it sends has to wait. */
+            end(thread, session); /* The client is gone. What it sends has to wait. */
     } else if (!session->connected &&
                (getsockopt(server->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0))
         dial(thread, session, error != 0 ? error : errno);
@@ -185,7 +185,7 @@ static void advance(struct thread *thread, struct side *side, uint32_t events) {
     }
 }
 
-/* Ends what is overdue, or everything if `all`. Frees what has ended. */
+/* Ends overdue sessions, or all if `all`. Frees those that have ended. */
 static void sweep(struct thread *thread, bool all) {
     for (struct session *session, **link = &thread->sessions; (session = *link) != NULL;) {
         bool open = session->client.fd >= 0, overdue = thread->now >= session->deadline;
@@ -202,7 +202,7 @@ static void sweep(struct thread *thread, bool all) {
     thread->next_sweep = thread->now + SWEEP;
 }
 
-/* What a thread does. It wakes ten times a second at least, and so sees that it is time to stop. */
+/* The body of a thread. It wakes at least ten times per second, to see when to stop. */
 static void *run(void *argument) {
     struct thread *thread = argument;
     struct epoll_event events[EVENTS];
@@ -212,7 +212,7 @@ static void *run(void *argument) {
         thread->now = now_ms();
         for (int n = 0; n < count; n++)
             advance(thread, events[n].data.ptr, events[n].events);
-        last = last && count < EVENTS; /* All that was dealt out has been seen. */
+        last = last && count < EVENTS; /* All connections passed to it were seen. */
         if (last || thread->now >= thread->next_sweep)
             sweep(thread, last);
     }
@@ -221,7 +221,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* Accepts a connection and deals it out. False if there is none, or no room (see errno). */
+/* Accepts a connection and passes it on. False if there is none, or no capacity (see errno). */
 static bool accept_one(size_t door) {
     static long next;
     struct sockaddr_storage client, here;
@@ -248,7 +248,7 @@ static bool accept_one(size_t door) {
     return true;
 }
 
-/* Closes the doors of services that do not run; or all, but who waits there already is let in. */
+/* Closes the doors of services that do not run, or all; waiting clients are still let in. */
 static void close_doors(bool all) {
     vsched_service_id id;
     for (size_t door = door_count; door-- > 0;) {
@@ -263,7 +263,7 @@ static void close_doors(bool all) {
     }
 }
 
-/* Listens for a service, unless that is done already. */
+/* Listens for a service, unless it already does. */
 static void open_door(const vsched_service_state *service) {
     struct sockaddr_storage address;
     size_t length;
@@ -287,8 +287,8 @@ static void open_door(const vsched_service_state *service) {
     printf("serving %s\n", service->key);
 }
 
-/* Makes the file what is served; answers if it is good. Connections and their counts live on. One
- * that was emptied or cut off would remove most servers: that is refused, unless it is forced. */
+/* Serves the rules of the file; returns whether they are valid. Connections and their counts stay. An
+ * emptied or cut-off file would remove most servers: that is refused, unless forced. */
 static bool serve(const char *path, bool first, bool force) {
     static vsched_service_state services[MOST];
     static char rules[LONGEST_TEXT], error[8192];
@@ -303,7 +303,7 @@ static bool serve(const char *path, bool first, bool force) {
              vsched_config_validate(config) != VSCHED_OK)
         vsched_config_error(config, error, sizeof error, NULL);
     else {
-        if (first) /* Rotations stand as in a kernel, where servers come one by one. */
+        if (first) /* Rotations as in a kernel, where servers are added one by one. */
             (void)!vsched_director_replay(director, rules, length, NULL);
         status = vsched_director_apply_with(director, config, &policy, &applied);
         vsched_director_error(director, error, sizeof error, NULL);
@@ -384,7 +384,7 @@ int main(int argc, char **argv) {
             for (int n = 0; n < TURN && doors[door].revents != 0 && accept_one(door); n++)
                 continue;
         if (errno == EMFILE || errno == ENFILE)
-            usleep(SWEEP * 1000); /* Until some are closed. The clients wait. */
+            usleep(SWEEP * 1000); /* Until some close. The clients wait. */
     }
     unsigned long cut = counts.accepted - LOAD(counts.ended);
     __atomic_store_n(&stopped, true, __ATOMIC_RELEASE);

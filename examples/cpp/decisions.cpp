@@ -23,7 +23,7 @@ int main() {
     }
     auto director = vsched::director::make(*config);
     if (!director) return 1;
-    auto worker = director->make_worker();  // One a thread.
+    auto worker = director->make_worker();  // One per thread.
     auto service = director->find_service("tcp 192.168.4.5:80");
     if (!worker || !service) return 1;
 
@@ -36,12 +36,12 @@ int main() {
     }
     print("Eight connections", *director);
 
-    // The same rules, but the first server is drained: it keeps what it has and gets nothing new.
+    // The same rules, but the first server is drained: it keeps its connections and gets no new ones.
     if (!config->execute("-e -t 192.168.4.5:80 -r 10.0.1.1:80 -m -w 0")) return 1;
     auto applied = director->apply(*config);
     if (!applied || applied->drained != 1) return 1;
     if (auto next = worker->connect(*service, vsched::flow{}))
         std::cout << "After the reload: " << *vsched::pick_text(next->picked()) << "\n";
-    open.resize(2);  // The others close themselves.
+    open.resize(2);  // The others close in their destructors.
     print("Two are left", *director);
 }

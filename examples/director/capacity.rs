@@ -1,27 +1,26 @@
-//! How many connections there is room for, and what the log says when that is not enough.
+//! The capacity for connections, and what the log says when it is exhausted.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Shared by all workers. Above its limit a worker stops accepting, and clients wait in the
-/// listener's queue, which is better than to accept them and then have no descriptor left for the
-/// server's side.
+/// Shared by all workers. At its limit, a worker stops accepting, and clients wait in the listener's
+/// queue. That is better than accepting them without a descriptor left for the server's side.
 ///
-/// Every ordering is Relaxed: the values are for limits and for the log, and guard no other data.
+/// Every ordering is Relaxed: the values serve limits and the log, and guard no other data.
 pub(crate) struct Capacity {
     workers: usize,
     /// Most connections of one worker at once.
     per_worker: AtomicUsize,
-    /// Workers that have as many now.
+    /// Workers at that limit now.
     full: AtomicUsize,
-    /// How often the last worker with room has filled up.
+    /// How often the last worker with capacity reached its limit.
     saturations: AtomicU64,
     /// How often the system had no descriptor or memory for a socket.
     shortages: AtomicU64,
 }
 
 impl Capacity {
-    /// No room yet: what the descriptors allow is known when the listeners are open.
+    /// No capacity yet: it is known once the listeners are open.
     pub(crate) fn new(workers: usize) -> Self {
         Capacity {
             workers,
@@ -32,7 +31,7 @@ impl Capacity {
         }
     }
 
-    /// Room for so many connections, and for one per worker at least.
+    /// Sets the capacity for connections: at least one per worker.
     pub(crate) fn set(&self, connections: usize) {
         self.per_worker.store((connections / self.workers).max(1), Ordering::Relaxed);
     }
@@ -46,7 +45,7 @@ impl Capacity {
         self.per_worker.load(Ordering::Relaxed)
     }
 
-    /// A worker has no room left, or has some again.
+    /// A worker has reached its limit, or has capacity again.
     pub(crate) fn worker_is_full(&self, full: bool) {
         if !full {
             self.full.fetch_sub(1, Ordering::Relaxed);
@@ -61,8 +60,8 @@ impl Capacity {
     }
 }
 
-/// Notices that the director is saturated, and that it no longer is. Looks once per tick, so however
-/// fast connections come and go at the limit, there is one line at the beginning and one at the end.
+/// Detects that the director is saturated, and that it no longer is. Checks once per tick, so however fast
+/// connections come and go at the limit, the log gets one line at the start and one at the end.
 #[derive(Default)]
 pub(crate) struct Watch {
     saturations: u64,
@@ -71,7 +70,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// What there is to say now, if anything.
+    /// The message for the log, if any.
     pub(crate) fn look(&mut self, capacity: &Capacity, now: Instant) -> Option<String> {
         let saturations = capacity.saturations.load(Ordering::Relaxed);
         let shortages = capacity.shortages.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The client of `--requests`: one HTTP request after the other.
+//! The client of `--requests`: sends HTTP requests one after the other.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -11,13 +11,13 @@ use vsched::config::ServiceKey;
 use crate::Event;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// More than nine servers that do not answer take, with the usual connect timeout.
+/// Longer than nine dead servers take with the default connect timeout.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Only the first line of an answer is shown, and not more than this.
+/// Only the first line of a response is shown, up to this length.
 const SHOWN: usize = 78;
 const ANSWER_BYTES: u64 = 1 << 20;
 
-/// Sends them in a thread of its own, to the services in turn; each answer is an event.
+/// Sends the requests from a separate thread, to the services in turn; each response is an event.
 pub(crate) fn start(
     services: Vec<(ServiceKey, SocketAddr)>,
     requests: u64,
@@ -42,7 +42,7 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// One request; answers the first line of the body.
+/// Sends one request; returns the first line of the body.
 fn request(service: SocketAddr) -> io::Result<String> {
     let address = reachable(service);
     let mut stream = TcpStream::connect_timeout(&address, CONNECT)?;
@@ -56,7 +56,7 @@ fn request(service: SocketAddr) -> io::Result<String> {
         .ok_or_else(|| io::Error::new(ErrorKind::UnexpectedEof, "closed without an answer"))
 }
 
-/// Where to ask a service: one on every address of the machine, on its loopback address.
+/// Where to reach a service: on the loopback address if it listens on every address.
 pub(crate) fn reachable(service: SocketAddr) -> SocketAddr {
     let mut address = service;
     match service {
@@ -71,7 +71,7 @@ pub(crate) fn reachable(service: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The first line of the body; the status line where that is empty. `None` if this is no answer.
+/// The first line of the body, or the status line if that is empty. `None` if this is no response.
 fn first_line(answer: &str) -> Option<String> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.lines().next().filter(|line| line.starts_with("HTTP/"))?;

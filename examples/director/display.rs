@@ -6,12 +6,12 @@ use std::io::{self, IsTerminal, Write};
 use vsched::config::listing::Listing;
 use vsched::{Director, RemovedServer};
 
-/// A live table that is higher than the terminal could not be erased again.
+/// A live table that is taller than the terminal could not be erased.
 const LIVE_LINES: usize = 20;
 
 pub(crate) struct Screen {
     terminal: bool,
-    /// The live table as it stands at the end of the screen.
+    /// The live table at the end of the screen.
     live: String,
 }
 
@@ -20,20 +20,20 @@ impl Screen {
         Screen { terminal: io::stdout().is_terminal(), live: String::new() }
     }
 
-    /// Text that stays. A reader who went away is no reason to stop relaying.
+    /// Prints permanent text. If the reader is gone, the director still relays.
     pub(crate) fn print(&mut self, text: &str) {
         self.erase();
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 
-    /// A line for the log.
+    /// Prints a line of the log.
     pub(crate) fn note(&mut self, text: &str) {
         self.erase();
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Brings the live table up to date, on a terminal.
+    /// Updates the live table, on a terminal.
     pub(crate) fn refresh(&mut self, table: &str) {
         if !self.terminal {
             return;
@@ -51,14 +51,14 @@ impl Screen {
     fn erase(&mut self) {
         let lines = self.live.lines().count();
         if lines > 0 {
-            // Up to the table's first line, and everything below it gone.
+            // Move up to the table's first line, and erase everything below.
             let _ = write!(io::stdout(), "\x1b[{lines}F\x1b[J");
             self.live.clear();
         }
     }
 }
 
-/// The table as `ipvsadm -L -n` shows it, and the servers that only open connections still need.
+/// The table as `ipvsadm -L -n` prints it, and removed servers that still have connections.
 pub(crate) fn table(director: &Director) -> String {
     let mut table = Listing::new(&director.observe()).to_string();
     let removed = director.removed_with_connections();

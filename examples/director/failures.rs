@@ -1,4 +1,4 @@
-//! Tries that failed: counted each, told now and then.
+//! Failed attempts: each one is counted, and the log summarizes them.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -11,13 +11,13 @@ use vsched::config::ServiceKey;
 
 use crate::Event;
 
-/// One line per server in this time, however many connections fail.
+/// At most one line per server in this time, however many connections fail.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Shared by all workers. A lock will do: nothing here is touched while servers answer.
+/// Shared by all workers. A lock suffices: it is not used while servers respond.
 pub(crate) struct Failures {
     events: SyncSender<Event>,
-    /// By service and server; without server, connections that no server took.
+    /// By service and server; without a server: connections that no server accepted.
     counters: Mutex<BTreeMap<(ServiceKey, Option<SocketAddr>), Counter>>,
 }
 
@@ -33,14 +33,14 @@ impl Failures {
         Failures { events, counters: Mutex::default() }
     }
 
-    /// A server did not take a connection.
+    /// A server did not accept a connection.
     pub(crate) fn failed_try(&self, service: ServiceKey, server: SocketAddr, why: &dyn Display) {
         self.count(service, Some(server), |more| {
             format!("service {service}: server {server}: {why}{more}")
         });
     }
 
-    /// A client's connection was closed without an answer.
+    /// A client's connection was closed without a response.
     pub(crate) fn unanswered(&self, service: ServiceKey, why: &dyn Display) {
         self.count(service, None, |more| {
             format!("service {service}: a connection was closed unanswered: {why}{more}")
@@ -67,7 +67,7 @@ impl Failures {
         counter.told = Some(Instant::now());
         counter.since = 0;
         drop(counters);
-        // A worker never waits for the terminal; what is not told is still counted.
+        // A worker never waits for the terminal; what is not printed is still counted.
         let _ = self.events.try_send(Event::Note(line(&more)));
     }
 

@@ -1,4 +1,4 @@
-//! The director with its listeners and worker threads: what starts, reloads and stops.
+//! The director with its listeners and worker threads: start, reload and stop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
@@ -23,11 +23,11 @@ use crate::{Event, display, limits, servable};
 pub(crate) struct Front {
     setting: Setting,
     workers: Vec<WorkerThread>,
-    /// What is listened for, and where.
+    /// The services listened for, with their addresses.
     services: BTreeMap<ServiceKey, SocketAddr>,
-    /// Sockets that were bound for a service to come.
+    /// Sockets bound for a service that follows.
     adopted: BTreeMap<SocketAddr, TcpListener>,
-    /// What has been said already, and is not said again at each reload.
+    /// Messages already printed, which reloads do not repeat.
     said: BTreeSet<String>,
     served: bool,
     descriptors: Descriptors,
@@ -36,9 +36,9 @@ pub(crate) struct Front {
 /// File descriptors of this process.
 struct Descriptors {
     limit: usize,
-    /// Open ones, but for those of services and connections.
+    /// Open ones, except those of services and connections.
     base: usize,
-    /// What a connection costs.
+    /// Descriptors per connection.
     each: usize,
 }
 
@@ -48,7 +48,7 @@ impl Front {
         let descriptors = Descriptors {
             limit: limits::raise_descriptors(),
             base: 0,
-            // A client's and a server's socket; in the laboratory also their other ends.
+            // A client's and a server's socket; in the laboratory also their peers.
             each: match arguments.source {
                 Source::Laboratory { .. } => 4,
                 _ => 2,
@@ -82,15 +82,15 @@ impl Front {
         self.adopted.insert(address, listener);
     }
 
-    /// Makes this what is served. Connections, their counts and rotations live on. Answers what
-    /// there is to say about it; after an error nothing has changed.
+    /// Serves this config from now on. Connections, their counts and rotations stay. Returns messages for
+    /// the log; after an error nothing has changed.
     pub(crate) fn serve(
         &mut self,
         mut wanted: Wanted,
         removal: Removal,
     ) -> Result<Vec<String>, String> {
         let mut notes = servable::select(&mut wanted);
-        // Listeners first: a service that cannot be listened for is none.
+        // Listeners first: a service without a listener is left out.
         let opened = self.listen(&mut wanted, &mut notes);
         let applied = self.run(&wanted, removal)?;
         notes.retain(|note| self.said.insert(note.clone()));
@@ -105,7 +105,7 @@ impl Front {
             self.services.remove(&key);
             self.workers.iter().for_each(|worker| worker.close(key));
         }
-        // Before the workers accept anything: what is open now is not a connection's.
+        // Before the workers accept anything: no descriptor open now belongs to a connection.
         if first {
             self.descriptors.base =
                 limits::open_descriptors().saturating_sub(opened.len() * self.workers.len());
@@ -120,7 +120,7 @@ impl Front {
         Ok(notes)
     }
 
-    /// How many connections there is room for, and when they end by themselves.
+    /// The capacity for connections, and when idle ones are closed.
     pub(crate) fn room(&self) -> String {
         let Setting { capacity, idle_timeout, .. } = &self.setting;
         format!(
@@ -135,7 +135,7 @@ impl Front {
         &self.setting.capacity
     }
 
-    /// What the listeners leave of the descriptors is for connections.
+    /// The descriptors that the listeners leave are for connections.
     fn make_room(&self) {
         let Descriptors { limit, base, each } = self.descriptors;
         let taken = base + self.services.len() * self.workers.len();
@@ -151,12 +151,12 @@ impl Front {
         &self.setting.director
     }
 
-    /// The table, and what failed.
+    /// The table, and the failures.
     pub(crate) fn report(&self) -> String {
         display::table(self.director()) + &self.setting.failures.report()
     }
 
-    /// No new connections from now on; the open ones have until the deadline.
+    /// Stops accepting; open connections may continue until the deadline.
     pub(crate) fn stop(&self, deadline: Instant) {
         self.workers.iter().for_each(|worker| worker.stop(deadline));
     }
@@ -170,8 +170,8 @@ impl Front {
         self.setting.cut.load(Ordering::Relaxed)
     }
 
-    /// Binds the sockets of new services, one duplicate for each worker; leaves out the services
-    /// for which that fails.
+    /// Binds the sockets of new services, one duplicate per worker; leaves out the services for which that
+    /// fails.
     fn listen(
         &mut self,
         wanted: &mut Wanted,
@@ -203,7 +203,7 @@ impl Front {
         opened
     }
 
-    /// Commands on a director that has run nothing yet, a whole config on one that has.
+    /// Executes commands on a new director; applies a whole config to a running one.
     fn run(&self, wanted: &Wanted, removal: Removal) -> Result<Applied, String> {
         let director = self.director();
         let policy = match removal {
@@ -244,7 +244,7 @@ impl Front {
 
 const FORCE: &str = "signal USR2 applies it all the same";
 
-/// True if services go, all of them, which have no servers that a policy could count.
+/// True if all services would be removed, and none has servers that a policy could count.
 fn empties(director: &Director, wanted: &Wanted) -> bool {
     let running = director.config().services;
     wanted.config.services.is_empty()

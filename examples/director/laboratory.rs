@@ -9,21 +9,21 @@ const DIRECTOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const SERVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 11), Ipv4Addr::new(127, 0, 0, 12)];
 
 const FIRST_PORT: u16 = 8080;
-/// Above it the system takes the ports of outgoing connections.
+/// Above it, the system assigns ports to outgoing connections.
 const LAST_PORT: u16 = 32767;
 
 pub(crate) struct Laboratory {
     /// The virtual service's address, and the socket that holds it.
     pub(crate) address: SocketAddr,
     pub(crate) listener: TcpListener,
-    /// What an administrator would type.
+    /// The rules that an administrator would type.
     pub(crate) rules: String,
-    /// True if the usual port was taken.
+    /// True if the default port was in use.
     pub(crate) moved: bool,
 }
 
 impl Laboratory {
-    /// Starts the web servers, all on one port: this one, or the first that is free.
+    /// Starts the web servers, all on one port: this one, or the first free one.
     pub(crate) fn start(port: Option<u16>) -> io::Result<Self> {
         let candidates = match port {
             Some(port) => port..=port,

@@ -1,21 +1,21 @@
-//! How many file descriptors there are, and how many are taken.
+//! The number of file descriptors available, and in use.
 
 use std::fs;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// For files that are read, and for what libraries open for a moment.
+/// Reserved for files that are read, and for what libraries open temporarily.
 const SPARE: usize = 16;
-/// As good as no limit; a million connections are enough for an example.
+/// Effectively no limit; a million connections are enough for an example.
 const UNLIMITED: usize = 2_000_000;
 
-/// Raises the soft limit to the hard one, which needs no privilege. Answers the soft limit then.
+/// Raises the soft limit to the hard one, which needs no privilege. Returns the resulting soft limit.
 ///
 /// Nothing here uses `select`, which is why the soft limit is usually low.
 pub(crate) fn raise_descriptors() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Some systems refuse what they call the hard limit. Then the soft one stays.
+    // Some systems refuse the value that they report as the hard limit. Then the soft limit stays.
     let _ = setrlimit(Resource::Nofile, limit);
     match getrlimit(Resource::Nofile).current {
         Some(soft) => usize::try_from(soft).unwrap_or(UNLIMITED).min(UNLIMITED),
@@ -26,11 +26,11 @@ pub(crate) fn raise_descriptors() -> usize {
 /// Descriptors that are open now.
 pub(crate) fn open_descriptors() -> usize {
     let entries = fs::read_dir("/proc/self/fd").or_else(|_| fs::read_dir("/dev/fd"));
-    // Where neither tells, what this program has without listeners on a machine with many cores.
+    // Fallback: what this program has open without listeners on a machine with many cores.
     entries.map_or(64, Iterator::count)
 }
 
-/// Connections for which there are descriptors, if each costs `each` and so many are `taken`.
+/// How many connections the descriptors allow, if each needs `each` and `taken` are in use.
 pub(crate) fn connections(limit: usize, taken: usize, each: usize) -> usize {
     limit.saturating_sub(taken + SPARE) / each
 }

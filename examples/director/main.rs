@@ -1,8 +1,8 @@
 //! A TCP director in user space, embedding vsched.
 //!
-//! `cargo run --release --example director` sets up a laboratory to play with, and
-//! `-- --help` tells the rest. Read `relay/dial.rs` first: there the real server of a connection is
-//! picked, and another one where that fails.
+//! `cargo run --release --example director` sets up a laboratory to experiment with, and `-- --help`
+//! explains the rest. Read `relay/dial.rs` first: it picks the real server of a connection, and another one
+//! if that fails.
 
 mod arguments;
 mod capacity;
@@ -35,12 +35,12 @@ const TICK: Duration = Duration::from_secs(1);
 const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 
-/// What the main thread waits for.
+/// An event for the main thread.
 pub(crate) enum Event {
     Signal(Request),
     /// A line for the log.
     Note(String),
-    /// What one of `--requests` was answered.
+    /// The response to one of `--requests`.
     Answer(String),
     /// All `--requests` are done.
     Requested {
@@ -49,7 +49,7 @@ pub(crate) enum Event {
     WorkerStopped,
 }
 
-/// Why it did not run, and the exit code that says so.
+/// Why the program failed, with its exit code.
 struct Failure(u8, String);
 
 fn main() -> ExitCode {
@@ -128,14 +128,14 @@ fn read(source: &Source) -> Result<Wanted, String> {
     }
 }
 
-/// Attends to signals, the clock and the screen until all workers have stopped.
+/// Handles signals, the clock and the screen until all workers have stopped.
 fn attend(
     arguments: &Arguments,
     front: &mut Front,
     screen: &mut Screen,
     events: &Receiver<Event>,
 ) -> ExitCode {
-    // Stopped before its end, --requests has failed.
+    // If stopped early, --requests has failed.
     let mut all_answered = arguments.requests.is_none();
     let mut stopping = false;
     let mut stopped = 0;
@@ -153,7 +153,7 @@ fn attend(
             if arguments.requests.is_none() && !stopping {
                 screen.refresh(&display::table(front.director()));
             }
-            // Even a worker that ended by a bug, without saying so, does not keep us waiting.
+            // Do not wait forever for a worker that died of a bug.
             if front.is_finished() {
                 break;
             }
@@ -185,7 +185,7 @@ fn attend(
     if all_answered && stopping { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
-/// Reads the file again. Whatever is wrong with it, the director goes on as it was.
+/// Reads the file again. After an error, the director continues unchanged.
 fn reload(arguments: &Arguments, front: &mut Front, screen: &mut Screen, removal: Removal) {
     match read(&arguments.source).and_then(|wanted| front.serve(wanted, removal)) {
         Ok(notes) => notes.iter().for_each(|note| screen.note(note)),

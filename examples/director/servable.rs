@@ -1,4 +1,4 @@
-//! What a TCP proxy can serve of a config that was written for a kernel, and what it must leave out.
+//! Which parts of a config written for a kernel a TCP proxy can serve, and which it must leave out.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use crate::source::Wanted;
 /// A service, or a server of it.
 type Item = (ServiceKey, Option<SocketAddr>);
 
-/// Takes out what cannot be served. Answers what was taken out, or is served otherwise than a
-/// kernel would, one sentence each.
+/// Removes what cannot be served. Returns one sentence for each part that was removed, or that is served
+/// differently than by a kernel.
 pub(crate) fn select(wanted: &mut Wanted) -> Vec<String> {
     let mut notes = unused_settings(&wanted.config);
     let mut out = BTreeSet::new();
@@ -37,7 +37,7 @@ pub(crate) fn select(wanted: &mut Wanted) -> Vec<String> {
     notes
 }
 
-/// Takes these services and servers out of the config, and out of the commands that lead to it.
+/// Removes these services and servers from the config, and from the commands that build it.
 pub(crate) fn leave_out(wanted: &mut Wanted, out: &BTreeSet<Item>) {
     let gone =
         |key: ServiceKey, server| out.contains(&(key, None)) || out.contains(&(key, Some(server)));
@@ -114,7 +114,7 @@ fn unused_settings(config: &Config) -> Vec<String> {
     notes
 }
 
-/// What is served, but not as a kernel would.
+/// What is served differently than by a kernel.
 fn deviations(service: &VirtualService) -> Vec<String> {
     let key = service.key;
     let mut notes = Vec::new();

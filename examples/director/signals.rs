@@ -19,14 +19,14 @@ pub(crate) enum Request {
 /// How much a reload may remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
-    /// Half of the servers, and no service's last eligible one: a file that was emptied or cut off
-    /// by mistake is refused.
+    /// Half of the servers, but no service's last eligible one: a file that was emptied or cut off by
+    /// mistake is refused.
     Guarded,
-    /// Anything: the operator means it.
+    /// Anything: the operator forces it.
     Forced,
 }
 
-/// From now on signals come as events. The thread ends with the process.
+/// Turns signals into events from now on. The thread ends with the process.
 pub(crate) fn watch(events: SyncSender<Event>) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2])?;
     thread::Builder::new().name("signals".into()).spawn(move || {

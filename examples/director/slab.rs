@@ -1,4 +1,4 @@
-//! Values by small number, for tokens of the poll.
+//! Values with small numbers, which serve as poll tokens.
 
 pub(crate) struct Slab<T> {
     entries: Vec<Option<T>>,
@@ -20,7 +20,7 @@ impl<T> Slab<T> {
         self.len() == 0
     }
 
-    /// All numbers are below.
+    /// All numbers are below this.
     pub(crate) fn bound(&self) -> usize {
         self.entries.len()
     }
@@ -51,8 +51,8 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// Lets numbers be used again. Called between two polls, so that an event which was reported
-    /// for the former owner never reaches the next.
+    /// Releases removed numbers for reuse. Called between two polls, so that an event reported for the
+    /// previous owner never reaches the next.
     pub(crate) fn settle(&mut self) {
         self.free.append(&mut self.released);
     }

@@ -1,4 +1,4 @@
-//! From a file, or the laboratory, to what is to run.
+//! Reads the config to run from a file, or from the laboratory.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -7,17 +7,17 @@ use vsched::Config;
 use vsched::config::Command;
 use vsched::config::rules::Rules;
 
-/// What is to run.
+/// The config to run.
 pub(crate) struct Wanted {
     pub(crate) config: Config,
-    /// The commands that lead there, to be carried out one at a time on a director that is new: a
-    /// service built step by step begins its rotation elsewhere than one created whole.
+    /// The commands that build it, executed one at a time on a new director: a service built step by step
+    /// starts its rotation at another server than one created whole.
     pub(crate) commands: Option<Vec<Command>>,
 }
 
-/// Reads ipvsadm commands; `name` stands before each line of an error.
+/// Reads ipvsadm commands; `name` precedes each line of an error.
 pub(crate) fn rules(text: &str, name: &str) -> Result<Wanted, String> {
-    // As a config first: a line that cannot be carried out stops everything, before anything runs.
+    // As a config first: an invalid line stops everything, before anything runs.
     let config: Config = text.parse().map_err(|error| complaint(name, error))?;
     let rules: Rules = text.parse().map_err(|error| complaint(name, error))?;
     config.validate().map_err(|error| complaint(name, error))?;
@@ -44,7 +44,7 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| complaint(&path.display().to_string(), error))
 }
 
-/// An error may have several lines: a config's has one for each problem.
+/// An error may have several lines: a config error has one per problem.
 fn complaint(name: &str, error: impl Display) -> String {
     let error = error.to_string();
     let lines: Vec<String> = error.lines().map(|line| format!("{name}: {line}")).collect();

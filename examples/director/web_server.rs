@@ -1,4 +1,4 @@
-//! Tiny web servers: each answers its own address. One thread serves all of them.
+//! Tiny web servers: each one responds with its own address. One thread serves all of them.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -10,12 +10,12 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::slab::Slab;
 
-/// A request's head is not longer.
+/// Longest head of a request.
 const HEAD: usize = 4096;
 
 struct Server {
     listener: TcpListener,
-    /// What it answers.
+    /// Its response.
     body: String,
 }
 
@@ -23,7 +23,7 @@ struct Exchange {
     stream: TcpStream,
     server: usize,
     head: Vec<u8>,
-    /// What of the answer is still to be sent, once there is one.
+    /// The rest of the response, once there is one.
     answer: Option<Vec<u8>>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn start(listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
 impl Servers {
     fn serve(mut self) {
         let mut events = Events::with_capacity(256);
-        // Set after a failed accept, when no event will say that connections still wait.
+        // Set after a failed accept, when no event reports that connections still wait.
         let mut rest = None;
         loop {
             match self.poll.poll(&mut events, rest) {
@@ -80,7 +80,7 @@ impl Servers {
         }
     }
 
-    /// Accepts all that wait; an error if there are more, which cannot be accepted now.
+    /// Accepts all waiting connections; an error if some are left that cannot be accepted now.
     fn accept(&mut self) -> io::Result<()> {
         for (index, server) in self.servers.iter().enumerate() {
             loop {
@@ -105,7 +105,7 @@ impl Servers {
 }
 
 impl Exchange {
-    /// Goes on until it would block, which is an error here; `Ok` if the exchange is over.
+    /// Continues until it would block, which is an error here; `Ok` if the exchange is over.
     fn advance(&mut self, body: &str) -> io::Result<()> {
         let mut bytes = [0; 1024];
         while self.answer.is_none() {
@@ -127,8 +127,8 @@ impl Exchange {
                 self.stream.shutdown(Shutdown::Write)?;
             }
         }
-        // What else the client sends is read and forgotten until it closes: closing with unread
-        // bytes would be a reset, and could take the answer with it.
+        // Read and discard what else the client sends until it closes: closing with unread bytes would
+        // be a reset, which could discard the response.
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Ok(()),
@@ -140,7 +140,7 @@ impl Exchange {
     }
 }
 
-/// The whole answer, as soon as the head of the request is complete.
+/// The whole response, as soon as the head of the request is complete.
 fn answer(head: &[u8], body: &str) -> Option<Vec<u8>> {
     let complete = head.windows(4).any(|end| end == b"\r\n\r\n");
     let (status, body) = match (complete, head.len()) {

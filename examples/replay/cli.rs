@@ -22,7 +22,7 @@ Exits 0 if all agree, 1 on a mismatch or a malformed line, 2 on bad usage or an 
 
 /// All decisions agree.
 pub(crate) const AGREED: u8 = 0;
-/// Some do not, or there is something to compare that cannot be understood.
+/// Some differ, or some of the input cannot be read.
 pub(crate) const DIFFERS: u8 = 1;
 /// Nothing could be compared.
 pub(crate) const USAGE: u8 = 2;

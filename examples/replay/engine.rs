@@ -1,7 +1,7 @@
 //! Replays a recorded trace through a live director, one command or one connection at a time.
 //!
 //! Each pick is compared with the recorded one. The connection is then opened on the server that
-//! the *kernel* chose, so that the counts stay the kernel's and one mismatch does not breed others.
+//! the *kernel* picked, so that the counts stay the kernel's and one mismatch does not cause others.
 
 #[path = "trace.rs"]
 pub(crate) mod trace;
@@ -17,12 +17,12 @@ use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServiceId, 
 
 /// How many mismatches of a trace are reported in full.
 pub(crate) const REPORTED: usize = 3;
-/// How many events before a mismatch are reported with it.
+/// How many events before a mismatch are reported too.
 const CONTEXT: usize = 5;
 
 pub(crate) enum Outcome {
     Replayed(Report),
-    /// This build does not know this scheduler of the trace.
+    /// This build lacks this scheduler of the trace.
     Unsupported(String),
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Report {
 
 pub(crate) struct Mismatch {
     pub(crate) place: Place,
-    /// Place in the trace's events, from 0.
+    /// Index among the trace's events, from 0.
     pub(crate) event: usize,
     /// The event and those before it, as recorded.
     context: Vec<String>,
@@ -65,7 +65,7 @@ impl fmt::Display for Mismatch {
 /// Replays one trace.
 ///
 /// # Errors
-/// An event that is not possible where it stands, such as deleting a server that is not there.
+/// An event that is impossible at its place, such as deleting a server that does not exist.
 pub(crate) fn replay(trace: &Trace) -> Result<Outcome, Malformed> {
     let switches = trace.steps.iter().filter_map(|step| match &step.event {
         Event::Scheduler(name) => Some(name),
@@ -84,7 +84,7 @@ pub(crate) fn replay(trace: &Trace) -> Result<Outcome, Malformed> {
     Ok(Outcome::Replayed(run.report))
 }
 
-/// `none` is a service without scheduler.
+/// `none` is a service without a scheduler.
 fn scheduler(name: &str) -> Result<Option<SchedulerKind>, UnknownScheduler> {
     match name {
         "none" => Ok(None),
@@ -98,7 +98,7 @@ struct Run<'a> {
     worker: Worker,
     service: ServiceId,
     settings: VirtualService,
-    /// Those open, by their number in the trace.
+    /// Open connections, by their number in the trace.
     connections: HashMap<u64, Lease>,
     report: Report,
 }

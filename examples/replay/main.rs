@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let code = cli::run(std::env::args_os().skip(1), &mut out, &mut err);
     match code.and_then(|code| out.flush().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
-        // Nobody reads the report: whether all agree stays unsaid.
+        // The report cannot be written: whether all agree stays unknown.
         Err(_) => ExitCode::FAILURE,
     }
 }

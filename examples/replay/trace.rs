@@ -1,7 +1,7 @@
 //! One recorded line: reads it, and names what is wrong with one that is malformed.
 //!
-//! The format is described in `tests/data/traces/README.md`. Nothing is forgiven: a trace that was
-//! half understood would prove half of what it claims.
+//! The format is described in `tests/data/traces/README.md`. Every deviation is an error: a
+//! half-understood trace would prove half of what it claims.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Which real server, and the next one where that fails: all there is of vsched in a proxy.
+//! Picks the real server, and the next one if that fails: all use of vsched in a proxy is here.
 
 use std::fmt::Display;
 use std::io;
@@ -33,7 +33,7 @@ impl<'w> EventLoop<'w> {
         self.sessions.insert(Session::new(target, client, dialled, tried, deadline));
     }
 
-    /// Turns to the next server; `None` if there is none.
+    /// Switches to the next server; `None` if there is none.
     pub(super) fn retry(&mut self, index: usize, error: &io::Error) -> Option<()> {
         let session = self.sessions.get(index)?;
         let (target, mut tried) = (session.target, session.tried);
@@ -47,9 +47,9 @@ impl<'w> EventLoop<'w> {
         Some(())
     }
 
-    /// Picks a server and begins to connect to it. `None` if there is none left; the client's
-    /// socket is to be closed then. Bytes of the client that nobody has read make the kernel close
-    /// it by a reset; std offers no other way to one.
+    /// Picks a server and starts to connect to it. `None` if there is none left; then the caller closes the
+    /// client's socket. If the client has sent unread bytes, the kernel closes it with a reset; std offers
+    /// no other way to send one.
     fn dial(
         &mut self,
         target: &Target,
@@ -64,7 +64,7 @@ impl<'w> EventLoop<'w> {
             match TcpStream::connect(connection.address()) {
                 Ok(server) => return Some((connection, server)),
                 Err(error) if is_shortage(&error) => {
-                    // Ours, not the server's: others would not do better.
+                    // Our fault, not the server's: other servers would fail too.
                     self.rest();
                     self.unanswered(target, &error);
                     return None;
@@ -74,7 +74,7 @@ impl<'w> EventLoop<'w> {
         }
     }
 
-    /// Notes that a server did not take a connection. `None` if as many were tried as there may be.
+    /// Records that a server did not accept a connection. `None` if no more attempts are allowed.
     fn exclude(
         &self,
         target: &Target,

@@ -1,4 +1,4 @@
-//! One direction of a connection: bytes from one socket to the other, with back-pressure.
+//! One direction of a connection: moves bytes from one socket to the other, with back pressure.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -8,10 +8,10 @@ use mio::net::TcpStream;
 const BUFFER: usize = 16 * 1024;
 /// Buffers kept for reuse by a worker.
 const KEPT: usize = 256;
-/// Reads or writes of one turn, after which other connections have theirs.
+/// Reads or writes per call, after which other connections are served.
 const TURN: usize = 32;
 
-/// Bytes on their way.
+/// Bytes in transit.
 struct Buffer {
     bytes: Box<[u8; BUFFER]>,
     start: usize,
@@ -39,20 +39,20 @@ impl Buffers {
     }
 }
 
-/// How far a direction is.
+/// The state of a direction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Flowing,
     /// The sender has sent FIN; what it sent before may still be held.
     Ending,
-    /// The receiver has all of it, and FIN.
+    /// The receiver has all bytes, and FIN.
     Done,
 }
 
 /// One direction of a connection.
 ///
-/// It holds a buffer only while the receiver is slower than the sender; then nothing more is read,
-/// so TCP slows the sender down. A connection at rest has no buffer.
+/// It holds a buffer only while the receiver is slower than the sender; then it stops reading, so TCP slows
+/// the sender down. An idle connection has no buffer.
 pub(crate) struct Direction {
     held: Option<Buffer>,
     stage: Stage,
@@ -72,9 +72,9 @@ impl Direction {
         self.stage == Stage::Done
     }
 
-    /// Moves what can be moved now. True if the turn was over before that.
+    /// Moves what can be moved now. True if the limit per call was reached first.
     ///
-    /// The poll reports edges, so both sockets are used until they would block.
+    /// The poll reports edges, so use both sockets until they would block.
     pub(crate) fn relay(
         &mut self,
         from: &mut TcpStream,

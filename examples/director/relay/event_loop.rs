@@ -19,14 +19,14 @@ use crate::slab::Slab;
 
 pub(crate) const WAKER: Token = Token(usize::MAX);
 
-/// Connections accepted from one listener before the open ones have their turn.
+/// Connections accepted from one listener before the open ones are served.
 const ACCEPTS: usize = 64;
-/// Connections that can wait in a listener's queue, as std asks for it.
+/// Connections that can wait in a listener's queue, as std requests it.
 const QUEUE: usize = 128;
-/// Rest after the system had no descriptor or memory left for a socket.
+/// Pause after the system had no descriptor or memory left for a socket.
 const REST: Duration = Duration::from_millis(100);
 
-/// Who an event is about: the number in the slab, and which of its sockets.
+/// The subject of an event: the number in the slab, and which of its sockets.
 pub(super) fn token(index: usize, side: usize) -> Token {
     Token(index * 3 + side)
 }
@@ -39,7 +39,7 @@ struct OpenDoor {
     service: ServiceId,
     address: SocketAddr,
     listener: TcpListener,
-    /// Connections may wait there.
+    /// Connections may be waiting there.
     ready: bool,
 }
 
@@ -50,14 +50,14 @@ pub(crate) struct EventLoop<'w> {
     orders: Receiver<Order>,
     doors: Slab<OpenDoor>,
     pub(super) sessions: Slab<Session<'w>>,
-    /// Sessions whose turn was over before they had moved everything.
+    /// Sessions that reached the limit per call before they moved everything.
     again: Vec<usize>,
     buffers: Buffers,
     pub(super) now: Instant,
     next_sweep: Instant,
-    /// Nothing is accepted until then.
+    /// Accepts nothing until then.
     resting: Option<Instant>,
-    /// What the others have been told of [`EventLoop::is_full`].
+    /// The value of [`EventLoop::is_full`] last reported to the other workers.
     full: bool,
     stop: Option<Instant>,
 }
@@ -87,7 +87,7 @@ impl<'w> EventLoop<'w> {
         }
     }
 
-    /// Relays until told to stop. Answers how many connections were still open then.
+    /// Relays until told to stop. Returns how many connections were still open then.
     pub(crate) fn run(mut self) -> io::Result<usize> {
         let mut events = Events::with_capacity(1024);
         loop {
@@ -157,8 +157,8 @@ impl<'w> EventLoop<'w> {
                 }
             }
             Order::Stop(deadline) => {
-                // Who waits in a queue is connected already, and is served like the rest. As often
-                // as it takes for a full queue, and no more: others may keep coming.
+                // Clients waiting in the queue are connected already, and are served like the rest.
+                // Limited to the length of a full queue: more clients may keep arriving.
                 for _ in 0..QUEUE / ACCEPTS {
                     self.accept();
                 }
@@ -191,12 +191,12 @@ impl<'w> EventLoop<'w> {
 
     fn close(&mut self, index: usize) {
         if let Some(mut open) = self.doors.remove(index) {
-            // Closing is not enough: the other workers' duplicates keep the socket in this poll.
+            // Closing does not suffice: the other workers' duplicates keep the socket in this poll.
             let _ = self.poll.registry().deregister(&mut open.listener);
         }
     }
 
-    /// Accepts what waits, as far as there is room.
+    /// Accepts waiting connections, up to the capacity.
     fn accept(&mut self) {
         if self.resting.is_some_and(|until| self.now >= until) {
             self.resting = None;
@@ -219,13 +219,13 @@ impl<'w> EventLoop<'w> {
                         self.begin(target, client);
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => open.ready = false,
-                    // The client has gone again; the next one may be there.
+                    // This client is gone; the next one may be waiting.
                     Err(error)
                         if matches!(
                             error.kind(),
                             ErrorKind::Interrupted | ErrorKind::ConnectionAborted
                         ) => {}
-                    // EMFILE and its like; and whatever else it is, the next try may do better.
+                    // EMFILE and similar; whatever it is, the next attempt may succeed.
                     Err(_) => self.rest(),
                 }
             }
@@ -241,7 +241,7 @@ impl<'w> EventLoop<'w> {
         self.sessions.len() >= self.setting.capacity.per_worker()
     }
 
-    /// Accepts nothing for a moment: the system has no descriptor or memory for a socket.
+    /// Pauses accepting: the system has no descriptor or memory for a socket.
     pub(super) fn rest(&mut self) {
         self.setting.capacity.shortage();
         self.resting = Some(self.now + REST);
@@ -270,7 +270,7 @@ impl<'w> EventLoop<'w> {
         }
     }
 
-    /// Ends what is overdue. A walk over all sessions, a few times a second while there are some.
+    /// Ends overdue sessions. Walks all sessions, a few times per second while there are any.
     fn sweep(&mut self) {
         if self.now < self.next_sweep || self.sessions.is_empty() {
             return;
@@ -286,13 +286,13 @@ impl<'w> EventLoop<'w> {
         }
     }
 
-    /// So that a connect timeout is kept to an eighth.
+    /// Keeps a connect timeout within an eighth.
     fn sweep_interval(&self) -> Duration {
         (self.setting.connect_timeout / 8)
             .clamp(Duration::from_millis(5), Duration::from_millis(250))
     }
 
-    /// How long the poll may sleep; `None` if nothing is to happen by the clock.
+    /// How long the poll may sleep; `None` if no timer is active.
     fn timeout(&self) -> Option<Duration> {
         if !self.again.is_empty() || self.may_accept() {
             return Some(Duration::ZERO);

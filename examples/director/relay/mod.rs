@@ -1,4 +1,4 @@
-//! Worker threads: each relays connections in an event loop of its own.
+//! Worker threads: each one relays connections in its own event loop.
 
 mod dial;
 mod direction;
@@ -21,7 +21,7 @@ use crate::Event;
 use crate::capacity::Capacity;
 use crate::failures::Failures;
 
-/// What every worker thread works with.
+/// The state that all worker threads share.
 #[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) director: Director,
@@ -30,34 +30,34 @@ pub(crate) struct Setting {
     /// Connections that were still open when a worker stopped.
     pub(crate) cut: Arc<AtomicUsize>,
     pub(crate) connect_timeout: Duration,
-    /// Silence that ends a connection.
+    /// Idle time that ends a connection.
     pub(crate) idle_timeout: Duration,
     pub(crate) capacity: Arc<Capacity>,
 }
 
-/// A virtual service to be listened for.
+/// A virtual service to listen for.
 pub(crate) struct Door {
     pub(crate) key: ServiceKey,
     pub(crate) service: ServiceId,
     pub(crate) address: SocketAddr,
-    /// One socket, shared by all workers: each has a duplicate in its own poll.
+    /// One socket, shared by all workers: each one has a duplicate in its own poll.
     ///
-    /// So a new connection wakes every idle worker and the fastest takes it, the others find
-    /// nothing: some wasted wake-ups, but the queue is common, so a slow worker delays nobody and a
-    /// worker that ends loses no connection. A socket per worker (`SO_REUSEPORT`) is the other way
-    /// round, and std cannot ask for it.
+    /// So a new connection wakes every idle worker, and the fastest accepts it while the others find
+    /// nothing. That wastes some wake-ups, but the queue is shared: a slow worker delays no client, and a
+    /// worker that ends loses no connection. A socket per worker (`SO_REUSEPORT`) has the opposite
+    /// trade-off, and std cannot request it.
     pub(crate) listener: TcpListener,
 }
 
-/// What the main thread tells a worker.
+/// A message from the main thread to a worker.
 enum Order {
     Open(Door),
     Close(ServiceKey),
-    /// No new connections; the open ones have until then.
+    /// Stop accepting; open connections may continue until then.
     Stop(Instant),
 }
 
-/// A worker thread, seen from the main thread.
+/// The main thread's handle of a worker thread.
 pub(crate) struct WorkerThread {
     orders: Sender<Order>,
     waker: Waker,
@@ -93,14 +93,14 @@ impl WorkerThread {
     }
 
     fn order(&self, order: Order) {
-        // Fails only if the thread has ended, which the main thread sees by itself.
+        // Fails only if the thread has ended, which the main thread notices elsewhere.
         let _ = self.orders.send(order);
         let _ = self.waker.wake();
     }
 }
 
 fn serve(setting: &Setting, poll: Poll, orders: Receiver<Order>) {
-    // Connections borrow the worker, so it lives here, outside of the loop that keeps them.
+    // Connections borrow the worker, so it lives here, outside the loop that holds them.
     let worker = setting.director.worker();
     let cut = match event_loop::EventLoop::new(&worker, setting, poll, orders).run() {
         Ok(cut) => cut,

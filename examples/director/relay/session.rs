@@ -9,14 +9,14 @@ use vsched::{Connection, Flow, ServiceId, Tried};
 
 use super::direction::{Buffers, Direction};
 
-/// Silence that ends a connection after a FIN, as the kernel's default for TCP, unless the limit for
-/// all connections is shorter.
+/// Idle time that ends a connection after a FIN: the kernel's default for TCP, unless the limit for all
+/// connections is shorter.
 const IDLE_CLOSING: Duration = Duration::from_secs(120);
 
-/// Servers that did not take a connection. One more may be tried when all places are taken.
+/// Servers that did not accept a connection. One more may be tried when all places are filled.
 pub(crate) type Attempts = Tried<8>;
 
-/// Where a client wants to go.
+/// The destination of a client.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) key: ServiceKey,
@@ -28,7 +28,7 @@ pub(crate) struct Session<'w> {
     pub(crate) target: Target,
     pub(crate) client: TcpStream,
     pub(crate) server: TcpStream,
-    /// Counts on the server as long as it lives here.
+    /// Counts at the server until it is dropped.
     pub(crate) connection: Connection<'w>,
     pub(crate) tried: Attempts,
     connected: bool,
@@ -37,20 +37,20 @@ pub(crate) struct Session<'w> {
     deadline: Instant,
 }
 
-/// What comes next for a session.
+/// The next action for a session.
 pub(crate) enum Step {
     /// Nothing, until the poll reports something.
     Wait,
-    /// Its turn was over before there was nothing left to move.
+    /// It reached the limit per call, with bytes left to move.
     Again,
-    /// It is over, in order or by an abort.
+    /// It has ended, normally or by an abort.
     Over,
-    /// The server did not take the connection.
+    /// The server did not accept the connection.
     Refused(io::Error),
 }
 
 impl<'w> Session<'w> {
-    /// A session whose connection to the server is under way.
+    /// A session whose connection to the server is in progress.
     pub(crate) fn new(
         target: Target,
         client: TcpStream,
@@ -71,7 +71,7 @@ impl<'w> Session<'w> {
         }
     }
 
-    /// Goes on with the next server. The old connection is dropped, and with it its count.
+    /// Continues with the next server. Drops the old connection, and with it its count.
     pub(crate) fn turn_to(
         &mut self,
         (connection, server): (Connection<'w>, TcpStream),
@@ -92,7 +92,7 @@ impl<'w> Session<'w> {
                 Ok(false) => return Step::Wait,
                 Err(error) => return Step::Refused(error),
             }
-            // Not to be held up by Nagle's algorithm twice. Without it things are slower, no more.
+            // Avoids the delay of Nagle's algorithm twice. If it fails, things are only slower.
             let _ = self.server.set_nodelay(true);
             let _ = self.client.set_nodelay(true);
         }
@@ -118,7 +118,7 @@ impl<'w> Session<'w> {
         !self.connected && !matches!(self.client.take_error(), Ok(None))
     }
 
-    /// What is due by the clock.
+    /// Handles timeouts.
     pub(crate) fn overdue(&self, now: Instant) -> Step {
         if now < self.deadline {
             Step::Wait
@@ -130,7 +130,7 @@ impl<'w> Session<'w> {
     }
 }
 
-/// True if the connection that was begun is established, false if it is still under way.
+/// True if the connection is established, false if it is still in progress.
 fn established(stream: &TcpStream) -> io::Result<bool> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
