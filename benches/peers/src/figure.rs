@@ -10,9 +10,9 @@ use crate::case::Key;
 pub struct Figure {
     #[serde(flatten)]
     pub key: Key,
-    /// Nanoseconds an operation, per thread.
+    /// Nanoseconds per operation, per thread.
     pub ns: Option<f64>,
-    /// Allocations an operation, where they can be counted.
+    /// Allocations per operation, where they can be counted.
     pub allocations: Option<f64>,
     /// The share of samples that counted; where it is 0, none did, and all were used.
     #[serde(default, skip_serializing_if = "Option::is_none")]

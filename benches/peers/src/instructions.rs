@@ -1,4 +1,4 @@
-//! Instructions an operation, counted by callgrind: the same in every run.
+//! Instructions per operation, counted by callgrind: the same in every run.
 //!
 //! This program runs once more under valgrind. Around each case's loop it asks callgrind, by its
 //! client requests, to zero and to dump its counts; the counts include the loop, a few instructions.
@@ -56,7 +56,7 @@ pub fn counted() {
     }
 }
 
-/// Runs this program under callgrind: each main case with its instructions an operation. None
+/// Runs this program under callgrind: each main case with its instructions per operation. None
 /// without valgrind.
 pub fn count(folder: &Path) -> Option<Vec<(Key, f64)>> {
     let program = std::env::current_exe().expect("this program's path");
@@ -86,7 +86,7 @@ pub fn count(folder: &Path) -> Option<Vec<(Key, f64)>> {
     Some(counts)
 }
 
-/// A case's number and its instructions an operation.
+/// A case's number and its instructions per operation.
 fn read_dump(dump: &str) -> Option<(usize, f64)> {
     let name = dump.lines().find_map(|line| line.split_once("Client Request: case "))?.1;
     let (number, operations) = name.split_once(' ')?;

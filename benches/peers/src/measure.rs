@@ -162,7 +162,7 @@ fn nanos(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e9 / count as f64
 }
 
-/// All loops at once, each on a processor of its own. Nanoseconds an operation, the mean of the
+/// All loops at once, each on a processor of its own. Nanoseconds per operation, the mean of the
 /// threads; and whether they overlapped, nearly from the start nearly to the end, and undisturbed.
 fn together(runs: &mut [Run], count: u64, depth: usize) -> (f64, bool) {
     let (waiting, threads) = (AtomicUsize::new(0), runs.len());

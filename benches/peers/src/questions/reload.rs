@@ -1,7 +1,7 @@
-//! What does a worker notice of a thousand reloads a second?
+//! What does a worker notice of a thousand reloads per second?
 //!
 //! One thread picks without pause and takes the time after each pick; another applies configs that
-//! change one weight of the service picked from, a thousand times a second. Compared with no
+//! change one weight of the service picked from, a thousand times per second. Compared with no
 //! reloads, and with the same reloads in another director, whose work costs the machine as much but
 //! is none of the worker's business: what differs between these two is the reload's doing.
 
@@ -27,7 +27,7 @@ const KIND: SchedulerKind = SchedulerKind::Wrr;
 /// Who reloads, in the place of schedulers.
 pub const WAYS: [&str; 3] = ["no reloads", "reloads elsewhere", "reloads"];
 /// Names in `Figure::detail`.
-pub const RELOADS: &str = "reloads a second";
+pub const RELOADS: &str = "reloads per second";
 pub const WORST: &str = "worst pick, ns";
 pub const SHARES: [(&str, f64); 5] =
     [("50 %", 0.5), ("99 %", 0.99), ("99.9 %", 0.999), ("99.99 %", 0.9999), ("99.999 %", 0.99999)];

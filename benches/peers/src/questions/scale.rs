@@ -17,8 +17,8 @@ const SERVICES: usize = 1_000;
 const SERVERS: usize = 100;
 const TIMES: usize = 3;
 /// Names in `Figure::detail`.
-pub const BYTES_SERVER: &str = "bytes a server";
-pub const BYTES_SERVICE: &str = "bytes a service";
+pub const BYTES_SERVER: &str = "bytes per server";
+pub const BYTES_SERVICE: &str = "bytes per service";
 pub const BYTES_CONFIG: &str = "of which config";
 pub const KINDS: [SchedulerKind; 2] = [SchedulerKind::Rr, SchedulerKind::Wlc];
 

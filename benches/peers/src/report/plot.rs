@@ -42,7 +42,7 @@ fn sizes(summary: &Summary, how: Weights) -> Plot {
         Weights::Equal => "A pick against the number of servers, equal weights",
         Weights::Skewed => "A pick against the number of servers, skewed weights",
     };
-    Plot { title, across: "servers", up: "ns a pick", lines: lines.collect() }
+    Plot { title, across: "servers", up: "ns per pick", lines: lines.collect() }
 }
 
 fn by_size(summary: &Summary, question: &str, sizes: &[usize]) -> Plot {
@@ -57,7 +57,7 @@ fn by_size(summary: &Summary, question: &str, sizes: &[usize]) -> Plot {
         line(&subject, &scheduler, points)
     });
     let (title, up) = match question {
-        name::TABLE => ("Dealing a table of 65521 slots", "ns an apply"),
+        name::TABLE => ("Building a table of 65521 slots", "ns per apply"),
         _ => ("A whole connection against the number of servers", "ns a connection"),
     };
     Plot { title, across: "servers", up, lines: lines.collect() }
@@ -74,7 +74,7 @@ fn by_threads(summary: &Summary) -> Plot {
         line(&subject, &scheduler, points)
     });
     let title = "One and two threads on one service, 1,000 servers";
-    Plot { title, across: "threads", up: "ns an operation and thread", lines: lines.collect() }
+    Plot { title, across: "threads", up: "ns per operation and thread", lines: lines.collect() }
 }
 
 /// Bars would say no more than the table does: a point each, by rank.
@@ -105,7 +105,7 @@ fn histogram(summary: &Summary) -> Plot {
     Plot {
         title: "How long picks take while configs change, clock included",
         across: "a pick took at least so many ns, and less than twice",
-        up: "picks in a second",
+        up: "picks per second",
         lines: lines.collect(),
     }
 }

@@ -148,7 +148,7 @@ fn counted(summary: &Summary) -> String {
     }
     let mut heads = heads(&instructions::SIZES);
     heads.push("allocations".to_owned());
-    table("Instructions an operation (callgrind, loop included), and allocations", &heads, lines)
+    table("Instructions per operation (callgrind, loop included), and allocations", &heads, lines)
 }
 
 fn connection_costs(summary: &Summary) -> String {
@@ -178,7 +178,11 @@ fn thread_costs(summary: &Summary) -> String {
         .iter()
         .flat_map(|n| ["1 thread", "2 threads", "ratio"].map(|what| format!("n={n}, {what}")))
         .collect();
-    table("One and two threads on one service, ns an operation and thread", &heads, lines.collect())
+    table(
+        "One and two threads on one service, ns per operation and thread",
+        &heads,
+        lines.collect(),
+    )
 }
 
 fn tables(summary: &Summary) -> String {
@@ -187,7 +191,7 @@ fn tables(summary: &Summary) -> String {
         let cells = table::SIZES.iter().map(|n| cell(summary, &key(n), 1e6)).collect();
         (format!("{subject} {scheduler}, {how}"), cells)
     });
-    let title = "Dealing a table of 65521 slots: `apply` with one changed weight (rr: the same \
+    let title = "Building a table of 65521 slots: `apply` with one changed weight (rr: the same \
                  without a table), ms";
     table(title, &heads(&table::SIZES), lines.collect())
 }
@@ -221,6 +225,6 @@ fn reloads(summary: &Summary) -> String {
         Some((format!("{RUST} wrr, {way}"), names.iter().map(cell).collect()))
     });
     let heads: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let title = "Picks during reloads, clock included: so many took less than, ns";
+    let title = "Picks during reloads, clock included: upper bounds of percentiles, ns";
     table(title, &heads, lines.collect())
 }

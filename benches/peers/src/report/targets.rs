@@ -166,7 +166,7 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
         [
             target(goal, AtLeast(least), list(SCATTERED, n)),
             target("(a list in slabs)", Beside, list(SLABS, n)),
-            target("(a list in a row, its best case)", Beside, list(LIST, n)),
+            target("(a contiguous list, its best case)", Beside, list(LIST, n)),
         ]
     };
     let mut targets = vec![
@@ -213,7 +213,7 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
     ));
     targets.extend([
         target(
-            "rr, wrr: at most 75 instructions a pick, beyond an empty call",
+            "rr, wrr: at most 75 instructions per pick, beyond an empty call",
             AtMost(75.0),
             sheet.instructions(&["rr", "wrr"], &[size::ONE_FLOW]),
         ),
