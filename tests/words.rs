@@ -176,8 +176,8 @@ struct Token<'t> {
     line: usize,
     /// Only blanks and comment marks lie between it and the word before.
     follows: bool,
-    /// It is a part of a file's name.
-    is_file: bool,
+    /// It is a part of a file's name, or the label of a link to one.
+    is_name: bool,
 }
 
 fn is_word(c: char) -> bool {
@@ -192,8 +192,9 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         let end = from.find(|c| !is_word(c)).unwrap_or(from.len());
         let (word, after) = from.split_at(end);
         let follows = gap.chars().all(|c| c.is_whitespace() || "/!*-".contains(c));
-        let is_file = [".md", ".rs"].iter().any(|ending| after.starts_with(ending));
-        tokens.push(Token { word, line, follows, is_file });
+        let is_name = gap.ends_with("][")
+            || [".md", ".rs", "]:"].iter().any(|ending| after.starts_with(ending));
+        tokens.push(Token { word, line, follows, is_name });
         rest = after;
     }
     tokens
@@ -279,7 +280,7 @@ fn check(file: &str, text: &str) -> Vec<Finding> {
         let wanted: Vec<&str> = word.split(' ').collect();
         for run in tokens.windows(wanted.len()) {
             let equal = run.iter().zip(&wanted).all(|(token, wanted)| is(token, wanted, place));
-            if equal && run.iter().skip(1).all(|token| token.follows) && !run[0].is_file {
+            if equal && run.iter().skip(1).all(|token| token.follows) && !run[0].is_name {
                 found.push(Finding { file: file.to_owned(), line: run[0].line, word, better });
             }
         }
@@ -371,7 +372,7 @@ fn words_are_whole_and_in_their_place() {
     assert_eq!(found("src/b.rs", "let put = sure;"), []);
     // A file keeps its name.
     assert_eq!(
-        found("docs/a.md", "[Behavior](docs/behaviour.md), its behaviour"),
+        found("docs/a.md", "[Behavior][behaviour], its behaviour\n\n[behaviour]: behaviour.md"),
         [(1, "behaviour")]
     );
 }
