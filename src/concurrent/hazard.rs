@@ -1,19 +1,21 @@
 //! A hazard-pointer snapshot: one published value, readers that protect it, a writer that frees.
 //!
-//! Each reader announces the value it uses in a word of its own ([`HazardSlot`]). The writer frees an
-//! old value once no slot names it. A reader's check is one load and one compare; a change costs it
-//! two stores. A reader never frees, never allocates, and touches no shared counter. An idle reader
-//! keeps one old value alive, not all of them.
+//! Each reader announces the value it uses in its own word ([`HazardSlot`]). The writer frees an old
+//! value once no slot names it. A reader's check is one load and one compare; a newly published value
+//! costs it two stores. A reader never frees, never allocates, and touches no shared counter. An idle
+//! reader keeps one old value alive, not all of them.
 //!
-//! Downside against `arc_swap::ArcSwap`: a reader belongs to one thread at a time. `arc_swap::Cache`
-//! would do the rest, but it allocates a record on each thread's first re-read (a worker may move to a
-//! fresh thread), which puts an allocator call into the object code of a pick. If arc-swap learns to
-//! take that record from the caller, use it and delete this file.
+//! Downside compared with `arc_swap::ArcSwap`: a reader belongs to one thread at a time.
+//! `arc_swap::Cache` would do the rest, but it allocates a record on each thread's first re-read (a
+//! worker may move to a new thread), which puts an allocator call into the object code of a pick. If
+//! arc-swap learns to take that record from the caller, use it and delete this file.
 //!
 //! | location    | operation                        | ordering | partner                                  |
 //! |-------------|----------------------------------|----------|------------------------------------------|
 //! | `current`   | store in `publish`               | SeqCst   | the loads in `protect`                   |
 //! | `current`   | load in `load`, `load_unguarded` | Relaxed  | none: only compared                      |
+//! | `current`   | load in `load_latest`            | SeqCst   | the store in `publish`                   |
+//! | `current`   | first load in `protect`          | Acquire  | none: a first guess                      |
 //! | `current`   | second load in `protect`         | SeqCst   | store in `publish`, total order with `protected` |
 //! | `protected` | store in `protect`               | SeqCst   | load in `reclaim`                        |
 //! | `protected` | load in `reclaim`                | SeqCst   | store in `protect`                       |
@@ -87,12 +89,12 @@ impl<T> Snapshot<T> {
         gone
     }
 
-    /// Every value that a reader may still use, oldest first.
+    /// Calls `look` with every value that a reader may still use, oldest first.
     pub(crate) fn with_live<R>(&self, look: impl FnOnce(&[Arc<T>]) -> R) -> R {
         look(&self.live.lock().values)
     }
 
-    /// A new reader. Allocates.
+    /// Registers a new reader. Allocates.
     pub(crate) fn reader(publication: &Arc<Self>) -> Reader<T> {
         let mut live = publication.live.lock();
         let place = AtomicUsize::new(live.slots.len());
@@ -112,7 +114,8 @@ impl<T> Snapshot<T> {
 pub(crate) struct Reader<T> {
     publication: Arc<Snapshot<T>>,
     slot: Arc<HazardSlot<T>>,
-    /// The value that `slot` names. Atomic only because raw pointers are not `Send`.
+    /// The value that `slot` names, or null before the first `protect`. Atomic only because raw
+    /// pointers are not `Send`.
     value: AtomicPtr<T>,
     /// Number of living [`Guard`]s. While there is one, `slot` must not change.
     guards: Cell<usize>,
@@ -125,16 +128,17 @@ pub(crate) struct Guard<'r, T> {
 }
 
 impl<T> Reader<T> {
-    /// The current value. Wait-free while nothing is published, else lock-free: it retries only if
-    /// another value was published meanwhile. While a guard exists, the value does not change.
+    /// Returns the current value. Wait-free while nothing is published, else lock-free: it retries only
+    /// if another value was published in the meantime. While a guard exists, the value does not change.
     #[inline(always)]
     pub(crate) fn load(&self) -> Guard<'_, T> {
         // Relaxed: compared only. The value that is used came through `protect`.
         self.load_as_of(self.publication.current.load(Ordering::Relaxed))
     }
 
-    /// The current value if it is protected already, without the guard of [`load`](Self::load), whose
-    /// cost a pick would feel.
+    /// Calls `look` with the current value if it is already protected; `None` otherwise.
+    ///
+    /// Saves the guard of [`load`](Self::load), whose cost is measurable in a pick.
     ///
     /// # Safety
     /// While `look` runs, and while its result is used, no other method of this reader is called.
@@ -148,14 +152,14 @@ impl<T> Reader<T> {
         if value != self.publication.current.load(Ordering::Relaxed) {
             return None;
         }
-        // SAFETY: as in `Guard::deref`, except that our caller instead of a guard prevents a call of
-        // `protect`. The value is not null, because `current` never is.
+        // SAFETY: as in `Guard::deref`, except that the caller, instead of a guard, rules out a call of
+        // `protect`. The value is not null, because it equals `current`, which never is.
         look(unsafe { &*value })
     }
 
     #[inline(always)]
     fn load_as_of(&self, current: *mut T) -> Guard<'_, T> {
-        // Relaxed: only this reader's thread knows it.
+        // Relaxed: only this reader's thread accesses it.
         let mut value = self.value.load(Ordering::Relaxed);
         if value != current {
             value = self.protect_unless_guarded();
@@ -164,8 +168,8 @@ impl<T> Reader<T> {
         Guard { reader: self, value }
     }
 
-    /// As [`load`](Self::load), and sees every value that was published before a SeqCst access of this
-    /// thread.
+    /// Like [`load`](Self::load), but sees every value that was published before an earlier SeqCst
+    /// access of this thread.
     #[inline(always)]
     pub(crate) fn load_latest(&self) -> Guard<'_, T> {
         // SeqCst: after the caller's own accesses; pairs with the store in `publish`.
@@ -213,7 +217,7 @@ impl<T> Drop for Reader<T> {
         // Relaxed, here and below: under the lock.
         let place = self.slot.place.load(Ordering::Relaxed);
         debug_assert!(Arc::ptr_eq(&slots[place], &self.slot));
-        // The last one takes its place: O(1), however many readers there are.
+        // The last slot moves here: O(1), regardless of the number of readers.
         slots.swap_remove(place);
         if let Some(moved) = slots.get(place) {
             moved.place.store(place, Ordering::Relaxed);

@@ -1,48 +1,62 @@
-//! The least of many keys, and the first of equals, kept current while threads change keys.
+//! A concurrent tree of minima: the least of many keys, the first index among equals, kept current
+//! while threads change keys.
 //!
-//! A tree of fan-out 32: the leaves are keys, a node is the least of its block of 32 below. Who
-//! changes a leaf climbs as long as he changes something: a key below the node goes into the node as
-//! it is; one that took the place of the node's key makes him look for the block's least, store it,
-//! and look once more; any other has changed nothing for the node. Who looks for the least descends,
-//! and compares on the way what a node claims with what its block holds; where they differ (a thread
-//! was stopped between two stores) it repairs the path and begins again. So a key that is too low
-//! misleads nobody for long, and no stopped thread holds up others. A key that is too high hides what
-//! is below it: a thread stopped between a store and its second look may leave one, its least from
-//! before others' changes, until it goes on or until another change reaches that node.
+//! Fan-out 32: the leaves are the keys, and a node holds the least key of its block of 32 children.
 //!
-//! Why the tree is right when nobody is in it: take the last store of a node, of the key `v`.
-//! 1. Nothing in the block is less. Who stores less in a word sees the node afterwards, and stores it
-//!    there if it sees more; a node is raised only by one who looks at the whole block afterwards.
-//! 2. Something in the block is `v`. Who stored `v` in the node has looked for it since: at the word
-//!    that it came from, or at all. Who takes it away later finds `v` in the node and in what he
-//!    overwrote (a swap says exactly what that was, where a load before a store would not), and looks
-//!    at all: he finds another `v`, or stores in the node, which nobody did.
+//! A writer ([`MinTree::set`]) stores a leaf, then propagates upward until a node is unchanged:
 //!
-//! Leaves and what `current` says are a like case one row below, so `current` too must look in one
-//! order with the stores (SeqCst).
+//! | the stored key                     | what the writer does to the node                          |
+//! |------------------------------------|-----------------------------------------------------------|
+//! | is below the node's key            | exchanges the node's key for it, then re-reads the child  |
+//! | replaced the key the node stands for | stores the least of the block, then reads the block again |
+//! | is neither                         | nothing: the node is unaffected                           |
 //!
-//! | location | operation               | ordering | partner                              |
-//! |----------|-------------------------|----------|--------------------------------------|
-//! | `blocks` | swaps in `set`, `look`  | SeqCst   | loads in `set`, `tell`, `look`, `least` |
-//! | `blocks` | exchange in `tell`      | SeqCst   | the same; before the load of the word |
-//! | `blocks` | loads of a block        | SeqCst   | the swaps: a node's is read after it |
-//! | `blocks` | vector loads of a block | as SeqCst loads on x86, where alone they exist | |
+//! A reader ([`MinTree::least`]) descends, and compares on the way what a node claims with what its
+//! block holds. Where they differ (a writer was stopped between two stores), the reader repairs the
+//! path and starts over. Hence:
+//!
+//! - A key that is too low misleads readers only until one of them repairs it, and a stopped writer
+//!   never blocks other threads.
+//! - A key that is too high hides the keys below it. A writer stopped between a store and its second
+//!   read of the block may leave one behind (the least key from before others' changes), until it
+//!   resumes or until another change reaches that node.
+//!
+//! Why the tree is correct while no writer is inside it. Consider the last store to a node, of key `v`.
+//!
+//! 1. No key in the block is less. A writer that stores a lesser key in a word loads the node
+//!    afterward, and stores its key there if the node holds a greater one. Only a writer that reads the
+//!    whole block afterward raises a node.
+//! 2. Some key in the block is `v`. The writer that stored `v` in the node has looked for `v` since: it
+//!    read the word that `v` came from, or the whole block. A writer that later replaces that `v` finds
+//!    `v` both in the node and in what it overwrote (a swap returns exactly that, where a load before a
+//!    store would not), and reads the whole block: it either finds another `v`, or stores to the node,
+//!    which contradicts that the store of `v` was the last.
+//!
+//! The same holds one row lower for a leaf and the value that `current` returns. So `current`, too,
+//! must load in one total order with the stores (SeqCst).
+//!
+//! | location | operation                     | ordering | partner                               |
+//! |----------|-------------------------------|----------|---------------------------------------|
+//! | `blocks` | swaps in `set_by`, `recompute` | SeqCst  | loads in `set_by`, `propagate`, `recompute`, `descend`, `least_in` |
+//! | `blocks` | exchange in `propagate`       | SeqCst   | the same; before the load of the word |
+//! | `blocks` | loads of a block              | SeqCst   | the swaps: a node is read after its block |
+//! | `blocks` | vector loads of a block       | as SeqCst loads on x86, the only platform that has them | |
 
 use crate::concurrent::simd::{Block, FAN_OUT, ROOTS, Simd, UNAVAILABLE};
 use crate::sync::{AtomicU64, Ordering};
 
-/// More rows than positions can fill.
+/// Upper bound: more rows than 32-bit positions can fill.
 const ROWS: usize = 8;
 
-/// How often [`MinTree::least`] begins again before it gives up.
+/// How many descents [`MinTree::least`] tries before it gives up.
 const ATTEMPTS: usize = 8;
 
 pub(crate) struct MinTree {
-    /// The leaves' blocks, then those of each row above; the last row is the top.
+    /// The blocks of the leaves, then those of each row above; the last row is the top.
     blocks: Box<[Block]>,
     /// Where each row begins in `blocks`, leaves first.
     rows: [usize; ROWS],
-    /// The number of the last row.
+    /// Index of the last row.
     top: usize,
     simd: Simd,
 }
@@ -54,16 +68,16 @@ pub(crate) struct Least {
     pub(crate) key: u64,
 }
 
-/// Other threads changed the tree faster than it could be read.
+/// Other threads changed the tree faster than it could be read and repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Contended;
 
-/// What a thread has stored in a word of the tree.
+/// What a writer has stored in one word of the tree.
 #[derive(Clone, Copy)]
 struct Update {
-    /// Last.
+    /// The latest key stored.
     key: u64,
-    /// The least of what that took the place of.
+    /// The least of the keys overwritten.
     over: u64,
 }
 
@@ -73,8 +87,8 @@ impl Update {
         Update { key, over: before.map_or(over, |before| before.over.min(over)) }
     }
 
-    /// Tells the node above a block of this store in one of the block's words. What was stored in the
-    /// node for it.
+    /// Propagates this store to one of a block's words into the node above the block. Returns what it
+    /// stored in the node; `None` if the node stands as it was.
     #[inline(always)]
     fn propagate(
         self,
@@ -83,19 +97,20 @@ impl Update {
         word: &AtomicU64,
         node: &AtomicU64,
     ) -> Option<Update> {
-        // SeqCst: after the swap in the word, which who stores in the node looks at afterwards.
+        // SeqCst: after the swap of the word, which every writer to the node reads after its store.
         let claim = node.load(Ordering::SeqCst);
         if self.key >= claim {
-            // The word was not what the node stands for, and is not now.
+            // The node did not stand for this word, and does not now.
             return if self.over > claim { None } else { recompute(simd, block, node, None) };
         }
-        // SeqCst: before the second look at the word. An exchange: somebody may have stored less.
+        // SeqCst: before the second load of the word. An exchange, because another writer may have
+        // stored a lesser key.
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
         if node.compare_exchange(claim, self.key, success, failure).is_err() {
             return recompute(simd, block, node, None);
         }
         let stored = Update { key: self.key, over: claim };
-        // SeqCst: who takes the key away from here on finds it in the node.
+        // SeqCst: after the exchange: a writer that replaces the key from here on finds it in the node.
         if word.load(Ordering::SeqCst) == self.key {
             return Some(stored);
         }
@@ -103,8 +118,8 @@ impl Update {
     }
 }
 
-/// Makes the node the least of its block, and looks until it is. What was stored in it, this and
-/// before.
+/// Stores the least key of the block in the node until the two agree. Returns all that this writer has
+/// stored in the node, `stored` included.
 #[inline(always)]
 fn recompute(
     simd: Simd,
@@ -119,14 +134,14 @@ fn recompute(
         if node.load(Ordering::SeqCst) == key {
             return stored;
         }
-        // SeqCst: before the look at the block in the next turn.
+        // SeqCst: before the loads of the block in the next iteration.
         let over = node.swap(key, Ordering::SeqCst);
         stored = Some(Update::after(stored, key, over));
     }
 }
 
 impl MinTree {
-    /// Keys are bits of numbers that are not negative, [`NEVER`] included.
+    /// Keys are the bits of non-negative numbers, [`UNAVAILABLE`] included.
     pub(crate) fn new(keys: impl Iterator<Item = u64>, simd: Simd) -> Self {
         let mut row: Vec<u64> = keys.collect();
         let (mut blocks, mut rows, mut top) = (Vec::new(), [0; ROWS], 0);
@@ -148,8 +163,8 @@ impl MinTree {
         self.blocks.get(self.rows.get(row)? + at)
     }
 
-    /// Makes the leaf the key of what `current` says, and goes on until it is. `current` loads by
-    /// SeqCst what was changed by SeqCst.
+    /// Sets the leaf to the key of what `current` returns, and repeats until it matches. Lock-free; does
+    /// nothing past the leaves. `current` must load with SeqCst what others change with SeqCst.
     pub(crate) fn set<T: PartialEq + Copy>(
         &self,
         index: u32,
@@ -162,8 +177,8 @@ impl MinTree {
         );
     }
 
-    /// As [`set`](Self::set), where blocks are read so. True if the key has become that of each node
-    /// above, and there are some.
+    /// Like [`set`](Self::set), reading blocks by `simd`. True if there are nodes above and all of them
+    /// now hold this key.
     #[inline(always)]
     pub(crate) fn set_by<T: PartialEq + Copy>(
         &self,
@@ -179,11 +194,11 @@ impl MinTree {
         let mut seen = current();
         loop {
             let key = key(seen);
-            // SeqCst: who stored what is there already climbs, or has climbed.
+            // SeqCst: pairs with the swaps; the writer that stored this key propagates it, or has done.
             if leaf.load(Ordering::SeqCst) == key {
                 break;
             }
-            // SeqCst: before the next look at `current`, and at the node in `tell`.
+            // SeqCst: before the next load by `current`, and before the load of the node in `propagate`.
             let over = leaf.swap(key, Ordering::SeqCst);
             stored = Some(Update::after(stored, key, over));
             let now = current();
@@ -197,9 +212,9 @@ impl MinTree {
             .is_some_and(|above| self.top > 0 && above.key == stored.key)
     }
 
-    /// Makes the nodes above a block, which is the `at`th of a row, right again: after a store in one
-    /// word of the block, or after whatever somebody else did there. What was stored in the top row, if
-    /// it came so far.
+    /// Corrects the nodes above a block, `place` being its row and index: after this writer's store in
+    /// one word of the block (`known`), or after another thread's unpropagated store (`None`). Returns
+    /// what it stored in the top row, if it got that far.
     #[inline(always)]
     fn climb<'a>(
         &'a self,
@@ -224,7 +239,7 @@ impl MinTree {
         known.map(|(_, stored)| stored)
     }
 
-    /// The first index of the least key; `None` if all are [`NEVER`].
+    /// The first index of the least key; `None` if all keys are [`UNAVAILABLE`]. Lock-free.
     #[inline]
     pub(crate) fn least(&self) -> Result<Option<Least>, Contended> {
         self.run(
@@ -233,7 +248,7 @@ impl MinTree {
         )
     }
 
-    /// Runs `act`, and [`least_by`](Self::least_by) in it, as one function for this processor.
+    /// Runs `act`, and the block reads inlined into it, as one function compiled for this processor.
     #[inline(always)]
     pub(crate) fn run<R>(&self, act: impl FnOnce(&Self, Simd) -> R) -> R {
         self.simd.run(
@@ -242,7 +257,7 @@ impl MinTree {
         )
     }
 
-    /// As [`least`](Self::least), where blocks are read so.
+    /// Like [`least`](Self::least), reading blocks by `simd`.
     #[inline(always)]
     fn least_by(&self, simd: Simd) -> Result<Option<Least>, Contended> {
         for _ in 0..ATTEMPTS {
@@ -254,7 +269,8 @@ impl MinTree {
         Err(Contended)
     }
 
-    /// As [`least`](Self::least), in one attempt: else which block is not what is claimed of it.
+    /// Like [`least`](Self::least), in one attempt. The error is the row and index of a block whose
+    /// least key differs from what the node above claims.
     #[inline(always)]
     pub(crate) fn descend(&self, simd: Simd) -> Result<Option<Least>, (usize, usize)> {
         let (mut key, mut at) = (UNAVAILABLE, 0);
@@ -275,7 +291,7 @@ impl MinTree {
         Ok(Some(Least { index: at as u32, key }))
     }
 
-    /// Somebody has stored below a node what he has not told it.
+    /// Propagates another thread's store that has not reached the node above its block.
     #[cold]
     #[inline(never)]
     fn repair(&self, row: usize, at: usize) {
@@ -289,11 +305,11 @@ impl MinTree {
         );
     }
 
-    /// The first index of the least key among those not `excluded`. Nodes are taken at their word.
+    /// The first index of the least key among those not `excluded`. Trusts the nodes: does not repair.
     pub(crate) fn least_except(&self, excluded: &[u32]) -> Option<Least> {
         let top = self.top;
         let roots = (0..self.roots().len()).filter_map(|at| self.least_in(top, at, excluded));
-        // The first of equals.
+        // On a tie, the first.
         roots.reduce(|best, next| if next.key < best.key { next } else { best })
     }
 

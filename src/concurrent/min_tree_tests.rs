@@ -13,7 +13,7 @@ impl Random {
         (z ^ (z >> 31)) % limit
     }
 
-    /// Zeros, ties, [`NEVER`], and numbers of every size, as a model of keys says.
+    /// Zeros, ties, [`UNAVAILABLE`], and numbers of every size.
     fn key(&mut self, spread: u64) -> u64 {
         match self.below(8) {
             0 => 0,
@@ -25,7 +25,7 @@ impl Random {
     }
 }
 
-/// Both ways, where this processor has two.
+/// Both ways to read a block, where this processor has two.
 fn ways() -> Vec<Simd> {
     let mut ways = vec![Simd::Scalar, Simd::detect()];
     ways.dedup();
@@ -35,7 +35,7 @@ fn ways() -> Vec<Simd> {
 fn first_least(keys: &[u64], excluded: &[u32]) -> Option<Least> {
     let keys = (0..).zip(keys).map(|(index, key)| Least { index, key: *key });
     let left = keys.filter(|least| least.key != UNAVAILABLE && !excluded.contains(&least.index));
-    // The first of equals.
+    // On a tie, the first.
     left.min_by_key(|least| least.key)
 }
 
@@ -48,7 +48,7 @@ fn every_way_reads_a_block_as_a_walk_does() {
         let keys: Vec<u64> = (0..length).map(|_| random.key(spread)).collect();
         let block = Block::of(&keys);
         let least = keys.iter().copied().min().unwrap_or(UNAVAILABLE);
-        // A block of nothing but NEVER says lane 0, a short one too.
+        // A block of nothing but `UNAVAILABLE` returns lane 0, even if it is short.
         let lane = keys.iter().position(|key| *key == least).unwrap_or(0);
         for way in ways() {
             assert_eq!(way.least(&block), least, "{way:?} {keys:?}");
@@ -72,7 +72,7 @@ fn trees_find_what_a_scan_finds() {
                 let mut keys: Vec<u64> = (0..length).map(|_| random.key(spread)).collect();
                 let tree = MinTree::new(keys.iter().copied(), way);
                 for _ in 0..changes {
-                    // Often where the least is, so that it moves.
+                    // Often at or near the least key, so that it moves.
                     let least = first_least(&keys, &[]).map_or(0, |least| least.index as usize);
                     let near = (least + random.below(3) as usize).min(length - 1);
                     let anywhere = random.below(length as u64) as usize;

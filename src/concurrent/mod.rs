@@ -1,4 +1,4 @@
-//! Lock-free structures without a word of load balancing in them.
+//! Lock-free data structures that know nothing of load balancing.
 
 pub(crate) mod hazard;
 pub(crate) mod min_tree;
@@ -7,8 +7,8 @@ pub(crate) mod simd;
 pub(crate) mod stamps;
 pub(crate) mod zeroed;
 
-/// Sizes that `tests/loom` models with smaller ones; that of a tree's blocks is in [`simd`].
+/// Sizes that `tests/loom` replaces with smaller ones; the size of a tree's blocks is in [`simd`].
 pub(crate) mod sizes {
-    /// Elements whose changes are stamped together: their keys in an index share a cache line.
+    /// Elements per stamp: the keys of a group share a cache line in an index.
     pub(crate) const GROUP: usize = 8;
 }

@@ -1,4 +1,4 @@
-//! A growing array whose elements never move: segments of doubling length, added once, kept.
+//! A growing array whose elements never move: segments of doubling length, added once, never removed.
 
 #![allow(unsafe_code)]
 
@@ -8,30 +8,30 @@ use std::sync::{Arc, OnceLock};
 use crate::concurrent::simd::prefetch;
 
 const FIRST_BITS: u32 = 6;
-/// Segments of 64, 128, 256, … elements: together one less doubling than `u32` can index.
+/// Segments of 64, 128, 256, … elements: in total half of what a `u32` can index.
 const SEGMENTS: usize = 25;
 
-/// Elements are found by index without a lock while the array grows beside.
+/// An array that readers index without a lock while it grows.
 pub(crate) struct Segments<T> {
     segments: [OnceLock<Arc<[T]>>; SEGMENTS],
 }
 
-/// An element found once, for those who come back to it often. One load, where an index into the
-/// segment takes five instructions for every server that a scan looks at.
+/// A counted reference to one element, for callers that use it often. It dereferences by one load,
+/// where an index lookup takes five instructions for every server that a scan visits.
 pub(crate) struct ArcRef<T> {
     /// Invariant: an element of `_segment`.
     element: NonNull<T>,
     _segment: Arc<[T]>,
 }
 
-// SAFETY: a place is an `Arc<[T]>` and a shared reference into it; both may go where `T` is `Sync`
+// SAFETY: an `ArcRef` is an `Arc<[T]>` and a shared reference into it; both are `Send` if `T` is `Sync`
 // and `Send`.
 unsafe impl<T: Send + Sync> Send for ArcRef<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for ArcRef<T> {}
 
 impl<T> ArcRef<T> {
-    /// An element of no array.
+    /// A reference to an element that belongs to no array. Allocates.
     pub(crate) fn standalone(element: T) -> Self {
         let segment: Arc<[T]> = Arc::new([element]);
         ArcRef { element: NonNull::from(&segment[0]), _segment: segment }
@@ -40,27 +40,27 @@ impl<T> ArcRef<T> {
     #[inline]
     pub(crate) fn get(&self) -> &T {
         // SAFETY: `element` was made from a reference into the slice that `_segment` keeps alive as
-        // long as this place. An `Arc` never moves its slice, and nobody has it mutably: it is
-        // shared from the start, and this file never calls `get_mut`.
+        // long as this `ArcRef`. An `Arc` never moves its slice, and no mutable reference to it exists:
+        // it is shared from the start, and this file never calls `get_mut`.
         unsafe { self.element.as_ref() }
     }
 }
 
-/// Elements found once, each beside something of its reader's: a list to come back to.
+/// A list of references to elements, each stored next to a value of the list's owner.
 pub(crate) struct SlotRefs<T, S> {
     list: Box<[SlotRef<T, S>]>,
-    /// What keeps the elements.
+    /// Keeps the elements alive.
     _segments: Vec<Arc<[T]>>,
 }
 
 #[repr(C)]
 struct SlotRef<T, S> {
-    /// Invariant: an element of one of `Seats::_segments`.
+    /// Invariant: an element of one of `SlotRefs::_segments`.
     element: NonNull<T>,
     value: S,
 }
 
-// SAFETY: seats are `Arc<[T]>`s, shared references into them, and values of type `S`.
+// SAFETY: `SlotRefs` holds `Arc<[T]>`s, shared references into them, and values of type `S`.
 unsafe impl<T: Send + Sync, S: Send> Send for SlotRefs<T, S> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync, S: Sync> Sync for SlotRefs<T, S> {}
@@ -99,9 +99,9 @@ impl<T, S> SlotRefs<T, S> {
     #[inline(always)]
     fn parts(seat: &SlotRef<T, S>) -> (&T, &S) {
         // SAFETY: `element` was made from a reference into a slice that `_segments` keeps alive as
-        // long as these seats, which `seat` is borrowed from: nobody else has a `Seat`. An `Arc`
-        // never moves its slice, and nobody has it mutably: it is shared from the start, and this
-        // file never calls `get_mut`.
+        // long as the `SlotRefs` that `seat` is borrowed from: a `SlotRef` exists nowhere else. An
+        // `Arc` never moves its slice, and no mutable reference to it exists: it is shared from the
+        // start, and this file never calls `get_mut`.
         (unsafe { seat.element.as_ref() }, &seat.value)
     }
 }
@@ -114,32 +114,33 @@ impl<T> Segments<T> {
         Segments { segments: std::array::from_fn(|_| OnceLock::new()) }
     }
 
-    /// The element, or `None` beyond what [`reach`](Self::reach) has made. O(1), wait-free.
+    /// The element, or `None` past what [`grow_to`](Self::grow_to) has made. O(1), wait-free.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         let (segment, offset) = self.find(index)?;
         segment.get(offset)
     }
 
-    /// The first elements, to keep: they are found in fewer instructions there.
+    /// The first segment, made if need be, for a caller that keeps it: indexing it takes fewer
+    /// instructions.
     pub(crate) fn first(&self, make: impl Fn() -> T) -> Arc<[T]> {
         Arc::clone(self.segment(0, &make))
     }
 
-    /// The same, to keep.
+    /// Like [`get`](Self::get), as a reference that the caller may keep.
     pub(crate) fn arc_ref(&self, index: u32) -> Option<ArcRef<T>> {
         let (segment, offset) = self.find(index)?;
         let element = NonNull::from(segment.get(offset)?);
         Some(ArcRef { element, _segment: Arc::clone(segment) })
     }
 
-    /// Seats for these elements; `None` if one does not exist.
+    /// References to these elements; `None` if one does not exist. Allocates.
     pub(crate) fn slot_refs<S>(
         &self,
         list: impl Iterator<Item = (u32, S)>,
     ) -> Option<SlotRefs<T, S>> {
         let mut segments: Vec<Arc<[T]>> = Vec::new();
-        // Not collected through `Option`, which forgets how many there are.
+        // Not collected through `Option`, which loses the size hint.
         let mut seats = Vec::with_capacity(list.size_hint().0);
         for (index, beside) in list {
             let (segment, offset) = self.find(index)?;
@@ -161,7 +162,7 @@ impl<T> Segments<T> {
         Some((segment, (shifted - (1 << level)) as usize))
     }
 
-    /// Makes elements 0 to `length` - 1 exist. Allocates; false beyond [`CAPACITY`].
+    /// Makes elements 0 to `length` - 1 exist. Allocates; false if `length` exceeds [`CAPACITY`].
     pub(crate) fn grow_to(&self, length: u32) -> bool
     where
         T: Default,
@@ -169,7 +170,7 @@ impl<T> Segments<T> {
         self.grow_to_with(length, T::default)
     }
 
-    /// The same with elements made so.
+    /// Like [`grow_to`](Self::grow_to), with elements that `make` returns.
     pub(crate) fn grow_to_with(&self, length: u32, make: impl Fn() -> T) -> bool {
         if length > CAPACITY {
             return false;
@@ -184,7 +185,7 @@ impl<T> Segments<T> {
         true
     }
 
-    /// How many elements [`reach`](Self::reach) would have to make.
+    /// How many elements [`grow_to`](Self::grow_to) would have to make.
     pub(crate) fn missing(&self, length: u32) -> usize {
         let (mut reached, mut missing) = (0, 0);
         for (level, segment) in self.segments.iter().enumerate() {

@@ -1,23 +1,23 @@
-//! The least of 32 keys at once: by AVX2 where the processor has it, else one by one.
+//! The least of a block of 32 keys: by AVX2 where the processor has it, else one key at a time.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The key of what is never the least. Greater than all others.
+/// The key of an element that must never be found. Greater than all others.
 pub(crate) const UNAVAILABLE: u64 = f64::INFINITY.to_bits();
 
-/// Keys in a block.
+/// Keys per block.
 pub(crate) const FAN_OUT: usize = 32;
 
-/// So many blocks at the top of a tree are read one after the other: up to here that costs less than
-/// a row above them, which each change has to climb.
+/// Most blocks in the top row of a tree, which a reader reads one after the other: up to this number
+/// that costs less than one more row, which each change has to propagate through.
 pub(crate) const ROOTS: usize = 2;
 
-/// 32 keys on cache lines of their own.
+/// 32 keys on separate cache lines.
 #[repr(C, align(64))]
 pub(crate) struct Block([AtomicU64; FAN_OUT]);
 
 impl Block {
-    /// These keys; the lanes behind them are never the least.
+    /// A block of these keys; the lanes past the end are [`UNAVAILABLE`].
     pub(crate) fn of(keys: &[u64]) -> Self {
         Block(std::array::from_fn(|lane| {
             AtomicU64::new(keys.get(lane).copied().unwrap_or(UNAVAILABLE))
@@ -30,7 +30,7 @@ impl Block {
     }
 }
 
-/// Fetches into the cache what is read soon, where the processor can be told so.
+/// Prefetches `what` into the cache, where the target has such an instruction.
 #[inline(always)]
 pub(crate) fn prefetch<T>(what: &T) {
     #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
@@ -42,15 +42,15 @@ pub(crate) fn prefetch<T>(what: &T) {
 /// How blocks are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Simd {
-    /// One key after the other, on any processor.
+    /// One key at a time, on any processor.
     Scalar,
-    /// Four at a time.
+    /// Four keys at a time.
     #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
     Avx2(avx2::Token),
 }
 
 impl Simd {
-    /// The fastest way this processor has.
+    /// The fastest variant that this processor supports.
     pub(crate) fn detect() -> Self {
         #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
         if let Some(token) = avx2::Token::of_this_processor() {
@@ -59,8 +59,8 @@ impl Simd {
         Simd::Scalar
     }
 
-    /// Runs what reads many blocks as one function that is compiled for this way: reading a block is
-    /// inlined there only. `act` and what it calls should be `inline(always)`.
+    /// Runs `act`, which reads many blocks, as one function compiled for this variant: only there is
+    /// reading a block inlined. `act` and what it calls should be `inline(always)`.
     #[inline(always)]
     pub(crate) fn run<R>(self, act: impl FnOnce(Simd) -> R) -> R {
         match self {
@@ -120,7 +120,7 @@ impl Simd {
     }
 }
 
-/// Apart, as the other way is: its caller stays short.
+/// Out of line, like the AVX2 variant, to keep the caller short.
 #[inline(never)]
 fn scalar<R>(act: impl FnOnce(Simd) -> R) -> R {
     act(Simd::Scalar)

@@ -1,45 +1,48 @@
-//! Which elements of a list have changed since a reader looked last, however many readers there are.
+//! Change stamps: which elements of a list have changed since a reader last checked.
 //!
-//! One version number per group of elements, one per group of those, and so on up to one for all.
-//! Whoever has changed an element adds one to each number above it, the nearest first. A reader keeps
-//! a copy of the numbers, compares from the top, and goes down where they differ. So a change costs
-//! the same whatever the number of readers, a reader that missed nothing spends one load, and one that
-//! missed something looks at what changed and its neighbours.
+//! A tree of version numbers: one per group of elements, one per group of those, and so on up to one
+//! for all. A writer that has changed an element increments each number above it, the nearest first. A
+//! reader keeps a copy of the numbers, compares from the top, and descends where they differ.
+//!
+//! Cost: a change costs the same regardless of the number of readers. A reader that missed nothing
+//! spends one load; a reader that missed something visits what changed, and its neighbors.
 //!
 //! | location  | operation                 | ordering | partner                                     |
 //! |-----------|---------------------------|----------|---------------------------------------------|
 //! | `Stamps`  | additions in `changed`    | SeqCst   | loads in `are_newer`, `catch_up`, `seen`    |
 //! | `Seen`    | all                       | Relaxed  | none: one reader, or the director before it |
 //!
-//! Why a reader misses no change: an element is changed before the numbers above it, and these from
-//! below to the top; a reader looks from the top down, and at the element last. So what it does not
-//! see yet adds to the top number later than the reader looked there, and is found the next time. A
-//! thread that is stopped in between hides its own change only, which has not ended.
+//! Why a reader misses no change. A writer changes the element first, then the numbers above it, from
+//! the bottom to the top. A reader loads from the top down, and the element last. So a change that the
+//! reader does not see increments the top number after the reader loaded it, and the next check finds
+//! it. A writer that is stopped in between hides only its own change, which is still in progress.
 
 use std::ops::Range;
 
 use crate::concurrent::sizes::GROUP;
 use crate::sync::{AtomicU64, Ordering};
 
-/// A version number per group of elements, per group of those, and so on until a group is enough.
+/// Version numbers, a row per level: one per group of elements, one per group of those, and so on,
+/// until a row is a single group.
 type Rows = Box<[Box<[AtomicU64]>]>;
 
-/// The version numbers.
+/// The current version numbers.
 pub(crate) struct Stamps {
-    /// The number for all: apart, because every reader compares it, and few look further.
+    /// The number for all elements: a separate field, because every reader compares it, and few
+    /// descend.
     top: AtomicU64,
     rows: Rows,
     length: usize,
 }
 
-/// What one reader has seen of them.
+/// One reader's copy of the version numbers.
 pub(crate) struct Seen {
     top: AtomicU64,
     rows: Rows,
 }
 
 impl Stamps {
-    /// For so many elements.
+    /// Stamps for `length` elements. Allocates.
     pub(crate) fn new(length: u32) -> Self {
         let (length, mut rows) = (length as usize, Vec::new());
         let mut numbers = length;
@@ -52,7 +55,7 @@ impl Stamps {
         }
     }
 
-    /// The element has changed. O(log n), wait-free.
+    /// Records that the element has changed. O(log n), wait-free; ignores an index past the end.
     pub(crate) fn changed(&self, index: u32) {
         let mut at = index as usize;
         for row in &self.rows {
@@ -64,21 +67,21 @@ impl Stamps {
         self.top.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// For a reader that looks at all elements afterwards. Allocates.
+    /// A copy for a new reader, which must read all elements afterward. Allocates.
     pub(crate) fn seen(&self) -> Seen {
         let copy = |number: &AtomicU64| AtomicU64::new(number.load(Ordering::SeqCst));
         let top = copy(&self.top);
         Seen { top, rows: self.rows.iter().map(|row| row.iter().map(copy).collect()).collect() }
     }
 
-    /// Something has changed that the reader has not seen.
+    /// True if something has changed that the reader has not seen. One load.
     #[inline(always)]
     pub(crate) fn are_newer(&self, seen: &Seen) -> bool {
-        // Relaxed: the reader's own.
+        // Relaxed: only the reader accesses its copy.
         self.top.load(Ordering::SeqCst) != seen.top.load(Ordering::Relaxed)
     }
 
-    /// Tells the reader each element that has changed, and neighbours of it.
+    /// Calls `look` with each element that has changed, and with its neighbors.
     pub(crate) fn catch_up(&self, seen: &Seen, mut look: impl FnMut(u32)) {
         if is_news(&self.top, &seen.top) {
             let last = self.rows.len().saturating_sub(1);
@@ -102,10 +105,11 @@ impl Stamps {
     }
 }
 
-/// The reader knows another number; from now on, this one. Before it looks at what is below.
+/// Updates the reader's copy of a number; true if it differed. To be called before the reader loads
+/// anything below that number.
 fn is_news(number: &AtomicU64, known: &AtomicU64) -> bool {
     let now = number.load(Ordering::SeqCst);
-    // Relaxed, both: the reader's own.
+    // Relaxed, here and below: only the reader accesses its copy.
     let is_news = known.load(Ordering::Relaxed) != now;
     if is_news {
         known.store(now, Ordering::Relaxed);

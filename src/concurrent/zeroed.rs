@@ -1,8 +1,8 @@
-//! Arrays that begin as zeros, in memory that the system backs page by page as it is written.
+//! Zero-initialized arrays, whose memory the system commits page by page on first write.
 //!
-//! An affinity map for millions of addresses takes address space at once, and memory as addresses
-//! come: no growth step is needed on the hot path. Allocation can fail, and says so: a valid config
-//! must not abort its host.
+//! An affinity map for millions of addresses reserves address space at once, and memory as addresses
+//! arrive, so the hot path never has to grow it. Allocation failure is an error, not an abort: a valid
+//! config must not abort its host.
 
 #![allow(unsafe_code)]
 
@@ -11,17 +11,17 @@ use std::ptr;
 
 use crate::sync::{AtomicU32, AtomicU64};
 
-/// A type whose default value has no byte but zeros.
+/// A type whose default value consists of zero bytes only.
 ///
 /// # Safety
-/// Memory of its size and alignment with zeros in it holds the type's default value.
+/// Zeroed memory of the type's size and alignment holds its default value.
 pub(crate) unsafe trait Zeroed: Default {}
 
-// SAFETY: an integer by another name, whose default is 0.
+// SAFETY: an atomic integer has the layout of the integer, and its default is 0.
 unsafe impl Zeroed for AtomicU32 {}
 // SAFETY: as above.
 unsafe impl Zeroed for AtomicU64 {}
-// SAFETY: an array is its elements, without anything between them.
+// SAFETY: an array consists of its elements, without padding between them.
 unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] where [T; N]: Default {}
 
 /// Declares a struct of [`Zeroed`] fields, which makes it [`Zeroed`] itself.
@@ -55,13 +55,14 @@ macro_rules! zeroed_struct {
 
 pub(crate) use zeroed_struct;
 
-/// The system has no memory of this size to give.
+/// The system could not allocate this many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutOfMemory {
     pub(crate) bytes: u64,
 }
 
-/// So many default values, in pages that nothing has touched yet.
+/// `length` default values, in pages that nothing has written yet. Allocates; [`OutOfMemory`] if the
+/// system refuses.
 pub(crate) fn zeroed<T: Zeroed>(length: usize) -> Result<Box<[T]>, OutOfMemory> {
     const { assert!(size_of::<T>() > 0) };
     if length == 0 {
@@ -88,7 +89,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     zeroed_struct! {
-        /// Of both integers, with padding behind.
+        /// Contains both integers, with padding at the end.
         struct Sample<P> {
             word: AtomicU64,
             many: [AtomicU32; 3],
@@ -113,7 +114,7 @@ mod tests {
     fn what_no_machine_has_is_an_error() {
         for length in [usize::MAX / 16, usize::MAX] {
             let bytes = (length as u64).saturating_mul(8);
-            // Used, or the allocation is left out.
+            // `black_box`, or the compiler removes the allocation.
             let words = black_box(zeroed::<AtomicU64>(black_box(length)));
             assert_eq!(words.err(), Some(OutOfMemory { bytes }));
         }

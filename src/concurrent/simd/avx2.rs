@@ -1,4 +1,4 @@
-//! Four keys at a time.
+//! Blocks read by AVX2, four keys at a time.
 
 #![allow(unsafe_code)]
 
@@ -13,10 +13,10 @@ use std::arch::x86_64::{
 use crate::concurrent::simd::FAN_OUT;
 use crate::sync::AtomicU64;
 
-/// Fetches what is read soon.
+/// Prefetches `what` into all levels of the cache.
 #[inline(always)]
 pub(crate) fn prefetch<T>(what: &T) {
-    // SAFETY: reads nothing; SSE is part of x86-64.
+    // SAFETY: a prefetch accesses no memory that the program observes; SSE is part of x86-64.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(what).cast()) }
 }
 
@@ -32,7 +32,7 @@ impl Token {
     /// Runs `act`, compiled for processors with AVX2.
     #[inline(always)]
     pub(crate) fn run<R>(self, act: impl FnOnce() -> R) -> R {
-        // SAFETY: a token is made only where AVX2 was detected.
+        // SAFETY: a token is constructed only where AVX2 was detected.
         unsafe { run(act) }
     }
 
@@ -71,8 +71,8 @@ unsafe fn run<R>(act: impl FnOnce() -> R) -> R {
 #[target_feature(enable = "avx2")]
 unsafe fn load(keys: &[AtomicU64; FAN_OUT]) -> [__m256d; 8] {
     let [a, b, c, d, e, f, g, h]: [__m256d; 8];
-    // Rust has no vector load that may race with atomic stores; to the compiler this stands for 32
-    // atomic loads. On x86 each aligned word of a vector load is read whole, and in program order
+    // Rust has no vector load that may race with atomic stores; to the compiler this block stands for
+    // 32 atomic loads. On x86 each aligned word of a vector load is read untorn, and in program order
     // with the stores around it.
     // SAFETY: reads the 256 bytes of `keys`, writes none.
     unsafe {
@@ -94,8 +94,8 @@ unsafe fn load(keys: &[AtomicU64; FAN_OUT]) -> [__m256d; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// The least of each column. Keys are bits of numbers that are not negative and no NaN, so they order
-/// as numbers.
+/// The least key of each column. Keys are the bits of non-negative numbers, never NaN, so they order
+/// like the numbers.
 ///
 /// # Safety
 /// The processor has AVX2.
@@ -119,7 +119,7 @@ unsafe fn least_of(keys: [__m256d; 8]) -> __m256d {
     _mm256_min_pd(two, _mm256_permute_pd::<0b0101>(two))
 }
 
-/// Two bits for each lane that has the key which is in all of `all`.
+/// Two bits for each lane whose key equals the one that `all` repeats.
 ///
 /// # Safety
 /// The processor has AVX2.
@@ -127,7 +127,7 @@ unsafe fn least_of(keys: [__m256d; 8]) -> __m256d {
 #[target_feature(enable = "avx2")]
 unsafe fn equal([a, b, c, d, e, f, g, h]: [__m256d; 8], all: __m256d) -> u64 {
     let equal = |lanes| _mm256_castpd_si256(_mm256_cmp_pd::<_CMP_EQ_OQ>(lanes, all));
-    // Packing works on each half of its operands; the permutation puts them in order again.
+    // Packing works within each half of its operands; the permutation restores the order.
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     let bits = |a, b, c, d| {
         let (low, high) =
@@ -162,7 +162,7 @@ unsafe fn first_least(keys: &[AtomicU64; FAN_OUT]) -> (u64, usize) {
     (_mm256_cvtsd_f64(least).to_bits(), lanes.trailing_zeros() as usize / 2)
 }
 
-/// The lane does not wait for the least to be known.
+/// Finds the lane and compares with the least independently, so that neither waits for the other.
 ///
 /// # Safety
 /// The processor has AVX2.
