@@ -1,9 +1,10 @@
-//! A server's connection counts and overload mark in one word, and how events change it.
+//! A server's connection counts and overload mark, packed in one word, and how events change them.
 //!
-//! Pure arithmetic. One word, because counts and mark must change together: a connection that
-//! reaches the upper threshold marks the server in the same atomic step.
+//! Pure arithmetic. Counts and mark share a word because they must change together: a connection that
+//! reaches the upper threshold marks the server as overloaded in the same atomic step.
 //!
-//! Source: the threshold rules of Linux IPVS, both generations, as observed on running kernels.
+//! Source: the threshold rules of Linux IPVS, both kernel rules (A and B), as observed on running
+//! kernels.
 
 use crate::arena::sizes::VERSION_BITS;
 use crate::config::{KernelRules, Thresholds};
@@ -18,7 +19,7 @@ pub enum Activity {
 }
 
 const FIELD: u32 = 26;
-/// Most connections of one server, active and inactive together.
+/// Most connections per server, active and inactive together.
 pub const MAX_CONNECTIONS: u32 = (1 << FIELD) - 1;
 const OVERLOADED: u64 = 1;
 const VACANT: u64 = 2;
@@ -29,9 +30,8 @@ const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
 
 /// From the lowest bit: overloaded:1, vacant:1, active:26, total:26, version:10.
 ///
-/// The version changes with every change of limits or of the slot's owner, so that a
-/// compare-and-swap that read the former limits or owner fails. It wraps; `slots` says why that does
-/// no harm.
+/// The version changes whenever the limits or the slot's owner change, so that a compare-and-swap
+/// based on the previous limits or owner fails. It wraps; `slots` explains why that is harmless.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Counts(u64);
 
@@ -42,7 +42,7 @@ impl Counts {
         Counts(word)
     }
 
-    /// Counts that are kept elsewhere, for decisions that go by them.
+    /// Counts from another source, for decisions that use them. Saturates at [`MAX_CONNECTIONS`].
     #[inline]
     pub(crate) fn of(active: u32, total: u32, overloaded: bool) -> Self {
         Counts(0).with(active.min(MAX_CONNECTIONS), total.min(MAX_CONNECTIONS), overloaded)
@@ -92,7 +92,7 @@ impl Counts {
         Counts(self.0 & !(u64::MAX << VERSION) | version << VERSION)
     }
 
-    /// One connection more; `None` at [`MAX_CONNECTIONS`].
+    /// Adds one connection; `None` at [`MAX_CONNECTIONS`].
     #[inline]
     pub(crate) fn opened(
         self,
@@ -116,7 +116,7 @@ impl Counts {
         Some(self.with(active, total, overloaded))
     }
 
-    /// One connection less; `None` if there is none of that activity.
+    /// Removes one connection; `None` if there is none of that activity.
     #[inline]
     pub(crate) fn closed(
         self,
@@ -141,7 +141,7 @@ impl Counts {
         Some(self.with(active, total, overloaded))
     }
 
-    /// One connection from active to inactive or back; `None` if there is none to move.
+    /// Moves one connection from active to inactive or back; `None` if there is none to move.
     #[inline]
     pub(crate) fn moved(self, to: Activity) -> Option<Self> {
         let (active, total) = (self.active(), self.total());
@@ -153,16 +153,16 @@ impl Counts {
         Some(self.with(active, total, self.overloaded()))
     }
 
-    /// The limits are full although the mark is not set: the director has stored new limits and has
-    /// not yet marked the server for them. Under the rules of kernel rules A an edit has no effect
-    /// before the next connection, so there it is no contradiction.
+    /// True if the count has reached the upper limit although the mark is not set: the director has
+    /// stored new limits and has not yet marked the server for them. Under kernel rules A an edit has
+    /// no effect before the next connection, so there this is not a contradiction.
     #[cold]
     pub(crate) fn is_full_unmarked(self, limits: Limits, rule: KernelRules) -> bool {
         let upper = limits.upper();
         rule == KernelRules::B && !self.overloaded() && upper != 0 && self.total() >= upper
     }
 
-    /// The server is added or edited. The version moves only if the limits change.
+    /// The counts after the server is added or edited. The version changes only if the limits do.
     pub(crate) fn limited(self, old: Limits, new: Limits, rule: KernelRules) -> Self {
         let overloaded = match rule {
             KernelRules::A => self.overloaded() && new.upper() != 0 && new.upper() <= old.upper(),
@@ -175,7 +175,7 @@ impl Counts {
         if new == old { limited } else { limited.next_version() }
     }
 
-    /// These counts instead, and the mark that follows from them; `None` above [`MAX_CONNECTIONS`].
+    /// Replaces the counts and derives the mark from them; `None` above [`MAX_CONNECTIONS`].
     pub(crate) fn corrected(
         self,
         active: u32,
@@ -193,7 +193,7 @@ impl Counts {
         Some(self.with(active, total, overloaded))
     }
 
-    /// The slot loses its owner, whatever it counts.
+    /// The slot loses its owner, even if it counts connections.
     pub(crate) fn evicted(self) -> Self {
         Counts(self.with(0, 0, false).next_version().0 | VACANT)
     }
@@ -240,8 +240,8 @@ impl Limits {
         (self.0 >> 32) as u32
     }
 
-    /// Below this number an overloaded server is relieved: the lower threshold, else 3/4 of the
-    /// upper one, rounded up. Without an upper threshold, any number relieves it.
+    /// Below this number of connections the overload mark is cleared: the lower threshold, else 3/4 of
+    /// the upper one, rounded up. Without an upper threshold, any number clears it.
     fn level(self) -> u32 {
         match (self.upper(), self.lower()) {
             (0, _) => u32::MAX,
@@ -250,14 +250,14 @@ impl Limits {
         }
     }
 
-    /// Kernel rules A: does this total clear the mark?
+    /// Kernel rules A: true if this total clears the mark.
     fn clears_a(self, total: u32) -> bool {
         let (upper, lower) = (u64::from(self.upper()), self.lower());
         if lower != 0 { total < lower } else { upper == 0 || 4 * u64::from(total) < 3 * upper }
     }
 
-    /// The rule of B: set from `upper` on, clear below `level`, keep between; an event that
-    /// has just reached a border counts the band between as its own side.
+    /// Kernel rules B: set from `upper` on, clear below `level`, keep in between. An event that has just
+    /// reached a border extends that border's side over the band in between.
     fn evaluate(self, total: u32, towards: Towards, before: bool) -> bool {
         let (upper, level) = (self.upper(), self.level());
         let (sets_at, keeps_at) = match towards {

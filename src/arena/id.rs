@@ -1,9 +1,9 @@
-//! Ids of servers and services: index and generation of a slot.
+//! Ids of servers and services: the index and generation of a slot.
 
-/// Names a server's slot: index and generation.
+/// Identifies a server: the index and generation of its slot.
 ///
-/// A plain value; survives reloads. Of a server that was removed and whose last connection has
-/// closed it is stale: every use answers so.
+/// A plain value that survives reloads. It becomes stale once the server has been removed and its last
+/// connection has closed; every use then returns an error that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(C)]
 pub struct ServerId {
@@ -12,22 +12,23 @@ pub struct ServerId {
 }
 
 impl ServerId {
-    /// Two numbers that stand for it, for hosts that keep ids in plain memory.
+    /// Returns the id as two numbers, for hosts that keep ids in plain memory.
     pub const fn to_raw(self) -> [u32; 2] {
         [self.slot, self.generation]
     }
 
-    /// The id with these numbers. Any numbers will do: an id that was never given is stale.
+    /// Returns the id with these numbers. Any numbers are safe: an id that was never issued is stale.
     pub const fn from_raw([slot, generation]: [u32; 2]) -> Self {
         ServerId { slot, generation }
     }
 }
 
-/// Names a virtual service: index and generation.
+/// Identifies a virtual service: the index and generation of its slot.
 ///
-/// A plain value. Survives reloads and edits; stale once the service is deleted: picks answer
-/// [`Refused::NoService`](crate::Refused), also if a service with the same key is added again, which
-/// has another id. Look an id up once per service and keep it; look it up again after that answer.
+/// A plain value that survives reloads and edits. It becomes stale once the service is deleted: picks
+/// then return [`Refused::NoService`](crate::Refused), even if a service with the same key is added
+/// again, because that service has another id. Look an id up once per service and keep it; look it up
+/// again after that result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct ServiceId {
@@ -36,7 +37,7 @@ pub struct ServiceId {
 }
 
 impl ServiceId {
-    /// Both in one register.
+    /// Both numbers in one register.
     #[inline(always)]
     pub(crate) fn word(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.slot)
@@ -47,12 +48,12 @@ impl ServiceId {
         ServiceId { slot: word as u32, generation: (word >> 32) as u32 }
     }
 
-    /// Two numbers that stand for it, for hosts that keep ids in plain memory.
+    /// Returns the id as two numbers, for hosts that keep ids in plain memory.
     pub const fn to_raw(self) -> [u32; 2] {
         [self.slot, self.generation]
     }
 
-    /// The id with these numbers. Any numbers will do: an id that was never given is stale.
+    /// Returns the id with these numbers. Any numbers are safe: an id that was never issued is stale.
     pub const fn from_raw([slot, generation]: [u32; 2]) -> Self {
         ServiceId { slot, generation }
     }

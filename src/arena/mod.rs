@@ -1,4 +1,4 @@
-//! Live state that outlives every config: slots of atomics, found by index and generation.
+//! Runtime state that outlives every config: slots of atomics, found by index and generation.
 
 pub(crate) mod counts;
 pub(crate) mod id;
@@ -14,9 +14,9 @@ use crate::concurrent::segments::Segments;
 use crate::config::KernelRules;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// Sizes that `tests/loom` models with smaller ones.
+/// Sizes that `tests/loom` replaces with smaller ones.
 pub(crate) mod sizes {
-    /// Bits of the version in a server's count word: what is left beside the counts.
+    /// Bits of the version in a server's count word: the bits that the counts leave over.
     pub(crate) const VERSION_BITS: u32 = 10;
 }
 
@@ -24,10 +24,10 @@ pub(crate) mod sizes {
 pub(crate) struct Arena {
     pub(crate) servers: Segments<ServerSlot>,
     pub(crate) services: Segments<ServiceSlot>,
-    /// By the workers' numbers.
+    /// By worker number.
     pub(crate) workers: Segments<WorkerState>,
-    /// By server: connections that no living worker counts as its own. Kept while the server's service
-    /// goes by each worker's own.
+    /// By server slot: connections that belong to no living worker. Kept while the server's service is
+    /// shared `per-worker`.
     pub(crate) common: Segments<Tally>,
     shares: AtomicU32,
     kernel_rules: AtomicU32,
@@ -41,11 +41,11 @@ static ARENAS: AtomicU32 = AtomicU32::new(0);
 
 impl Arena {
     pub(crate) fn new() -> Self {
-        // Relaxed: only the number's uniqueness counts.
+        // Relaxed: only uniqueness matters.
         let number = ARENAS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         Arena {
-            // Far apart (the golden ratio), so that generations of one director do not grow into
-            // another's.
+            // Far apart (a multiple of the golden ratio), so that one director's generations do not
+            // grow into another's.
             first_generation: number.wrapping_mul(0x9e37_79b1),
             servers: Segments::new(),
             services: Segments::new(),
@@ -58,14 +58,14 @@ impl Arena {
         }
     }
 
-    /// The generation of a slot's first owner: each director's own, so that an id or a lease of one
-    /// director is stale in another instead of naming whoever has the same slot there. A host that
-    /// replaces its director while connections are open would get that wrong sooner or later.
+    /// The generation of a slot's first owner. It differs per director, so that an id or a lease of one
+    /// director is stale in another instead of naming the owner of the same slot there. Otherwise a
+    /// host that replaces its director while connections are open would sooner or later mix them up.
     pub(crate) fn first_generation(&self) -> u32 {
         self.first_generation
     }
 
-    /// Which generation's threshold rules hold.
+    /// Which kernel rules apply to thresholds.
     #[inline]
     pub(crate) fn kernel_rules(&self) -> KernelRules {
         // Relaxed: a plain setting; orders nothing.
@@ -73,22 +73,22 @@ impl Arena {
     }
 
     pub(crate) fn set_kernel_rules(&self, rule: KernelRules) {
-        // Relaxed: as in `rule`.
+        // Relaxed: as in `kernel_rules`.
         self.kernel_rules.store(u32::from(rule == KernelRules::A), Ordering::Relaxed);
     }
 
-    /// A number that nobody else gets (until it wraps), and never 0.
+    /// A unique number (until it wraps), never 0.
     pub(crate) fn next_serial(&self) -> u32 {
-        // Relaxed: only its uniqueness counts.
+        // Relaxed: only uniqueness matters.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
     }
 
-    /// Into how many equal parts, one a worker, `common` is divided. 1 if one worker lives, or none,
-    /// else about the number of living workers.
+    /// Into how many equal parts, one per worker, `common` is divided: 1 if there is at most one living
+    /// worker, else about the number of living workers.
     #[inline]
     pub(crate) fn shares(&self) -> u32 {
-        // SeqCst: between a store in an index and a change here, the index' writer sees the change, or
-        // the director, who looks at the index afterwards, sees the store.
+        // SeqCst: pairs with the store in `set_shares`. Either the writer of an index sees the new
+        // number, or the director, which reads the index after its store here, sees the writer's store.
         self.shares.load(Ordering::SeqCst)
     }
 
@@ -98,13 +98,13 @@ impl Arena {
         self.shares.store(shares, Ordering::SeqCst);
     }
 
-    /// Milliseconds on the caller's clock, as of the last tick.
+    /// The coarse clock: milliseconds on the caller's clock as of the last tick.
     pub(crate) fn clock(&self) -> u64 {
         // Relaxed: a coarse clock; orders nothing.
         self.clock.load(Ordering::Relaxed)
     }
 
-    /// Sets the clock; it never goes back.
+    /// Advances the clock; a smaller value is ignored.
     pub(crate) fn set_clock(&self, now: u64) {
         // Relaxed: as in `clock`.
         self.clock.fetch_max(now, Ordering::Relaxed);

@@ -1,31 +1,34 @@
-//! Live state that outlives every config: a slot of atomics per server and per service.
+//! Runtime state that outlives every config: one slot of atomics per server and per service.
 //!
-//! Slots hold no pointers, locks or thread ids, and are found by index and generation. This
-//! module is the verbs on them; who gets which slot is the director's affair.
+//! Slots hold no pointers, locks or thread ids, and are found by index and generation. This module
+//! has the operations on them; the director decides which server or service owns which slot.
 //!
-//! | location              | operation                     | ordering | partner                      |
-//! |-----------------------|-------------------------------|----------|------------------------------|
-//! | `counts`              | swaps in `swap`               | SeqCst   | loads in `change`, `open`    |
-//! | `counts`              | load in `glance`              | Relaxed  | none: it orders nothing      |
-//! | `counts`              | load in `look`                | SeqCst   | swaps in `swap`              |
-//! | `limits`,`generation` | stores in `limit`, `vacate`   | SeqCst   | loads in `open`, `close`     |
-//! | `pins`                | additions in `pin`, `unpin`   | SeqCst   | load in `vacate`             |
+//! | location              | operation                          | ordering | partner                   |
+//! |-----------------------|------------------------------------|----------|---------------------------|
+//! | `counts`              | exchanges in `swap`                | SeqCst   | loads in `change`, `open` |
+//! | `counts`              | load in `counts_relaxed`           | Relaxed  | none: it orders nothing   |
+//! | `counts`              | load in `counts_seqcst`            | SeqCst   | exchanges in `swap`       |
+//! | `limits`,`generation` | stores in `store_limits`, `occupy`, `end` | SeqCst | loads in `open`, `close` |
+//! | `pins`                | additions in `pin`, `unpin`        | SeqCst   | load in `end`             |
 //!
-//! An `open` reads the word, then the generation and the limits, then swaps the word. The director
-//! stores new limits before it swaps the word's version, and a new owner between two such swaps
-//! (`vacant` set in the first). What an `open` beside it can meet:
+//! `open` loads the count word, then the generation and the limits, then exchanges the word. The
+//! director stores new limits before it changes the word's version, and changes the owner between two
+//! such exchanges (the first sets `vacant`). A concurrent `open` can observe:
 //!
-//! - Old word, old limits: the connection comes before the edit, whose swap then sees it.
-//! - Old word, new limits, and no longer below them: the `open` marks the server itself and refuses.
-//!   It waits for nothing, so a director that is stopped between store and swap lets nobody through.
-//! - Old word, new limits, and still below them: old and new limits both allow it.
+//! - Old word, old limits: the connection precedes the edit, whose exchange then counts it.
+//! - Old word, new limits, and no longer below them: `open` itself marks the server and refuses. It does
+//!   not wait, so even while the director is stopped between store and exchange no connection passes.
+//! - Old word, new limits, and still below them: the old and the new limits both allow it.
 //!
-//! The version has 10 bits. If an `open` sleeps through exactly 1,024 changes of one slot, its swap
-//! succeeds with a word of another time. Stale limits then do no harm: the server may be marked too
-//! early or too late, but whoever comes next goes by the number itself (`>=`, `<=`), above a limit
-//! `open` refuses unmarked servers too, and the last close clears every mark. A stale owner is found
-//! by a second look at the generation, and the connection is taken back. A `close` looks twice as
-//! well, because its server may have been evicted while it counted connections.
+//! The version has 10 bits (ABA). If an `open` is suspended for exactly 1,024 changes of one slot, its
+//! exchange succeeds although the word is from another time:
+//!
+//! - Stale limits are harmless: the server may be marked too early or too late, but the next event
+//!   compares the number itself (`>=`, `<=`), above a limit `open` refuses unmarked servers too, and
+//!   the last close clears every mark.
+//! - A stale owner is detected by a second load of the generation, and the connection is taken back.
+//!   `close` also loads the generation twice, because its server may have been evicted while it
+//!   counted connections.
 
 use std::cell::Cell;
 
@@ -43,9 +46,9 @@ pub(crate) struct ServerSlot {
     limits: AtomicU64,
     generation: AtomicU32,
     service: AtomicU32,
-    /// As configured last; also of a removed server.
+    /// As last configured; kept after the server is removed.
     weight: AtomicU32,
-    /// Affinity entries that name the server.
+    /// Number of affinity entries that name the server.
     pins: AtomicU32,
 }
 
@@ -62,18 +65,18 @@ impl ServerSlot {
         }
     }
 
-    /// The counts as they are somewhere about now; for decisions.
+    /// Some recent counts, for decisions.
     #[inline]
     pub(crate) fn counts_relaxed(&self) -> Counts {
-        // Relaxed: a decision may go by any recent count; nothing is read on the strength of it.
+        // Relaxed: any recent count will do for a decision, and no other access depends on it.
         Counts::from_word(self.counts.load(Ordering::Relaxed))
     }
 
-    /// The counts after whatever this thread has stored; for what is kept about them elsewhere.
+    /// The counts ordered after this thread's own stores, for keys derived from counts.
     #[inline]
     pub(crate) fn counts_seqcst(&self) -> Counts {
-        // SeqCst: between a store of what is kept and a change of the counts by another thread, at
-        // least one of the two sees the other's.
+        // SeqCst: pairs with the exchanges in `swap`. Of a thread that stores a derived key and a
+        // thread that changes the counts, at least one sees the other's store.
         Counts::from_word(self.counts.load(Ordering::SeqCst))
     }
 
@@ -86,13 +89,13 @@ impl ServerSlot {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Index of the slot of the service this server belongs, or last belonged, to.
+    /// Slot index of the service to which this server belongs, or last belonged.
     pub(crate) fn service(&self) -> u32 {
         self.service.load(Ordering::SeqCst)
     }
 
-    /// One connection more; true if that changed the mark. With `below_limit` an overloaded server
-    /// refuses it.
+    /// Adds one connection; true if that changed the mark. With `below_limit` an overloaded server
+    /// refuses it. Lock-free.
     #[inline(always)]
     pub(crate) fn open(
         &self,
@@ -125,8 +128,8 @@ impl ServerSlot {
         }
     }
 
-    /// Marks a server for limits that the director has not marked it for yet; the word now if it is
-    /// another.
+    /// Marks a server for limits that the director has stored but not yet applied to the mark. Returns
+    /// the current word if it has changed.
     #[cold]
     #[inline(never)]
     fn mark(&self, counts: Counts) -> Result<u64, ConnectionError> {
@@ -136,7 +139,7 @@ impl ServerSlot {
         }
     }
 
-    /// Takes back a connection that was counted for an owner that has left the slot meanwhile.
+    /// Takes back a connection that was counted for an owner that has since left the slot.
     #[cold]
     #[inline(never)]
     fn take_back(&self, activity: Activity, rule: KernelRules) -> ConnectionError {
@@ -146,7 +149,7 @@ impl ServerSlot {
         ConnectionError::Stale
     }
 
-    /// One connection less; true if that changed the mark.
+    /// Removes one connection; true if that changed the mark. Lock-free.
     #[inline(always)]
     pub(crate) fn close(
         &self,
@@ -163,8 +166,8 @@ impl ServerSlot {
         if self.is(generation) { Ok(marks) } else { Err(self.give_back(activity, rule)) }
     }
 
-    /// Gives back a connection that was taken from an owner who has got the slot meanwhile: the
-    /// connection's own server was evicted.
+    /// Gives back a connection that was taken from an owner that has since got the slot: the
+    /// connection's server was evicted.
     #[cold]
     #[inline(never)]
     fn give_back(&self, activity: Activity, rule: KernelRules) -> ConnectionError {
@@ -174,7 +177,7 @@ impl ServerSlot {
         ConnectionError::Stale
     }
 
-    /// These counts instead; what they were.
+    /// Replaces the counts; returns the previous ones.
     pub(crate) fn correct(
         &self,
         generation: u32,
@@ -194,7 +197,7 @@ impl ServerSlot {
         Ok(former.get())
     }
 
-    /// One connection from active to inactive or back.
+    /// Moves one connection from active to inactive or back. Lock-free.
     #[inline]
     pub(crate) fn update(&self, generation: u32, to: Activity) -> Result<(), ConnectionError> {
         let changed = self.change(|counts| {
@@ -206,33 +209,33 @@ impl ServerSlot {
         changed.map(|_| ())
     }
 
-    /// New limits, and the mark that follows from them; true if that changed. Director only.
+    /// Sets new limits and derives the mark from them; true if that changed the mark. Director only.
     pub(crate) fn limit(&self, new: Limits, rule: KernelRules) -> bool {
         let old = self.store_limits(new);
         self.mark_for_limits(old, new, rule)
     }
 
-    /// The first half of [`limit`](Self::limit): the former limits.
+    /// The first half of [`limit`](Self::limit): stores the limits and returns the previous ones.
     pub(crate) fn store_limits(&self, new: Limits) -> Limits {
         let old = self.limits();
         self.limits.store(new.word(), Ordering::SeqCst);
         old
     }
 
-    /// The second half of [`limit`](Self::limit).
+    /// The second half of [`limit`](Self::limit): derives the mark; true if it changed.
     pub(crate) fn mark_for_limits(&self, old: Limits, new: Limits, rule: KernelRules) -> bool {
-        // Never an error.
+        // Never an error: the closure returns `Ok`.
         self.change(|counts| Ok(counts.limited(old, new, rule))).unwrap_or(false)
     }
 
-    /// Gives the slot to a server of this service, without connections and limits. Director only.
+    /// Assigns the slot to a server of this service, without connections or limits. Director only.
     pub(crate) fn occupy(&self, service: u32) {
         self.limits.store(0, Ordering::SeqCst);
         self.service.store(service, Ordering::SeqCst);
         let _ = self.change(|counts| Ok(counts.occupied()));
     }
 
-    /// The weight as configured last, also of a server that was removed.
+    /// The weight as last configured, even of a server that was removed.
     pub(crate) fn weight(&self) -> u32 {
         // Relaxed: a plain setting; orders nothing.
         self.weight.load(Ordering::Relaxed)
@@ -244,35 +247,35 @@ impl ServerSlot {
         self.weight.store(weight, Ordering::Relaxed);
     }
 
-    /// An affinity entry names the server: its slot is not given to another.
+    /// Records that an affinity entry names the server: its slot is not reused while pinned.
     pub(crate) fn pin(&self) {
         self.pins.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// An affinity entry names it no longer.
+    /// Undoes one [`pin`](Self::pin).
     pub(crate) fn unpin(&self) {
         self.pins.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The server's service was deleted (`u32::MAX`) or made again. Director only.
+    /// Sets the server's service: `u32::MAX` if it was deleted, else the one added again. Director only.
     pub(crate) fn set_service(&self, service: u32) {
         self.service.store(service, Ordering::SeqCst);
     }
 
-    /// Takes the slot from its owner, whose ids are stale from now on; false while connections are
-    /// counted or affinity entries name it. Director only.
+    /// Takes the slot from its owner, whose ids become stale; false while connections are counted or
+    /// affinity entries name it. Director only.
     pub(crate) fn vacate(&self) -> bool {
         self.end(|counts| counts.vacated().ok_or(ConnectionError::Overloaded))
     }
 
-    /// As [`vacate`](Self::vacate), whatever is counted: leases of these connections are stale from
-    /// now on. Director only.
+    /// Like [`vacate`](Self::vacate), but even while connections are counted: their leases become stale.
+    /// Director only.
     pub(crate) fn evict(&self) -> bool {
         self.end(|counts| Ok(counts.evicted()))
     }
 
     fn end(&self, ended: impl Fn(Counts) -> Result<Counts, ConnectionError>) -> bool {
-        // A pin that comes later is one of a retired table, and holds nothing but the number.
+        // SeqCst: pairs with `pin`. A later pin comes from a retired table, and holds only the number.
         let ended = self.pins.load(Ordering::SeqCst) == 0 && self.change(ended).is_ok();
         if ended {
             self.generation.fetch_add(1, Ordering::SeqCst);
@@ -301,7 +304,7 @@ impl ServerSlot {
         }
     }
 
-    /// The word now if it is another.
+    /// Exchanges the word; the current word if it differs.
     #[inline(always)]
     fn swap(&self, word: u64, next: Counts) -> Result<(), u64> {
         let swap = self.counts.compare_exchange_weak(
@@ -317,12 +320,11 @@ impl ServerSlot {
 /// State of one service.
 #[repr(C, align(64))]
 pub(crate) struct ServiceSlot {
-    /// Where its rotation stands, for a worker that decides by itself. What all share is the pool's
-    /// `Round`.
+    /// The rotation of a worker that does not share it. The shared one is the pool's `SharedRotation`.
     pub(crate) worker_rotation: WorkerRotation,
-    /// Where the rotation of its retries stands.
+    /// The rotation of retries.
     pub(crate) retry_rotation: RetryRotation,
-    /// How many random draws it has made.
+    /// Number of random draws made.
     draws: AtomicU64,
     generation: AtomicU32,
 }
@@ -338,15 +340,15 @@ impl ServiceSlot {
         }
     }
 
-    /// Draws begin far from those of other numbers. Only before the slot is picked with.
+    /// Starts the sequence of draws far from those of other numbers. Only before the slot is used.
     pub(crate) fn start_draws(&self, number: u32) {
         // Relaxed: as in `next_draw`.
         self.draws.store(u64::from(number) << 40, Ordering::Relaxed);
     }
 
-    /// The number of a draw nobody else gets.
+    /// The number of the next draw, unique in this slot.
     pub(crate) fn next_draw(&self) -> u64 {
-        // Relaxed: only the number's uniqueness counts.
+        // Relaxed: only uniqueness matters.
         self.draws.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -354,7 +356,7 @@ impl ServiceSlot {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Makes the slot ready for another service. Director only.
+    /// Readies the slot for another service. Director only.
     pub(crate) fn renew(&self) {
         self.draws.store(0, Ordering::SeqCst);
         self.generation.fetch_add(1, Ordering::SeqCst);

@@ -1,5 +1,5 @@
-//! Statistics of one worker. Only that worker writes, so a count is a load and a store on a line
-//! that is its own; readers add the shards up.
+//! Per-worker statistics. Each worker is the only writer of its shard, so counting is a load and a store
+//! on an unshared cache line; readers sum the shards.
 
 use crate::concurrent::segments::Segments;
 use crate::sync::{AtomicU64, Ordering};
@@ -20,10 +20,10 @@ struct ServiceTotals {
 }
 
 impl Total {
-    /// Adds for the only writer of this shard.
+    /// Adds `count`. Only the shard's writer may call it.
     #[inline]
     fn add(&self, count: u64) {
-        // Relaxed, and no read-modify-write: one writer; readers want a recent value.
+        // Relaxed, and no read-modify-write: one writer; readers need only a recent value.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 
@@ -74,7 +74,7 @@ impl Shard {
             .map_or((0, 0), |totals| (totals.connections.get(), totals.refused.get()))
     }
 
-    /// Adds a departed worker's totals. Only for the shard that nobody else writes.
+    /// Adds the totals of a worker that has gone. Only for a shard that has no other writer. Allocates.
     pub(crate) fn absorb(&self, departed: &Shard, servers: u32, services: u32) {
         self.grow_to(servers, services);
         for index in 0..servers {

@@ -1,7 +1,7 @@
-//! Connections that belong to one worker, or to none, counted per server; and whose they are.
+//! Connections per server that belong to one worker, or to none, and the incarnation of that worker.
 //!
-//! A tally may be short of what was subtracted from it while its connections are being handed on, so
-//! it is signed. Nothing is read on the strength of one: it decides where the next connection goes.
+//! A tally is signed, because it may be negative while its connections are being handed over. No other
+//! memory is accessed on the strength of a tally: it only decides where the next connection goes.
 //!
 //! | location      | operation                        | ordering | partner                           |
 //! |---------------|----------------------------------|----------|-----------------------------------|
@@ -9,17 +9,20 @@
 //! | `incarnation` | store in `end`                   | SeqCst   | load in `as_guest`                |
 //! | `guests`      | additions in `as_guest`          | SeqCst   | load in `is_vacant`, after `end`  |
 //!
-//! Why a worker that takes over a place is never counted an end of its predecessor's connection: the
-//! director ends the incarnation, then waits until it sees no guest, and only then gives the place
-//! away. A guest announces itself, then looks at the incarnation. All four are SeqCst, so either the
-//! director sees the guest, or the guest sees that the incarnation has ended.
+//! Why the close of a connection of a place's previous worker is never counted against the next one.
+//! The director ends the incarnation, then waits until it sees no guest, and only then reassigns the
+//! place. A guest announces itself, then loads the incarnation. All four accesses are SeqCst, so one of
+//! two things happens:
+//!
+//! - The director sees the guest, and waits.
+//! - The guest sees that the incarnation has ended, and changes nothing.
 
 use crate::arena::counts::Activity;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// A number of connections, active ones apart; a difference of two such numbers.
+/// A number of connections, total and active, or a signed difference of two such numbers.
 ///
-/// In one word, all of them above, active ones below: they change in one step.
+/// One word, total in the upper half and active in the lower, so that both change in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Connections(u64);
 
@@ -33,7 +36,7 @@ impl Connections {
         Connections(1 << TOTAL | u64::from(activity == Activity::Active))
     }
 
-    /// What changes when a connection becomes active, or inactive.
+    /// The change when a connection becomes active, or inactive.
     pub(crate) fn moved(to: Activity) -> Self {
         match to {
             Activity::Active => Connections(1),
@@ -54,7 +57,7 @@ impl Connections {
         Connections(self.0.wrapping_add(other.0))
     }
 
-    /// One of so many equal parts, rounded towards zero. 0 parts are taken for one.
+    /// The quotient by `of`, rounded toward zero; 0 is treated as 1.
     pub(crate) fn part(self, of: u32) -> Self {
         let of = of.clamp(1, i32::MAX as u32) as i32;
         let active = self.0 as u32 as i32;
@@ -63,15 +66,15 @@ impl Connections {
         Connections(total.wrapping_add((active / of) as i64 as u64))
     }
 
-    /// All of them; 0 if fewer.
+    /// The total; 0 if it is negative.
     #[inline]
     pub(crate) fn total(self) -> u32 {
-        // What active ones lack was borrowed here.
+        // A negative lower half has borrowed from the upper one.
         let borrowed = u64::from((self.0 as u32 as i32) < 0) << TOTAL;
         at_least_0((self.0.wrapping_add(borrowed) >> TOTAL) as u32)
     }
 
-    /// The active ones; 0 if fewer.
+    /// The active connections; 0 if the number is negative.
     #[inline]
     pub(crate) fn active(self) -> u32 {
         at_least_0(self.0 as u32)
@@ -83,15 +86,15 @@ fn at_least_0(number: u32) -> u32 {
     (number as i32).max(0) as u32
 }
 
-/// Connections that are open.
+/// A count of open connections.
 #[derive(Default)]
 pub(crate) struct Tally(AtomicU64);
 
 impl Tally {
     #[inline]
     pub(crate) fn get(&self) -> Connections {
-        // SeqCst: between a store in an index and a change by another thread, at least one of the two
-        // sees the other's.
+        // SeqCst: pairs with the additions. Of a thread that stores in an index and a thread that
+        // changes the tally, at least one sees the other's store.
         Connections(self.0.load(Ordering::SeqCst))
     }
 
@@ -100,29 +103,29 @@ impl Tally {
         self.0.fetch_add(change.0, Ordering::SeqCst);
     }
 
-    /// Takes all of them away.
+    /// Resets the count to 0 and returns what it was.
     pub(crate) fn take(&self) -> Connections {
         Connections(self.0.swap(0, Ordering::SeqCst))
     }
 }
 
-/// Which of a place's owners, one after the other, has it now.
+/// Which of a place's successive owners holds it now.
 #[derive(Default)]
 pub(crate) struct Incarnation {
     incarnation: AtomicU32,
-    /// Threads that are about to change something on an owner's behalf.
+    /// Number of threads that are acting for the owner.
     guests: AtomicU32,
 }
 
 impl Incarnation {
-    /// No place has more owners than this: it is left empty then. So no two have the same number.
+    /// Most owners of one place, which then stays empty, so that no two owners share a number.
     pub(crate) const LAST: u32 = (1 << 30) - 1;
 
     pub(crate) fn incarnation(&self) -> u32 {
         self.incarnation.load(Ordering::SeqCst)
     }
 
-    /// Acts for this owner; `None` if it is gone. Until `act` ends, the place has no other.
+    /// Runs `act` for this owner; `None` if it has gone. The place gets no other owner until `act` ends.
     pub(crate) fn as_guest<R>(&self, incarnation: u32, act: impl FnOnce() -> R) -> Option<R> {
         self.guests.fetch_add(1, Ordering::SeqCst);
         let done = (self.incarnation() == incarnation).then(act);
@@ -130,18 +133,18 @@ impl Incarnation {
         done
     }
 
-    /// The owner goes. Director only.
+    /// Ends the current owner's incarnation. Director only.
     pub(crate) fn end(&self) {
-        // One writer.
+        // No read-modify-write: one writer.
         self.incarnation.store(self.incarnation() + 1, Ordering::SeqCst);
     }
 
-    /// Nobody acts for an owner that has gone. Director only.
+    /// True if no thread acts for an owner, after [`end`](Self::end). Director only.
     pub(crate) fn is_vacant(&self) -> bool {
         self.guests.load(Ordering::SeqCst) == 0
     }
 
-    /// It has had all its owners.
+    /// True if the place has had [`LAST`](Self::LAST) owners.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.incarnation() >= Self::LAST
     }
@@ -165,7 +168,7 @@ mod tests {
         assert_eq!(read(), (0, 0));
         tally.add(Connections::one(Active));
         tally.add(Connections::moved(Inactive));
-        // One connection that is not there has become inactive.
+        // A connection that is not counted has become inactive.
         assert_eq!(read(), (0, 0));
         tally.add(Connections::one(Inactive));
         assert_eq!(read(), (0, 1));

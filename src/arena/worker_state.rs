@@ -1,26 +1,26 @@
-//! What a worker keeps by itself for services that are shared `per-worker`: where its rotations
-//! stand, and how many connections it has opened.
+//! Per-worker state of services that are shared `per-worker`: the worker's rotations, and the number of
+//! connections that it has opened.
 //!
-//! A place is found by the worker's number, and goes to another worker when its owner is gone. Only
-//! the owner begins connections here; others may end or change them. Such a count decides where the
-//! owner's next connection goes, and nothing else: limits and statistics go by the slots.
+//! A place is found by the worker's number, and is reassigned to another worker once its owner has
+//! gone. Only the owner opens connections here; other workers may close or update them. These counts
+//! only decide where the owner's next connection goes: limits and statistics use the slots.
 //!
-//! | location | operation                  | ordering | partner                               |
-//! |----------|----------------------------|----------|---------------------------------------|
-//! | `number` | store in `move_in`, load   | SeqCst   | none: one word                        |
+//! | location | operation                        | ordering | partner                         |
+//! |----------|----------------------------------|----------|---------------------------------|
+//! | `number` | store in `assign`, load in `number` | SeqCst | none: one word                 |
 //!
-//! Counts, and why an end of a former owner's connection changes nothing of its successor's:
-//! `arena::tally`.
+//! For the counts, and why closing a previous owner's connection changes nothing of its successor's,
+//! see `arena::tally`.
 
 use crate::arena::slots::ServiceSlot;
 use crate::arena::tally::{Connections, Incarnation, Tally};
 use crate::concurrent::segments::Segments;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-/// More workers than this at a time, and the rest share the rotations of all.
+/// Most workers that have their own state at a time; any further ones use the shared rotations.
 pub(crate) const MAX_WORKERS: u32 = (1 << 22) - 1;
 
-/// One worker's own state.
+/// The state of one worker.
 pub(crate) struct WorkerState {
     services: Segments<ServiceSlot>,
     servers: Segments<Tally>,
@@ -28,8 +28,8 @@ pub(crate) struct WorkerState {
     incarnation: Incarnation,
 }
 
-/// Who counts a connection as its own: the worker's number and one more, 0 = nobody; above, which of the
-/// place's owners it is. One word, for it is handed on where registers are few.
+/// The worker that opened a connection: the worker's number plus 1 (0 = none) in the lower half, its
+/// incarnation in the upper. One word, because it is passed on where registers are scarce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct WorkerTag(u64);
 
@@ -56,7 +56,7 @@ impl WorkerTag {
         (self.0 >> 32) as u32
     }
 
-    /// The worker's number; beyond all workers if there is none.
+    /// The worker's number; greater than that of any worker if there is none.
     #[inline]
     pub(crate) fn number(self) -> u32 {
         self.place().wrapping_sub(1)
@@ -75,8 +75,8 @@ impl Default for WorkerState {
 }
 
 impl WorkerState {
-    /// Makes it a new worker's, after its predecessor's [end](Self::end). Allocates. Director only,
-    /// before the worker is.
+    /// Assigns the place to a new worker, after its predecessor's [end](Self::end). Allocates. Director
+    /// only, before the worker exists.
     pub(crate) fn assign(&self, number: u32, servers: u32, services: u32) {
         self.number.store(number, Ordering::SeqCst);
         self.grow_to(servers, services);
@@ -93,69 +93,72 @@ impl WorkerState {
         self.number.load(Ordering::SeqCst)
     }
 
-    /// The worker as the opener of a connection. The same as long as the worker lives.
+    /// The worker's tag for connections that it opens. Constant while the worker lives.
     pub(crate) fn tag(&self) -> WorkerTag {
         WorkerTag::new(self.number() + 1, self.incarnation.incarnation())
     }
 
-    /// Where the worker stands in a service's rotations.
+    /// The worker's rotations of a service.
     #[inline]
     pub(crate) fn service(&self, slot: u32) -> Option<&ServiceSlot> {
         self.services.get(slot)
     }
 
-    /// The first services' part of that, for the worker to keep. Allocates.
+    /// The first segment of [`service`](Self::service), for the worker to keep. Allocates.
     pub(crate) fn first_services(&self) -> Arc<[ServiceSlot]> {
         self.services.first(|| ServiceSlot::new(0))
     }
 
-    /// The connections that the worker has opened to a server and that are open still.
+    /// The connections that the worker has opened to a server and that are still open.
     #[inline]
     pub(crate) fn connections(&self, server: u32) -> Connections {
         self.servers.get(server).map_or(Connections::NONE, Tally::get)
     }
 
-    /// The worker changes what it has open; false if it cannot count that. The worker only.
+    /// Changes the worker's own count of a server; false if the server's slot is past the end. The
+    /// worker only.
     #[inline]
     pub(crate) fn add(&self, server: u32, change: Connections) -> bool {
         self.servers.get(server).map(|tally| tally.add(change)).is_some()
     }
 
-    /// Another worker changes what `opener` has open; false if that is gone.
+    /// Changes the count on behalf of the worker that `tag` names; false if that worker has gone.
     pub(crate) fn add_for(&self, tag: WorkerTag, server: u32, change: Connections) -> bool {
         let add = || self.add(server, change);
         self.incarnation.as_guest(tag.incarnation(), add).unwrap_or(false)
     }
 
-    /// The worker has gone. Its connections are [left](Self::take_left). Director only.
+    /// Ends the worker's incarnation. Its connections stay for [`take_left`](Self::take_left). Director
+    /// only.
     pub(crate) fn end(&self) {
         self.incarnation.end();
     }
 
-    /// True once nobody acts any more for one who has gone: another may have the place, but for those
-    /// that are over. Director only.
+    /// True once no thread acts for a worker that has gone: the place may be reassigned, unless it is
+    /// [exhausted](Self::is_exhausted). Director only.
     pub(crate) fn is_vacant(&self) -> bool {
         self.incarnation.is_vacant()
     }
 
-    /// No worker gets this place any more. Director only.
+    /// True if the place must not be assigned again. Director only.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.incarnation.is_exhausted()
     }
 
-    /// Runs `act` while somebody acts for whoever has the place.
+    /// Runs `act` as a guest of the current owner.
     #[cfg(test)]
     pub(crate) fn visit(&self, act: impl FnOnce()) {
         self.incarnation.as_guest(self.incarnation.incarnation(), act);
     }
 
-    /// As if it had had so many owners before.
+    /// Sets the incarnation, as after as many owners.
     #[cfg(test)]
     pub(crate) fn age(&self, incarnation: u32) {
         self.incarnation.age(incarnation);
     }
 
-    /// Takes the connections that are counted here; of one who has gone. O(servers). Director only.
+    /// Resets the counts of a worker that has gone, and passes each that was not 0 to `take`.
+    /// O(servers). Director only.
     pub(crate) fn take_left(&self, mut take: impl FnMut(u32, Connections)) {
         let tallies = (0..).map_while(|server| Some((server, self.servers.get(server)?)));
         for (server, tally) in tallies {
@@ -165,8 +168,8 @@ impl WorkerState {
     }
 }
 
-/// A place in `length` for each number, far from those of the numbers before: 0, 1/2, 1/4, 3/4, …
-/// (van der Corput, 1935).
+/// Spreads numbers evenly over `0..length`, each far from those before it: 0, 1/2, 1/4, 3/4, …
+/// (van der Corput, 1935). 0 if `length` is 0.
 pub(crate) fn van_der_corput(number: u32, length: u32) -> u32 {
     ((u64::from(number.reverse_bits()) * u64::from(length)) >> 32) as u32
 }
