@@ -1,23 +1,25 @@
-//! Which server goes with which address: a map of fixed capacity, lock-free, without allocation.
+//! A lock-free map of fixed capacity from addresses to servers; lookups and inserts never allocate.
 //!
-//! A map is a list of tables (see `affinity_table`), the newest first: nearly always one. Another
-//! capacity makes another map, with a table of another size before the tables of the former map,
-//! which it shares. Nothing is copied, so pickers of the former map go on in the same entries: what
-//! is counted in an entry (open connections of a template) is never lost and never counted twice.
+//! A map is a list of tables (see `address_table`), newest first, and nearly always just one. A change
+//! of capacity makes a new map: a table of another size in front of the previous map's tables, which
+//! both maps share. Nothing is copied, so pickers of the previous map continue in the same entries, and
+//! what is counted in an entry (open connections of a template) is neither lost nor counted twice.
 //!
-//! New entries go to the first table, look-ups read all of them, and the capacity limits the entries
-//! of all. A table is dropped by the next change of its service after it is empty and no pool of
-//! another map is left to add to it. A table of the wanted size that is in the list already becomes
-//! the first: so however often the capacity changes, a map has no more tables than there are sizes,
-//! the powers of two from 2^5 to 2^25, and no table ever goes while it has an entry.
+//! - New entries go to the first table. Lookups read all tables. The capacity limits the entries of
+//!   all of them together.
+//! - A table is dropped by the next change of its service once it is empty and no pool of another map
+//!   remains that could add to it.
+//! - If the list already has a table of the requested size, that table becomes the first. So however
+//!   often the capacity changes, a map has at most one table per size (the powers of two from 2^5 to
+//!   2^25), and no table is dropped while it has an entry.
 //!
-//! Why a map does not grow by steps instead: a picker may not allocate, and a step from the
-//! director's tick would come after the burst that needs it, whose clients were forgotten meanwhile.
-//! A table takes its address space at once, and memory page by page as it fills.
+//! Why a map does not grow incrementally: a picker must not allocate, and a step taken by the director's
+//! tick would come after the burst that needs it, whose clients would be forgotten by then. A table
+//! reserves its address space at once, and memory page by page as it fills.
 //!
-//! | location  | operation | ordering | partner                |
-//! |-----------|-----------|----------|------------------------|
-//! | `refused` | additions | Relaxed  | none: a figure to show |
+//! | location  | operation | ordering | partner          |
+//! |-----------|-----------|----------|------------------|
+//! | `refused` | additions | Relaxed  | none: a statistic |
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
@@ -26,7 +28,7 @@ use crate::memory::address_table::AffinityTable;
 pub(crate) use crate::memory::address_table::{AddressKey, AffinityEntry, Payload};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// Bits of a key's word: a hash of an IPv6 address, an IPv4 address itself.
+/// Tag bits of a key's word: it holds the hash of an IPv6 address, or a plain IPv4 address.
 const HASHED: u64 = 1 << 63;
 const PLAIN: u64 = 1 << 62;
 
@@ -35,19 +37,19 @@ pub(crate) struct Affinity<P: Payload> {
     hasher: ahash::RandomState,
     capacity: u32,
     newest: Arc<AffinityTable<P>>,
-    /// Tables of former capacities, the newest first. Their entries count; nothing is added.
+    /// Tables of previous capacities, newest first. Their entries count; none are added.
     older: Box<[Arc<AffinityTable<P>>]>,
-    /// Picks that could not be remembered, by this map and those before it.
+    /// Picks that could not be remembered, in this map and its predecessors.
     refused: Arc<AtomicU64>,
 }
 
 impl<P: Payload> Affinity<P> {
-    /// A map for so many entries, 1 to 2^24.
+    /// A map with a capacity of 1 to 2^24 entries. Allocates.
     pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
         Ok(Self::of(AffinityTable::new(Arc::clone(&arena), capacity)?, arena, capacity))
     }
 
-    /// A map that remembers one address.
+    /// A map with a capacity of one entry. Allocates.
     pub(crate) fn smallest(arena: Arc<Arena>) -> Self {
         Self::of(AffinityTable::smallest(Arc::clone(&arena)), arena, 1)
     }
@@ -63,17 +65,17 @@ impl<P: Payload> Affinity<P> {
         }
     }
 
-    /// The map that follows this one: for another capacity, or without tables that nothing needs any
-    /// more. `None` if that is this one. Allocates a table where no known one has the size. Director
-    /// only: nobody else shares tables.
+    /// The successor of this map: with another capacity, or without tables that are no longer needed.
+    /// `None` if nothing would change. Allocates a table unless one of the right size exists. Director
+    /// only: nothing else shares tables.
     pub(crate) fn next(&self, capacity: u32) -> Result<Option<Self>, OutOfMemory> {
         let fitting = self.tables().find(|table| table.fits(capacity));
         let newest = match fitting {
             Some(table) => Arc::clone(table),
             None => Arc::new(AffinityTable::new(Arc::clone(&self.arena), capacity)?),
         };
-        // Another owner is a map whose pickers may add to the table. This map's own may add to its
-        // first one.
+        // A second reference is another map, whose pickers may add to the table. This map's pickers may
+        // add to its first table.
         let is_needed = |table: &Arc<AffinityTable<P>>| {
             let shared = Arc::strong_count(table) > 1 || Arc::ptr_eq(table, &self.newest);
             !Arc::ptr_eq(table, &newest) && (shared || table.count() != 0)
@@ -92,7 +94,7 @@ impl<P: Payload> Affinity<P> {
         }))
     }
 
-    /// The tables, the newest first.
+    /// The tables, newest first.
     fn tables(&self) -> impl Iterator<Item = &Arc<AffinityTable<P>>> {
         std::iter::once(&self.newest).chain(&self.older)
     }
@@ -103,7 +105,7 @@ impl<P: Payload> Affinity<P> {
 
     pub(crate) fn entries(&self) -> u32 {
         let all = self.older.iter().map(|table| table.count());
-        // Below zero for a moment, if an entry is taken out before it is counted.
+        // May be negative briefly, if an entry is removed before it is counted.
         (all.fold(self.newest.count(), u32::wrapping_add) as i32).max(0) as u32
     }
 
@@ -111,12 +113,12 @@ impl<P: Payload> Affinity<P> {
         Remembered {
             entries: self.entries(),
             capacity: self.capacity,
-            // Relaxed: a figure to show.
+            // Relaxed: a statistic.
             refused: self.refused.load(Ordering::Relaxed),
         }
     }
 
-    /// The key of an address, given as two words, the first of which begins with an IPv4 address;
+    /// The key of an address, given as two words; an IPv4 address is the upper half of the first.
     /// `family` is 4 or 6.
     #[inline]
     pub(crate) fn key(&self, address: [u64; 2], family: u8) -> AddressKey {
@@ -132,7 +134,7 @@ impl<P: Payload> Affinity<P> {
         AddressKey { word, hash }
     }
 
-    /// The key's entry, if it has one.
+    /// The key's entry, if it has one. Wait-free.
     #[inline]
     pub(crate) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         let found = self.newest.find(key);
@@ -144,50 +146,51 @@ impl<P: Payload> Affinity<P> {
         self.older.iter().find_map(|table| table.find_again(key))
     }
 
-    /// Every entry of the key: two in one table, see [`Table::all`], and one of each table that
+    /// Every entry of the key: up to two per table, see [`AffinityTable::all`], and one per table that
     /// pickers of different maps added to.
     pub(crate) fn all(&self, key: AddressKey) -> impl Iterator<Item = &AffinityEntry<P>> {
         self.tables().flat_map(move |table| table.all(key))
     }
 
-    /// An entry for a key that has none; `None` if the map, or the key's part of it, is full.
+    /// Claims an entry for a key that has none; `None` if the map, or the key's window, is full. Counts
+    /// the failure.
     pub(crate) fn claim(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         let claimed = if self.entries() < self.capacity { self.newest.claim(key) } else { None };
         if claimed.is_none() {
-            // Relaxed: a figure to show.
+            // Relaxed: a statistic.
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         claimed
     }
 
-    /// Lets `act` write what an entry of this map remembers. Whatever pins a server is written this
-    /// way, or sweeps may never come by it.
+    /// Runs `act` to write an entry's payload, then marks the entry for sweeps. Every write that pins a
+    /// server must go through here, or sweeps may never visit it.
     #[inline]
     pub(crate) fn write(&self, entry: &AffinityEntry<P>, act: impl FnOnce(&P)) {
         act(&entry.payload);
-        // After the write: see `affinity_table`.
+        // After the write: see `address_table`.
         self.tables().any(|table| table.mark(entry));
     }
 
-    /// Takes out the entries that were not used after `until`. O(entries). Director only.
+    /// Removes the entries that were not used after `until`. O(entries). Director only.
     pub(crate) fn expire(&self, until: Option<u64>) {
         self.retain(|entry| until.is_none_or(|until| entry.idle_since() > until));
     }
 
-    /// Takes out what is not to stay, and what is left of entries that are out. O(entries). Director
-    /// only.
+    /// Removes the entries that `stays` rejects, and the remains of entries removed before. O(entries).
+    /// Director only.
     pub(crate) fn retain(&self, stays: impl Fn(&AffinityEntry<P>) -> bool) {
         self.tables().for_each(|table| table.retain(&stays));
     }
 
-    /// Looks at every entry. O(entries). Director only.
+    /// Calls `look` with every entry. O(entries). Director only.
     pub(crate) fn for_each(&self, mut look: impl FnMut(AddressKey, &AffinityEntry<P>)) {
         let entries = self.tables().flat_map(|table| table.iter());
         entries.for_each(|(word, entry)| look(self.key_of(word), entry));
     }
 
-    /// Takes out idle entries in the order of these buckets, a bucket at a time, until so many are
-    /// out. Returns the last bucket. O(entries). Director only.
+    /// Removes idle entries bucket by bucket, in the order of `buckets`, until at least `goal` are
+    /// removed. Returns the last bucket visited. O(entries). Director only.
     pub(crate) fn expire_some(
         &self,
         until: Option<u64>,

@@ -16,7 +16,7 @@ fn key(map: &Map, address: u32) -> AddressKey {
     map.key([u64::from(address) << 32, 0], 4)
 }
 
-/// As lblc does: the server in slot 1 goes with these addresses.
+/// Does what lblc does: maps these addresses to the server in slot 1.
 fn remember(map: &Map, addresses: impl Iterator<Item = u32>) {
     for address in addresses {
         let key = key(map, address);
@@ -39,13 +39,13 @@ fn is_pinned(arena: &Arena) -> bool {
     !vacated
 }
 
-/// Entries that sweeps have looked at since the last call.
+/// Number of entries that sweeps have visited since the last call.
 fn visited(map: &Map) -> u64 {
     // Relaxed: one thread.
     map.tables().map(|table| table.visited.swap(0, Ordering::Relaxed)).sum()
 }
 
-/// Of 2^21 entries, those near the few that have content; none when that is gone.
+/// Of 2^21 entries, sweeps visit those near the few that have content, and none once that is gone.
 #[test]
 fn sweeps_look_at_content_and_not_at_capacity() {
     let map = Map::new(arena(), 1 << 20).expect("memory");
@@ -60,7 +60,7 @@ fn sweeps_look_at_content_and_not_at_capacity() {
     assert_eq!(map.expire_some(Some(0), 10, |_| 0, 0..1), Some(0));
     assert!((10..=near).contains(&visited(&map)));
     assert_eq!(map.entries(), 0, "all were idle");
-    // The first comes by what the partial sweep has left and finds it clean.
+    // The first sweep visits what the partial one has left, and finds it clean.
     map.retain(|_| true);
     assert!((10..=near).contains(&visited(&map)));
     map.retain(|_| true);
@@ -102,7 +102,7 @@ fn another_capacity_leaves_entries_where_they_are() {
     assert_eq!((same_size.tables().count(), same_size.capacity), (1, 120));
     let large = first.next(10_000).expect("memory").expect("another map");
     assert!((0..50).all(|address| knows(&large, address)));
-    // Pickers of both maps go on, and one does not undo what the other does.
+    // Pickers of both maps continue, and neither undoes what the other does.
     remember(&first, 50..60);
     remember(&large, 60..1000);
     assert!((50..1000).all(|address| knows(&large, address)));
@@ -120,7 +120,7 @@ fn another_capacity_leaves_entries_where_they_are() {
     assert!(!is_pinned(&arena));
 }
 
-/// Tables that a stopped picker of an earlier map may still add to stay, and no others.
+/// Only tables stay that a stopped picker of an earlier map may still add to.
 #[test]
 fn a_map_has_no_more_tables_than_it_needs() {
     let capacities = [10, 1000, 100_000, 100, 10_000, 1000, 10, 100_000];

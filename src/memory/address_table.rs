@@ -1,29 +1,35 @@
-//! One table of an affinity map: entries found by address, lock-free, of a size that never changes.
+//! One table of an affinity map: a lock-free hash table of fixed size, keyed by address.
 //!
-//! A key may stand in any of [`WINDOW`] neighboring entries, and nowhere else. Picks add entries;
-//! the director's sweeps take them out. A table that is full answers so; nothing is displaced.
+//! A key occupies one of [`WINDOW`] neighboring entries, and no other. Picks add entries; the
+//! director's sweeps remove them. A full table refuses new keys; it never displaces an entry.
 //!
-//! A key is one word: an IPv4 address itself, of an IPv6 address a keyed 63-bit hash. What an entry
-//! remembers carries 32 bits of the key's hash, the tag: what a picker writes late, into an entry
-//! that has another key by then, is not taken for that key's.
+//! A key is one word: a plain IPv4 address, or a keyed 63-bit hash of an IPv6 address. An entry's
+//! payload carries a tag, 32 bits of the key's hash, so that a late write into an entry that has
+//! another key by then is not attributed to that key.
 //!
-//! Entries lie in chunks of [`CHUNK`], and a chunk that has content has a mark. Sweeps read the
-//! marks, and the entries of marked chunks only: they cost what the table holds, not what it could
-//! hold, and touch no page that was never written. A writer marks the chunk *after* its write; a
-//! sweep that finds a chunk clean clears the mark and *then* looks once more. Both steps of both are
-//! SeqCst: either the sweep sees what was written, or the writer sees that the mark is gone. So a
-//! picker that is stopped for any time and writes late is swept after.
+//! Entries form chunks of [`CHUNK`], and each chunk with content has a mark. Sweeps read the marks, and
+//! the entries of marked chunks only: they cost what the table holds, not what it could hold, and
+//! touch no page that was never written.
+//!
+//! Why a sweep misses no write. A writer writes the payload, then sets the chunk's mark. A sweep that
+//! finds a chunk clean clears the mark, then reads the chunk once more. All four are SeqCst, so one of
+//! two things happens:
+//!
+//! - The sweep sees the write, and sets the mark again.
+//! - The writer sees that the mark is gone, and sets it.
+//!
+//! So even a write by a picker that was stopped for any length of time is swept.
 //!
 //! | location  | operation                            | ordering | partner                          |
 //! |-----------|--------------------------------------|----------|----------------------------------|
-//! | `key`     | swaps in `claim`, `take_out`         | SeqCst   | each other, loads in `find`      |
+//! | `key`     | exchanges in `claim`, `take_out`     | SeqCst   | each other, loads in `find`      |
 //! | `payload` | see the payloads                     | SeqCst   | its loads; the tag ties it to key |
-//! | `marks`   | load and `fetch_or` in `mark`        | SeqCst   | `fetch_and` in `unmark`; after the writer's write, before the sweep's last look |
+//! | `marks`   | load and `fetch_or` in `mark`        | SeqCst   | `fetch_and` in `unmark`; after the writer's write, before the sweep's last read |
 //! | `used`    | loads and stores                     | Relaxed  | none: a coarse time              |
-//! | `count`   | additions                            | Relaxed  | none: a limit, exact when quiet  |
+//! | `count`   | additions                            | Relaxed  | none: a limit, exact when quiescent |
 //!
-//! Servers that an entry names are pinned: their slots are not given to others. The pin is taken
-//! before the name is written and let go after it is overwritten.
+//! Servers that an entry names are pinned: their slots are not reused. A writer takes the pin before it
+//! writes the name, and releases it after it has overwritten the name.
 
 use std::iter;
 
@@ -35,16 +41,16 @@ use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
 
 const EMPTY: u64 = 0;
 
-/// What an entry remembers. Nothing, where all its bytes are zero.
+/// What an entry remembers: nothing if all its bytes are zero.
 pub(crate) trait Payload: Zeroed {
     /// Forgets it and unpins the servers it names; false if a thread is writing it.
     fn forget(&self, arena: &Arena) -> bool;
 
-    /// It names no server, and no thread is writing it.
+    /// True if it names no server and no thread is writing it.
     fn is_clear(&self) -> bool;
 }
 
-/// An address as a map knows it.
+/// An address as a map stores it, and its hash.
 #[derive(Clone, Copy)]
 pub(crate) struct AddressKey {
     pub(super) word: u64,
@@ -56,7 +62,7 @@ impl AddressKey {
         self.word
     }
 
-    /// Bits that tell what was written for this key from what was written for another.
+    /// Bits that distinguish a payload written for this key from one written for another.
     pub(crate) fn tag(self) -> u32 {
         (self.hash >> 32) as u32
     }
@@ -86,19 +92,19 @@ impl<P> AffinityEntry<P> {
 pub(crate) struct AffinityTable<P: Payload> {
     arena: Arc<Arena>,
     entries: Box<[AffinityEntry<P>]>,
-    /// A bit per chunk: an entry of it has a key, or remembers something.
+    /// One bit per chunk, set if one of its entries has a key or remembers something.
     marks: Box<[AtomicU64]>,
     count: AtomicU32,
-    /// Entries that sweeps have looked at.
+    /// Number of entries that sweeps have visited.
     #[cfg(test)]
     pub(super) visited: AtomicU64,
 }
 
 impl<P: Payload> AffinityTable<P> {
-    /// A table for so many addresses. They take half of it at most: else their windows fill up long
-    /// before the table does.
+    /// A table for `capacity` addresses, which fill at most half of it: otherwise their windows would
+    /// fill up long before the table does. Allocates.
     pub(super) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
-        // More than can be counted, where there are fewer bits: more than there is.
+        // A length past `usize` is more memory than exists.
         let length = usize::try_from(affinity_entries(capacity)).unwrap_or(usize::MAX);
         Ok(Self::of(arena, zeroed(length)?, zeroed(marks_for(length))?))
     }
@@ -122,15 +128,15 @@ impl<P: Payload> AffinityTable<P> {
         }
     }
 
-    /// True if a map for so many addresses has a table of this size.
+    /// True if a table for `capacity` addresses has this size.
     pub(super) fn fits(&self, capacity: u32) -> bool {
         self.entries.len() as u64 == affinity_entries(capacity)
     }
 
-    /// Entries that have a key.
+    /// Number of entries that have a key.
     pub(super) fn count(&self) -> u32 {
-        // Relaxed: a figure to show and to compare with a limit. Below zero for a moment, if an entry
-        // is taken out before it is counted.
+        // Relaxed: a statistic, compared with a limit. May be negative briefly, if an entry is removed
+        // before it is counted.
         self.count.load(Ordering::Relaxed)
     }
 
@@ -141,26 +147,26 @@ impl<P: Payload> AffinityTable<P> {
         (start..start + WINDOW).filter_map(move |at| self.entries.get(at & mask))
     }
 
-    /// The key's entry, if it has one. Inlined where a pick looks first: a call takes a dozen
-    /// instructions.
+    /// The key's entry, if it has one. Wait-free. Inlined into the first lookup of a pick: a call takes
+    /// a dozen instructions.
     #[inline(always)]
     pub(super) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         self.window(key).find(|entry| entry.key.load(Ordering::SeqCst) == key.word)
     }
 
-    /// The same, where it is not the first look.
+    /// Like [`find`](Self::find), not inlined, for later lookups.
     #[inline(never)]
     pub(super) fn find_again(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         self.find(key)
     }
 
-    /// Every entry of the key: two, while a picker that was slow to claim one found an earlier one
-    /// free meanwhile. The later one is not found any more, and expires.
+    /// Every entry of the key. There are two if a picker that was slow to claim one found an earlier
+    /// entry that had become free in the meantime; the later one is no longer found, and expires.
     pub(super) fn all(&self, key: AddressKey) -> impl Iterator<Item = &AffinityEntry<P>> {
         self.window(key).filter(move |entry| entry.key.load(Ordering::SeqCst) == key.word)
     }
 
-    /// An entry for a key that has none; `None` if the key's part of the table is full.
+    /// Claims an entry for a key that has none; `None` if the key's window is full. Wait-free.
     pub(super) fn claim(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         for entry in self.window(key) {
             let swap =
@@ -172,7 +178,7 @@ impl<P: Payload> AffinityTable<P> {
                     self.mark(entry);
                     return Some(self.settle(key, entry));
                 }
-                // Another picker was faster with the same key.
+                // Another picker has claimed it for the same key.
                 Err(found) if found == key.word => return Some(entry),
                 Err(_) => {}
             }
@@ -180,7 +186,8 @@ impl<P: Payload> AffinityTable<P> {
         None
     }
 
-    /// Two pickers may have claimed two entries for one key: the first in the window stays.
+    /// Resolves a race: if two pickers have claimed two entries for one key, the first in the window
+    /// stays.
     fn settle<'a>(&'a self, key: AddressKey, mine: &'a AffinityEntry<P>) -> &'a AffinityEntry<P> {
         match self.find_again(key) {
             Some(first) if !std::ptr::eq(first, mine) => {
@@ -191,8 +198,8 @@ impl<P: Payload> AffinityTable<P> {
         }
     }
 
-    /// Empties the entry unless it has another key by now: the director and a picker that settles
-    /// may both want to, and count it once.
+    /// Empties the entry unless its key has changed: the director and a picker in `settle` may both try,
+    /// and only one of them counts it.
     fn take_out(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
         let swap = entry.key.compare_exchange(word, EMPTY, Ordering::SeqCst, Ordering::SeqCst);
         if swap.is_ok() {
@@ -202,30 +209,30 @@ impl<P: Payload> AffinityTable<P> {
         swap.is_ok()
     }
 
-    /// Sweeps see the entry from now on; false if it is another table's.
+    /// Marks the entry's chunk, so that sweeps visit it; false if the entry is not in this table.
     #[inline]
     pub(super) fn mark(&self, entry: &AffinityEntry<P>) -> bool {
         let start = self.entries.as_ptr().addr();
-        // Before the first it wraps to beyond the last.
+        // An address below the first entry wraps past the end.
         let at =
             std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<AffinityEntry<P>>();
         let (word, bit) = place_of(at / CHUNK);
         let (true, Some(marks)) = (at < self.entries.len(), self.marks.get(word)) else {
             return false;
         };
-        // SeqCst: after the write that it is about; pairs with `unmark`. A load first: the mark is
-        // nearly always there, and its line is shared by many entries.
+        // SeqCst: after the write that it covers; pairs with `unmark`. A load first: the mark is nearly
+        // always set, and many entries share its cache line.
         if marks.load(Ordering::SeqCst) & bit == 0 {
             marks.fetch_or(bit, Ordering::SeqCst);
         }
         true
     }
 
-    /// The chunk was found clean: sweeps pass it over from now on, unless it is not clean any more.
+    /// Clears the mark of a chunk that was found clean, unless it is no longer clean.
     fn unmark(&self, chunk: usize) {
         let (word, bit) = place_of(chunk);
         let Some(marks) = self.marks.get(word) else { return };
-        // SeqCst: before the looks below; pairs with the load in `mark`.
+        // SeqCst: before the loads below; pairs with the load in `mark`.
         marks.fetch_and(!bit, Ordering::SeqCst);
         let is_clean = |entry: &AffinityEntry<P>| {
             entry.key.load(Ordering::SeqCst) == EMPTY && entry.payload.is_clear()
@@ -241,8 +248,8 @@ impl<P: Payload> AffinityTable<P> {
         self.entries.get(start..end).unwrap_or(&[])
     }
 
-    /// The numbers of marked chunks. A word of marks stands for 64 chunks: of a table of 2^25 entries
-    /// a sweep reads 256 KiB of marks, of one of the default capacity 256 bytes.
+    /// The indices of marked chunks. A word of marks covers 64 chunks: a sweep reads 256 KiB of marks
+    /// for a table of 2^25 entries, and 256 bytes for one of the default capacity.
     fn marked(&self) -> impl Iterator<Item = usize> + '_ {
         let bits_of = |mut bits: u64| {
             iter::from_fn(move || {
@@ -257,7 +264,7 @@ impl<P: Payload> AffinityTable<P> {
         })
     }
 
-    /// The entries of marked chunks, with what their keys are.
+    /// The entries of marked chunks, with their keys.
     fn content(&self) -> impl Iterator<Item = (u64, &AffinityEntry<P>)> {
         let entries = self.marked().flat_map(|chunk| self.entries_of(chunk));
         entries.map(|entry| {
@@ -267,12 +274,13 @@ impl<P: Payload> AffinityTable<P> {
         })
     }
 
-    /// The entries that have keys, with these. Director only.
+    /// The entries that have keys, with their keys. Director only.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &AffinityEntry<P>)> {
         self.content().filter(|(word, _)| *word != EMPTY)
     }
 
-    /// Takes out what is not to stay, and what is left of entries that are out. Director only.
+    /// Removes the entries that `stays` rejects, and the remains of entries removed before. Director
+    /// only.
     pub(super) fn retain(&self, stays: impl Fn(&AffinityEntry<P>) -> bool) {
         for chunk in self.marked() {
             let mut clean = true;
@@ -281,7 +289,7 @@ impl<P: Payload> AffinityTable<P> {
                 self.visited.fetch_add(1, Ordering::Relaxed);
                 let word = entry.key.load(Ordering::SeqCst);
                 clean &= if word == EMPTY {
-                    // Written late by a picker that had found the entry under its former key.
+                    // Possibly written late, by a picker that found the entry under its previous key.
                     entry.payload.forget(&self.arena)
                 } else {
                     !stays(entry) && self.clear(entry, word)
@@ -293,19 +301,19 @@ impl<P: Payload> AffinityTable<P> {
         }
     }
 
-    /// Takes an entry out and forgets what it remembers; false if something is left of it, which the
-    /// next sweep forgets. Director only.
+    /// Removes an entry and clears its payload; false if something remains, which the next sweep clears.
+    /// Director only.
     pub(super) fn clear(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
         self.take_out(entry, word) && entry.payload.forget(&self.arena)
     }
 }
 
-/// Words of marks for so many entries.
+/// Number of words of marks for `length` entries.
 fn marks_for(length: usize) -> usize {
     length.div_ceil(CHUNK * u64::BITS as usize)
 }
 
-/// A chunk's word of marks, and its bit there.
+/// The index of a chunk's word of marks, and its bit in that word.
 fn place_of(chunk: usize) -> (usize, u64) {
     (chunk / u64::BITS as usize, 1 << (chunk % u64::BITS as usize))
 }

@@ -1,8 +1,8 @@
-//! One server, by its slot: what lblc remembers of an address, and a template of its client.
+//! One server, by its slot: the payload of lblc's entries, and part of a persistence template.
 //!
-//! | location | operation                       | ordering | partner         |
-//! |----------|---------------------------------|----------|-----------------|
-//! | the word | swaps in `set`, `clear`, `forget` | SeqCst | each other, loads |
+//! | location | operation                         | ordering | partner           |
+//! |----------|-----------------------------------|----------|-------------------|
+//! | `word`   | swaps in `set`, `clear`, `forget` | SeqCst   | each other, loads |
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::zeroed_struct;
@@ -30,7 +30,7 @@ impl OneServer {
         (word != NONE && (word >> 32) as u32 == key.tag()).then_some(!(word as u32))
     }
 
-    /// The server's slot, for whichever key it was written.
+    /// The server's slot, regardless of the key for which it was written.
     pub(crate) fn slot(&self) -> Option<u32> {
         let word = self.word.load(Ordering::SeqCst);
         (word != NONE).then_some(!(word as u32))
@@ -42,7 +42,7 @@ impl OneServer {
         unpin(arena, former);
     }
 
-    /// Forgets this server, unless another has been written meanwhile.
+    /// Forgets this server, unless another has been written in the meantime.
     pub(crate) fn clear(&self, arena: &Arena, key: AddressKey, slot: u32) {
         let known = word_of(key, slot);
         if self.word.compare_exchange(known, NONE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {

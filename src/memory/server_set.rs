@@ -1,12 +1,12 @@
-//! An ordered set of servers in place: what lblcr remembers of one address.
+//! An ordered set of servers, stored in place: the payload of lblcr's entries.
 //!
-//! Readers never wait: a set that is being written reads as busy. Writers never wait either: a set
-//! that another thread is writing, or has changed since it was read, is left alone. So a thread that
-//! is stopped while it writes costs one address its memory, and nobody else anything.
+//! Readers never wait: a set that is being written reads as busy. Writers never wait either: they skip
+//! a set that another thread is writing or has changed since they read it. So a thread that is stopped
+//! while it writes costs one address its memory, and affects no other address or thread.
 //!
 //! | location             | operation                   | ordering | partner                        |
 //! |----------------------|-----------------------------|----------|--------------------------------|
-//! | `head`               | swap and store in `write`   | SeqCst   | both loads in `read`           |
+//! | `head`               | exchange and store in `write` | SeqCst | both loads in `read`           |
 //! | `members`,`modified` | stores in `write`           | SeqCst   | loads in `read`, between heads |
 
 use crate::arena::Arena;
@@ -25,14 +25,14 @@ zeroed_struct! {
     pub(crate) struct ServerSet {
         /// tag:32, version:31, writing:1.
         head: AtomicU64,
-        /// Milliseconds of the clock when the set changed last.
+        /// Milliseconds of the clock when the set last changed.
         modified: AtomicU64,
-        /// Complements of slots, the newest member first; 0 = none.
+        /// Complements of slots, newest member first; 0 = none.
         members: [AtomicU32; MOST],
     }
 }
 
-/// A set as it was read.
+/// A snapshot of a set.
 #[derive(Clone, Copy)]
 pub(crate) struct Members {
     head: u64,
@@ -42,14 +42,14 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// The slots, the newest member first.
+    /// The slots, newest member first.
     pub(crate) fn slots(&self) -> &[u32] {
         self.slots.get(..self.count).unwrap_or(&[])
     }
 
     pub(crate) fn remove(&mut self, slot: u32, now: u64) {
         if let Some(at) = self.slots().iter().position(|member| *member == slot) {
-            // Not `copy_within`, which has a panic in it.
+            // Not `copy_within`, which can panic.
             let before = self.slots;
             let behind = before.get(at + 1..self.count).unwrap_or(&[]);
             for (to, from) in self.slots.iter_mut().skip(at).zip(behind) {
@@ -60,7 +60,7 @@ impl Members {
         }
     }
 
-    /// Adds a server at the front, unless it is a member.
+    /// Adds a server at the front, unless it is a member. A full set drops its oldest member.
     pub(crate) fn add(&mut self, slot: u32, now: u64) {
         if !self.slots().contains(&slot) {
             let stay = self.count.min(MOST - 1);
@@ -95,7 +95,7 @@ impl ServerSet {
         (self.head.load(Ordering::SeqCst) == head).then_some(members)
     }
 
-    /// Writes the set for this key, unless it was changed since it was read.
+    /// Writes the set for this key, unless it has changed since it was read.
     pub(crate) fn write(&self, arena: &Arena, key: AddressKey, members: &Members) {
         let head = members.head;
         let writing =
@@ -133,7 +133,7 @@ impl Payload for ServerSet {
         let swap = |from, to| {
             self.head.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
         };
-        // A set that is being written is left to its writer; the next sweep comes back to it.
+        // Skip a set that is being written; the next sweep returns to it.
         let ours = head & WRITING == 0 && swap(head, head | WRITING);
         if ours {
             for member in &self.members {
@@ -146,7 +146,7 @@ impl Payload for ServerSet {
 
     fn is_clear(&self) -> bool {
         let writing = self.head.load(Ordering::SeqCst) & WRITING != 0;
-        // Members stand at the front.
+        // Members are packed at the front.
         !writing && self.members.iter().all(|member| !member.load(Ordering::SeqCst) == NOBODY)
     }
 }

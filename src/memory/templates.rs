@@ -1,14 +1,14 @@
-//! Persistence templates: which server a client goes to, and for how long.
+//! Persistence templates: which server a client is sent to, and for how long.
 //!
-//! A map from masked client addresses to servers (see `affinity`). A template lives for the
-//! service's timeout after each new connection. If its time is up while connections made through it
-//! are still open, it gets another minute, again and again, and keeps to minutes from then on.
+//! A map from masked client addresses to servers (see `address_map`). A template lives for the
+//! service's timeout after each new connection. If it expires while connections made through it are
+//! still open, it is extended by one minute at a time, and its timeout is one minute from then on.
 //!
-//! | location            | operation                         | ordering | partner                 |
-//! |---------------------|-----------------------------------|----------|-------------------------|
-//! | `held`              | swaps in `hold`, `let_go`, `make` | SeqCst   | each other, load in `due` |
-//! | `held`              | swaps in `release`                | SeqCst   | the same                |
-//! | `timeout`,`deadline`| loads and stores                  | Relaxed  | none: coarse times      |
+//! | location            | operation                             | ordering | partner                      |
+//! |---------------------|---------------------------------------|----------|------------------------------|
+//! | `held`              | updates in `acquire`, `release`, swap in `make` | SeqCst | each other, load in `is_due` |
+//! | `held`              | update in `clear_holds`               | SeqCst   | the same                     |
+//! | `timeout`,`deadline`| loads and stores                      | Relaxed  | none: coarse times           |
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::memory::address_map::{AddressKey, Affinity, AffinityEntry, Payload};
 use crate::memory::one_server::OneServer;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// What a template with open connections gets when its time is up, in milliseconds.
+/// By how much a template with open connections is extended when it expires, in milliseconds.
 const EXTENSION: u64 = 60_000;
 
 pub(crate) struct Templates {
@@ -29,22 +29,22 @@ pub(crate) struct Templates {
 zeroed_struct! {
     pub(crate) struct Template {
         server: OneServer,
-        /// serial:32, open connections made through it:32. The serial, one of the director's, tells a
-        /// template from an earlier one of the same client, be it of a deleted service, whose
-        /// connections are not this one's.
+        /// serial:32, open connections made through it:32. The serial is unique in the director and
+        /// distinguishes a template from an earlier one of the same client (even one of a deleted
+        /// service), whose connections do not count for this one.
         held: AtomicU64,
         timeout: AtomicU64,
         deadline: AtomicU64,
     }
 }
 
-/// Names a template: the client's key and the template's serial; serial 0 = none.
+/// Identifies a template: the client's key and the template's serial; serial 0 = none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(C)]
 pub(crate) struct TemplateId {
     key: u64,
     serial: u32,
-    /// 0; here so that no byte is left undefined when C copies it.
+    /// 0. Makes the padding explicit, so that no byte is undefined when C copies it.
     reserved: u32,
 }
 
@@ -61,13 +61,13 @@ fn serial_of(held: u64) -> u32 {
 }
 
 impl Templates {
-    /// For so many clients, 1 to 2^24.
+    /// Templates for up to `capacity` clients, 1 to 2^24. Allocates.
     pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
         Ok(Templates { map: Affinity::new(arena, capacity)? })
     }
 
-    /// The same templates, in place, with room for another number of clients; `None` if these are
-    /// they.
+    /// The same templates, in place, with another capacity; `None` if nothing would change. May
+    /// allocate.
     pub(crate) fn next(&self, capacity: u32) -> Result<Option<Self>, OutOfMemory> {
         Ok(self.map.next(capacity)?.map(|map| Templates { map }))
     }
@@ -89,7 +89,7 @@ impl Templates {
         template.server.get(client).map(|slot| (template, slot))
     }
 
-    /// A new connection by this template: its time begins anew.
+    /// Restarts the template's timeout for a new connection.
     pub(crate) fn renew(&self, client: AddressKey, template: &Template) -> TemplateId {
         // Relaxed: coarse times; they order nothing.
         let timeout = template.timeout.load(Ordering::Relaxed);
@@ -99,8 +99,8 @@ impl Templates {
         TemplateId { key: client.word(), serial, reserved: 0 }
     }
 
-    /// The client goes to this server from now on; a former template is forgotten. No template if
-    /// there is no room.
+    /// Makes a template that sends the client to this server, and replaces the client's previous one.
+    /// [`TemplateId::NONE`] if the map is full.
     pub(crate) fn make(&self, client: AddressKey, slot: u32, timeout: u64) -> TemplateId {
         let Some(entry) = self.map.find(client).or_else(|| self.map.claim(client)) else {
             return TemplateId::default();
@@ -115,23 +115,23 @@ impl Templates {
         self.renew(client, &entry.payload)
     }
 
-    /// It leads to this server no longer. What is left of it goes when its time is up.
+    /// Removes the server from the template. A sweep removes the rest once it expires.
     pub(crate) fn invalidate(&self, client: AddressKey, template: &Template, slot: u32) {
         template.server.clear(self.map.arena(), client, slot);
     }
 
-    /// A connection made through the template opens.
+    /// Counts a connection that opens through the template.
     pub(crate) fn acquire(&self, id: TemplateId) {
         self.count(id, |held| held.checked_add(1).filter(|held| *held as u32 != 0));
     }
 
-    /// A connection made through the template closes.
+    /// Counts a connection that closes.
     pub(crate) fn release(&self, id: TemplateId) {
         self.count(id, |held| held.checked_sub(1).filter(|_| held as u32 != 0));
     }
 
-    /// Counts unless the template is another by now. In any entry of the client's: in one that is
-    /// not found any more, a connection that never closed would keep the template for ever.
+    /// Changes the count unless the template has been replaced. Tries every entry of the client: in an
+    /// entry that lookups no longer find, an uncounted close would keep the template forever.
     fn count(&self, id: TemplateId, next: impl Fn(u64) -> Option<u64>) {
         for entry in self.map.all(self.map.key_of(id.key)) {
             let held = &entry.payload.held;
@@ -142,7 +142,8 @@ impl Templates {
         }
     }
 
-    /// No connection keeps a template of this server alive any more. Director only.
+    /// Resets the connection counts of this server's templates, so that none keeps one alive. Director
+    /// only.
     pub(crate) fn clear_holds(&self, slot: u32) {
         self.map.for_each(|_, entry| {
             let Template { server, held, .. } = &entry.payload;
@@ -153,17 +154,17 @@ impl Templates {
         });
     }
 
-    /// Takes out the templates of these servers, whatever keeps them alive. Director only.
+    /// Removes the templates of these servers, even if connections keep them alive. Director only.
     pub(crate) fn take_out(&self, is_gone: impl Fn(u32) -> bool) {
         self.map.retain(|entry| !entry.payload.server.slot().is_some_and(&is_gone));
     }
 
-    /// Takes out the templates whose time is up. O(templates). Director only.
+    /// Removes expired templates. O(templates). Director only.
     pub(crate) fn tick(&self, now: u64) {
         self.map.retain(|entry| !entry.payload.is_due(now));
     }
 
-    /// How many templates a server has. O(templates).
+    /// Number of templates of a server. O(templates).
     pub(crate) fn of_server(&self, slot: u32) -> u32 {
         let mut count = 0;
         self.map.for_each(|key, entry| {
@@ -172,7 +173,7 @@ impl Templates {
         count
     }
 
-    /// How many templates each server has, by slot. O(templates).
+    /// Number of templates per server, by slot. O(templates). Allocates.
     pub(crate) fn by_server(&self) -> HashMap<u32, u32> {
         let mut counts = HashMap::new();
         self.map.for_each(|key, entry: &AffinityEntry<Template>| {
@@ -185,7 +186,7 @@ impl Templates {
 }
 
 impl Template {
-    /// Its time is up and nobody holds it. Gives it another minute if somebody does.
+    /// True if the template has expired and no connection holds it. Extends it if one does.
     fn is_due(&self, now: u64) -> bool {
         // Relaxed: coarse times; they order nothing.
         let deadline = self.deadline.load(Ordering::Relaxed);
@@ -205,7 +206,7 @@ impl Template {
 
 impl Payload for Template {
     fn forget(&self, arena: &Arena) -> bool {
-        // `held` stays: the entry may be a new client's already, whose template needs its serial.
+        // `held` stays: the entry may already belong to a new client, whose template needs its serial.
         self.server.forget(arena)
     }
 
@@ -218,8 +219,8 @@ impl Payload for Template {
 mod tests {
     use super::{AddressKey, Arc, Arena, Templates};
 
-    /// A picker is slow to claim an entry for a client: meanwhile another has made the client's
-    /// template, and an earlier entry has become free, which the slow one takes.
+    /// A picker is slow to claim an entry for a client: in the meantime another picker makes the
+    /// client's template, and an earlier entry becomes free, which the slow picker claims.
     #[test]
     fn connections_close_in_an_entry_that_is_not_found_any_more() {
         let twice = (1..1000).filter(|client| {
@@ -241,7 +242,7 @@ mod tests {
         assert!(twice.count() > 0, "no client had two entries");
     }
 
-    /// Connections that begin and end by either of two maps, while one takes over from the other.
+    /// Connections open and close through either of two maps, while one replaces the other.
     #[test]
     fn connections_are_counted_across_another_capacity() {
         for capacity in [1, 9, 8000] {
@@ -252,7 +253,7 @@ mod tests {
             let after = before.next(capacity).expect("memory").expect("another map");
             before.acquire(id);
             after.release(id);
-            // One is open, opened by a picker that had the former map still.
+            // One is open, opened by a picker that still had the previous map.
             (1..10).for_each(|minute| after.tick(minute * 60_000));
             assert_eq!(after.remembered().entries, 1, "gone while a connection is open");
             let late = before.make(before.key([8 << 32, 0], 4), 0, 1);
