@@ -1,4 +1,4 @@
-//! A decision, as plain data.
+//! A pick's result as plain data.
 
 use std::array;
 use std::fmt;
@@ -10,10 +10,10 @@ use crate::arena::id::ServerId;
 use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
 use crate::memory::templates::TemplateId;
 
-/// A decision: which server, and how to reach it. Plain data, 48 bytes, shared with C. The default is no
-/// decision.
-// The bytes of C's fields, as words: a pick is put together in registers from words. Of smaller fields,
-// or of one larger, it went through the stack.
+/// The result of a pick: which server, and how to reach it. Plain data, 48 bytes, shared with C. The
+/// default is no server.
+// The bytes of C's fields, as words: a pick is assembled from words in registers. With smaller fields,
+// or one larger field, it went through the stack.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Pick {
@@ -22,12 +22,12 @@ pub struct Pick {
     address: u64,
     address_end: u64,
     rest: u64,
-    /// The persistence template that led here or was made.
+    /// The persistence template that the pick used or made.
     pub(crate) template: TemplateId,
 }
 
-/// What a list keeps of a server's pick: all but the template. Two share a cache line, and neighbours
-/// are picked one after the other.
+/// The precomputed part of a server's pick: all but the template. Two endpoints share a cache line, and
+/// neighbors are picked one after the other.
 #[derive(Clone, Copy)]
 #[repr(C, align(32))]
 pub(crate) struct Endpoint {
@@ -39,11 +39,11 @@ pub(crate) struct Endpoint {
 
 const _: () = assert!(size_of::<Endpoint>() == 32);
 
-/// What `Pick::rest` holds.
+/// The unpacked form of `Pick::rest`.
 #[derive(Clone, Copy)]
 struct Rest {
     port: u16,
-    /// 4 or 6; 0 = no decision.
+    /// 4 or 6; 0 = no server.
     family: u8,
     forwarding: u8,
     tunnel: u8,
@@ -120,7 +120,7 @@ impl Endpoint {
         server_of(self.server)
     }
 
-    /// The decision for this server.
+    /// The pick of this server, without a template.
     #[inline(always)]
     pub(crate) fn pick(&self) -> Pick {
         self.with_template(TemplateId::NONE)
@@ -133,7 +133,7 @@ impl Endpoint {
     }
 }
 
-/// An id as its bytes lie in memory.
+/// An id's bytes in memory order.
 fn word_of(id: ServerId) -> u64 {
     let words = [id.slot, id.generation].map(u32::to_ne_bytes);
     u64::from_ne_bytes(array::from_fn(|byte| words[byte / 4][byte % 4]))
@@ -155,13 +155,13 @@ impl Pick {
         self.rest = Rest { port, ..Rest::of(self.rest) }.word();
     }
 
-    /// The server, to open a connection on or to exclude from the next try.
+    /// Returns the server's id, to open a connection to it or to exclude it from the next attempt.
     #[inline]
     pub fn server(&self) -> ServerId {
         server_of(self.server)
     }
 
-    /// Its address and port; the flow's destination port where the server has none of its own.
+    /// Returns the server's address and port; the flow's destination port if the server has port 0.
     pub fn address(&self) -> SocketAddr {
         let words = [self.address, self.address_end].map(u64::to_ne_bytes);
         let address: [u8; 16] = array::from_fn(|byte| words[byte / 8][byte % 8]);
@@ -173,7 +173,7 @@ impl Pick {
         SocketAddr::new(ip, self.port())
     }
 
-    /// How packets reach it.
+    /// Returns how packets reach the server.
     pub fn forwarding(&self) -> Forwarding {
         let way = Rest::of(self.rest);
         let port = way.tunnel_port;

@@ -1,5 +1,5 @@
-//! A service's servers as its scheduler sees them: positions in the kernel's list order, who may get a
-//! connection, and what a pick answers.
+//! A service's servers as its scheduler sees them: positions in the kernel's list order, eligibility for
+//! a connection, and the endpoint that a pick returns.
 
 pub(crate) mod endpoint;
 pub(crate) mod history;

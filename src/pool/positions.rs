@@ -1,11 +1,11 @@
-//! From a server's slot back to its place in the list: O(1), for schedulers that remember servers.
+//! Maps a server's slot back to its position in the list, in O(1), for schedulers that remember servers.
 
 use crate::pool::servers::{Position, Servers};
 
-/// Fixed when the pool is built. Beside each place may stand what whoever looks for it wants next.
+/// Immutable once the pool is built. Each position may carry a value that callers need with it.
 pub(crate) enum Positions<B = ()> {
-    /// Slots that lie close together, as those of a service made at once do: by slot, less the
-    /// lowest. A quarter of the memory, and one load.
+    /// For slots close together, as those of a service created in one step are: an array indexed by the
+    /// slot minus the lowest slot. A quarter of the memory, and one load.
     Close { first: u32, places: Box<[(Position, B)]> },
     /// An open-addressing table, at most half full.
     Scattered { mask: usize, places: Box<[(u32, (Position, B))]> },
@@ -14,8 +14,8 @@ pub(crate) enum Positions<B = ()> {
 const NOBODY: Position = Position::MAX;
 const FREE: u32 = u32::MAX;
 
-/// So many times as many slots as servers, from the lowest to the highest, are close together: what
-/// they take is no more than a table's.
+/// Slots are close together if their range has at most this many slots per server: then the array takes
+/// no more memory than the table.
 const SPREAD: usize = 4;
 
 impl Positions {
@@ -25,7 +25,7 @@ impl Positions {
 }
 
 impl Positions<u32> {
-    /// With the weights beside.
+    /// Positions that carry the servers' weights.
     pub(crate) fn with_weights(servers: &Servers) -> Self {
         Self::of_slots(servers.ids().map(|id| id.slot).zip(servers.weights()))
     }
@@ -58,18 +58,18 @@ impl<B: Copy + Default> Positions<B> {
         Positions::Scattered { mask, places: places.into() }
     }
 
-    /// The place of the server in this slot; `None` if it is not in the list.
+    /// The position of the server in this slot; `None` if it is not in the list. O(1).
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<Position> {
         self.find(slot).map(|(position, _)| position)
     }
 
-    /// The same, and what stands beside.
+    /// Like [`get`](Self::get), with the value that the position carries.
     #[inline]
     pub(crate) fn find(&self, slot: u32) -> Option<(Position, B)> {
         match self {
             Positions::Close { first, places } => {
-                // Below the first it wraps to beyond the last.
+                // A slot below the first wraps past the end.
                 let place = *places.get(slot.wrapping_sub(*first) as usize)?;
                 (place.0 != NOBODY).then_some(place)
             }
@@ -91,7 +91,7 @@ impl<B: Copy + Default> Positions<B> {
 
 #[inline]
 fn start(slot: u32, mask: usize) -> usize {
-    // Neighbouring slots are common and spread well by themselves.
+    // Neighboring slots are common, and spread well without hashing.
     slot as usize & mask
 }
 

@@ -1,5 +1,5 @@
-//! The servers of one service as a scheduler sees them: by position in the kernel's list order,
-//! with weights that are fixed and counts that live in the arena.
+//! The servers of one service as a scheduler sees them: by position in the kernel's list order, with
+//! immutable weights, and counts that live in the arena.
 
 use crate::arena::Arena;
 use crate::arena::counts::Counts;
@@ -11,10 +11,10 @@ use crate::config::RealServer;
 use crate::pool::endpoint::Endpoint;
 use crate::sync::Arc;
 
-/// Place in the list, newest server first.
+/// Index in the list, newest server first.
 pub(crate) type Position = u32;
 
-/// A server as its service's next pool is given it.
+/// A server from which the service's next pool is built.
 #[derive(Clone, Copy)]
 pub(crate) struct Member {
     pub(crate) id: ServerId,
@@ -25,21 +25,20 @@ pub(crate) struct Member {
 
 pub(crate) struct Servers {
     arena: Arc<Arena>,
-    /// Beside its slot, looked up once, what decisions look at of a server: close together for those
-    /// who look at all.
+    /// Per server its slot, looked up once, and the settings that picks read: close together for scans.
     list: SlotRefs<ServerSlot, Eligibility>,
-    /// As many answers, apart: a turn looks at nothing else.
+    /// One endpoint per server, in a separate array: a pick from a schedule reads nothing else.
     endpoints: Box<[Endpoint]>,
 }
 
 struct Eligibility {
     weight: u32,
-    /// Overload can mark it.
+    /// The server has an upper threshold, so it can become overloaded.
     limited: bool,
 }
 
 impl Servers {
-    /// The members in list order. The director has made their slots.
+    /// Builds the list from members in list order, whose slots the director has made. Allocates.
     pub(crate) fn new(arena: Arc<Arena>, members: &[Member]) -> Self {
         let listed = |Member { id, server, .. }: &Member| {
             let (weight, limited) = (server.weight, server.thresholds.upper != 0);
@@ -61,7 +60,7 @@ impl Servers {
         self.endpoints.iter().map(Endpoint::server)
     }
 
-    /// Id and counts, whatever the server's weight and mark.
+    /// Id and recent counts, even if the server is quiesced or overloaded.
     #[inline]
     pub(crate) fn counts_relaxed(&self, position: Position) -> Option<(ServerId, Candidate)> {
         let (slot, listed) = self.list.get(position as usize)?;
@@ -69,20 +68,20 @@ impl Servers {
         Some((server, Candidate { position, weight: listed.weight, counts }))
     }
 
-    /// As [`look`](Self::look), after whatever this thread has stored.
+    /// Like [`counts_relaxed`](Self::counts_relaxed) without the id, ordered after this thread's own
+    /// stores.
     #[inline]
     pub(crate) fn counts_seqcst(&self, position: Position) -> Option<Candidate> {
         let (slot, listed) = self.list.get(position as usize)?;
         Some(Candidate { position, weight: listed.weight, counts: slot.counts_seqcst() })
     }
 
-    /// Slot and weight.
     #[inline]
     pub(crate) fn slot_and_weight(&self, position: Position) -> Option<(&ServerSlot, u32)> {
         self.list.get(position as usize).map(|(slot, listed)| (slot, listed.weight))
     }
 
-    /// Every server, whatever its weight and mark.
+    /// Every server, including quiesced and overloaded ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
         self.list.iter().zip(0..).map(|((slot, listed), position)| {
             let counts = slot.counts_relaxed();
@@ -104,7 +103,7 @@ impl Servers {
         self.list.get(position as usize).map_or(0, |(_, listed)| listed.weight)
     }
 
-    /// The server is available as long as this list lives.
+    /// True if the server stays available as long as this list lives: a weight, and no upper threshold.
     pub(crate) fn always_available(&self, position: Position) -> bool {
         let listed = self.list.get(position as usize).map(|(_, listed)| listed);
         listed.is_some_and(|listed| listed.weight > 0 && !listed.limited)
@@ -123,13 +122,13 @@ impl Servers {
         self.endpoint(position)
     }
 
-    /// What a pick of this server answers.
+    /// The endpoint that a pick of this server returns.
     #[inline(always)]
     pub(crate) fn endpoint(&self, position: Position) -> Option<&Endpoint> {
         self.endpoints.get(position as usize)
     }
 
-    /// Fetches what a pick of this server reads, but its counts.
+    /// Prefetches what a pick of this server reads, except its counts.
     #[inline(always)]
     pub(crate) fn prefetch(&self, position: Position) {
         if let Some(answer) = self.endpoint(position) {
@@ -166,7 +165,7 @@ impl Servers {
     }
 }
 
-/// A server that may be chosen.
+/// A server that a scheduler may choose.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Candidate {
     pub(crate) position: Position,
