@@ -1,22 +1,22 @@
-//! What a scheduler is compiled from.
+//! The input from which a scheduler is compiled.
 
 use crate::config::{KernelRules, VirtualService};
 use crate::pool::history::History;
 use crate::pool::servers::{Member, Servers};
 use crate::sched::AffinityCaches;
 
-/// The service, its servers, and what the former pool leaves.
+/// The service, its servers, and what the previous pool hands over.
 pub(crate) struct Build<'a> {
     pub(crate) servers: &'a Servers,
-    /// The same servers, with what only compiling looks at.
+    /// The same servers, with settings that only compilation reads.
     pub(crate) members: &'a [Member],
     /// The service's settings; its servers are `members`.
     pub(crate) settings: &'a VirtualService,
     pub(crate) generation: KernelRules,
-    /// Seed of this service's random draws.
+    /// Seed of this service's random numbers.
     pub(crate) seed: u64,
-    /// What happened since its last pool, for those that carry something over.
+    /// Changes since the previous pool, for schedulers that carry state over.
     pub(crate) history: &'a History,
-    /// What [`Scheduler::reserve`](crate::sched::Scheduler::reserve) has made.
+    /// What [`Scheduler::reserve`](crate::sched::Scheduler::reserve) has reserved.
     pub(crate) caches: &'a AffinityCaches,
 }

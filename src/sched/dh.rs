@@ -1,14 +1,15 @@
-//! Destination hashing: one destination, one server.
+//! Destination hashing: maps each destination to one server.
 //!
-//! Formula: 256 buckets are dealt to the servers in list order, one each, in rounds; bucket
-//! (destination address * 0x61c88647) >> 24, an IPv6 address as the exclusive or of its four words.
+//! Formula: 256 buckets are assigned to the servers in list order, one per server and round; the bucket
+//! is (destination address * 0x61c88647) >> 24, an IPv6 address being the exclusive or of its four
+//! words.
 //! Source: Linux IPVS `dh`, as observed (ipvsadm(8), `-s dh`).
-//! Weight 0 and overloaded: what hashes to such a server is refused. Other weights count nothing.
-//! Empty: no server.
-//! State: none; the table is dealt when the pool is built.
+//! Weight 0 and overloaded: destinations that hash to such a server are refused. Other weights are
+//! ignored. Empty: no server.
+//! State: none; the table is filled when the pool is built.
 //! Cost: O(1).
-//! Differences from the kernel: a retry (which the kernel has not) probes on.
-//! Choose it for caches behind a firewall-mark service; an address service has one destination.
+//! Differences from the kernel: a retry (which the kernel does not have) probes other buckets.
+//! Choose it for caches behind a firewall-mark service; an address service has only one destination.
 
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;

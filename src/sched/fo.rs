@@ -1,10 +1,10 @@
-//! Failover: the available server of the highest weight.
+//! Failover: the available server with the highest weight.
 //!
-//! Formula: highest weight; the first in the list on a tie.
+//! Formula: the highest weight; the first in the list on a tie.
 //! Source: Linux IPVS `fo`, as observed (ipvsadm(8), `-s fo`).
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server.
 //! State: none; the order is fixed when the pool is built.
-//! Cost: O(1), plus one step for each unavailable server of higher rank.
+//! Cost: O(1), plus one step per unavailable server of higher rank.
 //! Differences from the kernel: none.
 //! Choose it for a primary with standbys.
 
@@ -16,7 +16,7 @@ pub(crate) struct Fo {
     ranking: Ranking,
 }
 
-/// Positions of the servers with weight, highest weight first, in list order among equals.
+/// Positions of the servers with a weight above 0, highest weight first, in list order on a tie.
 pub(crate) struct Ranking(Box<[Position]>);
 
 impl Ranking {

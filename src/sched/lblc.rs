@@ -1,21 +1,21 @@
-//! Locality-based least connections: one destination, one server, as long as that server is not
-//! overwhelmed.
+//! Locality-based least connections: maps each destination to one server as long as that server is not
+//! busy.
 //!
-//! Formula: the server remembered for the destination address, unless it is quiesced, gone, or busy
-//! (more active connections than its weight while another server has less than half of its own);
-//! else the wlc rule, and its answer is remembered.
+//! Formula: the server remembered for the destination address, unless it is quiesced, deleted, or busy
+//! (more active connections than its weight, while another server has fewer than half of its weight);
+//! else the wlc rule, whose result is remembered.
 //! Source: Linux IPVS `lblc`, as observed (ipvsadm(8), `-s lblc`); Zhang, "Linux Virtual Server for
 //! scalable network services", 2000.
-//! Weight 0: the destination moves to another server. Overloaded: a remembered server goes on
-//! taking its destination's connections (as in the kernel; not in a retry), a new one is not chosen.
-//! Empty, or none available: no server, and what is remembered stays.
-//! State: a map of fixed capacity that outlives reloads, not a change of the scheduler. Entries unused
-//! for `affinity.expiration` go with a sweep every half hour of the director's clock. If the map is
-//! full the answer is by wlc and not remembered; that is counted.
+//! Weight 0: the destination moves to another server. Overloaded: a remembered server keeps getting its
+//! destination's connections (as in the kernel; not in a retry), but is not newly chosen. Empty, or
+//! none available: no server, and remembered entries stay.
+//! State: a map of fixed capacity that survives reloads, but not a change of the scheduler. A sweep
+//! every half hour of the director's clock removes entries unused for `affinity.expiration`. If the map
+//! is full, the pick goes by wlc and is not remembered; this is counted.
 //! Cost: O(1) for a remembered destination whose server is not above its weight, O(log n) for one that
-//! is not remembered, O(n) to see whether a server above its weight is busy.
-//! Differences from the kernel: the map's capacity; its sweeps keep exact minutes.
-//! Choose it for caches that hold different content: destinations by firewall mark.
+//! is not remembered, O(n) to check whether a server above its weight is busy.
+//! Differences from the kernel: the map has a capacity; its sweeps run at exact minutes.
+//! Choose it for caches with different content, with destinations selected by firewall mark.
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;

@@ -1,21 +1,20 @@
-//! Locality-based least connections with replication: one destination, a set of servers that grows
-//! while they are overwhelmed and shrinks after a while.
+//! Locality-based least connections with replication: maps each destination to a set of servers that
+//! grows while they are busy and shrinks after a while.
 //!
-//! Formula: of the servers remembered for the destination address the one of least connection
-//! overhead for its weight, unless it is busy (see lblc) or there is none; else the wlc rule over
-//! all servers, and its answer joins the set. A set of several that has not changed for
-//! `affinity.expiration` loses the member of most overhead for its weight.
+//! Formula: of the servers remembered for the destination address, the one with the least connection
+//! overhead per weight, unless it is busy (see lblc) or there is none; else the wlc rule over all
+//! servers, whose result joins the set. A set of several servers that has not changed for
+//! `affinity.expiration` loses the member with the most overhead per weight.
 //! Source: Linux IPVS `lblcr`, as observed (ipvsadm(8), `-s lblcr`); Zhang, "Linux Virtual Server
 //! for scalable network services", 2000.
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server, and what is
-//! remembered stays.
-//! State: a map of fixed capacity that outlives reloads, not a change of the scheduler; forgets as
-//! lblc's does. A set that another thread is writing at that moment answers by wlc.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server, and remembered entries stay.
+//! State: a map of fixed capacity that survives reloads, but not a change of the scheduler; entries
+//! expire as in lblc. If another thread is writing the set at that moment, the pick goes by wlc.
 //! Cost: O(servers of the set) while one of them is not above its weight, O(log n) for a destination
-//! that is not remembered, O(n) to see whether a server above its weight is busy.
-//! Differences from the kernel: a set holds 16 servers, the newest; the map's capacity; its sweeps
-//! keep exact minutes.
-//! Choose it for caches, if single destinations can overwhelm a server.
+//! that is not remembered, O(n) to check whether a server above its weight is busy.
+//! Differences from the kernel: a set holds the 16 newest servers; the map has a capacity; its sweeps
+//! run at exact minutes.
+//! Choose it for caches if a single destination can overload a server.
 
 use std::cmp::Ordering;
 
@@ -95,7 +94,7 @@ impl Scheduler for Lblcr {
         let joins = chosen.and_then(|position| request.servers.counts_relaxed(position));
         let entry = entry.or_else(|| joins.and_then(|_| map.claim(key)));
         if let Some(entry) = entry {
-            // Read again if it is new: empty then.
+            // A new entry's set is read here, and is empty.
             if let Some(mut members) = set.or_else(|| entry.payload.read(key)) {
                 if let Some((id, _)) = joins {
                     entry.touch(now);
@@ -122,7 +121,7 @@ impl Scheduler for Lblcr {
 }
 
 impl Lblcr {
-    /// The available member of least overhead for its weight, the first of the set on a tie.
+    /// The available member with the least overhead per weight, the first in the set on a tie.
     fn least_of(&self, members: &Members, request: PickRequest<'_>) -> Option<Candidate> {
         let available = |slot: &u32| {
             let (id, server) = request.servers.counts_relaxed(self.positions.get(*slot)?)?;
@@ -135,19 +134,19 @@ impl Lblcr {
         })
     }
 
-    /// The member with a weight of most overhead for it, be it in the service or not; the first of
-    /// the set on a tie.
+    /// The member with the most overhead per weight, whether it is still in the service or not; the
+    /// first in the set on a tie. Skips members with weight 0.
     fn most(&self, members: &Members) -> Option<u32> {
         let load = |slot: u32| {
             let server = self.memory.map.arena().servers.get(slot)?;
             Some((server.counts_relaxed(), server.weight())).filter(|(_, weight)| *weight > 0)
         };
         let weighted = members.slots().iter().filter_map(|slot| Some((*slot, load(*slot)?)));
-        // The last of equals in reverse order is the first.
+        // On a tie `max_by` returns the last, which in reverse order is the first.
         weighted.rev().max_by(|(_, a), (_, b)| self.compare(*a, *b)).map(|(slot, _)| slot)
     }
 
-    /// Overhead for the weight, by cross-multiplication.
+    /// Compares overheads per weight, by cross-multiplication.
     fn compare(&self, a: (Counts, u32), b: (Counts, u32)) -> Ordering {
         let of = |counts| u128::from(overhead(counts, self.generation));
         (of(a.0) * u128::from(b.1)).cmp(&(of(b.0) * u128::from(a.1)))

@@ -1,14 +1,13 @@
 //! Least connections: the server with the least connection overhead.
 //!
-//! Formula: least 256 * active + inactive (kernel rules A) or 256 * active + total (B); the first in
+//! Formula: the least 256 * active + inactive (kernel rules A) or 256 * active + total (B); the first in
 //! the list on a tie.
 //! Source: Linux IPVS `lc`, as observed (ipvsadm(8), `-s lc`).
-//! Weight 0 and overloaded: passed over; other weights count nothing. Empty, or none available: no
-//! server.
-//! State: none of its own; goes by the servers' counts, with several threads by recent ones, as in the
+//! Weight 0 and overloaded: skipped; other weights are ignored. Empty, or none available: no server.
+//! State: none; reads the servers' counts, which with several threads may be slightly stale, as in the
 //! kernel.
-//! Cost: a look at each server up to 12 of them, else O(log n) by an index (see `least`), which each
-//! connection's begin and end keep, in O(log n) too.
+//! Cost: O(n) for up to 12 servers, else O(log n) by an index (see `least`), which each open and close
+//! updates in O(log n).
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it for equal servers and connections of unequal length.
 

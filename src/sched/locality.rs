@@ -1,5 +1,5 @@
-//! What lblc and lblcr share: the memory of addresses, when it forgets, and when a server is so
-//! busy that another should help.
+//! Shared by lblc and lblcr: the affinity cache, its expiration, and the rule that decides when a
+//! server is so busy that another should help.
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
@@ -11,16 +11,16 @@ use crate::pool::servers::{Candidate, Servers};
 use crate::sched::hash::buckets::GOLDEN_RATIO;
 use crate::sync::{Arc, Mutex};
 
-/// The kernel looks at the clock once a minute, and sweeps everything every half hour.
+/// The kernel checks once per minute, and sweeps everything every half hour.
 const PERIOD: u64 = 60_000;
 const PERIODS_A_SWEEP: u64 = 30;
-/// More entries than this, and every minute some idle ones have to go.
+/// With more entries than this, a partial sweep removes idle ones every minute.
 const MANY: u32 = 16_384;
 const IDLE: u64 = 360_000;
 const MOST_AT_ONCE: u32 = 8_192;
 const BUCKET_BITS: u32 = 10;
 
-/// What a service remembers of addresses, carried over from pool to pool.
+/// A service's affinity cache, carried over from pool to pool.
 pub(crate) struct AffinityCache<P: Payload> {
     pub(crate) map: Affinity<P>,
     collector: Mutex<Collector>,
@@ -28,15 +28,15 @@ pub(crate) struct AffinityCache<P: Payload> {
 
 #[derive(Clone, Copy)]
 struct Collector {
-    /// When to look next, in milliseconds of the clock.
+    /// When the next period ends, in milliseconds of the clock.
     next: u64,
     /// Periods since the last sweep, from 1.
     count: u64,
-    /// The bucket where the latest partial sweep ended.
+    /// The bucket at which the latest partial sweep ended.
     rover: u32,
 }
 
-/// The memory that a scheduler is built with, by what it remembers of an address.
+/// The affinity cache with which a scheduler is built, by type of entry.
 #[derive(Default)]
 pub(crate) struct AffinityCaches {
     pub(super) server: Option<Arc<AffinityCache<OneServer>>>,
@@ -44,7 +44,7 @@ pub(crate) struct AffinityCaches {
 }
 
 impl<P: Payload> AffinityCache<P> {
-    /// The former pool's memory with the room that the service has now, or a new one.
+    /// The previous pool's cache with the capacity now configured, or a new one.
     pub(super) fn reserve(
         arena: &Arc<Arena>,
         settings: &VirtualService,
@@ -65,7 +65,8 @@ impl<P: Payload> AffinityCache<P> {
         Ok(Arc::new(AffinityCache { map, collector: Mutex::new(collector) }))
     }
 
-    /// What was reserved. Always there: the director reserves before it compiles.
+    /// The reserved cache. Always present, because the director reserves before it compiles; else a
+    /// minimal one.
     pub(super) fn reserved(memory: Option<&Arc<Self>>, arena: &Arc<Arena>) -> Arc<Self> {
         memory.map_or_else(
             || {
@@ -76,11 +77,11 @@ impl<P: Payload> AffinityCache<P> {
         )
     }
 
-    /// Does what has been due up to `now`. Entries idle for `expiration` milliseconds go with the
-    /// next sweep.
+    /// Runs the sweeps due up to `now`. The next full sweep removes entries idle for `expiration`
+    /// milliseconds.
     pub(crate) fn tick(&self, now: u64, expiration: u64) {
         let mut collector = self.collector.lock();
-        // A clock that jumped: whole rounds that nothing happened in are left out.
+        // If the clock jumped, skip whole rounds in which nothing happened.
         let round = PERIOD * PERIODS_A_SWEEP;
         let late = now.saturating_sub(collector.next);
         collector.next += (late / round).saturating_sub(1) * round;
@@ -111,13 +112,13 @@ impl<P: Payload> AffinityCache<P> {
     }
 }
 
-/// The kernel's 10-bit hash of an address, by which its partial sweeps go in order.
+/// The kernel's 10-bit hash of an address, which gives the order of partial sweeps.
 fn bucket_of(word: u64) -> u32 {
     (word as u32).wrapping_mul(GOLDEN_RATIO) >> (32 - BUCKET_BITS)
 }
 
-/// The server has more active connections than its weight, and another of the service has less
-/// than half of its own.
+/// True if the server has more active connections than its weight, and another server of the service
+/// has fewer than half of its weight.
 pub(crate) fn is_busy(server: Candidate, servers: &Servers) -> bool {
     let active = |server: Candidate| u64::from(server.counts.active());
     active(server) > u64::from(server.weight)

@@ -1,13 +1,14 @@
-//! Which server is the next of enough weight, for wrr.
+//! Finds the next server of sufficient weight, for wrr.
 
 const FAN_OUT: usize = 16;
 
-/// Weights, maxima of blocks of them, maxima of blocks of those, and so on: finds the next weight
-/// that reaches a level in O(log n) steps. Chosen over a bitmap a level, which costs n bits for each
-/// distinct weight, and over the written-out sequence, which is as long as the sum of the weights.
+/// A tree of maxima: the weights, the maxima of blocks of weights, the maxima of blocks of those, and so
+/// on. Finds the next weight that reaches a level in O(log n) steps. Chosen over a bitmap per level,
+/// which costs n bits per distinct weight, and over the precomputed schedule, which is as long as the
+/// sum of the weights.
 pub(super) struct MaxTree {
     weights: Box<[u32]>,
-    /// From the lowest up. The highest has one block.
+    /// From the lowest row up. The highest has one block.
     rows: Vec<Box<[u32]>>,
 }
 
@@ -25,7 +26,7 @@ impl MaxTree {
         }
     }
 
-    /// The first place from `start` on whose weight is at least `level`.
+    /// The first place from `start` on whose weight is at least `level`; `None` if there is none.
     #[inline]
     pub(super) fn next(&self, start: u32, level: u32) -> Option<u32> {
         let mut at = start as usize;
@@ -45,7 +46,7 @@ impl MaxTree {
         }
     }
 
-    /// From a place in a row of maxima down to the weight.
+    /// Descends from a place in a row of maxima to the weight.
     #[inline]
     fn descend(&self, found: usize, height: usize, level: u32) -> Option<u32> {
         let mut at = found;

@@ -1,29 +1,30 @@
-//! Maglev hashing: one client, one server; when servers come and go, few other clients move.
+//! Maglev hashing: maps each client to one server; when servers are added or removed, few other clients
+//! move.
 //!
-//! Formula: a table of 4093 slots (`mh_table_index` chooses another prime), dealt by turns. A
-//! server's j-th choice, with v = port + address, is slot
-//! (H(v, k1) + j (H(v, k2) mod (size - 1) + 1)) mod size; at a turn it takes its first free choices,
-//! as many as weight / gcd, divided by the power of two that brings the highest below 2^(index / 2),
-//! at least 1. A client has slot H(client port + client address, k1) mod size, the port with
-//! `mh-port` only. H is SipHash-1-3; an IPv6 address counts as the exclusive or of its four words.
+//! Formula: a lookup table of 4093 slots (`mh_table_index` selects another prime), filled in turns. A
+//! server's j-th preference, with v = port + address, is slot
+//! (H(v, k1) + j (H(v, k2) mod (size - 1) + 1)) mod size; in each turn it takes its first free
+//! preferences, as many as weight / gcd, divided by the power of two that brings the highest below
+//! 2^(index / 2), at least 1. A client's slot is H(client port + client address, k1) mod size, the port
+//! only with `mh-port`. H is SipHash-1-3; an IPv6 address is the exclusive or of its four words.
 //! Source: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI
 //! 2016, section 3.4; Linux IPVS `mh` on 64-bit machines, as observed (ipvsadm(8), `-s mh`).
 //! Weight 0 and overloaded: the clients of such a server are refused; with `mh-fallback` they go to
-//! others. What counts for the table is a server's last weight that was not 0: a server that is
-//! edited to 0 keeps its slots, so nobody else's clients move; one that was added with 0 has none.
-//! Empty, or no server ever had a weight: no server.
-//! State: none; the table is dealt when the pool is built, and shared with the previous pool if
-//! weights and servers are the same. 2 bytes a slot (4 if there are more than 65,536 servers) and 8
-//! a server: 8 KiB of slots by default, 128 KiB at index 16.
-//! Cost: O(1), one hash and one slot. A fallback hashes until it meets an available server; as in
-//! the kernel it tries as many slots as there are, and may miss one that holds very few of them; a
+//! others. The table uses a server's last weight that was not 0: a server that is edited to 0 keeps its
+//! slots, so no clients of other servers move; a server that was added with 0 has no slots. Empty, or
+//! no server ever had a weight: no server.
+//! State: none; the table is filled when the pool is built, and shared with the previous pool if
+//! weights and servers are the same. 2 bytes per slot (4 if there are more than 65,536 servers) and 8
+//! per server: 8 KiB of slots by default, 128 KiB at index 16.
+//! Cost: O(1), one hash and one slot. A fallback hashes until it finds an available server; as in the
+//! kernel it tries as many slots as the table has, and may miss a server that holds very few of them; a
 //! retry then ends at any available server.
 //! Differences from the kernel: more servers than slots are an error, where the kernel keeps the
-//! table it had; a retry (which the kernel has not) falls back in any case; a flow with a key of
-//! the caller's is hashed by that key. 32-bit kernels hash otherwise.
-//! Choose it when several directors must agree without talking, or when clients should keep their
-//! servers through changes. With many servers choose a table of a hundred slots a server or more:
-//! shares are only as even as the slots are many.
+//! previous table; a retry (which the kernel does not have) always falls back; a flow with a key set by
+//! the caller is hashed by that key. 32-bit kernels hash differently.
+//! Choose it when several directors must agree without communicating, or when clients should keep their
+//! servers through changes. With many servers choose a table of at least a hundred slots per server:
+//! the more slots, the more even the shares.
 
 use std::net::IpAddr;
 
@@ -54,7 +55,7 @@ impl Scheduler for Mh {
             weight: member.last_weight,
         };
         let index = settings.mh_table_index;
-        // A director takes valid configs only: there is such a table.
+        // A director accepts only valid configs, so this index has a table size.
         let size = mh_table_size(index).unwrap_or(2);
         let shares = build.members.iter().map(share).collect();
         Mh {
@@ -89,7 +90,8 @@ impl Mh {
         servers.available(position, tried).map(|_| position)
     }
 
-    /// The kernel's probing: each number from the slot on, once around, is hashed with the client.
+    /// The kernel's probing: hashes each number from the slot on, once around the table, with the
+    /// client.
     #[cold]
     fn fall_back(
         &self,
@@ -98,19 +100,19 @@ impl Mh {
         value: u32,
         slot: u32,
     ) -> Option<Position> {
-        // To be refused must not cost thousands of hashes where it can cost a look at the servers.
+        // A refusal must not cost thousands of hashes where one pass over the servers is enough.
         let anybody = servers.iter_available(tried).next()?;
         let around = (slot..self.table.size()).chain(0..slot);
         around
             .map(|number| self.table.slot(hash(number.wrapping_add(value))))
             .find_map(|slot| self.available(servers, tried, slot))
-            // A retry ends at any available server, also one that no probe hits.
+            // A retry ends at any available server, even one that no probe hits.
             .or_else(|| (!tried.is_empty()).then_some(anybody.position))
     }
 }
 
-/// An address as one word, as the kernel reads it in a service of this family: of an IPv6 server of
-/// an IPv4 service (behind a tunnel) it reads the first word only.
+/// An address as one word, as the kernel reads it in a service of this family: for an IPv6 server of an
+/// IPv4 service (through a tunnel) it reads only the first word.
 fn fold(address: IpAddr, family: Family) -> u32 {
     match (address, family) {
         (IpAddr::V6(address), Family::Inet) => (address.to_bits() >> 96) as u32,

@@ -1,8 +1,8 @@
 //! Schedulers: which server gets the next connection.
 //!
-//! One scheduler is one file and one line of the registry, `config::scheduler`.
+//! Each scheduler is one file and one line of the registry, `config::scheduler`.
 
-// First: the others use its macro.
+// First, because the others use its macro.
 #[macro_use]
 mod least;
 
@@ -43,16 +43,17 @@ use crate::sync::Arc;
 pub(crate) use build::Build;
 pub(crate) use locality::AffinityCaches;
 
-/// One algorithm, compiled for one service. Immutable; what changes between picks lives in slots.
+/// One algorithm, compiled for one service. Immutable; state that changes between picks lives in slots.
 pub(crate) trait Scheduler: Sized {
-    /// It may choose an overloaded server, and means it.
+    /// The scheduler may deliberately pick an overloaded server.
     const TAKES_OVERLOADED: bool = false;
-    /// A worker of its own would choose otherwise. False where a pick depends on nothing that picks
-    /// or connections change, or on the servers' counts alone: `per-worker` means nothing then.
+    /// Whether per-worker sharing changes this scheduler's picks. False if a pick depends on nothing
+    /// that picks or connections change, or only on the servers' counts: `per-worker` then has no
+    /// effect.
     const PER_WORKER: bool = true;
 
-    /// The memory of addresses that it needs: the former scheduler's, or a new one. Only this part of
-    /// building can be too large to be had, so it comes before anything is changed.
+    /// Reserves the affinity cache that the scheduler needs: the previous scheduler's, or a new one.
+    /// Only this part of building can run out of memory, so it comes before anything is changed.
     fn reserve(
         _arena: &Arc<Arena>,
         _settings: &VirtualService,
@@ -61,45 +62,47 @@ pub(crate) trait Scheduler: Sized {
         Ok(AffinityCaches::default())
     }
 
-    /// Compiles it. May allocate. `former` is the same scheduler of the previous pool, if it was
-    /// not bound anew.
+    /// Compiles the scheduler. May allocate. `former` is the same scheduler of the previous pool, unless
+    /// the scheduler was newly bound.
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self;
 
-    /// Of a rotation whose cycle is written out, the server of each turn. Where the rotation's state is
-    /// the number of the latest turn, the next turn is the next number, 0 behind the last, if that
-    /// server is available; else, and for any other state, [`pick`](Self::pick) is asked.
+    /// The precomputed schedule of a rotation: the server of each turn; `None` if there is none. While
+    /// the rotation's state is the number of the latest turn, the next pick takes the next number (0
+    /// past the end) if that server is available. If it is not, and for any other state, the pick calls
+    /// [`pick`](Self::pick).
     fn schedule(&self, _servers: &Servers) -> Option<Arc<[Position]>> {
         None
     }
 
-    /// Chooses a server, or none. Neither allocates, blocks nor panics.
+    /// Picks a server, or none. Does not allocate, block or panic.
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded>;
 
-    /// Where a rotation stands in a service that has just been bound to this scheduler.
+    /// The initial state of the rotation of a service that has just been bound to this scheduler.
     fn start(&self) -> u64 {
         0
     }
 
-    /// Where a rotation stood in the previous pool, in terms of this one.
+    /// Translates the rotation state of the previous pool into that of this one.
     fn translate(&self, state: u64) -> u64 {
         state
     }
 
-    /// Does what is due at this time, in milliseconds of the clock. Director only.
+    /// Does the periodic work that is due at `now`, in milliseconds of the clock. Director only.
     fn tick(&self, _now: u64) {}
 
-    /// What it remembers of addresses, if it does.
+    /// Size and capacity of the affinity cache; `None` if the scheduler has none.
     fn remembered(&self) -> Option<Remembered> {
         None
     }
 
-    /// Which changes of counts it has to be told.
+    /// Which changes of counts the scheduler needs.
     fn load_updates(&self) -> LoadUpdates {
         LoadUpdates::Nothing
     }
 
-    /// What this worker has open at the server has changed; if none is named, what is so for all.
-    /// Called only where [`load_updates`](Self::load_updates) answers [`LoadUpdates::WorkerCounts`].
+    /// Called after a change of the connections that this worker has open at the server, or, without a
+    /// worker, of something that affects all workers. Called only if
+    /// [`load_updates`](Self::load_updates) returns [`LoadUpdates::WorkerCounts`].
     fn worker_load_changed(
         &self,
         _servers: &Servers,
@@ -108,52 +111,53 @@ pub(crate) trait Scheduler: Sized {
     ) {
     }
 
-    /// A worker will pick here, or goes on after a change: of all that it goes by, or of what it shares
-    /// with others. Director only.
+    /// Prepares the scheduler for a worker that will pick here, or refreshes it after a change: `all`
+    /// if everything may have changed, else only what the worker shares with others. Director only.
     fn init_worker(&self, _servers: &Servers, _own: &WorkerState, _all: bool) {}
 
-    /// Where the rotation of a worker of its own stands in a service that has just been bound to
-    /// this scheduler. `number` 0 begins where a single rotation does.
+    /// The initial state of a worker's own rotation in a service that has just been bound to this
+    /// scheduler. Worker number 0 starts where a shared rotation does.
     fn worker_start(&self, _number: u32) -> u64 {
         self.start()
     }
 }
 
-/// Which changes of counts a scheduler has to be told.
+/// Which changes of counts a scheduler needs.
 pub(crate) enum LoadUpdates {
-    /// None: it has no index.
+    /// None: the scheduler has no index.
     Nothing,
-    /// All, and this is to be told.
+    /// All; they update this index.
     Counts(Arc<LoadIndex>),
-    /// Those of connections that a worker has opened itself, worker by worker, and what changes for
-    /// all.
+    /// Changes of the connections that each worker has opened, per worker, and changes that affect all
+    /// workers.
     WorkerCounts,
 }
 
-/// What a pick may look at. Passed by value: what a pick does not look at is never put together.
+/// The input of a pick. Passed by value, so that the compiler never assembles fields that a scheduler
+/// does not read.
 #[derive(Clone, Copy)]
 pub(crate) struct PickRequest<'a> {
     pub(crate) servers: &'a Servers,
     pub(crate) flow: &'a Flow,
-    /// Servers not to choose.
+    /// Servers to exclude: a retry names those that failed.
     pub(crate) tried: &'a [ServerId],
-    /// The service's, or the worker's own.
+    /// The service's slot, or the worker's own slot for the service.
     pub(crate) slot: &'a ServiceSlot,
     pub(crate) version: PoolVersion,
-    /// Where the rotation stands that all workers share.
+    /// The rotation that all workers share.
     pub(crate) rotation: &'a SharedRotation,
-    /// Turns of it that this pick has drawn, and passed over.
+    /// Tickets that this pick has taken, and whose servers were unavailable.
     pub(crate) tickets: Option<&'a TicketRange>,
     /// The worker's own state, if the service is shared `per-worker`.
     pub(crate) worker: Option<&'a WorkerState>,
 }
 
 impl PickRequest<'_> {
-    /// One turn of the service's rotation.
+    /// Advances the service's rotation by one turn.
     ///
-    /// A pick that excludes servers schedule a rotation of its own. On the common one, a request's
-    /// retries would decide where the next request begins; on none, the load of a dead server would
-    /// all fall on its neighbour.
+    /// A retry (a pick that excludes servers) advances a separate rotation. On the shared one, a
+    /// request's retries would decide where the next request starts; without any rotation, the whole
+    /// load of a dead server would fall on its neighbor.
     #[inline]
     pub(crate) fn advance<R>(
         &self,
@@ -179,9 +183,10 @@ macro_rules! any_scheduler {
         $(#[doc = $doc:literal])+
         $name:literal => $module:ident::$kind:ident, cost $cost:literal, flags $flags:expr;
     )+) => {
-        /// A service's scheduler. Chosen by `match`, not through a vtable: no pointers to keep right.
+        /// A service's scheduler. Dispatched by `match`, not through a vtable: no pointers to keep
+        /// valid.
         ///
-        /// `u8`: a tag of its own is read at once; one hidden in a field takes six instructions.
+        /// `repr(u8)`: a separate tag is one load; a tag in a niche of a field takes six instructions.
         #[repr(u8)]
         pub(crate) enum AnyScheduler {
             /// No scheduler is bound: every pick is refused.
@@ -203,8 +208,8 @@ macro_rules! any_scheduler {
         })+
 
         impl AnyScheduler {
-            /// What the settings' scheduler reserves; `former` is that of the running pool, if it is
-            /// not bound anew.
+            /// Reserves what the configured scheduler needs; `former` is the scheduler of the running
+            /// pool, unless the scheduler is newly bound.
             pub(crate) fn reserve(
                 arena: &Arc<Arena>,
                 settings: &VirtualService,
@@ -280,8 +285,8 @@ macro_rules! any_scheduler {
                 }
             }
 
-            // Not inlined: where it was, the optimiser asked for a field before it had asked whose, which
-            // valgrind reports, and users of valgrind with it.
+            // Not inlined: otherwise the optimizer reads a field before it checks the tag, which
+            // valgrind reports to its users.
             #[inline(never)]
             pub(crate) fn start(&self) -> u64 {
                 match self {

@@ -1,12 +1,12 @@
 //! Never queue: an idle server if there is one, else as sed.
 //!
-//! Formula: the first in the list without active connections, whatever its weight; else least
+//! Formula: the first in the list without active connections, regardless of its weight; else the least
 //! (active + 1) / weight, the first in the list on a tie.
 //! Source: Linux IPVS `nq`, as observed; Weinrib and Shenker, INFOCOM 1988.
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
-//! State: none of its own; goes by the servers' counts. Inactive connections are invisible.
-//! Cost: a look at each server up to 12 of them, or if a weight is above 65,536; else O(log n) by an
-//! index (see `least`), which each connection's begin and end keep, in O(log n) too.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server.
+//! State: none; reads the servers' counts. Inactive connections are ignored.
+//! Cost: O(n) for up to 12 servers, or if a weight is above 65,536; else O(log n) by an index (see
+//! `least`), which each open and close updates in O(log n).
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
 

@@ -1,12 +1,12 @@
-//! Overflow: fill the server of the highest weight, then the next.
+//! Overflow: fills the server with the highest weight, then the next.
 //!
-//! Formula: highest weight among those with active <= weight; the first in the list on a tie. So a
+//! Formula: the highest weight among servers with active <= weight; the first in the list on a tie. So a
 //! server takes weight + 1 active connections.
 //! Source: Linux IPVS `ovf`, as observed (ipvsadm(8), `-s ovf`).
-//! Weight 0 and overloaded: passed over. Empty, or all full: no server.
-//! State: none of its own; reads the counts of the servers it passes. Inactive connections are
-//! invisible, so UDP never overflows.
-//! Cost: O(servers full or unavailable before the answer).
+//! Weight 0 and overloaded: skipped. Empty, or all full: no server.
+//! State: none; reads the counts of the servers it visits. Inactive connections are ignored, so UDP
+//! never overflows.
+//! Cost: O(servers that are full or unavailable and rank above the result).
 //! Differences from the kernel: none.
 //! Choose it to keep few servers busy and the rest idle; the weight is the server's capacity.
 

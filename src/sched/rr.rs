@@ -1,13 +1,13 @@
-//! Round robin: the next available server after the last chosen one.
+//! Round robin: the next available server after the one picked last.
 //!
-//! Formula: scan circularly from the server after the cursor, up to and including it.
+//! Formula: scan circularly from the server after the last one picked, up to and including that one.
 //! Source: Linux IPVS `rr`, as observed (ipvsadm(8), `-s rr`).
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server, cursor unmoved.
-//! State: the cursor, one word; an addition for each turn taken or passed over. With several threads
-//! every pick is one turn of a single rotation. A deleted cursor server hands the cursor to its
-//! predecessor; a new server stands at the head and is reached when the scan wraps.
-//! A retry turns a rotation of its own.
-//! Cost: O(1), plus one step for each unavailable server passed.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server, and the rotation stays.
+//! State: the position picked last, one word; one addition per turn taken or skipped. With several
+//! threads every pick is one turn of a single rotation. If that server is deleted, the position moves
+//! to its predecessor; a new server is at the head and is reached when the scan wraps. Retries advance
+//! a separate rotation.
+//! Cost: O(1), plus one step per unavailable server skipped.
 //! Differences from the kernel: none.
 //! Choose it for equal servers and connections of about equal cost.
 
@@ -18,7 +18,7 @@ use crate::rotation::version::Superseded;
 use crate::sched::{Build, PickRequest, Scheduler};
 use crate::sync::Arc;
 
-/// The cursor stands before the first server.
+/// The rotation is before the first server.
 const HEAD: u64 = u32::MAX as u64;
 
 pub(crate) struct Rr {
@@ -27,11 +27,11 @@ pub(crate) struct Rr {
 }
 
 enum Translation {
-    /// Bound anew: before the first server.
+    /// Newly bound: start before the first server.
     Head,
-    /// Positions are what they were.
+    /// Positions are unchanged.
     Same,
-    /// New place of the cursor by its old position.
+    /// The new position, by the old one.
     Moved(Box<[u32]>),
 }
 
@@ -112,19 +112,20 @@ impl Translation {
     }
 }
 
-/// Who inherits the cursor of a deleted server: its predecessor in the list, which is the next
-/// newer server that is left, else the place before the first.
+/// Computes where a rotation continues that is at a deleted server: at the server's predecessor in the
+/// list, which is the next newer remaining server, or before the first if there is none.
 #[derive(Default)]
 struct CursorRemap {
     servers: Vec<Remapped>,
-    /// From which number on to look for the next newer server that is left; shortened on use.
+    /// Per server the number from which to search for the next newer remaining server (union-find with
+    /// path compression).
     newer: Vec<usize>,
 }
 
 #[derive(Clone, Copy)]
 enum Remapped {
     Left,
-    /// Fixed when it goes: a server added later is not the predecessor of an earlier deletion.
+    /// `heir` is fixed at the deletion: a server added later is not the predecessor.
     Gone {
         heir: Option<usize>,
     },
@@ -144,7 +145,7 @@ impl CursorRemap {
         }
     }
 
-    /// The oldest server left among those from `number` on.
+    /// The oldest remaining server among those from `number` on.
     fn left_from(&mut self, number: usize) -> Option<usize> {
         let mut found = number;
         while *self.newer.get(found)? != found {
@@ -157,7 +158,7 @@ impl CursorRemap {
         Some(found)
     }
 
-    /// Where a cursor stands that stood on each server, by number.
+    /// The new position of a rotation that was at each server, by the server's number.
     fn places(&self) -> Vec<u32> {
         let mut places = vec![HEAD as u32; self.servers.len()];
         let mut position = 0;

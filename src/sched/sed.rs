@@ -1,15 +1,15 @@
-//! Shortest expected delay: where the next connection would wait least.
+//! Shortest expected delay: the server on which the next connection would wait least.
 //!
-//! Formula: least (active + 1) / weight; the first in the list on a tie.
+//! Formula: the least (active + 1) / weight; the first in the list on a tie.
 //! Source: Linux IPVS `sed`, as observed; Weinrib and Shenker, "Greed is not enough: adaptive load
 //! sharing in large heterogeneous systems", INFOCOM 1988.
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
-//! State: none of its own; goes by the servers' counts. Inactive connections are invisible, so UDP
-//! always goes to the first server of the highest weight.
-//! Cost: a look at each server up to 12 of them, or if a weight is above 65,536; else O(log n) by an
-//! index (see `least`), which each connection's begin and end keep, in O(log n) too.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server.
+//! State: none; reads the servers' counts. Inactive connections are ignored, so UDP always goes to the
+//! first server with the highest weight.
+//! Cost: O(n) for up to 12 servers, or if a weight is above 65,536; else O(log n) by an index (see
+//! `least`), which each open and close updates in O(log n).
 //! Differences from the kernel: products do not wrap at 32 bits.
-//! Choose it for TCP services whose servers differ much in weight.
+//! Choose it for TCP services whose servers differ widely in weight.
 
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
@@ -21,7 +21,7 @@ pub(crate) struct Sed(Least<Delay>);
 #[derive(Clone, Copy)]
 struct Delay;
 
-/// Expected delay of one more connection, before division by the weight.
+/// The expected delay of one more connection, before the division by the weight.
 impl Load for Delay {
     #[inline(always)]
     fn rule(self) -> Rule {

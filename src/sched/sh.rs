@@ -1,16 +1,16 @@
-//! Source hashing: one client, one server.
+//! Source hashing: maps each client to one server.
 //!
-//! Formula: 256 buckets are dealt to the servers in list order, max(weight, 1) in a row, in rounds;
-//! bucket ((client port + client address) * 0x61c88647) >> 24, the port with `sh-port` only and an
-//! IPv6 address as the exclusive or of its four words.
+//! Formula: 256 buckets are assigned to the servers in list order, max(weight, 1) in a row per round;
+//! the bucket is ((client port + client address) * 0x61c88647) >> 24, the port only with `sh-port`, an
+//! IPv6 address being the exclusive or of its four words.
 //! Source: Linux IPVS `sh`, as observed (ipvsadm(8), `-s sh`).
 //! Weight 0 and overloaded: the clients of such a server are refused; with `sh-fallback` they go to
-//! another. A quiesced server keeps one bucket a round. Empty: no server.
-//! State: none; the table is dealt when the pool is built.
-//! Cost: O(1); a fallback probes 256 buckets at most.
-//! Differences from the kernel: a retry (which the kernel has not) falls back in any case; a flow
-//! with a key of the caller's is hashed by that key.
-//! Choose it to keep clients on their servers where cookies and persistence are not to be had.
+//! another. A quiesced server keeps one bucket per round. Empty: no server.
+//! State: none; the table is filled when the pool is built.
+//! Cost: O(1); a fallback probes at most 256 buckets.
+//! Differences from the kernel: a retry (which the kernel does not have) always falls back; a flow with
+//! a key set by the caller is hashed by that key.
+//! Choose it to keep clients on their servers where cookies and persistence are not available.
 
 use crate::config::SchedulerFlags;
 use crate::pool::servers::Position;

@@ -1,18 +1,18 @@
-//! Power of two choices: two weighted random draws, the less loaded of the two.
+//! Power of two choices: two weighted random draws, of which the less loaded server wins.
 //!
 //! Formula: with T the sum of the available weights, draw r1 and r2 from 0 to T; walk the available
 //! servers in list order and subtract each weight from both; the server that makes r1 zero or less
 //! is choice 1, likewise r2. Choice 2 if weight2 * overhead1 > weight1 * overhead2, else choice 1.
 //! Source: Linux IPVS `twos`, as observed; Mitzenmacher, "The power of two choices in randomized
 //! load balancing", IEEE TPDS 12(10), 2001.
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
-//! State: the number of draws made, one word in the service's slot. Draw k is a fixed function of
-//! the config's seed, the service and k: equal histories repeat.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server.
+//! State: the number of draws made, one word in the service's slot. Draw k is a fixed function of the
+//! config's seed, the service and k, so equal histories repeat.
 //! Cost: O(n), two passes.
-//! Differences from the kernel: random there, reproducible here; alike in distribution, with the
-//! kernel's small bias for the first in the list (T + 1 values are drawn); sums and products do not
+//! Differences from the kernel: random there, reproducible here; same distribution, including the
+//! kernel's small bias toward the first in the list (T + 1 values are drawn); sums and products do not
 //! wrap at 32 bits.
-//! Choose it when many directors share servers: chance keeps them from moving in step.
+//! Choose it when many directors share servers: randomness keeps them from moving in step.
 
 use crate::config::KernelRules;
 use crate::pool::servers::{Candidate, Position};
@@ -66,8 +66,8 @@ impl Twos {
     }
 }
 
-/// Two numbers from 0 to `sum`, both included, as good as uniform: the error is below 2^-11 of one
-/// part in a sum of 2^53.
+/// Two numbers from 0 to `sum` inclusive, practically uniform: for a sum of 2^53 the error is below
+/// 2^-11 of one value's probability.
 fn draws(seed: u64, number: u64, sum: u64) -> (u64, u64) {
     let values = u128::from(sum) + 1;
     let reduce = |random: u64| ((u128::from(random) * values) >> 64) as u64;
@@ -76,7 +76,7 @@ fn draws(seed: u64, number: u64, sum: u64) -> (u64, u64) {
 }
 
 /// Output `index` of the SplitMix64 sequence that starts at `seed` (Steele, Lea and Flood, "Fast
-/// splittable pseudorandom number generators", OOPSLA 2014): any output in O(1), no state to share.
+/// splittable pseudorandom number generators", OOPSLA 2014): any output in O(1), without shared state.
 pub(crate) fn mix(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,12 +1,12 @@
-//! Weighted least connections: the server with the least connection overhead for its weight.
+//! Weighted least connections: the server with the least connection overhead per weight.
 //!
-//! Formula: least (256 * active + inactive) / weight in kernel rules A, (256 * active + total) /
+//! Formula: the least (256 * active + inactive) / weight in kernel rules A, (256 * active + total) /
 //! weight in B, compared by cross-multiplication; the first in the list on a tie.
 //! Source: Linux IPVS `wlc`, as observed (ipvsadm(8), `-s wlc`).
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
-//! State: none of its own; goes by the servers' counts.
-//! Cost: a look at each server up to 12 of them, or if a weight is above 65,536; else O(log n) by an
-//! index (see `least`), which each connection's begin and end keep, in O(log n) too.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server.
+//! State: none; reads the servers' counts.
+//! Cost: O(n) for up to 12 servers, or if a weight is above 65,536; else O(log n) by an index (see
+//! `least`), which each open and close updates in O(log n).
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it when in doubt: it is ipvsadm's default.
 

@@ -1,23 +1,23 @@
-//! Weighted round robin, the classic one with a falling level (not the smooth one).
+//! Weighted round robin: the classic algorithm with a falling level, not the smooth one.
 //!
-//! Formula: walk the list with a level that starts at the highest weight and falls by the gcd of
-//! all weights after each pass, then starts again; the next server whose weight reaches the level
-//! is chosen. So weights 4, 2, 1 give runs at the start of each cycle.
+//! Formula: walk the list with a level that starts at the highest weight, falls by the gcd of all
+//! weights after each pass, and then starts again; the next server whose weight reaches the level is
+//! picked. So weights 4, 2, 1 give runs at the start of each cycle.
 //! Source: Linux IPVS `wrr`, as observed (ipvsadm(8), `-s wrr`).
-//! Weight 0 and overloaded: passed over. Empty, or none available: no server.
-//! State: position and level, one word; an addition for each turn taken or passed over, one
-//! compare-and-swap a pick where the cycle is not written out, so with several threads every pick is
-//! one turn of a single walk. Any change of the list, even an edit that changes nothing, moves the walk
-//! before the first server and keeps the level, rounded to the new gcd. A service built by adding
-//! servers one at a time starts at level 1, one that was bound to a full list starts at the top. A
-//! retry turns a rotation of its own.
-//! Cost: O(1) if the sum of the weights over their gcd is at most 262,144, or 64 a server up to
-//! 4,194,304: the cycle is written out then, 4 bytes a turn. Else, or where the next server is
-//! unavailable, O(log n), whatever the weights: the next server of enough weight is found in a tree of
-//! maxima. Each unavailable server passed costs that; a pass in which all of enough weight are
-//! unavailable costs O(n) once, instead of the kernel's one pass for each level.
-//! Differences from the kernel: none in what is chosen.
-//! Choose it for servers of unequal strength and connections of about equal cost.
+//! Weight 0 and overloaded: skipped. Empty, or none available: no server.
+//! State: position and level, one word; one addition per turn taken or skipped, or one compare-and-swap
+//! per pick if there is no precomputed schedule. So with several threads every pick is one turn of a
+//! single walk. Any change of the list, even an edit without effect, moves the walk before the first
+//! server and keeps the level, rounded to the new gcd. A service built by adding servers one at a time
+//! starts at level 1; one that was bound to a full list starts at the top. Retries advance a separate
+//! rotation.
+//! Cost: O(1) if the sum of the weights over their gcd is at most 262,144, or 64 per server up to
+//! 4,194,304: then the schedule is precomputed, 4 bytes per turn. Else, or if the next server is
+//! unavailable, O(log n) regardless of the weights: a tree of maxima finds the next server of
+//! sufficient weight. Each unavailable server skipped costs that; a pass in which all servers of
+//! sufficient weight are unavailable costs O(n) once, instead of the kernel's one pass per level.
+//! Differences from the kernel: none in which server is picked.
+//! Choose it for servers of unequal capacity and connections of about equal cost.
 
 use std::collections::BTreeMap;
 
@@ -32,29 +32,28 @@ use crate::sched::{Build, PickRequest, Scheduler};
 use crate::sync::Arc;
 
 const LEVEL_BITS: u32 = 31;
-/// The walk stands before the first server. One position less than [`crate::config::MAX_SERVERS`]
-/// leaves free.
+/// The position before the first server. [`crate::config::MAX_SERVERS`] leaves it free.
 const HEAD: u32 = (1 << 21) - 1;
 
 pub(crate) struct Wrr {
-    /// Greatest common divisor of all weights: what the level falls by.
+    /// Greatest common divisor of all weights, by which the level falls.
     step: u32,
-    /// Where the level starts: the highest weight, less what one step covers. 0 = no weights.
+    /// The highest level: the highest weight minus (step - 1). 0 = no weights.
     top: u32,
-    /// The whole cycle, unless it is too long.
+    /// The precomputed schedule, unless the cycle is too long.
     turns: Option<WeightedSchedule>,
     max_tree: MaxTree,
     carry: Translation,
-    /// Of the former pool's cycle, if that was written out.
+    /// Levels of the previous pool's schedule, if that was precomputed.
     former_levels: Option<Levels>,
 }
 
 enum Translation {
     /// Nothing changed.
     Same,
-    /// The level starts here, before the first server.
+    /// Newly bound: start at this level, before the first server.
     Start(u32),
-    /// The list changed, with these steps and tops one after the other.
+    /// The list changed, through these steps and tops in turn.
     Changed(Box<[Scale]>),
 }
 
@@ -119,7 +118,7 @@ impl Scheduler for Wrr {
         match (&self.turns, number) {
             (_, 0) => self.start(),
             (Some(turns), _) => turn(turns).map_or_else(|| self.start(), u64::from),
-            // A cycle too long to write out: at the head of another level.
+            // Without a precomputed schedule: at the head of another level.
             (None, _) => {
                 let levels = self.top.div_ceil(self.step);
                 self.state((HEAD, self.top - van_der_corput(number, levels) * self.step))
@@ -143,7 +142,7 @@ impl Scheduler for Wrr {
 }
 
 impl Wrr {
-    /// The cursor's state of a walk that stands there.
+    /// The rotation state of a walk at this position and level.
     fn state(&self, (last, level): (u32, u32)) -> u64 {
         match &self.turns {
             Some(turns) => turns.state((last != HEAD).then_some(last), level),
@@ -180,7 +179,8 @@ impl Wrr {
         }
     }
 
-    /// The rest of the current pass had nobody: lower levels, then the top again.
+    /// Continues when the rest of the current pass has no available server: lower levels, then the top
+    /// again.
     #[cold]
     fn further_passes(
         &self,
@@ -196,8 +196,8 @@ impl Wrr {
         if let Some(found) = self.next(servers, tried, 0, full_pass) {
             return (Some(found), (found, full_pass));
         }
-        // All of enough weight are unavailable. The kernel lowers the level pass by pass; the pass
-        // that finds somebody is the one that reaches the heaviest available server.
+        // All servers of sufficient weight are unavailable. The kernel lowers the level pass by pass;
+        // the first successful pass is the one that reaches the heaviest available server.
         let heaviest = servers.iter_available(tried).map(|server| server.weight).max();
         if let Some(weight) = heaviest {
             let level = weight - weight.min(self.step) + 1;
@@ -205,8 +205,8 @@ impl Wrr {
                 return (Some(found), (found, level));
             }
         }
-        // Nobody. The kernel gives up after a full pass at the lowest level, where it restarts from
-        // the top; if it began within that level it stops where it began.
+        // None is available. The kernel gives up after a full pass at the lowest level, and restarts
+        // from the top; if it started within that level, it stops where it started.
         let given_up = if wraps && last != HEAD { (last, 1) } else { (HEAD, self.top) };
         (None, given_up)
     }
@@ -225,7 +225,7 @@ impl Scale {
     }
 }
 
-/// Step and top now, and how the walk carries over what happened.
+/// The current step and top, and how a walk is translated across the changes.
 fn scales(history: &History) -> (Scale, Translation) {
     let mut weights = Weights::default();
     for weight in &history.start {
@@ -247,7 +247,7 @@ fn scales(history: &History) -> (Scale, Translation) {
             Event::Deleted { number } => weights.remove(numbered[number]),
         }
         let scale = weights.scale();
-        // Rounding twice alike is rounding once.
+        // Rounding is idempotent.
         if steps.last() != Some(&scale) {
             steps.push(scale);
         }

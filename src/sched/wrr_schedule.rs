@@ -1,20 +1,24 @@
-//! The turns of a whole cycle of wrr, written out.
+//! The precomputed schedule of wrr: the turns of a whole cycle.
 
 use crate::sync::Arc;
 
-/// As many turns are written out at most, or as many as this a server, or as many as that in all: up
-/// to 16 megabytes a service. More, and the next server is searched.
+/// Most turns of a precomputed schedule: `FEW`, or `A_SERVER` per server up to `MOST`, which is 16
+/// megabytes per service. A longer cycle is not precomputed; each pick then searches.
 const FEW: u64 = 1 << 18;
 const A_SERVER: u64 = 64;
 const MOST: u64 = 1 << 22;
 
-/// The walk stands before the first server of its level. Not in the way of the turn's 32 bits.
+/// Flag: the walk is before the first server of its level. Above the 32 bits of the turn.
 const AT_HEAD: u64 = 1 << 32;
 
 /// One cycle of the walk, turn by turn.
 ///
-/// As a cursor's state the walk is the number of its latest turn; where it stands before the first
-/// server of a level, the number of the turn before that, with a mark.
+/// The rotation state of a walk:
+///
+/// | the walk is at                     | state                                         |
+/// |------------------------------------|-----------------------------------------------|
+/// | a server                           | the number of its latest turn                 |
+/// | the place before a level's first server | the number of the turn before, with `AT_HEAD` |
 #[derive(Clone)]
 pub(super) struct WeightedSchedule {
     /// The server of each turn.
@@ -32,21 +36,22 @@ pub(super) struct Levels {
 }
 
 impl WeightedSchedule {
-    /// The walk down from level `top` by `step`; `None` if it is too long.
+    /// The walk from level `top` down by `step`; `None` if there are no weights or the cycle is too
+    /// long. Allocates.
     pub(super) fn of(weights: &[u32], step: u32, top: u32) -> Option<Self> {
         if top == 0 {
             return None;
         }
         let length: u64 = weights.iter().map(|weight| u64::from(weight / step)).sum();
-        // Each level has a turn, unless the weights are not those that the walk is about: of a service
-        // that is deleted.
+        // Each level has a turn, unless the weights are not those that `step` and `top` were computed
+        // from, as in a deleted service.
         let most = (weights.len() as u64 * A_SERVER).clamp(FEW, MOST);
         if length > most || u64::from((top - 1) / step) >= length {
             return None;
         }
         let mut servers = Vec::with_capacity(length as usize);
         let mut starts = Vec::new();
-        // The walkers of a level are those of the one above and the next lighter ones.
+        // The servers of a level are those of the level above and the next lighter ones.
         let mut heaviest_first: Vec<u32> = (0..).zip(weights).map(|(place, _)| place).collect();
         heaviest_first.sort_by_key(|place| std::cmp::Reverse(weights[*place as usize]));
         let mut lighter = heaviest_first.into_iter().peekable();
@@ -72,7 +77,7 @@ impl WeightedSchedule {
         &self.levels
     }
 
-    /// The state of a walk that stands at this server on this level; `None` = before the first one.
+    /// The state of a walk at this server on this level; `None` = before the first server.
     pub(super) fn state(&self, last: Option<u32>, level: u32) -> u64 {
         let Levels { step, top, starts } = &self.levels;
         let row = (top.saturating_sub(level) / (*step).max(1)) as usize;
@@ -81,12 +86,12 @@ impl WeightedSchedule {
         let turns = self.servers.get(start as usize..end).unwrap_or(&[]);
         match last.map(|last| turns.binary_search(&last)) {
             Some(Ok(after)) => u64::from(start + after as u32),
-            // A walk stands at servers that its level reaches.
+            // `Err` does not occur: a walk is only at servers that reach its level.
             Some(Err(_)) | None => u64::from(start.wrapping_sub(1)) | AT_HEAD,
         }
     }
 
-    /// Where the walk stands: the server, `None` before the first one, and the level.
+    /// The walk's server (`None` before the first) and level.
     pub(super) fn place(&self, state: u64) -> (Option<u32>, u32) {
         let at_head = state & AT_HEAD != 0;
         let last = self.servers.get(state as u32 as usize).copied();
@@ -108,7 +113,7 @@ impl Levels {
 mod tests {
     use super::{FEW, WeightedSchedule};
 
-    /// The servers of a cycle by the walk itself.
+    /// The servers and levels of a cycle, by the walk itself.
     fn walked(weights: &[u32], step: u32, top: u32) -> Vec<(u32, u32)> {
         let mut walk = Vec::new();
         let mut level = i64::from(top);

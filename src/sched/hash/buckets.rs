@@ -1,10 +1,10 @@
-//! What the hashing schedulers share: the kernel's address hash, and tables of 256 buckets.
+//! Shared by the hashing schedulers: the kernel's address hash, and tables of 256 buckets.
 
 use crate::flow::Flow;
 use crate::pool::servers::Position;
 use crate::sched::PickRequest;
 
-/// The 32-bit golden ratio by which the kernel hashes (since Linux 4.7).
+/// The 32-bit golden ratio with which the kernel hashes (since Linux 4.7).
 pub(crate) const GOLDEN_RATIO: u32 = 0x61c8_8647;
 const BUCKETS: usize = 256;
 
@@ -13,7 +13,8 @@ pub(crate) fn bucket_of(value: u32) -> u8 {
     (value.wrapping_mul(GOLDEN_RATIO) >> 24) as u8
 }
 
-/// The client as one number: the caller's key if there is one, else address and, if asked, port.
+/// The client as one number: the caller's key if there is one, else the address and, with `with_port`,
+/// the port.
 pub(crate) fn client_value(flow: &Flow, with_port: bool) -> u32 {
     let port = if with_port { u32::from(flow.client_port()) } else { 0 };
     match flow.key() {
@@ -22,12 +23,12 @@ pub(crate) fn client_value(flow: &Flow, with_port: bool) -> u32 {
     }
 }
 
-/// 256 buckets, each with the position of a server. All empty if there is no server.
+/// 256 buckets, each with the position of a server; `None` if there is no server.
 pub(crate) struct Buckets(Option<Box<[Position; BUCKETS]>>);
 
 impl Buckets {
-    /// Deals the buckets to the servers in list order, to each as many in a row as `share` says, in
-    /// rounds until all are dealt.
+    /// Assigns the buckets to the servers in list order, `share` in a row to each, in rounds until all
+    /// are assigned. Allocates.
     pub(crate) fn deal(servers: u32, share: impl Fn(Position) -> u32) -> Self {
         if servers == 0 {
             return Buckets(None);
@@ -46,9 +47,9 @@ impl Buckets {
     }
 
     /// The bucket's server if it is available; else, if `falls_back`, the first available one in the
-    /// kernel's probing order, which begins at twice the hash.
+    /// kernel's probing order, which starts at twice the hash.
     ///
-    /// A retry falls back in any case, at last on servers that got no bucket.
+    /// A retry always falls back, in the end to servers without a bucket.
     #[inline]
     pub(crate) fn pick(
         &self,

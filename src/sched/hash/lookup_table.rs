@@ -1,14 +1,14 @@
-//! The table of `mh`: who has which slot. Pure arithmetic on numbers; knows no server.
+//! The lookup table of `mh` (Maglev): which server has which slot. Pure arithmetic; knows no servers.
 //!
-//! Each server prefers the slots in an order of its own: from an offset on in equal steps around
-//! the table, whose size is prime, so it comes by every slot. The servers take turns; who has a turn
-//! takes the first slots of its order that are still free, as many as its weight says.
+//! Each server prefers the slots in its own order, a permutation: from an offset on in equal steps
+//! around the table, whose size is prime, so that it visits every slot. The servers take turns; in each
+//! turn a server takes the first free slots of its permutation, as many as its weight gives it.
 
 use std::sync::Arc;
 
 use crate::pool::servers::Position;
 
-/// The keys of the kernel's two hashes; either is both halves of a SipHash key.
+/// The keys of the kernel's two hashes; each serves as both halves of a SipHash key.
 const OFFSET: u64 = 2_654_435_761;
 const STEP: u64 = 2_654_446_892;
 
@@ -18,7 +18,7 @@ pub(crate) fn hash(value: u32) -> u32 {
     siphash_1_3(value, OFFSET)
 }
 
-/// SipHash-1-3 (Aumasson and Bernstein, INDOCRYPT 2012) of four little-endian bytes, its low half.
+/// The low half of SipHash-1-3 (Aumasson and Bernstein, INDOCRYPT 2012) of four little-endian bytes.
 #[inline]
 fn siphash_1_3(value: u32, key: u64) -> u32 {
     let word = 4 << 56 | u64::from(value);
@@ -73,23 +73,24 @@ impl Modulus {
     }
 }
 
-/// What the table is dealt by: a server's number, which gives its order, and its weight.
+/// The input per server: the number from which its permutation is derived, and its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share {
     pub(crate) value: u32,
     pub(crate) weight: u32,
 }
 
-/// Every slot has a server, or none has. Clones share the slots.
+/// Either every slot has a server, or there are no slots. Clones share the slots.
 #[derive(Clone)]
 pub(crate) struct LookupTable {
     size: Modulus,
     slots: Slots,
-    /// To see whether the next table is the same one.
+    /// To detect that the next table would be the same.
     dealt_by: Arc<[Share]>,
 }
 
-/// Positions, as narrow as they fit: what the cache holds of a table decides what a pick costs.
+/// Positions in the narrowest type that fits: how much of a table the cache holds decides the cost of a
+/// pick.
 #[derive(Clone)]
 enum Slots {
     Narrow(Arc<[u16]>),
@@ -97,10 +98,11 @@ enum Slots {
 }
 
 impl LookupTable {
-    /// The table of this size, a prime, for servers in list order; `turn_bits` limits the slots of
-    /// one turn to less than 2^turn_bits. The previous table if it was dealt by the same shares.
+    /// The table of this size, a prime, for servers in list order; `turn_bits` limits the slots per turn
+    /// to less than 2^turn_bits. Returns the previous table if size and shares are the same.
     ///
-    /// O(servers + size * log(size)), whatever the weights: a turn takes at least one slot.
+    /// O(servers + size * log(size)) regardless of the weights: a turn takes at least one slot.
+    /// Allocates.
     pub(crate) fn deal(
         size: u32,
         turn_bits: u32,
@@ -120,19 +122,19 @@ impl LookupTable {
         LookupTable { size: Modulus::new(size), slots, dealt_by: shares.into() }
     }
 
-    /// The number of slots, whether dealt or not.
+    /// The table's size, even if no slot is assigned.
     #[inline]
     pub(crate) fn size(&self) -> u32 {
         self.size.divisor
     }
 
-    /// The slot that a hash leads to.
+    /// The slot of a hash.
     #[inline]
     pub(crate) fn slot(&self, hash: u32) -> u32 {
         self.size.of(hash)
     }
 
-    /// Who has the slot; `None` if no slot is dealt.
+    /// The position of the slot's server; `None` if no slot is assigned.
     #[inline]
     pub(crate) fn at(&self, slot: u32) -> Option<Position> {
         match &self.slots {
@@ -142,36 +144,36 @@ impl LookupTable {
     }
 }
 
-/// A server at its turn.
+/// A server's state while the table is filled.
 struct Permutation {
     position: Position,
-    /// Slots it takes.
+    /// Slots that it takes per turn.
     turn: u32,
-    /// The next slot of its order.
+    /// The next slot of its permutation.
     slot: u32,
     step: u32,
 }
 
-/// The dealt slots; none if no server has a weight.
+/// The filled slots; empty if no server has a weight.
 fn fill<T: Copy + Default>(
     size: u32,
     turn_bits: u32,
     shares: &[Share],
     name: impl Fn(Position) -> T,
 ) -> Vec<T> {
-    // Only who takes part: a round then takes as many slots as it has turns, at least.
+    // Only servers with a weight, so that a round takes at least as many slots as it has turns.
     let mut players = permutations(size, turn_bits, shares);
     if players.is_empty() {
         return Vec::new();
     }
     let mut slots = vec![T::default(); size as usize];
-    // A bit a slot, since looking for a free one is what takes the time.
+    // One bit per slot, because the search for a free one dominates.
     let mut taken = vec![0u64; slots.len().div_ceil(64)];
     let mut free = size;
     loop {
         for player in &mut players {
             for _ in 0..player.turn {
-                // Some slot is free, and the order comes by every slot.
+                // Terminates: some slot is free, and the permutation visits every slot.
                 let slot = loop {
                     let slot = player.slot;
                     player.slot = match size - slot {

@@ -1,4 +1,4 @@
-//! Tables against what kernels dealt and against the letter of the algorithm.
+//! Compares tables with those of kernels, and with a literal implementation of the algorithm.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn deal((size, turn_bits): (u32, u32), shares: &[Share]) -> Vec<Option<Position>
     (0..size).map(|slot| table.at(slot)).collect()
 }
 
-/// The algorithm to the letter: whole orders, written out, and rounds over everybody.
+/// The literal algorithm: complete permutations, and rounds over all servers.
 fn literal((size, turn_bits): (u32, u32), shares: &[Share]) -> Vec<Option<Position>> {
     let wide = u64::from(size);
     let order = |share: &Share| -> Vec<u64> {
@@ -67,7 +67,7 @@ fn random_shares(random: &mut Random, count: u32) -> Vec<Share> {
         2 => random.below(heaviest),
         _ => random.below(2),
     };
-    // Values from a small range are now and then equal: two servers of one order.
+    // Values from a small range collide now and then: two servers with the same permutation.
     (0..count)
         .map(|_| Share { value: random.below(5000), weight: weight(random) * factor })
         .collect()
@@ -88,8 +88,8 @@ fn hashes_of_the_kernel() {
 
 #[test]
 fn tables_of_the_kernel() {
-    // Servers 10.9.0.N, port 80, in the order of adding, with their weights; the sum is over one
-    // byte N a slot.
+    // Servers 10.9.0.N, port 80, in the order in which they were added, with their weights; the sum is
+    // over one byte N per slot.
     for (added, counts, sum) in [
         ([(1, 1), (2, 1), (3, 1)], [1364, 1364, 1365], 0xf1d2_5953),
         ([(3, 1), (2, 1), (1, 1)], [1365, 1364, 1364], 0x1248_6405),

@@ -1,8 +1,8 @@
-//! The index of the least loaded: a tree of keys (`concurrent::min_tree`) in which a load per weight is one
-//! number that orders exactly as the fractions do.
+//! The index of the least loaded server: a tree of keys (`concurrent::min_tree`). A key encodes a load
+//! per weight as one number that orders exactly as the fractions do.
 //!
-//! One for all schedulers that ask for the least, so that a connection's begin and end come to it
-//! without asking which scheduler it is.
+//! One type for all schedulers that search for the least load, so that an open or close updates it
+//! without dispatching on the scheduler.
 
 use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
@@ -13,38 +13,40 @@ use crate::config::KernelRules;
 use crate::pool::positions::Positions;
 use crate::pool::servers::{Position, Servers};
 
-/// What one active connection weighs against an inactive one.
+/// Weight of an active connection relative to an inactive one.
 pub(in crate::sched) const ACTIVE: u32 = 256;
 
-/// Up to here 64-bit floating point keeps any two loads per weight apart: a load has up to 35 bits,
-/// so fractions differ by 2^-51 at least, where rounding moves one by 2^-53 at most.
+/// Largest weight for which 64-bit floating point distinguishes any two loads per weight: a load has up
+/// to 35 bits, so fractions differ by at least 2^-51, while rounding moves one by at most 2^-53.
 pub(in crate::sched) const HEAVIEST: u32 = 1 << 16;
 
-/// How often a pick compares the index' answer with the counts before it scans.
+/// How many results of the index a pick compares with the counts before it falls back to a scan.
 pub(in crate::sched) const ATTEMPTS: usize = 8;
 
-/// What a scheduler calls load: a sum of an active connection's share, a connection's, and that of the
-/// one to come.
+/// A scheduler's definition of load: a linear function of the active connections, all connections, and
+/// the connection to come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
-    /// At most [`ACTIVE`].
+    /// Factor of the active connections, at most [`ACTIVE`].
     active: u32,
-    /// At most 1, as the next.
+    /// Factor of all connections, at most 1.
     total: u32,
+    /// Share of the connection to come, at most 1.
     next: u32,
-    /// It is compared per weight.
+    /// The load is divided by the weight.
     weighted: bool,
-    /// A server without active connections is taken at once.
+    /// A server without active connections is picked immediately.
     idle_first: bool,
 }
 
 impl Rule {
-    /// The kernel's connection overhead per weight. In 64 bits: the kernel's 32 wrap at 8.3 million
-    /// active connections, after which a loaded server would attract all others. That is left out on
-    /// purpose.
+    /// The kernel's connection overhead per weight, in 64 bits. The kernel's 32 bits wrap at 8.3 million
+    /// active connections, after which a loaded server would attract all new ones; that is deliberately
+    /// not reproduced.
     #[inline(always)]
     pub(in crate::sched) const fn overhead(generation: KernelRules) -> Self {
-        // In kernel rules A an active connection counts no more as one of all.
+        // Kernel rules A add the inactive connections instead of the total, so an active connection
+        // counts `ACTIVE` altogether.
         let active = match generation {
             KernelRules::A => ACTIVE - 1,
             KernelRules::B => ACTIVE,
@@ -52,7 +54,7 @@ impl Rule {
         Rule { active, total: 1, next: 0, weighted: true, idle_first: false }
     }
 
-    /// The expected delay: active connections per weight, the one to come among them.
+    /// The expected delay: active connections, including the one to come, per weight.
     pub(in crate::sched) const DELAY: Self =
         Rule { active: 1, total: 0, next: 1, weighted: true, idle_first: false };
 
@@ -64,7 +66,7 @@ impl Rule {
         Rule { idle_first: true, ..self }
     }
 
-    /// At most 257 times the most connections a server can have.
+    /// The load, at most 257 times the maximum number of connections of a server.
     #[inline(always)]
     pub(in crate::sched) fn load(self, counts: Counts) -> u64 {
         u64::from(self.active) * u64::from(counts.active())
@@ -72,13 +74,14 @@ impl Rule {
             + u64::from(self.next)
     }
 
-    /// The first such server is taken, whatever the load of others.
+    /// True if the first such server is picked regardless of the load of others.
     #[inline(always)]
     pub(in crate::sched) fn at_once(self, counts: Counts) -> bool {
         self.idle_first && counts.active() == 0
     }
 
-    /// A number that orders as the load per weight does; [`NEVER`] if the server is not available.
+    /// A number that orders as the load per weight does; [`UNAVAILABLE`] if the server is quiesced or
+    /// overloaded.
     #[inline(always)]
     pub(in crate::sched) fn key(self, weight: u32, counts: Counts) -> u64 {
         if weight == 0 || counts.overloaded() {
@@ -93,19 +96,19 @@ impl Rule {
     }
 }
 
-/// Orders as the fraction does.
+/// The bits of the quotient, which order as the fractions do.
 #[inline(always)]
 pub(in crate::sched) fn quotient(load: u64, weight: u32) -> u64 {
-    // Signed, which is one instruction: a load has up to 35 bits.
+    // The signed conversion is one instruction, and a load has at most 35 bits.
     (load as i64 as f64 / f64::from(weight)).to_bits()
 }
 
-/// Which servers are least loaded.
+/// An index of one pool's servers by load per weight.
 pub(crate) struct LoadIndex {
     simd: Simd,
     keys: MinTree,
     rule: Rule,
-    /// With the weights: a change needs nothing else that is fixed.
+    /// With the weights: an update needs no other immutable data.
     positions: Positions<u32>,
 }
 
@@ -121,8 +124,8 @@ impl LoadIndex {
         }
     }
 
-    /// A count of the server in this slot has changed. The server's position if it may have become the
-    /// least loaded.
+    /// Updates the index after a change of the counts in this slot. Returns the server's position if it
+    /// may have become the least loaded. O(log n), lock-free.
     #[inline(always)]
     pub(crate) fn load_changed(&self, number: u32, slot: &ServerSlot) -> Option<Position> {
         self.simd.run(
@@ -134,7 +137,8 @@ impl LoadIndex {
         )
     }
 
-    /// Counts may have changed before this index was reached through the published table.
+    /// Recomputes all keys once the pool is published: counts may have changed while this index was not
+    /// yet reachable through it.
     pub(crate) fn published(&self, servers: &Servers) {
         for position in 0..servers.len() {
             if let Some((slot, weight)) = servers.slot_and_weight(position) {
@@ -143,8 +147,8 @@ impl LoadIndex {
         }
     }
 
-    /// The first available server of least load. `None` if nobody is available as far as the index
-    /// knows, or others are too busy in it.
+    /// The first available server with the least load. `None` if the index has no available server, or
+    /// is too contended.
     #[inline(always)]
     pub(in crate::sched) fn find(&self, servers: &Servers) -> Option<Position> {
         let found = self.simd.run(
@@ -163,7 +167,7 @@ impl LoadIndex {
         self.find_by(servers, || self.keys.least().ok().flatten())
     }
 
-    /// The same among those that were not tried.
+    /// Like [`find`](Self::find), among the servers that were not tried.
     #[cold]
     #[inline(never)]
     pub(in crate::sched) fn find_untried(
@@ -180,14 +184,14 @@ impl LoadIndex {
             if self.is_current(servers, found) {
                 return Some(found.index);
             }
-            // Somebody has not told yet what he changed.
+            // Another thread has changed the counts and not updated the index yet.
             let (slot, weight) = servers.slot_and_weight(found.index)?;
             self.refresh(found.index, weight, slot);
         }
         None
     }
 
-    /// The counts say it too.
+    /// True if the key that was found matches the counts.
     #[inline(always)]
     fn is_current(&self, servers: &Servers, found: Least) -> bool {
         servers
@@ -198,7 +202,7 @@ impl LoadIndex {
     fn untried(&self, tried: &[ServerId]) -> Option<Least> {
         const MANY: usize = 64;
         let mut excluded = [0; MANY];
-        // More than the stack array holds: the scan's turn.
+        // More than the array holds: fall back to a scan.
         let excluded = excluded.get_mut(..tried.len())?;
         let mut length = 0;
         let known = tried.iter().filter_map(|id| self.positions.get(id.slot));
@@ -220,8 +224,8 @@ impl LoadIndex {
 
     #[inline(always)]
     fn refresh_with(&self, simd: Simd, position: Position, weight: u32, slot: &ServerSlot) -> bool {
-        // In one order with the tree's stores: a glance could come before the leaf's store, and miss
-        // the change of one who found the leaf as it was before.
+        // SeqCst, in one total order with the tree's stores: a relaxed load could be ordered before the
+        // store of the leaf, and miss the change of a thread that found the leaf's previous key.
         self.keys.set_by(
             simd,
             position,

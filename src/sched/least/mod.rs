@@ -1,10 +1,10 @@
-//! The search that lc, wlc, sed, nq, lblc and lblcr share: least load per weight, first in the list
-//! on a tie.
+//! The search shared by lc, wlc, sed, nq, lblc and lblcr: the least load per weight, the first in the
+//! list on a tie.
 //!
-//! Few servers are scanned. Many have an index of keys (`least_index`). A key is always computed from
-//! the server's counts, never counted up itself; so whichever table a connection's end comes through,
-//! it corrects the index. The answer is compared with the counts before it is given: what a thread
-//! that was stopped has not told yet is found out then, and told for it.
+//! Few servers are scanned; many have an index of keys (`least::index`). A key is always recomputed from
+//! the server's counts, never incremented, so the close of a connection corrects the index no matter
+//! through which pool it arrives. A pick compares the key it found with the counts: if a stopped thread
+//! has not propagated a change yet, the pick detects that and propagates it.
 
 pub(in crate::sched) mod index;
 mod worker;
@@ -20,13 +20,13 @@ use crate::sched::least::worker::{View, WorkerIndexes, candidate};
 use crate::sched::{Build, LoadUpdates, PickRequest};
 use crate::sync::Arc;
 
-/// So few servers are scanned as fast as an index finds one, which besides is kept at each
-/// connection's begin and end. Measured; see docs/performance.md.
+/// Up to this number of servers a scan is as fast as an index, which in addition costs an update at each
+/// open and close. Measured; see docs/performance.md.
 const SCANNED: u32 = 12;
 
-/// What a scheduler calls load, as a type: what the compiler knows of a rule costs a scan nothing.
+/// A scheduler's definition of load, as a type, so that the compiler folds the rule into a scan.
 pub(crate) trait Load: Copy {
-    /// It is compared per weight.
+    /// The load is divided by the weight.
     const WEIGHTED: bool = true;
 
     fn rule(self) -> Rule;
@@ -35,7 +35,7 @@ pub(crate) trait Load: Copy {
 /// The kernel's connection overhead.
 #[inline]
 pub(crate) fn overhead(counts: Counts, generation: KernelRules) -> u64 {
-    // What `Rule::overhead` says, in shifts: some ask it of every server.
+    // The same as `Rule::overhead`, in shifts, because some schedulers compute it for every server.
     let (active, total) = (u64::from(counts.active()), u64::from(counts.total()));
     match generation {
         KernelRules::A => u64::from(ACTIVE) * active + total.saturating_sub(active),
@@ -54,7 +54,8 @@ impl Load for Overhead {
     }
 }
 
-/// What a scheduler with a [`Least`] in this field has to do for it.
+/// The [`Scheduler`](crate::sched::Scheduler) methods that a scheduler forwards to the [`Least`] in this
+/// field.
 macro_rules! keeps_least {
     ($field:tt) => {
         fn load_updates(&self) -> crate::sched::LoadUpdates {
@@ -81,7 +82,7 @@ macro_rules! keeps_least {
     };
 }
 
-/// Finds the server of least load.
+/// Finds the server with the least load.
 pub(crate) struct Least<L> {
     load: L,
     strategy: Strategy,
@@ -95,7 +96,7 @@ enum Strategy {
 }
 
 impl<L: Load> Least<L> {
-    /// Compiles the search among all connections of the service's servers.
+    /// Compiles a search by all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
         let strategy = if is_indexed::<L>(servers) {
             Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
@@ -105,7 +106,8 @@ impl<L: Load> Least<L> {
         Least { load, strategy: strategy }
     }
 
-    /// The same, or a search among each worker's own connections if the service says so.
+    /// Like [`of`](Self::of), or a search by each worker's own connections if the service is shared
+    /// `per-worker`.
     pub(crate) fn shared(load: L, build: &Build<'_>) -> Self {
         let strategy = match build.settings.sharing {
             Sharing::Exact => return Self::of(load, build.servers),
@@ -117,7 +119,7 @@ impl<L: Load> Least<L> {
         Least { load, strategy: strategy }
     }
 
-    /// The available server of least load that was not tried.
+    /// The available server with the least load that was not tried; `None` if there is none.
     #[inline(always)]
     pub(crate) fn find(&self, request: PickRequest<'_>) -> Option<Position> {
         let PickRequest { servers, tried, worker, .. } = request;
@@ -162,7 +164,7 @@ impl<L: Load> Least<L> {
         tried: &[ServerId],
         worker: Option<&WorkerState>,
     ) -> Option<Position> {
-        // Asked without a worker.
+        // A pick without a worker uses all connections.
         let Some(worker) = worker else { return self.find_among_all(servers, tried) };
         if let (Strategy::WorkerIndexes(indexes), true) = (&self.strategy, tried.is_empty()) {
             if let Some(found) = indexes.find(self.load, servers, worker, ATTEMPTS) {
@@ -177,7 +179,7 @@ impl<L: Load> Least<L> {
         }))
     }
 
-    /// Which changes it has to be told.
+    /// Which changes the search needs.
     pub(crate) fn load_updates(&self) -> LoadUpdates {
         match &self.strategy {
             Strategy::Scan => LoadUpdates::Nothing,
@@ -186,7 +188,8 @@ impl<L: Load> Least<L> {
         }
     }
 
-    /// What this worker has open at the server has changed, or if none is named, what is so for all.
+    /// Called after a change of the connections that this worker has open at the server, or, without a
+    /// worker, of something that affects all workers.
     pub(crate) fn worker_load_changed(
         &self,
         servers: &Servers,
@@ -198,8 +201,8 @@ impl<L: Load> Least<L> {
         }
     }
 
-    /// A worker will pick here, or goes on after a change: of all that it goes by, or of what it
-    /// shares. Director only.
+    /// Prepares a worker's index, or refreshes it after a change: `all` if everything may have changed,
+    /// else only what the worker shares with others. Director only.
     pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
         if let Strategy::WorkerIndexes(indexes) = &self.strategy {
             indexes.init_worker(self.load, servers, worker, all);
@@ -238,7 +241,7 @@ impl<L: Load> Least<L> {
     }
 }
 
-/// There are enough servers for an index, and keys keep their loads apart.
+/// True if there are enough servers for an index, and keys can distinguish their loads.
 fn is_indexed<L: Load>(servers: &Servers) -> bool {
     let exact = !L::WEIGHTED || servers.weights().all(|weight| weight <= HEAVIEST);
     exact && servers.len() > SCANNED

@@ -46,7 +46,7 @@ fn keys_order_as_fractions_do() {
     assert!(most < 1 << 35);
     let mut state = 7u64;
     let mut random = |limit: u64| {
-        // Knuth's numbers; the high bits are the good ones.
+        // Knuth's constants; the high bits are the good ones.
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((u128::from(state) * u128::from(limit)) >> 64) as u64
@@ -61,9 +61,9 @@ fn keys_order_as_fractions_do() {
     for round in 0..2_000_000 {
         let (a, v) = (random(most) >> random(35), 1 + random(heaviest));
         let (b, w) = match round % 4 {
-            // Anything.
+            // Arbitrary fractions.
             0 => (random(most), 1 + random(heaviest)),
-            // The closest fraction with another weight, and its neighbours.
+            // The closest fraction with another weight, and its neighbors.
             1 | 2 => {
                 let w = if round % 8 < 4 { 1 + random(heaviest) } else { heaviest - random(9) };
                 let near = (u128::from(a) * u128::from(w) / u128::from(v)) as u64;
@@ -111,7 +111,7 @@ fn rules_are_the_formulas() {
     assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), UNAVAILABLE, "overloaded");
 }
 
-/// Servers enough for an index of one, two and three rows.
+/// Enough servers for an index of one, two and three rows.
 const SIZES: [u32; 4] = [SCANNED + 1, 33, 100, 1025];
 
 #[test]
@@ -121,13 +121,13 @@ fn an_untold_connection_is_found_out() {
         let least = Least::of(Overhead(RULE), &servers);
         assert!(index(&least).is_some());
         assert_eq!(least.find_among_all(&servers, &[]), Some(0));
-        // Opened by a thread that was stopped before it told.
+        // Opened by a thread that was stopped before it updated the index.
         for untold in [0, 1, 2] {
             slot(&servers, untold).open(0, Active, RULE, false).unwrap();
         }
         assert_eq!(least.find_among_all(&servers, &[]), Some(3));
         assert_eq!(least.find_among_all(&servers, &[id(3)]), Some(4));
-        // The pick has told it: the index itself knows.
+        // The pick has updated the index.
         let index = index(&least).unwrap();
         assert_eq!(index.keys().least().unwrap().unwrap().index, 3);
     }
@@ -158,12 +158,12 @@ fn an_untold_close_hides_that_connection_only() {
             index(&least).unwrap().load_changed(id(at).slot, slot(&servers, at));
         };
         (0..count).for_each(open);
-        // Of server 5 a connection closes, untold: it looks as loaded as the others.
+        // A connection of server 5 closes without an update: it looks as loaded as the others.
         slot(&servers, 5).close(0, Active, RULE).unwrap();
         for picked in 0..count {
             assert_eq!(least.find_among_all(&servers, &[]), Some(picked));
             if picked == 5 {
-                // Its next change tells all.
+                // Its next change updates the index completely.
                 open(5);
                 assert_eq!(least.find_among_all(&servers, &[]), Some(5));
             }

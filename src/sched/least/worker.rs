@@ -1,12 +1,13 @@
-//! The search of the least loaded for services that are shared `per-worker`: each worker goes by the
-//! connections it opened itself, and by its share of those that no living worker opened. It prefers
-//! another server among equals.
+//! The search for the least loaded server in services that are shared `per-worker`.
 //!
-//! A worker alone goes by all connections, and looks at the list from its head: as all together do.
+//! Each worker counts the connections it opened itself, and its share of those that no living worker
+//! opened. Workers break ties in favor of different servers. A single worker counts all connections and
+//! starts at the head of the list, like the exact search.
 //!
-//! A worker's index is told of its own connections one by one. What changes for all workers (a
-//! server's availability, a connection that belongs to none of them) is stamped once for all of them,
-//! and each looks at it when it next picks: that costs the same whatever the number of workers.
+//! - Changes of a worker's own connections update its index immediately.
+//! - Changes that affect all workers (a server's availability, a connection that belongs to none of
+//!   them) are stamped once for all, and each worker catches up at its next pick. The cost does not
+//!   depend on the number of workers.
 
 use std::sync::OnceLock;
 
@@ -23,25 +24,25 @@ use crate::pool::positions::Positions;
 use crate::pool::servers::{Candidate, Position, Servers};
 use crate::sched::least::Load;
 
-/// The indexes of all workers, by their numbers.
+/// The indexes of all workers, by worker number.
 pub(in crate::sched) struct WorkerIndexes {
     positions: Positions,
     indexes: Segments<WorkerIndex>,
-    /// By position: what has changed for all workers.
+    /// By position: changes that affect all workers.
     stamps: Stamps,
 }
 
-/// One worker's.
+/// The index of one worker.
 #[derive(Default)]
 struct WorkerIndex {
-    /// By places of the worker's view.
+    /// By places in the worker's view.
     tree: OnceLock<MinTree>,
-    /// By positions, made when the worker is alone, unless its view is the list itself.
+    /// By positions. Made when there is a single worker, unless its view is the list itself.
     straight: OnceLock<MinTree>,
     seen: OnceLock<Seen>,
 }
 
-/// The list as one worker looks at it: rotated, so that not all workers prefer the same of equals.
+/// The list as one worker sees it: rotated, so that workers do not all prefer the same server on a tie.
 #[derive(Clone, Copy, PartialEq)]
 pub(in crate::sched) struct View {
     first: Position,
@@ -83,20 +84,20 @@ impl View {
     }
 }
 
-/// One worker alone decides as all together: all connections are its own.
+/// True if there is a single worker, which then counts all connections, like the exact search.
 #[inline(always)]
 fn is_single_worker(servers: &Servers) -> bool {
     servers.arena().shares() == 1
 }
 
-/// A server with the connections that the worker goes by; its availability is what it is for all.
+/// A server with the connections that the worker counts; its availability is the same for all workers.
 #[inline(always)]
 pub(in crate::sched) fn candidate(
     worker: &WorkerState,
     servers: &Servers,
     position: Position,
 ) -> Option<Candidate> {
-    // Again: the index looks by it after it has stored, as that of all does.
+    // SeqCst: like the shared index, a worker's index reloads the counts after it has stored a key.
     let server = servers.counts_seqcst(position)?;
     if is_single_worker(servers) {
         return Some(server);
@@ -112,7 +113,7 @@ fn counts_of(worker: &WorkerState, arena: &Arena, slot: u32, all: Counts) -> Cou
     if common != Connections::NONE {
         connections = connections.plus(common.part(arena.shares()));
     }
-    // No more than all have: the host may have corrected those, after it lost leases.
+    // At most the server's total: the host may have corrected that after it lost leases.
     let (active, total) = (connections.active(), connections.total());
     Counts::of(active.min(all.active()), total.min(all.total()), all.overloaded())
 }
@@ -128,8 +129,8 @@ impl WorkerIndexes {
         WorkerIndexes { positions, indexes: Segments::new(), stamps }
     }
 
-    /// Makes the worker's index, or looks at all servers again, or at those only that are not its own.
-    /// Director only.
+    /// Makes the worker's index if it has none, then refreshes all servers, or without `all` only those
+    /// with connections that belong to no worker. Director only.
     pub(in crate::sched) fn init_worker<L: Load>(
         &self,
         load: L,
@@ -139,7 +140,7 @@ impl WorkerIndexes {
     ) {
         self.indexes.grow_to(worker.number() + 1);
         let Some(index) = self.indexes.get(worker.number()) else { return };
-        // Before a look at the servers: what changes later is news.
+        // Before the counts are read, so that a later change is newer than this copy.
         index.seen.get_or_init(|| self.stamps.seen());
         let rotated = View::rotated(worker, servers);
         let tree = |view: View| {
@@ -159,7 +160,7 @@ impl WorkerIndexes {
         }
     }
 
-    /// `None` if nobody is available as far as the index knows, or others are too busy in it.
+    /// The least loaded server. `None` if the index has no available server, or is too contended.
     pub(in crate::sched) fn find<L: Load>(
         &self,
         load: L,
@@ -204,7 +205,8 @@ impl WorkerIndexes {
         }
     }
 
-    /// What this worker has open at this server has changed, or something has for all.
+    /// Updates the worker's index after a change at this server; without a worker, stamps a change that
+    /// affects all workers.
     pub(in crate::sched) fn load_changed<L: Load>(
         &self,
         load: L,
@@ -241,7 +243,7 @@ fn refresh<L: Load>(
 
 #[cfg(test)]
 thread_local! {
-    /// How often this thread has looked at a server for some worker's index.
+    /// How often this thread has refreshed a server in some worker's index.
     static RENEWED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
@@ -259,7 +261,7 @@ mod tests {
         RENEWED.get()
     }
 
-    /// Servers that take one connection each, and so many workers that came and that are there.
+    /// Servers that take one connection each, after `gone` workers have left, with `living` workers.
     fn director(servers: u32, gone: usize, living: usize) -> (Director, Vec<Worker>) {
         let mut rules = "-A -t 10.0.0.1:80 -s lc\n".to_owned();
         for number in 0..servers {
@@ -283,14 +285,14 @@ mod tests {
             let flow = Flow::default();
             let most = 2 * crate::concurrent::sizes::GROUP as u32;
             for _ in 0..3 {
-                // Its mark is set and cleared.
+                // Sets and clears the server's overload mark.
                 let renewed_by = renewed(|| {
                     let lease = workers[0].connect(service, &flow).unwrap().into_lease();
                     workers[0].close(lease).unwrap();
                 });
                 assert!((1..=most).contains(&renewed_by), "{gone}, {living}: {renewed_by}");
             }
-            // Who comes late looks at what has changed, once.
+            // A worker that picks later catches up with the changes, once.
             let renewed_by = renewed(|| assert!(workers[1].pick_server(service, &flow).is_some()));
             assert!((1..=most).contains(&renewed_by), "{gone}, {living}: {renewed_by}");
             assert_eq!(renewed(|| assert!(workers[1].pick_server(service, &flow).is_some())), 0);
@@ -321,7 +323,7 @@ mod tests {
             let freed = lease.server();
             workers[1].close(lease).unwrap();
             for worker in &workers {
-                // Found by the index: a scan would look at all of them.
+                // Found by the index: a scan would refresh all of them.
                 let renewed_by = renewed(|| {
                     assert_eq!(worker.pick_server(service, &flow).unwrap().server(), freed);
                 });
