@@ -1,4 +1,4 @@
-//! One administrative command, and what it does to a [`Config`].
+//! Administrative commands, and their effect on a [`Config`].
 
 use std::net::SocketAddr;
 
@@ -7,76 +7,77 @@ use ahash::HashMap;
 use crate::config::{Config, RealServer, ServiceKey, Setting, VirtualService, steps};
 use crate::error::CommandError;
 
-/// One administrative command, as an `ipvsadm` command line gives it.
+/// One administrative command, as given by an `ipvsadm` command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// `-A`: a new virtual service, without servers.
+    /// `-A`: adds a virtual service, without servers.
     AddService(VirtualService),
-    /// `-E`: new settings for a service; its servers stay.
+    /// `-E`: replaces a service's settings; its servers stay.
     EditService(VirtualService),
-    /// `-D`: a service goes, with its servers.
+    /// `-D`: deletes a service with its servers.
     DeleteService(ServiceKey),
-    /// `-C`: all services go.
+    /// `-C`: deletes all services.
     Clear,
-    /// `-a`: a new server, at the head of the service's list.
+    /// `-a`: adds a server at the head of the service's list.
     AddServer {
         /// The service.
         service: ServiceKey,
         /// The server.
         server: RealServer,
     },
-    /// `-e`: a new description of a server; its counts and its place in the list stay.
+    /// `-e`: replaces a server's description; its counts and its position in the list stay.
     EditServer {
         /// The service.
         service: ServiceKey,
         /// The server.
         server: RealServer,
     },
-    /// `-d`: a server goes; its connections stay counted until they close.
+    /// `-d`: deletes a server; its connections stay counted until they close.
     DeleteServer {
         /// The service.
         service: ServiceKey,
         /// The server.
         server: SocketAddr,
     },
-    /// `--set`, `--start-daemon`, `--vsched-seed` and others: a setting that is not a service's.
+    /// `--set`, `--start-daemon`, `--vsched-seed` and others: changes a setting that belongs to no
+    /// service.
     Set(Setting),
 }
 
 impl Config {
-    /// Does to this config what the command does to a kernel.
+    /// Applies the command to this config as a kernel would.
     ///
     /// # Errors
-    /// What the kernel would refuse: a service, server or daemon that exists already or does not exist.
-    /// Nothing is changed then. Limits are the affair of [`Config::validate`].
+    /// What the kernel would refuse: a service, server or daemon that already exists or does not exist.
+    /// The config is then unchanged. Limits are left to [`Config::validate`].
     pub fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
         Editor::new(self).execute(command)
     }
 }
 
-/// Commands on one config, each in O(1): what is deleted keeps its place, empty, until the editor is
+/// Executes commands on one config in O(1) each: deleted items keep an empty place until the editor is
 /// dropped.
 pub(crate) struct Editor<'c> {
     config: &'c mut Config,
-    /// Place of each service in the config.
+    /// Index of each service in the config.
     places: HashMap<ServiceKey, usize>,
-    /// Beside the config's services.
+    /// Parallel to the config's services.
     services: Vec<Edited>,
 }
 
-/// What an editor knows of a service.
+/// An editor's state of a service.
 #[derive(Default)]
 struct Edited {
     deleted: bool,
-    /// Made by the first command on a server of this service.
+    /// Created by the first command on a server of this service.
     servers: Option<EditedServers>,
 }
 
-/// What an editor knows of a service's servers.
+/// An editor's state of a service's servers.
 struct EditedServers {
-    /// Place of each server in the service's list.
+    /// Index of each server in the service's list.
     places: HashMap<SocketAddr, usize>,
-    /// Beside the list: false for deleted servers.
+    /// Parallel to the list: false for deleted servers.
     kept: Vec<bool>,
 }
 
@@ -92,7 +93,7 @@ impl<'c> Editor<'c> {
         }
     }
 
-    /// O(1); for the first server of a service O(servers).
+    /// O(1); O(servers) for the first command on a service's servers.
     pub(crate) fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
         match command {
             Command::AddService(service) => {
@@ -117,7 +118,7 @@ impl<'c> Editor<'c> {
             Command::Clear => {
                 self.config.services.clear();
                 self.services.clear();
-                // Not `clear`, which costs the capacity each time.
+                // Not `clear`, which takes time in proportion to the capacity.
                 self.places = HashMap::default();
             }
             Command::AddServer { service: key, server } => {
@@ -178,7 +179,7 @@ impl EditedServers {
 }
 
 impl Drop for Editor<'_> {
-    /// Closes the gaps. O(services), and O(servers) for each service that lost one.
+    /// Closes the gaps. O(services), plus O(servers) per service that lost a server.
     fn drop(&mut self) {
         for (service, edited) in self.config.services.iter_mut().zip(&self.services) {
             steps::take(1);

@@ -1,7 +1,7 @@
-//! From one config to another: the ordered changes that both data planes carry out.
+//! The ordered changes from one config to another, which both data planes carry out.
 //!
-//! The order never leaves a service without a server that is wanted both before and after: what
-//! grows comes first, what shrinks later, deletions last.
+//! Growth comes first, shrinking later, and deletions last, so that no step leaves a service without an
+//! eligible server if it has one both before and after.
 
 use std::cmp::Ordering;
 use std::net::SocketAddr;
@@ -13,29 +13,29 @@ use crate::config::{Config, DEFAULT_MH_TABLE_INDEX, RealServer, ServiceKey, Virt
 /// One step from one config to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A new service, without servers.
+    /// Adds a service, without servers.
     AddService(VirtualService),
-    /// New settings of a service; its servers stay.
+    /// Replaces a service's settings; its servers stay.
     EditService(VirtualService),
-    /// A service goes, with its servers.
+    /// Deletes a service with its servers.
     DeleteService(ServiceKey),
-    /// A new server, at the head of the service's list.
+    /// Adds a server at the head of the service's list.
     AddServer {
         /// The service.
         service: ServiceKey,
         /// The server.
         server: RealServer,
     },
-    /// A new description of a server.
+    /// Replaces a server's description.
     EditServer {
         /// The service.
         service: ServiceKey,
-        /// What it was.
+        /// The server before the change.
         before: RealServer,
-        /// What it becomes.
+        /// The server after the change.
         server: RealServer,
     },
-    /// A server goes.
+    /// Deletes a server.
     DeleteServer {
         /// The service.
         service: ServiceKey,
@@ -47,15 +47,15 @@ pub enum Change {
 /// The order in which changes are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ChangePhase {
-    /// New services, each created whole: unbound, filled, then given its scheduler.
+    /// New services, each completely: created unbound, filled with servers, then bound to its scheduler.
     NewServices,
     /// Settings of services.
     EditServices,
-    /// New servers, servers that leave drain, raised upper thresholds.
+    /// New servers, servers no longer quiesced, raised upper thresholds.
     Grow,
-    /// Servers that stay available.
+    /// Edits of servers that change neither eligibility nor upper threshold.
     Modify,
-    /// Servers that are quiesced, lowered upper thresholds.
+    /// Newly quiesced servers, lowered upper thresholds.
     Shrink,
     /// Deleted servers.
     DeleteServers,
@@ -64,7 +64,7 @@ pub enum ChangePhase {
 }
 
 impl Change {
-    /// The service concerned.
+    /// Returns the key of the service that changes.
     pub fn service(&self) -> ServiceKey {
         match self {
             Change::AddService(service) | Change::EditService(service) => service.key,
@@ -76,10 +76,12 @@ impl Change {
     }
 }
 
-/// Where an edit of a server belongs. The weight comes before the thresholds: a server that leaves
-/// drain may be the only one left, whatever else its edit says.
+/// Returns the phase of an edit of a server.
+///
+/// The weight takes precedence over the thresholds: a server that is no longer quiesced may be the only
+/// eligible one, regardless of the rest of its edit.
 pub fn edit_phase(before: &RealServer, after: &RealServer) -> ChangePhase {
-    // No limit is the highest one.
+    // 0 means no limit, which wraps to the highest value.
     let upper = |server: &RealServer| server.thresholds.upper.wrapping_sub(1);
     match (before.weight > 0, after.weight > 0) {
         (true, false) => ChangePhase::Shrink,
@@ -92,8 +94,8 @@ pub fn edit_phase(before: &RealServer, after: &RealServer) -> ChangePhase {
     }
 }
 
-/// The changes that lead from `old` to `new`, in order. Empty if the two want the same; the order
-/// of services and servers makes no difference by itself.
+/// Returns the changes from `old` to `new`, in the order in which to carry them out; empty if the two
+/// are equivalent. A different order of services or servers alone is not a change.
 ///
 /// O(services + servers). Both configs must be [valid](Config::validate).
 ///
@@ -116,7 +118,7 @@ pub(crate) fn diff_services<'a>(
     new: &[VirtualService],
 ) -> Vec<Change> {
     let mut changes: Vec<(ChangePhase, Change)> = Vec::new();
-    // As far as the services stand in the same order, each is found without a search.
+    // As long as the services are in the same order, each is found without a lookup.
     let (mut old, mut new) = (old.peekable(), new);
     while let [service, rest @ ..] = new {
         let Some(before) = old.next_if(|before| before.key == service.key) else { break };
@@ -136,7 +138,7 @@ pub(crate) fn diff_services<'a>(
     changes.extend(
         deleted.into_iter().map(|key| (ChangePhase::DeleteServices, Change::DeleteService(key))),
     );
-    // Of a new config they are in order already, and many.
+    // The many changes of a new config are already in order.
     if !changes.is_sorted_by_key(|(phase, _)| *phase) {
         changes.sort_by_key(|(phase, _)| *phase);
     }
@@ -156,9 +158,9 @@ fn create(service: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
     }
 }
 
-/// A new service as it is until it has its servers.
+/// A new service as it is created, before it has servers and a scheduler.
 pub(crate) fn unbound(service: &VirtualService) -> VirtualService {
-    // Only scheduler mh may have a table of another size.
+    // Only scheduler mh may have another table size.
     let mh_table_index = DEFAULT_MH_TABLE_INDEX;
     VirtualService { scheduler: None, mh_table_index, ..service.settings() }
 }
@@ -188,17 +190,18 @@ fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(ChangeP
 
 /// A change of a service's servers.
 pub(crate) enum ServerChange<'a> {
-    /// The one at this place in the new list comes.
+    /// Add the server at this index of the new list.
     Add(usize),
     Edit {
         before: &'a RealServer,
         server: &'a RealServer,
     },
-    /// The one at this place in the old list goes.
+    /// Delete the server at this index of the old list.
     Delete(usize),
 }
 
-/// What leads from one list of servers to another, where the order makes no difference.
+/// Calls `each` with the changes from one list of servers to another; the order of the lists does not
+/// matter.
 pub(crate) fn servers<'a>(
     old: &'a [RealServer],
     new: &'a [RealServer],
@@ -237,8 +240,8 @@ pub(crate) fn servers<'a>(
     }
 }
 
-/// How many servers stand in the same order at the beginning of both lists, and how many of the
-/// others at the end: those that no search is needed for.
+/// The lengths of the common prefix and of the common suffix (by address) of both lists, whose servers
+/// need no lookup.
 pub(crate) fn common_ends(old: &[RealServer], new: &[RealServer]) -> (usize, usize) {
     let alike = |(old, new): &(&RealServer, &RealServer)| old.address == new.address;
     let head = old.iter().zip(new).take_while(alike).count();

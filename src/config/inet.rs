@@ -1,10 +1,10 @@
-//! Addresses as the C library prints them, which is how ipvsadm does.
+//! Addresses as the C library, and thus ipvsadm, prints them.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// An address and port as the C library prints them: IPv6 addresses that begin with 96 zero bits
-/// and do not end in 16 bits only show their last 32 bits as an IPv4 address.
+/// An address and port as the C library prints them: an IPv6 address that starts with 96 zero bits, and
+/// has more than its last 16 bits set, shows its last 32 bits as an IPv4 address.
 pub(crate) struct Address(pub(crate) SocketAddr);
 
 impl Display for Address {

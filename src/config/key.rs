@@ -1,4 +1,4 @@
-//! What names a virtual service: protocol, address and port, or a firewall mark.
+//! The identity of a virtual service: protocol, address and port, or a firewall mark.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family of an address.
+    /// Returns the family of an address.
     pub fn of(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(_) => Family::Inet,
@@ -42,7 +42,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The IP protocol number.
+    /// Returns the IP protocol number.
     pub const fn number(self) -> u8 {
         match self {
             Protocol::Tcp => 6,
@@ -51,7 +51,7 @@ impl Protocol {
         }
     }
 
-    /// The protocol with this IP protocol number, if it is one that a virtual service can have.
+    /// Returns the protocol with this IP protocol number; `None` if a virtual service cannot have it.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             6 => Some(Protocol::Tcp),
@@ -61,7 +61,7 @@ impl Protocol {
         }
     }
 
-    /// The name used in service keys: `tcp`, `udp` or `sctp`.
+    /// Returns the name used in service keys: `tcp`, `udp` or `sctp`.
     pub const fn name(self) -> &'static str {
         match self {
             Protocol::Tcp => "tcp",
@@ -73,7 +73,7 @@ impl Protocol {
 
 /// The identity of a virtual service.
 ///
-/// Reads and prints as `tcp 192.168.4.5:80`, `udp [2001:db8::1]:53`, `sctp 10.0.0.1:2905`,
+/// Parses from and prints as `tcp 192.168.4.5:80`, `udp [2001:db8::1]:53`, `sctp 10.0.0.1:2905`,
 /// `fwmark 7` or `fwmark 7 inet6`.
 ///
 /// ```
@@ -84,7 +84,7 @@ impl Protocol {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ServiceKey {
-    /// Packets of one protocol to one address and port. Port 0 stands for every port and needs
+    /// Packets of one protocol to one address and port. Port 0 means every port and requires
     /// persistence.
     Address {
         /// Transport protocol.
@@ -96,33 +96,33 @@ pub enum ServiceKey {
     FirewallMark {
         /// The mark, 1 to 4294967295.
         mark: u32,
-        /// IPv4 and IPv6 services of one mark are two services.
+        /// Address family: an IPv4 and an IPv6 service with the same mark are two services.
         family: Family,
     },
 }
 
 impl ServiceKey {
-    /// A TCP service.
+    /// Returns the key of a TCP service.
     pub const fn tcp(address: SocketAddr) -> Self {
         ServiceKey::Address { protocol: Protocol::Tcp, address }
     }
 
-    /// A UDP service.
+    /// Returns the key of a UDP service.
     pub const fn udp(address: SocketAddr) -> Self {
         ServiceKey::Address { protocol: Protocol::Udp, address }
     }
 
-    /// An SCTP service.
+    /// Returns the key of an SCTP service.
     pub const fn sctp(address: SocketAddr) -> Self {
         ServiceKey::Address { protocol: Protocol::Sctp, address }
     }
 
-    /// A firewall-mark service.
+    /// Returns the key of a firewall-mark service.
     pub const fn fwmark(mark: u32, family: Family) -> Self {
         ServiceKey::FirewallMark { mark, family }
     }
 
-    /// Address family of the packets this service takes.
+    /// Returns the address family of the packets that this service accepts.
     pub fn family(&self) -> Family {
         match self {
             ServiceKey::Address { address, .. } => Family::of(address.ip()),
@@ -130,7 +130,7 @@ impl ServiceKey {
         }
     }
 
-    /// The service's port; `None` for a firewall mark.
+    /// Returns the service's port; `None` for a firewall mark.
     pub fn port(&self) -> Option<u16> {
         match self {
             ServiceKey::Address { address, .. } => Some(address.port()),
@@ -138,7 +138,7 @@ impl ServiceKey {
         }
     }
 
-    /// The service's protocol; `None` for a firewall mark, which takes all of them.
+    /// Returns the service's protocol; `None` for a firewall mark, which accepts all protocols.
     pub fn protocol(&self) -> Option<Protocol> {
         match self {
             ServiceKey::Address { protocol, .. } => Some(*protocol),

@@ -1,11 +1,11 @@
-//! How much memory a config takes once it runs, and how much it may take.
+//! How much memory a config takes when it runs, and how much it may take.
 
 use std::fmt;
 
 use crate::config::SchedulerKind;
 use crate::config::{Config, VirtualService, mh_table_size};
 
-/// What a director may take of its machine.
+/// Limits on what a director may take of its machine.
 ///
 /// ```
 /// use vsched::{Config, Director, config::ResourceLimits};
@@ -19,52 +19,53 @@ use crate::config::{Config, VirtualService, mh_table_size};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceLimits {
-    /// Most bytes that [`Config::memory`] may be.
+    /// The most bytes that [`Config::memory`] may return.
     pub memory: u64,
 }
 
 impl Default for ResourceLimits {
-    /// 8 GiB of address space, of which pages that are used become resident: ten thousand services
-    /// of scheduler lblc with the default `affinity.capacity` fit.
+    /// 8 GiB of address space, of which only used pages become resident: enough for ten thousand
+    /// services with scheduler lblc and the default `affinity.capacity`.
     fn default() -> Self {
         ResourceLimits { memory: 8 << 30 }
     }
 }
 
 impl ResourceLimits {
-    /// The same with this many bytes; `u64::MAX` = as many as the system gives.
+    /// Returns these limits with this many bytes; `u64::MAX` = as many as the system gives.
     pub const fn with_memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
         self
     }
 }
 
-/// Bytes of an entry of an affinity map: of lblc, lblcr, and persistence.
+/// Bytes per entry of an affinity map: of lblc, lblcr, and persistence.
 pub(crate) const LBLC_ENTRY: usize = 24;
 pub(crate) const LBLCR_ENTRY: usize = 96;
 pub(crate) const TEMPLATE_ENTRY: usize = 48;
 
-/// Entries of the table that remembers so many addresses: a power of two, half of which are used at
-/// most, and two windows at least (`memory::address_table`).
+/// Entries of the table for `capacity` addresses: a power of two, at most half of which are used, and
+/// at least two windows (`memory::address_table`).
 pub(crate) fn affinity_entries(capacity: u32) -> u64 {
     (2 * u64::from(capacity)).max(32).next_power_of_two()
 }
 
-/// At most what a director takes that runs nothing.
+/// Upper bound for a director with an empty config.
 pub(crate) const DIRECTOR: u64 = 24 << 10;
-/// At most what a service takes beside its parts that are listed here: slots, indexes of services,
-/// the compiled pool.
+/// Upper bound per service without the parts listed below: slots, indexes of services, the compiled
+/// pool.
 const SERVICE: u64 = 3072;
-/// At most what a server takes: its slot, its places in the pool and its indexes, its config.
+/// Upper bound per server: its slot, its entries in the pool and its indexes, its config.
 const SERVER: u64 = 320;
-/// At most what a turn of a precomputed rotation takes.
+/// Upper bound per turn of a precomputed schedule.
 const TURN: u64 = 16;
-/// More turns than these, or than this many a server, are not precomputed (`sched::wrr_turns`).
+/// Most turns that are precomputed: `FEW_TURNS`, or `TURNS_A_SERVER` per server up to `MOST_TURNS`
+/// (`sched::wrr_schedule`).
 const MOST_TURNS: u64 = 1 << 22;
 const FEW_TURNS: u64 = 1 << 18;
 const TURNS_A_SERVER: u64 = 64;
 
-/// What a service takes, part by part.
+/// The memory of one service, by part.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
     affinity: u64,
@@ -74,7 +75,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// The memory of a service with servers of these weights.
+    /// The memory of a service whose servers have these weights.
     pub(crate) fn of(
         settings: &VirtualService,
         weights: impl ExactSizeIterator<Item = u32> + Clone,
@@ -82,7 +83,7 @@ impl Memory {
         Self::with_cycle(settings, weights, |length, most| if length > most { 0 } else { length })
     }
 
-    /// The same for some of these servers, whichever.
+    /// An upper bound for a service with any subset of these servers.
     pub(crate) fn at_most(
         settings: &VirtualService,
         weights: impl ExactSizeIterator<Item = u32> + Clone,
@@ -98,7 +99,7 @@ impl Memory {
         let count = weights.len() as u64;
         let map = |entry: usize| {
             let entries = affinity_entries(settings.affinity.capacity);
-            // A bit for every 16 entries; the pages at the ends; what finds it all.
+            // One bit per 16 entries; the partial pages at both ends; the map's own structures.
             let bytes = entries * entry as u64 + entries / 128;
             bytes + bytes.min(8192) + 1024
         };
@@ -127,7 +128,7 @@ impl Memory {
         }
     }
 
-    /// The memory of a service as it stands in a config.
+    /// The memory of a service of a config.
     pub(crate) fn of_service(service: &VirtualService) -> Self {
         Self::of(service, service.servers.iter().map(|server| server.weight))
     }
@@ -136,22 +137,22 @@ impl Memory {
         self.affinity + self.compiled()
     }
 
-    /// The maps of addresses.
+    /// Bytes of the address maps.
     pub(crate) fn affinity(self) -> u64 {
         self.affinity
     }
 
-    /// All but the maps of addresses.
+    /// Bytes of everything except the address maps.
     pub(crate) fn compiled(self) -> u64 {
         self.mh_table + self.rotation + self.servers
     }
 
-    /// At most what each worker has of its own.
+    /// Upper bound of the additional bytes per worker.
     pub(crate) fn per_worker(self) -> u64 {
         self.servers
     }
 
-    /// What to do about the largest part.
+    /// How to reduce the largest part.
     fn advice(self) -> &'static str {
         let parts = [
             (self.affinity, "lower its affinity.capacity"),
@@ -163,7 +164,7 @@ impl Memory {
     }
 }
 
-/// How many turns of wrr's cycle are precomputed: `cycle` of its length, and the most that may be.
+/// Number of precomputed turns of wrr: `cycle` applied to the cycle's length and the maximum.
 fn turns(weights: impl ExactSizeIterator<Item = u32> + Clone, cycle: fn(u64, u64) -> u64) -> u64 {
     let step = weights.clone().fold(0, gcd).max(1);
     let most = (weights.len() as u64 * TURNS_A_SERVER).clamp(FEW_TURNS, MOST_TURNS);
@@ -175,16 +176,16 @@ fn gcd(a: u32, b: u32) -> u32 {
 }
 
 impl Config {
-    /// An upper bound of the bytes that a director takes to run this config: what its services
-    /// remember of addresses, tables of mh, precomputed rotations, slots, and the compiled services.
-    /// O(services), and O(servers) of those with scheduler wrr.
+    /// Returns an upper bound in bytes of the memory that a director takes to run this config: address
+    /// maps, tables of mh, precomputed schedules, slots, and the compiled services. O(services), plus
+    /// O(servers) for services with scheduler wrr.
     ///
-    /// Maps of addresses are nearly all of it in most configs; they take address space at once and
-    /// memory page by page, as addresses come. Beside it a director takes what its workers have of
-    /// their own (16 bytes a server and 256 a service, at most, for each), the former config while
-    /// one takes over from it, and maps of a former `affinity.capacity` until they are empty: how
-    /// many workers and which former configs there will be, a config does not know. A plan for a
-    /// kernel is not held to it, for a kernel runs the config in memory of its own.
+    /// In most configs the address maps are nearly all of it; they reserve address space at once, and
+    /// memory page by page as addresses arrive. Not included, because a config does not know the number
+    /// of workers or the previous configs: the state of each worker (at most 16 bytes per server and 256
+    /// per service), the previous config while a new one replaces it, and maps of a previous
+    /// `affinity.capacity` until they are empty. Plans for a kernel are not limited by it, because a
+    /// kernel runs the config in its own memory.
     ///
     /// ```
     /// use vsched::Config;
@@ -200,7 +201,7 @@ impl Config {
     }
 }
 
-/// A total that is above the limit: what it is, and which service takes the most of it.
+/// A total above the limit, and the service that takes the most of it.
 pub(crate) struct Excess<'a> {
     pub(crate) total: u64,
     pub(crate) limit: u64,
@@ -208,7 +209,7 @@ pub(crate) struct Excess<'a> {
 }
 
 impl<'a> Excess<'a> {
-    /// Of services, as they would run.
+    /// Finds the largest of these services.
     pub(crate) fn of(
         total: u64,
         limit: u64,

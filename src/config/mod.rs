@@ -1,8 +1,8 @@
-//! What the operator wants: plain data, three texts.
+//! The configuration that an operator wants to run: plain data.
 //!
-//! A [`Config`] is read from serde data (JSON, TOML, …), from the rules text that
-//! `ipvsadm --save` prints and administrators type ([`rules`]), or built in Rust. Nothing here is
-//! live: no counts, no atomics.
+//! A [`Config`] is deserialized by serde (JSON, TOML, …), parsed from the rules text that
+//! `ipvsadm --save` prints and administrators type ([`rules`]), or built in Rust. It has no runtime
+//! state: no counts, no atomics.
 
 mod command;
 pub mod diff;
@@ -46,7 +46,7 @@ pub use service::{Affinity, Netmask, Persistence, SchedulerFlags, Sharing, Virtu
 pub use setting::Setting;
 pub(crate) use validate::Known;
 
-/// Everything the operator wants: virtual services and what applies to all of them.
+/// A complete configuration: virtual services, and settings that apply to all of them.
 ///
 /// ```
 /// use vsched::config::Config;
@@ -63,18 +63,18 @@ pub(crate) use validate::Known;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Config {
-    /// Whose rules to follow: those of older or of newer kernels.
+    /// Which kernel rules to follow: those of older or of newer kernels.
     pub kernel_rules: KernelRules,
-    /// Seed of the random schedulers; equal seeds give equal decisions.
+    /// Seed of the random schedulers; equal seeds give equal picks.
     pub seed: u64,
-    /// A quiesced server loses its persistent clients at their next connection, too. In the kernel
-    /// this is the sysctl `net.ipv4.vs.expire_quiescent_template`.
+    /// Whether a quiesced server also loses its persistent clients at their next connection. In the
+    /// kernel this is the sysctl `net.ipv4.vs.expire_quiescent_template`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub expire_quiescent_template: bool,
     /// Connection timeouts.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Timeouts::is_default"))]
     pub timeouts: Timeouts,
-    /// Connection synchronisation daemons of the kernel.
+    /// Connection synchronization daemons of the kernel.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub daemons: Vec<SyncDaemon>,
     /// Virtual services.
@@ -82,7 +82,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Everything but the services.
+    /// Returns everything except the services.
     pub fn settings(&self) -> Config {
         Config {
             kernel_rules: self.kernel_rules,
@@ -94,12 +94,12 @@ impl Config {
         }
     }
 
-    /// The service with this key.
+    /// Returns the service with this key. O(services).
     pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.services.iter().find(|service| service.key == *key)
     }
 
-    /// The service with this key, to change it.
+    /// Returns the service with this key, mutably. O(services).
     pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
         self.services.iter_mut().find(|service| service.key == *key)
     }
@@ -112,8 +112,8 @@ impl From<&Config> for Arc<Config> {
     }
 }
 
-/// Kernels count connections in one of two ways; they differ in the overhead of lc and wlc and in
-/// when a threshold marks a server overloaded.
+/// Which of two generations of kernels to follow. They differ in the connection overhead of lc and wlc,
+/// and in when a threshold marks a server as overloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self"))]
@@ -125,7 +125,7 @@ pub enum KernelRules {
     B,
 }
 
-/// Connection timeouts in seconds, 1 to 2678400; `None` leaves the kernel's as it is.
+/// Connection timeouts in seconds, 1 to 2678400; `None` leaves the kernel's timeout unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
@@ -148,19 +148,19 @@ impl Timeouts {
     }
 }
 
-/// A connection synchronisation daemon of the kernel.
+/// A connection synchronization daemon of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
 pub struct SyncDaemon {
     /// Sender or receiver.
     pub role: SyncRole,
-    /// Network interface of the multicast, at most 15 characters.
+    /// Network interface for the multicast, at most 15 characters.
     pub interface: String,
-    /// Daemons of one id talk to each other, 0 to 255.
+    /// Synchronization id, 0 to 255: daemons with the same id exchange connections.
     #[cfg_attr(feature = "serde", serde(default))]
     pub sync_id: u8,
-    /// Longest message in bytes, 1 to 65507; `None` = from the interface's MTU.
+    /// Maximum message length in bytes, 1 to 65507; `None` = derived from the interface's MTU.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub max_len: Option<u16>,
     /// Multicast group; `None` = 224.0.0.81.
@@ -174,7 +174,7 @@ pub struct SyncDaemon {
     pub ttl: Option<u8>,
 }
 
-/// Side of a synchronisation daemon.
+/// Role of a synchronization daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
@@ -186,7 +186,7 @@ pub enum SyncRole {
 }
 
 impl SyncRole {
-    /// The name, as in every text.
+    /// Returns the name, as in every text.
     pub const fn name(self) -> &'static str {
         match self {
             SyncRole::Master => "master",

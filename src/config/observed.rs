@@ -1,9 +1,9 @@
-//! What is running: a config together with its counts. Filled by a `Director`, printed by
+//! The running state: a config with its counts. Filled by a `Director`, printed by
 //! [`listing`](super::listing).
 
 use crate::config::{Config, RealServer, VirtualService};
 
-/// Connections of one real server at one moment.
+/// Connection counts of one real server at one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ServerCounts {
     /// Active connections.
@@ -12,7 +12,7 @@ pub struct ServerCounts {
     pub inactive: u32,
     /// Persistence templates.
     pub persistent: u32,
-    /// The upper threshold was reached and the server gets no new connections.
+    /// True if the server reached its upper threshold and gets no new connections.
     pub overloaded: bool,
 }
 
@@ -29,19 +29,19 @@ pub struct Statistics {
     pub bytes_in: u64,
     /// Bytes to clients.
     pub bytes_out: u64,
-    /// Picks for which no server could be found. Not part of the ipvsadm views.
+    /// Picks that found no server. Not part of the ipvsadm views.
     pub refused: u64,
 }
 
-/// What a service remembers of addresses.
+/// Usage of one of a service's address maps (affinity or persistence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Remembered {
-    /// Addresses remembered; more than `capacity` for a while after that was lowered.
+    /// Addresses remembered; temporarily more than `capacity` after that was lowered.
     pub entries: u32,
-    /// How many there is room for (`affinity.capacity`).
+    /// The most addresses that can be remembered (`affinity.capacity`).
     pub capacity: u32,
-    /// Picks that found no room and were not remembered, where a kernel would have. Reloads do not
-    /// set it back; a change of the scheduler does, or of persistence.
+    /// Picks that were not remembered because the map was full, where a kernel would have remembered
+    /// them. Reset by a change of the scheduler or of persistence, not by reloads.
     pub refused: u64,
 }
 
@@ -60,7 +60,7 @@ pub struct Rates {
     pub bytes_out: u64,
 }
 
-/// Live figures of one real server.
+/// The running state of one real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObservedServer {
     /// The server as configured.
@@ -73,34 +73,35 @@ pub struct ObservedServer {
     pub rates: Rates,
 }
 
-/// Live figures of one virtual service.
+/// The running state of one virtual service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedService {
-    /// Its settings; `settings.servers` is empty, the servers are beside it.
+    /// Its settings; `settings.servers` is empty, see [`servers`](Self::servers).
     pub settings: VirtualService,
     /// Its totals.
     pub statistics: Statistics,
     /// Its rates.
     pub rates: Rates,
-    /// What its scheduler remembers of addresses; `None` if it is not of that kind.
+    /// Its scheduler's affinity cache; `None` if the scheduler has none.
     pub remembered: Option<Remembered>,
     /// Its persistence templates; `None` if it is not persistent.
     pub templates: Option<Remembered>,
-    /// Its servers in list order: the newest first, unlike in a config.
+    /// Its servers in list order: newest first, unlike in a config.
     pub servers: Vec<ObservedServer>,
 }
 
-/// Everything that is running, with live figures.
+/// The running state of everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
-    /// What is not a service: generation, seed, timeouts, daemons. Its `services` is empty.
+    /// Settings that belong to no service: kernel rules, seed, timeouts, daemons. Its `services` is
+    /// empty.
     pub settings: Config,
     /// The services.
     pub services: Vec<ObservedService>,
 }
 
 impl Observed {
-    /// The config that runs here, servers in the order of adding again.
+    /// Returns the running config, with servers in the order in which they were added.
     pub fn config(&self) -> Config {
         let services = self.services.iter().map(|service| VirtualService {
             servers: service.servers.iter().rev().map(|server| server.server).collect(),
@@ -111,7 +112,7 @@ impl Observed {
 }
 
 impl From<&Config> for Observed {
-    /// The config with all figures at zero.
+    /// The state of a config with all counts at zero.
     fn from(config: &Config) -> Self {
         let services = config.services.iter().map(|service| ObservedService {
             settings: service.settings(),

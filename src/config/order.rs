@@ -1,17 +1,17 @@
 //! The order in which ipvsadm prints services and servers.
 //!
-//! It sorts by wrapped 32-bit differences, so the order is circular: 200.0.0.1 comes before
-//! 10.0.0.1, which comes before 100.0.0.1, which comes before 200.0.0.1. A sort of such a circle
-//! depends on the algorithm and on the order before; the standard library's sorts may even panic.
-//! So this is the C library's merge sort: the same answers, and never a panic.
+//! It compares by wrapped 32-bit differences, so the order is circular: 200.0.0.1 sorts before
+//! 10.0.0.1, which sorts before 100.0.0.1, which sorts before 200.0.0.1. The result of sorting such a
+//! circle depends on the algorithm and on the initial order; the standard library's sorts may even
+//! panic. So this is the C library's merge sort, which gives the same results and never panics.
 
 use std::cmp::Ordering;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::ServiceKey;
 
-/// Sorts services as ipvsadm does: address services before marks up to 2147483647 and behind
-/// greater ones, then by family, protocol, address and port.
+/// Sorts services as ipvsadm does: address services before marks up to 2147483647 and after greater
+/// ones, then by family, protocol, address and port.
 pub(crate) fn services<T: Copy>(items: &mut [T], key: impl Fn(T) -> ServiceKey) {
     merge_sort(items, &mut |a, b| compare_services(&key(a), &key(b)));
 }
@@ -32,8 +32,8 @@ pub(crate) fn compare_services(a: &ServiceKey, b: &ServiceKey) -> Ordering {
     })
 }
 
-/// Compares two servers; not transitive. The first one's family decides how much of the address
-/// counts, an IPv4 address being the first four bytes of sixteen.
+/// Compares two servers; not transitive. The family of the first decides how much of the addresses is
+/// compared, an IPv4 address being the first four bytes of sixteen.
 pub(crate) fn compare_servers(a: SocketAddr, b: SocketAddr) -> Ordering {
     let length = if a.is_ipv4() { 1 } else { 4 };
     words(a.ip())
@@ -66,7 +66,7 @@ fn words(ip: IpAddr) -> [u32; 4] {
     }
 }
 
-/// Top-down merge sort, the shorter half first; equals stay in order.
+/// Stable top-down merge sort, the shorter half first.
 fn merge_sort<T: Copy>(items: &mut [T], compare: &mut impl FnMut(T, T) -> Ordering) {
     if items.len() < 2 {
         return;
@@ -127,7 +127,7 @@ mod tests {
             let after = circle[(i + 1) % 3];
             assert_eq!(compare_servers(circle[i], after), Ordering::Less);
         }
-        // As many as make the standard library's sort notice.
+        // Enough for the standard library's sort to notice.
         let mut many: Vec<SocketAddr> = (0..1000).map(|i| circle[i * 7 % 3]).collect();
         servers(&mut many, |address| address);
         for address in circle {
@@ -139,7 +139,7 @@ mod tests {
     fn mixed_families_compare_by_the_first_one() {
         let v4 = "32.1.13.184:9".parse().unwrap();
         let v6 = "[2001:db8::1]:80".parse().unwrap();
-        // 32.1.13.184 is the beginning of 2001:db8::1.
+        // 32.1.13.184 has the first four bytes of 2001:db8::1.
         assert_eq!(compare_servers(v4, v6), Ordering::Less, "by port");
         assert_eq!(compare_servers(v6, v4), Ordering::Greater, "by address");
     }

@@ -1,13 +1,13 @@
-//! The schedulers: the registry, and their names.
+//! The registry of schedulers, and their names.
 //!
-//! A scheduler is one file in `src/sched` and one line here. Its short name is its identity in config,
-//! rules text, C, netlink and listings.
+//! A scheduler is one file in `src/sched` and one line here. Its short name is its identity in configs,
+//! rules texts, C, netlink and listings.
 
 use std::ffi::CStr;
 
 use crate::error::UnknownScheduler;
 
-/// Names of the three flags where a scheduler gives them no meaning.
+/// Names of the three flags for schedulers that give them no meaning.
 pub const GENERIC_FLAG_NAMES: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
 
 /// The registry: calls the macro `$each` with every scheduler's summary, short name, type, cost and
@@ -49,7 +49,7 @@ macro_rules! schedulers {
 
 pub(crate) use schedulers;
 
-/// At compile time only.
+/// Used at compile time only, where its panic is an error of the build.
 const fn c_text(text: &'static [u8]) -> &'static CStr {
     match CStr::from_bytes_with_nul(text) {
         Ok(text) => text,
@@ -76,42 +76,42 @@ macro_rules! names {
         }
 
         impl SchedulerKind {
-            /// Every scheduler, in the order of the documentation.
+            /// All schedulers, in the order of the documentation.
             pub const ALL: &'static [SchedulerKind] = &[$(SchedulerKind::$kind),+];
 
             const NAMES: &'static [&'static str] = &[$($name),+];
 
-            /// The short name, such as `wrr`.
+            /// Returns the short name, such as `wrr`.
             pub const fn name(self) -> &'static str {
                 match self { $(SchedulerKind::$kind => $name,)+ }
             }
 
-            /// The short name for C.
+            /// Returns the short name for C.
             pub const fn name_c(self) -> &'static CStr {
                 match self { $(SchedulerKind::$kind => const { c_text(concat!($name, "\0").as_bytes()) },)+ }
             }
 
-            /// The same as [`summary`](Self::summary) for C.
+            /// Returns the [`summary`](Self::summary) for C.
             pub const fn summary_c(self) -> &'static CStr {
                 match self {
                     $(SchedulerKind::$kind => {
-                        // Behind the blank with which a comment begins.
+                        // Without the blank with which a doc comment starts.
                         const { c_text(concat!($($doc,)+ "\0").as_bytes().split_at(1).1) }
                     })+
                 }
             }
 
-            /// What it does, in one clause.
+            /// Returns what the scheduler does, in one clause.
             pub fn summary(self) -> &'static str {
                 match self { $(SchedulerKind::$kind => concat!($($doc),+).trim(),)+ }
             }
 
-            /// Cost of a pick in the number of servers, n.
+            /// Returns the cost of a pick, with n the number of servers.
             pub const fn cost(self) -> &'static str {
                 match self { $(SchedulerKind::$kind => $cost,)+ }
             }
 
-            /// Names of the three scheduler flags under this scheduler.
+            /// Returns the names of the three scheduler flags for this scheduler.
             pub const fn flag_names(self) -> [&'static str; 3] {
                 match self { $(SchedulerKind::$kind => $flags,)+ }
             }

@@ -1,4 +1,4 @@
-//! One real server: where it is, how packets reach it, how much it may get.
+//! Real servers: address, forwarding method, weight and connection limits.
 
 use std::net::SocketAddr;
 
@@ -7,20 +7,20 @@ use std::net::SocketAddr;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Forwarding {
-    /// Masquerading (LVS-NAT, `-m`): both directions pass the director. What a proxy does.
+    /// Masquerading (LVS-NAT, `-m`): both directions pass through the director. What a proxy does.
     Masq,
-    /// Direct routing, also called gatewaying (LVS-DR, `-g`): the server answers the client itself.
+    /// Direct routing, also called gatewaying (LVS-DR, `-g`): the server replies to the client directly.
     #[default]
     Route,
-    /// Tunnelling (LVS-TUN, `-i`): the packet travels inside another one.
+    /// Tunneling (LVS-TUN, `-i`): the packet is encapsulated in another one.
     Tunnel(Tunnel),
-    /// The server is the director itself. Old kernels show it; ipvsadm cannot ask for it.
+    /// The server is the director itself. Old kernels show it; ipvsadm cannot set it.
     Local,
-    /// Sent on to its original destination. Kernels make such entries themselves.
+    /// The packet is forwarded to its original destination. Kernels create such entries themselves.
     Bypass,
 }
 
-/// Encapsulation of a tunnelled packet.
+/// Encapsulation of a tunneled packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -40,7 +40,7 @@ pub enum Tunnel {
     },
     /// GRE.
     Gre {
-        /// Checksum of the outer header; `remote` is not possible here.
+        /// Checksum of the outer header; `remote` is not allowed here.
         #[cfg_attr(feature = "serde", serde(default))]
         checksum: TunnelChecksum,
     },
@@ -68,15 +68,16 @@ pub enum TunnelChecksum {
 
 /// Connection limits of a real server, active and inactive connections together.
 ///
-/// At `upper` connections the server is overloaded and gets no new ones, until fewer than `lower`
-/// remain (three quarters of `upper` where `lower` is 0). 0 means no limit.
+/// At `upper` connections the server is overloaded and gets no new ones until fewer than `lower` remain
+/// (three quarters of `upper` if `lower` is 0). 0 means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 pub struct Thresholds {
-    /// Number of connections that makes the server overloaded; 0 = never.
+    /// Number of connections at which the server becomes overloaded; 0 = never.
     pub upper: u32,
-    /// An overloaded server becomes available again below this number; 0 = three quarters of `upper`.
+    /// Number of connections below which an overloaded server becomes available again; 0 = three
+    /// quarters of `upper`.
     pub lower: u32,
 }
 
@@ -88,10 +89,11 @@ pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::server_address"))]
     pub address: SocketAddr,
-    /// How connections reach it.
+    /// How connections reach the server.
     #[cfg_attr(feature = "serde", serde(default))]
     pub forwarding: Forwarding,
-    /// Share of the connections, 0 to 2147483647; 0 = quiesced: no new connection, old ones go on.
+    /// Share of the connections, 0 to 2147483647; 0 = quiesced: no new connections, existing ones
+    /// continue.
     #[cfg_attr(feature = "serde", serde(default = "super::text::one"))]
     pub weight: u32,
     /// Connection limits.
@@ -100,7 +102,7 @@ pub struct RealServer {
 }
 
 impl RealServer {
-    /// A server with ipvsadm's defaults: direct routing, weight 1, no limits.
+    /// Returns a server with ipvsadm's defaults: direct routing, weight 1, no limits.
     pub fn new(address: SocketAddr) -> Self {
         RealServer {
             address,
@@ -110,19 +112,19 @@ impl RealServer {
         }
     }
 
-    /// The same with this weight.
+    /// Returns the server with this weight.
     pub fn with_weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// The same with this forwarding method.
+    /// Returns the server with this forwarding method.
     pub fn with_forwarding(mut self, forwarding: Forwarding) -> Self {
         self.forwarding = forwarding;
         self
     }
 
-    /// The same with these connection limits.
+    /// Returns the server with these connection limits.
     pub fn with_thresholds(mut self, upper: u32, lower: u32) -> Self {
         self.thresholds = Thresholds { upper, lower };
         self

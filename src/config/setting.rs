@@ -1,31 +1,31 @@
-//! One setting of a config that is not a service.
+//! Settings of a config that belong to no service.
 
 use crate::config::{Config, KernelRules, SyncDaemon, SyncRole, Timeouts};
 use crate::error::CommandError;
 
-/// A setting of a config that is not a service, as one line of a rules text changes it.
+/// One setting of a config that belongs to no service, as changed by one line of a rules text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {
-    /// `--vsched-kernel-rules`: which kernels to decide alike.
+    /// `--vsched-kernel-rules`: which kernel rules to follow.
     KernelRules(KernelRules),
     /// `--vsched-seed`: seed of the random schedulers.
     Seed(u64),
     /// `--vsched-expire-quiescent-template`: see [`Config::expire_quiescent_template`].
     ExpireQuiescentTemplate(bool),
-    /// `--set`: these connection timeouts; those that are `None` stay as they are.
+    /// `--set`: connection timeouts; those that are `None` stay unchanged.
     Timeouts(Timeouts),
-    /// `--start-daemon`: a synchronization daemon.
+    /// `--start-daemon`: adds a synchronization daemon.
     StartDaemon(SyncDaemon),
-    /// `--stop-daemon`: the synchronization daemon of this role goes.
+    /// `--stop-daemon`: removes the synchronization daemon with this role.
     StopDaemon(SyncRole),
 }
 
 impl Setting {
-    /// Changes the config; O(1).
+    /// Applies the setting to the config. O(1).
     ///
     /// # Errors
-    /// A daemon of this role is there already, or is not there. Nothing is changed then.
+    /// A daemon with this role already exists, or does not exist. The config is then unchanged.
     pub(crate) fn apply_to(&self, config: &mut Config) -> Result<(), CommandError> {
         match self {
             Setting::KernelRules(generation) => config.kernel_rules = *generation,

@@ -1,11 +1,11 @@
-//! How much work reading takes: counted in unit tests, which hold it to the length of the text.
+//! Counts the work of parsing, for unit tests that require it to be linear in the length of the text.
 
 #[cfg(test)]
 thread_local! {
     static TAKEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Counts items of a list or characters that were looked at. Outside of unit tests it does nothing.
+/// Counts items of a list or characters that were visited. Does nothing outside of unit tests.
 #[inline]
 pub(crate) fn take(steps: usize) {
     #[cfg(test)]
@@ -14,7 +14,7 @@ pub(crate) fn take(steps: usize) {
     let _ = steps;
 }
 
-/// Steps that the closure takes.
+/// Runs the closure and returns its result and the number of steps it took.
 #[cfg(test)]
 pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = TAKEN.get();

@@ -1,4 +1,4 @@
-//! A virtual service as serde data: names instead of bits, defaults left out.
+//! The serde form of a virtual service: names instead of bits, defaults omitted.
 
 mod root;
 
@@ -117,7 +117,7 @@ impl TryFrom<ServiceText> for VirtualService {
     }
 }
 
-/// A server's address; the error names the text, which serde's own does not.
+/// A server's address; the error quotes the text, unlike serde's own.
 pub(super) fn server_address<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<SocketAddr, D::Error> {
@@ -133,7 +133,7 @@ pub(super) fn server_address<'de, D: Deserializer<'de>>(
     })
 }
 
-// By hand and not as an untagged enum, whose errors do not say what was wrong.
+// Not an untagged enum, whose errors do not say what is wrong.
 impl<'de> Deserialize<'de> for Netmask {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NetmaskVisitor)
@@ -169,7 +169,7 @@ impl Visitor<'_> for NetmaskVisitor {
     }
 }
 
-// By hand because the derived form answers a bare `"tunnel"` with "expected newtype variant".
+// Not derived, because the derived form rejects a bare `"tunnel"` with "expected newtype variant".
 impl<'de> Deserialize<'de> for Forwarding {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ForwardingVisitor)

@@ -26,7 +26,7 @@ pub(super) fn service_name(key: &ServiceKey) -> String {
     }
 }
 
-/// A figure of a statistics or rates view, shortened or exact.
+/// A number in a statistics or rates view, shortened or exact.
 pub(super) struct Figure {
     pub(super) value: u64,
     pub(super) exact: bool,
@@ -37,7 +37,7 @@ impl fmt::Display for Figure {
         const KILO: u64 = 1000;
         let value = self.value;
         if self.exact || value < 100_000_000 {
-            // An exact figure of nine digits and more keeps one blank before it.
+            // An exact number of nine digits or more keeps one blank before it.
             return write!(f, " {value:>8}");
         }
         let (unit, letter) = match value {

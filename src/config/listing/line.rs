@@ -117,7 +117,7 @@ impl Listing<'_> {
     }
 }
 
-/// Scheduler, flags, persistence with mask and engine, one-packet mark.
+/// Scheduler, flags, persistence with mask and engine, one-packet flag.
 fn write_settings(f: &mut fmt::Formatter<'_>, settings: &VirtualService) -> fmt::Result {
     f.write_str(settings.scheduler.map_or("none", SchedulerKind::name))?;
     if !settings.flags.is_empty() {
@@ -138,7 +138,7 @@ fn write_settings(f: &mut fmt::Formatter<'_>, settings: &VirtualService) -> fmt:
     f.write_str(if settings.one_packet { " ops\n" } else { "\n" })
 }
 
-/// A scheduler with flags of its own shows only those, even where that leaves `()`.
+/// For a scheduler that names its flags, shows only those, even if that leaves `()`.
 fn flag_names(flags: SchedulerFlags, scheduler: Option<SchedulerKind>) -> String {
     let generic = scheduler.is_none_or(|kind| kind.flag_names() == GENERIC_FLAG_NAMES);
     let names: Vec<_> = flags

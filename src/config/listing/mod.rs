@@ -1,4 +1,4 @@
-//! What is running as text: the views of `ipvsadm -L -n`, byte for byte.
+//! The running state as text: the views of `ipvsadm -L -n`, byte for byte.
 //!
 //! ```
 //! use vsched::config::listing::{Listing, View};
@@ -45,14 +45,14 @@ pub enum View {
     Thresholds,
     /// Persistence templates: `-L -n --persistent-conn`.
     PersistentConnections,
-    /// Encapsulation of tunnelled packets: `-L -n --tun-info`.
+    /// Encapsulation of tunneled packets: `-L -n --tun-info`.
     TunnelInfo,
 }
 
 /// The text of `ipvsadm -L -n`, to be printed or compared.
 ///
-/// It equals what ipvsadm 1.31 prints, blanks at line ends included, with one difference: ipvsadm
-/// cuts a server's counts of connections and packets to 32 bits, here they are whole.
+/// Equals what ipvsadm 1.31 prints, including blanks at the ends of lines, with one difference: ipvsadm
+/// truncates a server's counts of connections and packets to 32 bits; here they are complete.
 #[derive(Debug, Clone, Copy)]
 pub struct Listing<'a> {
     observed: &'a Observed,
@@ -64,7 +64,7 @@ pub struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    /// The plain view of everything, sorted.
+    /// Returns the plain view of everything, sorted.
     pub fn new(observed: &'a Observed) -> Self {
         Listing {
             observed,
@@ -76,37 +76,37 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// The same in another view.
+    /// Returns the listing in another view.
     #[must_use]
     pub fn view(mut self, view: View) -> Self {
         self.view = view;
         self
     }
 
-    /// The same with large figures in full (`--exact`) instead of shortened to K, M, G or T.
+    /// Returns the listing with exact numbers (`--exact`) instead of shortened to K, M, G or T.
     #[must_use]
     pub fn exact(mut self) -> Self {
         self.exact = true;
         self
     }
 
-    /// The same in list order (`--nosort`): a service's newest server first.
+    /// Returns the listing in list order (`--nosort`): a service's newest server first.
     #[must_use]
     pub fn unsorted(mut self) -> Self {
         self.unsorted = true;
         self
     }
 
-    /// The same for one service only, without the version line, as `ipvsadm -L -n -t …` prints it.
-    /// Nothing at all is printed if there is no such service.
+    /// Returns the listing of one service only, without the version line, as `ipvsadm -L -n -t …` prints
+    /// it. Prints nothing at all if there is no such service.
     #[must_use]
     pub fn only(mut self, service: &ServiceKey) -> Self {
         self.only = Some(*service);
         self
     }
 
-    /// The same with this size of the kernel's connection table in the version line; 4096 unless
-    /// told.
+    /// Returns the listing with this size of the kernel's connection table in the version line; the
+    /// default is 4096.
     #[must_use]
     pub fn connection_table_size(mut self, size: u32) -> Self {
         self.table_size = size;

@@ -1,7 +1,7 @@
-//! Addresses as ipvsadm reads them: `ADDRESS[:PORT]`, IPv6 bare or as `[ADDRESS]:PORT`.
+//! Parses addresses as ipvsadm does: `ADDRESS[:PORT]`, IPv6 bare or as `[ADDRESS]:PORT`.
 //!
-//! Nothing is ever looked up. The C library's short and octal forms (`10.1`, `010.0.0.1`) are
-//! read as it reads them.
+//! Names are never looked up. The C library's short and octal forms (`10.1`, `010.0.0.1`) have the
+//! same meaning as there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,14 +9,14 @@ use crate::config::rules::number;
 use crate::config::rules::words::Word;
 use crate::error::{Quoted, RulesError};
 
-/// An address, and the port if one was given.
+/// An address, with its port if one was given.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Endpoint {
     pub(super) ip: IpAddr,
     pub(super) port: Option<u16>,
 }
 
-/// Reads an `ADDRESS[:PORT]`.
+/// Parses an `ADDRESS[:PORT]`.
 pub(super) fn endpoint(word: Word<'_>) -> Result<Endpoint, RulesError> {
     if let Some(rest) = word.text.strip_prefix('[') {
         return bracketed(word, rest);
@@ -28,7 +28,7 @@ pub(super) fn endpoint(word: Word<'_>) -> Result<Endpoint, RulesError> {
         Some((host, port)) => (host, Some(port)),
         None => (word.text, None),
     };
-    // Digits alone are rather a forgotten address than the old notation of one as a number.
+    // A number alone is more likely a forgotten address than the old notation of one as a number.
     if port.is_none() && !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(illegal(word, host));
     }
@@ -45,7 +45,7 @@ fn bracketed(word: Word<'_>, rest: &str) -> Result<Endpoint, RulesError> {
         return Err(word.error("illegal address: a port must follow, as in `[::1]:80`"));
     };
     let Ok(ip) = host.parse::<Ipv6Addr>() else {
-        // A quirk to keep: the port behind an IPv4 address in brackets is not even looked at.
+        // ipvsadm's quirk: the port after an IPv4 address in brackets is ignored.
         return match ipv4(host) {
             Some(ip) => Ok(Endpoint { ip: ip.into(), port: None }),
             None => Err(illegal(word, host)),
@@ -78,7 +78,7 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
-/// False for what no kernel takes as the address of a new real server, whatever its routes say.
+/// False if no kernel accepts this address for a new real server, regardless of its routes.
 pub(super) fn may_be_server(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_broadcast() && !ip.is_multicast(),
@@ -88,8 +88,8 @@ pub(super) fn may_be_server(ip: IpAddr) -> bool {
     }
 }
 
-/// An IPv4 address in any form that `inet_aton` takes: one to four numbers, each decimal, octal
-/// (`010`) or hexadecimal (`0x0a`), the last one filling all bytes that remain.
+/// An IPv4 address in any form that `inet_aton` accepts: one to four numbers, each decimal, octal
+/// (`010`) or hexadecimal (`0x0a`), the last of which fills all remaining bytes.
 pub(super) fn ipv4(text: &str) -> Option<Ipv4Addr> {
     let mut address: u32 = 0;
     let mut parts = text.split('.');
@@ -116,7 +116,7 @@ fn c_number(text: &str) -> Option<u32> {
             None => (rest, 8),
         },
     };
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` would accept a sign.
     if !digits.starts_with(|first: char| first.is_digit(radix)) {
         return None;
     }

@@ -1,8 +1,8 @@
 //! The options of one line, collected until the command can be built.
 //!
-//! Some options mean what the ones before them make of them: a mask without an address family
-//! before it is an IPv4 one, a server without a port takes the service's only if that stands
-//! before it. ipvsadm does so, and texts written for it rely on it.
+//! The meaning of some options depends on those before them: a mask is an IPv4 one unless an address
+//! family precedes it, and a server without a port takes the service's port only if the service
+//! precedes it. ipvsadm behaves this way, and existing texts rely on it.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ use crate::error::{Quoted, RulesError};
 /// Longest name of a persistence engine, in bytes.
 const MAX_ENGINE: usize = 15;
 
-/// What the options of a line have said so far.
+/// The options of a line so far.
 #[derive(Debug)]
 pub(super) struct Draft<'t> {
     verb: Verb,
@@ -61,7 +61,7 @@ impl<'t> Draft<'t> {
         }
     }
 
-    /// Takes in one option; `at` is the option as written.
+    /// Records one option; `at` is the option as written.
     pub(super) fn set(
         &mut self,
         opt: Opt,
@@ -149,7 +149,7 @@ impl<'t> Draft<'t> {
         Ok(Some(Netmask::Inet(mask)))
     }
 
-    /// Builds the command, or says what is missing or does not fit.
+    /// Builds the command, or returns an error for what is missing or inconsistent.
     pub(super) fn finish(self, checks: Checks) -> Result<Command, RulesError> {
         let service = self.service.ok_or_else(|| {
             self.command.error(format!(
@@ -201,7 +201,7 @@ impl<'t> Draft<'t> {
             mh_table_index: self.mh_table_index,
             affinity: self.affinity,
             sharing: self.sharing,
-            // Without persistence a mask means nothing.
+            // Without persistence a mask has no effect.
             persistence: self
                 .persistent
                 .map(|timeout| Persistence { timeout, netmask: self.netmask }),
@@ -212,7 +212,7 @@ impl<'t> Draft<'t> {
     }
 }
 
-/// `none` is a scheduler for the kernel: the one that refuses everybody. An empty name is wlc.
+/// The kernel accepts `none` as a scheduler, which refuses every connection. An empty name is wlc.
 fn scheduler(word: Word<'_>) -> Result<Option<SchedulerKind>, RulesError> {
     match word.text {
         "none" => Ok(None),
@@ -237,7 +237,7 @@ fn engine(word: Word<'_>) -> Result<Option<String>, RulesError> {
     }
 }
 
-/// Reads a list of flags; empty items count as nothing, but commas alone are no list.
+/// Parses a list of flags; empty items are ignored, but commas alone are not a list.
 fn flags(word: Word<'_>, scheduler: Option<SchedulerKind>) -> Result<SchedulerFlags, RulesError> {
     let mut flags = SchedulerFlags::default();
     if word.text.is_empty() {

@@ -1,10 +1,10 @@
-//! Reading takes steps in proportion to the length of the text.
+//! Parsing takes steps in proportion to the length of the text.
 
 use crate::config::{Config, steps};
 
 type Text = fn(usize) -> String;
 
-/// Texts of about so many lines or words each, and what they are.
+/// Texts of about `count` lines or words each, with a description.
 const TEXTS: &[(&str, Text)] = &[
     ("services come and go, oldest first", |n| {
         services("-A", " -s rr", 0..n) + &services("-D", "", 0..n)

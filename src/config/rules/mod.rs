@@ -1,19 +1,22 @@
-//! The rules text: command lines as administrators type them for `ipvsadm`, one a line, and as
+//! The rules text: command lines as administrators type them for `ipvsadm`, one per line, and as
 //! `ipvsadm --save` prints them.
 //!
-//! A line is one of the commands that configure, `-A` `-E` `-D` `-C` `-a` `-e` `-d` or its long
-//! name, `--set`, `--start-daemon` or `--stop-daemon`, with every option, default and oddity of ipvsadm 1.31, split at blanks and tabs without
-//! quoting. The word `ipvsadm` may stand before it. Blank lines count as nothing, and
-//! a word that begins with `#` begins a comment. Names of hosts and services are never looked up.
+//! A line is one of the configuration commands (`-A` `-E` `-D` `-C` `-a` `-e` `-d` or its long name,
+//! `--set`, `--start-daemon` or `--stop-daemon`), with every option, default and quirk of ipvsadm 1.31,
+//! split at blanks and tabs without quoting. The word `ipvsadm` may precede it. Blank lines are ignored,
+//! and a word that starts with `#` starts a comment. Names of hosts and services are never looked up.
 //!
-//! What a config can say and ipvsadm cannot stands in options and commands that begin with
-//! `--vsched-`, so that ipvsadm refuses it: `docs/behaviour.md` lists them. [`RulesText::complete`]
+//! Settings that a config has and ipvsadm does not are options and commands that start with
+//! `--vsched-`, so that ipvsadm refuses them: `docs/behaviour.md` lists them. [`RulesText::complete`]
 //! prints them where they are needed.
 //!
-//! Deliberate differences: comments are understood; whatever lies outside a config is refused,
-//! such as `--list` and `--zero`; one wrong command stops everything, where `ipvsadm --restore`
-//! goes on after what the kernel refuses; firewall marks above 2147483647 are read back in the
-//! negative form in which `ipvsadm --save` prints them.
+//! Deliberate differences:
+//! - Comments are allowed.
+//! - Commands that do not configure, such as `--list` and `--zero`, are refused.
+//! - One wrong command stops everything, where `ipvsadm --restore` continues after what the kernel
+//!   refuses.
+//! - Firewall marks above 2147483647 are also read in the negative form in which `ipvsadm --save` prints
+//!   them.
 
 mod address;
 mod draft;
@@ -36,7 +39,7 @@ use crate::error::RulesError;
 
 pub use print::RulesText;
 
-/// How much of a line is checked.
+/// How strictly a line is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Checks {
     /// What ipvsadm checks.
@@ -67,34 +70,34 @@ pub struct Rules {
     rules: Vec<Rule>,
 }
 
-/// One command and its line.
+/// One command, with its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
-    /// The line it stands on, from 1.
+    /// Its line number, from 1.
     pub line: usize,
-    /// What it does.
+    /// The command.
     pub command: Command,
-    /// The command word, which errors of carrying it out point at.
+    /// The command word, to which errors of executing it point.
     at: (usize, String),
 }
 
 impl Rules {
-    /// The rules with their lines.
+    /// Returns the rules with their lines.
     pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
         self.rules.iter()
     }
 
-    /// The commands without their lines.
+    /// Returns the commands without their lines.
     pub fn commands(&self) -> impl Iterator<Item = &Command> {
         self.rules.iter().map(|rule| &rule.command)
     }
 
-    /// Carries out the commands one after the other; all of them or none. O(config + commands).
+    /// Executes the commands in order; either all of them or none. O(config + commands).
     ///
     /// # Errors
-    /// The first command that the config refuses at its turn, such as a second `-A` of a service.
-    /// The config is unchanged then.
+    /// The first command that the config then refuses, such as a second `-A` of a service. The config is
+    /// then unchanged.
     pub fn apply_to(&self, config: &mut Config) -> Result<(), RulesError> {
         let mut result = config.clone();
         let mut editor = Editor::new(&mut result);
@@ -120,9 +123,10 @@ impl<'a> IntoIterator for &'a Rules {
 }
 
 impl Command {
-    /// Reads one command from words that are split already, as a program gets them: what `ipvsadm`
-    /// itself reads, and checked as little. Options that begin with `--vsched-` are unknown here. Addresses that are not unicast and lower thresholds above
-    /// upper ones, which a rules text refuses, are left to the kernel or to [`Config::validate`].
+    /// Parses one command from words that are already split, as a program gets them. Accepts what
+    /// `ipvsadm` itself accepts, with no more checks: options that start with `--vsched-` are unknown
+    /// here, and addresses that are not unicast and lower thresholds above upper ones, which a rules
+    /// text refuses, are left to the kernel or to [`Config::validate`].
     ///
     /// ```
     /// use vsched::config::{Command, Config};
@@ -134,7 +138,7 @@ impl Command {
     /// ```
     ///
     /// # Errors
-    /// The first thing that is wrong, as in a line of these words with one blank between any two.
+    /// The first error, as in a line of these words separated by one blank each.
     pub fn from_words(words: &[&str]) -> Result<Self, RulesError> {
         let words = words::of_list(words);
         let Some(first) = words.first() else {
@@ -147,11 +151,11 @@ impl Command {
 impl FromStr for Rules {
     type Err = RulesError;
 
-    /// Reads a rules text. O(length).
+    /// Parses a rules text. O(length).
     ///
     /// # Errors
-    /// The first thing that is wrong: the first wrong line, and in it the first wrong word from
-    /// the left, then what is missing or does not fit together.
+    /// The first error: in the first wrong line the first wrong word from the left, or else what is
+    /// missing or inconsistent.
     fn from_str(text: &str) -> Result<Self, RulesError> {
         let mut rules = Vec::new();
         for (line, text) in (1..).zip(text.split('\n')) {
@@ -170,10 +174,10 @@ impl FromStr for Rules {
 impl FromStr for Config {
     type Err = RulesError;
 
-    /// Reads a rules text and carries it out on an empty config. O(length).
+    /// Parses a rules text and executes it on an empty config. O(length).
     ///
     /// # Errors
-    /// The first line that cannot be read, otherwise the first that cannot be carried out.
+    /// The first line that cannot be parsed, otherwise the first that cannot be executed.
     fn from_str(text: &str) -> Result<Self, RulesError> {
         let mut config = Config::default();
         text.parse::<Rules>()?.apply_to(&mut config)?;

@@ -1,14 +1,14 @@
-//! Numbers as ipvsadm reads them: decimal, an optional sign, nothing before or behind.
+//! Parses numbers as ipvsadm does: decimal, with an optional sign, and nothing before or after.
 
 use crate::config::rules::words::Word;
 use crate::error::RulesError;
 
-/// Reads a decimal number; `None` for anything else and for numbers beyond 64 bits.
+/// Parses a decimal number; `None` for anything else and for numbers that exceed 64 bits.
 pub(super) fn read(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// Reads a number in a range; `what` it is goes into the error message.
+/// Parses a number in a range; `what` names it in the error message.
 pub(super) fn within(word: Word<'_>, what: &str, min: u32, max: u32) -> Result<u32, RulesError> {
     read(word.text)
         .and_then(|number| u32::try_from(number).ok())
@@ -16,10 +16,10 @@ pub(super) fn within(word: Word<'_>, what: &str, min: u32, max: u32) -> Result<u
         .ok_or_else(|| word.error(format!("illegal {what}: expected a number from {min} to {max}")))
 }
 
-/// Reads a firewall mark.
+/// Parses a firewall mark.
 ///
-/// Marks above 2147483647 are also read as the negative numbers that `ipvsadm --save` prints for
-/// them, although ipvsadm itself does not take these back.
+/// Marks above 2147483647 are also accepted as the negative numbers that `ipvsadm --save` prints for
+/// them, although ipvsadm itself does not read these back.
 pub(super) fn mark(word: Word<'_>) -> Result<u32, RulesError> {
     match read(word.text) {
         Some(number @ -0x8000_0000..=-1) => Ok(number as u32),
@@ -27,7 +27,7 @@ pub(super) fn mark(word: Word<'_>) -> Result<u32, RulesError> {
     }
 }
 
-/// Reads the length of an IPv6 prefix; what follows the digits does not count.
+/// Parses the length of an IPv6 prefix; ignores what follows the digits.
 pub(super) fn prefix_length(word: Word<'_>) -> Result<u8, RulesError> {
     let unsigned = word.text.strip_prefix('+').unwrap_or(word.text);
     let digits = unsigned.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The options of ipvsadm 1.31 and those of our own, which begin with `--vsched-`: their names,
-//! whether they take a value, which command takes them.
+//! The options of ipvsadm 1.31 and those of this crate, which start with `--vsched-`: their names,
+//! whether they take a value, and which commands accept them.
 
 /// A command or an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,14 +11,14 @@ pub(super) enum Opt {
     AddServer,
     EditServer,
     DeleteServer,
-    // Commands that set what is not a service.
+    // Commands for settings that belong to no service.
     SetTimeouts,
     StartDaemon,
     StopDaemon,
     KernelRules,
     Seed,
     ExpireQuiescentTemplate,
-    /// A command that is no configuration, such as `--list`.
+    /// A command that does not configure, such as `--list`.
     OtherCommand,
     Tcp,
     Udp,
@@ -43,7 +43,7 @@ pub(super) enum Opt {
     NoChecksum,
     Checksum,
     RemoteChecksum,
-    /// `--sort`, the default of listings: ipvsadm lets every command have it, without effect.
+    /// `--sort`, the default of listings: ipvsadm accepts it with every command, without effect.
     Sort,
     // Of a daemon.
     Interface,
@@ -162,18 +162,18 @@ const TABLE: &[Spec] = &[
     spec(Opt::LargeLower, None, "vsched-lower-threshold", Value::Yes),
 ];
 
-/// The option with this letter.
+/// The option with this letter, if any.
 pub(super) fn short(letter: char) -> Option<&'static Spec> {
     TABLE.iter().find(|spec| spec.short == Some(letter))
 }
 
-/// The option with this long name; ipvsadm takes no abbreviations.
+/// The option with this long name; ipvsadm accepts no abbreviations.
 pub(super) fn long(name: &str) -> Option<&'static Spec> {
     TABLE.iter().find(|spec| spec.long == name)
 }
 
 impl Spec {
-    /// True for what ipvsadm does not know.
+    /// True for options that ipvsadm does not have.
     pub(super) fn is_own(&self) -> bool {
         self.long.starts_with("vsched-")
     }
@@ -205,7 +205,7 @@ impl Verb {
         })
     }
 
-    /// The command as people write it.
+    /// The command as users write it.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Verb::AddService => "-A",
@@ -218,7 +218,7 @@ impl Verb {
         }
     }
 
-    /// What the command takes, in words.
+    /// A description of what the command takes.
     pub(super) const fn takes(self) -> &'static str {
         match self {
             Verb::AddService | Verb::EditService => {

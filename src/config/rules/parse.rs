@@ -1,4 +1,4 @@
-//! One line becomes one command.
+//! Parses one line into one command.
 
 use crate::config::rules::Checks;
 use crate::config::rules::draft::Draft;
@@ -12,7 +12,7 @@ use crate::error::RulesError;
 const COMMANDS: &str = "expected -A, -E, -D, -C, -a, -e, -d, --set, --start-daemon, --stop-daemon or \
                         --vsched-SETTING";
 
-/// Reads one line; `first` is the first of its words.
+/// Parses one line; `first` is the first of its words.
 pub(super) fn command(
     first: Word<'_>,
     words: &[Word<'_>],
@@ -53,7 +53,7 @@ pub(super) fn command(
     draft.finish(checks)
 }
 
-/// Only a text of ours has options of our own.
+/// Refuses `--vsched-` options outside of rules texts.
 fn refuse_own(item: &Argument<'_>, checks: Checks) -> Result<(), RulesError> {
     match item {
         Argument::Option(spec, at, _) if spec.is_own() && checks == Checks::Ipvsadm => {
@@ -78,7 +78,7 @@ fn not_configuration(spec: &Spec, at: Word<'_>) -> RulesError {
     at.error(format!("command --{} is no configuration: {COMMANDS}", spec.long))
 }
 
-/// Refuses second commands and options of other commands.
+/// Refuses a second command and options of other commands.
 fn check_place(verb: Verb, spec: &Spec, at: Word<'_>) -> Result<(), RulesError> {
     if Verb::of(spec.opt).is_some()
         || spec.opt == Opt::OtherCommand

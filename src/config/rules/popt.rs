@@ -1,14 +1,14 @@
-//! Words become options, by the syntax of the popt library that ipvsadm is built with.
+//! Splits words into options, by the syntax of the popt library that ipvsadm uses.
 //!
-//! Letters may be bundled (`-mw2`); a value stands in the same word (`-w2`, `-w=2`, `--weight=2`)
-//! or in the next one, whatever that looks like; long names are never abbreviated; `--` makes
-//! every later word an argument.
+//! Letters may be bundled (`-mw2`); a value is in the same word (`-w2`, `-w=2`, `--weight=2`) or in the
+//! next one, regardless of what that looks like; long names are never abbreviated; after `--` every
+//! word is an argument.
 
 use crate::config::rules::options::{self, Spec, Value};
 use crate::config::rules::words::Word;
 use crate::error::{Quoted, RulesError};
 
-/// What the scanner finds.
+/// An item that the scanner returns.
 #[derive(Debug)]
 pub(super) enum Argument<'t> {
     /// An option: as it was written, and its value.
@@ -17,11 +17,11 @@ pub(super) enum Argument<'t> {
     Argument(Word<'t>),
 }
 
-/// Iterates over the options of one line; not to be asked again after an error.
+/// Iterates over the options of one line; must not be used after an error.
 #[derive(Debug)]
 pub(super) struct Scanner<'w, 't> {
     words: std::iter::Peekable<std::iter::Copied<std::slice::Iter<'w, Word<'t>>>>,
-    /// The word with bundled letters that is being read, and what is left of it.
+    /// The word with bundled letters that is being read, and the rest of it.
     bundle: Option<(Word<'t>, Word<'t>)>,
     only_arguments: bool,
 }

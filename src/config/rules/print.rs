@@ -1,4 +1,4 @@
-//! A config becomes the text that `ipvsadm --save --numeric` prints for it, or one that says more.
+//! Prints a config as `ipvsadm --save --numeric` does, or more completely.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::Ipv4Addr;
@@ -22,7 +22,7 @@ pub struct RulesText<'c> {
     sorted: bool,
 }
 
-/// How much a text says.
+/// How complete a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Form {
     /// What `ipvsadm --save` prints.
@@ -34,13 +34,13 @@ enum Form {
 }
 
 impl Config {
-    /// The rules text of this config: byte for byte what `ipvsadm --save --numeric` prints.
+    /// Returns the rules text of this config: byte for byte what `ipvsadm --save --numeric` prints.
     ///
-    /// So it is sorted, says nothing of thresholds, prints firewall marks above 2147483647 as
-    /// negative numbers and leaves out the third flag of schedulers that name their flags. Servers
-    /// that ipvsadm cannot ask for ([`Forwarding::Local`], [`Forwarding::Bypass`]) print as `-g`, and
-    /// whatever it has no option for is left out. [`RulesText::complete`] prints a text that loses
-    /// nothing, [`RulesText::with_thresholds`] one that ipvsadm reads and that says as much as it can.
+    /// So it is sorted, omits thresholds, prints firewall marks above 2147483647 as negative numbers and
+    /// omits the third flag of schedulers that name their flags. Servers that ipvsadm cannot set
+    /// ([`Forwarding::Local`], [`Forwarding::Bypass`]) print as `-g`, and settings for which it has no
+    /// option are omitted. [`RulesText::complete`] prints a lossless text,
+    /// [`RulesText::with_thresholds`] the most complete text that ipvsadm can read.
     ///
     /// ```
     /// use vsched::config::Config;
@@ -58,22 +58,22 @@ impl Config {
 }
 
 impl RulesText<'_> {
-    /// The same with ` -x N -y N` on servers that have thresholds, and with whatever else
-    /// ipvsadm's own text loses or spoils. ipvsadm reads it, if no threshold is above 2147483647.
+    /// Returns the text with ` -x N -y N` on servers that have thresholds, and with everything else that
+    /// ipvsadm's own text loses or misprints. ipvsadm can read it if no threshold is above 2147483647.
     #[must_use]
     pub fn with_thresholds(self) -> Self {
         RulesText { form: Form::Readable, ..self }
     }
 
-    /// The same in the config's own order, so that reading it gives servers of the same age.
+    /// Returns the text in the config's own order, so that parsing it gives servers of the same age.
     #[must_use]
     pub fn unsorted(self) -> Self {
         RulesText { sorted: false, ..self }
     }
 
-    /// Everything, in the config's own order: reading it gives an equal config, if that was
-    /// [valid](Config::validate). What ipvsadm has no words for stands in options that begin with
-    /// `--vsched-`, so ipvsadm refuses a text that needs them and reads any other.
+    /// Returns the complete text, in the config's own order: parsing it gives an equal config if the
+    /// config was [valid](Config::validate). Settings that ipvsadm does not have are options that start
+    /// with `--vsched-`, so ipvsadm refuses a text that needs them and reads any other.
     #[must_use]
     pub fn complete(self) -> Self {
         RulesText { form: Form::Complete, sorted: false, ..self }
@@ -120,14 +120,14 @@ impl RulesText<'_> {
         f.write_str("\n")?;
         let mut servers: Vec<&RealServer> = service.servers.iter().collect();
         if self.sorted {
-            // ipvsadm sorts what the kernel lists, and that is newest first.
+            // ipvsadm sorts the kernel's list, which is newest first.
             servers.reverse();
             order::servers(&mut servers, |server| server.address);
         }
         servers.into_iter().try_for_each(|server| self.server(f, key, server))
     }
 
-    /// For a scheduler that names its flags ipvsadm prints only those that it names, be it none.
+    /// For a scheduler that names its flags, ipvsadm prints only the named ones, even if that is none.
     fn flags(&self, service: &VirtualService) -> Vec<&'static str> {
         let all =
             self.is_readable() || SchedulerFlags::own_names(service.scheduler).next().is_none();
@@ -164,7 +164,7 @@ impl RulesText<'_> {
             _ => {}
         }
         self.limits(f, server.thresholds)?;
-        // ipvsadm gives a server that is not masqueraded its service's port.
+        // ipvsadm gives a server that does not use masquerading its service's port.
         let other = key.0.port().is_some_and(|port| port != server.address.port());
         if self.says_all() && other && server.forwarding != Forwarding::Masq {
             f.write_str(" --vsched-keep-port")?;
@@ -186,8 +186,8 @@ impl RulesText<'_> {
         Ok(())
     }
 
-    /// An option whose value is a name. One that would be taken for a comment, or for the program's
-    /// name, stands in one word with the option.
+    /// Prints an option whose value is a name. A name that would be read as a comment, or as the
+    /// program's name, is joined to the option in one word.
     fn named(&self, f: &mut Formatter<'_>, option: &str, name: &str) -> fmt::Result {
         let attached = self.is_readable() && (name.starts_with('#') || name == PROGRAM);
         write!(f, "{option}{}{}", if attached { '=' } else { ' ' }, OneWord(name))
@@ -234,7 +234,7 @@ impl RulesText<'_> {
     }
 }
 
-/// What of a service ipvsadm has no option for, where it is not as usual.
+/// Prints a service's settings for which ipvsadm has no option, where they differ from the default.
 fn service_extension(f: &mut Formatter<'_>, service: &VirtualService) -> fmt::Result {
     let usual = Affinity::default();
     if service.mh_table_index != DEFAULT_MH_TABLE_INDEX {
@@ -273,7 +273,7 @@ fn checksum_option(checksum: TunnelChecksum) -> &'static str {
     }
 }
 
-/// A service as options; true for marks as they are.
+/// A service as options; true prints marks as unsigned numbers.
 #[derive(Clone, Copy)]
 struct KeyOption<'c>(&'c ServiceKey, bool);
 

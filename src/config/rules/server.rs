@@ -12,10 +12,10 @@ use crate::config::{
 };
 use crate::error::RulesError;
 
-/// Largest threshold that ipvsadm takes.
+/// Largest threshold that ipvsadm accepts.
 pub(super) const MAX_THRESHOLD: u32 = i32::MAX as u32;
 
-/// What the options of a line have said of a real server so far.
+/// The options of a line for a real server so far.
 #[derive(Debug, Default)]
 pub(super) struct ServerDraft<'t> {
     address: Option<(SocketAddr, Word<'t>)>,
@@ -31,7 +31,7 @@ pub(super) struct ServerDraft<'t> {
 struct TunnelDraft<'t> {
     kind: Option<Word<'t>>,
     port: Option<(u16, Word<'t>)>,
-    /// Of every kind the option that asks for it, in the order of [`CHECKSUMS`].
+    /// Per kind the option that requests it, in the order of [`CHECKSUMS`].
     checksums: [Option<Word<'t>>; CHECKSUMS.len()],
 }
 
@@ -39,7 +39,7 @@ const CHECKSUMS: [TunnelChecksum; 3] =
     [TunnelChecksum::None, TunnelChecksum::Full, TunnelChecksum::Remote];
 
 impl<'t> ServerDraft<'t> {
-    /// Takes in `-r`; `port` is the one of a server that names none.
+    /// Records `-r`; `port` is used if it names none.
     pub(super) fn set_address(&mut self, word: Word<'t>, port: u16) -> Result<(), RulesError> {
         let found = endpoint(word)?;
         let address = SocketAddr::new(found.ip, found.port.unwrap_or(port));
@@ -47,7 +47,7 @@ impl<'t> ServerDraft<'t> {
         Ok(())
     }
 
-    /// Takes in any other option of a server; `at` is the option as written, `word` its value.
+    /// Records any other option of a server; `at` is the option as written, `word` its value.
     pub(super) fn set(&mut self, opt: Opt, at: Word<'t>, word: Word<'t>) -> Result<(), RulesError> {
         match opt {
             Opt::Masq | Opt::Tunnel | Opt::Route | Opt::Local | Opt::Bypass => {
@@ -83,7 +83,7 @@ impl<'t> ServerDraft<'t> {
         Ok(())
     }
 
-    /// The address, which every command on a server needs.
+    /// The address, which every command on a server requires.
     pub(super) fn address(
         &self,
         verb: Verb,
@@ -170,7 +170,7 @@ impl<'t> TunnelDraft<'t> {
         }
     }
 
-    /// The only kind of checksum that was asked for; `refused` says why the tunnel has not got one.
+    /// The only kind of checksum that was requested; `refused` is the error if the tunnel lacks it.
     fn checksum(
         &self,
         refused: impl Fn(TunnelChecksum) -> Option<&'static str>,
@@ -192,7 +192,7 @@ impl<'t> TunnelDraft<'t> {
         Ok(found.map_or(TunnelChecksum::None, |(checksum, _)| checksum))
     }
 
-    /// Refuses tunnel options without tunnelling.
+    /// Refuses tunnel options without tunneling.
     fn refuse(&self) -> Result<(), RulesError> {
         let port = self.port.map(|(_, word)| word);
         let mut checksums = self.checksums.iter().flatten().copied();

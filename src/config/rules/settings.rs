@@ -1,5 +1,5 @@
-//! Lines that set what is not a service: `--set`, `--start-daemon` and `--stop-daemon` as ipvsadm has
-//! them, and `--vsched-kernel-rules`, `--vsched-seed`, `--vsched-expire-quiescent-template`.
+//! Lines for settings that belong to no service: `--set`, `--start-daemon` and `--stop-daemon` of
+//! ipvsadm, and `--vsched-kernel-rules`, `--vsched-seed`, `--vsched-expire-quiescent-template`.
 
 use std::net::IpAddr;
 
@@ -11,10 +11,10 @@ use crate::config::validate::{MAX_INTERFACE, MAX_MESSAGE};
 use crate::config::{KernelRules, MAX_TIMEOUT, Setting, SyncDaemon, SyncRole, Timeouts};
 use crate::error::RulesError;
 
-/// Where ipvsadm's daemons multicast unless told.
+/// The default multicast interface of ipvsadm's daemons.
 const DEFAULT_INTERFACE: &str = "eth0";
 
-/// True if this command sets something that is not a service.
+/// True if this command changes a setting that belongs to no service.
 pub(super) const fn is_setting(opt: Opt) -> bool {
     matches!(
         opt,
@@ -27,8 +27,8 @@ pub(super) const fn is_setting(opt: Opt) -> bool {
     )
 }
 
-/// Reads the rest of a line that began with this command; `at` is the command as written, `value` its
-/// value.
+/// Parses the rest of a line that started with this command; `at` is the command as written, `value`
+/// its value.
 pub(super) fn read<'t>(
     spec: &Spec,
     at: Word<'t>,
@@ -58,7 +58,7 @@ pub(super) fn read<'t>(
     };
     for item in rest {
         match item? {
-            // ipvsadm takes it, and the kernel ignores it.
+            // ipvsadm accepts it, and the kernel ignores it.
             Argument::Option(option, _, Some(word))
                 if spec.opt == Opt::StopDaemon && option.opt == Opt::SyncId =>
             {

@@ -1,9 +1,9 @@
-//! A line becomes words: split at blanks and tabs, comments and the program's name left out.
+//! Splits a line into words at blanks and tabs, without comments and the program's name.
 
 use crate::config::steps;
 use crate::error::{Quoted, RulesError};
 
-/// A piece of the text and where it stands.
+/// A piece of the text and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word<'t> {
     pub(super) line: usize,
@@ -13,7 +13,7 @@ pub(super) struct Word<'t> {
 }
 
 impl<'t> Word<'t> {
-    /// The part of the word behind its first `bytes` bytes.
+    /// The part of the word after its first `bytes` bytes.
     pub(super) fn after(self, bytes: usize) -> Word<'t> {
         let (before, text) = self.text.split_at_checked(bytes).unwrap_or(("", self.text));
         steps::take(before.len());
@@ -24,7 +24,7 @@ impl<'t> Word<'t> {
         RulesError::new(self.line, self.column, self.text, message)
     }
 
-    /// This option was given before, at `first`.
+    /// The error for an option that was already given at `first`.
     pub(super) fn duplicates(self, first: Word<'_>) -> RulesError {
         self.error(format!(
             "duplicate: `{}` in column {} has said that already",
@@ -34,13 +34,13 @@ impl<'t> Word<'t> {
     }
 }
 
-/// What may stand before a command.
+/// The word that may precede a command.
 pub(super) const PROGRAM: &str = "ipvsadm";
 
 /// The words of one line.
 ///
-/// The real program drops the word `ipvsadm` wherever it stands in a line of `--restore`; people
-/// also paste lines that begin with its path. A word that begins with `#` begins a comment.
+/// The real program drops the word `ipvsadm` anywhere in a line of `--restore`; users also paste lines
+/// that start with its path. A word that starts with `#` starts a comment.
 pub(super) fn of_line(line: usize, text: &str) -> Vec<Word<'_>> {
     let text = text.strip_suffix('\r').unwrap_or(text);
     steps::take(text.len());
@@ -64,7 +64,7 @@ pub(super) fn of_line(line: usize, text: &str) -> Vec<Word<'_>> {
     words
 }
 
-/// Words that are split already; nothing is left out.
+/// Words that are already split; none is dropped.
 pub(super) fn of_list<'t>(words: &[&'t str]) -> Vec<Word<'t>> {
     let mut column = 1;
     let place = |text: &&'t str| {

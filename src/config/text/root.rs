@@ -1,6 +1,5 @@
-//! Serde for every type of a config, by itself and within others. Derived code quotes fields that it
-//! does not know, and values of the wrong type, as they are and in full; here such errors become
-//! legible ones.
+//! Serde for every type of a config, standalone and nested. Derived code quotes unknown fields and
+//! values of the wrong type raw and in full; here such errors are made legible.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -11,8 +10,8 @@ use crate::config::{
 };
 use crate::error::legible;
 
-/// The same error, and if its message would not do, one with the same message made legible. The
-/// format then finds the place again: serde_json in the message, toml from where it stands.
+/// Passes the result on; an error whose message is not legible is replaced by one that is. The format
+/// then recovers the position: serde_json from the message, toml from where the error occurs.
 fn told<T, E: de::Error>(result: Result<T, E>) -> Result<T, E> {
     result.map_err(|error| match legible(&error.to_string()) {
         Some(message) => E::custom(message),
@@ -20,7 +19,7 @@ fn told<T, E: de::Error>(result: Result<T, E>) -> Result<T, E> {
     })
 }
 
-/// For types whose derived functions are their own and no trait's: `#[serde(remote = "Self")]`.
+/// For types whose derived functions are inherent, not a trait's: `#[serde(remote = "Self")]`.
 macro_rules! legible {
     ($($type:ident)+) => { $(
         impl<'de> Deserialize<'de> for $type {

@@ -1,10 +1,10 @@
-//! Limits of synchronisation daemons.
+//! Limits of synchronization daemons.
 
 use super::report::{Path, Problems, Subject, outside};
 use crate::config::SyncDaemon;
 use crate::error::Quoted;
 
-/// Longest synchronisation message: an IPv4 datagram without its headers.
+/// Longest synchronization message: an IPv4 datagram without its headers.
 pub(crate) const MAX_MESSAGE: u16 = 65_507;
 /// Longest name of a network interface, in bytes.
 pub(crate) const MAX_INTERFACE: usize = 15;
@@ -43,7 +43,7 @@ fn check_one(daemon: &SyncDaemon, item: &mut Subject<'_>) {
     }
 }
 
-/// What Linux takes as the name of a network interface.
+/// True if Linux accepts this as the name of a network interface.
 fn is_interface_name(name: &str) -> bool {
     (1..=MAX_INTERFACE).contains(&name.len())
         && name != "."

@@ -1,23 +1,23 @@
-//! What needs no second look, because it is part of a config that is valid.
+//! Parts of a config that need no check, because they are part of a config known to be valid.
 
 use crate::config::diff::common_ends;
 use crate::config::{RealServer, VirtualService};
 
-/// How many servers are looked for in the whole list one by one before a table of all is made.
+/// Up to this many servers are compared with the whole list, instead of building a table.
 const FEW: usize = 16;
 
-/// A valid service with the key of one that is to be checked.
+/// What is known of the valid config's service with the key of the one to check.
 #[derive(Clone, Copy)]
 pub(crate) enum Known<'a> {
-    /// There is none.
+    /// There is no such service.
     No,
-    /// It wants the same.
+    /// It is equal.
     Same,
-    /// It wanted this.
+    /// It is this one.
     Former(&'a VirtualService),
 }
 
-/// A list of servers beside a valid one.
+/// A list of servers to check, compared with a valid one.
 pub(super) struct Beside<'a> {
     former: &'a [RealServer],
     servers: &'a [RealServer],
@@ -35,14 +35,14 @@ impl<'a> Beside<'a> {
         Beside { former, servers, head, tail }
     }
 
-    /// True if it is easily seen that no address stands there twice.
+    /// True if few servers changed and no address occurs twice; false means that it is unknown.
     pub(super) fn are_distinct(&self) -> bool {
         let others = &self.servers[self.head..self.servers.len() - self.tail];
         let times = |address| self.servers.iter().filter(|known| known.address == address).count();
         others.len() <= FEW && others.iter().all(|server| times(server.address) == 1)
     }
 
-    /// True if the server at this place is one of the valid list.
+    /// True if the server at this index equals one in the valid list.
     pub(super) fn has(&self, place: usize) -> bool {
         let from_end = self.servers.len() - place;
         let former = if place < self.head {

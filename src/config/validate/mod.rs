@@ -1,7 +1,7 @@
 //! Limits of a config.
 //!
-//! A valid config is one that the kernel takes and that means what it says. Kernels are laxer in
-//! places (any timeout, port 0 without persistence, one-packet TCP); there ipvsadm's checks hold.
+//! A valid config is one that the kernel accepts and carries out as written. Where kernels are more
+//! permissive (any timeout, port 0 without persistence, one-packet TCP), ipvsadm's checks apply.
 
 mod daemon;
 mod known;
@@ -21,7 +21,7 @@ use crate::config::{
 use crate::error::ConfigError;
 
 impl Config {
-    /// Checks every limit and reports all problems at once; of memory the default of
+    /// Checks every limit and reports all problems at once; for memory the default of
     /// [`ResourceLimits`].
     ///
     /// ```
@@ -41,12 +41,12 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// Each problem with its path and its limit, in the order of the config.
+    /// Every problem with its path and its limit, in the order of the config.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_within(&ResourceLimits::default())
     }
 
-    /// The same for a director with these limits.
+    /// Like [`validate`](Self::validate), for a director with these limits.
     ///
     /// # Errors
     /// As [`validate`](Self::validate).
@@ -54,14 +54,15 @@ impl Config {
         self.validate_beside(Some(limits), |_| Known::No)
     }
 
-    /// The same for a kernel, which remembers addresses in its own way.
+    /// Like [`validate`](Self::validate), for a kernel: without the limit on memory, because a kernel
+    /// does not use this crate's address maps.
     #[cfg(all(feature = "netlink", target_os = "linux"))]
     pub(crate) fn validate_for_kernel(&self) -> Result<(), ConfigError> {
         self.validate_beside(None, |_| Known::No)
     }
 
-    /// The same; of what is known to be valid only the limits on totals are looked at. It must be
-    /// known from a config of the same generation and the same daemons.
+    /// Like [`validate`](Self::validate), but checks only the limits on totals of what is known to be
+    /// valid. That must be known from a config with the same kernel rules and daemons.
     pub(crate) fn validate_beside<'a>(
         &self,
         limits: Option<&ResourceLimits>,

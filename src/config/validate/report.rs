@@ -1,4 +1,4 @@
-//! Problems as they are found.
+//! Collects problems as they are found.
 
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -17,13 +17,13 @@ impl Problems {
         self.problems.push(Problem::new(path, message));
     }
 
-    /// Problems of one item. Its path is put into words only if there are any.
+    /// Problems of one item. Its path is formatted only if there are any.
     pub(super) fn item(&mut self, path: Path) -> Subject<'_> {
         Subject { report: self, path }
     }
 }
 
-/// Where an item stands in the config.
+/// The location of an item in the config.
 #[derive(Clone, Copy)]
 pub(super) enum Path {
     Daemon(&'static str),
@@ -48,17 +48,17 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// A problem of one field.
+    /// Adds a problem of one field.
     pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
         self.report.add(format!("{}: {field}", self.path), message);
     }
 
-    /// A problem of the item itself.
+    /// Adds a problem of the item itself.
     pub(super) fn add_whole(&mut self, message: impl Into<String>) {
         self.report.add(self.path.to_string(), message);
     }
 
-    /// What would make two identities of one address.
+    /// Refuses parts of an IPv6 address (scope, flow label) that would give one address two identities.
     pub(super) fn check_identity(&mut self, address: SocketAddr) {
         let SocketAddr::V6(address) = address else {
             return;
@@ -77,8 +77,8 @@ impl Subject<'_> {
     }
 }
 
-// The kernel refuses an IPv4-mapped server unless the address is on an interface of its own. It
-// takes such a service, which then gets no IPv4 packet: those belong to IPv4 services.
+// The kernel refuses an IPv4-mapped server unless the address is on one of its interfaces. It accepts
+// such a service, which then gets no IPv4 packets: those belong to IPv4 services.
 fn mapped(ip: Ipv6Addr) -> Option<String> {
     let inner = ip.to_ipv4_mapped()?;
     Some(format!("{ip} is an IPv4 address in IPv6 form; write {inner}"))

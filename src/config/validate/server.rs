@@ -6,7 +6,7 @@ use super::report::{Subject, outside};
 use crate::config::MAX_WEIGHT;
 use crate::config::{Config, Family, Forwarding, KernelRules, RealServer, Tunnel, TunnelChecksum};
 
-/// Largest upper threshold of kernels that keep it as a signed number.
+/// Largest upper threshold of kernels that store it as a signed number.
 const MAX_UPPER: u32 = i32::MAX as u32;
 
 pub(super) fn check(
@@ -40,8 +40,8 @@ pub(super) fn check(
     }
 }
 
-// A tunnel's outer packet may be of the other family; synchronisation messages cannot say so, and
-// the kernel refuses either while the other is there.
+// A tunnel's outer packet may be of the other family. Synchronization messages cannot express that, so
+// the kernel refuses a server of the other family while a daemon runs, and vice versa.
 fn check_mixed(
     config: &Config,
     service_family: Family,
@@ -75,8 +75,8 @@ fn check_tunnel(tunnel: Tunnel, item: &mut Subject<'_>) {
     }
 }
 
-// The kernel judges by its routing table and so knows broadcast addresses of networks as well.
-// It takes a link-local address that is its own; a config that other hosts share cannot.
+// The kernel decides by its routing table, and so also recognizes broadcast addresses of networks. It
+// accepts a link-local address that is its own; a config shared with other hosts cannot.
 fn refused_kind(ip: IpAddr) -> Option<&'static str> {
     match ip {
         _ if ip.is_unspecified() => Some("the unspecified address"),

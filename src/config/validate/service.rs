@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::error::Quoted;
 
-/// Most addresses a service can remember.
+/// Most addresses that a service can remember.
 pub(crate) const MAX_AFFINITY: u32 = 1 << 24;
 /// Longest name of a persistence engine.
 const MAX_ENGINE: usize = 15;
