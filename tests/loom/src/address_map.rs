@@ -1,6 +1,6 @@
-//! Models of `memory/address_map.rs` with one server an entry: claims beside each other and beside the
-//! end of entries. What pins are for is looked at when all is over: a server that an entry names is
-//! pinned, every other is not.
+//! Models of `memory/address_map.rs` with one server per entry: claims concurrent with each other and
+//! with the removal of entries. Each model ends with a check of the pins: a server is pinned if and only
+//! if an entry names it.
 
 use loom::thread;
 
@@ -14,7 +14,7 @@ struct Map {
     map: Affinity<OneServer>,
 }
 
-/// A key that begins at this entry and has this tag.
+/// A key whose window starts at this entry, with this tag.
 fn key(map: &Map, start: u64, tag: u64) -> AddressKey {
     map.map.key_of(1 << 63 | tag << 32 | start)
 }
@@ -26,7 +26,7 @@ impl Map {
         Arc::new(Map { map, arena })
     }
 
-    /// As lblc remembers.
+    /// Remembers a server as lblc does.
     fn remember(&self, key: AddressKey, server: u32) -> bool {
         let entry = self.map.find(key).or_else(|| self.map.claim(key));
         if let Some(entry) = entry {
@@ -39,12 +39,13 @@ impl Map {
         self.map.find(key)?.payload.get(key)
     }
 
-    /// Nobody is in the map: it counts its entries, and pins whom they name and nobody else.
+    /// While no other thread uses the map: its count is the number of its entries, and exactly the
+    /// servers that they name are pinned.
     fn check(&self) {
         let mut entries = 0;
         self.map.for_each(|_, _| entries += 1);
         assert_eq!(self.map.entries(), entries, "entries");
-        // What was written late goes with the next sweep.
+        // The next sweep removes late writes.
         self.map.retain(|_| true);
         let mut named = Vec::new();
         self.map.for_each(|key, entry| named.extend(entry.payload.get(key)));
@@ -64,7 +65,8 @@ fn spawn<R: 'static>(
     thread::spawn(move || act(&map))
 }
 
-/// Two pickers meet one address for the first time: it has one entry, which names one of theirs.
+/// Two pickers see an address for the first time: it gets one entry, which names the server of one of
+/// them.
 pub fn one_address_has_one_entry() {
     let map = Map::new(2, 2);
     let key = key(&map, 0, 5);
@@ -76,7 +78,7 @@ pub fn one_address_has_one_entry() {
     map.check();
 }
 
-/// Two pickers meet one address while an entry before its place ends.
+/// Two pickers see an address while an earlier entry of its window is removed.
 pub fn an_entry_ends_beside_claims() {
     let map = Map::new(3, 4);
     let (old, new) = (key(&map, 0, 5), key(&map, 0, 6));
@@ -98,7 +100,7 @@ fn late_writer(tags: [u64; 2]) {
     let seen = Arc::clone(&window);
     let other = spawn(&map, move |map| {
         map.remember(new, 1);
-        // Anything but nobody and its own is another's.
+        // Any server except none and its own belongs to another key.
         if map.server_of(new) == Some(0) {
             seen.store(1, Ordering::Relaxed);
         }
@@ -110,13 +112,13 @@ fn late_writer(tags: [u64; 2]) {
     map.check();
 }
 
-/// A picker writes into an entry that has another key by then: not taken for that key's.
+/// A picker writes into an entry that has another key by then: the write is not attributed to that key.
 pub fn what_is_written_late_is_nobodys() {
     late_writer([5, 6]);
 }
 
-/// A picker writes into an entry while sweeps take it out and find its chunk clean: what it has
-/// written is swept after. `write` is how it does so.
+/// A picker writes into an entry, by `write`, while sweeps remove the entry and find its chunk clean: a
+/// later sweep removes what it has written.
 fn late_writer_beside_sweeps(write: impl Fn(&Map, AddressKey) + 'static) {
     let map = Map::new(1, 4);
     let key = key(&map, 0, 5);
@@ -128,7 +130,7 @@ fn late_writer_beside_sweeps(write: impl Fn(&Map, AddressKey) + 'static) {
     map.check();
 }
 
-/// The writer marks the chunk after its write, and the sweep looks again after it has cleared the mark.
+/// The writer marks the chunk after its write, and the sweep reads again after it has cleared the mark.
 pub fn what_is_written_late_is_swept() {
     late_writer_beside_sweeps(|map, key| {
         if let Some(found) = map.map.find(key) {
@@ -137,7 +139,7 @@ pub fn what_is_written_late_is_swept() {
     });
 }
 
-/// Wrong: it does not.
+/// Wrong: the writer does not mark the chunk.
 pub fn planted_written_without_a_mark() {
     late_writer_beside_sweeps(|map, key| {
         if let Some(found) = map.map.find(key) {
@@ -146,7 +148,7 @@ pub fn planted_written_without_a_mark() {
     });
 }
 
-/// Wrong: it does so before.
+/// Wrong: the writer marks the chunk before its write.
 pub fn planted_marked_before_it_is_written() {
     late_writer_beside_sweeps(|map, key| {
         if let Some(found) = map.map.find(key) {
@@ -156,7 +158,7 @@ pub fn planted_marked_before_it_is_written() {
     });
 }
 
-/// A new address comes to a chunk that a sweep finds clean: later sweeps know of it.
+/// A picker claims an entry in a chunk that a sweep finds clean: later sweeps visit it.
 pub fn a_claim_beside_a_clean_sweep() {
     let map = Map::new(2, 4);
     let (old, new) = (key(&map, 0, 5), key(&map, 0, 6));
@@ -170,8 +172,8 @@ pub fn a_claim_beside_a_clean_sweep() {
     map.check();
 }
 
-/// The capacity changes while pickers of the former map go on: the next map knows what they add,
-/// where it adds nothing itself, and takes it out.
+/// The capacity changes while pickers of the previous map continue: the next map finds and removes
+/// their entries, in tables to which it adds nothing itself.
 pub fn another_capacity_beside_a_claim() {
     let former = Map::new(2, 1);
     let (one, other) = (key(&former, 0, 5), key(&former, 0, 6));
@@ -188,7 +190,7 @@ pub fn another_capacity_beside_a_claim() {
 /// Wrong: the two keys differ, but not in their tags.
 pub fn planted_equal_tags() {
     let map = Map::new(2, 4);
-    // Same tag, same window, another word.
+    // Same tag and window, different word.
     let (old, new) = (key(&map, 0, 5), key(&map, 8, 5));
     assert!(map.remember(old, 0));
     let late = spawn(&map, move |map| map.remember(old, 0));
@@ -199,7 +201,7 @@ pub fn planted_equal_tags() {
     assert!(found != Some(0) && map.server_of(new) != Some(0), "an address has another's server");
 }
 
-/// Wrong: an entry's server is changed by hand, without the pins.
+/// Wrong: an entry's server is changed directly, without the pins.
 pub fn planted_a_name_without_its_pin() {
     let map = Map::new(2, 1);
     let key = key(&map, 0, 5);

@@ -1,4 +1,4 @@
-//! The files under test, and an arena without segments.
+//! The arena's files under test, and an arena without segments.
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
@@ -15,7 +15,7 @@ use crate::arena::slots::ServerSlot;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 pub(crate) mod sizes {
-    /// So that a slot which is given away has the word of before.
+    /// One bit, so that a reassigned slot gets its previous word again (ABA).
     pub(crate) const VERSION_BITS: u32 = 1;
 }
 
@@ -35,14 +35,14 @@ impl Servers {
         self.0.len()
     }
 
-    /// For unit tests in the files, which clippy compiles here too.
+    /// For the unit tests in the files, which clippy compiles here too.
     pub(crate) fn grow_to_with(&self, length: u32, _make: impl Fn() -> ServerSlot) -> bool {
         length as usize <= self.len()
     }
 }
 
 impl Arena {
-    /// As the crate's; for unit tests in the files, which clippy compiles here too.
+    /// As in the crate, for the unit tests in the files, which clippy compiles here too.
     pub(crate) fn new() -> Self {
         Arena { servers: Servers(Vec::new()), serial: AtomicU32::new(0) }
     }
@@ -56,7 +56,7 @@ impl Arena {
         Arc::new(Arena { servers: Servers(servers.collect()), serial: AtomicU32::new(0) })
     }
 
-    /// Time stands still; models tick with the time they want.
+    /// Constant; models pass the time that they need to `tick`.
     pub(crate) fn clock(&self) -> u64 {
         0
     }

@@ -1,4 +1,4 @@
-//! The files under test, and stand-ins: blocks of two keys, and memory that is written.
+//! The files of `concurrent` under test, and stand-ins: blocks of two keys, and initialized memory.
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 

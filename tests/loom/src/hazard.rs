@@ -1,8 +1,8 @@
-//! Models of `concurrent/hazard.rs`: readers beside a writer that publishes and frees.
+//! Models of `concurrent/hazard.rs`: readers concurrent with a writer that publishes and frees.
 //!
-//! What the writer retires is marked as freed, but its memory stays until the model ends: a reader
-//! that looks at it fails an assertion. Loom checks besides that each look is ordered before the
-//! mark, as it would have to be before a real free.
+//! A value that the writer reclaims is marked as freed, but its memory stays until the model ends: a
+//! reader that accesses it fails an assertion. Loom also checks that each access happens before the
+//! mark, as it would have to happen before a real free.
 
 #![allow(clippy::arc_with_non_send_sync, reason = "loom's threads are one thread of the system")]
 
@@ -43,10 +43,10 @@ fn published() -> Shared {
     Arc::new(Snapshot::new(Value::new(0)))
 }
 
-/// As a pick looks: for a moment if the value is held already, else with a guard.
+/// Reads as a pick does: without a guard if the value is already protected, else with one.
 #[allow(unsafe_code)]
 fn look(reader: &Reader<Value>) -> usize {
-    // SAFETY: nothing else is asked of the reader meanwhile.
+    // SAFETY: no other method of the reader is called meanwhile.
     let seen = unsafe { reader.load_unguarded(|value| Some(value.look())) };
     seen.unwrap_or_else(|| reader.with(Value::look))
 }
@@ -63,8 +63,8 @@ fn kept(publication: &Shared) -> usize {
     publication.with_live(<[_]>::len)
 }
 
-/// A reader looks twice while values are replaced twice: nothing is freed under its eyes, it never
-/// goes back, and in the end only what is current is kept.
+/// A reader reads twice while the value is replaced twice: nothing that it uses is freed, it never sees
+/// an older value than before, and in the end only the current value is kept.
 pub fn one_reader_two_replacements() {
     let publication = published();
     let reader = Snapshot::reader(&publication);
@@ -76,12 +76,12 @@ pub fn one_reader_two_replacements() {
     let mut memory = replace(&publication, 1);
     memory.extend(replace(&publication, 2));
     looking.join().unwrap();
-    // The reader is gone, and its hold with it.
+    // The reader has gone, and with it its hazard slot.
     memory.extend(publication.reclaim());
     assert_eq!((memory.len(), kept(&publication)), (2, 1));
 }
 
-/// Two readers beside one replacement, one of which has looked before.
+/// Two readers concurrent with one replacement; one of them has read before.
 pub fn two_readers() {
     let publication = published();
     let readers = [(); 2].map(|()| Snapshot::reader(&publication));
@@ -94,7 +94,7 @@ pub fn two_readers() {
     drop(memory);
 }
 
-/// A nested look sees what the outer one sees, and the outer value outlives the nested look.
+/// A nested guard sees the same value as the outer one, and the outer value outlives the nested guard.
 pub fn nested_looks_keep_the_outer_value() {
     let publication = published();
     let reader = Snapshot::reader(&publication);
@@ -111,7 +111,7 @@ pub fn nested_looks_keep_the_outer_value() {
     drop(memory);
 }
 
-/// Looks may end in any order; what the last of them looks at lives until it ends.
+/// Guards may be dropped in any order; the value of the last one lives until that is dropped.
 pub fn looks_end_in_any_order() {
     let publication = published();
     let reader = Snapshot::reader(&publication);
@@ -132,7 +132,7 @@ pub fn looks_end_in_any_order() {
     drop(memory);
 }
 
-/// A look that begins after `publish` has returned sees what was published.
+/// A read that starts after `publish` has returned sees the published value.
 pub fn published_values_are_found() {
     let publication = published();
     let done = Arc::new(AtomicU32::new(0));
@@ -148,7 +148,7 @@ pub fn published_values_are_found() {
     looking.join().unwrap();
 }
 
-/// Readers come and go beside a replacement; an idle one keeps one old value, not all.
+/// Readers are created and dropped during a replacement; an idle one keeps one old value, not all.
 pub fn readers_come_and_go() {
     let publication = published();
     let idle = Snapshot::reader(&publication);
@@ -168,7 +168,7 @@ pub fn readers_come_and_go() {
     assert_eq!(kept(&publication), 1);
 }
 
-/// Wrong: a writer that frees old values without asking who holds them.
+/// Wrong: a writer that frees old values without checking the hazard slots.
 pub fn planted_retire_ignores_holds() {
     let publication = published();
     let reader = Snapshot::reader(&publication);
@@ -178,7 +178,7 @@ pub fn planted_retire_ignores_holds() {
     looking.join().unwrap();
 }
 
-/// Wrong: a value is used after the closure that may look at it.
+/// Wrong: a value is used after the closure in which it may be used.
 pub fn planted_look_after_the_closure() {
     let publication = published();
     let reader = Snapshot::reader(&publication);

@@ -1,11 +1,11 @@
-//! Models of the lock-free files of `vsched`, for loom to run in every interleaving.
+//! Models of the lock-free files of `vsched`, which loom runs in every interleaving.
 //!
-//! The files are compiled here as they are, against [`sync`] instead of the crate's own module of
-//! that name. Each model is a function that loom runs many times; `tests/models.rs` runs them all.
-//! Models named `planted_…` do something wrong that the crate does not do, and must fail: they show
-//! that the others can.
+//! The files are compiled here unchanged, against [`sync`] instead of the crate's module of that name.
+//! Each model is a function that loom runs many times; `tests/models.rs` runs them all. Models named
+//! `planted_…` contain a defect that the crate does not have, and must fail: they show that the other
+//! models can fail.
 
-// For the maps: their hasher is not random here, or loom could not repeat an execution.
+// The maps' hasher is not random here, because loom must be able to repeat an execution.
 extern crate self as ahash;
 
 pub mod address_map;
@@ -14,7 +14,7 @@ mod concurrent;
 mod config {
     pub(crate) use vsched::config::{KernelRules, Remembered, Thresholds};
 
-    /// Two windows at least, as in the crate.
+    /// At least two windows, as in the crate.
     pub(crate) fn affinity_entries(capacity: u32) -> u64 {
         (2 * u64::from(capacity)).max(4).next_power_of_two()
     }
@@ -40,7 +40,7 @@ use loom::model::Builder;
 
 pub use sync::Fences;
 
-/// Hashes a word to its low half, twice: entry and tag of a key are what a model wants them to be.
+/// Hashes a word to its low half, repeated, so that a model chooses the entry and the tag of a key.
 #[derive(Clone)]
 pub(crate) struct RandomState;
 
@@ -72,13 +72,13 @@ impl Word for [u64; 2] {
 }
 
 /// Runs a model in every interleaving with at most three preemptions (`LOOM_MAX_PREEMPTIONS`
-/// overrides that), once for each way to make SeqCst of fences.
+/// overrides that), once per placement of the fences that emulate SeqCst.
 pub fn check(model: impl Fn() + Copy + Send + Sync + 'static) {
     check_with(Fences::Before, model);
     check_with(Fences::After, model);
 }
 
-/// Runs a model with SeqCst made so.
+/// Runs a model with this emulation of SeqCst.
 pub fn check_with(fences: Fences, model: impl Fn() + Send + Sync + 'static) {
     sync::FENCES.set(fences);
     let mut builder = Builder::new();

@@ -1,4 +1,4 @@
-//! The files under test, with windows and chunks of two entries and sets of two servers.
+//! The files of `memory` under test, with windows and chunks of two entries and sets of two servers.
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 

@@ -1,5 +1,5 @@
-//! Models of `concurrent/min_tree.rs`: updaters side by side, pickers beside them, and threads that never
-//! continue. Blocks hold two keys here; four leaves have one row of nodes, five have two.
+//! Models of `concurrent/min_tree.rs`: concurrent writers, pickers, and threads that are stopped for
+//! good. Blocks hold two keys here; four leaves have one row of nodes, five have two.
 
 use loom::thread;
 
@@ -14,13 +14,13 @@ struct Servers {
     blocks: Vec<Keys>,
 }
 
-/// A server and what its load changes by.
+/// A server, and the change of its load.
 type Change = (u32, i64);
 
-/// Loads in the beginning, and what each of two threads changes.
+/// The initial loads, and the change by each of two threads.
 pub type Case = (&'static [u64], [Change; 2]);
 
-/// One block, two blocks, two rows of nodes; up, down, and past each other.
+/// One block, two blocks, two rows of nodes; rising, falling, and crossing loads.
 pub const CASES: [Case; 16] = [
     (&[5, 5, 5, 5], [(0, -3), (0, 4)]),
     (&[5, 5, 5, 5], [(0, -3), (1, -2)]),
@@ -40,7 +40,7 @@ pub const CASES: [Case; 16] = [
     (&[5, 5, 5, 5, 1], [(4, 7), (3, -4)]),
 ];
 
-/// At how many words and blocks a change is at most, if nobody is beside it: a leaf; a node, and its
+/// The most words and blocks that a change accesses without concurrent changes: a leaf; a node, and its
 /// block twice; the same one row above.
 pub const STEPS: usize = 7;
 
@@ -65,7 +65,7 @@ impl Servers {
         self.tree.set(index, || self.load(index), |load| load);
     }
 
-    /// As `sched/least.rs` picks: nobody whose load is not what the tree says.
+    /// Picks as `sched/least` does: only a server whose load equals its key in the tree.
     fn pick(&self) -> Option<u32> {
         for _ in 0..8 {
             let found = self.tree.least().ok()??;
@@ -81,13 +81,13 @@ impl Servers {
         (0..self.loads.len() as u32).min_by_key(|index| self.load(*index))
     }
 
-    /// Nobody is in the tree: every leaf is its server's load, every node the least of its block,
-    /// and the least is found.
+    /// While no thread is in the tree: every leaf is its server's load, every node the least of its
+    /// block, and the least is found.
     fn check(&self) {
         self.check_nodes(|node, least| node == least, "a node is not the least of its block");
     }
 
-    /// Somebody was stopped: a node may be too low, and whoever comes by it will mend it; none is too
+    /// After a thread was stopped: a node may be too low, which the next reader repairs; none is too
     /// high, and the least is found.
     fn check_for_hidden(&self) {
         self.check_nodes(|node, least| node <= least, "a node hides its block");
@@ -129,7 +129,7 @@ fn updaters((loads, [here, there]): Case, simd: Simd) {
     servers.check();
 }
 
-/// Two threads change loads: when both are done the tree is right.
+/// Two threads change loads: once both are done, the tree is correct.
 pub fn two_updaters(case: Case) {
     updaters(case, Simd::Scalar);
 }
@@ -145,13 +145,13 @@ fn falls_and_rises(loads: &[u64]) {
     servers.check();
 }
 
-/// A load becomes the least and rises again beside another change of it: what that one's store takes
-/// the place of is not what it found before.
+/// A load becomes the least and rises again, concurrent with another change of it: the key that the
+/// other writer's swap replaces is not the one that it loaded before.
 pub fn a_leaf_falls_and_rises() {
     falls_and_rises(&[9, 5, 5, 5]);
 }
 
-/// The same one row above.
+/// Like [`a_leaf_falls_and_rises`], one row higher.
 pub fn a_node_falls_and_rises() {
     falls_and_rises(&[9, 20, 5, 5, 5]);
 }
@@ -171,12 +171,12 @@ pub fn three_updaters() {
     three(&[0, 3, 5], [(0, 9), (1, -2), (0, -1)]);
 }
 
-/// The same, and most loads fall.
+/// Like [`three_updaters`], where most loads fall.
 pub fn three_updaters_of_falling_loads() {
     three(&[5, 5, 5], [(0, 4), (1, -2), (0, -3)]);
 }
 
-/// Somebody picks and opens beside an updater: what is picked is verified, and the tree is right.
+/// A thread picks and opens, concurrent with a writer: the pick is verified, and the tree is correct.
 pub fn a_picker_beside_an_updater((loads, [change, _]): Case) {
     let servers = Servers::new(loads, Simd::Scalar);
     let other = spawn(&servers, move |servers| servers.change(change));
@@ -186,21 +186,21 @@ pub fn a_picker_beside_an_updater((loads, [change, _]): Case) {
     servers.check();
 }
 
-/// A thread never continues after some step: the load that it did not tell is found out.
+/// A thread is stopped for good after some step: pickers detect the load that it did not propagate.
 pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usize) {
     let servers = Servers::new(loads, Simd::Scalar);
     let (_, by) = change;
     simd::stopped_after(steps, || servers.change(change));
     for _ in 0..3 {
         let picked = servers.pick().expect("a stopped thread keeps nobody from picking");
-        // A server that became lighter may be hidden; none that became heavier is picked for it.
+        // A server whose load fell may be hidden; one whose load rose is not picked by its old load.
         assert!(by < 0 || Some(picked) == servers.least(), "a loaded server is picked");
         servers.change((picked, 1));
     }
 }
 
-/// A thread never continues, others come and go beside it: picks go on, and the next changes bring
-/// out what it has hidden.
+/// A thread is stopped for good while others continue: picks succeed, and the next changes reveal what
+/// it has hidden.
 pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, steps: usize) {
     let servers = Servers::new(loads, Simd::Scalar);
     let stopping = spawn(&servers, move |servers| {
@@ -214,7 +214,7 @@ pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, steps: usize
     servers.check_for_hidden();
 }
 
-/// Wrong: who has stored a leaf goes by what it knew of the load before.
+/// Wrong: after it has stored a leaf, a writer does not load the load again.
 pub fn planted_no_second_look_at_the_load() {
     let servers = Servers::new(&[0, 3, 5, 5], Simd::Scalar);
     let change = |servers: &Servers, by: i64| {
@@ -228,18 +228,17 @@ pub fn planted_no_second_look_at_the_load() {
     servers.check();
 }
 
-/// Wrong: who has stored a node does not look at its block again.
+/// Wrong: after it has stored a node, a writer does not read the block again.
 pub fn planted_no_second_look_at_the_block() {
     updaters((&[0, 3, 5, 5], [(0, 9), (1, -2)]), Simd::LooksOnce);
 }
 
-/// Wrong: an updater stops below a node that somebody else keeps wrong, and pickers take the tree at
-/// its word.
+/// Wrong: a writer is stopped before it corrects a node, and pickers trust the tree.
 pub fn planted_pickers_do_not_help() {
     let servers = Servers::new(&[0, 3, 5, 5], Simd::Scalar);
     servers.loads[0].fetch_add(9, Ordering::SeqCst);
     let other = spawn(&servers, |servers| {
-        // Stopped before it has told any node.
+        // Stopped before it has propagated to any node.
         simd::stopped_after(1, || servers.tree.set(0, || 0, |load| load));
     });
     other.join().unwrap();

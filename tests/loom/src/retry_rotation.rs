@@ -1,7 +1,8 @@
 //! Models of `rotation/retry.rs`: pickers on old and new pools while the director reloads.
 //!
-//! Turns are numbered, so that a turn lost or given twice shows. Each reload's `carry` adds
-//! [`RELOAD`], so that one left out or done twice shows as well. The publication is one word.
+//! Turns are numbered, so that a lost or repeated turn is detected. Each reload's `translate` adds
+//! [`RELOAD`], so that an omitted or repeated translation is detected too. The published pool is one
+//! word here.
 
 use loom::thread;
 
@@ -14,7 +15,7 @@ pub(crate) const RELOAD: u64 = 100;
 #[derive(Default)]
 struct Service {
     cursor: RetryRotation,
-    /// Number of the pool that was published last.
+    /// Number of the pool published last.
     current: AtomicU32,
 }
 
@@ -26,8 +27,8 @@ pub(crate) fn translate(advance: u64) -> u64 {
     advance + RELOAD
 }
 
-/// One turn in the pool published last, less what the reloads have added: again with the newer pool
-/// as long as it is outdated.
+/// Takes one turn in the published pool, and subtracts what the reloads have added; retries with the
+/// newer pool while the pool is superseded.
 pub(crate) fn pick_by(
     current: &AtomicU32,
     advance: impl Fn(u32) -> Result<u64, Superseded>,
@@ -56,7 +57,7 @@ impl Service {
         service
     }
 
-    /// One turn, by a picker that reads the publication again while its pool is outdated.
+    /// Takes one turn, and reads the published pool again while its pool is superseded.
     fn pick(&self) -> u64 {
         pick_by(&self.current, |pool| {
             self.cursor.advance(version(pool), translate, |advance| (advance, advance + 1))
@@ -68,7 +69,7 @@ impl Service {
         self.cursor.adopt(version(pool), translate);
     }
 
-    /// The turns that were taken are the first ones, each once, and the rotation stands behind them.
+    /// The turns taken are the first ones, each exactly once, and the rotation is at the last of them.
     fn check(&self, mut turns: Vec<u64>) {
         turns.sort_unstable();
         let first: Vec<u64> = (0..turns.len() as u64).collect();
@@ -100,7 +101,7 @@ pub fn one_picker_two_reloads() {
     service.check(picking.join().unwrap());
 }
 
-/// Wrong: the cursor moves on before the pool is published.
+/// Wrong: the rotation adopts the pool before the pool is published.
 pub fn planted_adopt_before_publication() {
     let service = Service::new();
     let picking = picker(&service, 1);
@@ -109,7 +110,7 @@ pub fn planted_adopt_before_publication() {
     picking.join().unwrap();
 }
 
-/// Wrong: the director reads the state and writes it back, instead of one swap.
+/// Wrong: the director loads the state and stores it back, instead of one compare-and-swap.
 pub fn planted_adopt_in_two_steps() {
     let service = Service::new();
     let picking = picker(&service, 1);

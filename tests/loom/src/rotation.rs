@@ -1,4 +1,4 @@
-//! The files under test.
+//! The files of `rotation` under test.
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 

@@ -1,5 +1,5 @@
-//! Models of `memory/server_set.rs`: sets are read and written as wholes, and pins are those of
-//! members. Sets hold two servers here.
+//! Models of `memory/server_set.rs`: sets are read and written atomically, and exactly the members are
+//! pinned. Sets hold two servers here.
 
 use loom::thread;
 
@@ -13,7 +13,7 @@ struct Map {
     map: Affinity<ServerSet>,
 }
 
-/// Pairs that writers write, each with the time of its name.
+/// The pairs that writers write, pair `i` with the time `i + 1`.
 const PAIRS: [[u32; 2]; 2] = [[0, 1], [1, 2]];
 
 impl Map {
@@ -27,7 +27,7 @@ impl Map {
         self.map.key_of(1 << 63 | 5 << 32)
     }
 
-    /// Puts a pair into the set, one after the other in the same write.
+    /// Writes a pair into the set, both servers in one write.
     fn write(&self, pair: usize) {
         let key = self.key();
         let Some(entry) = self.map.find(key).or_else(|| self.map.claim(key)) else { return };
@@ -43,7 +43,7 @@ impl Map {
         }
     }
 
-    /// What a reader finds: nothing, or a pair with its time.
+    /// Reads the set: nothing, or a pair with its time.
     fn read(&self) -> Option<(Vec<u32>, u64)> {
         let key = self.key();
         let members = self.map.find(key)?.payload.read(key)?;
@@ -80,7 +80,7 @@ fn spawn<R: 'static>(
     thread::spawn(move || act(&map))
 }
 
-/// A reader beside two writers.
+/// A reader concurrent with two writers.
 pub fn sets_are_read_whole() {
     let map = Map::new();
     map.write(0);
@@ -93,7 +93,7 @@ pub fn sets_are_read_whole() {
     map.check();
 }
 
-/// Two writers: one set stays, whole.
+/// Two writers: the set of one of them remains, complete.
 pub fn writers_meet() {
     let map = Map::new();
     let other = spawn(&map, |map| map.write(1));
@@ -102,7 +102,7 @@ pub fn writers_meet() {
     map.check();
 }
 
-/// The director takes the entry out while somebody writes; the next sweep gets what is left.
+/// The director removes the entry during a write; the next sweep removes the rest.
 pub fn a_set_ends_beside_a_writer() {
     let map = Map::new();
     map.write(0);
@@ -113,7 +113,7 @@ pub fn a_set_ends_beside_a_writer() {
     assert_eq!(map.arena.unpinned().len(), 3, "pinned by nobody");
 }
 
-/// Wrong: what was read before is compared with what is read now, member by member.
+/// Wrong: members and time are read by two separate reads.
 pub fn planted_read_in_two_halves() {
     let map = Map::new();
     map.write(0);

@@ -1,7 +1,8 @@
-//! Models of `rotation/shared.rs`: pickers draw turns on old and new pools while the director reloads.
+//! Models of `rotation/shared.rs`: pickers take tickets on old and new pools while the director reloads.
 //!
-//! Turns are numbered, so that a turn lost or given twice shows. Each reload's `carry` adds
-//! [`RELOAD`], so that one left out or done twice shows as well. The publication is one word.
+//! Turns are numbered, so that a lost or repeated turn is detected. Each reload's `translate` adds
+//! [`RELOAD`], so that an omitted or repeated translation is detected too. The published pool is one
+//! word here.
 
 use loom::thread;
 
@@ -9,15 +10,15 @@ use crate::retry_rotation::{RELOAD, pick_by};
 use crate::rotation::shared::{Previous, TicketCounter, TicketRange};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-/// Of a cycle that these models never get around.
+/// Length of a cycle that these models never complete.
 const ENDLESS: u32 = 1 << 30;
-/// No turn of [`ENDLESS`].
+/// A state that is not a turn of [`ENDLESS`].
 const BEFORE: u64 = 1 << 32;
 
 struct Service {
-    /// One for each pool.
+    /// One per pool.
     rounds: Vec<TicketCounter>,
-    /// Number of the pool that was published last.
+    /// Number of the pool published last.
     current: AtomicU32,
 }
 
@@ -25,14 +26,14 @@ fn translate(state: u64) -> u64 {
     if state == BEFORE { RELOAD - 1 } else { state + RELOAD }
 }
 
-/// The turn after this one, as answer and state.
+/// The turn after this one, as result and as state.
 fn next(state: u64) -> (u64, u64) {
     let advance = if state == BEFORE { 0 } else { state + 1 };
     (advance, advance)
 }
 
 impl Service {
-    /// `state` is where the first pool stands.
+    /// `state` is the initial state of the first pool.
     fn new(state: u64, reloads: u32) -> Arc<Self> {
         let first = TicketCounter::new(ENDLESS, state);
         let others = (0..reloads).map(|_| TicketCounter::uninitialized(ENDLESS));
@@ -44,7 +45,7 @@ impl Service {
         pool.checked_sub(1).map(|former| &self.rounds[former as usize])
     }
 
-    /// One turn, by a picker that reads the publication again while its pool is outdated.
+    /// Takes one turn, and reads the published pool again while its pool is superseded.
     fn pick(&self) -> u64 {
         pick_by(&self.current, |pool| {
             let round = &self.rounds[pool as usize];
@@ -66,7 +67,7 @@ impl Service {
         self.rounds[pool as usize].adopt(self.former(pool), translate);
     }
 
-    /// The turns that were taken are the first ones, each once, and the rotation stands behind them.
+    /// The turns taken are the first ones, each exactly once, and the rotation is at the last of them.
     fn check(&self, first: u64, mut turns: Vec<u64>) {
         turns.sort_unstable();
         let count = turns.len() as u64;
@@ -89,7 +90,7 @@ pub fn two_pickers_one_reload() {
     service.check(1, turns);
 }
 
-/// The same from before the first turn, where a draw gets none.
+/// Like [`two_pickers_one_reload`], starting before the first turn, where a ticket is invalid.
 pub fn two_pickers_one_reload_at_the_head() {
     let service = Service::new(BEFORE, 1);
     let pickers = [picker(&service, 1), picker(&service, 1)];
@@ -107,7 +108,7 @@ pub fn one_picker_two_reloads() {
     service.check(1, picking.join().unwrap());
 }
 
-/// A cycle of two turns, picked from by two: whoever draws behind its end begins it anew.
+/// A cycle of two turns and two pickers: a picker whose ticket is past the end wraps the word.
 pub fn a_cycle_begins_anew() {
     let round = Arc::new(TicketCounter::new(2, 1));
     let pick = |round: &TicketCounter| {
@@ -125,8 +126,8 @@ pub fn a_cycle_begins_anew() {
     assert_eq!((turns, pick(&round)), (vec![0, 0, 0, 1, 1], 1), "lost or given twice");
 }
 
-/// Of a cycle of three turns the second one's server is not available: it is passed over by a second
-/// draw or by the scheduler, and the others are picked in turn.
+/// In a cycle of three turns the server of the second is unavailable: a second ticket or the scheduler
+/// skips it, and the others are picked in turn.
 pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
     let round = Arc::new(TicketCounter::new(3, 2));
     let step = |state: u64| {
@@ -157,7 +158,7 @@ pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
     assert_eq!((turns, pick(&round)), (vec![0, 0, 2, 2], 0), "lost or given twice");
 }
 
-/// Nobody is available, and a pick that finds nobody takes no turn.
+/// No server is available, and a pick that finds none takes no turn.
 pub fn a_refusal_takes_no_turn() {
     let round = TicketCounter::new(ENDLESS, 5);
     let one = TicketRange::single(round.take_ticket());
@@ -168,7 +169,7 @@ pub fn a_refusal_takes_no_turn() {
     assert_eq!(round.valid_ticket(round.take_ticket()), Some(6));
 }
 
-/// Wrong: the round goes over before the pool is published.
+/// Wrong: the new counter adopts the state before the pool is published.
 pub fn planted_begun_before_publication() {
     let service = Service::new(0, 1);
     let picking = picker(&service, 1);
@@ -177,7 +178,7 @@ pub fn planted_begun_before_publication() {
     picking.join().unwrap();
 }
 
-/// Wrong: the state is read, and the former round goes on giving turns.
+/// Wrong: the state is read, but the previous counter is not superseded and keeps handing out turns.
 pub fn planted_former_left_open() {
     let service = Service::new(0, 1);
     let picking = picker(&service, 2);

@@ -1,5 +1,5 @@
-//! Models of `arena/slots.rs` and `arena/counts.rs`: connections beside edits of the limits and
-//! beside the end of the server they belong to.
+//! Models of `arena/slots.rs` and `arena/counts.rs`: connections concurrent with edits of the limits and
+//! with the removal of their server.
 
 use loom::thread;
 use vsched::config::Thresholds;
@@ -15,7 +15,7 @@ fn limits((upper, lower): (u32, u32)) -> Limits {
     Limits::new(Thresholds { upper, lower })
 }
 
-/// A slot whose owner has these limits and so many active connections.
+/// A slot whose owner has these limits and `connections` active connections.
 fn slot(rule: KernelRules, thresholds: (u32, u32), connections: u32) -> Arc<ServerSlot> {
     let slot = Arc::new(ServerSlot::new(0));
     slot.occupy(0);
@@ -34,12 +34,12 @@ fn spawn<R: 'static>(
     thread::spawn(move || act(&slot))
 }
 
-/// Active, total, mark.
+/// Active, total, overloaded.
 fn figures(counts: Counts) -> (u32, u32, bool) {
     (counts.active(), counts.total(), counts.overloaded())
 }
 
-/// Two connections live their whole lives side by side: nothing is left, no mark either.
+/// Two connections open and close concurrently: no count is left, and no overload mark.
 pub fn connections_are_counted_exactly(rule: KernelRules) {
     let slot = slot(rule, (2, 0), 0);
     let life = move |slot: &ServerSlot| {
@@ -53,7 +53,7 @@ pub fn connections_are_counted_exactly(rule: KernelRules) {
     assert_eq!(figures(slot.counts_relaxed()), (0, 0, false));
 }
 
-/// Of two that connect below the limit, one gets the last place.
+/// Of two threads that connect at one below the limit, exactly one succeeds.
 pub fn the_limit_holds(rule: KernelRules) {
     let slot = slot(rule, (2, 0), 1);
     let connect = move |slot: &ServerSlot| slot.open(0, Active, rule, true).is_ok();
@@ -76,8 +76,8 @@ pub const EDITS: [[(u32, u32); 2]; 9] = [
     [(1, 0), (3, 2)],
 ];
 
-/// A connection opens and another closes while the limits change: counts and mark in the end are
-/// those of some order of the three.
+/// A connection opens and another closes while the limits change: the final counts and mark are those of
+/// some serial order of the three.
 pub fn limits_change_beside_connections(rule: KernelRules, [old, new]: [(u32, u32); 2]) {
     let slot = slot(rule, old, 2);
     let orders = serial_orders(slot.counts_relaxed(), limits(old), limits(new), rule);
@@ -90,7 +90,7 @@ pub fn limits_change_beside_connections(rule: KernelRules, [old, new]: [(u32, u3
     assert!(orders.contains(&end), "{end:?}, not of {orders:?}");
 }
 
-/// The ends that the six orders of opening, closing and editing lead to.
+/// The results of the six serial orders of open, close and edit.
 fn serial_orders(
     start: Counts,
     old: Limits,
@@ -113,8 +113,8 @@ fn serial_orders(
     orders.map(run).to_vec()
 }
 
-/// Two connect below the limit while it is lowered from 3 to 2 by a director that is stopped half way:
-/// the old limit holds for both, and whoever comes next is refused.
+/// Two threads connect below the limit while a director that is stopped halfway lowers it from 3 to 2:
+/// the old limit applies to both, and the next connection is refused.
 pub fn a_stopped_director_lets_nobody_through(rule: KernelRules) {
     let slot = slot(rule, (3, 0), 1);
     let connect = move |slot: &ServerSlot| slot.open(0, Active, rule, true).is_ok();
@@ -138,8 +138,8 @@ pub fn a_stopped_director_lets_nobody_through(rule: KernelRules) {
 pub const TWO_EDITS: [[(u32, u32); 2]; 4] =
     [[(9, 0), (2, 0)], [(1, 0), (0, 0)], [(2, 2), (4, 0)], [(0, 0), (2, 0)]];
 
-/// Two edits lead back to the version that a connection has read: it may go by limits that are gone,
-/// but those who come next do not, and the last end clears the mark.
+/// Two edits lead back to the version that a thread has read (ABA): it may use stale limits, but later
+/// connections do not, and the last close clears the mark.
 pub fn limits_change_twice_beside_a_connection(rule: KernelRules, edits: [(u32, u32); 2]) {
     let slot = slot(rule, (4, 0), 1);
     let opening = spawn(&slot, move |slot| slot.open(0, Active, rule, true));
@@ -159,8 +159,8 @@ pub fn limits_change_twice_beside_a_connection(rule: KernelRules, edits: [(u32, 
     assert_eq!(figures(slot.counts_relaxed()), (0, 0, false));
 }
 
-/// The slot goes to another server while somebody opens by the old id: either the connection came
-/// first and the slot stays, or the id is stale and the new owner counts only its own.
+/// The slot is reassigned to another server while a thread opens by the old id: either the connection
+/// comes first and the slot stays, or the id is stale and the new owner counts only its own.
 pub fn stale_ids_count_on_nobody(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 0);
     let stale = spawn(&slot, move |slot| slot.open(0, Active, rule, false));
@@ -171,7 +171,8 @@ pub fn stale_ids_count_on_nobody(rule: KernelRules) {
     assert_eq!(slot.generation(), u32::from(given));
 }
 
-/// As above, with one who closes a connection and one who closes what is closed already.
+/// Like [`stale_ids_count_on_nobody`], with a thread that closes a connection and one that closes it
+/// again.
 pub fn a_close_beside_the_end_counts_once(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 1);
     let close = move |slot: &ServerSlot| slot.close(0, Active, rule);
@@ -186,7 +187,7 @@ pub fn a_close_beside_the_end_counts_once(rule: KernelRules) {
     assert_eq!(slot.update(0, Inactive), Err(ConnectionError::Stale));
 }
 
-/// Gives the slot to a server with one connection, unless the old one still counts some.
+/// Reassigns the slot to a server with one connection, unless the old one still counts some.
 fn give_away(slot: &ServerSlot, rule: KernelRules) -> bool {
     let vacated = slot.vacate();
     if vacated {
@@ -197,7 +198,7 @@ fn give_away(slot: &ServerSlot, rule: KernelRules) -> bool {
     vacated
 }
 
-/// Wrong: the slot goes to another server without having been vacated.
+/// Wrong: the slot is reassigned without having been vacated.
 pub fn planted_occupy_without_vacate(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 0);
     let stale = spawn(&slot, move |slot| slot.open(0, Active, rule, false));
@@ -206,7 +207,7 @@ pub fn planted_occupy_without_vacate(rule: KernelRules) {
     assert_eq!(figures(slot.counts_relaxed()), (0, 0, false), "a stale id counts on the new owner");
 }
 
-/// Wrong: the limit is looked at before the connection is counted, not in one step.
+/// Wrong: the limit is checked before the connection is counted, not in one step.
 pub fn planted_look_then_open(rule: KernelRules) {
     let slot = slot(rule, (2, 0), 1);
     let connect = move |slot: &ServerSlot| {

@@ -1,11 +1,11 @@
-//! What `vsched` calls `crate::sync`, made of loom's parts.
+//! The stand-in for `crate::sync` of `vsched`, built on loom.
 //!
-//! Loom takes a SeqCst access for an AcqRel one, which is too weak for hazard pointers, but it knows
-//! SeqCst fences. So a SeqCst access becomes an Acquire or Release one with a fence at one side, as
-//! compilers make it where hardware is weak. Which side is up to the model's runner: between a
-//! SeqCst store and a SeqCst load there is a fence either way, but if the code's store were weaker
-//! there would be none with [`Fences::After`], and if its load were weaker none with
-//! [`Fences::Before`]. Every model runs both ways, so a weakened ordering does not hide.
+//! Loom treats a SeqCst access as an AcqRel one, which is too weak for hazard pointers, but it supports
+//! SeqCst fences. So a SeqCst access becomes an Acquire or Release one with a fence on one side, as
+//! compilers emit it for weakly ordered hardware. The runner of a model chooses the side. Between a
+//! SeqCst store and a SeqCst load there is a fence in both variants. If the code's store were weaker,
+//! there would be none with [`Fences::After`]; if its load were weaker, there would be none with
+//! [`Fences::Before`]. Every model runs with both variants, so that a weakened ordering is detected.
 
 use std::cell::Cell;
 pub(crate) use std::sync::Arc;
@@ -14,14 +14,14 @@ pub(crate) use loom::sync::atomic::Ordering;
 use loom::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
 use loom::sync::{MutexGuard, atomic};
 
-/// Where the fences of SeqCst accesses are.
+/// On which side of SeqCst accesses the fences are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fences {
-    /// Before each.
+    /// Before each access.
     Before,
-    /// After each.
+    /// After each access.
     After,
-    /// There are none: SeqCst is AcqRel.
+    /// No fences: SeqCst is AcqRel.
     Nowhere,
 }
 
@@ -30,7 +30,7 @@ thread_local! {
     pub(crate) static FENCES: Cell<Fences> = const { Cell::new(Fences::Before) };
 }
 
-/// Runs an access with the fences it needs.
+/// Runs an access with the fence of its order.
 fn fenced<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
     let fence = |side| {
         if order == SeqCst && FENCES.get() == side {
@@ -43,7 +43,7 @@ fn fenced<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The order without what the fences do.
+/// The order of the access itself: `instead` if it is SeqCst.
 fn plain(order: Ordering, instead: Ordering) -> Ordering {
     if order == SeqCst { instead } else { order }
 }
@@ -83,7 +83,7 @@ macro_rules! wrap {
                 })
             }
 
-            /// Never fails for nothing: the loops around it would only run once more.
+            /// Never fails spuriously, which would only repeat the callers' loops.
             pub(crate) fn compare_exchange_weak(
                 &self,
                 from: $value,
@@ -94,7 +94,7 @@ macro_rules! wrap {
                 self.compare_exchange(from, to, success, failure)
             }
 
-            /// As the standard library writes it.
+            /// As in the standard library.
             pub(crate) fn fetch_update(
                 &self,
                 success: Ordering,

@@ -1,5 +1,5 @@
-//! Models of `memory/templates.rs`: first connections of one client side by side, connections beside
-//! the director's tick, and ends of connections beside each other.
+//! Models of `memory/templates.rs`: concurrent first connections of one client, connections concurrent
+//! with the director's tick, and concurrent closes.
 
 use loom::thread;
 
@@ -9,7 +9,7 @@ use crate::memory::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
 const TIMEOUT: u64 = 10;
-/// A time at which every template's time is up, whatever it got.
+/// A time at which every template has expired, even if it was extended.
 const LATER: u64 = 1 << 40;
 
 struct Service {
@@ -26,7 +26,7 @@ impl Service {
         Arc::new(Service { arena, templates, client })
     }
 
-    /// A pick, for which the scheduler says this server if the client has none.
+    /// A pick, in which the scheduler returns this server if the client has no template.
     fn pick(&self, server: u32) -> TemplateId {
         match self.templates.find(self.client) {
             Some((template, _)) => self.templates.renew(self.client, template),
@@ -34,7 +34,7 @@ impl Service {
         }
     }
 
-    /// A connection from begin to end.
+    /// A connection that opens and closes.
     fn connection(&self, server: u32) {
         let id = self.pick(server);
         self.templates.acquire(id);
@@ -45,7 +45,7 @@ impl Service {
         self.templates.find(self.client).is_some()
     }
 
-    /// All connections have ended: nothing stays when the time is up.
+    /// After all connections have closed: no template remains after its timeout.
     fn check(&self) {
         if let Some((template, _)) = self.templates.find(self.client) {
             let id = self.templates.renew(self.client, template);
@@ -53,7 +53,7 @@ impl Service {
         }
         self.templates.tick(LATER);
         assert!(!self.is_known(), "held by nobody");
-        // What was written late.
+        // Removes late writes.
         self.templates.tick(LATER);
         assert_eq!(self.arena.unpinned().len(), 2, "pinned by nobody");
     }
@@ -67,7 +67,7 @@ fn spawn<R: 'static>(
     thread::spawn(move || act(&service))
 }
 
-/// Two first connections of a client: it has one server afterwards.
+/// Two first connections of a client: afterward it has one server.
 pub fn first_connections_meet() {
     let service = Service::new();
     let other = spawn(&service, |service| service.connection(1));
@@ -77,7 +77,7 @@ pub fn first_connections_meet() {
     service.check();
 }
 
-/// Of two connections one ends while another begins: the template is held by the right number.
+/// One connection closes while another opens: the template counts the right number.
 pub fn holds_are_counted_exactly() {
     let service = Service::new();
     let id = service.pick(0);
@@ -92,7 +92,7 @@ pub fn holds_are_counted_exactly() {
     service.check();
 }
 
-/// The tick finds a template whose time is up beside the client's next connection.
+/// The tick finds an expired template, concurrent with the client's next connection.
 pub fn a_template_ends_beside_a_pick() {
     let service = Service::new();
     service.connection(0);
@@ -102,7 +102,7 @@ pub fn a_template_ends_beside_a_pick() {
     service.check();
 }
 
-/// A connection keeps its template through a tick, until it has ended.
+/// A connection keeps its template through a tick, until it closes.
 pub fn an_open_connection_keeps_its_template() {
     let service = Service::new();
     let id = service.pick(0);
@@ -115,8 +115,8 @@ pub fn an_open_connection_keeps_its_template() {
     service.check();
 }
 
-/// Another capacity, beside a connection of a picker that has the former map still: what is open
-/// keeps its template, whichever map it comes and goes by.
+/// A change of capacity, concurrent with a connection of a picker that still has the previous map: an
+/// open connection keeps its template, no matter through which map it opens and closes.
 pub fn connections_beside_another_capacity() {
     let service = Service::new();
     let id = service.pick(0);
@@ -133,7 +133,7 @@ pub fn connections_beside_another_capacity() {
     assert_eq!(service.templates.remembered().entries, 0);
 }
 
-/// Wrong: the next map has a template of its own for the client, as if entries were copied.
+/// Wrong: the next map has a separate template for the client, as if entries were copied.
 pub fn planted_a_copy_for_another_capacity() {
     let service = Service::new();
     let (arena, client) = (Arc::clone(&service.arena), service.client);
@@ -146,7 +146,7 @@ pub fn planted_a_copy_for_another_capacity() {
     assert!(after.is_known(), "gone while a connection is open");
 }
 
-/// Wrong: a connection is let go that never held.
+/// Wrong: releases a connection that was never acquired.
 pub fn planted_let_go_without_hold() {
     let service = Service::new();
     let id = service.pick(0);

@@ -1,5 +1,5 @@
-//! Models of how a change of a slot's counts reaches the tree of the pool that is published: what
-//! `sched/least.rs`, `worker.rs` and the director do, in their order.
+//! Models of how a change of a slot's counts reaches the tree of the published pool: the steps of
+//! `sched/least`, `worker.rs` and the director, in their order.
 
 use loom::thread;
 
@@ -12,12 +12,12 @@ use crate::config::KernelRules;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 const RULE: KernelRules = KernelRules::B;
-/// The service that the server belongs to in the end.
+/// The service to which the server belongs in the end.
 const SERVICE: u32 = 1;
 
 struct World {
     slot: ServerSlot,
-    /// Of the pool before, and of the one after.
+    /// The trees of the previous and of the next pool.
     trees: [MinTree; 2],
     /// Which of them is published.
     current: AtomicU32,
@@ -54,14 +54,14 @@ impl World {
         self.load_changed(self.slot.service());
     }
 
-    /// What `Worker::load_changed` does: another service's pool does not know the server.
+    /// Does what `Worker::load_changed` does: another service's pool does not contain the server.
     fn load_changed(&self, service: u32) {
         if service == SERVICE {
             self.renew(self.current.load(Ordering::SeqCst));
         }
     }
 
-    /// What the director does.
+    /// Does what the director does.
     fn publish(&self) {
         self.current.store(1, Ordering::SeqCst);
         self.renew(1);
@@ -87,17 +87,17 @@ fn open_beside_close(look: fn(&ServerSlot) -> Counts) {
     world.check();
 }
 
-/// One connection opens, another closes: the tree says in the end what the slot does.
+/// One connection opens, another closes: in the end the tree agrees with the slot.
 pub fn changes_are_told() {
     open_beside_close(ServerSlot::counts_seqcst);
 }
 
-/// Wrong: a look at the counts that may come before the store of the key.
+/// Wrong: a load of the counts that may be ordered before the store of the key.
 pub fn planted_a_glance_at_the_counts() {
     open_beside_close(ServerSlot::counts_relaxed);
 }
 
-/// A connection closes while a pool is published that was compiled before: its tree knows.
+/// A connection closes while a pool is published that was compiled before: its tree has the change.
 pub fn a_change_beside_a_publication_is_told() {
     let world = World::new(2, ServerSlot::counts_seqcst);
     let closing = spawn(&world, World::close);
@@ -116,12 +116,12 @@ fn homecoming(close: fn(&World)) {
     world.check();
 }
 
-/// The same while the server comes back from a service that was deleted.
+/// The same while the server is readopted from a service that was deleted.
 pub fn a_close_beside_a_homecoming_is_told() {
     homecoming(World::close);
 }
 
-/// Wrong: who closes asks before, not after, whose the server is.
+/// Wrong: the closing thread loads the server's service before the close, not after it.
 pub fn planted_whose_it_was_before() {
     homecoming(|world| {
         let service = world.slot.service();

@@ -1,6 +1,6 @@
-//! Models of `rotation/worker.rs`: a worker turns its rotation while the director reloads.
+//! Models of `rotation/worker.rs`: a worker advances its rotation while the director reloads.
 //!
-//! Turns are numbered, and each reload's `carry` adds [`RELOAD`], as in `cursor`.
+//! Turns are numbered, and each reload's `translate` adds [`RELOAD`], as in `retry_rotation`.
 
 use loom::thread;
 
@@ -9,13 +9,13 @@ use crate::rotation::version::PoolVersion;
 use crate::rotation::worker::WorkerRotation;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
-/// Of a cycle that these models never get around.
+/// Length of a cycle that these models never complete.
 const ENDLESS: u64 = 1 << 32;
 
 #[derive(Default)]
 struct Service {
     rotation: WorkerRotation,
-    /// Number of the pool that was published last.
+    /// Number of the pool published last.
     current: AtomicU32,
 }
 
@@ -26,7 +26,7 @@ impl Service {
         service
     }
 
-    /// One turn of the worker, the first one 1.
+    /// Takes one turn of the worker, from 1.
     fn pick(&self) -> u64 {
         let pool = self.current.load(Ordering::Acquire);
         let next = self.rotation.next(version(pool));
@@ -52,7 +52,7 @@ fn worker(service: &Arc<Service>, count: usize) -> thread::JoinHandle<Vec<u64>> 
     thread::spawn(move || (0..count).map(|_| service.pick()).collect())
 }
 
-/// Three turns while the director reloads once, and one afterwards: none is lost or given twice.
+/// Three turns while the director reloads once, and one afterward: none is lost or repeated.
 pub fn one_reload() {
     let service = Service::new();
     let picking = worker(&service, 3);
@@ -62,8 +62,8 @@ pub fn one_reload() {
     assert_eq!(turns, [1, 2, 3, 4], "lost or given twice");
 }
 
-/// Two turns while the director reloads twice, and one afterwards: none is lost. What the director has
-/// not seen is given twice.
+/// Two turns while the director reloads twice, and one afterward: none is lost. A turn that the director
+/// has not seen is repeated.
 pub fn two_reloads() {
     let service = Service::new();
     let picking = worker(&service, 2);
@@ -75,7 +75,7 @@ pub fn two_reloads() {
     assert!(turns[0] == 1 && none_lost && !turns.contains(&0), "{turns:?}");
 }
 
-/// Wrong: the director leaves nothing for a worker that rests.
+/// Wrong: the director migrates nothing for an idle worker.
 pub fn planted_no_note() {
     let service = Service::new();
     let picking = worker(&service, 1);

@@ -1,5 +1,5 @@
-//! Models of what workers that decide by themselves go by: `arena/tally.rs`, `concurrent/stamps.rs`, and what
-//! `sched/least_own.rs`, `worker/own.rs` and the director do with them, in their order.
+//! Models of per-worker sharing: `arena/tally.rs`, `concurrent/stamps.rs`, and the steps that
+//! `sched/least/worker.rs`, `worker/per_worker.rs` and the director take on them, in their order.
 
 use loom::thread;
 use vsched::config::Thresholds;
@@ -18,7 +18,7 @@ const RULE: KernelRules = KernelRules::B;
 /// Stamps of two rows.
 const SERVERS: u32 = 4;
 
-/// A service with one worker's index, and what that goes by.
+/// A service with one worker's index, and the counts that it uses.
 struct World {
     slots: Vec<ServerSlot>,
     own: Vec<Tally>,
@@ -30,7 +30,8 @@ struct World {
 }
 
 impl World {
-    /// Each server has one connection, and may have no more if `upper` is 1. The worker is one of so many.
+    /// Each server has one connection, and may have no more if `upper` is 1. The worker is one of
+    /// `shares`.
     fn new(upper: u32, shares: u32) -> Arc<Self> {
         let slot = |_| {
             let slot = ServerSlot::new(0);
@@ -52,7 +53,7 @@ impl World {
         Arc::new(world)
     }
 
-    /// As `look` in `sched/least_own.rs`, and the key.
+    /// The key, from the counts that `candidate` in `sched/least/worker.rs` uses.
     fn key(&self, server: u32) -> u64 {
         let counts = self.slots[server as usize].counts_seqcst();
         let rotation = self.shares.load(Ordering::SeqCst) == 1;
@@ -65,7 +66,7 @@ impl World {
         self.tree.set(server, || self.key(server), |key| key);
     }
 
-    /// Another worker ends a connection of this one.
+    /// Another worker closes a connection of this one.
     fn close(&self, server: u32) {
         self.slots[server as usize].close(0, Active, RULE).unwrap();
         let end = || self.own[server as usize].add(Connections::one(Active).negative());
@@ -107,19 +108,19 @@ fn told(close: fn(&World, u32)) {
     world.check();
 }
 
-/// A connection ends that is none of the worker's: nobody tells its index but the stamps.
+/// Closes a connection that is not the worker's: only the stamps tell its index.
 fn close_elsewhere(world: &World, server: u32) {
     world.slots[server as usize].close(0, Active, RULE).unwrap();
     world.stamps.changed(server);
 }
 
-/// What others did to a server's availability is found at the next pick, whatever the worker looked at
-/// meanwhile.
+/// The next pick finds a change of a server's availability by others, no matter what the worker read in
+/// the meantime.
 pub fn what_changes_for_all_is_found() {
     told(close_elsewhere);
 }
 
-/// Wrong: the stamp comes before what it stands for.
+/// Wrong: the stamp precedes the change that it announces.
 pub fn planted_a_stamp_before_the_change() {
     told(|world, server| {
         world.stamps.changed(server);
@@ -130,7 +131,7 @@ pub fn planted_a_stamp_before_the_change() {
 fn made(seen_first: bool) {
     let world = World::new(1, 2);
     let other = spawn(&world, |world| close_elsewhere(world, 1));
-    // Another index, made beside.
+    // Another index, made concurrently.
     let early = seen_first.then(|| world.stamps.seen());
     let tree = MinTree::new((0..SERVERS).map(|server| world.key(server)), Simd::Scalar);
     let seen = early.unwrap_or_else(|| world.stamps.seen());
@@ -141,17 +142,17 @@ fn made(seen_first: bool) {
     assert_eq!(tree.least().unwrap().map(|found| found.index), Some(1), "untold");
 }
 
-/// So is what they did while the index was made.
+/// The next pick also finds a change that happened while the index was made.
 pub fn an_index_made_beside_a_change_is_told() {
     made(true);
 }
 
-/// Wrong: what had been seen is noted after the look at the servers.
+/// Wrong: the copy of the stamps is taken after the servers are read.
 pub fn planted_seen_after_the_look() {
     made(false);
 }
 
-/// The worker opens where another ends one of its connections.
+/// The worker opens a connection while another worker closes one of its connections.
 pub fn own_changes_are_told() {
     let world = World::new(0, 2);
     let other = spawn(&world, |world| world.close(0));
@@ -162,7 +163,7 @@ pub fn own_changes_are_told() {
 
 fn company(join: fn(&World)) {
     let world = World::new(0, 1);
-    // Of two connections one is not counted as the worker's own.
+    // One of two connections does not belong to the worker.
     world.slots[2].open(0, Active, RULE, false).unwrap();
     world.renew(2);
     let joining = spawn(&world, join);
@@ -176,12 +177,12 @@ fn join(world: &World) {
     (0..SERVERS).for_each(|server| world.renew(server));
 }
 
-/// A worker that was alone gets company: its index goes by its own connections from then on.
+/// A single worker is joined by another: from then on its index counts its own connections.
 pub fn company_beside_a_change_is_told() {
     company(join);
 }
 
-/// Wrong: the director looks at the index before there is company.
+/// Wrong: the director refreshes the index before the other worker joins.
 pub fn planted_a_look_before_company() {
     company(|world| {
         (0..SERVERS).for_each(|server| world.renew(server));
@@ -213,17 +214,17 @@ fn succession(is_vacant: fn(&Incarnation) -> bool) {
     if successor {
         assert_eq!(own.get(), Connections::one(Active), "an old end counts for a new worker");
     }
-    // A place without a successor is emptied when it gets one.
+    // A place without a successor is cleared when it gets one.
     let left = if successor { Connections::NONE } else { own.take() };
     assert_eq!(common.get().plus(left), Connections::NONE, "connections that have ended");
 }
 
-/// A connection ends while its opener goes, and another worker comes into its place.
+/// A connection closes while the worker that opened it goes, and another worker gets its place.
 pub fn an_end_beside_a_succession_counts_once() {
     succession(Incarnation::is_vacant);
 }
 
-/// Wrong: the place is given away while somebody is in it.
+/// Wrong: the place is reassigned while a guest acts for its previous owner.
 pub fn planted_a_place_with_a_guest() {
     succession(|_| true);
 }

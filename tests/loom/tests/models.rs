@@ -1,4 +1,4 @@
-//! Runs every model; those with something wrong in them must fail.
+//! Runs every model; those with a planted defect must fail.
 
 use vsched_loom::{Fences, check_with};
 
@@ -182,7 +182,7 @@ planted! {
     templates::planted_a_copy_for_another_capacity, "gone while a connection is open";
 }
 
-/// Hazard pointers need SeqCst: with AcqRel in its place a held value is freed.
+/// Hazard pointers need SeqCst: with AcqRel instead a protected value is freed.
 #[test]
 #[should_panic]
 fn publication_is_wrong_without_sequential_consistency() {

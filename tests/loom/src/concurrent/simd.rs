@@ -1,5 +1,4 @@
-//! Blocks of two keys, read one by one, that models can look into, and in which they can stop a
-//! thread.
+//! Blocks of two keys, read one at a time, which models can inspect and in which they can stop a thread.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,13 +21,13 @@ thread_local! {
     static STOP: Cell<Option<(thread::ThreadId, usize)>> = const { Cell::new(None) };
 }
 
-/// The blocks made since the last call, in the order of a tree's rows.
+/// Returns the blocks made since the last call, in the order of a tree's rows.
 pub(crate) fn made() -> Vec<Keys> {
     MADE.take()
 }
 
-/// Runs `act`, whose thread never continues after it has been at so many of a tree's words and blocks;
-/// only one thread of a model at a time. True if it was stopped.
+/// Runs `act` and stops its thread for good after it has accessed `steps` of a tree's words and blocks;
+/// one thread of a model at a time. True if it was stopped.
 pub(crate) fn stopped_after(steps: usize, act: impl FnOnce()) -> bool {
     STOP.set(Some((thread::current().id(), steps)));
     let stopped = catch_unwind(AssertUnwindSafe(act)).is_err();
@@ -41,7 +40,7 @@ fn stop_or_go_on() {
         if id == thread::current().id() {
             STOP.set(Some((id, steps.saturating_sub(1))));
             if steps == 0 {
-                // Without the message of a panic.
+                // Unwinds without a panic message.
                 resume_unwind(Box::new(()));
             }
         }
@@ -56,7 +55,7 @@ impl Block {
         Block(keys)
     }
 
-    /// A word, before a change of it.
+    /// A word; a step, which precedes a change of it.
     pub(crate) fn lane(&self, lane: usize) -> Option<&AtomicU64> {
         stop_or_go_on();
         self.0.get(lane)
@@ -66,7 +65,7 @@ impl Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Simd {
     Scalar,
-    /// Wrong: who has stored a node is told once more what it stored.
+    /// Wrong: after a writer has stored a node, its next read of the block returns what it stored.
     LooksOnce,
 }
 
@@ -88,7 +87,7 @@ impl Simd {
         (least == key).then_some(lane)
     }
 
-    /// What `climb` looks by.
+    /// The least key, as `recompute` reads it.
     pub(crate) fn least(self, block: &Block) -> u64 {
         stop_or_go_on();
         let (thread, address) = (thread::current().id(), Arc::as_ptr(&block.0) as usize);

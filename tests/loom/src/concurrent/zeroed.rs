@@ -1,4 +1,4 @@
-//! Loom's atomics are no bytes: arrays of defaults, one by one.
+//! Loom's atomics are not plain bytes, so arrays are built of defaults, one by one.
 
 pub(crate) trait Zeroed: Default {}
 
