@@ -1,10 +1,10 @@
-//! What a packet does to a connection: states, timeouts, active or inactive, new or not.
+//! Connection tracking by packet: states, timeouts, activity, and whether a packet starts a connection.
 //!
-//! For packet planes that embed the core; a proxy needs nothing of it, since its sockets know when
-//! a connection begins and ends. Pure arithmetic on plain data of two bytes: no clock, no lock, no
-//! allocation, no panic. [`TcpConnection`] and [`SctpConnection`] belong into the plane's
-//! connection table; each packet moves them, and their [`Activity`](crate::Activity) goes to
-//! [`Worker::update`](crate::Worker::update).
+//! For packet planes that embed the core. A proxy does not need it, because its sockets know when a
+//! connection opens and closes. Pure arithmetic on plain data of two bytes: no clock, no lock, no
+//! allocation, no panic. [`TcpConnection`] and [`SctpConnection`] are entries of the plane's connection
+//! table; each packet advances their state, and the plane passes their
+//! [`Activity`](crate::Activity) to [`Worker::update`](crate::Worker::update).
 //!
 //! ```
 //! use vsched::config::{Forwarding, Timeouts};
@@ -47,16 +47,16 @@ pub use sctp::{SctpChunks, SctpConnection, SctpState, schedules_sctp};
 pub use tcp::{TcpConnection, TcpFlags, TcpState, TcpTable, schedules_tcp};
 pub use udp::{UdpState, schedules_udp};
 
-/// Who sent a packet.
+/// The sender of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// The client: to the virtual service.
     Client,
-    /// The real server: its answer.
+    /// The real server: its reply.
     Server,
 }
 
-/// Which columns of a state table a packet is looked up in; the TCP tables have them in this order.
+/// The columns of a state table in which a packet is looked up, in the order of the TCP tables.
 #[derive(Clone, Copy)]
 enum Columns {
     Client = 0,
@@ -64,12 +64,12 @@ enum Columns {
     NoOutput = 2,
 }
 
-/// The kernel's NOOUTPUT mark: no packet of the server has been seen, and none is expected.
+/// The kernel's NOOUTPUT flag: no packet from the server has been seen, and none is expected.
 ///
-/// Every connection that is not masqueraded begins with it, because its server answers the client
-/// past the director; the client's packets then have to stand for both sides. A packet of the
-/// server takes the mark away. Kernels show their tables no server's packet of such a connection,
-/// so there the mark stays; a plane that does see them may pass them on.
+/// Every connection that is not masqueraded starts with it, because its server replies to the client
+/// directly, bypassing the director; the state then follows the client's packets alone. A packet from
+/// the server clears the flag. A kernel's tables never see a server's packets of such a connection, so
+/// there the flag stays; a plane that does see them may pass them on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct NoOutput(bool);
 
@@ -91,10 +91,10 @@ impl NoOutput {
 }
 
 /// FTP's data port: an active FTP server connects from it, and such a connection belongs to the
-/// control connection's server, so it is never scheduled, whatever the protocol.
+/// control connection's server, so it is never scheduled, regardless of the protocol.
 const FTP_DATA: u16 = 20;
 
-/// A configured timeout; 0 and absence leave the kernel's.
+/// A configured timeout; the kernel's if it is 0 or absent.
 fn seconds(configured: Option<u32>, kernel: u32) -> u32 {
     configured.filter(|&seconds| seconds != 0).unwrap_or(kernel)
 }

@@ -1,7 +1,7 @@
-//! What becomes of a connection that a packet was found to belong to.
+//! What to do with a packet of a known connection: forward it, schedule a new connection, or drop it.
 
-/// What decides besides the packet and the connection's own state: two sysctls and what the plane's
-/// tables say. [`Context::default`] is the kernel's defaults, a server in service, no control.
+/// What decides besides the packet and the connection's state: two sysctls, and facts from the plane's
+/// tables. [`Context::default`] has the kernel's defaults, a server in service, and no control.
 ///
 /// ```
 /// use vsched::config::Forwarding;
@@ -17,12 +17,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Context {
     /// `net.ipv4.vs.conn_reuse_mode`, default 1. 0: a tuple is never reused while its connection
-    /// exists. Otherwise it is once that has ended; with bit 2 also in FIN_WAIT under NOOUTPUT.
+    /// exists. Otherwise it is reused once the connection has ended; with bit 2 also in FIN_WAIT under
+    /// NOOUTPUT.
     pub conn_reuse_mode: u32,
-    /// `net.ipv4.vs.expire_nodest_conn`, default off: connections end with their server's service.
+    /// `net.ipv4.vs.expire_nodest_conn`, default off: a connection ends once its server is removed, or
+    /// once its server is quiesced and a packet starts a new connection with the same tuple.
     pub expire_nodest_conn: bool,
-    /// Whether another connection or a persistence template controls this one: then its tuple is
-    /// not reused, since the new connection would belong to the same server again.
+    /// Whether another connection or a persistence template controls this one. Then its tuple is not
+    /// reused, because the new connection would get the same server again.
     pub controlled: bool,
     /// The connection's server.
     pub server: ServerNow,
@@ -39,7 +41,7 @@ impl Default for Context {
     }
 }
 
-/// How the server of a known connection stands now.
+/// The current status of a known connection's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ServerNow {
     /// In the config with a weight above 0, overloaded or not.
@@ -54,18 +56,19 @@ pub enum ServerNow {
 /// What to do with a packet of a known connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// Send it to the connection's server, and move the connection's state.
+    /// Send it to the connection's server, and advance the connection's state.
     Forward,
-    /// Treat it as a packet of no connection: if it schedules, a server is picked for it, otherwise
-    /// it is not ours. The old connection ends after the pick, which still counts it.
+    /// Treat it as a packet of no known connection: if it starts a connection, pick a server for it;
+    /// otherwise it does not belong to a service. Close the old connection after the pick, which still
+    /// counts it.
     Reschedule,
-    /// Drop it silently. The connection stays and goes on if the server is added again.
+    /// Drop it silently. The connection stays, and continues if the server is added again.
     Drop,
 }
 
 impl Context {
-    /// The rules in the kernel's order: `begins` says that the packet is a SYN or INIT, `ended`
-    /// that the state lets a new connection take the tuple.
+    /// The rules in the kernel's order. `begins`: the packet is a SYN or INIT; `ended`: the state allows
+    /// a new connection to reuse the tuple.
     pub(super) fn verdict(&self, begins: bool, ended: bool) -> Verdict {
         let quiesced = self.expire_nodest_conn && self.server == ServerNow::Quiesced;
         let reused = self.conn_reuse_mode != 0 && !self.controlled && ended;

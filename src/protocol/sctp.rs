@@ -15,21 +15,21 @@ pub enum SctpState {
     Init1,
     /// The client has sent an INIT again.
     Init,
-    /// The server has answered with INIT-ACK: its cookie is on the way.
+    /// The server has replied with INIT-ACK: its cookie is on the way.
     CookieSent,
     /// The client has returned the cookie.
     CookieReplied,
-    /// The server has sent an INIT of its own.
+    /// The server has sent an INIT itself.
     CookieWait,
-    /// The client has answered the server's INIT.
+    /// The client has replied to the server's INIT.
     Cookie,
-    /// The server has returned a cookie; under NOOUTPUT, the client has answered an INIT.
+    /// The server has returned a cookie; under NOOUTPUT, the client has replied to an INIT.
     CookieEchoed,
     /// Data flows.
     Established,
-    /// The server ends it.
+    /// The server shuts the association down.
     ShutdownSent,
-    /// The client ends it.
+    /// The client shuts the association down.
     ShutdownReceived,
     /// The server has acknowledged a SHUTDOWN.
     ShutdownAckSent,
@@ -39,7 +39,7 @@ pub enum SctpState {
     Closed,
 }
 
-/// The names of the tables.
+/// The states by their names in the tables.
 const STATES: [(&str, SctpState); 14] = [
     ("NO", SctpState::None),
     ("I1", SctpState::Init1),
@@ -117,10 +117,10 @@ const NO_OUTPUT: Transitions = table(
 );
 
 impl SctpState {
-    /// All of them, in the kernel's order.
+    /// All states, in the kernel's order.
     pub const ALL: [SctpState; 14] = all(&STATES);
 
-    /// As `ipvsadm -L -c` prints it.
+    /// Returns the name that `ipvsadm -L -c` prints.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "NONE",
@@ -140,7 +140,7 @@ impl SctpState {
         }
     }
 
-    /// How an association in this state counts: active while established.
+    /// Returns how an association in this state counts: active while established.
     pub const fn activity(self) -> Activity {
         match self {
             Self::Established => Activity::Active,
@@ -148,8 +148,8 @@ impl SctpState {
         }
     }
 
-    /// Seconds after its last packet until an association in this state expires: the kernel's, none
-    /// of them configurable.
+    /// Returns the seconds after its last packet until an association in this state expires: the
+    /// kernel's constants, which are not configurable.
     pub const fn timeout_seconds(self) -> u32 {
         match self {
             Self::None => 2,
@@ -162,8 +162,8 @@ impl SctpState {
 
 /// The types of a packet's first two chunks.
 ///
-/// The first decides. The second is looked at only behind COOKIE-ECHO and COOKIE-ACK, where an ABORT
-/// takes precedence. SACK, HEARTBEAT, ECN and unknown types count as DATA.
+/// The first decides. The second matters only after COOKIE-ECHO and COOKIE-ACK, where an ABORT takes
+/// precedence. SACK, HEARTBEAT, ECN and unknown types count as DATA.
 ///
 /// ```
 /// use vsched::config::Forwarding;
@@ -177,33 +177,33 @@ impl SctpState {
 pub struct SctpChunks {
     /// Type of the first chunk.
     pub first: u8,
-    /// Type of the second one, if there is one.
+    /// Type of the second chunk, if there is one.
     pub second: Option<u8>,
 }
 
 impl SctpChunks {
     /// User data.
     pub const DATA: u8 = 0;
-    /// Begin of an association.
+    /// Start of an association.
     pub const INIT: u8 = 1;
-    /// Answer to an INIT, with a cookie.
+    /// Reply to an INIT, with a cookie.
     pub const INIT_ACK: u8 = 2;
-    /// End without ceremony.
+    /// Immediate end of an association.
     pub const ABORT: u8 = 6;
     /// The sender has no more data.
     pub const SHUTDOWN: u8 = 7;
-    /// Answer to a SHUTDOWN.
+    /// Reply to a SHUTDOWN.
     pub const SHUTDOWN_ACK: u8 = 8;
     /// Error report.
     pub const ERROR: u8 = 9;
-    /// The cookie comes back.
+    /// The cookie, returned.
     pub const COOKIE_ECHO: u8 = 10;
     /// The association is established.
     pub const COOKIE_ACK: u8 = 11;
     /// The association has ended.
     pub const SHUTDOWN_COMPLETE: u8 = 14;
 
-    /// A packet of one chunk.
+    /// Returns the chunks of a packet with a single chunk.
     pub const fn one(chunk: u8) -> Self {
         SctpChunks { first: chunk, second: None }
     }
@@ -248,18 +248,19 @@ pub struct SctpConnection {
 }
 
 impl SctpConnection {
-    /// An association without a packet yet: state NONE, inactive, with NOOUTPUT unless masqueraded.
+    /// Returns an association without packets: state NONE, inactive, with NOOUTPUT unless masqueraded.
     pub const fn new(forwarding: Forwarding) -> Self {
         SctpConnection { state: SctpState::None, no_output: NoOutput::new(forwarding) }
     }
 
-    /// An association as it stood, for planes that take connections over from another director.
+    /// Returns an association in this state, for planes that take connections over from another
+    /// director.
     pub const fn restore(state: SctpState, no_output: bool) -> Self {
         SctpConnection { state, no_output: NoOutput(no_output) }
     }
 
-    /// Moves the state by a packet and returns the new one. Its first packet is the one that was
-    /// scheduled. A packet without any chunk is none.
+    /// Advances the state by a packet and returns the new state. The first packet is the one that was
+    /// scheduled. Packets without chunks must not be passed.
     #[inline]
     pub fn packet(&mut self, direction: Direction, chunks: SctpChunks) -> SctpState {
         let table = match self.no_output.columns(direction) {
@@ -271,41 +272,41 @@ impl SctpConnection {
         self.state
     }
 
-    /// The state.
+    /// Returns the state.
     pub const fn state(&self) -> SctpState {
         self.state
     }
 
-    /// Whether it has the mark NOOUTPUT: not masqueraded, and no packet of its server seen yet.
+    /// Returns whether NOOUTPUT is set: not masqueraded, and no packet from its server seen yet.
     pub const fn no_output(&self) -> bool {
         self.no_output.0
     }
 
-    /// How the association counts now.
+    /// Returns how the association counts now.
     pub const fn activity(&self) -> Activity {
         self.state.activity()
     }
 
-    /// Seconds after its last packet until the association expires.
+    /// Returns the seconds after its last packet until the association expires.
     pub const fn timeout_seconds(&self) -> u32 {
         self.state.timeout_seconds()
     }
 
-    /// What becomes of a client's packet that belongs to this association. To be asked before
-    /// [`packet`](Self::packet); changes nothing.
+    /// Returns what to do with a client's packet that belongs to this association. Call it before
+    /// [`packet`](Self::packet); it changes nothing.
     pub fn verdict(&self, chunks: SctpChunks, context: &Context) -> Verdict {
         context.verdict(chunks.first == SctpChunks::INIT, self.state == SctpState::Closed)
     }
 }
 
-/// Whether an SCTP packet of no known association asks for a server: one that begins with INIT; with
-/// `sloppy` (`net.ipv4.vs.sloppy_sctp`) any that does not begin with ABORT. None from port 20.
+/// Returns whether to schedule an SCTP packet of no known association: if it starts with INIT; with
+/// `sloppy` (`net.ipv4.vs.sloppy_sctp`) unless it starts with ABORT. Never from port 20.
 pub const fn schedules_sctp(source_port: u16, chunks: SctpChunks, sloppy: bool) -> bool {
     let begins = sloppy && chunks.first != SctpChunks::ABORT || chunks.first == SctpChunks::INIT;
     source_port != FTP_DATA && begins
 }
 
-// A state's number is its row's.
+// A state's discriminant is the index of its row.
 const _: () = {
     let mut row = 0;
     while row < STATES.len() {

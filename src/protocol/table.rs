@@ -1,9 +1,9 @@
-//! State tables written as text, read by the compiler.
+//! State tables written as text and parsed at compile time.
 
-/// Reads a table: a line for each state in the order of `states`, its two-letter name first, then
-/// the next state for each event. `//` begins a comment line, `|` only separates groups.
+/// Parses a table: one line per state in the order of `states`, with its two-letter name first, then
+/// the next state per event. `//` starts a comment line; `|` only separates groups.
 ///
-/// Runs at compile time only: what is wrong with a table is a compile error.
+/// Runs at compile time only: a wrong table is a compile error.
 pub(super) const fn table<S: Copy, const STATES: usize, const EVENTS: usize>(
     states: &[(&str, S); STATES],
     text: &str,
@@ -28,7 +28,7 @@ pub(super) const fn table<S: Copy, const STATES: usize, const EVENTS: usize>(
     table
 }
 
-/// The states alone.
+/// The states without their names.
 pub(super) const fn all<S: Copy, const STATES: usize>(states: &[(&str, S); STATES]) -> [S; STATES] {
     let mut all = [states[0].1; STATES];
     let mut row = 0;
@@ -39,7 +39,7 @@ pub(super) const fn all<S: Copy, const STATES: usize>(states: &[(&str, S); STATE
     all
 }
 
-/// The state named by the next word, and where that word ends.
+/// The index of the state that the next word names, and the end of that word.
 const fn state<S>(states: &[(&str, S)], text: &[u8], from: usize) -> (usize, usize) {
     let from = skip(text, from);
     let mut index = 0;
@@ -53,7 +53,7 @@ const fn state<S>(states: &[(&str, S)], text: &[u8], from: usize) -> (usize, usi
     panic!("a two-letter state was expected");
 }
 
-/// The next position that is neither blank nor a separator nor in a comment.
+/// The next position that is not a blank, a separator, or in a comment.
 const fn skip(text: &[u8], mut at: usize) -> usize {
     while at < text.len() {
         match text[at] {

@@ -19,23 +19,23 @@ pub enum TcpState {
     SynSent,
     /// The client has sent a SYN.
     SynReceived,
-    /// The server has sent a FIN, or the client one under NOOUTPUT.
+    /// The server has sent a FIN, or under NOOUTPUT the client has.
     FinWait,
     /// Both sides have sent a FIN, or one of them before the connection was established.
     TimeWait,
-    /// Reset, or a packet that fits nowhere.
+    /// Reset, or a packet that does not fit the state.
     Close,
     /// The client has sent a FIN.
     CloseWait,
-    /// Not reached by packets; synchronisation from another director can set it.
+    /// Not reached by packets; synchronization from another director can set it.
     LastAck,
-    /// Not reached by packets, likewise.
+    /// Not reached by packets either.
     Listen,
     /// A client's SYN under NOOUTPUT, or a server's after one, while secure_tcp is on.
     SynAck,
 }
 
-/// The names of the tables.
+/// The states by their names in the tables.
 const STATES: [(&str, TcpState); 11] = [
     ("NO", TcpState::None),
     ("ES", TcpState::Established),
@@ -87,10 +87,10 @@ const SECURE: Transitions = table(
 );
 
 impl TcpState {
-    /// All of them, in the kernel's order.
+    /// All states, in the kernel's order.
     pub const ALL: [TcpState; 11] = all(&STATES);
 
-    /// As `ipvsadm -L -c` prints it.
+    /// Returns the name that `ipvsadm -L -c` prints.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "NONE",
@@ -107,7 +107,8 @@ impl TcpState {
         }
     }
 
-    /// How a connection in this state counts: active while it is made and established.
+    /// Returns how a connection in this state counts: active while it is being established and while it
+    /// is established.
     pub const fn activity(self) -> Activity {
         match self {
             Self::Established | Self::SynSent | Self::SynReceived | Self::SynAck => {
@@ -117,10 +118,10 @@ impl TcpState {
         }
     }
 
-    /// Seconds after its last packet until a connection in this state expires.
+    /// Returns the seconds after its last packet until a connection in this state expires.
     ///
-    /// `tcp` and `tcp_fin` of the config are those of ESTABLISHED and FIN_WAIT; the others are the
-    /// kernel's and fixed.
+    /// `tcp` and `tcp_fin` of the config apply to ESTABLISHED and FIN_WAIT; the others are the kernel's
+    /// constants.
     pub fn timeout_seconds(self, timeouts: &Timeouts) -> u32 {
         match self {
             Self::None => 2,
@@ -134,14 +135,14 @@ impl TcpState {
     }
 }
 
-/// Which of the two TCP tables is in force: a matter of the whole director, not of a connection.
+/// Which of the two TCP state tables applies: a property of the whole director, not of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum TcpTable {
-    /// The usual one.
+    /// The normal table.
     #[default]
     Normal,
-    /// While the defence of `net.ipv4.vs.secure_tcp` is on: after a client's SYN it takes an ACK of
-    /// the server to establish a masqueraded connection, not one of the client.
+    /// While the defense of `net.ipv4.vs.secure_tcp` is on: after a client's SYN, an ACK from the server
+    /// establishes a masqueraded connection, not one from the client.
     Secure,
 }
 
@@ -156,16 +157,16 @@ pub enum TcpTable {
 pub struct TcpFlags(pub u8);
 
 impl TcpFlags {
-    /// No more data from the sender.
+    /// The sender has no more data.
     pub const FIN: TcpFlags = TcpFlags(0x01);
-    /// Begin of a connection.
+    /// Start of a connection.
     pub const SYN: TcpFlags = TcpFlags(0x02);
     /// Reset.
     pub const RST: TcpFlags = TcpFlags(0x04);
-    /// Acknowledges.
+    /// Acknowledgment.
     pub const ACK: TcpFlags = TcpFlags(0x10);
 
-    /// Whether one of these flags is set.
+    /// Returns whether at least one of these flags is set.
     pub const fn has(self, flags: TcpFlags) -> bool {
         self.0 & flags.0 != 0
     }
@@ -216,24 +217,24 @@ pub struct TcpConnection {
 }
 
 impl TcpConnection {
-    /// A connection without a packet yet: state NONE, inactive, with NOOUTPUT unless masqueraded.
+    /// Returns a connection without packets: state NONE, inactive, with NOOUTPUT unless masqueraded.
     pub const fn new(forwarding: Forwarding) -> Self {
         TcpConnection { state: TcpState::None, no_output: NoOutput::new(forwarding) }
     }
 
-    /// A connection as it stood, for planes that take connections over from another director.
+    /// Returns a connection in this state, for planes that take connections over from another director.
     pub const fn restore(state: TcpState, no_output: bool) -> Self {
         TcpConnection { state, no_output: NoOutput(no_output) }
     }
 
-    /// Moves the state by a packet and returns the new one. Its first packet is the one that was
+    /// Advances the state by a packet and returns the new state. The first packet is the one that was
     /// scheduled.
     #[inline]
     pub fn packet(&mut self, direction: Direction, flags: TcpFlags) -> TcpState {
         self.packet_by(TcpTable::Normal, direction, flags)
     }
 
-    /// As [`packet`](Self::packet), by the table that is in force.
+    /// Like [`packet`](Self::packet), by the given table.
     #[inline]
     pub fn packet_by(
         &mut self,
@@ -253,29 +254,29 @@ impl TcpConnection {
         self.state
     }
 
-    /// The state.
+    /// Returns the state.
     pub const fn state(&self) -> TcpState {
         self.state
     }
 
-    /// Whether it has the mark NOOUTPUT: not masqueraded, and no packet of its server seen yet.
+    /// Returns whether NOOUTPUT is set: not masqueraded, and no packet from its server seen yet.
     pub const fn no_output(&self) -> bool {
         self.no_output.0
     }
 
-    /// How the connection counts now.
+    /// Returns how the connection counts now.
     pub const fn activity(&self) -> Activity {
         self.state.activity()
     }
 
-    /// Seconds after its last packet until the connection expires. The kernel sets its timer by the
-    /// timeouts that are configured when the packet comes.
+    /// Returns the seconds after its last packet until the connection expires. The kernel sets its timer
+    /// by the timeouts that are configured when the packet arrives.
     pub fn timeout_seconds(&self, timeouts: &Timeouts) -> u32 {
         self.state.timeout_seconds(timeouts)
     }
 
-    /// What becomes of a client's packet that belongs to this connection. To be asked before
-    /// [`packet`](Self::packet); changes nothing.
+    /// Returns what to do with a client's packet that belongs to this connection. Call it before
+    /// [`packet`](Self::packet); it changes nothing.
     pub fn verdict(&self, flags: TcpFlags, context: &Context) -> Verdict {
         let early = context.conn_reuse_mode & 2 != 0 && self.no_output.0;
         let ended = match self.state {
@@ -287,13 +288,13 @@ impl TcpConnection {
     }
 }
 
-/// Whether a TCP packet of no known connection asks for a server: one with SYN and without RST; with
-/// `sloppy` (`net.ipv4.vs.sloppy_tcp`) any without RST. None from port 20, where FTP data come from.
+/// Returns whether to schedule a TCP packet of no known connection: if it has SYN and not RST; with
+/// `sloppy` (`net.ipv4.vs.sloppy_tcp`) unless it has RST. Never from port 20, the source of FTP data.
 pub const fn schedules_tcp(source_port: u16, flags: TcpFlags, sloppy: bool) -> bool {
     source_port != FTP_DATA && !flags.has(TcpFlags::RST) && (sloppy || flags.has(TcpFlags::SYN))
 }
 
-// A state's number is its row's.
+// A state's discriminant is the index of its row.
 const _: () = {
     let mut row = 0;
     while row < STATES.len() {

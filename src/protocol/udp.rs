@@ -1,10 +1,10 @@
-//! UDP, which has one state.
+//! UDP, which has a single state.
 
 use crate::arena::counts::Activity;
 use crate::config::Timeouts;
 use crate::protocol::{FTP_DATA, seconds};
 
-/// The state of a UDP association: there is one.
+/// The state of a UDP association; there is only one.
 ///
 /// ```
 /// use vsched::config::Timeouts;
@@ -19,23 +19,23 @@ pub enum UdpState {
 }
 
 impl UdpState {
-    /// As `ipvsadm -L -c` prints it: `UDP`.
+    /// Returns the name that `ipvsadm -L -c` prints: `UDP`.
     pub const fn name(self) -> &'static str {
         "UDP"
     }
 
-    /// Never active, so sed, nq and ovf do not see it.
+    /// Returns how an association counts: always inactive, so sed, nq and ovf ignore it.
     pub const fn activity(self) -> Activity {
         Activity::Inactive
     }
 
-    /// Seconds after its last datagram until it expires: 300 unless configured.
+    /// Returns the seconds after its last datagram until an association expires: 300 unless configured.
     pub fn timeout_seconds(self, timeouts: &Timeouts) -> u32 {
         seconds(timeouts.udp, 300)
     }
 }
 
-/// Whether a datagram of no known connection asks for a server: any, unless it comes from port 20.
+/// Returns whether to schedule a datagram of no known connection: unless it comes from port 20.
 pub const fn schedules_udp(source_port: u16) -> bool {
     source_port != FTP_DATA
 }
