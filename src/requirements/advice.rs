@@ -1,4 +1,4 @@
-//! What the director should have: it works without, until a certain case comes up.
+//! Advice for the director: settings that it works without until a certain case occurs.
 
 use super::collect::{Collector, Stage, required};
 use super::{Origin, Requirement, Role, tunnel};
@@ -31,7 +31,7 @@ fn of(service: &VirtualService) -> Origin {
     Origin { service: service.key, server: None }
 }
 
-/// sh and mh look a client up in a table in which a quiesced server keeps its place.
+/// sh and mh look a client up in a table in which a quiesced server keeps its slots.
 fn fallback(service: &VirtualService, to: &mut Collector<'_>) {
     let Some(kind) = service.scheduler else {
         return;
@@ -59,7 +59,7 @@ fn fallback(service: &VirtualService, to: &mut Collector<'_>) {
     to.add(Stage::Advice, advised(of(service), reason).run(format!("ipvsadm -E {options}")));
 }
 
-/// What decides whether weight 0 empties a server, and what the removal of a server does.
+/// The sysctls that decide whether weight 0 drains a server, and what removing a server does.
 fn drains(service: &VirtualService, to: &mut Collector<'_>) {
     let reason = "A client port that is used again counts as a new connection and is scheduled; \
                   with 0 it goes on to the old server, which then never drains.";
@@ -95,7 +95,7 @@ fn masquerading(service: &VirtualService, origin: Origin, to: &mut Collector<'_>
 
 fn size(tunnel: Tunnel, server: std::net::IpAddr, origin: Origin, to: &mut Collector<'_>) {
     let more = tunnel::overhead(tunnel, server);
-    // What ping adds to the size it is given: the headers of IP and of ICMP.
+    // ping adds the headers of IP and of ICMP to the given size.
     let (family, ping) = match Family::of(server) {
         Family::Inet => ("IPv4", 28),
         Family::Inet6 => ("IPv6", 48),

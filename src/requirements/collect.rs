@@ -1,12 +1,12 @@
-//! Requirements as they are found, each kept once.
+//! Collects requirements as they are found, each once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::{Action, Check, Need, Origin, Requirement, Role, Site};
 
-/// Where a requirement stands among those of its host: commands can be run in this order. Silence
-/// about an address comes before the address, or it would be answered for in between.
+/// The order of a host's requirements, in which their commands can be run. Disabling ARP replies for an
+/// address comes before adding the address; otherwise the host would answer for it in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Modules,
@@ -22,7 +22,7 @@ pub(super) enum Stage {
 pub(super) struct Collector<'s> {
     pub(super) site: &'s Site,
     found: Vec<(Stage, Requirement)>,
-    /// Places in `found`.
+    /// Indices in `found`.
     places: HashMap<(Role, Action, Option<Check>), usize>,
     servers: HashMap<IpAddr, usize>,
 }
@@ -32,13 +32,13 @@ impl<'s> Collector<'s> {
         Collector { site, found: Vec::new(), places: HashMap::new(), servers: HashMap::new() }
     }
 
-    /// One more requirement, or one more that asks for it.
+    /// Adds a requirement, or an origin to a known one.
     pub(super) fn add(&mut self, stage: Stage, requirement: Requirement) {
         if let Role::RealServer(ip) = requirement.role {
             let next = self.servers.len();
             self.servers.entry(ip).or_insert(next);
         }
-        // Without command and check only the sentence tells two apart.
+        // Without a command and a check, only the reason distinguishes two requirements.
         let action = match &requirement.action {
             Action::Know => Action::Look(requirement.reason.clone()),
             other => other.clone(),
@@ -47,7 +47,7 @@ impl<'s> Collector<'s> {
         let known = self.places.get(&key).and_then(|index| self.found.get_mut(*index));
         if let Some((_, known)) = known {
             known.need = known.need.min(requirement.need);
-            // Origins come in the order of the config, so equal ones are neighbours.
+            // Origins arrive in the order of the config, so equal ones are neighbors.
             for origin in requirement.origins {
                 if known.origins.last() != Some(&origin) {
                     known.origins.push(origin);
@@ -70,7 +70,7 @@ impl<'s> Collector<'s> {
     }
 }
 
-/// A requirement in the making.
+/// A requirement without an action and a check, to be completed.
 pub(super) fn required(role: Role, origin: Origin, reason: impl Into<String>) -> Requirement {
     Requirement {
         role,
@@ -106,7 +106,7 @@ impl Requirement {
         self
     }
 
-    /// A sysctl with its command and its check; the first accepted value is the one to set.
+    /// Adds a sysctl with its command and its check; the first accepted value is the one to set.
     pub(super) fn sysctl(self, name: &str, accepted: &[i32]) -> Self {
         let best = accepted.first().copied().unwrap_or_default();
         self.run(format!("sysctl -w {name}={best}"))

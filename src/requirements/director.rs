@@ -1,4 +1,4 @@
-//! What the director must have.
+//! The requirements of the director.
 
 use super::collect::{Collector, Stage, required};
 use super::{Check, Origin, Role};
@@ -16,7 +16,7 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
             match server.forwarding {
                 Forwarding::Masq => forwarding(service.key.family(), origin, to),
                 Forwarding::Route => on_link(server.address.ip(), origin, to),
-                // IPVS packs by itself; the packet then takes any route.
+                // IPVS encapsulates by itself; the packet then takes any route.
                 Forwarding::Tunnel(_) | Forwarding::Local | Forwarding::Bypass => {}
             }
         }
@@ -46,7 +46,7 @@ fn modules(service: &VirtualService, to: &mut Collector<'_>) {
     }
 }
 
-/// What can stand in a command as it is, and is no longer than the kernel's names are.
+/// True if the name needs no quoting in a command, and is no longer than the kernel's names.
 fn is_word(name: &str) -> bool {
     (1..=15).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
@@ -56,8 +56,8 @@ fn address(service: &VirtualService, to: &mut Collector<'_>) {
         return;
     };
     let (ip, device) = (address.ip(), to.site.interface_word());
-    // A single IPv6 address would be preferred as the source of the director's own packets, also
-    // of those it packs: a real server that holds it too takes these for its own and drops them.
+    // A lone IPv6 address would be preferred as the source of the director's own packets, including
+    // those it encapsulates: a real server that has it too would consider these its own and drop them.
     let command = match Family::of(ip) {
         Family::Inet => format!("ip address replace {ip}/32 dev {device}"),
         Family::Inet6 => format!("ip -6 address replace {ip}/128 dev {device} preferred_lft 0"),

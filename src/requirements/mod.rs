@@ -1,9 +1,9 @@
-//! What each host must have for a config to work in the kernel.
+//! The requirements that each host must meet for a config to work in the kernel.
 //!
-//! The rules of a virtual service are half of it. The director must take in the virtual address
-//! and, for NAT, pass replies on; real servers must hold the virtual address and keep silent about
-//! it, or send their replies back through the director. [`Config::requirements`] lists all that as
-//! commands with reasons, and [`Requirements::check_local`] says what holds on this host.
+//! The rules of a virtual service are only half of the setup. The director must have the virtual address
+//! and, for NAT, forward replies; real servers must have the virtual address without answering ARP for
+//! it, or send their replies back through the director. [`Config::requirements`] lists all of this as
+//! commands with reasons, and [`Requirements::check_local`] checks what holds on this host.
 //! [`crate::lvs`] explains the three forwarding methods.
 //!
 //! ```
@@ -45,49 +45,49 @@ use crate::config::{Config, Family, Protocol, ServiceKey};
 pub use check::{Answer, Finding};
 pub use site::Site;
 
-/// Who has to fulfil a requirement.
+/// The host that has to meet a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Role {
     /// The host that runs IPVS.
     Director,
-    /// The real server with this address, under whatever ports.
+    /// The real server with this address, regardless of its ports.
     RealServer(IpAddr),
 }
 
-/// How much depends on a requirement.
+/// How important a requirement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Need {
-    /// Without it a client gets no answer, or one that the director did not choose.
+    /// Without it a client gets no reply, or one from a server that the director did not choose.
     Required,
-    /// It works without, until a case comes up that the reason names.
+    /// The service works without it until the case occurs that the reason names.
     Advised,
 }
 
-/// The part of a config that asks for a requirement.
+/// The part of a config that causes a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Origin {
     /// The virtual service.
     pub service: ServiceKey,
-    /// Its real server; `None` if the service itself asks.
+    /// Its real server; `None` if the service itself causes it.
     pub server: Option<SocketAddr>,
 }
 
-/// What to do about a requirement.
+/// How to meet a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Action {
-    /// These commands fulfil it, as root, in this order. Running them again changes nothing or is
-    /// refused as done already. They last until the next boot.
+    /// Run these commands as root, in this order. Running them again changes nothing or is refused as
+    /// already done. Their effect lasts until the next boot.
     Run(Vec<String>),
-    /// No command can bring it about, such as a wire; this one shows whether it is so.
+    /// No command can meet it (cabling, for example); this one shows whether it is met.
     Look(String),
-    /// Nothing to run: to be known.
+    /// Nothing to run: for information.
     Know,
 }
 
@@ -101,20 +101,20 @@ pub enum Check {
     Sysctl {
         /// Its name with dots, such as `net.ipv4.ip_forward`.
         name: String,
-        /// The values that will do, the best first.
+        /// The accepted values, the best first.
         accepted: Vec<i32>,
     },
     /// An IPv4 setting of an interface has one of these values, where the greater of the
-    /// interface's own and that of `all` counts.
+    /// interface's value and that of `all` applies.
     InterfaceSysctl {
         /// The last part of its name, such as `arp_ignore`.
         name: String,
-        /// The interface; `None` is each one that speaks ARP.
+        /// The interface; `None` = every interface that uses ARP.
         interface: Option<String>,
-        /// The values that will do, the best first.
+        /// The accepted values, the best first.
         accepted: Vec<i32>,
     },
-    /// A module is loaded, or part of the kernel.
+    /// A module is loaded or built into the kernel.
     Module {
         /// Its name, such as `ip_vs_wrr`.
         name: String,
@@ -124,65 +124,65 @@ pub enum Check {
         /// Its name.
         name: String,
     },
-    /// An address is this host's own.
+    /// This host has an address.
     Address {
         /// The address.
         ip: IpAddr,
-        /// The interface that must hold it; `None` is any. Of IPv4 addresses the files that are
-        /// read here do not tell the interface: there, any will do.
+        /// The interface that must have it; `None` = any. For IPv4 addresses the files read here do not
+        /// contain the interface, so any interface is accepted.
         interface: Option<String>,
     },
-    /// The default route leads through this gateway.
+    /// The default route goes through this gateway.
     DefaultRoute {
-        /// The gateway; `None` if the [`Site`] does not tell.
+        /// The gateway; `None` if the [`Site`] does not contain it.
         via: Option<IpAddr>,
         /// IPv4 or IPv6.
         family: Family,
     },
-    /// The default route, if there is one, does not lead through this gateway.
+    /// The default route, if there is one, does not go through this gateway.
     NoDefaultRoute {
-        /// The gateway; `None` if the [`Site`] does not tell.
+        /// The gateway; `None` if the [`Site`] does not contain it.
         via: Option<IpAddr>,
         /// IPv4 or IPv6.
         family: Family,
     },
-    /// The route to an address has no gateway in it.
+    /// The route to an address has no gateway.
     OnLink {
         /// The address.
         ip: IpAddr,
     },
-    /// A socket takes what is sent to this address and port.
+    /// A socket listens on this address and port.
     Listening {
         /// TCP, UDP or SCTP.
         protocol: Protocol,
-        /// The address; a socket on every address will do.
+        /// The address; a socket on the wildcard address is accepted.
         address: SocketAddr,
     },
 }
 
-/// One thing that a host must or should have.
+/// One requirement of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Requirement {
-    /// Who has to fulfil it.
+    /// The host that has to meet it.
     pub role: Role,
-    /// How much depends on it.
+    /// How important it is.
     pub need: Need,
-    /// Who asks for it, in the order of the config; never empty.
+    /// The parts of the config that cause it, in the order of the config; never empty.
     pub origins: Vec<Origin>,
     /// Why, in one sentence.
     pub reason: String,
-    /// What to do.
+    /// How to meet it.
     pub action: Action,
-    /// How a program can tell; `None` if no file does.
+    /// How a program can check it; `None` if no file shows it.
     pub check: Option<Check>,
 }
 
-/// What each host must and should have: each thing once, the director's first, then those of each
-/// real server in the order of the config, in an order in which the commands can be run.
+/// The requirements of all hosts, each once: the director's first, then those of each real server in the
+/// order of the config, in an order in which the commands can be run.
 ///
-/// Displays as a text to read and to paste into a shell, grouped by host: everything in it but the
-/// commands of what is required is a comment.
+/// Displays as a text to read and to paste into a shell, grouped by host: everything except the commands
+/// of required items is a comment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
@@ -191,18 +191,19 @@ pub struct Requirements {
 }
 
 impl Config {
-    /// What each host must and should have for this config to work in the kernel.
+    /// Returns the requirements that each host must or should meet for this config to work in the
+    /// kernel.
     ///
-    /// A config does not know everything: the commands say `$DEV` (the interface that takes in the
-    /// clients' packets), `$DIP` and `$DIP6` (the director's address on the real servers' side)
-    /// and, for firewall marks, `$VIP` and `$PORT`. Set these in the shell, or tell them to
-    /// [`requirements_at`](Config::requirements_at), as far as a [`Site`] can. O(n) in the servers.
-    /// An invalid config gets requirements too, as far as they make sense.
+    /// A config does not contain everything: the commands use `$DEV` (the interface that receives the
+    /// clients' packets), `$DIP` and `$DIP6` (the director's address on the real servers' side) and, for
+    /// firewall marks, `$VIP` and `$PORT`. Set these in the shell, or pass those that a [`Site`] has to
+    /// [`requirements_at`](Config::requirements_at). O(servers). An invalid config also gets
+    /// requirements, as far as they make sense.
     pub fn requirements(&self) -> Requirements {
         self.requirements_at(&Site::default())
     }
 
-    /// The same with what is known of the hosts filled in.
+    /// Like [`requirements`](Self::requirements), with what the site knows of the hosts filled in.
     pub fn requirements_at(&self, site: &Site) -> Requirements {
         let mut collector = collect::Collector::new(site);
         director::collect(self, &mut collector);
@@ -213,31 +214,31 @@ impl Config {
 }
 
 impl Requirements {
-    /// Each requirement, in order.
+    /// Returns the requirements, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Requirement> {
         self.list.iter()
     }
 
-    /// Those of one host.
+    /// Returns the requirements of one host.
     #[must_use]
     pub fn of(&self, role: Role) -> Requirements {
         Requirements { list: self.iter().filter(|item| item.role == role).cloned().collect() }
     }
 
-    /// The hosts, in order.
+    /// Returns the hosts, in order.
     pub fn roles(&self) -> Vec<Role> {
         let mut roles: Vec<Role> = self.iter().map(|item| item.role).collect();
         roles.dedup();
         roles
     }
 
-    /// The commands that fulfil what is required, without what is advised.
+    /// Returns the commands that meet what is required, without what is advised.
     pub fn commands(&self) -> impl Iterator<Item = &str> {
         let required = self.iter().filter(|item| item.need == Need::Required);
         required.flat_map(|item| item.action.commands()).map(String::as_str)
     }
 
-    /// True if nothing is required or advised, as for a config without services.
+    /// Returns true if nothing is required or advised, as for a config without services.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -253,7 +254,7 @@ impl<'a> IntoIterator for &'a Requirements {
 }
 
 impl Action {
-    /// The commands to run; none for [`Action::Look`] and [`Action::Know`].
+    /// Returns the commands to run; none for [`Action::Look`] and [`Action::Know`].
     pub fn commands(&self) -> &[String] {
         match self {
             Action::Run(commands) => commands,

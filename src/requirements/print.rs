@@ -1,10 +1,10 @@
-//! Requirements as a text: all comments but for the commands of what is required.
+//! Requirements as a text, in which everything except the commands of required items is a comment.
 
 use std::fmt::{self, Display, Formatter};
 
 use super::{Action, Need, Origin, Requirement, Requirements};
 
-/// Origins that a line names one by one.
+/// Most origins that a line lists.
 const NAMED: usize = 3;
 
 impl Display for Requirements {

@@ -1,4 +1,4 @@
-//! What real servers must have.
+//! The requirements of real servers.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -37,7 +37,7 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
 struct Side {
     role: Role,
     origin: Origin,
-    /// Of the packets that clients send.
+    /// Address family of the packets that clients send.
     family: Family,
 }
 
@@ -57,7 +57,7 @@ impl Side {
         let (ip, director) = (self.ip(), to.site.director_word(self.family));
         let via = to.site.director(self.family);
         if also_direct {
-            // One default route cannot serve both ways: replies are told apart by their source.
+            // One default route cannot serve both methods: replies are distinguished by their source.
             let Role::RealServer(own) = self.role else {
                 return;
             };
@@ -82,7 +82,7 @@ impl Side {
         to.add(Stage::Routes, requirement);
     }
 
-    /// The server takes in packets for the virtual address and answers clients itself.
+    /// The server receives packets for the virtual address and replies to clients directly.
     fn direct(&self, device: &'static str, to: &mut Collector<'_>) {
         if self.family == Family::Inet {
             self.silence(to);
@@ -212,7 +212,7 @@ impl Side {
             return;
         };
         let direct = server.forwarding != Forwarding::Masq;
-        // Persistence on every port leaves the client's port as it is.
+        // Persistence on every port leaves the client's port unchanged.
         let port = match server.address.port() {
             own if own != 0 && !direct && address.port() != 0 => own,
             _ => address.port(),

@@ -1,12 +1,12 @@
-//! What a config does not know of the hosts.
+//! Facts about the hosts that a config does not contain.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::Family;
 
-/// What a config does not know of the hosts and some commands need. What is not told is a shell
-/// variable in them.
+/// Facts about the hosts that a config does not contain and some commands need. Facts that are not set
+/// appear in the commands as shell variables.
 ///
 /// ```
 /// use vsched::requirements::Site;
@@ -24,8 +24,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// The same with this address of the director on the real servers' side, also called the DIP;
-    /// one for each family.
+    /// Returns the site with this address of the director on the real servers' side, also called the
+    /// DIP; one per address family.
     #[must_use]
     pub fn with_director(mut self, address: IpAddr) -> Self {
         match address {
@@ -35,7 +35,7 @@ impl Site {
         self
     }
 
-    /// The same with this name of the director's interface on the clients' side.
+    /// Returns the site with this name of the director's interface on the clients' side.
     #[must_use]
     pub fn with_interface(mut self, name: impl Into<String>) -> Self {
         self.interface = Some(name.into());
@@ -58,8 +58,8 @@ impl Site {
         self.director(family).map_or_else(|| variable.to_owned(), |ip| ip.to_string())
     }
 
-    /// The interface as a word of a command. A name may hold anything but blanks and slashes; one that
-    /// a terminal or a log cannot show as it is becomes a call of `printf`.
+    /// The interface as a word of a command. A name may contain anything except blanks and slashes; one
+    /// that is not safe for a terminal or a log becomes a call of `printf`.
     pub(super) fn interface_word(&self) -> Cow<'_, str> {
         let Some(name) = &self.interface else {
             return "$DEV".into();

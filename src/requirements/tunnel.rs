@@ -1,22 +1,22 @@
-//! What a real server needs to unpack tunnelled packets, and what they grow by.
+//! What a real server needs to decapsulate tunneled packets, and by how much they grow.
 
 use std::net::IpAddr;
 
 use crate::config::{Family, Tunnel, TunnelChecksum};
 
-/// The end of a tunnel on a real server. The director needs none: IPVS packs by itself.
+/// The end of a tunnel on a real server. The director needs none: IPVS encapsulates by itself.
 pub(super) struct Endpoint {
     /// Modules to load.
     pub(super) modules: &'static [&'static str],
-    /// The device that unpacked packets come out of.
+    /// The device on which decapsulated packets arrive.
     pub(super) device: &'static str,
-    /// The command that makes or changes the device; `None` if its module brings it as needed.
+    /// The command that creates or changes the device; `None` if its module provides it as needed.
     pub(super) create: Option<String>,
-    /// UDP port to unpack GUE from.
+    /// UDP port on which GUE is decapsulated.
     pub(super) port: Option<u16>,
 }
 
-/// The end of this tunnel on the server with this address, for packets of family `inner`.
+/// The end of this tunnel on the server with this address, for inner packets of family `inner`.
 pub(super) fn endpoint(tunnel: Tunnel, inner: Family, server: IpAddr) -> Endpoint {
     let outer = Family::of(server);
     let (modules, device): (&'static [_], _) = match (tunnel, outer, inner) {
@@ -34,10 +34,10 @@ pub(super) fn endpoint(tunnel: Tunnel, inner: Family, server: IpAddr) -> Endpoin
         (Tunnel::Gue { .. }, Family::Inet6, _) => (&["fou6", "ip6_tunnel"], "ip6tnl0"),
     };
     let create = match device {
-        // The device that comes with the module refuses packets that carry a checksum.
+        // The device that the module provides refuses packets that carry a checksum.
         "ipvsgre" => Some(format!("ip link add ipvsgre type gre local {server} icsum")),
         "ipvsgre6" => Some(format!("ip link add ipvsgre6 type ip6gre local {server} icsum")),
-        // The device that comes with the module takes IPv6 only, until it is told otherwise.
+        // The device that the module provides accepts only IPv6 unless it is reconfigured.
         "ip6tnl0" if inner == Family::Inet => {
             Some("ip -6 tunnel change ip6tnl0 mode any".to_owned())
         }
@@ -50,7 +50,7 @@ pub(super) fn endpoint(tunnel: Tunnel, inner: Family, server: IpAddr) -> Endpoin
     Endpoint { modules, device, create, port }
 }
 
-/// Bytes that packing adds to a packet.
+/// Bytes that encapsulation adds to a packet.
 pub(super) fn overhead(tunnel: Tunnel, server: IpAddr) -> u32 {
     let outer = if server.is_ipv4() { 20 } else { 40 };
     outer

@@ -1,4 +1,4 @@
-//! The files of a host, and what they say of sysctls, modules and interfaces.
+//! The files of a host, and the sysctls, modules and interfaces that they describe.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ pub(super) const UP: u32 = 0x1;
 const LOOPBACK: u32 = 0x8;
 const NO_ARP: u32 = 0x80;
 
-/// A host by its files, each read once.
+/// A host, described by its files, each of which is read once.
 pub(super) struct Host<'r> {
     root: &'r Path,
     texts: RefCell<HashMap<String, Text>>,
 }
 
-/// A text, `None` where there is no such file, or why it cannot be read.
+/// A text, `None` if there is no such file, or why it cannot be read.
 type Text = Result<Option<Rc<str>>, String>;
 
 impl<'r> Host<'r> {
@@ -40,7 +40,7 @@ impl<'r> Host<'r> {
         text
     }
 
-    /// The text of a file that should be there.
+    /// The text of a file that should exist.
     pub(super) fn read(&self, path: &str) -> Result<Rc<str>, String> {
         self.find(path)?.ok_or_else(|| format!("there is no /{path}"))
     }
@@ -52,7 +52,7 @@ impl<'r> Host<'r> {
         text.trim().parse().map_err(|_| format!("/{path} is not a number"))
     }
 
-    /// The value that counts for this interface: the greater of its own and that of `all`.
+    /// The value that applies to this interface: the greater of its own and that of `all`.
     pub(super) fn interface_sysctl(&self, name: &str, interface: &str) -> Result<i32, String> {
         let own = self.sysctl(&format!("net/ipv4/conf/{interface}/{name}"))?;
         Ok(own.max(self.sysctl(&format!("net/ipv4/conf/all/{name}"))?))
@@ -68,7 +68,7 @@ impl<'r> Host<'r> {
             if matches!(name.as_str(), "all" | "default" | "lo") {
                 continue;
             }
-            // What is not known to be silent counts as speaking.
+            // An interface without known flags is assumed to answer ARP.
             let flags = self.interface_flags(&name)?.unwrap_or(UP);
             if flags & UP != 0 && flags & (LOOPBACK | NO_ARP) == 0 {
                 names.push(name);
@@ -82,7 +82,7 @@ impl<'r> Host<'r> {
     pub(super) fn interface_flags(&self, name: &str) -> Result<Option<u32>, String> {
         let path = format!("sys/class/net/{name}/flags");
         let Some(text) = self.find(&path)? else {
-            // Without any interface it is the folder that is missing.
+            // On a host without interfaces the folder itself is missing.
             let folder = self.root.join("sys/class/net");
             return if folder.is_dir() { Ok(None) } else { Err(format!("there is no /{path}")) };
         };
@@ -92,7 +92,7 @@ impl<'r> Host<'r> {
             .map_err(|_| format!("/{path} is not a hexadecimal number"))
     }
 
-    /// True if a module is loaded or part of the kernel.
+    /// True if a module is loaded or built into the kernel.
     pub(super) fn has_module(&self, name: &str) -> Result<bool, String> {
         let name = name.replace('-', "_");
         if self.root.join("sys/module").join(&name).is_dir() {
@@ -112,7 +112,7 @@ impl<'r> Host<'r> {
             None => Err("there is no /proc/modules".to_owned()),
         }
     }
-    /// True if the running kernel's list of parts that could have been modules names this one.
+    /// True if the running kernel's list of built-in modules contains this one.
     fn is_built_in(&self, name: &str) -> Result<bool, String> {
         let Some(release) = self.find("proc/sys/kernel/osrelease")? else {
             return Ok(false);

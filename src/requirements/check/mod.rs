@@ -1,4 +1,4 @@
-//! Which requirements hold on this host, read from files of the kernel.
+//! Checks which requirements hold on this host, by files of the kernel.
 
 mod host;
 mod network;
@@ -11,7 +11,7 @@ use super::{Check, Requirement, Requirements};
 use crate::error::Escaped;
 use host::Host;
 
-/// What a check of one requirement found.
+/// The result of checking one requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Finding {
@@ -26,16 +26,16 @@ pub struct Finding {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Answer {
-    /// It does.
+    /// It holds.
     Holds,
-    /// It does not.
+    /// It does not hold.
     Missing {
-        /// What is there, in words.
+        /// What was found, in words.
         found: String,
-        /// What should be there, in words.
+        /// What was expected, in words.
         expected: String,
     },
-    /// The files do not tell, or cannot be read.
+    /// The files do not show it, or cannot be read.
     Unknown {
         /// Why.
         why: String,
@@ -43,13 +43,12 @@ pub enum Answer {
 }
 
 impl Requirements {
-    /// Says of each requirement whether it holds on this host.
+    /// Returns for each requirement whether it holds on this host.
     ///
-    /// Take the requirements of this host's role first, with [`Requirements::of`]; those of another
-    /// host are checked here all the same. Reads files below `/proc`, `/sys` and, for modules that
-    /// are part of the kernel, `/lib/modules`, each once; runs no process, changes nothing, and
-    /// sees the network namespace it is called in. Where there is no Linux each answer is
-    /// [`Answer::Unknown`].
+    /// Select the requirements of this host's role first, with [`Requirements::of`]; otherwise those of
+    /// other hosts are checked here too. Reads files below `/proc`, `/sys` and, for built-in modules,
+    /// `/lib/modules`, each once; runs no process, changes nothing, and sees the network namespace in
+    /// which it is called. On systems other than Linux every answer is [`Answer::Unknown`].
     pub fn check_local(&self) -> Vec<Finding> {
         if cfg!(target_os = "linux") {
             return self.check_in(Path::new("/"));
@@ -58,8 +57,8 @@ impl Requirements {
         self.findings(|_| Answer::Unknown { why: why.clone() })
     }
 
-    /// The same with these files instead of those below `/`, such as a host's that a container
-    /// sees below `/host`.
+    /// Like [`check_local`](Self::check_local), with the files below `root` instead of `/`, such as a
+    /// host's files that a container sees below `/host`.
     pub fn check_in(&self, root: &Path) -> Vec<Finding> {
         let host = Host::new(root);
         self.findings(|requirement| match &requirement.check {
@@ -78,7 +77,7 @@ impl Requirements {
 }
 
 impl Check {
-    /// The answer, or why there is none.
+    /// The answer, or why it is unknown.
     fn answer(&self, host: &Host<'_>) -> Result<Answer, String> {
         match self {
             Check::Sysctl { name, accepted } => {
@@ -149,7 +148,7 @@ impl fmt::Display for Answer {
 }
 
 impl fmt::Display for Finding {
-    /// The requirement with its answer on a line below.
+    /// The requirement, with its answer on the next line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n# Here: {}", self.requirement, self.answer)
     }

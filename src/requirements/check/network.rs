@@ -11,7 +11,7 @@ const ROUTE6: &str = "proc/net/ipv6_route";
 const IS_UP: u32 = 0x1;
 const HAS_GATEWAY: u32 = 0x2;
 const REJECTS: u32 = 0x200;
-/// Duplicate address detection has failed: another host has the address.
+/// Flag: duplicate address detection has failed, because another host has the address.
 const DAD_FAILED: u32 = 0x8;
 
 pub(super) fn address(
@@ -29,7 +29,7 @@ pub(super) fn address(
     }
 }
 
-/// The trie shows an address, then how hosts treat it.
+/// The trie lists an address, then its kind.
 fn is_local(trie: &str, ip: Ipv4Addr) -> bool {
     let wanted = ip.to_string();
     let mut here = false;
@@ -129,7 +129,7 @@ fn default_gateway(host: &Host<'_>, family: Family) -> Result<Option<Option<IpAd
     Ok(default.min_by_key(|route| route.metric).map(|route| route.gateway))
 }
 
-/// A route, its addresses as the left bits of 128.
+/// A route, whose addresses are the leftmost of 128 bits.
 struct Route {
     network: u128,
     length: u32,
@@ -137,7 +137,7 @@ struct Route {
     metric: u32,
 }
 
-/// The longest prefix wins, then the least metric.
+/// The best route to an address: the longest prefix, then the least metric.
 fn best(routes: &[Route], ip: IpAddr) -> Option<&Route> {
     let bits = left_bits(ip);
     let matches = |route: &&Route| {
@@ -170,7 +170,7 @@ fn route(line: &str) -> Option<Route> {
         return None;
     };
     let flags = hex(flags)?;
-    // Addresses are printed as the machine's own 32-bit numbers.
+    // Addresses are printed as 32-bit numbers in native byte order.
     let address = |text| Some(Ipv4Addr::from(hex(text)?.to_ne_bytes()));
     let gateway = address(gateway)?;
     (flags & IS_UP != 0 && flags & REJECTS == 0).then_some(Route {

@@ -1,4 +1,4 @@
-//! Sockets that take connections or datagrams.
+//! Sockets that accept connections or receive datagrams.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -53,7 +53,7 @@ fn sockets<'t>(text: &'t str, state: &'t str) -> impl Iterator<Item = (IpAddr, u
     })
 }
 
-/// Addresses are printed as the machine's own 32-bit numbers, one or four.
+/// Addresses are printed as one or four 32-bit numbers in native byte order.
 fn ip_of(text: &str) -> Option<IpAddr> {
     let word = |at: usize| {
         let digits = text.get(8 * at..8 * at + 8)?;
