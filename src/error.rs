@@ -1,9 +1,8 @@
-//! One error type a border; each names the item and the limit.
+//! One error type per boundary; each error names the item and the limit.
 //!
-//! Every text is fit for a terminal and a log, whatever was read: it quotes at most 80 characters of
-//! any word of the input and says where it cut, prints what does not show, such as control characters
-//! and marks that change the direction of writing, as escapes (`\u{1b}`), and names 100 problems at
-//! most.
+//! Every message is safe for a terminal and a log, regardless of the input: it quotes at most 80
+//! characters of any word of the input and marks the cut, escapes invisible characters such as control
+//! characters and bidirectional marks (`\u{1b}`), and lists at most 100 problems.
 
 mod connection;
 mod guardrails;
@@ -18,7 +17,7 @@ pub use guardrails::{GuardrailError, ServiceLoss, Violation};
 pub(crate) use quoted::legible;
 pub(crate) use quoted::{Escaped, OneWord, Quoted};
 
-/// A service key that cannot be read.
+/// A service key that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyError {
     text: String,
@@ -60,13 +59,13 @@ impl fmt::Display for UnknownScheduler {
 
 impl std::error::Error for UnknownScheduler {}
 
-/// A command that the present state refuses, as the kernel would.
+/// A command that the current state refuses, as the kernel would.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandError {
     refusal: Refusal,
     service: String,
     server: Option<SocketAddr>,
-    /// Its role.
+    /// The role of the daemon, if the command is about one.
     daemon: Option<&'static str>,
 }
 
@@ -74,17 +73,17 @@ pub struct CommandError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Adding a service that is there already.
+    /// Adding a service that already exists.
     ServiceExists,
-    /// A command on a service that is not there.
+    /// A command on a service that does not exist.
     NoService,
-    /// Adding a server that is there already.
+    /// Adding a server that already exists.
     ServerExists,
-    /// A command on a server that is not there.
+    /// A command on a server that does not exist.
     NoServer,
-    /// Starting a synchronization daemon of a role that has one.
+    /// Starting a synchronization daemon with a role that already has one.
     DaemonExists,
-    /// Stopping a synchronization daemon that is not there.
+    /// Stopping a synchronization daemon that does not exist.
     NoDaemon,
 }
 
@@ -116,17 +115,17 @@ impl CommandError {
         CommandError { refusal: Refusal::NoDaemon, ..Self::daemon_exists(role) }
     }
 
-    /// Why.
+    /// Returns why the command was refused.
     pub fn refusal(&self) -> Refusal {
         self.refusal
     }
 
-    /// Key of the service concerned; empty if it is about a daemon.
+    /// Returns the key of the service concerned; empty if the command is about a daemon.
     pub fn service(&self) -> &str {
         &self.service
     }
 
-    /// The server concerned, if it is about one.
+    /// Returns the server concerned; `None` if the command is not about one.
     pub fn server(&self) -> Option<SocketAddr> {
         self.server
     }
@@ -153,7 +152,7 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
-/// A line of a rules text that cannot be read or carried out: the first such line.
+/// The first line of a rules text that cannot be parsed or executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesError {
     line: usize,
@@ -173,7 +172,7 @@ impl RulesError {
         RulesError { line, column, word: word.into(), message: message.into(), refused: None }
     }
 
-    /// The same because of a command that the config refused.
+    /// The error for a command that the config refused.
     pub(crate) fn refused(line: usize, column: usize, word: &str, error: CommandError) -> Self {
         RulesError {
             message: error.to_string(),
@@ -182,23 +181,23 @@ impl RulesError {
         }
     }
 
-    /// The line, from 1.
+    /// Returns the line number, from 1.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// The column of the offending word, from 1, in characters.
+    /// Returns the column of the offending word, from 1, in characters.
     pub fn column(&self) -> usize {
         self.column
     }
 
-    /// The offending word as it stands in the text, whole and not escaped; the command's where
-    /// something is missing or where the line as a whole cannot be carried out.
+    /// Returns the offending word as it is in the text, complete and not escaped; the command's word if
+    /// something is missing or the line as a whole cannot be executed.
     pub fn word(&self) -> &str {
         &self.word
     }
 
-    /// What is wrong and what was expected.
+    /// Returns what is wrong and what was expected.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -217,7 +216,7 @@ impl std::error::Error for RulesError {
     }
 }
 
-/// A config that breaks limits: all its problems at once.
+/// A config that violates limits: all its problems at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
@@ -228,13 +227,13 @@ impl ConfigError {
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 
-    /// Every problem, in the order of the config. Never empty.
+    /// Returns every problem, in the order of the config. Never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 }
 
-/// One thing wrong with a config.
+/// One problem of a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     path: String,
@@ -246,12 +245,12 @@ impl Problem {
         Problem { path: path.into(), message: message.into() }
     }
 
-    /// Where it is, such as `service tcp 192.168.4.5:80: server 192.168.5.11:80: weight`.
+    /// Returns the location, such as `service tcp 192.168.4.5:80: server 192.168.5.11:80: weight`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong and what the limit is.
+    /// Returns what is wrong and what the limit is.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -263,10 +262,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Most problems that a text names one by one.
+/// Most problems that a message lists.
 const MOST_NAMED: usize = 100;
 
-/// Writes the first 100 problems, one a line, and how many more there are.
+/// Writes the first 100 problems, one per line, and the number of further ones.
 pub(crate) fn write_problems(
     problems: &[impl fmt::Display],
     f: &mut fmt::Formatter<'_>,
@@ -284,7 +283,7 @@ pub(crate) fn write_problems(
 }
 
 impl fmt::Display for ConfigError {
-    /// The first 100 problems, one a line, and how many more there are.
+    /// The first 100 problems, one per line, and the number of further ones.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_problems(&self.problems, f)
     }
@@ -292,30 +291,30 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A config that a director cannot take. Nothing was changed.
+/// A config or command that a director cannot apply. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApplyError {
-    /// The config breaks limits.
+    /// The config violates limits.
     Invalid(ConfigError),
-    /// The director cannot hold so many servers or services together with those that were removed
-    /// and still have connections.
+    /// The director cannot hold that many servers or services in addition to those that were removed and
+    /// still have connections.
     Full {
-        /// What there are too many of.
+        /// The kind of item of which there are too many.
         what: &'static str,
-        /// How many it can hold.
+        /// The most that the director can hold.
         limit: u32,
     },
-    /// The system has no memory for one of its large parts, or for everything else of the change.
+    /// The system has no memory for one of the config's large parts, or for the rest of the change.
     OutOfMemory {
-        /// The part, and what sets its size.
+        /// The part, and the setting that determines its size.
         what: String,
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
     },
-    /// A command that the present state refuses.
+    /// The current state refuses the command.
     Command(CommandError),
-    /// The change would take away more than the policy allows.
+    /// The change would remove more than the guardrails allow.
     Guardrails(GuardrailError),
 }
 
@@ -364,11 +363,11 @@ impl From<CommandError> for ApplyError {
     }
 }
 
-/// A service that was asked for by name.
+/// A service that could not be looked up by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The name is no service key.
+    /// The name is not a service key.
     Key(KeyError),
     /// There is no service with this key.
     Unknown(String),

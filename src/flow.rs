@@ -1,16 +1,16 @@
-//! What a scheduler may look at.
+//! The flow: what a pick knows of a connection attempt.
 
 #[cfg(feature = "capi")]
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// One connection attempt, as its first packet shows it: plain data, 56 bytes, shared with C.
+/// One connection attempt, as described by its first packet: plain data, 56 bytes, shared with C.
 ///
-/// Schedulers that do not hash (rr, wrr, lc, …) read nothing of it; a host that only uses those
-/// may pass [`Flow::default`]. Look-up of a service by packet reads the protocol, the destination
-/// and the firewall mark.
+/// Schedulers that do not hash (rr, wrr, lc, …) do not read it; a host that uses only those may pass
+/// [`Flow::default`]. Lookup of a service by flow reads the protocol, the destination and the firewall
+/// mark.
 ///
-/// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), which is how a dual-stack socket shows an IPv4
+/// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), which is how a dual-stack socket reports an IPv4
 /// peer, counts as the IPv4 address: the flow finds the same service and hashes to the same server.
 ///
 /// ```
@@ -24,7 +24,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub struct Flow {
     /// Client address in network order; IPv4 in the first four bytes.
     client: [u8; 16],
-    /// Destination (virtual) address, likewise.
+    /// Destination (virtual) address, in the same form.
     destination: [u8; 16],
     key: u64,
     fwmark: u32,
@@ -38,7 +38,7 @@ pub struct Flow {
     reserved: [u8; 5],
 }
 
-/// Port of FTP control connections. Their data connections belong to the same service.
+/// Port of FTP control connections, whose data connections belong to the same service.
 pub(crate) const FTP: u16 = 21;
 
 const TCP: u8 = 6;
@@ -46,8 +46,8 @@ const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
 impl Flow {
-    /// A flow of this IP protocol number. The family is the destination's, whatever the client's.
-    /// Either address may be IPv4-mapped; it is kept, and given back, as the IPv4 address.
+    /// Returns a flow with this IP protocol number. Its family is the destination's, regardless of the
+    /// client's. Either address may be IPv4-mapped; it is stored and returned as the IPv4 address.
     pub fn new(protocol: u8, client: SocketAddr, destination: SocketAddr) -> Self {
         let (from, to) = (client.ip().to_canonical(), destination.ip().to_canonical());
         Flow {
@@ -61,50 +61,50 @@ impl Flow {
         }
     }
 
-    /// A TCP connection.
+    /// Returns the flow of a TCP connection.
     pub fn tcp(client: SocketAddr, destination: SocketAddr) -> Self {
         Flow::new(TCP, client, destination)
     }
 
-    /// A UDP datagram or association.
+    /// Returns the flow of a UDP datagram or association.
     pub fn udp(client: SocketAddr, destination: SocketAddr) -> Self {
         Flow::new(UDP, client, destination)
     }
 
-    /// An SCTP association.
+    /// Returns the flow of an SCTP association.
     pub fn sctp(client: SocketAddr, destination: SocketAddr) -> Self {
         Flow::new(SCTP, client, destination)
     }
 
-    /// The same with this firewall mark; 0 = no mark.
+    /// Returns the flow with this firewall mark; 0 = no mark.
     pub fn with_fwmark(mut self, mark: u32) -> Self {
         self.fwmark = mark;
         self
     }
 
-    /// The same with a key of the caller's, for schedulers that hash what the caller chooses.
+    /// Returns the flow with a caller-defined key, by which hashing schedulers then pick.
     pub fn with_key(mut self, key: u64) -> Self {
         self.key = key;
         self.has_key = 1;
         self
     }
 
-    /// The client's address and port, if given.
+    /// Returns the client's address and port; `None` if not given.
     pub fn client(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(address(self.client, self.family)?, self.client_port))
     }
 
-    /// The destination address and port, if given.
+    /// Returns the destination address and port; `None` if not given.
     pub fn destination(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(address(self.destination, self.family)?, self.destination_port))
     }
 
-    /// The destination port; 0 = not given.
+    /// Returns the destination port; 0 = not given.
     pub fn destination_port(&self) -> u16 {
         self.destination_port
     }
 
-    /// IP protocol number; 0 = not given.
+    /// Returns the IP protocol number; 0 = not given.
     pub fn protocol(&self) -> u8 {
         self.protocol
     }
@@ -117,17 +117,17 @@ impl Flow {
         self.client_port
     }
 
-    /// The client address as one word: IPv4 as a number, IPv6 as the exclusive or of its four.
+    /// The client address as one word: IPv4 as a number, IPv6 as the exclusive or of its four words.
     pub(crate) fn client_fold(&self) -> u32 {
         fold_bytes(self.client)
     }
 
-    /// The destination address as one word, likewise.
+    /// The destination address as one word, in the same form.
     pub(crate) fn destination_fold(&self) -> u32 {
         fold_bytes(self.destination)
     }
 
-    /// The client address with only these bits left, as two words.
+    /// The client address masked with `mask`, as two words.
     pub(crate) fn client_words(&self, mask: u128) -> [u64; 2] {
         words(u128::from_be_bytes(self.client) & mask)
     }
@@ -137,12 +137,12 @@ impl Flow {
         words(u128::from_be_bytes(self.destination))
     }
 
-    /// Firewall mark; 0 = none.
+    /// Returns the firewall mark; 0 = none.
     pub fn fwmark(&self) -> u32 {
         self.fwmark
     }
 
-    /// The caller's key, if given.
+    /// Returns the caller's key; `None` if not given.
     pub fn key(&self) -> Option<u64> {
         (self.has_key != 0).then_some(self.key)
     }
@@ -158,12 +158,12 @@ fn bytes(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// An address as one word: IPv4 as a number, IPv6 as the exclusive or of its four.
+/// An address as one word: IPv4 as a number, IPv6 as the exclusive or of its four words.
 pub(crate) fn fold(ip: IpAddr) -> u32 {
     fold_bytes(bytes(ip))
 }
 
-/// The bytes behind an IPv4 address are 0, so one rule serves both families.
+/// The bytes after an IPv4 address are 0, so one rule serves both families.
 fn fold_bytes(bytes: [u8; 16]) -> u32 {
     let words = u128::from_ne_bytes(bytes);
     let halves = (words >> 64) as u64 ^ words as u64;

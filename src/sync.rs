@@ -1,5 +1,5 @@
-//! The one place that names the atomics. `tests/loom` compiles the lock-free files of `state/`
-//! against its own module of this name, so that a model checker runs the very code that ships.
+//! The only module that names atomics and locks. `tests/loom` compiles the lock-free files against its
+//! own module of this name, so that a model checker runs the code that ships.
 
 pub(crate) use parking_lot::Mutex;
 pub(crate) use std::sync::Arc;

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// Why no server was picked. Nothing was counted but the refusal, in the service's statistics.
+/// Why no server was picked. Only the refusal was counted, in the service's statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 // As in `vsched_status`: the C functions return the number.
 #[repr(u8)]
 pub enum Refused {
     /// The service has no server or no scheduler, or all its servers are quiesced, overloaded, or
-    /// were tried; or the flow is FTP data, which the service does not schedule. A later pick may
+    /// already tried; or the flow is FTP data, which the service does not schedule. A later pick may
     /// succeed.
     NoServer = 1,
-    /// The service was deleted since its id was looked up, or the id is another director's. No later
-    /// pick with this id succeeds, also not if a service with the same key is added again: look the
-    /// id up anew.
+    /// The service was deleted after its id was looked up, or the id belongs to another director. No
+    /// later pick with this id succeeds, even if a service with the same key is added again: look the id
+    /// up again.
     NoService = 2,
 }
 
@@ -33,9 +33,9 @@ impl std::error::Error for Refused {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// The server is gone, or the lease was closed already.
+    /// The server is gone, or the lease was already closed.
     Stale,
-    /// The server counts [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections.
+    /// The server already has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections.
     Full,
     /// The server is overloaded.
     Overloaded,

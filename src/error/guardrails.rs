@@ -1,32 +1,32 @@
-//! A change that would take away too much.
+//! The error for a change that would remove too much.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Services, and servers of one service, that an error's text names before it only counts the rest.
+/// Most services, and most servers per service, that a message lists; it counts the rest.
 const NAMED: usize = 5;
 
-/// A change that [`Guardrails`](crate::config::Guardrails) refuse. Nothing was changed.
+/// A change refused by [`Guardrails`](crate::config::Guardrails). Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardrailError {
     violations: Vec<Violation>,
 }
 
-/// A guardrail that a change would break.
+/// A guardrail that a change would violate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The service with this key has an eligible server and would have none.
+    /// The service with this key has an eligible server and would be left without one.
     Closes(String),
     /// Too many servers would be removed.
     Deletes {
-        /// How many.
+        /// Number of servers that would be removed.
         servers: usize,
-        /// Of how many that run.
+        /// Number of servers running.
         of: usize,
-        /// The most that may be, in percent.
+        /// The limit, in percent.
         most: u8,
-        /// Which, by service. Never empty.
+        /// The servers that would be removed, by service. Never empty.
         losses: Vec<ServiceLoss>,
     },
 }
@@ -38,7 +38,7 @@ pub struct ServiceLoss {
     pub service: String,
     /// The servers.
     pub servers: Vec<SocketAddr>,
-    /// The service itself would be removed too, so these are all its servers.
+    /// True if the service itself would be removed too, so that these are all its servers.
     pub removed: bool,
 }
 
@@ -47,14 +47,14 @@ impl GuardrailError {
         if violations.is_empty() { Ok(()) } else { Err(GuardrailError { violations }) }
     }
 
-    /// Every violation. Never empty.
+    /// Returns every violation. Never empty.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
 }
 
 impl fmt::Display for GuardrailError {
-    /// One line for each violation: what would be removed, the limit, and the setting that allows it.
+    /// One line per violation: what would be removed, the limit, and the setting that allows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         super::write_problems(&self.violations, f)
     }
@@ -71,7 +71,7 @@ impl fmt::Display for Violation {
                  may_close_services would allow it"
             ),
             Violation::Deletes { servers, of, most, losses } => {
-                // Rounded up, so that it is more than the limit that it exceeds.
+                // Rounded up, so that it is greater than the limit that it exceeds.
                 let share = (*servers as u64 * 100).div_ceil((*of as u64).max(1));
                 write!(
                     f,

@@ -1,21 +1,22 @@
-//! What others wrote, as a part of our texts: legible, harmless to a terminal or a log, and short.
+//! Quotes foreign text in messages: legible, short, and safe for a terminal or a log.
 
 use std::fmt::{self, Write};
 
 /// Longest quotation, in characters.
 const LONGEST: usize = 80;
-/// Longest message of somebody else's that is passed on whole, in characters: what serde's formats
-/// say of an unknown field names all known ones.
+/// Longest foreign message that is passed on complete, in characters: the messages of serde's formats
+/// about an unknown field list all known ones.
 #[cfg(feature = "serde")]
 const LONGEST_MESSAGE: usize = 600;
-/// Of a longer one, the characters kept at its beginning and its end, where its place is.
+/// The numbers of characters kept of a longer message, at its beginning and at its end, where the
+/// position is.
 #[cfg(feature = "serde")]
 const KEPT: (usize, usize) = (120, 320);
 
-/// A text of unknown origin within a message: control characters, marks that change the direction of
-/// writing, whatever else does not show, and backslashes as escapes, cut after 80 characters.
+/// A text of unknown origin within a message: control characters, bidirectional marks, other invisible
+/// characters and backslashes are escaped, and it is cut after 80 characters.
 ///
-/// A text that was cut ends in `...[cut, 10000000 bytes]`, its whole length.
+/// A text that was cut ends in `...[cut, 10000000 bytes]`, with its full length.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -27,7 +28,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The same, but whole: for names that are short where they come from, such as the kernel's.
+/// Like [`Quoted`], but never cut: for names that are short at their source, such as the kernel's.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -36,8 +37,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A word of a text that is read again: whole, and nothing escaped but what would end the word or the
-/// line, which no valid config has.
+/// A word of a text that will be parsed again: complete, with only those characters escaped that would
+/// end the word or the line, which do not occur in a valid config.
 pub(crate) struct OneWord<'a>(pub(crate) &'a str);
 
 impl fmt::Display for OneWord<'_> {
@@ -52,8 +53,8 @@ impl fmt::Display for OneWord<'_> {
     }
 }
 
-/// The byte at which a text ends that has at most so many characters once it is escaped, and whether
-/// that is all of it.
+/// The length in bytes of the longest prefix that has at most `most` characters once it is escaped, and
+/// whether that is the whole text.
 fn fitting(chars: impl Iterator<Item = (usize, char)>, most: usize) -> (usize, bool) {
     let (mut end, mut used) = (0, 0);
     for (at, c) in chars {
@@ -70,7 +71,7 @@ fn escape(text: &str, to: &mut impl Write) -> fmt::Result {
     text.chars().flat_map(shown).try_for_each(|c| to.write_char(c))
 }
 
-/// The same for a message, whose backslashes may be escapes already.
+/// Escapes a message, whose backslashes may already be escapes.
 #[cfg(feature = "serde")]
 fn escape_message(text: &str, to: &mut String) -> fmt::Result {
     let mut parts = text.split('\\');
@@ -81,12 +82,12 @@ fn escape_message(text: &str, to: &mut String) -> fmt::Result {
     })
 }
 
-/// A character as it is printed.
+/// A character as it is printed, escaped if it is invisible.
 fn shown(c: char) -> impl Iterator<Item = char> {
     let (plain, escaped, blank) = match c {
-        // Quotes end no quotation of ours.
+        // Quotes need no escape: messages do not delimit quotations with them.
         '\'' | '"' => (Some(c), None, None),
-        // The standard library takes these letters for printable; they show nothing.
+        // The standard library considers these letters printable, but they are invisible.
         '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' => {
             (None, None, Some(c.escape_unicode()))
         }
@@ -101,8 +102,7 @@ fn is_legible(text: &str) -> bool {
     text.chars().all(|c| c == '\\' || shown(c).eq([c]))
 }
 
-/// What is to be said instead of a format's message that quotes its input as it is; `None` if the
-/// message will do.
+/// A replacement for a format's message that quotes its input raw; `None` if the message is legible.
 #[cfg(feature = "serde")]
 pub(crate) fn legible(message: &str) -> Option<String> {
     let (frame, text) = framed(message);
@@ -110,7 +110,7 @@ pub(crate) fn legible(message: &str) -> Option<String> {
     if frame.lines().chain([text]).all(|line| is_legible(line) && is_short(line)) {
         return None;
     }
-    // Of a frame the place is kept, which stands in its first line, and not the line of input.
+    // Of a frame only the position is kept, which is in its first line, not the line of input.
     let mut result = frame.lines().next().map(|place| place.to_owned() + ": ").unwrap_or_default();
     // Writing to a string does not fail.
     let _ = match fitting(text.char_indices(), LONGEST_MESSAGE) {
@@ -130,8 +130,8 @@ fn shorten(text: &str, to: &mut String) -> fmt::Result {
     escape_message(&text[text.len() - tail..], to)
 }
 
-/// What a format that prints lines puts before a message, and the message: toml shows the line of
-/// input first, or says in a line of its own behind the message which table it was in.
+/// Splits a multi-line message into what the format adds and the message itself: toml shows the line of
+/// input first, or names the table in a separate line after the message.
 #[cfg(feature = "serde")]
 fn framed(message: &str) -> (&str, &str) {
     let Some(text) = message.strip_suffix('\n') else { return ("", message) };
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(quoted(&text(80)), text(80));
         assert_eq!(quoted(&text(81)), text(80) + "...[cut, 81 bytes]");
         assert_eq!(quoted(&"ä".repeat(5_000_000)), "ä".repeat(80) + "...[cut, 10000000 bytes]");
-        // An escape is shown whole or not at all.
+        // An escape is either complete or omitted.
         assert_eq!(quoted(&"\x1b".repeat(13)), r"\u{1b}".repeat(13));
         assert_eq!(quoted(&"\x1b".repeat(14)), r"\u{1b}".repeat(13) + "...[cut, 14 bytes]");
     }
