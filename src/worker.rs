@@ -74,7 +74,7 @@ impl Director {
         let first = |state: &ArcRef<WorkerState>| state.get().first_services();
         let own_services = state.as_ref().map_or_else(|| Arc::new([]) as Arc<_>, first);
         let tag = state.as_ref().map_or(WorkerTag::NONE, |state| state.get().tag());
-        Worker { inner, reader, shard, state, tag: tag, rotations: own_services }
+        Worker { inner, reader, shard, state, tag, rotations: own_services }
     }
 }
 

@@ -324,7 +324,12 @@ fn a_place_is_told_although_the_rest_is_cut() {
     assert_eq!((error.line(), error.column()), (2, 100_002));
     let said = error.to_string();
     assert!(said.contains("expected one of `kernel_rules`, `seed`"), "{said}");
-    assert!(said.ends_with(" at line 2 column 100002"), "{said}");
+    let place = " at line 2 column 100002";
+    assert!(said.ends_with(place), "{said}");
+    // So much of both ends.
+    let (begin, rest) = said.split_once("...[cut, ").expect("it is cut");
+    let (_, end) = rest.split_once(" bytes]...").expect("it is cut");
+    assert_eq!((begin.len(), end.len()), (120, 320), "{said}");
     // What will do is passed on as the format says it.
     let toml =
         toml::from_str::<Config>("kernel_rules = \"A\"\nsed = 1").expect_err("unknown").to_string();

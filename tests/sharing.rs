@@ -167,6 +167,27 @@ fn workers_begin_with_different_servers() {
     }
 }
 
+/// wrr with a cycle too long to write out: the second worker begins half of it later.
+#[test]
+fn workers_begin_long_cycles_at_different_levels() {
+    let half = 1 << 21;
+    let weights = [3 * 2 * half, 3 * (half - 5)];
+    let (director, service) = director(SchedulerKind::Wrr, &weights, Sharing::PerWorker);
+    let workers = [director.worker(), director.worker()];
+    let picks = workers.each_ref().map(|worker| {
+        let pick = || worker.pick_server(service, &flow(1)).expect("a server").address();
+        (0..11).map(|_| u8::from(pick() == addressed(1))).collect::<Vec<_>>()
+    });
+    assert_eq!(picks[0], [0; 11]);
+    // At half the level of the first, less what rounding takes, it falls by 3 a pass to the lighter
+    // server's weight.
+    assert_eq!(picks[1], [&[0; 5][..], &[1, 0, 1, 0, 1, 0]].concat());
+}
+
+fn addressed(number: u8) -> std::net::SocketAddr {
+    ([10, 0, 1, number], 80).into()
+}
+
 #[test]
 fn own_connections_are_even() {
     for kind in ["lc", "wlc", "sed", "nq"] {

@@ -268,3 +268,7 @@ impl Limits {
         upper != 0 && (total >= sets_at || total >= keeps_at && before)
     }
 }
+
+#[cfg(test)]
+#[path = "counts_tests.rs"]
+mod tests;

@@ -362,3 +362,7 @@ impl ServiceSlot {
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+#[path = "slots_tests.rs"]
+mod tests;

@@ -156,7 +156,7 @@ impl MinTree {
             row = row.chunks(FAN_OUT).map(least).collect();
             top += 1;
         }
-        MinTree { blocks: blocks.into(), rows, top, simd: simd }
+        MinTree { blocks: blocks.into(), rows, top, simd }
     }
 
     fn block(&self, row: usize, at: usize) -> Option<&Block> {

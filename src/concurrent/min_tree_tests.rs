@@ -106,3 +106,20 @@ fn an_index_beyond_the_leaves_is_refused() {
     tree.set(32, || 1, |key| key);
     assert_eq!(tree.least(), Ok(Some(Least { index: 0, key: 3 })));
 }
+
+#[test]
+fn of_equals_behind_an_excluded_one_the_first_is_found() {
+    let (first, excluded, second) = (1, FAN_OUT as u32, FAN_OUT as u32 + 1);
+    // The excluded one makes its block look better than that of the first equal.
+    let key_of = |index| match index {
+        _ if index == excluded => 3,
+        _ if index == first || index == second => 7,
+        _ => 9,
+    };
+    for way in ways() {
+        let tree = MinTree::new((0..3 * FAN_OUT as u32).map(key_of), way);
+        let least = |index| Some(Least { index, key: 7 });
+        assert_eq!(tree.least_except(&[excluded]), least(first), "{way:?}");
+        assert_eq!(tree.least_except(&[first, excluded]), least(second), "{way:?}");
+    }
+}

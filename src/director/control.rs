@@ -242,7 +242,7 @@ impl Control {
         if let Some(slot) = self.arena.servers.get(id.slot) {
             slot.occupy(service.slot);
         }
-        SlotClaim { id, since: since, base: self.server_total(id.slot), last_weight: 0 }
+        SlotClaim { id, since, base: self.server_total(id.slot), last_weight: 0 }
     }
 
     fn compile(

@@ -150,3 +150,7 @@ impl Payload for ServerSet {
         !writing && self.members.iter().all(|member| !member.load(Ordering::SeqCst) == NOBODY)
     }
 }
+
+#[cfg(test)]
+#[path = "server_set_tests.rs"]
+mod tests;

@@ -3,10 +3,10 @@
 use crate::sync::Arc;
 
 /// Short cycles repeat up to this length: wrapping is expensive.
-const SHORT: u32 = 64;
+pub(super) const SHORT: u32 = 64;
 
 /// How often a cycle of this length repeats.
-pub(crate) fn repeats(cycle: u32) -> u32 {
+pub(super) fn repeats(cycle: u32) -> u32 {
     SHORT.div_ceil(cycle.max(1))
 }
 

@@ -288,3 +288,7 @@ impl TicketCounter {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;

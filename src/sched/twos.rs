@@ -83,3 +83,17 @@ pub(crate) fn mix(seed: u64, index: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::mix;
+
+    /// The first outputs of the published generator for seed 0.
+    #[test]
+    fn outputs_are_split_mixs() {
+        assert_eq!(
+            [0, 1, 2].map(|index| mix(0, index)),
+            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]
+        );
+    }
+}

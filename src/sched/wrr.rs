@@ -215,13 +215,12 @@ impl Wrr {
 impl Scale {
     /// The level after a change of the list.
     fn round(self, level: u32) -> u32 {
-        if level > self.top || level == 0 {
-            self.top
-        } else if self.step > 1 {
-            level / self.step * self.step + 1
-        } else {
-            level
-        }
+        let rounded = match level {
+            0 => self.top,
+            _ if self.step > 1 => level / self.step * self.step + 1,
+            _ => level,
+        };
+        rounded.min(self.top)
     }
 }
 
@@ -263,7 +262,7 @@ fn scales(history: &History) -> (Scale, Translation) {
     (now, carry)
 }
 
-/// The positive weights of a list, with their gcd.
+/// The weights of a list, with their gcd, in which weight 0 counts for nothing.
 #[derive(Default)]
 struct Weights {
     counts: BTreeMap<u32, usize>,
@@ -272,10 +271,8 @@ struct Weights {
 
 impl Weights {
     fn add(&mut self, weight: u32) {
-        if weight > 0 {
-            *self.counts.entry(weight).or_default() += 1;
-            self.gcd = gcd(self.gcd, weight);
-        }
+        *self.counts.entry(weight).or_default() += 1;
+        self.gcd = gcd(self.gcd, weight);
     }
 
     fn remove(&mut self, weight: u32) {

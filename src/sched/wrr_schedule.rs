@@ -61,7 +61,7 @@ impl WeightedSchedule {
             while let Some(place) = lighter.next_if(|place| weights[*place as usize] >= level) {
                 walkers.push(place);
             }
-            if walkers.len() > known {
+            if walkers.len() != known {
                 walkers.sort_unstable();
             }
             starts.push(servers.len() as u32);
@@ -147,6 +147,25 @@ mod tests {
                 assert!(weights[servers[next] as usize] >= level, "{weights:?}");
                 assert!(servers[..next].len() == next && turns.place(next as u64).1 == level);
             }
+        }
+    }
+
+    #[test]
+    fn cycles_are_written_out_up_to_a_length() {
+        // 64 turns a server, each server with its own weight around that.
+        let longest = |last: u32| {
+            let mut weights = vec![64; 8192];
+            weights[..2].copy_from_slice(&[63, last]);
+            let turns = WeightedSchedule::of(&weights, 1, 63.max(last).max(64))?;
+            Some(turns.servers.len())
+        };
+        assert_eq!(longest(65), Some(8192 * 64));
+        assert_eq!(longest(66), None);
+        assert_eq!(longest(64), Some(8192 * 64 - 1));
+        // A walk about weights that the list has not: of a service that is deleted.
+        assert!(WeightedSchedule::of(&[2], 1, 2).is_some());
+        for top in 3..9 {
+            assert!(WeightedSchedule::of(&[2], 1, top).is_none(), "{top}");
         }
     }
 

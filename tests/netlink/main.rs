@@ -6,6 +6,7 @@
 mod answers;
 mod mutations;
 mod plan;
+mod plan_details;
 mod recorded;
 mod requests;
 mod tree;

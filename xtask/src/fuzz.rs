@@ -48,13 +48,12 @@ pub(crate) fn mutants(project: &Project) -> Result<()> {
     let (shard, jobs) = (variable("SHARD", "0/1"), variable("JOBS", "2"));
     let options = variable("OPTIONS", "");
     let options = options.split_whitespace();
-    cmd!(
-        project.sh,
-        "cargo mutants --shard {shard} --jobs {jobs} --output target/mutants {options...}"
-    )
-    .env("PROPTEST_CASES", variable("PROPTEST_CASES", "60"))
-    .run()
-    .context("cargo-mutants: `cargo install cargo-mutants`")
+    // Shards may run side by side.
+    let output = format!("target/mutants/{}", shard.replace(char::from(b'/'), "-"));
+    cmd!(project.sh, "cargo mutants --shard {shard} --jobs {jobs} --output {output} {options...}")
+        .env("PROPTEST_CASES", variable("PROPTEST_CASES", "60"))
+        .run()
+        .context("cargo-mutants: `cargo install cargo-mutants`")
 }
 
 pub(crate) fn soak(project: &Project) -> Result<()> {

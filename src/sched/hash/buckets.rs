@@ -78,8 +78,15 @@ impl Buckets {
 
 #[cfg(test)]
 mod tests {
-    use super::bucket_of;
+    use super::{bucket_of, client_value};
     use crate::flow::Flow;
+
+    #[test]
+    fn a_key_is_folded() {
+        let flow = Flow::default().with_key(0xffff_0000_ff00_ff00);
+        assert_eq!(client_value(&flow, false), 0x00ff_ff00);
+        assert_eq!(client_value(&flow, true), 0x00ff_ff00);
+    }
 
     #[test]
     fn vectors_of_the_kernel() {

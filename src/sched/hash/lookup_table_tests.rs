@@ -196,3 +196,30 @@ fn only_what_is_dealt_otherwise_is_dealt_again() {
     assert!(!shared(251, shares.iter().rev().copied().collect()));
     assert!(!shared(251, vec![Share { value: 1, weight: 2 }, shares[1]]));
 }
+
+#[test]
+fn positions_are_as_narrow_as_they_fit() {
+    for (count, narrow) in [(1, true), (1 << 16, true), ((1 << 16) + 1, false)] {
+        let mut shares = vec![Share { value: 1, weight: 0 }; count];
+        shares[count - 1].weight = 1;
+        let table = LookupTable::deal(7, 4, shares, None);
+        assert_eq!(matches!(table.slots, Slots::Narrow(_)), narrow, "{count}");
+        assert!((0..7).all(|slot| table.at(slot) == Some(count as Position - 1)), "{count}");
+    }
+}
+
+#[test]
+fn a_table_is_shared_while_its_shares_stay() {
+    let shares = |weight| vec![Share { value: 1, weight }, Share { value: 2, weight: 1 }];
+    let first = LookupTable::deal(31, 4, shares(1), None);
+    let shared = |size, weight| {
+        let next = LookupTable::deal(size, 4, shares(weight), Some(&first));
+        assert_eq!(next.size(), size);
+        let alone = deal((size, 4), &shares(weight));
+        assert_eq!((0..size).map(|slot| next.at(slot)).collect::<Vec<_>>(), alone);
+        Arc::ptr_eq(&next.dealt_by, &first.dealt_by)
+    };
+    assert!(shared(31, 1));
+    assert!(!shared(31, 2));
+    assert!(!shared(7, 1));
+}

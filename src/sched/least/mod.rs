@@ -103,7 +103,7 @@ impl<L: Load> Least<L> {
         } else {
             Strategy::Scan
         };
-        Least { load, strategy: strategy }
+        Least { load, strategy }
     }
 
     /// Like [`of`](Self::of), or a search by each worker's own connections if the service is shared
@@ -116,7 +116,7 @@ impl<L: Load> Least<L> {
             }
             Sharing::PerWorker => Strategy::WorkerScan,
         };
-        Least { load, strategy: strategy }
+        Least { load, strategy }
     }
 
     /// The available server with the least load that was not tried; `None` if there is none.

@@ -188,3 +188,50 @@ fn heavy_weights_are_scanned() {
     }
     assert!(index(&Least::of(Overhead(RULE), &servers(SCANNED, |_| 1))).is_none());
 }
+
+/// A scan would find the same: here the index itself must know.
+#[test]
+fn the_index_answers_without_a_scan() {
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        let index = index(&least).unwrap();
+        assert_eq!(index.find(&servers), Some(0));
+        assert_eq!(index.find_untried(&servers, &[id(0), id(1)]), Some(2));
+        // Told, and of no server that is least then.
+        slot(&servers, 0).open(0, Active, RULE, false).unwrap();
+        assert_eq!(index.load_changed(id(0).slot, slot(&servers, 0)), None);
+        assert_eq!(index.find(&servers), Some(1));
+        // Untold, it is found out by the pick, of the servers that were not tried, too.
+        slot(&servers, 1).open(0, Active, RULE, false).unwrap();
+        assert_eq!(index.find(&servers), Some(2));
+        slot(&servers, 3).open(0, Active, RULE, false).unwrap();
+        assert_eq!(index.find_untried(&servers, &[id(2)]), Some(4));
+        assert_eq!(index.keys().least_except(&[2]).unwrap().index, 4);
+        // All that others changed untold is known after a publication.
+        slot(&servers, 0).close(0, Active, RULE).unwrap();
+        slot(&servers, 2).open(0, Active, RULE, false).unwrap();
+        index.published(&servers);
+        assert_eq!(index.keys().least().unwrap().unwrap().index, 0);
+        assert_eq!(index.keys().least_except(&[0]).unwrap().index, 4);
+    }
+}
+
+#[test]
+fn who_becomes_least_is_told() {
+    for count in SIZES {
+        let servers = servers(count, |_| 1);
+        let least = Least::of(Overhead(RULE), &servers);
+        let index = index(&least).unwrap();
+        let told = |at: u32| index.load_changed(id(at).slot, slot(&servers, at));
+        for at in 0..count {
+            slot(&servers, at).open(0, Active, RULE, false).unwrap();
+            told(at);
+        }
+        slot(&servers, 5).close(0, Active, RULE).unwrap();
+        // In a tree of one row there is no node above to tell of it.
+        assert_eq!(told(5), (count > 64).then_some(5));
+        assert_eq!(index.find(&servers), Some(5));
+        assert_eq!(told(5), None, "nothing changed");
+    }
+}

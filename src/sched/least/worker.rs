@@ -249,7 +249,7 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
-    use super::RENEWED;
+    use super::{RENEWED, View};
     use crate::arena::counts::Activity::Active;
     use crate::config::Sharing;
     use crate::worker::Worker;
@@ -274,6 +274,19 @@ mod tests {
         drop((0..gone).map(|_| director.worker()).collect::<Vec<_>>());
         let workers = (0..living).map(|_| director.worker()).collect();
         (director, workers)
+    }
+
+    #[test]
+    fn a_place_leads_to_its_position_and_back() {
+        for length in [1, 2, 7, 100] {
+            for first in 0..length {
+                let view = View { first, length };
+                let places: Vec<u32> =
+                    (0..length).map(|at| view.place(view.position(at))).collect();
+                assert_eq!(places, (0..length).collect::<Vec<_>>(), "{first} of {length}");
+                assert_eq!((view.position(0), view.place(first)), (first, 0));
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,205 @@
+//! Configs as values: what is found, copied, counted and compared.
+#![cfg(feature = "serde")]
+
+mod common;
+
+use std::error::Error as _;
+
+use common::{config, rip, server, service, vip};
+use vsched::config::diff::{Change, diff};
+use vsched::config::rules::Rules;
+use vsched::config::{
+    Affinity, Command, Config, MAX_SERVICES, Observed, Persistence, ServiceKey, Sharing,
+    VirtualService, mh_table_size,
+};
+use vsched::error::ApplyError;
+use vsched::{Director, SchedulerKind};
+
+#[test]
+fn a_service_is_found_by_its_key_and_changed() {
+    let mut config = config(SchedulerKind::Rr, 1, &[1]);
+    config.services.push(service(1, SchedulerKind::Rr));
+    for n in 0..2 {
+        let key = ServiceKey::tcp(vip(n));
+        assert_eq!(config.service(&key).map(|service| service.key), Some(key));
+        config.service_mut(&key).expect("it is there").servers.push(server(7 + n, 1));
+    }
+    let last = |n: usize| config.services[n].servers.last().map(|server| server.address);
+    assert_eq!((last(0), last(1)), (Some(rip(7)), Some(rip(8))));
+    assert!(config.service_mut(&ServiceKey::tcp(vip(9))).is_none());
+}
+
+#[test]
+fn what_is_observed_is_a_config_again() {
+    let mut wanted = config(SchedulerKind::Rr, 3, &[1, 2, 3]);
+    wanted
+        .services
+        .push(VirtualService { servers: vec![server(9, 4)], ..service(1, SchedulerKind::Mh) });
+    wanted.seed = 7;
+    let observed = Observed::from(&wanted);
+    assert!(observed.settings.services.is_empty());
+    assert_eq!((observed.settings.seed, observed.config()), (7, wanted.clone()));
+    let director = Director::new(&wanted).expect("a valid config");
+    assert_eq!(director.observe().config(), wanted);
+}
+
+#[test]
+fn rules_are_walked_in_their_order() {
+    let rules: Rules = "-A -t 10.0.0.1:80\n-A -f 7\n-D -f 7".parse().expect("rules");
+    let walked: Vec<_> = (&rules).into_iter().collect();
+    assert_eq!(walked.len(), 3);
+    assert!(walked.iter().zip(rules.iter()).all(|(a, b)| std::ptr::eq(*a, b)));
+    assert_eq!(rules.commands().count(), 3);
+}
+
+#[test]
+fn sharing_is_read_by_either_name() {
+    for (name, sharing) in [("exact", Sharing::Exact), ("per-worker", Sharing::PerWorker)] {
+        let config: Config =
+            format!("-A -t 10.0.0.1:80 --vsched-sharing {name}").parse().expect("rules");
+        assert_eq!(config.services[0].sharing, sharing);
+    }
+    assert!("-A -t 10.0.0.1:80 --vsched-sharing other".parse::<Config>().is_err());
+}
+
+/// What is not the default is written, too.
+#[test]
+fn every_setting_of_a_service_survives_json() {
+    for (affinity, sharing) in [
+        (Affinity { capacity: 7, expiration: 8 }, Sharing::PerWorker),
+        (Affinity { capacity: 7, ..Affinity::default() }, Sharing::Exact),
+        (Affinity::default(), Sharing::PerWorker),
+        (Affinity::default(), Sharing::Exact),
+    ] {
+        let service = VirtualService { affinity, sharing, ..service(0, SchedulerKind::Lblc) };
+        let json = serde_json::to_string(&service).expect("JSON");
+        assert_eq!(serde_json::from_str::<VirtualService>(&json).expect("a service"), service);
+        assert_eq!(json.contains("affinity"), affinity != Affinity::default());
+        assert_eq!(json.contains("sharing"), sharing != Sharing::default());
+    }
+}
+
+#[test]
+fn refused_commands_name_what_they_are_about() {
+    let director = Director::new(&config(SchedulerKind::Rr, 1, &[1])).expect("a valid config");
+    let key = ServiceKey::tcp(vip(0));
+    let missing = ServiceKey::tcp(vip(5));
+    for (command, service, about) in [
+        (Command::AddService(VirtualService::new(key)), key, None),
+        (Command::DeleteService(missing), missing, None),
+        (Command::AddServer { service: key, server: server(1, 1) }, key, Some(rip(1))),
+        (Command::DeleteServer { service: key, server: rip(2) }, key, Some(rip(2))),
+    ] {
+        let error = director.execute(&command).expect_err("it fits nothing");
+        let ApplyError::Command(refused) = &error else { panic!("{error}") };
+        assert_eq!((refused.service(), refused.server()), (&*service.to_string(), about));
+        assert_eq!(error.source().map(|source| source.to_string()), Some(refused.to_string()));
+    }
+    let twice = Config {
+        services: vec![VirtualService::new(key), VirtualService::new(key)],
+        ..Config::default()
+    };
+    let invalid = director.apply(&twice).expect_err("not valid");
+    assert!(invalid.source().is_some_and(|source| invalid.to_string() == source.to_string()));
+}
+
+/// Only scheduler mh may have a table of another size, and a new service has none until it has its
+/// servers.
+#[test]
+fn a_new_service_is_valid_before_it_has_a_scheduler() {
+    let mut wanted = config(SchedulerKind::Mh, 2, &[1]);
+    wanted.services[0].mh_table_index = 10;
+    let changes = diff(&Config::default(), &wanted);
+    let Change::AddService(first) = &changes[0] else { panic!("{changes:?}") };
+    assert_eq!(first.scheduler, None);
+    let alone = Config { services: vec![first.clone()], ..Config::default() };
+    alone.validate().expect("a kernel takes it so");
+    let Some(Change::EditService(last)) = changes.last() else { panic!("{changes:?}") };
+    assert_eq!((last.scheduler, last.mh_table_index), (Some(SchedulerKind::Mh), 10));
+}
+
+/// Bytes that a scheduler takes beside what all take, for servers of these weights.
+fn beside(kind: SchedulerKind, weights: &[u32], table: u8) -> u64 {
+    let of = |kind, mh_table_index| {
+        let servers = weights.iter().zip(0u32..).map(|(weight, n)| {
+            let [_, b, c, d] = n.to_be_bytes();
+            vsched::config::RealServer::new(([10, b, c, d], 80).into()).with_weight(*weight)
+        });
+        let service = VirtualService { mh_table_index, ..service(0, kind) };
+        let services = vec![VirtualService { servers: servers.collect(), ..service }];
+        Config { services, ..Config::default() }.memory()
+    };
+    of(kind, table) - of(SchedulerKind::Lc, 0)
+}
+
+/// 16 bytes a turn of a precomputed rotation, up to as many as are precomputed.
+#[test]
+fn memory_counts_turns_that_are_precomputed() {
+    for count in [0, 1, 7, 1000] {
+        assert_eq!(beside(SchedulerKind::Rr, &vec![5; count], 0), 16 * count as u64);
+    }
+    for (weights, turns) in [
+        (&[][..], 0),
+        (&[0, 0], 0),
+        (&[1], 1),
+        (&[4, 2], 3),
+        (&[6, 4, 0], 5),
+        (&[7, 5], 12),
+        (&[(1 << 18) - 1, 1], 1 << 18),
+        (&[1 << 18, 1], 0),
+    ] {
+        assert_eq!(beside(SchedulerKind::Wrr, weights, 0), 16 * turns, "{weights:?}");
+    }
+    // Of many servers 64 turns each.
+    for (last, turns) in [(65, 8192 * 64), (66, 0)] {
+        let mut weights = vec![64; 8192];
+        weights[..2].copy_from_slice(&[63, last]);
+        assert_eq!(beside(SchedulerKind::Wrr, &weights, 0), 16 * turns, "{last}");
+    }
+}
+
+/// A slot takes two bytes where they hold every position.
+#[test]
+fn memory_counts_slots_as_wide_as_positions() {
+    for (count, width) in [(1, 2), (1 << 16, 2), ((1 << 16) + 1, 4)] {
+        let size = u64::from(mh_table_size(17).expect("a size"));
+        assert_eq!(beside(SchedulerKind::Mh, &vec![1; count], 17), width * size, "{count}");
+    }
+}
+
+/// An entry with its share of the marks, to the byte.
+#[test]
+fn memory_counts_maps_of_addresses() {
+    let memory = |kind, capacity, persistence| {
+        let affinity = Affinity { capacity, ..Affinity::default() };
+        let service = VirtualService { affinity, persistence, ..service(0, kind) };
+        Config { services: vec![service], ..Config::default() }.memory()
+    };
+    for (kind, persistence, entry) in [
+        (SchedulerKind::Lblc, None, 24),
+        (SchedulerKind::Lblcr, None, 96),
+        (SchedulerKind::Lc, Some(Persistence::default()), 48),
+    ] {
+        for (capacity, entries) in
+            [(1, 32), (16, 32), (17, 64), (1 << 16, 1 << 17), (1 << 24, 1 << 25)]
+        {
+            let beside = memory(kind, capacity, persistence) - memory(SchedulerKind::Lc, 1, None);
+            let bytes: u64 = entries * entry + entries / 128;
+            // Pages that begin or end elsewhere, and what finds it all.
+            assert_eq!(beside, bytes + bytes.min(8192) + 1024, "{kind:?} {capacity}");
+        }
+    }
+}
+
+#[test]
+fn the_most_services_are_valid_and_one_more_is_not() {
+    let service = |n: usize| {
+        VirtualService::new(ServiceKey::fwmark(1 + n as u32, vsched::config::Family::Inet))
+    };
+    let mut config =
+        Config { services: (0..MAX_SERVICES).map(service).collect(), ..Config::default() };
+    config.validate().expect("as many as are allowed");
+    config.services.push(service(MAX_SERVICES));
+    let error = config.validate().expect_err("one too many");
+    assert!(error.to_string().contains("services"), "{error}");
+}

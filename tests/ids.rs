@@ -1,0 +1,96 @@
+//! Ids as plain numbers, and what refusals say.
+
+mod common;
+
+use common::{config, flow, rip, service, vip};
+use vsched::config::ServiceKey;
+use vsched::{
+    Activity, ConnectionError, Director, Refused, SchedulerKind, ServerId, ServiceId, Tried,
+};
+
+#[test]
+fn ids_come_back_from_their_numbers() {
+    let mut config = config(SchedulerKind::Rr, 3, &[1]);
+    config.services.push(service(1, SchedulerKind::Rr));
+    let director = Director::new(&config).expect("a valid config");
+    let worker = director.worker();
+    let key = ServiceKey::tcp(vip(0));
+    let mut seen = Vec::new();
+    for n in 1..=3 {
+        let server = director.server(&key, rip(n)).expect("it runs");
+        let again = ServerId::from_raw(server.to_raw());
+        assert_eq!(again, server);
+        let lease = worker.open(again, Activity::Active).expect("it runs");
+        assert_eq!(director.counts(server).map(|counts| counts.active), Some(1));
+        worker.close(lease).expect("an open lease");
+        seen.push(server.to_raw());
+    }
+    for n in 0..2 {
+        let id = director.service_by_key(&ServiceKey::tcp(vip(n))).expect("it runs");
+        let again = ServiceId::from_raw(id.to_raw());
+        assert_eq!(again, id);
+        assert_eq!(worker.pick_server(again, &flow(1)).is_some(), n == 0);
+        seen.push(id.to_raw());
+    }
+    let [slot, generation] = seen[0];
+    assert_eq!(ServerId::from_raw([slot, generation]).to_raw(), [slot, generation]);
+    seen[..3].sort_unstable();
+    assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[3] != seen[4], "{seen:?}");
+    // Any numbers will do.
+    for raw in [[slot, generation.wrapping_add(1)], [u32::MAX; 2], [0; 2], [1000, generation]] {
+        let id = ServerId::from_raw(raw);
+        assert_eq!(id.to_raw(), raw);
+        assert_eq!(worker.open(id, Activity::Active).err(), Some(ConnectionError::Stale));
+        let id = ServiceId::from_raw(raw);
+        assert_eq!(id.to_raw(), raw);
+        assert_eq!(worker.try_pick_server(id, &flow(1), &[]).err(), Some(Refused::NoService));
+    }
+}
+
+/// The id that a removed server's slot would give next is nobody's before somebody has the slot.
+#[test]
+fn an_id_to_come_is_stale() {
+    let config = config(SchedulerKind::Rr, 2, &[1]);
+    let director = Director::new(&config).expect("a valid config");
+    let worker = director.worker();
+    let [slot, generation] =
+        director.server(&config.services[0].key, rip(2)).expect("it runs").to_raw();
+    let mut without = config.clone();
+    without.services[0].servers.pop();
+    director.apply(&without).expect("a valid config");
+    assert!(worker.service_for(&flow(0)).is_some(), "the worker moves on");
+    director.tick(std::time::Duration::from_secs(1));
+    assert_eq!(director.removed_servers(), 0);
+    for generation in [generation, generation.wrapping_add(1), generation.wrapping_add(2)] {
+        let id = ServerId::from_raw([slot, generation]);
+        assert_eq!(worker.open(id, Activity::Active).err(), Some(ConnectionError::Stale));
+        assert!(director.counts(id).is_none_or(|counts| counts.active == 0));
+    }
+}
+
+#[test]
+fn refusals_say_why() {
+    for (refused, text) in
+        [(Refused::NoServer, "no server is available"), (Refused::NoService, "no such service")]
+    {
+        assert_eq!(refused.to_string(), text);
+    }
+    for (error, word) in [
+        (ConnectionError::Stale, "gone"),
+        (ConnectionError::Full, "67108863"),
+        (ConnectionError::Overloaded, "overloaded"),
+    ] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn tried_servers_are_kept_in_order_up_to_their_number() {
+    let id = |n| ServerId::from_raw([n, 0]);
+    let mut tried = Tried::<2>::new();
+    assert!(tried.is_empty());
+    assert!(tried.insert(id(1)) && tried.insert(id(2)));
+    assert_eq!(*tried, [id(1), id(2)]);
+    assert!(!tried.insert(id(3)), "no room");
+    assert_eq!(*tried, [id(1), id(2)]);
+}
