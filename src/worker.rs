@@ -127,14 +127,14 @@ impl Worker {
     ) -> Result<Connection<'_>, Refused> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
-        // Both are written early, and where they stay: a few nanoseconds less than values that are put
+        // Both are written early, and where they stay: a few nanoseconds less than values that are emit
         // together at the end.
         let (mut chosen, mut lease) = (None, Lease::default());
-        let mut put = |pick: Pick| {
+        let mut emit = |pick: Pick| {
             chosen = Some(pick);
             (pick.server(), pick.template)
         };
-        let mut found: Result<_, Refused> = self.pick(service, flow, tried, &mut put);
+        let mut found: Result<_, Refused> = self.pick(service, flow, tried, &mut emit);
         loop {
             let (server, template) = found?;
             let opened = match self.open_into(&mut lease, server, template, activity, true) {
@@ -146,7 +146,7 @@ impl Worker {
             match opened {
                 Ok(()) => {
                     let counts_activity = flow.protocol() != UDP;
-                    // `put` has run: there is a pick.
+                    // `emit` has run: there is a pick.
                     let pick = chosen.ok_or(Refused::NoServer)?;
                     return Ok(Connection { worker: self, pick, lease, counts_activity });
                 }
@@ -157,7 +157,7 @@ impl Worker {
             }
             // By a look at each server: the quick way goes by the pool's limits, and a reload that has
             // begun may have given this server others.
-            found = self.pick_slow(service.word(), flow, &mut put, tried);
+            found = self.pick_slow(service.word(), flow, &mut emit, tried);
         }
     }
 

@@ -84,8 +84,8 @@ impl<T, S> SlotRefs<T, S> {
 
     #[inline(always)]
     pub(crate) fn prefetch(&self, at: usize) {
-        if let Some(seat) = self.list.get(at) {
-            prefetch(seat);
+        if let Some(slot_ref) = self.list.get(at) {
+            prefetch(slot_ref);
         }
     }
 
@@ -97,12 +97,12 @@ impl<T, S> SlotRefs<T, S> {
     }
 
     #[inline(always)]
-    fn parts(seat: &SlotRef<T, S>) -> (&T, &S) {
+    fn parts(slot_ref: &SlotRef<T, S>) -> (&T, &S) {
         // SAFETY: `element` was made from a reference into a slice that `_segments` keeps alive as
-        // long as the `SlotRefs` that `seat` is borrowed from: a `SlotRef` exists nowhere else. An
+        // long as the `SlotRefs` that `slot_ref` is borrowed from: a `SlotRef` exists nowhere else. An
         // `Arc` never moves its slice, and no mutable reference to it exists: it is shared from the
         // start, and this file never calls `get_mut`.
-        (unsafe { seat.element.as_ref() }, &seat.value)
+        (unsafe { slot_ref.element.as_ref() }, &slot_ref.value)
     }
 }
 
@@ -141,16 +141,16 @@ impl<T> Segments<T> {
     ) -> Option<SlotRefs<T, S>> {
         let mut segments: Vec<Arc<[T]>> = Vec::new();
         // Not collected through `Option`, which loses the size hint.
-        let mut seats = Vec::with_capacity(list.size_hint().0);
+        let mut slot_refs = Vec::with_capacity(list.size_hint().0);
         for (index, beside) in list {
             let (segment, offset) = self.find(index)?;
             let element = NonNull::from(segment.get(offset)?);
             if !segments.iter().any(|known| Arc::ptr_eq(known, segment)) {
                 segments.push(Arc::clone(segment));
             }
-            seats.push(SlotRef { element, value: beside });
+            slot_refs.push(SlotRef { element, value: beside });
         }
-        let list = seats.into_boxed_slice();
+        let list = slot_refs.into_boxed_slice();
         Some(SlotRefs { list, _segments: segments })
     }
 

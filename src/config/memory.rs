@@ -59,7 +59,7 @@ const SERVICE: u64 = 3072;
 const SERVER: u64 = 320;
 /// Upper bound per turn of a precomputed schedule.
 const TURN: u64 = 16;
-/// Most turns that are precomputed: `FEW_TURNS`, or `TURNS_A_SERVER` per server up to `MOST_TURNS`
+/// Most schedule_length that are precomputed: `FEW_TURNS`, or `TURNS_A_SERVER` per server up to `MOST_TURNS`
 /// (`sched::wrr_schedule`).
 const MOST_TURNS: u64 = 1 << 22;
 const FEW_TURNS: u64 = 1 << 18;
@@ -115,15 +115,15 @@ impl Memory {
             }
             _ => 0,
         };
-        let turns = match settings.scheduler {
+        let schedule_length = match settings.scheduler {
             Some(SchedulerKind::Rr) => count,
-            Some(SchedulerKind::Wrr) => turns(weights, cycle),
+            Some(SchedulerKind::Wrr) => schedule_length(weights, cycle),
             _ => 0,
         };
         Memory {
             affinity: remembered + templates,
             mh_table: slots * if count <= 1 << 16 { 2 } else { 4 },
-            rotation: turns * TURN,
+            rotation: schedule_length * TURN,
             servers: SERVICE + count * SERVER,
         }
     }
@@ -164,8 +164,11 @@ impl Memory {
     }
 }
 
-/// Number of precomputed turns of wrr: `cycle` applied to the cycle's length and the maximum.
-fn turns(weights: impl ExactSizeIterator<Item = u32> + Clone, cycle: fn(u64, u64) -> u64) -> u64 {
+/// Number of precomputed schedule_length of wrr: `cycle` applied to the cycle's length and the maximum.
+fn schedule_length(
+    weights: impl ExactSizeIterator<Item = u32> + Clone,
+    cycle: fn(u64, u64) -> u64,
+) -> u64 {
     let step = weights.clone().fold(0, gcd).max(1);
     let most = (weights.len() as u64 * TURNS_A_SERVER).clamp(FEW_TURNS, MOST_TURNS);
     cycle(weights.map(|weight| u64::from(weight / step)).sum(), most)

@@ -106,21 +106,21 @@ impl Control {
         // The last step that can fail: from here on live services are taken apart.
         self.allocator.reserve(&self.arena, new_servers, new_services)?;
         let mut gone = Vec::new();
-        let mut drafts = self.service_edits(changes, all, &mut gone);
+        let mut service_edits = self.service_edits(changes, all, &mut gone);
         let next = self.sequence + 1;
         let (mut fresh, mut edits) = (Vec::new(), Vec::new());
-        for draft in &mut drafts {
-            let id = match draft.live.and_then(|number| self.services.get(&number)) {
+        for edit in &mut service_edits {
+            let id = match edit.live.and_then(|number| self.services.get(&number)) {
                 Some(live) => live.id,
                 None => self.allocator.take_service(&self.arena),
             };
-            self.assign_slots(draft, id, next, settings.kernel_rules, &mut edits);
-            let compiled = match draft.live.and_then(|number| self.services.get(&number)) {
+            self.assign_slots(edit, id, next, settings.kernel_rules, &mut edits);
+            let compiled = match edit.live.and_then(|number| self.services.get(&number)) {
                 // Nothing is made of what goes.
-                Some(live) if draft.deleted => Arc::clone(&live.compiled),
+                Some(live) if edit.deleted => Arc::clone(&live.compiled),
                 _ => {
-                    let maps = maps.remove(&draft.settings.key).unwrap_or_default();
-                    self.compile(draft, id, settings, maps)
+                    let maps = maps.remove(&edit.settings.key).unwrap_or_default();
+                    self.compile(edit, id, settings, maps)
                 }
             };
             fresh.push((id, compiled));
@@ -129,17 +129,21 @@ impl Control {
         for shard in self.shards.values() {
             shard.grow_to(servers, services);
         }
-        let former = |draft: &ServiceEdit| Some(self.services.get(&draft.live?)?.compiled.as_ref());
-        let renewed =
-            || drafts.iter().map(former).zip(fresh.iter().map(|(_, compiled)| compiled.as_ref()));
+        let former = |edit: &ServiceEdit| Some(self.services.get(&edit.live?)?.compiled.as_ref());
+        let renewed = || {
+            service_edits
+                .iter()
+                .map(former)
+                .zip(fresh.iter().map(|(_, compiled)| compiled.as_ref()))
+        };
         self.workers.before_publish(&self.arena, (servers, services), renewed());
-        self.publish(&drafts, &fresh, next, || {
+        self.publish(&service_edits, &fresh, next, || {
             self.arena.set_kernel_rules(settings.kernel_rules);
             edits.iter().for_each(|edit| edit.carry_out(&self.arena, settings.kernel_rules));
         });
         self.workers.after_publish(&self.arena, renewed());
         self.share_exactly();
-        self.record(drafts, fresh, gone, next);
+        self.record(service_edits, fresh, gone, next);
         self.settings = settings.settings();
         self.sequence = next;
         self.sweep(SWEPT + 2 * changes.len());
@@ -156,11 +160,11 @@ impl Control {
         let of = |(number, live): (&u64, &mut RunningService)| {
             ServiceEdit::of(*number, &mut live.service, &mut live.claims)
         };
-        let mut drafts: Vec<ServiceEdit> = Vec::new();
+        let mut service_edits: Vec<ServiceEdit> = Vec::new();
         let mut drafted: HashMap<ServiceKey, usize> = HashMap::default();
         if all {
-            drafts.extend(self.services.iter_mut().map(of));
-            let keys = drafts.iter().map(|draft| draft.settings.key);
+            service_edits.extend(self.services.iter_mut().map(of));
+            let keys = service_edits.iter().map(|edit| edit.settings.key);
             drafted = keys.zip(0..).collect();
         }
         let mut left = Vec::new();
@@ -174,40 +178,40 @@ impl Control {
                     let live = self.numbers.get(&key);
                     let live =
                         live.and_then(|number| Some((number, self.services.get_mut(number)?)));
-                    drafts.push(match (change, live) {
+                    service_edits.push(match (change, live) {
                         (Change::AddService(service), _) => ServiceEdit::new(service),
                         (_, Some(live)) => of(live),
                         // Not possible for changes that fit the state; carried out on nothing.
                         (_, None) => ServiceEdit::new(&VirtualService::new(key)),
                     });
-                    drafts.len() - 1
+                    service_edits.len() - 1
                 }),
             };
             latest = Some((key, at));
-            drafts[at].change(change, &mut left);
+            service_edits[at].change(change, &mut left);
             gone.extend(left.drain(..).map(|(server, claim)| (key, server, claim)));
         }
-        for draft in &mut drafts {
-            let key = draft.settings.key;
+        for edit in &mut service_edits {
+            let key = edit.settings.key;
             // Numbers in the history are places in the list: the list is shortened only now.
-            draft.compact(&mut left);
+            edit.compact(&mut left);
             gone.extend(left.drain(..).map(|(server, claim)| (key, server, claim)));
         }
-        drafts
+        service_edits
     }
 
-    /// Gives every server of a draft its slot. What the slots of running servers are to be told is
+    /// Gives every server of a edit its slot. What the slots of running servers are to be told is
     /// left in `edits`: the table that still runs goes by what it was compiled for.
     fn assign_slots(
         &mut self,
-        draft: &mut ServiceEdit,
+        edit: &mut ServiceEdit,
         id: ServiceId,
         next: u64,
         rule: KernelRules,
         edits: &mut Vec<SlotEdit>,
     ) {
-        let key = draft.settings.key;
-        draft.assign_slots(|server, claim| {
+        let key = edit.settings.key;
+        edit.assign_slots(|server, claim| {
             let edit = |claim: &SlotClaim| SlotEdit {
                 slot: claim.id.slot,
                 limits: Limits::new(server.thresholds),
@@ -247,33 +251,33 @@ impl Control {
 
     fn compile(
         &self,
-        draft: &ServiceEdit,
+        edit: &ServiceEdit,
         id: ServiceId,
         settings: &Config,
         maps: Maps,
     ) -> Arc<Service> {
-        let former = draft
+        let former = edit
             .live
             .and_then(|number| self.services.get(&number))
             .map(|live| live.compiled.as_ref());
         let plan = ServiceSpec {
             id,
-            settings: &draft.settings,
+            settings: &edit.settings,
             generation: settings.kernel_rules,
             seed: settings.seed,
             expire_quiescent: settings.expire_quiescent_template,
-            history: &draft.history,
+            history: &edit.history,
             former,
             maps,
         };
-        Arc::new(Service::compile(&plan, &self.arena, &draft.members()))
+        Arc::new(Service::compile(&plan, &self.arena, &edit.members()))
     }
 
     /// One publication of everything; then `settle`; then rotations and indexes go over to their new
     /// pools.
     fn publish(
         &self,
-        drafts: &[ServiceEdit],
+        service_edits: &[ServiceEdit],
         fresh: &[(ServiceId, Arc<Service>)],
         next: u64,
         settle: impl FnOnce(),
@@ -284,17 +288,17 @@ impl Control {
         });
         let (_, high_water) = self.allocator.high_water();
         services.resize(high_water as usize, None);
-        for (draft, (id, compiled)) in drafts.iter().zip(fresh) {
-            if draft.live.is_none() {
+        for (edit, (id, compiled)) in service_edits.iter().zip(fresh) {
+            if edit.live.is_none() {
                 compiled.start_rotations();
             }
-            services[id.slot as usize] = (!draft.deleted).then(|| Arc::clone(compiled));
+            services[id.slot as usize] = (!edit.deleted).then(|| Arc::clone(compiled));
         }
-        let gone = drafts.iter().filter(|draft| draft.deleted);
-        let gone = gone.map(|draft| &draft.settings.key);
-        let come = drafts.iter().zip(fresh);
-        let come = come.filter(|(draft, _)| draft.live.is_none() && !draft.deleted);
-        let come = come.map(|(draft, (id, _))| (&draft.settings.key, *id));
+        let gone = service_edits.iter().filter(|edit| edit.deleted);
+        let gone = gone.map(|edit| &edit.settings.key);
+        let come = service_edits.iter().zip(fresh);
+        let come = come.filter(|(edit, _)| edit.live.is_none() && !edit.deleted);
+        let come = come.map(|(edit, (id, _))| (&edit.settings.key, *id));
         let index = if gone.clone().next().is_some() || come.clone().next().is_some() {
             Arc::new(index.edited(gone, come))
         } else {
@@ -302,11 +306,11 @@ impl Control {
         };
         self.snapshot.publish(Arc::new(ServiceTable::new(next, services.into(), index)));
         settle();
-        for (draft, (_, compiled)) in drafts.iter().zip(fresh) {
-            if draft.deleted {
+        for (edit, (_, compiled)) in service_edits.iter().zip(fresh) {
+            if edit.deleted {
                 continue;
             }
-            if draft.live.is_some() {
+            if edit.live.is_some() {
                 compiled.adopt_rotations();
             }
             compiled.published();
@@ -316,7 +320,7 @@ impl Control {
     /// Remembers what has been published.
     fn record(
         &mut self,
-        drafts: Vec<ServiceEdit>,
+        service_edits: Vec<ServiceEdit>,
         fresh: Vec<(ServiceId, Arc<Service>)>,
         gone: Vec<(ServiceKey, SocketAddr, SlotClaim)>,
         next: u64,
@@ -324,10 +328,10 @@ impl Control {
         for (service, server, claim) in gone {
             self.allocator.leave(service, server, claim, next);
         }
-        for (draft, (id, compiled)) in drafts.into_iter().zip(fresh) {
+        for (edit, (id, compiled)) in service_edits.into_iter().zip(fresh) {
             let ServiceEdit {
                 live, settings: mut service, mut servers, mut claims, deleted, ..
-            } = draft;
+            } = edit;
             let key = service.key;
             if deleted {
                 self.allocator.detach(&self.arena, &key);

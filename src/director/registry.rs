@@ -187,7 +187,7 @@ mod tests {
         (0..count).map(|_| join()).collect()
     }
 
-    fn depart(registry: &mut WorkerRegistry, arena: &Arena, number: u32) {
+    fn unregister(registry: &mut WorkerRegistry, arena: &Arena, number: u32) {
         let table = ServiceTable::new(0, Box::default(), Arc::default());
         registry.unregister(arena, arena.workers.get(number).unwrap(), &table);
     }
@@ -197,7 +197,7 @@ mod tests {
         let (mut registry, arena) = (WorkerRegistry::default(), Arena::new());
         assert_eq!(numbers(&mut registry, &arena, 5), [0, 1, 2, 3, 4]);
         for number in [3, 0, 2] {
-            depart(&mut registry, &arena, number);
+            unregister(&mut registry, &arena, number);
         }
         assert_eq!(numbers(&mut registry, &arena, 4), [0, 2, 3, 5]);
         assert_eq!(registry.living.len(), 6);
@@ -208,17 +208,17 @@ mod tests {
         let (mut registry, arena) = (WorkerRegistry::default(), Arena::new());
         let made = LOOKED_AT as u32 + 2;
         numbers(&mut registry, &arena, made);
-        let opener = |number| arena.workers.get(number).map(WorkerState::tag).unwrap();
-        let first = opener(0);
-        (0..made).for_each(|number| depart(&mut registry, &arena, number));
-        assert_ne!(opener(0), first);
+        let tag = |number| arena.workers.get(number).map(WorkerState::tag).unwrap();
+        let first = tag(0);
+        (0..made).for_each(|number| unregister(&mut registry, &arena, number));
+        assert_ne!(tag(0), first);
         let worker = arena.workers.get(0).unwrap();
         worker.visit(|| assert_eq!(numbers(&mut registry, &arena, 1), [1]));
         assert_eq!(numbers(&mut registry, &arena, 2), [0, 2]);
         worker.age(Incarnation::LAST - 1);
-        depart(&mut registry, &arena, 0);
+        unregister(&mut registry, &arena, 0);
         assert!(worker.is_exhausted());
-        depart(&mut registry, &arena, 1);
+        unregister(&mut registry, &arena, 1);
         assert_eq!(numbers(&mut registry, &arena, 1), [1]);
     }
 
@@ -235,7 +235,7 @@ mod tests {
         registry.share(&arena, &table, true);
         shares = vec![arena.shares()];
         for number in 0..9 {
-            depart(&mut registry, &arena, number);
+            unregister(&mut registry, &arena, number);
             shares.push(arena.shares());
         }
         assert_eq!(shares, [9, 9, 9, 9, 9, 4, 4, 2, 1, 1]);

@@ -54,15 +54,15 @@ impl ServiceEdit {
     /// An existing service, whose lists are taken out until it has them back.
     pub(super) fn of(live: u64, service: &mut VirtualService, claims: &mut Vec<SlotClaim>) -> Self {
         let servers = mem::take(&mut service.servers);
-        let mut draft = ServiceEdit {
+        let mut edit = ServiceEdit {
             live: Some(live),
             servers,
             claims: mem::take(claims),
             history: History::default(),
             ..ServiceEdit::new(service)
         };
-        draft.number();
-        draft
+        edit.number();
+        edit
     }
 
     /// Numbers the servers that are there from 0 and forgets what happened before.
@@ -152,7 +152,7 @@ impl ServiceEdit {
     }
 
     /// Gives every server that was added or edited what `settle` makes of its owner. After
-    /// [`bury`](Self::bury).
+    /// [`compact`](Self::compact).
     pub(super) fn assign_slots(
         &mut self,
         mut settle: impl FnMut(&RealServer, SlotClaim) -> SlotClaim,

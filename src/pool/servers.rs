@@ -143,9 +143,9 @@ impl Servers {
         &'a self,
         tried: &'a [ServerId],
     ) -> impl Iterator<Item = Candidate> + 'a {
-        self.list.iter().zip(0..).filter_map(move |(seat, position)| {
-            let counts = self.counts_if_available(seat, position, tried)?;
-            Some(Candidate { position, weight: seat.1.weight, counts })
+        self.list.iter().zip(0..).filter_map(move |(slot_ref, position)| {
+            let counts = self.counts_if_available(slot_ref, position, tried)?;
+            Some(Candidate { position, weight: slot_ref.1.weight, counts })
         })
     }
 

@@ -114,7 +114,7 @@ impl Side {
                 "arp_announce",
                 vec![2],
                 "The server does not name the virtual address as the source of ARP requests of its \
-                 own, from which the neighbours would learn the wrong place.",
+                 own, from which the neighbors would learn the wrong place.",
             ),
         ] {
             let requirement = self

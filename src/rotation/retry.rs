@@ -1,19 +1,20 @@
-//! Where a rotation of retries stands: one word, kept across reloads.
+//! The rotation of retries: one word per service, kept across reloads.
 //!
-//! The word holds the state ([`STATE_BITS`], whatever the scheduler makes of it) and, in the bits
-//! above, the epoch of the pool that understands it. Every rebuild of a service's pool has the next
-//! epoch. Whichever thread works with a new pool first, the director's or a picker's, translates the
-//! state by the pool's `translate` in the same compare-and-swap that moves the epoch on. So every turn is
-//! taken from the old state or from the translated one, none from both, and no thread waits. `translate`
-//! decides what the new state is: that of wrr begins its pass again after an edit.
+//! The word holds the scheduler's state and, in the bits above, the pool version that it belongs to
+//! (`rotation::version`). Every rebuild of a service has the next version. The first thread that works
+//! with a new version, the director's or a picker's, translates the state (`Scheduler::translate`) in
+//! the same compare-and-swap that changes the version. So every step advances either the old state or
+//! the translated one, never both, and no thread waits. (`translate` decides what the new state is: wrr
+//! restarts its pass after an edit.)
 //!
-//! A picker that meets a newer epoch holds a retired pool: it reads the publication again. It finds
-//! the newer one, because only who has read that from the publication writes its epoch.
+//! A picker that finds a newer version in the word uses an old table: it reads the snapshot again. It
+//! finds the newer one there, because only a thread that has read it from the snapshot writes its
+//! version.
 //!
-//! | location | operation                   | ordering | partner                               |
-//! |----------|-----------------------------|----------|---------------------------------------|
-//! | `word`   | loads in turns and `adopt`  | SeqCst   | the compare-and-swaps                 |
-//! | `word`   | swaps in turns and `adopt`  | SeqCst   | the loads; the publication's `current` |
+//! | location | operation                     | ordering | partner                                |
+//! |----------|-------------------------------|----------|----------------------------------------|
+//! | `word`   | loads in `advance`, `adopt`   | SeqCst   | the compare-and-swaps                  |
+//! | `word`   | swaps in `advance`, `adopt`   | SeqCst   | the loads; the snapshot's `current`    |
 
 use crate::rotation::version::{PoolVersion, Superseded, pack, state_of, version_of};
 use crate::sync::{AtomicU64, Ordering};
@@ -24,12 +25,12 @@ pub(crate) struct RetryRotation {
 }
 
 impl RetryRotation {
-    /// Starts a rotation. Only for a cursor that no published pool refers to yet.
+    /// Starts a rotation. Only if no published service refers to it yet.
     pub(crate) fn start(&self, version: PoolVersion, state: u64) {
         self.word.store(pack(version, state), Ordering::SeqCst);
     }
 
-    /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
+    /// Advances by one step: `step` maps the state to an answer and the next state, and may run again if
     /// another picker was faster.
     #[inline]
     pub(crate) fn advance<R>(
@@ -56,7 +57,7 @@ impl RetryRotation {
         }
     }
 
-    /// Moves the cursor on to a pool just published, unless a picker has done so.
+    /// Translates the state for a version just published, unless a picker has done so.
     pub(crate) fn adopt(&self, version: PoolVersion, translate: impl Fn(u64) -> u64) {
         let mut word = self.word.load(Ordering::SeqCst);
         while version_of(word) != version {

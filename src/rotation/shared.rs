@@ -1,29 +1,27 @@
-//! Where a service's rotation stands in one pool, so that a turn is drawn by one addition.
+//! The rotation that all workers of a service share: a ticket counter per pool version.
 //!
-//! While turns are given, the word is the number of the next one: who draws gets it and adds one,
-//! whatever else happens, and never tries again. Numbers behind the cycle's end begin it anew; who
-//! draws one brings the word back by whole cycles. In the word's other states a drawn number is none,
-//! and the draw has changed nothing but the low bits, which are kept free for that:
+//! A picker takes a ticket with one `fetch_add`; it never retries. A ticket past the end of the schedule
+//! wraps: the picker that took it subtracts whole cycles from the word.
 //!
-//! - *apart*: the scheduler's state is no turn of the cycle (before the first server), or the cycle is
-//!   not written out. A turn is taken by compare-and-swap.
-//! - *fresh*: the pool takes over from a former one and nobody has worked with it yet. Who does so
-//!   first, the director or a picker, closes the former round and translates its state by the
-//!   scheduler's `translate`. All who try find the same.
-//! - *closed*: a later pool has taken over. The word keeps the last state for those who translate it.
-//!   A picker that meets it reads the publication again, and finds the newer pool there, because only
-//!   who has read that from the publication closes its former's round.
+//! | state of the word | a ticket is | the next picker |
+//! |-------------------|-------------|-----------------|
+//! | no flag           | the number of a turn | takes a ticket |
+//! | `OFF_SCHEDULE`    | invalid     | advances the scheduler's state by compare-and-swap: the state is no turn of the schedule (before the first server), or nothing is precomputed |
+//! | `UNINITIALIZED`   | invalid     | supersedes the previous version's word and translates its state (`Scheduler::translate`), unless the director has done so; every thread that tries computes the same word |
+//! | `SUPERSEDED`      | invalid     | reads the snapshot again, and finds the newer version there, because only a thread that has read it from the snapshot supersedes the word; the word keeps the last state for `translate` |
 //!
-//! So every turn is taken from the former pool's state or from the translated one, none from both, and
-//! no thread waits. (`translate` decides what the new state is: that of wrr begins its pass again after an
-//! edit.) A word of its own for each pool, because a picker with a retired pool draws before it can know: from a word that pools
-//! shared it would take a turn that is not its own.
+//! With a flag set, a ticket changes only the low bits of the word, which are reserved for that. So
+//! every pick advances either the previous state or the translated one, never both, and no thread waits.
+//! (`translate` decides what the new state is: wrr restarts its pass after an edit.)
 //!
-//! | location | operation                        | ordering | partner                        |
-//! |----------|----------------------------------|----------|--------------------------------|
-//! | `word`   | additions in `draw`              | SeqCst   | the swaps                      |
-//! | `word`   | loads in `turn`, `begin`, `close`| SeqCst   | the additions and swaps        |
-//! | `word`   | swaps in all but `draw`          | SeqCst   | the others; the publication's `current` |
+//! Each pool version has a word of its own, because a picker with an old version takes its ticket before
+//! it can know that: from a word that versions shared it would take another version's ticket.
+//!
+//! | location | operation                                  | ordering | partner                  |
+//! |----------|--------------------------------------------|----------|--------------------------|
+//! | `word`   | additions in `take_ticket`                 | SeqCst   | the swaps                |
+//! | `word`   | loads in `advance`, `adopt`, `supersede`   | SeqCst   | the additions and swaps  |
+//! | `word`   | swaps in all but `take_ticket`             | SeqCst   | the others; the snapshot's `current` |
 
 use std::num::NonZeroU32;
 
@@ -36,16 +34,16 @@ const OFF_SCHEDULE: u64 = 1 << 62;
 const UNINITIALIZED: u64 = 1 << 61;
 const FLAGS: u64 = SUPERSEDED | OFF_SCHEDULE | UNINITIALIZED;
 
-/// Low bits that draws may change while they get nothing. Every such draw is followed by a look at
-/// what is the matter, which clears them or leads away; so there are never more than workers.
+/// Low bits that invalid tickets may change. Each invalid ticket is followed by a step that clears the
+/// bits or leaves this word for good, so at most one per worker is in flight.
 const TICKET_BITS: u32 = 28;
-/// What is left of a written-out rotation's state: a turn's number and a mark.
+/// The state of a precomputed rotation off its schedule: a turn's number and a mark.
 const OFF_SCHEDULE_STATE: u64 = (1 << 33) - 1;
 
-/// The former pool's round, to take over from; `None` where there was no former pool.
+/// The previous pool version's counter; `None` for the first version.
 pub(crate) type Previous<'a> = Option<&'a TicketCounter>;
 
-/// Numbers that one picker has drawn, without gaps.
+/// Consecutive tickets of one picker.
 #[derive(Clone, Copy)]
 pub(crate) struct TicketRange {
     first: u64,
@@ -58,14 +56,15 @@ impl TicketRange {
         TicketRange { first: number, last: number }
     }
 
-    /// These and one more. After a gap, others' turns, it is the only one: theirs come after ours.
+    /// These and one more. After a gap (tickets of other pickers) only the new one remains: the others'
+    /// tickets come after ours.
     pub(crate) fn extended(self, next: u64) -> Self {
         let first = if next == self.last + 1 { self.first } else { next };
         TicketRange { first, last: next }
     }
 }
 
-/// A pool's round, and its former pool's, which it takes over from.
+/// A pool version's counter, and the previous version's, whose state it takes over.
 pub(crate) struct SharedRotation {
     pub(crate) current: Arc<TicketCounter>,
     previous: Option<Arc<TicketCounter>>,
@@ -86,7 +85,7 @@ impl SharedRotation {
         SharedRotation { current: Arc::new(now), previous }
     }
 
-    /// As [`Round::turn`].
+    /// As [`TicketCounter::advance`].
     pub(crate) fn advance<R>(
         &self,
         ticket: Option<&TicketRange>,
@@ -120,18 +119,18 @@ impl SharedRotation {
         Some(tickets.extended(self.current.take_ticket()))
     }
 
-    /// The state that a worker by itself has noted in this pool: its latest turn's number counts on to
-    /// the end of what is written out.
+    /// The state that a [`WorkerRotation`](crate::rotation::worker::WorkerRotation) keeps for this pool
+    /// version, as a turn of one cycle: its number runs to the end of the repeated schedule.
     pub(crate) fn normalize(&self, state: u64) -> u64 {
         self.current.normalize(state)
     }
 
-    /// The same in the former pool.
+    /// The same for the previous version.
     pub(crate) fn normalize_previous(&self, state: u64) -> u64 {
         self.previous.as_ref().map_or(state, |previous| previous.normalize(state))
     }
 
-    /// As [`Round::begin`].
+    /// As [`TicketCounter::adopt`].
     pub(crate) fn adopt(&self, translate: impl Fn(u64) -> u64) {
         self.current.adopt(self.previous.as_deref(), translate);
     }
@@ -140,49 +139,48 @@ impl SharedRotation {
 #[repr(align(64))]
 pub(crate) struct TicketCounter {
     word: AtomicU64,
-    /// Turns of the cycle; `None` if it is not written out, and nobody draws.
+    /// Length of the cycle; `None` if nothing is precomputed, and all tickets are invalid.
     cycle: Option<NonZeroU32>,
 }
 
 impl TicketCounter {
-    /// The round of a new service.
+    /// The counter of a new service.
     pub(crate) fn new(cycle: u32, state: u64) -> Self {
         let round = Self::uninitialized(cycle);
         round.word.store(round.word_for(state), Ordering::SeqCst);
         round
     }
 
-    /// A round that goes on where a former one will be closed.
+    /// A counter that will take over the state of a previous one.
     pub(crate) fn uninitialized(cycle: u32) -> Self {
         TicketCounter { word: AtomicU64::new(UNINITIALIZED), cycle: NonZeroU32::new(cycle) }
     }
 
-    /// Draws a number. Of a turn, if it is below the cycle's length or [`turn_of`](Self::turn_of)
-    /// says so.
+    /// Takes a ticket. It is valid if it is below the cycle's length, or if
+    /// [`valid_ticket`](Self::valid_ticket) says so.
     #[inline(always)]
     pub(crate) fn take_ticket(&self) -> u64 {
         self.word.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// The turn of a drawn number; `None` if none was drawn.
+    /// The turn of a ticket; `None` if the ticket is invalid.
     #[inline]
     pub(crate) fn valid_ticket(&self, ticket: u64) -> Option<u64> {
         let cycle = self.cycle.filter(|_| ticket & FLAGS == 0)?;
         Some(ticket % u64::from(cycle.get()))
     }
 
-    /// Brings the word back by whole cycles, after a number behind the end was drawn. If somebody else
-    /// has drawn since, it is up to them.
+    /// Subtracts whole cycles from the word, after a ticket past the end. Leaves that to the later
+    /// picker if another ticket was taken since.
     pub(crate) fn wrap(&self, ticket: u64) {
         let Some(turn) = self.valid_ticket(ticket) else { return };
         let next = self.word_for(turn);
         let _ = self.swap(ticket + 1, next);
     }
 
-    /// Takes one turn: `step` maps the state to an answer and the next state, and may run again if
-    /// another picker was faster. With turns that were drawn and whose servers are not available, the
-    /// step begins with the first of them, as if it were still to be taken, unless others have drawn
-    /// since.
+    /// Advances by one pick: `step` maps the state to an answer and the next state, and may run again if
+    /// another picker was faster. With tickets whose servers were unavailable, `step` starts at the
+    /// first of them, as if it were not yet taken, unless other pickers have taken tickets since.
     pub(crate) fn advance<R>(
         &self,
         previous: Previous<'_>,
@@ -220,14 +218,14 @@ impl TicketCounter {
         }
     }
 
-    /// Takes over from the former round, unless that has been done.
+    /// Takes over the previous counter's state, unless that is done already.
     pub(crate) fn adopt(&self, previous: Previous<'_>, translate: impl Fn(u64) -> u64) {
         let mut word = self.word.load(Ordering::SeqCst);
         if word & UNINITIALIZED == 0 {
             return;
         }
         let next = self.word_for(translate(previous.map_or(0, TicketCounter::supersede)));
-        // Again only if somebody has drawn meanwhile.
+        // Retries only if another thread took a ticket meanwhile.
         while word & UNINITIALIZED != 0 {
             match self.swap(word, next) {
                 Ok(()) => return,
@@ -236,7 +234,7 @@ impl TicketCounter {
         }
     }
 
-    /// Gives no more turns; the last state.
+    /// Ends this counter: all later tickets are invalid. Returns the last state.
     fn supersede(&self) -> u64 {
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
@@ -255,7 +253,7 @@ impl TicketCounter {
         self.word.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).map(|_| ())
     }
 
-    /// The scheduler's state: the latest turn's number, or what it is apart from the cycle.
+    /// The scheduler's state: the number of the latest turn, or the state off the schedule.
     fn state(&self, word: u64) -> u64 {
         match self.cycle {
             None => word & MAX_STATE,

@@ -20,18 +20,18 @@ fn a_round_begins_anew_at_its_first_turn() {
         assert_eq!(round.take_ticket(), 0, "the turn after the last");
         (1..end).for_each(|turn| assert_eq!(round.take_ticket(), turn));
         for past in 0..3 {
-            let drawn = round.take_ticket();
-            assert_eq!((drawn, round.valid_ticket(drawn)), (end, Some(0)));
+            let ticket = round.take_ticket();
+            assert_eq!((ticket, round.valid_ticket(ticket)), (end, Some(0)));
             if past == 1 {
-                // Another has drawn since: it is up to that one.
+                // Another has ticket since: it is up to that one.
                 let next = round.take_ticket();
-                round.wrap(drawn);
+                round.wrap(ticket);
                 assert_eq!(round.take_ticket(), next + 1);
                 round.wrap(next + 1);
                 let turn = (next + 1) % end;
                 assert_eq!(round.take_ticket(), (turn + 1) % end);
             } else {
-                round.wrap(drawn);
+                round.wrap(ticket);
                 assert_eq!(round.take_ticket(), 1 % end);
             }
             let _ = round.advance(None, None, |state| state, |_| ((), end - 1));

@@ -1,29 +1,30 @@
-//! Where a rotation stands that one worker turns by itself, so that a turn is an addition without a lock.
+//! The rotation of one worker that decides by itself: a turn is one addition without a lock.
 //!
-//! Two words with one writer each, either a state and the epoch of the pool that understands it (as in
-//! `cursor`): `mine` is the worker's, `moved` the director's. The worker turns `mine`. On a new pool it
-//! goes on from the state before, translated by the pool's `translate`. Because a worker that rests misses
-//! pools, the director translates at each reload what it finds, and leaves it in `moved`. Turns are
-//! numbered to the end of what is written out, which is several cycles if they are short; who reads a
-//! state asks `Rounds::noted` for the turn of one cycle.
+//! Two words with one writer each hold a state and the pool version that it belongs to. `local` is the
+//! worker's: it advances `local`, and on a new version it continues from the previous state, translated
+//! by the service (`Scheduler::translate`). A worker that rests misses versions, so the director
+//! translates the state at each reload and leaves it in `migrated`. Turns are numbered to the end of the
+//! repeated schedule; `SharedRotation::normalize` maps such a number to a turn of one cycle.
 //!
-//! Nobody waits, and nobody swaps: a pick that is under way while the pool changes may come too late
-//! for the director's look. It counts all the same if the worker picks before yet another reload, for
-//! it goes over by `mine` then; else its turn is given twice, and never is one lost. A swap would
-//! prevent that, and cost every pick a third.
+//! No thread waits, and no thread swaps. A pick that is in flight while the version changes may be too
+//! late for the director's load, with two outcomes:
 //!
-//! Epochs wrap. A worker that rests through a multiple of 2,048 reloads goes on from its old state: some
-//! place in the rotation, as good as another, for schedulers take any state.
+//! - The worker picks again before the next reload: it continues from `local`, and nothing is lost.
+//! - It does not: that turn is taken twice. No turn is ever lost. A swap would prevent this, and make
+//!   every pick a third more expensive.
 //!
-//! | location | operation                | ordering | partner                                     |
-//! |----------|--------------------------|----------|---------------------------------------------|
-//! | `mine`   | stores of the worker     | Release  | load in `note`                              |
-//! | `mine`   | loads of the worker      | Relaxed  | none: its own                               |
-//! | `mine`   | load in `note`           | Acquire  | the stores                                  |
-//! | `moved`  | store in `note`          | Release  | load in `state`; before the next publication |
-//! | `moved`  | load in `state`          | Acquire  | store in `note`                             |
-//! | `moved`  | load in `note`           | Relaxed  | none: the director's own                    |
-//! | both     | stores in `start`        | Release  | none: before the worker or the pool is      |
+//! Versions wrap. A worker that rests through a multiple of 2,048 reloads continues from its old state:
+//! a place in the rotation as good as any other, because schedulers accept every state.
+//!
+//! | location   | operation             | ordering | partner                                         |
+//! |------------|-----------------------|----------|-------------------------------------------------|
+//! | `local`    | stores of the worker  | Release  | load in `migrate`                               |
+//! | `local`    | loads of the worker   | Relaxed  | none: its own                                   |
+//! | `local`    | load in `migrate`     | Acquire  | the stores                                      |
+//! | `migrated` | store in `migrate`    | Release  | load in `state`; before the next publication    |
+//! | `migrated` | load in `state`       | Acquire  | store in `migrate`                              |
+//! | `migrated` | load in `migrate`     | Relaxed  | none: the director's own                        |
+//! | both       | stores in `start`     | Release  | none: before the worker or the version is in use |
 
 use crate::rotation::version::{PoolVersion, pack, state_of, version_of};
 use crate::sync::{AtomicU64, Ordering};
@@ -35,24 +36,24 @@ pub(crate) struct WorkerRotation {
 }
 
 impl WorkerRotation {
-    /// Starts a rotation. Only where no published pool refers to it, or before its worker is.
+    /// Starts a rotation. Only if no published service refers to it, or before its worker exists.
     pub(crate) fn start(&self, version: PoolVersion, state: u64) {
         for word in [&self.local, &self.migrated] {
-            // Release: nobody reads it yet.
+            // Release: no thread reads it yet.
             word.store(pack(version, state), Ordering::Release);
         }
     }
 
-    /// The number of the turn after the latest one, to be taken if it is one of those that are written
-    /// out; else the state is another pool's, or no turn. The worker only.
+    /// The number of the next turn, to be taken if it is on the schedule; otherwise the state belongs to
+    /// another pool version, or is no turn. The worker only.
     #[inline(always)]
     pub(crate) fn next(&self, version: PoolVersion) -> u64 {
         // Relaxed: the worker's own.
         self.local.load(Ordering::Relaxed).wrapping_add(1).wrapping_sub(pack(version, 0))
     }
 
-    /// Takes that turn. The word is not put together from its number: each turn waits for the word of
-    /// the one before, and one addition to memory holds no register meanwhile.
+    /// Takes that turn. An addition to memory, rather than a store of a word made from the number: it
+    /// holds no register while it waits for the previous turn's word.
     #[inline(always)]
     pub(crate) fn take_next(&self) {
         // Relaxed: the worker's own.
@@ -66,11 +67,11 @@ impl WorkerRotation {
 
     #[inline(always)]
     fn store(&self, word: u64) {
-        // Release: pairs with the load in `note`.
+        // Release: pairs with the load in `migrate`.
         self.local.store(word, Ordering::Release);
     }
 
-    /// Takes one turn: `step` maps the state to an answer and the next state. The worker only.
+    /// Advances by one pick: `step` maps the state to an answer and the next state. The worker only.
     pub(crate) fn advance<R>(
         &self,
         version: PoolVersion,
@@ -90,9 +91,9 @@ impl WorkerRotation {
         } else if version_of(local).next() == version {
             translate(state_of(local))
         } else {
-            // Acquire: pairs with the store in `note`.
+            // Acquire: pairs with the store in `migrate`.
             let migrated = self.migrated.load(Ordering::Acquire);
-            // The director has been here since the pool was published, or not yet.
+            // The director has migrated the state since the publication, or not yet.
             if version_of(migrated) == version {
                 state_of(migrated)
             } else {
@@ -101,7 +102,7 @@ impl WorkerRotation {
         }
     }
 
-    /// Notes where the rotation stands in a pool just published, in case the worker misses it. Director
+    /// Translates the state for a pool version just published, in case the worker misses it. Director
     /// only.
     pub(crate) fn migrate(&self, version: PoolVersion, translate: impl Fn(u64) -> u64) {
         // Acquire: pairs with the worker's stores.

@@ -41,7 +41,7 @@ pub(crate) struct Wrr {
     /// The highest level: the highest weight minus (step - 1). 0 = no weights.
     top: u32,
     /// The precomputed schedule, unless the cycle is too long.
-    turns: Option<WeightedSchedule>,
+    schedule: Option<WeightedSchedule>,
     max_tree: MaxTree,
     carry: Translation,
     /// Levels of the previous pool's schedule, if that was precomputed.
@@ -75,16 +75,17 @@ impl Scheduler for Wrr {
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         let (Scale { step, top }, carry) = scales(build.history);
         let weights: Box<[u32]> = build.servers.weights().collect();
-        let turns = match (&carry, former) {
-            (Translation::Same, Some(former)) => former.turns.clone(),
+        let schedule = match (&carry, former) {
+            (Translation::Same, Some(former)) => former.schedule.clone(),
             _ => WeightedSchedule::of(&weights, step, top),
         };
-        let former_levels = former.and_then(|former| Some(former.turns.as_ref()?.levels().clone()));
-        Wrr { step, top, turns, max_tree: MaxTree::of(weights), carry, former_levels }
+        let former_levels =
+            former.and_then(|former| Some(former.schedule.as_ref()?.levels().clone()));
+        Wrr { step, top, schedule, max_tree: MaxTree::of(weights), carry, former_levels }
     }
 
     fn schedule(&self, _: &Servers) -> Option<Arc<[Position]>> {
-        self.turns.as_ref().map(|turns| Arc::clone(&turns.servers))
+        self.schedule.as_ref().map(|schedule| Arc::clone(&schedule.servers))
     }
 
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
@@ -112,12 +113,12 @@ impl Scheduler for Wrr {
     }
 
     fn worker_start(&self, number: u32) -> u64 {
-        let turn = |turns: &WeightedSchedule| {
-            van_der_corput(number, turns.servers.len() as u32).checked_sub(1)
+        let turn = |schedule: &WeightedSchedule| {
+            van_der_corput(number, schedule.servers.len() as u32).checked_sub(1)
         };
-        match (&self.turns, number) {
+        match (&self.schedule, number) {
             (_, 0) => self.start(),
-            (Some(turns), _) => turn(turns).map_or_else(|| self.start(), u64::from),
+            (Some(schedule), _) => turn(schedule).map_or_else(|| self.start(), u64::from),
             // Without a precomputed schedule: at the head of another level.
             (None, _) => {
                 let levels = self.top.div_ceil(self.step);
@@ -144,16 +145,16 @@ impl Scheduler for Wrr {
 impl Wrr {
     /// The rotation state of a walk at this position and level.
     fn state(&self, (last, level): (u32, u32)) -> u64 {
-        match &self.turns {
-            Some(turns) => turns.state((last != HEAD).then_some(last), level),
+        match &self.schedule {
+            Some(schedule) => schedule.state((last != HEAD).then_some(last), level),
             None => pack(last, level),
         }
     }
 
     fn place(&self, state: u64) -> (u32, u32) {
-        match &self.turns {
-            Some(turns) => {
-                let (last, level) = turns.place(state);
+        match &self.schedule {
+            Some(schedule) => {
+                let (last, level) = schedule.place(state);
                 (last.unwrap_or(HEAD), level)
             }
             None => unpack(state),

@@ -83,8 +83,8 @@ impl WeightedSchedule {
         let row = (top.saturating_sub(level) / (*step).max(1)) as usize;
         let start = starts.get(row).copied().unwrap_or(0);
         let end = starts.get(row + 1).map_or(self.servers.len(), |end| *end as usize);
-        let turns = self.servers.get(start as usize..end).unwrap_or(&[]);
-        match last.map(|last| turns.binary_search(&last)) {
+        let schedule = self.servers.get(start as usize..end).unwrap_or(&[]);
+        match last.map(|last| schedule.binary_search(&last)) {
             Some(Ok(after)) => u64::from(start + after as u32),
             // `Err` does not occur: a walk is only at servers that reach its level.
             Some(Err(_)) | None => u64::from(start.wrapping_sub(1)) | AT_HEAD,
@@ -134,18 +134,18 @@ mod tests {
             [(&[4, 2, 1], 1), (&[1], 1), (&[0, 6, 0, 3, 9, 3], 3), (&[100; 40], 100), (&[7, 5], 1)];
         for (weights, step) in lists {
             let top = weights.iter().max().unwrap() - (step - 1);
-            let turns = WeightedSchedule::of(weights, step, top).unwrap();
+            let schedule = WeightedSchedule::of(weights, step, top).unwrap();
             let walk = walked(weights, step, top);
             let servers: Vec<u32> = walk.iter().map(|(place, _)| *place).collect();
-            assert_eq!(*turns.servers, servers, "{weights:?}");
+            assert_eq!(*schedule.servers, servers, "{weights:?}");
             for (turn, (place, level)) in walk.into_iter().enumerate() {
-                assert_eq!(turns.state(Some(place), level), turn as u64, "{weights:?}");
-                assert_eq!(turns.place(turn as u64), (Some(place), level), "{weights:?}");
-                let head = turns.state(None, level);
-                assert_eq!(turns.place(head), (None, level), "{weights:?}");
+                assert_eq!(schedule.state(Some(place), level), turn as u64, "{weights:?}");
+                assert_eq!(schedule.place(turn as u64), (Some(place), level), "{weights:?}");
+                let head = schedule.state(None, level);
+                assert_eq!(schedule.place(head), (None, level), "{weights:?}");
                 let next = (head as u32).wrapping_add(1) as usize % servers.len();
                 assert!(weights[servers[next] as usize] >= level, "{weights:?}");
-                assert!(servers[..next].len() == next && turns.place(next as u64).1 == level);
+                assert!(servers[..next].len() == next && schedule.place(next as u64).1 == level);
             }
         }
     }
@@ -156,8 +156,8 @@ mod tests {
         let longest = |last: u32| {
             let mut weights = vec![64; 8192];
             weights[..2].copy_from_slice(&[63, last]);
-            let turns = WeightedSchedule::of(&weights, 1, 63.max(last).max(64))?;
-            Some(turns.servers.len())
+            let schedule = WeightedSchedule::of(&weights, 1, 63.max(last).max(64))?;
+            Some(schedule.servers.len())
         };
         assert_eq!(longest(65), Some(8192 * 64));
         assert_eq!(longest(66), None);

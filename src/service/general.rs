@@ -1,5 +1,5 @@
-//! The elaborate way of a pick: which flows a service refuses, whom a template leads, of this service
-//! or of its twin, and what is remembered of the scheduler's choice.
+//! The general path of a pick: which flows a service refuses, the server of a client's template (of this
+//! service or of its twin), and what is remembered of the scheduler's choice.
 
 use crate::arena::id::ServerId;
 use crate::arena::worker_state::WorkerState;
@@ -14,10 +14,10 @@ use crate::service::Service;
 use crate::service::persistence::Persistent;
 
 impl Service {
-    /// Chooses a server where the answer depends on the flow: the server of the client's template,
-    /// else the scheduler's choice and a template for it; the flow's port where a server has none.
-    /// `drawn` are turns of this pool that this pick has drawn, and passed over. `find` finds a
-    /// service in this pool's table, for [`Persistent::twin`].
+    /// Picks the server of the client's template, else the scheduler's choice, for which it makes a
+    /// template. A server without a port gets the flow's. `tickets` are tickets of this service that the
+    /// pick has taken, and whose servers it passed over. `find` finds a service in this service's table,
+    /// for [`Persistent::twin`].
     #[inline(never)]
     pub(crate) fn pick_general<'t>(
         &self,
@@ -70,7 +70,7 @@ impl Service {
         Ok(Some(pick))
     }
 
-    /// Where the client's template leads, if it may.
+    /// The server of the client's template, if it may be picked.
     #[inline]
     fn pick_by_template(
         &self,
@@ -90,8 +90,8 @@ impl Service {
         self.pick_by_template(persistence, persistence.client(flow, mask)?, tried)
     }
 
-    /// The twin has a new template for this client, who has one at a time. Only a retry finds one
-    /// here still, which led to a server that was tried.
+    /// The twin has a new template for this client, which has one at a time. Only a retry still finds
+    /// one here: that of a server that was tried.
     #[cold]
     #[inline(never)]
     fn forget_from_twin(&self, flow: &Flow, mask: u128) {
@@ -105,7 +105,7 @@ impl Service {
     #[inline]
     pub(crate) fn accepts(&self, flow: &Flow) -> bool {
         let is_data = |address: [u64; 2]| {
-            // Of a flow without destination, or to where a proxy listens, nothing is known.
+            // A flow without a destination, or to the proxy's own address, says nothing.
             flow.destination_words() == address && ![0, FTP].contains(&flow.destination_port())
         };
         !self.control_only.is_some_and(is_data)

@@ -1,4 +1,4 @@
-//! One service compiled for picking: its servers in order, its scheduler, where each server is.
+//! One virtual service compiled for picking: servers, scheduler, persistence, rotation.
 
 mod general;
 mod persistence;
@@ -91,27 +91,28 @@ impl Service {
         let former = plan.former.map(|former| &former.scheduler);
         let scheduler = AnyScheduler::build(plan.settings.scheduler, &build, former);
         let per_worker = plan.settings.sharing == Sharing::PerWorker && scheduler.per_worker();
-        // Else a pick is more than what the scheduler says, whoever decides.
+        // With one, a pick is more than what the scheduler says.
         let control_only =
             if persistence.is_none() { general::ftp_address(&plan.settings.key) } else { None };
         let scheduler_decides =
             persistence.is_none() && control_only.is_none() && members.iter().all(has_port);
         let is_plain = scheduler_decides && !per_worker;
-        let turns = |wanted| {
+        let precomputed = |wanted| {
             let cycle = if wanted { scheduler.schedule(&servers) } else { None };
             let always = |position| servers.always_available(position);
             cycle.map_or_else(Schedule::default, |cycle| Schedule::new(cycle, always))
         };
-        let (turns, own_turns) = (turns(is_plain), turns(scheduler_decides && per_worker));
+        let (schedule, own_schedule) =
+            (precomputed(is_plain), precomputed(scheduler_decides && per_worker));
         let word_if = |so| if so { plan.id.word() } else { u64::MAX };
         let former_rounds = plan.former.map(|former| &former.rotation);
         // One of them is empty.
-        let cycle = turns.cycle().max(own_turns.cycle());
+        let cycle = schedule.cycle().max(own_schedule.cycle());
         let rotation = SharedRotation::new(cycle, former_rounds, || scheduler.start());
         Service {
             id: plan.id,
             version: plan.former.map_or(PoolVersion::default(), |former| former.version.next()),
-            // Always there: the director has made the slot before the pool.
+            // Always there: the director makes the slot before the service.
             slot: arena
                 .services
                 .arc_ref(plan.id.slot)
@@ -119,10 +120,10 @@ impl Service {
             servers,
             scheduler_service: word_if(is_plain),
             per_worker,
-            ticket_service: word_if(!turns.is_empty()),
-            worker_ticket_service: word_if(!own_turns.is_empty()),
-            schedule: turns,
-            worker_schedule: own_turns,
+            ticket_service: word_if(!schedule.is_empty()),
+            worker_ticket_service: word_if(!own_schedule.is_empty()),
+            schedule,
+            worker_schedule: own_schedule,
             rotation,
             load_updates: scheduler.load_updates(),
             persistence,
@@ -157,8 +158,8 @@ impl Service {
         self.servers.endpoint(self.worker_schedule.unconditional(ticket)?)
     }
 
-    /// What a scheduler goes by for this pick: the worker's rotations if it decides by itself, else
-    /// those of all.
+    /// What the scheduler may use for this pick: the worker's rotations if it decides by itself, else the
+    /// shared ones.
     #[inline(always)]
     pub(crate) fn request<'a>(
         &'a self,
@@ -176,7 +177,7 @@ impl Service {
         PickRequest { servers, flow, tried, slot, version, rotation, tickets, worker }
     }
 
-    /// True if an overloaded server may be chosen, and is meant.
+    /// True if a pick may deliberately return an overloaded server.
     #[inline]
     pub(crate) fn takes_overloaded(&self) -> bool {
         self.persistence.is_some() || self.scheduler.takes_overloaded()
@@ -201,27 +202,27 @@ impl Service {
         }
     }
 
-    /// The pool can be found by all. After the publication, never before.
+    /// All workers can find the service. After the publication, never before.
     pub(crate) fn published(&self) {
         if let LoadUpdates::Counts(index) = &self.load_updates {
-            // Counts that changed between its making and now were not told.
+            // Counts that changed since the index was made have not reached it.
             index.published(&self.servers);
         }
     }
 
-    /// This server may be the next to be picked: what a pick of it answers is fetched meanwhile.
+    /// Prefetches what a pick of this server reads: it may be the next.
     #[inline(always)]
     pub(crate) fn prefetch(&self, position: Position) {
         self.servers.prefetch(position);
     }
 
-    /// Which changes of counts the pool has to be told.
+    /// Which changes of counts the scheduler needs to know.
     #[inline(always)]
     pub(crate) fn load_updates(&self) -> &LoadUpdates {
         &self.load_updates
     }
 
-    /// The director has corrected a server's counts, by this much.
+    /// The director has corrected a server's counts by this much.
     pub(crate) fn counts_corrected(&self, server: ServerId, slot: &ServerSlot, by: Connections) {
         if let Some(templates) = self.templates().filter(|_| slot.counts_seqcst().total() == 0) {
             templates.clear_holds(server.slot);
@@ -233,12 +234,12 @@ impl Service {
         }
     }
 
-    /// Where the rotations of a new service begin.
+    /// Starts the rotations of a new service.
     pub(crate) fn start_rotations(&self) {
         self.slot.get().retry_rotation.start(self.version, self.scheduler.start());
     }
 
-    /// Takes the rotations over from the previous pool. After the publication, never before.
+    /// Takes over the rotations of the previous version. After the publication, never before.
     pub(crate) fn adopt_rotations(&self) {
         let translate = |state| self.scheduler.translate(state);
         self.rotation.adopt(translate);

@@ -3,8 +3,8 @@
 //! Source: Linux IPVS templates, as observed on running kernels (ipvsadm(8), `-p`, `-M`). A template
 //! leads to its server whatever that server's weight and overload mark; not if the server is gone,
 //! or is quiesced while `expire_quiescent_template` is set, and in a retry only if the server is
-//! available and was not tried. Else the scheduler chooses, and the template is made anew; if there
-//! is nothing to choose, it is gone all the same.
+//! available and was not tried. Otherwise the scheduler picks, and the template is replaced; if the
+//! scheduler finds no server, the template is removed all the same.
 //!
 //! The kernel has one table of templates for all services: by protocol, address and port, where port
 //! 21 counts as 0, or by the mark. So the services of ports 21 and 0 of one address are twins: a
@@ -101,7 +101,7 @@ impl Persistent {
         self.twin.as_ref()
     }
 
-    /// Who the client is, by this service's mask or its twin's; `None` if the flow does not say.
+    /// The client, by this service's mask or its twin's; `None` if the flow does not say.
     #[inline]
     pub(super) fn client(&self, flow: &Flow, mask: u128) -> Option<AddressKey> {
         let family = flow.family();
@@ -123,7 +123,7 @@ impl Persistent {
         self.templates.key([client.word(), to], 6)
     }
 
-    /// Where the client's template leads, if it may.
+    /// The server of the client's template, if it may be picked.
     #[inline]
     pub(super) fn template_server(
         &self,
@@ -141,20 +141,20 @@ impl Persistent {
             }
             return None;
         };
-        // A retry is no client's habit: it goes where anybody may go.
+        // A retry is not bound to the client's server: it goes to any available one.
         let barred = server.weight == 0 || server.counts.overloaded() || tried.contains(&id);
         let usable = tried.is_empty() || !barred;
         usable.then(|| (server.position, self.templates.renew(client, template)))
     }
 
-    /// The client's template leads nowhere from now on.
+    /// Removes the client's template.
     pub(super) fn forget(&self, client: AddressKey) {
         if let Some((template, slot)) = self.templates.find(client) {
             self.templates.invalidate(client, template, slot);
         }
     }
 
-    /// The client goes to this server from now on.
+    /// Makes a template: the client goes to this server from now on.
     pub(super) fn remember(&self, client: AddressKey, server: ServerId) -> TemplateId {
         self.templates.make(client, server.slot, self.timeout)
     }

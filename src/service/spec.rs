@@ -1,4 +1,4 @@
-//! What a pool is compiled from, and the part of it that can be too large to be had.
+//! What a service is compiled from, and the part of it that memory may not suffice for.
 
 use crate::arena::Arena;
 use crate::arena::id::ServiceId;
@@ -11,10 +11,10 @@ use crate::service::Service;
 use crate::service::persistence::Persistent;
 use crate::sync::Arc;
 
-/// What a pool is compiled from.
+/// What a service is compiled from.
 pub(crate) struct ServiceSpec<'a> {
     pub(crate) id: ServiceId,
-    /// The service's settings; its servers come apart.
+    /// The service's settings; its servers come separately.
     pub(crate) settings: &'a VirtualService,
     pub(crate) generation: KernelRules,
     /// The config's seed.
@@ -22,12 +22,12 @@ pub(crate) struct ServiceSpec<'a> {
     /// The config's `expire_quiescent_template`.
     pub(crate) expire_quiescent: bool,
     pub(crate) history: &'a History,
-    /// The pool that it takes over from; `None` for a new service.
+    /// The version that it takes over from; `None` for a new service.
     pub(crate) former: Option<&'a Service>,
     pub(crate) maps: Maps,
 }
 
-/// What a service remembers of addresses: the former pool's maps where they serve, else new ones.
+/// What a service remembers of addresses: the former version's maps where they fit, else new ones.
 #[derive(Default)]
 pub(crate) struct Maps {
     /// `None` unless the service is persistent.
@@ -36,8 +36,8 @@ pub(crate) struct Maps {
 }
 
 impl Maps {
-    /// The maps for these settings. `former` is the running pool; `bound` says that its scheduler,
-    /// with what that remembers, goes. Changes nothing of what runs.
+    /// The maps for these settings. `former` is the running version; `bound` says that its scheduler, with
+    /// what that remembers, is replaced. Changes nothing that runs.
     pub(crate) fn reserve(
         arena: &Arc<Arena>,
         settings: &VirtualService,

@@ -1,4 +1,4 @@
-//! What a pool does for each worker, where the service is shared `per-worker`.
+//! What a service does for each worker, if it is shared `per-worker`.
 
 use crate::arena::id::ServerId;
 use crate::arena::tally::{Connections, Tally};
@@ -24,8 +24,8 @@ impl Service {
         self.scheduler.worker_load_changed(&self.servers, server, worker);
     }
 
-    /// A worker's rotations begin here. Nobody else refers to them: the worker is new, or the pool
-    /// is not yet published.
+    /// Starts a worker's rotations. Nothing else refers to them: the worker is new, or the service is
+    /// not yet published.
     pub(crate) fn start_worker(&self, worker: &WorkerState) {
         if let (true, Some(slot)) = (self.per_worker, worker.service(self.id.slot)) {
             slot.start_draws(worker.number());
@@ -35,7 +35,7 @@ impl Service {
         }
     }
 
-    /// A worker's rotations go on here. After the publication.
+    /// Moves a worker's rotations to this version. After the publication.
     pub(crate) fn adopt_worker(&self, worker: &WorkerState) {
         if let (true, Some(slot)) = (self.per_worker, worker.service(self.id.slot)) {
             let translate = |state| self.scheduler.translate(state);
@@ -45,8 +45,8 @@ impl Service {
         }
     }
 
-    /// Indexes what the worker goes by: before it can pick here, once more after the publication, and
-    /// when the number of workers has changed, which often concerns only what they share.
+    /// Indexes the loads that the worker goes by: before it can pick here, again after the publication,
+    /// and when the number of workers has changed, which often concerns only what they share.
     pub(crate) fn index_worker(&self, worker: &WorkerState, all: bool) {
         if self.per_worker {
             self.scheduler.init_worker(&self.servers, worker, all);

@@ -104,7 +104,7 @@ impl<'t> ServerDraft<'t> {
         let tunnels = self.forwarding == Some(Opt::Tunnel);
         if Family::of(address.ip()) != service.family() && !tunnels {
             return Err(word.error(
-                "a server of the other address family than its service needs tunnelling (-i)",
+                "a server of the other address family than its service needs tunneling (-i)",
             ));
         }
         let forwarding = match self.forwarding {
@@ -197,7 +197,7 @@ impl<'t> TunnelDraft<'t> {
         let port = self.port.map(|(_, word)| word);
         let mut checksums = self.checksums.iter().flatten().copied();
         match self.kind.or(port).or(checksums.next()) {
-            Some(word) => Err(word.error("tunnel options need tunnelling (-i)")),
+            Some(word) => Err(word.error("tunnel options need tunneling (-i)")),
             None => Ok(()),
         }
     }

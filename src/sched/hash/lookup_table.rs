@@ -162,8 +162,8 @@ fn fill<T: Copy + Default>(
     name: impl Fn(Position) -> T,
 ) -> Vec<T> {
     // Only servers with a weight, so that a round takes at least as many slots as it has turns.
-    let mut players = permutations(size, turn_bits, shares);
-    if players.is_empty() {
+    let mut permutations = permutations(size, turn_bits, shares);
+    if permutations.is_empty() {
         return Vec::new();
     }
     let mut slots = vec![T::default(); size as usize];
@@ -171,7 +171,7 @@ fn fill<T: Copy + Default>(
     let mut taken = vec![0u64; slots.len().div_ceil(64)];
     let mut free = size;
     loop {
-        for player in &mut players {
+        for player in &mut permutations {
             for _ in 0..player.turn {
                 // Terminates: some slot is free, and the permutation visits every slot.
                 let slot = loop {

@@ -38,7 +38,7 @@ struct WorkerIndex {
     /// By places in the worker's view.
     tree: OnceLock<MinTree>,
     /// By positions. Made when there is a single worker, unless its view is the list itself.
-    straight: OnceLock<MinTree>,
+    in_list_order: OnceLock<MinTree>,
     seen: OnceLock<Seen>,
 }
 
@@ -52,7 +52,7 @@ pub(in crate::sched) struct View {
 impl View {
     pub(in crate::sched) fn of(worker: &WorkerState, servers: &Servers) -> Self {
         if is_single_worker(servers) {
-            Self::straight(servers)
+            Self::in_list_order(servers)
         } else {
             Self::rotated(worker, servers)
         }
@@ -62,7 +62,7 @@ impl View {
         View { first: van_der_corput(worker.number(), servers.len()), length: servers.len() }
     }
 
-    fn straight(servers: &Servers) -> Self {
+    fn in_list_order(servers: &Servers) -> Self {
         View { first: 0, length: servers.len() }
     }
 
@@ -148,8 +148,8 @@ impl WorkerIndexes {
             MinTree::new((0..servers.len()).map(key_at), Simd::detect())
         };
         index.tree.get_or_init(|| tree(rotated));
-        if is_single_worker(servers) && rotated != View::straight(servers) {
-            index.straight.get_or_init(|| tree(View::straight(servers)));
+        if is_single_worker(servers) && rotated != View::in_list_order(servers) {
+            index.in_list_order.get_or_init(|| tree(View::in_list_order(servers)));
         }
         let common = &servers.arena().common;
         for (position, id) in (0..).zip(servers.ids()) {
@@ -172,9 +172,9 @@ impl WorkerIndexes {
         if self.stamps.are_newer(index.seen.get()?) {
             self.catch_up(load, servers, worker, index);
         }
-        let straight = index.straight.get().filter(|_| is_single_worker(servers));
-        let (tree, view) = match straight {
-            Some(tree) => (tree, View::straight(servers)),
+        let in_list_order = index.in_list_order.get().filter(|_| is_single_worker(servers));
+        let (tree, view) = match in_list_order {
+            Some(tree) => (tree, View::in_list_order(servers)),
             None => (index.tree.get()?, View::rotated(worker, servers)),
         };
         for _ in 0..attempts {
@@ -236,7 +236,7 @@ fn refresh<L: Load>(
     if let Some(tree) = index.tree.get() {
         tree.set(View::rotated(worker, servers).place(position), current, key);
     }
-    if let Some(tree) = index.straight.get() {
+    if let Some(tree) = index.in_list_order.get() {
         tree.set(position, current, key);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn pick_by(
             }
             Err(Superseded) => {
                 let newer = current.load(Ordering::Acquire);
-                assert!(newer > pool, "outdated, but nothing newer is published");
+                assert!(newer > pool, "superseded, but nothing newer is published");
                 pool = newer;
             }
         }
@@ -69,12 +69,12 @@ impl Service {
         self.cursor.adopt(version(pool), translate);
     }
 
-    /// The turns taken are the first ones, each exactly once, and the rotation is at the last of them.
-    fn check(&self, mut turns: Vec<u64>) {
-        turns.sort_unstable();
-        let first: Vec<u64> = (0..turns.len() as u64).collect();
+    /// The tickets taken are the first ones, each exactly once, and the rotation is at the last of them.
+    fn check(&self, mut tickets: Vec<u64>) {
+        tickets.sort_unstable();
+        let first: Vec<u64> = (0..tickets.len() as u64).collect();
         let next = self.pick();
-        assert_eq!((turns, next), (first.clone(), first.len() as u64), "lost or given twice");
+        assert_eq!((tickets, next), (first.clone(), first.len() as u64), "lost or given twice");
     }
 }
 
@@ -83,16 +83,16 @@ fn picker(service: &Arc<Service>, count: usize) -> thread::JoinHandle<Vec<u64>> 
     thread::spawn(move || (0..count).map(|_| service.pick()).collect())
 }
 
-/// Two pickers of two turns each while the director reloads once.
+/// Two pickers of two tickets each while the director reloads once.
 pub fn two_pickers_one_reload() {
     let service = Service::new();
     let pickers = [picker(&service, 2), picker(&service, 2)];
     service.reload(1);
-    let turns = pickers.map(|picker| picker.join().unwrap()).concat();
-    service.check(turns);
+    let tickets = pickers.map(|picker| picker.join().unwrap()).concat();
+    service.check(tickets);
 }
 
-/// A picker of two turns while the director reloads twice.
+/// A picker of two tickets while the director reloads twice.
 pub fn one_picker_two_reloads() {
     let service = Service::new();
     let picking = picker(&service, 2);

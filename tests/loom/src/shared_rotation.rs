@@ -67,12 +67,12 @@ impl Service {
         self.rounds[pool as usize].adopt(self.former(pool), translate);
     }
 
-    /// The turns taken are the first ones, each exactly once, and the rotation is at the last of them.
-    fn check(&self, first: u64, mut turns: Vec<u64>) {
-        turns.sort_unstable();
-        let count = turns.len() as u64;
+    /// The tickets taken are the first ones, each exactly once, and the rotation is at the last of them.
+    fn check(&self, first: u64, mut tickets: Vec<u64>) {
+        tickets.sort_unstable();
+        let count = tickets.len() as u64;
         let wanted: Vec<u64> = (first..first + count).collect();
-        assert_eq!((turns, self.pick()), (wanted, first + count), "lost or given twice");
+        assert_eq!((tickets, self.pick()), (wanted, first + count), "lost or given twice");
     }
 }
 
@@ -81,13 +81,13 @@ fn picker(service: &Arc<Service>, count: usize) -> thread::JoinHandle<Vec<u64>> 
     thread::spawn(move || (0..count).map(|_| service.pick()).collect())
 }
 
-/// Two pickers of two turns each while the director reloads once.
+/// Two pickers of two tickets each while the director reloads once.
 pub fn two_pickers_one_reload() {
     let service = Service::new(0, 1);
     let pickers = [picker(&service, 2), picker(&service, 2)];
     service.reload(1);
-    let turns = pickers.map(|picker| picker.join().unwrap()).concat();
-    service.check(1, turns);
+    let tickets = pickers.map(|picker| picker.join().unwrap()).concat();
+    service.check(1, tickets);
 }
 
 /// Like [`two_pickers_one_reload`], starting before the first turn, where a ticket is invalid.
@@ -95,11 +95,11 @@ pub fn two_pickers_one_reload_at_the_head() {
     let service = Service::new(BEFORE, 1);
     let pickers = [picker(&service, 1), picker(&service, 1)];
     service.reload(1);
-    let turns = pickers.map(|picker| picker.join().unwrap()).concat();
-    service.check(0, turns);
+    let tickets = pickers.map(|picker| picker.join().unwrap()).concat();
+    service.check(0, tickets);
 }
 
-/// A picker of two turns while the director reloads twice.
+/// A picker of two tickets while the director reloads twice.
 pub fn one_picker_two_reloads() {
     let service = Service::new(0, 2);
     let picking = picker(&service, 2);
@@ -108,7 +108,7 @@ pub fn one_picker_two_reloads() {
     service.check(1, picking.join().unwrap());
 }
 
-/// A cycle of two turns and two pickers: a picker whose ticket is past the end wraps the word.
+/// A cycle of two tickets and two pickers: a picker whose ticket is past the end wraps the word.
 pub fn a_cycle_begins_anew() {
     let round = Arc::new(TicketCounter::new(2, 1));
     let pick = |round: &TicketCounter| {
@@ -120,13 +120,13 @@ pub fn a_cycle_begins_anew() {
     };
     let other = Arc::clone(&round);
     let picking = thread::spawn(move || [pick(&other), pick(&other), pick(&other)]);
-    let mut turns = [pick(&round), pick(&round)].to_vec();
-    turns.extend(picking.join().unwrap());
-    turns.sort_unstable();
-    assert_eq!((turns, pick(&round)), (vec![0, 0, 0, 1, 1], 1), "lost or given twice");
+    let mut tickets = [pick(&round), pick(&round)].to_vec();
+    tickets.extend(picking.join().unwrap());
+    tickets.sort_unstable();
+    assert_eq!((tickets, pick(&round)), (vec![0, 0, 0, 1, 1], 1), "lost or given twice");
 }
 
-/// In a cycle of three turns the server of the second is unavailable: a second ticket or the scheduler
+/// In a cycle of three tickets the server of the second is unavailable: a second ticket or the scheduler
 /// skips it, and the others are picked in turn.
 pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
     let round = Arc::new(TicketCounter::new(3, 2));
@@ -152,10 +152,10 @@ pub fn an_unavailable_server_is_passed_over(by_draw: bool) {
     };
     let other = Arc::clone(&round);
     let picking = thread::spawn(move || [pick(&other), pick(&other)]);
-    let mut turns = [pick(&round), pick(&round)].to_vec();
-    turns.extend(picking.join().unwrap());
-    turns.sort_unstable();
-    assert_eq!((turns, pick(&round)), (vec![0, 0, 2, 2], 0), "lost or given twice");
+    let mut tickets = [pick(&round), pick(&round)].to_vec();
+    tickets.extend(picking.join().unwrap());
+    tickets.sort_unstable();
+    assert_eq!((tickets, pick(&round)), (vec![0, 0, 2, 2], 0), "lost or given twice");
 }
 
 /// No server is available, and a pick that finds none takes no turn.
@@ -178,7 +178,7 @@ pub fn planted_begun_before_publication() {
     picking.join().unwrap();
 }
 
-/// Wrong: the state is read, but the previous counter is not superseded and keeps handing out turns.
+/// Wrong: the state is read, but the previous counter is not superseded and keeps handing out tickets.
 pub fn planted_former_left_open() {
     let service = Service::new(0, 1);
     let picking = picker(&service, 2);

@@ -52,27 +52,27 @@ fn worker(service: &Arc<Service>, count: usize) -> thread::JoinHandle<Vec<u64>> 
     thread::spawn(move || (0..count).map(|_| service.pick()).collect())
 }
 
-/// Three turns while the director reloads once, and one afterward: none is lost or repeated.
+/// Three tickets while the director reloads once, and one afterward: none is lost or repeated.
 pub fn one_reload() {
     let service = Service::new();
     let picking = worker(&service, 3);
     service.reload(1);
-    let mut turns = picking.join().unwrap();
-    turns.push(service.pick());
-    assert_eq!(turns, [1, 2, 3, 4], "lost or given twice");
+    let mut tickets = picking.join().unwrap();
+    tickets.push(service.pick());
+    assert_eq!(tickets, [1, 2, 3, 4], "lost or given twice");
 }
 
-/// Two turns while the director reloads twice, and one afterward: none is lost. A turn that the director
+/// Two tickets while the director reloads twice, and one afterward: none is lost. A turn that the director
 /// has not seen is repeated.
 pub fn two_reloads() {
     let service = Service::new();
     let picking = worker(&service, 2);
     service.reload(1);
     service.reload(2);
-    let mut turns = picking.join().unwrap();
-    turns.push(service.pick());
-    let none_lost = turns.windows(2).all(|pair| pair[1] <= pair[0] + 1);
-    assert!(turns[0] == 1 && none_lost && !turns.contains(&0), "{turns:?}");
+    let mut tickets = picking.join().unwrap();
+    tickets.push(service.pick());
+    let none_lost = tickets.windows(2).all(|pair| pair[1] <= pair[0] + 1);
+    assert!(tickets[0] == 1 && none_lost && !tickets.contains(&0), "{tickets:?}");
 }
 
 /// Wrong: the director migrates nothing for an idle worker.
