@@ -16,7 +16,7 @@ fn open(slot: &ServerSlot, below_limit: bool) -> Result<bool, ConnectionError> {
 fn events_tell_when_they_change_the_mark() {
     let slot = ServerSlot::new(5);
     slot.occupy(0);
-    assert!(!slot.limit(limits(4), RULE), "nobody is connected");
+    assert!(!slot.limit(limits(4), RULE), "no connection is open");
     let opened: Vec<_> = (0..5).map(|_| open(&slot, false)).collect();
     assert_eq!(opened, [Ok(false), Ok(false), Ok(false), Ok(true), Ok(false)]);
     assert_eq!(open(&slot, true), Err(ConnectionError::Overloaded));

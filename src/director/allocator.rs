@@ -26,7 +26,7 @@ pub(super) struct SlotClaim {
 }
 
 impl SlotClaim {
-    /// Nobody: the server has no slot yet.
+    /// None: the server has no slot yet.
     pub(super) const NONE: SlotClaim = SlotClaim {
         id: ServerId { slot: u32::MAX, generation: 0 },
         since: 0,
@@ -95,7 +95,7 @@ impl SlotAllocator {
             u32::try_from(wanted.saturating_sub(free))
                 .ok()
                 .and_then(|fresh| next.checked_add(fresh))
-                .filter(|reach| *reach <= CAPACITY)
+                .filter(|high_water| *high_water <= CAPACITY)
                 .ok_or(ApplyError::Full { what, limit: CAPACITY })
         };
         let server_reach = fresh(servers, self.free_servers.len(), self.next_server, "servers")?;

@@ -234,7 +234,7 @@ impl Control {
         let Some(slot) = self.arena.servers.get(claim.id.slot) else {
             return claim;
         };
-        // Into another service object its statistics start anew, its counts go on.
+        // Into another service object its statistics start again, its counts go on.
         let moved = slot.service() != service.slot;
         slot.set_service(service.slot);
         let base = if moved { self.server_total(claim.id.slot) } else { claim.base };
@@ -273,14 +273,14 @@ impl Control {
         Arc::new(Service::compile(&plan, &self.arena, &edit.members()))
     }
 
-    /// One publication of everything; then `settle`; then rotations and indexes go over to their new
-    /// pools.
+    /// Publishes everything at once; then calls `assign`; then moves rotations and indexes to the new
+    /// versions.
     fn publish(
         &self,
         service_edits: &[ServiceEdit],
         fresh: &[(ServiceId, Arc<Service>)],
         next: u64,
-        settle: impl FnOnce(),
+        assign: impl FnOnce(),
     ) {
         let (mut services, index) = self.snapshot.with_live(|tables| match tables.last() {
             Some(table) => (table.services().to_vec(), Arc::clone(table.index())),
@@ -305,7 +305,7 @@ impl Control {
             index
         };
         self.snapshot.publish(Arc::new(ServiceTable::new(next, services.into(), index)));
-        settle();
+        assign();
         for (edit, (_, compiled)) in service_edits.iter().zip(fresh) {
             if edit.deleted {
                 continue;

@@ -253,7 +253,7 @@ impl Director {
     /// # Errors
     /// As [`Worker::try_pick_server`](crate::Worker::try_pick_server).
     pub fn try_pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
-        // Under the publication's lock no newer table can come, so the pick cannot be outdated.
+        // Under the publication's lock no newer table can come, so the pick cannot be superseded.
         let pick = self.with_table(|table| {
             let compiled = table.service(service)?;
             let twin = |key: &ServiceKey| table.service_of(key);

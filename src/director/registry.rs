@@ -38,7 +38,7 @@ impl WorkerRegistry {
         let worker = place.get();
         // What ended late, after the last owner had gone.
         leave(arena, worker, table);
-        // Where nobody decides by himself, nothing is kept but the first services' places.
+        // If no worker decides by itself, only the first services' places are kept.
         let room = |is_needed: fn(&Service) -> bool, room| {
             if compiled(table).any(is_needed) { room } else { 0 }
         };
@@ -67,7 +67,7 @@ impl WorkerRegistry {
         self.share(arena, table, false);
     }
 
-    /// The lowest place that nobody has, and nobody acts in.
+    /// The lowest vacant place that no other thread acts in.
     fn free_number(&mut self, arena: &Arena) -> Option<u32> {
         let mut busy = Vec::new();
         let is_vacant = |number: u32| arena.workers.get(number).is_some_and(WorkerState::is_vacant);
@@ -99,7 +99,7 @@ impl WorkerRegistry {
             return;
         }
         arena.set_shares(living);
-        // One alone goes by other counts than one of several.
+        // A single worker goes by other counts than one of several.
         let all = living.min(before) == 1;
         for compiled in compiled(table).filter(|compiled| all || compiled.has_common()) {
             self.states(arena).for_each(|worker| compiled.index_worker(worker, all));
@@ -154,7 +154,7 @@ impl WorkerRegistry {
     }
 }
 
-/// What a worker that has gone had open is nobody's own from now on.
+/// The open connections of a worker that has gone are no worker's own from now on.
 fn leave(arena: &Arena, worker: &WorkerState, table: &ServiceTable) {
     worker.take_left(|slot, connections| {
         let Some(server) = arena.servers.get(slot) else { return };
@@ -183,8 +183,8 @@ mod tests {
 
     fn numbers(registry: &mut WorkerRegistry, arena: &Arena, count: u32) -> Vec<u32> {
         let table = ServiceTable::new(0, Box::default(), Arc::default());
-        let mut join = || registry.register(arena, (0, 0), &table).unwrap().get().number();
-        (0..count).map(|_| join()).collect()
+        let mut register = || registry.register(arena, (0, 0), &table).unwrap().get().number();
+        (0..count).map(|_| register()).collect()
     }
 
     fn unregister(registry: &mut WorkerRegistry, arena: &Arena, number: u32) {

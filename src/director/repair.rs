@@ -60,10 +60,10 @@ impl Director {
     /// Without this a removed server keeps counting until its last connection closes, and has its
     /// counts back if it is added again before. Call it after [`apply`](Self::apply) if leases of
     /// removed servers may have been lost, or if a server that returns under the same address is
-    /// to start anew. Ids of such servers and leases of their connections become stale once no
+    /// to start again. Ids of such servers and leases of their connections become stale once no
     /// worker uses a table that names them, at the latest by the [`tick`](Self::tick) after that:
     /// their closes answer so and change nothing. Clients whose template leads to such a server
-    /// are scheduled anew.
+    /// are scheduled again.
     ///
     /// O(removed servers + templates). Takes the director's lock; workers do not wait for it.
     pub fn forget_removed(&self) -> usize {

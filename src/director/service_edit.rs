@@ -151,15 +151,15 @@ impl ServiceEdit {
         }
     }
 
-    /// Gives every server that was added or edited what `settle` makes of its owner. After
+    /// Replaces the claim of every server that was added or edited by what `assign` makes of it. After
     /// [`compact`](Self::compact).
     pub(super) fn assign_slots(
         &mut self,
-        mut settle: impl FnMut(&RealServer, SlotClaim) -> SlotClaim,
+        mut assign: impl FnMut(&RealServer, SlotClaim) -> SlotClaim,
     ) {
         for number in mem::take(&mut self.touched) {
             let claim = self.claims[number];
-            let settled = settle(&self.servers[number], claim);
+            let settled = assign(&self.servers[number], claim);
             self.claims[number] = SlotClaim { last_weight: claim.last_weight, ..settled };
         }
     }

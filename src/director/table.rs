@@ -106,7 +106,7 @@ const UNPRIVILEGED: u16 = 1024;
 
 impl ServiceIndex {
     /// The same without services that go and with new ones: a copy, which is a fraction of the cost
-    /// of hashing all of them anew.
+    /// of hashing all of them again.
     pub(crate) fn edited<'a>(
         &self,
         gone: impl Iterator<Item = &'a ServiceKey>,

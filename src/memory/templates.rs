@@ -236,7 +236,7 @@ mod tests {
             let claimed = templates.map.claim(client).map(std::ptr::from_ref);
             templates.release(id);
             templates.tick(1);
-            assert_eq!(templates.remembered().entries, 0, "nobody holds it");
+            assert_eq!(templates.remembered().entries, 0, "no connection holds it");
             made != claimed
         });
         assert!(twice.count() > 0, "no client had two entries");

@@ -38,16 +38,16 @@ impl<B: Copy + Default> Positions<B> {
         };
         let (first, last, count) = slots.clone().fold((u32::MAX, 0, 0), ends);
         let reach = if count == 0 { 0 } else { (last - first) as usize + 1 };
-        let nobody = (NOBODY, B::default());
+        let none = (NOBODY, B::default());
         if reach <= SPREAD * count {
-            let mut places = vec![nobody; reach];
+            let mut places = vec![none; reach];
             for (position, (slot, beside)) in (0..).zip(slots) {
                 places[(slot - first) as usize] = (position, beside);
             }
             return Positions::Close { first, places: places.into() };
         }
         let length = (2 * count).next_power_of_two();
-        let (mask, mut places) = (length - 1, vec![(FREE, nobody); length]);
+        let (mask, mut places) = (length - 1, vec![(FREE, none); length]);
         for (position, (slot, beside)) in (0..).zip(slots) {
             let mut at = start(slot, mask);
             while places[at].0 != FREE {

@@ -64,7 +64,7 @@ fn drains(service: &VirtualService, to: &mut Collector<'_>) {
     let reason = "A client port that is used again counts as a new connection and is scheduled; \
                   with 0 it goes on to the old server, which then never drains.";
     to.add(Stage::Advice, advised(of(service), reason).sysctl("net.ipv4.vs.conn_reuse_mode", &[1]));
-    let reason = "Connections of a removed server end at once and clients connect anew; with 0 \
+    let reason = "Connections of a removed server end at once and clients connect again; with 0 \
                   their packets vanish until a timeout, but the connections go on if the server \
                   is added again before.";
     to.add(

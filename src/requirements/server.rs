@@ -139,7 +139,7 @@ impl Side {
             ),
             Family::Inet6 => (
                 "The packet arrives with the virtual address as its destination, so it is one of \
-                 the server's own; on an interface without a wire nobody is answered for it, and no \
+                 the server's own; on an interface without a wire no request for it is answered, and no \
                  duplicate is looked for.",
                 format!("ip -6 address replace {word}/128 dev {device} nodad preferred_lft 0"),
             ),

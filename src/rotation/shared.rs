@@ -173,8 +173,8 @@ impl TicketCounter {
     /// Subtracts whole cycles from the word, after a ticket past the end. Leaves that to the later
     /// picker if another ticket was taken since.
     pub(crate) fn wrap(&self, ticket: u64) {
-        let Some(turn) = self.valid_ticket(ticket) else { return };
-        let next = self.word_for(turn);
+        let Some(number) = self.valid_ticket(ticket) else { return };
+        let next = self.word_for(number);
         let _ = self.swap(ticket + 1, next);
     }
 

@@ -11,14 +11,14 @@ fn short_cycles_are_written_out_to_a_length() {
     }
 }
 
-/// Whoever draws past the end brings the word back, so that later draws are of the cycle again.
+/// The picker that draws past the end brings the word back, so that later draws are of the cycle again.
 #[test]
 fn a_round_begins_anew_at_its_first_turn() {
     for cycle in CYCLES {
         let end = u64::from(cycle);
         let round = TicketCounter::new(cycle, end - 1);
-        assert_eq!(round.take_ticket(), 0, "the turn after the last");
-        (1..end).for_each(|turn| assert_eq!(round.take_ticket(), turn));
+        assert_eq!(round.take_ticket(), 0, "the number after the last");
+        (1..end).for_each(|number| assert_eq!(round.take_ticket(), number));
         for past in 0..3 {
             let ticket = round.take_ticket();
             assert_eq!((ticket, round.valid_ticket(ticket)), (end, Some(0)));
@@ -28,14 +28,14 @@ fn a_round_begins_anew_at_its_first_turn() {
                 round.wrap(ticket);
                 assert_eq!(round.take_ticket(), next + 1);
                 round.wrap(next + 1);
-                let turn = (next + 1) % end;
-                assert_eq!(round.take_ticket(), (turn + 1) % end);
+                let number = (next + 1) % end;
+                assert_eq!(round.take_ticket(), (number + 1) % end);
             } else {
                 round.wrap(ticket);
                 assert_eq!(round.take_ticket(), 1 % end);
             }
             let _ = round.advance(None, None, |state| state, |_| ((), end - 1));
-            (0..end).for_each(|turn| assert_eq!(round.take_ticket(), turn, "{cycle}"));
+            (0..end).for_each(|number| assert_eq!(round.take_ticket(), number, "{cycle}"));
         }
     }
 }

@@ -112,8 +112,8 @@ impl WorkerRotation {
         }
         // Relaxed: the director's own.
         let migrated = self.migrated.load(Ordering::Relaxed);
-        let former = if version_of(local).next() == version { local } else { migrated };
+        let previous = if version_of(local).next() == version { local } else { migrated };
         // Release: pairs with the load in `state`.
-        self.migrated.store(pack(version, translate(state_of(former))), Ordering::Release);
+        self.migrated.store(pack(version, translate(state_of(previous))), Ordering::Release);
     }
 }

@@ -9,7 +9,7 @@ use crate::service::Service;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Counts a connection that has been opened as the worker's own, or if it cannot, as nobody's.
+    /// Counts a new connection as the worker's own, or if it cannot, as no worker's.
     #[inline(never)]
     pub(super) fn count_open(
         &self,
@@ -25,7 +25,7 @@ impl Worker {
         tag
     }
 
-    /// A connection of this opener has ended. The opener if it is still there, else nobody.
+    /// A connection with this tag has ended. The tag if its worker still exists, else none.
     #[inline(never)]
     pub(super) fn count_close(
         &self,

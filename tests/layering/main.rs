@@ -18,6 +18,8 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "worker/pick.rs",
 ];
 const LONGEST: usize = 450;
+/// Most lines of the file that holds the whole decision of a pick.
+const HOT_PATH: usize = 260;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -113,6 +115,33 @@ fn layers_use_only_what_the_architecture_allows() {
             "the document has a layer {layer} that the sources have not"
         );
     }
+}
+
+/// `docs/architecture.md` walks the path of a pick through files and functions.
+#[test]
+fn the_path_of_a_pick_names_functions_that_exist() {
+    let text = fs::read_to_string(root().join("docs/architecture.md")).expect("the document");
+    let block = text.split("```path\n").nth(1).expect("the path").split("```").next();
+    let (mut steps, mut named) = (0, BTreeSet::new());
+    for line in block.expect("its end").lines() {
+        let mut words = line.split_whitespace();
+        let (file, function) = (words.next().expect("a file"), words.next().expect("a function"));
+        let source = fs::read_to_string(root().join("src").join(file)).expect(file);
+        let declared = [format!("fn {function}("), format!("fn {function}<")];
+        assert!(declared.iter().any(|it| source.contains(it)), "{file} has no {function}");
+        named.insert(file.to_owned());
+        steps += 1;
+    }
+    assert!(steps > 10);
+    for row in text.lines().filter(|line| line.contains("`worker/pick.rs`, ")) {
+        let files: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        assert!(files.len() <= 6, "at most six files: {row}");
+        for file in files {
+            assert!(root().join("src").join(file).is_file(), "{file}");
+        }
+    }
+    let pick = fs::read_to_string(root().join("src/worker/pick.rs")).expect("the hot path");
+    assert!(pick.lines().count() <= HOT_PATH, "worker/pick.rs is read in ten minutes");
 }
 
 /// The list itself goes downwards only: each layer uses layers that stand above it in the list.

@@ -77,7 +77,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The maps of every service that the changes concern, and of those that are compiled anew beside;
+/// The maps of every service that the changes concern, and of those that are compiled again beside;
 /// and whether there is memory for the rest of the change.
 pub(super) fn maps<'a>(
     control: &'a Control,

@@ -1,5 +1,6 @@
 //! Execution against a simulated kernel, which can refuse, fall silent and be observed at every request.
 
+mod report;
 mod simulated;
 
 use simulated::{Fault, Simulated};

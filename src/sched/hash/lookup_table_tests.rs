@@ -138,8 +138,8 @@ fn a_tiny_table_by_hand() {
         let shares = [0, 1].map(|value| Share { value, weight: weights[value as usize] });
         assert_eq!(deal((7, turn_bits), &shares), dealt.map(Some), "{weights:?}");
     }
-    for nobody in [&[][..], &[Share { value: 0, weight: 0 }]] {
-        assert_eq!(deal((7, 4), nobody), [None; 7]);
+    for none in [&[][..], &[Share { value: 0, weight: 0 }]] {
+        assert_eq!(deal((7, 4), none), [None; 7]);
     }
 }
 
@@ -215,8 +215,8 @@ fn a_table_is_shared_while_its_shares_stay() {
     let shared = |size, weight| {
         let next = LookupTable::deal(size, 4, shares(weight), Some(&first));
         assert_eq!(next.size(), size);
-        let alone = deal((size, 4), &shares(weight));
-        assert_eq!((0..size).map(|slot| next.at(slot)).collect::<Vec<_>>(), alone);
+        let single = deal((size, 4), &shares(weight));
+        assert_eq!((0..size).map(|slot| next.at(slot)).collect::<Vec<_>>(), single);
         Arc::ptr_eq(&next.dealt_by, &first.dealt_by)
     };
     assert!(shared(31, 1));

@@ -53,7 +53,7 @@ impl Map {
         assert!(named.iter().all(|server| !free.contains(&(*server as usize))), "not pinned");
         (0..2).for_each(|_| self.map.retain(|_| false));
         assert_eq!(self.map.entries(), 0);
-        assert_eq!(self.arena.unpinned().len(), self.arena.servers.len(), "pinned by nobody");
+        assert_eq!(self.arena.unpinned().len(), self.arena.servers.len(), "pinned by no entry");
     }
 }
 

@@ -108,7 +108,7 @@ impl Servers {
             }
             (row, length) = (row + length, length.div_ceil(FAN_OUT));
         }
-        let found = self.tree.least().expect("nobody changes it");
+        let found = self.tree.least().expect("no thread changes it");
         assert_eq!(found.map(|found| found.index), self.least());
     }
 }
@@ -192,7 +192,7 @@ pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usi
     let (_, by) = change;
     simd::stopped_after(steps, || servers.change(change));
     for _ in 0..3 {
-        let picked = servers.pick().expect("a stopped thread keeps nobody from picking");
+        let picked = servers.pick().expect("a stopped thread keeps no other from picking");
         // A server whose load fell may be hidden; one whose load rose is not picked by its old load.
         assert!(by < 0 || Some(picked) == servers.least(), "a loaded server is picked");
         servers.change((picked, 1));
@@ -208,7 +208,7 @@ pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, steps: usize
     });
     servers.change(goes);
     stopping.join().unwrap();
-    let picked = servers.pick().expect("a stopped thread keeps nobody from picking");
+    let picked = servers.pick().expect("a stopped thread keeps no other from picking");
     servers.change((picked, 1));
     (0..loads.len() as u32).for_each(|index| servers.change((index, 1)));
     servers.check_for_hidden();
@@ -242,6 +242,6 @@ pub fn planted_pickers_do_not_help() {
         simd::stopped_after(1, || servers.tree.set(0, || 0, |load| load));
     });
     other.join().unwrap();
-    let picked = servers.tree.least().expect("nobody changes it").map(|found| found.index);
+    let picked = servers.tree.least().expect("no thread changes it").map(|found| found.index);
     assert_eq!(picked, servers.least(), "a loaded server is picked");
 }

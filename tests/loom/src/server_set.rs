@@ -57,9 +57,9 @@ impl Map {
         let free = self.arena.unpinned();
         let unnamed = |slot: &usize| !named.contains(&(*slot as u32));
         assert!(free.iter().all(unnamed), "not pinned");
-        assert_eq!(free.len() + named.len(), 3, "pinned by nobody");
+        assert_eq!(free.len() + named.len(), 3, "pinned by no entry");
         self.map.retain(|_| false);
-        assert_eq!(self.arena.unpinned().len(), 3, "pinned by nobody");
+        assert_eq!(self.arena.unpinned().len(), 3, "pinned by no entry");
     }
 }
 
@@ -110,7 +110,7 @@ pub fn a_set_ends_beside_a_writer() {
     map.map.retain(|_| false);
     other.join().unwrap();
     (0..2).for_each(|_| map.map.retain(|_| false));
-    assert_eq!(map.arena.unpinned().len(), 3, "pinned by nobody");
+    assert_eq!(map.arena.unpinned().len(), 3, "pinned by no entry");
 }
 
 /// Wrong: members and time are read by two separate reads.
@@ -134,5 +134,5 @@ pub fn planted_one_sweep() {
     let other = spawn(&map, |map| map.write(1));
     map.map.retain(|_| false);
     other.join().unwrap();
-    assert_eq!(map.arena.unpinned().len(), 3, "pinned by nobody");
+    assert_eq!(map.arena.unpinned().len(), 3, "pinned by no entry");
 }

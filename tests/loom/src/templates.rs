@@ -52,10 +52,10 @@ impl Service {
             assert!(!id.is_none(), "a template that connections cannot hold");
         }
         self.templates.tick(LATER);
-        assert!(!self.is_known(), "held by nobody");
+        assert!(!self.is_known(), "held by no connection");
         // Removes late writes.
         self.templates.tick(LATER);
-        assert_eq!(self.arena.unpinned().len(), 2, "pinned by nobody");
+        assert_eq!(self.arena.unpinned().len(), 2, "pinned by no entry");
     }
 }
 
