@@ -8,8 +8,7 @@ use crate::project::Project;
 use crate::{bench, capi, cost, docs, examples, ffi, fuzz, package, packages, toolchains, tools};
 
 /// What `make quick` runs.
-const TEXTS: &str =
-    "--lib --test netlink --test traces --test kernel_scenarios --test layering --test readme";
+const TEXTS: &str = "--lib --test netlink --test traces --test kernel_scenarios --test layering --test readme --test words";
 
 pub(crate) fn run(project: &Project) -> Result<()> {
     project.cargo("run --release --example director")
