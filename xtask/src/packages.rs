@@ -55,6 +55,9 @@ pub(crate) fn install(project: &Project) -> Result<()> {
     let missing = programs.filter(|(program, _)| find_program(program).is_none());
     let packages: Vec<&str> = missing.flat_map(|(_, names)| names.split(' ')).collect();
     add(project, &packages)?;
+    if cmd!(project.sh, "python3 -c 'import cffi'").ignore_stderr().quiet().run().is_err() {
+        add(project, &["python3-cffi"])?;
+    }
     // Only clang can tell which one.
     if let Some(runtime) = missing_clang_runtime(project)? {
         add(project, &[&runtime])?;
