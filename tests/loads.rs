@@ -263,7 +263,7 @@ fn hold(director: &Director, worker: &Worker, servers: u16) {
 
 /// Another worker in the place of one that is gone counts what it opens and closes as its own.
 #[test]
-fn a_worker_in_anothers_place_counts_its_own_connections() {
+fn a_worker_in_another_place_counts_its_own_connections() {
     for servers in [3, 40] {
         let mut config = config(SchedulerKind::Wlc, servers, &[1]);
         config.services[0].sharing = Sharing::PerWorker;
