@@ -30,6 +30,7 @@ mod sync;
 mod worker;
 
 /// [behaviour]: crate::behaviour
+/// [glossary]: crate::glossary
 ///
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
@@ -45,6 +46,10 @@ pub mod lvs {}
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
 
+/// [architecture]: crate::architecture
+/// [behaviour]: crate::behaviour
+/// [lvs-glossary]: crate::lvs#glossary
+///
 #[doc = include_str!("../docs/glossary.md")]
 pub mod glossary {}
 

@@ -51,7 +51,7 @@ impl ServiceTable {
         self.service(self.index.by_key(key)?)
     }
 
-    /// The service that takes this flow; see [`Index::by_flow`].
+    /// The service that takes this flow; see [`ServiceIndex::by_flow`].
     #[inline]
     pub(crate) fn by_flow(&self, flow: &Flow) -> Option<ServiceId> {
         self.index.by_flow(flow, |ftp| self.service(ftp).is_some_and(Service::is_persistent))

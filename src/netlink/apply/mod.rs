@@ -48,8 +48,8 @@ pub enum Progress {
 ///
 /// The first [`poll`](Self::poll) does everything up to the drains, which takes milliseconds; each
 /// further call checks the servers that drain, with one dump per service, and the last one deletes.
-/// Between two calls nothing is held: the [`Ipvs`] can be used for other things, the rollout can be
-/// dropped, and the next [`sync`](Ipvs::sync) continues what it began.
+/// Between two calls nothing is held: the [`Ipvs`](super::Ipvs) can be used for other things, the
+/// rollout can be dropped, and the next [`sync`](super::Ipvs::sync) continues what it began.
 ///
 /// ```no_run
 /// use vsched::netlink::plan::{Plan, Policy};
