@@ -121,7 +121,7 @@ const JSON: &[(&str, bool, Text)] = &[
         json_service(&vec!["{\"address\":\"0.0.0.0:0\",\"weight\":4294967295}"; n].join(","))
     }),
     ("a service again and again", false, |n| {
-        let services = vec!["{\"service\":\"tcp 10.0.0.1:80\"}"; n].join(",");
+        let services = vec!["{\"key\":\"tcp 10.0.0.1:80\"}"; n].join(",");
         format!("{{\"services\":[{services}]}}")
     }),
     ("a daemon again and again", false, |n| {
@@ -134,7 +134,7 @@ const JSON: &[(&str, bool, Text)] = &[
 
 fn json_service(servers: &str) -> String {
     format!(
-        "{{\"services\":[{{\"service\":\"tcp 10.0.0.1:80\",\"scheduler\":\"rr\",\"servers\":[{servers}]}}]}}"
+        "{{\"services\":[{{\"key\":\"tcp 10.0.0.1:80\",\"scheduler\":\"rr\",\"servers\":[{servers}]}}]}}"
     )
 }
 

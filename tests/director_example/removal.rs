@@ -22,7 +22,7 @@ fn text(kind: &str, services: &[(SocketAddr, &[SocketAddr], u32)]) -> String {
             "json" => {
                 let servers = servers.iter().map(table).collect::<Vec<_>>().join(",");
                 let comma = if text.is_empty() { "" } else { "," };
-                format!("{comma}{{\"service\":\"tcp {service}\",\"servers\":[{servers}]}}")
+                format!("{comma}{{\"key\":\"tcp {service}\",\"servers\":[{servers}]}}")
             }
             _ => {
                 let table = |server| table(server).replace("\":", " = ").replace("{\"", "{");
