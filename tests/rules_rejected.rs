@@ -39,7 +39,7 @@ const REJECTED: &[(&str, &str)] = &[
     ("--start-daemon master --set", "line 1, column 23: `--set`: option --set does not go with --start-daemon, which takes --mcast-interface --syncid --sync-maxlen --mcast-group --mcast-port --mcast-ttl"),
     ("--stop-daemon backup --mcast-ttl 1", "line 1, column 22: `--mcast-ttl`: option --mcast-ttl does not go with --stop-daemon, which takes nothing else"),
     ("--stop-daemon backup --syncid 256", "line 1, column 31: `256`: illegal syncid: expected a number from 0 to 255"),
-    ("--vsched-kernel-rules C", "line 1, column 21: `C`: illegal kernel rules: expected A or B"),
+    ("--vsched-kernel-rules C", "line 1, column 23: `C`: illegal kernel rules: expected A or B"),
     ("--vsched-seed -1", "line 1, column 15: `-1`: illegal seed: expected a number from 0 to 18446744073709551615"),
     ("--vsched-seed 7 8", "line 1, column 17: `8`: unexpected argument: it belongs to no option"),
     ("--vsched-expire-quiescent-template yes", "line 1, column 36: `yes`: illegal expire_quiescent_template: expected a number from 0 to 1"),

@@ -87,8 +87,12 @@ impl Counts {
         self.with(self.active(), self.total(), overloaded)
     }
 
+    pub(crate) fn version(self) -> u64 {
+        self.0 >> VERSION & VERSIONS
+    }
+
     fn next_version(self) -> Self {
-        let version = ((self.0 >> VERSION) + 1) & VERSIONS;
+        let version = (self.version() + 1) & VERSIONS;
         Counts(self.0 & !(u64::MAX << VERSION) | version << VERSION)
     }
 

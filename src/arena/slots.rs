@@ -26,9 +26,9 @@
 //! - Stale limits are harmless: the server may be marked too early or too late, but the next event
 //!   compares the number itself (`>=`, `<=`), above a limit `open` refuses unmarked servers too, and
 //!   the last close clears every mark.
-//! - A stale owner is detected by a second load of the generation, and the connection is taken back.
-//!   `close` also loads the generation twice, because its server may have been evicted while it
-//!   counted connections.
+//! - A stale owner is detected by a second load of the generation. `open` then takes the connection
+//!   back, and `close` gives it back, if the version is still that of the exchange; if it is another,
+//!   the owner left only after the exchange, as it may once its last connection is closed.
 
 use std::cell::Cell;
 
@@ -122,7 +122,7 @@ impl ServerSlot {
             }
             match self.swap(word, next) {
                 Ok(()) if self.is(generation) => return Ok(marks),
-                Ok(()) => return Err(self.take_back(activity, rule)),
+                Ok(()) => return Err(self.take_back(next, activity, rule)),
                 Err(now) => word = now,
             }
         }
@@ -139,12 +139,15 @@ impl ServerSlot {
         }
     }
 
-    /// Takes back a connection that was counted for an owner that has since left the slot.
+    /// Takes back a connection whose exchange met another owner's count word. If the owner left after
+    /// the exchange, there is nothing to take back: it was evicted with all its connections.
     #[cold]
     #[inline(never)]
-    fn take_back(&self, activity: Activity, rule: KernelRules) -> ConnectionError {
+    fn take_back(&self, opened: Counts, activity: Activity, rule: KernelRules) -> ConnectionError {
         let _ = self.change(|counts| {
-            counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
+            let same = counts.version() == opened.version();
+            let closed = counts.closed(activity, self.limits(), rule).filter(|_| same);
+            closed.ok_or(ConnectionError::Stale)
         });
         ConnectionError::Stale
     }
@@ -157,24 +160,39 @@ impl ServerSlot {
         activity: Activity,
         rule: KernelRules,
     ) -> Result<bool, ConnectionError> {
-        let marks = self.change(|counts| {
+        let mut word = self.counts.load(Ordering::SeqCst);
+        loop {
             if !self.is(generation) {
                 return Err(ConnectionError::Stale);
             }
-            counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
-        })?;
-        if self.is(generation) { Ok(marks) } else { Err(self.give_back(activity, rule)) }
+            let counts = Counts::from_word(word);
+            let closed = counts.closed(activity, self.limits(), rule);
+            let next = closed.ok_or(ConnectionError::Stale)?;
+            match self.swap(word, next) {
+                Ok(()) => {
+                    let marks = counts.overloaded() != next.overloaded();
+                    if self.is(generation) || self.is_closed(next, activity, rule) {
+                        return Ok(marks);
+                    }
+                    return Err(ConnectionError::Stale);
+                }
+                Err(now) => word = now,
+            }
+        }
     }
 
-    /// Gives back a connection that was taken from an owner that has since got the slot: the
-    /// connection's server was evicted.
+    /// Whether an exchange that closed a connection met its owner's count word. The owner may leave as
+    /// soon as its last connection is closed; then the version is another by now. If the version is the
+    /// same, the owner had been evicted before: the connection was another owner's, and is given back.
     #[cold]
     #[inline(never)]
-    fn give_back(&self, activity: Activity, rule: KernelRules) -> ConnectionError {
-        let _ = self.change(|counts| {
-            counts.opened(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
+    fn is_closed(&self, closed: Counts, activity: Activity, rule: KernelRules) -> bool {
+        let given_back = self.change(|counts| {
+            let same = counts.version() == closed.version();
+            let opened = counts.opened(activity, self.limits(), rule).filter(|_| same);
+            opened.ok_or(ConnectionError::Stale)
         });
-        ConnectionError::Stale
+        given_back.is_err()
     }
 
     /// Replaces the counts; returns the previous ones.

@@ -19,8 +19,12 @@ const LEAST: usize = 16 << 10;
 const SERVICE: usize = 2 * size_of::<VirtualService>() + 256;
 /// A server in the same.
 const SERVER: usize = 2 * size_of::<RealServer>() + 128;
-/// A service in the table of pools and in its index, which is copied.
-const TABLE: usize = 160;
+/// A service in the table of services, which is copied, and once more as it is boxed.
+const TABLE: usize = 16;
+/// A service in their index.
+const INDEX: u64 = 76;
+/// Two counts of a worker.
+const NUMBERS: usize = 16;
 /// A change, in a list that doubles as it grows, and what is reported of it.
 const CHANGE: usize = 4 * size_of::<Change>();
 
@@ -31,8 +35,8 @@ pub(super) struct Headroom {
 }
 
 impl Headroom {
-    /// For comparing what runs with this many services and servers.
-    pub(super) fn to_compare(services: usize, servers: usize) -> Self {
+    /// For the changes of these services and servers, as they run and as they are wanted.
+    pub(super) fn to_change(services: usize, servers: usize) -> Self {
         let bytes = LEAST + services * (SERVICE + CHANGE) + servers * (SERVER + CHANGE);
         Headroom { bytes: bytes as u64 }
     }
@@ -43,17 +47,30 @@ impl Headroom {
         self.bytes += 2 * memory.compiled() + workers as u64 * memory.per_worker();
     }
 
-    /// For slots, statistics and tables of so many servers and services.
-    pub(super) fn slots(&mut self, arena: &Arena, workers: usize, (servers, services): (u32, u32)) {
+    /// For this many servers and services: new slots with the statistics of each worker, and the table
+    /// of services. Where workers decide by themselves, each may need a place for every server.
+    pub(super) fn slots(
+        &mut self,
+        arena: &Arena,
+        workers: usize,
+        (servers, services): (u32, u32),
+        per_worker: bool,
+    ) {
         let new = (arena.servers.missing(servers), arena.services.missing(services));
+        let all = if per_worker { (servers as usize, services as usize) } else { (0, 0) };
+        let totals = (new.0 + new.1 + 2 * all.0) * NUMBERS;
+        let rotations = 2 * all.1 * size_of::<ServiceSlot>();
         let slots = new.0 * size_of::<ServerSlot>() + new.1 * size_of::<ServiceSlot>();
-        // Two numbers for each server and service, in segments that are up to twice as long.
-        let of_a_worker =
-            servers as usize * 4 * 8 + services as usize * (4 * 8 + 2 * size_of::<ServiceSlot>());
         let table = services as usize * TABLE;
-        self.bytes += (LEAST + slots + table + (workers + 1) * of_a_worker) as u64;
+        self.bytes += (LEAST + slots + table + (workers + 1) * (totals + rotations)) as u64;
     }
 
+    /// For the index of services, which is copied when some are added or deleted.
+    pub(super) fn index(&mut self, services: u32) {
+        self.bytes += u64::from(services) * INDEX;
+    }
+
+    /// Asks the system for it.
     pub(super) fn check(&self) -> Result<(), ApplyError> {
         ask(self.bytes, || "the change as a whole".to_owned())
     }

@@ -35,10 +35,9 @@ use crate::config::{
 use crate::director::allocator::SlotClaim;
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, RunningService, SWEPT};
-use crate::director::headroom::Headroom;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
-use crate::director::steps::{set, steps, to_carry_out, validate};
+use crate::director::steps::{set, steps, to_apply, to_carry_out, validate};
 use crate::director::table::ServiceTable;
 use crate::error::Refused;
 use crate::error::{ApplyError, ServiceError};
@@ -135,8 +134,7 @@ impl Director {
     /// the field of the policy that allows it. Nothing has changed then.
     pub fn apply_with(&self, config: &Config, policy: &ApplyPolicy) -> Result<Applied, ApplyError> {
         let mut control = self.inner.control.lock();
-        let servers = config.services.iter().map(|service| service.servers.len()).sum();
-        Headroom::to_compare(control.services.len() + config.services.len(), servers).check()?;
+        to_apply(&control, config).check()?;
         let running = control.services.values().map(|live| &live.service);
         let changes = diff_services(running, &config.services);
         let wanted = config.settings();

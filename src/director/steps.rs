@@ -29,13 +29,32 @@ pub(super) fn validate(
     })
 }
 
+/// The memory for comparing this config with what runs: for every service that is not equal, in the
+/// order of both.
+pub(super) fn to_apply(control: &Control, config: &Config) -> Headroom {
+    let mut running = control.services.values().map(|live| &live.service);
+    let (mut services, mut servers) = (0, 0);
+    for wanted in &config.services {
+        let former = running.next();
+        if former != Some(wanted) {
+            services += 1;
+            servers += wanted.servers.len() + former.map_or(0, |former| former.servers.len());
+        }
+    }
+    for gone in running {
+        services += 1;
+        servers += gone.servers.len();
+    }
+    if services == 0 { Headroom::default() } else { Headroom::to_change(services, servers) }
+}
+
 /// The memory for looking at what a command concerns.
 pub(super) fn to_carry_out(control: &Control, command: &Command) -> Headroom {
     let services = control.services.len();
     let key = match command {
         Command::Clear | Command::Set(_) => {
             let servers = control.services.values().map(|live| live.claims.len()).sum();
-            return Headroom::to_compare(services, servers);
+            return Headroom::to_change(services, servers);
         }
         Command::AddService(service) | Command::EditService(service) => service.key,
         Command::DeleteService(key) => *key,
@@ -43,7 +62,7 @@ pub(super) fn to_carry_out(control: &Control, command: &Command) -> Headroom {
         | Command::EditServer { service, .. }
         | Command::DeleteServer { service, .. } => *service,
     };
-    Headroom::to_compare(1, control.find(&key).map_or(0, |live| live.claims.len()))
+    Headroom::to_change(1, control.find(&key).map_or(0, |live| live.claims.len()))
 }
 
 /// What is not a service, after this setting.

@@ -28,7 +28,7 @@ fn text(kind: &str, services: &[(SocketAddr, &[SocketAddr], u32)]) -> String {
                 let table = |server| table(server).replace("\":", " = ").replace("{\"", "{");
                 let servers = servers.iter().map(|server| table(server).replace(",\"", ","));
                 let servers = servers.collect::<Vec<_>>().join(",");
-                format!("[[services]]\nservice = \"tcp {service}\"\nservers = [{servers}]\n")
+                format!("[[services]]\nkey = \"tcp {service}\"\nservers = [{servers}]\n")
             }
         };
     }

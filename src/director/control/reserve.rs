@@ -132,7 +132,11 @@ impl Control {
         let reach =
             |now: u32, more: usize| now.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         let (servers, running) = (reach(servers, added), reach(running, new));
-        headroom.slots(&self.arena, workers, (servers, running));
+        let per_worker = |wanted: &Wanted| wanted.settings.sharing == Sharing::PerWorker;
+        headroom.slots(&self.arena, workers, (servers, running), services.iter().any(per_worker));
+        if new > 0 {
+            headroom.index(running);
+        }
         for wanted in services {
             let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
             headroom.compile(wanted.memory(), own);

@@ -78,7 +78,7 @@ def read_kernel():
             key = "fwmark %d" % u32(service[5]) + (" inet6" if family == 10 else "")
         else:
             key = PROTOCOLS[u16(service[2])] + " " + address(family, service[3], be16(service[4]))
-        text = {"service": key, "scheduler": service[6].rstrip(b"\0").decode()}
+        text = {"key": key, "scheduler": service[6].rstrip(b"\0").decode()}
         bits = u32(service[7][:4])
         names = {"sh": ["sh-fallback", "sh-port", "flag-3"], "mh": ["mh-fallback", "mh-port", "flag-3"]}
         names = names.get(text["scheduler"], ["flag-1", "flag-2", "flag-3"])

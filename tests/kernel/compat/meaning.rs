@@ -33,7 +33,7 @@ const FITS: &[(&str, &str)] = &[
     ("Zero port specified for non-persistent service", "takes every port and needs -p"),
     ("One-Packet Scheduling is only for UDP", "one-packet scheduling needs a UDP"),
     ("Different address family is allowed only for tunneling", "of the other address family"),
-    ("Tunnel options conflict with forward method", "tunnel options need tunnelling"),
+    ("Tunnel options conflict with forward method", "tunnel options need tunneling"),
     ("You need to supply the 'tun-port' option for the 'gue'", "a gue tunnel needs --tun-port"),
     (
         "The option 'tun-csum' conflicts with the 'tun-nocsum'",

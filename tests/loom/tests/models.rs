@@ -174,10 +174,10 @@ planted! {
     worker_state::planted_a_place_with_a_guest, "an old end counts for a new worker";
     address_map::planted_equal_tags, "an address has another's server";
     address_map::planted_a_name_without_its_pin, "not pinned";
-    address_map::planted_written_without_a_mark, "pinned by nobody";
-    address_map::planted_marked_before_it_is_written, "pinned by nobody";
+    address_map::planted_written_without_a_mark, "pinned by no entry";
+    address_map::planted_marked_before_it_is_written, "pinned by no entry";
     server_set::planted_read_in_two_halves, "torn";
-    server_set::planted_one_sweep, "pinned by nobody";
+    server_set::planted_one_sweep, "pinned by no entry";
     templates::planted_let_go_without_hold, "gone while a connection is open";
     templates::planted_a_copy_for_another_capacity, "gone while a connection is open";
 }
