@@ -290,7 +290,7 @@ fn with_ever_more_memory(what: &str, config: &Config) {
             refused += 1;
             more += more / 6;
         }
-        assert!(refused > 0, "{what}");
+        assert!(refused > 0 || base == *config, "{what}");
         assert_eq!(director.config(), *config);
         drop(workers);
     }

@@ -99,8 +99,8 @@ fn a_command_costs_what_it_changes() {
             director.execute(&edit(4, 9)).expect("a server that is there");
         });
         assert!(many.calls <= few.calls + 2, "{}: {few:?} {many:?}", scheduler.name());
-        // A copy of the table of services, and the block that is asked for first.
-        let bound = few.bytes + MORE * (WORD + 2 * WORD) + 512;
+        // A copy of the table of services, and the blocks that are asked for first.
+        let bound = few.bytes + MORE * (WORD + 2 * 2 * WORD) + 512;
         assert!(many.bytes <= bound, "{}: {few:?} {many:?}", scheduler.name());
     }
 }
@@ -115,8 +115,11 @@ fn a_service_comes_and_goes_without_the_others() {
     });
     assert!(many.calls <= few.calls + 8, "{few:?} {many:?}");
     // Twice the table of pools and the table of keys: 33 bytes an entry, at most 16/7 as many.
-    // And the block that is asked for first.
-    assert!(many.bytes <= few.bytes + 2 * MORE * (3 * WORD + 2 * 76) + 2048, "{few:?} {many:?}");
+    // And the blocks that are asked for first.
+    assert!(
+        many.bytes <= few.bytes + 2 * MORE * (WORD + 76 + 2 * (2 * WORD + 76)) + 2048,
+        "{few:?} {many:?}"
+    );
 }
 
 #[test]
