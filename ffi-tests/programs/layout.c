@@ -15,8 +15,8 @@
 SAME(sizeof(vsched_settings), 32);
 SAME(offsetof(vsched_settings, struct_size), 0);
 SAME(sizeof(((vsched_settings *)0)->struct_size), 4);
-SAME(offsetof(vsched_settings, generation), 4);
-SAME(sizeof(((vsched_settings *)0)->generation), 4);
+SAME(offsetof(vsched_settings, kernel_rules), 4);
+SAME(sizeof(((vsched_settings *)0)->kernel_rules), 4);
 SAME(offsetof(vsched_settings, seed), 8);
 SAME(sizeof(((vsched_settings *)0)->seed), 8);
 SAME(offsetof(vsched_settings, expire_quiescent_template), 16);

@@ -222,7 +222,7 @@ int main(void) {
     HAS(config_error(config, why, sizeof why), "kernel_rules 2");
     read.struct_size = sizeof read;
     OK(vsched_config_settings(config, &read));
-    CHECK(read.seed == 0 && read.generation == VSCHED_KERNEL_RULES_B);
+    CHECK(read.seed == 0 && read.kernel_rules == VSCHED_KERNEL_RULES_B);
     settings.kernel_rules = VSCHED_KERNEL_RULES_A;
     settings.timeout_tcp = 2678401;
     OK(vsched_config_set_settings(config, &settings));

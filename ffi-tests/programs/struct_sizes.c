@@ -104,7 +104,7 @@ static void settings(vsched_config *config) {
         IS(vsched_config_set_settings(config, &settings.today), VSCHED_E_STRUCT_SIZE);
         IS(vsched_config_settings(config, &settings.today), VSCHED_E_STRUCT_SIZE);
     }
-    CHECK(all_zero(&settings.today.generation, sizeof settings - sizeof(uint32_t)) == 1);
+    CHECK(all_zero(&settings.today.kernel_rules, sizeof settings - sizeof(uint32_t)) == 1);
     settings.today.struct_size = OLD_SETTINGS;
     settings.today.seed = 5;
     settings.today.timeout_tcp = 4294967295u;
