@@ -273,7 +273,10 @@ fn with_ever_more_memory(what: &str, config: &Config) {
         service.servers.truncate(2);
     }
     let smaller = Config { services, ..Config::default() };
-    for base in [Config::default(), few, smaller] {
+    let mut services = config.services.clone();
+    services.extend((0..50).map(|n| service(5000 + n, SchedulerKind::Wrr)));
+    let larger = Config { services, ..Config::default() };
+    for base in [Config::default(), few, smaller, larger] {
         let director = Director::new(&base).expect("a valid config");
         let workers: Vec<_> = (0..3).map(|_| director.worker()).collect();
         let (mut refused, mut more) = (0, WORDS);

@@ -160,33 +160,25 @@ impl ServerSlot {
         activity: Activity,
         rule: KernelRules,
     ) -> Result<bool, ConnectionError> {
-        let mut word = self.counts.load(Ordering::SeqCst);
-        loop {
+        let change = self.change(|counts| {
             if !self.is(generation) {
                 return Err(ConnectionError::Stale);
             }
-            let counts = Counts::from_word(word);
-            let closed = counts.closed(activity, self.limits(), rule);
-            let next = closed.ok_or(ConnectionError::Stale)?;
-            match self.swap(word, next) {
-                Ok(()) => {
-                    let marks = counts.overloaded() != next.overloaded();
-                    if self.is(generation) || self.is_closed(next, activity, rule) {
-                        return Ok(marks);
-                    }
-                    return Err(ConnectionError::Stale);
-                }
-                Err(now) => word = now,
-            }
+            counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
+        })?;
+        if self.is(generation) || self.confirm_close(change.after, activity, rule) {
+            Ok(change.marks())
+        } else {
+            Err(ConnectionError::Stale)
         }
     }
 
-    /// Whether an exchange that closed a connection met its owner's count word. The owner may leave as
+    /// True if an exchange that closed a connection met its owner's count word. The owner may leave as
     /// soon as its last connection is closed; then the version is another by now. If the version is the
     /// same, the owner had been evicted before: the connection was another owner's, and is given back.
     #[cold]
     #[inline(never)]
-    fn is_closed(&self, closed: Counts, activity: Activity, rule: KernelRules) -> bool {
+    fn confirm_close(&self, closed: Counts, activity: Activity, rule: KernelRules) -> bool {
         let given_back = self.change(|counts| {
             let same = counts.version() == closed.version();
             let opened = counts.opened(activity, self.limits(), rule).filter(|_| same);
@@ -243,7 +235,7 @@ impl ServerSlot {
     /// The second half of [`limit`](Self::limit): derives the mark; true if it changed.
     pub(crate) fn mark_for_limits(&self, old: Limits, new: Limits, rule: KernelRules) -> bool {
         // Never an error: the closure returns `Ok`.
-        self.change(|counts| Ok(counts.limited(old, new, rule))).unwrap_or(false)
+        self.change(|counts| Ok(counts.limited(old, new, rule))).is_ok_and(Change::marks)
     }
 
     /// Assigns the slot to a server of this service, without connections or limits. Director only.
@@ -310,13 +302,13 @@ impl ServerSlot {
     fn change(
         &self,
         next: impl Fn(Counts) -> Result<Counts, ConnectionError>,
-    ) -> Result<bool, ConnectionError> {
+    ) -> Result<Change, ConnectionError> {
         let mut word = self.counts.load(Ordering::SeqCst);
         loop {
-            let counts = Counts::from_word(word);
-            let next = next(counts)?;
-            match self.swap(word, next) {
-                Ok(()) => return Ok(counts.overloaded() != next.overloaded()),
+            let before = Counts::from_word(word);
+            let after = next(before)?;
+            match self.swap(word, after) {
+                Ok(()) => return Ok(Change { before, after }),
                 Err(now) => word = now,
             }
         }
@@ -332,6 +324,21 @@ impl ServerSlot {
             Ordering::SeqCst,
         );
         swap.map(|_| ())
+    }
+}
+
+/// An exchange of a count word.
+#[derive(Clone, Copy)]
+struct Change {
+    before: Counts,
+    after: Counts,
+}
+
+impl Change {
+    /// True if it changed the overload mark.
+    #[inline(always)]
+    fn marks(self) -> bool {
+        self.before.overloaded() != self.after.overloaded()
     }
 }
 

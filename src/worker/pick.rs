@@ -6,8 +6,7 @@
 //!   that is called. So the ticket paths save no registers, and each slower function saves its own.
 //! - `emit` writes the answer to where it stays: as a value inside `Result` and `Option` it was copied
 //!   four times, a third of a pick's instructions.
-//! - Each scheduler has a function of its own ([`pick_scheduler`]), which a look-up in a table
-//!   finds. The
+//! - Each scheduler has a function of its own ([`pick_scheduler`]), found by one look-up in a table. The
 //!   arguments of all slower functions stand where the caller has them in registers.
 
 #![allow(unsafe_code)]

@@ -27,13 +27,11 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn of(live: &'a RunningService) -> Self {
-        Wanted {
-            settings: &live.service,
-            live: Some(live),
-            bound: false,
-            deleted: false,
-            weights: Vec::new(),
-        }
+        Wanted { live: Some(live), bound: false, ..Wanted::new(&live.service) }
+    }
+
+    fn new(settings: &'a VirtualService) -> Self {
+        Wanted { settings, live: None, bound: true, deleted: false, weights: Vec::new() }
     }
 
     fn change(&mut self, change: &'a Change) {
@@ -96,13 +94,7 @@ pub(super) fn maps<'a>(
             _ => *places.entry(key).or_insert_with(|| {
                 let live = control.find(&key).map(Wanted::of);
                 services.extend(match change {
-                    Change::AddService(settings) => Some(Wanted {
-                        settings,
-                        live: None,
-                        bound: true,
-                        deleted: false,
-                        weights: Vec::new(),
-                    }),
+                    Change::AddService(settings) => Some(Wanted::new(settings)),
                     _ => live,
                 });
                 services.len().wrapping_sub(1)
@@ -113,11 +105,13 @@ pub(super) fn maps<'a>(
             wanted.change(change);
         }
     }
+    let headroom = control.headroom(&services);
+    headroom.check()?;
     services.retain(|wanted| !wanted.deleted);
-    control.headroom(&services).check()?;
     let reserved: Result<_, ApplyError> =
         services.iter().map(|it| it.reserve(&control.arena)).collect();
-    control.headroom(&services).check()?;
+    // The maps are taken now; the rest must still fit beside them.
+    headroom.check()?;
     reserved
 }
 
@@ -134,10 +128,10 @@ impl Control {
         let (servers, running) = (reach(servers, added), reach(running, new));
         let per_worker = |wanted: &Wanted| wanted.settings.sharing == Sharing::PerWorker;
         headroom.slots(&self.arena, workers, (servers, running), services.iter().any(per_worker));
-        if new > 0 {
+        if services.iter().any(|wanted| wanted.live.is_none() || wanted.deleted) {
             headroom.index(running);
         }
-        for wanted in services {
+        for wanted in services.iter().filter(|wanted| !wanted.deleted) {
             let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
             headroom.compile(wanted.memory(), own);
         }
