@@ -29,6 +29,9 @@
 //! - A stale owner is detected by a second load of the generation. `open` then takes the connection
 //!   back, and `close` gives it back, if the version is still that of the exchange; if it is another,
 //!   the owner left only after the exchange, as it may once its last connection is closed.
+//!   (Suspended there for exactly 1,024 changes, a `close` of the last connection is taken for one of
+//!   another owner: it reports `Stale`, and the new owner counts one too many until
+//!   `Director::set_counts`.)
 
 use std::cell::Cell;
 

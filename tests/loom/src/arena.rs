@@ -15,8 +15,8 @@ use crate::arena::slots::ServerSlot;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 pub(crate) mod sizes {
-    /// One bit, so that a reassigned slot gets its previous word again (ABA).
-    pub(crate) const VERSION_BITS: u32 = 1;
+    /// Two bits, so that four changes lead back to the previous word (ABA): a new owner and two edits.
+    pub(crate) const VERSION_BITS: u32 = 2;
 }
 
 pub(crate) struct Arena {

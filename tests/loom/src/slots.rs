@@ -138,12 +138,12 @@ pub fn a_stopped_director_lets_nobody_through(rule: KernelRules) {
 pub const TWO_EDITS: [[(u32, u32); 2]; 4] =
     [[(9, 0), (2, 0)], [(1, 0), (0, 0)], [(2, 2), (4, 0)], [(0, 0), (2, 0)]];
 
-/// Two edits lead back to the version that a thread has read (ABA): it may use stale limits, but later
+/// Four edits lead back to the version that a thread has read (ABA): it may use stale limits, but later
 /// connections do not, and the last close clears the mark.
 pub fn limits_change_twice_beside_a_connection(rule: KernelRules, edits: [(u32, u32); 2]) {
     let slot = slot(rule, (4, 0), 1);
     let opening = spawn(&slot, move |slot| slot.open(0, Active, rule, true));
-    for edit in edits {
+    for edit in edits.into_iter().chain(edits) {
         slot.limit(limits(edit), rule);
     }
     let opened = opening.join().unwrap().is_ok();
@@ -164,7 +164,8 @@ pub fn limits_change_twice_beside_a_connection(rule: KernelRules, edits: [(u32, 
 pub fn stale_ids_count_on_nobody(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 0);
     let stale = spawn(&slot, move |slot| slot.open(0, Active, rule, false));
-    let given = give_away(&slot, rule);
+    // The second edit leads back to the word before (ABA).
+    let given = give_away(&slot, rule, &[(9, 0), (8, 0)]);
     let opened = stale.join().unwrap();
     assert_eq!(opened.is_err(), given);
     assert_eq!(figures(slot.counts_relaxed()), (1, 1, false), "of the old owner or of the new one");
@@ -177,25 +178,44 @@ pub fn a_close_beside_the_end_counts_once(rule: KernelRules) {
     let slot = slot(rule, (0, 0), 1);
     let close = move |slot: &ServerSlot| slot.close(0, Active, rule);
     let closing = [spawn(&slot, close), spawn(&slot, close)];
-    let given = give_away(&slot, rule);
+    give_away_at_last(&slot, rule);
     let closed = closing.map(|closing| closing.join().unwrap());
     let once = closed.iter().filter(|result| result.is_ok()).count();
     assert_eq!(once, 1, "one connection is closed once");
     assert!(closed.contains(&Err(ConnectionError::Stale)));
-    let counted = u32::from(given);
-    assert_eq!(figures(slot.counts_relaxed()), (counted, counted, false), "never below zero");
+    assert_eq!(figures(slot.counts_relaxed()), (1, 1, false), "of the new owner alone");
     assert_eq!(slot.update(0, Inactive), Err(ConnectionError::Stale));
 }
 
+/// Wrong: a close goes by the generation after its exchange, although the owner may leave as soon as its
+/// last connection is closed.
+pub fn planted_generation_after_the_close(rule: KernelRules) {
+    let slot = slot(rule, (0, 0), 1);
+    let closing = spawn(&slot, move |slot| {
+        let closed = slot.close(0, Active, rule);
+        if slot.generation() == 0 { closed } else { Err(ConnectionError::Stale) }
+    });
+    give_away_at_last(&slot, rule);
+    assert!(closing.join().unwrap().is_ok(), "a close of an open connection is refused");
+}
+
 /// Reassigns the slot to a server with one connection, unless the old one still counts some.
-fn give_away(slot: &ServerSlot, rule: KernelRules) -> bool {
+fn give_away(slot: &ServerSlot, rule: KernelRules, edits: &[(u32, u32)]) -> bool {
     let vacated = slot.vacate();
     if vacated {
         slot.occupy(1);
-        slot.limit(limits((9, 0)), rule);
+        edits.iter().for_each(|edit| _ = slot.limit(limits(*edit), rule));
         slot.open(slot.generation(), Active, rule, false).unwrap();
     }
     vacated
+}
+
+/// Tries again until the old owner counts none. One try that finds a connection only loads, and loom
+/// explores no other order for a load that is followed by loads of other threads.
+fn give_away_at_last(slot: &ServerSlot, rule: KernelRules) {
+    while !give_away(slot, rule, &[(9, 0)]) {
+        thread::yield_now();
+    }
 }
 
 /// Wrong: the slot is reassigned without having been vacated.

@@ -143,6 +143,12 @@ mod slots {
     }
 
     #[test]
+    #[should_panic(expected = "a close of an open connection is refused")]
+    fn planted_generation_after_the_close() {
+        both(slots::planted_generation_after_the_close);
+    }
+
+    #[test]
     #[should_panic(expected = "a stale id counts on the new owner")]
     fn planted_occupy_without_vacate() {
         both(slots::planted_occupy_without_vacate);
