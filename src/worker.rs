@@ -127,8 +127,8 @@ impl Worker {
     ) -> Result<Connection<'_>, Refused> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
-        // Both are written early, and where they stay: a few nanoseconds less than values that are emit
-        // together at the end.
+        // Both are written early and in place: a few nanoseconds less than values that are assembled
+        // at the end.
         let (mut chosen, mut lease) = (None, Lease::default());
         let mut emit = |pick: Pick| {
             chosen = Some(pick);

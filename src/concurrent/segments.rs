@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    /// Places and slot_refs read elements by pointers: nothing but these keep them.
+    /// `ArcRef` and `SlotRefs` read elements by pointers: nothing but these keep them.
     #[test]
     fn elements_live_as_long_as_their_places_and_seats() {
         let gone = Arc::new(AtomicU32::new(0));

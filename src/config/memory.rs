@@ -59,7 +59,7 @@ const SERVICE: u64 = 3072;
 const SERVER: u64 = 320;
 /// Upper bound per turn of a precomputed schedule.
 const TURN: u64 = 16;
-/// Most schedule_length that are precomputed: `FEW_TURNS`, or `TURNS_A_SERVER` per server up to `MOST_TURNS`
+/// Longest schedule that is precomputed: `FEW_TURNS`, or `TURNS_A_SERVER` per server up to `MOST_TURNS`
 /// (`sched::wrr_schedule`).
 const MOST_TURNS: u64 = 1 << 22;
 const FEW_TURNS: u64 = 1 << 18;
@@ -164,7 +164,7 @@ impl Memory {
     }
 }
 
-/// Number of precomputed schedule_length of wrr: `cycle` applied to the cycle's length and the maximum.
+/// Length of wrr's precomputed schedule: `cycle` applied to the cycle's length and the maximum.
 fn schedule_length(
     weights: impl ExactSizeIterator<Item = u32> + Clone,
     cycle: fn(u64, u64) -> u64,

@@ -200,7 +200,7 @@ impl Control {
         service_edits
     }
 
-    /// Gives every server of a edit its slot. What the slots of running servers are to be told is
+    /// Gives every server of an edit its slot. What the slots of running servers are to be told is
     /// left in `edits`: the table that still runs goes by what it was compiled for.
     fn assign_slots(
         &mut self,

@@ -43,8 +43,8 @@ impl Worker {
         if !tried.is_empty() {
             return self.pick_slow(id.word(), flow, emit, tried);
         }
-        // SAFETY: neither the ticket paths nor `emit` call the reader, and the slower functions get no
-        // reference into the table, but pointers.
+        // SAFETY: neither the ticket paths nor `emit` call the reader. The slower functions may, but they
+        // get pointers instead of references into the table, and `service` is not used after them.
         let service = unsafe { self.reader.load_unguarded(|table| table.service_at(id.slot)) };
         let Some(service) = service else {
             return self.pick_slow(id.word(), flow, emit, &[]);

@@ -64,23 +64,18 @@ impl Graph {
     /// In each folder, what its files and folders use of one another. A folder's own `mod.rs` is none of
     /// them: what it declares and defines is for all.
     pub(crate) fn siblings(&self) -> Vec<Graph> {
-        let mut folders: BTreeMap<&str, Graph> = BTreeMap::new();
+        let mut folders: BTreeMap<String, Graph> = BTreeMap::new();
         for (from, used) in &self.uses {
             for to in used {
-                let common =
-                    from.split("::").zip(to.split("::")).take_while(|(a, b)| a == b).count();
-                let part = |module: &str| module.split("::").take(common + 1).count() == common + 1;
-                if part(from) && part(to) {
-                    let end = |module: &'_ str| -> usize {
-                        module.match_indices("::").nth(common).map_or(module.len(), |(at, _)| at)
-                    };
-                    let folder = from.match_indices("::").nth(common.wrapping_sub(1));
-                    let folder = folder.map_or("", |(at, _)| &from[..at]);
-                    let graph =
-                        folders.entry(folder).or_insert_with(|| Graph { uses: BTreeMap::new() });
-                    let sibling = to[..end(to)].to_owned();
+                let common = from.split("::").zip(to.split("::")).take_while(|(a, b)| a == b);
+                let common = common.count();
+                let parts =
+                    (prefix(from, common), prefix(from, common + 1), prefix(to, common + 1));
+                if let (Some(folder), Some(user), Some(sibling)) = parts {
+                    let empty = || Graph { uses: BTreeMap::new() };
+                    let graph = folders.entry(folder).or_insert_with(empty);
                     graph.uses.entry(sibling.clone()).or_default();
-                    graph.uses.entry(from[..end(from)].to_owned()).or_default().insert(sibling);
+                    graph.uses.entry(user).or_default().insert(sibling);
                 }
             }
         }
@@ -114,6 +109,12 @@ impl Graph {
         }
         reached
     }
+}
+
+/// The first names of a module's path; `None` if it has fewer.
+fn prefix(module: &str, count: usize) -> Option<String> {
+    let names: Vec<&str> = module.split("::").take(count).collect();
+    (names.len() == count).then(|| names.join("::"))
 }
 
 fn collect(folder: &Path, path: &[String], modules: &mut BTreeMap<Names, Module>) {
