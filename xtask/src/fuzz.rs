@@ -49,7 +49,7 @@ pub(crate) fn mutants(project: &Project) -> Result<()> {
     let options = variable("OPTIONS", "");
     let options = options.split_whitespace();
     // Shards may run side by side.
-    let output = format!("target/mutants/{}", shard.replace(char::from(b'/'), "-"));
+    let output = format!("target/mutants/{}", shard.replace('/', "-"));
     cmd!(project.sh, "cargo mutants --shard {shard} --jobs {jobs} --output {output} {options...}")
         .env("PROPTEST_CASES", variable("PROPTEST_CASES", "60"))
         .run()
