@@ -104,7 +104,10 @@ fn a_bad_config_or_command_changes_nothing() {
     assert!(matches!(director.apply(&bad), Err(ApplyError::Invalid(_))));
     let key = ServiceKey::tcp(vip(0));
     for (command, message) in [
-        (Command::AddService(common::service(0, RR)), "service tcp 10.1.0.1:1000: exists already"),
+        (
+            Command::AddService(common::service(0, RR).settings()),
+            "service tcp 10.1.0.1:1000: exists already",
+        ),
         (
             Command::AddServer { service: key, server: server(2, 1) },
             "service tcp 10.1.0.1:1000: server 10.9.0.2:80: exists already",

@@ -142,7 +142,7 @@ fn more_servers_than_slots_are_refused() {
     full.apply(&sized(252, 9)).expect("a larger table");
     let wlc = config(SchedulerKind::Wlc, 4094, &[1]);
     let director = run(&wlc);
-    let bind = Command::EditService(service(0, MH));
+    let bind = Command::EditService(service(0, MH).settings());
     let error = director.execute(&bind).expect_err("too many for mh");
     assert_eq!(error.to_string(), message(4094, 4093));
     assert_eq!(director.config(), wlc);

@@ -108,7 +108,7 @@ fn a_command_costs_what_it_changes() {
 #[test]
 fn a_service_comes_and_goes_without_the_others() {
     let [few, many] = costs(SchedulerKind::Rr, |director, _| {
-        let command = Command::AddService(service(MANY, SchedulerKind::Rr));
+        let command = Command::AddService(service(MANY, SchedulerKind::Rr).settings());
         director.execute(&command).expect("a new service");
         let key = ServiceKey::tcp(vip(MANY));
         director.execute(&Command::DeleteService(key)).expect("the new service");
@@ -163,7 +163,8 @@ fn a_server_takes_at_most_256_bytes() {
         // The slots' segments double: at its worst every other slot is free.
         for (services, servers) in [(100, 100), (1000, 65), (1, 33_000)] {
             let config = config(scheduler, services, servers);
-            let empty = config.services.iter().map(VirtualService::settings).collect();
+            let empty =
+                config.services.iter().map(|it| it.settings().with_servers(Vec::new())).collect();
             let empty = Config { services: empty, ..Config::default() };
             let (without, service) = cost(|| Director::new(&empty).expect("a valid config"));
             let (with, all) = cost(|| Director::new(&config).expect("a valid config"));

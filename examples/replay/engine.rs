@@ -11,7 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use trace::{Event, Malformed, Place, Trace};
-use vsched::config::{Command, SchedulerFlags, ServiceKey, VirtualService};
+use vsched::config::{Command, SchedulerFlags, ServiceKey, ServiceSettings, VirtualService};
 use vsched::error::UnknownScheduler;
 use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServiceId, Worker};
 
@@ -97,7 +97,7 @@ struct Run<'a> {
     director: Director,
     worker: Worker,
     service: ServiceId,
-    settings: VirtualService,
+    settings: ServiceSettings,
     /// Open connections, by their number in the trace.
     connections: HashMap<u64, Lease>,
     report: Report,
@@ -105,7 +105,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(trace: &'a Trace) -> Result<Self, String> {
-        let mut settings = VirtualService::new(trace.service);
+        let mut settings = VirtualService::new(trace.service).settings();
         settings.scheduler = scheduler(&trace.scheduler).map_err(text)?;
         for name in &trace.flags {
             let flag = SchedulerFlags::named(name, settings.scheduler)

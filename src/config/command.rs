@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 
 use ahash::HashMap;
 
-use crate::config::{Config, RealServer, ServiceKey, Setting, VirtualService, steps};
+use crate::config::{
+    Config, RealServer, ServiceKey, ServiceSettings, Setting, VirtualService, steps,
+};
 use crate::error::CommandError;
 
 /// One administrative command, as given by an `ipvsadm` command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// `-A`: adds a virtual service, without servers.
-    AddService(VirtualService),
+    AddService(ServiceSettings),
     /// `-E`: replaces a service's settings; its servers stay.
-    EditService(VirtualService),
+    EditService(ServiceSettings),
     /// `-D`: deletes a service with its servers.
     DeleteService(ServiceKey),
     /// `-C`: deletes all services.
@@ -102,12 +104,12 @@ impl<'c> Editor<'c> {
                 }
                 self.places.insert(service.key, self.services.len());
                 self.services.push(Edited::default());
-                self.config.services.push(service.settings());
+                self.config.services.push(service.clone().with_servers(Vec::new()));
             }
             Command::EditService(settings) => {
                 let (service, _) = self.existing(&settings.key)?;
                 let servers = std::mem::take(&mut service.servers);
-                *service = VirtualService { servers, ..settings.settings() };
+                *service = settings.clone().with_servers(servers);
             }
             Command::DeleteService(key) => {
                 let (service, edited) = self.existing(key)?;

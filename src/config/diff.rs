@@ -8,15 +8,17 @@ use std::net::SocketAddr;
 
 use ahash::HashMap;
 
-use crate::config::{Config, DEFAULT_MH_TABLE_INDEX, RealServer, ServiceKey, VirtualService};
+use crate::config::{
+    Config, DEFAULT_MH_TABLE_INDEX, RealServer, ServiceKey, ServiceSettings, VirtualService,
+};
 
 /// One step from one config to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Adds a service, without servers.
-    AddService(VirtualService),
+    AddService(ServiceSettings),
     /// Replaces a service's settings; its servers stay.
-    EditService(VirtualService),
+    EditService(ServiceSettings),
     /// Deletes a service with its servers.
     DeleteService(ServiceKey),
     /// Adds a server at the head of the service's list.
@@ -159,10 +161,10 @@ fn create(service: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
 }
 
 /// A new service as it is created, before it has servers and a scheduler.
-pub(crate) fn unbound(service: &VirtualService) -> VirtualService {
+pub(crate) fn unbound<S>(service: &VirtualService<S>) -> ServiceSettings {
     // Only scheduler mh may have another table size.
     let mh_table_index = DEFAULT_MH_TABLE_INDEX;
-    VirtualService { scheduler: None, mh_table_index, ..service.settings() }
+    ServiceSettings { scheduler: None, mh_table_index, ..service.settings() }
 }
 
 fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
@@ -249,18 +251,13 @@ pub(crate) fn common_ends(old: &[RealServer], new: &[RealServer]) -> (usize, usi
     (head, old.iter().rev().zip(new.iter().rev()).take_while(alike).count())
 }
 
-pub(crate) fn same_settings(a: &VirtualService, b: &VirtualService) -> bool {
-    let settings = |service: &VirtualService| {
-        (
-            service.scheduler,
-            service.flags,
-            service.persistence,
-            service.one_packet,
-            service.affinity,
-            service.sharing,
-        )
-    };
-    settings(a) == settings(b)
+pub(crate) fn same_settings<A, B>(a: &VirtualService<A>, b: &VirtualService<B>) -> bool {
+    a.scheduler == b.scheduler
+        && a.flags == b.flags
         && a.mh_table_index == b.mh_table_index
+        && a.persistence == b.persistence
         && a.persistence_engine == b.persistence_engine
+        && a.one_packet == b.one_packet
+        && a.affinity == b.affinity
+        && a.sharing == b.sharing
 }

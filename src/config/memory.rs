@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::SchedulerKind;
-use crate::config::{Config, VirtualService, mh_table_size};
+use crate::config::{Config, ServiceKey, VirtualService, mh_table_size};
 
 /// Limits on what a director may take of its machine.
 ///
@@ -76,23 +76,23 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// The memory of a service whose servers have these weights.
-    pub(crate) fn of(
-        settings: &VirtualService,
+    pub(crate) fn of<S>(
+        settings: &VirtualService<S>,
         weights: impl ExactSizeIterator<Item = u32> + Clone,
     ) -> Self {
         Self::with_cycle(settings, weights, |length, most| if length > most { 0 } else { length })
     }
 
     /// An upper bound for a service with any subset of these servers.
-    pub(crate) fn at_most(
-        settings: &VirtualService,
+    pub(crate) fn at_most<S>(
+        settings: &VirtualService<S>,
         weights: impl ExactSizeIterator<Item = u32> + Clone,
     ) -> Self {
         Self::with_cycle(settings, weights, u64::min)
     }
 
-    fn with_cycle(
-        settings: &VirtualService,
+    fn with_cycle<S>(
+        settings: &VirtualService<S>,
         weights: impl ExactSizeIterator<Item = u32> + Clone,
         cycle: fn(u64, u64) -> u64,
     ) -> Self {
@@ -205,28 +205,28 @@ impl Config {
 }
 
 /// A total above the limit, and the service that takes the most of it.
-pub(crate) struct Excess<'a> {
+pub(crate) struct Excess {
     pub(crate) total: u64,
     pub(crate) limit: u64,
-    pub(crate) largest: Option<(&'a VirtualService, Memory)>,
+    pub(crate) largest: Option<(ServiceKey, Memory)>,
 }
 
-impl<'a> Excess<'a> {
+impl Excess {
     /// Finds the largest of these services.
     pub(crate) fn of(
         total: u64,
         limit: u64,
-        services: impl Iterator<Item = (&'a VirtualService, Memory)>,
+        services: impl Iterator<Item = (ServiceKey, Memory)>,
     ) -> Self {
         Excess { total, limit, largest: services.max_by_key(|(_, memory)| memory.total()) }
     }
 }
 
-impl fmt::Display for Excess<'_> {
+impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes are more than the limit of {}", self.total, self.limit)?;
-        if let Some((service, memory)) = self.largest {
-            let (key, bytes, advice) = (service.key, memory.total(), memory.advice());
+        if let Some((key, memory)) = self.largest {
+            let (bytes, advice) = (memory.total(), memory.advice());
             write!(f, "; most of all, {bytes}, takes service {key}: {advice}")?;
         }
         Ok(())

@@ -42,11 +42,14 @@ pub use observed::{
 };
 pub use scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
-pub use service::{Affinity, Netmask, Persistence, SchedulerFlags, Sharing, VirtualService};
+pub use service::{
+    Affinity, Netmask, Persistence, SchedulerFlags, ServiceSettings, Sharing, VirtualService,
+};
 pub use setting::Setting;
 pub(crate) use validate::Known;
 
-/// A complete configuration: virtual services, and settings that apply to all of them.
+/// A complete configuration: virtual services, and settings that apply to all of them; without
+/// services, [`Settings`].
 ///
 /// ```
 /// use vsched::config::Config;
@@ -59,10 +62,14 @@ pub(crate) use validate::Known;
 /// config.validate()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
-pub struct Config {
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(deserialize = "Services: serde::Deserialize<'de>, Config<Services>: Default"))
+)]
+pub struct Config<Services = Vec<VirtualService>> {
     /// Which kernel rules to follow: those of older or of newer kernels.
     pub kernel_rules: KernelRules,
     /// Seed of the random schedulers; equal seeds give equal picks.
@@ -77,23 +84,40 @@ pub struct Config {
     /// Connection synchronization daemons of the kernel.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub daemons: Vec<SyncDaemon>,
-    /// Virtual services.
-    pub services: Vec<VirtualService>,
+    /// Virtual services; none in [`Settings`].
+    pub services: Services,
 }
 
-impl Config {
+/// The settings of a config: everything except its services.
+pub type Settings = Config<()>;
+
+impl<Services> Config<Services> {
     /// Returns everything except the services.
-    pub fn settings(&self) -> Config {
+    pub fn settings(&self) -> Settings {
         Config {
             kernel_rules: self.kernel_rules,
             seed: self.seed,
             expire_quiescent_template: self.expire_quiescent_template,
             timeouts: self.timeouts,
             daemons: self.daemons.clone(),
-            services: Vec::new(),
+            services: (),
         }
     }
 
+    /// Returns the config with these services instead.
+    pub fn with_services<Others>(self, services: Others) -> Config<Others> {
+        Config {
+            kernel_rules: self.kernel_rules,
+            seed: self.seed,
+            expire_quiescent_template: self.expire_quiescent_template,
+            timeouts: self.timeouts,
+            daemons: self.daemons,
+            services,
+        }
+    }
+}
+
+impl Config {
     /// Returns the service with this key. O(services).
     pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.services.iter().find(|service| service.key == *key)
@@ -102,6 +126,21 @@ impl Config {
     /// Returns the service with this key, mutably. O(services).
     pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
         self.services.iter_mut().find(|service| service.key == *key)
+    }
+}
+
+// Not derived: a second type with a default would leave `Config::default()` ambiguous.
+impl Default for Config {
+    /// No services, the defaults of every setting.
+    fn default() -> Self {
+        Config {
+            kernel_rules: KernelRules::default(),
+            seed: 0,
+            expire_quiescent_template: false,
+            timeouts: Timeouts::default(),
+            daemons: Vec::new(),
+            services: Vec::new(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The running state: a config with its counts. Filled by a `Director`, printed by
 //! [`listing`](super::listing).
 
-use crate::config::{Config, RealServer, VirtualService};
+use crate::config::{Config, RealServer, ServiceSettings, Settings};
 
 /// Connection counts of one real server at one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -76,8 +76,8 @@ pub struct ObservedServer {
 /// The running state of one virtual service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedService {
-    /// Its settings; `settings.servers` is empty, see [`servers`](Self::servers).
-    pub settings: VirtualService,
+    /// Its settings.
+    pub settings: ServiceSettings,
     /// Its totals.
     pub statistics: Statistics,
     /// Its rates.
@@ -91,23 +91,29 @@ pub struct ObservedService {
 }
 
 /// The running state of everything.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
-    /// Settings that belong to no service: kernel rules, seed, timeouts, daemons. Its `services` is
-    /// empty.
-    pub settings: Config,
+    /// Settings that belong to no service: kernel rules, seed, timeouts, daemons.
+    pub settings: Settings,
     /// The services.
     pub services: Vec<ObservedService>,
+}
+
+impl Default for Observed {
+    /// The state of an empty config.
+    fn default() -> Self {
+        Observed::from(&Config::default())
+    }
 }
 
 impl Observed {
     /// Returns the running config, with servers in the order in which they were added.
     pub fn config(&self) -> Config {
-        let services = self.services.iter().map(|service| VirtualService {
-            servers: service.servers.iter().rev().map(|server| server.server).collect(),
-            ..service.settings.clone()
+        let services = self.services.iter().map(|service| {
+            let servers = service.servers.iter().rev().map(|server| server.server).collect();
+            service.settings.clone().with_servers(servers)
         });
-        Config { services: services.collect(), ..self.settings.clone() }
+        self.settings.clone().with_services(services.collect())
     }
 }
 
@@ -132,9 +138,6 @@ impl From<&Config> for Observed {
                 })
                 .collect(),
         });
-        Observed {
-            services: services.collect(),
-            settings: Config { services: Vec::new(), ..config.clone() },
-        }
+        Observed { services: services.collect(), settings: config.settings() }
     }
 }

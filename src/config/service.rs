@@ -5,15 +5,13 @@ use std::net::Ipv4Addr;
 use crate::config::scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 use crate::config::{DEFAULT_MH_TABLE_INDEX, MAX_SERVERS, RealServer, ServiceKey, mh_table_size};
 
-/// A virtual service and its real servers.
+/// A virtual service and its real servers; without them, [`ServiceSettings`].
 ///
 /// `servers` is in the order in which they were added. The kernel puts each new server at the head of
 /// its list, so the *last* server here is the first of the running list, which all "first in the list"
 /// tie-breaks favor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(into = "super::text::ServiceText"))]
-pub struct VirtualService {
+pub struct VirtualService<Servers = Vec<RealServer>> {
     /// The service's identity.
     pub key: ServiceKey,
     /// Its scheduler; `None` (in texts: `none`) refuses every new connection.
@@ -34,9 +32,12 @@ pub struct VirtualService {
     pub affinity: Affinity,
     /// Whether all workers share one sequence of picks. In rules texts `--vsched-sharing`.
     pub sharing: Sharing,
-    /// Real servers, oldest first.
-    pub servers: Vec<RealServer>,
+    /// Real servers, oldest first; none in [`ServiceSettings`].
+    pub servers: Servers,
 }
+
+/// The settings of a virtual service: its key and everything else except its servers.
+pub type ServiceSettings = VirtualService<()>;
 
 impl VirtualService {
     /// Returns a service without servers and with ipvsadm's defaults: scheduler `wlc`, no persistence.
@@ -72,10 +73,11 @@ impl VirtualService {
         self.servers.push(server);
         self
     }
+}
 
+impl<Servers> VirtualService<Servers> {
     /// Returns everything except the servers: what an edit of the service replaces.
-    pub fn settings(&self) -> VirtualService {
-        // Field by field: `..self.clone()` would clone the servers first.
+    pub fn settings(&self) -> ServiceSettings {
         VirtualService {
             key: self.key,
             scheduler: self.scheduler,
@@ -84,9 +86,25 @@ impl VirtualService {
             persistence: self.persistence,
             persistence_engine: self.persistence_engine.clone(),
             one_packet: self.one_packet,
-            sharing: self.sharing,
             affinity: self.affinity,
-            servers: Vec::new(),
+            sharing: self.sharing,
+            servers: (),
+        }
+    }
+
+    /// Returns the service with these servers instead, oldest first.
+    pub fn with_servers<Others>(self, servers: Others) -> VirtualService<Others> {
+        VirtualService {
+            key: self.key,
+            scheduler: self.scheduler,
+            flags: self.flags,
+            mh_table_index: self.mh_table_index,
+            persistence: self.persistence,
+            persistence_engine: self.persistence_engine,
+            one_packet: self.one_packet,
+            affinity: self.affinity,
+            sharing: self.sharing,
+            servers,
         }
     }
 

@@ -26,7 +26,7 @@ impl Setting {
     ///
     /// # Errors
     /// A daemon with this role already exists, or does not exist. The config is then unchanged.
-    pub(crate) fn apply_to(&self, config: &mut Config) -> Result<(), CommandError> {
+    pub(crate) fn apply_to<S>(&self, config: &mut Config<S>) -> Result<(), CommandError> {
         match self {
             Setting::KernelRules(generation) => config.kernel_rules = *generation,
             Setting::Seed(seed) => config.seed = *seed,

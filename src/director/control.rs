@@ -17,7 +17,9 @@ use crate::arena::id::ServiceId;
 use crate::arena::statistics::Shard;
 use crate::concurrent::hazard::Snapshot;
 use crate::config::diff::Change;
-use crate::config::{Config, KernelRules, Memory, ResourceLimits, ServiceKey, VirtualService};
+use crate::config::{
+    Config, KernelRules, Memory, ResourceLimits, ServiceKey, Settings, VirtualService,
+};
 use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
 use crate::director::registry::WorkerRegistry;
@@ -32,8 +34,7 @@ use crate::sync::Arc;
 pub(super) struct Control {
     pub(super) arena: Arc<Arena>,
     snapshot: Arc<Snapshot<ServiceTable>>,
-    /// What is not a service; its `services` is empty.
-    pub(super) settings: Config,
+    pub(super) settings: Settings,
     /// By number: in the order of adding.
     pub(super) services: BTreeMap<u64, RunningService>,
     /// Number of the next service.
@@ -64,7 +65,7 @@ impl Control {
         Control {
             arena,
             snapshot: publication,
-            settings: Config::default(),
+            settings: Config::default().settings(),
             services: BTreeMap::new(),
             next_number: 0,
             numbers: HashMap::default(),
@@ -93,13 +94,14 @@ impl Control {
     pub(super) fn advance(
         &mut self,
         changes: &[Change],
-        settings: &Config,
+        settings: &Settings,
     ) -> Result<(), ApplyError> {
         let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
         let new_servers = count(|change| matches!(change, Change::AddServer { .. }));
         let new_services = count(|change| matches!(change, Change::AddService(_)));
-        let decisive =
-            |config: &Config| (config.kernel_rules, config.seed, config.expire_quiescent_template);
+        let decisive = |config: &Settings| {
+            (config.kernel_rules, config.seed, config.expire_quiescent_template)
+        };
         let all = decisive(settings) != decisive(&self.settings);
         let compiled = self.services.values().filter(|_| all);
         let mut maps = reserve::maps(self, changes, compiled)?;
@@ -144,7 +146,7 @@ impl Control {
         self.workers.after_publish(&self.arena, renewed());
         self.share_exactly();
         self.record(service_edits, fresh, gone, next);
-        self.settings = settings.settings();
+        self.settings = settings.clone();
         self.sequence = next;
         self.sweep(SWEPT + 2 * changes.len());
         Ok(())
@@ -179,10 +181,10 @@ impl Control {
                     let live =
                         live.and_then(|number| Some((number, self.services.get_mut(number)?)));
                     service_edits.push(match (change, live) {
-                        (Change::AddService(service), _) => ServiceEdit::new(service),
+                        (Change::AddService(service), _) => ServiceEdit::new(service.clone()),
                         (_, Some(live)) => of(live),
                         // Not possible for changes that fit the state; carried out on nothing.
-                        (_, None) => ServiceEdit::new(&VirtualService::new(key)),
+                        (_, None) => ServiceEdit::new(VirtualService::new(key).settings()),
                     });
                     service_edits.len() - 1
                 }),
@@ -253,7 +255,7 @@ impl Control {
         &self,
         edit: &ServiceEdit,
         id: ServiceId,
-        settings: &Config,
+        settings: &Settings,
         maps: Maps,
     ) -> Arc<Service> {
         let former = edit
@@ -329,10 +331,8 @@ impl Control {
             self.allocator.leave(service, server, claim, next);
         }
         for (edit, (id, compiled)) in service_edits.into_iter().zip(fresh) {
-            let ServiceEdit {
-                live, settings: mut service, mut servers, mut claims, deleted, ..
-            } = edit;
-            let key = service.key;
+            let ServiceEdit { live, settings, mut servers, mut claims, deleted, .. } = edit;
+            let key = settings.key;
             if deleted {
                 self.allocator.detach(&self.arena, &key);
                 if let Some(live) = live.and_then(|number| self.services.remove(&number)) {
@@ -344,7 +344,7 @@ impl Control {
             }
             servers.shrink_to_fit();
             claims.shrink_to_fit();
-            service.servers = servers;
+            let service = settings.with_servers(servers);
             let memory = Memory::of_service(&service).total();
             self.budget.taken += memory;
             match live.and_then(|number| self.services.get_mut(&number)) {

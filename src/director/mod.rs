@@ -276,7 +276,7 @@ impl Director {
     pub fn config(&self) -> Config {
         let control = self.inner.control.lock();
         let services = control.services.values().map(|live| live.service.clone()).collect();
-        Config { services, ..control.settings.clone() }
+        control.settings.clone().with_services(services)
     }
 
     /// Everything that runs, with its counts and statistics at about this moment.

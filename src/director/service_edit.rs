@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::config::diff::Change;
-use crate::config::{RealServer, VirtualService};
+use crate::config::{RealServer, ServiceSettings, VirtualService};
 use crate::director::allocator::SlotClaim;
 use crate::pool::history::{Event, History};
 use crate::pool::servers::Member;
@@ -18,8 +18,7 @@ const FEW: u32 = 16;
 pub(super) struct ServiceEdit {
     /// Number of the live service; `None` for a new one.
     pub(super) live: Option<u64>,
-    /// `servers` is kept beside.
-    pub(super) settings: VirtualService,
+    pub(super) settings: ServiceSettings,
     /// Oldest first. A server's place is its number in the history.
     pub(super) servers: Vec<RealServer>,
     /// Beside `servers`.
@@ -36,10 +35,10 @@ pub(super) struct ServiceEdit {
 
 impl ServiceEdit {
     /// A new service.
-    pub(super) fn new(settings: &VirtualService) -> Self {
+    pub(super) fn new(settings: ServiceSettings) -> Self {
         ServiceEdit {
             live: None,
-            settings: settings.settings(),
+            settings,
             servers: Vec::new(),
             claims: Vec::new(),
             touched: Vec::new(),
@@ -59,7 +58,7 @@ impl ServiceEdit {
             servers,
             claims: mem::take(claims),
             history: History::default(),
-            ..ServiceEdit::new(service)
+            ..ServiceEdit::new(service.settings())
         };
         edit.number();
         edit
@@ -88,7 +87,7 @@ impl ServiceEdit {
             Change::AddService(_) => {}
             Change::EditService(settings) => {
                 let rebound = settings.scheduler != self.settings.scheduler;
-                self.settings = settings.settings();
+                self.settings = settings.clone();
                 if rebound {
                     self.compact(gone);
                     self.number();

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::config::diff::Change;
-use crate::config::{Command, Config, Known, RealServer, ServiceKey, Setting, VirtualService};
+use crate::config::{
+    Command, Config, Known, RealServer, ServiceKey, Setting, Settings, VirtualService,
+};
 use crate::director::control::Control;
 use crate::director::headroom::Headroom;
 use crate::error::{ApplyError, CommandError, ConfigError};
@@ -15,7 +17,7 @@ pub(super) fn validate(
     config: &Config,
     changes: &[Change],
 ) -> Result<(), ConfigError> {
-    let Config { kernel_rules: generation, daemons, .. } = &control.settings;
+    let Settings { kernel_rules: generation, daemons, .. } = &control.settings;
     if (config.kernel_rules, &config.daemons) != (*generation, daemons) {
         return config.validate_within(&control.budget.limits);
     }
@@ -66,9 +68,9 @@ pub(super) fn to_carry_out(control: &Control, command: &Command) -> Headroom {
 }
 
 /// What is not a service, after this setting.
-pub(super) fn set(control: &Control, setting: &Setting) -> Result<Config, ApplyError> {
+pub(super) fn set(control: &Control, setting: &Setting) -> Result<Settings, ApplyError> {
     let services = control.services.values().map(|live| live.service.clone());
-    let mut wanted = Config { services: services.collect(), ..control.settings.clone() };
+    let mut wanted = control.settings.clone().with_services(services.collect());
     setting.apply_to(&mut wanted)?;
     validate(control, &wanted, &[])?;
     Ok(wanted.settings())
@@ -79,7 +81,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
     let live = |key: &ServiceKey| control.find(key).map(|live| &live.service);
     let existing = |key: &ServiceKey| live(key).ok_or(CommandError::no_service(key));
     let valid = |service: VirtualService| {
-        let config = Config { services: vec![service], ..control.settings.clone() };
+        let config = control.settings.clone().with_services(vec![service]);
         // Its share of all memory is looked at below: the servers are not all of them.
         config.validate_beside(None, |_| Known::No)
     };
@@ -92,18 +94,18 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             if live(&service.key).is_some() {
                 return Err(CommandError::service_exists(service.key).into());
             }
-            valid(service.settings())?;
+            valid(service.clone().with_servers(Vec::new()))?;
             control.fits(service, std::iter::empty())?;
-            Change::AddService(service.settings())
+            Change::AddService(service.clone())
         }
         Command::EditService(settings) => {
             let found = existing(&settings.key)?;
             // Its servers are valid, but there may be too many now.
             let full = found.servers.len() > settings.max_servers();
             let servers = if full { found.servers.clone() } else { Vec::new() };
-            valid(VirtualService { servers, ..settings.settings() })?;
+            valid(settings.clone().with_servers(servers))?;
             control.fits(settings, found.servers.iter().map(weight))?;
-            Change::EditService(settings.settings())
+            Change::EditService(settings.clone())
         }
         Command::DeleteService(key) => {
             existing(key)?;
@@ -122,7 +124,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             let full = found.servers.len() >= found.max_servers();
             let mut servers = if full { found.servers.clone() } else { Vec::new() };
             servers.push(*server);
-            valid(VirtualService { servers, ..found.settings() })?;
+            valid(found.settings().with_servers(servers))?;
             let weights: Vec<u32> = found.servers.iter().chain([server]).map(weight).collect();
             control.fits(found, weights.iter().copied())?;
             Change::AddServer { service: *service, server: *server }
@@ -131,7 +133,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             let found = existing(service)?;
             let before = server_of(found, server.address)
                 .ok_or(CommandError::no_server(service, server.address))?;
-            valid(VirtualService { servers: vec![*server], ..found.settings() })?;
+            valid(found.settings().with_servers(vec![*server]))?;
             let edited = |known: &RealServer| {
                 if known.address == server.address { server.weight } else { known.weight }
             };

@@ -225,7 +225,7 @@ impl From<CommandError> for Fault {
 /// `service` is NULL or a struct of `struct_size` bytes; its texts are readable.
 pub(super) unsafe fn service_of(
     service: *const vsched_service,
-) -> Result<crate::config::VirtualService, Fault> {
+) -> Result<crate::config::ServiceSettings, Fault> {
     // SAFETY: the caller's promise.
     unsafe { structs::service(sized::read(service)?) }
 }

@@ -9,7 +9,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::{
     Affinity, Config, Forwarding, KernelRules, Netmask, Persistence, RealServer, SchedulerFlags,
-    ServiceKey, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
+    ServiceKey, ServiceSettings, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum,
+    VirtualService,
 };
 use crate::error::Quoted;
 use crate::ffi::Fault;
@@ -149,11 +150,11 @@ pub(super) fn bad(what: &str, value: impl std::fmt::Display, expected: &str) -> 
 
 /// # Safety
 /// The texts are readable.
-pub(super) unsafe fn service(from: vsched_service) -> Result<VirtualService, Fault> {
+pub(super) unsafe fn service(from: vsched_service) -> Result<ServiceSettings, Fault> {
     // SAFETY: the caller's promise, here and below.
     let text = |text: vsched_text| unsafe { text.read() };
     let key: ServiceKey = key(text(from.key)?)?;
-    let default = VirtualService::new(key);
+    let default = VirtualService::new(key).settings();
     let scheduler = match text(from.scheduler)? {
         "" => default.scheduler,
         "none" => None,
@@ -180,7 +181,7 @@ pub(super) unsafe fn service(from: vsched_service) -> Result<VirtualService, Fau
         "per-worker" => Sharing::PerWorker,
         name => return Err(bad("sharing", Quoted(name), "exact or per-worker")),
     };
-    Ok(VirtualService {
+    Ok(ServiceSettings {
         sharing,
         scheduler,
         flags,

@@ -12,8 +12,8 @@ use super::error::{Error, Object};
 use super::kernel::Kernel;
 use super::wire::{Command, DaemonAttributes, Message, ServiceAttributes, WireError};
 use crate::config::{
-    Config, Observed, ObservedServer, ObservedService, RealServer, ServiceKey, SyncDaemon,
-    VirtualService,
+    Config, Observed, ObservedServer, ObservedService, RealServer, ServiceKey, ServiceSettings,
+    Settings, SyncDaemon, Timeouts,
 };
 
 /// What runs in the kernel, as far as it could be decoded.
@@ -70,8 +70,7 @@ impl Kernel {
     /// [`Error::Unsettled`] if other programs change objects at every attempt; a failed exchange.
     pub fn read(&mut self) -> Result<Reading, Error> {
         let daemons = self.dump_daemons()?;
-        let settings =
-            Config { timeouts: self.timeouts()?, daemons: daemons.items, ..Config::default() };
+        let settings = kernel_settings(self.timeouts()?, daemons.items);
         let mut before: Option<(Vec<ObservedService>, Vec<Unreadable>)> = None;
         for attempt in 0..self.attempts {
             let Some(now) = whole(self.dump_services(attempt))? else {
@@ -111,7 +110,7 @@ impl Kernel {
         let daemons = self.dump_daemons()?;
         let timeouts = self.timeouts()?;
         let Some(services) = whole(self.dump_services(attempt))? else { return Ok(None) };
-        let settings = Config { timeouts, daemons: daemons.items, ..Config::default() };
+        let settings = kernel_settings(timeouts, daemons.items);
         let known = daemons.unreadable.is_empty() && services.unreadable.is_empty();
         Ok(known.then_some(Observed { settings, services: services.items }))
     }
@@ -130,7 +129,7 @@ impl Kernel {
     /// A failed exchange.
     pub fn read_services_once(&mut self) -> Result<Reading, Error> {
         let Dump { items, unreadable, .. } = self.dump_services(0)?;
-        let observed = Observed { settings: Config::default(), services: items };
+        let observed = Observed { services: items, ..Observed::default() };
         Ok(Reading { observed, unreadable })
     }
 
@@ -301,7 +300,12 @@ fn daemon(message: &Message) -> Result<SyncDaemon, WireError> {
     daemon.and_then(DaemonAttributes::daemon).map_err(|error| error.of(message.command))
 }
 
-fn wanted(services: &[ObservedService]) -> impl Iterator<Item = &VirtualService> {
+/// What a kernel knows of a config's settings.
+fn kernel_settings(timeouts: Timeouts, daemons: Vec<SyncDaemon>) -> Settings {
+    Settings { timeouts, daemons, ..Config::default().settings() }
+}
+
+fn wanted(services: &[ObservedService]) -> impl Iterator<Item = &ServiceSettings> {
     services.iter().map(|service| &service.settings)
 }
 

@@ -8,7 +8,8 @@ use super::wire::{
     WireError,
 };
 use crate::config::{
-    Command, RealServer, ServiceKey, Setting, SyncDaemon, SyncRole, Timeouts, VirtualService,
+    Command, RealServer, ServiceKey, ServiceSettings, Setting, SyncDaemon, SyncRole, Timeouts,
+    VirtualService,
 };
 
 /// One change for [`Kernel::execute`](super::Kernel::execute).
@@ -34,7 +35,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
     /// With all settings.
-    Service(Wire, Box<VirtualService>),
+    Service(Wire, Box<ServiceSettings>),
     Key(Wire, ServiceKey),
     /// With its whole description.
     Server(Wire, ServiceKey, RealServer),
@@ -45,12 +46,12 @@ enum What {
 
 impl Request {
     /// Adds a virtual service. Its servers are separate requests.
-    pub fn add_service(service: &VirtualService) -> Self {
+    pub fn add_service<S>(service: &VirtualService<S>) -> Self {
         Request { what: What::Service(Wire::NewService, Box::new(service.settings())) }
     }
 
     /// Changes a virtual service's settings; its servers and connections stay.
-    pub fn edit_service(service: &VirtualService) -> Self {
+    pub fn edit_service<S>(service: &VirtualService<S>) -> Self {
         Request { what: What::Service(Wire::SetService, Box::new(service.settings())) }
     }
 

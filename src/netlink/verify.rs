@@ -20,7 +20,9 @@ use super::error::Error;
 use super::kernel::Kernel;
 use super::plan::{Plan, Policy, oldest_first};
 use super::sockopt::Lists;
-use crate::config::{Config, Observed, RealServer, ServiceKey, VirtualService, diff};
+use crate::config::{
+    Config, Observed, RealServer, ServiceKey, ServiceSettings, Settings, VirtualService, diff,
+};
 
 impl Kernel {
     /// True if the config runs; false if it does not, or if this check cannot tell.
@@ -32,10 +34,10 @@ impl Kernel {
         if before.services.len() < wanted.services.len() {
             return Ok(false);
         }
-        let mut services = wanted.services.iter().map(VirtualService::settings).collect();
-        let mut empty = wanted.settings();
-        std::mem::swap(&mut empty.services, &mut services);
-        let same = Plan::of_valid(&empty.into(), &before, policy);
+        let empty = |service: &VirtualService| service.settings().with_servers(Vec::new());
+        let services = wanted.services.iter().map(empty).collect();
+        let same =
+            Plan::of_valid(&wanted.settings().with_services(services).into(), &before, policy);
         if !same.is_ok_and(|plan| plan.is_empty()) {
             return Ok(false);
         }
@@ -108,7 +110,7 @@ impl Kernel {
 }
 
 /// Everything except the statistics.
-fn settings(observed: Observed) -> (Config, Vec<VirtualService>) {
+fn settings(observed: Observed) -> (Settings, Vec<ServiceSettings>) {
     let services = observed.services.into_iter().map(|service| service.settings);
     (observed.settings, services.collect())
 }

@@ -2,7 +2,9 @@
 
 use super::collect::{Collector, Stage, required};
 use super::{Origin, Requirement, Role, tunnel};
-use crate::config::{Config, Family, Forwarding, Protocol, SchedulerFlags, Tunnel, VirtualService};
+use crate::config::{
+    Config, Family, Forwarding, Protocol, SchedulerFlags, ServiceSettings, Tunnel, VirtualService,
+};
 
 pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
     for service in &config.services {
@@ -42,10 +44,8 @@ fn fallback(service: &VirtualService, to: &mut Collector<'_>) {
         return;
     }
     let flags = service.flags.union(SchedulerFlags::FLAG_1);
-    let config = Config {
-        services: vec![VirtualService { flags, ..service.settings() }],
-        ..Config::default()
-    };
+    let edited = ServiceSettings { flags, ..service.settings() }.with_servers(Vec::new());
+    let config = Config { services: vec![edited], ..Config::default() };
     let rule = config.to_rules().with_thresholds().to_string();
     let Some(options) = rule.trim_end().strip_prefix("-A ") else {
         return;

@@ -1,6 +1,6 @@
 //! The input from which a scheduler is compiled.
 
-use crate::config::{KernelRules, VirtualService};
+use crate::config::{KernelRules, ServiceSettings};
 use crate::pool::history::History;
 use crate::pool::servers::{Member, Servers};
 use crate::sched::AffinityCaches;
@@ -11,7 +11,7 @@ pub(crate) struct Build<'a> {
     /// The same servers, with settings that only compilation reads.
     pub(crate) members: &'a [Member],
     /// The service's settings; its servers are `members`.
-    pub(crate) settings: &'a VirtualService,
+    pub(crate) settings: &'a ServiceSettings,
     pub(crate) generation: KernelRules,
     /// Seed of this service's random numbers.
     pub(crate) seed: u64,

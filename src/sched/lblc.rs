@@ -19,7 +19,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{LBLC_ENTRY, VirtualService};
+use crate::config::{LBLC_ENTRY, ServiceSettings};
 use crate::memory::address_map::AffinityEntry;
 use crate::memory::one_server::OneServer;
 use crate::pool::positions::Positions;
@@ -45,7 +45,7 @@ impl Scheduler for Lblc {
 
     fn reserve(
         arena: &Arc<Arena>,
-        settings: &VirtualService,
+        settings: &ServiceSettings,
         former: Option<&Self>,
     ) -> Result<AffinityCaches, OutOfMemory> {
         let memory = AffinityCache::reserve(arena, settings, former.map(|former| &former.memory))?;

@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 use crate::arena::Arena;
 use crate::arena::counts::Counts;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{KernelRules, LBLCR_ENTRY, VirtualService};
+use crate::config::{KernelRules, LBLCR_ENTRY, ServiceSettings};
 use crate::memory::address_map::AffinityEntry;
 use crate::memory::server_set::{Members, ServerSet};
 use crate::pool::positions::Positions;
@@ -47,7 +47,7 @@ impl Scheduler for Lblcr {
 
     fn reserve(
         arena: &Arc<Arena>,
-        settings: &VirtualService,
+        settings: &ServiceSettings,
         former: Option<&Self>,
     ) -> Result<AffinityCaches, OutOfMemory> {
         let memory = AffinityCache::reserve(arena, settings, former.map(|former| &former.memory))?;

@@ -3,7 +3,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::VirtualService;
+use crate::config::ServiceSettings;
 use crate::memory::address_map::{Affinity, Payload};
 use crate::memory::one_server::OneServer;
 use crate::memory::server_set::ServerSet;
@@ -47,7 +47,7 @@ impl<P: Payload> AffinityCache<P> {
     /// The previous pool's cache with the capacity now configured, or a new one.
     pub(super) fn reserve(
         arena: &Arc<Arena>,
-        settings: &VirtualService,
+        settings: &ServiceSettings,
         former: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, OutOfMemory> {
         let capacity = settings.affinity.capacity;

@@ -32,7 +32,7 @@ use crate::arena::slots::ServiceSlot;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::scheduler::schedulers;
-use crate::config::{Remembered, SchedulerKind, VirtualService};
+use crate::config::{Remembered, SchedulerKind, ServiceSettings};
 use crate::flow::Flow;
 use crate::pool::servers::{Position, Servers};
 use crate::rotation::shared::{SharedRotation, TicketRange};
@@ -56,7 +56,7 @@ pub(crate) trait Scheduler: Sized {
     /// Only this part of building can run out of memory, so it comes before anything is changed.
     fn reserve(
         _arena: &Arc<Arena>,
-        _settings: &VirtualService,
+        _settings: &ServiceSettings,
         _former: Option<&Self>,
     ) -> Result<AffinityCaches, OutOfMemory> {
         Ok(AffinityCaches::default())
@@ -212,7 +212,7 @@ macro_rules! any_scheduler {
             /// pool, unless the scheduler is newly bound.
             pub(crate) fn reserve(
                 arena: &Arc<Arena>,
-                settings: &VirtualService,
+                settings: &ServiceSettings,
                 former: Option<&AnyScheduler>,
             ) -> Result<AffinityCaches, OutOfMemory> {
                 match settings.scheduler {

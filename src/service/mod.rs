@@ -11,7 +11,7 @@ use crate::arena::slots::{ServerSlot, ServiceSlot};
 use crate::arena::tally::Connections;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::ArcRef;
-use crate::config::{Remembered, Sharing, VirtualService};
+use crate::config::{Remembered, ServiceSettings, Sharing};
 use crate::flow::Flow;
 use crate::memory::templates::Templates;
 use crate::pool::endpoint::Endpoint;
@@ -248,7 +248,7 @@ impl Service {
 }
 
 /// Random schedulers of different services draw different numbers from one seed.
-fn service_seed(seed: u64, settings: &VirtualService) -> u64 {
+fn service_seed(seed: u64, settings: &ServiceSettings) -> u64 {
     // FNV-1a over the key's text: stable across builds, unlike a keyed hash.
     let round = |state: u64, byte: u8| (state ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
     settings.key.to_string().bytes().fold(seed, round)

@@ -14,7 +14,7 @@
 use crate::arena::Arena;
 use crate::arena::id::ServerId;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{Family, Netmask, Persistence, ServiceKey, TEMPLATE_ENTRY, VirtualService};
+use crate::config::{Family, Netmask, Persistence, ServiceKey, ServiceSettings, TEMPLATE_ENTRY};
 use crate::flow::{FTP, Flow};
 use crate::memory::address_map::{AddressKey, AffinityEntry};
 use crate::memory::templates::{Template, TemplateId, Templates};
@@ -44,7 +44,7 @@ impl Persistent {
     /// unless the service is persistent.
     pub(super) fn reserve(
         arena: &Arc<Arena>,
-        settings: &VirtualService,
+        settings: &ServiceSettings,
         former: Option<&Self>,
     ) -> Result<Option<Arc<Templates>>, OutOfMemory> {
         let capacity = settings.affinity.capacity;
@@ -59,7 +59,7 @@ impl Persistent {
 
     /// `None` unless the service is persistent.
     pub(super) fn new(
-        settings: &VirtualService,
+        settings: &ServiceSettings,
         templates: Option<&Arc<Templates>>,
         expire_quiescent: bool,
         servers: &Servers,

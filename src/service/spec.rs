@@ -3,7 +3,7 @@
 use crate::arena::Arena;
 use crate::arena::id::ServiceId;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{KernelRules, VirtualService};
+use crate::config::{KernelRules, ServiceSettings};
 use crate::memory::templates::Templates;
 use crate::pool::history::History;
 use crate::sched::{AffinityCaches, AnyScheduler};
@@ -14,8 +14,7 @@ use crate::sync::Arc;
 /// What a service is compiled from.
 pub(crate) struct ServiceSpec<'a> {
     pub(crate) id: ServiceId,
-    /// The service's settings; its servers come separately.
-    pub(crate) settings: &'a VirtualService,
+    pub(crate) settings: &'a ServiceSettings,
     pub(crate) generation: KernelRules,
     /// The config's seed.
     pub(crate) seed: u64,
@@ -40,7 +39,7 @@ impl Maps {
     /// what that remembers, is replaced. Changes nothing that runs.
     pub(crate) fn reserve(
         arena: &Arc<Arena>,
-        settings: &VirtualService,
+        settings: &ServiceSettings,
         former: Option<&Service>,
         bound: bool,
     ) -> Result<Self, OutOfMemory> {

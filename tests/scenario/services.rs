@@ -5,7 +5,9 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use vsched::SchedulerKind;
-use vsched::config::{Family, Forwarding, RealServer, SchedulerFlags, ServiceKey, VirtualService};
+use vsched::config::{
+    Family, Forwarding, RealServer, SchedulerFlags, ServiceKey, ServiceSettings, VirtualService,
+};
 
 use super::table::{Kind, PORT, Server, Service};
 
@@ -15,7 +17,7 @@ pub(super) const MARK: u32 = 7;
 /// A service of a row, with its servers as last described.
 pub(super) struct Running {
     pub(super) kind: Kind,
-    pub(super) settings: VirtualService,
+    pub(super) settings: ServiceSettings,
     pub(super) servers: HashMap<u8, RealServer>,
 }
 
@@ -28,7 +30,7 @@ impl Running {
             Kind::Sctp => ServiceKey::sctp(address),
             Kind::Fwmark => ServiceKey::fwmark(MARK, Family::Inet),
         };
-        let mut settings = VirtualService::new(key);
+        let mut settings = VirtualService::new(key).settings();
         settings.scheduler = scheduler(&service.scheduler)?;
         for name in &service.flags {
             let flag = SchedulerFlags::named(name, settings.scheduler);

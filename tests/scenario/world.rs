@@ -57,11 +57,9 @@ impl World {
             _ => None,
         };
         if let (Some(servers), [service]) = (applied, &mut services[..]) {
-            let mut whole = service.settings.clone();
-            for server in servers {
-                whole.servers.push(service.describe(server)?);
-            }
-            config.services.push(whole);
+            let servers: Result<_, String> =
+                servers.iter().map(|server| service.describe(server)).collect();
+            config.services.push(service.settings.clone().with_servers(servers?));
         }
         let director = Director::new(&config).map_err(text)?;
         if applied.is_none() {

@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 
 use super::cell::{Figure, service_name};
 use super::{Listing, View};
-use crate::config::SchedulerKind;
 use crate::config::inet::Address;
 use crate::config::{
     Forwarding, GENERIC_FLAG_NAMES, Netmask, ObservedServer, ObservedService, Persistence, Rates,
-    SchedulerFlags, Statistics, Tunnel, TunnelChecksum, VirtualService,
+    SchedulerFlags, Statistics, Tunnel, TunnelChecksum,
 };
+use crate::config::{SchedulerKind, ServiceSettings};
 use crate::error::Escaped;
 
 impl Listing<'_> {
@@ -118,7 +118,7 @@ impl Listing<'_> {
 }
 
 /// Scheduler, flags, persistence with mask and engine, one-packet flag.
-fn write_settings(f: &mut fmt::Formatter<'_>, settings: &VirtualService) -> fmt::Result {
+fn write_settings(f: &mut fmt::Formatter<'_>, settings: &ServiceSettings) -> fmt::Result {
     f.write_str(settings.scheduler.map_or("none", SchedulerKind::name))?;
     if !settings.flags.is_empty() {
         let names = flag_names(settings.flags, settings.scheduler);

@@ -6,7 +6,6 @@
 
 use std::net::SocketAddr;
 
-use crate::config::SchedulerKind;
 use crate::config::rules::Checks;
 use crate::config::rules::address::{self, endpoint};
 use crate::config::rules::number;
@@ -19,6 +18,7 @@ use crate::config::{
     MIN_MH_TABLE_INDEX, Netmask, Persistence, Protocol, SchedulerFlags, ServiceKey, Sharing,
     VirtualService,
 };
+use crate::config::{SchedulerKind, ServiceSettings};
 use crate::error::{Quoted, RulesError};
 
 /// Longest name of a persistence engine, in bytes.
@@ -182,7 +182,7 @@ impl<'t> Draft<'t> {
     fn finish_service(
         self,
         (service, word): (ServiceKey, Word<'t>),
-    ) -> Result<VirtualService, RulesError> {
+    ) -> Result<ServiceSettings, RulesError> {
         let flags = match self.flags {
             Some(word) => flags(word, self.scheduler)?,
             None => SchedulerFlags::default(),
@@ -195,7 +195,7 @@ impl<'t> Draft<'t> {
         if let Some(at) = self.one_packet.filter(|_| !one_packet_fits) {
             return Err(at.error("one-packet scheduling needs a UDP or firewall-mark service"));
         }
-        Ok(VirtualService {
+        Ok(ServiceSettings {
             scheduler: self.scheduler,
             flags,
             mh_table_index: self.mh_table_index,
@@ -207,7 +207,7 @@ impl<'t> Draft<'t> {
                 .map(|timeout| Persistence { timeout, netmask: self.netmask }),
             persistence_engine: self.engine,
             one_packet: self.one_packet.is_some(),
-            ..VirtualService::new(service)
+            ..VirtualService::new(service).settings()
         })
     }
 }

@@ -47,3 +47,9 @@ impl<'de> Deserialize<'de> for VirtualService {
         told(text.and_then(|text| text.try_into().map_err(de::Error::custom::<String>)))
     }
 }
+
+impl Serialize for VirtualService {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ServiceText::from(self.clone()).serialize(serializer)
+    }
+}

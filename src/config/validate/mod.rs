@@ -91,8 +91,8 @@ impl Config {
         ConfigError::from_problems(report.problems)
     }
 
-    fn excess(&self, limits: &ResourceLimits) -> Option<Excess<'_>> {
-        let services = || self.services.iter().map(|it| (it, Memory::of_service(it)));
+    fn excess(&self, limits: &ResourceLimits) -> Option<Excess> {
+        let services = || self.services.iter().map(|it| (it.key, Memory::of_service(it)));
         let total = self.memory();
         (total > limits.memory).then(|| Excess::of(total, limits.memory, services()))
     }

@@ -6,9 +6,9 @@ use crate::error::{ConfigError, Problem};
 
 impl Control {
     /// Whether there is memory for this service, new or edited, beside all others.
-    pub(in crate::director) fn fits(
+    pub(in crate::director) fn fits<S>(
         &self,
-        settings: &VirtualService,
+        settings: &VirtualService<S>,
         weights: impl ExactSizeIterator<Item = u32> + Clone,
     ) -> Result<(), ConfigError> {
         let memory = Memory::of(settings, weights);
@@ -20,7 +20,7 @@ impl Control {
         }
         let others = self.services.values().map(|live| &live.service);
         let others = others.filter(|service| service.key != key);
-        let services = others.map(|it| (it, Memory::of_service(it))).chain([(settings, memory)]);
+        let services = others.map(|it| (it.key, Memory::of_service(it))).chain([(key, memory)]);
         let excess = Excess::of(total, self.budget.limits.memory, services).to_string();
         ConfigError::from_problems(vec![Problem::new("memory", excess)])
     }

@@ -4,7 +4,7 @@ use ahash::HashMap;
 
 use crate::arena::Arena;
 use crate::config::diff::Change;
-use crate::config::{Memory, ServiceKey, Sharing, VirtualService};
+use crate::config::{Memory, ServiceKey, ServiceSettings, Sharing};
 use crate::director::control::{Control, RunningService};
 use crate::director::headroom::{Headroom, ask};
 use crate::error::ApplyError;
@@ -16,7 +16,7 @@ const BESIDE_A_MAP: u64 = 4096;
 
 /// A service as the changes leave it.
 struct Wanted<'a> {
-    settings: &'a VirtualService,
+    settings: ServiceSettings,
     live: Option<&'a RunningService>,
     /// Its scheduler goes, with what that remembers.
     bound: bool,
@@ -27,10 +27,10 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn of(live: &'a RunningService) -> Self {
-        Wanted { live: Some(live), bound: false, ..Wanted::new(&live.service) }
+        Wanted { live: Some(live), bound: false, ..Wanted::new(live.service.settings()) }
     }
 
-    fn new(settings: &'a VirtualService) -> Self {
+    fn new(settings: ServiceSettings) -> Self {
         Wanted { settings, live: None, bound: true, deleted: false, weights: Vec::new() }
     }
 
@@ -38,7 +38,7 @@ impl<'a> Wanted<'a> {
         match change {
             Change::EditService(settings) => {
                 self.bound |= settings.scheduler != self.settings.scheduler;
-                self.settings = settings;
+                self.settings = settings.clone();
             }
             Change::DeleteService(_) => self.deleted = true,
             Change::AddServer { server, .. } | Change::EditServer { server, .. } => {
@@ -57,9 +57,9 @@ impl<'a> Wanted<'a> {
                 && live.service.persistence.is_some() == self.settings.persistence.is_some()
         });
         // A map's small parts are allocated beside its large one.
-        let affinity = Memory::at_most(self.settings, std::iter::empty()).affinity();
+        let affinity = Memory::at_most(&self.settings, std::iter::empty()).affinity();
         ask(BESIDE_A_MAP + if kept { 0 } else { affinity }, what)?;
-        match Maps::reserve(arena, self.settings, former, self.bound) {
+        match Maps::reserve(arena, &self.settings, former, self.bound) {
             Ok(maps) => Ok((key, maps)),
             Err(error) => Err(ApplyError::OutOfMemory { what: what(), bytes: error.bytes }),
         }
@@ -71,7 +71,7 @@ impl<'a> Wanted<'a> {
         let former = self.live.map(|live| live.service.servers.as_slice()).unwrap_or_default();
         let mut weights: Vec<u32> = former.iter().map(|server| server.weight).collect();
         weights.extend(&self.weights);
-        Memory::at_most(self.settings, weights.iter().copied())
+        Memory::at_most(&self.settings, weights.iter().copied())
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn maps<'a>(
             _ => *places.entry(key).or_insert_with(|| {
                 let live = control.find(&key).map(Wanted::of);
                 services.extend(match change {
-                    Change::AddService(settings) => Some(Wanted::new(settings)),
+                    Change::AddService(settings) => Some(Wanted::new(settings.clone())),
                     _ => live,
                 });
                 services.len().wrapping_sub(1)

@@ -2,7 +2,7 @@
 //! is as the plan assumed.
 
 use super::outcome::Status;
-use crate::config::{Observed, RealServer, ServiceKey, SyncDaemon, VirtualService};
+use crate::config::{Observed, RealServer, ServiceKey, ServiceSettings, SyncDaemon};
 use crate::netlink::plan::{Action, kernel_view};
 use crate::netlink::wire::Command;
 use crate::netlink::{Cause, Refused, Request};
@@ -91,7 +91,7 @@ pub(super) fn is_visible(action: &Action, found: &Observed, context: Context) ->
         let servers = service(key).into_iter().flat_map(|service| &service.servers);
         servers.into_iter().any(|observed| observed.server == *server)
     };
-    let has_settings = |wanted: &VirtualService| {
+    let has_settings = |wanted: &ServiceSettings| {
         service(&wanted.key)
             .is_some_and(|found| kernel_view(&found.settings) == kernel_view(wanted))
     };

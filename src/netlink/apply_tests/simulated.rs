@@ -92,11 +92,13 @@ impl<'f> Simulated<'f> {
         };
         match message.command {
             Command::NewService if place.is_some() => return Err(libc::EEXIST),
-            Command::NewService => services.push(attributes.settings().expect("settings")),
+            Command::NewService => {
+                services.push(attributes.settings().expect("settings").with_servers(Vec::new()))
+            }
             Command::SetService => {
                 let service = service?;
                 let servers = std::mem::take(&mut service.servers);
-                *service = VirtualService { servers, ..attributes.settings().expect("settings") };
+                *service = attributes.settings().expect("settings").with_servers(servers);
             }
             Command::DelService => {
                 services.remove(place.ok_or(libc::ESRCH)?);

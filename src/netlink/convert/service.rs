@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{address, address_bytes, family, family_number, sent};
-use crate::config::SchedulerKind;
 use crate::config::{
     Family, Netmask, ObservedService, Persistence, Protocol, SchedulerFlags, ServiceKey,
     VirtualService,
 };
+use crate::config::{SchedulerKind, ServiceSettings};
 use crate::netlink::wire::{
     FLAG_ONE_PACKET, FLAG_PERSISTENT, ServiceAttributes, ServiceFlags, WireError,
 };
@@ -37,7 +37,7 @@ impl ServiceAttributes {
 
     /// The whole description of a service, without its servers. It omits what the kernel cannot store: the
     /// size of an mh table and the capacity for addresses.
-    pub fn of_settings(service: &VirtualService) -> Self {
+    pub fn of_settings<S>(service: &VirtualService<S>) -> Self {
         let bits = SchedulerFlags::ALL.into_iter().zip(0..);
         let mut flags = bits
             .filter(|(flag, _)| service.flags.contains(*flag))
@@ -84,7 +84,7 @@ impl ServiceAttributes {
     /// # Errors
     /// As for [`key`](Self::key); a scheduler that this crate does not have; a part of the
     /// description that is missing; an invalid netmask.
-    pub fn settings(&self) -> Result<VirtualService, WireError> {
+    pub fn settings(&self) -> Result<ServiceSettings, WireError> {
         let key = self.key()?;
         let name = sent(self.scheduler.as_deref(), "SERVICE.SCHED_NAME")?;
         let scheduler = match name {
@@ -104,13 +104,13 @@ impl ServiceAttributes {
         };
         let bits = SchedulerFlags::ALL.into_iter().zip(0..);
         let set = bits.filter(|(_, place)| flags & SCHEDULER_FLAG << place != 0);
-        Ok(VirtualService {
+        Ok(ServiceSettings {
             scheduler,
             flags: set.fold(SchedulerFlags::default(), |flags, (flag, _)| flags.union(flag)),
             persistence,
             persistence_engine: self.engine.clone().filter(|name| !name.is_empty()),
             one_packet: flags & FLAG_ONE_PACKET != 0,
-            ..VirtualService::new(key)
+            ..VirtualService::new(key).settings()
         })
     }
 

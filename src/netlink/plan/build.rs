@@ -8,12 +8,12 @@ use ahash::HashMap;
 use super::kernel_view::kernel_view;
 use super::steps::{StepRecord, Steps, WANTED};
 use super::{Action, Ownership, Phase, Plan, Policy, Removal, Risk, Step};
-use crate::config::SchedulerKind;
 use crate::config::diff::{self, ServerChange};
 use crate::config::{
     Config, Forwarding, Observed, ObservedServer, ObservedService, RealServer, SchedulerFlags,
     ServiceKey, SyncDaemon, SyncRole, Timeouts, VirtualService,
 };
+use crate::config::{SchedulerKind, Settings};
 
 pub(super) fn plan(wanted: &Arc<Config>, found: &Observed, policy: &Policy) -> Plan {
     let mut builder = Builder::new(wanted, found, policy);
@@ -66,7 +66,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Timeouts and daemons. Wanted daemons are started; others are stopped only under `Ownership::All`.
-    fn settings(&mut self, found: &Config) {
+    fn settings(&mut self, found: &Settings) {
         let wanted = self.wanted;
         let differs = |wanted: Option<u32>, found| wanted.filter(|_| wanted != found);
         let (want, have) = (&wanted.timeouts, &found.timeouts);
@@ -302,7 +302,7 @@ pub(in crate::netlink) fn oldest_first(
 }
 
 /// True if the scheduler hashes clients to servers and does not fall back.
-pub(in crate::netlink) fn refuses_when_quiesced(service: &VirtualService) -> bool {
+pub(in crate::netlink) fn refuses_when_quiesced<S>(service: &VirtualService<S>) -> bool {
     let hashes = matches!(service.scheduler, Some(SchedulerKind::Sh | SchedulerKind::Mh));
     hashes && !service.flags.contains(SchedulerFlags::FLAG_1)
 }

@@ -1,11 +1,12 @@
 //! A service as a kernel sees it.
 
 use crate::config::{
-    Affinity, DEFAULT_MH_TABLE_INDEX, Netmask, Persistence, Sharing, VirtualService,
+    Affinity, DEFAULT_MH_TABLE_INDEX, Netmask, Persistence, ServiceSettings, Sharing,
+    VirtualService,
 };
 
 /// The settings of a service that a kernel can store and report.
-pub(in crate::netlink) fn kernel_view(service: &VirtualService) -> VirtualService {
+pub(in crate::netlink) fn kernel_view<S>(service: &VirtualService<S>) -> ServiceSettings {
     let persistence = service.persistence.map(|persistence| Persistence {
         netmask: persistence.netmask.filter(|mask| match mask {
             Netmask::Inet(mask) => mask.to_bits() != u32::MAX,
@@ -13,7 +14,7 @@ pub(in crate::netlink) fn kernel_view(service: &VirtualService) -> VirtualServic
         }),
         ..persistence
     });
-    VirtualService {
+    ServiceSettings {
         persistence,
         mh_table_index: DEFAULT_MH_TABLE_INDEX,
         affinity: Affinity::default(),

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{
-    Config, Observed, RealServer, ServiceKey, SyncDaemon, Timeouts, VirtualService,
+    Config, Observed, RealServer, ServiceKey, ServiceSettings, SyncDaemon, Timeouts,
 };
 
 pub(super) use availability::{Availability, AvailableServers, BeforeOrAfter};
@@ -68,13 +68,13 @@ pub enum Action {
     /// Stops a synchronization daemon that runs with these settings.
     StopDaemon(SyncDaemon),
     /// Adds a service without servers, with no scheduler bound.
-    AddService(VirtualService),
+    AddService(ServiceSettings),
     /// Gives a service its scheduler, or new settings; its servers stay.
     EditService {
         /// What it was.
-        before: VirtualService,
+        before: ServiceSettings,
         /// What it becomes.
-        service: VirtualService,
+        service: ServiceSettings,
     },
     /// Deletes a service with its servers.
     DeleteService(ServiceKey),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::kernel_view::kernel_view;
 use super::{Action, Phase, Step};
 use crate::config::diff::unbound;
-use crate::config::{Config, ServiceKey, VirtualService};
+use crate::config::{Config, ServiceKey, ServiceSettings, VirtualService};
 
 pub(super) const WANTED: &str = "wanted";
 
@@ -112,7 +112,7 @@ impl Steps {
                     // Bound when it has all servers: one step to activate it, and one table to build.
                     Some(_) => {
                         let service = kernel_view(service);
-                        let before = VirtualService { scheduler: None, ..service.clone() };
+                        let before = ServiceSettings { scheduler: None, ..service.clone() };
                         let action = Action::EditService { before, service };
                         Some(Cow::Owned(new(action, "has its servers")))
                     }

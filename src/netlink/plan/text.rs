@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{Action, Phase, Plan, Risk, Step};
 use crate::config::SchedulerKind;
-use crate::config::{Forwarding, RealServer, SchedulerFlags, SyncRole, Tunnel, VirtualService};
+use crate::config::{Forwarding, RealServer, SchedulerFlags, ServiceSettings, SyncRole, Tunnel};
 use crate::error::Quoted;
 
 impl Display for Plan {
@@ -107,8 +107,8 @@ fn role(role: SyncRole) -> &'static str {
 
 fn edit_service(
     f: &mut Formatter<'_>,
-    before: &VirtualService,
-    service: &VirtualService,
+    before: &ServiceSettings,
+    service: &ServiceSettings,
 ) -> fmt::Result {
     write!(f, "edit service {}:", service.key)?;
     if before.scheduler != service.scheduler {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use vsched::SchedulerKind;
 use vsched::config::{
     Command, Config, Family, Forwarding, Netmask, Persistence, Protocol, RealServer,
-    SchedulerFlags, Tunnel, VirtualService,
+    SchedulerFlags, ServiceSettings, Tunnel, VirtualService,
 };
 
 use crate::common::Random;
@@ -162,13 +162,13 @@ impl Writer {
         }
     }
 
-    fn settings(&mut self, number: usize, focused: bool) -> VirtualService {
+    fn settings(&mut self, number: usize, focused: bool) -> ServiceSettings {
         let slot = self.slots[number];
         let mut scheduler = if focused { self.focus } else { self.one_of(&schedulers()) };
         if self.uneven && scheduler == SchedulerKind::Wrr {
             scheduler = SchedulerKind::Wlc;
         }
-        let mut service = VirtualService::new(slot.key).with_scheduler(scheduler);
+        let mut service = VirtualService::new(slot.key).with_scheduler(scheduler).settings();
         if self.chance(2) {
             service.scheduler = None;
         }
@@ -195,10 +195,10 @@ impl Writer {
                 let focused = self.chance(50);
                 let other = self.settings(number, focused);
                 let edited = match self.random.below(4) {
-                    0 => VirtualService { scheduler: other.scheduler, ..before.clone() },
-                    1 => VirtualService { flags: other.flags, ..before.clone() },
-                    2 => VirtualService { persistence: other.persistence, ..before.clone() },
-                    _ => VirtualService { one_packet: other.one_packet, ..before.clone() },
+                    0 => ServiceSettings { scheduler: other.scheduler, ..before.clone() },
+                    1 => ServiceSettings { flags: other.flags, ..before.clone() },
+                    2 => ServiceSettings { persistence: other.persistence, ..before.clone() },
+                    _ => ServiceSettings { one_packet: other.one_packet, ..before.clone() },
                 };
                 self.command(Command::EditService(edited));
                 if self.chance(60) {
@@ -269,7 +269,7 @@ impl Writer {
         let slot = self.slots[0];
         let found = self.config.service(&slot.key).cloned();
         let Some(service) = found.filter(|_| slot.protocol.is_none()) else { return };
-        let scheduled = VirtualService { one_packet: false, ..service.settings() };
+        let scheduled = ServiceSettings { one_packet: false, ..service.settings() };
         self.command(Command::EditService(scheduled));
         self.weights_of(&service.servers, |place| u32::from(place == 0));
         let count = 252 + self.random.below(8);

@@ -5,7 +5,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use vsched::Flow;
-use vsched::config::{Command, Config, Protocol, RealServer, ServiceKey, VirtualService};
+use vsched::config::{
+    Command, Config, Protocol, RealServer, ServiceKey, ServiceSettings, VirtualService,
+};
 use vsched::protocol::{SctpChunks, TcpFlags};
 
 use crate::side::packet::Packet;
@@ -128,9 +130,10 @@ fn words(command: &Command) -> String {
     let about = |service: &ServiceKey, server: &RealServer, option: &str| {
         line(VirtualService::new(*service).with_server(*server), option)
     };
+    let empty = |service: &ServiceSettings| service.clone().with_servers(Vec::new());
     match command {
-        Command::AddService(service) => line(service.settings(), "-A"),
-        Command::EditService(service) => line(service.settings(), "-E"),
+        Command::AddService(service) => line(empty(service), "-A"),
+        Command::EditService(service) => line(empty(service), "-E"),
         Command::DeleteService(key) => format!("delete service {key}"),
         Command::Clear => "-C".into(),
         Command::AddServer { service, server } => about(service, server, "-a"),

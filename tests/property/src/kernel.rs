@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use vsched::Activity;
 use vsched::config::diff::Change;
-use vsched::config::{KernelRules, RealServer, ServiceKey, VirtualService};
+use vsched::config::{KernelRules, RealServer, ServiceKey, ServiceSettings};
 
 use crate::load::Load;
 use crate::templates::Templates;
@@ -43,7 +43,7 @@ pub struct Object {
 #[derive(Debug)]
 pub struct Service {
     /// Its settings, without servers.
-    pub settings: VirtualService,
+    pub settings: ServiceSettings,
     /// Connections scheduled.
     pub connections: u64,
     /// Picks that found no server.
@@ -100,7 +100,7 @@ impl Kernel {
         match change {
             Change::AddService(settings) => {
                 let service = Service {
-                    settings: settings.settings(),
+                    settings: settings.clone(),
                     connections: 0,
                     refused: 0,
                     list: Vec::new(),
@@ -117,7 +117,7 @@ impl Kernel {
                     service.twin = bound(settings, &list);
                     service.retries = bound(settings, &list);
                 }
-                service.settings = settings.settings();
+                service.settings = settings.clone();
                 let former = service.templates.take();
                 service.templates = settings.persistence.map(|_| former.unwrap_or_default());
             }
@@ -317,7 +317,7 @@ impl Kernel {
     }
 }
 
-fn bound(settings: &VirtualService, list: &[Seen]) -> Option<Twin> {
+fn bound(settings: &ServiceSettings, list: &[Seen]) -> Option<Twin> {
     settings.scheduler.map(|kind| {
         Twin::bind(kind, list).unwrap_or_else(|| panic!("{} has no twin: write one", kind.name()))
     })

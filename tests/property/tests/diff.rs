@@ -17,8 +17,7 @@ fn carry_out(config: &mut Config, change: &Change) {
     let known = config.services.iter().position(|known| known.key == service);
     if let Change::AddService(service) = change {
         assert_eq!(known, None, "added twice");
-        assert!(service.servers.is_empty(), "servers come one by one");
-        config.services.push(service.clone());
+        config.services.push(service.clone().with_servers(Vec::new()));
         return;
     }
     let known = known.expect("a change of a service that exists");
@@ -28,7 +27,7 @@ fn carry_out(config: &mut Config, change: &Change) {
         Change::AddService(_) => unreachable!("done above"),
         Change::EditService(settings) => {
             let servers = std::mem::take(servers);
-            config.services[known] = VirtualService { servers, ..settings.settings() };
+            config.services[known] = settings.clone().with_servers(servers);
         }
         Change::DeleteService(_) => {
             config.services.remove(known);

@@ -156,7 +156,7 @@ proptest! {
         for (message, service) in back.iter().zip(&services) {
             let attributes = message.service.as_ref().expect("a service");
             prop_assert_eq!(attributes.key(), Ok(service.key));
-            prop_assert_eq!(attributes.settings(), Ok(service.clone()));
+            prop_assert_eq!(attributes.settings(), Ok(service.settings()));
         }
     }
 

@@ -10,7 +10,7 @@ use crate::script::{SMALL, Spec};
 
 impl World {
     pub(super) fn add_service(&mut self, key: ServiceKey, scheduler: Option<SchedulerKind>) {
-        let mut service = self.persistent(VirtualService::new(key));
+        let mut service = self.persistent(VirtualService::new(key)).settings();
         service.affinity.capacity = SMALL;
         service.scheduler = scheduler;
         let change = Change::AddService(service.clone());
@@ -19,7 +19,7 @@ impl World {
     }
 
     pub(super) fn edit_service(&mut self, key: ServiceKey, scheduler: Option<SchedulerKind>) {
-        let mut service = self.persistent(VirtualService::new(key));
+        let mut service = self.persistent(VirtualService::new(key)).settings();
         service.affinity.capacity = SMALL;
         service.scheduler = scheduler;
         let change = Change::EditService(service.clone());
