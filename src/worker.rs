@@ -26,6 +26,7 @@ mod outcome;
 mod per_worker;
 mod pick;
 mod pick_server;
+mod pick_slow;
 mod tried;
 
 pub use connection::Connection;

@@ -34,6 +34,9 @@ const OFF_SCHEDULE: u64 = 1 << 62;
 const UNINITIALIZED: u64 = 1 << 61;
 const FLAGS: u64 = SUPERSEDED | OFF_SCHEDULE | UNINITIALIZED;
 
+/// A pick passes over at most this many servers ticket by ticket. Then it asks the scheduler, which
+/// has a shorter way past unavailable servers and knows whether any is available.
+const MAX_TICKETS: usize = 8;
 /// Low bits that invalid tickets may change. Each invalid ticket is followed by a step that clears the
 /// bits or leaves this word for good, so at most one per worker is in flight.
 const TICKET_BITS: u32 = 28;
@@ -95,28 +98,40 @@ impl SharedRotation {
         self.current.advance(self.previous.as_deref(), ticket, translate, step)
     }
 
+    /// The first available server of this ticket and those that follow it; else the tickets taken, none
+    /// of which led to one.
+    #[inline(always)]
+    pub(crate) fn redeem<A>(
+        &self,
+        ticket: u64,
+        schedule: &Schedule,
+        available: impl Fn(u32) -> Option<A>,
+    ) -> Result<A, TicketRange> {
+        let mut tickets = TicketRange::single(ticket);
+        for _ in 0..MAX_TICKETS {
+            if let Some(found) = self.position(tickets.last, schedule).and_then(&available) {
+                if schedule.past_end(tickets.last) {
+                    self.current.wrap(tickets.last);
+                }
+                return Ok(found);
+            }
+            // No more after an invalid one.
+            if self.current.valid_ticket(tickets.last).is_none() {
+                break;
+            }
+            tickets = tickets.extended(self.current.take_ticket());
+        }
+        Err(tickets)
+    }
+
     /// The position of a ticket's server, which may be unavailable; `None` if the ticket is invalid.
     #[inline]
-    pub(crate) fn redeem(&self, ticket: u64, schedule: &Schedule) -> Option<u32> {
+    fn position(&self, ticket: u64, schedule: &Schedule) -> Option<u32> {
         if schedule.past_end(ticket) {
             schedule.position(self.current.valid_ticket(ticket)?)
         } else {
             schedule.position(ticket)
         }
-    }
-
-    /// The ticket's server was picked: wraps the counter if that was past the end.
-    #[inline]
-    pub(crate) fn redeemed(&self, ticket: u64, schedule: &Schedule) {
-        if schedule.past_end(ticket) {
-            self.current.wrap(ticket);
-        }
-    }
-
-    /// One more ticket after one whose server was passed over; `None` if the last was invalid.
-    pub(crate) fn another(&self, tickets: TicketRange) -> Option<TicketRange> {
-        self.current.valid_ticket(tickets.last)?;
-        Some(tickets.extended(self.current.take_ticket()))
     }
 
     /// The state that a [`WorkerRotation`](crate::rotation::worker::WorkerRotation) keeps for this pool

@@ -26,6 +26,7 @@
 //! | `migrated` | load in `migrate`     | Relaxed  | none: the director's own                        |
 //! | both       | stores in `start`     | Release  | none: before the worker or the version is in use |
 
+use crate::rotation::schedule::Schedule;
 use crate::rotation::version::{PoolVersion, pack, state_of, version_of};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -60,9 +61,24 @@ impl WorkerRotation {
         self.store(self.local.load(Ordering::Relaxed).wrapping_add(1));
     }
 
-    /// Takes the first turn.
-    pub(crate) fn take_first(&self, version: PoolVersion) {
-        self.store(pack(version, 0));
+    /// Takes the next turn of this schedule if its server is available, wrapping at the end. The worker
+    /// only.
+    #[inline(always)]
+    pub(crate) fn take_available<A>(
+        &self,
+        version: PoolVersion,
+        schedule: &Schedule,
+        available: impl FnOnce(u32) -> Option<A>,
+    ) -> Option<A> {
+        let ticket = self.next(version);
+        let wraps = schedule.ends_at(ticket);
+        let found = available(schedule.position(if wraps { 0 } else { ticket })?)?;
+        if wraps {
+            self.store(pack(version, 0));
+        } else {
+            self.take_next();
+        }
+        Some(found)
     }
 
     #[inline(always)]

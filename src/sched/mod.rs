@@ -178,6 +178,36 @@ impl PickRequest<'_> {
     }
 }
 
+/// No scheduler is bound: every pick is refused.
+pub(crate) struct Unscheduled;
+
+impl Scheduler for Unscheduled {
+    fn build(_: &Build<'_>, _: Option<&Self>) -> Self {
+        Unscheduled
+    }
+
+    fn pick(&self, _: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
+        Ok(None)
+    }
+}
+
+macro_rules! try_from {
+    ($kind:ident, $scheduler:ty) => {
+        impl<'a> TryFrom<&'a AnyScheduler> for &'a $scheduler {
+            /// It is of another kind.
+            type Error = ();
+
+            #[inline(always)]
+            fn try_from(any: &'a AnyScheduler) -> Result<Self, ()> {
+                match any {
+                    AnyScheduler::$kind(scheduler) => Ok(scheduler),
+                    _ => Err(()),
+                }
+            }
+        }
+    };
+}
+
 macro_rules! any_scheduler {
     ($(
         $(#[doc = $doc:literal])+
@@ -189,23 +219,12 @@ macro_rules! any_scheduler {
         /// `repr(u8)`: a separate tag is one load; a tag in a niche of a field takes six instructions.
         #[repr(u8)]
         pub(crate) enum AnyScheduler {
-            /// No scheduler is bound: every pick is refused.
-            None,
+            None(Unscheduled),
             $($kind($module::$kind),)+
         }
 
-        $(impl<'a> TryFrom<&'a AnyScheduler> for &'a $module::$kind {
-            /// It is of another kind.
-            type Error = ();
-
-            #[inline(always)]
-            fn try_from(any: &'a AnyScheduler) -> Result<Self, ()> {
-                match any {
-                    AnyScheduler::$kind(scheduler) => Ok(scheduler),
-                    _ => Err(()),
-                }
-            }
-        })+
+        try_from!(None, Unscheduled);
+        $(try_from!($kind, $module::$kind);)+
 
         impl AnyScheduler {
             /// Reserves what the configured scheduler needs; `former` is the scheduler of the running
@@ -231,7 +250,7 @@ macro_rules! any_scheduler {
             ) -> Self {
                 let former = former.filter(|_| !build.history.bound);
                 match kind {
-                    None => AnyScheduler::None,
+                    None => AnyScheduler::None(Unscheduled),
                     $(Some(SchedulerKind::$kind) => {
                         let former = former.and_then(|former| former.try_into().ok());
                         AnyScheduler::$kind(Scheduler::build(build, former))
@@ -241,35 +260,35 @@ macro_rules! any_scheduler {
 
             pub(crate) fn tick(&self, now: u64) {
                 match self {
-                    AnyScheduler::None => {}
+                    AnyScheduler::None(_) => {}
                     $(AnyScheduler::$kind(scheduler) => scheduler.tick(now),)+
                 }
             }
 
             pub(crate) fn remembered(&self) -> Option<Remembered> {
                 match self {
-                    AnyScheduler::None => None,
+                    AnyScheduler::None(_) => None,
                     $(AnyScheduler::$kind(scheduler) => scheduler.remembered(),)+
                 }
             }
 
             pub(crate) fn takes_overloaded(&self) -> bool {
                 match self {
-                    AnyScheduler::None => false,
+                    AnyScheduler::None(_) => false,
                     $(AnyScheduler::$kind(_) => $module::$kind::TAKES_OVERLOADED,)+
                 }
             }
 
             pub(crate) fn per_worker(&self) -> bool {
                 match self {
-                    AnyScheduler::None => false,
+                    AnyScheduler::None(_) => false,
                     $(AnyScheduler::$kind(_) => $module::$kind::PER_WORKER,)+
                 }
             }
 
             pub(crate) fn schedule(&self, servers: &Servers) -> Option<Arc<[Position]>> {
                 match self {
-                    AnyScheduler::None => None,
+                    AnyScheduler::None(_) => None,
                     $(AnyScheduler::$kind(scheduler) => scheduler.schedule(servers),)+
                 }
             }
@@ -280,7 +299,7 @@ macro_rules! any_scheduler {
                 request: PickRequest<'_>,
             ) -> Result<Option<Position>, Superseded> {
                 match self {
-                    AnyScheduler::None => Ok(None),
+                    AnyScheduler::None(_) => Ok(None),
                     $(AnyScheduler::$kind(scheduler) => scheduler.pick(request),)+
                 }
             }
@@ -290,21 +309,21 @@ macro_rules! any_scheduler {
             #[inline(never)]
             pub(crate) fn start(&self) -> u64 {
                 match self {
-                    AnyScheduler::None => 0,
+                    AnyScheduler::None(_) => 0,
                     $(AnyScheduler::$kind(scheduler) => scheduler.start(),)+
                 }
             }
 
             pub(crate) fn translate(&self, state: u64) -> u64 {
                 match self {
-                    AnyScheduler::None => state,
+                    AnyScheduler::None(_) => state,
                     $(AnyScheduler::$kind(scheduler) => scheduler.translate(state),)+
                 }
             }
 
             pub(crate) fn load_updates(&self) -> LoadUpdates {
                 match self {
-                    AnyScheduler::None => LoadUpdates::Nothing,
+                    AnyScheduler::None(_) => LoadUpdates::Nothing,
                     $(AnyScheduler::$kind(scheduler) => scheduler.load_updates(),)+
                 }
             }
@@ -316,21 +335,21 @@ macro_rules! any_scheduler {
                 worker: Option<&WorkerState>,
             ) {
                 match self {
-                    AnyScheduler::None => {}
+                    AnyScheduler::None(_) => {}
                     $(AnyScheduler::$kind(scheduler) => scheduler.worker_load_changed(servers, server, worker),)+
                 }
             }
 
             pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
                 match self {
-                    AnyScheduler::None => {}
+                    AnyScheduler::None(_) => {}
                     $(AnyScheduler::$kind(scheduler) => scheduler.init_worker(servers, worker, all),)+
                 }
             }
 
             pub(crate) fn worker_start(&self, number: u32) -> u64 {
                 match self {
-                    AnyScheduler::None => 0,
+                    AnyScheduler::None(_) => 0,
                     $(AnyScheduler::$kind(scheduler) => scheduler.worker_start(number),)+
                 }
             }

@@ -14,21 +14,14 @@
 use std::ptr::NonNull;
 
 use crate::arena::id::{ServerId, ServiceId};
-use crate::config::ServiceKey;
 use crate::config::scheduler::schedulers;
-use crate::error::Refused;
 use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
-use crate::rotation::shared::TicketRange;
 use crate::rotation::version::Superseded;
-use crate::sched::{self, AnyScheduler, Scheduler};
+use crate::sched::{self, AnyScheduler, Scheduler, Unscheduled};
 use crate::service::{Path, Service};
 use crate::worker::Worker;
 use crate::worker::outcome::Outcome;
-
-/// A pick passes over at most this many servers ticket by ticket. Then it asks the scheduler, which
-/// has a shorter way past unavailable servers and knows whether any is available.
-const MAX_TICKETS: usize = 8;
 
 impl Worker {
     /// Picks a server. `emit` asks nothing of the worker.
@@ -79,41 +72,6 @@ impl Worker {
             Path::General => self.pick_slow(id.word(), flow, emit, &[]),
         }
     }
-
-    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
-    /// id is a word so that the arguments fit registers.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn pick_slow<O: Outcome>(
-        &self,
-        id: u64,
-        flow: &Flow,
-        emit: impl FnOnce(Pick) -> O::Picked,
-        tried: &[ServerId],
-    ) -> O {
-        let id = ServiceId::from_word(id);
-        // Each retry but the last is a reload's progress.
-        loop {
-            let table = self.reader.load();
-            // Service deleted: do not count a refusal; the slot may be reused.
-            let Some(service) = table.service(id) else { return O::refused(Refused::NoService) };
-            if !service.accepts(flow) {
-                return O::refused(Refused::NoServer);
-            }
-            let twin = |key: &ServiceKey| table.service_of(key);
-            match service.pick_general(flow, tried, self.state(), None, twin) {
-                Ok(Some(pick)) => return O::picked(emit(pick)),
-                Ok(None) => return self.refuse(id),
-                Err(Superseded) => {}
-            }
-        }
-    }
-
-    #[inline]
-    fn refuse<O: Outcome>(&self, id: ServiceId) -> O {
-        self.shard.count_refusal(id.slot);
-        O::refused(Refused::NoServer)
-    }
 }
 
 /// The rest of [`Path::Ticket`]: the ticket's server needs a check, or was passed over, or the ticket
@@ -134,19 +92,11 @@ unsafe fn pick_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     // table is used after that call, nor is one an argument, which would have to be valid to the end.
     let service = unsafe { service.as_ref() };
     let id = service.id;
-    let mut tickets = TicketRange::single(ticket);
-    for _ in 0..MAX_TICKETS {
-        if let Some(position) = service.rotation.redeem(tickets.last, &service.schedule) {
-            if let Some(endpoint) = service.servers.available_endpoint(position) {
-                service.rotation.redeemed(tickets.last, &service.schedule);
-                return O::picked(emit(endpoint.pick()));
-            }
-        }
-        match service.rotation.another(tickets) {
-            Some(more) => tickets = more,
-            None => break,
-        }
-    }
+    let available = |position| service.servers.available_endpoint(position);
+    let tickets = match service.rotation.redeem(ticket, &service.schedule, available) {
+        Ok(endpoint) => return O::picked(emit(endpoint.pick())),
+        Err(tickets) => tickets,
+    };
     // Where a schedule is precomputed there are no templates, nor a twin that has some.
     match service.pick_general(flow, &[], None, Some(&tickets), |_| None) {
         Ok(Some(pick)) => O::picked(emit(pick)),
@@ -171,19 +121,10 @@ unsafe fn pick_worker_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     let service = unsafe { service.as_ref() };
     let id = service.id;
     let slot = worker.state().and_then(|state| state.service(id.slot));
-    let endpoint = slot.and_then(|slot| {
-        let (rotation, schedule) = (&slot.worker_rotation, &service.worker_schedule);
-        let ticket = rotation.next(service.version);
-        let wraps = schedule.ends_at(ticket);
-        let position = schedule.position(if wraps { 0 } else { ticket })?;
-        let endpoint = service.servers.available_endpoint(position)?;
-        if wraps {
-            rotation.take_first(service.version)
-        } else {
-            rotation.take_next()
-        }
-        Some(endpoint)
-    });
+    let available = |position| service.servers.available_endpoint(position);
+    let schedule = &service.worker_schedule;
+    let endpoint = slot
+        .and_then(|slot| slot.worker_rotation.take_available(service.version, schedule, available));
     match endpoint {
         Some(endpoint) => O::picked(emit(endpoint.pick())),
         None => worker.pick_slow(id.word(), flow, emit, &[]),
@@ -202,26 +143,12 @@ fn pick_fn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler) -
             $name:literal => $module:ident::$kind:ident, $($rest:ident $what:expr),+;
         )+) => {
             match scheduler {
-                AnyScheduler::None => pick_nothing,
+                AnyScheduler::None(_) => pick_scheduler::<Unscheduled, O, P>,
                 $(AnyScheduler::$kind(_) => pick_scheduler::<sched::$module::$kind, O, P>,)+
             }
         };
     }
     schedulers!(by_kind)
-}
-
-/// No scheduler is bound.
-///
-/// # Safety
-/// As for [`pick_ticket`].
-unsafe fn pick_nothing<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
-    worker: &Worker,
-    service: NonNull<Service>,
-    _: &Flow,
-    _: P,
-) -> O {
-    // SAFETY: as in `pick_ticket`.
-    worker.refuse(unsafe { service.as_ref() }.id)
 }
 
 /// [`Path::Scheduler`], once per scheduler.

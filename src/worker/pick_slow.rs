@@ -1,0 +1,48 @@
+//! The general path of a pick: retries, persistence, servers without a port, a newer table, a stale id.
+
+use crate::arena::id::{ServerId, ServiceId};
+use crate::config::ServiceKey;
+use crate::error::Refused;
+use crate::flow::Flow;
+use crate::pool::endpoint::Pick;
+use crate::rotation::version::Superseded;
+use crate::worker::Worker;
+use crate::worker::outcome::Outcome;
+
+impl Worker {
+    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
+    /// id is a word so that the arguments fit registers.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn pick_slow<O: Outcome>(
+        &self,
+        id: u64,
+        flow: &Flow,
+        emit: impl FnOnce(Pick) -> O::Picked,
+        tried: &[ServerId],
+    ) -> O {
+        let id = ServiceId::from_word(id);
+        // Each retry but the last is a reload's progress.
+        loop {
+            let table = self.reader.load();
+            // Service deleted: do not count a refusal; the slot may be reused.
+            let Some(service) = table.service(id) else { return O::refused(Refused::NoService) };
+            if !service.accepts(flow) {
+                return O::refused(Refused::NoServer);
+            }
+            let twin = |key: &ServiceKey| table.service_of(key);
+            match service.pick_general(flow, tried, self.state(), None, twin) {
+                Ok(Some(pick)) => return O::picked(emit(pick)),
+                Ok(None) => return self.refuse(id),
+                Err(Superseded) => {}
+            }
+        }
+    }
+
+    /// Counts a refusal of this service.
+    #[inline]
+    pub(super) fn refuse<O: Outcome>(&self, id: ServiceId) -> O {
+        self.shard.count_refusal(id.slot);
+        O::refused(Refused::NoServer)
+    }
+}
