@@ -61,9 +61,9 @@ pub mod performance {}
 
 pub use arena::counts::{Activity, MAX_CONNECTIONS};
 pub use arena::id::{ServerId, ServiceId};
-pub use config::{Config, SchedulerKind};
-pub use director::{Applied, ApplyPolicy, Director, Item, RemovedServer};
-pub use error::{ConnectionError, Refused};
+pub use config::{Config, SchedulerKind, ServerState};
+pub use director::{Applied, ApplyPolicy, Director, Held, Holder, Item, RemovedServer};
+pub use error::{ConnectionError, Refused, StateError};
 pub use flow::Flow;
 pub use pool::endpoint::Pick;
 pub use worker::{Connection, Lease, Tried, Worker};

@@ -77,7 +77,7 @@ fn refusals_say_why() {
     }
     for (error, word) in [
         (ConnectionError::Stale, "gone"),
-        (ConnectionError::Full, "67108863"),
+        (ConnectionError::Full, "33554431"),
         (ConnectionError::Overloaded, "overloaded"),
     ] {
         assert!(error.to_string().contains(word), "{error}");

@@ -49,7 +49,7 @@ fn two(kind: &str, weights: [u32; 2], quiesced: u16, sharing: Sharing) -> Config
 /// number and no 64-bit product tells them apart.
 #[test]
 fn loads_per_weight_are_compared_exactly() {
-    let active = (1 << 26) - 1;
+    let active = (1 << 25) - 1;
     let weight = |active: u32| 1 + 31 * active;
     for sharing in SHARINGS {
         for kind in ["wlc", "sed", "nq"] {

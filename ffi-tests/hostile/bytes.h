@@ -28,7 +28,7 @@ static inline size_t below(size_t limit) { return byte() % limit; }
 
 static inline uint32_t number(void) {
     static const uint32_t edges[] = {0,     1,          2,          3,          100,      65535,
-                                     65536, 2147483647, 2147483648, 4294967295, 67108863, 2678400};
+                                     65536, 2147483647, 2147483648, 4294967295, 33554431, 2678400};
     uint8_t kind = byte();
     if (kind < 12) return edges[kind];
     return kind < 200 ? kind % 8u : (uint32_t)byte() << 8 | byte();

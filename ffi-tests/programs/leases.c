@@ -68,7 +68,7 @@ static void outliving(void) {
     vsched_worker_free(other);
 }
 
-/* 67108863 connections fit and one more does not. Not under tools that make it minutes. */
+/* 33554431 connections fit and one more does not. Not under tools that make it minutes. */
 static void full(void) {
     vsched_server_id server = server_of(director, KEY, THIRD);
     vsched_lease lease, last;

@@ -16,7 +16,7 @@ end
 assert(lib.vsched_abi_version() == lib.VSCHED_ABI_VERSION)
 assert(lib.VSCHED_NO_SERVER == 1 and lib.VSCHED_E_PANIC == 199)
 assert(lib.VSCHED_DELETE_NONE == 2 ^ 32 - 1)
-assert(lib.VSCHED_MAX_CONNECTIONS == 67108863)
+assert(lib.VSCHED_MAX_CONNECTIONS == 33554431)
 
 local rules = "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:8080 -m -w 1\n"
 local key = "tcp 192.0.2.1:80"

@@ -7,7 +7,7 @@
 //! kernels.
 
 use crate::arena::sizes::VERSION_BITS;
-use crate::config::{KernelRules, Thresholds};
+use crate::config::{KernelRules, ServerState, Thresholds};
 
 /// Whether a connection counts as active or inactive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,17 +18,19 @@ pub enum Activity {
     Inactive,
 }
 
-const FIELD: u32 = 26;
+const FIELD: u32 = 25;
 /// Most connections per server, active and inactive together.
 pub const MAX_CONNECTIONS: u32 = (1 << FIELD) - 1;
 const OVERLOADED: u64 = 1;
 const VACANT: u64 = 2;
-const ACTIVE: u32 = 2;
+const DRAINING: u64 = 4;
+const DOWN: u64 = 8;
+const ACTIVE: u32 = 4;
 const TOTAL: u32 = ACTIVE + FIELD;
 const VERSION: u32 = TOTAL + FIELD;
 const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
 
-/// From the lowest bit: overloaded:1, vacant:1, active:26, total:26, version:10.
+/// From the lowest bit: overloaded:1, vacant:1, draining:1, down:1, active:25, total:25, version:10.
 ///
 /// The version changes whenever the limits or the slot's owner change, so that a compare-and-swap
 /// based on the previous limits or owner fails. It wraps; `slots` explains why that is harmless.
@@ -42,8 +44,8 @@ impl Counts {
         Counts(word)
     }
 
-    /// Counts from another source, for decisions that use them. Saturates at [`MAX_CONNECTIONS`].
-    #[inline]
+    /// These counts, of a server that is up. Saturates at [`MAX_CONNECTIONS`].
+    #[cfg(test)]
     pub(crate) fn of(active: u32, total: u32, overloaded: bool) -> Self {
         Counts(0).with(active.min(MAX_CONNECTIONS), total.min(MAX_CONNECTIONS), overloaded)
     }
@@ -71,13 +73,47 @@ impl Counts {
         self.0 & OVERLOADED != 0
     }
 
+    /// True if nothing but the weight can keep the server from a new connection: it is up and not
+    /// overloaded.
+    #[inline]
+    pub(crate) fn available(self) -> bool {
+        self.0 & (OVERLOADED | DRAINING | DOWN) == 0
+    }
+
+    #[inline]
+    pub(crate) fn state(self) -> ServerState {
+        if self.0 & DOWN != 0 {
+            ServerState::Down
+        } else if self.0 & DRAINING != 0 {
+            ServerState::Draining
+        } else {
+            ServerState::Up
+        }
+    }
+
+    /// The same counts in this state.
+    pub(crate) fn in_state(self, state: ServerState) -> Self {
+        let bits = match state {
+            ServerState::Up => 0,
+            ServerState::Draining => DRAINING,
+            ServerState::Down => DOWN,
+        };
+        Counts(self.0 & !(DRAINING | DOWN) | bits)
+    }
+
+    /// Other connections, everything else the same. Saturates at [`MAX_CONNECTIONS`].
+    #[inline]
+    pub(crate) fn with_connections(self, active: u32, total: u32) -> Self {
+        self.with(active.min(MAX_CONNECTIONS), total.min(MAX_CONNECTIONS), self.overloaded())
+    }
+
     #[inline]
     pub(crate) fn vacant(self) -> bool {
         self.0 & VACANT != 0
     }
 
     fn with(self, active: u32, total: u32, overloaded: bool) -> Self {
-        let rest = self.0 >> VERSION << VERSION | self.0 & VACANT;
+        let rest = self.0 & (u64::MAX << VERSION | VACANT | DRAINING | DOWN);
         let mark = if overloaded { OVERLOADED } else { 0 };
         Counts(rest | u64::from(active) << ACTIVE | u64::from(total) << TOTAL | mark)
     }
@@ -199,7 +235,7 @@ impl Counts {
 
     /// The slot loses its owner, even if it counts connections.
     pub(crate) fn evicted(self) -> Self {
-        Counts(self.with(0, 0, false).next_version().0 | VACANT)
+        Counts(self.with(0, 0, false).in_state(ServerState::Up).next_version().0 | VACANT)
     }
 
     /// The slot loses its owner; `None` while connections are counted.
@@ -209,7 +245,7 @@ impl Counts {
 
     /// A vacant slot gets an owner.
     pub(crate) fn occupied(self) -> Self {
-        Counts(self.with(0, 0, false).next_version().0 & !VACANT)
+        Counts(self.with(0, 0, false).in_state(ServerState::Up).next_version().0 & !VACANT)
     }
 }
 

@@ -36,7 +36,7 @@
 use std::cell::Cell;
 
 use crate::arena::counts::{Activity, Counts, Limits};
-use crate::config::KernelRules;
+use crate::config::{KernelRules, ServerState};
 use crate::error::ConnectionError;
 use crate::rotation::retry::RetryRotation;
 use crate::rotation::worker::WorkerRotation;
@@ -241,7 +241,22 @@ impl ServerSlot {
         self.change(|counts| Ok(counts.limited(old, new, rule))).is_ok_and(Change::marks)
     }
 
-    /// Assigns the slot to a server of this service, without connections or limits. Director only.
+    /// Sets the server's run-time state; returns the previous one. Lock-free.
+    pub(crate) fn set_state(
+        &self,
+        generation: u32,
+        state: ServerState,
+    ) -> Result<ServerState, ConnectionError> {
+        let change = self.change(|counts| {
+            if counts.vacant() || !self.is(generation) {
+                return Err(ConnectionError::Stale);
+            }
+            Ok(counts.in_state(state))
+        })?;
+        Ok(change.before.state())
+    }
+
+    /// Assigns the slot to a server of this service, up, without connections or limits. Director only.
     pub(crate) fn occupy(&self, service: u32) {
         self.limits.store(0, Ordering::SeqCst);
         self.service.store(service, Ordering::SeqCst);

@@ -20,6 +20,7 @@ pub(crate) mod scheduler;
 mod server;
 mod service;
 mod setting;
+mod state;
 mod steps;
 #[cfg(feature = "serde")]
 mod text;
@@ -46,6 +47,7 @@ pub use service::{
     Affinity, Netmask, Persistence, SchedulerFlags, ServiceSettings, Sharing, VirtualService,
 };
 pub use setting::Setting;
+pub use state::ServerState;
 pub(crate) use validate::Known;
 
 /// A complete configuration: virtual services, and settings that apply to all of them; without

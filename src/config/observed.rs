@@ -1,7 +1,7 @@
 //! The running state: a config with its counts. Filled by a `Director`, printed by
 //! [`listing`](super::listing).
 
-use crate::config::{Config, RealServer, ServiceSettings, Settings};
+use crate::config::{Config, RealServer, ServerState, ServiceSettings, Settings};
 
 /// Connection counts of one real server at one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -67,6 +67,8 @@ pub struct ObservedServer {
     pub server: RealServer,
     /// Its connections.
     pub counts: ServerCounts,
+    /// Its state at run time; always up in the kernel plane, which has none.
+    pub state: ServerState,
     /// Its totals.
     pub statistics: Statistics,
     /// Its rates.
@@ -133,6 +135,7 @@ impl From<&Config> for Observed {
                 .map(|server| ObservedServer {
                     server: *server,
                     counts: ServerCounts::default(),
+                    state: ServerState::Up,
                     statistics: Statistics::default(),
                     rates: Rates::default(),
                 })

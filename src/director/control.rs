@@ -22,6 +22,7 @@ use crate::config::{
 };
 use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
+use crate::director::held::HeldServers;
 use crate::director::registry::WorkerRegistry;
 pub(super) use crate::director::running::RunningService;
 use crate::director::running::SlotEdit;
@@ -50,6 +51,7 @@ pub(super) struct Control {
     departed: Shard,
     workers: WorkerRegistry,
     pub(super) budget: Budget,
+    pub(super) held: HeldServers,
 }
 
 /// How many removed servers each publication looks at, apart from as many as it may have removed:
@@ -76,11 +78,18 @@ impl Control {
             departed: Shard::new(),
             workers: WorkerRegistry::default(),
             budget: Budget::new(limits),
+            held: HeldServers::default(),
         }
     }
 
     pub(super) fn find(&self, key: &ServiceKey) -> Option<&RunningService> {
         self.numbers.get(key).and_then(|number| self.services.get(number))
+    }
+
+    /// The service that has this slot now.
+    pub(super) fn find_slot(&self, slot: u32) -> Option<&RunningService> {
+        let live = self.services.get(self.by_slot.get(slot as usize)?)?;
+        (live.id.slot == slot).then_some(live)
     }
 
     pub(super) fn find_id(&self, id: ServiceId) -> Option<&RunningService> {
@@ -227,6 +236,11 @@ impl Control {
                 Some(claim) => self.readopt(claim, id),
                 None => self.allocate(id, next),
             };
+            if let Some(slot) = self.arena.servers.get(claim.id.slot) {
+                // Never an error: nobody else takes the slot away.
+                let state = self.held.state(&key, server.address);
+                let _ = slot.set_state(claim.id.generation, state);
+            }
             edit(&claim).carry_out(&self.arena, rule);
             claim
         });
@@ -268,6 +282,7 @@ impl Control {
             generation: settings.kernel_rules,
             seed: settings.seed,
             expire_quiescent: settings.expire_quiescent_template,
+            holds: self.held.any(&edit.settings.key),
             history: &edit.history,
             former,
             maps,
@@ -375,6 +390,7 @@ impl Control {
 
     /// Does what is due at this time.
     pub(super) fn tick(&mut self) {
+        self.release_looks();
         for live in self.services.values() {
             live.compiled.tick(self.arena.clock());
         }

@@ -5,12 +5,14 @@ mod applied;
 mod budget;
 mod control;
 mod headroom;
+mod held;
 mod policy;
 mod registry;
 mod removed;
 mod repair;
 mod running;
 mod service_edit;
+mod state;
 mod steps;
 pub(crate) mod table;
 
@@ -30,13 +32,15 @@ use crate::concurrent::segments::ArcRef;
 use crate::config::diff::diff_services;
 use crate::config::{
     Command, Config, Guardrails, Observed, ObservedServer, ObservedService, RealServer,
-    ResourceLimits, ServerCounts, ServiceKey, Statistics,
+    ResourceLimits, ServerCounts, ServerState, ServiceKey, Statistics,
 };
 use crate::director::allocator::SlotClaim;
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, RunningService, SWEPT};
+pub use crate::director::held::Holder;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
+pub use crate::director::state::Held;
 use crate::director::steps::{set, steps, to_apply, to_carry_out, validate};
 use crate::director::table::ServiceTable;
 use crate::error::Refused;
@@ -324,6 +328,7 @@ impl Director {
             ObservedServer {
                 server: *server,
                 counts: counts.unwrap_or_default(),
+                state: slot.map_or(ServerState::Up, |slot| slot.counts_relaxed().state()),
                 statistics: Statistics {
                     connections: total.wrapping_sub(claim.base),
                     ..Statistics::default()

@@ -45,10 +45,42 @@ impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ConnectionError::Stale => "the server is gone, or the lease was closed already",
-            ConnectionError::Full => "the server counts 67108863 connections, the most it can",
+            ConnectionError::Full => "the server counts 33554431 connections, the most it can",
             ConnectionError::Overloaded => "the server is overloaded",
         })
     }
 }
 
 impl std::error::Error for ConnectionError {}
+
+/// Why a server's state could not be set. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The server is gone, or the id belongs to another director.
+    Stale,
+    /// The reason is longer than 255 bytes.
+    Reason {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The service cannot be compiled again: no memory.
+    OutOfMemory {
+        /// The bytes that it takes.
+        bytes: u64,
+    },
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateError::Stale => f.write_str("no such server"),
+            StateError::Reason { length } => {
+                write!(f, "reason: {length} bytes are more than the limit of 255")
+            }
+            StateError::OutOfMemory { bytes } => write!(f, "no memory for {bytes} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}

@@ -19,7 +19,7 @@ use crate::ffi::status::{self, VSCHED_E_ARGUMENT, VSCHED_E_NULL, vsched_status};
 use crate::ffi::worker::vsched_worker;
 
 /// Maximum number of connections of a server, active and inactive together.
-pub const VSCHED_MAX_CONNECTIONS: u32 = 67_108_863;
+pub const VSCHED_MAX_CONNECTIONS: u32 = 33_554_431;
 
 const _: () = assert!(VSCHED_MAX_CONNECTIONS == crate::MAX_CONNECTIONS);
 

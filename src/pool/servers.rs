@@ -7,7 +7,7 @@ use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::SlotRefs;
 use crate::concurrent::simd::prefetch;
-use crate::config::RealServer;
+use crate::config::{RealServer, ServerState};
 use crate::pool::endpoint::Endpoint;
 use crate::sync::Arc;
 
@@ -109,13 +109,22 @@ impl Servers {
         listed.is_some_and(|listed| listed.weight > 0 && !listed.limited)
     }
 
-    /// The server's counts if it may get a new connection: not quiesced, not overloaded, not tried.
+    /// The server's counts if it may get a new connection: not quiesced, not overloaded, not
+    /// draining or down, not tried.
     #[inline]
     pub(crate) fn available(&self, position: Position, tried: &[ServerId]) -> Option<Counts> {
         self.counts_if_available(self.list.get(position as usize)?, position, tried)
     }
 
-    /// The server, if it may get a new connection: not quiesced, not overloaded.
+    /// True if the server is held draining or down, not merely quiesced or overloaded: a client that
+    /// hashes to it goes elsewhere.
+    #[cold]
+    pub(crate) fn is_held(&self, position: Position) -> bool {
+        let slot = self.list.get(position as usize).map(|(slot, _)| slot);
+        slot.is_some_and(|slot| slot.counts_relaxed().state() != ServerState::Up)
+    }
+
+    /// The server, if it may get a new connection: not quiesced, not overloaded, not held.
     #[inline(always)]
     pub(crate) fn available_endpoint(&self, position: Position) -> Option<&Endpoint> {
         self.available(position, &[])?;
@@ -157,7 +166,7 @@ impl Servers {
         tried: &[ServerId],
     ) -> Option<Counts> {
         let counts = slot.counts_relaxed();
-        if listed.weight == 0 || counts.overloaded() {
+        if listed.weight == 0 || !counts.available() {
             return None;
         }
         let is_tried = |answer: &Endpoint| tried.contains(&answer.server());

@@ -19,7 +19,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{LBLC_ENTRY, ServiceSettings};
+use crate::config::{LBLC_ENTRY, ServerState, ServiceSettings};
 use crate::memory::address_map::AffinityEntry;
 use crate::memory::one_server::OneServer;
 use crate::pool::positions::Positions;
@@ -76,7 +76,8 @@ impl Scheduler for Lblc {
             {
                 let bars = server.counts.overloaded() || request.tried.contains(&id);
                 let barred = !request.tried.is_empty() && bars;
-                if server.weight > 0 && !barred && !is_busy(server, servers) {
+                let up = server.counts.state() == ServerState::Up;
+                if up && server.weight > 0 && !barred && !is_busy(server, servers) {
                     return Ok(Some(server.position));
                 }
             }

@@ -125,7 +125,7 @@ impl Lblcr {
     fn least_of(&self, members: &Members, request: PickRequest<'_>) -> Option<Candidate> {
         let available = |slot: &u32| {
             let (id, server) = request.servers.counts_relaxed(self.positions.get(*slot)?)?;
-            let free = server.weight > 0 && !server.counts.overloaded();
+            let free = server.weight > 0 && server.counts.available();
             (free && !request.tried.contains(&id)).then_some(server)
         };
         members.slots().iter().filter_map(available).min_by(|a, b| {

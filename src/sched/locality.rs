@@ -3,7 +3,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::ServiceSettings;
+use crate::config::{ServerState, ServiceSettings};
 use crate::memory::address_map::{Affinity, Payload};
 use crate::memory::one_server::OneServer;
 use crate::memory::server_set::ServerSet;
@@ -118,11 +118,14 @@ fn bucket_of(word: u64) -> u32 {
 }
 
 /// True if the server has more active connections than its weight, and another server of the service
-/// has fewer than half of its weight.
+/// that is up has fewer than half of its weight.
 pub(crate) fn is_busy(server: Candidate, servers: &Servers) -> bool {
     let active = |server: Candidate| u64::from(server.counts.active());
     active(server) > u64::from(server.weight)
-        && servers.iter().any(|other| 2 * active(other) < u64::from(other.weight))
+        && servers
+            .iter()
+            .filter(|other| other.counts.state() == ServerState::Up)
+            .any(|other| 2 * active(other) < u64::from(other.weight))
 }
 
 #[cfg(test)]

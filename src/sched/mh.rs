@@ -78,8 +78,9 @@ impl Scheduler for Mh {
         if let Some(found) = self.available(servers, tried, slot) {
             return Ok(Some(found));
         }
-        let falls_back = self.falls_back || !tried.is_empty();
-        Ok(if falls_back { self.fall_back(servers, tried, value, slot) } else { None })
+        let leaves = !tried.is_empty() || self.is_held(servers, slot);
+        let falls_back = self.falls_back || leaves;
+        Ok(if falls_back { self.fall_back(request, leaves, value, slot) } else { None })
     }
 }
 
@@ -90,24 +91,30 @@ impl Mh {
         servers.available(position, tried).map(|_| position)
     }
 
-    /// The kernel's probing: hashes each number from the slot on, once around the table, with the
+    #[cold]
+    fn is_held(&self, servers: &Servers, slot: u32) -> bool {
+        self.table.at(slot).is_some_and(|position| servers.is_held(position))
+    }
+
+    /// The kernel's probing, also for who leaves a server that was tried or is held: hashes each number from the slot on, once around the table, with the
     /// client.
     #[cold]
     fn fall_back(
         &self,
-        servers: &Servers,
-        tried: &[ServerId],
+        request: PickRequest<'_>,
+        leaves: bool,
         value: u32,
         slot: u32,
     ) -> Option<Position> {
+        let PickRequest { servers, tried, .. } = request;
         // A refusal must not cost thousands of hashes where one pass over the servers is enough.
         let anybody = servers.iter_available(tried).next()?;
         let around = (slot..self.table.size()).chain(0..slot);
         around
             .map(|number| self.table.slot(hash(number.wrapping_add(value))))
             .find_map(|slot| self.available(servers, tried, slot))
-            // A retry ends at any available server, even one that no probe hits.
-            .or_else(|| (!tried.is_empty()).then_some(anybody.position))
+            // Who leaves ends at any available server, even one that no probe hits.
+            .or_else(|| leaves.then_some(anybody.position))
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) servers: Servers,
     /// Each worker decides by itself.
     per_worker: bool,
+    /// Every ticket's server is looked at: one may be held.
+    looks_at_holds: bool,
     persistence: Option<Persistent>,
     /// The address of an FTP service that does not take its data connections.
     control_only: Option<[u64; 2]>,
@@ -99,7 +101,7 @@ impl Service {
         let is_plain = scheduler_decides && !per_worker;
         let precomputed = |wanted| {
             let cycle = if wanted { scheduler.schedule(&servers) } else { None };
-            let always = |position| servers.always_available(position);
+            let always = |position| !plan.holds && servers.always_available(position);
             cycle.map_or_else(Schedule::default, |cycle| Schedule::new(cycle, always))
         };
         let (schedule, own_schedule) =
@@ -120,6 +122,7 @@ impl Service {
             servers,
             scheduler_service: word_if(is_plain),
             per_worker,
+            looks_at_holds: plan.holds,
             ticket_service: word_if(!schedule.is_empty()),
             worker_ticket_service: word_if(!own_schedule.is_empty()),
             schedule,
@@ -220,6 +223,25 @@ impl Service {
     #[inline(always)]
     pub(crate) fn load_updates(&self) -> &LoadUpdates {
         &self.load_updates
+    }
+
+    /// True if picks obey the states in which servers are held. Without a schedule they always do.
+    pub(crate) fn obeys_holds(&self) -> bool {
+        self.looks_at_holds || self.schedule.is_empty() && self.worker_schedule.is_empty()
+    }
+
+    /// True if picks look at servers because one may be held.
+    pub(crate) fn looks_at_holds(&self) -> bool {
+        self.looks_at_holds
+    }
+
+    /// A server's run-time state has changed.
+    pub(crate) fn state_changed(&self, server: ServerId, slot: &ServerSlot) {
+        match &self.load_updates {
+            LoadUpdates::Nothing => {}
+            LoadUpdates::Counts(index) => _ = index.load_changed(server.slot, slot),
+            LoadUpdates::WorkerCounts => self.worker_load_changed(server, None),
+        }
     }
 
     /// The director has corrected a server's counts by this much.

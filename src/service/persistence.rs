@@ -14,7 +14,9 @@
 use crate::arena::Arena;
 use crate::arena::id::ServerId;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{Family, Netmask, Persistence, ServiceKey, ServiceSettings, TEMPLATE_ENTRY};
+use crate::config::{
+    Family, Netmask, Persistence, ServerState, ServiceKey, ServiceSettings, TEMPLATE_ENTRY,
+};
 use crate::flow::{FTP, Flow};
 use crate::memory::address_map::{AddressKey, AffinityEntry};
 use crate::memory::templates::{Template, TemplateId, Templates};
@@ -133,7 +135,10 @@ impl Persistent {
     ) -> Option<(Position, TemplateId)> {
         let (template, slot) = self.templates.find(client)?;
         let found = self.positions.get(slot).and_then(|position| servers.counts_relaxed(position));
-        let leads = found.filter(|(_, server)| !(server.weight == 0 && self.expire_quiescent));
+        let leads = found.filter(|(_, server)| {
+            let down = server.counts.state() == ServerState::Down;
+            !(down || server.weight == 0 && self.expire_quiescent)
+        });
         let Some((id, server)) = leads else {
             if tried.is_empty() {
                 // For good, even if the scheduler finds no server and this one comes back.
@@ -142,7 +147,7 @@ impl Persistent {
             return None;
         };
         // A retry is not bound to the client's server: it goes to any available one.
-        let barred = server.weight == 0 || server.counts.overloaded() || tried.contains(&id);
+        let barred = server.weight == 0 || !server.counts.available() || tried.contains(&id);
         let usable = tried.is_empty() || !barred;
         usable.then(|| (server.position, self.templates.renew(client, template)))
     }

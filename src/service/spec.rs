@@ -20,6 +20,8 @@ pub(crate) struct ServiceSpec<'a> {
     pub(crate) seed: u64,
     /// The config's `expire_quiescent_template`.
     pub(crate) expire_quiescent: bool,
+    /// A server is held draining or down: no ticket is redeemed without a look at its server.
+    pub(crate) holds: bool,
     pub(crate) history: &'a History,
     /// The version that it takes over from; `None` for a new service.
     pub(crate) former: Option<&'a Service>,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{address, address_bytes, family, family_number, sent};
 use crate::config::{
-    Family, Forwarding, ObservedServer, RealServer, ServerCounts, Thresholds, Tunnel,
+    Family, Forwarding, ObservedServer, RealServer, ServerCounts, ServerState, Thresholds, Tunnel,
     TunnelChecksum,
 };
 use crate::netlink::wire::{DestAttributes, WireError};
@@ -84,6 +84,7 @@ impl DestAttributes {
     pub fn observed(&self, service: Family) -> Result<ObservedServer, WireError> {
         let figures = self.figures();
         Ok(ObservedServer {
+            state: ServerState::Up,
             server: self.server(service)?,
             counts: ServerCounts {
                 active: self.active.unwrap_or_default(),

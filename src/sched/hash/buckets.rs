@@ -49,7 +49,8 @@ impl Buckets {
     /// The bucket's server if it is available; else, if `falls_back`, the first available one in the
     /// kernel's probing order, which starts at twice the hash.
     ///
-    /// A retry always falls back, in the end to servers without a bucket.
+    /// A retry always falls back, in the end to servers without a bucket, and so does a client whose
+    /// server is held draining or down.
     #[inline]
     pub(crate) fn pick(
         &self,
@@ -64,12 +65,16 @@ impl Buckets {
         };
         let is_retry = !request.tried.is_empty();
         let found = at(hash);
-        if found.is_some() || !(falls_back || is_retry) {
+        if found.is_some() {
             return found;
+        }
+        let is_held = buckets.get(usize::from(hash)).is_some_and(|at| request.servers.is_held(*at));
+        if !(falls_back || is_retry || is_held) {
+            return None;
         }
         let probe = |offset: u8| at(offset.wrapping_add(hash).wrapping_add(hash));
         let found = (0..=u8::MAX).find_map(probe);
-        if found.is_some() || !is_retry {
+        if found.is_some() || !(is_retry || is_held) {
             return found;
         }
         request.servers.iter_available(request.tried).map(|server| server.position).next()

@@ -80,11 +80,11 @@ impl Rule {
         self.idle_first && counts.active() == 0
     }
 
-    /// A number that orders as the load per weight does; [`UNAVAILABLE`] if the server is quiesced or
-    /// overloaded.
+    /// A number that orders as the load per weight does; [`UNAVAILABLE`] if the server is quiesced,
+    /// overloaded, draining or down.
     #[inline(always)]
     pub(in crate::sched) fn key(self, weight: u32, counts: Counts) -> u64 {
-        if weight == 0 || counts.overloaded() {
+        if weight == 0 || !counts.available() {
             UNAVAILABLE
         } else if self.at_once(counts) {
             0

@@ -115,7 +115,7 @@ fn counts_of(worker: &WorkerState, arena: &Arena, slot: u32, all: Counts) -> Cou
     }
     // At most the server's total: the host may have corrected that after it lost leases.
     let (active, total) = (connections.active(), connections.total());
-    Counts::of(active.min(all.active()), total.min(all.total()), all.overloaded())
+    all.with_connections(active.min(all.active()), total.min(all.total()))
 }
 
 #[inline]

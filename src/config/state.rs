@@ -1,0 +1,40 @@
+//! A server's state at run time.
+
+use std::fmt;
+
+/// What is so of a server at run time, apart from what is configured.
+///
+/// It is never written into a config, and survives every change of one. Where no state is set, picks
+/// are those of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum ServerState {
+    /// Nobody holds it: weight, thresholds and connections decide.
+    #[default]
+    Up = 0,
+    /// Its persistent clients and its open connections stay; nothing new.
+    Draining = 1,
+    /// No picks, not even of its persistent clients. Open connections stay counted until they close.
+    Down = 2,
+}
+
+impl ServerState {
+    /// All states, the mildest first.
+    pub const ALL: [ServerState; 3] = [ServerState::Up, ServerState::Draining, ServerState::Down];
+
+    /// Returns the name, as in every text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ServerState::Up => "up",
+            ServerState::Draining => "draining",
+            ServerState::Down => "down",
+        }
+    }
+}
+
+impl fmt::Display for ServerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,152 @@
+//! States in which servers are held, by name: they outlive slots, removal and return.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use ahash::{HashMap, HashSet};
+
+use crate::config::{ServerState, ServiceKey};
+use crate::sync::Arc;
+
+/// Who holds a server in a state. Each releases only what it holds itself: a server is up when nobody
+/// holds it draining or down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Holder {
+    /// A person, or a tool on a person's behalf.
+    Administrator = 0,
+    /// A health checker.
+    HealthChecker = 1,
+    /// The proxy that embeds this crate, by what it sees of connections.
+    Host = 2,
+}
+
+impl Holder {
+    /// All holders.
+    pub const ALL: [Holder; 3] = [Holder::Administrator, Holder::HealthChecker, Holder::Host];
+
+    /// Returns the name, as in every text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Holder::Administrator => "administrator",
+            Holder::HealthChecker => "health-checker",
+            Holder::Host => "host",
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Of servers that are not configured this number may be held beside all that are; beyond it those held
+/// longest are released.
+pub(super) const MAX_ABSENT: usize = 4096;
+
+const HOLDERS: usize = Holder::ALL.len();
+
+/// One holder's state of a server, and why.
+#[derive(Clone, Default)]
+struct Hold {
+    state: ServerState,
+    reason: Option<Arc<str>>,
+}
+
+/// The states in which a server is held.
+#[derive(Clone, Default)]
+pub(super) struct Holds {
+    by_holder: [Hold; HOLDERS],
+    /// Number of the latest change.
+    changed: u64,
+}
+
+impl Holds {
+    /// The state that results: the most severe.
+    pub(super) fn state(&self) -> ServerState {
+        self.by_holder.iter().map(|hold| hold.state).max().unwrap_or_default()
+    }
+
+    /// Every holder that holds the server draining or down.
+    pub(super) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (Holder, ServerState, Option<&Arc<str>>)> + '_ {
+        let holds = Holder::ALL.into_iter().zip(&self.by_holder);
+        holds
+            .filter(|(_, hold)| hold.state != ServerState::Up)
+            .map(|(holder, hold)| (holder, hold.state, hold.reason.as_ref()))
+    }
+
+    /// The same with another state of this holder.
+    pub(super) fn with(mut self, holder: Holder, state: ServerState, reason: &str) -> Self {
+        let reason = (!reason.is_empty() && state != ServerState::Up).then(|| reason.into());
+        if let Some(hold) = self.by_holder.get_mut(holder as usize) {
+            *hold = Hold { state, reason };
+        }
+        self
+    }
+}
+
+/// All servers that are held, whether they are configured or not.
+#[derive(Default)]
+pub(super) struct HeldServers {
+    by_service: HashMap<ServiceKey, HashMap<SocketAddr, Holds>>,
+    changes: u64,
+}
+
+impl HeldServers {
+    pub(super) fn get(&self, service: &ServiceKey, server: SocketAddr) -> Option<&Holds> {
+        self.by_service.get(service)?.get(&server)
+    }
+
+    pub(super) fn state(&self, service: &ServiceKey, server: SocketAddr) -> ServerState {
+        self.get(service, server).map_or(ServerState::Up, Holds::state)
+    }
+
+    /// True if any server of this service is held.
+    pub(super) fn any(&self, service: &ServiceKey) -> bool {
+        self.by_service.contains_key(service)
+    }
+
+    /// Replaces the states of a server; forgets it once nobody holds it.
+    pub(super) fn set(&mut self, service: ServiceKey, server: SocketAddr, holds: Holds) {
+        self.changes += 1;
+        if holds.state() != ServerState::Up {
+            let holds = Holds { changed: self.changes, ..holds };
+            self.by_service.entry(service).or_default().insert(server, holds);
+        } else if let Some(servers) = self.by_service.get_mut(&service) {
+            servers.remove(&server);
+            if servers.is_empty() {
+                self.by_service.remove(&service);
+            }
+        }
+    }
+
+    /// Releases servers that are not configured, if there are too many. O(servers held) then.
+    pub(super) fn release_absent(
+        &mut self,
+        configured: usize,
+        servers_of: impl Fn(&ServiceKey) -> HashSet<SocketAddr>,
+    ) {
+        let held: usize = self.by_service.values().map(HashMap::len).sum();
+        if held <= configured + MAX_ABSENT {
+            return;
+        }
+        let mut absent: Vec<(u64, ServiceKey, SocketAddr)> = self
+            .by_service
+            .iter()
+            .flat_map(|(service, servers)| {
+                let configured = servers_of(service);
+                let absent = servers.iter().filter(move |(server, _)| !configured.contains(server));
+                absent.map(|(server, holds)| (holds.changed, *service, *server))
+            })
+            .collect();
+        absent.sort_unstable();
+        let most = absent.len().saturating_sub(MAX_ABSENT);
+        for (_, service, server) in absent.into_iter().take(most) {
+            self.set(service, server, Holds::default());
+        }
+    }
+}

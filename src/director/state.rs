@@ -1,0 +1,201 @@
+//! Run-time states of servers: set by name of the holder, obeyed by every later pick.
+
+use std::mem;
+use std::net::SocketAddr;
+
+use crate::arena::id::ServerId;
+use crate::config::diff::Change;
+use crate::config::{ServerState, ServiceKey};
+use crate::director::Director;
+use crate::director::control::{Control, RunningService};
+use crate::director::headroom::Headroom;
+use crate::director::held::{Holder, Holds};
+use crate::error::{ApplyError, StateError};
+use crate::sync::Arc;
+
+/// Longest reason, in bytes.
+const MAX_REASON: usize = 255;
+
+/// One holder's hold on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Held {
+    /// Who holds it.
+    pub holder: Holder,
+    /// In which state: draining or down.
+    pub state: ServerState,
+    /// Why, as the holder said; empty if it did not.
+    pub reason: String,
+}
+
+impl Director {
+    /// Holds a server in a state, or with [`Up`](ServerState::Up) releases it. Returns the state that
+    /// results: the most severe in which any holder holds the server.
+    ///
+    /// Every pick that begins after this call has returned obeys: all schedulers, retries and
+    /// persistence pass over a server that is down, and its clients, and only they, go elsewhere: sh,
+    /// dh and mh choose again as with their fallback flag, a persistent client gets a new template,
+    /// lblc and lblcr choose anew. A server that is draining keeps its persistent clients. Once nobody
+    /// holds a server, its weight, thresholds and connections decide again, and the clients that hash
+    /// to it come back. If all servers are held, picks find no server.
+    ///
+    /// The state belongs to service and address: it is never written into the config, survives every
+    /// [`apply`](Self::apply) and [`execute`](Self::execute), and is there again if the server is
+    /// removed and comes back. Of servers that are not configured at most 4,096 are held beside all
+    /// that are; beyond that those held longest are released.
+    ///
+    /// Takes the director's lock; workers do not wait for it. O(log n); in services of rr and wrr the
+    /// first server that is held costs O(n) once, and picks cost a few nanoseconds more until nobody
+    /// is held.
+    ///
+    /// # Errors
+    /// [`Stale`](StateError::Stale) if the id is; [`OutOfMemory`](StateError::OutOfMemory). Nothing
+    /// has changed then.
+    ///
+    /// ```
+    /// use vsched::{Config, Director, Flow, Holder, ServerState};
+    /// let config: Config =
+    ///     "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
+    ///         .parse()?;
+    /// let director = Director::new(&config)?;
+    /// let service = director.service("tcp 10.0.0.1:80")?;
+    /// let worker = director.worker();
+    /// let first = worker.pick_server(service, &Flow::default()).expect("two are up").server();
+    /// director.set_state(first, Holder::HealthChecker, ServerState::Down)?;
+    /// director.set_state(first, Holder::Administrator, ServerState::Draining)?;
+    /// director.apply(&config)?;
+    /// let other = worker.pick_server(service, &Flow::default()).expect("one is up").server();
+    /// assert_ne!(first, other);
+    /// // The administrator still holds it.
+    /// let state = director.set_state(first, Holder::HealthChecker, ServerState::Up)?;
+    /// assert_eq!(state, ServerState::Draining);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_state(
+        &self,
+        server: ServerId,
+        holder: Holder,
+        state: ServerState,
+    ) -> Result<ServerState, StateError> {
+        self.set_state_because(server, holder, state, "")
+    }
+
+    /// As [`set_state`](Self::set_state), with a reason for people, at most 255 bytes. Releasing
+    /// forgets it.
+    ///
+    /// # Errors
+    /// As `set_state`; [`Reason`](StateError::Reason) if that is too long.
+    pub fn set_state_because(
+        &self,
+        server: ServerId,
+        holder: Holder,
+        state: ServerState,
+        reason: &str,
+    ) -> Result<ServerState, StateError> {
+        if reason.len() > MAX_REASON {
+            return Err(StateError::Reason { length: reason.len() });
+        }
+        let mut control = self.inner.control.lock();
+        Headroom::to_change(1, 1).check().map_err(no_memory)?;
+        let (service, address) = control.name_of(server).ok_or(StateError::Stale)?;
+        let holds = control.held.get(&service, address).cloned().unwrap_or_default();
+        control.hold(server, (service, address), holds.with(holder, state, reason))
+    }
+
+    /// The state in which a server is held at this moment; `None` if the id is stale. Takes no lock.
+    pub fn state(&self, server: ServerId) -> Option<ServerState> {
+        let slot = self.inner.arena.servers.get(server.slot)?;
+        let counts = slot.counts_relaxed();
+        (slot.is(server.generation) && !counts.vacant()).then(|| counts.state())
+    }
+
+    /// Who holds a server draining or down, and why; empty if it is up or the id is stale. Takes the
+    /// director's lock, allocates.
+    pub fn held(&self, server: ServerId) -> Vec<Held> {
+        let control = self.inner.control.lock();
+        let name = control.name_of(server);
+        let holds = name.and_then(|(service, address)| control.held.get(&service, address));
+        let held = |(holder, state, reason): (_, _, Option<&Arc<str>>)| Held {
+            holder,
+            state,
+            reason: reason.map_or_else(String::new, |reason| reason.to_string()),
+        };
+        holds.map(|holds| holds.iter().map(held).collect()).unwrap_or_default()
+    }
+}
+
+impl Control {
+    /// Service and address of a server that is configured, or was removed and still has a slot.
+    fn name_of(&self, server: ServerId) -> Option<(ServiceKey, SocketAddr)> {
+        let slot = self.arena.servers.get(server.slot).filter(|it| it.is(server.generation))?;
+        let configured = self.find_slot(slot.service()).and_then(|live| {
+            let place = live.claims.iter().position(|claim| claim.id == server)?;
+            Some((live.service.key, live.service.servers.get(place)?.address))
+        });
+        configured.or_else(|| {
+            let mut removed = self.removed();
+            removed.find(|(_, _, id)| *id == server).map(|(service, server, _)| (*service, *server))
+        })
+    }
+
+    /// Holds a server as `holds` says, and tells the pool that runs.
+    fn hold(
+        &mut self,
+        server: ServerId,
+        (service, address): (ServiceKey, SocketAddr),
+        holds: Holds,
+    ) -> Result<ServerState, StateError> {
+        let (before, state) = (self.held.get(&service, address).cloned(), holds.state());
+        self.held.set(service, address, holds);
+        let obeyed = state == ServerState::Up
+            || self.find(&service).is_none_or(|live| live.compiled.obeys_holds());
+        if !obeyed {
+            if let Err(error) = self.compile_again(&service) {
+                self.held.set(service, address, before.unwrap_or_default());
+                return Err(no_memory(error));
+            }
+        }
+        if let Some(slot) = self.arena.servers.get(server.slot) {
+            slot.set_state(server.generation, state).map_err(|_| StateError::Stale)?;
+            if let Some(live) = self.find_slot(slot.service()) {
+                live.compiled.state_changed(server, slot);
+            }
+        }
+        let mut held = mem::take(&mut self.held);
+        held.release_absent(
+            self.services.values().map(|live| live.claims.len()).sum(),
+            |service| {
+                let servers = self.find(service).into_iter().flat_map(|live| &live.service.servers);
+                servers.map(|server| server.address).collect()
+            },
+        );
+        self.held = held;
+        Ok(state)
+    }
+
+    /// Compiles a service again as it is configured.
+    fn compile_again(&mut self, service: &ServiceKey) -> Result<(), ApplyError> {
+        let Some(live) = self.find(service) else { return Ok(()) };
+        let change = Change::EditService(live.service.settings());
+        let settings = self.settings.clone();
+        self.advance(&[change], &settings)
+    }
+
+    /// Services whose servers are all released go back to picks that do not look at each server.
+    pub(super) fn release_looks(&mut self) {
+        let released = |live: &&RunningService| {
+            live.compiled.looks_at_holds() && !self.held.any(&live.service.key)
+        };
+        let keys: Vec<ServiceKey> =
+            self.services.values().filter(released).map(|live| live.service.key).collect();
+        for key in keys {
+            // Without memory it stays as it is.
+            let _ = self.compile_again(&key);
+        }
+    }
+}
+
+fn no_memory(error: ApplyError) -> StateError {
+    let bytes = if let ApplyError::OutOfMemory { bytes, .. } = error { bytes } else { 0 };
+    StateError::OutOfMemory { bytes }
+}
