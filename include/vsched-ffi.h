@@ -423,7 +423,7 @@ typedef struct vsched_server_state {
     uint32_t tunnel;
     uint32_t tunnel_checksum;
     uint32_t tunnel_port;
-    uint32_t reserved;
+    uint32_t state;
 } vsched_server_state;
 
 typedef struct vsched_counts {
@@ -495,6 +495,48 @@ vsched_status vsched_director_list(const struct vsched_director *director,
                                    size_t capacity,
                                    size_t *length);
 
+/* ==== Server states =========================================================================== */
+
+static const uint32_t VSCHED_UP = 0;
+static const uint32_t VSCHED_DRAINING = 1;
+static const uint32_t VSCHED_DOWN = 2;
+
+static const uint32_t VSCHED_HOLDER_ADMINISTRATOR = 0;
+static const uint32_t VSCHED_HOLDER_HEALTH_CHECKER = 1;
+static const uint32_t VSCHED_HOLDER_HOST = 2;
+
+static const uint32_t VSCHED_REASON_SIZE = 256;
+
+typedef struct vsched_hold {
+    uint32_t holder;
+    uint32_t state;
+    char reason[VSCHED_REASON_SIZE];
+} vsched_hold;
+
+vsched_status vsched_director_set_state(const struct vsched_director *director,
+                                        struct vsched_server_id server,
+                                        uint32_t holder,
+                                        uint32_t state,
+                                        const char *reason,
+                                        size_t reason_length,
+                                        uint32_t *result);
+
+vsched_status vsched_director_state(const struct vsched_director *director,
+                                    struct vsched_server_id server,
+                                    uint32_t *state);
+
+vsched_status vsched_director_holds(const struct vsched_director *director,
+                                    struct vsched_server_id server,
+                                    struct vsched_hold *array,
+                                    size_t element_size,
+                                    size_t capacity,
+                                    size_t *count);
+
+vsched_status vsched_director_set_weight(const struct vsched_director *director,
+                                         struct vsched_server_id server,
+                                         uint32_t weight,
+                                         struct vsched_applied *applied);
+
 /* ==== Removed servers and repair ============================================================== */
 
 typedef struct vsched_removed_server {
@@ -552,7 +594,7 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
 
 /* ==== Connections ============================================================================= */
 
-static const uint32_t VSCHED_MAX_CONNECTIONS = 67108863;
+static const uint32_t VSCHED_MAX_CONNECTIONS = 33554431;
 
 static const uint32_t VSCHED_INACTIVE = 1;
 static const uint32_t VSCHED_ACTIVE = 2;

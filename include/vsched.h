@@ -1494,8 +1494,8 @@ typedef struct vsched_server_state {
     uint32_t tunnel_checksum;
     /** UDP port of a GUE tunnel; else 0. */
     uint32_t tunnel_port;
-    /** Always 0. */
-    uint32_t reserved;
+    /** VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN. */
+    uint32_t state;
 } vsched_server_state;
 
 /** Connection counts of a server at one moment. */
@@ -1715,6 +1715,133 @@ vsched_status vsched_director_list(const struct vsched_director *director,
                                    char *buffer,
                                    size_t capacity,
                                    size_t *length);
+
+/** @} */
+
+/* ==== Server states =========================================================================== */
+
+/**
+ * @defgroup vsched-server_state Server states
+ *
+ * What is so of a server at run time, apart from its config: up, draining or down. Several holders
+ * set it, each releases only what it holds itself, and the most severe state counts. It survives
+ * every reload, and removal and return of the server; it is never written into the config.
+ *
+ * NULL: no pointer may be NULL, except `state` and `applied`, `array` if `capacity` is 0, `count` of
+ * vsched_director_holds, and `reason` if `reason_length` is 0.
+ *
+ * @{
+ */
+
+/** State: nobody holds the server; weight, thresholds and connections decide. */
+#define VSCHED_UP 0
+/** State: persistent clients and open connections stay; nothing new. */
+#define VSCHED_DRAINING 1
+/**
+ * State: no picks, not even of persistent clients. Open connections stay counted until they close.
+ */
+#define VSCHED_DOWN 2
+
+/** Holder: a person, or a tool on behalf of one. */
+#define VSCHED_HOLDER_ADMINISTRATOR 0
+/** Holder: a health checker. */
+#define VSCHED_HOLDER_HEALTH_CHECKER 1
+/** Holder: the host of the library, by what it sees of connections. */
+#define VSCHED_HOLDER_HOST 2
+
+/** Size of the text of a reason, including the NUL. */
+#define VSCHED_REASON_SIZE 256
+
+/** One hold on a server. */
+typedef struct vsched_hold {
+    /** VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_HOST. */
+    uint32_t holder;
+    /** VSCHED_DRAINING or VSCHED_DOWN. */
+    uint32_t state;
+    /** Why, as the holder said; ends with a NUL. */
+    char reason[VSCHED_REASON_SIZE];
+} vsched_hold;
+
+/**
+ * Holds a server in a state, or with VSCHED_UP releases what this holder holds. Every pick that
+ * begins after this call has returned obeys: all schedulers, retries and persistence pass over a
+ * server that is down, and its clients, and only they, go elsewhere; they come back with it if they
+ * are hashed. A draining server keeps its persistent clients. If all servers are held, picks return
+ * VSCHED_NO_SERVER.
+ *
+ * Threads: control. Cost: O(servers of the service).
+ *
+ * @param director The director; after an error nothing has changed.
+ * @param server Id of the server.
+ * @param holder VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_HOST.
+ * @param state VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN.
+ * @param reason Why, for people.
+ * @param reason_length Bytes of the reason, at most 255.
+ * @param[out] result State that results from all holders, or NULL.
+ * @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another holder or state; VSCHED_E_LENGTH: the
+ *   reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no memory.
+ */
+vsched_status vsched_director_set_state(const struct vsched_director *director,
+                                        struct vsched_server_id server,
+                                        uint32_t holder,
+                                        uint32_t state,
+                                        const char *reason,
+                                        size_t reason_length,
+                                        uint32_t *result);
+
+/**
+ * Tells the state of a server: the most severe in which any holder holds it.
+ *
+ * Threads: shared. Cost: O(1).
+ *
+ * @param director The director.
+ * @param server Id of the server.
+ * @param[out] state VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN.
+ * @return VSCHED_OK; VSCHED_STALE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_state(const struct vsched_director *director,
+                                    struct vsched_server_id server,
+                                    uint32_t *state);
+
+/**
+ * Copies who holds a server draining or down, and why. None: it is up, or the id is stale.
+ *
+ * Threads: control. Cost: O(servers of the service).
+ *
+ * @param director The director.
+ * @param server Id of the server.
+ * @param[out] array Receives the holds.
+ * @param element_size sizeof(vsched_hold).
+ * @param capacity Elements of the array.
+ * @param[out] count Number of holds.
+ * @return VSCHED_OK; VSCHED_E_BUFFER; VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_holds(const struct vsched_director *director,
+                                    struct vsched_server_id server,
+                                    struct vsched_hold *array,
+                                    size_t element_size,
+                                    size_t capacity,
+                                    size_t *count);
+
+/**
+ * Gives a server another weight in the config that runs; 0 drains it.
+ *
+ * Threads: control. Cost: O(servers of the service).
+ *
+ * @param director The director; after an error nothing has changed.
+ * @param server Id of the server.
+ * @param weight The weight.
+ * @param[in,out] applied What changed, or NULL; set its struct_size before.
+ * @return VSCHED_OK; VSCHED_STALE: the id is, or the server is not configured any more;
+ *   VSCHED_E_INVALID: the weight; VSCHED_E_CAPACITY; VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_set_weight(const struct vsched_director *director,
+                                         struct vsched_server_id server,
+                                         uint32_t weight,
+                                         struct vsched_applied *applied);
 
 /** @} */
 
@@ -1965,7 +2092,7 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
  */
 
 /** Maximum number of connections of a server, active and inactive together. */
-#define VSCHED_MAX_CONNECTIONS 67108863
+#define VSCHED_MAX_CONNECTIONS 33554431
 
 /** Activity: inactive. UDP always; TCP and SCTP while closing. */
 #define VSCHED_INACTIVE 1

@@ -35,6 +35,7 @@ using counts = vsched_counts;
 using applied = vsched_applied;
 using apply_policy = vsched_apply_policy;
 using removed_server = vsched_removed_server;
+using hold = vsched_hold;
 using settings = vsched_settings;
 using limits = vsched_limits;
 
@@ -627,6 +628,30 @@ public:
     result<std::size_t> removed_servers() const {
         return detail::value_of<std::size_t>([this](std::size_t *count) {
             return vsched_director_removed_servers(get(), count);
+        });
+    }
+    /* Returns the state that results from all holders. */
+    result<std::uint32_t> set_state(server_id server, std::uint32_t holder, std::uint32_t state,
+                                    std::string_view reason = {}) const {
+        return detail::value_of<std::uint32_t>([&](std::uint32_t *result) {
+            return vsched_director_set_state(get(), server, holder, state, reason.data(),
+                                             reason.size(), result);
+        });
+    }
+    result<std::uint32_t> state(server_id server) const {
+        return detail::value_of<std::uint32_t>([&](std::uint32_t *state) {
+            return vsched_director_state(get(), server, state);
+        });
+    }
+    result<std::vector<hold>> holds(server_id server) const {
+        return detail::array_of<hold>(
+            [&](hold *array, std::size_t size, std::size_t capacity, std::size_t *count) {
+                return vsched_director_holds(get(), server, array, size, capacity, count);
+            });
+    }
+    result<applied> set_weight(server_id server, std::uint32_t weight) const {
+        return changed([&](applied *out) {
+            return vsched_director_set_weight(get(), server, weight, out);
         });
     }
     /* Returns the counts before the call. */

@@ -314,6 +314,8 @@ pub enum ApplyError {
     },
     /// The current state refuses the command.
     Command(CommandError),
+    /// The server's id is stale, or the server is no longer configured.
+    Stale,
     /// The change would remove more than the guardrails allow.
     Guardrails(GuardrailError),
 }
@@ -329,6 +331,7 @@ impl fmt::Display for ApplyError {
                 write!(f, "{what}: the system has no {bytes} bytes of memory for it")
             }
             ApplyError::Command(error) => error.fmt(f),
+            ApplyError::Stale => f.write_str("no such server"),
             ApplyError::Guardrails(error) => error.fmt(f),
         }
     }
@@ -339,6 +342,7 @@ impl std::error::Error for ApplyError {
         match self {
             ApplyError::Invalid(error) => Some(error),
             ApplyError::Command(error) => Some(error),
+            ApplyError::Stale => None,
             ApplyError::Guardrails(error) => Some(error),
             ApplyError::Full { .. } | ApplyError::OutOfMemory { .. } => None,
         }

@@ -62,7 +62,7 @@ pub mod performance {}
 pub use arena::counts::{Activity, MAX_CONNECTIONS};
 pub use arena::id::{ServerId, ServiceId};
 pub use config::{Config, SchedulerKind, ServerState};
-pub use director::{Applied, ApplyPolicy, Director, Held, Holder, Item, RemovedServer};
+pub use director::{Applied, ApplyPolicy, Director, Hold, Holder, Item, RemovedServer};
 pub use error::{ConnectionError, Refused, StateError};
 pub use flow::Flow;
 pub use pool::endpoint::Pick;

@@ -215,6 +215,34 @@ static void director_set_counts(void) {
     if (known(status) != VSCHED_OK) MUST(untouched(former, sizeof *former));
 }
 
+static void director_set_state(void) {
+    static const char *const reasons[] = {"", "no answer", "planned"};
+    vsched_text reason = SOME_TEXT(reasons);
+    uint32_t holder = byte() % 4, state = byte() % 4;
+    uint32_t *result = (uint32_t *)room(sizeof *result);
+    vsched_status status = vsched_director_set_state(a_director(), a_server(), holder, state,
+                                                     reason.data, reason.length, result);
+    if (known(status) != VSCHED_OK) MUST(untouched(result, sizeof *result));
+}
+
+static void director_state(void) {
+    uint32_t *state = (uint32_t *)room(sizeof *state);
+    gave(vsched_director_state(a_director(), a_server(), state), state, sizeof *state);
+}
+
+static void director_holds(void) {
+    struct array array = some_array(sizeof(vsched_hold));
+    vsched_status status = vsched_director_holds(a_director(), a_server(),
+                                                 (vsched_hold *)array.elements, array.element_size,
+                                                 array.capacity, array.count);
+    array_given(status, array, sizeof(uint32_t));
+}
+
+static void director_set_weight(void) {
+    vsched_applied *applied = an_applied();
+    known(vsched_director_set_weight(a_director(), a_server(), number(), applied));
+}
+
 static void director_forget_removed(void) {
     size_t *count = (size_t *)room(sizeof *count);
     if (!honest) known(vsched_director_forget_removed(a_director(), count));

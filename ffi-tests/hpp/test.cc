@@ -187,6 +187,15 @@ static void test_director() {
     CHECK(*runs.removed_servers() == 0);
     STATUS(runs.set_counts(vsched::server_id{}, 0, 0), VSCHED_STALE);
     CHECK(runs.set_counts((*runs.servers(*service))[0].id, 0, 0)->active == 0);
+    const vsched::server_id first = (*runs.servers(*service))[0].id;
+    CHECK(*runs.set_state(first, VSCHED_HOLDER_HOST, VSCHED_DOWN, "no answer") == VSCHED_DOWN);
+    CHECK(*runs.state(first) == VSCHED_DOWN);
+    CHECK(runs.holds(first)->at(0).reason == std::string("no answer"));
+    CHECK(*runs.set_state(first, VSCHED_HOLDER_HOST, VSCHED_UP) == VSCHED_UP);
+    STATUS(runs.set_state(first, 9, VSCHED_UP), VSCHED_E_ARGUMENT);
+    STATUS(runs.state(vsched::server_id{}), VSCHED_STALE);
+    CHECK(runs.set_weight(first, (*runs.servers(*service))[0].weight)->changed == 1);
+    STATUS(runs.set_weight(vsched::server_id{}, 1), VSCHED_STALE);
     CHECK(*runs.forget_removed() == 0);
     CHECK(runs.removed_with_connections()->empty());
     CHECK(runs.list()->find("10.0.1.2:80") != std::string::npos);

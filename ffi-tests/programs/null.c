@@ -42,7 +42,9 @@ int main(void) {
     memset(&limits, 0, sizeof limits);
     limits.struct_size = sizeof limits;
     uint64_t memory_out;
-    POISONED(memory_out);
+    uint32_t number_out;
+    vsched_hold hold_out;
+    POISONED(memory_out), POISONED(number_out), POISONED(hold_out);
     vsched_service described;
     memset(&described, 0, sizeof described);
     described.struct_size = sizeof described;
@@ -190,6 +192,13 @@ int main(void) {
         ROW(vsched_director_removed_servers(NULL, &size_out)),
         ROW(vsched_director_removed_servers(director, NULL)),
         ROW(vsched_director_set_counts(NULL, server, 0, 0, &counts_out)),
+        ROW(vsched_director_set_state(NULL, server, 0, 0, NULL, 0, &number_out)),
+        ROW(vsched_director_set_state(director, server, 0, 0, NULL, 1, &number_out)),
+        ROW(vsched_director_state(NULL, server, &number_out)),
+        ROW(vsched_director_state(director, server, NULL)),
+        ROW(vsched_director_holds(NULL, server, &hold_out, sizeof hold_out, 1, &size_out)),
+        ROW(vsched_director_holds(director, server, NULL, sizeof hold_out, 1, &size_out)),
+        ROW(vsched_director_set_weight(NULL, server, 1, &applied)),
         ROW(vsched_director_forget_removed(NULL, &size_out)),
         ROW(vsched_director_list(NULL, VSCHED_LIST_PLAIN, 0, NULL, 0, chars, sizeof chars,
                                  &size_out)),
@@ -241,7 +250,7 @@ int main(void) {
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
     UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
     UNTOUCHED(counts_out), UNTOUCHED(chars), UNTOUCHED(address), UNTOUCHED(size_out);
-    UNTOUCHED(memory_out);
+    UNTOUCHED(memory_out), UNTOUCHED(number_out), UNTOUCHED(hold_out);
     CHECK(applied.struct_size == sizeof applied);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
 

@@ -63,7 +63,9 @@ int main(void) {
     memset(&limits, 0, sizeof limits);
     limits.struct_size = sizeof limits;
     uint64_t memory_out;
-    POISONED(memory_out);
+    uint32_t number_out;
+    vsched_hold hold;
+    POISONED(memory_out), POISONED(number_out), POISONED(hold);
     size_t size_out;
     char chars[512];
     unsigned char address[28];
@@ -128,6 +130,10 @@ int main(void) {
                                                     &size_out));
     PANICS(vsched_director_removed_servers(director, &size_out));
     PANICS(vsched_director_set_counts(director, server, 0, 0, &counts_out));
+    PANICS(vsched_director_set_state(director, server, 0, 0, NULL, 0, &number_out));
+    PANICS(vsched_director_state(director, server, &number_out));
+    PANICS(vsched_director_holds(director, server, &hold, sizeof hold, 1, &size_out));
+    PANICS(vsched_director_set_weight(director, server, 1, NULL));
     PANICS(vsched_director_forget_removed(director, &size_out));
     PANICS(vsched_director_list(director, 0, 0, NULL, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_worker_new(director, &worker_out));
@@ -149,7 +155,7 @@ int main(void) {
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
     UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
     UNTOUCHED(counts_out), UNTOUCHED(removed), UNTOUCHED(services), UNTOUCHED(servers);
-    UNTOUCHED(size_out), UNTOUCHED(memory_out);
+    UNTOUCHED(size_out), UNTOUCHED(memory_out), UNTOUCHED(number_out), UNTOUCHED(hold);
     UNTOUCHED(chars), UNTOUCHED(address_out);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
     CHECK(memcmp(&lease, &before, sizeof lease) == 0);

@@ -50,7 +50,7 @@ const HOLDERS: usize = Holder::ALL.len();
 
 /// One holder's state of a server, and why.
 #[derive(Clone, Default)]
-struct Hold {
+struct HolderState {
     state: ServerState,
     reason: Option<Arc<str>>,
 }
@@ -58,7 +58,7 @@ struct Hold {
 /// The states in which a server is held.
 #[derive(Clone, Default)]
 pub(super) struct Holds {
-    by_holder: [Hold; HOLDERS],
+    by_holder: [HolderState; HOLDERS],
     /// Number of the latest change.
     changed: u64,
 }
@@ -83,7 +83,7 @@ impl Holds {
     pub(super) fn with(mut self, holder: Holder, state: ServerState, reason: &str) -> Self {
         let reason = (!reason.is_empty() && state != ServerState::Up).then(|| reason.into());
         if let Some(hold) = self.by_holder.get_mut(holder as usize) {
-            *hold = Hold { state, reason };
+            *hold = HolderState { state, reason };
         }
         self
     }

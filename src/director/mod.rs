@@ -3,6 +3,7 @@
 mod allocator;
 mod applied;
 mod budget;
+mod command;
 mod control;
 mod headroom;
 mod held;
@@ -40,8 +41,8 @@ use crate::director::control::{Control, RunningService, SWEPT};
 pub use crate::director::held::Holder;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
-pub use crate::director::state::Held;
-use crate::director::steps::{set, steps, to_apply, to_carry_out, validate};
+pub use crate::director::state::Hold;
+use crate::director::steps::{to_apply, validate};
 use crate::director::table::ServiceTable;
 use crate::error::Refused;
 use crate::error::{ApplyError, ServiceError};
@@ -184,23 +185,7 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn execute(&self, command: &Command) -> Result<Applied, ApplyError> {
-        let mut control = self.inner.control.lock();
-        to_carry_out(&control, command).check()?;
-        if let Command::Set(setting) = command {
-            let wanted = set(&control, setting)?;
-            let settings = wanted != control.settings;
-            if settings {
-                control.advance(&[], &wanted)?;
-            }
-            return Ok(Applied { settings, ..Applied::default() });
-        }
-        let changes = steps(&control, command)?;
-        let applied = Applied::of(&changes, &control);
-        if !changes.is_empty() {
-            let settings = control.settings.clone();
-            control.advance(&changes, &settings)?;
-        }
-        Ok(applied)
+        self.inner.control.lock().execute(command)
     }
 
     /// Tells the time, and does what is due: frees retired tables and the slots of removed servers

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::arena::id::ServerId;
 use crate::config::diff::Change;
-use crate::config::{ServerState, ServiceKey};
+use crate::config::{RealServer, ServerState, ServiceKey};
 use crate::director::Director;
 use crate::director::control::{Control, RunningService};
 use crate::director::headroom::Headroom;
@@ -19,7 +19,7 @@ const MAX_REASON: usize = 255;
 /// One holder's hold on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Held {
+pub struct Hold {
     /// Who holds it.
     pub holder: Holder,
     /// In which state: draining or down.
@@ -111,27 +111,31 @@ impl Director {
 
     /// Who holds a server draining or down, and why; empty if it is up or the id is stale. Takes the
     /// director's lock, allocates.
-    pub fn held(&self, server: ServerId) -> Vec<Held> {
+    pub fn holds(&self, server: ServerId) -> Vec<Hold> {
         let control = self.inner.control.lock();
         let name = control.name_of(server);
         let holds = name.and_then(|(service, address)| control.held.get(&service, address));
-        let held = |(holder, state, reason): (_, _, Option<&Arc<str>>)| Held {
+        let hold = |(holder, state, reason): (_, _, Option<&Arc<str>>)| Hold {
             holder,
             state,
             reason: reason.map_or_else(String::new, |reason| reason.to_string()),
         };
-        holds.map(|holds| holds.iter().map(held).collect()).unwrap_or_default()
+        holds.map(|holds| holds.iter().map(hold).collect()).unwrap_or_default()
     }
 }
 
 impl Control {
+    /// Service and description of a server that is configured. O(servers of the service).
+    pub(super) fn configured(&self, server: ServerId) -> Option<(ServiceKey, RealServer)> {
+        let slot = self.arena.servers.get(server.slot).filter(|it| it.is(server.generation))?;
+        let live = self.find_slot(slot.service())?;
+        let place = live.claims.iter().position(|claim| claim.id == server)?;
+        Some((live.service.key, *live.service.servers.get(place)?))
+    }
+
     /// Service and address of a server that is configured, or was removed and still has a slot.
     fn name_of(&self, server: ServerId) -> Option<(ServiceKey, SocketAddr)> {
-        let slot = self.arena.servers.get(server.slot).filter(|it| it.is(server.generation))?;
-        let configured = self.find_slot(slot.service()).and_then(|live| {
-            let place = live.claims.iter().position(|claim| claim.id == server)?;
-            Some((live.service.key, live.service.servers.get(place)?.address))
-        });
+        let configured = self.configured(server).map(|(service, server)| (service, server.address));
         configured.or_else(|| {
             let mut removed = self.removed();
             removed.find(|(_, _, id)| *id == server).map(|(service, server, _)| (*service, *server))

@@ -31,6 +31,7 @@ mod read_out;
 mod removed;
 mod repair;
 mod requirements;
+mod server_state;
 mod sized;
 mod sockaddr;
 mod states;

@@ -119,8 +119,8 @@ pub struct vsched_server_state {
     pub tunnel_checksum: u32,
     /// UDP port of a GUE tunnel; else 0.
     pub tunnel_port: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN.
+    pub state: u32,
 }
 
 /// Connection counts of a server at one moment.
@@ -229,7 +229,7 @@ pub(super) fn server_state_of(
         tunnel,
         tunnel_checksum,
         tunnel_port,
-        reserved: 0,
+        state: observed.state as u32,
     }
 }
 

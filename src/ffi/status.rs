@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 use std::os::raw::c_char;
 
-use crate::error::{ApplyError, ServiceError};
+use crate::error::{ApplyError, ServiceError, StateError};
 use crate::ffi::Fault;
 use crate::{ConnectionError, Refused};
 
@@ -128,7 +128,19 @@ impl From<ApplyError> for Fault {
             ApplyError::Invalid(_) => VSCHED_E_INVALID,
             ApplyError::Full { .. } | ApplyError::OutOfMemory { .. } => VSCHED_E_CAPACITY,
             ApplyError::Command(_) => VSCHED_E_REFUSED,
+            ApplyError::Stale => VSCHED_STALE,
             ApplyError::Guardrails(_) => VSCHED_E_GUARDRAILS,
+        };
+        Fault::new(status, error)
+    }
+}
+
+impl From<StateError> for Fault {
+    fn from(error: StateError) -> Self {
+        let status = match error {
+            StateError::Stale => VSCHED_STALE,
+            StateError::Reason { .. } => VSCHED_E_LENGTH,
+            StateError::OutOfMemory { .. } => VSCHED_E_CAPACITY,
         };
         Fault::new(status, error)
     }

@@ -23,6 +23,7 @@ const FILES: &[&str] = &[
     "read_out",
     "describe",
     "listing",
+    "server_state",
     "removed",
     "repair",
     "worker",
