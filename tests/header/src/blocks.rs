@@ -65,7 +65,9 @@ impl Block {
                 format!("static const uint32_t {name} = {value};")
             }
             // The only constant that another declaration uses: the test of the headers compares.
-            None => declared.replace("[VSCHED_NAME_SIZE]", "[64]"),
+            None => declared
+                .replace("[VSCHED_NAME_SIZE]", "[64]")
+                .replace("[VSCHED_REASON_SIZE]", "[256]"),
         }
     }
 }
