@@ -1,5 +1,5 @@
-//! The control plane's own state, under the director's lock: what runs, and how a list of changes
-//! becomes the next table.
+//! The state under the director's lock: what runs, and how a list of changes becomes the next service
+//! table.
 
 mod budget;
 mod removed;
@@ -32,27 +32,28 @@ use crate::sync::Arc;
 pub(super) struct Control {
     pub(super) arena: Arc<Arena>,
     snapshot: Arc<Snapshot<ServiceTable>>,
-    /// What is not a service; its `services` is empty.
+    /// The config without its services: `services` is empty.
     pub(super) settings: Config,
-    /// By number: in the order of adding.
+    /// By number: in the order in which they were added.
     pub(super) services: BTreeMap<u64, RunningService>,
     /// Number of the next service.
     next_number: u64,
     numbers: HashMap<ServiceKey, u64>,
-    /// Number of the service that has, or had, each slot.
+    /// Number of the latest service of each slot.
     by_slot: Vec<u64>,
     pub(super) allocator: SlotAllocator,
+    /// Number of the latest publication.
     sequence: u64,
-    /// Statistics of living workers, by their addresses.
+    /// Statistics of living workers, by the shard's address.
     pub(super) shards: HashMap<usize, Arc<Shard>>,
-    /// Statistics of workers that are gone.
+    /// Sum of the statistics of dropped workers.
     departed: Shard,
     workers: WorkerRegistry,
     pub(super) budget: Budget,
 }
 
-/// How many removed servers each publication looks at, apart from as many as it may have removed:
-/// with a million of them waiting for their last connection, an edit still costs what it edits.
+/// Number of removed servers that each publication checks, in addition to two per change. Bounded, so
+/// that an edit does not become slow while a million removed servers wait for their last connections.
 pub(super) const SWEPT: usize = 64;
 
 impl Control {
@@ -87,9 +88,10 @@ impl Control {
         (live.id == id).then_some(live)
     }
 
-    /// Carries out the changes as one publication; on an error nothing has happened.
+    /// Applies the changes in one publication. On an error, nothing has changed.
     ///
-    /// The changes must be possible: what they add is not there, what they edit or delete is.
+    /// The changes must fit the running state: they add only what does not exist, and edit or delete
+    /// only what does.
     pub(super) fn advance(
         &mut self,
         changes: &[Change],
@@ -103,7 +105,7 @@ impl Control {
         let all = decisive(settings) != decisive(&self.settings);
         let compiled = self.services.values().filter(|_| all);
         let mut maps = reserve::maps(self, changes, compiled)?;
-        // The last step that can fail: from here on live services are taken apart.
+        // The last step that can fail: from here on, running services give up their lists.
         self.allocator.reserve(&self.arena, new_servers, new_services)?;
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);
@@ -116,7 +118,7 @@ impl Control {
             };
             self.assign_slots(edit, id, next, settings.kernel_rules, &mut edits);
             let compiled = match edit.live.and_then(|number| self.services.get(&number)) {
-                // Nothing is made of what goes.
+                // A deleted service needs no new version.
                 Some(live) if edit.deleted => Arc::clone(&live.compiled),
                 _ => {
                     let maps = maps.remove(&edit.settings.key).unwrap_or_default();
@@ -150,7 +152,8 @@ impl Control {
         Ok(())
     }
 
-    /// The services concerned, with the changes carried out on paper.
+    /// Applies the changes to edits of the services concerned; nothing running changes yet, except that
+    /// running services give up their lists.
     fn service_edits(
         &mut self,
         changes: &[Change],
@@ -172,7 +175,7 @@ impl Control {
         for change in changes {
             let key = change.service();
             let at = match latest {
-                // Many changes of one service stand together.
+                // Most changes of one service are consecutive.
                 Some((latest, at)) if latest == key => at,
                 _ => *drafted.entry(key).or_insert_with(|| {
                     let live = self.numbers.get(&key);
@@ -181,7 +184,7 @@ impl Control {
                     service_edits.push(match (change, live) {
                         (Change::AddService(service), _) => ServiceEdit::new(service),
                         (_, Some(live)) => of(live),
-                        // Not possible for changes that fit the state; carried out on nothing.
+                        // Unreachable for changes that fit the running state.
                         (_, None) => ServiceEdit::new(&VirtualService::new(key)),
                     });
                     service_edits.len() - 1
@@ -193,15 +196,15 @@ impl Control {
         }
         for edit in &mut service_edits {
             let key = edit.settings.key;
-            // Numbers in the history are places in the list: the list is shortened only now.
+            // Only now, because until here numbers in the history are indices into the list.
             edit.compact(&mut left);
             gone.extend(left.drain(..).map(|(server, claim)| (key, server, claim)));
         }
         service_edits
     }
 
-    /// Gives every server of an edit its slot. What the slots of running servers are to be told is
-    /// left in `edits`: the table that still runs goes by what it was compiled for.
+    /// Assigns every server of an edit its slot. Settings of servers that already run are deferred to
+    /// `edits`: the running table relies on those that it was compiled with.
     fn assign_slots(
         &mut self,
         edit: &mut ServiceEdit,
@@ -234,7 +237,8 @@ impl Control {
         let Some(slot) = self.arena.servers.get(claim.id.slot) else {
             return claim;
         };
-        // Into another service object its statistics start again, its counts go on.
+        // If the service was deleted and added again, the server's statistics start again; its counts
+        // stay.
         let moved = slot.service() != service.slot;
         slot.set_service(service.slot);
         let base = if moved { self.server_total(claim.id.slot) } else { claim.base };
@@ -273,7 +277,7 @@ impl Control {
         Arc::new(Service::compile(&plan, &self.arena, &edit.members()))
     }
 
-    /// Publishes everything at once; then calls `assign`; then moves rotations and indexes to the new
+    /// Publishes all changes at once, then calls `assign`, then moves rotations and indexes to the new
     /// versions.
     fn publish(
         &self,
@@ -317,7 +321,7 @@ impl Control {
         }
     }
 
-    /// Remembers what has been published.
+    /// Records in this struct what has been published.
     fn record(
         &mut self,
         service_edits: Vec<ServiceEdit>,
@@ -373,7 +377,7 @@ impl Control {
         self.next_number += 1;
     }
 
-    /// Does what is due at this time.
+    /// Does what is due at the arena's time.
     pub(super) fn tick(&mut self) {
         for live in self.services.values() {
             live.compiled.tick(self.arena.clock());
@@ -382,8 +386,8 @@ impl Control {
         self.sweep(usize::MAX);
     }
 
-    /// Frees retired tables that no worker looks at, and of at most so many removed servers the slots
-    /// that only they named.
+    /// Frees old tables that no worker protects, then slots that no table names any more, checking at
+    /// most `most` removed servers.
     pub(super) fn sweep(&mut self, most: usize) {
         drop(self.snapshot.reclaim());
         let kept: Vec<u64> =
