@@ -1,4 +1,5 @@
-//! What lblc and lblcr remember: how long, how much, across what.
+//! lblc and lblcr remember addresses for the documented time and up to the configured capacity;
+//! what they remember survives reloads, but not a change of the scheduler.
 
 mod common;
 

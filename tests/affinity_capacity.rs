@@ -1,4 +1,4 @@
-//! What services remember while `affinity.capacity` changes, and what that costs in memory.
+//! A change of `affinity.capacity` loses no remembered address, and memory stays within its bounds.
 
 mod common;
 

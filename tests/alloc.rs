@@ -1,5 +1,5 @@
-//! The hot path allocates and frees nothing: counted on a fresh thread, with a worker made on
-//! another, for every scheduler, while a third thread reloads.
+//! The hot path allocates and frees nothing under any scheduler. Counted on a fresh thread, with a
+//! worker created on another thread, while a third thread reloads.
 
 mod common;
 

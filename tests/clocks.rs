@@ -1,5 +1,5 @@
-//! Clocks as hosts have them: they jump back, far forward, and go on for days. What is remembered of
-//! addresses is bounded, expires exactly, and leaves nothing behind.
+//! With clocks that jump back or far forward, or run for days, the number of remembered addresses
+//! stays bounded, they expire exactly on time, and nothing remains of them.
 
 mod common;
 

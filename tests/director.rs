@@ -1,4 +1,5 @@
-//! What a director promises about configs, commands and the state that outlives them.
+//! A director keeps its documented promises about configs, commands, and the state that outlives
+//! them.
 
 mod common;
 

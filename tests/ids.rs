@@ -1,4 +1,4 @@
-//! Ids as plain numbers, and what refusals say.
+//! Ids survive conversion to plain numbers, and refusals name the right reason.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Least-loaded picks by several threads: how far loads can come apart, and that the index is right
-//! when everybody is done.
+//! While several threads make least-loaded picks, loads stay within the documented bound, and the
+//! index is exact once all threads are done.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Least-loaded schedulers where loads are nearly equal, counts large, or many servers tried, with few
-//! servers and with enough for an index, shared either way.
+//! Least-loaded schedulers pick correctly where loads are nearly equal, counts are large, or many
+//! servers were tried: with and without an index, in both kinds of sharing.
 
 mod common;
 

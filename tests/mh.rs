@@ -1,5 +1,5 @@
-//! What scheduler mh promises beyond single decisions: slots that survive quiescing and reloads,
-//! limits, table sizes, fallback.
+//! Scheduler mh keeps its slots across quiescing and reloads, and keeps to its limits, table sizes
+//! and fallback.
 
 mod common;
 

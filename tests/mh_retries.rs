@@ -1,4 +1,5 @@
-//! mh where its own slots do not answer: retries, the fallback, and servers of another family.
+//! mh picks correctly where its own slots give no answer: retries, the fallback, servers of another
+//! family.
 
 mod common;
 

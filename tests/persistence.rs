@@ -1,4 +1,5 @@
-//! Persistence: the kernel's scenarios, the life of templates, and what they outlive.
+//! Persistence decides as in the kernel's scenarios, and templates live and outlive changes as
+//! documented.
 
 mod common;
 

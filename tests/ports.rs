@@ -1,5 +1,5 @@
-//! Services that take more than one port: FTP, port 0, firewall marks. Each sequence is one that
-//! kernels 6.1 and 7.2 answered.
+//! Services that take more than one port (FTP, port 0, firewall marks) pick as kernels 6.1 and 7.2
+//! did.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! Why there is no server: a stale service id is told from a service without a server that is
-//! available, under every scheduler and sharing, also while the service is being deleted.
+//! A stale service id is distinguished from a service without an available server, under every
+//! scheduler and both kinds of sharing, even while the service is being deleted.
 
 use std::sync::Barrier;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Counts whose leases were lost: set right by a host that knows the truth, or forgotten with the
+//! A host can correct counts whose leases were lost: set them, or forget them with their removed
 //! server.
 
 mod common;

@@ -1,5 +1,5 @@
-//! Reading takes memory, and looks at things, in proportion to the length of the text, whatever the
-//! commands: bytes that the allocator hands out are counted, not time.
+//! Parsing takes memory and lookups in proportion to the length of the text, whatever the commands.
+//! Counted in allocated bytes, not in time.
 #![cfg(feature = "serde")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

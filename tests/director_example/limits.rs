@@ -1,4 +1,4 @@
-//! How many connections there is room for, what happens above that, and how long silence may last.
+//! The example's capacity for connections, its behavior above that, and its idle timeouts.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,5 @@
-//! The example `director` as its users run it: a process, real connections, signals.
+//! The example `director` works as its users run it: as a process, with real connections and
+//! signals.
 
 mod limits;
 mod process;

@@ -1,4 +1,4 @@
-//! The example as a process: its output as it comes, signals, its end.
+//! The example as a process: its output line by line, signals, its exit.
 
 use std::fs;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Real servers, ports and files for the tests.
+//! Real servers, ports and files for these tests.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
-//! A kernel that refuses the socket options that IPv4 servers are listed by: `sync` and its
-//! verification do without them.
+//! If a kernel refuses the socket options that list IPv4 servers, `sync` and its verification work
+//! without them.
 
 use std::ffi::c_int;
 use std::thread;

@@ -1,4 +1,5 @@
-//! Syncs that are killed, and that others work against.
+//! The next sync repairs what a killed sync left, and a sync succeeds while another program changes
+//! services.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! Reading while somebody else writes.
+//! A reading is complete and has no duplicates, even while another program writes.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

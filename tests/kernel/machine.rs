@@ -1,4 +1,4 @@
-//! The host's side: boots the kernel and reads what comes out of it.
+//! The host side: boots the kernel and reads its output.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;

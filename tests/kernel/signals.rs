@@ -1,5 +1,5 @@
-//! Signals without pause, whose handler lets no system call be restarted: what waits is interrupted
-//! again and again, goes on, and ends no later for it.
+//! Under a continuous stream of signals that interrupt every system call, waits resume and still
+//! end on time.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;

@@ -1,4 +1,5 @@
-//! Clients while the config changes. Everything is local: clients, virtual address, real servers.
+//! Clients keep being served while the config changes. Everything is local: clients, virtual
+//! address, real servers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

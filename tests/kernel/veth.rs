@@ -1,5 +1,5 @@
-//! Clients while the config changes, over wires: client, director and real servers are hosts of a
-//! laboratory.
+//! Clients keep being served while the config changes, over virtual wires: client, director and
+//! real servers are hosts of a laboratory.
 
 use vsched::Config;
 use vsched::netlink::plan::Policy;

@@ -1,8 +1,8 @@
-//! Which module uses which, read from the syntax trees of `src`.
+//! The module graph: which file uses which, read from the syntax trees of `src`.
 //!
-//! Every path of code that begins with `crate`, `super`, `self` or a module in scope counts, macro bodies
-//! included. A path that ends in a re-export is a use of the file that defines the item; the re-export
-//! itself is none. Unit tests are left out.
+//! Every path in code that begins with `crate`, `super`, `self` or a module in scope counts, macro
+//! bodies included. A path that ends in a re-export counts as a use of the file that defines the
+//! item; the re-export itself does not count. Unit tests are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a kernel answers is understood, down to the listing that ipvsadm made of it.
+//! A kernel's answers are parsed completely, down to the listing that ipvsadm made of them.
 
 use vsched::config::listing::{Listing, View};
 use vsched::config::{Observed, ServiceKey, Timeouts};

@@ -1,5 +1,5 @@
-//! Plans: what they say, what they leave alone, and that no moment of one leaves a service without
-//! an eligible server.
+//! Plans describe their steps correctly, leave unrelated services untouched, and at no moment leave
+//! a service without an eligible server.
 
 use std::time::Duration;
 

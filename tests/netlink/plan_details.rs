@@ -1,4 +1,5 @@
-//! Plans in detail: which risks they name, when a scheduler falls back, what counts as a difference.
+//! Plans name the right risks, fall back to another scheduler when necessary, and recognize every
+//! difference.
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The child: one thread that is stopped, one that goes on working, one that reloads, and the main
-//! thread, which does what the tracer says and touches nothing that is tested.
+//! The child: one thread that is stopped, one that keeps working, one that reloads, and the main
+//! thread, which follows the tracer's orders and touches nothing under test.
 
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

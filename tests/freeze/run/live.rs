@@ -1,4 +1,4 @@
-//! How many bytes are allocated: nothing that a stopped thread kept may be left in the end.
+//! Counts allocated bytes: in the end nothing that a stopped thread protected may be left.
 
 #![allow(unsafe_code)]
 

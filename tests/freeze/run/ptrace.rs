@@ -1,4 +1,4 @@
-//! The few requests of ptrace(2) that are needed here.
+//! The few ptrace(2) requests that this test needs.
 
 #![allow(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The parent: steps the child's thread to random places and lets the others run.
+//! The parent: steps the child's thread to random instructions and lets the other threads run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

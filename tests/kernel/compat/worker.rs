@@ -1,5 +1,5 @@
-//! Runs command lines in its network namespace, as the lines on its standard input say, and tells
-//! what came of it.
+//! Runs command lines in its network namespace as its standard input directs, and reports the
+//! results.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};

@@ -1,4 +1,4 @@
-//! The hosts of a laboratory, each a network namespace on wires of veth pairs and bridges, prepared by
+//! The hosts of a laboratory: network namespaces connected by veth pairs and bridges, prepared by
 //! the commands of `Config::requirements`.
 
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
-//! One worker alone decides as all workers of a director together, whatever happened before: random
-//! scripts run on two directors, of which one shares nothing, and their answers are compared.
+//! A single worker of a `per-worker` service decides as all workers of a director together,
+//! whatever happened before: two directors, one per kind of sharing, run random scripts, and their
+//! answers are compared.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,4 +1,5 @@
-//! From one config to another: complete, ordered, and never without a server.
+//! The changes from one config to another are complete, ordered, and never leave a service without
+//! a server.
 
 use proptest::prelude::*;
 use vsched::config::diff::{Change, ChangePhase, diff, edit_phase};

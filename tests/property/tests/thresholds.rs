@@ -1,4 +1,4 @@
-//! Counts and overload marks of one server alone, both generations.
+//! The counts and overload mark of one server equal the model's, by both kernel rules.
 
 use std::net::SocketAddr;
 
