@@ -1,4 +1,5 @@
-//! What a pick and an open + close cost, per scheduler and number of servers: `make bench-schedulers`.
+//! Measures a pick and an open + close, per scheduler and number of servers: `make
+//! bench-schedulers`.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

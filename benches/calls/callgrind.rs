@@ -1,5 +1,5 @@
-//! Requests to callgrind, as `valgrind/callgrind.h` makes them: instructions that do nothing unless
-//! valgrind runs them.
+//! Callgrind's client requests, as `valgrind/callgrind.h` encodes them: instructions without effect
+//! unless valgrind runs them.
 
 /// Runs it; callgrind counts its instructions and nothing else's, and writes them under this name.
 pub(crate) fn count<T>(name: &str, act: impl FnOnce() -> T) -> T {

@@ -1,5 +1,5 @@
-//! The hot path as functions of their own: what a program that calls it has of it in its object
-//! code, most of it inlined.
+//! The hot path as separate functions: the object code that a calling program contains, most of it
+//! inlined.
 
 use std::mem::MaybeUninit;
 

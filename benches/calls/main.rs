@@ -1,12 +1,12 @@
-//! The hot path in loops, for instruction counts and for the eye.
+//! The hot path in loops, for instruction counts and for quick looks.
 //!
-//! - `calls SCHEDULER SERVERS PICKS`: nanoseconds of a pick.
-//! - `calls --count`: every case once, between requests to callgrind; `ffi-tests/cost.py` reads what
-//!   it counted.
-//! - `calls --schedulers`: how many there are.
+//! - `calls SCHEDULER SERVERS PICKS`: nanoseconds per pick.
+//! - `calls --count`: every case once, between callgrind requests; `ffi-tests/cost.py` reads the
+//!   counts.
+//! - `calls --schedulers`: the number of schedulers.
 //! - `calls`: every function of `hot` once; `ffi-tests/hot_path.py` reads their object code.
 //!
-//! The twin of `ffi-tests/calls.c`, which does the same through the C library.
+//! The counterpart of `ffi-tests/calls.c`, which does the same through the C library.
 
 mod callgrind;
 #[path = "../../tests/common/mod.rs"]

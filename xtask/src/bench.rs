@@ -1,4 +1,4 @@
-//! Measurements.
+//! Benchmarks.
 
 use anyhow::Result;
 use xshell::Cmd;

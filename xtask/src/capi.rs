@@ -1,4 +1,4 @@
-//! The C library as `make install` takes it.
+//! The C library that `make install` installs.
 
 use std::env;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! What the hot path costs, and its object code.
+//! The instruction counts of the hot path, and checks of its object code.
 
 use std::path::PathBuf;
 

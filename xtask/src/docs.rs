@@ -1,4 +1,4 @@
-//! The documentation, with every link followed.
+//! Builds the documentation and follows every link.
 
 use anyhow::Result;
 

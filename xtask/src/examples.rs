@@ -1,4 +1,4 @@
-//! The C and C++ examples, by both compilers.
+//! Compiles and runs the C and C++ examples, with two compilers.
 
 use anyhow::{Result, ensure};
 use xshell::cmd;

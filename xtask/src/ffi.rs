@@ -1,4 +1,4 @@
-//! The C library tested from outside.
+//! Tests the C library from outside.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Long searches for what the tests miss.
+//! Long-running searches for defects: fuzzing, mutants, soaks.
 
 use anyhow::{Context, Result};
 use xshell::cmd;

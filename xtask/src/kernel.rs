@@ -1,4 +1,4 @@
-//! Tests beside a real kernel that run long or on other kernels than this system's.
+//! Tests against real kernels that run long, or on other kernels than the installed one.
 
 use std::env;
 

@@ -1,4 +1,4 @@
-//! Links in rendered documentation and in Markdown files lead somewhere.
+//! Checks that links in rendered documentation and in Markdown files lead somewhere.
 
 use std::collections::BTreeMap;
 use std::fs;

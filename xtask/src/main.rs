@@ -1,4 +1,4 @@
-//! What the Makefile's targets do: `cargo xtask NAME`. Variables come from the environment, where
+//! The targets of the Makefile: `cargo xtask NAME`. Variables come from the environment, where
 //! `make NAME VARIABLE=value` puts them.
 
 mod bench;

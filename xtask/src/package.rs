@@ -1,4 +1,4 @@
-//! The crate as it would be published.
+//! Checks the crate as it would be published.
 
 use anyhow::{Result, ensure};
 

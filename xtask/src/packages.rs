@@ -1,4 +1,4 @@
-//! Debian packages that the tests need.
+//! Installs the Debian packages that the tests need.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The project as cargo describes it, and commands that run in its folder.
+//! The project as cargo describes it, and commands run in its folder.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The tests in one row.
+//! The whole test suite, in order.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! Builds with the oldest Rust and for other platforms. What cannot be installed here is skipped, in
-//! a line that begins with SKIPPED. Builds go to target/toolchains.
+//! Builds with the oldest supported Rust and for other platforms, in target/toolchains. What cannot
+//! be installed here is skipped, with a line that begins with SKIPPED.
 
 use anyhow::{Context, Result};
 use xshell::cmd;

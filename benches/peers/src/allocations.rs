@@ -1,4 +1,4 @@
-//! Counts this thread's allocations, and its bytes.
+//! Counts the allocations of this thread, and their bytes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! One case: who does what, with how many servers.
+//! One case: a subject, an operation, and the number of servers.
 
 use std::fmt;
 use std::hint::black_box;

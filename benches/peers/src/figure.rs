@@ -1,4 +1,4 @@
-//! What a launch found out about a case, as one line of JSON between processes.
+//! The result of one launch for one case, as one line of JSON between processes.
 
 use std::collections::BTreeMap;
 

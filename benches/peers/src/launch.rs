@@ -1,7 +1,7 @@
-//! Launches: the program starts itself again and again, and gathers what each one found.
+//! Launches: the program starts itself repeatedly and collects each launch's results.
 //!
-//! On a shared machine the launch (where pages lie, who the neighbours are) moves a figure more than
-//! the rounds within it do; the median of five launches is what can be reproduced.
+//! On a shared machine, the launch (the placement of pages, the neighbors' load) changes a figure
+//! more than its rounds do; the median of five launches is reproducible.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};

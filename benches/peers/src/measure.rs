@@ -1,11 +1,13 @@
-//! Time: cases of a group in turns, round by round, untimed passes before each timed one.
+//! Times the cases of a group alternately, round by round, with untimed passes before each timed
+//! one.
 //!
-//! A sample counts if the processor was undisturbed (`pace`) and the threads overlapped; a case goes on
-//! for some rounds more if few do. Samples that do not count are used where there are no others.
+//! A sample counts if the processor was undisturbed (`pace`) and the threads overlapped; a case
+//! runs for more rounds if few samples count. Samples that do not count are used only if there are
+//! no others.
 //!
-//! The untimed passes bring back the cache lines that the other cases have evicted; without them every
-//! case that lives in the second-level cache would be measured as if it lived in memory. A figure is
-//! the median of the rounds; the launches' median is taken by the process that started this one.
+//! The untimed passes bring back the cache lines that other cases evicted; without them, every case
+//! that fits the second-level cache would be measured as if it lived in memory. A figure is the
+//! median of the rounds; the process that started this one takes the median of the launches.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};

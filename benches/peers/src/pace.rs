@@ -1,9 +1,10 @@
-//! Is this processor undisturbed? A loop that keeps a core busy and touches no memory says so.
+//! Detects whether this processor is undisturbed, by a loop that keeps a core busy and touches no
+//! memory.
 //!
-//! A virtual machine's processors are threads of cores that others use too, or both of ours are
-//! threads of one: then everything takes up to twice as long, this loop as well. A sample counts if
-//! the loop before and after it took about as long as ever. That is decided by the loop alone, never
-//! by the sample.
+//! A virtual machine's processors may be threads of cores that others use too, or both of ours may
+//! be threads of one core: then everything takes up to twice as long, including this loop. A sample
+//! counts if the loop took about its usual time before and after it. Only the loop decides that,
+//! never the sample.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,8 @@
-//! What does a connection cost: open and close alone, and with the pick that looks at the counts?
+//! What does a connection cost: open and close alone, and together with the pick that reads the
+//! counts?
 //!
-//! Some connections are held on every server; each operation replaces a random one of them, so the
-//! counts move as they do in service. Weights are skewed.
+//! Some connections stay open on every server; each operation replaces a random one of them, so
+//! that the counts move as in production. Weights are skewed.
 
 use vsched::{Director, SchedulerKind};
 

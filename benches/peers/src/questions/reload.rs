@@ -1,9 +1,9 @@
-//! What does a worker notice of a thousand reloads per second?
+//! How much do a thousand reloads per second slow down a worker?
 //!
-//! One thread picks without pause and takes the time after each pick; another applies configs that
-//! change one weight of the service picked from, a thousand times per second. Compared with no
-//! reloads, and with the same reloads in another director, whose work costs the machine as much but
-//! is none of the worker's business: what differs between these two is the reload's doing.
+//! One thread picks continuously and takes the time after each pick; another applies configs that
+//! change one weight of the same service, a thousand times per second. The baselines are no
+//! reloads, and the same reloads in another director, which load the machine as much but do not
+//! concern the worker: the difference between these two is the effect of the reload itself.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What does a pick cost, whole, as a user calls it, against the number of servers?
+//! What does a whole pick cost, as users call it, by number of servers?
 
 use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};

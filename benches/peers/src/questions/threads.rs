@@ -1,7 +1,7 @@
 //! What does a pick cost when two threads pick from one service?
 //!
-//! Each thread has a worker of its own, on a processor of its own; both loops must overlap. One
-//! thread is measured by the same code.
+//! Each thread has its own worker and its own processor; both loops must overlap. A single thread
+//! is measured by the same code.
 
 use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};

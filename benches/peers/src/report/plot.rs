@@ -1,4 +1,4 @@
-//! Plots: one SVG for each question, logarithmic both ways.
+//! Plots: one SVG per question, with logarithmic axes.
 
 use crate::case::{Key, Weights};
 use crate::questions::{connections, name, reload, size, table, threads};

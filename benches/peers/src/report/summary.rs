@@ -1,5 +1,5 @@
-//! Medians over launches, one row a case. A launch in which a case was always disturbed counts only
-//! where all were.
+//! Medians over launches, one row per case. A launch in which a case was always disturbed counts
+//! only if all launches were.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A plot of lines as SVG: logarithmic axes, names at the right.
+//! A line plot as SVG: logarithmic axes, labels at the right.
 
 use std::fmt::Write;
 

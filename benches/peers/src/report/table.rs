@@ -1,4 +1,4 @@
-//! The tables, as Markdown that a terminal shows as well.
+//! The tables, as Markdown that is also readable in a terminal.
 
 use std::fmt::Write;
 use std::process::Command;

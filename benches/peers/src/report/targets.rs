@@ -1,4 +1,4 @@
-//! The targets: what was meant to be reached, what was measured, met or not.
+//! The targets: the goal, the measured value, met or not.
 
 use crate::case::{Key, Weights};
 use crate::questions::{name, size, threads};

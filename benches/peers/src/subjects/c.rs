@@ -1,4 +1,4 @@
-//! vsched as C calls it: loops in C (loop.c) through the shared library.
+//! vsched as called from C: loops in C (loop.c) through the shared library.
 
 use std::sync::Arc;
 

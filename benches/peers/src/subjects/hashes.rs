@@ -1,5 +1,5 @@
-//! The crates maglev and hashring, as their documentation shows them: names of servers, keys of
-//! eight bytes. Neither knows weights.
+//! The crates maglev and hashring, used as in their documentation: server names, keys of eight
+//! bytes. Neither supports weights.
 
 use std::hint::black_box;
 use std::net::SocketAddr;

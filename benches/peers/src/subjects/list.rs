@@ -1,9 +1,10 @@
-//! Linux' way: servers are objects on the heap in a linked list, which each pick walks.
+//! Linux's approach: servers are heap objects in a linked list that each pick walks.
 //!
-//! Written from the formulas, no line of the kernel's. A server is as large as the kernel's (a
-//! 512-byte slab object), but everything that a walk reads stands in its first cache line, where
-//! the kernel's needs two. Where the objects lie decides what a walk costs; see [`Layout`]. rr and wrr keep their place under a spin lock, as the kernel
-//! does; wlc takes no lock.
+//! Written from the formulas, without a line of the kernel's code. A server is as large as the
+//! kernel's (a 512-byte slab object), but everything that a walk reads is in its first cache line,
+//! where the kernel's needs two. The objects' placement determines the cost of a walk; see
+//! [`Layout`]. rr and wrr keep their position under a spin lock, as the kernel does; wlc takes no
+//! lock.
 
 use std::hint::{black_box, spin_loop};
 use std::ptr;

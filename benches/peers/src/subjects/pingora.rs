@@ -1,4 +1,4 @@
-//! pingora-load-balancing: `select` of a static, healthy set, as its users call it.
+//! pingora-load-balancing: `select` on a static, healthy set, as its users call it.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! Random numbers that cost next to nothing, the same in every run.
+//! Random numbers that cost almost nothing and are the same in every run.
 
 /// Fetches into the cache what is needed soon.
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! vsched as Rust calls it.
+//! vsched as called from Rust.
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
