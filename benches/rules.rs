@@ -12,7 +12,7 @@ const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
 struct Row {
     what: &'static str,
-    /// How many lines the text has for each of `n`.
+    /// Number of lines per unit of `n`.
     lines: usize,
     text: fn(usize) -> String,
 }

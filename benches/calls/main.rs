@@ -21,9 +21,10 @@ use common::{config, flow};
 use vsched::config::Sharing;
 use vsched::{Activity, Director, Flow, SchedulerKind, ServerId, ServiceId, Tried, Worker};
 
-/// Numbers of servers that are counted.
+/// Numbers of servers for which instructions are counted.
 const SIZES: [u16; 2] = [16, 1000];
-/// Calls of a case, and calls before it: maps know the address, rotations are under way.
+/// Counted calls of a case, and warm-up calls before: address maps know the address, rotations have
+/// started.
 const CALLS: u64 = 300;
 const WARM_UP: u64 = 20;
 
@@ -77,7 +78,7 @@ const CASES: [Case; 3] = [
     ("connect+close", Loop::connect_close),
 ];
 
-/// Schedulers that a worker of its own has something to keep for.
+/// Schedulers for which a worker keeps state in a `per-worker` service.
 const PER_WORKER: [SchedulerKind; 4] =
     [SchedulerKind::Rr, SchedulerKind::Wrr, SchedulerKind::Wlc, SchedulerKind::Twos];
 

@@ -31,7 +31,7 @@ pub fn plans(n: usize) -> Vec<Plan> {
     plans
 }
 
-/// Applies configs that differ in one weight, in turns.
+/// Alternately applies configs that differ in one weight.
 fn apply(kind: SchedulerKind, n: usize, how: Weights) -> Run {
     let mut configs = [config(kind, n, how), config(kind, n, how)];
     configs[1].services[0].servers[n / 2].weight += 1;

@@ -17,9 +17,9 @@ pub const SIZES: [usize; 2] = [10, 1_000];
 pub const THREAD_COUNTS: [usize; 2] = [1, 2];
 const HOW: Weights = Weights::Skewed;
 
-/// Behind the scheduler's name: how the service is shared, if not exactly.
+/// Suffix of the scheduler's name: how the service is shared, if not exactly.
 pub const ALONE: &str = ", per-worker";
-/// The scheduler's name with what follows the pick.
+/// The scheduler's name with the operation that follows the pick.
 pub const WHOLE: &str = ", connect + close";
 
 pub fn plans(n: usize) -> Vec<Plan> {

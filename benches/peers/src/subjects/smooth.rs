@@ -10,7 +10,7 @@ use crate::case::{Run, repeat};
 
 struct Server {
     balance: i64,
-    /// Sinks with failures and recovers; here always the weight.
+    /// Decreases with failures and recovers; here always equal to the weight.
     effective: i64,
     weight: i64,
     down: bool,

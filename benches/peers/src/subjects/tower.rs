@@ -14,7 +14,7 @@ use tower::load::{CompleteOnResponse, PendingRequests};
 
 use crate::case::{Run, repeat};
 
-/// Answers with its own number.
+/// Responds with its own number.
 struct Server(usize);
 
 impl Service<()> for Server {
