@@ -23,7 +23,7 @@ fn count() {
 }
 
 // SAFETY: every call is passed on unchanged to the system allocator; counting touches only a
-// constant-initialised thread-local without a destructor.
+// constant-initialized thread-local without a destructor.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

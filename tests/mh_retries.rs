@@ -36,7 +36,7 @@ fn a_retry_ends_at_a_server_that_no_probe_hits() {
     }
 }
 
-/// The kernel refuses a client whom no probe leads to a server, and so does the fallback. A quiesced
+/// The kernel refuses a client if no probe leads to a server, and so does the fallback. A quiesced
 /// server keeps its slots.
 #[test]
 fn the_fallback_ends_with_its_probes() {

@@ -121,7 +121,7 @@ fn deletion_is_no_lack_of_servers() {
                 director.apply(&config).expect("a valid config");
             }
         });
-        // Deleted services refuse nobody.
+        // Deleted services count no refusals.
         let (_, observed) = &director.services()[0];
         assert_eq!(observed.statistics.refused, 0, "{name}");
     }

@@ -19,7 +19,7 @@ use crate::sync::{config, immediate, ipvs, key, large};
 const PAUSE: Duration = Duration::from_micros(500);
 /// Of a wait that ends by itself.
 const WAIT: Duration = Duration::from_millis(300);
-/// Later than this, something has begun anew with every signal.
+/// A wait that takes longer has started again with every signal.
 const LIMIT: Duration = Duration::from_secs(3);
 
 static COME: AtomicU32 = AtomicU32::new(0);

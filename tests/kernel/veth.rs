@@ -101,7 +101,7 @@ impl Site<'_> {
         assert_eq!((fared.refused, fared.cut), (0, 0));
     }
 
-    /// Servers, weights and schedulers change, and nobody is refused.
+    /// Servers, weights and schedulers change, and no client is refused.
     fn swaps(&mut self) {
         let configs = [
             self.wanted("rr", &[(11, 1)]),

@@ -61,8 +61,8 @@ impl Graph {
         Graph { uses }
     }
 
-    /// In each folder, what its files and folders use of one another. A folder's own `mod.rs` is none of
-    /// them: what it declares and defines is for all.
+    /// In each folder, what its files and folders use of one another. A folder's own `mod.rs` is none
+    /// of them: what it declares and defines is for all.
     pub(crate) fn siblings(&self) -> Vec<Graph> {
         let mut folders: BTreeMap<String, Graph> = BTreeMap::new();
         for (from, used) in &self.uses {
@@ -276,7 +276,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        // A re-export is an alias: whoever uses it uses what it stands for.
+        // A re-export is an alias: a use of it is a use of the item that it stands for.
         if matches!(item.vis, Visibility::Inherited) {
             leaves(item, self.path, self.names, &mut |_, target| self.found.push(target));
         }

@@ -52,7 +52,7 @@ new services: add server 10.0.1.2:80 masq weight 2 to tcp 10.0.0.1:80 (wanted)
 new services: edit service tcp 10.0.0.1:80: scheduler none -> wlc (has its servers)
 ",
     ),
-    // Whose it is nobody knows.
+    // Its owner is unknown.
     (TWO, "", ""),
     (
         TWO,

@@ -14,7 +14,7 @@ static ALLOCATOR: Live = Live;
 
 impl Live {
     pub(crate) fn bytes() -> isize {
-        // Relaxed: read when nobody allocates.
+        // Relaxed: read while no other thread allocates.
         BYTES.load(Ordering::Relaxed)
     }
 }

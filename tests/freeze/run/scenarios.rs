@@ -8,7 +8,7 @@ use crate::common::{server, service};
 
 pub(crate) struct Scenario {
     pub(crate) name: String,
-    /// What the reloads go through, in turn. Any two neighbours differ.
+    /// What the reloads go through, in turn. Any two neighbors differ.
     pub(crate) configs: Vec<Config>,
 }
 

@@ -18,7 +18,7 @@ const STOPS: u64 = 20;
 const STOPS_A_RUN: u64 = 3;
 /// Runs of a call for one stop, after which it is given up: it is too short, or others never let it.
 const RUNS: u64 = 50;
-/// More instructions than any call has, whoever interferes.
+/// More instructions than any call has, despite interference by other threads.
 const ENDLESS: u64 = 2_000_000;
 
 pub(crate) struct Failure(String);

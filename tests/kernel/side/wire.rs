@@ -174,7 +174,7 @@ fn raw(family: i32) -> OwnedFd {
     // SAFETY: takes numbers only.
     let socket = unsafe { libc::socket(family, libc::SOCK_RAW, libc::IPPROTO_RAW) };
     assert!(socket >= 0, "{}", io::Error::last_os_error());
-    // SAFETY: it is open and nobody else's.
+    // SAFETY: it is open, and nothing else owns it.
     unsafe { OwnedFd::from_raw_fd(socket) }
 }
 

@@ -130,7 +130,7 @@ proptest! {
         }
     }
 
-    /// A new service is filled before it gets its scheduler: it never refuses for want of servers.
+    /// A new service gets its servers before its scheduler, so it never refuses for lack of servers.
     #[test]
     fn new_services_are_bound_last(old in services(), new in services()) {
         let (old, new) = (config(old), config(new));
