@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::project::Project;
 use crate::{bench, capi, cost, docs, examples, ffi, fuzz, package, packages, toolchains, tools};
 
-/// The steps of `make quick`.
+/// The tests that `make quick` runs.
 const TEXTS: &str = "--lib --test netlink --test traces --test kernel_scenarios --test layering --test readme --test words";
 
 pub(crate) fn run(project: &Project) -> Result<()> {

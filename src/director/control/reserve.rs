@@ -56,7 +56,7 @@ impl<'a> Wanted<'a> {
                 && live.service.affinity == self.settings.affinity
                 && live.service.persistence.is_some() == self.settings.persistence.is_some()
         });
-        // A map's small parts are allocated beside its large one.
+        // A map's small parts are allocated in addition to its large one.
         let affinity = Memory::at_most(self.settings, std::iter::empty()).affinity();
         ask(BESIDE_A_MAP + if kept { 0 } else { affinity }, what)?;
         match Maps::reserve(arena, self.settings, former, self.bound) {
