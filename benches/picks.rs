@@ -1,4 +1,5 @@
-//! What a pick and an open + close cost, per scheduler and number of servers: `make bench-schedulers`.
+//! Measures a pick and an open + close, per scheduler and number of servers: `make
+//! bench-schedulers`.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -12,7 +13,7 @@ use vsched::{Activity, Director, Flow, Lease, SchedulerKind, ServiceId, Worker};
 
 const SIZES: [u16; 4] = [2, 16, 256, 4096];
 
-/// A scheduler, or none: the floor, which no pick goes below.
+/// A scheduler, or none: the lower bound of every pick.
 #[derive(Clone, Copy)]
 struct Scheduler(Option<SchedulerKind>);
 
@@ -43,7 +44,7 @@ impl Case {
         let mut config = config(kind, servers, &[1, 2, 3]);
         config.services[0].scheduler = scheduler;
         if kind == SchedulerKind::Mh && servers > 4000 {
-            // More servers than the usual table has slots.
+            // More servers than the default table has slots.
             config.services[0].mh_table_index = 16;
         }
         let director = Director::new(&config).expect("a valid config");
@@ -66,7 +67,7 @@ fn pick<const SERVERS: u16>(bencher: Bencher<'_, '_>, scheduler: &Scheduler) {
     bencher.bench_local(|| case.worker.pick_server(case.service, black_box(&flow)));
 }
 
-/// Opens on the servers of earlier leases, and closes those.
+/// Opens a connection on the server of an earlier lease, and closes that lease.
 #[divan::bench(args = real(), consts = SIZES)]
 fn open_close<const SERVERS: u16>(bencher: Bencher<'_, '_>, scheduler: &Scheduler) {
     let mut case = Case::new(*scheduler, SERVERS);

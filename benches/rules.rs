@@ -1,6 +1,6 @@
-//! What reading a rules text costs, by what its lines do and how many there are: `make bench-rules`.
+//! Measures reading a rules text, by kind of command and number of lines: `make bench-rules`.
 //!
-//! Lines per second should stay about as they are when a text grows: it is read in O(length).
+//! Lines per second should stay about the same as a text grows: it is read in O(length).
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
 struct Row {
     what: &'static str,
-    /// How many lines the text has for each of `n`.
+    /// Number of lines per unit of `n`.
     lines: usize,
     text: fn(usize) -> String,
 }

@@ -172,7 +172,7 @@ impl RulesError {
         RulesError { line, column, word: word.into(), message: message.into(), refused: None }
     }
 
-    /// The error for a command that the config refused.
+    /// Returns the error for a command that the config refused.
     pub(crate) fn refused(line: usize, column: usize, word: &str, error: CommandError) -> Self {
         RulesError {
             message: error.to_string(),
@@ -191,8 +191,8 @@ impl RulesError {
         self.column
     }
 
-    /// Returns the offending word as it is in the text, complete and not escaped; the command's word if
-    /// something is missing or the line as a whole cannot be executed.
+    /// Returns the offending word as it stands in the text, complete and not escaped; the command's
+    /// word if something is missing or the whole line cannot be executed.
     pub fn word(&self) -> &str {
         &self.word
     }
@@ -283,7 +283,7 @@ pub(crate) fn write_problems(
 }
 
 impl fmt::Display for ConfigError {
-    /// The first 100 problems, one per line, and the number of further ones.
+    /// Writes the first 100 problems, one per line, and the number of further ones.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_problems(&self.problems, f)
     }
@@ -297,19 +297,20 @@ impl std::error::Error for ConfigError {}
 pub enum ApplyError {
     /// The config violates limits.
     Invalid(ConfigError),
-    /// The director cannot hold that many servers or services in addition to those that were removed and
-    /// still have connections.
+    /// The director has too few slots. Servers that were removed and still have connections occupy slots
+    /// too.
     Full {
-        /// The kind of item of which there are too many.
+        /// The kind of item of which there are too many: `servers` or `services`.
         what: &'static str,
-        /// The most that the director can hold.
+        /// The maximum number of slots for it.
         limit: u32,
     },
-    /// The system has no memory for one of the config's large parts, or for the rest of the change.
+    /// The system does not have enough memory for one of the config's large parts, or for the change
+    /// as a whole.
     OutOfMemory {
         /// The part, and the setting that determines its size.
         what: String,
-        /// Its size in bytes.
+        /// The size of the allocation that failed, in bytes.
         bytes: u64,
     },
     /// The current state refuses the command.
@@ -367,11 +368,11 @@ impl From<CommandError> for ApplyError {
     }
 }
 
-/// A service that could not be looked up by name.
+/// A service that could not be looked up by its key's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The name is not a service key.
+    /// The text is not a service key.
     Key(KeyError),
     /// There is no service with this key.
     Unknown(String),

@@ -1,4 +1,4 @@
-//! The flow: what a pick knows of a connection attempt.
+//! The flow: the description of a connection attempt that a pick reads.
 
 #[cfg(feature = "capi")]
 use std::mem::offset_of;
@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One connection attempt, as described by its first packet: plain data, 56 bytes, shared with C.
 ///
-/// Schedulers that do not hash (rr, wrr, lc, …) do not read it; a host that uses only those may pass
-/// [`Flow::default`]. Lookup of a service by flow reads the protocol, the destination and the firewall
-/// mark.
+/// Schedulers that do not hash (rr, wrr, lc, …) do not read it: a host whose services use only those,
+/// without persistence and without servers of port 0, may pass [`Flow::default`]. Looking up a
+/// service by flow reads the protocol, the destination and the firewall mark; opening a connection
+/// reads the protocol.
 ///
 /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), which is how a dual-stack socket reports an IPv4
 /// peer, counts as the IPv4 address: the flow finds the same service and hashes to the same server.
@@ -46,8 +47,9 @@ const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
 impl Flow {
-    /// Returns a flow with this IP protocol number. Its family is the destination's, regardless of the
-    /// client's. Either address may be IPv4-mapped; it is stored and returned as the IPv4 address.
+    /// Returns a flow with this IP protocol number. Its family is the destination's; a client of the
+    /// other family is not rejected, but read as an address of this family. An IPv4-mapped address is
+    /// stored and returned as the IPv4 address.
     pub fn new(protocol: u8, client: SocketAddr, destination: SocketAddr) -> Self {
         let (from, to) = (client.ip().to_canonical(), destination.ip().to_canonical());
         Flow {
@@ -163,7 +165,7 @@ pub(crate) fn fold(ip: IpAddr) -> u32 {
     fold_bytes(bytes(ip))
 }
 
-/// The bytes after an IPv4 address are 0, so one rule serves both families.
+/// The bytes after an IPv4 address are 0, so the same formula serves both families.
 fn fold_bytes(bytes: [u8; 16]) -> u32 {
     let words = u128::from_ne_bytes(bytes);
     let halves = (words >> 64) as u64 ^ words as u64;

@@ -1,4 +1,5 @@
-// Links of the README and the documents to each other: here to modules, there to files.
+// The README and the documents link to each other. In rendered docs these links lead to modules,
+// elsewhere to files.
 //! [architecture]: architecture
 //! [behaviour]: behaviour
 //! [embedding]: embedding

@@ -1,5 +1,5 @@
-//! The only module that names atomics and locks. `tests/loom` compiles the lock-free files against its
-//! own module of this name, so that a model checker runs the code that ships.
+//! The only module from which lock-free code takes atomics. `tests/loom` compiles that code against
+//! its own module of this name, so that the model checker runs the code that ships.
 
 pub(crate) use parking_lot::Mutex;
 pub(crate) use std::sync::Arc;

@@ -1,5 +1,4 @@
-//! One thread's access to a director: picks and connection counts, lock-free and without
-//! allocation.
+//! One thread's access to a director: picks and connection counts, lock-free and without allocation.
 
 use std::fmt;
 
@@ -35,10 +34,10 @@ pub use tried::Tried;
 
 /// One thread's access to a [`Director`].
 ///
-/// `Send`, not `Sync`: make one for each thread. Making and dropping one takes the director's lock;
-/// nothing else here does. Every other method is lock-free, allocates and frees nothing, makes no
-/// system call, reads no clock and panics on no input, also while configs change and on a thread
-/// that the worker was moved to. A worker that rests keeps one retired table alive at most.
+/// `Send`, not `Sync`: make one per thread. Creating a worker takes the director's lock and allocates;
+/// dropping it takes the lock and frees. Every other method is lock-free, allocates and frees nothing,
+/// makes no system call, reads no clock and panics on no input, even while configs change and on a
+/// thread to which the worker was moved. An idle worker keeps at most one old service table alive.
 ///
 /// ```
 /// use vsched::{Activity, Config, Director, Flow};
@@ -57,17 +56,22 @@ pub struct Worker {
     inner: Arc<Inner>,
     reader: Reader<ServiceTable>,
     shard: Arc<Shard>,
-    /// `None` if there are too many workers.
+    /// `None` beyond [`MAX_WORKERS`](crate::arena::worker_state::MAX_WORKERS): the worker uses the
+    /// shared rotations.
     state: Option<ArcRef<WorkerState>>,
-    /// It as the opener of connections, at hand.
+    /// The tag of `state`, cached: it is constant, and every connection asks.
     tag: WorkerTag,
-    /// Its part for the first services, at hand.
+    /// The first segment of `state`'s rotations, cached: a pick then needs no segment lookup.
     rotations: Arc<[ServiceSlot]>,
 }
 
 impl Director {
-    /// A worker for one thread. Takes a lock and allocates; the worker's own methods do neither.
-    /// O(services + servers), as is dropping it, however many workers there are.
+    /// Creates a worker for one thread.
+    ///
+    /// Takes the director's lock and allocates; the worker's own methods do neither. Creating or
+    /// dropping a worker costs O(services + servers + log workers). If a service is shared
+    /// `per-worker`, a step between one worker and two, and each doubling or halving of the number of
+    /// workers, costs O(servers) for every worker.
     pub fn worker(&self) -> Worker {
         let shard = Arc::new(Shard::new());
         let (inner, state) = self.register(&shard);
@@ -80,31 +84,37 @@ impl Director {
 }
 
 impl Worker {
-    /// The service that takes this flow, as the kernel looks up: by the firewall mark, by exact
-    /// protocol, address and port, for FTP data by port 21, then by port 0, which stands for every
-    /// port of a persistent service. O(1).
+    /// Returns the service that takes this flow; `None` if there is none.
     ///
-    /// FTP data are TCP to port 20 or to one from 1024. Without persistence the service of port 21
-    /// does not take them, nor does any other service: `None`, the packet is not the director's.
+    /// The order is the kernel's: the firewall mark; the exact protocol, address and port; for FTP
+    /// data, port 21; then port 0, which stands for every port of a persistent service. O(1).
+    ///
+    /// FTP data is TCP to port 20 or to a port from 1024 up. If the service of port 21 is not
+    /// persistent, neither it nor a service of port 0 takes FTP data: the result is `None`, and the
+    /// packet does not belong to the director.
     #[inline]
     pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
         self.reader.with(|table| table.by_flow(flow))
     }
 
-    /// Picks a server and opens a connection on it, in one.
+    /// Picks a server and opens a connection on it.
     ///
     /// TCP (and a flow without protocol) opens active: the kernel counts a TCP connection as active
-    /// from its first SYN. UDP and SCTP open inactive. A server that another thread has filled to
-    /// its upper threshold in between is passed over: the limit holds exactly, except where an
-    /// overloaded server is meant (persistent clients, lblc).
+    /// from its first SYN. UDP and SCTP open inactive. If another thread fills the server to its
+    /// upper threshold between the pick and the opening, the pick is repeated: the limit holds
+    /// exactly, except where an overloaded server may be picked deliberately (persistent clients,
+    /// lblc).
     ///
-    /// `None` as for [`pick_server`](Self::pick_server).
+    /// Returns `None` in the cases of [`pick_server`](Self::pick_server), or if the picked server
+    /// already has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). Costs a pick plus
+    /// [`open`](Self::open); each repetition is caused by another thread's progress.
     #[inline]
     pub fn connect(&self, service: ServiceId, flow: &Flow) -> Option<Connection<'_>> {
         self.connect_excluding(service, flow, &[])
     }
 
-    /// As [`connect`](Self::connect), among the servers that were not tried.
+    /// Like [`connect`](Self::connect), but only among servers that are not in `tried`; see
+    /// [`pick_server_excluding`](Self::pick_server_excluding).
     pub fn connect_excluding(
         &self,
         service: ServiceId,
@@ -114,11 +124,13 @@ impl Worker {
         self.try_connect(service, flow, tried).ok()
     }
 
-    /// As [`connect_excluding`](Self::connect_excluding), and says why there is no server.
+    /// Like [`connect_excluding`](Self::connect_excluding), but returns the reason if there is no
+    /// server.
     ///
     /// # Errors
-    /// As [`try_pick_server`](Self::try_pick_server). A service that is deleted between the pick and
-    /// the opening is [`NoService`](Refused::NoService) too.
+    /// As for [`try_pick_server`](Self::try_pick_server). If the service is deleted between the pick
+    /// and the opening, the error may be [`NoService`](Refused::NoService) too. A server that already
+    /// has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) is [`NoServer`](Refused::NoServer).
     #[inline]
     pub fn try_connect(
         &self,
@@ -128,8 +140,8 @@ impl Worker {
     ) -> Result<Connection<'_>, Refused> {
         let streams = !matches!(flow.protocol(), UDP | SCTP);
         let activity = if streams { Activity::Active } else { Activity::Inactive };
-        // Both are written early and in place: a few nanoseconds less than values that are assembled
-        // at the end.
+        // Both are written early and in place, which takes a few nanoseconds less than assembling the
+        // result at the end.
         let (mut chosen, mut lease) = (None, Lease::default());
         let mut emit = |pick: Pick| {
             chosen = Some(pick);
@@ -151,45 +163,50 @@ impl Worker {
                     let pick = chosen.ok_or(Refused::NoServer)?;
                     return Ok(Connection { worker: self, pick, lease, counts_activity });
                 }
-                // Filled or removed by others since the pick: each turn of this loop is their
-                // progress. A full counter is no server to wait for.
+                // Filled or removed since the pick: each iteration is another thread's progress. A full
+                // counter is different: nothing promises that it changes soon.
                 Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
                 Err(ConnectionError::Full) => return Err(Refused::NoServer),
             }
-            // By a look at each server: the quick way goes by the pool's limits, and a reload that has
-            // begun may have given this server others.
+            // The slow path checks each server. The fast path relies on the limits that the service was
+            // compiled with, and a reload under way may already have stored other limits.
             found = self.pick_slow(service.word(), flow, &mut emit, tried);
         }
     }
 
-    /// Counts a connection to a server that was picked, or that the host chose by itself.
+    /// Counts a connection to a server that was picked, or that the host chose itself.
     ///
-    /// Hosts that only know begin and end use [`Activity::Active`]. The lease may be closed by any
-    /// worker of the same director; one that is dropped instead stays counted.
+    /// Hosts that only know when a connection begins and ends use [`Activity::Active`]. Any worker of
+    /// the same director may close the lease; a lease that is dropped instead stays counted. O(1);
+    /// O(log n) if the service's scheduler keeps a load index over its n servers.
+    ///
+    /// An overloaded or quiesced server is not an error: a caller that names a server gets it, as a
+    /// persistent client does in the kernel.
     ///
     /// # Errors
-    /// [`Stale`](ConnectionError::Stale) if the server is gone, [`Full`](ConnectionError::Full) at
-    /// [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). An overloaded server is no error: who asks for
-    /// it by name gets it, as a persistent client does in the kernel.
+    /// [`Stale`](ConnectionError::Stale) if the server is gone, [`Full`](ConnectionError::Full) if it
+    /// already has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). Nothing is counted then.
     #[inline]
     pub fn open(&self, server: ServerId, activity: Activity) -> Result<Lease, ConnectionError> {
         self.open_with(server, TemplateId::default(), activity)
     }
 
-    /// Counts a connection to the server of a pick. As [`open`](Self::open); besides, the template
-    /// of a persistent client does not expire while the connection is open.
+    /// Counts a connection to the server of a pick. Like [`open`](Self::open), but a persistent
+    /// client's template does not expire while the connection is open.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As for [`open`](Self::open).
     #[inline]
     pub fn open_pick(&self, pick: &Pick, activity: Activity) -> Result<Lease, ConnectionError> {
         self.open_with(pick.server(), pick.template, activity)
     }
 
-    /// Counts the connection as active or inactive from now on. No change if it is so already.
+    /// Counts the connection as active or inactive from now on; no change if it already is. The cost is
+    /// that of [`open`](Self::open).
     ///
     /// # Errors
-    /// [`Stale`](ConnectionError::Stale) if the lease is not open here.
+    /// [`Stale`](ConnectionError::Stale) if the lease is empty, closed, or of another director; nothing
+    /// changes then.
     #[inline]
     pub fn update(&self, lease: &mut Lease, activity: Activity) -> Result<(), ConnectionError> {
         let now = lease.activity().ok_or(ConnectionError::Stale)?;
@@ -210,26 +227,28 @@ impl Worker {
         Ok(())
     }
 
-    /// Ends the connection, whatever was reloaded since it was opened.
+    /// Ends the connection, regardless of the reloads since it was opened. The cost is that of
+    /// [`open`](Self::open).
     ///
     /// # Errors
-    /// [`Stale`](ConnectionError::Stale) if the lease is not open here; no count changes then, and
-    /// none ever goes below zero.
+    /// [`Stale`](ConnectionError::Stale) if the lease is empty, closed, or of another director. No
+    /// count changes then, and none ever goes below zero.
     #[inline]
     pub fn close(&self, mut lease: Lease) -> Result<(), ConnectionError> {
         self.close_in_place(&mut lease)
     }
 
-    /// As [`close`](Self::close), for hosts that keep leases in memory of their own: a lease that
-    /// is closed becomes empty, so that a second close does nothing.
+    /// Like [`close`](Self::close), for hosts that keep leases in their own memory: a closed lease
+    /// becomes empty, so that a second close changes nothing.
     ///
     /// # Errors
-    /// As [`close`](Self::close); of an empty lease too. The lease is what it was then.
+    /// As for [`close`](Self::close). The lease is unchanged then.
     #[inline]
     pub fn close_in_place(&self, lease: &mut Lease) -> Result<(), ConnectionError> {
         let server = lease.server;
         let activity = lease.activity().ok_or(ConnectionError::Stale)?;
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        // Before the close: it may free the slot for a server of another service.
         let service = slot.service();
         let marked = slot.close(server.generation, activity, self.inner.arena.kernel_rules())?;
         let (template, mut tag) = (lease.template, WorkerTag::NONE);
@@ -237,8 +256,8 @@ impl Worker {
             tag = self.count_close(server, lease.tag(), activity);
         }
         *lease = Lease::default();
-        // Asked again: since the first time the server may have come back from a deleted service, and
-        // its pool been published before this connection's end.
+        // Loaded again: meanwhile the server may have been added to a new service that was published
+        // before this close. Only this update then tells that service's load index.
         let now = slot.service();
         self.load_changed(server, slot, now, |compiled| {
             self.worker_load_closed(compiled, server, tag, activity, marked);
@@ -249,7 +268,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The service's scheduler means it if it chooses an overloaded server; else it is refused.
+    /// Opens on an overloaded server if the service picks such servers deliberately; else refuses.
     #[cold]
     #[inline(never)]
     fn open_overloaded(
@@ -328,8 +347,9 @@ impl Worker {
         service: u32,
         state: impl FnOnce(&Service),
     ) {
-        // The latest: a pool that was published before this count changed has not seen the change,
-        // one published later looks at all counts itself.
+        // SeqCst, in `load_latest`: pairs with the store in `Snapshot::publish`. A service published
+        // before this count changed has not seen the change; one published later reads all counts
+        // itself.
         let table = self.reader.load_latest();
         let Some(compiled) = table.service_at(service) else { return };
         match compiled.load_updates() {

@@ -1,4 +1,5 @@
-//! What lblc and lblcr remember: how long, how much, across what.
+//! lblc and lblcr remember addresses for the documented time and up to the configured capacity;
+//! what they remember survives reloads, but not a change of the scheduler.
 
 mod common;
 
@@ -133,7 +134,7 @@ fn a_full_map_still_answers_and_says_so() {
 #[test]
 fn what_is_remembered_outlives_reloads_but_not_the_scheduler() {
     for kind in [SchedulerKind::Lblc, SchedulerKind::Lblcr] {
-        // Ten connections each make nobody busy.
+        // With ten connections each, no server is busy.
         let before = config(kind, &[30, 30, 30], Affinity::default());
         let world = World::new(&before);
         let first: Vec<u8> = (0..30).map(|destination| world.connect(destination)).collect();

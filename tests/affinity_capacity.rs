@@ -1,4 +1,4 @@
-//! What services remember while `affinity.capacity` changes, and what that costs in memory.
+//! A change of `affinity.capacity` loses no remembered address, and memory stays within its bounds.
 
 mod common;
 
@@ -107,7 +107,8 @@ fn connections(
     open.into()
 }
 
-/// A capacity below what is remembered forgets nobody, and counts whom it cannot remember.
+/// A capacity below the number of remembered clients forgets none of them, and counts the clients
+/// that do not fit.
 #[test]
 fn a_smaller_capacity_forgets_nothing() {
     let director = Director::new(&persistent(1000)).expect("a valid config");

@@ -1,5 +1,5 @@
-//! When lblc and lblcr forget addresses: the kernel's periods and its order of addresses, exactly; and
-//! that addresses which look alike find room.
+//! lblc and lblcr forget addresses at the kernel's times and in the kernel's order, exactly;
+//! similar addresses find a place too.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! The hot path allocates and frees nothing: counted on a fresh thread, with a worker made on
-//! another, for every scheduler, while a third thread reloads.
+//! The hot path allocates and frees nothing under any scheduler. Counted on a fresh thread, with a
+//! worker created on another thread, while a third thread reloads.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn count() {
 }
 
 // SAFETY: every call is passed on unchanged to the system allocator; counting touches only a
-// constant-initialised thread-local without a destructor.
+// constant-initialized thread-local without a destructor.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -1,4 +1,5 @@
-//! What `Director::apply_with` refuses, and that a refused change changes nothing.
+//! `Director::apply_with` refuses exactly what its guardrails forbid, and a refused change changes
+//! nothing.
 
 mod common;
 

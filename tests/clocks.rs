@@ -1,5 +1,5 @@
-//! Clocks as hosts have them: they jump back, far forward, and go on for days. What is remembered of
-//! addresses is bounded, expires exactly, and leaves nothing behind.
+//! With clocks that jump back or far forward, or run for days, the number of remembered addresses
+//! stays bounded, they expire exactly on time, and nothing remains of them.
 
 mod common;
 
@@ -86,7 +86,7 @@ fn a_clock_that_jumps_back_is_ignored() {
             assert_eq!(world.director.now(), Duration::from_secs(1_000_000), "{name}");
             assert_eq!(world.entries(), 1, "{name}: tick at {earlier}");
         }
-        // Its time has not begun anew, either.
+        // Its time has not started again, either.
         world.touch(2);
         world.tick(1_000_000 + u64::from(TIMEOUT) - 1);
         assert_eq!(world.entries(), 2, "{name}");

@@ -1,4 +1,4 @@
-//! What a config may not say, and in which words it is told.
+//! Invalid configs are rejected with the expected error texts.
 #![cfg(feature = "serde")]
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};

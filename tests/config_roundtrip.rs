@@ -1,4 +1,4 @@
-//! Configs and keys as text, there and back.
+//! Configs and keys survive conversion to text and back.
 #![cfg(feature = "serde")]
 
 use std::net::{Ipv4Addr, SocketAddr};

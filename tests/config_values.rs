@@ -1,4 +1,4 @@
-//! Configs as values: what is found, copied, counted and compared.
+//! Configs as values: lookups, copies, counts and comparisons give the expected results.
 #![cfg(feature = "serde")]
 
 mod common;

@@ -1,4 +1,5 @@
-//! What a director promises about configs, commands and the state that outlives them.
+//! A director keeps its documented promises about configs, commands, and the state that outlives
+//! them.
 
 mod common;
 
@@ -427,7 +428,7 @@ fn servers_of_a_deleted_service_count_on_nobodys_account() {
     director.apply(&other).expect("a valid config");
     let _more = worker.open(pick.server(), Activity::Active).expect("it still counts");
     assert_eq!(director.observe().services[0].statistics.connections, 0);
-    // Back again, in a service object of its own, its counts go on and its statistics begin anew.
+    // Added again in a new service object, it keeps its counts, and its statistics start again.
     director.apply(&before).expect("a valid config");
     let server = director.observe().services[0].servers[0];
     assert_eq!((server.counts.active, server.statistics.connections), (2, 0));

@@ -1,5 +1,5 @@
-//! Whatever is read, error texts are fit for a terminal and a log: nothing in them that does not show
-//! or that moves the cursor, no line more than the problems, and never much longer than the problem.
+//! Error texts are fit for a terminal and a log, whatever the input: no invisible characters, no
+//! cursor movement, one line per problem, and never much longer than the problem.
 #![cfg(feature = "serde")]
 
 use serde::de::DeserializeOwned;

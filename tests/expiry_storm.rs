@@ -1,5 +1,5 @@
-//! Addresses are remembered, and forgotten at once, by several threads: in the end the map is as
-//! empty as it says.
+//! While several threads add addresses that expire at once, the map stays consistent: in the end it
+//! is as empty as it reports.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! A dual-stack socket shows IPv4 peers as IPv4-mapped IPv6 addresses. Such a flow is the same flow.
+//! A flow with an IPv4-mapped IPv6 address, as dual-stack sockets report IPv4 peers, is treated as
+//! the IPv4 flow.
 
 use std::net::{IpAddr, SocketAddr};
 

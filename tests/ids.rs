@@ -1,4 +1,4 @@
-//! Ids as plain numbers, and what refusals say.
+//! Ids survive conversion to plain numbers, and refusals name the right reason.
 
 mod common;
 
@@ -47,7 +47,7 @@ fn ids_come_back_from_their_numbers() {
     }
 }
 
-/// The id that a removed server's slot would give next is nobody's before somebody has the slot.
+/// The next id of a removed server's slot is stale until another server gets the slot.
 #[test]
 fn an_id_to_come_is_stale() {
     let config = config(SchedulerKind::Rr, 2, &[1]);

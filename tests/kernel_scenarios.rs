@@ -1,4 +1,4 @@
-//! What kernels were seen to choose, scenario by scenario: every row of `tests/data/scenarios`.
+//! Picks equal those of real kernels, scenario by scenario: every row of `tests/data/scenarios`.
 
 mod scenario;
 

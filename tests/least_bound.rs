@@ -1,5 +1,5 @@
-//! Least-loaded picks by several threads: how far loads can come apart, and that the index is right
-//! when everybody is done.
+//! While several threads make least-loaded picks, loads stay within the documented bound, and the
+//! index is exact once all threads are done.
 
 mod common;
 
@@ -31,9 +31,9 @@ fn loads(director: &Director) -> Vec<(u64, u64)> {
     servers.map(|it| (it.counts.active.into(), it.server.weight.into())).collect()
 }
 
-/// A pick goes to the least loaded as of some moment in it, and loads only grow here. So a server
-/// passes the least load there is in the end by its last pick and those that were in flight then:
-/// one a thread.
+/// A pick takes the server that is least loaded at some moment during the pick, and loads only grow
+/// here. So in the end, a server exceeds the least load by at most its last pick and those that were
+/// in flight then: one per thread.
 #[test]
 fn loads_stay_within_one_connection_a_thread() {
     for (kind, weights) in KINDS {

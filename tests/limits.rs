@@ -1,5 +1,5 @@
-//! Counters at their limits, and configs at and beyond theirs: exact, or refused in words that name
-//! the item and the limit; nothing wraps, nothing changes.
+//! Counters at their limits, and configs at and above theirs, work exactly or are refused with an
+//! error that names the item and the limit. Nothing wraps, and a refusal changes nothing.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! Thresholds that change by a reload while connections open and close.
+//! While a reload changes thresholds and connections open and close, no upper threshold is
+//! exceeded, and new thresholds take effect with the new config, not before.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Listings against the output of a real ipvsadm on a real kernel, byte for byte.
+//! Listings equal the output of the real ipvsadm on a real kernel, byte for byte.
 #![cfg(feature = "serde")]
 
 use serde::Deserialize;

@@ -1,5 +1,5 @@
-//! Least-loaded schedulers where loads are nearly equal, counts large, or many servers tried, with few
-//! servers and with enough for an index, shared either way.
+//! Least-loaded schedulers pick correctly where loads are nearly equal, counts are large, or many
+//! servers were tried: with and without an index, in both kinds of sharing.
 
 mod common;
 
@@ -155,8 +155,9 @@ fn the_last_worker_left_prefers_the_first_of_equals() {
     }
 }
 
-/// What no living worker has opened is divided among those that live, in whatever part it is when it
-/// is looked at: 24 connections of nobody are more than 10 of one's own for two workers, not for three.
+/// Connections that no living worker has opened are divided among the living workers. For two
+/// workers, the share of 24 such connections exceeds 10 of a worker's own; for three workers it does
+/// not.
 #[test]
 fn connections_of_nobody_are_divided_anew_as_workers_come() {
     for servers in [2, 40] {

@@ -1,4 +1,4 @@
-//! `Config::memory` is what a director takes: never less than it allocates, and not much more.
+//! `Config::memory` is an upper bound of what a director allocates, and not much above it.
 
 mod common;
 

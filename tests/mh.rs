@@ -1,5 +1,5 @@
-//! What scheduler mh promises beyond single decisions: slots that survive quiescing and reloads,
-//! limits, table sizes, fallback.
+//! Scheduler mh keeps its slots across quiescing and reloads, and keeps to its limits, table sizes
+//! and fallback.
 
 mod common;
 
@@ -39,7 +39,7 @@ fn with_weight(config: &Config, n: usize, weight: u32) -> Config {
     config
 }
 
-/// The picks where nobody but the clients of this server is concerned.
+/// These picks if the clients of this server, and no others, are refused.
 fn refused(picks: &[u16], server: u16) -> Vec<u16> {
     picks.iter().map(|pick| if *pick == server { 0 } else { *pick }).collect()
 }

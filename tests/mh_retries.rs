@@ -1,4 +1,5 @@
-//! mh where its own slots do not answer: retries, the fallback, and servers of another family.
+//! mh picks correctly where its own slots give no answer: retries, the fallback, servers of another
+//! family.
 
 mod common;
 
@@ -35,7 +36,7 @@ fn a_retry_ends_at_a_server_that_no_probe_hits() {
     }
 }
 
-/// The kernel refuses a client whom no probe leads to a server, and so does the fallback. A quiesced
+/// The kernel refuses a client if no probe leads to a server, and so does the fallback. A quiesced
 /// server keeps its slots.
 #[test]
 fn the_fallback_ends_with_its_probes() {

@@ -1,4 +1,5 @@
-//! Persistence: the kernel's scenarios, the life of templates, and what they outlive.
+//! Persistence decides as in the kernel's scenarios, and templates live and outlive changes as
+//! documented.
 
 mod common;
 
@@ -132,7 +133,7 @@ fn templates_ignore_thresholds() {
     assert_eq!(world.connect(&["10.7.0.3", "10.7.0.4"]), [2, 2], "new clients do not");
 }
 
-/// S28: each datagram is scheduled anew; with persistence the client stays.
+/// S28: each datagram is scheduled separately; with persistence the client stays.
 #[test]
 fn one_packet_scheduling() {
     for (persistence, first, second) in
@@ -375,7 +376,7 @@ fn a_refused_client_has_left_its_server() {
     world.director.apply(&none).expect("a valid config");
     assert_eq!(world.open("10.7.0.1").0, 0);
     world.director.apply(&both).expect("a valid config");
-    // The others have their templates; the first is chosen anew, once 2 and once 1.
+    // The others have their templates; the first is scheduled again, once 2 and once 1.
     let clients = ["10.7.0.2", "10.7.0.5", "10.7.0.1", "10.7.0.3", "10.7.0.4"];
     assert_eq!(world.touch(&clients), [1, 2, 1, 2, 1]);
 }

@@ -1,5 +1,5 @@
-//! Services that take more than one port: FTP, port 0, firewall marks. Each sequence is one that
-//! kernels 6.1 and 7.2 answered.
+//! Services that take more than one port (FTP, port 0, firewall marks) pick as kernels 6.1 and 7.2
+//! did.
 
 use std::net::SocketAddr;
 
@@ -91,7 +91,7 @@ fn an_ftp_service_without_persistence_schedules_its_own_port_only() {
         ((TCP, "2001:db8::7", "[fd01::1]:5000", 0), NOT_OURS),
         ((TCP, "2001:db8::7", "[fd01::1]:21", 0), "[fd09::1]:21"),
     ]);
-    // An edit of the service decides anew.
+    // After an edit of the service, the scheduler decides again.
     world.execute("-E -t 10.1.0.1:21 -s rr -p 300");
     world.sends(&[
         ((TCP, client, "10.1.0.1:5000", 0), "10.9.0.12:5000"),

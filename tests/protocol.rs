@@ -1,5 +1,5 @@
-//! States, timeouts and rules of connections, against the documented tables and what a kernel did:
-//! `tests/data/protocol`.
+//! Connection states, timeouts and rules equal the documented tables and a kernel's recorded
+//! behavior: `tests/data/protocol`.
 
 mod packets;
 

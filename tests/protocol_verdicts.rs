@@ -1,4 +1,4 @@
-//! What becomes of a packet of a known connection: every combination of what decides.
+//! Every combination of conditions yields the right verdict on a packet of a known connection.
 
 use vsched::config::Forwarding;
 use vsched::protocol::{Context, Direction, ServerNow, TcpConnection, TcpFlags, Verdict};

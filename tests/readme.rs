@@ -1,5 +1,5 @@
-//! README says what the code does: the scheduler table comes from the registry, the version from
-//! Cargo.toml, the commands from the Makefile.
+//! README agrees with the code: the scheduler table with the registry, the version with Cargo.toml,
+//! the commands with the Makefile.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Why there is no server: a stale service id is told from a service without a server that is
-//! available, under every scheduler and sharing, also while the service is being deleted.
+//! A stale service id is distinguished from a service without an available server, under every
+//! scheduler and both kinds of sharing, even while the service is being deleted.
 
 use std::sync::Barrier;
 use std::thread;
@@ -121,7 +121,7 @@ fn deletion_is_no_lack_of_servers() {
                 director.apply(&config).expect("a valid config");
             }
         });
-        // Deleted services refuse nobody.
+        // Deleted services count no refusals.
         let (_, observed) = &director.services()[0];
         assert_eq!(observed.statistics.refused, 0, "{name}");
     }

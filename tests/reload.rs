@@ -1,4 +1,4 @@
-//! A change costs what it changes: counted in calls of the allocator and bytes, not in time.
+//! A change costs only what it changes, counted in allocations and bytes, not in time.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Counts whose leases were lost: set right by a host that knows the truth, or forgotten with the
+//! A host can correct counts whose leases were lost: set them, or forget them with their removed
 //! server.
 
 mod common;
@@ -176,7 +176,7 @@ fn a_forgotten_server_may_return_while_a_table_names_its_former_self() {
 }
 
 /// One client of a persistent service whose only lease was lost: its template would be kept alive
-/// for ever.
+/// forever.
 #[test]
 fn templates_are_not_kept_alive_by_lost_leases() {
     let mut both = config(SchedulerKind::Rr, 2, &[1]);

@@ -1,5 +1,5 @@
-//! What hosts need: the three laboratories word for word, every other case by its commands, and
-//! the checks on trees of files.
+//! The requirements listed for hosts are right: for three laboratories word for word, for all other
+//! cases by their commands, and checks of a host's files find what is missing.
 
 #[path = "requirements/host.rs"]
 mod host;

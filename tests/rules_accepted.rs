@@ -1,8 +1,8 @@
-//! What ipvsadm and a kernel made of a thousand command lines, done again by us.
+//! A thousand recorded command lines are read, executed and printed as ipvsadm and a kernel did.
 //!
-//! `tests/data/ipvsadm/commands.jsonl` is a transcript of the real ones; its README says how it
-//! was recorded. Reading, carrying out and printing must give the same, byte for byte, and what
-//! was refused must be refused, but for the differences listed here with their reasons.
+//! `tests/data/ipvsadm/commands.jsonl` is the transcript; its README says how it was recorded. The
+//! results must be equal byte for byte, and what was refused must be refused, except for the
+//! differences that are listed here with their reasons.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! A rules text can say everything that a config can: reading back what was printed gives the same
-//! config, and a reader that does not know the extension refuses it.
+//! A rules text can express every config: parsing what was printed yields the same config. A reader
+//! that does not know the extension refuses it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

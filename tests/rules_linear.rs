@@ -1,5 +1,5 @@
-//! Reading takes memory, and looks at things, in proportion to the length of the text, whatever the
-//! commands: bytes that the allocator hands out are counted, not time.
+//! Parsing takes memory and lookups in proportion to the length of the text, whatever the commands.
+//! Counted in allocated bytes, not in time.
 #![cfg(feature = "serde")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -14,7 +14,7 @@ thread_local! {
 }
 
 // SAFETY: every call is passed on unchanged to the system allocator; counting touches only a
-// constant-initialised thread-local without a destructor.
+// constant-initialized thread-local without a destructor.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -1,4 +1,4 @@
-//! What is refused, and in which words: the whole message with line and column.
+//! Malformed rules are rejected with the whole expected message, line and column included.
 
 use std::error::Error;
 

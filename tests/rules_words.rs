@@ -1,4 +1,5 @@
-//! Commands from words that are split already, beside the same words in a line of text.
+//! Commands given as separate words parse like the same words in a line of text, except for what
+//! the kernel checks.
 
 use serde_json::Value;
 use vsched::config::{Command, Config, rules::Rules};

@@ -1,5 +1,5 @@
-//! Services shared `per-worker`: one worker alone decides as all do together, several stay within
-//! the bounds that `Sharing::PerWorker` documents, and nothing is lost by reloads.
+//! In services shared `per-worker`, a single worker picks as all workers do together, several
+//! workers stay within the bounds that `Sharing::PerWorker` documents, and reloads lose nothing.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

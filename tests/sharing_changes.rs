@@ -1,5 +1,5 @@
-//! Services shared `per-worker` while schedulers, sharing and workers change: which connections a
-//! worker goes by.
+//! In services shared `per-worker`, workers count the right connections while schedulers, sharing
+//! and workers change.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

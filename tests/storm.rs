@@ -1,5 +1,5 @@
-//! Four workers pick, open and close while configs come and go: nothing is lost, nothing stale is
-//! given out.
+//! Four workers pick, open and close while configs change: no count is lost, and no pick returns
+//! anything stale.
 
 mod common;
 

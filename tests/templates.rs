@@ -1,4 +1,5 @@
-//! What holds a persistence template, and to the second how long it lives.
+//! Connections hold a persistence template, and it lives exactly as long as documented, to the
+//! second.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! What a director tells of changes, of servers that are gone, and of what remembers nothing; and what
-//! finds a service.
+//! A director reports changes, removed servers and the lack of address maps correctly, and finds
+//! services by key and flow.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Decisions recorded from real kernels, replayed: see `tests/data/traces/README.md`.
+//! Decisions equal those recorded from real kernels: see `tests/data/traces/README.md`.
 
 #[path = "../examples/replay/cli.rs"]
 mod cli;

@@ -1,4 +1,4 @@
-//! Malformed traces are refused, each with file, line, event and what was expected.
+//! Malformed traces are refused, each with its file, line, event and what was expected.
 
 #[path = "../examples/replay/engine.rs"]
 #[allow(dead_code, reason = "reports of mismatches are tested in traces.rs")]

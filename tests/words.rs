@@ -1,5 +1,5 @@
-//! Sources and documents say what the field says: the words that misled readers, or sent them to a
-//! dictionary, stay out. `docs/glossary.md` explains the words that are this project's own.
+//! Sources and documents use the field's words: words that misled readers, or sent them to a
+//! dictionary, are banned. `docs/glossary.md` explains the words that are this project's own.
 
 use std::fmt;
 use std::fs;

@@ -1,4 +1,4 @@
-//! wrr where a cycle is too long to be precomputed: the walk itself, level by level.
+//! wrr picks correctly where a cycle is too long to be precomputed, weight level by weight level.
 
 mod common;
 

@@ -1,7 +1,7 @@
-//! Requests to callgrind, as `valgrind/callgrind.h` makes them: instructions that do nothing unless
-//! valgrind runs them.
+//! Callgrind's client requests, as `valgrind/callgrind.h` encodes them: instructions without effect
+//! unless valgrind runs them.
 
-/// Runs it; callgrind counts its instructions and nothing else's, and writes them under this name.
+/// Runs `act`; callgrind counts only its instructions, and writes them under this name.
 pub(crate) fn count<T>(name: &str, act: impl FnOnce() -> T) -> T {
     let name = std::ffi::CString::new(name).expect("a name");
     request(START_INSTRUMENTATION, 0);
@@ -22,7 +22,7 @@ const STOP_INSTRUMENTATION: usize = TOOL + 5;
 #[allow(unsafe_code)]
 fn request(number: usize, argument: usize) {
     let words = [number, argument, 0, 0, 0, 0];
-    // SAFETY: four rotations that add up to none and an exchange of a register with itself;
+    // SAFETY: four rotations that cancel out, and an exchange of a register with itself;
     // valgrind reads the words that `rax` points to and answers in `rdx`.
     unsafe {
         std::arch::asm!(

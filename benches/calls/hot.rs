@@ -1,5 +1,5 @@
-//! The hot path as functions of their own: what a program that calls it has of it in its object
-//! code, most of it inlined.
+//! The hot path as separate functions: the object code that a calling program contains, most of it
+//! inlined.
 
 use std::mem::MaybeUninit;
 
@@ -44,7 +44,7 @@ pub(crate) fn connect(worker: &Worker, service: ServiceId, flow: &Flow) -> Optio
     worker.connect(service, flow).map(Connection::into_lease)
 }
 
-/// Established, closing, and closed by its end.
+/// A connection that is established, starts closing, and is closed by its drop.
 #[inline(never)]
 pub(crate) fn connection(worker: &Worker, service: ServiceId, flow: &Flow) -> bool {
     let connection = worker.connect(service, flow);

@@ -1,12 +1,12 @@
-//! The hot path in loops, for instruction counts and for the eye.
+//! The hot path in loops, for instruction counts and for quick looks.
 //!
-//! - `calls SCHEDULER SERVERS PICKS`: nanoseconds of a pick.
-//! - `calls --count`: every case once, between requests to callgrind; `ffi-tests/cost.py` reads what
-//!   it counted.
-//! - `calls --schedulers`: how many there are.
+//! - `calls SCHEDULER SERVERS PICKS`: nanoseconds per pick.
+//! - `calls --count`: every case once, between callgrind requests; `ffi-tests/cost.py` reads the
+//!   counts.
+//! - `calls --schedulers`: the number of schedulers.
 //! - `calls`: every function of `hot` once; `ffi-tests/hot_path.py` reads their object code.
 //!
-//! The twin of `ffi-tests/calls.c`, which does the same through the C library.
+//! The counterpart of `ffi-tests/calls.c`, which does the same through the C library.
 
 mod callgrind;
 #[path = "../../tests/common/mod.rs"]
@@ -21,9 +21,10 @@ use common::{config, flow};
 use vsched::config::Sharing;
 use vsched::{Activity, Director, Flow, SchedulerKind, ServerId, ServiceId, Tried, Worker};
 
-/// Numbers of servers that are counted.
+/// Numbers of servers for which instructions are counted.
 const SIZES: [u16; 2] = [16, 1000];
-/// Calls of a case, and calls before it: maps know the address, rotations are under way.
+/// Counted calls of a case, and warm-up calls before: address maps know the address, rotations have
+/// started.
 const CALLS: u64 = 300;
 const WARM_UP: u64 = 20;
 
@@ -77,7 +78,7 @@ const CASES: [Case; 3] = [
     ("connect+close", Loop::connect_close),
 ];
 
-/// Schedulers that a worker of its own has something to keep for.
+/// Schedulers for which a worker keeps state in a `per-worker` service.
 const PER_WORKER: [SchedulerKind; 4] =
     [SchedulerKind::Rr, SchedulerKind::Wrr, SchedulerKind::Wlc, SchedulerKind::Twos];
 

@@ -1,4 +1,4 @@
-//! Compiles the loop in C and links it with the shared library that `make lib` has built.
+//! Compiles the loops in C and links them with the shared library that `make lib` has built.
 
 use std::path::Path;
 

@@ -85,7 +85,7 @@ fn only_connections_of_that_activity_close_and_move() {
     }
 }
 
-/// What the director's edit has not marked yet.
+/// The director has stored lower limits and not yet marked the server.
 #[test]
 fn a_full_server_without_the_mark_is_recognized() {
     let limits = limits(4, 0);
@@ -113,7 +113,7 @@ fn an_edit_acts_by_a_change_of_the_limits() {
     }
 }
 
-/// KernelRules A keeps a mark while the upper limit falls or stays, and sets none.
+/// Kernel rules A keep a mark while the upper limit falls or stays, and set none.
 #[test]
 fn generation_a_clears_marks_by_edits() {
     for (old, new, keeps) in [(4, 4, true), (4, 3, true), (4, 5, false), (4, 0, false)] {
@@ -126,11 +126,11 @@ fn generation_a_clears_marks_by_edits() {
     }
 }
 
-/// KernelRules A: from the upper limit on, and while no relief is due.
+/// Kernel rules A: marked from the upper limit on, and until the count falls below the lower level.
 #[test]
 fn corrected_counts_are_marked() {
     let cases = [
-        // Limits, total, mark before; mark after in generation A and in B.
+        // Limits, total, mark before; mark after by kernel rules A and B.
         ((4, 2), 4, false, true, true),
         ((4, 2), 5, false, true, true),
         ((4, 2), 3, false, false, false),

@@ -87,8 +87,8 @@ impl Arena {
     /// worker, else about the number of living workers.
     #[inline]
     pub(crate) fn shares(&self) -> u32 {
-        // SeqCst: pairs with the store in `set_shares`. Either the writer of an index sees the new
-        // number, or the director, which reads the index after its store here, sees the writer's store.
+        // SeqCst: pairs with the store in `set_shares`. Either the writer of an index sees the new number,
+        // or the director, which reads the index after that store, sees the writer's store.
         self.shares.load(Ordering::SeqCst)
     }
 

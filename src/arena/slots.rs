@@ -3,13 +3,17 @@
 //! Slots hold no pointers, locks or thread ids, and are found by index and generation. This module
 //! has the operations on them; the director decides which server or service owns which slot.
 //!
-//! | location              | operation                          | ordering | partner                   |
-//! |-----------------------|------------------------------------|----------|---------------------------|
-//! | `counts`              | exchanges in `swap`                | SeqCst   | loads in `change`, `open` |
-//! | `counts`              | load in `counts_relaxed`           | Relaxed  | none: it orders nothing   |
-//! | `counts`              | load in `counts_seqcst`            | SeqCst   | exchanges in `swap`       |
-//! | `limits`,`generation` | stores in `store_limits`, `occupy`, `end` | SeqCst | loads in `open`, `close` |
-//! | `pins`                | additions in `pin`, `unpin`        | SeqCst   | load in `end`             |
+//! | location     | operation                          | ordering | partner                             |
+//! |--------------|------------------------------------|----------|-------------------------------------|
+//! | `counts`     | exchanges in `swap`                | SeqCst   | loads in `change`, `open`           |
+//! | `counts`     | load in `counts_relaxed`           | Relaxed  | none: it orders nothing             |
+//! | `counts`     | load in `counts_seqcst`            | SeqCst   | exchanges in `swap`                 |
+//! | `limits`     | stores in `store_limits`, `occupy` | SeqCst   | load in `limits`                    |
+//! | `generation` | addition in `end`                  | SeqCst   | load in `is`                        |
+//! | `service`    | stores in `occupy`, `set_service`  | SeqCst   | load in `service`                   |
+//! | `pins`       | additions in `pin`, `unpin`        | SeqCst   | load in `end`                       |
+//!
+//! A `ServiceSlot`'s `generation`, and the store in `renew`, are used only under the director's lock.
 //!
 //! `open` loads the count word, then the generation and the limits, then exchanges the word. The
 //! director stores new limits before it changes the word's version, and changes the owner between two
@@ -85,6 +89,7 @@ impl ServerSlot {
 
     #[inline(always)]
     pub(crate) fn is(&self, generation: u32) -> bool {
+        // SeqCst: pairs with the addition in `end`.
         self.generation.load(Ordering::SeqCst) == generation
     }
 
@@ -94,6 +99,7 @@ impl ServerSlot {
 
     /// Slot index of the service to which this server belongs, or last belonged.
     pub(crate) fn service(&self) -> u32 {
+        // SeqCst: pairs with the stores in `occupy` and `set_service`.
         self.service.load(Ordering::SeqCst)
     }
 
@@ -107,6 +113,7 @@ impl ServerSlot {
         rule: KernelRules,
         below_limit: bool,
     ) -> Result<bool, ConnectionError> {
+        // SeqCst: pairs with the exchanges in `swap`; before the loads of generation and limits.
         let mut word = self.counts.load(Ordering::SeqCst);
         loop {
             let counts = Counts::from_word(word);
@@ -231,6 +238,7 @@ impl ServerSlot {
     /// The first half of [`limit`](Self::limit): stores the limits and returns the previous ones.
     pub(crate) fn store_limits(&self, new: Limits) -> Limits {
         let old = self.limits();
+        // SeqCst: pairs with the load in `limits`; before the exchange in `mark_for_limits`.
         self.limits.store(new.word(), Ordering::SeqCst);
         old
     }
@@ -258,6 +266,7 @@ impl ServerSlot {
 
     /// Assigns the slot to a server of this service, up, without connections or limits. Director only.
     pub(crate) fn occupy(&self, service: u32) {
+        // SeqCst: pairs with the loads in `limits` and `service`; before the exchange below.
         self.limits.store(0, Ordering::SeqCst);
         self.service.store(service, Ordering::SeqCst);
         let _ = self.change(|counts| Ok(counts.occupied()));
@@ -277,16 +286,19 @@ impl ServerSlot {
 
     /// Records that an affinity entry names the server: its slot is not reused while pinned.
     pub(crate) fn pin(&self) {
+        // SeqCst: pairs with the load in `end`.
         self.pins.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Undoes one [`pin`](Self::pin).
     pub(crate) fn unpin(&self) {
+        // SeqCst: as in `pin`.
         self.pins.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Sets the server's service: `u32::MAX` if it was deleted, else the one added again. Director only.
     pub(crate) fn set_service(&self, service: u32) {
+        // SeqCst: pairs with the load in `service`.
         self.service.store(service, Ordering::SeqCst);
     }
 
@@ -306,6 +318,7 @@ impl ServerSlot {
         // SeqCst: pairs with `pin`. A later pin comes from a retired table, and holds only the number.
         let ended = self.pins.load(Ordering::SeqCst) == 0 && self.change(ended).is_ok();
         if ended {
+            // SeqCst: pairs with the load in `is`; after the exchange that ended the owner's counts.
             self.generation.fetch_add(1, Ordering::SeqCst);
         }
         ended
@@ -313,6 +326,7 @@ impl ServerSlot {
 
     #[inline(always)]
     fn limits(&self) -> Limits {
+        // SeqCst: pairs with the stores in `store_limits` and `occupy`.
         Limits::from_word(self.limits.load(Ordering::SeqCst))
     }
 
@@ -321,6 +335,7 @@ impl ServerSlot {
         &self,
         next: impl Fn(Counts) -> Result<Counts, ConnectionError>,
     ) -> Result<Change, ConnectionError> {
+        // SeqCst: as in `open`.
         let mut word = self.counts.load(Ordering::SeqCst);
         loop {
             let before = Counts::from_word(word);
@@ -335,6 +350,7 @@ impl ServerSlot {
     /// Exchanges the word; the current word if it differs.
     #[inline(always)]
     fn swap(&self, word: u64, next: Counts) -> Result<(), u64> {
+        // SeqCst: pairs with the loads in `open`, `change` and `counts_seqcst`.
         let swap = self.counts.compare_exchange_weak(
             word,
             next.word(),
@@ -363,11 +379,11 @@ impl Change {
 /// State of one service.
 #[repr(C, align(64))]
 pub(crate) struct ServiceSlot {
-    /// The rotation of a worker that does not share it. The shared one is the pool's `SharedRotation`.
+    /// The rotation of one worker. The shared one is the compiled service's `SharedRotation`.
     pub(crate) worker_rotation: WorkerRotation,
     /// The rotation of retries.
     pub(crate) retry_rotation: RetryRotation,
-    /// Number of random draws made.
+    /// Number of random draws so far.
     draws: AtomicU64,
     generation: AtomicU32,
 }
@@ -401,6 +417,7 @@ impl ServiceSlot {
 
     /// Readies the slot for another service. Director only.
     pub(crate) fn renew(&self) {
+        // SeqCst: no partner, as the slot has no owner.
         self.draws.store(0, Ordering::SeqCst);
         self.generation.fetch_add(1, Ordering::SeqCst);
     }

@@ -23,7 +23,7 @@ impl Total {
     /// Adds `count`. Only the shard's writer may call it.
     #[inline]
     fn add(&self, count: u64) {
-        // Relaxed, and no read-modify-write: one writer; readers need only a recent value.
+        // Relaxed: no partner, as readers need only a recent value. No read-modify-write: one writer.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 

@@ -100,11 +100,13 @@ impl Tally {
 
     #[inline]
     pub(crate) fn add(&self, change: Connections) {
+        // SeqCst: pairs with the load in `get`.
         self.0.fetch_add(change.0, Ordering::SeqCst);
     }
 
     /// Resets the count to 0 and returns what it was.
     pub(crate) fn take(&self) -> Connections {
+        // SeqCst: as in `add`.
         Connections(self.0.swap(0, Ordering::SeqCst))
     }
 }
@@ -122,25 +124,30 @@ impl Incarnation {
     pub(crate) const LAST: u32 = (1 << 30) - 1;
 
     pub(crate) fn incarnation(&self) -> u32 {
+        // SeqCst: pairs with the store in `end`.
         self.incarnation.load(Ordering::SeqCst)
     }
 
     /// Runs `act` for this owner; `None` if it has gone. The place gets no other owner until `act` ends.
     pub(crate) fn as_guest<R>(&self, incarnation: u32, act: impl FnOnce() -> R) -> Option<R> {
+        // SeqCst: pairs with the load in `is_vacant`; before the load of the incarnation.
         self.guests.fetch_add(1, Ordering::SeqCst);
         let done = (self.incarnation() == incarnation).then(act);
+        // SeqCst: pairs with the load in `is_vacant`; after everything that `act` did.
         self.guests.fetch_sub(1, Ordering::SeqCst);
         done
     }
 
     /// Ends the current owner's incarnation. Director only.
     pub(crate) fn end(&self) {
-        // No read-modify-write: one writer.
+        // SeqCst: pairs with the load in `as_guest`; before the load in `is_vacant`. No read-modify-write:
+        // one writer.
         self.incarnation.store(self.incarnation() + 1, Ordering::SeqCst);
     }
 
     /// True if no thread acts for an owner, after [`end`](Self::end). Director only.
     pub(crate) fn is_vacant(&self) -> bool {
+        // SeqCst: pairs with the additions in `as_guest`; after the store in `end`.
         self.guests.load(Ordering::SeqCst) == 0
     }
 

@@ -5,9 +5,9 @@
 //! gone. Only the owner opens connections here; other workers may close or update them. These counts
 //! only decide where the owner's next connection goes: limits and statistics use the slots.
 //!
-//! | location | operation                        | ordering | partner                         |
-//! |----------|----------------------------------|----------|---------------------------------|
-//! | `number` | store in `assign`, load in `number` | SeqCst | none: one word                 |
+//! | location | operation         | ordering | partner                                              |
+//! |----------|-------------------|----------|------------------------------------------------------|
+//! | `number` | store in `assign` | SeqCst   | load in `number`; nothing else depends on it         |
 //!
 //! For the counts, and why closing a previous owner's connection changes nothing of its successor's,
 //! see `arena::tally`.
@@ -78,6 +78,7 @@ impl WorkerState {
     /// Assigns the place to a new worker, after its predecessor's [end](Self::end). Allocates. Director
     /// only, before the worker exists.
     pub(crate) fn assign(&self, number: u32, servers: u32, services: u32) {
+        // SeqCst: pairs with the load in `number`.
         self.number.store(number, Ordering::SeqCst);
         self.grow_to(servers, services);
     }
@@ -90,6 +91,7 @@ impl WorkerState {
 
     /// The worker's number, from 0.
     pub(crate) fn number(&self) -> u32 {
+        // SeqCst: pairs with the store in `assign`.
         self.number.load(Ordering::SeqCst)
     }
 

@@ -1,5 +1,4 @@
-//! Who has which slot: given to servers and services, kept while anything may still refer to it,
-//! taken back after.
+//! Assigns slots to servers and services, and frees a slot only once nothing can refer to it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,20 +12,20 @@ use crate::concurrent::segments::CAPACITY;
 use crate::config::ServiceKey;
 use crate::error::ApplyError;
 
-/// A server's hold on its slot.
+/// A server's claim to its slot.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlotClaim {
     pub(super) id: ServerId,
     /// First publication that can name the slot.
     pub(super) since: u64,
-    /// What the statistics of the slot said when it was given.
+    /// The slot's total of connections when it was assigned: previous owners' connections.
     pub(super) base: u64,
-    /// The server's last weight that was not 0, or what it was added with.
+    /// The server's last weight that was not 0, or the weight with which it was added.
     pub(super) last_weight: u32,
 }
 
 impl SlotClaim {
-    /// None: the server has no slot yet.
+    /// The server has no slot yet.
     pub(super) const NONE: SlotClaim = SlotClaim {
         id: ServerId { slot: u32::MAX, generation: 0 },
         since: 0,
@@ -34,48 +33,50 @@ impl SlotClaim {
         last_weight: 0,
     };
 
-    /// True if it has a slot. The first publication is number 1.
+    /// True if the server has a slot: publications are numbered from 1.
     pub(super) fn has_slot(&self) -> bool {
         self.since > 0
     }
 }
 
-/// A slot whose owner has left, and the publications that can name it: `born` to `gone` - 1.
+/// A slot whose owner has left, and the publications that can name it: `since` up to, not including,
+/// `until`.
 struct Vacancy<T> {
     id: T,
     since: u64,
     until: u64,
 }
 
-/// Slots in use and free ones.
+/// Slots in use, waiting to be freed, and free.
 #[derive(Default)]
 pub(super) struct SlotAllocator {
     free_servers: Vec<u32>,
     next_server: u32,
     free_services: Vec<u32>,
     next_service: u32,
-    /// Servers removed from the config that come back with their counts if added again.
+    /// Servers removed from the config, which get their counts back if added again, each with the
+    /// publication that removed it.
     removed: HashMap<ServiceKey, HashMap<SocketAddr, (SlotClaim, u64)>>,
-    /// The same with the publications they left with, in the order in which to look at them again.
-    /// Some have come back since.
+    /// The same servers in the order in which [`sweep`](Self::sweep) checks them, with the publications
+    /// that removed them. An entry is obsolete if the server was added again since.
     queue: VecDeque<(ServiceKey, SocketAddr, u64)>,
-    /// Removed servers that do not come back, and whose connections count for nothing.
+    /// Removed servers that do not get their counts back.
     forgotten: Vec<Vacancy<ServerId>>,
     deleted_services: Vec<Vacancy<ServiceId>>,
 }
 
 impl SlotAllocator {
-    /// Slots made so far, of servers and of services.
+    /// Number of slots ever assigned, of servers and of services.
     pub(super) fn high_water(&self) -> (u32, u32) {
         (self.next_server, self.next_service)
     }
 
-    /// Removed servers that still hold a slot.
+    /// Number of removed servers that still have a slot.
     pub(super) fn removed(&self) -> usize {
         self.removed.values().map(HashMap::len).sum::<usize>() + self.forgotten.len()
     }
 
-    /// Each of them.
+    /// The removed servers that get their counts back if added again.
     pub(super) fn each_removed(
         &self,
     ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
@@ -84,7 +85,7 @@ impl SlotAllocator {
         })
     }
 
-    /// Makes sure that so many slots can be given.
+    /// Ensures that this many slots can be assigned. Allocates.
     pub(super) fn reserve(
         &mut self,
         arena: &Arena,
@@ -107,26 +108,27 @@ impl SlotAllocator {
         Ok(())
     }
 
-    /// The removed server's slot, if it still has one.
+    /// Returns the removed server's claim, if it still has a slot.
     pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<SlotClaim> {
         self.take_out(&service, &server)
     }
 
-    /// A slot for a new server, vacant. [`reserve`](Self::reserve) has made sure there is one.
+    /// Returns a vacant slot for a new server. [`reserve`](Self::reserve) has ensured that there is
+    /// one.
     pub(super) fn take_server(&mut self, arena: &Arena) -> ServerId {
         let slot = take(&mut self.free_servers, &mut self.next_server);
         let generation = arena.servers.get(slot).map_or(0, ServerSlot::generation);
         ServerId { slot, generation }
     }
 
-    /// A slot for a new service.
+    /// Returns a slot for a new service. As for [`take_server`](Self::take_server).
     pub(super) fn take_service(&mut self, arena: &Arena) -> ServiceId {
         let slot = take(&mut self.free_services, &mut self.next_service);
         let generation = arena.services.get(slot).map_or(0, ServiceSlot::generation);
         ServiceId { slot, generation }
     }
 
-    /// The server has left with publication `gone`.
+    /// Records that publication `gone` removed the server.
     pub(super) fn leave(
         &mut self,
         service: ServiceKey,
@@ -147,8 +149,8 @@ impl SlotAllocator {
         Some(claim)
     }
 
-    /// No removed server comes back with its counts: their slots are taken back as soon as nothing
-    /// names them. They belong to no service from now on. Their slots, in order.
+    /// Makes all removed servers lose their counts: their slots belong to no service from now on, and
+    /// are freed once no table names them. Returns these slots, sorted.
     pub(super) fn forget(&mut self, arena: &Arena) -> Vec<u32> {
         self.queue.clear();
         let removed = std::mem::take(&mut self.removed);
@@ -165,13 +167,13 @@ impl SlotAllocator {
         slots
     }
 
-    /// The service has left with publication `gone`.
+    /// Records that publication `gone` deleted the service.
     pub(super) fn leave_service(&mut self, id: ServiceId, since: u64, gone: u64) {
         self.deleted_services.push(Vacancy { id, since, until: gone });
     }
 
-    /// The removed servers of a service that was deleted belong to none: its slot may get another
-    /// service, on whose account nothing of theirs is.
+    /// Detaches the removed servers of a deleted service: the service's slot may get another service,
+    /// and their connections must not count for that one.
     pub(super) fn detach(&self, arena: &Arena, deleted: &ServiceKey) {
         for (claim, _) in self.removed.get(deleted).into_iter().flat_map(HashMap::values) {
             if let Some(slot) = arena.servers.get(claim.id.slot) {
@@ -180,8 +182,10 @@ impl SlotAllocator {
         }
     }
 
-    /// Takes back the slots that count no connection and that none of these publications names.
-    /// Looks at so many removed servers at most, those next that it looked at longest ago.
+    /// Frees the slots that count no connection and that none of these publications names.
+    ///
+    /// Checks at most `most` removed servers, beginning with those that were not checked for longest;
+    /// all forgotten servers and deleted services.
     pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64], most: usize) {
         let named = |since: u64, gone: u64| kept.iter().any(|at| (since..gone).contains(at));
         for _ in 0..most.min(self.queue.len()) {

@@ -1,4 +1,4 @@
-//! What a change of the config did, told to the caller.
+//! What a change of the config did, as reported to the caller.
 
 use std::net::SocketAddr;
 
@@ -6,40 +6,41 @@ use crate::config::ServiceKey;
 use crate::config::diff::Change;
 use crate::director::control::Control;
 
-/// What [`Director::apply`](crate::Director::apply) and
-/// [`Director::execute`](crate::Director::execute) did.
+/// What [`Director::apply`](crate::Director::apply) or [`Director::execute`](crate::Director::execute)
+/// did.
 ///
-/// A service is listed together with its servers, both when it is added and when it is removed.
+/// A service that is added or removed is listed together with its servers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Applied {
     /// New services and servers.
     pub added: Vec<Item>,
     /// Services and servers with new settings.
     pub changed: Vec<Item>,
-    /// Servers whose weight became 0.
+    /// Servers whose weight changed from above 0 to 0.
     pub drained: Vec<Item>,
-    /// Services and servers that are gone; those of a removed service too.
+    /// Removed services and servers, including the servers of removed services.
     pub removed: Vec<Item>,
-    /// Generation, seed, timeouts or daemons changed.
+    /// True if a setting that belongs to no service changed: kernel rules, seed, timeouts, daemons, or
+    /// the expiry of quiesced servers' templates.
     pub settings: bool,
 }
 
-/// A service, or a server of it.
+/// A service, or one of its servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Item {
-    /// The service.
+    /// The service's key.
     pub service: ServiceKey,
-    /// The server; `None` = the service itself.
+    /// The server's address; `None` = the service itself.
     pub server: Option<SocketAddr>,
 }
 
 impl Applied {
-    /// True if nothing changed and nothing was published.
+    /// Returns true if nothing changed and nothing was published.
     pub fn is_empty(&self) -> bool {
         *self == Applied::default()
     }
 
-    /// What these changes do to what runs; asked before they are carried out.
+    /// What these changes will do. Call it before they are applied.
     pub(super) fn of(changes: &[Change], before: &Control) -> Self {
         let mut applied = Applied::default();
         let mut new = None;
@@ -51,7 +52,7 @@ impl Applied {
                     new = Some(service);
                     applied.added.push(item(None));
                 }
-                // The scheduler of a service just added.
+                // This edit only binds the scheduler of the service just added.
                 Change::EditService(_) if new == Some(service) => {}
                 Change::EditService(_) => applied.changed.push(item(None)),
                 Change::DeleteService(_) => {

@@ -1,10 +1,10 @@
-//! The memory that a director may take, and what it takes.
+//! The memory that a director may use, and what it uses.
 
 use crate::config::{DIRECTOR, ResourceLimits};
 
 pub(super) struct Budget {
     pub(super) limits: ResourceLimits,
-    /// What all services take together, and the director.
+    /// Bytes that all services and the director use together, at most.
     pub(super) taken: u64,
 }
 

@@ -1,5 +1,5 @@
-//! The control plane's own state, under the director's lock: what runs, and how a list of changes
-//! becomes the next table.
+//! The state under the director's lock: what runs, and how a list of changes becomes the next service
+//! table.
 
 mod budget;
 mod removed;
@@ -36,26 +36,27 @@ pub(super) struct Control {
     pub(super) arena: Arc<Arena>,
     snapshot: Arc<Snapshot<ServiceTable>>,
     pub(super) settings: Settings,
-    /// By number: in the order of adding.
+    /// By number: in the order in which they were added.
     pub(super) services: BTreeMap<u64, RunningService>,
     /// Number of the next service.
     next_number: u64,
     numbers: HashMap<ServiceKey, u64>,
-    /// Number of the service that has, or had, each slot.
+    /// Number of the latest service of each slot.
     by_slot: Vec<u64>,
     pub(super) allocator: SlotAllocator,
+    /// Number of the latest publication.
     sequence: u64,
-    /// Statistics of living workers, by their addresses.
+    /// Statistics of living workers, by the shard's address.
     pub(super) shards: HashMap<usize, Arc<Shard>>,
-    /// Statistics of workers that are gone.
+    /// Sum of the statistics of dropped workers.
     departed: Shard,
     workers: WorkerRegistry,
     pub(super) budget: Budget,
     pub(super) held: HeldServers,
 }
 
-/// How many removed servers each publication looks at, apart from as many as it may have removed:
-/// with a million of them waiting for their last connection, an edit still costs what it edits.
+/// Number of removed servers that each publication checks, in addition to two per change. Bounded, so
+/// that an edit does not become slow while a million removed servers wait for their last connections.
 pub(super) const SWEPT: usize = 64;
 
 impl Control {
@@ -97,9 +98,10 @@ impl Control {
         (live.id == id).then_some(live)
     }
 
-    /// Carries out the changes as one publication; on an error nothing has happened.
+    /// Applies the changes in one publication. On an error, nothing has changed.
     ///
-    /// The changes must be possible: what they add is not there, what they edit or delete is.
+    /// The changes must fit the running state: they add only what does not exist, and edit or delete
+    /// only what does.
     pub(super) fn advance(
         &mut self,
         changes: &[Change],
@@ -114,7 +116,7 @@ impl Control {
         let all = decisive(settings) != decisive(&self.settings);
         let compiled = self.services.values().filter(|_| all);
         let mut maps = reserve::maps(self, changes, compiled)?;
-        // The last step that can fail: from here on live services are taken apart.
+        // The last step that can fail: from here on, running services give up their lists.
         self.allocator.reserve(&self.arena, new_servers, new_services)?;
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);
@@ -127,7 +129,7 @@ impl Control {
             };
             self.assign_slots(edit, id, next, settings.kernel_rules, &mut edits);
             let compiled = match edit.live.and_then(|number| self.services.get(&number)) {
-                // Nothing is made of what goes.
+                // A deleted service needs no new version.
                 Some(live) if edit.deleted => Arc::clone(&live.compiled),
                 _ => {
                     let maps = maps.remove(&edit.settings.key).unwrap_or_default();
@@ -161,7 +163,8 @@ impl Control {
         Ok(())
     }
 
-    /// The services concerned, with the changes carried out on paper.
+    /// Applies the changes to edits of the services concerned; nothing running changes yet, except that
+    /// running services give up their lists.
     fn service_edits(
         &mut self,
         changes: &[Change],
@@ -183,7 +186,7 @@ impl Control {
         for change in changes {
             let key = change.service();
             let at = match latest {
-                // Many changes of one service stand together.
+                // Most changes of one service are consecutive.
                 Some((latest, at)) if latest == key => at,
                 _ => *drafted.entry(key).or_insert_with(|| {
                     let live = self.numbers.get(&key);
@@ -192,7 +195,7 @@ impl Control {
                     service_edits.push(match (change, live) {
                         (Change::AddService(service), _) => ServiceEdit::new(service.clone()),
                         (_, Some(live)) => of(live),
-                        // Not possible for changes that fit the state; carried out on nothing.
+                        // Unreachable for changes that fit the running state.
                         (_, None) => ServiceEdit::new(VirtualService::new(key).settings()),
                     });
                     service_edits.len() - 1
@@ -204,15 +207,15 @@ impl Control {
         }
         for edit in &mut service_edits {
             let key = edit.settings.key;
-            // Numbers in the history are places in the list: the list is shortened only now.
+            // Only now, because until here numbers in the history are indices into the list.
             edit.compact(&mut left);
             gone.extend(left.drain(..).map(|(server, claim)| (key, server, claim)));
         }
         service_edits
     }
 
-    /// Gives every server of an edit its slot. What the slots of running servers are to be told is
-    /// left in `edits`: the table that still runs goes by what it was compiled for.
+    /// Assigns every server of an edit its slot. Settings of servers that already run are deferred to
+    /// `edits`: the running table relies on those that it was compiled with.
     fn assign_slots(
         &mut self,
         edit: &mut ServiceEdit,
@@ -250,7 +253,8 @@ impl Control {
         let Some(slot) = self.arena.servers.get(claim.id.slot) else {
             return claim;
         };
-        // Into another service object its statistics start again, its counts go on.
+        // If the service was deleted and added again, the server's statistics start again; its counts
+        // stay.
         let moved = slot.service() != service.slot;
         slot.set_service(service.slot);
         let base = if moved { self.server_total(claim.id.slot) } else { claim.base };
@@ -290,7 +294,7 @@ impl Control {
         Arc::new(Service::compile(&plan, &self.arena, &edit.members()))
     }
 
-    /// Publishes everything at once; then calls `assign`; then moves rotations and indexes to the new
+    /// Publishes all changes at once, then calls `assign`, then moves rotations and indexes to the new
     /// versions.
     fn publish(
         &self,
@@ -334,7 +338,7 @@ impl Control {
         }
     }
 
-    /// Remembers what has been published.
+    /// Records in this struct what has been published.
     fn record(
         &mut self,
         service_edits: Vec<ServiceEdit>,
@@ -388,7 +392,7 @@ impl Control {
         self.next_number += 1;
     }
 
-    /// Does what is due at this time.
+    /// Does what is due at the arena's time.
     pub(super) fn tick(&mut self) {
         self.release_looks();
         for live in self.services.values() {
@@ -398,8 +402,8 @@ impl Control {
         self.sweep(usize::MAX);
     }
 
-    /// Frees retired tables that no worker looks at, and of at most so many removed servers the slots
-    /// that only they named.
+    /// Frees old tables that no worker protects, then slots that no table names any more, checking at
+    /// most `most` removed servers.
     pub(super) fn sweep(&mut self, most: usize) {
         drop(self.snapshot.reclaim());
         let kept: Vec<u64> =

@@ -1,9 +1,10 @@
-//! Whether the system has the memory that a change takes, asked before anything is changed.
+//! Checks that the system has the memory for a change before anything is changed.
 //!
-//! Rust's collections abort the process when a small allocation fails. The control plane therefore
-//! asks for one block as large as everything that a change allocates, and gives it back: where an
-//! address space is limited (`ulimit -v`, a job object, 32 bits), a change that does not fit is an
-//! error. What another thread takes between the question and the change is not foreseen.
+//! Rust's collections abort the process if a small allocation fails. The control plane therefore
+//! allocates one block as large as everything that the change will allocate, and frees it at once:
+//! where the address space is limited (`ulimit -v`, a job object, 32 bits), a change that does not
+//! fit is an error. Memory that other threads allocate between the check and the change is not
+//! accounted for.
 
 use std::hint::black_box;
 
@@ -13,42 +14,44 @@ use crate::config::diff::Change;
 use crate::config::{Memory, RealServer, VirtualService};
 use crate::error::ApplyError;
 
-/// Beside what grows with the change: lists that start with room for some elements.
+// All sizes are in bytes.
+/// Independent of the change: lists that start with a minimum capacity.
 const LEAST: usize = 16 << 10;
-/// A service in the lists and indexes of what there is and of what is wanted.
+/// Per service: its entries in the lists and indexes of the running and the wanted config.
 const SERVICE: usize = 2 * size_of::<VirtualService>() + 256;
-/// A server in the same.
+/// Per server: the same.
 const SERVER: usize = 2 * size_of::<RealServer>() + 128;
-/// A service in the table of services, which is copied, and once more as it is boxed.
+/// Per service: a pointer in the copied service table, and again when the copy is boxed.
 const TABLE: usize = 16;
-/// A service in their index.
+/// Per service: its entry in the index of services.
 const INDEX: u64 = 76;
 /// Two counts of a worker.
 const NUMBERS: usize = 16;
-/// A change, in a list that doubles as it grows, and what is reported of it.
+/// Per change: its place in a list that doubles as it grows, and its entry in the report.
 const CHANGE: usize = 4 * size_of::<Change>();
 
-/// What a change takes until it is published, and after.
+/// An upper bound of the memory that a change allocates until and after its publication.
 #[derive(Default)]
 pub(super) struct Headroom {
     bytes: u64,
 }
 
 impl Headroom {
-    /// For the changes of these services and servers, as they run and as they are wanted.
+    /// For computing the changes of this many services and servers, running and wanted.
     pub(super) fn to_change(services: usize, servers: usize) -> Self {
         let bytes = LEAST + services * (SERVICE + CHANGE) + servers * (SERVER + CHANGE);
         Headroom { bytes: bytes as u64 }
     }
 
-    /// For compiling a service: its pool, once more for what that is made from, and a copy of its
-    /// rotation and servers for each worker that has its own.
+    /// Adds the memory for compiling a service: the result, as much again for its inputs, and the
+    /// rotation and counts of each of `workers` workers.
     pub(super) fn compile(&mut self, memory: Memory, workers: usize) {
         self.bytes += 2 * memory.compiled() + workers as u64 * memory.per_worker();
     }
 
-    /// For this many servers and services: new slots with the statistics of each worker, and the table
-    /// of services. Where workers decide by themselves, each may need a place for every server.
+    /// Adds the memory for this many servers and services: new slots with the statistics of each
+    /// worker, and the service table. If a service is shared `per-worker`, each worker may also need
+    /// state for every server and service.
     pub(super) fn slots(
         &mut self,
         arena: &Arena,
@@ -65,22 +68,22 @@ impl Headroom {
         self.bytes += (LEAST + slots + table + (workers + 1) * (totals + rotations)) as u64;
     }
 
-    /// For the index of services, which is copied when some are added or deleted.
+    /// Adds the memory for the index of services, which is copied when services are added or deleted.
     pub(super) fn index(&mut self, services: u32) {
         self.bytes += u64::from(services) * INDEX;
     }
 
-    /// Asks the system for it.
+    /// Checks that the system has this much memory.
     pub(super) fn check(&self) -> Result<(), ApplyError> {
         ask(self.bytes, || "the change as a whole".to_owned())
     }
 }
 
-/// Asks the system for one block of this size, which is freed at once.
+/// Checks that the system has one block of this size, by allocating and freeing it.
 pub(super) fn ask(bytes: u64, what: impl FnOnce() -> String) -> Result<(), ApplyError> {
     let mut block = Vec::<u8>::new();
     let reserved = usize::try_from(bytes).map(|bytes| block.try_reserve_exact(bytes));
-    // Used, or the compiler leaves the allocation out.
+    // Otherwise the compiler could remove the allocation.
     black_box(&mut block);
     match reserved {
         Ok(Ok(())) => Ok(()),

@@ -1,4 +1,5 @@
-//! The in-process data plane: takes configs and commands, publishes tables, answers for what runs.
+//! The control plane of the in-process data plane: accepts configs and commands, publishes service
+//! tables, and reports the running state.
 
 mod allocator;
 mod applied;
@@ -53,13 +54,14 @@ use crate::sync::Arc;
 
 /// Runs a config: compiles it, publishes it to workers, and keeps its state across changes.
 ///
-/// A director is a handle: `Send`, `Sync`, and cheap to clone; all clones are one director. Its own
-/// methods belong to the control plane: they take a lock, allocate, and free what is no longer
-/// needed. Each thread that picks servers does so through a [`Worker`](crate::Worker) of its own.
+/// A director is a handle: `Send`, `Sync`, and cheap to clone; all clones are one director. Its methods
+/// belong to the control plane: they take locks, allocate, and free what is no longer needed. No pick
+/// or connection waits for them. Each thread that picks servers does so through its own
+/// [`Worker`](crate::Worker).
 ///
-/// Connection counts, rotation cursors and statistics outlive every change of the config. A server
-/// that is removed keeps counting until its last connection closes, and has its counts back if it
-/// is added again before.
+/// Connection counts, rotations and statistics outlive every change of the config. A server that is
+/// removed keeps counting until its last connection closes, and gets its counts back if it is added
+/// again before that.
 ///
 /// ```
 /// use vsched::{Config, Director, Flow};
@@ -87,19 +89,19 @@ pub(crate) struct Inner {
 }
 
 impl Director {
-    /// A director that runs this config, with the default of [`ResourceLimits`].
+    /// Creates a director that runs this config, with the default [`ResourceLimits`].
     ///
     /// # Errors
-    /// The config breaks limits, or needs more slots or memory than there are.
+    /// The config violates limits, or needs more slots or memory than available.
     pub fn new(config: &Config) -> Result<Self, ApplyError> {
         Self::with_limits(config, ResourceLimits::default())
     }
 
-    /// A director that runs this config, and never one that takes more than these limits allow:
-    /// [`apply`](Self::apply) and [`execute`](Self::execute) refuse it.
+    /// Creates a director that runs this config. [`apply`](Self::apply) and [`execute`](Self::execute)
+    /// will refuse every config that exceeds these limits.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As for [`new`](Self::new).
     pub fn with_limits(config: &Config, limits: ResourceLimits) -> Result<Self, ApplyError> {
         let arena = Arc::new(Arena::new());
         let empty = ServiceTable::new(0, Box::default(), Arc::default());
@@ -111,32 +113,37 @@ impl Director {
         Ok(director)
     }
 
-    /// Makes this config the one that runs, whatever that removes, in one publication: a pick that
-    /// begins after `apply` has returned sees all of it, one under way sees all of the old or all of
-    /// the new. An empty config removes everything; where the config comes from a file, use
+    /// Replaces the running config, regardless of what that removes.
+    ///
+    /// All changes take effect in one publication: a pick that begins after `apply` has returned sees
+    /// the new config; a concurrent pick sees either all of the old one or all of the new one. An
+    /// empty config removes everything: if the config comes from a file, use
     /// [`apply_with`](Self::apply_with).
     ///
-    /// New thresholds of servers that run already, and new kernel rules, take effect one by one
-    /// between the publication and the end of this call. With [`Worker::connect`](crate::Worker::connect)
-    /// no server has more connections than the larger of its old and new upper threshold meanwhile.
+    /// New thresholds of running servers, and new kernel rules, take effect one by one between the
+    /// publication and the end of this call. During that time
+    /// [`Worker::connect`](crate::Worker::connect) opens no connection above the larger of a server's
+    /// old and new upper thresholds.
     ///
-    /// What the configs have in common keeps its state. If they want the same, nothing is
-    /// published. New services are created whole, their servers first; in existing ones new servers
-    /// come to the head of the list, in the config's order. O(services + servers).
+    /// Services and servers in both configs keep their state. If the configs are equivalent, nothing
+    /// is published. New services are compiled with all their servers; in existing services, new
+    /// servers are added at the head of the list, in the config's order.
+    ///
+    /// O(services + servers), plus compiling the services that change. Takes the director's lock;
+    /// workers do not wait for it.
     ///
     /// # Errors
-    /// The config breaks limits, or needs more slots or memory than there are; nothing has changed
-    /// then.
+    /// The config violates limits, or needs more slots or memory than available; nothing changes then.
     pub fn apply(&self, config: &Config) -> Result<Applied, ApplyError> {
         self.apply_with(config, &ApplyPolicy::new(Guardrails::OFF))
     }
 
-    /// As [`apply`](Self::apply), unless that takes away more than this policy allows: by default
-    /// more than half of the servers, or a service's last eligible one.
+    /// Like [`apply`](Self::apply), but refuses a config that removes more than this policy allows: by
+    /// default, more than half of the servers, or a service's last eligible server.
     ///
     /// # Errors
-    /// As `apply`; and [`ApplyError::Guardrails`], which says what would be removed, the limit, and
-    /// the field of the policy that allows it. Nothing has changed then.
+    /// As for `apply`, and [`ApplyError::Guardrails`], which says what would be removed, the limit, and
+    /// the field of the policy that would allow it. Nothing changes then.
     pub fn apply_with(&self, config: &Config, policy: &ApplyPolicy) -> Result<Applied, ApplyError> {
         let mut control = self.inner.control.lock();
         to_apply(&control, config).check()?;
@@ -156,13 +163,16 @@ impl Director {
         Ok(applied)
     }
 
-    /// Carries out one administrative command, as a kernel would: the service is changed in place,
-    /// step by step, even by an edit that changes nothing. O(servers of the service);
-    /// [`Command::Set`] looks at all services.
+    /// Executes one administrative command as a kernel would: the service is changed in place, even by
+    /// an edit that changes nothing.
+    ///
+    /// O(servers of the service), plus copying the service table, one word per service; adding or
+    /// deleting a service also copies the index of services. [`Command::Clear`] and [`Command::Set`]
+    /// are O(services + servers). Takes the director's lock; workers do not wait for it.
     ///
     /// # Errors
-    /// What the command adds is there already, what it edits or deletes is not there, or it breaks
-    /// a limit; nothing has changed then.
+    /// The command adds something that already exists, edits or deletes something that does not
+    /// exist, or violates a limit, or there is not enough memory; nothing changes then.
     ///
     /// ```
     /// use vsched::{Config, Director, Flow, config::rules::Rules};
@@ -188,40 +198,46 @@ impl Director {
         self.inner.control.lock().execute(command)
     }
 
-    /// Tells the time, and does what is due: frees retired tables and the slots of removed servers
-    /// without connections, forgets addresses. Call it about once a second.
+    /// Sets the time, and does what is due: frees old service tables and the slots of removed servers
+    /// without connections, and forgets expired addresses. Call it about once per second.
     ///
-    /// `now` counts from any fixed moment; a clock that jumps back is ignored.
+    /// `now` counts from any fixed moment, in steps of 1 ms; a time before the latest one is ignored.
+    /// O(services + removed servers + remembered addresses). Takes the director's lock; workers do not
+    /// wait for it.
     pub fn tick(&self, now: Duration) {
         self.inner.arena.set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         self.inner.control.lock().tick();
     }
 
-    /// The time of the latest [`tick`](Self::tick), in whole milliseconds.
+    /// Returns the latest time passed to [`tick`](Self::tick), in whole milliseconds; 0 before the
+    /// first call. Lock-free.
     pub fn now(&self) -> Duration {
         Duration::from_millis(self.inner.arena.clock())
     }
 
-    /// The service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`.
+    /// Returns the id of the service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`. Takes a
+    /// lock; O(1).
     ///
     /// # Errors
-    /// The text is no key, or there is no such service.
+    /// The text is not a key, or there is no such service.
     pub fn service(&self, key: &str) -> Result<ServiceId, ServiceError> {
         let key: ServiceKey = key.parse()?;
         self.service_by_key(&key).ok_or(ServiceError::Unknown(key.to_string()))
     }
 
-    /// The service with this key.
+    /// Returns the id of the service with this key; `None` if there is none. Takes a lock; O(1).
     pub fn service_by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
         self.with_table(|table| table.index().by_key(key))
     }
 
-    /// The service that takes this flow; see [`Worker::service_for`](crate::Worker::service_for).
+    /// Returns the service that takes this flow; see
+    /// [`Worker::service_for`](crate::Worker::service_for), which takes no lock.
     pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
         self.with_table(|table| table.by_flow(flow))
     }
 
-    /// The server of a service with this address and port.
+    /// Returns the id of a service's server with this address and port; `None` if there is none. Takes
+    /// the director's lock; O(servers of the service).
     pub fn server(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
         let control = self.inner.control.lock();
         let live = control.find(service)?;
@@ -229,18 +245,18 @@ impl Director {
         live.claims.get(place).map(|claim| claim.id)
     }
 
-    /// One decision for a caller without a worker. Takes a lock; see
-    /// [`Worker::pick_server`](crate::Worker::pick_server) for the way of a data plane.
+    /// Picks a server for a caller without a worker. Takes a lock and counts nothing, not even a
+    /// refusal; a data plane uses [`Worker::pick_server`](crate::Worker::pick_server).
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         self.try_pick_server(service, flow).ok()
     }
 
-    /// As [`pick_server`](Self::pick_server), and says why there is no server.
+    /// Like [`pick_server`](Self::pick_server), but returns the reason if there is no server.
     ///
     /// # Errors
-    /// As [`Worker::try_pick_server`](crate::Worker::try_pick_server).
+    /// As for [`Worker::try_pick_server`](crate::Worker::try_pick_server).
     pub fn try_pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
-        // Under the publication's lock no newer table can come, so the pick cannot be superseded.
+        // Under the snapshot's lock no newer table can be published, so the pick cannot be superseded.
         let pick = self.with_table(|table| {
             let compiled = table.service(service)?;
             let twin = |key: &ServiceKey| table.service_of(key);
@@ -250,8 +266,8 @@ impl Director {
         pick.ok_or(Refused::NoService)?.ok_or(Refused::NoServer)
     }
 
-    /// Connections of a server at this moment; `None` if the id is stale. O(templates) in a
-    /// persistent service.
+    /// Returns the present counts of a server; `None` if the id is stale. Takes a lock; O(1), or
+    /// O(templates) in a persistent service.
     pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
         let slot = self.inner.arena.servers.get(server.slot)?;
         let templates = self.with_table(|table| {
@@ -261,14 +277,18 @@ impl Director {
         slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
     }
 
-    /// The config that runs.
+    /// Returns a copy of the running config. Takes the director's lock; O(services + servers).
     pub fn config(&self) -> Config {
         let control = self.inner.control.lock();
         let services = control.services.values().map(|live| live.service.clone()).collect();
         control.settings.clone().with_services(services)
     }
 
-    /// Everything that runs, with its counts and statistics at about this moment.
+    /// Returns the running config with its counts and statistics. Connections that open or close during
+    /// the call may be included or not.
+    ///
+    /// Takes the director's lock; O((services + servers) · workers + templates), because each worker
+    /// keeps its own statistics.
     pub fn observe(&self) -> Observed {
         let control = self.inner.control.lock();
         let observed = |live: &RunningService| self.observed(&control, live);
@@ -276,16 +296,16 @@ impl Director {
         Observed { settings: control.settings.clone(), services }
     }
 
-    /// The services that run, with their ids, servers, counts and statistics, in the order of
-    /// adding. O(services + servers + templates).
+    /// Returns the running services with their ids, servers, counts and statistics, in the order in
+    /// which they were added. The cost is that of [`observe`](Self::observe).
     pub fn services(&self) -> Vec<(ServiceId, ObservedService)> {
         let control = self.inner.control.lock();
         let observed = |live: &RunningService| (live.id, self.observed(&control, live));
         control.services.values().map(observed).collect()
     }
 
-    /// The servers of a service in list order, the newest first, with their ids; `None` if the id
-    /// is stale. O(servers of this one).
+    /// Returns the servers of a service with their ids, in list order: the newest first. `None` if
+    /// the id is stale. The cost is that of [`observe`](Self::observe) for this service alone.
     pub fn servers(&self, service: ServiceId) -> Option<Vec<(ServerId, ObservedServer)>> {
         let control = self.inner.control.lock();
         let live = control.find_id(service)?;
@@ -293,10 +313,10 @@ impl Director {
         Some(ids.zip(self.observed(&control, live).servers).collect())
     }
 
-    /// How many servers that were removed from the config still hold memory: they have connections
-    /// (see [`removed_with_connections`](Self::removed_with_connections)), are named by a table that
-    /// a worker has not let go of or by a memory of addresses, or wait for the next
-    /// [`tick`](Self::tick).
+    /// Returns the number of servers that were removed from the config and still occupy a slot: they
+    /// have connections (see [`removed_with_connections`](Self::removed_with_connections)), are named
+    /// by a table that a worker protects or by a remembered address, or wait for the next
+    /// [`tick`](Self::tick). Takes the director's lock.
     pub fn removed_servers(&self) -> usize {
         self.inner.control.lock().removed_servers()
     }

@@ -1,4 +1,4 @@
-//! What an apply may take away from what runs.
+//! What a new config may remove.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::config::{Config, Guardrails, RealServer, ServiceKey, VirtualService};
 use crate::director::control::Control;
 use crate::error::{GuardrailError, ServiceLoss};
 
-/// What [`Director::apply_with`](crate::Director::apply_with) may take away from what runs.
+/// What a config passed to [`Director::apply_with`](crate::Director::apply_with) may remove.
 ///
-/// The default is for configs that come from a file, or from anything else that can be emptied or
-/// cut off by mistake: it refuses to remove more than half of the servers, and to leave a service
-/// without an eligible one. [`Guardrails`] says what counts.
+/// The default is for configs from a file, or from any other source that can be emptied or truncated
+/// by mistake: it refuses to remove more than half of the servers, or to leave a service without an
+/// eligible server. [`Guardrails`] defines the rules.
 ///
 /// ```
 /// use vsched::config::Guardrails;
@@ -31,7 +31,7 @@ use crate::error::{GuardrailError, ServiceLoss};
 /// );
 /// assert_eq!(director.config().services.len(), 1);
 ///
-/// // It is meant so: as `Director::apply` does.
+/// // Removing everything is intended: without guardrails, as in `Director::apply`.
 /// director.apply_with(&emptied, &ApplyPolicy::new(Guardrails::OFF))?;
 /// assert!(director.config().services.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -39,26 +39,26 @@ use crate::error::{GuardrailError, ServiceLoss};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApplyPolicy {
-    /// How much the change may take away.
+    /// How much the change may remove.
     pub guardrails: Guardrails,
 }
 
 impl ApplyPolicy {
-    /// A policy with these guardrails.
+    /// Returns a policy with these guardrails.
     pub const fn new(guardrails: Guardrails) -> Self {
         ApplyPolicy { guardrails }
     }
 }
 
 impl Default for ApplyPolicy {
-    /// At most half of the servers may be removed, and no service may be left without an eligible one.
+    /// At most half of the servers may be removed, and no service may lose its last eligible server.
     fn default() -> Self {
         ApplyPolicy::new(Guardrails { may_close_services: false, most_deleted: 50 })
     }
 }
 
-/// Checks what these changes, which lead to `wanted`, take away. O(services) unless the guardrails
-/// are off.
+/// Checks what these changes, which lead to `wanted`, remove. O(services + servers of changed
+/// services), unless the guardrails are off.
 pub(super) fn check(
     policy: &ApplyPolicy,
     control: &Control,

@@ -1,4 +1,4 @@
-//! Which workers have places of their own, for services that are shared `per-worker`.
+//! Assigns places, which hold per-worker state, to workers, for services that are shared `per-worker`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -11,22 +11,22 @@ use crate::director::table::ServiceTable;
 use crate::service::Service;
 use crate::sync::Arc;
 
-/// The places of living workers, and those that are free.
+/// The places of living workers, and free places. A place is named by its number.
 #[derive(Default)]
 pub(super) struct WorkerRegistry {
     living: BTreeSet<u32>,
-    /// The lowest first: number 0 begins where all workers together do.
+    /// Lowest first: the rotations of number 0 start where the shared ones do.
     free: BinaryHeap<Reverse<u32>>,
-    /// Places from here on had no owner yet.
+    /// Places from this number on have had no owner.
     next: u32,
 }
 
-/// So many free places at most are looked at: the others may have guests that have not gone yet.
+/// Most free places that a new worker tries. A place is not vacant while a guest is still acting there.
 const LOOKED_AT: usize = 4;
 
 impl WorkerRegistry {
-    /// A new worker's place; `None` if there is none. O(log workers + servers + services), and
-    /// when two have become one, or one two, another look at the servers for the other.
+    /// Assigns a place to a new worker; `None` if all are taken. O(log workers + servers + services),
+    /// plus [`share`](Self::share).
     pub(super) fn register(
         &mut self,
         arena: &Arena,
@@ -36,9 +36,9 @@ impl WorkerRegistry {
         let number = self.free_number(arena)?;
         let place = arena.workers.arc_ref(number)?;
         let worker = place.get();
-        // What ended late, after the last owner had gone.
+        // Connections that guests counted after the previous owner had gone.
         leave(arena, worker, table);
-        // If no worker decides by itself, only the first services' places are kept.
+        // Without a service that is shared per worker, only the first segment is allocated.
         let room = |is_needed: fn(&Service) -> bool, room| {
             if compiled(table).any(is_needed) { room } else { 0 }
         };
@@ -56,7 +56,7 @@ impl WorkerRegistry {
         Some(place)
     }
 
-    /// The worker has gone.
+    /// Frees the place of a worker that was dropped. The cost is that of [`register`](Self::register).
     pub(super) fn unregister(&mut self, arena: &Arena, worker: &WorkerState, table: &ServiceTable) {
         worker.end();
         self.living.remove(&worker.number());
@@ -67,7 +67,7 @@ impl WorkerRegistry {
         self.share(arena, table, false);
     }
 
-    /// The lowest vacant place that no other thread acts in.
+    /// The lowest vacant place among the first few free ones, else a new place.
     fn free_number(&mut self, arena: &Arena) -> Option<u32> {
         let mut busy = Vec::new();
         let is_vacant = |number: u32| arena.workers.get(number).is_some_and(WorkerState::is_vacant);
@@ -89,8 +89,10 @@ impl WorkerRegistry {
         })
     }
 
-    /// Divides among the living what no living worker counts as its own. Not by the exact number until
-    /// that is asked for: while workers come and go each division concerns all of them.
+    /// Divides the connections that no living worker counts as its own among the living workers.
+    ///
+    /// Each division costs O(servers) for every worker. Unless `exactly` is set, it therefore happens
+    /// only when the number of workers has doubled or halved, or becomes or stops being 1.
     pub(super) fn share(&self, arena: &Arena, table: &ServiceTable, exactly: bool) {
         let (living, before) = (self.living.len().max(1) as u32, arena.shares());
         let due =
@@ -99,14 +101,16 @@ impl WorkerRegistry {
             return;
         }
         arena.set_shares(living);
-        // A single worker goes by other counts than one of several.
+        // A single worker counts all connections and searches in list order; one of several does
+        // neither.
         let all = living.min(before) == 1;
         for compiled in compiled(table).filter(|compiled| all || compiled.has_common()) {
             self.states(arena).for_each(|worker| compiled.index_worker(worker, all));
         }
     }
 
-    /// Makes ready for pools that will be published, each beside the one before it.
+    /// Prepares workers' state for services that will be published. `compiled` yields pairs of the
+    /// previous version, if any, and the new one.
     pub(super) fn before_publish<'a>(
         &self,
         arena: &Arena,
@@ -128,7 +132,8 @@ impl WorkerRegistry {
         }
     }
 
-    /// Goes over to pools that have been published.
+    /// Moves workers' state to services that have been published. `compiled` as in
+    /// [`before_publish`](Self::before_publish).
     pub(super) fn after_publish<'a>(
         &self,
         arena: &Arena,
@@ -154,11 +159,11 @@ impl WorkerRegistry {
     }
 }
 
-/// The open connections of a worker that has gone are no worker's own from now on.
+/// Makes the open connections of a worker that was dropped no worker's own.
 fn leave(arena: &Arena, worker: &WorkerState, table: &ServiceTable) {
     worker.take_left(|slot, connections| {
         let Some(server) = arena.servers.get(slot) else { return };
-        // Elsewhere they are counted when the service begins to go by own connections.
+        // Other services derive these counts when they become shared per worker (`count_common`).
         if let Some(compiled) =
             table.service_at(server.service()).filter(|compiled| compiled.counts_per_worker())
         {

@@ -1,4 +1,4 @@
-//! Servers that are gone from the config and not from their clients.
+//! Servers that were removed from the config and still have connections.
 
 use std::net::SocketAddr;
 
@@ -10,11 +10,11 @@ use crate::director::Director;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RemovedServer {
-    /// Its service, which may be gone too.
+    /// The key of its service, which may have been removed too.
     pub service: ServiceKey,
     /// Its address and port.
     pub server: SocketAddr,
-    /// What its leases name.
+    /// Its id, which the leases of its connections name.
     pub id: ServerId,
     /// Active connections.
     pub active: u32,
@@ -23,8 +23,11 @@ pub struct RemovedServer {
 }
 
 impl Director {
-    /// The servers that were removed from the config and still have connections, sorted by service
-    /// and address. One that is added again is not removed. Takes the lock, allocates; O(n log n) in
+    /// Returns the servers that were removed from the config and still have connections, sorted by
+    /// service and address.
+    ///
+    /// A server that was added again is not listed, nor is one whose connections were
+    /// [forgotten](Self::forget_removed). Takes the director's lock, allocates; O(n log n) in
     /// [`removed_servers`](Self::removed_servers).
     pub fn removed_with_connections(&self) -> Vec<RemovedServer> {
         let control = self.inner.control.lock();

@@ -1,4 +1,4 @@
-//! Counts that no event will correct: what a host can do whose leases were lost.
+//! Correction of counts whose leases were lost, so that no event will correct them.
 
 use crate::arena::id::ServerId;
 use crate::arena::tally::Connections;
@@ -7,26 +7,27 @@ use crate::director::{Director, counts_of};
 use crate::error::ConnectionError;
 
 impl Director {
-    /// Sets a server's connection counts, for a host that knows the truth; what they were.
+    /// Sets a server's connection counts, for a host that knows the true ones. Returns the previous
+    /// counts; `persistent`, which this call does not set, is 0 there.
     ///
-    /// A lease that is lost (a crashed plug-in, a cancelled task) stays counted: its
-    /// server looks busier than it is, and if it has an upper threshold it may stay overloaded for
-    /// ever. No reload mends that, and a server that is removed and added again has its counts back.
-    /// This call does: the overload mark follows from the new counts, and the schedulers go by them
-    /// from now on.
+    /// A lost lease (a crashed plug-in, a canceled task) stays counted: its server looks busier than it
+    /// is, and if it has an upper threshold it may stay overloaded forever. A reload does not correct
+    /// that, and a server that is removed and added again gets its counts back. This call does: the
+    /// overload mark follows from the new counts, and schedulers use them from now on.
     ///
-    /// Leases that are still open go on: each close takes one connection off, and never one below
+    /// Leases that are still open stay valid: each close takes one connection off, but never below
     /// zero. Connections that open or close between the host's own count and this call are
-    /// overwritten; count and call while the server is quiesced, or compare what is returned. With
-    /// no connections, persistence templates of the server are no longer kept alive by any. In a
-    /// service shared `per-worker` each living worker goes by an equal part of the correction.
+    /// overwritten: count and call while the server is quiesced, or compare the returned counts. If
+    /// the new counts are 0, no connection keeps the server's persistence templates alive any longer.
+    /// In a service shared `per-worker`, each living worker takes an equal part of the correction
+    /// into account.
     ///
-    /// O(templates) in a persistent service, else O(log n). Takes the director's lock; workers do not
-    /// wait for it.
+    /// If the new counts are 0 and the service is persistent, O(templates); else O(log n). Takes the
+    /// director's lock; workers do not wait for it.
     ///
     /// # Errors
-    /// [`Stale`](ConnectionError::Stale) if the id is; [`Full`](ConnectionError::Full) if both
-    /// together are more than [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). Nothing has changed then.
+    /// [`Stale`](ConnectionError::Stale) if the id is stale; [`Full`](ConnectionError::Full) if the
+    /// sum of the counts exceeds [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). Nothing changes then.
     ///
     /// ```
     /// use vsched::{Activity, Config, Director};
@@ -54,18 +55,19 @@ impl Director {
         Ok(counts_of(former, None))
     }
 
-    /// Forgets the connections of all servers that were removed from the config; how many servers
-    /// these are.
+    /// Forgets the connections of all servers that were removed from the config. Returns the number of
+    /// these servers.
     ///
-    /// Without this a removed server keeps counting until its last connection closes, and has its
-    /// counts back if it is added again before. Call it after [`apply`](Self::apply) if leases of
-    /// removed servers may have been lost, or if a server that returns under the same address is
-    /// to start again. Ids of such servers and leases of their connections become stale once no
-    /// worker uses a table that names them, at the latest by the [`tick`](Self::tick) after that:
-    /// their closes answer so and change nothing. Clients whose template leads to such a server
-    /// are scheduled again.
+    /// Without this call, a removed server keeps counting until its last connection closes, and gets
+    /// its counts back if it is added again before that. Call it after [`apply`](Self::apply) if
+    /// leases of removed servers may have been lost, or if a server that returns at the same address
+    /// must start with counts of 0. The ids of such servers and the leases of their connections
+    /// become stale once no worker uses a table that names them, at the latest at the
+    /// [`tick`](Self::tick) after that: closing them then returns [`Stale`](ConnectionError::Stale)
+    /// and changes nothing. Clients whose template names such a server are scheduled again.
     ///
-    /// O(removed servers + templates). Takes the director's lock; workers do not wait for it.
+    /// O(n log n) in removed servers, plus O(templates). Takes the director's lock; workers do not wait
+    /// for it.
     pub fn forget_removed(&self) -> usize {
         self.inner.control.lock().forget_removed()
     }

@@ -1,4 +1,4 @@
-//! A service that runs, as the control plane knows it, and what a change tells slots of it.
+//! A running service as the control plane keeps it, and pending changes of slots.
 
 use crate::arena::Arena;
 use crate::arena::counts::Limits;
@@ -8,22 +8,23 @@ use crate::director::allocator::SlotClaim;
 use crate::service::Service;
 use crate::sync::Arc;
 
-/// A service that runs.
+/// A running service.
 pub(super) struct RunningService {
     /// As configured, servers oldest first.
     pub(super) service: VirtualService,
-    /// Beside `service.servers`.
+    /// Parallel to `service.servers`.
     pub(super) claims: Vec<SlotClaim>,
     pub(super) id: ServiceId,
+    /// First publication that can name the service.
     pub(super) since: u64,
     pub(super) compiled: Arc<Service>,
-    /// Connections and refusals its slot had counted for its former owners.
+    /// The slot's connections and refusals when it was assigned: those of previous owners.
     pub(super) base: (u64, u64),
-    /// What it takes, at most.
+    /// Upper bound of its memory, in bytes.
     pub(super) memory: u64,
 }
 
-/// What a server's slot holds of the config, to be changed once the config runs.
+/// A server slot's settings, to be stored once the config is published.
 pub(super) struct SlotEdit {
     pub(super) slot: u32,
     pub(super) limits: Limits,

@@ -1,5 +1,5 @@
-//! A service while changes are carried out on it, all of which will succeed: it has its lists from
-//! the live service and gives them back, so that an edit of one server copies no other.
+//! A service while changes are applied to it. It takes its lists from the running service and returns
+//! them, so that an edit of one server copies no other server. No step here can fail.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -12,21 +12,23 @@ use crate::director::allocator::SlotClaim;
 use crate::pool::history::{Event, History};
 use crate::pool::servers::Member;
 
-/// How many servers are looked for one by one before a table of all is made.
+/// Number of linear searches before a hash table of all servers is built.
 const FEW: u32 = 16;
 
 pub(super) struct ServiceEdit {
-    /// Number of the live service; `None` for a new one.
+    /// Number of the running service; `None` for a new service.
     pub(super) live: Option<u64>,
     pub(super) settings: ServiceSettings,
-    /// Oldest first. A server's place is its number in the history.
+    /// Oldest first. Until [`compact`](ServiceEdit::compact), a server's index is its number in the
+    /// history.
     pub(super) servers: Vec<RealServer>,
-    /// Beside `servers`.
+    /// Parallel to `servers`.
     pub(super) claims: Vec<SlotClaim>,
-    /// Servers that were added or edited: their limits have to be set.
+    /// Indices of added or edited servers, whose limits have to be set.
     touched: Vec<usize>,
+    /// Indices of deleted servers.
     gone: Vec<usize>,
-    /// Newest place of each address, once there is need of it.
+    /// Latest index of each address, once built.
     places: Option<HashMap<SocketAddr, usize>>,
     searches: u32,
     pub(super) history: History,
@@ -34,7 +36,7 @@ pub(super) struct ServiceEdit {
 }
 
 impl ServiceEdit {
-    /// A new service.
+    /// An edit that creates a service.
     pub(super) fn new(settings: ServiceSettings) -> Self {
         ServiceEdit {
             live: None,
@@ -50,7 +52,8 @@ impl ServiceEdit {
         }
     }
 
-    /// An existing service, whose lists are taken out until it has them back.
+    /// An edit of a running service. Takes the service's lists, which the director puts back at the
+    /// end.
     pub(super) fn of(live: u64, service: &mut VirtualService, claims: &mut Vec<SlotClaim>) -> Self {
         let servers = mem::take(&mut service.servers);
         let mut edit = ServiceEdit {
@@ -64,7 +67,7 @@ impl ServiceEdit {
         edit
     }
 
-    /// Numbers the servers that are there from 0 and forgets what happened before.
+    /// Starts the history again, with the present servers numbered from 0.
     fn number(&mut self) {
         (self.places, self.searches) = (None, 0);
         self.history.start = self.servers.iter().map(|server| server.weight).collect();
@@ -81,7 +84,7 @@ impl ServiceEdit {
         self.places.get_or_insert_with(table).get(&address).copied()
     }
 
-    /// Carries out one change. Hands out the owners of servers that are gone for good.
+    /// Applies one change. Appends the claims of servers that are finally removed to `gone`.
     pub(super) fn change(&mut self, change: &Change, gone: &mut Vec<(SocketAddr, SlotClaim)>) {
         match change {
             Change::AddService(_) => {}
@@ -99,7 +102,7 @@ impl ServiceEdit {
                 self.gone = (0..self.servers.len()).collect();
             }
             Change::AddServer { server, .. } => {
-                // What is added is not there, unless it has just gone.
+                // An added server is in the list only if these same changes deleted it.
                 let former = if self.gone.is_empty() { None } else { self.find(server.address) };
                 let claim = former.map_or(SlotClaim::NONE, |former| {
                     mem::replace(&mut self.claims[former], SlotClaim::NONE)
@@ -132,7 +135,8 @@ impl ServiceEdit {
         }
     }
 
-    /// Drops the servers that are gone and hands out their owners. Numbers are places no longer.
+    /// Drops deleted servers and appends their claims to `buried`. From here on, numbers in the history
+    /// are not indices.
     pub(super) fn compact(&mut self, buried: &mut Vec<(SocketAddr, SlotClaim)>) {
         let mut gone = mem::take(&mut self.gone);
         gone.sort_unstable();
@@ -150,7 +154,7 @@ impl ServiceEdit {
         }
     }
 
-    /// Replaces the claim of every server that was added or edited by what `assign` makes of it. After
+    /// Replaces the claim of every added or edited server by the result of `assign`. After
     /// [`compact`](Self::compact).
     pub(super) fn assign_slots(
         &mut self,
@@ -163,7 +167,7 @@ impl ServiceEdit {
         }
     }
 
-    /// The servers in list order.
+    /// The servers in list order: newest first.
     pub(super) fn members(&self) -> Vec<Member> {
         let newest_first = self.servers.iter().zip(&self.claims).rev();
         let member = |(server, claim): (&RealServer, &SlotClaim)| Member {
@@ -175,7 +179,7 @@ impl ServiceEdit {
     }
 }
 
-/// Takes the elements at these places, which are in order, out of a list.
+/// Removes the elements at these indices, which are sorted.
 fn drop_at<T>(list: &mut Vec<T>, places: &[usize]) {
     let (mut place, mut gone) = (0.., places.iter().copied().peekable());
     list.retain(|_| {

@@ -1,4 +1,4 @@
-//! What is to be done: checks of what is wanted against what runs, before anything happens.
+//! Validates a config or command against the running state, and translates a command into changes.
 
 use std::net::SocketAddr;
 
@@ -10,8 +10,8 @@ use crate::director::control::Control;
 use crate::director::headroom::Headroom;
 use crate::error::{ApplyError, CommandError, ConfigError};
 
-/// Checks a config that leads from what runs to something else by these changes. What no change
-/// concerns is valid, unless the rest of the config speaks against it.
+/// Validates a config that these changes lead to. Running services that no change concerns are already
+/// valid, unless a setting changes that they depend on.
 pub(super) fn validate(
     control: &Control,
     config: &Config,
@@ -31,8 +31,8 @@ pub(super) fn validate(
     })
 }
 
-/// The memory for comparing this config with what runs: for every service that is not equal, in the
-/// order of both.
+/// The memory for comparing this config with the running one: for every service that differs from the
+/// one in the same place.
 pub(super) fn to_apply(control: &Control, config: &Config) -> Headroom {
     let mut running = control.services.values().map(|live| &live.service);
     let (mut services, mut servers) = (0, 0);
@@ -50,7 +50,7 @@ pub(super) fn to_apply(control: &Control, config: &Config) -> Headroom {
     if services == 0 { Headroom::default() } else { Headroom::to_change(services, servers) }
 }
 
-/// The memory for looking at what a command concerns.
+/// The memory for computing the changes of a command.
 pub(super) fn to_carry_out(control: &Control, command: &Command) -> Headroom {
     let services = control.services.len();
     let key = match command {
@@ -67,7 +67,7 @@ pub(super) fn to_carry_out(control: &Control, command: &Command) -> Headroom {
     Headroom::to_change(1, control.find(&key).map_or(0, |live| live.claims.len()))
 }
 
-/// What is not a service, after this setting.
+/// The settings of the config, after this setting.
 pub(super) fn set(control: &Control, setting: &Setting) -> Result<Settings, ApplyError> {
     let services = control.services.values().map(|live| live.service.clone());
     let mut wanted = control.settings.clone().with_services(services.collect());
@@ -76,13 +76,13 @@ pub(super) fn set(control: &Control, setting: &Setting) -> Result<Settings, Appl
     Ok(wanted.settings())
 }
 
-/// What a command changes in what runs.
+/// The changes of a command, validated.
 pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>, ApplyError> {
     let live = |key: &ServiceKey| control.find(key).map(|live| &live.service);
     let existing = |key: &ServiceKey| live(key).ok_or(CommandError::no_service(key));
     let valid = |service: VirtualService| {
         let config = control.settings.clone().with_services(vec![service]);
-        // Its share of all memory is looked at below: the servers are not all of them.
+        // Memory is checked below by `fits`: this config does not have all of the service's servers.
         config.validate_beside(None, |_| Known::No)
     };
     let weight = |server: &RealServer| server.weight;
@@ -100,7 +100,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
         }
         Command::EditService(settings) => {
             let found = existing(&settings.key)?;
-            // Its servers are valid, but there may be too many now.
+            // Each server is valid, but the new settings may allow fewer of them.
             let full = found.servers.len() > settings.max_servers();
             let servers = if full { found.servers.clone() } else { Vec::new() };
             valid(settings.clone().with_servers(servers))?;
@@ -120,7 +120,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             if server_of(found, server.address).is_some() {
                 return Err(CommandError::server_exists(service, server.address).into());
             }
-            // Alone it shows its own problems; all together only when there are too many.
+            // Validated alone, which is enough unless the service is full.
             let full = found.servers.len() >= found.max_servers();
             let mut servers = if full { found.servers.clone() } else { Vec::new() };
             servers.push(*server);
@@ -140,7 +140,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             control.fits(found, found.servers.iter().map(edited))?;
             Change::EditServer { service: *service, before, server: *server }
         }
-        // See `set`.
+        // Handled by `set`.
         Command::Set(_) => return Ok(Vec::new()),
         Command::DeleteServer { service, server } => {
             let found = existing(service)?;

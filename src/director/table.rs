@@ -1,4 +1,4 @@
-//! The published table: every service's pool, found by id, by key or by a packet.
+//! The published service table: compiled services, found by id, by key or by flow.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,12 @@ use crate::flow::{FTP, Flow};
 use crate::service::Service;
 use crate::sync::Arc;
 
-/// Immutable. One is current; older ones live until the last worker has moved on.
+/// All compiled services. Immutable: one table is current, older ones live while a worker protects
+/// them.
 pub(crate) struct ServiceTable {
     /// Number of the publication.
     pub(crate) sequence: u64,
-    /// By index of the service's slot.
+    /// By slot index.
     services: Box<[Option<Arc<Service>>]>,
     index: Arc<ServiceIndex>,
 }
@@ -36,7 +37,7 @@ impl ServiceTable {
 
     #[inline]
     pub(crate) fn service(&self, service: ServiceId) -> Option<&Service> {
-        // The slot's number is the place it was found at.
+        // The slot index matches by position; only the generation is left to compare.
         self.service_at(service.slot)
             .filter(|compiled| compiled.id.generation == service.generation)
     }
@@ -46,7 +47,7 @@ impl ServiceTable {
         self.services.get(slot as usize)?.as_deref()
     }
 
-    /// The pool of the service with this key.
+    /// The service with this key.
     pub(crate) fn service_of(&self, key: &ServiceKey) -> Option<&Service> {
         self.service(self.index.by_key(key)?)
     }
@@ -58,17 +59,19 @@ impl ServiceTable {
     }
 }
 
-/// Services by what packets show.
+/// Services by the fields of packets that identify them.
 #[derive(Default, Clone)]
 pub(crate) struct ServiceIndex {
     services: HashMap<LookupKey, ServiceId, ahash::RandomState>,
-    /// How many services look-ups of these kinds can find.
+    /// Number of services by firewall mark. While it is 0, a lookup skips this kind; so below.
     marks: u32,
+    /// Number of TCP services of port 21.
     ftp: u32,
+    /// Number of services of port 0.
     every_port: u32,
 }
 
-/// What of a packet names a service: two words of address, one of all else.
+/// The fields of a packet that identify a service: two words of address, one word of the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct LookupKey([u64; 2], u64);
 
@@ -101,12 +104,12 @@ impl LookupKey {
 
 const TCP: u8 = 6;
 const FTP_DATA: u16 = 20;
-/// First port that needs no privilege, Linux's default: passive FTP data connections go there.
+/// First unprivileged port by Linux's default: passive FTP data connections use ports from here on.
 const UNPRIVILEGED: u16 = 1024;
 
 impl ServiceIndex {
-    /// The same without services that go and with new ones: a copy, which is a fraction of the cost
-    /// of hashing all of them again.
+    /// Returns a copy without the services `gone` and with the services `come`. O(services); copying
+    /// costs a fraction of hashing all of them again.
     pub(crate) fn edited<'a>(
         &self,
         gone: impl Iterator<Item = &'a ServiceKey>,
@@ -143,9 +146,9 @@ impl ServiceIndex {
         self.services.get(&LookupKey::of(key)).copied()
     }
 
-    /// As the kernel looks up: the firewall mark, the exact address and port, the FTP service for
-    /// FTP data, the service of every port. An FTP service without persistence takes no data, and
-    /// the service of every port does not take them instead.
+    /// Looks up in the kernel's order: the firewall mark; the exact address and port; for FTP data,
+    /// the FTP service; the service of port 0. An FTP service without persistence does not take FTP
+    /// data, and then neither does the service of port 0.
     #[inline]
     fn by_flow(
         &self,

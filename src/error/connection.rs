@@ -2,19 +2,22 @@
 
 use std::fmt;
 
-/// Why no server was picked. Only the refusal was counted, in the service's statistics.
+/// Why no server was picked.
+///
+/// No connection was counted. A worker counts a pick for which no server was available in the service's
+/// statistics; it does not count FTP data flows and stale ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 // As in `vsched_status`: the C functions return the number.
 #[repr(u8)]
 pub enum Refused {
-    /// The service has no server or no scheduler, or all its servers are quiesced, overloaded, or
-    /// already tried; or the flow is FTP data, which the service does not schedule. A later pick may
+    /// The service has no server or no scheduler; all its servers are quiesced, overloaded, full or
+    /// already tried; or the flow is FTP data that the service does not schedule. A later pick may
     /// succeed.
     NoServer = 1,
     /// The service was deleted after its id was looked up, or the id belongs to another director. No
-    /// later pick with this id succeeds, even if a service with the same key is added again: look the id
-    /// up again.
+    /// later pick with this id succeeds, even if a service with the same key is added again: look up
+    /// the id again.
     NoService = 2,
 }
 
@@ -33,11 +36,12 @@ impl std::error::Error for Refused {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// The server is gone, or the lease was already closed.
+    /// The server is gone, or the lease is empty or was already closed.
     Stale,
     /// The server already has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections.
     Full,
-    /// The server is overloaded.
+    /// The server is overloaded. No public method returns this: [`open`](crate::Worker::open) accepts
+    /// an overloaded server, and [`connect`](crate::Worker::connect) picks another one.
     Overloaded,
 }
 

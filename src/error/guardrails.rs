@@ -16,13 +16,13 @@ pub struct GuardrailError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The service with this key has an eligible server and would be left without one.
+    /// The service with this key has an eligible server, and would have none.
     Closes(String),
     /// Too many servers would be removed.
     Deletes {
         /// Number of servers that would be removed.
         servers: usize,
-        /// Number of servers running.
+        /// Number of running servers.
         of: usize,
         /// The limit, in percent.
         most: u8,
@@ -36,7 +36,7 @@ pub enum Violation {
 pub struct ServiceLoss {
     /// The service's key.
     pub service: String,
-    /// The servers.
+    /// The addresses of the servers.
     pub servers: Vec<SocketAddr>,
     /// True if the service itself would be removed too, so that these are all its servers.
     pub removed: bool,
@@ -54,7 +54,8 @@ impl GuardrailError {
 }
 
 impl fmt::Display for GuardrailError {
-    /// One line per violation: what would be removed, the limit, and the setting that allows it.
+    /// Writes one line per violation, at most 100: what would be removed, the limit, and the setting
+    /// that would allow it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         super::write_problems(&self.violations, f)
     }

@@ -1,15 +1,15 @@
-//! Quotes foreign text in messages: legible, short, and safe for a terminal or a log.
+//! Quotes untrusted text in messages: legible, short, and safe for a terminal or a log.
 
 use std::fmt::{self, Write};
 
 /// Longest quotation, in characters.
 const LONGEST: usize = 80;
-/// Longest foreign message that is passed on complete, in characters: the messages of serde's formats
-/// about an unknown field list all known ones.
+/// Longest message of another crate that is passed on complete, in characters: messages of serde's
+/// formats about an unknown field list all known fields.
 #[cfg(feature = "serde")]
 const LONGEST_MESSAGE: usize = 600;
-/// The numbers of characters kept of a longer message, at its beginning and at its end, where the
-/// position is.
+/// Number of characters kept of a longer message, at its beginning and at its end, where the position
+/// is.
 #[cfg(feature = "serde")]
 const KEPT: (usize, usize) = (120, 320);
 

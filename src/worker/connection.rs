@@ -1,4 +1,4 @@
-//! A connection as long as it is open.
+//! An open connection as a value that closes it when dropped.
 
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
@@ -9,7 +9,8 @@ use crate::config::Forwarding;
 use crate::pool::endpoint::Pick;
 use crate::worker::{Lease, Worker};
 
-/// An open connection that closes itself when dropped.
+/// An open connection that closes itself when dropped. Its methods, and the drop, are as lock-free and
+/// allocation-free as the [`Worker`]'s.
 #[derive(Debug)]
 pub struct Connection<'w> {
     pub(super) worker: &'w Worker,
@@ -20,45 +21,47 @@ pub struct Connection<'w> {
 }
 
 impl Connection<'_> {
-    /// The server.
+    /// Returns the server's id.
     pub fn server(&self) -> ServerId {
         self.pick.server()
     }
 
-    /// The server's address and port.
+    /// Returns the server's address and port.
     pub fn address(&self) -> SocketAddr {
         self.pick.address()
     }
 
-    /// How packets reach the server.
+    /// Returns how packets reach the server.
     pub fn forwarding(&self) -> Forwarding {
         self.pick.forwarding()
     }
 
-    /// The decision.
+    /// Returns the pick that led to this connection.
     pub fn pick(&self) -> Pick {
         self.pick
     }
 
-    /// The connection is established: active, except for UDP.
+    /// Counts the connection as active, except for UDP: call it when the connection is established.
     pub fn established(&mut self) {
         if self.counts_activity {
             self.set(Activity::Active);
         }
     }
 
-    /// The connection is closing: inactive.
+    /// Counts the connection as inactive: call it when the connection is closing.
     pub fn closing(&mut self) {
         self.set(Activity::Inactive);
     }
 
-    /// The bare lease, for hosts that keep connections elsewhere.
+    /// Returns the lease, for hosts that keep connections elsewhere. The connection stays open until
+    /// [`Worker::close`] gets the lease.
     pub fn into_lease(self) -> Lease {
         std::mem::take(&mut ManuallyDrop::new(self).lease)
     }
 
     fn set(&mut self, activity: Activity) {
-        // An open lease is never stale: its count keeps the slot.
+        // An open lease is never stale, as its count keeps the slot, unless the host has reset the
+        // counts (`Director::set_counts`, `forget_removed`); then there is nothing to update.
         let _ = self.worker.update(&mut self.lease, activity);
     }
 }

@@ -6,23 +6,22 @@ use crate::arena::tally::Incarnation;
 use crate::arena::worker_state::WorkerTag;
 use crate::memory::templates::TemplateId;
 
-/// An open connection, to be given back to [`Worker::close`](crate::Worker::close). Plain values:
-/// 32 bytes, no pointer, shared with C.
+/// An open connection, until [`Worker::close`](crate::Worker::close) ends it. Plain data: 32 bytes, no
+/// pointer, shared with C.
 ///
-/// A lease that is lost stays counted;
-/// [`Director::set_counts`](crate::Director::set_counts) sets that right.
+/// A lost lease stays counted; [`Director::set_counts`](crate::Director::set_counts) corrects that.
 ///
-/// The default is an empty lease, which is open nowhere.
+/// The default is an empty lease, which holds no connection.
 #[derive(Debug, PartialEq, Eq, Default)]
 #[must_use = "a lease that is dropped instead of closed stays counted"]
 #[repr(C)]
 pub struct Lease {
     pub(super) server: ServerId,
     pub(super) template: TemplateId,
-    /// In the lowest bits the activity, 0 = empty. Above, which incarnation of the opener's place it is.
-    /// Numbers, because C may hand in any.
+    /// Lowest two bits: the activity, 0 = empty. Above: the incarnation of the worker that opened it.
+    /// An integer, not an enum, because C may pass any value.
     code: u32,
-    /// The place of the worker that counts it as its own; 0 = none does.
+    /// Number plus 1 of the worker that counts the connection as its own; 0 = none.
     place: u32,
 }
 
@@ -31,7 +30,7 @@ const ACTIVE: u32 = 2;
 const ACTIVITY: u32 = 3;
 const INCARNATION: u32 = 2;
 
-// What an incarnation needs there is.
+// Every incarnation fits above the activity.
 const _: () = assert!(Incarnation::LAST <= u32::MAX >> INCARNATION);
 
 fn code_of(activity: Activity) -> u32 {
@@ -58,7 +57,7 @@ impl Lease {
         self.place = tag.place();
     }
 
-    /// Asked apart: most have none, and need not put one together.
+    /// Checked before [`tag`](Self::tag): most leases have none, so most calls need not assemble one.
     #[inline(always)]
     pub(super) fn has_tag(&self) -> bool {
         self.place != 0
@@ -69,22 +68,23 @@ impl Lease {
         WorkerTag::new(self.place, self.code >> INCARNATION)
     }
 
-    /// The server.
+    /// Returns the server's id.
     pub fn server(&self) -> ServerId {
         self.server
     }
 
-    /// How the connection counts; `None` of an empty lease.
+    /// Returns how the connection counts; `None` if the lease is empty.
     #[inline]
     pub fn activity(&self) -> Option<Activity> {
         if self.is_empty() {
             return None;
         }
-        // Of the numbers that no lease has, each is one of the two: a few instructions less than none.
+        // The invalid code 3 reads as active: rejecting it would cost a few instructions, and no count
+        // can go below zero anyway.
         Some(if self.code & ACTIVE != 0 { Activity::Active } else { Activity::Inactive })
     }
 
-    /// True if no connection is behind it: it was closed in place, or never opened.
+    /// Returns true if the lease holds no connection: it was closed in place, or never opened.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.code & ACTIVITY == 0

@@ -2,8 +2,8 @@
 
 use crate::error::Refused;
 
-/// The result of a pick, made once and in place: a `Result` that becomes an `Option` at the end is
-/// copied, which takes eight instructions.
+/// The result type of a pick, constructed once and in place. Converting a `Result` to an `Option` at
+/// the end would copy it, which takes eight instructions.
 pub(super) trait Outcome {
     type Picked;
 

@@ -1,5 +1,5 @@
-//! Connections in services whose workers go by what they opened themselves: who counts one, and who is
-//! told that it has changed.
+//! Connections in services whose workers decide by the connections that they opened themselves: which
+//! worker's count changes, and which load indexes learn of it.
 
 use crate::arena::counts::Activity;
 use crate::arena::id::ServerId;
@@ -9,7 +9,8 @@ use crate::service::Service;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Counts a new connection as the worker's own, or if it cannot, as no worker's.
+    /// Counts a new connection as this worker's own; as no worker's if the worker has no state. Returns
+    /// the tag for the lease.
     #[inline(never)]
     pub(super) fn count_open(
         &self,
@@ -25,7 +26,8 @@ impl Worker {
         tag
     }
 
-    /// A connection with this tag has ended. The tag if its worker still exists, else none.
+    /// Uncounts a connection with this tag, which was closed. Returns the tag if its worker still
+    /// exists, else [`WorkerTag::NONE`].
     #[inline(never)]
     pub(super) fn count_close(
         &self,
@@ -36,7 +38,7 @@ impl Worker {
         self.count_change(server, tag, Connections::one(activity).negative())
     }
 
-    /// The same of one whose activity has changed.
+    /// Like [`count_close`](Self::count_close), for a connection whose activity has changed.
     #[inline(never)]
     pub(super) fn count_move(&self, server: ServerId, tag: WorkerTag, to: Activity) -> WorkerTag {
         self.count_change(server, tag, Connections::moved(to))
@@ -53,7 +55,7 @@ impl Worker {
         if counted { tag } else { WorkerTag::NONE }
     }
 
-    /// Tells the pool, which goes by what workers have open, of what has ended.
+    /// Updates the load indexes after a close.
     #[inline(never)]
     pub(super) fn worker_load_closed(
         &self,
@@ -72,7 +74,7 @@ impl Worker {
         );
     }
 
-    /// The same of what has changed its activity.
+    /// Updates the load indexes after a change of activity.
     #[inline(never)]
     pub(super) fn worker_load_moved(
         &self,
@@ -84,8 +86,8 @@ impl Worker {
         self.worker_load_changed(compiled, server, tag, Connections::moved(to), false);
     }
 
-    /// Something has changed for the opener, or if there is none, for all; and if the server's mark has
-    /// changed, for all as well.
+    /// Updates the index of the worker that opened the connection, or of all workers if no worker
+    /// did. A changed overload mark concerns all workers in either case.
     #[inline]
     fn worker_load_changed(
         &self,

@@ -4,10 +4,10 @@
 //!
 //! - The ticket paths call nothing before they have an answer, and every slower path is the last thing
 //!   that is called. So the ticket paths save no registers, and each slower function saves its own.
-//! - `emit` writes the answer to where it stays: as a value inside `Result` and `Option` it was copied
+//! - `emit` writes the answer to its final place: as a value inside `Result` and `Option` it was copied
 //!   four times, a third of a pick's instructions.
-//! - Each scheduler has a function of its own ([`pick_scheduler`]), found by one look-up in a table. The
-//!   arguments of all slower functions stand where the caller has them in registers.
+//! - Each scheduler has its own function ([`pick_scheduler`]), found by one table lookup. All slower
+//!   functions take their arguments in the registers in which the caller already has them.
 
 #![allow(unsafe_code)]
 
@@ -24,7 +24,7 @@ use crate::worker::Worker;
 use crate::worker::outcome::Outcome;
 
 impl Worker {
-    /// Picks a server. `emit` asks nothing of the worker.
+    /// Picks a server and passes it to `emit`, which must not use the worker.
     #[inline(always)]
     pub(super) fn pick<O: Outcome>(
         &self,
@@ -36,15 +36,16 @@ impl Worker {
         if !tried.is_empty() {
             return self.pick_slow(id.word(), flow, emit, tried);
         }
-        // SAFETY: neither the ticket paths nor `emit` call the reader. The slower functions may, but they
-        // get pointers instead of references into the table, and `service` is not used after them.
+        // SAFETY: neither the ticket paths nor `emit` call the reader. The slower functions may, but
+        // they get pointers instead of references into the table, and `service` is not used after
+        // them.
         let service = unsafe { self.reader.load_unguarded(|table| table.service_at(id.slot)) };
         let Some(service) = service else {
             return self.pick_slow(id.word(), flow, emit, &[]);
         };
         match service.path(id) {
             Path::Ticket => {
-                // One addition, which never has to be retried.
+                // One `fetch_add`, which never has to be retried.
                 let ticket = service.rotation.current.take_ticket();
                 if let Some(endpoint) = service.ticket_endpoint(ticket) {
                     return O::picked(emit(endpoint.pick()));
@@ -105,8 +106,8 @@ unsafe fn pick_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     }
 }
 
-/// The rest of [`Path::WorkerTicket`]: a service that is not among the first, the cycle's begin, or a
-/// server that needs a check.
+/// The rest of [`Path::WorkerTicket`]: a service outside the cached first segment, the start of a
+/// cycle, or a server that needs a check.
 ///
 /// # Safety
 /// As for [`pick_ticket`].
@@ -134,7 +135,7 @@ unsafe fn pick_worker_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
 /// [`pick_scheduler`] for one kind of scheduler.
 type PickFn<O, P> = unsafe fn(&Worker, NonNull<Service>, &Flow, P) -> O;
 
-/// The function for this scheduler's kind: one look-up in a table that the registry makes.
+/// The function for this scheduler's kind: one lookup in a table that the registry generates.
 #[inline(always)]
 fn pick_fn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler) -> PickFn<O, P> {
     macro_rules! by_kind {
@@ -173,7 +174,7 @@ where
     let id = service.id;
     let picked = match <&S>::try_from(&service.scheduler) {
         Ok(scheduler) => scheduler.pick(service.request(flow, &[], None, None)),
-        // Of another kind, which `pick_fn` does not lead to.
+        // Another kind: unreachable, as `pick_fn` chose this function by the kind.
         Err(_) => Err(Superseded),
     };
     match picked {

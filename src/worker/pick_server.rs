@@ -1,4 +1,4 @@
-//! The picks that count nothing.
+//! Picks that open no connection.
 
 use std::mem::MaybeUninit;
 
@@ -9,26 +9,27 @@ use crate::pool::endpoint::Pick;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Chooses a server of the service for this flow: a decision only, nothing is counted.
+    /// Picks a server of the service for this flow: a decision only, no connection is counted.
     ///
-    /// `None` if the id is stale, the service has no server or no scheduler, or all its servers are
-    /// quiesced or overloaded; [`try_pick_server`](Self::try_pick_server) tells the first from the
-    /// rest. Rotations advance by one turn. The cost is the scheduler's; see
+    /// Returns `None` if the id is stale, the service has no server or no scheduler, or all its servers
+    /// are quiesced or overloaded; [`try_pick_server`](Self::try_pick_server) tells the first case from
+    /// the others. A rotation advances by one step. The cost is the scheduler's; see
     /// [`SchedulerKind::cost`](crate::SchedulerKind::cost).
     ///
-    /// A TCP service of port 21 without persistence answers `None` to a flow to another port of its
-    /// address, an FTP data connection, and its rotation does not advance: the kernel lets such
+    /// A TCP service of port 21 without persistence returns `None` for a flow to another port of its
+    /// address (an FTP data connection), and its rotation does not advance: the kernel lets such
     /// packets pass.
     #[inline]
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
         self.pick(service, flow, &[], |pick| pick)
     }
 
-    /// Chooses among the servers that were not tried; for the next attempt after one has failed.
+    /// Picks among the servers that are not in `tried`: for the next attempt after one has failed.
     ///
-    /// As [`pick_server`](Self::pick_server) if nothing was tried. Otherwise rr and wrr turn a
-    /// rotation of their own for retries: these do not decide where the next request begins, and
-    /// the load of a dead server spreads over all others.
+    /// If `tried` is empty, this is [`pick_server`](Self::pick_server). Otherwise rr and wrr use a
+    /// separate rotation for retries, so that a retry does not move the start of the next request and
+    /// the load of a failed server spreads over all others. Returns `None` also if all available
+    /// servers are in `tried`. The cost grows with the length of `tried`.
     ///
     /// ```
     /// # use vsched::{Config, Director, Flow, Tried};
@@ -58,12 +59,12 @@ impl Worker {
         self.pick(service, flow, tried, |pick| pick)
     }
 
-    /// As [`pick_server_excluding`](Self::pick_server_excluding), and says why there is no server, by
-    /// the same table that the pick went by.
+    /// Like [`pick_server_excluding`](Self::pick_server_excluding), but returns the reason if there
+    /// is no server, as of the same config that the pick used.
     ///
     /// # Errors
-    /// [`NoService`](Refused::NoService) if the id is stale, [`NoServer`](Refused::NoServer) for all
-    /// other reasons for which [`pick_server`](Self::pick_server) answers `None`.
+    /// [`NoService`](Refused::NoService) if the id is stale, [`NoServer`](Refused::NoServer) in all
+    /// other cases in which [`pick_server_excluding`](Self::pick_server_excluding) returns `None`.
     ///
     /// ```
     /// # use vsched::{Config, Director, Flow, Refused};
@@ -85,11 +86,11 @@ impl Worker {
         self.pick(service, flow, tried, |pick| pick)
     }
 
-    /// As [`try_pick_server`](Self::try_pick_server), into memory of the host's, which is written if
-    /// the answer is `Ok`. It saves a copy of 48 bytes.
+    /// Like [`try_pick_server`](Self::try_pick_server), but writes the pick to `to`, which is
+    /// initialized if the result is `Ok`. This saves one copy of the pick.
     ///
     /// # Errors
-    /// As [`try_pick_server`](Self::try_pick_server); nothing was written then.
+    /// As for [`try_pick_server`](Self::try_pick_server); nothing is written then.
     #[inline(always)]
     pub fn pick_into(
         &self,

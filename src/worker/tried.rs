@@ -4,11 +4,15 @@ use std::ops::Deref;
 
 use crate::arena::id::ServerId;
 
-/// Servers already tried for one request: at most `N`, kept in place, read as a slice.
+/// Servers already tried for one request: at most `N`, stored inline, read as a slice. Never allocates.
 ///
 /// ```
-/// let mut tried = vsched::Tried::<4>::new();
-/// assert!(tried.is_empty());
+/// use vsched::{ServerId, Tried};
+/// let [first, second, third] = [1, 2, 3].map(|slot| ServerId::from_raw([slot, 0]));
+/// let mut tried = Tried::<2>::new();
+/// assert!(tried.insert(first) && tried.insert(second));
+/// assert!(!tried.insert(third), "the set is full");
+/// assert_eq!(*tried, [first, second]);
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Tried<const N: usize> {
@@ -17,13 +21,14 @@ pub struct Tried<const N: usize> {
 }
 
 impl<const N: usize> Tried<N> {
-    /// Nothing tried yet.
+    /// Returns an empty set.
     pub const fn new() -> Self {
         const NONE: ServerId = ServerId { slot: u32::MAX, generation: u32::MAX };
         Tried { servers: [NONE; N], count: 0 }
     }
 
-    /// Adds a server; false if `N` are in already, and it is not added.
+    /// Adds a server; returns false, and does not add it, if the set already has `N`. Does not look for
+    /// duplicates.
     pub fn insert(&mut self, server: ServerId) -> bool {
         match self.servers.get_mut(self.count) {
             Some(free) => {

@@ -1,4 +1,4 @@
-//! How many connections there is room for, what happens above that, and how long silence may last.
+//! The example's capacity for connections, its behavior above that, and its idle timeouts.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -65,7 +65,7 @@ fn saturation_is_logged_when_it_begins_and_when_it_ends() {
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", process.id()));
     assert!(descriptors.expect("it runs").count() <= 64);
 
-    // Whoever comes now waits in the listener's queue, and is served as soon as there is room.
+    // A new client now waits in the listener's queue, and is served once there is capacity.
     let mut waiting = TcpStream::connect(address).expect("the queue has room");
     waiting.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
     assert!(waiting.read_exact(&mut [0; 3]).is_err(), "it is not served");

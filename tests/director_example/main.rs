@@ -1,4 +1,5 @@
-//! The example `director` as its users run it: a process, real connections, signals.
+//! The example `director` works as its users run it: as a process, with real connections and
+//! signals.
 
 mod limits;
 mod process;
@@ -218,7 +219,7 @@ fn termination_lets_connections_finish() {
     let process = Process::serving(&["--rules", file.path(), "--grace", "20"]);
     let mut client = slow_client(service);
     process.signal("TERM");
-    // No new connections: soon nobody listens any more.
+    // No new connections: soon the listeners are closed.
     let end = std::time::Instant::now() + process::PATIENCE;
     while TcpStream::connect(service).is_ok() {
         assert!(std::time::Instant::now() < end, "it still listens");
@@ -279,7 +280,7 @@ fn large_transfers_wait_for_slow_readers_and_half_closes_pass() {
 
 #[test]
 fn aborted_connections_leave_no_counts() {
-    // Sends for ever.
+    // Sends forever.
     let endless = server(|mut stream| while stream.write_all(&[7; 65536]).is_ok() {});
     let service = service();
     let file = File::new("abort", &format!("-A -t {service}\n-a -t {service} -r {endless} -m\n"));

@@ -1,4 +1,4 @@
-//! The example as a process: its output as it comes, signals, its end.
+//! The example as a process: its output line by line, signals, its exit.
 
 use std::fs;
 use std::io::Read;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Nothing here takes long; whoever waits longer waits in vain.
+/// Nothing here takes longer: a longer wait means a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Process {
@@ -160,7 +160,7 @@ impl Drop for Process {
     }
 }
 
-/// In the pieces in which it was written, so that whoever sees a part of a table sees all of it.
+/// In the pieces in which it was written, so that a reader that sees part of a table sees all of it.
 fn collect(output: &Arc<Output>, which: usize, mut source: impl Read + Send + 'static) {
     let output = Arc::clone(output);
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What a reload may remove, and what the table says of what was removed.
+//! The example's guardrails on reloads, and its table's rows of removed servers.
 
 use std::io::Read;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Real servers, ports and files for the tests.
+//! Real servers, ports and files for these tests.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 
-/// A port below those of outgoing connections that nobody uses on this address, never twice the
+/// An unused port of this address, below those of outgoing connections; never twice the
 /// same one in a process.
 fn bind(ip: Ipv4Addr) -> TcpListener {
     static NEXT: AtomicU16 = AtomicU16::new(0);

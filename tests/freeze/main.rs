@@ -1,13 +1,14 @@
-//! A thread that is stopped anywhere on the hot path holds up nobody: shown by stopping one.
+//! A thread that is stopped anywhere on the hot path blocks no other thread.
 //!
-//! The program runs itself once more, as a child, and traces one of its threads: steps it a random
-//! number of instructions into a pick, an open, an update, a close, and leaves it there. Other
-//! threads of the child must then pick, connect, update, close and reload to the end. The stopped
-//! thread goes on; maybe it is stopped again in the same call. After thousands of such stops all
-//! counts are exact, and nothing of what was retired is left.
+//! The program starts itself again as a child and traces one of its threads: it steps that thread a
+//! random number of instructions into a pick, an open, an update or a close, and leaves it there.
+//! The child's other threads must then pick, connect, update, close and reload to the end. The
+//! stopped thread resumes, and may be stopped again in the same call. After thousands of such stops
+//! all counts are exact, and no old table is left.
 //!
 //! `cargo test --test freeze -- WORD…` runs the scenarios whose names contain a word. VSCHED_STOPS
-//! is the number of stops in each call of each scenario, VSCHED_SEED where the random numbers begin.
+//! is the number of stops in each call of each scenario, VSCHED_SEED the seed of the random
+//! numbers.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! Many requests at once.
+//! In batches of any size, each refusal is reported for its own request, and a request that cannot
+//! be written stops the batch before it.
 
 use std::net::SocketAddr;
 use std::time::Instant;

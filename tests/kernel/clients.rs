@@ -1,4 +1,4 @@
-//! Clients and real servers in processes of their own, on whatever hosts they are started.
+//! Clients and real servers in their own processes, on any host.
 
 use std::io::{BufRead, BufReader, Write, stdin};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! A kernel that refuses the socket options that IPv4 servers are listed by: `sync` and its
-//! verification do without them.
+//! If a kernel refuses the socket options that list IPv4 servers, `sync` and its verification work
+//! without them.
 
 use std::ffi::c_int;
 use std::thread;
@@ -42,7 +42,7 @@ fn refused((calls, errno, early): (&[Call], c_int, bool), theirs: &mut Ipvs) {
         }
     };
     let wanted = config(WANTED);
-    // Somebody else's server may be a service's only one.
+    // A server of another owner may be a service's only one.
     let guardrails = Guardrails { may_close_services: true, ..Guardrails::default() };
     let policy = Policy { guardrails, ..immediate() };
     refuse(early);

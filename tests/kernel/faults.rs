@@ -1,4 +1,5 @@
-//! Syncs that are killed, and that others work against.
+//! The next sync repairs what a killed sync left, and a sync succeeds while another program changes
+//! services.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -71,7 +72,7 @@ pub(crate) fn killed() {
     assert!(halfway > 2, "hardly any was halfway");
 }
 
-/// Somebody adds and deletes servers in our services, deletes ours, and has services of their own.
+/// Another program adds and deletes servers in our services, deletes ours, and has its own services.
 pub(crate) fn beside_a_writer() {
     let wanted = large(4, 30, 3);
     let mut ipvs = ipvs();

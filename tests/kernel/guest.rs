@@ -1,4 +1,4 @@
-//! The guest's side: runs scenarios, each in a process and a network namespace of its own.
+//! The guest side: runs scenarios, each in its own process and network namespace.
 
 use std::fmt::Display;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Reading while somebody else writes.
+//! A reading is complete and has no duplicates, even while another program writes.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use vsched::netlink::{Error, Kernel, Request};
 use crate::guest::note;
 use crate::objects::running;
 
-/// Servers that nobody touches: two datagrams of them. With so many, and a writer in this rhythm,
+/// Untouched servers, enough for two datagrams. With that many, and a writer in this rhythm,
 /// one reading in seventy was wrong when both its dumps were cut at the same place.
 const STEADY: u16 = 100;
 const TIME: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ fn server(port: u16) -> RealServer {
     RealServer::new(address).with_forwarding(Forwarding::Masq)
 }
 
-/// All that nobody touches, each once.
+/// True if every untouched server is there exactly once.
 fn is_whole(servers: &[ObservedServer]) -> bool {
     let steady = servers.iter().map(|server| server.server.address.port());
     let steady: Vec<u16> = steady.filter(|port| *port <= STEADY).collect();

@@ -1,4 +1,4 @@
-//! The host's side: boots the kernel and reads what comes out of it.
+//! The host side: boots the kernel and reads its output.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -29,7 +29,7 @@ const SETTINGS: [&str; 4] = ["seed", "script", "decisions", "sequences"];
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Not on everybody's PATH, but on the kernel's.
+    // Not in every user's PATH, but in the kernel's.
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(system).any(|folder| folder.join(program).is_file())
 }

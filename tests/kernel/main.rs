@@ -1,9 +1,9 @@
-//! Tests inside a real kernel, which runs as a process: user-mode-linux.
+//! Tests in a real kernel that runs as a process (user-mode Linux).
 //!
-//! The program boots `linux.uml` and runs itself in there, each scenario in a process and a network
-//! namespace of its own. Where there is no `linux.uml` it says SKIPPED; with `VSCHED_KERNEL=required`
-//! in the environment that is a failure. `cargo test --test kernel -- WORD…` runs the scenarios
-//! whose names contain a word. Measurements and soaks run only if the word begins with `measure_` or
+//! The program boots `linux.uml` and runs itself in it, each scenario in its own process and
+//! network namespace. Without `linux.uml` it prints SKIPPED; with `VSCHED_KERNEL=required` in the
+//! environment that is a failure. `cargo test --test kernel -- WORD…` runs the scenarios whose
+//! names contain a word. Measurements and soaks run only if the word begins with `measure_` or
 //! `soak_`.
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,4 @@
-//! How fast the kernel is told things: `make bench-kernel`. Compare within one run only.
+//! Measures how fast the kernel is configured: `make bench-kernel`. Compare within one run only.
 
 use std::fmt::{self, Write as _};
 use std::fs::{self, File};

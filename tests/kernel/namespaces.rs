@@ -1,4 +1,4 @@
-//! The IPVS of other network namespaces.
+//! The IPVS of another network namespace can be read and changed.
 
 use std::fs::read_link;
 use std::path::Path;

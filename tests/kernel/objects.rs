@@ -1,4 +1,4 @@
-//! Everything that can be configured, and back.
+//! Everything that can be configured is read back from the kernel as it was written.
 
 use std::collections::HashSet;
 use std::net::UdpSocket;

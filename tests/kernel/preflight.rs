@@ -1,4 +1,4 @@
-//! What is told of a kernel before anything is changed.
+//! Problems of a kernel are reported before anything is changed.
 
 use std::fs;
 

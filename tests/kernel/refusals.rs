@@ -1,4 +1,4 @@
-//! What the kernel refuses, and what is told of it.
+//! The kernel's refusals are reported with their reasons.
 
 use vsched::config::{
     Forwarding, Netmask, Persistence, RealServer, ServiceKey, SyncDaemon, SyncRole, Timeouts,

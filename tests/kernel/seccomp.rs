@@ -1,4 +1,4 @@
-//! System calls that the kernel refuses to the thread that asks for it.
+//! Makes the kernel refuse system calls to the thread that requests it.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_long, c_ulong};

@@ -1,5 +1,5 @@
-//! Signals without pause, whose handler lets no system call be restarted: what waits is interrupted
-//! again and again, goes on, and ends no later for it.
+//! Under a continuous stream of signals that interrupt every system call, waits resume and still
+//! end on time.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -19,7 +19,7 @@ use crate::sync::{config, immediate, ipvs, key, large};
 const PAUSE: Duration = Duration::from_micros(500);
 /// Of a wait that ends by itself.
 const WAIT: Duration = Duration::from_millis(300);
-/// Later than this, something has begun anew with every signal.
+/// A wait that takes longer has started again with every signal.
 const LIMIT: Duration = Duration::from_secs(3);
 
 static COME: AtomicU32 = AtomicU32::new(0);

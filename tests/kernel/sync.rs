@@ -1,4 +1,4 @@
-//! From what runs to what is wanted, in a real kernel.
+//! `sync` takes a real kernel from its running state to the wanted one.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,5 @@
-//! Clients while the config changes. Everything is local: clients, virtual address, real servers.
+//! Clients keep being served while the config changes. Everything is local: clients, virtual
+//! address, real servers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -145,7 +146,7 @@ fn drop_others(streams: [TcpStream; 3], held: &mut TcpStream, ipvs: &mut Ipvs) {
     assert_eq!(ask(held).expect("an answer"), 1);
 }
 
-/// Somebody gives a draining server weight again: it stays.
+/// Another program gives a draining server weight again: the server stays.
 pub(crate) fn wanted_again() {
     serve(&[1, 2]);
     let mut ipvs = ipvs();
@@ -266,7 +267,7 @@ pub(crate) fn hashed_policy() -> Policy {
     Policy { removal, ..Policy::default() }
 }
 
-/// Servers, weights and schedulers change under traffic, and nobody is refused.
+/// Servers, weights and schedulers change under traffic, and no client is refused.
 pub(crate) fn swaps() {
     let _servers = real_servers();
     // One change a system call, for clients to get in between.

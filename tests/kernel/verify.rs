@@ -1,4 +1,5 @@
-//! Whether what is wanted runs: every difference is seen, however little is read.
+//! Verification finds every difference between the wanted and the running state, however little it
+//! reads.
 
 use vsched::config::{Config, RealServer};
 use vsched::netlink::plan::Policy;

@@ -1,5 +1,5 @@
-//! Clients while the config changes, over wires: client, director and real servers are hosts of a
-//! laboratory.
+//! Clients keep being served while the config changes, over virtual wires: client, director and
+//! real servers are hosts of a laboratory.
 
 use vsched::Config;
 use vsched::netlink::plan::Policy;
@@ -101,7 +101,7 @@ impl Site<'_> {
         assert_eq!((fared.refused, fared.cut), (0, 0));
     }
 
-    /// Servers, weights and schedulers change, and nobody is refused.
+    /// Servers, weights and schedulers change, and no client is refused.
     fn swaps(&mut self) {
         let configs = [
             self.wanted("rr", &[(11, 1)]),

@@ -1,8 +1,8 @@
-//! Which module uses which, read from the syntax trees of `src`.
+//! The module graph: which file uses which, read from the syntax trees of `src`.
 //!
-//! Every path of code that begins with `crate`, `super`, `self` or a module in scope counts, macro bodies
-//! included. A path that ends in a re-export is a use of the file that defines the item; the re-export
-//! itself is none. Unit tests are left out.
+//! Every path in code that begins with `crate`, `super`, `self` or a module in scope counts, macro
+//! bodies included. A path that ends in a re-export counts as a use of the file that defines the
+//! item; the re-export itself does not count. Unit tests are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -61,8 +61,8 @@ impl Graph {
         Graph { uses }
     }
 
-    /// In each folder, what its files and folders use of one another. A folder's own `mod.rs` is none of
-    /// them: what it declares and defines is for all.
+    /// In each folder, what its files and folders use of one another. A folder's own `mod.rs` is none
+    /// of them: what it declares and defines is for all.
     pub(crate) fn siblings(&self) -> Vec<Graph> {
         let mut folders: BTreeMap<String, Graph> = BTreeMap::new();
         for (from, used) in &self.uses {
@@ -276,7 +276,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        // A re-export is an alias: whoever uses it uses what it stands for.
+        // A re-export is an alias: a use of it is a use of the item that it stands for.
         if matches!(item.vis, Visibility::Inherited) {
             leaves(item, self.path, self.names, &mut |_, target| self.found.push(target));
         }

@@ -1,5 +1,5 @@
-//! The sources keep to the edges that docs/architecture.md allows, and to the project's other rules
-//! that can be read off the text.
+//! The sources use only the edges that docs/architecture.md allows, and keep the project's other
+//! rules that can be checked in their text.
 
 mod graph;
 

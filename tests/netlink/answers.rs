@@ -1,4 +1,4 @@
-//! What a kernel answers is understood, down to the listing that ipvsadm made of it.
+//! A kernel's answers are parsed completely, down to the listing that ipvsadm made of them.
 
 use vsched::config::listing::{Listing, View};
 use vsched::config::{Observed, ServiceKey, Timeouts};
@@ -139,7 +139,7 @@ fn what_old_and_new_kernels_leave_out_or_add_does_not_matter() {
     let dest = message.dest.as_mut().expect("a server");
     (dest.family, dest.statistics64) = (None, None);
     assert_eq!(dest.observed(key.family()), whole);
-    // With attributes that nobody knows yet, at every depth.
+    // With unknown attributes at every depth.
     let mut bytes = Vec::new();
     message.encode(header, &mut bytes).expect("a message");
     let unknown =

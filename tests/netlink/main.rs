@@ -1,5 +1,5 @@
-//! The kernel's messages, without a kernel: what ipvsadm and a kernel said to each other, and what
-//! becomes of it when bytes are changed.
+//! Messages to and from a kernel are written and parsed correctly, without a kernel: checked
+//! against what ipvsadm and a kernel sent each other, and against mutated bytes.
 // The transcript is that of a little-endian machine.
 #![cfg(all(target_os = "linux", target_endian = "little"))]
 

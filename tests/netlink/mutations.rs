@@ -1,4 +1,4 @@
-//! Bytes that no kernel sends: an answer or an error, never a panic.
+//! Bytes that no kernel sends lead to an answer or an error, never to a panic.
 
 use std::hint::black_box;
 

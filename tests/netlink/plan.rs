@@ -1,5 +1,5 @@
-//! Plans: what they say, what they leave alone, and that no moment of one leaves a service without
-//! an eligible server.
+//! Plans describe their steps correctly, leave unrelated services untouched, and at no moment leave
+//! a service without an eligible server.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ new services: add server 10.0.1.2:80 masq weight 2 to tcp 10.0.0.1:80 (wanted)
 new services: edit service tcp 10.0.0.1:80: scheduler none -> wlc (has its servers)
 ",
     ),
-    // Whose it is nobody knows.
+    // Its owner is unknown.
     (TWO, "", ""),
     (
         TWO,

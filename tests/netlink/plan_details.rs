@@ -1,4 +1,5 @@
-//! Plans in detail: which risks they name, when a scheduler falls back, what counts as a difference.
+//! Plans name the right risks, fall back to another scheduler when necessary, and recognize every
+//! difference.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ fn a_scheduler_falls_back_only_while_servers_wake_up() {
         // Hashed and refused already.
         ("-s sh", "-s sh -p 60", "-w 0", "-w 1", false),
         ("-s sh", "-s mh", "-w 0", "-w 1", false),
-        // Nobody wakes up.
+        // No server becomes eligible.
         ("-s wlc", "-s sh", "-w 1", "-w 2", false),
         ("-s wlc", "-s sh", "-w 0", "-w 0 -x 9", false),
         ("-s wlc", "-s sh", "-w 2", "-w 2 -x 9", false),

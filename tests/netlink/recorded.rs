@@ -1,4 +1,4 @@
-//! The transcript in `tests/data/netlink`.
+//! Reads the transcript in `tests/data/netlink`.
 
 use serde::Deserialize;
 use vsched::netlink::wire::{Answer, Header, Packet, decode_family, packets};

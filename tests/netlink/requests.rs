@@ -1,4 +1,4 @@
-//! What we send for a command line is what ipvsadm sends for it.
+//! The requests for a command line equal those that ipvsadm sends.
 
 use vsched::config::rules::Rules;
 use vsched::config::{Forwarding, RealServer, ServiceKey, SyncDaemon, SyncRole, Timeouts};

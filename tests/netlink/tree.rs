@@ -1,5 +1,5 @@
-//! Attributes as a tree, read in another way than the crate's: to compare what differs in order,
-//! padding and the nested flag only.
+//! A second parser of attribute trees, independent of the crate's: compares messages that may
+//! differ in order, padding and the nested flag only.
 
 /// A nest of attributes: type, and value or nest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

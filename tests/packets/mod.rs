@@ -1,4 +1,4 @@
-//! What the files of `tests/data/protocol` are made of.
+//! Reads the files of `tests/data/protocol`.
 
 pub(crate) mod plane;
 pub(crate) mod walks;

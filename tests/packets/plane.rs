@@ -1,5 +1,5 @@
-//! The smallest packet plane that can be: one TCP service, one client address, a table of
-//! connections. It decides nothing that `vsched::protocol` or the director decides.
+//! A minimal packet plane: one TCP service, one client address, a connection table. All decisions
+//! come from `vsched::protocol` and the director.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

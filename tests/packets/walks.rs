@@ -1,4 +1,4 @@
-//! Connections packet by packet: `tests/data/protocol/walks*.txt`.
+//! Connections, packet by packet: `tests/data/protocol/walks*.txt`.
 
 use std::collections::BTreeSet;
 

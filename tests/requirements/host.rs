@@ -1,5 +1,5 @@
-//! Hosts as trees of files: all that the requirements of a laboratory ask for, and each of it
-//! taken away in turn.
+//! A host as a tree of files that meets all requirements of a laboratory; the tests then remove
+//! each one in turn.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 //! Scenarios as data: reads the tables in `tests/data/scenarios` and runs their rows through a
-//! director. The language is described in the README there.
+//! director. The README there describes the language.
 
 mod addresses;
 mod services;

@@ -1,4 +1,4 @@
-//! The services, servers and clients that a row speaks of by kind and number.
+//! The services, servers and clients that a row names by kind and number.
 
 use std::collections::HashMap;
 use std::fmt::Display;

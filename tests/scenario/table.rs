@@ -1,5 +1,4 @@
-//! Reads the tables. Strict: what is not understood is an error with its line and what was
-//! expected.
+//! Parses the tables strictly: anything unknown is an error with its line and what was expected.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Measurements.
+//! Benchmarks.
 
 use anyhow::Result;
 use xshell::Cmd;
@@ -6,7 +6,7 @@ use xshell::Cmd;
 use crate::project::Project;
 use crate::{capi, packages};
 
-/// The bench harness: a package of its own, whose dependencies stay out of the crate's.
+/// The benchmark harness: a separate package, so that its dependencies stay out of the crate's.
 fn harness(project: &Project, command: &str, more: &str) -> Result<()> {
     Ok(harness_command(project, command, more).run()?)
 }
@@ -38,12 +38,12 @@ pub(crate) fn check(project: &Project) -> Result<()> {
     harness(project, "clippy", "--no-default-features -- -D warnings")
 }
 
-/// Each bench once through, unmeasured; without the peers, which take minutes to build.
+/// Runs each bench once without measuring; without the peers, which take minutes to build.
 pub(crate) fn smoke(project: &Project) -> Result<()> {
     project.cargo("bench --bench picks --bench rules -- --test")?;
     capi::lib(project)?;
     let once = harness_command(project, "run", "--no-default-features -- --test");
-    // Figures of one run are none.
+    // A smoke run measures nothing, so its figures are discarded.
     Ok(once.ignore_stdout().run()?)
 }
 

@@ -1,4 +1,4 @@
-//! The C library as `make install` takes it.
+//! The C library that `make install` installs.
 
 use std::env;
 use std::fmt::Write;
@@ -47,7 +47,7 @@ pub(crate) fn lib(project: &Project) -> Result<()> {
     project.sh.copy_file(named("libvsched.a")?, folder.join("libvsched.a"))?;
     cmd!(project.sh, "ln -sf {soname}").arg(folder.join("libvsched.so")).quiet().run()?;
 
-    // For `make install`, which asks cargo nothing.
+    // For `make install`, which must not need cargo.
     let libraries = project.sh.read_file(&native)?;
     let description = package.description.as_deref().context("a description")?;
     let version = package.version.to_string();

@@ -1,4 +1,4 @@
-//! What the hot path costs, and its object code.
+//! The instruction counts of the hot path, and checks of its object code.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use xshell::cmd;
 use crate::project::{Project, variable};
 use crate::{capi, packages};
 
-/// The twin of benches/calls that goes through the C library.
+/// The counterpart of benches/calls that calls the C library.
 const C_CALLS: &str = "target/ffi/calls";
 /// A pick's path for one scheduler: reached through a table of functions, one per scheduler.
 const PICK_PATH: &str = "pick::pick_scheduler";
@@ -26,7 +26,7 @@ const C_HOT: [&str; 8] = [
     "vsched_worker_close",
 ];
 
-/// Builds both programs; returns the one in Rust.
+/// Builds both programs; returns the path of the Rust program.
 fn calls(project: &Project) -> Result<PathBuf> {
     packages::install(project)?;
     capi::lib(project)?;
@@ -60,7 +60,7 @@ pub(crate) fn hot_path(project: &Project) -> Result<()> {
     let schedulers = cmd!(sh, "{program} --schedulers").read()?;
     let paths = &format!("{PICK_PATH}:{schedulers}");
     let library = capi::folder(project).join("libvsched.so");
-    // It finds what there is to find.
+    // First shows that the walk finds planted defects.
     cmd!(sh, "python3 -B ffi-tests/hot_path_test.py").run()?;
     let walk = "ffi-tests/hot_path.py";
     cmd!(sh, "python3 -B {walk} {program} {RUST_HOT} {paths} -- {library} {C_HOT...} {paths}")

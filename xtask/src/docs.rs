@@ -1,17 +1,17 @@
-//! The documentation, with every link followed.
+//! Builds the documentation and follows every link.
 
 use anyhow::Result;
 
 use crate::links;
 use crate::project::Project;
 
-/// In target/doc; private items' in target/private, for their links.
+/// Builds public docs in target/doc, and those of private items in target/private to check their links.
 pub(crate) fn doc(project: &Project) -> Result<()> {
     links::check_markdown(project)?;
     let pages = project.path("target/doc/vsched");
-    // Pages of items that are gone would be checked along.
+    // Otherwise pages of removed items would be checked too.
     project.sh.remove_path(&pages)?;
-    // As docs.rs builds it.
+    // The same options as on docs.rs.
     let public = project.cargo_command("doc --no-deps --all-features");
     public.env("RUSTDOCFLAGS", "-D warnings").run()?;
     links::check_pages(&pages)?;

@@ -1,4 +1,4 @@
-//! The C and C++ examples, by both compilers.
+//! Compiles and runs the C and C++ examples, with two compilers.
 
 use anyhow::{Result, ensure};
 use xshell::cmd;
@@ -10,7 +10,7 @@ const OUT: &str = "target/capi/examples";
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 const SANITIZE: [&str; 4] =
     ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-/// To be read in ten minutes, comments and blank lines included.
+/// Most lines of an example, comments and blank lines included: short enough to read in ten minutes.
 const LONGEST_EXAMPLE: usize = 400;
 
 pub(crate) fn test(project: &Project) -> Result<()> {
@@ -59,7 +59,7 @@ pub(crate) fn test(project: &Project) -> Result<()> {
         ensure!(printed.trim_end() == wanted.trim_end(), "{source} prints\n{printed}");
     }
 
-    // Nothing of the C interface is out of reach of the C++ one.
+    // The C++ interface must cover the whole C interface.
     let wrapper = sh.read_file("include/vsched.hpp")?;
     for function in capi::exported(project)? {
         ensure!(wrapper.contains(&format!("{function}(")), "vsched.hpp lacks {function}");

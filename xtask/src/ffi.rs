@@ -1,4 +1,4 @@
-//! The C library tested from outside.
+//! Tests the C library from outside.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub(crate) fn header(project: &Project) -> Result<()> {
     project.cargo("run --quiet -p vsched-header")
 }
 
-/// ffi-tests/abi/vsched.abi, from the header.
+/// Writes ffi-tests/abi/vsched.abi from the header.
 pub(crate) fn abi(project: &Project) -> Result<()> {
     cmd!(project.sh, "ffi-tests/abi/abi.sh write include/vsched.h").run()?;
     Ok(())
@@ -21,7 +21,7 @@ pub(crate) fn abi(project: &Project) -> Result<()> {
 pub(crate) fn test(project: &Project) -> Result<()> {
     packages::install(project)?;
     capi::lib(project)?;
-    // Once more, built so that every function can be made to panic.
+    // A second build, in which every function can be made to panic.
     let panicking = project.cargo_command(
         "rustc --lib --features capi --target-dir target/capi-panic --crate-type cdylib",
     );
@@ -33,7 +33,8 @@ pub(crate) fn test(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Nightly Rust, for the instrumentation. The standard library comes without it.
+/// ThreadSanitizer: needs nightly Rust for the instrumentation. The standard library is not
+/// instrumented.
 pub(crate) fn tsan(project: &Project) -> Result<()> {
     packages::install(project)?;
     const TRIPLE: &str = "x86_64-unknown-linux-gnu";
@@ -59,7 +60,8 @@ pub(crate) fn tsan(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Rust's run-time library: those of C compilers may be older than what rustc calls.
+/// Rust's own sanitizer runtime: those of C compilers may be older than rustc's instrumentation
+/// expects.
 fn thread_sanitizer(project: &Project) -> Result<PathBuf> {
     let folder = cmd!(project.sh, "rustc +nightly --print target-libdir").read()?;
     let is_runtime = |path: &PathBuf| {

@@ -1,11 +1,11 @@
-//! Long searches for what the tests miss.
+//! Long-running searches for defects: fuzzing, mutants, soaks.
 
 use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::project::{Project, seed, skipped, variable};
 
-/// Fuzz targets, and how long their inputs grow: longer ones only take longer.
+/// Fuzz targets with the maximum length of their inputs: longer inputs only take longer.
 const TARGETS: [(&str, u32); 4] = [("rules", 4096), ("config", 4096), ("wire", 1024), ("abi", 512)];
 
 pub(crate) fn fuzz(project: &Project) -> Result<()> {
@@ -23,7 +23,7 @@ fn each_for(project: &Project, seconds: &str, build: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Where nightly Rust is, and cargo-fuzz can be had.
+/// Fuzzes for seconds; skipped without nightly Rust and cargo-fuzz.
 pub(crate) fn short(project: &Project) -> Result<()> {
     let sh = &project.sh;
     if cmd!(sh, "rustc +nightly --version").quiet().ignore_stderr().read().is_err() {
@@ -35,20 +35,20 @@ pub(crate) fn short(project: &Project) -> Result<()> {
         skipped("fuzzing: cargo-fuzz cannot be installed");
         return Ok(());
     }
-    // Most of the time goes into the build: a quick one, apart from that of long runs.
+    // Most of the time goes into the build: a fast profile, in a different folder than long runs.
     let _optimized = sh.push_env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     let _symbols = sh.push_env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     let build = ["--codegen-units", "16", "--no-trace-compares"];
     each_for(project, "2", &[&build[..], &["--target-dir", "target/fuzz-short"]].concat())
 }
 
-/// cargo-mutants reads .cargo/mutants.toml. OPTIONS are more of its own, such as `-f
+/// Runs cargo-mutants, which reads .cargo/mutants.toml. OPTIONS are passed to it, such as `-f
 /// src/sched/wrr.rs` or `--list`; SHARD is one of n parts, from 0/n to (n-1)/n.
 pub(crate) fn mutants(project: &Project) -> Result<()> {
     let (shard, jobs) = (variable("SHARD", "0/1"), variable("JOBS", "2"));
     let options = variable("OPTIONS", "");
     let options = options.split_whitespace();
-    // Shards may run side by side.
+    // Separate folders, so that shards can run in parallel.
     let output = format!("target/mutants/{}", shard.replace('/', "-"));
     cmd!(project.sh, "cargo mutants --shard {shard} --jobs {jobs} --output {output} {options...}")
         .env("PROPTEST_CASES", variable("PROPTEST_CASES", "60"))

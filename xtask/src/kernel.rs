@@ -1,4 +1,4 @@
-//! Tests beside a real kernel that run long or on other kernels than this system's.
+//! Tests against real kernels that run long, or on other kernels than the installed one.
 
 use std::env;
 
@@ -8,7 +8,7 @@ use xshell::cmd;
 use crate::packages;
 use crate::project::{Project, seed, variable};
 
-/// Debug assertions stay on, unlike in a release.
+/// Debug assertions stay enabled, unlike in a release build.
 pub(crate) fn soak(project: &Project) -> Result<()> {
     packages::install(project)?;
     packages::require_kernel(project);
@@ -17,7 +17,7 @@ pub(crate) fn soak(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// On the kernels of newer Debian suites.
+/// Runs the kernel tests on the kernels of newer Debian suites.
 pub(crate) fn newer(project: &Project) -> Result<()> {
     packages::install(project)?;
     packages::require_kernel(project);

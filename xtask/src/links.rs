@@ -1,4 +1,4 @@
-//! Links in rendered documentation and in Markdown files lead somewhere.
+//! Checks that links in rendered documentation and in Markdown files lead somewhere.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::project::Project;
 
-/// Every link of the pages below this folder, to a page or to a place in one.
+/// Checks every link of the pages below this folder, to a page or to an anchor in one.
 pub(crate) fn check_pages(folder: &Path) -> Result<()> {
     let mut pages = BTreeMap::new();
     read_pages(&folder.canonicalize()?, &mut pages)?;
@@ -24,7 +24,7 @@ pub(crate) fn check_pages(folder: &Path) -> Result<()> {
     report(&broken)
 }
 
-/// Links of the project's Markdown to files of it.
+/// Checks the links of the project's Markdown files to files of the project.
 pub(crate) fn check_markdown(project: &Project) -> Result<()> {
     let mut broken = Vec::new();
     for folder in [".", "docs", ".github"] {
@@ -64,14 +64,14 @@ fn read_pages(folder: &Path, pages: &mut BTreeMap<PathBuf, String>) -> Result<()
     Ok(())
 }
 
-/// What stands in `<a href="…">`.
+/// The targets of `<a href="…">`.
 fn links(page: &str) -> Vec<String> {
     let tags = page.split("<a ").skip(1).filter_map(|rest| rest.split('>').next());
     let targets = tags.filter_map(|tag| tag.split("href=\"").nth(1)?.split('"').next());
     targets.map(str::to_owned).collect()
 }
 
-/// What stands in `[…](…)`, and in `[…]: …` at the beginning of a line.
+/// The targets of `[…](…)`, and of `[…]: …` at the beginning of a line.
 fn markdown_links(text: &str) -> Vec<String> {
     let inline = text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     let definition = |line: &str| {
@@ -93,7 +93,7 @@ fn leads_somewhere(page: &Path, link: &str, pages: &BTreeMap<PathBuf, String>) -
     let folder = page.parent().unwrap_or(page);
     let target = if path.is_empty() { page.to_owned() } else { folder.join(path) };
     let Ok(target) = target.canonicalize() else { return false };
-    // Lines of a source file are no places in its page.
+    // Line numbers of a source page are not anchors.
     let is_source = target.to_string_lossy().ends_with(".rs.html");
     if place.is_empty() || is_source || target.is_dir() {
         return true;

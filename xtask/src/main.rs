@@ -1,4 +1,4 @@
-//! What the Makefile's targets do: `cargo xtask NAME`. Variables come from the environment, where
+//! The targets of the Makefile: `cargo xtask NAME`. Variables come from the environment, where
 //! `make NAME VARIABLE=value` puts them.
 
 mod bench;
@@ -74,7 +74,7 @@ const TASKS: &[Task] = tasks! {
     "bench-kernel" bench::kernel: "what telling a real kernel costs, beside ipvsadm",
 };
 
-/// Targets that the Makefile carries out itself, because they run without cargo.
+/// Targets that the Makefile runs itself, because they must not need cargo.
 const WITHOUT_CARGO: &[(&str, &str)] = &[
     ("install", "header, library, vsched.pc, CMake package: DESTDIR, PREFIX, LIBDIR, INCLUDEDIR"),
     ("install-strip", "the same without debug information"),
@@ -90,7 +90,7 @@ fn help(_: &Project) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    // Without a backtrace, whatever RUST_BACKTRACE says: it would show this program alone.
+    // Without a backtrace, whatever RUST_BACKTRACE says: it would only show this program.
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -115,7 +115,7 @@ fn run() -> Result<()> {
 mod tests {
     use super::{TASKS, WITHOUT_CARGO};
 
-    /// The Makefile offers what there is.
+    /// The Makefile offers exactly the tasks that exist.
     #[test]
     fn the_makefile_has_every_task() {
         let makefile = include_str!("../../Makefile").replace("\\\n", " ");

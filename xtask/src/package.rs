@@ -1,14 +1,14 @@
-//! The crate as it would be published.
+//! Checks the crate as it would be published.
 
 use anyhow::{Result, ensure};
 
 use crate::project::Project;
 
-/// Bytes of the packed crate.
+/// Maximum size of the packed crate, in bytes.
 const LARGEST: u64 = 400_000;
 
 pub(crate) fn package(project: &Project) -> Result<()> {
-    // Builds what it has packed.
+    // This also builds the packed crate.
     project.cargo("package --allow-dirty --quiet")?;
     let version = project.package()?.version;
     let packed = project.path(format!("target/package/vsched-{version}.crate"));

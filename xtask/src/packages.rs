@@ -1,4 +1,4 @@
-//! Debian packages that the tests need.
+//! Installs the Debian packages that the tests need.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use xshell::cmd;
 
 use crate::project::{Project, find_program};
 
-/// Programs, and the packages that have them.
+/// Programs, and the packages that contain them.
 const PROGRAMS: &[(&str, &str)] = &[
     ("abidiff", "abigail-tools"),
     ("cargo-capi", "cargo-c"),
@@ -36,13 +36,13 @@ const KERNEL_PROGRAMS: &[(&str, &str)] = &[
     ("modprobe", "kmod"),
 ];
 
-/// Whether a kernel can run as a process here; then its tests must run.
+/// True if a kernel can run as a process here; then its tests must run.
 pub(crate) fn has_user_mode_linux(project: &Project) -> bool {
     let architecture = cmd!(project.sh, "dpkg --print-architecture").quiet().read();
     matches!(architecture.as_deref(), Ok("amd64" | "i386"))
 }
 
-/// Kernel tests that fail, rather than skip, where a kernel could run.
+/// Makes kernel tests fail instead of skip where a kernel could run.
 pub(crate) fn require_kernel(project: &Project) {
     if has_user_mode_linux(project) {
         project.sh.set_var("VSCHED_KERNEL", "required");
@@ -58,7 +58,7 @@ pub(crate) fn install(project: &Project) -> Result<()> {
     if cmd!(project.sh, "python3 -c 'import cffi'").ignore_stderr().quiet().run().is_err() {
         add(project, &["python3-cffi"])?;
     }
-    // Only clang can tell which one.
+    // Only clang knows which version it needs.
     if let Some(runtime) = missing_clang_runtime(project)? {
         add(project, &[&runtime])?;
     }

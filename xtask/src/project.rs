@@ -1,4 +1,4 @@
-//! The project as cargo describes it, and commands that run in its folder.
+//! The project as cargo describes it, and commands run in its folder.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use cargo_metadata::{Artifact, Message, Metadata, MetadataCommand, Package};
 use xshell::{Cmd, Shell, cmd};
 
 pub(crate) struct Project {
-    /// Its current folder is the project's.
+    /// A command whose current folder is the project's.
     pub(crate) sh: Shell,
     root: PathBuf,
 }
@@ -33,7 +33,7 @@ impl Project {
         self.root.join(below)
     }
 
-    /// Runs cargo with these words.
+    /// Runs cargo with these arguments.
     pub(crate) fn cargo(&self, words: &str) -> Result<()> {
         self.cargo_command(words).run().map_err(Into::into)
     }
@@ -46,7 +46,7 @@ impl Project {
         cmd!(self.sh, "{cargo} {words...}")
     }
 
-    /// Builds; returns what cargo says it has built of the crate itself.
+    /// Builds; returns the artifacts of the crate itself that cargo reports.
     pub(crate) fn build(&self, command: Cmd<'_>, words: &[&str]) -> Result<Vec<Artifact>> {
         // Options for rustc, if any, follow a `--`.
         let format = "--message-format=json-render-diagnostics";
@@ -89,25 +89,25 @@ pub(crate) fn library_names(package: &Package) -> Result<LibraryNames> {
     })
 }
 
-/// A variable of the environment, or else this.
+/// An environment variable, or this default.
 pub(crate) fn variable(name: &str, otherwise: &str) -> String {
     env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// VSCHED_SEED, or else the time.
+/// VSCHED_SEED, or the time if it is not set.
 pub(crate) fn seed() -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_secs());
     variable("VSCHED_SEED", &now.to_string())
 }
 
-/// The program that the shell would run, also if it is one of the system administrator's.
+/// The program that the shell would run, including those in the administrator's folders.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// What cannot run here says so in a line of its own.
+/// Reports in a separate line what cannot run here.
 pub(crate) fn skipped(what: &str) {
     eprintln!("SKIPPED {what}");
 }

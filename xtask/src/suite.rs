@@ -1,4 +1,4 @@
-//! The tests in one row.
+//! The whole test suite, in order.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::project::Project;
 use crate::{bench, capi, cost, docs, examples, ffi, fuzz, package, packages, toolchains, tools};
 
-/// What `make quick` runs.
+/// The tests that `make quick` runs.
 const TEXTS: &str = "--lib --test netlink --test traces --test kernel_scenarios --test layering --test readme --test words";
 
 pub(crate) fn run(project: &Project) -> Result<()> {
@@ -26,7 +26,7 @@ pub(crate) fn quick(project: &Project) -> Result<()> {
     project.cargo("test -p vsched-header -p xtask")
 }
 
-/// Not in `make test`: the crate and what its tests need are built once more.
+/// Not part of `make test`, because the crate and its dev-dependencies are built again.
 pub(crate) fn portable(project: &Project) -> Result<()> {
     let command = project
         .cargo_command("test --target-dir target/portable --lib --test traces --test least_bound");
@@ -40,7 +40,7 @@ fn everything(project: &Project) -> Result<()> {
     project.cargo("test --workspace --features capi,netlink")
 }
 
-/// Without serde, netlink and random numbers the rest must still build and hold.
+/// Without serde, netlink and random numbers, the rest must still build and pass.
 fn minimal(project: &Project) -> Result<()> {
     project.cargo("test --no-default-features --lib --test alloc --test storm")
 }

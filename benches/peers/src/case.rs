@@ -1,4 +1,4 @@
-//! One case: who does what, with how many servers.
+//! One case: a subject, an operation, and the number of servers.
 
 use std::fmt;
 use std::hint::black_box;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Does the operation so many times. One for each thread.
+/// Does the operation this many times. One per thread.
 pub type Run = Box<dyn FnMut(u64) + Send>;
 
 /// A loop around one operation, compiled as one.
@@ -18,8 +18,8 @@ pub fn repeat(mut operation: impl FnMut() + Send + 'static) -> Run {
     })
 }
 
-/// The operation for one item after the other, for ever. Their number is a power of two, so that the
-/// harness' share is small: it stands in every figure.
+/// The operation for one item after the other, forever. Their number is a power of two, so that the
+/// harness's share, which is part of every figure, is small.
 pub fn in_turn<T: Send + Sync + 'static>(
     items: impl Into<Arc<[T]>>,
     mut operation: impl FnMut(&T) + Send + 'static,
@@ -36,17 +36,17 @@ pub fn in_turn<T: Send + Sync + 'static>(
     })
 }
 
-/// How weights are dealt to servers.
+/// How weights are assigned to servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weights {
     /// All 1.
     Equal,
-    /// At random from 1 to 100.
+    /// Random, from 1 to 100.
     Skewed,
 }
 
-/// What names a case, in all outputs.
+/// The name of a case, in all outputs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     pub question: String,
@@ -87,7 +87,7 @@ impl fmt::Display for Weights {
     }
 }
 
-/// What it takes to make a case; it is not made unless it is asked for.
+/// A case and its constructor, which runs only if the case is selected.
 pub struct Plan {
     pub key: Key,
     parts: u64,
@@ -100,12 +100,12 @@ impl Plan {
         Plan { key, parts: 0, build: Box::new(move |_| vec![build()]) }
     }
 
-    /// A case for as many threads as its key says: one loop for each.
+    /// A case for as many threads as its key says: one loop per thread.
     pub fn shared(key: Key, build: impl FnOnce(usize) -> Vec<Run> + 'static) -> Plan {
         Plan { key, parts: 0, build: Box::new(build) }
     }
 
-    /// An operation works on one of so many parts, at random.
+    /// An operation works on one of this many parts, at random.
     pub fn of_parts(self, parts: usize) -> Plan {
         Plan { parts: parts as u64, ..self }
     }
@@ -120,7 +120,8 @@ impl Plan {
 /// A case that can be run.
 pub struct Case {
     pub key: Key,
-    /// As many as an operation works on one of; 0 = on all, or on none in particular.
+    /// Number of parts, of which an operation works on a random one; 0 = on all, or on none in
+    /// particular.
     pub parts: u64,
     pub runs: Vec<Run>,
 }

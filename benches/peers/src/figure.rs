@@ -1,4 +1,4 @@
-//! What a launch found out about a case, as one line of JSON between processes.
+//! The result of one launch for one case, as one line of JSON between processes.
 
 use std::collections::BTreeMap;
 
@@ -27,13 +27,13 @@ impl Figure {
         Figure { key, ns: Some(ns), allocations: None, undisturbed: None, detail: BTreeMap::new() }
     }
 
-    /// Given to the process that started this one.
+    /// Sends the figure to the process that started this one.
     pub fn send(&self) {
         println!("{}", serde_json::to_string(self).expect("plain data"));
     }
 }
 
-/// The middle one; the upper of two. None of none.
+/// The median; of two values the upper one. `None` if there are no values.
 pub fn median(samples: &mut [f64]) -> Option<f64> {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied()

@@ -11,13 +11,13 @@ use crate::case::{Key, Plan, Weights};
 use crate::questions::{connections, size};
 use crate::subjects::name;
 
-/// Sizes that are counted.
+/// Numbers of servers for which instructions are counted.
 pub const SIZES: [usize; 2] = [10, 1_000];
-/// The argument that makes a process the counted one.
+/// The argument of the process whose instructions are counted.
 pub const ARGUMENT: &str = "--instructions";
 
 const OPERATIONS: u64 = 1_000;
-/// Cheap ones whose cost depends on where a rotation stands.
+/// Cheap operations whose cost depends on the rotation's state.
 const MANY_OPERATIONS: u64 = 20_000;
 
 /// The main cases.
@@ -25,7 +25,7 @@ fn plans() -> Vec<Plan> {
     let main = |plan: &Plan| {
         let key = &plan.key;
         let depends_on_weights = matches!(key.scheduler.as_str(), "rr" | "wrr" | "wlc");
-        // Its table takes half a gigabyte, which callgrind would carry.
+        // Its table takes half a gigabyte, too much under callgrind.
         let huge = key.subject == name::MAGLEV && key.n > 10;
         !huge && (key.weights == Weights::Equal || depends_on_weights || key.question != "size")
     };

@@ -1,7 +1,7 @@
-//! Launches: the program starts itself again and again, and gathers what each one found.
+//! Launches: the program starts itself repeatedly and collects each launch's results.
 //!
-//! On a shared machine the launch (where pages lie, who the neighbours are) moves a figure more than
-//! the rounds within it do; the median of five launches is what can be reproduced.
+//! On a shared machine, the launch (the placement of pages, the neighbors' load) changes a figure
+//! more than its rounds do; the median of five launches is reproducible.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::measure::{Effort, group, hurry};
 use crate::pace;
 use crate::questions::{connections, name, reload, scale, size, table, threads};
 
-/// The argument that makes a process a launch; the pace follows, then questions, else all are asked.
+/// The argument that makes a process a launch, followed by the pace and the questions (default: all).
 pub const ARGUMENT: &str = "--launch";
 
 /// All figures of all launches.
@@ -25,7 +25,7 @@ pub fn load() -> String {
     text.split(' ').next().unwrap_or("unknown").to_owned()
 }
 
-/// In a launch: asks the questions, a group of cases after the other.
+/// In a launch: runs the questions, one group of cases after the other.
 pub fn one(arguments: &[String]) {
     hurry();
     let (shortest, questions) = arguments.split_first().expect("the pace that was measured");
@@ -44,7 +44,7 @@ pub fn one(arguments: &[String]) {
     }
 }
 
-/// Every case of moderate size once through, unmeasured.
+/// Runs every case of moderate size once, without measuring.
 pub fn once() {
     for (_, groups) in groups(100) {
         groups.into_iter().for_each(|plans| group(plans(), Effort::ONCE));
@@ -55,7 +55,7 @@ pub fn once() {
 
 type Groups = Vec<Box<dyn FnOnce() -> Vec<Plan>>>;
 
-/// Each question's groups of cases that are measured in turns.
+/// Each question's groups of cases that are measured alternately.
 fn groups(most: usize) -> Vec<(&'static str, Groups)> {
     fn each(sizes: &[usize], most: usize, plans: fn(usize) -> Vec<Plan>) -> Groups {
         let sizes = sizes.iter().copied().filter(|n| *n <= most);

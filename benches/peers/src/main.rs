@@ -1,5 +1,5 @@
-//! vsched beside its peers: every subject in one process and one harness, whole picks as users call
-//! them. `make bench` runs it; docs/performance.md explains the method and what figures say.
+//! vsched next to its peers: every subject in one process and one harness, with whole picks as
+//! users call them. `make bench` runs it; docs/performance.md explains the method and the figures.
 
 mod allocations;
 mod case;

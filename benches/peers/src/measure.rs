@@ -1,11 +1,13 @@
-//! Time: cases of a group in turns, round by round, untimed passes before each timed one.
+//! Times the cases of a group alternately, round by round, with untimed passes before each timed
+//! one.
 //!
-//! A sample counts if the processor was undisturbed (`pace`) and the threads overlapped; a case goes on
-//! for some rounds more if few do. Samples that do not count are used where there are no others.
+//! A sample counts if the processor was undisturbed (`pace`) and the threads overlapped; a case
+//! runs for more rounds if few samples count. Samples that do not count are used only if there are
+//! no others.
 //!
-//! The untimed passes bring back the cache lines that the other cases have evicted; without them every
-//! case that lives in the second-level cache would be measured as if it lived in memory. A figure is
-//! the median of the rounds; the launches' median is taken by the process that started this one.
+//! The untimed passes bring back the cache lines that other cases evicted; without them, every case
+//! that fits the second-level cache would be measured as if it lived in memory. A figure is the
+//! median of the rounds; the process that started this one takes the median of the launches.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,22 +19,22 @@ use crate::case::{Case, Plan, Run};
 use crate::figure::{Figure, median};
 use crate::pace;
 
-/// A timed pass takes about as long.
+/// Approximate duration of a timed pass.
 const PASS: Duration = Duration::from_micros(150);
-/// With several threads so many times as long, so that they begin and end together.
+/// With several threads, a pass takes this many times as long, so that the threads overlap.
 const TOGETHER: u64 = 3;
 /// Untimed passes before each timed one, where an operation is not slow.
 const WARMING: u64 = 3;
-/// Samples are taken at so many depths of the stack, which spread over more than a page.
+/// Number of stack depths at which samples are taken; they spread over more than a page.
 const DEPTHS: usize = 32;
 const FRAME: usize = 208;
-/// Where an operation works on a random part of what lies there, untimed ones go on until they have met
-/// about all of it, at most so many passes.
+/// If an operation works on a random part of its data, untimed passes continue until they have touched
+/// almost all of it, up to this many passes.
 const MOST_WARMING: u64 = 130;
 /// An operation that takes longer than this is measured in fewer rounds.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// How thoroughly: so many samples, and so many times as many rounds at most to get them.
+/// The effort: the number of samples, and the maximum number of rounds per sample to get them.
 #[derive(Clone, Copy)]
 pub struct Effort {
     pub samples: usize,
@@ -42,7 +44,7 @@ pub struct Effort {
 
 impl Effort {
     pub const FULL: Effort = Effort { samples: 25, slow_samples: 5, patience: 3 };
-    /// Once through, unmeasured.
+    /// Every case once, without measuring.
     pub const ONCE: Effort = Effort { samples: 1, slow_samples: 1, patience: 1 };
 }
 
@@ -130,7 +132,7 @@ impl Timed {
         let samples = if self.samples.is_empty() { &mut self.poor } else { &mut self.samples };
         let median = median(samples).expect("a round");
         let mut figure = Figure::nanoseconds(self.case.key, median);
-        // The shared library allocates by itself, where this counter does not see it.
+        // The shared library has its own allocator, which this counter does not see.
         if self.operations > 0 && !figure.key.subject.ends_with("from C") {
             figure.allocations = Some(self.allocations as f64 / self.operations as f64);
         }
@@ -139,7 +141,7 @@ impl Timed {
     }
 }
 
-/// How long so many operations take, and whether nobody disturbed them.
+/// How long this many operations take, and whether they were undisturbed.
 fn timed(run: &mut Run, count: u64) -> (Duration, bool) {
     let before = pace::now();
     let start = Instant::now();
@@ -148,8 +150,8 @@ fn timed(run: &mut Run, count: u64) -> (Duration, bool) {
     (took, pace::is_undisturbed(before) && pace::is_undisturbed(pace::now()))
 }
 
-/// Calls it so many frames further down the stack. What lies across two pages by chance takes several
-/// times as long to write: that must not befall all samples of a launch.
+/// Calls `call` this many frames further down the stack. A value that happens to cross a page boundary
+/// takes several times as long to write; this must not affect all samples of a launch.
 #[inline(never)]
 fn deeper<R>(frames: usize, call: &mut dyn FnMut() -> R) -> R {
     let frame = black_box([0u8; FRAME]);
@@ -162,8 +164,8 @@ fn nanos(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e9 / count as f64
 }
 
-/// All loops at once, each on a processor of its own. Nanoseconds per operation, the mean of the
-/// threads; and whether they overlapped, nearly from the start nearly to the end, and undisturbed.
+/// Runs all loops at once, each on its own processor. Returns nanoseconds per operation (the mean of
+/// the threads), and whether the threads overlapped almost from start to end and were undisturbed.
 fn together(runs: &mut [Run], count: u64, depth: usize) -> (f64, bool) {
     let (waiting, threads) = (AtomicUsize::new(0), runs.len());
     let passes: Vec<(Instant, Duration, bool)> = thread::scope(|scope| {
@@ -175,7 +177,7 @@ fn together(runs: &mut [Run], count: u64, depth: usize) -> (f64, bool) {
                 scope.spawn(move || {
                     pin(at);
                     run(count);
-                    // SeqCst: only the count matters here, and only once a pass.
+                    // SeqCst: only the count matters here, and only once per pass.
                     waiting.fetch_add(1, Ordering::SeqCst);
                     while waiting.load(Ordering::SeqCst) < threads {
                         std::hint::spin_loop();
@@ -198,8 +200,7 @@ fn together(runs: &mut [Run], count: u64, depth: usize) -> (f64, bool) {
     (mean, undisturbed && late < longest / 20 && longest < shortest * 5 / 4)
 }
 
-/// Puts this thread on one processor. Elsewhere than on Linux, and where it is forbidden, it stays
-/// where it is.
+/// Binds this thread to one processor. Has no effect outside Linux, or if not permitted.
 pub fn pin(at: usize) {
     let at = at % thread::available_parallelism().map_or(1, usize::from);
     #[cfg(target_os = "linux")]
@@ -212,7 +213,7 @@ pub fn pin(at: usize) {
     let _ = at;
 }
 
-/// Ahead of others on this machine, as far as that is allowed.
+/// Raises this process's priority, as far as permitted.
 pub fn hurry() {
     #[cfg(unix)]
     // SAFETY: no memory is involved.

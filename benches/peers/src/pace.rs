@@ -1,20 +1,21 @@
-//! Is this processor undisturbed? A loop that keeps a core busy and touches no memory says so.
+//! Detects whether this processor is undisturbed, by a loop that keeps a core busy and touches no
+//! memory.
 //!
-//! A virtual machine's processors are threads of cores that others use too, or both of ours are
-//! threads of one: then everything takes up to twice as long, this loop as well. A sample counts if
-//! the loop before and after it took about as long as ever. That is decided by the loop alone, never
-//! by the sample.
+//! A virtual machine's processors may be threads of cores that others use too, or both of ours may
+//! be threads of one core: then everything takes up to twice as long, including this loop. A sample
+//! counts if the loop took about its usual time before and after it. Only the loop decides that,
+//! never the sample.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// About five microseconds: enough for the clock, little beside a pass.
+/// Takes about five microseconds: enough for the clock, little compared with a pass.
 const TURNS: u64 = 4_000;
-/// So much longer than ever is still undisturbed, in hundredths.
+/// Up to this duration, in percent of the shortest so far, the processor counts as undisturbed.
 const TOLERANCE: u64 = 108;
 
-/// The shortest that this process knows of, in nanoseconds.
+/// The shortest duration that this process knows of, in nanoseconds.
 static SHORTEST: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// How long the loop takes now, in nanoseconds.
@@ -29,12 +30,12 @@ pub fn now() -> u64 {
     }
     black_box(chains);
     let took = start.elapsed().as_nanos() as u64;
-    // Relaxed: a number by itself.
+    // Relaxed: an independent number.
     SHORTEST.fetch_min(took, Ordering::Relaxed);
     took
 }
 
-/// The shortest of many.
+/// The shortest of many runs.
 pub fn shortest() -> u64 {
     for _ in 0..2_000 {
         now();
@@ -43,7 +44,7 @@ pub fn shortest() -> u64 {
     SHORTEST.load(Ordering::Relaxed)
 }
 
-/// Others have found this.
+/// Takes over the duration that another process has measured.
 pub fn know(shortest: u64) {
     // Relaxed: as in `now`.
     SHORTEST.fetch_min(shortest, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use vsched::{Config, Flow, SchedulerKind};
 use crate::case::Weights;
 use crate::subjects::random::Random;
 
-/// Flows that hashing schedulers get in turn, so that tables and rings are met all over.
+/// Number of flows that hashing schedulers get in turn, so that lookups spread over tables and rings.
 pub const FLOWS: usize = 4096;
 
 /// Virtual address number `n`.
@@ -48,18 +48,18 @@ pub fn service(
         VirtualService::new(ServiceKey::tcp(virtual_address(number))).with_scheduler(kind);
     service.servers = weights.iter().enumerate().map(server).collect();
     if kind == SchedulerKind::Mh {
-        // 65521 slots; where the servers are more, 131071.
+        // 65521 slots, or 131071 for more servers than that.
         service.mh_table_index = if weights.len() <= 65_521 { 16 } else { 17 };
     }
     service
 }
 
-/// One service with so many servers.
+/// One service with this many servers.
 pub fn config(kind: SchedulerKind, n: usize, how: Weights) -> Config {
     Config { services: vec![service(0, kind, 0, &weights(n, how))], ..Config::default() }
 }
 
-/// The same, shared so by workers.
+/// The same, with this kind of sharing.
 pub fn config_shared(kind: SchedulerKind, n: usize, how: Weights, sharing: Sharing) -> Config {
     let mut config = config(kind, n, how);
     config.services.iter_mut().for_each(|service| service.sharing = sharing);
@@ -78,7 +78,7 @@ pub fn flows(count: usize) -> Arc<[Flow]> {
     (0..count).map(|_| flow()).collect()
 }
 
-/// The flows that this scheduler's cases get: one for those that read nothing of it.
+/// The flows for this scheduler's cases: a single one if the scheduler does not read flows.
 pub fn flows_for(kind: SchedulerKind) -> Arc<[Flow]> {
     let hashes = matches!(kind, SchedulerKind::Mh | SchedulerKind::Sh | SchedulerKind::Dh);
     flows(if hashes { FLOWS } else { 1 })

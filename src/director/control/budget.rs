@@ -1,11 +1,12 @@
-//! Whether a service fits into the memory that the director may take.
+//! Checks that a service fits into the memory that the director may use.
 
 use super::Control;
 use crate::config::{Excess, Memory, VirtualService};
 use crate::error::{ConfigError, Problem};
 
 impl Control {
-    /// Whether there is memory for this service, new or edited, beside all others.
+    /// Checks that there is memory for this service, new or edited, in addition to all others. O(1) in
+    /// the number of services unless it fails.
     pub(in crate::director) fn fits<S>(
         &self,
         settings: &VirtualService<S>,

@@ -1,4 +1,4 @@
-//! Servers that were removed from the config, and counts that are set from outside.
+//! Servers that were removed from the config, and counts that the host has corrected.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use crate::arena::tally::Connections;
 use crate::config::ServiceKey;
 
 impl Control {
-    /// Tells the running pool of a server that its counts are others.
+    /// Updates the server's running service after its counts were corrected by `by`.
     pub(in crate::director) fn counts_corrected(
         &self,
         server: ServerId,
@@ -22,7 +22,7 @@ impl Control {
         }
     }
 
-    /// Forgets the connections of removed servers.
+    /// Forgets the connections of removed servers; returns the number of these servers.
     pub(in crate::director) fn forget_removed(&mut self) -> usize {
         let slots = self.allocator.forget(&self.arena);
         if !slots.is_empty() {
@@ -34,12 +34,12 @@ impl Control {
         slots.len()
     }
 
-    /// Servers that were removed from the config and still hold a slot.
+    /// Number of servers that were removed from the config and still have a slot.
     pub(in crate::director) fn removed_servers(&self) -> usize {
         self.allocator.removed()
     }
 
-    /// Each of them.
+    /// Those of them that get their counts back if added again.
     pub(in crate::director) fn removed(
         &self,
     ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {

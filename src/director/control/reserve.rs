@@ -1,4 +1,4 @@
-//! The memory of a change that can be too large to be had, before anything of what runs is touched.
+//! Allocates or checks the memory of a change before anything running is touched.
 
 use ahash::HashMap;
 
@@ -11,17 +11,17 @@ use crate::error::ApplyError;
 use crate::service::Maps;
 use crate::sync::Arc;
 
-/// For what is kept of a former map, and its place in the list of all.
+/// Bytes for the parts of a previous map that are kept, and its entry in the list of maps.
 const BESIDE_A_MAP: u64 = 4096;
 
 /// A service as the changes leave it.
 struct Wanted<'a> {
     settings: ServiceSettings,
     live: Option<&'a RunningService>,
-    /// Its scheduler goes, with what that remembers.
+    /// Another scheduler is bound, so the previous one's remembered addresses are dropped.
     bound: bool,
     deleted: bool,
-    /// Weights that servers are added with, or get.
+    /// Weights of added and edited servers.
     weights: Vec<u32>,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Wanted<'a> {
                 && live.service.affinity == self.settings.affinity
                 && live.service.persistence.is_some() == self.settings.persistence.is_some()
         });
-        // A map's small parts are allocated beside its large one.
+        // A map's small parts are allocated in addition to its large one.
         let affinity = Memory::at_most(&self.settings, std::iter::empty()).affinity();
         ask(BESIDE_A_MAP + if kept { 0 } else { affinity }, what)?;
         match Maps::reserve(arena, &self.settings, former, self.bound) {
@@ -65,8 +65,8 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// At most the memory of the service when the changes are done: a list with former and later
-    /// weights in it is longer, and its rotation is longer or at its limit.
+    /// An upper bound of the service's memory after the changes. It counts previous and new weights
+    /// together: a longer list has a schedule that is longer or at its limit.
     fn memory(&self) -> Memory {
         let former = self.live.map(|live| live.service.servers.as_slice()).unwrap_or_default();
         let mut weights: Vec<u32> = former.iter().map(|server| server.weight).collect();
@@ -75,8 +75,8 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The maps of every service that the changes concern, and of those that are compiled again beside;
-/// and whether there is memory for the rest of the change.
+/// Reserves the address maps of every service that the changes concern and of the `compiled` services,
+/// which are compiled again. Checks that there is memory for the rest of the change.
 pub(super) fn maps<'a>(
     control: &'a Control,
     changes: &'a [Change],
@@ -89,7 +89,7 @@ pub(super) fn maps<'a>(
     for change in changes {
         let key = change.service();
         let at = match latest {
-            // Many changes of one service stand together.
+            // Most changes of one service are consecutive.
             Some((latest, at)) if latest == key => at,
             _ => *places.entry(key).or_insert_with(|| {
                 let live = control.find(&key).map(Wanted::of);
@@ -110,13 +110,13 @@ pub(super) fn maps<'a>(
     services.retain(|wanted| !wanted.deleted);
     let reserved: Result<_, ApplyError> =
         services.iter().map(|it| it.reserve(&control.arena)).collect();
-    // The maps are taken now; the rest must still fit beside them.
+    // The maps are allocated now; the rest must still fit.
     headroom.check()?;
     reserved
 }
 
 impl Control {
-    /// What these services take when they are compiled, and slots and statistics for all.
+    /// The memory for compiling these services, and for the slots and statistics of all services.
     fn headroom(&self, services: &[Wanted]) -> Headroom {
         let mut headroom = Headroom::default();
         let workers = self.shards.len();

@@ -1,4 +1,4 @@
-//! Workers that come and go: their statistics, and the places of those that decide by themselves.
+//! Registration of workers: their statistics, and their places for services shared `per-worker`.
 
 use crate::arena::statistics::Shard;
 use crate::arena::worker_state::WorkerState;
@@ -32,14 +32,16 @@ impl Control {
         self.departed.absorb(shard, servers, services);
     }
 
-    /// What workers have in common is divided among those who live.
+    /// Divides the connections of no living worker exactly; see [`WorkerRegistry::share`].
+    ///
+    /// [`WorkerRegistry::share`]: crate::director::registry::WorkerRegistry::share
     pub(super) fn share_exactly(&self) {
         if let Some(table) = self.table() {
             self.workers.share(&self.arena, &table, true);
         }
     }
 
-    /// What is published.
+    /// The current service table.
     pub(super) fn table(&self) -> Option<Arc<ServiceTable>> {
         self.snapshot.with_live(|tables| tables.last().cloned())
     }

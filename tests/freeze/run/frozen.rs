@@ -1,5 +1,5 @@
-//! The child: one thread that is stopped, one that goes on working, one that reloads, and the main
-//! thread, which does what the tracer says and touches nothing that is tested.
+//! The child: one thread that is stopped, one that keeps working, one that reloads, and the main
+//! thread, which follows the tracer's orders and touches nothing under test.
 
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -191,7 +191,7 @@ impl World<'_> {
             let address = random.below(ADDRESSES) as u32;
             self.address.store(address, Ordering::Relaxed);
             self.round(&worker, &mut held, &self.flow(address), |call, act| {
-                // Once it is enough, nobody waits for its breakpoints.
+                // After the last stop, the tracer no longer waits for its breakpoints.
                 if enough {
                     act();
                 } else {
@@ -234,7 +234,8 @@ impl World<'_> {
         }
     }
 
-    /// Everything is closed: all is exact, and what was retired goes, with the workers alive.
+    /// Everything is closed: all counts are exact, and old tables are freed while the workers are
+    /// alive.
     fn check(self, workers: [Worker; 2]) {
         let name = &self.scenario.name;
         for config in [&self.scenario.configs[0], &self.scenario.configs[2]] {

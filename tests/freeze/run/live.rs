@@ -1,4 +1,4 @@
-//! How many bytes are allocated: nothing that a stopped thread kept may be left in the end.
+//! Counts allocated bytes: in the end nothing that a stopped thread protected may be left.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ static ALLOCATOR: Live = Live;
 
 impl Live {
     pub(crate) fn bytes() -> isize {
-        // Relaxed: read when nobody allocates.
+        // Relaxed: read while no other thread allocates.
         BYTES.load(Ordering::Relaxed)
     }
 }

@@ -1,4 +1,4 @@
-//! The program, as parent and as child.
+//! The program, in its two roles: parent and child.
 
 mod frozen;
 mod live;

@@ -1,4 +1,4 @@
-//! The few requests of ptrace(2) that are needed here.
+//! The few ptrace(2) requests that this test needs.
 
 #![allow(unsafe_code)]
 
@@ -90,7 +90,7 @@ impl Thread {
         unsafe { registers.assume_init() }
     }
 
-    /// `None`: a signal of somebody else's, passed on.
+    /// `None`: a signal from elsewhere, passed on.
     fn event(&self, status: c_int) -> Result<Option<Event>, String> {
         let signal = libc::WSTOPSIG(status);
         if signal != libc::SIGTRAP {

@@ -1,5 +1,5 @@
-//! Every scheduler with everything that gives the hot path more to do: thresholds, persistence,
-//! memories of addresses that fill up, expire and are resized.
+//! Every scheduler, combined with everything that lengthens the hot path: thresholds, persistence,
+//! and address maps that fill up, expire and are resized.
 
 use vsched::config::{Affinity, Persistence, Sharing, VirtualService};
 use vsched::{Config, SchedulerKind};
@@ -8,7 +8,7 @@ use crate::common::{server, service};
 
 pub(crate) struct Scenario {
     pub(crate) name: String,
-    /// What the reloads go through, in turn. Any two neighbours differ.
+    /// What the reloads go through, in turn. Any two neighbors differ.
     pub(crate) configs: Vec<Config>,
 }
 

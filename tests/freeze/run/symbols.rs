@@ -1,4 +1,4 @@
-//! An address of the child in words.
+//! Translates an address of the child to a symbol.
 
 use std::fs;
 use std::process::Command;

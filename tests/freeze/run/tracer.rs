@@ -1,4 +1,4 @@
-//! The parent: steps the child's thread to random places and lets the others run.
+//! The parent: steps the child's thread to random instructions and lets the other threads run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,7 +18,7 @@ const STOPS: u64 = 20;
 const STOPS_A_RUN: u64 = 3;
 /// Runs of a call for one stop, after which it is given up: it is too short, or others never let it.
 const RUNS: u64 = 50;
-/// More instructions than any call has, whoever interferes.
+/// More instructions than any call has, despite interference by other threads.
 const ENDLESS: u64 = 2_000_000;
 
 pub(crate) struct Failure(String);

@@ -1,4 +1,4 @@
-//! How the traced thread tells its tracer where a call begins and ends: by a breakpoint of its own,
+//! The traced thread marks the begin and end of a call for its tracer by a breakpoint instruction,
 //! with a word in a register.
 
 #![allow(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Declarations as cbindgen prints them, each with its comment.
+//! Parses the declarations that cbindgen prints, each with its comment.
 
 use std::path::PathBuf;
 

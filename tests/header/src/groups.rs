@@ -1,5 +1,5 @@
-//! The groups of the header: their headings, introductions and the order of their items, as the
-//! files of `src/ffi` say them.
+//! The groups of the header: their headings, introductions and the order of their items, from the
+//! files of `src/ffi`.
 
 use crate::root;
 

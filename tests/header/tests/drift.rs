@@ -1,4 +1,4 @@
-//! The committed headers are what the sources say.
+//! The committed headers equal what the sources generate.
 
 #[test]
 fn the_headers_are_up_to_date() {

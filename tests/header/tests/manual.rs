@@ -1,5 +1,5 @@
-//! The header is the manual: functions stand in groups; each group says which pointers may be NULL,
-//! each function its parameters, its statuses and its thread class.
+//! The header is a complete manual: functions stand in groups; each group says which pointers may
+//! be NULL, and each function documents its parameters, statuses and thread class.
 
 use std::collections::BTreeSet;
 

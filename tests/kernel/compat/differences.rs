@@ -1,4 +1,4 @@
-//! Command lines on which the example differs from the real ipvsadm, and why.
+//! Command lines for which the example differs from the real ipvsadm, with the reasons.
 
 /// In what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,4 +1,4 @@
-//! Random numbers that a seed repeats: SplitMix64.
+//! Reproducible random numbers: SplitMix64.
 
 pub(super) struct Draw(u64);
 

@@ -1,5 +1,5 @@
-//! Random command lines: most of them sensible and about the same few services and servers, many of
-//! these with mistakes in them, some made of anything.
+//! Random command lines: most are sensible and concern the same few services and servers, many of
+//! these contain mistakes, some are arbitrary.
 
 use super::draw::Draw;
 use super::options::{COMMANDS, NAMES, OPTIONS, Opt, STRAY, Takes, named};

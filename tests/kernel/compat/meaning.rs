@@ -1,4 +1,4 @@
-//! Refusals in words of our own: they must mean what the real program's mean.
+//! Our own error texts must mean the same as the real program's.
 
 /// The beginning of what the real program says, and what ours says of the same option.
 const VALUES: &[(&str, &[&str], &[&str])] = &[

@@ -1,6 +1,7 @@
-//! The example `ipvsadm` beside the real one: both run the same command lines on equal kernels, and
-//! leave the same state, output, errors and exit status. The lines are those of `commands.txt`, but
-//! for the differences in `differences.rs`, and random ones of `grammar.rs`.
+//! The example `ipvsadm` behaves like the real one: both run the same command lines on equal
+//! kernels, and must produce the same state, output, errors and exit status. The lines are those of
+//! `commands.txt`, except for the differences in `differences.rs`, and random ones from
+//! `grammar.rs`.
 
 mod differences;
 mod draw;

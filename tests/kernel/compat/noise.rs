@@ -1,4 +1,4 @@
-//! Words in any order: the example ends with one of its statuses and never panics.
+//! Words in any order: the example exits with one of its statuses and never panics.
 
 use super::worker::ours;
 

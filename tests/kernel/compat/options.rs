@@ -1,5 +1,5 @@
-//! Commands and options as the random lines spell them, with values good and bad. It is written down
-//! again, so that a mistake in the program's own table is seen.
+//! Commands and options as the random lines spell them, with good and bad values. Written
+//! independently of the program's own table, so that a mistake there is detected.
 
 /// What follows an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The two programs, each in its network namespace, and what one line does in both.
+//! The two programs, each in its own network namespace, and the effect of one line in both.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};

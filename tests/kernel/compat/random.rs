@@ -1,6 +1,6 @@
-//! Sequences of random command lines, each on a kernel that has nothing configured. A sequence is made
-//! again by its seed and its number alone: `VSCHED_SEED=… VSCHED_SCRIPT=…`. One that shows a difference
-//! is run again with fewer and fewer lines and words, and what is left of it is printed.
+//! Sequences of random command lines, each on a kernel without any configuration. A seed and a
+//! number reproduce a sequence: `VSCHED_SEED=… VSCHED_SCRIPT=…`. A sequence that shows a difference
+//! is reduced to fewer lines and words, and the rest is printed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

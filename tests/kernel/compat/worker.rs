@@ -1,5 +1,5 @@
-//! Runs command lines in its network namespace, as the lines on its standard input say, and tells
-//! what came of it.
+//! Runs command lines in its network namespace as its standard input directs, and reports the
+//! results.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -119,7 +119,7 @@ fn settle(kernel: &mut Kernel, words: &[String]) -> i32 {
     }
 }
 
-/// Somebody else's service, of ICMP.
+/// A service of another owner, for ICMP.
 fn foreign(kernel: &mut Kernel) -> i32 {
     let key: ServiceKey = "tcp 10.0.0.9:80".parse().expect("a key");
     let request = Request::add_service(&VirtualService::new(key));
@@ -140,7 +140,7 @@ fn send(words: &[String]) -> i32 {
     0
 }
 
-/// Nobody answers: the connection stays where a SYN brings it.
+/// No reply comes: the connection stays in the state after a SYN.
 fn connect(words: &[String]) -> i32 {
     let outcome = TcpStream::connect_timeout(&address(words, 1), Duration::from_millis(20));
     assert!(outcome.is_err(), "who has answered?");

@@ -1,4 +1,4 @@
-//! The hosts of a laboratory, each a network namespace on wires of veth pairs and bridges, prepared by
+//! The hosts of a laboratory: network namespaces connected by veth pairs and bridges, prepared by
 //! the commands of `Config::requirements`.
 
 use std::collections::BTreeSet;
@@ -283,7 +283,7 @@ pub(crate) fn check_part() {
     }
 }
 
-/// Part of this program: asks a web server, each time anew.
+/// A part of this program that sends a web server requests, each on a new connection.
 pub(crate) fn ask_part() {
     let words = std::env::var("vsched_ask").expect("what to ask");
     let words: Vec<&str> = words.split(' ').collect();

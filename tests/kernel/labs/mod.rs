@@ -1,5 +1,5 @@
-//! The laboratories of LVS tutorials from an empty kernel: a client, a director and two real servers,
-//! configured in one of several ways, and asked over the wire.
+//! The laboratories of LVS tutorials work from an empty kernel: a client, a director and two real
+//! servers, configured in several ways, with requests sent over the wire.
 
 mod hosts;
 

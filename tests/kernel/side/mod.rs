@@ -1,9 +1,9 @@
-//! Side by side: random scripts drive this kernel and a director at the same time, and after each
-//! step both must have chosen the same server and count the same connections.
+//! A kernel and a director decide equally: random scripts drive both at the same time, and after
+//! each step both must have picked the same server and count the same connections.
 //!
-//! Every script runs in a process and a network namespace of its own, so it is made again by its
-//! seed and its number alone: `VSCHED_SEED=… VSCHED_SCRIPT=…`. One that shows a difference is run
-//! again with fewer and fewer steps, and what is left of it is printed.
+//! Every script runs in its own process and network namespace, so that a seed and a number
+//! reproduce it: `VSCHED_SEED=… VSCHED_SCRIPT=…`. A script that shows a difference is reduced to
+//! fewer steps, and the rest is printed.
 
 mod packet;
 mod pair;

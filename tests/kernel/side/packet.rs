@@ -1,4 +1,4 @@
-//! Packets as bytes: what clients and real servers send, and what the director makes of it.
+//! Packets as bytes: what clients and real servers send, and what the director turns it into.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! A real kernel and a director side by side: each step is done to both, then both are compared.
+//! A real kernel and a director side by side: each step is applied to both, then both are compared.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

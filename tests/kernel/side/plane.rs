@@ -1,4 +1,4 @@
-//! Our side: a director, and the connection table that a packet plane keeps beside it.
+//! Our side: a director, and the connection table that a packet plane keeps next to it.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Random scripts: what an administrator, the clients and the real servers do, step by step.
+//! Random scripts: the actions of an administrator, of clients and of real servers, step by step.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! A script that shows a difference, with as few steps as can be found in a while.
+//! Reduces a script that shows a difference to as few steps as it can find within a time limit.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What scripts are about: services, the ports that clients ask them for, weights, limits.
+//! The services, client ports, weights and limits that scripts use.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,5 +1,4 @@
-//! One step of a script, and how a reader of a report sees it: commands as lines of ipvsadm, packets
-//! as in a log.
+//! One step of a script, and its form in a report: commands as ipvsadm lines, packets as in a log.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What the clients and the real servers of a script do.
+//! The traffic of a script's clients and real servers.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 

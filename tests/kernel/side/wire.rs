@@ -1,8 +1,9 @@
-//! The way into the director and out of it: a tunnel device whose other end is this program.
+//! Sends packets into the director and receives them: a tunnel device whose other end is this
+//! program.
 //!
-//! Packets with a firewall mark come from a raw socket, the one place where a mark can be given
-//! without a firewall. What becomes of a packet can be read once the kernel's one CPU has worked off
-//! what is queued: a busy one leaves that for later, and a packet for its own stack would overtake.
+//! Packets with a firewall mark come from a raw socket, the only way to set a mark without a
+//! firewall. The fate of a packet is read once the kernel's single CPU has processed its queue: a
+//! busy CPU defers that, and a packet for its own stack would overtake.
 #![allow(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
@@ -173,7 +174,7 @@ fn raw(family: i32) -> OwnedFd {
     // SAFETY: takes numbers only.
     let socket = unsafe { libc::socket(family, libc::SOCK_RAW, libc::IPPROTO_RAW) };
     assert!(socket >= 0, "{}", io::Error::last_os_error());
-    // SAFETY: it is open and nobody else's.
+    // SAFETY: it is open, and nothing else owns it.
     unsafe { OwnedFd::from_raw_fd(socket) }
 }
 

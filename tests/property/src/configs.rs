@@ -1,4 +1,4 @@
-//! Random configs that use everything a config can say, most of them valid.
+//! Random configs that use every field of a config; most of them are valid.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

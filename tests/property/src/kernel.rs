@@ -1,4 +1,4 @@
-//! The services of the model: lists, the trash, and how changes are told to the twins.
+//! The services of the model: lists, removed servers, and how the twins learn of changes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

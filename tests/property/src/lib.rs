@@ -1,12 +1,12 @@
-//! An obviously right, slow model of what `vsched` does, and random scripts for both to run.
+//! A simple, slow model of `vsched`, and random scripts that both run.
 //!
-//! [`configs`] are whole configs with every field.
-//! [`twins`] are the schedulers as literal walks of a list, [`load`] the counts and threshold rules
-//! of one server, [`kernel`] the services with their lists and the trash of removed servers. They
-//! share nothing with the crate but the plain types of its config. [`script`] is what happens,
-//! [`world`] makes it happen to both sides and compares after each step.
+//! [`configs`] generates whole configs with every field. [`twins`] implements the schedulers as
+//! literal walks of a list, [`load`] the counts and threshold rules of one server, [`kernel`] the
+//! services with their lists and removed servers. They share only the plain config types with the
+//! crate. [`script`] generates events; [`world`] applies them to both sides and compares after each
+//! step.
 //!
-//! Each test has its usual number of cases; `PROPTEST_CASES` in the environment replaces it, for
+//! Each test has its default number of cases; `PROPTEST_CASES` in the environment replaces it, for
 //! soaks.
 
 pub mod configs;

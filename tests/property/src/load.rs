@@ -1,4 +1,4 @@
-//! Connections of one server and its overload mark, as the kernel's two generations keep them.
+//! The connections of one server and its overload mark, by both kernel rules.
 
 use vsched::Activity;
 use vsched::config::KernelRules;

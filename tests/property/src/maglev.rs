@@ -1,4 +1,4 @@
-//! Maglev's table, dealt slot by slot, with another crate's SipHash.
+//! Maglev's lookup table, filled slot by slot, with another crate's SipHash.
 
 use std::hash::Hasher;
 

@@ -1,4 +1,4 @@
-//! Random scripts: what an administrator and the clients do, one step after another.
+//! Random scripts: the actions of an administrator and of clients, one step after another.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -220,7 +220,7 @@ fn lighter(generation: KernelRules) -> impl Fn(&Seen, &Seen) -> bool {
     }
 }
 
-/// More active connections than its weight, and somebody has less than half.
+/// More active connections than its weight, while another server has fewer than half its weight.
 fn is_busy(server: &Seen, list: &[Seen]) -> bool {
     server.active > server.weight
         && list.iter().any(|other| u64::from(other.active) * 2 < u64::from(other.weight))

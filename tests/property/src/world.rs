@@ -1,4 +1,4 @@
-//! The crate and the model side by side: each step is done to both, then both are compared.
+//! The crate and the model side by side: each step is applied to both, then both are compared.
 
 mod control;
 mod traffic;

@@ -1,5 +1,6 @@
-//! One worker alone decides as all workers of a director together, whatever happened before: random
-//! scripts run on two directors, of which one shares nothing, and their answers are compared.
+//! A single worker of a `per-worker` service decides as all workers of a director together,
+//! whatever happened before: two directors, one per kind of sharing, run random scripts, and their
+//! answers are compared.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,7 +11,7 @@ use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, Worker};
 use vsched_property::cases;
 
 const LEAST: &[&str] = &["lc", "wlc", "sed", "nq"];
-/// Those where neither a rotation nor chance has a say, which begin anew for each worker.
+/// Schedulers without rotation or randomness, whose state would start again for each worker.
 const STATELESS: &[&str] = &["lc", "wlc", "sed", "nq", "lc", "wlc", "sed", "nq", "fo", "ovf", "sh"];
 const WEIGHTS: [u32; 8] = [1, 1, 2, 5, 0, 3, 256, 100_000];
 const LIMITS: [(u32, u32); 6] = [(0, 0), (0, 0), (0, 0), (1, 1), (2, 0), (5, 2)];

@@ -1,4 +1,5 @@
-//! From one config to another: complete, ordered, and never without a server.
+//! The changes from one config to another are complete, ordered, and never leave a service without
+//! a server.
 
 use proptest::prelude::*;
 use vsched::config::diff::{Change, ChangePhase, diff, edit_phase};
@@ -128,7 +129,7 @@ proptest! {
         }
     }
 
-    /// A new service is filled before it gets its scheduler: it never refuses for want of servers.
+    /// A new service gets its servers before its scheduler, so it never refuses for lack of servers.
     #[test]
     fn new_services_are_bound_last(old in services(), new in services()) {
         let (old, new) = (config(old), config(new));

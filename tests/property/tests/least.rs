@@ -1,5 +1,5 @@
-//! The least-loaded schedulers over lists long enough for their index: of one row of nodes, of two,
-//! of three, and at the borders between.
+//! The least-loaded schedulers pick correctly on lists long enough for their index: with one row of
+//! nodes, two, three, and at the borders between.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Whatever can be configured comes back from the kernel's messages as it was.
+//! Every config survives the way into the kernel's messages and back.
 #![cfg(target_os = "linux")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

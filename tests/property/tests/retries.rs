@@ -1,4 +1,4 @@
-//! Retries: after a failed attempt the next one goes to another server that is available.
+//! After a failed attempt, a retry goes to another available server.
 
 use proptest::prelude::*;
 use vsched::SchedulerKind;

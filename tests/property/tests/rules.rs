@@ -1,4 +1,4 @@
-//! A rules text says everything that a config can.
+//! A rules text can express every config.
 
 use std::cell::Cell;
 

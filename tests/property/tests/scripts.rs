@@ -1,4 +1,4 @@
-//! Every decision and every count of random scripts, against the twins.
+//! Every decision and every count of random scripts equals the twins'.
 
 use proptest::prelude::*;
 use vsched::SchedulerKind;

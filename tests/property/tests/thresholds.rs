@@ -1,4 +1,4 @@
-//! Counts and overload marks of one server alone, both generations.
+//! The counts and overload mark of one server equal the model's, by both kernel rules.
 
 use std::net::SocketAddr;
 
@@ -134,7 +134,8 @@ proptest! {
         }
     }
 
-    /// A lease is closed once. Whoever has a copy of a server's name after it is gone is told so.
+    /// A lease is closed once. A call with the id of a server that is gone returns an error that says
+    /// so.
     #[test]
     fn nothing_counts_on_a_server_that_is_gone(opens in vec(any::<bool>(), 0..6), again in any::<bool>()) {
         let mut side = Side::new(KernelRules::B);

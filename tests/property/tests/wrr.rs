@@ -1,4 +1,4 @@
-//! wrr on long lists and extreme weights, against the literal walk.
+//! wrr equals the literal walk on long lists and with extreme weights.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

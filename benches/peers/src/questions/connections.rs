@@ -1,7 +1,8 @@
-//! What does a connection cost: open and close alone, and with the pick that looks at the counts?
+//! What does a connection cost: open and close alone, and together with the pick that reads the
+//! counts?
 //!
-//! Some connections are held on every server; each operation replaces a random one of them, so the
-//! counts move as they do in service. Weights are skewed.
+//! Some connections stay open on every server; each operation replaces a random one of them, so
+//! that the counts move as in production. Weights are skewed.
 
 use vsched::{Director, SchedulerKind};
 
@@ -13,9 +14,9 @@ use crate::subjects::{c, list, name, rust};
 
 pub const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
-/// Names of operations, in the place of schedulers.
+/// Names of operations, in place of schedulers.
 pub const OPEN_CLOSE: &str = "open + close";
-/// Connections held, for each server.
+/// Open connections per server.
 const HELD: usize = 4;
 const HOW: Weights = Weights::Skewed;
 
@@ -42,7 +43,7 @@ pub fn plans(n: usize) -> Vec<Plan> {
             rust::connect_close(&director(kind), flows(1), 1).swap_remove(0)
         }));
     }
-    // The C loop makes its first connections one by one, by the scheduler.
+    // The C loop opens its initial connections one by one, as the scheduler picks.
     if n <= 1_000 {
         plans.push(Plan::new(key(name::C, OPEN_CLOSE), move || {
             c::open_close(&in_c(Rr), flows(1), HELD * n)

@@ -1,4 +1,4 @@
-//! What is asked, a file each.
+//! The questions, one per file.
 
 pub mod connections;
 pub mod reload;

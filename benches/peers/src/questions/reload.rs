@@ -1,9 +1,9 @@
-//! What does a worker notice of a thousand reloads per second?
+//! How much do a thousand reloads per second slow down a worker?
 //!
-//! One thread picks without pause and takes the time after each pick; another applies configs that
-//! change one weight of the service picked from, a thousand times per second. Compared with no
-//! reloads, and with the same reloads in another director, whose work costs the machine as much but
-//! is none of the worker's business: what differs between these two is the reload's doing.
+//! One thread picks continuously and takes the time after each pick; another applies configs that
+//! change one weight of the same service, a thousand times per second. The baselines are no
+//! reloads, and the same reloads in another director, which load the machine as much but do not
+//! concern the worker: the difference between these two is the effect of the reload itself.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,15 +24,15 @@ const SERVERS: usize = 100;
 const EVERY: Duration = Duration::from_millis(1);
 const KIND: SchedulerKind = SchedulerKind::Wrr;
 
-/// Who reloads, in the place of schedulers.
+/// Which director is reloaded, in place of schedulers.
 pub const WAYS: [&str; 3] = ["no reloads", "reloads elsewhere", "reloads"];
 /// Names in `Figure::detail`.
 pub const RELOADS: &str = "reloads per second";
 pub const WORST: &str = "worst pick, ns";
 pub const SHARES: [(&str, f64); 5] =
     [("50 %", 0.5), ("99 %", 0.99), ("99.9 %", 0.999), ("99.99 %", 0.9999), ("99.999 %", 0.99999)];
-/// Prefix of the names of the histogram's buckets: picks of at least so many nanoseconds, and of
-/// fewer than the next bucket's.
+/// Prefix of the histogram's bucket names: picks of at least this many nanoseconds, and fewer than
+/// the next bucket's.
 pub const BUCKET: &str = "picks from ns ";
 
 pub fn measure(time: Duration) {
@@ -42,7 +42,7 @@ pub fn measure(time: Duration) {
     }
 }
 
-/// Four buckets for each power of two.
+/// Four buckets per power of two.
 struct Histogram {
     counts: [u64; 256],
     worst: u64,
@@ -142,7 +142,7 @@ fn send(way: &str, histogram: &Histogram, reloads: u64, time: Duration) {
     }
     figure.detail.insert(WORST.to_owned(), histogram.worst as f64);
     figure.detail.insert(RELOADS.to_owned(), reloads as f64 / time.as_secs_f64());
-    // Coarser than they were counted: one for each power of two.
+    // Coarser than they were counted: one per power of two.
     for (at, counts) in histogram.counts.chunks(4).enumerate() {
         let count: u64 = counts.iter().sum();
         if count > 0 {

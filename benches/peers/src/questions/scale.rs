@@ -1,5 +1,5 @@
-//! How long do the ways of a config take with 100,000 servers in 1,000 services, and how much memory
-//! do a server and a service take?
+//! How long do the steps of loading a config take with 100,000 servers in 1,000 services, and how
+//! much memory do a server and a service take?
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -32,7 +32,7 @@ fn key(what: &str) -> Key {
     Key::new(SCALE, name::RUST, what, SERVICES * SERVERS).weights(Weights::Skewed)
 }
 
-/// Sends a figure for each way and each scheduler.
+/// Sends a figure per step and per scheduler.
 pub fn measure(full: bool) {
     let services = if full { SERVICES } else { 10 };
     texts(&config(SchedulerKind::Wlc, services, SERVERS));
@@ -42,7 +42,7 @@ pub fn measure(full: bool) {
     }
 }
 
-/// The median of a few times, in nanoseconds.
+/// The median of a few runs, in nanoseconds.
 fn time<R>(mut work: impl FnMut() -> R) -> f64 {
     let mut once = || {
         let start = Instant::now();
@@ -83,7 +83,7 @@ fn ways(kind: SchedulerKind, services: usize) {
     Figure::nanoseconds(what("apply, nothing changed"), applied).send();
 }
 
-/// What a value made here holds, in bytes.
+/// The memory of the value that `make` returns, in bytes.
 fn held<R>(make: impl FnOnce() -> R) -> (R, f64) {
     let before = allocations::bytes();
     let made = make();

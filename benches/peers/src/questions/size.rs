@@ -1,4 +1,4 @@
-//! What does a pick cost, whole, as a user calls it, against the number of servers?
+//! What does a whole pick cost, as users call it, by number of servers?
 
 use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};
@@ -18,7 +18,7 @@ pub const SIZES: [usize; 7] = [2, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 pub const ONE_FLOW: &str = "-";
 pub const FLOWS_IN_TURN: &str = "- (flows in turn)";
 
-/// Where subjects end before the sizes do, and why. Printed below the table.
+/// Subjects that do not run at all sizes, with the reason. Printed below the table.
 pub const CAPS: [&str; 8] = [
     "vsched mh: table of 65521 slots up to 10,000 servers, 131071 (the largest) at 100,000",
     "vsched from C: to 100,000; beyond it is the same code with a larger config to read",
@@ -31,7 +31,7 @@ pub const CAPS: [&str; 8] = [
     "loadwise crate: to 10,000, where a pick hashes all servers again",
 ];
 
-/// The cases of one group: so many servers, weights dealt so.
+/// The cases of one group: this many servers, with weights assigned in this way.
 pub fn plans(n: usize, how: Weights) -> Vec<Plan> {
     let mut plans = vsched(n, how);
     plans.extend(own(n, how));
@@ -112,7 +112,7 @@ fn peers(n: usize, how: Weights) -> Vec<Plan> {
         pingora::select::<pingora::Consistent>(weights, FLOWS, 1).swap_remove(0)
     });
     add(name::LOADWISE, "swrr", 10_000, loads::swrr);
-    // The others know no weights.
+    // The others do not support weights.
     if how == Weights::Equal {
         add(name::LOADWISE, "rr", 10_000, loads::rr);
         add(name::LOADWISE, "consistent", 10_000, loads::consistent);

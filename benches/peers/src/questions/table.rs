@@ -1,8 +1,8 @@
-//! How long does a table of mh take to deal: 65521 slots?
+//! How long does it take to fill a lookup table of mh with 65521 slots?
 //!
-//! What deals one is applying a config, so that is what is timed: each operation applies a config
-//! that changes one weight, which deals the whole table anew. The same for rr, which has no table,
-//! tells what of it is not the table.
+//! Applying a config fills the table, so that is timed: each operation applies a config that
+//! changes one weight, which refills the whole table. The same operation for rr, which has no
+//! table, shows the rest of the cost.
 
 use vsched::{Director, SchedulerKind};
 
@@ -31,7 +31,7 @@ pub fn plans(n: usize) -> Vec<Plan> {
     plans
 }
 
-/// Applies configs that differ in one weight, in turns.
+/// Alternately applies configs that differ in one weight.
 fn apply(kind: SchedulerKind, n: usize, how: Weights) -> Run {
     let mut configs = [config(kind, n, how), config(kind, n, how)];
     configs[1].services[0].servers[n / 2].weight += 1;

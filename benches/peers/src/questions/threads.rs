@@ -1,7 +1,7 @@
 //! What does a pick cost when two threads pick from one service?
 //!
-//! Each thread has a worker of its own, on a processor of its own; both loops must overlap. One
-//! thread is measured by the same code.
+//! Each thread has its own worker and its own processor; both loops must overlap. A single thread
+//! is measured by the same code.
 
 use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};
@@ -17,9 +17,9 @@ pub const SIZES: [usize; 2] = [10, 1_000];
 pub const THREAD_COUNTS: [usize; 2] = [1, 2];
 const HOW: Weights = Weights::Skewed;
 
-/// Behind the scheduler's name: how the service is shared, if not exactly.
+/// Suffix of the scheduler's name: how the service is shared, if not exactly.
 pub const ALONE: &str = ", per-worker";
-/// The scheduler's name with what follows the pick.
+/// The scheduler's name with the operation that follows the pick.
 pub const WHOLE: &str = ", connect + close";
 
 pub fn plans(n: usize) -> Vec<Plan> {

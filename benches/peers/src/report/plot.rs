@@ -1,4 +1,4 @@
-//! Plots: one SVG for each question, logarithmic both ways.
+//! Plots: one SVG per question, with logarithmic axes.
 
 use crate::case::{Key, Weights};
 use crate::questions::{connections, name, reload, size, table, threads};
@@ -77,7 +77,7 @@ fn by_threads(summary: &Summary) -> Plot {
     Plot { title, across: "threads", up: "ns per operation and thread", lines: lines.collect() }
 }
 
-/// Bars would say no more than the table does: a point each, by rank.
+/// One point per value, by rank: bars would show no more than the table.
 fn ways(summary: &Summary) -> Plot {
     let rows = summary.of(name::SCALE).filter_map(|row| Some((row, row.ns_median?)));
     let lines = rows.enumerate().filter_map(|(at, (row, ns))| {

@@ -1,5 +1,5 @@
-//! Medians over launches, one row a case. A launch in which a case was always disturbed counts only
-//! where all were.
+//! Medians over launches, one row per case. A launch in which a case was always disturbed counts
+//! only if all launches were.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::case::{Key, Weights};
 use crate::figure::{Figure, median};
 use crate::launch::Gathered;
 
-/// A case, as summary.json has it.
+/// A case, as in summary.json.
 #[derive(Debug, Serialize)]
 pub struct Row {
     #[serde(flatten)]
@@ -19,7 +19,7 @@ pub struct Row {
     pub ns_max: Option<f64>,
     pub instructions: Option<f64>,
     pub allocations: Option<f64>,
-    /// The share of samples that counted, of the launches' middle one.
+    /// The share of samples that counted: the median of the launches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undisturbed: Option<f64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -69,7 +69,7 @@ impl Summary {
         lines
     }
 
-    /// An array, an object a line.
+    /// Formats an array with one object per line.
     pub fn json(&self) -> String {
         let object = |row: &Row| serde_json::to_string(row).expect("plain data");
         let lines: Vec<String> = self.rows.values().map(object).collect();
@@ -89,7 +89,7 @@ fn row(key: Key, figures: Vec<Figure>) -> Row {
         figures.iter().filter_map(|figure| figure.allocations).collect();
     let names: Vec<String> =
         figures.iter().flat_map(|figure| figure.detail.keys().cloned()).collect();
-    // What a launch did not see, it saw 0 of.
+    // A bucket that is missing in a launch counts as 0.
     let values = |name: &String| {
         figures.iter().map(|figure| figure.detail.get(name).copied().unwrap_or(0.0)).collect()
     };

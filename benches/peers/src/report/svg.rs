@@ -1,4 +1,4 @@
-//! A plot of lines as SVG: logarithmic axes, names at the right.
+//! A line plot as SVG: logarithmic axes, labels at the right.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ const RIGHT: f64 = 680.0;
 const TOP: f64 = 50.0;
 /// A name's height.
 const ROW: f64 = 17.0;
-/// Told apart by most eyes, light and dark.
+/// Colors that most people can distinguish, in light and dark mode.
 const COLORS: [&str; 8] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7f3fbf", "#444444"];
 
@@ -55,7 +55,7 @@ impl Axis {
         self.start + share * (self.end - self.start)
     }
 
-    /// Powers of ten, with 2 and 5 of them where there are few.
+    /// Powers of ten; also 2 and 5 times these if there are few.
     fn ticks(&self) -> Vec<f64> {
         let few = self.high - self.low < 2.0;
         let steps: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
@@ -131,7 +131,7 @@ impl Plot {
 fn draw(svg: &mut String, line: &Line, number: usize, across: &Axis, up: &Axis) {
     let color = COLORS[number % COLORS.len()];
     let width = if line.ours { 2.5 } else { 1.2 };
-    // Each round through the colours has dashes of its own.
+    // Each cycle through the colors has its own dash pattern.
     let dash = match number / COLORS.len() {
         0 => String::new(),
         round => format!(" stroke-dasharray=\"{} {}\"", 8 / round, 3),

@@ -1,4 +1,4 @@
-//! The tables, as Markdown that a terminal shows as well.
+//! The tables, as Markdown that is also readable in a terminal.
 
 use std::fmt::Write;
 use std::process::Command;
@@ -68,7 +68,7 @@ fn machine(launches: usize, loads: &(String, String)) -> String {
     )
 }
 
-/// The median with the least and the most of the launches.
+/// The median, minimum and maximum of the launches.
 fn cell(summary: &Summary, key: &Key, scale: f64) -> String {
     let Some(row) = summary.get(key) else { return "–".to_owned() };
     let [Some(median), Some(least), Some(most)] = [row.ns_median, row.ns_min, row.ns_max] else {
@@ -77,7 +77,7 @@ fn cell(summary: &Summary, key: &Key, scale: f64) -> String {
     format!("{} ({}–{})", short(median / scale), short(least / scale), short(most / scale))
 }
 
-/// A heading, and a table with a column for each of `heads`.
+/// A heading, and a table with one column per element of `heads`.
 fn table(title: &str, heads: &[String], lines: Vec<(String, Vec<String>)>) -> String {
     if lines.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! The targets: what was meant to be reached, what was measured, met or not.
+//! The targets: the goal, the measured value, met or not.
 
 use crate::case::{Key, Weights};
 use crate::questions::{name, size, threads};
@@ -8,7 +8,7 @@ use crate::subjects::name::{C, LIST, LOOP, PINGORA, RUST, SCATTERED, SLABS, TOWE
 
 use Weights::{Equal, Skewed};
 
-/// A target, and the worst that was measured: where, and how much. None: not measured.
+/// A target, and the worst measured case with its value; `None` if nothing was measured.
 struct Target {
     goal: &'static str,
     measured: Option<(f64, String)>,
@@ -18,7 +18,7 @@ struct Target {
 enum Limit {
     AtLeast(f64),
     AtMost(f64),
-    /// Not a target: shown beside one.
+    /// Not a target: shown next to one.
     Beside,
 }
 
@@ -51,7 +51,7 @@ pub fn markdown(summary: &Summary) -> String {
     text
 }
 
-/// Peers' pairs are judged where both were measured, from 10 servers on.
+/// Pairs of peers are compared where both were measured, from 10 servers up.
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
 struct Sheet<'a>(&'a Summary);
@@ -67,7 +67,7 @@ fn most(found: impl IntoIterator<Item = (f64, String)>) -> Found {
 }
 
 impl Sheet<'_> {
-    /// How many times as long the other takes, at each size where both were measured.
+    /// The ratio of the other's time to ours, at each size where both were measured.
     fn times(
         &self,
         question: &str,
@@ -95,7 +95,7 @@ impl Sheet<'_> {
         sizes.iter().filter_map(ratio).collect()
     }
 
-    /// Instructions of a pick without those of the loop around it and of the bare call.
+    /// Instructions of a pick, without those of the surrounding loop and the bare call.
     fn instructions(
         &self,
         schedulers: &'static [&'static str],

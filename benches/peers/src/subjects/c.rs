@@ -1,4 +1,4 @@
-//! vsched as C calls it: loops in C (loop.c) through the shared library.
+//! vsched as called from C: loops in C (loop.c) through the shared library.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Director {
     pub fn new(config: &Config) -> Arc<Director> {
         let json = serde_json::to_string(config).expect("a config is data");
         let mut director = std::ptr::null_mut();
-        // SAFETY: the text is as long as said; the out-pointer is ours.
+        // SAFETY: the length is the text's; the out-pointer is ours.
         let failed = unsafe { bench_c_director(json.as_ptr(), json.len(), &mut director) };
         assert_eq!(failed, 0, "the C library refuses the config");
         Arc::new(Director(director))

@@ -1,5 +1,5 @@
-//! The crates maglev and hashring, as their documentation shows them: names of servers, keys of
-//! eight bytes. Neither knows weights.
+//! The crates maglev and hashring, used as in their documentation: server names, keys of eight
+//! bytes. Neither supports weights.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ fn keys() -> Vec<u64> {
     (0..FLOWS).map(|_| random.next()).collect()
 }
 
-/// A table of 65521 slots, as vsched's.
+/// A table of 65521 slots, like vsched's.
 pub fn maglev(n: usize) -> Run {
     let table = Maglev::with_capacity((0..n).map(address), 65_521);
     in_turn(keys(), move |key| {

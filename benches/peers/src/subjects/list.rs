@@ -1,9 +1,10 @@
-//! Linux' way: servers are objects on the heap in a linked list, which each pick walks.
+//! Linux's approach: servers are heap objects in a linked list that each pick walks.
 //!
-//! Written from the formulas, no line of the kernel's. A server is as large as the kernel's (a
-//! 512-byte slab object), but everything that a walk reads stands in its first cache line, where
-//! the kernel's needs two. Where the objects lie decides what a walk costs; see [`Layout`]. rr and wrr keep their place under a spin lock, as the kernel
-//! does; wlc takes no lock.
+//! Written from the formulas, without a line of the kernel's code. A server is as large as the
+//! kernel's (a 512-byte slab object), but everything that a walk reads is in its first cache line,
+//! where the kernel's needs two. The objects' placement determines the cost of a walk; see
+//! [`Layout`]. rr and wrr keep their position under a spin lock, as the kernel does; wlc takes no
+//! lock.
 
 use std::hint::{black_box, spin_loop};
 use std::ptr;
@@ -23,9 +24,9 @@ pub struct Server {
     weight: AtomicI32,
     active: AtomicI32,
     inactive: AtomicI32,
-    /// In `List::servers`: what a connection remembers of its server.
+    /// Index in `List::servers`, by which a connection names its server.
     place: u32,
-    /// Addresses, statistics, limits, routes, back links: what walks do not read.
+    /// Addresses, statistics, limits, routes, back links, which walks do not read.
     _rest: [u64; 60],
 }
 
@@ -40,21 +41,21 @@ impl Server {
     }
 }
 
-/// Where servers lie that were added one after the other.
+/// Placement in memory of servers that were added one after the other.
 #[derive(Clone, Copy)]
 pub enum Layout {
-    /// In a row: what a walk likes best, for the processor fetches ahead.
+    /// Consecutive: the best case for a walk, because the processor prefetches.
     Row,
-    /// As a kernel's allocator gives them out that deals each slab's objects in random order, against
-    /// attackers who count on their order (`CONFIG_SLAB_FREELIST_RANDOM`, as Debian builds it): 16
-    /// objects of 512 bytes a slab.
+    /// As a kernel's allocator places them with a random order in each slab, a protection against
+    /// attackers who predict addresses (`CONFIG_SLAB_FREELIST_RANDOM`, as Debian builds it): 16
+    /// objects of 512 bytes per slab.
     Slabs,
-    /// Anywhere, as after months of servers coming and going.
+    /// Anywhere, as after months of adding and removing servers.
     Scattered,
 }
 
 impl Layout {
-    /// So many in a row lie in random order.
+    /// Number of consecutive servers that are placed in random order.
     fn together(self) -> usize {
         match self {
             Layout::Row => 1,
@@ -64,7 +65,7 @@ impl Layout {
     }
 }
 
-/// Where a rotation stands.
+/// The state of a rotation.
 struct Place {
     last: *const Server,
     current_weight: i32,
@@ -107,11 +108,11 @@ impl List {
             }
         }
         for (place, server) in servers.iter().enumerate() {
-            // SAFETY: just made, and nobody else knows it yet.
+            // SAFETY: just made; nothing else refers to it yet.
             unsafe { (**server).place = place as u32 };
         }
         for pair in servers.windows(2) {
-            // SAFETY: both were just made, and nobody else knows them yet.
+            // SAFETY: both were just made; nothing else refers to them yet.
             unsafe { (*pair[0]).next = pair[1] };
         }
         let divisor = |a: i32, b: i32| {
@@ -138,7 +139,7 @@ impl List {
     }
 
     fn with_place<R>(&self, work: impl FnOnce(&mut Place) -> R) -> R {
-        // Acquire: pairs with the Release below, which hands over the place.
+        // Acquire: pairs with the Release store below, which publishes `place`.
         while self.locked.compare_exchange_weak(false, true, Acquire, Relaxed).is_err() {
             while self.locked.load(Relaxed) {
                 spin_loop();
@@ -146,12 +147,12 @@ impl List {
         }
         // SAFETY: the lock is held.
         let result = work(unsafe { &mut *self.place.get() });
-        // Release: the next owner sees the place as we leave it.
+        // Release: pairs with the Acquire above; the next owner sees `place`.
         self.locked.store(false, Release);
         result
     }
 
-    /// The next available server after the last one, once around.
+    /// The next available server after the last one, in one pass over the list.
     fn rr(&self) -> Option<&Server> {
         self.with_place(|place| {
             let mut server = place.last;
@@ -168,11 +169,11 @@ impl List {
         })
     }
 
-    /// The next server of at least the current weight, which falls by the divisor with each round.
+    /// The next server of at least the current weight, which decreases by the divisor with each pass.
     fn wrr(&self) -> Option<&Server> {
         self.with_place(|place| {
             let mut server = place.last;
-            // As many rounds as there are levels, one for the rest of this round, one to end.
+            // One pass per level, one for the rest of this pass, one to end.
             for _ in 0..self.max_weight / self.gcd + 2 {
                 // A list that was never walked has no level yet.
                 let mut next =
@@ -195,12 +196,12 @@ impl List {
         })
     }
 
-    /// The least (overhead / weight), compared without division; the first of equals.
+    /// The server with the least overhead / weight, compared without division; the first on a tie.
     fn wlc(&self) -> Option<&Server> {
         self.least(|server| i64::from(server.weight.load(Relaxed)))
     }
 
-    /// The least overhead.
+    /// The server with the least overhead.
     fn lc(&self) -> Option<&Server> {
         self.least(|server| i64::from(server.weight.load(Relaxed) > 0))
     }
@@ -224,8 +225,8 @@ impl List {
         best.map(|(server, ..)| server)
     }
 
-    /// Puts wrr where a pick of a whole period, drawn at random, finds it. A run is shorter than a
-    /// period, and would see only its beginning, where walks are longest.
+    /// Moves wrr to a random point of its period. A run is shorter than a period, and would otherwise
+    /// measure only its beginning, where walks are longest.
     fn anywhere(&self, random: &mut Random) {
         let mut level = 0;
         while level == 0 {
@@ -243,7 +244,7 @@ impl List {
 impl Drop for List {
     fn drop(&mut self) {
         for server in self.servers.drain(..) {
-            // SAFETY: made by `Box::into_raw` in `new`, and nobody has the list any more.
+            // SAFETY: made by `Box::into_raw` in `new`; nothing else refers to the list any more.
             drop(unsafe { Box::from_raw(server) });
         }
     }

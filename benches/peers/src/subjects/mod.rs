@@ -1,4 +1,4 @@
-//! Who is measured, a file each. All give loops around one operation.
+//! The subjects, one per file. Each provides loops around one operation.
 
 pub mod c;
 #[cfg(feature = "peers")]

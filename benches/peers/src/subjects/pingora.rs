@@ -1,4 +1,4 @@
-//! pingora-load-balancing: `select` of a static, healthy set, as its users call it.
+//! pingora-load-balancing: `select` on a static, healthy set, as its users call it.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -26,7 +26,7 @@ where
     let backends: BTreeSet<Backend> = weights.iter().enumerate().map(backend).collect();
     let balancer = LoadBalancer::from_backends(Backends::new(discovery::Static::new(backends)));
     {
-        // A static set is there at the first poll.
+        // A static set is ready at the first poll.
         let mut update = std::pin::pin!(balancer.update());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(update.as_mut().poll(&mut context).is_ready(), "a static set");
@@ -34,8 +34,8 @@ where
     Arc::new(balancer)
 }
 
-/// Keys are 13 bytes, as many as a flow's addresses, ports and protocol have; rotations read none.
-/// A loop for each thread.
+/// Keys are 13 bytes, the size of a flow's addresses, ports and protocol; rotations read none. One
+/// loop per thread.
 pub fn select<S>(weights: &[u32], keys: usize, threads: usize) -> Vec<Run>
 where
     S: BackendSelection + Send + Sync + 'static,

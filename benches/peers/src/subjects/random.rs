@@ -1,6 +1,6 @@
-//! Random numbers that cost next to nothing, the same in every run.
+//! Random numbers that cost almost nothing and are the same in every run.
 
-/// Fetches into the cache what is needed soon.
+/// Prefetches into the cache what is needed soon.
 #[inline(always)]
 pub fn fetch<T>(what: &T) {
     #[cfg(target_arch = "x86_64")]
@@ -34,7 +34,7 @@ impl Random {
         (((self.next() >> 32) * limit as u64) >> 32) as usize
     }
 
-    /// One of these, fetched into the cache: what the caller has at hand when it comes to it.
+    /// A random element, prefetched into the cache, as a real caller would have it there.
     pub fn one_of<'a, T>(&mut self, all: &'a mut [T]) -> &'a mut T {
         let at = self.below(all.len());
         fetch(&all[at]);

@@ -1,4 +1,4 @@
-//! vsched as Rust calls it.
+//! vsched as called from Rust.
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -14,13 +14,13 @@ fn parts(director: &Director, flows: &[Flow]) -> (Worker, ServiceId) {
     (director.worker(), service)
 }
 
-/// A line of its own: an answer that crosses a page by chance would cost several picks. What a call
-/// answers by value lies where it lies; to move it here would cost a copy.
+/// A separate cache line: a result that happens to cross a page boundary would cost several picks. A
+/// result that a call returns by value stays where it is; moving it here would cost a copy.
 #[repr(align(64))]
 struct Line<T>(T);
 
-/// Runs `pick` with one flow after the other; one alone is given as it is, for to take turns would
-/// cost as much as half a pick.
+/// Runs `pick` with one flow after the other. A single flow is passed directly, because iterating
+/// would cost as much as half a pick.
 fn each(flows: Arc<[Flow]>, mut pick: impl FnMut(&Flow) + Send + 'static) -> Run {
     if let [flow] = *flows {
         return repeat(move || pick(black_box(&flow)));
@@ -28,7 +28,7 @@ fn each(flows: Arc<[Flow]>, mut pick: impl FnMut(&Flow) + Send + 'static) -> Run
     in_turn(flows, pick)
 }
 
-/// The harness' own cost: the loop of `pick` around a call that does nothing.
+/// The harness's own cost: the loop of `pick` around a call that does nothing.
 pub fn empty_loop(flows: Arc<[Flow]>) -> Run {
     let nothing: fn(ServiceId, &Flow) -> Option<Pick> = |_, _| None;
     let (nothing, service) = (black_box(nothing), ServiceId::from_raw([0, 0]));
@@ -41,16 +41,16 @@ pub fn pick(director: &Director, flows: Arc<[Flow]>) -> Run {
     let (worker, service) = parts(director, &flows);
     each(
         flows,
-        // In the loop, not called by it: that would be the harness' cost.
+        // Inlined into the loop: a call would add to the harness's cost.
         #[inline(always)]
         move |flow| {
-            // Looked at where it is: likewise.
+            // Read in place, for the same reason.
             black_box(&worker.pick_server(service, flow));
         },
     )
 }
 
-/// As `pick`, into memory of the caller's.
+/// Like `pick`, but into the caller's memory.
 pub fn pick_into(director: &Director, flows: Arc<[Flow]>) -> Run {
     let (worker, service) = parts(director, &flows);
     let mut pick = Line(MaybeUninit::<Pick>::uninit());
@@ -64,7 +64,7 @@ pub fn pick_into(director: &Director, flows: Arc<[Flow]>) -> Run {
     )
 }
 
-/// Connections in about the shares that weights ask for, some on each server.
+/// Connections distributed roughly by weight, with some on each server.
 fn hold(director: &Director, worker: &Worker, service: ServiceId) -> Vec<Lease> {
     let mut held = Vec::new();
     for (server, observed) in director.servers(service).expect("it runs") {
@@ -75,7 +75,7 @@ fn hold(director: &Director, worker: &Worker, service: ServiceId) -> Vec<Lease> 
     held
 }
 
-/// Opens on the server of a random connection, and closes that.
+/// Opens a connection on the server of a random one, and closes that one.
 pub fn open_close(director: &Director, flows: Arc<[Flow]>) -> Run {
     let (worker, service) = parts(director, &flows);
     let mut held = hold(director, &worker, service);
@@ -89,8 +89,8 @@ pub fn open_close(director: &Director, flows: Arc<[Flow]>) -> Run {
     })
 }
 
-/// A whole connection: picks, opens, and closes a random older one, whose lease is at hand as it is
-/// where a host ends a connection. A loop for each thread.
+/// A whole connection: picks, opens, and closes a random older one, whose lease is in the cache as it
+/// would be in a host that ends a connection. One loop per thread.
 pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) -> Vec<Run> {
     let (worker, service) = parts(director, &flows);
     let mut held = hold(director, &worker, service);

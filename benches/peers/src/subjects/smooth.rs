@@ -1,8 +1,8 @@
-//! nginx's smooth weighted round robin: each pick adds every server's weight to its balance, takes
+//! nginx's smooth weighted round robin: each pick adds every server's weight to its balance, picks
 //! the greatest balance, and subtracts the total from it.
 //!
-//! Written from the formula, in a row of records, which is kinder to the caches than nginx's linked
-//! peers; no lock, as in an nginx worker without a shared zone.
+//! Written from the formula, over an array of records, which is easier on the caches than nginx's
+//! linked peers; without a lock, as in an nginx worker without a shared zone.
 
 use std::hint::black_box;
 
@@ -10,7 +10,7 @@ use crate::case::{Run, repeat};
 
 struct Server {
     balance: i64,
-    /// Sinks with failures and recovers; here always the weight.
+    /// Decreases with failures and recovers; here always equal to the weight.
     effective: i64,
     weight: i64,
     down: bool,

@@ -1,5 +1,6 @@
-//! tower's `Balance`: two random servers, the one with fewer requests under way. An operation is
-//! what a caller does for a request: `poll_ready`, `call`, and the answer, which is there at once.
+//! tower's `Balance`: two random servers, of which it uses the one with fewer pending requests. One
+//! operation is what a caller does for a request: `poll_ready`, `call`, and awaiting the response,
+//! which is ready at once.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -13,7 +14,7 @@ use tower::load::{CompleteOnResponse, PendingRequests};
 
 use crate::case::{Run, repeat};
 
-/// Answers with its own number.
+/// Responds with its own number.
 struct Server(usize);
 
 impl Service<()> for Server {
