@@ -510,7 +510,7 @@ static const uint32_t VSCHED_REASON_SIZE = 256;
 typedef struct vsched_hold {
     uint32_t holder;
     uint32_t state;
-    char reason[VSCHED_REASON_SIZE];
+    char reason[256];
 } vsched_hold;
 
 vsched_status vsched_director_set_state(const struct vsched_director *director,

@@ -310,7 +310,7 @@ const CONFIGS: &[(&str, &[&str])] = &[
         r#""daemons": [{"role": "master", "interface": "eth0"}], "services": [{"key": "tcp 10.1.0.1:80",
          "servers": [{"address": "[fd09::1]:80", "forwarding": {"tunnel": {"type": "ipip"}}}]}]"#,
         &[
-            "service tcp 10.1.0.1:80: server [fd09::1]:80: address: an IPv6 server of an IPv4 service cannot be synchronised by daemons",
+            "service tcp 10.1.0.1:80: server [fd09::1]:80: address: an IPv6 server of an IPv4 service cannot be synchronized by daemons",
         ],
     ),
 ];
@@ -416,7 +416,7 @@ service tcp 10.1.0.1:0: server 0.0.0.0:80: thresholds: upper: 2147483648 is more
 service tcp 10.1.0.1:0: server 0.0.0.0:80: thresholds: lower: 2147483649 is more than 2147483648, the upper threshold
 service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: scope id 4 is not 0; addresses here have no scope
 service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: fe80::1 is a link-local address, not unicast
-service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: an IPv6 server of an IPv4 service cannot be synchronised by daemons
+service tcp 10.1.0.1:0: server [fe80::1%4]:80: address: an IPv6 server of an IPv4 service cannot be synchronized by daemons
 service tcp 10.1.0.1:0: server [fe80::1%4]:80: forwarding: tunnel: port: 0 is outside 1 to 65535
 service tcp 10.1.0.1:0: server 0.0.0.0:80: servers[2] is servers[0] once more
 service tcp 10.1.0.1:0: server 0.0.0.0:80: address: 0.0.0.0 is the unspecified address, not unicast

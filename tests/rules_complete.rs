@@ -283,6 +283,6 @@ fn a_setting_that_speaks_against_what_runs_is_refused() {
     assert!(error.contains("thresholds: upper: 3000000000 is more than 2147483647"), "{error}");
     let start = Command::Set(Setting::StartDaemon(daemon(SyncRole::Master, "eth0")));
     let error = director.execute(&start).expect_err("a mixed service").to_string();
-    assert!(error.contains("cannot be synchronised by daemons"), "{error}");
+    assert!(error.contains("cannot be synchronized by daemons"), "{error}");
     assert_eq!(director.config(), config);
 }

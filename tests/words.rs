@@ -149,6 +149,7 @@ const RULES: &[Rule] = &[
     ("neighbour", Anywhere, "neighbor"),
     ("neighbours", Anywhere, "neighbors"),
     ("synchronisation", Anywhere, "synchronization"),
+    ("synchronise", Anywhere, "synchronize"),
     ("optimisation", Anywhere, "optimization"),
     ("licence", Anywhere, "license"),
     ("tunnelling", Anywhere, "tunneling"),

@@ -57,7 +57,7 @@ fn check_mixed(
     } else if !config.daemons.is_empty() {
         item.add(
             "address",
-            format!("an {server} server of an {service} service cannot be synchronised by daemons"),
+            format!("an {server} server of an {service} service cannot be synchronized by daemons"),
         );
     }
 }
