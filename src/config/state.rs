@@ -7,7 +7,6 @@ use std::fmt;
 /// It is never written into a config, and survives every change of one. Where no state is set, picks
 /// are those of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[non_exhaustive]
 #[repr(u8)]
 pub enum ServerState {
     /// Nobody holds it: weight, thresholds and connections decide.
