@@ -580,6 +580,16 @@ vsched_status vsched_worker_service_for(struct vsched_worker *worker,
 
 /* ==== Picking ================================================================================= */
 
+static const uint32_t VSCHED_REFUSED_NO_SERVICE = 1;
+static const uint32_t VSCHED_REFUSED_NOT_SCHEDULED = 2;
+static const uint32_t VSCHED_REFUSED_NO_SCHEDULER = 3;
+static const uint32_t VSCHED_REFUSED_NO_SERVER = 4;
+static const uint32_t VSCHED_REFUSED_ALL_QUIESCED = 5;
+static const uint32_t VSCHED_REFUSED_ALL_DOWN = 6;
+static const uint32_t VSCHED_REFUSED_ALL_OVERLOADED = 7;
+static const uint32_t VSCHED_REFUSED_ALL_TRIED = 8;
+static const uint32_t VSCHED_REFUSED_NOT_THIS_FLOW = 9;
+
 vsched_status vsched_worker_pick_server(struct vsched_worker *worker,
                                         struct vsched_service_id service,
                                         const struct vsched_flow *flow,
@@ -591,6 +601,10 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
                                                   const struct vsched_server_id *tried,
                                                   size_t tried_count,
                                                   struct vsched_pick *pick);
+
+uint32_t vsched_worker_refusal(const struct vsched_worker *worker);
+
+const char *vsched_refusal_text(uint32_t refusal);
 
 /* ==== Connections ============================================================================= */
 

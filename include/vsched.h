@@ -2031,6 +2031,30 @@ vsched_status vsched_worker_service_for(struct vsched_worker *worker,
  */
 
 /**
+ * Refusal: the service was deleted after its id was looked up, or the id is of another director.
+ */
+#define VSCHED_REFUSED_NO_SERVICE 1
+/** Refusal: the flow is FTP data, which the service does not schedule. */
+#define VSCHED_REFUSED_NOT_SCHEDULED 2
+/** Refusal: no scheduler is bound to the service. */
+#define VSCHED_REFUSED_NO_SCHEDULER 3
+/** Refusal: the service has no server. */
+#define VSCHED_REFUSED_NO_SERVER 4
+/** Refusal: every server has weight 0. */
+#define VSCHED_REFUSED_ALL_QUIESCED 5
+/** Refusal: every server with a weight is held draining or down. */
+#define VSCHED_REFUSED_ALL_DOWN 6
+/** Refusal: every server that is left has reached its upper threshold. */
+#define VSCHED_REFUSED_ALL_OVERLOADED 7
+/** Refusal: every server that is left was tried. */
+#define VSCHED_REFUSED_ALL_TRIED 8
+/**
+ * Refusal: servers are available, but the scheduler gives this flow none: sh, dh and mh
+ * without fallback, ovf; or one became available just after the pick.
+ */
+#define VSCHED_REFUSED_NOT_THIS_FLOW 9
+
+/**
  * Picks a server of a service for a flow. Rotations advance by one step.
  *
  * A TCP service of port 21 without persistence refuses flows to other ports of its address, and
@@ -2073,6 +2097,32 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
                                                   const struct vsched_server_id *tried,
                                                   size_t tried_count,
                                                   struct vsched_pick *pick);
+
+/**
+ * Tells why the latest pick or connect of this worker that returned VSCHED_NO_SERVER or
+ * VSCHED_NO_SERVICE found no server. Of reasons that add up, it is the step that left no server: those
+ * without weight drop out first, then those held draining or down, then the overloaded ones, then those
+ * that were tried.
+ *
+ * Threads: worker. Cost: O(1).
+ *
+ * @param worker The worker.
+ * @return VSCHED_REFUSED_NO_SERVICE to VSCHED_REFUSED_NOT_THIS_FLOW; 0: none was refused yet, or
+ *   `worker` is NULL.
+ */
+VSCHED_MUST_USE
+uint32_t vsched_worker_refusal(const struct vsched_worker *worker);
+
+/**
+ * Describes a refusal in a few words.
+ *
+ * Threads: any.
+ *
+ * @param refusal Any number.
+ * @return A static text, never NULL; do not free it.
+ */
+VSCHED_MUST_USE
+const char *vsched_refusal_text(uint32_t refusal);
 
 /** @} */
 

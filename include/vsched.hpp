@@ -232,6 +232,9 @@ private:
 
 inline std::uint32_t abi_version() noexcept { return vsched_abi_version(); }
 inline std::string_view version() noexcept { return vsched_version(); }
+inline std::string_view refusal_text(std::uint32_t refusal) noexcept {
+    return vsched_refusal_text(refusal);
+}
 inline std::string_view status_text(vsched_status status) noexcept {
     return vsched_status_text(status);
 }
@@ -455,6 +458,8 @@ public:
                                                        tried.size(), out);
         });
     }
+    /* Why the latest pick found no server: VSCHED_REFUSED_NO_SERVICE and others; 0: none did. */
+    std::uint32_t refusal() const noexcept { return vsched_worker_refusal(get()); }
     /* Picks a server that has not been tried and opens a connection on it. */
     result<connection> connect(service_id service, const flow &flow, tried tried = {}) noexcept {
         pick picked{};

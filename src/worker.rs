@@ -130,7 +130,7 @@ impl Worker {
     /// # Errors
     /// As for [`try_pick_server`](Self::try_pick_server). If the service is deleted between the pick
     /// and the opening, the error may be [`NoService`](Refused::NoService) too. A server that already
-    /// has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) is [`NoServer`](Refused::NoServer).
+    /// has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) is [`AllOverloaded`](Refused::AllOverloaded).
     #[inline]
     pub fn try_connect(
         &self,
@@ -160,13 +160,13 @@ impl Worker {
                 Ok(()) => {
                     let counts_activity = flow.protocol() != UDP;
                     // `emit` has run: there is a pick.
-                    let pick = chosen.ok_or(Refused::NoServer)?;
+                    let pick = chosen.ok_or(Refused::NotThisFlow)?;
                     return Ok(Connection { worker: self, pick, lease, counts_activity });
                 }
                 // Filled or removed since the pick: each iteration is another thread's progress. A full
                 // counter is different: nothing promises that it changes soon.
                 Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
-                Err(ConnectionError::Full) => return Err(Refused::NoServer),
+                Err(ConnectionError::Full) => return Err(Refused::AllOverloaded),
             }
             // The slow path checks each server. The fast path relies on the limits that the service was
             // compiled with, and a reload under way may already have stored other limits.

@@ -70,11 +70,15 @@ fn an_id_to_come_is_stale() {
 
 #[test]
 fn refusals_say_why() {
-    for (refused, text) in
-        [(Refused::NoServer, "no server is available"), (Refused::NoService, "no such service")]
-    {
-        assert_eq!(refused.to_string(), text);
-    }
+    let mut texts: Vec<_> = Refused::ALL.iter().map(Refused::to_string).collect();
+    assert!(
+        texts.iter().all(|text| text.contains("se") || text.contains("scheduler")),
+        "{texts:?}"
+    );
+    assert_eq!(texts[0], "no such service");
+    texts.sort_unstable();
+    texts.dedup();
+    assert_eq!(texts.len(), Refused::ALL.len());
     for (error, word) in [
         (ConnectionError::Stale, "gone"),
         (ConnectionError::Full, "33554431"),

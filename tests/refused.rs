@@ -5,7 +5,10 @@ use std::sync::Barrier;
 use std::thread;
 
 use vsched::config::{Persistence, RealServer, Sharing, VirtualService};
-use vsched::{Config, Director, Flow, Refused, SchedulerKind, ServiceId, Worker};
+use vsched::{
+    Activity, Config, Director, Flow, Holder, Refused, SchedulerKind, ServerState, ServiceId,
+    Worker,
+};
 
 const KEY: &str = "tcp 10.0.0.1:80";
 
@@ -78,7 +81,7 @@ fn a_stale_service_id_is_no_service() {
         director.apply(&quiesced).expect("a valid config");
         // Persistent clients keep a quiesced server, as in a kernel; a new client has none.
         if config.services[0].persistence.is_none() {
-            all(service, Some(Refused::NoServer));
+            all(service, Some(Refused::AllQuiesced));
         }
         director.apply(&Config::default()).expect("a valid config");
         all(service, Some(Refused::NoService));
@@ -125,4 +128,123 @@ fn deletion_is_no_lack_of_servers() {
         let (_, observed) = &director.services()[0];
         assert_eq!(observed.statistics.refused, 0, "{name}");
     }
+}
+
+/// What is wrong with both servers, or with the service, and what a pick says then. The second column is
+/// of the first server, the third of the second.
+#[test]
+fn a_refusal_says_what_left_no_server() {
+    use Refused::{AllDown, AllOverloaded, AllQuiesced, AllTried, NoScheduler, NoServer};
+    #[derive(Clone, Copy, PartialEq)]
+    enum Is {
+        Quiesced,
+        Held(ServerState),
+        Overloaded,
+        Tried,
+    }
+    use Is::{Held, Overloaded, Quiesced, Tried};
+    let rows = [
+        (Quiesced, Quiesced, AllQuiesced),
+        (Quiesced, Held(ServerState::Down), AllDown),
+        (Held(ServerState::Draining), Held(ServerState::Down), AllDown),
+        (Held(ServerState::Down), Overloaded, AllOverloaded),
+        (Overloaded, Quiesced, AllOverloaded),
+        (Overloaded, Overloaded, AllOverloaded),
+        (Tried, Overloaded, AllTried),
+        (Quiesced, Tried, AllTried),
+        (Tried, Held(ServerState::Down), AllTried),
+        (Tried, Tried, AllTried),
+    ];
+    // A persistent client keeps a quiesced or overloaded server.
+    for (name, config) in configs().filter(|(_, it)| it.services[0].persistence.is_none()) {
+        for (first, second, expected) in rows {
+            let mut config = config.clone();
+            let servers = &mut config.services[0].servers;
+            for (server, is) in servers.iter_mut().zip([first, second]) {
+                if is == Quiesced {
+                    server.weight = 0;
+                }
+                server.thresholds.upper = u32::from(is == Overloaded);
+            }
+            let director = Director::new(&config).expect("a valid config");
+            let (worker, service) = (director.worker(), director.service(KEY).expect("it runs"));
+            let (mut tried, mut open) = (Vec::new(), Vec::new());
+            for (server, is) in config.services[0].servers.iter().zip([first, second]) {
+                let id = director.server(&config.services[0].key, server.address).expect("it runs");
+                match is {
+                    Quiesced => {}
+                    Held(state) => {
+                        director.set_state(id, Holder::Host, state).expect("it runs");
+                    }
+                    Overloaded => open.push(worker.open(id, Activity::Active).expect("it runs")),
+                    Tried => tried.push(id),
+                }
+            }
+            let mut to = std::mem::MaybeUninit::uninit();
+            let answers = [
+                worker.try_pick_server(service, &flow(), &tried).err(),
+                worker.pick_into(service, &flow(), &tried, &mut to).err(),
+                worker.try_connect(service, &flow(), &tried).err(),
+            ];
+            // lblc sends to an overloaded server what it sent there before; it has sent nothing.
+            assert_eq!(answers, [Some(expected); 3], "{name}: {expected:?}");
+            if tried.is_empty() {
+                assert_eq!(
+                    director.try_pick_server(service, &flow()).err(),
+                    Some(expected),
+                    "{name}"
+                );
+            }
+            open.into_iter().for_each(|lease| worker.close(lease).expect("open"));
+        }
+        let all = |config: &Config, expected| {
+            let director = Director::new(config).expect("a valid config");
+            let (worker, service) = (director.worker(), director.service(KEY).expect("it runs"));
+            let answers = answers(&director, &worker, service);
+            assert!(answers.iter().all(|answer| *answer == Some(expected)), "{name}: {answers:?}");
+        };
+        let mut empty = config.clone();
+        empty.services[0].servers.clear();
+        all(&empty, NoServer);
+        let mut unbound = config.clone();
+        unbound.services[0].scheduler = None;
+        all(&unbound, NoScheduler);
+    }
+}
+
+/// Others are available, and the kernel's rule gives this flow none.
+#[test]
+fn a_scheduler_may_have_no_server_for_a_flow() {
+    let hashing = |kind: &SchedulerKind| ["sh", "dh", "mh"].contains(&kind.name());
+    for kind in SchedulerKind::ALL.iter().filter(|kind| hashing(kind)) {
+        let (_, mut config) = configs()
+            .find(|(_, config)| config.services[0].scheduler == Some(*kind))
+            .expect("every scheduler");
+        let director = Director::new(&config).expect("a valid config");
+        let (worker, service) = (director.worker(), director.service(KEY).expect("it runs"));
+        let own = worker.pick_server(service, &flow()).expect("two are up").address();
+        let servers = &mut config.services[0].servers;
+        servers.iter_mut().filter(|it| it.address == own).for_each(|it| it.weight = 0);
+        director.apply(&config).expect("a valid config");
+        let refused = worker.try_pick_server(service, &flow(), &[]).err();
+        assert_eq!(refused, Some(Refused::NotThisFlow), "{kind:?}");
+    }
+}
+
+/// FTP data of a service that is not persistent.
+#[test]
+fn a_flow_that_is_not_scheduled_is_told() {
+    let config: Config =
+        "-A -t 10.0.0.1:21 -s rr\n-a -t 10.0.0.1:21 -r 10.0.1.1 -m".parse().expect("rules");
+    let director = Director::new(&config).expect("a valid config");
+    let service = director.service("tcp 10.0.0.1:21").expect("it runs");
+    let data = Flow::tcp(
+        "10.9.9.9:40000".parse().expect("an address"),
+        "10.0.0.1:20000".parse().expect("one"),
+    );
+    let refused = Some(Refused::NotScheduled);
+    assert_eq!(director.worker().try_pick_server(service, &data, &[]).err(), refused);
+    assert_eq!(director.try_pick_server(service, &data).err(), refused);
+    let (_, observed) = &director.services()[0];
+    assert_eq!(observed.statistics.refused, 0);
 }

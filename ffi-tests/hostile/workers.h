@@ -197,6 +197,11 @@ static void constants(void) {
     uint32_t index = number();
     const char *name = vsched_scheduler_name(index), *summary = vsched_scheduler_summary(index);
     MUST((name == NULL) == (summary == NULL) && strlen(vsched_status_text(index)) > 0);
+    MUST(strlen(vsched_refusal_text(index)) > 0);
+}
+
+static void worker_refusal(void) {
+    MUST(vsched_worker_refusal(a_worker()) <= VSCHED_REFUSED_NOT_THIS_FLOW);
 }
 
 #endif

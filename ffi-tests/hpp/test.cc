@@ -59,6 +59,8 @@ static vsched_counts total(const vsched::director &director) {
 static void test_static() {
     CHECK(vsched::abi_version() == VSCHED_ABI_VERSION);
     CHECK(vsched::version() == vsched_version());
+    CHECK(vsched::refusal_text(VSCHED_REFUSED_ALL_DOWN) ==
+          vsched_refusal_text(VSCHED_REFUSED_ALL_DOWN));
     CHECK(vsched::status_text(VSCHED_NO_SERVER) == vsched_status_text(VSCHED_NO_SERVER));
     CHECK(vsched::scheduler_name(0) == "rr" && !vsched::scheduler_summary(0)->empty());
     CHECK(!vsched::scheduler_name(1000) && !vsched::scheduler_summary(1000));
@@ -286,6 +288,7 @@ static void test_addresses() {
     CHECK(service);
     STATUS(worker->service_for(vsched::flow{}), VSCHED_NO_SERVICE);
     auto pick = worker->pick_server(*service, *flow);
+    CHECK(works.refusal() == 0);
     CHECK(pick && *vsched::pick_text(*pick) == "10.0.1.2:80");
     STATUS(vsched::pick_text(vsched::pick{}), VSCHED_E_ARGUMENT);
     sockaddr_in server{};

@@ -250,6 +250,7 @@ int main(void) {
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
     UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
     UNTOUCHED(counts_out), UNTOUCHED(chars), UNTOUCHED(address), UNTOUCHED(size_out);
+    CHECK(vsched_worker_refusal(NULL) == 0);
     UNTOUCHED(memory_out), UNTOUCHED(number_out), UNTOUCHED(hold_out);
     CHECK(applied.struct_size == sizeof applied);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));

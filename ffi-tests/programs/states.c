@@ -70,6 +70,7 @@ static void all_down(void) {
         hold(server_of(director, KEY, all[at]), VSCHED_HOLDER_HOST, VSCHED_DOWN, "");
     }
     IS(vsched_worker_pick_server(worker, service_of(director, KEY), &flow, &pick), VSCHED_NO_SERVER);
+    CHECK(vsched_worker_refusal(worker) == VSCHED_REFUSED_ALL_DOWN);
     for (size_t at = 0; at < 3; at++) {
         hold(server_of(director, KEY, all[at]), VSCHED_HOLDER_HOST, VSCHED_UP, "");
     }

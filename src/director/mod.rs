@@ -257,13 +257,16 @@ impl Director {
     /// As for [`Worker::try_pick_server`](crate::Worker::try_pick_server).
     pub fn try_pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
         // Under the snapshot's lock no newer table can be published, so the pick cannot be superseded.
-        let pick = self.with_table(|table| {
+        let picked = self.with_table(|table| {
             let compiled = table.service(service)?;
+            if !compiled.accepts(flow) {
+                return Some(Err(Refused::NotScheduled));
+            }
             let twin = |key: &ServiceKey| table.service_of(key);
-            let choose = || compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
-            Some(if compiled.accepts(flow) { choose() } else { None })
+            let pick = compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
+            Some(pick.ok_or_else(|| compiled.why_none(&[])))
         });
-        pick.ok_or(Refused::NoService)?.ok_or(Refused::NoServer)
+        picked.unwrap_or(Err(Refused::NoService))
     }
 
     /// Returns the present counts of a server; `None` if the id is stale. Takes a lock; O(1), or

@@ -1,32 +1,83 @@
 //! Why a pick or a change of a connection was refused.
 
+use std::ffi::CStr;
 use std::fmt;
 
 /// Why no server was picked.
 ///
-/// No connection was counted. A worker counts a pick for which no server was available in the service's
-/// statistics; it does not count FTP data flows and stale ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Found by a look at the servers after the pick, in the order of the variants: servers without weight
+/// drop out first, then those that are held, then those that are overloaded, then those that were tried;
+/// the reason is the step that left none. O(servers), lock-free. A server that changes meanwhile counts
+/// as it then is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-// As in `vsched_status`: the C functions return the number.
 #[repr(u8)]
 pub enum Refused {
-    /// The service has no server or no scheduler; all its servers are quiesced, overloaded, full or
-    /// already tried; or the flow is FTP data that the service does not schedule. A later pick may
-    /// succeed.
-    NoServer = 1,
     /// The service was deleted after its id was looked up, or the id belongs to another director. No
-    /// later pick with this id succeeds, even if a service with the same key is added again: look up
-    /// the id again.
-    NoService = 2,
+    /// later pick with this id succeeds, even if a service with the same key is added again: look the id
+    /// up again. Nothing was counted.
+    NoService = 1,
+    /// The flow is FTP data, which the service does not schedule. Nothing was counted.
+    NotScheduled = 2,
+    /// No scheduler is bound to the service.
+    NoScheduler = 3,
+    /// The service has no server.
+    NoServer = 4,
+    /// Every server has weight 0.
+    AllQuiesced = 5,
+    /// Every server with a weight is held [draining](crate::ServerState::Draining) or
+    /// [down](crate::ServerState::Down).
+    AllDown = 6,
+    /// Every server that is left has reached its upper threshold, or the most connections that one can
+    /// have.
+    AllOverloaded = 7,
+    /// Every server that is left was tried.
+    AllTried = 8,
+    /// Servers are available, but the scheduler gives this flow none: sh, dh and mh without fallback,
+    /// where the flow's own server is quiesced or overloaded; ovf, where each has more active connections
+    /// than its weight. Or a server became available just after the pick.
+    NotThisFlow = 9,
+}
+
+impl Refused {
+    /// All reasons.
+    pub const ALL: [Refused; 9] = [
+        Refused::NoService,
+        Refused::NotScheduled,
+        Refused::NoScheduler,
+        Refused::NoServer,
+        Refused::AllQuiesced,
+        Refused::AllDown,
+        Refused::AllOverloaded,
+        Refused::AllTried,
+        Refused::NotThisFlow,
+    ];
+
+    /// Returns the reason in a few words.
+    pub fn text(self) -> &'static str {
+        // ASCII.
+        self.text_c().to_str().unwrap_or_default()
+    }
+
+    /// Returns the [`text`](Self::text) for C.
+    pub const fn text_c(self) -> &'static CStr {
+        match self {
+            Refused::NoService => c"no such service",
+            Refused::NotScheduled => c"FTP data, which the service does not schedule",
+            Refused::NoScheduler => c"the service has no scheduler",
+            Refused::NoServer => c"the service has no server",
+            Refused::AllQuiesced => c"all servers are quiesced",
+            Refused::AllDown => c"all servers are draining or down",
+            Refused::AllOverloaded => c"all servers are overloaded",
+            Refused::AllTried => c"all available servers were tried",
+            Refused::NotThisFlow => c"the scheduler has no server for this flow",
+        }
+    }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Refused::NoServer => "no server is available",
-            Refused::NoService => "no such service",
-        })
+        f.write_str(self.text())
     }
 }
 

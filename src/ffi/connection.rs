@@ -60,8 +60,8 @@ pub unsafe extern "C" fn vsched_worker_connect(
         let (pick, lease) = (pick.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
         // SAFETY: the caller promises `tried_count` ids.
         let tried = unsafe { servers(tried, tried_count) }?;
-        let connection = worker.0.try_connect(service.into(), flow.as_rust(), tried);
-        let connection = connection.map_err(status::refused)?;
+        let connection = worker.worker.try_connect(service.into(), flow.as_rust(), tried);
+        let connection = connection.map_err(|refused| worker.refused(refused))?;
         pick.write(vsched_pick::of(connection.pick()));
         lease.write(vsched_lease::of(connection.into_lease()));
         Ok(())
@@ -89,7 +89,8 @@ pub extern "C" fn vsched_worker_open(
 ) -> vsched_status {
     guard(|| {
         let (worker, to) = (worker.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
-        let lease = worker.0.open(server.into(), activity_of(activity)?).map_err(status::of)?;
+        let lease =
+            worker.worker.open(server.into(), activity_of(activity)?).map_err(status::of)?;
         to.write(vsched_lease::of(lease));
         Ok(())
     })
@@ -117,7 +118,7 @@ pub extern "C" fn vsched_worker_open_pick(
     guard(|| {
         let (worker, to) = (worker.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
         let pick = pick.ok_or(VSCHED_E_NULL)?.as_rust();
-        let lease = worker.0.open_pick(pick, activity_of(activity)?).map_err(status::of)?;
+        let lease = worker.worker.open_pick(pick, activity_of(activity)?).map_err(status::of)?;
         to.write(vsched_lease::of(lease));
         Ok(())
     })
@@ -141,7 +142,7 @@ pub extern "C" fn vsched_worker_update(
     guard(|| {
         let (worker, lease) = (worker.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
         let activity = activity_of(activity)?;
-        worker.0.update(lease.as_rust_mut(), activity).map_err(status::of)
+        worker.worker.update(lease.as_rust_mut(), activity).map_err(status::of)
     })
 }
 
@@ -160,7 +161,7 @@ pub extern "C" fn vsched_worker_close(
 ) -> vsched_status {
     guard(|| {
         let (worker, lease) = (worker.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
-        worker.0.close_in_place(lease.as_rust_mut()).map_err(status::of)
+        worker.worker.close_in_place(lease.as_rust_mut()).map_err(status::of)
     })
 }
 

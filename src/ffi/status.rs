@@ -107,9 +107,10 @@ impl From<ConnectionError> for Fault {
 /// The status of a pick without a server.
 #[inline]
 pub(super) fn refused(refused: Refused) -> vsched_status {
-    const _: () = assert!(Refused::NoServer as u32 == VSCHED_NO_SERVER);
-    const _: () = assert!(Refused::NoService as u32 == VSCHED_NO_SERVICE);
-    refused as vsched_status
+    match refused {
+        Refused::NoService => VSCHED_NO_SERVICE,
+        _ => VSCHED_NO_SERVER,
+    }
 }
 
 /// The status of a connection that could not be opened, updated or closed.

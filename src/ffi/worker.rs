@@ -9,6 +9,7 @@
 //!
 //! NULL: no pointer may be NULL, except the argument of vsched_worker_free.
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 
 use crate::Worker;
@@ -19,7 +20,11 @@ use crate::ffi::status::{VSCHED_E_NULL, VSCHED_NO_SERVICE, vsched_status};
 
 /// Access of one thread to a director. One thread at a time uses it; it may be handed to another
 /// thread. It may outlive the handle of the director. Free it with vsched_worker_free.
-pub struct vsched_worker(pub(super) Worker);
+pub struct vsched_worker {
+    pub(super) worker: Worker,
+    /// Why its latest pick found no server: a number of `Refused`, or 0.
+    pub(super) refusal: Cell<u32>,
+}
 
 /// Makes a worker.
 ///
@@ -36,7 +41,10 @@ pub extern "C" fn vsched_worker_new(
 ) -> vsched_status {
     guard(|| {
         let (director, to) = (director.ok_or(VSCHED_E_NULL)?, worker.ok_or(VSCHED_E_NULL)?);
-        to.write(Box::into_raw(Box::new(vsched_worker(director.director.worker()))));
+        to.write(Box::into_raw(Box::new(vsched_worker {
+            worker: director.director.worker(),
+            refusal: Cell::new(0),
+        })));
         Ok(())
     })
 }
@@ -78,7 +86,7 @@ pub extern "C" fn vsched_worker_service_for(
     guard(|| {
         let (worker, flow) = (worker.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
         let to = service.ok_or(VSCHED_E_NULL)?;
-        let found = worker.0.service_for(flow.as_rust());
+        let found = worker.worker.service_for(flow.as_rust());
         to.write(found.ok_or(VSCHED_NO_SERVICE)?.into());
         Ok(())
     })

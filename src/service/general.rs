@@ -3,13 +3,16 @@
 
 use crate::arena::id::ServerId;
 use crate::arena::worker_state::WorkerState;
-use crate::config::{Protocol, ServiceKey};
+use crate::config::{Protocol, ServerState, ServiceKey};
+use crate::error::Refused;
 use crate::flow::{FTP, Flow};
 use crate::memory::address_map::AddressKey;
 use crate::memory::templates::TemplateId;
 use crate::pool::endpoint::Pick;
+use crate::pool::servers::Candidate;
 use crate::rotation::shared::TicketRange;
 use crate::rotation::version::Superseded;
+use crate::sched::AnyScheduler;
 use crate::service::Service;
 use crate::service::persistence::Persistent;
 
@@ -109,6 +112,24 @@ impl Service {
             flow.destination_words() == address && ![0, FTP].contains(&flow.destination_port())
         };
         !self.control_only.is_some_and(is_data)
+    }
+
+    /// Why a pick that may not use these servers found none. O(servers).
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn why_none(&self, tried: &[ServerId]) -> Refused {
+        if matches!(self.scheduler, AnyScheduler::None(_)) {
+            return Refused::NoScheduler;
+        }
+        let reason = |(server, id): (Candidate, ServerId)| match server.counts.state() {
+            _ if server.weight == 0 => Refused::AllQuiesced,
+            ServerState::Draining | ServerState::Down => Refused::AllDown,
+            ServerState::Up if server.counts.overloaded() => Refused::AllOverloaded,
+            ServerState::Up if tried.contains(&id) => Refused::AllTried,
+            ServerState::Up => Refused::NotThisFlow,
+        };
+        let reasons = self.servers.iter().zip(self.servers.ids()).map(reason);
+        reasons.max().unwrap_or(Refused::NoServer)
     }
 
     #[inline]

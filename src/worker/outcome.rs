@@ -8,7 +8,8 @@ pub(super) trait Outcome {
     type Picked;
 
     fn picked(picked: Self::Picked) -> Self;
-    fn refused(why: Refused) -> Self;
+    /// `why` runs only where the answer says why.
+    fn refused(why: impl FnOnce() -> Refused) -> Self;
 }
 
 impl<R> Outcome for Option<R> {
@@ -20,7 +21,7 @@ impl<R> Outcome for Option<R> {
     }
 
     #[inline(always)]
-    fn refused(_: Refused) -> Self {
+    fn refused(_: impl FnOnce() -> Refused) -> Self {
         None
     }
 }
@@ -34,7 +35,7 @@ impl<R> Outcome for Result<R, Refused> {
     }
 
     #[inline(always)]
-    fn refused(why: Refused) -> Self {
-        Err(why)
+    fn refused(why: impl FnOnce() -> Refused) -> Self {
+        Err(why())
     }
 }

@@ -101,7 +101,7 @@ unsafe fn pick_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
     // Where a schedule is precomputed there are no templates, nor a twin that has some.
     match service.pick_general(flow, &[], None, Some(&tickets), |_| None) {
         Ok(Some(pick)) => O::picked(emit(pick)),
-        Ok(None) => worker.refuse(id),
+        Ok(None) => worker.refuse(service, &[]),
         Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
     }
 }
@@ -180,7 +180,7 @@ where
     match picked {
         Ok(position) => match position.and_then(|position| service.servers.endpoint(position)) {
             Some(endpoint) => O::picked(emit(endpoint.pick())),
-            None => worker.refuse(id),
+            None => worker.refuse(service, &[]),
         },
         Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
     }

@@ -6,6 +6,7 @@ use crate::error::Refused;
 use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
 use crate::rotation::version::Superseded;
+use crate::service::Service;
 use crate::worker::Worker;
 use crate::worker::outcome::Outcome;
 
@@ -26,14 +27,14 @@ impl Worker {
         loop {
             let table = self.reader.load();
             // Service deleted: do not count a refusal; the slot may be reused.
-            let Some(service) = table.service(id) else { return O::refused(Refused::NoService) };
+            let Some(service) = table.service(id) else { return O::refused(|| Refused::NoService) };
             if !service.accepts(flow) {
-                return O::refused(Refused::NoServer);
+                return O::refused(|| Refused::NotScheduled);
             }
             let twin = |key: &ServiceKey| table.service_of(key);
             match service.pick_general(flow, tried, self.state(), None, twin) {
                 Ok(Some(pick)) => return O::picked(emit(pick)),
-                Ok(None) => return self.refuse(id),
+                Ok(None) => return self.refuse(service, tried),
                 Err(Superseded) => {}
             }
         }
@@ -41,8 +42,8 @@ impl Worker {
 
     /// Counts a refusal of this service.
     #[inline]
-    pub(super) fn refuse<O: Outcome>(&self, id: ServiceId) -> O {
-        self.shard.count_refusal(id.slot);
-        O::refused(Refused::NoServer)
+    pub(super) fn refuse<O: Outcome>(&self, service: &Service, tried: &[ServerId]) -> O {
+        self.shard.count_refusal(service.id.slot);
+        O::refused(|| service.why_none(tried))
     }
 }
