@@ -288,7 +288,7 @@ static void test_addresses() {
     CHECK(service);
     STATUS(worker->service_for(vsched::flow{}), VSCHED_NO_SERVICE);
     auto pick = worker->pick_server(*service, *flow);
-    CHECK(works.refusal() == 0);
+    CHECK(worker->refusal() == 0);
     CHECK(pick && *vsched::pick_text(*pick) == "10.0.1.2:80");
     STATUS(vsched::pick_text(vsched::pick{}), VSCHED_E_ARGUMENT);
     sockaddr_in server{};
