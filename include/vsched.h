@@ -1733,7 +1733,7 @@ vsched_status vsched_director_list(const struct vsched_director *director,
  * @{
  */
 
-/** State: nobody holds the server; weight, thresholds and connections decide. */
+/** State: no holder holds the server; weight, thresholds and connections decide. */
 #define VSCHED_UP 0
 /** State: persistent clients and open connections stay; nothing new. */
 #define VSCHED_DRAINING 1

@@ -36,7 +36,6 @@ const RULES: &[Rule] = &[
     ("Alone", Code, "WorkerRotation"),
     // Identifiers that a newcomer had to look up.
     ("Publication", Code, "Snapshot"),
-    ("Hold", Code, "HazardSlot"),
     ("Held", Code, "Guard"),
     ("hold_latest", Anywhere, "load_latest"),
     ("peek", CodeOf("src/concurrent"), "load_unguarded"),

@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum ServerState {
-    /// Nobody holds it: weight, thresholds and connections decide.
+    /// Not held: weight, thresholds and connections decide.
     #[default]
     Up = 0,
     /// Its persistent clients and its open connections stay; nothing new.

@@ -240,7 +240,7 @@ impl Control {
                 None => self.allocate(id, next),
             };
             if let Some(slot) = self.arena.servers.get(claim.id.slot) {
-                // Never an error: nobody else takes the slot away.
+                // Never an error: only the director takes the slot away.
                 let state = self.held.state(&key, server.address);
                 let _ = slot.set_state(claim.id.generation, state);
             }

@@ -8,8 +8,8 @@ use ahash::{HashMap, HashSet};
 use crate::config::{ServerState, ServiceKey};
 use crate::sync::Arc;
 
-/// Who holds a server in a state. Each releases only what it holds itself: a server is up when nobody
-/// holds it draining or down.
+/// Who holds a server in a state. Each releases only what it holds itself: a server is up when no
+/// holder holds it draining or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -110,7 +110,7 @@ impl HeldServers {
         self.by_service.contains_key(service)
     }
 
-    /// Replaces the states of a server; forgets it once nobody holds it.
+    /// Replaces the states of a server; forgets it once no holder holds it.
     pub(super) fn set(&mut self, service: ServiceKey, server: SocketAddr, holds: Holds) {
         self.changes += 1;
         if holds.state() != ServerState::Up {

@@ -35,7 +35,7 @@ impl Director {
     /// Every pick that begins after this call has returned obeys: all schedulers, retries and
     /// persistence pass over a server that is down, and its clients, and only they, go elsewhere: sh,
     /// dh and mh choose again as with their fallback flag, a persistent client gets a new template,
-    /// lblc and lblcr choose anew. A server that is draining keeps its persistent clients. Once nobody
+    /// lblc and lblcr choose again. A server that is draining keeps its persistent clients. Once no holder
     /// holds a server, its weight, thresholds and connections decide again, and the clients that hash
     /// to it come back. If all servers are held, picks find no server.
     ///
@@ -45,8 +45,8 @@ impl Director {
     /// that are; beyond that those held longest are released.
     ///
     /// Takes the director's lock; workers do not wait for it. O(log n); in services of rr and wrr the
-    /// first server that is held costs O(n) once, and picks cost a few nanoseconds more until nobody
-    /// is held.
+    /// first server that is held costs O(n) once, and picks cost a few nanoseconds more until none is
+    /// held.
     ///
     /// # Errors
     /// [`Stale`](StateError::Stale) if the id is; [`OutOfMemory`](StateError::OutOfMemory). Nothing

@@ -18,7 +18,7 @@ use crate::ffi::status::{VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_STALE, vsched_
 use crate::ffi::{Fault, guard, text};
 use crate::{Hold, Holder, ServerState};
 
-/// State: nobody holds the server; weight, thresholds and connections decide.
+/// State: no holder holds the server; weight, thresholds and connections decide.
 pub const VSCHED_UP: u32 = 0;
 /// State: persistent clients and open connections stay; nothing new.
 pub const VSCHED_DRAINING: u32 = 1;
