@@ -1,7 +1,6 @@
 //! Run-time states of servers: whoever holds one draining or down, every later pick obeys, of every
 //! scheduler, and no change of the config undoes it.
 
-#[allow(dead_code)]
 mod common;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! Four workers pick, open and close while configs change: no count is lost, and no pick returns
-//! anything stale.
+//! Four workers pick, open and close while configs and states of servers change: no count is lost, and no
+//! pick returns anything stale.
 
 mod common;
 
@@ -8,7 +8,9 @@ use std::thread;
 
 use common::{Random, rip, server, service};
 use vsched::config::{Affinity, VirtualService};
-use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServiceId, Worker};
+use vsched::{
+    Activity, Config, Director, Flow, Holder, Lease, SchedulerKind, ServerState, ServiceId, Worker,
+};
 
 const RELOADS: usize = 10_000;
 const WORKERS: u64 = 4;
@@ -23,6 +25,8 @@ type Weights = [[u32; SERVERS as usize]; SERVICES as usize];
 struct Version {
     config: Config,
     weights: Weights,
+    /// Servers that are held down once the config runs.
+    down: [[bool; SERVERS as usize]; SERVICES as usize],
 }
 
 fn version(random: &mut Random) -> Version {
@@ -43,7 +47,8 @@ fn version(random: &mut Random) -> Version {
         let affinity = Affinity { capacity: 64, ..Affinity::default() };
         services.push(VirtualService { servers, affinity, ..service(n, kind) });
     }
-    Version { config: Config { services, ..Config::default() }, weights }
+    let down = weights.map(|servers| servers.map(|_| random.below(5) == 0));
+    Version { config: Config { services, ..Config::default() }, weights, down }
 }
 
 struct Storm {
@@ -67,15 +72,36 @@ impl Storm {
         let place = (0..SERVERS)
             .position(|n| rip(at * 100 + n) == pick.address())
             .expect("a server of this service");
-        let current = &self.versions[oldest..=newest];
+        let current = self.versions[oldest..=newest].iter().enumerate();
+        let n = usize::from(at);
+        // Of a version whose `apply` has not returned, states may not be set yet.
+        let available = |(later, version): (usize, &Version)| {
+            version.weights[n][place] > 0 && (later > 0 || !version.down[n][place])
+        };
         assert!(
-            current.iter().any(|version| version.weights[usize::from(at)][place] > 0),
+            current.clone().any(available),
             "server {} of service {at} picked in versions {oldest} to {newest}",
             pick.address()
         );
         let activity = if place % 2 == 0 { Activity::Active } else { Activity::Inactive };
         // Stale is possible: removed and swept since the pick.
         (worker.open(pick.server(), activity).ok(), oldest != newest)
+    }
+
+    fn set_states(&self, version: &Version) {
+        for ((n, service), down) in (0..).zip(&version.config.services).zip(&version.down) {
+            let id = self.director.service_by_key(&service.key).expect("it runs");
+            for (server, observed) in self.director.servers(id).expect("it runs") {
+                let known = |place: &u16| rip(n * 100 + place) == observed.server.address;
+                let place = (0..SERVERS).find(known).expect("a server of this service");
+                let down = down[usize::from(place)];
+                let state = if down { ServerState::Down } else { ServerState::Up };
+                if observed.state != state {
+                    let set = self.director.set_state(server, Holder::HealthChecker, state);
+                    assert_eq!(set, Ok(state));
+                }
+            }
+        }
     }
 
     /// Picks, opens, updates and closes at random until told to stop. Returns opens and overlaps.
@@ -134,6 +160,7 @@ fn counts_are_exact_and_picks_current_through_ten_thousand_reloads() {
         for (at, version) in storm.versions.iter().enumerate().skip(1) {
             storm.begun.store(at, Ordering::SeqCst);
             storm.director.apply(&version.config).expect("a valid config");
+            storm.set_states(version);
             storm.returned.store(at, Ordering::SeqCst);
         }
         storm.stop.store(true, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use vsched::{Activity, Director, Flow, Lease, ServiceId, Tried, Worker};
+use vsched::{Activity, Director, Flow, Holder, Lease, ServerState, ServiceId, Tried, Worker};
 
 use super::live::Live;
 use super::scenarios::Scenario;
@@ -60,7 +60,7 @@ struct World<'a> {
 
 const WORKER: usize = 0;
 const RELOADER: usize = 1;
-const DOING: [&str; 10] = [
+const DOING: [&str; 11] = [
     "nothing",
     "pick_server",
     "pick_server_excluding",
@@ -71,6 +71,7 @@ const DOING: [&str; 10] = [
     "service_for",
     "apply",
     "tick or Director::worker",
+    "set_state",
 ];
 
 impl World<'_> {
@@ -223,14 +224,26 @@ impl World<'_> {
         let mut configs = self.scenario.configs.iter().cycle().skip(1);
         for () in begins {
             for config in configs.by_ref().take(RELOADS_A_WINDOW) {
+                self.hold(1, ServerState::Down);
                 let applied = self.note(RELOADER, 8, || self.director.apply(config));
                 assert!(!applied.expect("a valid config").is_empty());
+                self.hold(usize::MAX, ServerState::Up);
             }
             self.note(RELOADER, 9, || {
                 self.director.tick(self.director.now() + Duration::from_millis(TICK));
                 drop(self.director.worker());
             });
             done.send(()).expect("the main thread waits");
+        }
+    }
+
+    /// Sets the state of the first servers, at most this many.
+    fn hold(&self, most: usize, state: ServerState) {
+        for (server, _) in self.director.servers(self.service).into_iter().flatten().take(most) {
+            self.note(RELOADER, 10, || {
+                let set = self.director.set_state(server, Holder::HealthChecker, state);
+                assert_eq!(set, Ok(state));
+            });
         }
     }
 
