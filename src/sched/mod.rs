@@ -18,6 +18,8 @@ mod max_tree;
 pub(crate) mod mh;
 pub(crate) mod nq;
 pub(crate) mod ovf;
+pub(crate) mod p2c;
+mod random;
 pub(crate) mod rr;
 pub(crate) mod sed;
 pub(crate) mod sh;
@@ -181,7 +183,7 @@ impl PickRequest<'_> {
 macro_rules! any_scheduler {
     ($(
         $(#[doc = $doc:literal])+
-        $name:literal => $module:ident::$kind:ident, cost $cost:literal, flags $flags:expr;
+        $name:literal => $module:ident::$kind:ident, $($column:ident $value:expr),+;
     )+) => {
         /// A service's scheduler. Dispatched by `match`, not through a vtable: no pointers to keep
         /// valid.
