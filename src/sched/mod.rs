@@ -1,6 +1,7 @@
 //! Schedulers: which server gets the next connection.
 //!
-//! Each scheduler is one file and one line of the registry, `config::scheduler`.
+//! Each scheduler is one file and one line of the registry, `config::scheduler`;
+//! `docs/adding-a-scheduler.md` adds one, step by step.
 
 // First, because the others use its macro.
 #[macro_use]

@@ -26,13 +26,13 @@ proptest! {
 
     /// Equal seeds and equal histories give equal answers, also where chance decides.
     #[test]
-    fn equal_seeds_repeat(script in scripts(&[SchedulerKind::Twos], 60)) {
+    fn equal_seeds_repeat(script in scripts(&[SchedulerKind::Twos, SchedulerKind::P2c], 60)) {
         prop_assert_eq!(World::run(&script).answers, World::run(&script).answers);
     }
 }
 
-/// The two with a memory get scripts of their own.
-mod rotations {
+/// Those with a memory, and those of chance, get scripts of their own.
+mod by_scheduler {
     use super::*;
 
     proptest! {
@@ -40,6 +40,16 @@ mod rotations {
 
         #[test]
         fn rr(script in scripts(&[SchedulerKind::Rr], 120)) {
+            World::run(&script);
+        }
+
+        #[test]
+        fn twos(script in scripts(&[SchedulerKind::Twos], 120)) {
+            World::run(&script);
+        }
+
+        #[test]
+        fn p2c(script in scripts(&[SchedulerKind::P2c], 120)) {
             World::run(&script);
         }
 
