@@ -1,12 +1,18 @@
 //! Every decision and every count of random scripts, against the twins.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use vsched::SchedulerKind;
 use vsched::config::KernelRules;
 use vsched_property::cases;
 use vsched_property::script::{Script, Step, scripts};
-use vsched_property::twins::Twin;
+use vsched_property::twins::{Twin, is_random};
 use vsched_property::world::World;
+
+/// The schedulers that pick at random.
+static RANDOM: LazyLock<Vec<SchedulerKind>> =
+    LazyLock::new(|| SchedulerKind::ALL.iter().copied().filter(|kind| is_random(*kind)).collect());
 
 #[test]
 fn every_scheduler_has_a_twin() {
@@ -26,7 +32,7 @@ proptest! {
 
     /// Equal seeds and equal histories give equal answers, also where chance decides.
     #[test]
-    fn equal_seeds_repeat(script in scripts(&[SchedulerKind::Twos, SchedulerKind::P2c], 60)) {
+    fn equal_seeds_repeat(script in scripts(&RANDOM, 60)) {
         prop_assert_eq!(World::run(&script).answers, World::run(&script).answers);
     }
 }
@@ -44,12 +50,7 @@ mod by_scheduler {
         }
 
         #[test]
-        fn twos(script in scripts(&[SchedulerKind::Twos], 120)) {
-            World::run(&script);
-        }
-
-        #[test]
-        fn p2c(script in scripts(&[SchedulerKind::P2c], 120)) {
+        fn random(script in scripts(&RANDOM, 120)) {
             World::run(&script);
         }
 
