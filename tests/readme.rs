@@ -2,25 +2,34 @@
 //! the commands with the Makefile.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use vsched::SchedulerKind;
 
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
 fn read(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
+    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[test]
 fn the_scheduler_table_is_the_registry() {
     let row = |kind: &SchedulerKind| {
-        format!("| `{}` | {} | {} |", kind.name(), kind.summary(), kind.cost())
+        let in_linux = if kind.in_linux() { "yes" } else { "no" };
+        format!("| `{}` | {} | {} | {in_linux} |", kind.name(), kind.summary(), kind.cost())
     };
     let wanted: Vec<String> = SchedulerKind::ALL.iter().map(row).collect();
     let readme = read("README.md");
     let table = readme.lines().skip_while(|line| !line.starts_with("| scheduler"));
     let found: Vec<&str> = table.skip(2).take_while(|line| line.starts_with('|')).collect();
-    assert_eq!(found, wanted, "README should have\n{}", wanted.join("\n"));
+    if found != wanted && std::env::var_os("WRITE_README").is_some() {
+        let updated = readme.replace(&found.join("\n"), &wanted.join("\n"));
+        fs::write(path("README.md"), updated).expect("a README that can be written");
+        return;
+    }
+    assert_eq!(found, wanted, "WRITE_README=1 cargo test --test readme writes the table");
 }
 
 /// The README is the crate's documentation, too.

@@ -262,6 +262,21 @@ fn advice_is_for_the_case_that_it_names() {
     assert!(quiesced.to_string().contains("A server of this service has weight 0"));
 }
 
+/// No command can load it.
+#[test]
+fn a_scheduler_that_linux_does_not_have_is_told() {
+    for kind in vsched::SchedulerKind::ALL.iter().filter(|kind| !kind.in_linux()) {
+        let name = kind.name();
+        let all = requirements(&format!("-A -t 10.0.0.1:80 -s {name}"));
+        assert!(!all.to_string().contains(&format!("ip_vs_{name}")), "{all}");
+        let told = format!(
+            "# Required by tcp 10.0.0.1:80:\n#   Linux has no scheduler {name}, so no kernel can run \
+             the service: choose another one.\n"
+        );
+        assert!(all.to_string().contains(&told), "{all}");
+    }
+}
+
 #[test]
 fn a_config_without_services_needs_nothing() {
     assert!(requirements("").is_empty());

@@ -166,7 +166,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("src/config/rules/", "Draft", "a service whose rules are still being read"),
     ("src/config/rules/", "draft", "a service whose rules are still being read"),
     ("src/netlink/apply/report.rs", "somebody", "a text that reports print"),
-    ("src/sched/twos.rs", "draw", "it does draw a server at random"),
 ];
 
 struct Finding {

@@ -78,9 +78,10 @@ const CASES: [Case; 3] = [
     ("connect+close", Loop::connect_close),
 ];
 
-/// Schedulers for which a worker keeps state in a `per-worker` service.
-const PER_WORKER: [SchedulerKind; 4] =
-    [SchedulerKind::Rr, SchedulerKind::Wrr, SchedulerKind::Wlc, SchedulerKind::Twos];
+/// Schedulers that are not counted per worker: their picks then cost what they cost otherwise, or what
+/// those of wlc do.
+const SAME_PER_WORKER: &[&str] =
+    &["lc", "sed", "nq", "sh", "dh", "lblc", "lblcr", "mh", "fo", "ovf"];
 
 fn count(kind: SchedulerKind, servers: u16, sharing: Sharing) {
     let it = Loop::shared(kind, servers, sharing);
@@ -132,7 +133,9 @@ fn main() {
             for (kind, servers) in cases(SchedulerKind::ALL) {
                 count(kind, servers, Sharing::Exact);
             }
-            for (kind, servers) in cases(&PER_WORKER) {
+            let per_worker = |kind: &SchedulerKind| !SAME_PER_WORKER.contains(&kind.name());
+            let kinds: Vec<_> = SchedulerKind::ALL.iter().copied().filter(per_worker).collect();
+            for (kind, servers) in cases(&kinds) {
                 count(kind, servers, Sharing::PerWorker);
             }
         }

@@ -120,14 +120,15 @@ static void *work(void *argument) {
 }
 
 static unsigned long reload(void) {
-    static const char *const schedulers[] = {"rr",   "wrr",   "lc", "wlc", "sed", "nq",  "sh",
-                                             "lblc", "lblcr", "mh", "fo",  "ovf", "twos", "wlc -p 60"};
+    uint32_t schedulers = 0;
+    while (vsched_scheduler_name(schedulers) != NULL) schedulers++;
     vsched_worker *worker = worker_of(director);
     unsigned long turns = 0;
     for (; still_running(0) > 0; turns++) {
         char rules[512];
+        const char *scheduler = vsched_scheduler_name((uint32_t)(turns % (schedulers + 1)));
         int length = snprintf(rules, sizeof rules, "-A -t 10.1.0.1:80 -s %s\n",
-                              schedulers[turns % 14]);
+                              scheduler != NULL ? scheduler : "wlc -p 60");
         for (unsigned n = 1; n <= 4; n++) {
             if ((turns + n) % 5 == 0) continue;
             length += snprintf(rules + length, sizeof rules - (size_t)length,

@@ -187,7 +187,7 @@ pub enum Sharing {
     ///   those that belong to no living worker (because they were opened before the service was shared
     ///   this way, or because their worker has gone). Each worker's connections are as even as the
     ///   kernel's, so with equal weights two servers differ by at most n connections.
-    /// - twos draws separate random numbers per worker.
+    /// - twos and p2c draw separate random numbers per worker.
     PerWorker,
 }
 

@@ -35,8 +35,8 @@ pub struct vsched_server_id {
 
 /// One connection attempt as its first packet shows it: the input of schedulers.
 ///
-/// Start from all zeros. A zero flow is enough for schedulers that do not hash (rr wrr lc wlc sed
-/// nq fo ovf twos) unless the service is persistent. vsched_flow_from_sockaddr fills in the
+/// Start from all zeros. A zero flow is enough for schedulers that do not hash (all but sh, dh, mh,
+/// lblc and lblcr) unless the service is persistent. vsched_flow_from_sockaddr fills in the
 /// addresses; it also recognizes IPv4-mapped IPv6 addresses, which must be written as IPv4 when
 /// filling in a flow directly.
 #[derive(Clone, Copy)]

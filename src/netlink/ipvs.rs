@@ -31,7 +31,7 @@ const ROUNDS: u32 = 5;
 /// ```
 #[derive(Debug)]
 pub struct Ipvs {
-    kernel: Kernel,
+    pub(super) kernel: Kernel,
 }
 
 impl Rollout {
@@ -92,15 +92,17 @@ impl Ipvs {
     /// config runs; any other plan is the drift.
     ///
     /// # Errors
-    /// [`SyncError::Kernel`] from reading; [`SyncError::Plan`] if the config breaks limits or the plan
-    /// would break a guardrail.
+    /// [`SyncError::Kernel`] from reading; [`SyncError::Plan`] if the config breaks limits, names a
+    /// scheduler that Linux does not have, or the plan would break a guardrail.
     pub fn plan(
         &mut self,
         wanted: impl Into<Arc<Config>>,
         policy: &Policy,
     ) -> Result<Plan, SyncError> {
+        let wanted = wanted.into();
+        wanted.validate_for_kernel().map_err(PlanError::from)?;
         let found = self.read()?.observed;
-        Ok(Plan::new(wanted, &found, policy)?)
+        Ok(Plan::of_valid(&wanted, &found, policy)?)
     }
 
     /// True if the config runs, our services have nothing else, and nothing drains: the same as an empty

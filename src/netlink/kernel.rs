@@ -134,7 +134,8 @@ impl Kernel {
     /// Carries out one request.
     ///
     /// # Errors
-    /// [`Error::Refused`] with nothing changed, or a failed exchange.
+    /// [`Error::Refused`] with nothing changed; [`Error::NotInLinux`] with nothing sent; or a failed
+    /// exchange.
     pub fn execute_one(&mut self, request: &Request) -> Result<(), Error> {
         match self.execute(std::slice::from_ref(request)) {
             Ok(failures) => match failures.first() {
@@ -150,6 +151,7 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Stopped`] if an exchange failed: it says what is done, what may be done, and what was not tried.
+    /// [`Error::NotInLinux`] in it: nothing was sent.
     pub fn execute(&mut self, requests: &[Request]) -> Result<Vec<Failure>, Stopped> {
         self.execute_in(requests, BATCH)
     }
@@ -161,6 +163,9 @@ impl Kernel {
         batch: usize,
     ) -> Result<Vec<Failure>, Stopped> {
         let mut failures = Vec::new();
+        if let Err(error) = requests.iter().try_for_each(Request::check) {
+            return Err(Stopped { error, answered: 0, sent: 0, failures });
+        }
         let mut bytes = Vec::new();
         let mut answered = 0;
         for chunk in requests.chunks(self.batch.min(batch).max(1)) {
@@ -263,3 +268,7 @@ fn resolve(exchange: &mut Exchange) -> Result<u16, Error> {
         (_, None) => Err(WireError::missing("FAMILY_ID").into()),
     }
 }
+
+#[cfg(test)]
+#[path = "kernel_tests.rs"]
+mod tests;

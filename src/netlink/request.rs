@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::error::Object;
+use super::error::{Error, Object};
 use super::wire::{
     Command as Wire, DaemonAttributes, DestAttributes, Header, Message, ServiceAttributes,
     WireError,
@@ -133,6 +133,15 @@ impl Request {
             | What::Address(command, ..)
             | What::Everything(command) => *command,
             What::Raw(raw) => raw.0.command,
+        }
+    }
+
+    /// Fails if it is about a service whose scheduler Linux does not have.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let What::Service(_, service) = &self.what else { return Ok(()) };
+        match service.scheduler.filter(|kind| !kind.in_linux()) {
+            Some(scheduler) => Err(Error::NotInLinux { service: service.key, scheduler }),
+            None => Ok(()),
         }
     }
 

@@ -30,7 +30,14 @@ fn of(service: &VirtualService) -> Origin {
 fn modules(service: &VirtualService, to: &mut Collector<'_>) {
     let reason = "IPVS is a module of the kernel, and its sysctls appear with it.";
     to.add(Stage::Modules, required(Role::Director, of(service), reason).module("ip_vs"));
-    if let Some(kind) = service.scheduler {
+    if let Some(kind) = service.scheduler.filter(|kind| !kind.in_linux()) {
+        let reason = format!(
+            "Linux has no scheduler {name}, so no kernel can run the service: choose another one.",
+            name = kind.name()
+        );
+        to.add(Stage::Modules, required(Role::Director, of(service), reason));
+    }
+    if let Some(kind) = service.scheduler.filter(|kind| kind.in_linux()) {
         let reason = format!(
             "The scheduler {kind} is a module of its own; where the kernel cannot load it, as in a \
              container, the service is refused.",

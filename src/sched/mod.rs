@@ -1,6 +1,7 @@
 //! Schedulers: which server gets the next connection.
 //!
-//! Each scheduler is one file and one line of the registry, `config::scheduler`.
+//! Each scheduler is one file and one line of the registry, `config::scheduler`;
+//! `docs/adding-a-scheduler.md` adds one, step by step.
 
 // First, because the others use its macro.
 #[macro_use]
@@ -18,6 +19,8 @@ mod max_tree;
 pub(crate) mod mh;
 pub(crate) mod nq;
 pub(crate) mod ovf;
+pub(crate) mod p2c;
+mod random;
 pub(crate) mod rr;
 pub(crate) mod sed;
 pub(crate) mod sh;
@@ -211,7 +214,7 @@ macro_rules! try_from {
 macro_rules! any_scheduler {
     ($(
         $(#[doc = $doc:literal])+
-        $name:literal => $module:ident::$kind:ident, cost $cost:literal, flags $flags:expr;
+        $name:literal => $module:ident::$kind:ident, $($column:ident $value:expr),+;
     )+) => {
         /// A service's scheduler. Dispatched by `match`, not through a vtable: no pointers to keep
         /// valid.

@@ -141,7 +141,7 @@ fn pick_fn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler) -
     macro_rules! by_kind {
         ($(
             $(#[doc = $doc:literal])+
-            $name:literal => $module:ident::$kind:ident, $($rest:ident $what:expr),+;
+            $name:literal => $module:ident::$kind:ident, $($column:ident $value:expr),+;
         )+) => {
             match scheduler {
                 AnyScheduler::None(_) => pick_scheduler::<Unscheduled, O, P>,

@@ -45,7 +45,8 @@ pub(crate) fn missing() {
         "-A -t 10.0.0.1:80 -s twos
          -A -t 10.0.0.2:80 -s twos
          -A -t 10.0.0.3:80 -s rr
-         -A -u 10.0.0.4:5060 -s rr -p 60 --pe sip",
+         -A -u 10.0.0.4:5060 -s rr -p 60 --pe sip
+         -A -t 10.0.0.5:80 -s p2c",
     );
     wanted.services[3].persistence_engine = Some("nosuch".into());
     let missing = [
@@ -53,6 +54,7 @@ pub(crate) fn missing() {
          ip_vs_twos`",
         "service udp 10.0.0.4:5060: this kernel has no persistence engine nosuch: load it with \
          `modprobe ip_vs_pe_nosuch`",
+        "service tcp 10.0.0.5:80: scheduler: Linux has no p2c",
     ];
     assert_eq!(obstacles(&preflight(&wanted)), missing);
     let mut ipvs = ipvs();

@@ -144,6 +144,40 @@ fn the_path_of_a_pick_names_functions_that_exist() {
     assert!(pick.lines().count() <= HOT_PATH, "worker/pick.rs is read in ten minutes");
 }
 
+/// The excerpts of `docs/adding-a-scheduler.md` stand in the files that they name, and so does what its
+/// tables name.
+#[test]
+fn the_tutorial_quotes_what_is_there() {
+    let text = fs::read_to_string(root().join("docs/adding-a-scheduler.md")).expect("the document");
+    let mut quoted = 0;
+    for block in text.split("```rust\n// ").skip(1) {
+        let (file, excerpt) = block.split_once('\n').expect("a file");
+        let source = fs::read_to_string(root().join(file)).expect(file);
+        let mut rest = source.as_str();
+        for part in excerpt.split("```").next().expect("its end").split("    // ...\n") {
+            let (_, after) = rest.split_once(part).unwrap_or_else(|| panic!("{file}: no\n{part}"));
+            (rest, quoted) = (after, quoted + 1);
+        }
+    }
+    assert!(quoted >= 5, "{quoted}");
+    let trait_of = fs::read_to_string(root().join("src/sched/mod.rs")).expect("the trait");
+    let trait_of = trait_of.split("trait Scheduler").nth(1).expect("the trait");
+    let methods = trait_of.split("\n}\n").next().expect("its end");
+    let names = methods.lines().filter_map(|line| {
+        let name = line.strip_prefix("    fn ").or_else(|| line.strip_prefix("    const "))?;
+        name.split(['(', ':']).next()
+    });
+    for name in names {
+        let named = [format!("`{name}`"), format!("`{name} = ")];
+        assert!(named.iter().any(|name| text.contains(name)), "{name} is not explained");
+    }
+    for path in text.split('`').skip(1).step_by(2) {
+        let is_path =
+            ["src/", "tests/", "ffi-tests/", "docs/"].iter().any(|it| path.starts_with(it));
+        assert!(!is_path || root().join(path).exists(), "{path}");
+    }
+}
+
 /// The list itself goes downwards only: each layer uses layers that stand above it in the list.
 #[test]
 fn the_architecture_has_no_cycle() {

@@ -92,7 +92,8 @@ pub(crate) fn option(given: &Given) -> String {
 }
 
 pub(crate) fn unknown_scheduler(name: &str) -> bool {
-    !["", "none"].contains(&name) && name.parse::<SchedulerKind>().is_err()
+    let in_linux = name.parse().is_ok_and(SchedulerKind::in_linux);
+    !["", "none"].contains(&name) && !in_linux
 }
 
 /// Longest name of a scheduler, an engine or an interface, in bytes.

@@ -55,10 +55,17 @@ impl Config {
     }
 
     /// Like [`validate`](Self::validate), for a kernel: without the limit on memory, because a kernel
-    /// does not use this crate's address maps.
+    /// does not use this crate's address maps, and with schedulers that Linux has.
     #[cfg(all(feature = "netlink", target_os = "linux"))]
     pub(crate) fn validate_for_kernel(&self) -> Result<(), ConfigError> {
-        self.validate_beside(None, |_| Known::No)
+        let mut report = self.problems(None, |_| Known::No);
+        for service in &self.services {
+            if let Some(kind) = service.scheduler.filter(|kind| !kind.in_linux()) {
+                let problem = format!("Linux has no {}", kind.name());
+                report.add(format!("service {}: scheduler", service.key), problem);
+            }
+        }
+        ConfigError::from_problems(report.problems)
     }
 
     /// Like [`validate`](Self::validate), but checks only the limits on totals of what is known to be
@@ -68,6 +75,14 @@ impl Config {
         limits: Option<&ResourceLimits>,
         known: impl Fn(&VirtualService) -> Known<'a>,
     ) -> Result<(), ConfigError> {
+        ConfigError::from_problems(self.problems(limits, known).problems)
+    }
+
+    fn problems<'a>(
+        &self,
+        limits: Option<&ResourceLimits>,
+        known: impl Fn(&VirtualService) -> Known<'a>,
+    ) -> Problems {
         let mut report = Problems::default();
         check_timeouts(self.timeouts, &mut report);
         daemon::check(&self.daemons, &mut report);
@@ -88,7 +103,7 @@ impl Config {
         if let Some(excess) = limits.and_then(|limits| self.excess(limits)) {
             report.add("memory", excess.to_string());
         }
-        ConfigError::from_problems(report.problems)
+        report
     }
 
     fn excess(&self, limits: &ResourceLimits) -> Option<Excess> {

@@ -40,7 +40,8 @@ pub enum Finding {
     NoIpvs,
     /// The process lacks CAP_NET_ADMIN in the initial user namespace.
     NoPermission,
-    /// The kernel lacks the scheduler of this service, and could not load it.
+    /// The kernel lacks the scheduler of this service, and could not load it; of one that Linux does not
+    /// have, the kernel is not asked.
     NoScheduler {
         /// The first service that wants it.
         service: ServiceKey,
@@ -130,7 +131,7 @@ impl Preflight {
         self
     }
 
-    fn modules(&mut self, wanted: &Config, kernel: &mut Kernel) -> Result<(), Error> {
+    pub(super) fn modules(&mut self, wanted: &Config, kernel: &mut Kernel) -> Result<(), Error> {
         let mut asked: Vec<(Option<SchedulerKind>, Option<&str>)> = Vec::new();
         for service in &wanted.services {
             let engine = service.persistence_engine.as_deref();
@@ -141,6 +142,10 @@ impl Preflight {
                 }
                 asked.push(question);
                 let service = service.key;
+                if let Some(scheduler) = scheduler.filter(|kind| !kind.in_linux()) {
+                    self.findings.push(Finding::NoScheduler { service, scheduler });
+                    continue;
+                }
                 let finding = match (probe::module(kernel, scheduler, engine)?, scheduler, engine) {
                     (Probed::There, ..) | (_, None, None) => continue,
                     (Probed::Untold, ..) => {
@@ -194,6 +199,9 @@ impl fmt::Display for Finding {
                 "not permitted: CAP_NET_ADMIN in the initial user namespace is needed, for reading \
                  too; root of a container with a user namespace has it not",
             ),
+            Finding::NoScheduler { service, scheduler } if !scheduler.in_linux() => {
+                Error::NotInLinux { service: *service, scheduler: *scheduler }.fmt(f)
+            }
             Finding::NoScheduler { service, scheduler } => {
                 let name = scheduler.name();
                 write!(f, "service {service}: this kernel has no scheduler {name}: ")?;

@@ -15,16 +15,8 @@ pub(crate) struct Scenario {
 /// Seconds: a few ticks of the test's clock.
 pub(crate) const SHORT: u32 = 60;
 
-/// Where each worker by itself differs from all together.
-const PER_WORKER: [SchedulerKind; 7] = [
-    SchedulerKind::Rr,
-    SchedulerKind::Wrr,
-    SchedulerKind::Lc,
-    SchedulerKind::Wlc,
-    SchedulerKind::Sed,
-    SchedulerKind::Nq,
-    SchedulerKind::Twos,
-];
+/// Where each worker by itself picks as all together.
+const SAME_PER_WORKER: &[&str] = &["sh", "dh", "lblc", "lblcr", "mh", "fo", "ovf"];
 
 pub(crate) fn all() -> Vec<Scenario> {
     let persistence = Some(Persistence { timeout: SHORT, netmask: None });
@@ -37,7 +29,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         all.push(scenario(kind, "", configs(*kind, None)));
         all.push(scenario(kind, "+persistence", configs(*kind, persistence)));
     }
-    for kind in &PER_WORKER {
+    let same = |kind: &SchedulerKind| SAME_PER_WORKER.contains(&kind.name());
+    for kind in SchedulerKind::ALL.iter().filter(|kind| !same(kind)) {
         let mut configs = configs(*kind, None);
         for config in &mut configs {
             config.services[0].sharing = Sharing::PerWorker;

@@ -33,9 +33,10 @@ pub(super) struct Writer {
     pub(super) steps: Vec<Step>,
 }
 
-/// All but twos, which is random in the kernel.
+/// All that the kernel has but twos, which is random there.
 pub(super) fn schedulers() -> Vec<SchedulerKind> {
-    SchedulerKind::ALL.iter().copied().filter(|kind| *kind != SchedulerKind::Twos).collect()
+    let same = |kind: &SchedulerKind| kind.in_linux() && *kind != SchedulerKind::Twos;
+    SchedulerKind::ALL.iter().copied().filter(same).collect()
 }
 
 impl Script {

@@ -7,14 +7,16 @@ use vsched::Activity;
 use vsched::config::diff::Change;
 use vsched::config::{KernelRules, RealServer, ServiceKey, ServiceSettings};
 
+use crate::chance::service_seed;
 use crate::load::Load;
 use crate::templates::Templates;
-use crate::twins::{Answer, Name, Seen, Twin, Way};
+use crate::twins::{Answer, Name, Seen, Twin, Way, is_random};
 
 /// Everything that runs, and everything that ran.
 #[derive(Debug)]
 pub struct Kernel {
     generation: KernelRules,
+    seed: u64,
     objects: Vec<Object>,
     /// Removed servers; they keep counting and come back as they are.
     trash: HashMap<(ServiceKey, SocketAddr), Name>,
@@ -55,13 +57,25 @@ pub struct Service {
     retries: Option<Twin>,
     /// Of a persistent service.
     templates: Option<Templates>,
+    /// Picks that asked for random numbers.
+    chances: u64,
+}
+
+impl Service {
+    /// The service's own seed, and the number of this pick among those that ask for random numbers.
+    fn chance(&mut self, seed: u64, key: &ServiceKey) -> (u64, u64) {
+        let number = self.chances;
+        self.chances += u64::from(self.settings.scheduler.is_some_and(is_random));
+        (service_seed(seed, &key.to_string()), number)
+    }
 }
 
 impl Kernel {
     /// Nothing runs.
-    pub fn new(generation: KernelRules) -> Kernel {
+    pub fn new(generation: KernelRules, seed: u64) -> Kernel {
         Kernel {
             generation,
+            seed,
             objects: Vec::new(),
             trash: HashMap::new(),
             services: BTreeMap::new(),
@@ -107,6 +121,7 @@ impl Kernel {
                     twin: bound(settings, &[]),
                     retries: bound(settings, &[]),
                     templates: settings.persistence.map(|_| Templates::default()),
+                    chances: 0,
                 };
                 assert!(self.services.insert(key, service).is_none(), "{key} exists");
             }
@@ -172,6 +187,7 @@ impl Kernel {
         }
         let list = self.seen(key, &[]);
         let service = self.services.get_mut(key).expect("the service runs");
+        let way = Way { chance: service.chance(self.seed, key), ..way };
         match &mut service.twin {
             Some(twin) => twin.pick(&list, self.generation, way),
             None => Answer::Exactly(None),
@@ -185,7 +201,7 @@ impl Kernel {
         }
         let list = self.seen(key, tried);
         let service = self.services.get_mut(key).expect("the service runs");
-        let way = Way { falls_back: true, ..way };
+        let way = Way { falls_back: true, chance: service.chance(self.seed, key), ..way };
         // Rotations have one for retries; all else that is remembered is remembered once.
         let rotates = matches!(service.retries, Some(Twin::Rr { .. } | Twin::Wrr(_)));
         match if rotates { &mut service.retries } else { &mut service.twin } {

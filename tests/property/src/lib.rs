@@ -9,6 +9,7 @@
 //! Each test has its default number of cases; `PROPTEST_CASES` in the environment replaces it, for
 //! soaks.
 
+mod chance;
 pub mod configs;
 pub mod kernel;
 pub mod load;

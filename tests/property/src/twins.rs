@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use vsched::SchedulerKind;
 use vsched::config::KernelRules;
 
-use crate::maglev;
+use crate::{chance, maglev};
 
 /// Names a server object; one that comes back from the trash has its old name.
 pub type Name = usize;
@@ -34,8 +34,6 @@ pub struct Seen {
 pub enum Answer {
     /// This server, or none.
     Exactly(Option<Name>),
-    /// By chance one of these; none if there is none.
-    OneOf(Vec<Name>),
     /// The walk was given up: it would take too long.
     TooLong,
 }
@@ -64,6 +62,8 @@ pub enum Twin {
     Ovf,
     /// Power of two choices.
     Twos,
+    /// Weighted power of two choices.
+    P2c,
     /// Source hashing, without flags.
     Sh,
     /// Destination hashing.
@@ -85,6 +85,13 @@ pub struct Way {
     pub destination: u32,
     /// Probe on if the hashed server is not available, as retries do.
     pub falls_back: bool,
+    /// Seed of the service's random numbers, and how many picks have asked for some.
+    pub chance: (u64, u64),
+}
+
+/// True if the scheduler asks for random numbers.
+pub fn is_random(kind: SchedulerKind) -> bool {
+    matches!(Twin::bind(kind, &[]), Some(Twin::Twos | Twin::P2c))
 }
 
 impl Twin {
@@ -100,6 +107,7 @@ impl Twin {
             SchedulerKind::Fo => Twin::Fo,
             SchedulerKind::Ovf => Twin::Ovf,
             SchedulerKind::Twos => Twin::Twos,
+            SchedulerKind::P2c => Twin::P2c,
             SchedulerKind::Sh => Twin::Sh,
             SchedulerKind::Dh => Twin::Dh,
             SchedulerKind::Lblc => Twin::Lblc(HashMap::new()),
@@ -152,10 +160,8 @@ impl Twin {
                 |server| eligible(server) && server.active <= server.weight,
                 |held, next| next.weight > held.weight,
             ),
-            Twin::Twos => {
-                let names = list.iter().filter(|server| eligible(server));
-                return Answer::OneOf(names.map(|server| server.name).collect());
-            }
+            Twin::Twos => chance::twos(list, way.chance, overhead),
+            Twin::P2c => chance::p2c(list, way.chance, delay),
             Twin::Sh => hashed(list, way.client, way.falls_back, |server| server.weight),
             Twin::Dh => hashed(list, way.destination, way.falls_back, |_| 1),
             Twin::Mh(table) => {
@@ -226,7 +232,7 @@ fn is_busy(server: &Seen, list: &[Seen]) -> bool {
         && list.iter().any(|other| u64::from(other.active) * 2 < u64::from(other.weight))
 }
 
-fn eligible(server: &Seen) -> bool {
+pub(crate) fn eligible(server: &Seen) -> bool {
     !server.overloaded && server.weight > 0
 }
 

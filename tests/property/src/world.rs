@@ -57,7 +57,7 @@ impl World {
         World {
             workers: [director.worker(), director.worker()],
             director,
-            kernel: Kernel::new(script.generation),
+            kernel: Kernel::new(script.generation, script.seed),
             palette: script.palette,
             persistence: script
                 .persistent

@@ -1,12 +1,18 @@
 //! Every decision and every count of random scripts equals the twins'.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use vsched::SchedulerKind;
 use vsched::config::KernelRules;
 use vsched_property::cases;
 use vsched_property::script::{Script, Step, scripts};
-use vsched_property::twins::Twin;
+use vsched_property::twins::{Twin, is_random};
 use vsched_property::world::World;
+
+/// The schedulers that pick at random.
+static RANDOM: LazyLock<Vec<SchedulerKind>> =
+    LazyLock::new(|| SchedulerKind::ALL.iter().copied().filter(|kind| is_random(*kind)).collect());
 
 #[test]
 fn every_scheduler_has_a_twin() {
@@ -26,13 +32,13 @@ proptest! {
 
     /// Equal seeds and equal histories give equal answers, also where chance decides.
     #[test]
-    fn equal_seeds_repeat(script in scripts(&[SchedulerKind::Twos], 60)) {
+    fn equal_seeds_repeat(script in scripts(&RANDOM, 60)) {
         prop_assert_eq!(World::run(&script).answers, World::run(&script).answers);
     }
 }
 
-/// The two with a memory get scripts of their own.
-mod rotations {
+/// Those with a memory, and those of chance, get scripts of their own.
+mod by_scheduler {
     use super::*;
 
     proptest! {
@@ -40,6 +46,11 @@ mod rotations {
 
         #[test]
         fn rr(script in scripts(&[SchedulerKind::Rr], 120)) {
+            World::run(&script);
+        }
+
+        #[test]
+        fn random(script in scripts(&RANDOM, 120)) {
             World::run(&script);
         }
 

@@ -102,7 +102,6 @@ fn run(weights: &[u32], bound_last: bool, events: &[Event]) {
                 for _ in 0..count {
                     let wanted = match twin.pick(&list, Default::default(), Way::default()) {
                         Answer::Exactly(wanted) => wanted,
-                        Answer::OneOf(_) => unreachable!("wrr is no matter of chance"),
                         Answer::TooLong => return,
                     };
                     let pick = worker.pick_server(id, &Flow::default());

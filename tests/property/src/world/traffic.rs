@@ -86,10 +86,6 @@ impl World {
                 let wanted = name.map(|name| self.kernel.object(name).server.address);
                 assert_eq!(address, wanted, "{key} {:?}", self.scheduler(key));
             }
-            Answer::OneOf(names) => {
-                let one = found.map_or(names.is_empty(), |name| names.contains(&name));
-                assert!(one, "{key}: {address:?} is not available, or some server is");
-            }
             Answer::TooLong => {}
         }
         if let (Some(pick), Some(name)) = (pick, found) {
@@ -174,7 +170,7 @@ fn way(flow: &Flow) -> Way {
         _ => unreachable!("the flows here are IPv4"),
     };
     let (client, destination) = (number(flow.client()), number(flow.destination()));
-    Way { client, destination, falls_back: false }
+    Way { client, destination, falls_back: false, chance: (0, 0) }
 }
 
 impl World {

@@ -1,0 +1,82 @@
+//! What the kernel must not hear of. The other ends of socket pairs play the kernel.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use super::*;
+use crate::config::{Config, SchedulerKind, VirtualService};
+use crate::netlink::plan::{Plan, Policy};
+use crate::netlink::{Ipvs, Preflight, SyncError};
+
+/// A kernel that answers nothing, and what it hears.
+fn kernel() -> (Kernel, [UnixDatagram; 2]) {
+    let pair = || {
+        let (ours, theirs) = UnixDatagram::pair().expect("a pair of sockets");
+        ours.set_nonblocking(true).expect("a non-blocking socket");
+        theirs.set_nonblocking(true).expect("a non-blocking socket");
+        let socket = Socket::from(OwnedFd::from(ours));
+        (Exchange::new(socket, 77, Duration::from_millis(10), 8192), theirs)
+    };
+    let ((one, hears_one), (two, hears_two)) = (pair(), pair());
+    let kernel =
+        Kernel { exchanges: [one, two], lists: None, family: 28, attempts: 2, batch: BATCH };
+    (kernel, [hears_one, hears_two])
+}
+
+fn heard(ends: &[UnixDatagram; 2]) -> usize {
+    let mut bytes = [0; 8192];
+    ends.iter().map(|end| std::iter::from_fn(|| end.recv(&mut bytes).ok()).count()).sum()
+}
+
+/// With services before and after it that a kernel would take.
+fn wanted(kind: SchedulerKind) -> Config {
+    let name = kind.name();
+    let rules = format!(
+        "-A -t 10.0.0.1:80 -s rr
+         -a -t 10.0.0.1:80 -r 10.9.0.1 -m
+         -A -t 10.0.0.2:80 -s {name}
+         -a -t 10.0.0.2:80 -r 10.9.0.1 -m
+         -A -t 10.0.0.3:80 -s wlc"
+    );
+    rules.parse().expect("rules print and parse whatever Linux has")
+}
+
+#[test]
+fn nothing_is_sent_of_a_scheduler_that_linux_does_not_have() {
+    let policy = Policy::default();
+    let mut foreign = 0;
+    for kind in SchedulerKind::ALL {
+        let config = wanted(*kind);
+        let expected = format!("service tcp 10.0.0.2:80: scheduler: Linux has no {}", kind.name());
+        let (kernel, ends) = kernel();
+        let mut ipvs = Ipvs { kernel };
+        let plan = Plan::new(&config, &crate::config::Observed::default(), &policy);
+        let synced = ipvs.sync(&config, &policy).expect_err("no answer");
+        let planned = ipvs.plan(&config, &policy).expect_err("no answer");
+        let service = |service: &VirtualService| Request::add_service(service);
+        let requests: Vec<Request> = config.services.iter().map(service).collect();
+        let stopped = ipvs.kernel().execute(&requests).expect_err("no answer");
+        let edit = Request::edit_service(&config.services[1]);
+        let edited = ipvs.kernel().execute_one(&edit).expect_err("no answer");
+        if kind.in_linux() {
+            assert!(plan.is_ok() && stopped.sent == 3 && heard(&ends) >= 4, "{kind:?}");
+            continue;
+        }
+        foreign += 1;
+        assert_eq!(plan.expect_err("no plan").to_string(), expected);
+        for refused in [synced, planned] {
+            assert!(matches!(refused, SyncError::Plan(_)), "{refused}");
+            assert_eq!(refused.to_string(), expected);
+        }
+        assert_eq!((stopped.sent, stopped.answered, stopped.failures.len()), (0, 0, 0));
+        assert_eq!([stopped.error.to_string(), edited.to_string()], [&*expected, &*expected]);
+        let (mut preflight, services) = (Preflight::default(), config.services[1..2].to_vec());
+        let only = Config { services, ..Config::default() };
+        preflight.modules(&only, ipvs.kernel()).expect("no question");
+        assert_eq!(preflight.to_string().trim_end(), expected);
+        assert!(preflight.findings()[0].is_obstacle());
+        assert_eq!(heard(&ends), 0, "{kind:?}");
+    }
+    assert!(foreign > 0, "nothing was tested");
+}
