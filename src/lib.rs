@@ -30,10 +30,8 @@ mod service;
 mod sync;
 mod worker;
 
-/// [behaviour]: crate::behaviour
-/// [glossary]: crate::glossary
-///
-#[doc = include_str!("../docs/architecture.md")]
+/// How the code is built, its layers and invariants, and the path of a pick file by file:
+/// `docs/architecture.md` in the repository.
 pub mod architecture {}
 
 #[doc = include_str!("../docs/behaviour.md")]
@@ -57,7 +55,8 @@ pub mod glossary {}
 #[doc = include_str!("../docs/linking.md")]
 pub mod linking {}
 
-#[doc = include_str!("../docs/performance.md")]
+/// All figures, what they are compared with and how they are measured: `docs/performance.md` in the
+/// repository. `make bench` measures them on your machine.
 pub mod performance {}
 
 pub use arena::counts::{Activity, MAX_CONNECTIONS};

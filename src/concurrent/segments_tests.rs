@@ -1,0 +1,52 @@
+use super::{CAPACITY, Segments};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[test]
+fn every_index_has_its_own_element() {
+    let segments = Segments::<AtomicU32>::new();
+    assert!(segments.get(0).is_none());
+    assert_eq!(segments.missing(65), 64 + 128);
+    assert!(segments.grow_to(1000));
+    assert_eq!((segments.missing(1000), segments.missing(1985)), (0, 2048));
+    for index in 0..1000 {
+        segments.get(index).unwrap().store(index + 1, Ordering::Relaxed);
+    }
+    for index in 0..1000 {
+        assert_eq!(segments.get(index).unwrap().load(Ordering::Relaxed), index + 1);
+    }
+    assert!(segments.get(960 + 1023).is_none() || segments.get(2000).is_none());
+    assert!(segments.get(u32::MAX).is_none());
+    assert!(!segments.grow_to(CAPACITY + 1));
+}
+
+/// Counts the elements that are gone.
+struct Element(Arc<AtomicU32>);
+
+impl Drop for Element {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// `ArcRef` and `SlotRefs` read elements by pointers: nothing but these keep them.
+#[test]
+fn elements_live_as_long_as_their_places_and_seats() {
+    let gone = Arc::new(AtomicU32::new(0));
+    let count = || gone.load(Ordering::Relaxed);
+    let segments = Segments::new();
+    // Of 64, 128 and 256 elements.
+    assert!(segments.grow_to_with(300, || Element(Arc::clone(&gone))));
+    let place = segments.arc_ref(70).expect("an element");
+    let list = [3, 70, 5, 71, 100].map(|index| (index, index));
+    let slot_refs = segments.slot_refs(list.into_iter()).expect("elements");
+    assert!(segments.slot_refs([(3, ()), (1000, ())].into_iter()).is_none());
+    drop(segments);
+    assert_eq!(count(), 256, "the third segment");
+    assert_eq!((slot_refs.len(), slot_refs._segments.len()), (5, 2), "one of each segment");
+    assert!(slot_refs.iter().map(|(_, index)| *index).eq(list.map(|(index, _)| index)));
+    drop(slot_refs);
+    assert_eq!(count(), 256 + 64);
+    drop(place);
+    assert_eq!(count(), 256 + 64 + 128);
+}
