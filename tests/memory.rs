@@ -266,6 +266,27 @@ fn scarce_configs() -> impl Iterator<Item = (String, Config)> {
     })
 }
 
+/// What is asked for beforehand is near what a change takes, so that one that fits is not refused.
+#[test]
+fn a_change_is_carried_out_where_there_is_room_for_it() {
+    let of = |services, servers| {
+        let servers: Vec<RealServer> = (0..servers).map(|n| real(n, 1)).collect();
+        let one = |n| VirtualService { servers: servers.clone(), ..service(n, SchedulerKind::Rr) };
+        Config { services: (0..services).map(one).collect(), ..Config::default() }
+    };
+    for (services, servers) in [(1, 1), (4000, 0), (1, 10_000), (300, 50)] {
+        let config = of(services, servers);
+        let director = Director::new(&Config::default()).expect("a valid config");
+        for config in [config.clone(), Config { seed: 1, ..config }, Config::default()] {
+            let room = 3 * of(services, servers).memory() as i64;
+            MOST.set(BYTES.get() + room);
+            let applied = director.apply(&config);
+            MOST.set(i64::MAX);
+            assert!(applied.is_ok(), "{services} services of {servers} in {room}: {applied:?}");
+        }
+    }
+}
+
 fn with_ever_more_memory(what: &str, config: &Config) {
     let few = Config { services: config.services[..1].to_vec(), ..Config::default() };
     let mut services = config.services.clone();

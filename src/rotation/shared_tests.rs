@@ -1,5 +1,6 @@
-use super::{SharedRotation, TicketCounter};
+use super::{SharedRotation, TicketCounter, TicketRange};
 use crate::rotation::schedule::{SHORT, repeats};
+use crate::rotation::version::Superseded;
 
 const CYCLES: [u32; 6] = [1, 2, 5, SHORT, SHORT + 1, 1000];
 
@@ -58,5 +59,21 @@ fn a_state_that_counts_on_is_one_of_the_cycle() {
             assert_eq!((first.normalize(state), next.normalize_previous(state)), (state, state));
         }
         assert_eq!((first.normalize_previous(7), first.normalize_previous(1 << 33)), (7, 1 << 33));
+    }
+}
+
+/// A picker that still has the former version gets no turn from it once the next one has its state.
+#[test]
+fn a_superseded_version_gives_no_turn() {
+    for cycle in [0].into_iter().chain(CYCLES) {
+        let former = SharedRotation::new(cycle, None, || 0);
+        let next = SharedRotation::new(cycle, Some(&former), || 0);
+        next.adopt(|state| state);
+        let ticket = former.current.take_ticket();
+        assert_eq!(former.current.valid_ticket(ticket), None, "{cycle}");
+        assert!(former.another(TicketRange::single(ticket)).is_none(), "{cycle}");
+        let step = |state| (state, (state + 1) % u64::from(cycle.max(1)));
+        assert_eq!(former.advance(None, |state| state, step), Err(Superseded), "{cycle}");
+        assert_eq!(next.advance(None, |state| state, step), Ok(0), "{cycle}: the state goes on");
     }
 }
