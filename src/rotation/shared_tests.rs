@@ -62,18 +62,18 @@ fn a_state_that_counts_on_is_one_of_the_cycle() {
     }
 }
 
-/// A picker that still has the former version gets no turn from it once the next one has its state.
+/// A picker that still has the previous version gets no turn from it once the next one has its state.
 #[test]
 fn a_superseded_version_gives_no_turn() {
     for cycle in [0].into_iter().chain(CYCLES) {
-        let former = SharedRotation::new(cycle, None, || 0);
-        let next = SharedRotation::new(cycle, Some(&former), || 0);
+        let previous = SharedRotation::new(cycle, None, || 0);
+        let next = SharedRotation::new(cycle, Some(&previous), || 0);
         next.adopt(|state| state);
-        let ticket = former.current.take_ticket();
-        assert_eq!(former.current.valid_ticket(ticket), None, "{cycle}");
-        assert!(former.another(TicketRange::single(ticket)).is_none(), "{cycle}");
+        let ticket = previous.current.take_ticket();
+        assert_eq!(previous.current.valid_ticket(ticket), None, "{cycle}");
+        assert!(previous.another(TicketRange::single(ticket)).is_none(), "{cycle}");
         let step = |state| (state, (state + 1) % u64::from(cycle.max(1)));
-        assert_eq!(former.advance(None, |state| state, step), Err(Superseded), "{cycle}");
+        assert_eq!(previous.advance(None, |state| state, step), Err(Superseded), "{cycle}");
         assert_eq!(next.advance(None, |state| state, step), Ok(0), "{cycle}: the state goes on");
     }
 }
