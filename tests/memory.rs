@@ -9,7 +9,7 @@ use std::{env, ptr};
 
 use common::service;
 use vsched::config::{
-    Affinity, Command, Persistence, RealServer, ResourceLimits, Sharing, VirtualService,
+    Affinity, Command, Persistence, RealServer, ResourceLimits, Setting, Sharing, VirtualService,
 };
 use vsched::error::ApplyError;
 use vsched::{Applied, Config, Director, SchedulerKind};
@@ -266,6 +266,27 @@ fn scarce_configs() -> impl Iterator<Item = (String, Config)> {
     })
 }
 
+/// What is asked for beforehand is near what a change takes, so that one that fits is not refused.
+#[test]
+fn a_change_is_carried_out_where_there_is_room_for_it() {
+    let of = |services, servers| {
+        let servers: Vec<RealServer> = (0..servers).map(|n| real(n, 1)).collect();
+        let one = |n| VirtualService { servers: servers.clone(), ..service(n, SchedulerKind::Rr) };
+        Config { services: (0..services).map(one).collect(), ..Config::default() }
+    };
+    for (services, servers) in [(1, 1), (4000, 0), (1, 10_000), (300, 50)] {
+        let config = of(services, servers);
+        let director = Director::new(&Config::default()).expect("a valid config");
+        for config in [config.clone(), Config { seed: 1, ..config }, Config::default()] {
+            let room = 3 * of(services, servers).memory() as i64;
+            MOST.set(BYTES.get() + room);
+            let applied = director.apply(&config);
+            MOST.set(i64::MAX);
+            assert!(applied.is_ok(), "{services} services of {servers} in {room}: {applied:?}");
+        }
+    }
+}
+
 fn with_ever_more_memory(what: &str, config: &Config) {
     let few = Config { services: config.services[..1].to_vec(), ..Config::default() };
     let mut services = config.services.clone();
@@ -297,4 +318,42 @@ fn with_ever_more_memory(what: &str, config: &Config) {
         assert_eq!(director.config(), *config);
         drop(workers);
     }
+    commands_with_ever_more_memory(what, config);
+}
+
+/// The same of every command.
+fn commands_with_ever_more_memory(what: &str, config: &Config) {
+    let director = Director::new(config).expect("a valid config");
+    let _worker = director.worker();
+    let first = &config.services[0];
+    let (key, new) = (first.key, service(7000, SchedulerKind::Mh));
+    let more = first.servers[0].with_weight(first.servers[0].weight + 1);
+    for command in [
+        Command::Set(Setting::Seed(config.seed + 1)),
+        Command::EditService(first.settings()),
+        Command::AddServer { service: key, server: real(60_000, 1) },
+        Command::EditServer { service: key, server: more },
+        Command::DeleteServer { service: key, server: real(60_000, 1).address },
+        Command::AddService(new.settings()),
+        Command::DeleteService(new.key),
+        Command::Clear,
+    ] {
+        let before = director.config();
+        let (mut refused, mut more) = (0, WORDS);
+        loop {
+            MOST.set(BYTES.get() + more);
+            let executed = director.execute(&command);
+            MOST.set(i64::MAX);
+            match executed {
+                Ok(_) => break,
+                Err(ApplyError::OutOfMemory { bytes, .. }) => assert!(bytes > 0),
+                Err(other) => panic!("{what}: {command:?}: {other}"),
+            }
+            assert_eq!(director.config(), before, "{what}: {command:?}");
+            refused += 1;
+            more += more / 6;
+        }
+        assert!(refused > 0, "{what}: {command:?}");
+    }
+    assert!(director.config().services.is_empty());
 }

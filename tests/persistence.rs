@@ -104,6 +104,13 @@ fn clients_of_one_network_count_as_one() {
     let clients = ["10.7.0.1", "10.7.0.2", "10.7.1.1", "10.7.1.200", "10.7.2.5", "10.7.0.9"];
     assert_eq!(world.connect(&clients), [3, 3, 2, 2, 1, 3]);
 
+    // Half of all addresses: the lower half is network 0.0.0.0.
+    v4.services[0].persistence =
+        Some(Persistence { timeout: 100, netmask: Some(Netmask::Inet([128, 0, 0, 0].into())) });
+    let world = World::new(&v4);
+    let clients = ["10.7.0.1", "192.0.2.1", "10.7.1.1", "127.0.0.1", "203.0.113.5", "192.0.2.9"];
+    assert_eq!(world.connect(&clients), [3, 2, 3, 3, 2, 2]);
+
     let key: ServiceKey = "tcp [2001:db8::1]:80".parse().expect("a key");
     let servers = (1..=3).map(|n| format!("[fd09::{n}]:80").parse().expect("an address"));
     let service = VirtualService {

@@ -20,6 +20,11 @@ fn every_index_has_its_own_element() {
     assert!(!segments.grow_to(CAPACITY + 1));
 }
 
+#[test]
+fn the_capacity_is_what_all_segments_hold() {
+    assert_eq!(Segments::<u8>::new().missing(CAPACITY), CAPACITY as usize);
+}
+
 /// Counts the elements that are gone.
 struct Element(Arc<AtomicU32>);
 

@@ -45,6 +45,19 @@ fn visited(map: &Map) -> u64 {
     map.tables().map(|table| table.visited.swap(0, Ordering::Relaxed)).sum()
 }
 
+/// A map has addresses of either family, and what says that an entry is empty is no key.
+#[test]
+fn no_two_families_share_a_key() {
+    let map = Map::new(arena(), 1000).expect("memory");
+    let lowest = key(&map, 0).word;
+    let highest = key(&map, u32::MAX).word;
+    assert!(0 < lowest && lowest < highest);
+    for address in 0..1000 {
+        let word = map.key([0x2001_0db8 << 32, address], 6).word;
+        assert!(word > highest, "{address}: {word:#x}");
+    }
+}
+
 /// Of 2^21 entries, sweeps visit those near the few that have content, and none once that is gone.
 #[test]
 fn sweeps_look_at_content_and_not_at_capacity() {

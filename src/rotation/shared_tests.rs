@@ -1,5 +1,6 @@
 use super::{SharedRotation, TicketCounter};
-use crate::rotation::schedule::{SHORT, repeats};
+use crate::rotation::schedule::{SHORT, Schedule, repeats};
+use crate::rotation::version::Superseded;
 
 const CYCLES: [u32; 6] = [1, 2, 5, SHORT, SHORT + 1, 1000];
 
@@ -58,5 +59,23 @@ fn a_state_that_counts_on_is_one_of_the_cycle() {
             assert_eq!((first.normalize(state), next.normalize_previous(state)), (state, state));
         }
         assert_eq!((first.normalize_previous(7), first.normalize_previous(1 << 33)), (7, 1 << 33));
+    }
+}
+
+/// A picker that still has the previous version gets no turn from it once the next one has its state.
+#[test]
+fn a_superseded_version_gives_no_turn() {
+    for cycle in [0].into_iter().chain(CYCLES) {
+        let previous = SharedRotation::new(cycle, None, || 0);
+        let next = SharedRotation::new(cycle, Some(&previous), || 0);
+        next.adopt(|state| state);
+        let ticket = previous.current.take_ticket();
+        assert_eq!(previous.current.valid_ticket(ticket), None, "{cycle}");
+        let schedule = Schedule::new((0..cycle).collect(), |_| true);
+        let redeemed = previous.redeem(ticket, &schedule, Some);
+        assert!(redeemed.is_err_and(|tickets| tickets.last == ticket), "{cycle}");
+        let step = |state| (state, (state + 1) % u64::from(cycle.max(1)));
+        assert_eq!(previous.advance(None, |state| state, step), Err(Superseded), "{cycle}");
+        assert_eq!(next.advance(None, |state| state, step), Ok(0), "{cycle}: the state goes on");
     }
 }
