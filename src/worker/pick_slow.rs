@@ -7,14 +7,14 @@ use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
 use crate::rotation::version::Superseded;
 use crate::worker::Worker;
-use crate::worker::outcome::Outcome;
+use crate::worker::pick_result::PickResult;
 
 impl Worker {
     /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
     /// id is a word so that the arguments fit registers.
     #[cold]
     #[inline(never)]
-    pub(super) fn pick_slow<O: Outcome>(
+    pub(super) fn pick_slow<O: PickResult>(
         &self,
         id: u64,
         flow: &Flow,
@@ -41,7 +41,7 @@ impl Worker {
 
     /// Counts a refusal of this service.
     #[inline]
-    pub(super) fn refuse<O: Outcome>(&self, id: ServiceId) -> O {
+    pub(super) fn refuse<O: PickResult>(&self, id: ServiceId) -> O {
         self.shard.count_refusal(id.slot);
         O::refused(Refused::NoServer)
     }

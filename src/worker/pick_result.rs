@@ -4,14 +4,14 @@ use crate::error::Refused;
 
 /// The result type of a pick, constructed once and in place. Converting a `Result` to an `Option` at
 /// the end would copy it, which takes eight instructions.
-pub(super) trait Outcome {
+pub(super) trait PickResult {
     type Picked;
 
     fn picked(picked: Self::Picked) -> Self;
     fn refused(why: Refused) -> Self;
 }
 
-impl<R> Outcome for Option<R> {
+impl<R> PickResult for Option<R> {
     type Picked = R;
 
     #[inline(always)]
@@ -25,7 +25,7 @@ impl<R> Outcome for Option<R> {
     }
 }
 
-impl<R> Outcome for Result<R, Refused> {
+impl<R> PickResult for Result<R, Refused> {
     type Picked = R;
 
     #[inline(always)]
