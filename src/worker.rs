@@ -21,6 +21,7 @@ use crate::sync::Arc;
 
 mod connection;
 mod lease;
+mod outcomes;
 mod per_worker;
 mod pick;
 mod pick_result;
