@@ -100,7 +100,7 @@ pub(crate) struct Health {
 }
 
 impl HealthSlot {
-    /// A slot that counts for nobody until [`assign`](Self::assign); its server slot's first owner has
+    /// A slot that counts nothing until [`assign`](Self::assign); its server slot's first owner has
     /// this generation.
     pub(crate) fn new(first_generation: u32) -> Self {
         let none = || AtomicU64::new(tag(first_generation.wrapping_sub(1)));
@@ -116,7 +116,7 @@ impl HealthSlot {
     /// Starts at zero for an owner with this generation. Director only.
     pub(crate) fn assign(&self, generation: u32) {
         for word in [&self.failures, &self.done, &self.abandoned, &self.latency] {
-            // Relaxed: no partner. Whoever knows the new owner does so by its publication, which comes
+            // Relaxed: no partner. A thread knows the new owner's id by its publication, which comes
             // after this store; exchanges for the previous owner fail from now on.
             word.store(tag(generation), Ordering::Relaxed);
         }

@@ -70,7 +70,7 @@ fn only_the_owner_counts() {
     let all = |slot: &HealthSlot, generation| {
         Outcome::ALL.map(|outcome| slot.report(generation, outcome, Some(Duration::MAX)))
     };
-    assert_eq!(all(&slot, OWNER), [Err(Stale); 3], "nobody has been assigned");
+    assert_eq!(all(&slot, OWNER), [Err(Stale); 3], "no server has been assigned");
     slot.assign(OWNER);
     assert_eq!(all(&slot, OWNER), [Ok(0), Ok(1), Ok(0)]);
     assert_eq!(all(&slot, OWNER + 1), [Err(Stale); 3]);

@@ -18,14 +18,14 @@ const FRACTION: u32 = 8;
 const AVERAGE_BITS: u32 = 32 + FRACTION;
 const AVERAGE: u64 = (1 << AVERAGE_BITS) - 1;
 const COUNT: u64 = 31;
-const FRESH: u64 = 1 << (AVERAGE_BITS + 5);
+const SAMPLED: u64 = 1 << (AVERAGE_BITS + 5);
 
 /// Seconds without a sample in which the average becomes half as large.
 const HALF_LIFE: u64 = DECAY.len() as u64;
 /// 2^(-n/10), in units of 1/65536.
 const DECAY: [u64; 10] = [65536, 61147, 57052, 53232, 49667, 46341, 43238, 40342, 37641, 35120];
 
-/// From the lowest bit: average:40, samples:5, fresh:1 (a sample has arrived since the last decay).
+/// From the lowest bit: average:40, samples:5, sampled:1 (a sample has arrived since the last decay).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Latency(u64);
 
@@ -33,7 +33,7 @@ impl Latency {
     /// The latency in this word, whose other bits are ignored.
     #[inline]
     pub(crate) fn from_word(word: u64) -> Self {
-        Latency(word & (FRESH | COUNT << AVERAGE_BITS | AVERAGE))
+        Latency(word & (SAMPLED | COUNT << AVERAGE_BITS | AVERAGE))
     }
 
     #[inline]
@@ -42,8 +42,8 @@ impl Latency {
     }
 
     #[inline]
-    fn new(average: u64, samples: u64, fresh: u64) -> Self {
-        Latency(average & AVERAGE | samples.min(SAMPLES) << AVERAGE_BITS | fresh)
+    fn new(average: u64, samples: u64, sampled: u64) -> Self {
+        Latency(average & AVERAGE | samples.min(SAMPLES) << AVERAGE_BITS | sampled)
     }
 
     /// In microseconds, with [`FRACTION`] fractional bits.
@@ -82,13 +82,13 @@ impl Latency {
         } else {
             average - part(average - sample)
         };
-        Latency::new(next, samples + 1, FRESH)
+        Latency::new(next, samples + 1, SAMPLED)
     }
 
     /// The average `seconds` after the last call; unchanged if samples have arrived since.
     pub(crate) fn decayed(self, seconds: u64) -> Self {
-        if self.0 & FRESH != 0 {
-            return Latency(self.0 & !FRESH);
+        if self.0 & SAMPLED != 0 {
+            return Latency(self.0 & !SAMPLED);
         }
         let halvings = u32::try_from(seconds / HALF_LIFE).unwrap_or(u32::MAX);
         let part = DECAY.get((seconds % HALF_LIFE) as usize).copied().unwrap_or(0);

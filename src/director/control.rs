@@ -2,6 +2,7 @@
 //! table.
 
 mod budget;
+mod health;
 mod removed;
 mod reserve;
 mod workers;

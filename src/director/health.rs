@@ -1,10 +1,8 @@
-//! What hosts report of servers: read out, and aged by ticks.
+//! What hosts report of servers: read out, and when it ages.
 
-use crate::arena::health::HealthSlot;
 use crate::arena::id::ServerId;
 use crate::config::ServerHealth;
 use crate::director::Director;
-use crate::director::control::Control;
 
 /// Milliseconds of the ticks' clock after which an interval of the window ends.
 const INTERVAL: u64 = 10_000;
@@ -14,21 +12,21 @@ const STEP: u64 = 1_000;
 /// When an interval began, and until when latencies have decayed: times of ticks.
 #[derive(Default)]
 pub(super) struct HealthClock {
-    /// `None` before the first tick: until then nobody knows the time.
+    /// `None` before the first tick: until then the time is unknown.
     began: Option<u64>,
     decayed: u64,
 }
 
 /// What is due at a tick.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Due {
-    interval: bool,
+pub(super) struct Due {
+    pub(super) interval: bool,
     /// Seconds by which latencies decay.
-    seconds: u64,
+    pub(super) seconds: u64,
 }
 
 impl HealthClock {
-    fn advance(&mut self, now: u64) -> Due {
+    pub(super) fn advance(&mut self, now: u64) -> Due {
         let Some(began) = self.began else {
             *self = HealthClock { began: Some(now), decayed: now };
             return Due::default();
@@ -71,41 +69,6 @@ impl Director {
         let slot = self.inner.arena.servers.get(server.slot)?;
         let known = slot.is(server.generation) && !slot.counts_relaxed().vacant();
         known.then(|| control.health_of(server.slot))
-    }
-}
-
-impl Control {
-    /// What was reported of the server that has this slot, and its state.
-    pub(super) fn health_of(&self, slot: u32) -> ServerHealth {
-        let health = self.arena.health.get(slot).map(HealthSlot::read).unwrap_or_default();
-        let state = self.arena.servers.get(slot).map(|slot| slot.counts_relaxed().state());
-        ServerHealth {
-            state: state.unwrap_or_default(),
-            done: health.done,
-            failed: health.failed,
-            abandoned: health.abandoned,
-            consecutive_failures: health.consecutive_failures,
-            recent_done: health.recent_done,
-            recent_failed: health.recent_failed,
-            latency: health.latency,
-        }
-    }
-
-    /// Begins an interval and lets latencies decay, if that is due. O(servers) then.
-    pub(super) fn tick_health(&mut self) {
-        let Due { interval, seconds } = self.health_clock.advance(self.arena.clock());
-        if !self.arena.has_reports() || !interval && seconds == 0 {
-            return;
-        }
-        let (servers, _) = self.allocator.high_water();
-        for health in (0..servers).filter_map(|slot| self.arena.health.get(slot)) {
-            if interval {
-                health.begin_interval();
-            }
-            if seconds > 0 {
-                health.decay(seconds);
-            }
-        }
     }
 }
 

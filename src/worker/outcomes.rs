@@ -48,7 +48,7 @@ impl Worker {
         let server = lease.server;
         // Before the report: only the close tells whether the lease was open.
         self.close_in_place(lease)?;
-        // Stale if the slot has another server since: then nobody can ask about this one.
+        // Stale if the slot has another server by now: then this one's id is stale too.
         let _ = self.count_outcome(server, outcome, latency);
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use vsched::{Activity, Director, Flow, Lease, ServiceId, Tried, Worker};
+use vsched::{Activity, ConnectionError, Director, Flow, Lease, Outcome, ServiceId, Tried, Worker};
 
 use super::live::Live;
 use super::scenarios::Scenario;
@@ -28,6 +28,7 @@ const RELOADS_A_WINDOW: usize = 2;
 /// Leases that a thread holds across calls, so that thresholds are reached.
 const HELD: usize = 6;
 const ADDRESSES: u64 = 14;
+const LATENCY: Option<Duration> = Some(Duration::from_millis(7));
 /// Milliseconds of the director's clock from tick to tick.
 const TICK: u64 = 31_000;
 
@@ -60,7 +61,7 @@ struct World<'a> {
 
 const WORKER: usize = 0;
 const RELOADER: usize = 1;
-const DOING: [&str; 10] = [
+const DOING: [&str; 12] = [
     "nothing",
     "pick_server",
     "pick_server_excluding",
@@ -69,6 +70,8 @@ const DOING: [&str; 10] = [
     "close",
     "connect",
     "service_for",
+    "close_in_place_with",
+    "report",
     "apply",
     "tick or Director::worker",
 ];
@@ -153,6 +156,12 @@ impl World<'_> {
                 again = worker.pick_server_excluding(service, flow, &tried);
             });
             assert!(again.is_none_or(|again| again.server() != pick.server()), "tried already");
+            let mut reported = Ok(());
+            around(Call::Report, &mut || {
+                reported = worker.report(pick.server(), Outcome::Failed, None);
+            });
+            // A reload may have removed it since.
+            assert!(matches!(reported, Ok(()) | Err(ConnectionError::Stale)));
             around(Call::OpenPick, &mut || lease = worker.open_pick(&pick, Activity::Active).ok());
         }
         if let Some(lease) = &mut lease {
@@ -170,7 +179,14 @@ impl World<'_> {
         while held.len() > HELD {
             let mut lease = held.remove(0);
             let mut closed = Ok(());
-            around(Call::Close, &mut || closed = worker.close_in_place(&mut lease));
+            // Those of `connect`.
+            if lease.activity() == Some(Activity::Active) {
+                around(Call::CloseWith, &mut || {
+                    closed = worker.close_in_place_with(&mut lease, Outcome::Done, LATENCY);
+                });
+            } else {
+                around(Call::Close, &mut || closed = worker.close_in_place(&mut lease));
+            }
             closed.expect("an open lease");
         }
         let mut found = None;
@@ -223,10 +239,10 @@ impl World<'_> {
         let mut configs = self.scenario.configs.iter().cycle().skip(1);
         for () in begins {
             for config in configs.by_ref().take(RELOADS_A_WINDOW) {
-                let applied = self.note(RELOADER, 8, || self.director.apply(config));
+                let applied = self.note(RELOADER, 10, || self.director.apply(config));
                 assert!(!applied.expect("a valid config").is_empty());
             }
-            self.note(RELOADER, 9, || {
+            self.note(RELOADER, 11, || {
                 self.director.tick(self.director.now() + Duration::from_millis(TICK));
                 drop(self.director.worker());
             });

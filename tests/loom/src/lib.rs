@@ -12,7 +12,7 @@ pub mod address_map;
 mod arena;
 mod concurrent;
 mod config {
-    pub(crate) use vsched::config::{KernelRules, Remembered, Thresholds};
+    pub(crate) use vsched::config::{KernelRules, Remembered, ServerState, Thresholds};
 
     /// At least two windows, as in the crate.
     pub(crate) fn affinity_entries(capacity: u32) -> u64 {
@@ -23,6 +23,7 @@ mod error {
     pub(crate) use vsched::ConnectionError;
 }
 pub mod hazard;
+pub mod health;
 mod memory;
 pub mod min_tree;
 pub mod retry_rotation;
