@@ -3,11 +3,11 @@
 //! One slot per server slot, in an array of its own, so that the reports of a server write no memory
 //! that picks read. Plain numbers; found by index and generation.
 //!
-//! | location    | operation              | ordering | partner                                     |
-//! |-------------|------------------------|----------|---------------------------------------------|
-//! | report words | exchanges in `change` | Relaxed  | none: each word stands for itself           |
-//! | report words | stores in `assign`    | Relaxed  | none: see below                             |
-//! | `starts`    | all                    | Relaxed  | none: used under the director's lock only   |
+//! | location     | operation               | ordering | partner                                   |
+//! |--------------|-------------------------|----------|-------------------------------------------|
+//! | report words | exchanges in `change`   | SeqCst   | swaps in `assign`, loads in `change`      |
+//! | report words | loads in `value`        | Relaxed  | none: they order nothing                  |
+//! | `starts`     | all                     | Relaxed  | none: used under the director's lock only |
 //!
 //! A report counts for the owner that it names, or not at all. Each of its words contains the low 16
 //! bits of the owner's generation, and the exchange that counts compares them: of a report that is late,
@@ -116,9 +116,9 @@ impl HealthSlot {
     /// Starts at zero for an owner with this generation. Director only.
     pub(crate) fn assign(&self, generation: u32) {
         for word in [&self.failures, &self.done, &self.abandoned, &self.latency] {
-            // Relaxed: no partner. A thread knows the new owner's id by its publication, which comes
-            // after this store; exchanges for the previous owner fail from now on.
-            word.store(tag(generation), Ordering::Relaxed);
+            // SeqCst: pairs with the exchanges in `change`. Those for the previous owner come before
+            // this swap, or fail.
+            word.swap(tag(generation), Ordering::SeqCst);
         }
         self.starts.iter().for_each(|start| start.set((0, 0)));
     }
@@ -176,9 +176,9 @@ impl HealthSlot {
 
     /// Lets the latency decay, `seconds` after the last call. Director only.
     pub(crate) fn decay(&self, seconds: u64) {
-        // Relaxed: as in `change`.
+        // Relaxed: only the director, which calls this, changes the generation.
         let tag = self.latency.load(Ordering::Relaxed) & !VALUE;
-        // Never an error: only the director changes the generation.
+        // Never an error, for the same reason.
         let _ = change(&self.latency, tag, |word| Latency::from_word(word).decayed(seconds).word());
     }
 
@@ -217,8 +217,8 @@ fn failed_once(failures: u64) -> u64 {
 /// Changes the value of a word that has this generation's tag; returns the new value.
 #[inline(always)]
 fn change(word: &AtomicU64, tag: u64, next: impl Fn(u64) -> u64) -> Result<u64, ConnectionError> {
-    // Relaxed, here and below: no partner, as no other access depends on the value.
-    let mut now = word.load(Ordering::Relaxed);
+    // SeqCst, here and below: pairs with the swap in `assign` and with itself.
+    let mut now = word.load(Ordering::SeqCst);
     loop {
         if now & !VALUE != tag {
             return Err(ConnectionError::Stale);
@@ -227,8 +227,7 @@ fn change(word: &AtomicU64, tag: u64, next: impl Fn(u64) -> u64) -> Result<u64, 
         if tag | after == now {
             return Ok(after);
         }
-        let swap =
-            word.compare_exchange_weak(now, tag | after, Ordering::Relaxed, Ordering::Relaxed);
+        let swap = word.compare_exchange_weak(now, tag | after, Ordering::SeqCst, Ordering::SeqCst);
         match swap {
             Ok(_) => return Ok(after),
             Err(found) => now = found,

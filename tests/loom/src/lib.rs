@@ -12,7 +12,8 @@ pub mod address_map;
 mod arena;
 mod concurrent;
 mod config {
-    pub(crate) use vsched::config::{KernelRules, Remembered, ServerState, Thresholds};
+    pub(crate) use crate::server_state::ServerState;
+    pub(crate) use vsched::config::{KernelRules, Remembered, Thresholds};
 
     /// At least two windows, as in the crate.
     pub(crate) fn affinity_entries(capacity: u32) -> u64 {
@@ -29,6 +30,10 @@ pub mod min_tree;
 pub mod retry_rotation;
 mod rotation;
 pub mod server_set;
+// Compiled here, because other crates cannot match its states exhaustively.
+#[allow(dead_code, unreachable_pub, reason = "this file serves the crate, not the models")]
+#[path = "../../../src/config/state.rs"]
+mod server_state;
 pub mod shared_rotation;
 pub mod slots;
 mod sync;
