@@ -75,6 +75,26 @@ static void open_close(struct loop *loop, unsigned long calls) {
     }
 }
 
+static void open_close_with(struct loop *loop, unsigned long calls) {
+    vsched_lease lease;
+    for (unsigned long n = 0; n < calls; n++) {
+        must(vsched_worker_open(loop->worker, loop->server, VSCHED_ACTIVE, &lease), "open");
+        must(vsched_worker_close_with(loop->worker, &lease, VSCHED_OUTCOME_DONE, 3000), "close");
+    }
+}
+
+static void report(struct loop *loop, unsigned long calls) {
+    for (unsigned long n = 0; n < calls; n++) {
+        must(vsched_worker_report(loop->worker, loop->server, VSCHED_OUTCOME_DONE, 3000), "report");
+    }
+}
+
+static void report_failure(struct loop *loop, unsigned long calls) {
+    for (unsigned long n = 0; n < calls; n++) {
+        must(vsched_worker_report(loop->worker, loop->server, VSCHED_OUTCOME_FAILED, 0), "report");
+    }
+}
+
 static void connect_close(struct loop *loop, unsigned long calls) {
     vsched_pick pick;
     vsched_lease lease;
@@ -85,20 +105,27 @@ static void connect_close(struct loop *loop, unsigned long calls) {
     }
 }
 
-static const struct {
+struct one_case {
     const char *name;
     void (*call)(struct loop *loop, unsigned long calls);
-} CASES[] = {{"pick", pick}, {"open+close", open_close}, {"connect+close", connect_close}};
+};
+static const struct one_case CASES[] = {
+    {"pick", pick}, {"open+close", open_close}, {"connect+close", connect_close}};
+/* They know nothing of schedulers. */
+static const struct one_case REPORTS[] = {
+    {"open+close_with", open_close_with}, {"report", report}, {"report_failure", report_failure}};
 
-static void count(const char *scheduler, unsigned servers) {
+static void count(const char *scheduler, unsigned servers, const struct one_case *cases, size_t many) {
     struct loop loop = loop_new(scheduler, servers);
-    for (size_t n = 0; n < sizeof CASES / sizeof *CASES; n++) {
+    /* None of these picks the server that it names. */
+    if (cases == REPORTS) pick(&loop, 1);
+    for (size_t n = 0; n < many; n++) {
         char name[64];
-        snprintf(name, sizeof name, "%s %s n=%u / %d", CASES[n].name, scheduler, servers, CALLS);
-        CASES[n].call(&loop, WARM_UP);
+        snprintf(name, sizeof name, "%s %s n=%u / %d", cases[n].name, scheduler, servers, CALLS);
+        cases[n].call(&loop, WARM_UP);
         CALLGRIND_START_INSTRUMENTATION;
         CALLGRIND_ZERO_STATS;
-        CASES[n].call(&loop, CALLS);
+        cases[n].call(&loop, CALLS);
         CALLGRIND_DUMP_STATS_AT(name);
         CALLGRIND_STOP_INSTRUMENTATION;
     }
@@ -120,9 +147,10 @@ int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--count") == 0) {
         for (int at = 2; at < argc; at++) {
             for (size_t n = 0; n < sizeof SIZES / sizeof *SIZES; n++) {
-                count(argv[at], SIZES[n]);
+                count(argv[at], SIZES[n], CASES, sizeof CASES / sizeof *CASES);
             }
         }
+        count("rr", SIZES[0], REPORTS, sizeof REPORTS / sizeof *REPORTS);
     } else if (argc == 4) {
         measure(argv[1], (unsigned)strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
     } else {

@@ -638,6 +638,38 @@ vsched_status vsched_worker_update(struct vsched_worker *worker,
 vsched_status vsched_worker_close(struct vsched_worker *worker,
                                   struct vsched_lease *lease);
 
+/* ==== Outcomes ================================================================================ */
+
+static const uint32_t VSCHED_OUTCOME_DONE = 1;
+static const uint32_t VSCHED_OUTCOME_FAILED = 2;
+static const uint32_t VSCHED_OUTCOME_ABANDONED = 3;
+
+typedef struct vsched_health {
+    uint32_t struct_size;
+    uint32_t state;
+    uint32_t consecutive_failures;
+    uint32_t latency_us;
+    uint64_t done;
+    uint64_t failed;
+    uint64_t abandoned;
+    uint64_t recent_done;
+    uint64_t recent_failed;
+} vsched_health;
+
+vsched_status vsched_worker_close_with(struct vsched_worker *worker,
+                                       struct vsched_lease *lease,
+                                       uint32_t outcome,
+                                       uint64_t latency_us);
+
+vsched_status vsched_worker_report(struct vsched_worker *worker,
+                                   struct vsched_server_id server,
+                                   uint32_t outcome,
+                                   uint64_t latency_us);
+
+vsched_status vsched_director_health(const struct vsched_director *director,
+                                     struct vsched_server_id server,
+                                     struct vsched_health *health);
+
 /* ==== Socket addresses and names ============================================================== */
 
 vsched_status vsched_flow_from_sockaddr(uint32_t protocol,

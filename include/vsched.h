@@ -2244,6 +2244,123 @@ vsched_status vsched_worker_close(struct vsched_worker *worker,
 
 /** @} */
 
+/* ==== Outcomes ================================================================================ */
+
+/**
+ * @defgroup vsched-outcome Outcomes
+ *
+ * How connections and requests ended, as the host saw it, counted per server. Hosts with leases
+ * close by vsched_worker_close_with, others call vsched_worker_report; vsched_worker_close reports
+ * nothing. What was counted survives every reload as long as the server's id is not stale, also
+ * while the server is removed and still has connections. No outcome changes a pick.
+ *
+ * NULL: no pointer may be NULL.
+ *
+ * @{
+ */
+
+/** Outcome: the server did what it should. Ends a series of consecutive failures. */
+#define VSCHED_OUTCOME_DONE 1
+/**
+ * Outcome: the server failed. It refused the connection, reset it, timed out, or answered with an
+ * error.
+ */
+#define VSCHED_OUTCOME_FAILED 2
+/**
+ * Outcome: ended for a reason that says nothing about the server, such as a client that left.
+ * Neither success nor failure; a series of consecutive failures continues.
+ */
+#define VSCHED_OUTCOME_ABANDONED 3
+
+/**
+ * What was reported of a server. Each number is exact; reports that arrive during the call may be
+ * included in some and not in others.
+ */
+typedef struct vsched_health {
+    /** sizeof(vsched_health). */
+    uint32_t struct_size;
+    /** VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN. Outcomes do not change it. */
+    uint32_t state;
+    /** Failures since the last connection that was done; at most 65535. */
+    uint32_t consecutive_failures;
+    /**
+     * Average latency of connections that were done, in microseconds. 0: none was measured, or all
+     * were long ago.
+     *
+     * The mean of the first 16; from then on each one moves it by a sixteenth of the difference.
+     * In each second of vsched_director_tick without a new one it decays, by half in 10 seconds,
+     * and the next one weighs more.
+     */
+    uint32_t latency_us;
+    /** Connections that were done, since the server was added. */
+    uint64_t done;
+    /** Connections that failed, since the server was added. */
+    uint64_t failed;
+    /** Connections that were abandoned, since the server was added. */
+    uint64_t abandoned;
+    /**
+     * Connections that were done in the current interval and the one before. An interval ends at
+     * the first tick 10 seconds after it began or later, so these are the last 10 to 20 seconds.
+     */
+    uint64_t recent_done;
+    /** Connections that failed in these two intervals. */
+    uint64_t recent_failed;
+} vsched_health;
+
+/**
+ * Closes a connection, as vsched_worker_close does, and counts how it went for its server.
+ *
+ * Threads: worker (any worker of the director). Cost: O(1).
+ *
+ * @param worker The worker.
+ * @param[in,out] lease The open connection.
+ * @param outcome VSCHED_OUTCOME_DONE, VSCHED_OUTCOME_FAILED or VSCHED_OUTCOME_ABANDONED.
+ * @param latency_us Microseconds that the host measured, always in the same way, such as from the
+ *   request to the first byte of the answer; 0: not measured. Only those of VSCHED_OUTCOME_DONE
+ *   enter the average. More than 71 minutes count as 71 minutes.
+ * @return VSCHED_OK; VSCHED_STALE: the lease is empty or not open here, and is unchanged;
+ *   VSCHED_E_ARGUMENT: another outcome, and the connection stays open.
+ */
+vsched_status vsched_worker_close_with(struct vsched_worker *worker,
+                                       struct vsched_lease *lease,
+                                       uint32_t outcome,
+                                       uint64_t latency_us);
+
+/**
+ * Counts how a connection or a request went, for hosts that have no lease, or that report each
+ * request of a connection. A removed server counts as long as its id is not stale; draining, down,
+ * quiesced and overloaded servers count like any other.
+ *
+ * Threads: worker. Cost: O(1).
+ *
+ * @param worker The worker.
+ * @param server Id of the server.
+ * @param outcome As for vsched_worker_close_with.
+ * @param latency_us As for vsched_worker_close_with; 0: not measured.
+ * @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another outcome.
+ */
+vsched_status vsched_worker_report(struct vsched_worker *worker,
+                                   struct vsched_server_id server,
+                                   uint32_t outcome,
+                                   uint64_t latency_us);
+
+/**
+ * Reads what was reported of a server, and its state.
+ *
+ * Threads: control. Cost: O(1).
+ *
+ * @param director The director.
+ * @param server Id of the server.
+ * @param[in,out] health What was reported; set its struct_size before.
+ * @return VSCHED_OK; VSCHED_STALE; VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_health(const struct vsched_director *director,
+                                     struct vsched_server_id server,
+                                     struct vsched_health *health);
+
+/** @} */
+
 /* ==== Socket addresses and names ============================================================== */
 
 /**

@@ -36,6 +36,7 @@ using applied = vsched_applied;
 using apply_policy = vsched_apply_policy;
 using removed_server = vsched_removed_server;
 using hold = vsched_hold;
+using health = vsched_health;
 using settings = vsched_settings;
 using limits = vsched_limits;
 
@@ -423,6 +424,13 @@ public:
         release();
         return vsched_worker_close(worker, &lease);
     }
+    /* Closes the connection and counts how it went: VSCHED_OUTCOME_DONE, _FAILED or _ABANDONED. If
+     * the outcome is another, the connection stays open. */
+    outcome close_with(std::uint32_t outcome, std::uint64_t latency_us = 0) noexcept {
+        const vsched_status status = vsched_worker_close_with(worker_, &lease_, outcome, latency_us);
+        if (status != VSCHED_E_ARGUMENT) release();
+        return status;
+    }
     /* Releases the lease, for worker::close: the destructor no longer closes it. */
     vsched_lease release() noexcept {
         worker_ = nullptr;
@@ -483,6 +491,15 @@ public:
         return vsched_worker_update(get(), &lease, activity);
     }
     outcome close(lease &lease) noexcept { return vsched_worker_close(get(), &lease); }
+    /* The latency is 0 where it was not measured. */
+    outcome close_with(lease &lease, std::uint32_t outcome,
+                       std::uint64_t latency_us = 0) noexcept {
+        return vsched_worker_close_with(get(), &lease, outcome, latency_us);
+    }
+    outcome report(server_id server, std::uint32_t outcome,
+                   std::uint64_t latency_us = 0) noexcept {
+        return vsched_worker_report(get(), server, outcome, latency_us);
+    }
 
 private:
     template <class Call>
@@ -653,6 +670,12 @@ public:
             [&](hold *array, std::size_t size, std::size_t capacity, std::size_t *count) {
                 return vsched_director_holds(get(), server, array, size, capacity, count);
             });
+    }
+    result<vsched_health> health(server_id server) const {
+        vsched_health sized{};
+        sized.struct_size = sizeof sized;
+        return detail::value_of(
+            [&](vsched_health *out) { return vsched_director_health(get(), server, out); }, sized);
     }
     result<applied> set_weight(server_id server, std::uint32_t weight) const {
         return changed([&](applied *out) {

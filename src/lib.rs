@@ -60,8 +60,9 @@ pub mod linking {}
 pub mod performance {}
 
 pub use arena::counts::{Activity, MAX_CONNECTIONS};
+pub use arena::health::Outcome;
 pub use arena::id::{ServerId, ServiceId};
-pub use config::{Config, SchedulerKind, ServerState};
+pub use config::{Config, SchedulerKind, ServerHealth, ServerState};
 pub use director::{Applied, ApplyPolicy, Director, Hold, Holder, Item, RemovedServer};
 pub use error::{ConnectionError, Refused, StateError};
 pub use flow::Flow;

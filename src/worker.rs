@@ -21,9 +21,10 @@ use crate::sync::Arc;
 
 mod connection;
 mod lease;
-mod outcome;
+mod outcomes;
 mod per_worker;
 mod pick;
+mod pick_result;
 mod pick_server;
 mod pick_slow;
 mod tried;

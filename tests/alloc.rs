@@ -7,10 +7,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use common::{config, flow};
 use vsched::config::Persistence;
-use vsched::{Activity, Director, SchedulerKind, Tried, Worker};
+use vsched::{Activity, Director, Outcome, SchedulerKind, Tried, Worker};
 
 struct Counting;
 
@@ -59,6 +60,16 @@ fn hot_path(worker: &Worker, round: u32) {
             worker.update(&mut lease, Activity::Inactive).expect("an open lease");
             worker.close(lease).expect("an open lease");
         }
+        // Of every outcome, in turn.
+        let outcome = Outcome::ALL[round as usize % 3];
+        let latency = Some(Duration::from_micros(round.into()));
+        if let Ok(lease) = worker.open(pick.server(), Activity::Active) {
+            worker.close_with(lease, outcome, latency).expect("an open lease");
+        }
+        let _ = worker.report(pick.server(), outcome, latency);
+    }
+    if let Some(connection) = worker.connect(service, &flow) {
+        connection.finish(Outcome::Failed, None).expect("an open connection");
     }
     if let Some(mut connection) = worker.connect(service, &flow) {
         connection.established();

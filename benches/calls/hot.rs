@@ -2,10 +2,11 @@
 //! inlined.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use vsched::{
-    Activity, Connection, ConnectionError, Flow, Lease, Pick, Refused, ServerId, ServiceId, Tried,
-    Worker,
+    Activity, Connection, ConnectionError, Flow, Lease, Outcome, Pick, Refused, ServerId,
+    ServiceId, Tried, Worker,
 };
 
 #[inline(never)]
@@ -73,6 +74,35 @@ pub(crate) fn update(worker: &Worker, lease: &mut Lease) -> Result<(), Connectio
 #[inline(never)]
 pub(crate) fn close(worker: &Worker, lease: Lease) -> Result<(), ConnectionError> {
     worker.close(lease)
+}
+
+#[inline(never)]
+pub(crate) fn close_with(
+    worker: &Worker,
+    lease: Lease,
+    outcome: Outcome,
+    latency: Option<Duration>,
+) -> Result<(), ConnectionError> {
+    worker.close_with(lease, outcome, latency)
+}
+
+#[inline(never)]
+pub(crate) fn finish(
+    connection: Connection<'_>,
+    outcome: Outcome,
+    latency: Option<Duration>,
+) -> Result<(), ConnectionError> {
+    connection.finish(outcome, latency)
+}
+
+#[inline(never)]
+pub(crate) fn report(
+    worker: &Worker,
+    server: ServerId,
+    outcome: Outcome,
+    latency: Option<Duration>,
+) -> Result<(), ConnectionError> {
+    worker.report(server, outcome, latency)
 }
 
 #[inline(never)]

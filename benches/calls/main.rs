@@ -15,11 +15,13 @@ mod hot;
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{config, flow};
 use vsched::config::Sharing;
-use vsched::{Activity, Director, Flow, SchedulerKind, ServerId, ServiceId, Tried, Worker};
+use vsched::{
+    Activity, Director, Flow, Outcome, SchedulerKind, ServerId, ServiceId, Tried, Worker,
+};
 
 /// Numbers of servers for which instructions are counted.
 const SIZES: [u16; 2] = [16, 1000];
@@ -64,6 +66,28 @@ impl Loop {
         }
     }
 
+    fn open_close_with(&self, calls: u64) {
+        for _ in 0..calls {
+            let lease = self.worker.open(black_box(self.server), Activity::Active);
+            let lease = lease.expect("it runs");
+            self.worker.close_with(lease, Outcome::Done, LATENCY).expect("an open lease");
+        }
+    }
+
+    fn report(&self, calls: u64) {
+        for _ in 0..calls {
+            let reported = self.worker.report(black_box(self.server), Outcome::Done, LATENCY);
+            reported.expect("it runs");
+        }
+    }
+
+    fn report_failure(&self, calls: u64) {
+        for _ in 0..calls {
+            let reported = self.worker.report(black_box(self.server), Outcome::Failed, None);
+            reported.expect("it runs");
+        }
+    }
+
     fn connect_close(&self, calls: u64) {
         for _ in 0..calls {
             black_box(self.worker.connect(self.service, black_box(&self.flow)));
@@ -78,15 +102,23 @@ const CASES: [Case; 3] = [
     ("connect+close", Loop::connect_close),
 ];
 
+/// Reports of outcomes, which know nothing of schedulers.
+const REPORTS: [Case; 3] = [
+    ("open+close_with", Loop::open_close_with),
+    ("report", Loop::report),
+    ("report_failure", Loop::report_failure),
+];
+const LATENCY: Option<Duration> = Some(Duration::from_millis(3));
+
 /// Schedulers that are not counted per worker: their picks then cost what they cost otherwise, or what
 /// those of wlc do.
 const SAME_PER_WORKER: &[&str] =
     &["lc", "sed", "nq", "sh", "dh", "lblc", "lblcr", "mh", "fo", "ovf"];
 
-fn count(kind: SchedulerKind, servers: u16, sharing: Sharing) {
+fn count(kind: SchedulerKind, servers: u16, sharing: Sharing, calls: &[Case]) {
     let it = Loop::shared(kind, servers, sharing);
     let how = if sharing == Sharing::Exact { "" } else { ",per-worker" };
-    for (call, case) in CASES {
+    for (call, case) in calls {
         case(&it, WARM_UP);
         let name = format!("{call} {}{how} n={servers} / {CALLS}", kind.name());
         callgrind::count(&name, || case(&it, CALLS));
@@ -124,6 +156,11 @@ fn each_once(worker: &Worker, service: ServiceId, flow: &Flow) {
         hot::update(worker, &mut lease).expect("an open lease");
         hot::close(worker, lease).expect("an open lease");
     }
+    let lease = hot::open(worker, again.server()).expect("it runs");
+    hot::close_with(worker, lease, Outcome::Done, LATENCY).expect("an open lease");
+    let connection = worker.connect(service, flow).expect("a server");
+    hot::finish(connection, Outcome::Failed, None).expect("an open connection");
+    hot::report(worker, again.server(), Outcome::Abandoned, None).expect("it runs");
 }
 
 fn main() {
@@ -131,12 +168,13 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--count"] => {
             for (kind, servers) in cases(SchedulerKind::ALL) {
-                count(kind, servers, Sharing::Exact);
+                count(kind, servers, Sharing::Exact, &CASES);
             }
+            count(SchedulerKind::Rr, SIZES[0], Sharing::Exact, &REPORTS);
             let per_worker = |kind: &SchedulerKind| !SAME_PER_WORKER.contains(&kind.name());
             let kinds: Vec<_> = SchedulerKind::ALL.iter().copied().filter(per_worker).collect();
             for (kind, servers) in cases(&kinds) {
-                count(kind, servers, Sharing::PerWorker);
+                count(kind, servers, Sharing::PerWorker, &CASES);
             }
         }
         ["--schedulers"] => println!("{}", SchedulerKind::ALL.len()),

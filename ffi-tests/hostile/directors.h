@@ -238,6 +238,13 @@ static void director_holds(void) {
     array_given(status, array, sizeof(uint32_t));
 }
 
+static void director_health(void) {
+    vsched_health health;
+    memset(&health, POISON, sizeof health);
+    vsched_health *to = (vsched_health *)sized(&health, sizeof health);
+    known(vsched_director_health(a_director(), a_server(), to));
+}
+
 static void director_set_weight(void) {
     vsched_applied *applied = an_applied();
     known(vsched_director_set_weight(a_director(), a_server(), number(), applied));

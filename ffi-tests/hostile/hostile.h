@@ -26,7 +26,7 @@ static void (*const calls[])(void) = {
     worker_new, worker_free, worker_service_for, worker_pick_server, worker_pick_server_excluding,
     worker_connect, worker_open, worker_open_pick, worker_update, worker_close,
     flow_from_sockaddr, pick_sockaddr, service_sockaddr, pick_text, constants, flow_to_service,
-    worker_refusal,
+    worker_refusal, worker_close_with, worker_report, director_health,
 };
 
 /* So that there is something to spoil. */

@@ -113,6 +113,27 @@ static void worker_close(void) {
     }
 }
 
+static void worker_close_with(void) {
+    vsched_lease *lease = a_lease(), before;
+    forge(lease, sizeof *lease);
+    before = *lease;
+    uint32_t outcome = below(5);
+    uint64_t latency_us = byte() < 192 ? number() : UINT64_MAX - number();
+    lease = byte() < 250 ? lease : NULL;
+    vsched_lease *kept = lease == NULL ? &before : lease;
+    if (known(vsched_worker_close_with(a_worker(), lease, outcome, latency_us)) == VSCHED_OK) {
+        MUST(is_empty(kept));
+    } else {
+        MUST(memcmp(kept, &before, sizeof before) == 0);
+    }
+}
+
+static void worker_report(void) {
+    uint32_t outcome = below(5);
+    uint64_t latency_us = byte() < 192 ? number() : UINT64_MAX - number();
+    known(vsched_worker_report(a_worker(), a_server(), outcome, latency_us));
+}
+
 /* A socket address of some length: whole, cut, of an unknown family. */
 struct address {
     struct sockaddr *data;

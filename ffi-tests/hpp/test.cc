@@ -344,6 +344,21 @@ static void test_worker() {
     STATUS(worker->update(lease, VSCHED_ACTIVE), VSCHED_STALE);
     CHECK(chosen->close());
     CHECK(total(runs).active == 0 && total(runs).inactive == 0);
+
+    auto ended = worker->open(tried[0], VSCHED_ACTIVE);
+    STATUS(ended->close_with(0), VSCHED_E_ARGUMENT);
+    CHECK(*ended && total(runs).active == 1);
+    CHECK(ended->close_with(VSCHED_OUTCOME_DONE, 7) && !*ended && total(runs).active == 0);
+    STATUS(ended->close_with(VSCHED_OUTCOME_DONE), VSCHED_E_NULL);
+    vsched::lease handed = worker->open(tried[0], VSCHED_ACTIVE)->release();
+    CHECK(worker->close_with(handed, VSCHED_OUTCOME_ABANDONED));
+    STATUS(worker->close_with(handed, VSCHED_OUTCOME_DONE, 1), VSCHED_STALE);
+    CHECK(worker->report(tried[0], VSCHED_OUTCOME_FAILED));
+    STATUS(worker->report(vsched::server_id{}, VSCHED_OUTCOME_FAILED, 1), VSCHED_STALE);
+    auto health = runs.health(tried[0]);
+    CHECK(health && health->done == 1 && health->failed == 1 && health->abandoned == 1);
+    CHECK(health->latency_us == 7 && health->consecutive_failures == 1);
+    STATUS(runs.health(vsched::server_id{}), VSCHED_STALE);
 }
 
 static void test_connections_close_themselves() {

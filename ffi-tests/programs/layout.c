@@ -269,6 +269,25 @@ SAME(offsetof(vsched_lease, server), 0);
 SAME(sizeof(((vsched_lease *)0)->server), 8);
 SAME(offsetof(vsched_lease, opaque), 8);
 SAME(sizeof(((vsched_lease *)0)->opaque), 24);
+SAME(sizeof(vsched_health), 56);
+SAME(offsetof(vsched_health, struct_size), 0);
+SAME(sizeof(((vsched_health *)0)->struct_size), 4);
+SAME(offsetof(vsched_health, state), 4);
+SAME(sizeof(((vsched_health *)0)->state), 4);
+SAME(offsetof(vsched_health, consecutive_failures), 8);
+SAME(sizeof(((vsched_health *)0)->consecutive_failures), 4);
+SAME(offsetof(vsched_health, latency_us), 12);
+SAME(sizeof(((vsched_health *)0)->latency_us), 4);
+SAME(offsetof(vsched_health, done), 16);
+SAME(sizeof(((vsched_health *)0)->done), 8);
+SAME(offsetof(vsched_health, failed), 24);
+SAME(sizeof(((vsched_health *)0)->failed), 8);
+SAME(offsetof(vsched_health, abandoned), 32);
+SAME(sizeof(((vsched_health *)0)->abandoned), 8);
+SAME(offsetof(vsched_health, recent_done), 40);
+SAME(sizeof(((vsched_health *)0)->recent_done), 8);
+SAME(offsetof(vsched_health, recent_failed), 48);
+SAME(sizeof(((vsched_health *)0)->recent_failed), 8);
 #endif
 SAME(sizeof(vsched_status), 4);
 

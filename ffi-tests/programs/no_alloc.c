@@ -67,7 +67,8 @@ static void hot(unsigned client) {
         OK(vsched_worker_close(worker, &lease));
         IS(vsched_worker_close(worker, &lease), VSCHED_STALE);
         OK(vsched_worker_open(worker, other.server, VSCHED_INACTIVE, &lease));
-        OK(vsched_worker_close(worker, &lease));
+        OK(vsched_worker_close_with(worker, &lease, 1 + client % 3, client));
+        OK(vsched_worker_report(worker, other.server, 1 + client % 3, client));
         done++;
     }
     if (vsched_worker_connect(worker, service, &flow, NULL, 0, &pick, &lease) == VSCHED_OK) {

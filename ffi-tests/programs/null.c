@@ -56,6 +56,9 @@ int main(void) {
     vsched_applied applied;
     memset(&applied, POISON, sizeof applied);
     applied.struct_size = sizeof applied;
+    vsched_health health;
+    memset(&health, POISON, sizeof health);
+    health.struct_size = sizeof health;
     vsched_counts counts_out;
     vsched_service_state named;
     must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
@@ -235,6 +238,11 @@ int main(void) {
         ROW(vsched_worker_update(worker, NULL, VSCHED_INACTIVE)),
         ROW(vsched_worker_close(NULL, &lease)),
         ROW(vsched_worker_close(worker, NULL)),
+        ROW(vsched_worker_close_with(NULL, &lease, VSCHED_OUTCOME_DONE, 1)),
+        ROW(vsched_worker_close_with(worker, NULL, VSCHED_OUTCOME_DONE, 1)),
+        ROW(vsched_worker_report(NULL, server, VSCHED_OUTCOME_DONE, 1)),
+        ROW(vsched_director_health(NULL, server, &health)),
+        ROW(vsched_director_health(director, server, NULL)),
         ROW(vsched_flow_from_sockaddr(6, NULL, 16, socket_address, 16, &flow_out)),
         ROW(vsched_pick_sockaddr(NULL, socket_address, sizeof address, &size_out)),
         ROW(vsched_pick_sockaddr(&pick, NULL, sizeof address, &size_out)),
@@ -254,6 +262,7 @@ int main(void) {
     UNTOUCHED(memory_out), UNTOUCHED(number_out), UNTOUCHED(hold_out);
     CHECK(applied.struct_size == sizeof applied);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
+    CHECK(untouched(&health.state, sizeof health - sizeof health.struct_size));
 
     /* A good client address, so that the destination is looked at. */
     size_t length;

@@ -53,6 +53,9 @@ int main(void) {
     vsched_applied applied;
     memset(&applied, POISON, sizeof applied);
     applied.struct_size = sizeof applied;
+    vsched_health health;
+    memset(&health, POISON, sizeof health);
+    health.struct_size = sizeof health;
     vsched_counts counts_out;
     vsched_removed_server removed;
     vsched_service_state services[2], named;
@@ -145,6 +148,9 @@ int main(void) {
     PANICS(vsched_worker_open_pick(worker, &pick, VSCHED_ACTIVE, &lease_out));
     PANICS(vsched_worker_update(worker, &lease, VSCHED_INACTIVE));
     PANICS(vsched_worker_close(worker, &lease));
+    PANICS(vsched_worker_close_with(worker, &lease, VSCHED_OUTCOME_DONE, 1));
+    PANICS(vsched_worker_report(worker, server, VSCHED_OUTCOME_DONE, 1));
+    PANICS(vsched_director_health(director, server, &health));
     PANICS(vsched_flow_from_sockaddr(6, to, length, to, length, &flow_out));
     PANICS(vsched_pick_sockaddr(&pick, (struct sockaddr *)(void *)address_out, sizeof address_out,
                                 &size_out));
@@ -158,6 +164,7 @@ int main(void) {
     UNTOUCHED(size_out), UNTOUCHED(memory_out), UNTOUCHED(number_out), UNTOUCHED(hold);
     UNTOUCHED(chars), UNTOUCHED(address_out);
     CHECK(untouched(&applied.added, sizeof applied - sizeof applied.struct_size));
+    CHECK(untouched(&health.state, sizeof health - sizeof health.struct_size));
     CHECK(memcmp(&lease, &before, sizeof lease) == 0);
 
     /* These guard nothing: nothing in them can panic. The forced one waits for the next. */

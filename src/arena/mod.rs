@@ -1,12 +1,15 @@
 //! Runtime state that outlives every config: slots of atomics, found by index and generation.
 
 pub(crate) mod counts;
+pub(crate) mod health;
 pub(crate) mod id;
+pub(crate) mod latency;
 pub(crate) mod slots;
 pub(crate) mod statistics;
 pub(crate) mod tally;
 pub(crate) mod worker_state;
 
+use crate::arena::health::HealthSlot;
 use crate::arena::slots::{ServerSlot, ServiceSlot};
 use crate::arena::tally::Tally;
 use crate::arena::worker_state::WorkerState;
@@ -23,6 +26,8 @@ pub(crate) mod sizes {
 /// All slots of one director.
 pub(crate) struct Arena {
     pub(crate) servers: Segments<ServerSlot>,
+    /// By server slot, and grown with them.
+    pub(crate) health: Segments<HealthSlot>,
     pub(crate) services: Segments<ServiceSlot>,
     /// By worker number.
     pub(crate) workers: Segments<WorkerState>,
@@ -33,6 +38,8 @@ pub(crate) struct Arena {
     kernel_rules: AtomicU32,
     clock: AtomicU64,
     serial: AtomicU32,
+    /// 1 once a host has reported an outcome.
+    reports: AtomicU32,
     first_generation: u32,
 }
 
@@ -48,6 +55,7 @@ impl Arena {
             // grow into another's.
             first_generation: number.wrapping_mul(0x9e37_79b1),
             servers: Segments::new(),
+            health: Segments::new(),
             services: Segments::new(),
             workers: Segments::new(),
             common: Segments::new(),
@@ -55,6 +63,7 @@ impl Arena {
             kernel_rules: AtomicU32::new(0),
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
+            reports: AtomicU32::new(0),
         }
     }
 
@@ -81,6 +90,20 @@ impl Arena {
     pub(crate) fn next_serial(&self) -> u32 {
         // Relaxed: only uniqueness matters.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
+    }
+
+    /// Records that hosts report outcomes. A load, after the first time.
+    #[inline]
+    pub(crate) fn expect_reports(&self) {
+        // Relaxed, here and below: no partner. A tick that misses the first report finds it at the next.
+        if self.reports.load(Ordering::Relaxed) == 0 {
+            self.reports.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// True if an outcome has ever been reported: only then a tick has to visit each server.
+    pub(crate) fn has_reports(&self) -> bool {
+        self.reports.load(Ordering::Relaxed) != 0
     }
 
     /// Into how many equal parts, one per worker, `common` is divided: 1 if there is at most one living

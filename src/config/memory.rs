@@ -55,8 +55,9 @@ pub(crate) const DIRECTOR: u64 = 24 << 10;
 /// Upper bound per service without the parts listed below: slots, indexes of services, the compiled
 /// pool.
 const SERVICE: u64 = 3072;
-/// Upper bound per server: its slot, its entries in the pool and its indexes, its config.
-const SERVER: u64 = 320;
+/// Upper bound per server: its slots, its entries in the pool and its indexes, its config. Segments of
+/// slots double, so at its worst every other slot is free.
+const SERVER: u64 = 456;
 /// Upper bound per turn of a precomputed schedule.
 const TURN: u64 = 16;
 /// Longest schedule that is precomputed: `FEW_TURNS`, or `TURNS_A_SERVER` per server up to `MOST_TURNS`

@@ -39,7 +39,8 @@ pub(crate) use memory::{
 };
 pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
 pub use observed::{
-    Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, Statistics,
+    Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, ServerHealth,
+    Statistics,
 };
 pub use scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};

@@ -1,6 +1,8 @@
 //! The running state: a config with its counts. Filled by a `Director`, printed by
 //! [`listing`](super::listing).
 
+use std::time::Duration;
+
 use crate::config::{Config, RealServer, ServerState, ServiceSettings, Settings};
 
 /// Connection counts of one real server at one point in time.
@@ -14,6 +16,37 @@ pub struct ServerCounts {
     pub persistent: u32,
     /// True if the server reached its upper threshold and gets no new connections.
     pub overloaded: bool,
+}
+
+/// What a host has reported of a server, by [`Worker::report`](crate::Worker::report) and
+/// [`Worker::close_with`](crate::Worker::close_with), at one point in time.
+///
+/// Each number is exact; reports that arrive during the call may be included in some and not in others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct ServerHealth {
+    /// The state in which the server is held. Outcomes do not change it.
+    pub state: ServerState,
+    /// Connections that were done, since the server was added.
+    pub done: u64,
+    /// Connections that failed, since the server was added.
+    pub failed: u64,
+    /// Connections that were abandoned, since the server was added.
+    pub abandoned: u64,
+    /// Failures since the last connection that was done; at most 65,535.
+    pub consecutive_failures: u32,
+    /// Connections that were done in the current interval and the one before. An interval ends at the
+    /// first tick 10 seconds after it began or later, so these are the last 10 to 20 seconds.
+    pub recent_done: u64,
+    /// Connections that failed in these two intervals.
+    pub recent_failed: u64,
+    /// Average latency of the connections that were done; `None` if none was measured, or all were long
+    /// ago.
+    ///
+    /// The plain mean of the first 16; from then on each one moves it by a sixteenth of the difference.
+    /// In each second of the ticks' time without a new one it decays, by half in 10 seconds, and the
+    /// next one weighs more.
+    pub latency: Option<Duration>,
 }
 
 /// Totals since creation.
@@ -69,6 +102,8 @@ pub struct ObservedServer {
     pub counts: ServerCounts,
     /// Its state at run time; always up in the kernel plane, which has none.
     pub state: ServerState,
+    /// What the host has reported of it; nothing in the kernel plane.
+    pub health: ServerHealth,
     /// Its totals.
     pub statistics: Statistics,
     /// Its rates.
@@ -136,6 +171,7 @@ impl From<&Config> for Observed {
                     server: *server,
                     counts: ServerCounts::default(),
                     state: ServerState::Up,
+                    health: ServerHealth::default(),
                     statistics: Statistics::default(),
                     rates: Rates::default(),
                 })

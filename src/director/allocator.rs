@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::arena::Arena;
+use crate::arena::health::HealthSlot;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::slots::{ServerSlot, ServiceSlot};
 use crate::concurrent::segments::CAPACITY;
@@ -104,6 +105,7 @@ impl SlotAllocator {
             fresh(services, self.free_services.len(), self.next_service, "services")?;
         let first = arena.first_generation();
         arena.servers.grow_to_with(server_reach, || ServerSlot::new(first));
+        arena.health.grow_to_with(server_reach, || HealthSlot::new(first));
         arena.services.grow_to_with(service_reach, || ServiceSlot::new(first));
         Ok(())
     }

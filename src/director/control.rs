@@ -2,6 +2,7 @@
 //! table.
 
 mod budget;
+mod health;
 mod removed;
 mod reserve;
 mod workers;
@@ -22,6 +23,7 @@ use crate::config::{
 };
 use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
+use crate::director::health::HealthClock;
 use crate::director::held::HeldServers;
 use crate::director::registry::WorkerRegistry;
 pub(super) use crate::director::running::RunningService;
@@ -53,6 +55,7 @@ pub(super) struct Control {
     workers: WorkerRegistry,
     pub(super) budget: Budget,
     pub(super) held: HeldServers,
+    pub(super) health_clock: HealthClock,
 }
 
 /// Number of removed servers that each publication checks, in addition to two per change. Bounded, so
@@ -80,6 +83,7 @@ impl Control {
             workers: WorkerRegistry::default(),
             budget: Budget::new(limits),
             held: HeldServers::default(),
+            health_clock: HealthClock::default(),
         }
     }
 
@@ -266,6 +270,9 @@ impl Control {
         if let Some(slot) = self.arena.servers.get(id.slot) {
             slot.occupy(service.slot);
         }
+        if let Some(health) = self.arena.health.get(id.slot) {
+            health.assign(id.generation);
+        }
         SlotClaim { id, since, base: self.server_total(id.slot), last_weight: 0 }
     }
 
@@ -398,6 +405,7 @@ impl Control {
         for live in self.services.values() {
             live.compiled.tick(self.arena.clock());
         }
+        self.tick_health();
         self.share_exactly();
         self.sweep(usize::MAX);
     }

@@ -9,6 +9,7 @@
 use std::hint::black_box;
 
 use crate::arena::Arena;
+use crate::arena::health::HealthSlot;
 use crate::arena::slots::{ServerSlot, ServiceSlot};
 use crate::config::diff::Change;
 use crate::config::{Memory, RealServer, VirtualService};
@@ -63,7 +64,8 @@ impl Headroom {
         let all = if per_worker { (servers as usize, services as usize) } else { (0, 0) };
         let totals = (new.0 + new.1 + 2 * all.0) * NUMBERS;
         let rotations = 2 * all.1 * size_of::<ServiceSlot>();
-        let slots = new.0 * size_of::<ServerSlot>() + new.1 * size_of::<ServiceSlot>();
+        let server = size_of::<ServerSlot>() + size_of::<HealthSlot>();
+        let slots = new.0 * server + new.1 * size_of::<ServiceSlot>();
         let table = services as usize * TABLE;
         self.bytes += (LEAST + slots + table + (workers + 1) * (totals + rotations)) as u64;
     }

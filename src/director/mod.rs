@@ -7,6 +7,7 @@ mod budget;
 mod command;
 mod control;
 mod headroom;
+mod health;
 mod held;
 mod policy;
 mod registry;
@@ -199,11 +200,12 @@ impl Director {
     }
 
     /// Sets the time, and does what is due: frees old service tables and the slots of removed servers
-    /// without connections, and forgets expired addresses. Call it about once per second.
+    /// without connections, forgets expired addresses, and ages what was reported of servers. Call it
+    /// about once per second.
     ///
     /// `now` counts from any fixed moment, in steps of 1 ms; a time before the latest one is ignored.
-    /// O(services + removed servers + remembered addresses). Takes the director's lock; workers do not
-    /// wait for it.
+    /// O(services + removed servers + remembered addresses); once outcomes are reported, also O(servers)
+    /// in each second. Takes the director's lock; workers do not wait for it.
     pub fn tick(&self, now: Duration) {
         self.inner.arena.set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         self.inner.control.lock().tick();
@@ -337,6 +339,7 @@ impl Director {
                 server: *server,
                 counts: counts.unwrap_or_default(),
                 state: slot.map_or(ServerState::Up, |slot| slot.counts_relaxed().state()),
+                health: control.health_of(claim.id.slot),
                 statistics: Statistics {
                     connections: total.wrapping_sub(claim.base),
                     ..Statistics::default()

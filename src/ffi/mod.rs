@@ -25,6 +25,7 @@ mod director;
 mod director_edit;
 mod listing;
 mod lookup;
+mod outcome;
 mod pick;
 mod policy;
 mod read_out;

@@ -21,12 +21,12 @@ use crate::rotation::version::Superseded;
 use crate::sched::{self, AnyScheduler, Scheduler, Unscheduled};
 use crate::service::{Path, Service};
 use crate::worker::Worker;
-use crate::worker::outcome::Outcome;
+use crate::worker::pick_result::PickResult;
 
 impl Worker {
     /// Picks a server and passes it to `emit`, which must not use the worker.
     #[inline(always)]
-    pub(super) fn pick<O: Outcome>(
+    pub(super) fn pick<O: PickResult>(
         &self,
         id: ServiceId,
         flow: &Flow,
@@ -82,7 +82,7 @@ impl Worker {
 /// The service is of the table that the worker's reader protects, and no method of the reader has been
 /// called since it was looked up.
 #[inline(never)]
-unsafe fn pick_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+unsafe fn pick_ticket<O: PickResult, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     service: NonNull<Service>,
     flow: &Flow,
@@ -112,7 +112,7 @@ unsafe fn pick_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
 /// # Safety
 /// As for [`pick_ticket`].
 #[inline(never)]
-unsafe fn pick_worker_ticket<O: Outcome, P: FnOnce(Pick) -> O::Picked>(
+unsafe fn pick_worker_ticket<O: PickResult, P: FnOnce(Pick) -> O::Picked>(
     worker: &Worker,
     service: NonNull<Service>,
     flow: &Flow,
@@ -137,7 +137,7 @@ type PickFn<O, P> = unsafe fn(&Worker, NonNull<Service>, &Flow, P) -> O;
 
 /// The function for this scheduler's kind: one lookup in a table that the registry generates.
 #[inline(always)]
-fn pick_fn<O: Outcome, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler) -> PickFn<O, P> {
+fn pick_fn<O: PickResult, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler) -> PickFn<O, P> {
     macro_rules! by_kind {
         ($(
             $(#[doc = $doc:literal])+
@@ -166,7 +166,7 @@ unsafe fn pick_scheduler<S, O, P>(
 where
     S: Scheduler + 'static,
     for<'a> &'a S: TryFrom<&'a AnyScheduler>,
-    O: Outcome,
+    O: PickResult,
     P: FnOnce(Pick) -> O::Picked,
 {
     // SAFETY: as in `pick_ticket`.

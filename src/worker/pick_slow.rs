@@ -8,14 +8,14 @@ use crate::pool::endpoint::Pick;
 use crate::rotation::version::Superseded;
 use crate::service::Service;
 use crate::worker::Worker;
-use crate::worker::outcome::Outcome;
+use crate::worker::pick_result::PickResult;
 
 impl Worker {
     /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
     /// id is a word so that the arguments fit registers.
     #[cold]
     #[inline(never)]
-    pub(super) fn pick_slow<O: Outcome>(
+    pub(super) fn pick_slow<O: PickResult>(
         &self,
         id: u64,
         flow: &Flow,
@@ -42,7 +42,7 @@ impl Worker {
 
     /// Counts a refusal of this service.
     #[inline]
-    pub(super) fn refuse<O: Outcome>(&self, service: &Service, tried: &[ServerId]) -> O {
+    pub(super) fn refuse<O: PickResult>(&self, service: &Service, tried: &[ServerId]) -> O {
         self.shard.count_refusal(service.id.slot);
         O::refused(|| service.why_none(tried))
     }

@@ -15,7 +15,7 @@ const PICK_PATH: &str = "pick::pick_scheduler";
 /// The hot path of a program in Rust: benches/calls/hot.rs.
 const RUST_HOT: &str = "hot::*";
 /// The hot path of the C library.
-const C_HOT: [&str; 8] = [
+const C_HOT: [&str; 10] = [
     "vsched_worker_service_for",
     "vsched_worker_pick_server",
     "vsched_worker_pick_server_excluding",
@@ -24,6 +24,8 @@ const C_HOT: [&str; 8] = [
     "vsched_worker_open_pick",
     "vsched_worker_update",
     "vsched_worker_close",
+    "vsched_worker_close_with",
+    "vsched_worker_report",
 ];
 
 /// Builds both programs; returns the path of the Rust program.

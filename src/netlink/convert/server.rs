@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::{address, address_bytes, family, family_number, sent};
 use crate::config::{
-    Family, Forwarding, ObservedServer, RealServer, ServerCounts, ServerState, Thresholds, Tunnel,
-    TunnelChecksum,
+    Family, Forwarding, ObservedServer, RealServer, ServerCounts, ServerHealth, ServerState,
+    Thresholds, Tunnel, TunnelChecksum,
 };
 use crate::netlink::wire::{DestAttributes, WireError};
 
@@ -85,6 +85,7 @@ impl DestAttributes {
         let figures = self.figures();
         Ok(ObservedServer {
             state: ServerState::Up,
+            health: ServerHealth::default(),
             server: self.server(service)?,
             counts: ServerCounts {
                 active: self.active.unwrap_or_default(),

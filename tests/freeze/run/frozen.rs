@@ -7,7 +7,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use vsched::{Activity, Director, Flow, Holder, Lease, ServerState, ServiceId, Tried, Worker};
+use vsched::{
+    Activity, ConnectionError, Director, Flow, Holder, Lease, Outcome, ServerState, ServiceId,
+    Tried, Worker,
+};
 
 use super::live::Live;
 use super::scenarios::Scenario;
@@ -28,6 +31,7 @@ const RELOADS_A_WINDOW: usize = 2;
 /// Leases that a thread holds across calls, so that thresholds are reached.
 const HELD: usize = 6;
 const ADDRESSES: u64 = 14;
+const LATENCY: Option<Duration> = Some(Duration::from_millis(7));
 /// Milliseconds of the director's clock from tick to tick.
 const TICK: u64 = 31_000;
 
@@ -60,7 +64,7 @@ struct World<'a> {
 
 const WORKER: usize = 0;
 const RELOADER: usize = 1;
-const DOING: [&str; 11] = [
+const DOING: [&str; 13] = [
     "nothing",
     "pick_server",
     "pick_server_excluding",
@@ -69,6 +73,8 @@ const DOING: [&str; 11] = [
     "close",
     "connect",
     "service_for",
+    "close_in_place_with",
+    "report",
     "apply",
     "tick or Director::worker",
     "set_state",
@@ -154,6 +160,12 @@ impl World<'_> {
                 again = worker.pick_server_excluding(service, flow, &tried);
             });
             assert!(again.is_none_or(|again| again.server() != pick.server()), "tried already");
+            let mut reported = Ok(());
+            around(Call::Report, &mut || {
+                reported = worker.report(pick.server(), Outcome::Failed, None);
+            });
+            // A reload may have removed it since.
+            assert!(matches!(reported, Ok(()) | Err(ConnectionError::Stale)));
             around(Call::OpenPick, &mut || lease = worker.open_pick(&pick, Activity::Active).ok());
         }
         if let Some(lease) = &mut lease {
@@ -171,7 +183,14 @@ impl World<'_> {
         while held.len() > HELD {
             let mut lease = held.remove(0);
             let mut closed = Ok(());
-            around(Call::Close, &mut || closed = worker.close_in_place(&mut lease));
+            // Those of `connect`.
+            if lease.activity() == Some(Activity::Active) {
+                around(Call::CloseWith, &mut || {
+                    closed = worker.close_in_place_with(&mut lease, Outcome::Done, LATENCY);
+                });
+            } else {
+                around(Call::Close, &mut || closed = worker.close_in_place(&mut lease));
+            }
             closed.expect("an open lease");
         }
         let mut found = None;
@@ -225,11 +244,11 @@ impl World<'_> {
         for () in begins {
             for config in configs.by_ref().take(RELOADS_A_WINDOW) {
                 self.hold(1, ServerState::Down);
-                let applied = self.note(RELOADER, 8, || self.director.apply(config));
+                let applied = self.note(RELOADER, 10, || self.director.apply(config));
                 assert!(!applied.expect("a valid config").is_empty());
                 self.hold(usize::MAX, ServerState::Up);
             }
-            self.note(RELOADER, 9, || {
+            self.note(RELOADER, 11, || {
                 self.director.tick(self.director.now() + Duration::from_millis(TICK));
                 drop(self.director.worker());
             });
@@ -240,7 +259,7 @@ impl World<'_> {
     /// Sets the state of the first servers, at most this many.
     fn hold(&self, most: usize, state: ServerState) {
         for (server, _) in self.director.servers(self.service).into_iter().flatten().take(most) {
-            self.note(RELOADER, 10, || {
+            self.note(RELOADER, 12, || {
                 let set = self.director.set_state(server, Holder::HealthChecker, state);
                 assert_eq!(set, Ok(state));
             });

@@ -16,10 +16,12 @@ pub(crate) enum Call {
     Close,
     Connect,
     ServiceFor,
+    CloseWith,
+    Report,
 }
 
 impl Call {
-    pub(crate) const ALL: [Call; 7] = [
+    pub(crate) const ALL: [Call; 9] = [
         Call::Pick,
         Call::PickExcluding,
         Call::OpenPick,
@@ -27,6 +29,8 @@ impl Call {
         Call::Close,
         Call::Connect,
         Call::ServiceFor,
+        Call::CloseWith,
+        Call::Report,
     ];
 
     pub(crate) fn of(word: u64) -> Option<Self> {

@@ -29,6 +29,7 @@ const FILES: &[&str] = &[
     "worker",
     "pick",
     "connection",
+    "outcome",
     "sockaddr",
 ];
 

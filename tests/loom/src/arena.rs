@@ -4,8 +4,12 @@
 
 #[path = "../../../src/arena/counts.rs"]
 pub(crate) mod counts;
+#[path = "../../../src/arena/health.rs"]
+pub(crate) mod health;
 #[path = "../../../src/arena/id.rs"]
 pub(crate) mod id;
+#[path = "../../../src/arena/latency.rs"]
+pub(crate) mod latency;
 #[path = "../../../src/arena/slots.rs"]
 pub(crate) mod slots;
 #[path = "../../../src/arena/tally.rs"]

@@ -28,6 +28,9 @@ macro_rules! planted {
 models! {
     hazard: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
+    health: failures_beside_a_success_have_an_order failures_are_numbered_once
+        an_interval_beside_reports_loses_nothing a_sample_beside_a_decay_has_an_order
+        a_late_report_counts_for_no_other;
     retry_rotation: two_pickers_one_reload one_picker_two_reloads;
     worker_rotation: one_reload two_reloads;
     shared_rotation: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
@@ -164,6 +167,9 @@ mod slots {
 planted! {
     hazard::planted_retire_ignores_holds, "Causality violation";
     hazard::planted_look_after_the_closure, "Causality violation";
+    health::planted_a_number_by_a_look, "the limit is reached by one";
+    health::planted_an_interval_that_takes_what_is_counted, "lost";
+    health::planted_the_present_owner_counts, "a late report counts for the next server";
     retry_rotation::planted_adopt_before_publication, "nothing newer is published";
     retry_rotation::planted_adopt_in_two_steps, "lost or given twice";
     worker_rotation::planted_no_note, "each reload is carried over once";

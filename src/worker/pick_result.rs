@@ -4,7 +4,7 @@ use crate::error::Refused;
 
 /// The result type of a pick, constructed once and in place. Converting a `Result` to an `Option` at
 /// the end would copy it, which takes eight instructions.
-pub(super) trait Outcome {
+pub(super) trait PickResult {
     type Picked;
 
     fn picked(picked: Self::Picked) -> Self;
@@ -12,7 +12,7 @@ pub(super) trait Outcome {
     fn refused(why: impl FnOnce() -> Refused) -> Self;
 }
 
-impl<R> Outcome for Option<R> {
+impl<R> PickResult for Option<R> {
     type Picked = R;
 
     #[inline(always)]
@@ -26,7 +26,7 @@ impl<R> Outcome for Option<R> {
     }
 }
 
-impl<R> Outcome for Result<R, Refused> {
+impl<R> PickResult for Result<R, Refused> {
     type Picked = R;
 
     #[inline(always)]

@@ -1,0 +1,105 @@
+//! What hosts report of servers: read out, and when it ages.
+
+use crate::arena::id::ServerId;
+use crate::config::ServerHealth;
+use crate::director::Director;
+
+/// Milliseconds of the ticks' clock after which an interval of the window ends.
+const INTERVAL: u64 = 10_000;
+/// Milliseconds of a step in which latencies decay.
+const STEP: u64 = 1_000;
+
+/// When an interval began, and until when latencies have decayed: times of ticks.
+#[derive(Default)]
+pub(super) struct HealthClock {
+    /// `None` before the first tick: until then the time is unknown.
+    began: Option<u64>,
+    decayed: u64,
+}
+
+/// What is due at a tick.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) interval: bool,
+    /// Seconds by which latencies decay.
+    pub(super) seconds: u64,
+}
+
+impl HealthClock {
+    pub(super) fn advance(&mut self, now: u64) -> Due {
+        let Some(began) = self.began else {
+            *self = HealthClock { began: Some(now), decayed: now };
+            return Due::default();
+        };
+        let seconds = now.saturating_sub(self.decayed) / STEP;
+        self.decayed += seconds * STEP;
+        let interval = now.saturating_sub(began) >= INTERVAL;
+        if interval {
+            self.began = Some(now);
+        }
+        Due { interval, seconds }
+    }
+}
+
+impl Director {
+    /// Returns what was reported of a server, and its state; `None` if the id is stale.
+    ///
+    /// It belongs to the server as its counts do: it survives every [`apply`](Self::apply) and
+    /// [`execute`](Self::execute), also while the server is removed and still has connections, and
+    /// starts at zero for a new server. Takes the director's lock; O(1).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use vsched::{Config, Director, Flow, Outcome};
+    /// let config: Config = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// let director = Director::new(&config)?;
+    /// let (worker, service) = (director.worker(), director.service("tcp 10.0.0.1:80")?);
+    /// let connection = worker.connect(service, &Flow::default()).expect("a server is available");
+    /// let server = connection.server();
+    /// connection.finish(Outcome::Done, Some(Duration::from_millis(3)))?;
+    /// worker.report(server, Outcome::Failed, None)?;
+    /// let health = director.health(server).expect("it runs");
+    /// assert_eq!((health.done, health.failed, health.consecutive_failures), (1, 1, 1));
+    /// assert_eq!(health.latency, Some(Duration::from_millis(3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn health(&self, server: ServerId) -> Option<ServerHealth> {
+        // No slot gets another owner, and no interval begins, while the lock is held.
+        let control = self.inner.control.lock();
+        let slot = self.inner.arena.servers.get(server.slot)?;
+        let known = slot.is(server.generation) && !slot.counts_relaxed().vacant();
+        known.then(|| control.health_of(server.slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Due, HealthClock};
+
+    #[test]
+    fn steps_are_whole_seconds_and_intervals_end_at_ticks() {
+        let mut clock = HealthClock::default();
+        let mut due = |now| {
+            let Due { interval, seconds } = clock.advance(now);
+            (interval, seconds)
+        };
+        // A clock may start anywhere.
+        assert_eq!(due(5_000_000), (false, 0));
+        for (now, expected) in [
+            (5_000_000, (false, 0)),
+            (5_000_999, (false, 0)),
+            (5_001_500, (false, 1)),
+            (5_002_000, (false, 1)),
+            (5_009_999, (false, 7)),
+            (5_010_000, (true, 1)),
+            (5_019_999, (false, 9)),
+            // Ticks far apart: one interval from each to the next.
+            (5_100_500, (true, 81)),
+            (5_131_500, (true, 31)),
+            (5_131_999, (false, 0)),
+            (u64::MAX, (true, (u64::MAX - 5_131_000) / 1000)),
+        ] {
+            assert_eq!(due(now), expected, "{now}");
+        }
+    }
+}
