@@ -29,9 +29,6 @@ pub mod min_tree;
 pub mod retry_rotation;
 mod rotation;
 pub mod server_set;
-// Compiled here, because other crates cannot match its states exhaustively.
-#[allow(dead_code, unreachable_pub, reason = "this file serves the crate, not the models")]
-#[path = "../../../src/config/state.rs"]
 pub mod shared_rotation;
 pub mod slots;
 mod sync;
