@@ -99,7 +99,7 @@ fn counts_end_where_their_bits_end() {
     slot.begin_interval();
     slot.begin_interval();
     assert_eq!((slot.read().failed, slot.read().recent_failed), (u64::from(u32::MAX) + 2, 0));
-    slot.done.store(tag(OWNER) | (1 << 48) - 1, Ordering::Relaxed);
+    slot.done.store(tag(OWNER) | ((1 << 48) - 1), Ordering::Relaxed);
     report(&slot, &[Done]);
     assert_eq!((slot.read().done, slot.report(OWNER, Done, None)), (0, Ok(0)));
 }
