@@ -427,7 +427,8 @@ public:
     /* Closes the connection and counts how it went: VSCHED_OUTCOME_DONE, _FAILED or _ABANDONED. If
      * the outcome is another, the connection stays open. */
     outcome close_with(std::uint32_t outcome, std::uint64_t latency_us = 0) noexcept {
-        const vsched_status status = vsched_worker_close_with(worker_, &lease_, outcome, latency_us);
+        const vsched_status status =
+            vsched_worker_close_with(worker_, &lease_, outcome, latency_us);
         if (status != VSCHED_E_ARGUMENT) release();
         return status;
     }

@@ -78,10 +78,12 @@ const IMPLIED: &[(&str, &str)] = &[
     ("vsched_limits *", "VSCHED_E_STRUCT_SIZE"),
     ("vsched_applied *", "VSCHED_E_STRUCT_SIZE"),
     ("vsched_apply_policy *", "VSCHED_E_STRUCT_SIZE"),
+    ("vsched_health *", "VSCHED_E_STRUCT_SIZE"),
     ("size_t element_size", "VSCHED_E_STRUCT_SIZE"),
     ("struct vsched_service_id service,", "VSCHED_NO_SERVICE"),
     ("struct vsched_server_id server,", "VSCHED_STALE"),
     ("uint32_t activity", "VSCHED_E_ARGUMENT"),
+    ("uint32_t outcome", "VSCHED_E_ARGUMENT"),
 ];
 
 #[test]
