@@ -1727,8 +1727,8 @@ vsched_status vsched_director_list(const struct vsched_director *director,
  * set it, each releases only what it holds itself, and the most severe state counts. It survives
  * every reload, and removal and return of the server; it is never written into the config.
  *
- * NULL: no pointer may be NULL, except `state` and `applied`, `array` if `capacity` is 0, `count` of
- * vsched_director_holds, and `reason` if `reason_length` is 0.
+ * NULL: no pointer may be NULL, except `result` and `applied`, `array` if `capacity` is 0, `count`
+ * of vsched_director_holds, and `reason` if `reason_length` is 0.
  *
  * @{
  */
@@ -1805,7 +1805,7 @@ vsched_status vsched_director_state(const struct vsched_director *director,
                                     uint32_t *state);
 
 /**
- * Copies who holds a server draining or down, and why. None: it is up, or the id is stale.
+ * Copies who holds a server draining or down, and why. None: it is up.
  *
  * Threads: control. Cost: O(servers of the service).
  *
@@ -1815,7 +1815,7 @@ vsched_status vsched_director_state(const struct vsched_director *director,
  * @param element_size sizeof(vsched_hold).
  * @param capacity Elements of the array.
  * @param[out] count Number of holds.
- * @return VSCHED_OK; VSCHED_E_BUFFER; VSCHED_E_STRUCT_SIZE.
+ * @return VSCHED_OK; VSCHED_STALE; VSCHED_E_BUFFER; VSCHED_E_STRUCT_SIZE.
  */
 VSCHED_MUST_USE
 vsched_status vsched_director_holds(const struct vsched_director *director,
@@ -2100,9 +2100,9 @@ vsched_status vsched_worker_pick_server_excluding(struct vsched_worker *worker,
 
 /**
  * Tells why the latest pick or connect of this worker that returned VSCHED_NO_SERVER or
- * VSCHED_NO_SERVICE found no server. Of reasons that add up, it is the step that left no server: those
- * without weight drop out first, then those held draining or down, then the overloaded ones, then those
- * that were tried.
+ * VSCHED_NO_SERVICE found no server: the step that left none. Servers without weight drop out
+ * first, then those that are held draining or down, then the overloaded ones, then those that were
+ * tried.
  *
  * Threads: worker. Cost: O(1).
  *

@@ -80,6 +80,12 @@ impl Counts {
         self.0 & (OVERLOADED | DRAINING | DOWN) == 0
     }
 
+    /// True unless the server is up.
+    #[inline]
+    pub(crate) fn is_held(self) -> bool {
+        self.0 & (DRAINING | DOWN) != 0
+    }
+
     #[inline]
     pub(crate) fn state(self) -> ServerState {
         if self.0 & DOWN != 0 {

@@ -109,18 +109,18 @@ impl Director {
         (slot.is(server.generation) && !counts.vacant()).then(|| counts.state())
     }
 
-    /// Who holds a server draining or down, and why; empty if it is up or the id is stale. Takes the
-    /// director's lock, allocates.
-    pub fn holds(&self, server: ServerId) -> Vec<Hold> {
+    /// Who holds a server draining or down, and why; empty if it is up, `None` if the id is stale. Takes
+    /// the director's lock, allocates; O(servers of the service).
+    pub fn holds(&self, server: ServerId) -> Option<Vec<Hold>> {
         let control = self.inner.control.lock();
-        let name = control.name_of(server);
-        let holds = name.and_then(|(service, address)| control.held.get(&service, address));
+        let (service, address) = control.name_of(server)?;
+        let holds = control.held.get(&service, address);
         let hold = |(holder, state, reason): (_, _, Option<&Arc<str>>)| Hold {
             holder,
             state,
             reason: reason.map_or_else(String::new, |reason| reason.to_string()),
         };
-        holds.map(|holds| holds.iter().map(hold).collect()).unwrap_or_default()
+        Some(holds.into_iter().flat_map(Holds::iter).map(hold).collect())
     }
 }
 

@@ -123,9 +123,9 @@ pub unsafe extern "C" fn vsched_worker_pick_server_excluding(
 }
 
 /// Tells why the latest pick or connect of this worker that returned VSCHED_NO_SERVER or
-/// VSCHED_NO_SERVICE found no server. Of reasons that add up, it is the step that left no server: those
-/// without weight drop out first, then those held draining or down, then the overloaded ones, then those
-/// that were tried.
+/// VSCHED_NO_SERVICE found no server: the step that left none. Servers without weight drop out
+/// first, then those that are held draining or down, then the overloaded ones, then those that were
+/// tried.
 ///
 /// Threads: worker. Cost: O(1).
 ///

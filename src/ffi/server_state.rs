@@ -4,8 +4,8 @@
 //! set it, each releases only what it holds itself, and the most severe state counts. It survives
 //! every reload, and removal and return of the server; it is never written into the config.
 //!
-//! NULL: no pointer may be NULL, except `state` and `applied`, `array` if `capacity` is 0, `count` of
-//! vsched_director_holds, and `reason` if `reason_length` is 0.
+//! NULL: no pointer may be NULL, except `result` and `applied`, `array` if `capacity` is 0, `count`
+//! of vsched_director_holds, and `reason` if `reason_length` is 0.
 
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
@@ -132,7 +132,7 @@ pub extern "C" fn vsched_director_state(
     })
 }
 
-/// Copies who holds a server draining or down, and why. None: it is up, or the id is stale.
+/// Copies who holds a server draining or down, and why. None: it is up.
 ///
 /// Threads: control. Cost: O(servers of the service).
 ///
@@ -142,7 +142,7 @@ pub extern "C" fn vsched_director_state(
 /// @param element_size sizeof(vsched_hold).
 /// @param capacity Elements of the array.
 /// @param[out] count Number of holds.
-/// @return VSCHED_OK; VSCHED_E_BUFFER; VSCHED_E_STRUCT_SIZE.
+/// @return VSCHED_OK; VSCHED_STALE; VSCHED_E_BUFFER; VSCHED_E_STRUCT_SIZE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_holds(
@@ -154,7 +154,8 @@ pub unsafe extern "C" fn vsched_director_holds(
     count: Option<&mut MaybeUninit<usize>>,
 ) -> vsched_status {
     guard(|| {
-        let held = director.ok_or(VSCHED_E_NULL)?.director.holds(server.into());
+        let director = director.ok_or(VSCHED_E_NULL)?;
+        let held = director.director.holds(server.into()).ok_or(VSCHED_STALE)?;
         let hold = |Hold { holder, state, reason }: &Hold| vsched_hold {
             holder: *holder as u32,
             state: *state as u32,

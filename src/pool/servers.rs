@@ -7,7 +7,7 @@ use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::SlotRefs;
 use crate::concurrent::simd::prefetch;
-use crate::config::{RealServer, ServerState};
+use crate::config::RealServer;
 use crate::pool::endpoint::Endpoint;
 use crate::sync::Arc;
 
@@ -121,7 +121,7 @@ impl Servers {
     #[cold]
     pub(crate) fn is_held(&self, position: Position) -> bool {
         let slot = self.list.get(position as usize).map(|(slot, _)| slot);
-        slot.is_some_and(|slot| slot.counts_relaxed().state() != ServerState::Up)
+        slot.is_some_and(|slot| slot.counts_relaxed().is_held())
     }
 
     /// The server, if it may get a new connection: not quiesced, not overloaded, not held.

@@ -4,7 +4,8 @@
 //! is (destination address * 0x61c88647) >> 24, an IPv6 address being the exclusive or of its four
 //! words.
 //! Source: Linux IPVS `dh`, as observed (ipvsadm(8), `-s dh`).
-//! Weight 0 and overloaded: destinations that hash to such a server are refused. Other weights are
+//! Weight 0 and overloaded: destinations that hash to such a server are refused. Draining and down: they
+//! go to another. Other weights are
 //! ignored. Empty: no server.
 //! State: none; the table is filled when the pool is built.
 //! Cost: O(1).

@@ -19,7 +19,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{LBLC_ENTRY, ServerState, ServiceSettings};
+use crate::config::{LBLC_ENTRY, ServiceSettings};
 use crate::memory::address_map::AffinityEntry;
 use crate::memory::one_server::OneServer;
 use crate::pool::positions::Positions;
@@ -76,8 +76,8 @@ impl Scheduler for Lblc {
             {
                 let bars = server.counts.overloaded() || request.tried.contains(&id);
                 let barred = !request.tried.is_empty() && bars;
-                let up = server.counts.state() == ServerState::Up;
-                if up && server.weight > 0 && !barred && !is_busy(server, servers) {
+                let held = server.counts.is_held();
+                if !held && server.weight > 0 && !barred && !is_busy(server, servers) {
                     return Ok(Some(server.position));
                 }
             }

@@ -3,7 +3,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{ServerState, ServiceSettings};
+use crate::config::ServiceSettings;
 use crate::memory::address_map::{Affinity, Payload};
 use crate::memory::one_server::OneServer;
 use crate::memory::server_set::ServerSet;
@@ -124,7 +124,7 @@ pub(crate) fn is_busy(server: Candidate, servers: &Servers) -> bool {
     active(server) > u64::from(server.weight)
         && servers
             .iter()
-            .filter(|other| other.counts.state() == ServerState::Up)
+            .filter(|other| !other.counts.is_held())
             .any(|other| 2 * active(other) < u64::from(other.weight))
 }
 

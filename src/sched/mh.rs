@@ -10,7 +10,7 @@
 //! Source: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI
 //! 2016, section 3.4; Linux IPVS `mh` on 64-bit machines, as observed (ipvsadm(8), `-s mh`).
 //! Weight 0 and overloaded: the clients of such a server are refused; with `mh-fallback` they go to
-//! others. The table uses a server's last weight that was not 0: a server that is edited to 0 keeps its
+//! others. Draining and down: they go to others in any case. The table uses a server's last weight that was not 0: a server that is edited to 0 keeps its
 //! slots, so no clients of other servers move; a server that was added with 0 has no slots. Empty, or
 //! no server ever had a weight: no server.
 //! State: none; the table is filled when the pool is built, and shared with the previous pool if
@@ -78,9 +78,7 @@ impl Scheduler for Mh {
         if let Some(found) = self.available(servers, tried, slot) {
             return Ok(Some(found));
         }
-        let leaves = !tried.is_empty() || self.is_held(servers, slot);
-        let falls_back = self.falls_back || leaves;
-        Ok(if falls_back { self.fall_back(request, leaves, value, slot) } else { None })
+        Ok(self.elsewhere(servers, tried, value, slot))
     }
 }
 
@@ -91,29 +89,30 @@ impl Mh {
         servers.available(position, tried).map(|_| position)
     }
 
+    /// For a client whose own server is unavailable: the kernel's probing, which hashes each number from
+    /// the slot on, once around the table, with the client. Without fallback only a client that leaves a
+    /// server that was tried, or is held draining or down, goes elsewhere.
     #[cold]
-    fn is_held(&self, servers: &Servers, slot: u32) -> bool {
-        self.table.at(slot).is_some_and(|position| servers.is_held(position))
-    }
-
-    /// The kernel's probing, also for who leaves a server that was tried or is held: hashes each number from the slot on, once around the table, with the
-    /// client.
-    #[cold]
-    fn fall_back(
+    #[inline(never)]
+    fn elsewhere(
         &self,
-        request: PickRequest<'_>,
-        leaves: bool,
+        servers: &Servers,
+        tried: &[ServerId],
         value: u32,
         slot: u32,
     ) -> Option<Position> {
-        let PickRequest { servers, tried, .. } = request;
+        let is_held = |position| servers.is_held(position);
+        let leaves = !tried.is_empty() || self.table.at(slot).is_some_and(is_held);
+        if !(self.falls_back || leaves) {
+            return None;
+        }
         // A refusal must not cost thousands of hashes where one pass over the servers is enough.
         let anybody = servers.iter_available(tried).next()?;
         let around = (slot..self.table.size()).chain(0..slot);
         around
             .map(|number| self.table.slot(hash(number.wrapping_add(value))))
             .find_map(|slot| self.available(servers, tried, slot))
-            // Who leaves ends at any available server, even one that no probe hits.
+            // A client that leaves ends at any available server, even one that no probe hits.
             .or_else(|| leaves.then_some(anybody.position))
     }
 }

@@ -5,7 +5,7 @@
 //! IPv6 address being the exclusive or of its four words.
 //! Source: Linux IPVS `sh`, as observed (ipvsadm(8), `-s sh`).
 //! Weight 0 and overloaded: the clients of such a server are refused; with `sh-fallback` they go to
-//! another. A quiesced server keeps one bucket per round. Empty: no server.
+//! another. Draining and down: they go to another in any case. A quiesced server keeps one bucket per round. Empty: no server.
 //! State: none; the table is filled when the pool is built.
 //! Cost: O(1); a fallback probes at most 256 buckets.
 //! Differences from the kernel: a retry (which the kernel does not have) always falls back; a flow with
