@@ -118,14 +118,17 @@ fn bucket_of(word: u64) -> u32 {
 }
 
 /// True if the server has more active connections than its weight, and another server of the service
-/// that is up has fewer than half of its weight.
+/// that is up has fewer than half of its weight. O(1), O(servers) for the second part.
+#[inline]
 pub(crate) fn is_busy(server: Candidate, servers: &Servers) -> bool {
-    let active = |server: Candidate| u64::from(server.counts.active());
-    active(server) > u64::from(server.weight)
-        && servers
-            .iter()
-            .filter(|other| !other.counts.is_held())
-            .any(|other| 2 * active(other) < u64::from(other.weight))
+    server.counts.active() > server.weight && is_any_idle(servers)
+}
+
+/// Not inlined, so that a pick saves no registers for it.
+#[inline(never)]
+fn is_any_idle(servers: &Servers) -> bool {
+    let idle = |server: &Candidate| 2 * u64::from(server.counts.active()) < server.weight.into();
+    servers.iter().any(|server| !server.counts.is_held() && idle(&server))
 }
 
 #[cfg(test)]
