@@ -54,7 +54,7 @@ const RULES: &[Rule] = &[
     ("former", CodeOf("src/rotation"), "previous"),
     ("turn", CodeOf("src/rotation"), "advance"),
     ("begin", CodeOf("src/rotation"), "adopt"),
-    ("Cursor", Code, "RetryRotation"),
+    ("Cursor", Code, "a rotation"),
     ("Outdated", Anywhere, "Superseded"),
     ("outdated", Anywhere, "superseded"),
     ("Opener", Anywhere, "WorkerTag"),

@@ -42,7 +42,6 @@ use std::cell::Cell;
 use crate::arena::counts::{Activity, Counts, Limits};
 use crate::config::{KernelRules, ServerState};
 use crate::error::ConnectionError;
-use crate::rotation::retry::RetryRotation;
 use crate::rotation::worker::WorkerRotation;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -381,8 +380,8 @@ impl Change {
 pub(crate) struct ServiceSlot {
     /// The rotation of one worker. The shared one is the compiled service's `SharedRotation`.
     pub(crate) worker_rotation: WorkerRotation,
-    /// The rotation of retries.
-    pub(crate) retry_rotation: RetryRotation,
+    /// The rotation of its retries.
+    pub(crate) worker_retries: WorkerRotation,
     /// Number of random draws so far.
     draws: AtomicU64,
     generation: AtomicU32,
@@ -393,7 +392,7 @@ impl ServiceSlot {
     pub(crate) fn new(generation: u32) -> Self {
         ServiceSlot {
             worker_rotation: WorkerRotation::default(),
-            retry_rotation: RetryRotation::default(),
+            worker_retries: WorkerRotation::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
         }

@@ -317,9 +317,6 @@ impl Control {
         let (_, high_water) = self.allocator.high_water();
         services.resize(high_water as usize, None);
         for (edit, (id, compiled)) in service_edits.iter().zip(fresh) {
-            if edit.live.is_none() {
-                compiled.start_rotations();
-            }
             services[id.slot as usize] = (!edit.deleted).then(|| Arc::clone(compiled));
         }
         let gone = service_edits.iter().filter(|edit| edit.deleted);

@@ -1,7 +1,6 @@
-//! Whose turn it is: one ticket word for all workers, one word per worker, or one word for retries.
-//! Each word carries its state from one version of a service's servers to the next.
+//! Whose turn it is: one ticket word for all workers, or one word per worker; retries have instances of
+//! their own. Each word carries its state from one version of a service's servers to the next.
 
-pub(crate) mod retry;
 pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod version;

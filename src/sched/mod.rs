@@ -149,6 +149,8 @@ pub(crate) struct PickRequest<'a> {
     pub(crate) version: PoolVersion,
     /// The rotation that all workers share.
     pub(crate) rotation: &'a SharedRotation,
+    /// The same of their retries.
+    pub(crate) retries: &'a SharedRotation,
     /// Tickets that this pick has taken, and whose servers were unavailable.
     pub(crate) tickets: Option<&'a TicketRange>,
     /// The worker's own state, if the service is shared `per-worker`.
@@ -168,7 +170,11 @@ impl PickRequest<'_> {
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Superseded> {
         if !self.tried.is_empty() {
-            self.slot.retry_rotation.advance(self.version, translate, step)
+            if self.worker.is_some() {
+                Ok(self.slot.worker_retries.advance(self.version, translate, step))
+            } else {
+                self.retries.advance(None, translate, step)
+            }
         } else if self.worker.is_some() {
             let translate = |state| translate(self.rotation.normalize_previous(state));
             Ok(self

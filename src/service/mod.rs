@@ -55,6 +55,8 @@ pub(crate) struct Service {
     scheduler_service: u64,
     /// Whose turn it is, for all workers.
     pub(crate) rotation: SharedRotation,
+    /// The same for retries, without a schedule.
+    retries: SharedRotation,
 }
 
 /// The path of a first pick; see `worker::pick`.
@@ -111,6 +113,8 @@ impl Service {
         // One of them is empty.
         let cycle = schedule.cycle().max(own_schedule.cycle());
         let rotation = SharedRotation::new(cycle, former_rounds, || scheduler.start());
+        let former_retries = plan.former.map(|former| &former.retries);
+        let retries = SharedRotation::new(0, former_retries, || scheduler.start());
         Service {
             id: plan.id,
             version: plan.former.map_or(PoolVersion::default(), |former| former.version.next()),
@@ -128,6 +132,7 @@ impl Service {
             schedule,
             worker_schedule: own_schedule,
             rotation,
+            retries,
             load_updates: scheduler.load_updates(),
             persistence,
             control_only,
@@ -176,8 +181,9 @@ impl Service {
             Some((worker, slot)) => (Some(worker), slot),
             None => (None, self.slot.get()),
         };
-        let (servers, version, rotation) = (&self.servers, self.version, &self.rotation);
-        PickRequest { servers, flow, tried, slot, version, rotation, tickets, worker }
+        let (servers, version) = (&self.servers, self.version);
+        let (rotation, retries) = (&self.rotation, &self.retries);
+        PickRequest { servers, flow, tried, slot, version, rotation, retries, tickets, worker }
     }
 
     /// True if a pick may deliberately return an overloaded server.
@@ -256,16 +262,11 @@ impl Service {
         }
     }
 
-    /// Starts the rotations of a new service.
-    pub(crate) fn start_rotations(&self) {
-        self.slot.get().retry_rotation.start(self.version, self.scheduler.start());
-    }
-
     /// Takes over the rotations of the previous version. After the publication, never before.
     pub(crate) fn adopt_rotations(&self) {
         let translate = |state| self.scheduler.translate(state);
         self.rotation.adopt(translate);
-        self.slot.get().retry_rotation.adopt(self.version, translate);
+        self.retries.adopt(translate);
     }
 }
 

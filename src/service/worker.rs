@@ -31,7 +31,7 @@ impl Service {
             slot.start_draws(worker.number());
             let start = self.scheduler.worker_start(worker.number());
             slot.worker_rotation.start(self.version, start);
-            slot.retry_rotation.start(self.version, start);
+            slot.worker_retries.start(self.version, start);
         }
     }
 
@@ -41,7 +41,7 @@ impl Service {
             let translate = |state| self.scheduler.translate(state);
             slot.worker_rotation
                 .migrate(self.version, |state| translate(self.rotation.normalize_previous(state)));
-            slot.retry_rotation.adopt(self.version, translate);
+            slot.worker_retries.migrate(self.version, translate);
         }
     }
 

@@ -26,7 +26,6 @@ pub mod hazard;
 pub mod health;
 mod memory;
 pub mod min_tree;
-pub mod retry_rotation;
 mod rotation;
 pub mod server_set;
 pub mod shared_rotation;

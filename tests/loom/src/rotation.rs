@@ -2,8 +2,6 @@
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
-#[path = "../../../src/rotation/retry.rs"]
-pub(crate) mod retry;
 #[path = "../../../src/rotation/schedule.rs"]
 pub(crate) mod schedule;
 #[path = "../../../src/rotation/shared.rs"]

@@ -6,10 +6,12 @@
 
 use loom::thread;
 
-use crate::retry_rotation::{RELOAD, pick_by};
 use crate::rotation::shared::{Previous, TicketCounter, TicketRange};
+use crate::rotation::version::Superseded;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
+/// What each reload's `translate` adds.
+pub(crate) const RELOAD: u64 = 100;
 /// Length of a cycle that these models never complete.
 const ENDLESS: u32 = 1 << 30;
 /// A state that is not a turn of [`ENDLESS`].
@@ -18,8 +20,29 @@ const BEFORE: u64 = 1 << 32;
 struct Service {
     /// One per pool.
     rounds: Vec<TicketCounter>,
+    takes_tickets: bool,
     /// Number of the pool published last.
     current: AtomicU32,
+}
+
+/// Takes one turn in the published pool, and subtracts what the reloads have added; retries with the
+/// newer pool while the pool is superseded.
+fn pick_by(current: &AtomicU32, advance: impl Fn(u32) -> Result<u64, Superseded>) -> u64 {
+    let mut pool = current.load(Ordering::Acquire);
+    loop {
+        match advance(pool) {
+            Ok(advance) => {
+                let reloads = u64::from(pool) * RELOAD;
+                assert_eq!(advance / RELOAD * RELOAD, reloads, "each reload is carried over once");
+                return advance - reloads;
+            }
+            Err(Superseded) => {
+                let newer = current.load(Ordering::Acquire);
+                assert!(newer > pool, "superseded, but nothing newer is published");
+                pool = newer;
+            }
+        }
+    }
 }
 
 fn translate(state: u64) -> u64 {
@@ -35,10 +58,15 @@ fn next(state: u64) -> (u64, u64) {
 impl Service {
     /// `state` is the initial state of the first pool.
     fn new(state: u64, reloads: u32) -> Arc<Self> {
-        let first = TicketCounter::new(ENDLESS, state);
-        let others = (0..reloads).map(|_| TicketCounter::uninitialized(ENDLESS));
+        Service::of_cycle(ENDLESS, state, reloads)
+    }
+
+    /// With a cycle of 0 nothing is precomputed, as for retries.
+    fn of_cycle(cycle: u32, state: u64, reloads: u32) -> Arc<Self> {
+        let first = TicketCounter::new(cycle, state);
+        let others = (0..reloads).map(|_| TicketCounter::uninitialized(cycle));
         let rounds = std::iter::once(first).chain(others).collect();
-        Arc::new(Service { rounds, current: AtomicU32::new(0) })
+        Arc::new(Service { rounds, takes_tickets: cycle > 0, current: AtomicU32::new(0) })
     }
 
     fn former(&self, pool: u32) -> Previous<'_> {
@@ -49,6 +77,9 @@ impl Service {
     fn pick(&self) -> u64 {
         pick_by(&self.current, |pool| {
             let round = &self.rounds[pool as usize];
+            if !self.takes_tickets {
+                return round.advance(self.former(pool), None, translate, next);
+            }
             let ticket = round.take_ticket();
             let advance = || {
                 round.advance(
@@ -83,7 +114,15 @@ fn picker(service: &Arc<Service>, count: usize) -> thread::JoinHandle<Vec<u64>> 
 
 /// Two pickers of two tickets each while the director reloads once.
 pub fn two_pickers_one_reload() {
-    let service = Service::new(0, 1);
+    two_pickers(Service::new(0, 1));
+}
+
+/// The same where nothing is precomputed.
+pub fn two_retries_one_reload() {
+    two_pickers(Service::of_cycle(0, 0, 1));
+}
+
+fn two_pickers(service: Arc<Service>) {
     let pickers = [picker(&service, 2), picker(&service, 2)];
     service.reload(1);
     let tickets = pickers.map(|picker| picker.join().unwrap()).concat();
@@ -101,7 +140,15 @@ pub fn two_pickers_one_reload_at_the_head() {
 
 /// A picker of two tickets while the director reloads twice.
 pub fn one_picker_two_reloads() {
-    let service = Service::new(0, 2);
+    one_picker(Service::new(0, 2));
+}
+
+/// The same where nothing is precomputed.
+pub fn one_retry_two_reloads() {
+    one_picker(Service::of_cycle(0, 0, 2));
+}
+
+fn one_picker(service: Arc<Service>) {
     let picking = picker(&service, 2);
     service.reload(1);
     service.reload(2);

@@ -1,16 +1,24 @@
 //! Models of `rotation/worker.rs`: a worker advances its rotation while the director reloads.
 //!
-//! Turns are numbered, and each reload's `translate` adds [`RELOAD`], as in `retry_rotation`.
+//! Turns are numbered, and each reload's `translate` adds [`RELOAD`], as in `shared_rotation`.
 
 use loom::thread;
 
-use crate::retry_rotation::{RELOAD, translate, version};
 use crate::rotation::version::PoolVersion;
 use crate::rotation::worker::WorkerRotation;
+use crate::shared_rotation::RELOAD;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 /// Length of a cycle that these models never complete.
 const ENDLESS: u64 = 1 << 32;
+
+fn version(pool: u32) -> PoolVersion {
+    (0..pool).fold(PoolVersion::default(), |version, _| version.next())
+}
+
+fn translate(advance: u64) -> u64 {
+    advance + RELOAD
+}
 
 #[derive(Default)]
 struct Service {

@@ -31,9 +31,9 @@ models! {
     health: failures_beside_a_success_have_an_order failures_are_numbered_once
         an_interval_beside_reports_loses_nothing a_sample_beside_a_decay_has_an_order
         a_late_report_counts_for_no_other;
-    retry_rotation: two_pickers_one_reload one_picker_two_reloads;
     worker_rotation: one_reload two_reloads;
     shared_rotation: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
+        two_retries_one_reload one_retry_two_reloads
         a_cycle_begins_anew a_refusal_takes_no_turn;
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
@@ -170,8 +170,6 @@ planted! {
     health::planted_a_number_by_a_look, "the limit is reached by one";
     health::planted_an_interval_that_takes_what_is_counted, "lost";
     health::planted_the_present_owner_counts, "a late report counts for the next server";
-    retry_rotation::planted_adopt_before_publication, "nothing newer is published";
-    retry_rotation::planted_adopt_in_two_steps, "lost or given twice";
     worker_rotation::planted_no_note, "each reload is carried over once";
     shared_rotation::planted_begun_before_publication, "nothing newer is published";
     shared_rotation::planted_former_left_open, "lost or given twice";
