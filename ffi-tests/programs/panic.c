@@ -172,6 +172,7 @@ int main(void) {
     CHECK(vsched_abi_version() == VSCHED_ABI_VERSION && vsched_version() != NULL);
     TEXT_IS(vsched_status_text(VSCHED_E_PANIC), vsched_status_text(VSCHED_E_PANIC));
     CHECK(vsched_scheduler_name(0) != NULL && vsched_scheduler_summary(0) != NULL);
+    CHECK(vsched_worker_refusal(worker) == 0 && vsched_refusal_text(0) != NULL);
     IS(vsched_config_clear(config), VSCHED_E_PANIC);
 
     /* Nothing has changed, and the handles work. */
@@ -189,7 +190,7 @@ int main(void) {
     RETURNS(vsched_director_free(director));
     RETURNS(vsched_config_free(config));
     vsched_force_panic(0);
-    /* All of the header but the five that guard nothing. */
+    /* All of the header but the seven that guard nothing. */
     printf("functions %u\n", functions);
     return DONE();
 }

@@ -113,7 +113,7 @@ static void decisions(void) {
 int main(void) {
     uint32_t index;
     for (index = 0; vsched_scheduler_name(index) != NULL; index++) one(vsched_scheduler_name(index));
-    CHECK(index == 14);
+    CHECK(index >= 14);
     decisions();
     return DONE();
 }

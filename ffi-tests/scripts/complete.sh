@@ -42,6 +42,6 @@ called service_ids >"$work/called"
 comm -23 "$work/by_id" "$work/called" >"$work/missing"
 missing "unknown to service_ids.c"
 called null >"$work/called"
-comm -23 "$work/all" "$work/called" | grep -v '^vsched_\(status_text\|abi_version\|version\|scheduler_name\|scheduler_summary\)$' >"$work/missing" || true
+comm -23 "$work/all" "$work/called" | grep -v '^vsched_\(status_text\|refusal_text\|abi_version\|version\|scheduler_name\|scheduler_summary\)$' >"$work/missing" || true
 missing "unknown to null.c"
 exit $status
