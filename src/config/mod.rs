@@ -97,24 +97,21 @@ pub type Settings = Config<()>;
 impl<Services> Config<Services> {
     /// Returns everything except the services.
     pub fn settings(&self) -> Settings {
+        self.copy_with(())
+    }
+
+    /// Returns the config with these services instead.
+    pub fn with_services<Others>(self, services: Others) -> Config<Others> {
+        self.copy_with(services)
+    }
+
+    fn copy_with<Others>(&self, services: Others) -> Config<Others> {
         Config {
             kernel_rules: self.kernel_rules,
             seed: self.seed,
             expire_quiescent_template: self.expire_quiescent_template,
             timeouts: self.timeouts,
             daemons: self.daemons.clone(),
-            services: (),
-        }
-    }
-
-    /// Returns the config with these services instead.
-    pub fn with_services<Others>(self, services: Others) -> Config<Others> {
-        Config {
-            kernel_rules: self.kernel_rules,
-            seed: self.seed,
-            expire_quiescent_template: self.expire_quiescent_template,
-            timeouts: self.timeouts,
-            daemons: self.daemons,
             services,
         }
     }

@@ -78,6 +78,16 @@ impl VirtualService {
 impl<Servers> VirtualService<Servers> {
     /// Returns everything except the servers: what an edit of the service replaces.
     pub fn settings(&self) -> ServiceSettings {
+        self.copy_with(())
+    }
+
+    /// Returns the service with these servers instead, oldest first.
+    pub fn with_servers<Others>(self, servers: Others) -> VirtualService<Others> {
+        self.copy_with(servers)
+    }
+
+    /// Field by field: `..self.clone()` would clone the servers, too.
+    fn copy_with<Others>(&self, servers: Others) -> VirtualService<Others> {
         VirtualService {
             key: self.key,
             scheduler: self.scheduler,
@@ -85,22 +95,6 @@ impl<Servers> VirtualService<Servers> {
             mh_table_index: self.mh_table_index,
             persistence: self.persistence,
             persistence_engine: self.persistence_engine.clone(),
-            one_packet: self.one_packet,
-            affinity: self.affinity,
-            sharing: self.sharing,
-            servers: (),
-        }
-    }
-
-    /// Returns the service with these servers instead, oldest first.
-    pub fn with_servers<Others>(self, servers: Others) -> VirtualService<Others> {
-        VirtualService {
-            key: self.key,
-            scheduler: self.scheduler,
-            flags: self.flags,
-            mh_table_index: self.mh_table_index,
-            persistence: self.persistence,
-            persistence_engine: self.persistence_engine,
             one_packet: self.one_packet,
             affinity: self.affinity,
             sharing: self.sharing,

@@ -44,7 +44,7 @@ impl fmt::Display for Holder {
 
 /// Of servers that are not configured this number may be held beside all that are; beyond it those held
 /// longest are released.
-pub(super) const MAX_ABSENT: usize = 4096;
+const MAX_ABSENT: usize = 4096;
 
 const HOLDERS: usize = Holder::ALL.len();
 
@@ -127,11 +127,11 @@ impl HeldServers {
     /// Releases servers that are not configured, if there are too many. O(servers held) then.
     pub(super) fn release_absent(
         &mut self,
-        configured: usize,
+        configured: impl FnOnce() -> usize,
         servers_of: impl Fn(&ServiceKey) -> HashSet<SocketAddr>,
     ) {
         let held: usize = self.by_service.values().map(HashMap::len).sum();
-        if held <= configured + MAX_ABSENT {
+        if held <= MAX_ABSENT || held <= configured() + MAX_ABSENT {
             return;
         }
         let mut absent: Vec<(u64, ServiceKey, SocketAddr)> = self

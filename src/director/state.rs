@@ -44,9 +44,10 @@ impl Director {
     /// removed and comes back. Of servers that are not configured at most 4,096 are held beside all
     /// that are; beyond that those held longest are released.
     ///
-    /// Takes the director's lock; workers do not wait for it. O(log n); in services of rr and wrr the
-    /// first server that is held costs O(n) once, and picks cost a few nanoseconds more until none is
-    /// held.
+    /// Takes the director's lock; workers do not wait for it. O(servers of the service), plus O(services)
+    /// if thousands are held. A service of rr or wrr is compiled again when its first server is held,
+    /// and at the [`tick`](Self::tick) after its last is released; in between its picks look at each
+    /// server's counts.
     ///
     /// # Errors
     /// [`Stale`](StateError::Stale) if the id is; [`OutOfMemory`](StateError::OutOfMemory). Nothing
@@ -162,17 +163,15 @@ impl Control {
         if let Some(slot) = self.arena.servers.get(server.slot) {
             slot.set_state(server.generation, state).map_err(|_| StateError::Stale)?;
             if let Some(live) = self.find_slot(slot.service()) {
-                live.compiled.state_changed(server, slot);
+                live.compiled.changed_for_all(server, slot);
             }
         }
         let mut held = mem::take(&mut self.held);
-        held.release_absent(
-            self.services.values().map(|live| live.claims.len()).sum(),
-            |service| {
-                let servers = self.find(service).into_iter().flat_map(|live| &live.service.servers);
-                servers.map(|server| server.address).collect()
-            },
-        );
+        let configured = || self.services.values().map(|live| live.claims.len()).sum();
+        held.release_absent(configured, |service| {
+            let servers = self.find(service).into_iter().flat_map(|live| &live.service.servers);
+            servers.map(|server| server.address).collect()
+        });
         self.held = held;
         Ok(state)
     }

@@ -5,8 +5,7 @@
 //! words.
 //! Source: Linux IPVS `dh`, as observed (ipvsadm(8), `-s dh`).
 //! Weight 0 and overloaded: destinations that hash to such a server are refused. Draining and down: they
-//! go to another. Other weights are
-//! ignored. Empty: no server.
+//! go to another. Other weights are ignored. Empty: no server.
 //! State: none; the table is filled when the pool is built.
 //! Cost: O(1).
 //! Differences from the kernel: a retry (which the kernel does not have) probes other buckets.

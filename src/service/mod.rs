@@ -241,8 +241,8 @@ impl Service {
         self.looks_at_holds
     }
 
-    /// A server's run-time state has changed.
-    pub(crate) fn state_changed(&self, server: ServerId, slot: &ServerSlot) {
+    /// Tells the scheduler that a server's counts or run-time state have changed for all workers.
+    pub(crate) fn changed_for_all(&self, server: ServerId, slot: &ServerSlot) {
         match &self.load_updates {
             LoadUpdates::Nothing => {}
             LoadUpdates::Counts(index) => _ = index.load_changed(server.slot, slot),
@@ -255,10 +255,10 @@ impl Service {
         if let Some(templates) = self.templates().filter(|_| slot.counts_seqcst().total() == 0) {
             templates.clear_holds(server.slot);
         }
-        match &self.load_updates {
-            LoadUpdates::Nothing => {}
-            LoadUpdates::Counts(index) => _ = index.load_changed(server.slot, slot),
-            LoadUpdates::WorkerCounts => self.common_changed(server, by),
+        if self.counts_per_worker() {
+            self.common_changed(server, by);
+        } else {
+            self.changed_for_all(server, slot);
         }
     }
 
