@@ -6,6 +6,7 @@
 
 mod command;
 pub mod diff;
+mod ejection;
 pub(crate) mod guardrails;
 mod inet;
 mod key;
@@ -20,6 +21,7 @@ pub(crate) mod scheduler;
 mod server;
 mod service;
 mod setting;
+mod slow_start;
 mod state;
 mod steps;
 #[cfg(feature = "serde")]
@@ -30,6 +32,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use command::Command;
+pub use ejection::{Ejection, OutlierMethod, Outliers};
 pub use guardrails::Guardrails;
 pub use key::{Family, Protocol, ServiceKey};
 pub use limits::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
@@ -45,9 +48,10 @@ pub use observed::{
 pub use scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
 pub use service::{
-    Affinity, Netmask, Persistence, SchedulerFlags, ServiceSettings, Sharing, VirtualService,
+    Affinity, Netmask, Persistence, SchedulerFlags, ServiceSettings, Sharing, Ties, VirtualService,
 };
 pub use setting::Setting;
+pub use slow_start::SlowStart;
 pub use state::ServerState;
 pub(crate) use validate::Known;
 

@@ -11,40 +11,40 @@ use crate::error::UnknownScheduler;
 pub const GENERIC_FLAG_NAMES: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
 
 /// The registry: calls the macro `$each` with every scheduler's summary, short name, type, cost, whether
-/// Linux has it, and names of flags.
+/// Linux has it, whether it shares connections by weight, and names of flags.
 macro_rules! schedulers {
     ($each:ident) => {
         $each! {
             /// round robin: each available server in turn, whatever its weight
-            "rr" => rr::Rr, cost "O(1)", linux true, flags GENERIC_FLAG_NAMES;
+            "rr" => rr::Rr, cost "O(1)", linux true, shares false, flags GENERIC_FLAG_NAMES;
             /// weighted round robin: in turn, as often as the weight says
-            "wrr" => wrr::Wrr, cost "O(1), O(log n) if the weights' sum is large", linux true, flags GENERIC_FLAG_NAMES;
+            "wrr" => wrr::Wrr, cost "O(1), O(log n) if the weights' sum is large", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// least connections
-            "lc" => lc::Lc, cost "O(log n)", linux true, flags GENERIC_FLAG_NAMES;
+            "lc" => lc::Lc, cost "O(log n)", linux true, shares false, flags GENERIC_FLAG_NAMES;
             /// weighted least connections
-            "wlc" => wlc::Wlc, cost "O(log n)", linux true, flags GENERIC_FLAG_NAMES;
+            "wlc" => wlc::Wlc, cost "O(log n)", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// shortest expected delay: least (active + 1) / weight
-            "sed" => sed::Sed, cost "O(log n)", linux true, flags GENERIC_FLAG_NAMES;
+            "sed" => sed::Sed, cost "O(log n)", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// never queue: an idle server first, else shortest expected delay
-            "nq" => nq::Nq, cost "O(log n)", linux true, flags GENERIC_FLAG_NAMES;
+            "nq" => nq::Nq, cost "O(log n)", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// source hashing: one client, one server
-            "sh" => sh::Sh, cost "O(1)", linux true, flags ["sh-fallback", "sh-port", GENERIC_FLAG_NAMES[2]];
+            "sh" => sh::Sh, cost "O(1)", linux true, shares false, flags ["sh-fallback", "sh-port", GENERIC_FLAG_NAMES[2]];
             /// destination hashing: one destination, one server
-            "dh" => dh::Dh, cost "O(1)", linux true, flags GENERIC_FLAG_NAMES;
+            "dh" => dh::Dh, cost "O(1)", linux true, shares false, flags GENERIC_FLAG_NAMES;
             /// locality-based least connections: one destination, one server, unless that is busy
-            "lblc" => lblc::Lblc, cost "O(1), O(log n) for a new address, O(n) for a busy server", linux true, flags GENERIC_FLAG_NAMES;
+            "lblc" => lblc::Lblc, cost "O(1), O(log n) for a new address, O(n) for a busy server", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// the same with replication: one destination, a set of servers that grows under load
-            "lblcr" => lblcr::Lblcr, cost "O(1), O(log n) for a new address, O(n) for a busy server", linux true, flags GENERIC_FLAG_NAMES;
+            "lblcr" => lblcr::Lblcr, cost "O(1), O(log n) for a new address, O(n) for a busy server", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// Maglev hashing: one client, one server; few others move when servers come and go
-            "mh" => mh::Mh, cost "O(1)", linux true, flags ["mh-fallback", "mh-port", GENERIC_FLAG_NAMES[2]];
+            "mh" => mh::Mh, cost "O(1)", linux true, shares false, flags ["mh-fallback", "mh-port", GENERIC_FLAG_NAMES[2]];
             /// failover: the available server of highest weight
-            "fo" => fo::Fo, cost "O(1)", linux true, flags GENERIC_FLAG_NAMES;
+            "fo" => fo::Fo, cost "O(1)", linux true, shares false, flags GENERIC_FLAG_NAMES;
             /// overflow: the highest weight until it has that many active connections, then the next
-            "ovf" => ovf::Ovf, cost "O(servers full)", linux true, flags GENERIC_FLAG_NAMES;
+            "ovf" => ovf::Ovf, cost "O(servers full)", linux true, shares false, flags GENERIC_FLAG_NAMES;
             /// power of two choices: the less loaded of two weighted random draws
-            "twos" => twos::Twos, cost "O(1)", linux true, flags GENERIC_FLAG_NAMES;
+            "twos" => twos::Twos, cost "O(1)", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// weighted power of two choices: the less loaded of two different weighted random servers
-            "p2c" => p2c::P2c, cost "O(1)", linux false, flags GENERIC_FLAG_NAMES;
+            "p2c" => p2c::P2c, cost "O(1)", linux false, shares true, flags GENERIC_FLAG_NAMES;
         }
     };
 }
@@ -62,7 +62,7 @@ const fn c_text(text: &'static [u8]) -> &'static CStr {
 macro_rules! names {
     ($(
         $(#[doc = $doc:literal])+
-        $name:literal => $module:ident::$kind:ident, cost $cost:literal, linux $linux:literal, flags $flags:expr;
+        $name:literal => $module:ident::$kind:ident, cost $cost:literal, linux $linux:literal, shares $shares:literal, flags $flags:expr;
     )+) => {
         /// The schedulers, by their short names.
         ///
@@ -122,6 +122,17 @@ macro_rules! names {
             /// ```
             pub const fn in_linux(self) -> bool {
                 match self { $(SchedulerKind::$kind => $linux,)+ }
+            }
+
+            /// Returns true if the scheduler shares connections among servers in proportion to weight, or
+            /// load in proportion to weight: what slow start and spill-over need.
+            ///
+            /// ```
+            /// use vsched::SchedulerKind;
+            /// assert!(SchedulerKind::Wlc.shares_by_weight() && !SchedulerKind::Rr.shares_by_weight());
+            /// ```
+            pub const fn shares_by_weight(self) -> bool {
+                match self { $(SchedulerKind::$kind => $shares,)+ }
             }
 
             /// Returns the names of the three scheduler flags for this scheduler.

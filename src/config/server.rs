@@ -99,6 +99,11 @@ pub struct RealServer {
     /// Connection limits.
     #[cfg_attr(feature = "serde", serde(default))]
     pub thresholds: Thresholds,
+    /// Tier of the server: 0 serves first, greater numbers take over from it, as the service's
+    /// [`spill_over`](super::VirtualService::spill_over) says. So 1 is a backup. In rules texts
+    /// `--vsched-priority`.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "super::text::is_default"))]
+    pub priority: u8,
 }
 
 impl RealServer {
@@ -109,6 +114,7 @@ impl RealServer {
             forwarding: Forwarding::default(),
             weight: 1,
             thresholds: Thresholds::default(),
+            priority: 0,
         }
     }
 
@@ -127,6 +133,12 @@ impl RealServer {
     /// Returns the server with these connection limits.
     pub fn with_thresholds(mut self, upper: u32, lower: u32) -> Self {
         self.thresholds = Thresholds { upper, lower };
+        self
+    }
+
+    /// Returns the server in this tier: 0 serves first, 1 is a backup.
+    pub fn with_priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
         self
     }
 }

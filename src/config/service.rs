@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use crate::config::scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
-use crate::config::{DEFAULT_MH_TABLE_INDEX, MAX_SERVERS, RealServer, ServiceKey, mh_table_size};
+use crate::config::{
+    DEFAULT_MH_TABLE_INDEX, Ejection, MAX_SERVERS, RealServer, ServiceKey, SlowStart, mh_table_size,
+};
 
 /// A virtual service and its real servers; without them, [`ServiceSettings`].
 ///
@@ -32,6 +34,23 @@ pub struct VirtualService<Servers = Vec<RealServer>> {
     pub affinity: Affinity,
     /// Whether all workers share one sequence of picks. In rules texts `--vsched-sharing`.
     pub sharing: Sharing,
+    /// Which of equally loaded servers lc, wlc, sed and nq pick. In rules texts `--vsched-ties`.
+    pub ties: Ties,
+    /// When servers are ejected for the failures that hosts report; `None` = never.
+    pub ejection: Option<Ejection>,
+    /// How the weight of a server grows that begins to get connections; `None` = at once.
+    pub slow_start: Option<SlowStart>,
+    /// How servers of lower priority take over from those of higher priority
+    /// ([`RealServer::priority`]). `None`: all connections go to the highest priority with a server that
+    /// is up. A number is the over-provisioning factor in percent, 100 to 1000: a priority keeps all its
+    /// connections while its share of servers that are up, times this factor, is at least 100 %, and
+    /// below that passes the rest on; only for schedulers that share connections by weight
+    /// ([`SchedulerKind::shares_by_weight`]). In rules texts `--vsched-spill-over`.
+    pub spill_over: Option<u32>,
+    /// Panic threshold in percent, 0 to 100: while a smaller share of the servers is up, so many seem to
+    /// be down that this is not believed, and all that are not draining and that no administrator holds
+    /// down take part. 0 = never. In rules texts `--vsched-panic-threshold`.
+    pub panic_threshold: u8,
     /// Real servers, oldest first; none in [`ServiceSettings`].
     pub servers: Servers,
 }
@@ -52,6 +71,11 @@ impl VirtualService {
             one_packet: false,
             affinity: Affinity::default(),
             sharing: Sharing::Exact,
+            ties: Ties::Kernel,
+            ejection: None,
+            slow_start: None,
+            spill_over: None,
+            panic_threshold: 0,
             servers: Vec::new(),
         }
     }
@@ -65,6 +89,24 @@ impl VirtualService {
     /// Returns the service with this sharing.
     pub fn with_sharing(mut self, sharing: Sharing) -> Self {
         self.sharing = sharing;
+        self
+    }
+
+    /// Returns the service with this choice among equally loaded servers.
+    pub fn with_ties(mut self, ties: Ties) -> Self {
+        self.ties = ties;
+        self
+    }
+
+    /// Returns the service with passive ejection.
+    pub fn with_ejection(mut self, ejection: Ejection) -> Self {
+        self.ejection = Some(ejection);
+        self
+    }
+
+    /// Returns the service with slow start.
+    pub fn with_slow_start(mut self, slow_start: SlowStart) -> Self {
+        self.slow_start = Some(slow_start);
         self
     }
 
@@ -98,6 +140,11 @@ impl<Servers> VirtualService<Servers> {
             one_packet: self.one_packet,
             affinity: self.affinity,
             sharing: self.sharing,
+            ties: self.ties,
+            ejection: self.ejection,
+            slow_start: self.slow_start,
+            spill_over: self.spill_over,
+            panic_threshold: self.panic_threshold,
             servers,
         }
     }
@@ -191,6 +238,29 @@ impl Sharing {
         match self {
             Sharing::Exact => "exact",
             Sharing::PerWorker => "per-worker",
+        }
+    }
+}
+
+/// Which of several equally loaded servers lc, wlc, sed and nq pick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
+pub enum Ties {
+    /// The first in the list, the one that was added last, as a kernel does: while connections are short
+    /// and few, it gets them all.
+    #[default]
+    Kernel,
+    /// In turn. Each pick is still of a least loaded server.
+    Rotate,
+}
+
+impl Ties {
+    /// Returns the name, as in every text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Ties::Kernel => "kernel",
+            Ties::Rotate => "rotate",
         }
     }
 }

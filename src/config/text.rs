@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::SchedulerKind;
 use crate::config::{
-    Affinity, DEFAULT_MH_TABLE_INDEX, Forwarding, Netmask, Persistence, RealServer, SchedulerFlags,
-    ServiceKey, Sharing, Tunnel, VirtualService,
+    Affinity, DEFAULT_MH_TABLE_INDEX, Ejection, Forwarding, Netmask, Persistence, RealServer,
+    SchedulerFlags, ServiceKey, Sharing, SlowStart, Ties, Tunnel, VirtualService,
 };
 use crate::error::Quoted;
 
@@ -36,6 +36,16 @@ pub(super) struct ServiceText {
     affinity: Affinity,
     #[serde(default, skip_serializing_if = "is_default")]
     sharing: Sharing,
+    #[serde(default, skip_serializing_if = "is_default")]
+    ties: Ties,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ejection: Option<Ejection>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slow_start: Option<SlowStart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spill_over: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    panic_threshold: u8,
     #[serde(default)]
     servers: Vec<RealServer>,
 }
@@ -44,7 +54,7 @@ pub(super) fn one() -> u32 {
     1
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -74,6 +84,11 @@ impl From<VirtualService> for ServiceText {
             one_packet: from.one_packet,
             affinity: from.affinity,
             sharing: from.sharing,
+            ties: from.ties,
+            ejection: from.ejection,
+            slow_start: from.slow_start,
+            spill_over: from.spill_over,
+            panic_threshold: from.panic_threshold,
             servers: from.servers,
         }
     }
@@ -112,6 +127,11 @@ impl TryFrom<ServiceText> for VirtualService {
             one_packet: from.one_packet,
             affinity: from.affinity,
             sharing: from.sharing,
+            ties: from.ties,
+            ejection: from.ejection,
+            slow_start: from.slow_start,
+            spill_over: from.spill_over,
+            panic_threshold: from.panic_threshold,
             servers: from.servers,
         })
     }

@@ -240,6 +240,7 @@ pub(super) unsafe fn server(from: vsched_server) -> Result<RealServer, Fault> {
         forwarding,
         weight: from.weight,
         thresholds: Thresholds { upper: from.upper_threshold, lower: from.lower_threshold },
+        priority: 0,
     })
 }
 

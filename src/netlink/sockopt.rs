@@ -146,6 +146,7 @@ fn server(entry: &[u8]) -> ListEntry {
         forwarding,
         weight: number(12),
         thresholds: Thresholds { upper: number(16), lower: number(20) },
+        priority: 0,
     })
 }
 

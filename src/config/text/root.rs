@@ -5,8 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ServiceText;
 use crate::config::{
-    Affinity, Config, Family, KernelRules, Persistence, Protocol, RealServer, Sharing, SyncDaemon,
-    SyncRole, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
+    Affinity, Config, Ejection, Family, KernelRules, OutlierMethod, Outliers, Persistence,
+    Protocol, RealServer, Sharing, SlowStart, SyncDaemon, SyncRole, Thresholds, Ties, Timeouts,
+    Tunnel, TunnelChecksum, VirtualService,
 };
 use crate::error::legible;
 
@@ -37,8 +38,8 @@ macro_rules! legible {
 }
 
 legible! {
-    Affinity Config Family KernelRules Persistence Protocol RealServer Sharing SyncDaemon SyncRole
-    Thresholds Timeouts Tunnel TunnelChecksum
+    Affinity Config Ejection Family KernelRules OutlierMethod Outliers Persistence Protocol RealServer
+    Sharing SlowStart SyncDaemon SyncRole Thresholds Ties Timeouts Tunnel TunnelChecksum
 }
 
 impl<'de> Deserialize<'de> for VirtualService {

@@ -74,6 +74,7 @@ impl DestAttributes {
                 upper: sent(self.upper, "DEST.U_THRESH")?,
                 lower: sent(self.lower, "DEST.L_THRESH")?,
             },
+            priority: 0,
         })
     }
 

@@ -169,6 +169,7 @@ fn server(service: Family, of: Family) -> impl Strategy<Value = RealServer> {
             forwarding,
             weight,
             thresholds,
+            priority: 0,
         },
     )
 }

@@ -90,6 +90,7 @@ fn server() -> impl Strategy<Value = RealServer> {
             forwarding,
             weight,
             thresholds: Thresholds { upper, lower },
+            priority: 0,
         },
     )
 }

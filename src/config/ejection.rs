@@ -1,0 +1,105 @@
+//! Passive ejection: when a server that fails is held down, and for how long.
+
+/// When a service's servers are ejected for what hosts report of them ([`Outcome`](crate::Outcome)).
+///
+/// An ejected server is down ([`ServerState::Down`](super::ServerState::Down), held by
+/// [`Holder::Ejector`](crate::Holder::Ejector)) for `base_time` times the number of its ejections, at
+/// most `max_time`. Then it gets `trials` connections at a time: the first failure ejects it again, the
+/// first success ends the trial. After each interval that it has passed without an ejection, the number
+/// of its ejections falls by one.
+///
+/// In rules texts `--vsched-ejection`, with the fields' names and values such as
+/// `failures=5,base-time=30,outliers=median`. A kernel has no such thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+pub struct Ejection {
+    /// Number of failures in a row that ejects a server, in the call that reports the last of them; 0
+    /// to 65535, 0 = never.
+    pub failures: u32,
+    /// Comparison with the service's other servers at the end of each interval; `None` = none.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub outliers: Option<Outliers>,
+    /// Seconds of an interval, 1 to 2678400.
+    pub interval: u32,
+    /// Seconds of a server's first ejection, 1 to 2678400.
+    pub base_time: u32,
+    /// Maximum seconds of an ejection, 1 to 2678400; `base_time` if it is less than that.
+    pub max_time: u32,
+    /// Largest share of the service's servers ejected at any time, in percent, 0 to 100, rounded down
+    /// to whole servers. A service whose limit is below one server ejects none.
+    pub max_share: u8,
+    /// Connections that a server that returns may have at a time beyond those that are still open, 1 to
+    /// 65535.
+    pub trials: u32,
+}
+
+impl Default for Ejection {
+    /// At 5 failures in a row; 30 seconds, up to 300; at most half of the servers; one trial at a time.
+    fn default() -> Self {
+        Ejection {
+            failures: 5,
+            outliers: None,
+            interval: 10,
+            base_time: 30,
+            max_time: 300,
+            max_share: 50,
+            trials: 1,
+        }
+    }
+}
+
+/// Ejection of servers that fail more often than the others do.
+///
+/// At the end of each interval, among the servers with at least `least_outcomes` outcomes in it, if
+/// there are `least_servers` of them: a server is ejected if its share of successes is below the center
+/// of all shares by more than `factor` times their spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+pub struct Outliers {
+    /// Center and spread.
+    pub method: OutlierMethod,
+    /// Number of spreads below the center, in thousandths, 1 to 1000000.
+    pub factor: u32,
+    /// Least outcomes (done and failed) that make a server's share count, 1 to 4294967295.
+    pub least_outcomes: u32,
+    /// Least number of such servers, 2 to 1048576.
+    pub least_servers: u32,
+}
+
+impl Default for Outliers {
+    /// As Envoy: the mean, 1.9 standard deviations, 100 outcomes, 5 servers.
+    fn default() -> Self {
+        Outliers {
+            method: OutlierMethod::Mean,
+            factor: 1900,
+            least_outcomes: 100,
+            least_servers: 5,
+        }
+    }
+}
+
+/// What a server's share of successes is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
+pub enum OutlierMethod {
+    /// The mean, and the standard deviation: as Envoy and gRPC. A second bad server widens the
+    /// deviation, and may hide both.
+    #[default]
+    Mean,
+    /// The median, and the median absolute deviation times 1.4826, but at least 5 percentage points:
+    /// almost half of the servers may be bad.
+    Median,
+}
+
+impl OutlierMethod {
+    /// Returns the name, as in every text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OutlierMethod::Mean => "mean",
+            OutlierMethod::Median => "median",
+        }
+    }
+}
