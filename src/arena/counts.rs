@@ -25,6 +25,7 @@ const OVERLOADED: u64 = 1;
 const VACANT: u64 = 2;
 const DRAINING: u64 = 4;
 const DOWN: u64 = 8;
+const EJECTED: u64 = DRAINING | DOWN;
 const ACTIVE: u32 = 4;
 const TOTAL: u32 = ACTIVE + FIELD;
 const VERSION: u32 = TOTAL + FIELD;
@@ -95,6 +96,28 @@ impl Counts {
         } else {
             ServerState::Up
         }
+    }
+
+    /// True if the server is down, held or ejected.
+    #[inline]
+    pub(crate) fn is_down(self) -> bool {
+        self.0 & DOWN != 0
+    }
+
+    /// True if the server is ejected: both bits, which no other state has.
+    #[inline]
+    pub(crate) fn is_ejected(self) -> bool {
+        self.0 & EJECTED == EJECTED
+    }
+
+    /// The same counts, ejected; `None` if the server is down already.
+    pub(crate) fn ejected(self) -> Option<Self> {
+        (!self.is_down()).then_some(Counts(self.0 | EJECTED))
+    }
+
+    /// The same counts, held in this state; an ejected server stays ejected.
+    pub(crate) fn held(self, state: ServerState) -> Self {
+        if self.is_ejected() { self } else { self.in_state(state) }
     }
 
     /// The same counts in this state.

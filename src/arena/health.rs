@@ -150,6 +150,16 @@ impl HealthSlot {
         }
     }
 
+    /// Sets the number of failures in a row: that of a server that is tried again, one failure below the
+    /// limit. Director only.
+    pub(crate) fn set_consecutive(&self, consecutive: u32) {
+        // Relaxed: only the director, which calls this, changes the generation.
+        let tag = self.failures.load(Ordering::Relaxed) & !VALUE;
+        let number = u64::from(consecutive).min(MOST_CONSECUTIVE) << CONSECUTIVE;
+        // Never an error, for the same reason.
+        let _ = change(&self.failures, tag, |failures| u64::from(failures as u32) | number);
+    }
+
     /// What was reported. Director only.
     pub(crate) fn read(&self) -> Health {
         let (done, failed) = self.totals();
@@ -184,7 +194,7 @@ impl HealthSlot {
 
     /// Done and failed. The failed of more than 32 bits are exact if fewer than 2^32 fail in an
     /// interval.
-    fn totals(&self) -> (u64, u64) {
+    pub(crate) fn totals(&self) -> (u64, u64) {
         let (_, before) = self.starts[0].get();
         let since = (value(&self.failures) as u32).wrapping_sub(before as u32);
         (value(&self.done), before.wrapping_add(since.into()))

@@ -1,6 +1,7 @@
 //! Runtime state that outlives every config: slots of atomics, found by index and generation.
 
 pub(crate) mod counts;
+pub(crate) mod ejection;
 pub(crate) mod health;
 pub(crate) mod id;
 pub(crate) mod latency;
@@ -10,11 +11,12 @@ pub(crate) mod tally;
 pub(crate) mod worker_state;
 
 use crate::arena::health::HealthSlot;
+use crate::arena::id::ServerId;
 use crate::arena::slots::{ServerSlot, ServiceSlot};
 use crate::arena::tally::Tally;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::Segments;
-use crate::config::KernelRules;
+use crate::config::{KernelRules, ServerState};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
@@ -104,6 +106,40 @@ impl Arena {
     /// True if an outcome has ever been reported: only then a tick has to visit each server.
     pub(crate) fn has_reports(&self) -> bool {
         self.reports.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ejects a server, if its service's budget has a place; false if it is down already, or if its id is
+    /// stale. Lock-free.
+    pub(crate) fn eject(&self, server: ServerId) -> bool {
+        let slot = self.servers.get(server.slot);
+        let budget = |slot: &ServerSlot| self.services.get(slot.service());
+        let owned = slot.and_then(|slot| Some((slot, budget(slot)?)));
+        owned.is_some_and(|(slot, of)| ejection::eject(slot, server.generation, &of.ejections))
+    }
+
+    /// As [`eject`](Self::eject), if the service ejects servers with this many failures in a row.
+    #[inline]
+    pub(crate) fn eject_failing(&self, server: ServerId, failures: u32) -> bool {
+        let slot = self.servers.get(server.slot);
+        let service = slot.and_then(|slot| self.services.get(slot.service()));
+        service.is_some_and(|service| service.ejections.is_reached(failures)) && self.eject(server)
+    }
+
+    /// Ends the ejection of the server in this slot; false if it is not ejected. Director only.
+    pub(crate) fn end_ejection(&self, slot: u32, state: ServerState) -> bool {
+        let ended = self.servers.get(slot).is_some_and(|slot| slot.end_ejection(state));
+        if ended {
+            self.release_place(slot);
+        }
+        ended
+    }
+
+    /// Gives the place of the server in this slot back, which is not ejected any more. Director only.
+    pub(crate) fn release_place(&self, slot: u32) {
+        let service = self.servers.get(slot).map(ServerSlot::service);
+        if let Some(service) = service.and_then(|service| self.services.get(service)) {
+            service.ejections.release();
+        }
     }
 
     /// Into how many equal parts, one per worker, `common` is divided: 1 if there is at most one living

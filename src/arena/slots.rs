@@ -40,6 +40,7 @@
 use std::cell::Cell;
 
 use crate::arena::counts::{Activity, Counts, Limits};
+use crate::arena::ejection::EjectionBudget;
 use crate::config::{KernelRules, ServerState};
 use crate::error::ConnectionError;
 use crate::rotation::worker::WorkerRotation;
@@ -258,7 +259,7 @@ impl ServerSlot {
             if counts.vacant() || !self.is(generation) {
                 return Err(ConnectionError::Stale);
             }
-            Ok(counts.in_state(state))
+            Ok(counts.held(state))
         })?;
         Ok(change.before.state())
     }
@@ -303,24 +304,25 @@ impl ServerSlot {
 
     /// Takes the slot from its owner, whose ids become stale; false while connections are counted or
     /// affinity entries name it. Director only.
-    pub(crate) fn vacate(&self) -> bool {
+    pub(crate) fn vacate(&self) -> Ended {
         self.end(|counts| counts.vacated().ok_or(ConnectionError::Overloaded))
     }
 
     /// Like [`vacate`](Self::vacate), but even while connections are counted: their leases become stale.
     /// Director only.
-    pub(crate) fn evict(&self) -> bool {
+    pub(crate) fn evict(&self) -> Ended {
         self.end(|counts| Ok(counts.evicted()))
     }
 
-    fn end(&self, ended: impl Fn(Counts) -> Result<Counts, ConnectionError>) -> bool {
+    fn end(&self, ended: impl Fn(Counts) -> Result<Counts, ConnectionError>) -> Ended {
         // SeqCst: pairs with `pin`. A later pin comes from a retired table, and holds only the number.
-        let ended = self.pins.load(Ordering::SeqCst) == 0 && self.change(ended).is_ok();
-        if ended {
-            // SeqCst: pairs with the load in `is`; after the exchange that ended the owner's counts.
-            self.generation.fetch_add(1, Ordering::SeqCst);
+        if self.pins.load(Ordering::SeqCst) != 0 {
+            return Ended::No;
         }
-        ended
+        let Ok(change) = self.change(ended) else { return Ended::No };
+        // SeqCst: pairs with the load in `is`; after the exchange that ended the owner's counts.
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        if change.before.is_ejected() { Ended::Ejected } else { Ended::Yes }
     }
 
     #[inline(always)]
@@ -330,7 +332,7 @@ impl ServerSlot {
     }
 
     #[inline(always)]
-    fn change(
+    pub(super) fn change(
         &self,
         next: impl Fn(Counts) -> Result<Counts, ConnectionError>,
     ) -> Result<Change, ConnectionError> {
@@ -360,10 +362,20 @@ impl ServerSlot {
     }
 }
 
+/// Whether a slot's owner has left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It has not.
+    No,
+    Yes,
+    /// It has, and was ejected: its place in the budget is free.
+    Ejected,
+}
+
 /// An exchange of a count word.
 #[derive(Clone, Copy)]
-struct Change {
-    before: Counts,
+pub(super) struct Change {
+    pub(super) before: Counts,
     after: Counts,
 }
 
@@ -385,6 +397,7 @@ pub(crate) struct ServiceSlot {
     /// Number of random draws so far.
     draws: AtomicU64,
     generation: AtomicU32,
+    pub(crate) ejections: EjectionBudget,
 }
 
 impl ServiceSlot {
@@ -395,6 +408,7 @@ impl ServiceSlot {
             worker_retries: WorkerRotation::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
+            ejections: EjectionBudget::new(generation),
         }
     }
 
@@ -418,7 +432,8 @@ impl ServiceSlot {
     pub(crate) fn renew(&self) {
         // SeqCst: no partner, as the slot has no owner.
         self.draws.store(0, Ordering::SeqCst);
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        let left = self.generation.fetch_add(1, Ordering::SeqCst);
+        self.ejections.renew(left.wrapping_add(1));
     }
 }
 

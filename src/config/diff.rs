@@ -252,12 +252,5 @@ pub(crate) fn common_ends(old: &[RealServer], new: &[RealServer]) -> (usize, usi
 }
 
 pub(crate) fn same_settings<A, B>(a: &VirtualService<A>, b: &VirtualService<B>) -> bool {
-    a.scheduler == b.scheduler
-        && a.flags == b.flags
-        && a.mh_table_index == b.mh_table_index
-        && a.persistence == b.persistence
-        && a.persistence_engine == b.persistence_engine
-        && a.one_packet == b.one_packet
-        && a.affinity == b.affinity
-        && a.sharing == b.sharing
+    a.settings() == b.settings()
 }

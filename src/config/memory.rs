@@ -65,6 +65,8 @@ const TURN: u64 = 16;
 const MOST_TURNS: u64 = 1 << 22;
 const FEW_TURNS: u64 = 1 << 18;
 const TURNS_A_SERVER: u64 = 64;
+/// The same while slow start or spill-over scale the weights (`director::shape`).
+const SHAPED_TURNS: u64 = 4096;
 
 /// The memory of one service, by part.
 #[derive(Clone, Copy)]
@@ -118,7 +120,15 @@ impl Memory {
         };
         let schedule_length = match settings.scheduler {
             Some(SchedulerKind::Rr) => count,
-            Some(SchedulerKind::Wrr) => schedule_length(weights, cycle),
+            Some(SchedulerKind::Wrr) => {
+                let length = schedule_length(weights, cycle);
+                let shaped = settings.slow_start.is_some() || settings.spill_over.is_some();
+                if shaped {
+                    length.max(SHAPED_TURNS.max(count * TURNS_A_SERVER) + count)
+                } else {
+                    length
+                }
+            }
             _ => 0,
         };
         Memory {

@@ -8,9 +8,9 @@ use ahash::HashMap;
 use crate::arena::Arena;
 use crate::arena::health::HealthSlot;
 use crate::arena::id::{ServerId, ServiceId};
-use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::arena::slots::{Ended, ServerSlot, ServiceSlot};
 use crate::concurrent::segments::CAPACITY;
-use crate::config::ServiceKey;
+use crate::config::{ServerState, ServiceKey};
 use crate::error::ApplyError;
 
 /// A server's claim to its slot.
@@ -159,6 +159,7 @@ impl SlotAllocator {
         let claims = removed.into_values().flat_map(HashMap::into_values);
         let mut slots = Vec::new();
         for (SlotClaim { id, since, .. }, gone) in claims {
+            arena.end_ejection(id.slot, ServerState::Up);
             if let Some(slot) = arena.servers.get(id.slot) {
                 slot.set_service(u32::MAX);
             }
@@ -196,8 +197,8 @@ impl SlotAllocator {
             let Some((claim, _)) = found.filter(|(_, gone)| *gone == left).copied() else {
                 continue;
             };
-            let vacated = !named(claim.since, left)
-                && arena.servers.get(claim.id.slot).is_some_and(ServerSlot::vacate);
+            let vacated =
+                !named(claim.since, left) && ended(arena, claim.id.slot, ServerSlot::vacate);
             if vacated {
                 self.take_out(&service, &server);
                 self.free_servers.push(claim.id.slot);
@@ -207,8 +208,7 @@ impl SlotAllocator {
         }
         let free = &mut self.free_servers;
         self.forgotten.retain(|&Vacancy { id, since, until: gone }| {
-            let evicted =
-                !named(since, gone) && arena.servers.get(id.slot).is_some_and(ServerSlot::evict);
+            let evicted = !named(since, gone) && ended(arena, id.slot, ServerSlot::evict);
             if evicted {
                 free.push(id.slot);
             }
@@ -224,6 +224,15 @@ impl SlotAllocator {
             named
         });
     }
+}
+
+/// True if the slot's owner has left it.
+fn ended(arena: &Arena, number: u32, end: impl FnOnce(&ServerSlot) -> Ended) -> bool {
+    let ended = arena.servers.get(number).map_or(Ended::No, end);
+    if ended == Ended::Ejected {
+        arena.release_place(number);
+    }
+    ended != Ended::No
 }
 
 fn take(free: &mut Vec<u32>, next: &mut u32) -> u32 {

@@ -2,9 +2,11 @@
 //! table.
 
 mod budget;
+mod ejection;
 mod health;
 mod removed;
 mod reserve;
+mod shape;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -13,13 +15,12 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::arena::Arena;
-use crate::arena::counts::Limits;
 use crate::arena::id::ServiceId;
 use crate::arena::statistics::Shard;
 use crate::concurrent::hazard::Snapshot;
 use crate::config::diff::Change;
 use crate::config::{
-    Config, KernelRules, Memory, ResourceLimits, ServiceKey, Settings, VirtualService,
+    Config, KernelRules, Memory, ResourceLimits, ServerState, ServiceKey, Settings, VirtualService,
 };
 use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
@@ -28,6 +29,7 @@ use crate::director::held::HeldServers;
 use crate::director::registry::WorkerRegistry;
 pub(super) use crate::director::running::RunningService;
 use crate::director::running::SlotEdit;
+use crate::director::runtime::Runtime;
 use crate::director::service_edit::ServiceEdit;
 use crate::director::table::ServiceTable;
 use crate::error::ApplyError;
@@ -56,6 +58,7 @@ pub(super) struct Control {
     pub(super) budget: Budget,
     pub(super) held: HeldServers,
     pub(super) health_clock: HealthClock,
+    pub(super) runtimes: HashMap<ServiceKey, Runtime>,
 }
 
 /// Number of removed servers that each publication checks, in addition to two per change. Bounded, so
@@ -84,6 +87,7 @@ impl Control {
             budget: Budget::new(limits),
             held: HeldServers::default(),
             health_clock: HealthClock::default(),
+            runtimes: HashMap::default(),
         }
     }
 
@@ -160,9 +164,15 @@ impl Control {
         });
         self.workers.after_publish(&self.arena, renewed());
         self.share_exactly();
+        let changed: Vec<ServiceKey> = service_edits.iter().map(|edit| edit.settings.key).collect();
         self.record(service_edits, fresh, gone, next);
         self.settings = settings.clone();
         self.sequence = next;
+        for key in changed {
+            if self.is_to_settle(&key) {
+                self.settle(&key);
+            }
+        }
         self.sweep(SWEPT + 2 * changes.len());
         Ok(())
     }
@@ -175,9 +185,7 @@ impl Control {
         all: bool,
         gone: &mut Vec<(ServiceKey, SocketAddr, SlotClaim)>,
     ) -> Vec<ServiceEdit> {
-        let of = |(number, live): (&u64, &mut RunningService)| {
-            ServiceEdit::of(*number, &mut live.service, &mut live.claims)
-        };
+        let of = |(number, live): (&u64, &mut RunningService)| ServiceEdit::of(*number, live);
         let mut service_edits: Vec<ServiceEdit> = Vec::new();
         let mut drafted: HashMap<ServiceKey, usize> = HashMap::default();
         if all {
@@ -211,6 +219,9 @@ impl Control {
         }
         for edit in &mut service_edits {
             let key = edit.settings.key;
+            if !edit.deleted {
+                self.shape_edit(edit);
+            }
             // Only now, because until here numbers in the history are indices into the list.
             edit.compact(&mut left);
             gone.extend(left.drain(..).map(|(server, claim)| (key, server, claim)));
@@ -230,22 +241,25 @@ impl Control {
     ) {
         let key = edit.settings.key;
         edit.assign_slots(|server, claim| {
-            let edit = |claim: &SlotClaim| SlotEdit {
-                slot: claim.id.slot,
-                limits: Limits::new(server.thresholds),
-                weight: server.weight,
-            };
+            let limits = self.limits_of(&key, server);
+            let edit =
+                |claim: &SlotClaim| SlotEdit { slot: claim.id.slot, limits, weight: server.weight };
             if claim.has_slot() {
                 edits.push(edit(&claim));
                 return claim;
             }
             let claim = match self.allocator.revive(key, server.address) {
-                Some(claim) => self.readopt(claim, id),
+                Some(claim) => {
+                    // `settle` ejects it again in its service, which may be another one now.
+                    self.arena.end_ejection(claim.id.slot, ServerState::Up);
+                    self.readopt(claim, id)
+                }
                 None => self.allocate(id, next),
             };
             if let Some(slot) = self.arena.servers.get(claim.id.slot) {
                 // Never an error: only the director takes the slot away.
-                let state = self.held.state(&key, server.address);
+                let panics = self.runtimes.get(&key).is_some_and(|runtime| runtime.panics);
+                let state = self.held_state(&key, server.address, panics);
                 let _ = slot.set_state(claim.id.generation, state);
             }
             edit(&claim).carry_out(&self.arena, rule);
@@ -293,7 +307,7 @@ impl Control {
             generation: settings.kernel_rules,
             seed: settings.seed,
             expire_quiescent: settings.expire_quiescent_template,
-            holds: self.held.any(&edit.settings.key),
+            holds: self.held.any(&edit.settings.key) || edit.settings.ejection.is_some(),
             history: &edit.history,
             former,
             maps,
@@ -351,6 +365,8 @@ impl Control {
         next: u64,
     ) {
         for (service, server, claim) in gone {
+            let state = self.held.state(&service, server);
+            self.arena.end_ejection(claim.id.slot, state);
             self.allocator.leave(service, server, claim, next);
         }
         for (edit, (id, compiled)) in service_edits.into_iter().zip(fresh) {
@@ -403,6 +419,8 @@ impl Control {
             live.compiled.tick(self.arena.clock());
         }
         self.tick_health();
+        self.tick_ejections();
+        self.tick_shapes();
         self.share_exactly();
         self.sweep(usize::MAX);
     }

@@ -26,6 +26,11 @@ pub(super) struct Due {
 }
 
 impl HealthClock {
+    /// True once a tick has told the time.
+    pub(super) fn is_running(&self) -> bool {
+        self.began.is_some()
+    }
+
     pub(super) fn advance(&mut self, now: u64) -> Due {
         let Some(began) = self.began else {
             *self = HealthClock { began: Some(now), decayed: now };

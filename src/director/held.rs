@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use ahash::{HashMap, HashSet};
 
 use crate::config::{ServerState, ServiceKey};
+use crate::director::shape::Condition;
 use crate::sync::Arc;
 
 /// Who holds a server in a state. Each releases only what it holds itself: a server is up when no
@@ -20,11 +21,15 @@ pub enum Holder {
     HealthChecker = 1,
     /// The proxy that embeds this crate, by what it sees of connections.
     Host = 2,
+    /// The service's [passive ejection](crate::config::Ejection). Nobody else holds a server in its name;
+    /// releasing one in its name ends the ejection.
+    Ejector = 3,
 }
 
 impl Holder {
     /// All holders.
-    pub const ALL: [Holder; 3] = [Holder::Administrator, Holder::HealthChecker, Holder::Host];
+    pub const ALL: [Holder; 4] =
+        [Holder::Administrator, Holder::HealthChecker, Holder::Host, Holder::Ejector];
 
     /// Returns the name, as in every text.
     pub const fn name(self) -> &'static str {
@@ -32,6 +37,7 @@ impl Holder {
             Holder::Administrator => "administrator",
             Holder::HealthChecker => "health-checker",
             Holder::Host => "host",
+            Holder::Ejector => "ejector",
         }
     }
 }
@@ -46,7 +52,8 @@ impl fmt::Display for Holder {
 /// longest are released.
 const MAX_ABSENT: usize = 4096;
 
-const HOLDERS: usize = Holder::ALL.len();
+/// All but the ejector, whose holds are in the servers' count words.
+const HOLDERS: usize = Holder::ALL.len() - 1;
 
 /// One holder's state of a server, and why.
 #[derive(Clone, Default)]
@@ -67,6 +74,19 @@ impl Holds {
     /// The state that results: the most severe.
     pub(super) fn state(&self) -> ServerState {
         self.by_holder.iter().map(|hold| hold.state).max().unwrap_or_default()
+    }
+
+    /// What the server counts for among the others of its service.
+    pub(super) fn condition(&self) -> Condition {
+        let [administrator, ..] = &self.by_holder;
+        let draining = self.by_holder.iter().any(|hold| hold.state == ServerState::Draining);
+        if draining || administrator.state == ServerState::Down {
+            Condition::Out
+        } else if self.state() == ServerState::Down {
+            Condition::Down
+        } else {
+            Condition::Up
+        }
     }
 
     /// Every holder that holds the server draining or down.

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::config::diff::Change;
-use crate::config::{RealServer, ServiceSettings, VirtualService};
+use crate::config::{RealServer, ServiceSettings};
 use crate::director::allocator::SlotClaim;
+use crate::director::running::RunningService;
 use crate::pool::history::{Event, History};
 use crate::pool::servers::Member;
 
@@ -33,6 +34,12 @@ pub(super) struct ServiceEdit {
     searches: u32,
     pub(super) history: History,
     pub(super) deleted: bool,
+    /// Servers of a running service that begin to get connections: added, or no longer quiesced.
+    pub(super) begun: Vec<SocketAddr>,
+    /// The running version has other weights than the configured ones.
+    was_shaped: bool,
+    /// Parallel to `servers` once compact; `None`: as configured.
+    effective: Option<Vec<u32>>,
 }
 
 impl ServiceEdit {
@@ -49,22 +56,27 @@ impl ServiceEdit {
             searches: 0,
             history: History { bound: true, ..History::default() },
             deleted: false,
+            begun: Vec::new(),
+            was_shaped: false,
+            effective: None,
         }
     }
 
     /// An edit of a running service. Takes the service's lists, which the director puts back at the
     /// end.
-    pub(super) fn of(live: u64, service: &mut VirtualService, claims: &mut Vec<SlotClaim>) -> Self {
-        let servers = mem::take(&mut service.servers);
-        let mut edit = ServiceEdit {
-            live: Some(live),
+    pub(super) fn of(number: u64, live: &mut RunningService) -> Self {
+        let servers = mem::take(&mut live.service.servers);
+        let mut start: Vec<u32> = live.compiled.servers.weights().collect();
+        start.reverse();
+        let is_configured = |(server, weight): (&RealServer, &u32)| server.weight == *weight;
+        ServiceEdit {
+            live: Some(number),
+            was_shaped: !servers.iter().zip(&start).all(is_configured),
             servers,
-            claims: mem::take(claims),
-            history: History::default(),
-            ..ServiceEdit::new(service.settings())
-        };
-        edit.number();
-        edit
+            claims: mem::take(&mut live.claims),
+            history: History { start, ..History::default() },
+            ..ServiceEdit::new(live.service.settings())
+        }
     }
 
     /// Starts the history again, with the present servers numbered from 0.
@@ -107,6 +119,9 @@ impl ServiceEdit {
                 let claim = former.map_or(SlotClaim::NONE, |former| {
                     mem::replace(&mut self.claims[former], SlotClaim::NONE)
                 });
+                if self.live.is_some() && former.is_none() {
+                    self.begun.push(server.address);
+                }
                 let number = self.servers.len();
                 if let Some(places) = &mut self.places {
                     places.insert(server.address, number);
@@ -118,6 +133,9 @@ impl ServiceEdit {
             }
             Change::EditServer { server, .. } => {
                 if let Some(number) = self.find(server.address) {
+                    if self.live.is_some() && self.servers[number].weight == 0 {
+                        self.begun.push(server.address);
+                    }
                     self.servers[number] = *server;
                     self.touched.push(number);
                     if server.weight > 0 {
@@ -154,6 +172,40 @@ impl ServiceEdit {
         }
     }
 
+    /// The servers that remain, before [`compact`](Self::compact), with their numbers.
+    pub(super) fn remaining(&self) -> impl Iterator<Item = (usize, &RealServer, &SlotClaim)> {
+        let mut gone = self.gone.clone();
+        gone.sort_unstable();
+        let listed = self.servers.iter().zip(&self.claims).enumerate();
+        let listed = listed.map(|(number, (server, claim))| (number, server, claim));
+        listed.filter(move |(number, ..)| gone.binary_search(number).is_err())
+    }
+
+    /// Gives the remaining servers these weights, or if there are none the configured ones. Before
+    /// [`compact`](Self::compact), as the last change.
+    pub(super) fn reshape(&mut self, weights: Option<Vec<u32>>) {
+        if weights.is_none() && !self.was_shaped {
+            return;
+        }
+        let mut listed = self.history.start.clone();
+        for event in &self.history.events {
+            match *event {
+                Event::Added { weight } => listed.push(weight),
+                Event::Edited { number, weight } => listed[number] = weight,
+                Event::Deleted { .. } => {}
+            }
+        }
+        let mut edits = Vec::new();
+        for (place, (number, server, _)) in self.remaining().enumerate() {
+            let weight = weights.as_ref().map_or(server.weight, |weights| weights[place]);
+            if listed[number] != weight {
+                edits.push(Event::Edited { number, weight });
+            }
+        }
+        self.history.events.append(&mut edits);
+        self.effective = weights;
+    }
+
     /// Replaces the claim of every added or edited server by the result of `assign`. After
     /// [`compact`](Self::compact).
     pub(super) fn assign_slots(
@@ -169,11 +221,15 @@ impl ServiceEdit {
 
     /// The servers in list order: newest first.
     pub(super) fn members(&self) -> Vec<Member> {
-        let newest_first = self.servers.iter().zip(&self.claims).rev();
-        let member = |(server, claim): (&RealServer, &SlotClaim)| Member {
-            id: claim.id,
-            server: *server,
-            last_weight: claim.last_weight,
+        let newest_first = self.servers.iter().zip(&self.claims).enumerate().rev();
+        let member = |(place, (server, claim)): (usize, (&RealServer, &SlotClaim))| {
+            let effective = self.effective.as_ref().map_or(server.weight, |weights| weights[place]);
+            Member {
+                id: claim.id,
+                server: RealServer { weight: effective, ..*server },
+                last_weight: claim.last_weight,
+                standby: if effective == 0 { server.weight } else { 0 },
+            }
         };
         newest_first.map(member).collect()
     }

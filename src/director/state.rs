@@ -99,6 +99,9 @@ impl Director {
         let mut control = self.inner.control.lock();
         Headroom::to_change(1, 1).check().map_err(no_memory)?;
         let (service, address) = control.name_of(server).ok_or(StateError::Stale)?;
+        if holder == Holder::Ejector {
+            return control.end_ejection(server, (service, address), state);
+        }
         let holds = control.held.get(&service, address).cloned().unwrap_or_default();
         control.hold(server, (service, address), holds.with(holder, state, reason))
     }
@@ -121,7 +124,12 @@ impl Director {
             state,
             reason: reason.map_or_else(String::new, |reason| reason.to_string()),
         };
-        Some(holds.into_iter().flat_map(Holds::iter).map(hold).collect())
+        let ejection = control.ejection(server, &service).map(|reason| Hold {
+            holder: Holder::Ejector,
+            state: ServerState::Down,
+            reason,
+        });
+        Some(holds.into_iter().flat_map(Holds::iter).map(hold).chain(ejection).collect())
     }
 }
 
@@ -160,12 +168,25 @@ impl Control {
                 return Err(no_memory(error));
             }
         }
+        let panics = self.runtimes.get(&service).is_some_and(|runtime| runtime.panics);
+        let takes_part = self.held_state(&service, address, panics);
+        let mut ejected = false;
         if let Some(slot) = self.arena.servers.get(server.slot) {
-            slot.set_state(server.generation, state).map_err(|_| StateError::Stale)?;
+            let before =
+                slot.set_state(server.generation, takes_part).map_err(|_| StateError::Stale)?;
             if let Some(live) = self.find_slot(slot.service()) {
                 live.compiled.changed_for_all(server, slot);
             }
+            ejected = slot.counts_relaxed().is_ejected();
+            if before != ServerState::Up && takes_part == ServerState::Up && !ejected {
+                self.begin_slow_start(&service, address);
+            }
         }
+        if self.is_to_settle(&service) {
+            self.settle(&service);
+        }
+        // Without memory, tiers and weights follow at the next tick.
+        let _ = self.reshape(&service);
         let mut held = mem::take(&mut self.held);
         let configured = || self.services.values().map(|live| live.claims.len()).sum();
         held.release_absent(configured, |service| {
@@ -173,11 +194,38 @@ impl Control {
             servers.map(|server| server.address).collect()
         });
         self.held = held;
-        Ok(state)
+        Ok(if ejected { ServerState::Down } else { state })
+    }
+
+    /// Why a server that is configured is ejected; `None` if it is not.
+    fn ejection(&self, server: ServerId, service: &ServiceKey) -> Option<String> {
+        let live = self.find(service)?;
+        let place = live.claims.iter().position(|claim| claim.id == server)?;
+        self.ejection_of(service, live.service.servers.get(place)?, live.claims.get(place)?)
+    }
+
+    /// Releases what the ejector holds.
+    fn end_ejection(
+        &mut self,
+        server: ServerId,
+        (service, address): (ServiceKey, SocketAddr),
+        state: ServerState,
+    ) -> Result<ServerState, StateError> {
+        if state != ServerState::Up {
+            return Err(StateError::Ejector);
+        }
+        let claims = self.find(&service).map(|live| &live.claims);
+        let claim =
+            claims.and_then(|claims| claims.iter().find(|claim| claim.id == server)).copied();
+        if claim.is_some_and(|claim| self.release_ejection(&service, &claim)) {
+            // Without memory, tiers and weights follow at the next tick.
+            let _ = self.reshape(&service);
+        }
+        Ok(self.held.state(&service, address))
     }
 
     /// Compiles a service again as it is configured.
-    fn compile_again(&mut self, service: &ServiceKey) -> Result<(), ApplyError> {
+    pub(super) fn compile_again(&mut self, service: &ServiceKey) -> Result<(), ApplyError> {
         let Some(live) = self.find(service) else { return Ok(()) };
         let change = Change::EditService(live.service.settings());
         let settings = self.settings.clone();
@@ -187,7 +235,9 @@ impl Control {
     /// Services whose servers are all released go back to picks that do not look at each server.
     pub(super) fn release_looks(&mut self) {
         let released = |live: &&RunningService| {
-            live.compiled.looks_at_holds() && !self.held.any(&live.service.key)
+            live.compiled.looks_at_holds()
+                && live.service.ejection.is_none()
+                && !self.held.any(&live.service.key)
         };
         let keys: Vec<ServiceKey> =
             self.services.values().filter(released).map(|live| live.service.key).collect();

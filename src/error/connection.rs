@@ -124,6 +124,8 @@ pub enum StateError {
         /// The bytes that it takes.
         bytes: u64,
     },
+    /// Only a service's own ejection holds a server in the ejector's name.
+    Ejector,
 }
 
 impl fmt::Display for StateError {
@@ -134,6 +136,9 @@ impl fmt::Display for StateError {
                 write!(f, "reason: {length} bytes are more than the limit of 255")
             }
             StateError::OutOfMemory { bytes } => write!(f, "no memory for {bytes} bytes"),
+            StateError::Ejector => {
+                f.write_str("holder ejector: expected state up, which ends an ejection")
+            }
         }
     }
 }

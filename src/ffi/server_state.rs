@@ -31,6 +31,9 @@ pub const VSCHED_HOLDER_ADMINISTRATOR: u32 = 0;
 pub const VSCHED_HOLDER_HEALTH_CHECKER: u32 = 1;
 /// Holder: the host of the library, by what it sees of connections.
 pub const VSCHED_HOLDER_HOST: u32 = 2;
+/// Holder: the ejection of the service. VSCHED_UP in its name ends an ejection; no other state can be
+/// set in its name.
+pub const VSCHED_HOLDER_EJECTOR: u32 = 3;
 
 /// Size of the text of a reason, including the NUL.
 pub const VSCHED_REASON_SIZE: usize = 256;
@@ -39,7 +42,7 @@ pub const VSCHED_REASON_SIZE: usize = 256;
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct vsched_hold {
-    /// VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_HOST.
+    /// VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_EJECTOR.
     pub holder: u32,
     /// VSCHED_DRAINING or VSCHED_DOWN.
     pub state: u32,
@@ -59,6 +62,7 @@ const _: () = assert!(ServerState::Down as u32 == VSCHED_DOWN);
 const _: () = assert!(Holder::Administrator as u32 == VSCHED_HOLDER_ADMINISTRATOR);
 const _: () = assert!(Holder::HealthChecker as u32 == VSCHED_HOLDER_HEALTH_CHECKER);
 const _: () = assert!(Holder::Host as u32 == VSCHED_HOLDER_HOST);
+const _: () = assert!(Holder::Ejector as u32 == VSCHED_HOLDER_EJECTOR);
 
 /// Holds a server in a state, or with VSCHED_UP releases what this holder holds. Every pick that
 /// begins after this call has returned obeys: all schedulers, retries and persistence pass over a
@@ -70,13 +74,13 @@ const _: () = assert!(Holder::Host as u32 == VSCHED_HOLDER_HOST);
 ///
 /// @param director The director; after an error nothing has changed.
 /// @param server Id of the server.
-/// @param holder VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_HOST.
+/// @param holder VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_EJECTOR.
 /// @param state VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN.
 /// @param reason Why, for people.
 /// @param reason_length Bytes of the reason, at most 255.
 /// @param[out] result State that results from all holders, or NULL.
-/// @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another holder or state; VSCHED_E_LENGTH: the
-///   reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no memory.
+/// @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another holder or state, or a state that the
+///   ejector does not take; VSCHED_E_LENGTH: the reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_set_state(
     director: Option<&vsched_director>,
@@ -95,7 +99,7 @@ pub unsafe extern "C" fn vsched_director_set_state(
             };
             let number = holder;
             let holder = Holder::ALL.into_iter().find(|known| *known as u32 == number);
-            let holder = holder.ok_or_else(|| unknown("holder", number, "0 to 2"))?;
+            let holder = holder.ok_or_else(|| unknown("holder", number, "0 to 3"))?;
             let state_of = ServerState::ALL.into_iter().find(|known| *known as u32 == state);
             let state = state_of.ok_or_else(|| unknown("state", state, "0 to 2"))?;
             // SAFETY: the caller promises the length.

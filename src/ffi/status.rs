@@ -142,6 +142,7 @@ impl From<StateError> for Fault {
             StateError::Stale => VSCHED_STALE,
             StateError::Reason { .. } => VSCHED_E_LENGTH,
             StateError::OutOfMemory { .. } => VSCHED_E_CAPACITY,
+            StateError::Ejector => VSCHED_E_ARGUMENT,
         };
         Fault::new(status, error)
     }

@@ -21,6 +21,8 @@ pub(crate) struct Member {
     pub(crate) server: RealServer,
     /// Its last weight that was not 0; 0 if it was added with 0 and never edited to another.
     pub(crate) last_weight: u32,
+    /// Configured weight of a server in a tier that does not serve, whose weight is 0 for that; else 0.
+    pub(crate) standby: u32,
 }
 
 pub(crate) struct Servers {
@@ -35,14 +37,16 @@ struct Eligibility {
     weight: u32,
     /// The server has an upper threshold, so it can become overloaded.
     limited: bool,
+    /// In a tier that does not serve.
+    standby: bool,
 }
 
 impl Servers {
     /// Builds the list from members in list order, whose slots the director has made. Allocates.
     pub(crate) fn new(arena: Arc<Arena>, members: &[Member]) -> Self {
-        let listed = |Member { id, server, .. }: &Member| {
+        let listed = |Member { id, server, standby, .. }: &Member| {
             let (weight, limited) = (server.weight, server.thresholds.upper != 0);
-            (id.slot, Eligibility { weight, limited })
+            (id.slot, Eligibility { weight, limited, standby: *standby != 0 })
         };
         let list = arena.servers.slot_refs(members.iter().map(listed)).unwrap_or_default();
         debug_assert_eq!(list.len(), members.len(), "slots");
@@ -116,12 +120,17 @@ impl Servers {
         self.counts_if_available(self.list.get(position as usize)?, position, tried)
     }
 
-    /// True if the server is held draining or down, not merely quiesced or overloaded: a client that
-    /// hashes to it goes elsewhere.
+    /// True if the server is held draining or down, or in a tier that does not serve, not merely quiesced
+    /// or overloaded: a client that hashes to it goes elsewhere.
     #[cold]
     pub(crate) fn is_held(&self, position: Position) -> bool {
-        let slot = self.list.get(position as usize).map(|(slot, _)| slot);
-        slot.is_some_and(|slot| slot.counts_relaxed().is_held())
+        let listed = self.list.get(position as usize);
+        listed.is_some_and(|(slot, listed)| listed.standby || slot.counts_relaxed().is_held())
+    }
+
+    /// True if the server is in a tier that does not serve.
+    pub(crate) fn is_standby(&self, position: Position) -> bool {
+        self.list.get(position as usize).is_some_and(|(_, listed)| listed.standby)
     }
 
     /// The server, if it may get a new connection: not quiesced, not overloaded, not held.

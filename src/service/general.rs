@@ -48,7 +48,8 @@ impl Service {
                     led
                 } else {
                     let request = self.request(flow, tried, worker, tickets);
-                    let position = self.scheduler.pick(request)?;
+                    let scheduled = self.scheduler.pick(request)?;
+                    let position = scheduled.or_else(|| self.standby.pick(&self.servers, tried));
                     match position.and_then(|position| self.servers.endpoint(position)) {
                         Some(endpoint) => {
                             let remember = |(persistence, client): (&Persistent, AddressKey)| {
@@ -121,8 +122,10 @@ impl Service {
         if matches!(self.scheduler, AnyScheduler::None(_)) {
             return Refused::NoScheduler;
         }
+        let quiesced =
+            |server: Candidate| server.weight == 0 && !self.servers.is_standby(server.position);
         let reason = |(server, id): (Candidate, ServerId)| match server.counts.state() {
-            _ if server.weight == 0 => Refused::AllQuiesced,
+            _ if quiesced(server) => Refused::AllQuiesced,
             ServerState::Draining | ServerState::Down => Refused::AllDown,
             ServerState::Up if server.counts.overloaded() => Refused::AllOverloaded,
             ServerState::Up if tried.contains(&id) => Refused::AllTried,

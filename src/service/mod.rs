@@ -3,6 +3,7 @@
 mod general;
 mod persistence;
 mod spec;
+mod standby;
 mod worker;
 
 use crate::arena::Arena;
@@ -23,6 +24,7 @@ pub(crate) use crate::sched::LoadUpdates;
 use crate::sched::{AnyScheduler, Build, PickRequest};
 use crate::service::persistence::Persistent;
 pub(crate) use crate::service::spec::{Maps, ServiceSpec};
+use crate::service::standby::Standby;
 use crate::sync::Arc;
 
 /// A virtual service compiled for picking. Immutable; what changes lies in the arena.
@@ -36,6 +38,7 @@ pub(crate) struct Service {
     /// Every ticket's server is looked at: one may be held.
     looks_at_holds: bool,
     persistence: Option<Persistent>,
+    standby: Standby,
     /// The address of an FTP service that does not take its data connections.
     control_only: Option<[u64; 2]>,
     pub(crate) scheduler: AnyScheduler,
@@ -51,7 +54,7 @@ pub(crate) struct Service {
     /// As `ticket_service`.
     worker_ticket_service: u64,
     /// The service's id as a word if a pick is what the scheduler says and no more: no persistence, no
-    /// server without a port, no flow to refuse, no decisions per worker. Else no id.
+    /// server without a port, no flow to refuse, no standby, no decisions per worker. Else no id.
     scheduler_service: u64,
     /// Whose turn it is, for all workers.
     pub(crate) rotation: SharedRotation,
@@ -67,8 +70,8 @@ pub(crate) enum Path {
     WorkerTicket,
     /// The scheduler decides, and nothing else does.
     Scheduler,
-    /// Everything else: persistence, servers without a port, refused flows, decisions per worker, and
-    /// ids of another service.
+    /// Everything else: persistence, servers without a port, refused flows, tiers that do not serve,
+    /// decisions per worker, and ids of another service.
     General,
 }
 
@@ -98,8 +101,13 @@ impl Service {
         // With one, a pick is more than what the scheduler says.
         let control_only =
             if persistence.is_none() { general::ftp_address(&plan.settings.key) } else { None };
-        let scheduler_decides =
-            persistence.is_none() && control_only.is_none() && members.iter().all(has_port);
+        // Without a scheduler, every pick is refused.
+        let scheduled = plan.settings.scheduler.map_or(&[] as &[Member], |_| members);
+        let standby = Standby::new(scheduled);
+        let scheduler_decides = persistence.is_none()
+            && control_only.is_none()
+            && standby.is_empty()
+            && members.iter().all(has_port);
         let is_plain = scheduler_decides && !per_worker;
         let precomputed = |wanted| {
             let cycle = if wanted { scheduler.schedule(&servers) } else { None };
@@ -135,6 +143,7 @@ impl Service {
             retries,
             load_updates: scheduler.load_updates(),
             persistence,
+            standby,
             control_only,
             scheduler,
         }

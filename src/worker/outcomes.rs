@@ -15,8 +15,10 @@ impl Worker {
     /// server's average: a server that refuses every connection does so fast. More than 71 minutes count
     /// as 71 minutes.
     ///
-    /// A plain `close`, and a [`Connection`] that is dropped, report nothing. No outcome changes a pick;
-    /// [`Director::health`](crate::Director::health) returns what was counted. It counts for the server
+    /// A plain `close`, and a [`Connection`] that is dropped, report nothing.
+    /// [`Director::health`](crate::Director::health) returns what was counted. Outcomes change picks only
+    /// if the service [ejects](crate::config::Ejection) servers: then the call that reports the failure
+    /// which reaches the limit ejects the server, and every pick that begins later passes over it. It counts for the server
     /// that has the connection, after every reload, also if the server was removed.
     ///
     /// Costs a `close` and up to three atomic exchanges on the server's own cache line.
@@ -72,21 +74,35 @@ impl Worker {
         if !slot.is(server.generation) {
             return Err(ConnectionError::Stale);
         }
-        self.count_outcome(server, outcome, latency).map(|_| ())
+        self.count_outcome(server, outcome, latency)
     }
 
-    /// Returns how many failures in a row this is; 0 if it is none.
     #[inline(never)]
     fn count_outcome(
         &self,
         server: ServerId,
         outcome: Outcome,
         latency: Option<Duration>,
-    ) -> Result<u32, ConnectionError> {
+    ) -> Result<(), ConnectionError> {
         let arena = &self.inner.arena;
         let health = arena.health.get(server.slot).ok_or(ConnectionError::Stale)?;
         arena.expect_reports();
-        health.report(server.generation, outcome, latency)
+        let failures = health.report(server.generation, outcome, latency)?;
+        if failures > 0 && arena.eject_failing(server, failures) {
+            self.ejected(server);
+        }
+        Ok(())
+    }
+
+    /// Tells the scheduler of a server that this worker has just ejected.
+    #[cold]
+    #[inline(never)]
+    fn ejected(&self, server: ServerId) {
+        let table = self.reader.load();
+        let Some(slot) = self.inner.arena.servers.get(server.slot) else { return };
+        if let Some(service) = table.service_at(slot.service()) {
+            service.changed_for_all(server, slot);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ fn servers(count: u32, weight: impl Fn(u32) -> u32) -> Servers {
         let address = ([10, 0, (slot >> 8) as u8, slot as u8], 80).into();
         let server = RealServer::new(address).with_weight(weight(slot));
         arena.servers.get(slot).unwrap().occupy(0);
-        Member { id: id(slot), server, last_weight: 0 }
+        Member { id: id(slot), server, last_weight: 0, standby: 0 }
     };
     let members: Vec<Member> = (0..count).map(member).collect();
     Servers::new(Arc::clone(&arena), &members)

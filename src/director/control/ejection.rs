@@ -1,0 +1,339 @@
+//! Passive ejection, under the director's lock: what workers have ejected is recorded, ends after its
+//! time, and stays within the service's share.
+
+use super::Control;
+use crate::arena::counts::Limits;
+use crate::arena::health::HealthSlot;
+use crate::arena::slots::ServerSlot;
+use crate::config::{Ejection, RealServer, ServiceKey, Thresholds};
+use crate::director::allocator::SlotClaim;
+use crate::director::control::RunningService;
+use crate::director::ejection::{Phase, most};
+use crate::director::outliers::below;
+use crate::director::runtime::Runtime;
+
+/// A server that runs, and its slots.
+#[derive(Clone, Copy)]
+struct Running<'a> {
+    server: &'a RealServer,
+    claim: &'a SlotClaim,
+    slot: &'a ServerSlot,
+    health: &'a HealthSlot,
+}
+
+impl Control {
+    fn running<'a>(
+        &'a self,
+        live: &'a RunningService,
+    ) -> impl Iterator<Item = Running<'a>> + Clone {
+        live.service.servers.iter().zip(&live.claims).filter_map(|(server, claim)| {
+            let slot = self.arena.servers.get(claim.id.slot)?;
+            Some(Running { server, claim, slot, health: self.arena.health.get(claim.id.slot)? })
+        })
+    }
+
+    /// Calls `change` with a running service and its runtime.
+    fn with_runtime(
+        &mut self,
+        key: &ServiceKey,
+        change: impl FnOnce(&Self, &RunningService, &mut Runtime),
+    ) {
+        let mut runtime = self.runtimes.remove(key).unwrap_or_default();
+        if let Some(live) = self.find(key) {
+            change(self, live, &mut runtime);
+        }
+        if !runtime.is_empty() {
+            self.runtimes.insert(*key, runtime);
+        }
+    }
+
+    /// True if the service has anything that [`settle`](Self::settle) has to settle.
+    pub(in crate::director) fn is_to_settle(&self, key: &ServiceKey) -> bool {
+        self.runtimes.contains_key(key)
+            || self.find(key).is_some_and(|live| {
+                let slot = self.arena.services.get(live.id.slot);
+                live.service.ejection.is_some()
+                    || live.service.panic_threshold > 0
+                    || slot.is_some_and(|slot| !slot.ejections.is_unused())
+            })
+    }
+
+    /// Brings states and ejections into line with the config and with each other: after every change
+    /// of either. O(servers).
+    pub(in crate::director) fn settle(&mut self, key: &ServiceKey) {
+        self.with_runtime(key, |control, live, runtime| {
+            let shape = control.running_shape(live, Some(runtime));
+            runtime.panics = shape.is_some_and(|shape| shape.panics);
+            let Some(service) = control.arena.services.get(live.id.slot) else { return };
+            let rule = live.service.ejection;
+            let most = match &rule {
+                Some(rule) if !runtime.panics => most(rule, live.claims.len()),
+                _ => 0,
+            };
+            service.ejections.allow(rule.map_or(0, |rule| rule.failures), most);
+            for at in control.running(live) {
+                let state = control.held_state(key, at.server.address, runtime.panics);
+                if at.slot.set_state(at.claim.id.generation, state).is_ok_and(|was| was != state) {
+                    control.tell(live, at.claim, at.slot);
+                }
+                match &rule {
+                    None => control.forget(runtime, live, at),
+                    Some(rule) => control.agree(runtime, live, at, rule),
+                }
+            }
+            if rule.is_none() {
+                runtime.ejections = Default::default();
+            }
+            control.keep_share(runtime, live, most);
+        });
+    }
+
+    /// The service ejects no server any more.
+    fn forget(&self, runtime: &mut Runtime, live: &RunningService, at: Running<'_>) {
+        if self.is_ejected(at.claim) {
+            self.bring_back(runtime, live, at, None);
+        }
+        self.end_trial(runtime, live, at);
+    }
+
+    /// Record and mark say the same, except in panic, which ignores the record.
+    fn agree(
+        &self,
+        runtime: &mut Runtime,
+        live: &RunningService,
+        at: Running<'_>,
+        rule: &Ejection,
+    ) {
+        let address = at.server.address;
+        self.note(runtime, at, rule);
+        let record = runtime.ejections.records.get(&address);
+        let recorded = record.is_some_and(|record| record.since().is_some());
+        let marked = self.is_ejected(at.claim);
+        if marked && runtime.panics {
+            let state = self.held_state(&live.service.key, address, true);
+            self.arena.end_ejection(at.claim.id.slot, state);
+            self.tell(live, at.claim, at.slot);
+        } else if recorded && !marked && !runtime.panics {
+            let down = at.slot.counts_relaxed().is_down();
+            if self.arena.eject(at.claim.id) {
+                self.tell(live, at.claim, at.slot);
+            } else if !down {
+                self.bring_back(runtime, live, at, Some(rule));
+            }
+        }
+    }
+
+    /// Records an ejection by a worker.
+    fn note(&self, runtime: &mut Runtime, at: Running<'_>, rule: &Ejection) {
+        if !self.is_ejected(at.claim) {
+            return;
+        }
+        let record = runtime.ejections.records.get(&at.server.address);
+        if record.is_none_or(|record| record.since().is_none()) {
+            let why = match record.map(|record| &record.phase) {
+                Some(Phase::Trial { .. }) => "a failure on trial".to_owned(),
+                _ => format!("{} failures in a row", at.health.read().consecutive_failures),
+            };
+            self.record_ejection(runtime, at, rule, &why);
+        }
+    }
+
+    fn record_ejection(&self, runtime: &mut Runtime, at: Running<'_>, rule: &Ejection, why: &str) {
+        let record = runtime.ejections.records.entry(at.server.address).or_default();
+        if matches!(record.phase, Phase::Trial { .. }) {
+            at.slot.limit(Limits::new(at.server.thresholds), self.settings.kernel_rules);
+        }
+        record.eject(self.arena.clock(), rule, why);
+    }
+
+    /// Ends the ejections that have lasted longest while more servers are ejected than may be.
+    fn keep_share(&self, runtime: &mut Runtime, live: &RunningService, most: u32) {
+        let Some(service) = self.arena.services.get(live.id.slot) else { return };
+        while service.ejections.taken().0 > most {
+            let records = &runtime.ejections.records;
+            let since = |at: &Running<'_>| {
+                records.get(&at.server.address).and_then(|record| record.since()).unwrap_or(0)
+            };
+            let ejected = self.running(live).filter(|at| self.is_ejected(at.claim));
+            let Some(longest) = ejected.min_by_key(since) else { break };
+            self.bring_back(runtime, live, longest, live.service.ejection.as_ref());
+        }
+    }
+
+    /// Ends a server's ejection; with a rule it is on trial then.
+    fn bring_back(
+        &self,
+        runtime: &mut Runtime,
+        live: &RunningService,
+        at: Running<'_>,
+        rule: Option<&Ejection>,
+    ) {
+        let (key, address, now) = (&live.service.key, at.server.address, self.arena.clock());
+        let next = rule.map_or(Phase::In, |rule| self.begin_trial(at, rule, now));
+        let state = self.held_state(key, address, runtime.panics);
+        self.arena.end_ejection(at.claim.id.slot, state);
+        self.tell(live, at.claim, at.slot);
+        runtime.ejections.records.entry(address).or_default().end(now, next);
+        if live.service.slow_start.is_some() {
+            runtime.starts.insert(address, now);
+        }
+    }
+
+    /// From now on the next failure ejects the server again, and few connections can be opened.
+    fn begin_trial(&self, at: Running<'_>, rule: &Ejection, now: u64) -> Phase {
+        at.health.set_consecutive(rule.failures.saturating_sub(1));
+        let open = at.slot.counts_relaxed().total();
+        let configured = at.server.thresholds;
+        let upper = open.saturating_add(rule.trials);
+        let upper = if configured.upper == 0 { upper } else { upper.min(configured.upper) };
+        // The limits come first: they must hold when the server returns.
+        at.slot.limit(on_trial(upper), self.settings.kernel_rules);
+        Phase::Trial { since: now, done: at.health.read().done, upper }
+    }
+
+    fn end_trial(&self, runtime: &mut Runtime, live: &RunningService, at: Running<'_>) {
+        let Some(record) = runtime.ejections.records.get_mut(&at.server.address) else { return };
+        if matches!(record.phase, Phase::Trial { .. }) {
+            record.phase = Phase::In;
+            at.health.set_consecutive(0);
+            if at.slot.limit(Limits::new(at.server.thresholds), self.settings.kernel_rules) {
+                self.tell(live, at.claim, at.slot);
+            }
+        }
+    }
+
+    /// The limits of a server: on trial those of the trial.
+    pub(super) fn limits_of(&self, key: &ServiceKey, server: &RealServer) -> Limits {
+        let records = self.runtimes.get(key).map(|runtime| &runtime.ejections.records);
+        match records.and_then(|records| records.get(&server.address)).map(|record| &record.phase) {
+            Some(Phase::Trial { upper, .. }) => on_trial(*upper),
+            _ => Limits::new(server.thresholds),
+        }
+    }
+
+    /// Why a server is ejected.
+    pub(in crate::director) fn ejection_of(
+        &self,
+        key: &ServiceKey,
+        server: &RealServer,
+        claim: &SlotClaim,
+    ) -> Option<String> {
+        let runtime = self.runtimes.get(key);
+        let record = runtime.and_then(|it| it.ejections.records.get(&server.address));
+        match record.map(|record| &record.phase) {
+            Some(Phase::Ejected { reason, .. }) => Some(reason.clone()),
+            // A worker has just ejected it; the next tick records that.
+            _ => self.is_ejected(claim).then(|| "failures in a row".to_owned()),
+        }
+    }
+
+    /// Ends the ejection of a server by hand; false if it is not ejected.
+    pub(in crate::director) fn release_ejection(
+        &mut self,
+        key: &ServiceKey,
+        claim: &SlotClaim,
+    ) -> bool {
+        let mut released = false;
+        self.with_runtime(key, |control, live, runtime| {
+            let rule = live.service.ejection.as_ref();
+            let at = control.running(live).find(|at| at.claim.id == claim.id);
+            if let Some(at) = at.filter(|at| control.is_ejected(at.claim)) {
+                control.bring_back(runtime, live, at, rule);
+                released = true;
+            }
+        });
+        released
+    }
+
+    /// Everything that is due: records what workers have ejected, ejects outliers, ends ejections and
+    /// trials.
+    pub(super) fn tick_ejections(&mut self) {
+        let ejects = |live: &&RunningService| live.service.ejection.is_some();
+        let keys: Vec<ServiceKey> =
+            self.services.values().filter(ejects).map(|live| live.service.key).collect();
+        for key in keys {
+            self.with_runtime(&key, |control, live, runtime| {
+                if let Some(rule) = &live.service.ejection {
+                    control.tick_service(runtime, live, rule);
+                }
+            });
+        }
+        // Of servers that are not configured any more, until their time is over.
+        let now = self.arena.clock();
+        for runtime in self.runtimes.values_mut() {
+            runtime.ejections.records.retain(|_, record| {
+                if record.is_over(now) {
+                    record.end(now, Phase::In);
+                }
+                !record.is_empty()
+            });
+        }
+    }
+
+    fn tick_service(&self, runtime: &mut Runtime, live: &RunningService, rule: &Ejection) {
+        let now = self.arena.clock();
+        let interval = u64::from(rule.interval) * 1000;
+        let Some(service) = self.arena.services.get(live.id.slot) else { return };
+        for at in self.running(live) {
+            // The limit was reached while the budget was used up.
+            if service.ejections.is_reached(at.health.read().consecutive_failures)
+                && self.arena.eject(at.claim.id)
+            {
+                self.tell(live, at.claim, at.slot);
+            }
+            self.note(runtime, at, rule);
+            let Some(record) = runtime.ejections.records.get(&at.server.address) else { continue };
+            match record.phase {
+                Phase::Ejected { .. } if record.is_over(now) => {
+                    self.bring_back(runtime, live, at, Some(rule));
+                }
+                Phase::Trial { since, done, .. } => {
+                    let passed = now.saturating_sub(since) >= interval;
+                    if at.health.read().done > done || passed {
+                        self.end_trial(runtime, live, at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let began = *runtime.ejections.began.get_or_insert(now);
+        if now.saturating_sub(began) >= interval {
+            self.eject_outliers(runtime, live, rule);
+            runtime.ejections.began = Some(now);
+            for record in runtime.ejections.records.values_mut() {
+                record.interval_over(began);
+            }
+        }
+    }
+
+    /// An interval is over.
+    fn eject_outliers(&self, runtime: &mut Runtime, live: &RunningService, rule: &Ejection) {
+        let before = std::mem::take(&mut runtime.ejections.totals);
+        let Some(outliers) = rule.outliers.filter(|_| !runtime.panics) else { return };
+        let share = |at: Running<'_>| {
+            let (done, failed) = at.health.totals();
+            let (done_before, failed_before) = before.get(&at.server.address)?;
+            let (done, failed) =
+                (done.wrapping_sub(*done_before), failed.wrapping_sub(*failed_before));
+            let enough = done + failed >= u64::from(outliers.least_outcomes);
+            let counts = enough && !at.slot.counts_relaxed().is_down();
+            counts.then(|| 100.0 * done as f64 / (done + failed) as f64)
+        };
+        let shares: Vec<Option<f64>> = self.running(live).map(share).collect();
+        let found = below(&shares, &outliers);
+        for (place, at) in self.running(live).enumerate() {
+            runtime.ejections.totals.insert(at.server.address, at.health.totals());
+            if found.binary_search(&place).is_ok() && self.arena.eject(at.claim.id) {
+                self.tell(live, at.claim, at.slot);
+                let share = shares.get(place).copied().flatten().unwrap_or(0.0);
+                let why = format!("{share:.0} % done, too far below the other servers");
+                self.record_ejection(runtime, at, rule, &why);
+            }
+        }
+    }
+}
+
+/// One more than `upper` is never open; at one less, one more may be opened.
+fn on_trial(upper: u32) -> Limits {
+    Limits::new(Thresholds { upper, lower: upper })
+}

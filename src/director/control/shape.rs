@@ -1,0 +1,148 @@
+//! Slow start, tiers and panic, under the director's lock.
+
+use std::net::SocketAddr;
+
+use super::Control;
+use crate::arena::slots::ServerSlot;
+use crate::config::{RealServer, ServerState, ServiceKey, VirtualService};
+use crate::director::allocator::SlotClaim;
+use crate::director::control::RunningService;
+use crate::director::held::Holds;
+use crate::director::runtime::{Runtime, is_shaped};
+use crate::director::service_edit::ServiceEdit;
+use crate::director::shape::{Condition, Part, Shape, shape, step};
+use crate::error::ApplyError;
+
+impl Control {
+    /// The time, once ticks have told it.
+    pub(in crate::director) fn now(&self) -> Option<u64> {
+        self.health_clock.is_running().then(|| self.arena.clock())
+    }
+
+    pub(in crate::director) fn is_ejected(&self, claim: &SlotClaim) -> bool {
+        let slot =
+            self.arena.servers.get(claim.id.slot).filter(|slot| slot.is(claim.id.generation));
+        slot.is_some_and(|slot| slot.counts_relaxed().is_ejected())
+    }
+
+    /// The state in which the server takes part, apart from an ejection.
+    pub(in crate::director) fn held_state(
+        &self,
+        service: &ServiceKey,
+        server: SocketAddr,
+        panics: bool,
+    ) -> ServerState {
+        match self.held.get(service, server) {
+            Some(holds) if panics && holds.condition() == Condition::Down => ServerState::Up,
+            holds => holds.map_or(ServerState::Up, Holds::state),
+        }
+    }
+
+    /// What the state of the servers comes to.
+    fn shape_of<'a, S>(
+        &self,
+        service: &VirtualService<S>,
+        servers: impl Iterator<Item = (&'a RealServer, &'a SlotClaim)>,
+        runtime: Option<&Runtime>,
+    ) -> Shape {
+        let part = |(server, claim): (&RealServer, &SlotClaim)| {
+            let address = server.address;
+            let start = runtime.and_then(|runtime| runtime.starts.get(&address));
+            let age = start.map(|start| self.arena.clock().saturating_sub(*start));
+            let share = service.slow_start.and_then(|how| Some(step(age?, &how)));
+            let record = runtime.and_then(|runtime| runtime.ejections.records.get(&address));
+            let ejected = record.is_some_and(|record| record.since().is_some());
+            let condition = match self.held.get(&service.key, address).map(Holds::condition) {
+                None | Some(Condition::Up) if ejected || self.is_ejected(claim) => Condition::Down,
+                condition => condition.unwrap_or(Condition::Up),
+            };
+            let RealServer { weight, priority, .. } = *server;
+            Part { weight, priority, condition, share: share.unwrap_or(1000) }
+        };
+        let parts: Vec<Part> = servers.map(part).collect();
+        shape(&parts, service.spill_over, service.panic_threshold)
+    }
+
+    /// Gives the servers of an edit their effective weights.
+    pub(super) fn shape_edit(&mut self, edit: &mut ServiceEdit) {
+        let key = edit.settings.key;
+        if let (Some(now), Some(_)) = (self.now(), edit.settings.slow_start) {
+            for server in std::mem::take(&mut edit.begun) {
+                self.runtimes.entry(key).or_default().starts.insert(server, now);
+            }
+        }
+        let weights = is_shaped(&edit.settings, &edit.servers).then(|| {
+            let servers = edit.remaining().map(|(_, server, claim)| (server, claim));
+            self.shape_of(&edit.settings, servers, self.runtimes.get(&key)).weights
+        });
+        edit.reshape(weights.flatten());
+    }
+
+    /// The shape of a running service; `None` if it is never other than configured.
+    pub(super) fn running_shape(
+        &self,
+        live: &RunningService,
+        runtime: Option<&Runtime>,
+    ) -> Option<Shape> {
+        let RunningService { service, claims, .. } = live;
+        let shaped = is_shaped(service, &service.servers);
+        shaped.then(|| self.shape_of(service, service.servers.iter().zip(claims), runtime))
+    }
+
+    /// Compiles the service again if its servers' effective weights have changed; O(servers).
+    pub(in crate::director) fn reshape(&mut self, key: &ServiceKey) -> Result<(), ApplyError> {
+        let Some(live) = self.find(key) else { return Ok(()) };
+        let runtime = self.runtimes.get(key);
+        let Some(shape) = self.running_shape(live, runtime) else { return Ok(()) };
+        let effective = live.compiled.servers.weights();
+        let servers = live.service.servers.iter().rev();
+        let same = match &shape.weights {
+            None => servers.map(|server| server.weight).eq(effective),
+            Some(weights) => weights.iter().rev().copied().eq(effective),
+        };
+        if !same {
+            self.compile_again(key)
+        } else {
+            if shape.panics != runtime.is_some_and(|runtime| runtime.panics) {
+                self.settle(key);
+            }
+            Ok(())
+        }
+    }
+
+    /// Slow starts that are over, and shapes that have changed since the last tick.
+    pub(super) fn tick_shapes(&mut self) {
+        let now = self.arena.clock();
+        for (key, runtime) in &mut self.runtimes {
+            let live = self.numbers.get(key).and_then(|number| self.services.get(number));
+            let how = live.and_then(|live| live.service.slow_start);
+            let duration = how.map_or(0, |how| u64::from(how.duration) * 1000);
+            runtime.starts.retain(|_, start| now.saturating_sub(*start) < duration);
+            if live.is_none() {
+                runtime.ejections.began = None;
+                runtime.panics = false;
+            }
+        }
+        let shaped = |live: &&RunningService| is_shaped(&live.service, &live.service.servers);
+        let keys: Vec<ServiceKey> =
+            self.services.values().filter(shaped).map(|live| live.service.key).collect();
+        for key in keys {
+            // Without memory it stays as it is until the next tick.
+            let _ = self.reshape(&key);
+        }
+        self.runtimes.retain(|_, runtime| !runtime.is_empty());
+    }
+
+    /// A server begins to get connections again.
+    pub(in crate::director) fn begin_slow_start(&mut self, key: &ServiceKey, server: SocketAddr) {
+        let how = self.find(key).and_then(|live| live.service.slow_start);
+        if let (Some(now), Some(_)) = (self.now(), how) {
+            self.runtimes.entry(*key).or_default().starts.insert(server, now);
+        }
+    }
+
+    /// Tells the scheduler of a server whose state or limits have changed.
+    pub(super) fn tell(&self, live: &RunningService, claim: &SlotClaim, slot: &ServerSlot) {
+        live.compiled.changed_for_all(claim.id, slot);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the director knows of ejections: by service and address, so that they survive reloads, removal
+//! and return.
+
+use std::net::SocketAddr;
+
+use ahash::HashMap;
+
+use crate::config::Ejection;
+
+/// The ejections of one service.
+#[derive(Default)]
+pub(super) struct Ejections {
+    pub(super) records: HashMap<SocketAddr, Record>,
+    /// When the current interval began; `None` before the first tick.
+    pub(super) began: Option<u64>,
+    /// Done and failed of each server when the interval began.
+    pub(super) totals: HashMap<SocketAddr, (u64, u64)>,
+}
+
+/// A server that was ejected. Times are those of ticks.
+#[derive(Default)]
+pub(super) struct Record {
+    /// Number of ejections, less the intervals passed without one.
+    times: u32,
+    pub(super) phase: Phase,
+    /// When the latest ejection ended.
+    ended: u64,
+}
+
+/// Where a server is in its ejection.
+#[derive(Default)]
+pub(super) enum Phase {
+    #[default]
+    In,
+    Ejected {
+        since: u64,
+        until: u64,
+        reason: String,
+    },
+    /// It is back, and may have few connections until one is done.
+    Trial {
+        since: u64,
+        /// Connections done when the trial began.
+        done: u64,
+        /// Connections that it may have.
+        upper: u32,
+    },
+}
+
+impl Record {
+    /// The server has been ejected.
+    pub(super) fn eject(&mut self, now: u64, rule: &Ejection, why: &str) {
+        self.times = self.times.saturating_add(1);
+        let reason = format!("{why}; ejection {}", self.times);
+        self.phase = Phase::Ejected { since: now, until: now + duration(rule, self.times), reason };
+    }
+
+    pub(super) fn end(&mut self, now: u64, next: Phase) {
+        self.phase = next;
+        self.ended = now;
+    }
+
+    /// Since when the server has been ejected.
+    pub(super) fn since(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Ejected { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        matches!(self.phase, Phase::Ejected { until, .. } if until <= now)
+    }
+
+    /// An interval is over that began then.
+    pub(super) fn interval_over(&mut self, began: u64) {
+        if !matches!(self.phase, Phase::Ejected { .. }) && self.ended <= began {
+            self.times = self.times.saturating_sub(1);
+        }
+    }
+
+    /// Nothing is left to remember.
+    pub(super) fn is_empty(&self) -> bool {
+        self.times == 0 && matches!(self.phase, Phase::In)
+    }
+}
+
+/// Milliseconds of the `times`th ejection: the base time as many times, up to the maximum.
+fn duration(rule: &Ejection, times: u32) -> u64 {
+    let base = u64::from(rule.base_time);
+    (base * u64::from(times)).min(base.max(rule.max_time.into())) * 1000
+}
+
+/// Servers that may be ejected at a time, of this many.
+pub(super) fn most(rule: &Ejection, servers: usize) -> u32 {
+    u32::try_from(servers * usize::from(rule.max_share) / 100).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+#[path = "ejection_tests.rs"]
+mod tests;
