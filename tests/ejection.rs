@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{config, flow, rip, vip};
 use vsched::config::{
-    Command, Ejection, Outliers, OutlierMethod, Persistence, ServiceKey, Sharing,
+    Command, Ejection, OutlierMethod, Outliers, Persistence, ServiceKey, Sharing,
 };
 use vsched::error::StateError;
 use vsched::{
@@ -96,9 +96,12 @@ fn spreading() -> impl Iterator<Item = SchedulerKind> {
 #[test]
 fn the_call_that_reports_the_last_failure_ejects_the_server() {
     for kind in spreading() {
-        for (servers, sharing) in
-            [(4, Sharing::Exact), (4, Sharing::PerWorker), (30, Sharing::Exact), (30, Sharing::PerWorker)]
-        {
+        for (servers, sharing) in [
+            (4, Sharing::Exact),
+            (4, Sharing::PerWorker),
+            (30, Sharing::Exact),
+            (30, Sharing::PerWorker),
+        ] {
             let mut config = ejecting(kind, servers, Ejection::default());
             config.services[0].sharing = sharing;
             let running = Running::new(&config);
@@ -111,7 +114,8 @@ fn the_call_that_reports_the_last_failure_ejects_the_server() {
             assert_eq!(running.state(2), Down, "{kind:?}");
             assert!(!running.is_picked(2), "{kind:?}: five in a row");
             let others = running.picks(2000);
-            let expected = if kind.name() == "lblc" || kind.name() == "lblcr" { 1 } else { servers - 1 };
+            let expected =
+                if kind.name() == "lblc" || kind.name() == "lblcr" { 1 } else { servers - 1 };
             assert!(others.len() >= usize::from(expected), "{kind:?}: {}", others.len());
         }
     }
@@ -249,7 +253,9 @@ fn a_trial_is_over_thresholds_and_beside_open_connections() {
 
 #[test]
 fn never_more_than_the_share() {
-    for (servers, share, most) in [(1, 50, 0), (2, 50, 1), (5, 50, 2), (9, 10, 0), (10, 10, 1), (3, 100, 3)] {
+    for (servers, share, most) in
+        [(1, 50, 0), (2, 50, 1), (5, 50, 2), (9, 10, 0), (10, 10, 1), (3, 100, 3)]
+    {
         let ejection = Ejection { max_share: share, ..Ejection::default() };
         let running = Running::new(&ejecting(SchedulerKind::Wrr, servers, ejection));
         for n in 0..servers {
@@ -387,7 +393,9 @@ fn commands_edit_ejection_too() {
     running.fail(1, 9);
     assert_eq!(running.state(1), Up);
     let settings = running.director.config().services[0].settings();
-    let with = |ejection| Command::EditService(vsched::config::ServiceSettings { ejection, ..settings.clone() });
+    let with = |ejection| {
+        Command::EditService(vsched::config::ServiceSettings { ejection, ..settings.clone() })
+    };
     running.director.execute(&with(Some(Ejection::default()))).expect("valid");
     running.fail(1, 1);
     assert_eq!(running.state(1), Down);

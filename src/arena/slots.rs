@@ -372,6 +372,12 @@ pub(crate) enum Ended {
     Ejected,
 }
 
+impl Ended {
+    pub(crate) fn has_left(self) -> bool {
+        self != Ended::No
+    }
+}
+
 /// An exchange of a count word.
 #[derive(Clone, Copy)]
 pub(super) struct Change {

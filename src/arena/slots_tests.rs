@@ -59,8 +59,8 @@ fn a_vacant_slot_is_nobodys_whatever_the_generation() {
     }
     slot.occupy(0);
     assert_eq!(open(&slot, false), Ok(false));
-    assert!(!slot.vacate(), "a connection is open");
-    assert!(slot.evict() && slot.generation() == 6);
+    assert!(!slot.vacate().has_left(), "a connection is open");
+    assert!(slot.evict().has_left() && slot.generation() == 6);
     for generation in [5, 6, 7] {
         let stale = Err(ConnectionError::Stale);
         assert_eq!(slot.open(generation, Activity::Inactive, RULE, false), stale);

@@ -232,7 +232,7 @@ fn ended(arena: &Arena, number: u32, end: impl FnOnce(&ServerSlot) -> Ended) -> 
     if ended == Ended::Ejected {
         arena.release_place(number);
     }
-    ended != Ended::No
+    ended.has_left()
 }
 
 fn take(free: &mut Vec<u32>, next: &mut u32) -> u32 {

@@ -32,7 +32,7 @@ fn knows(map: &Map, address: u32) -> bool {
 
 fn is_pinned(arena: &Arena) -> bool {
     let slot = arena.servers.get(1).expect("a slot");
-    let vacated = slot.vacate();
+    let vacated = slot.vacate().has_left();
     if vacated {
         slot.occupy(0);
     }

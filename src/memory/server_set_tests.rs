@@ -19,7 +19,7 @@ fn key(tag: u32) -> AddressKey {
 fn pinned(arena: &Arena) -> Vec<u32> {
     let is_pinned = |slot: &u32| {
         let server = arena.servers.get(*slot).expect("a slot");
-        let vacated = server.vacate();
+        let vacated = server.vacate().has_left();
         if vacated {
             server.occupy(0);
         }

@@ -4,6 +4,8 @@
 
 #[path = "../../../src/arena/counts.rs"]
 pub(crate) mod counts;
+#[path = "../../../src/arena/ejection.rs"]
+pub(crate) mod ejection;
 #[path = "../../../src/arena/health.rs"]
 pub(crate) mod health;
 #[path = "../../../src/arena/id.rs"]
@@ -71,7 +73,7 @@ impl Arena {
 
     /// The servers that no entry names.
     pub(crate) fn unpinned(&self) -> Vec<usize> {
-        let vacated = self.servers.0.iter().map(ServerSlot::vacate);
+        let vacated = self.servers.0.iter().map(|slot| slot.vacate().has_left());
         vacated.enumerate().filter_map(|(at, vacated)| vacated.then_some(at)).collect()
     }
 }

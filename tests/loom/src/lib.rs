@@ -22,6 +22,7 @@ mod config {
 mod error {
     pub(crate) use vsched::ConnectionError;
 }
+pub mod ejection;
 pub mod hazard;
 pub mod health;
 mod memory;

@@ -201,7 +201,7 @@ pub fn planted_generation_after_the_close(rule: KernelRules) {
 
 /// Reassigns the slot to a server with one connection, unless the old one still counts some.
 fn give_away(slot: &ServerSlot, rule: KernelRules, edits: &[(u32, u32)]) -> bool {
-    let vacated = slot.vacate();
+    let vacated = slot.vacate().has_left();
     if vacated {
         slot.occupy(1);
         edits.iter().for_each(|edit| _ = slot.limit(limits(*edit), rule));

@@ -28,6 +28,8 @@ macro_rules! planted {
 models! {
     hazard: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go;
+    ejection: one_place_is_taken_once one_server_is_ejected_once a_place_given_back_is_taken_again
+        a_state_does_not_end_an_ejection an_ejection_ends_with_the_owner;
     health: failures_beside_a_success_have_an_order failures_are_numbered_once
         an_interval_beside_reports_loses_nothing a_sample_beside_a_decay_has_an_order
         a_late_report_counts_for_no_other;
@@ -167,6 +169,7 @@ mod slots {
 planted! {
     hazard::planted_retire_ignores_holds, "Causality violation";
     hazard::planted_look_after_the_closure, "Causality violation";
+    ejection::planted_a_place_that_is_lost, "places";
     health::planted_a_number_by_a_look, "the limit is reached by one";
     health::planted_an_interval_that_takes_what_is_counted, "lost";
     health::planted_the_present_owner_counts, "a late report counts for the next server";
