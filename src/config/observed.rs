@@ -25,8 +25,11 @@ pub struct ServerCounts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct ServerHealth {
-    /// The state in which the server is held. Outcomes do not change it.
+    /// The state in which the server takes part: that in which it is held, or down while it is ejected, or
+    /// up while its service panics and takes it nevertheless.
     pub state: ServerState,
+    /// True while the server is ejected; [`Director::holds`](crate::Director::holds) says why.
+    pub ejected: bool,
     /// Connections that were done, since the server was added.
     pub done: u64,
     /// Connections that failed, since the server was added.
@@ -98,6 +101,9 @@ pub struct Rates {
 pub struct ObservedServer {
     /// The server as configured.
     pub server: RealServer,
+    /// The weight with which it takes part: another one in slow start, with spill-over, and 0 in a tier
+    /// that does not serve. Compare it with the others' alone: all of them may be scaled.
+    pub effective_weight: u32,
     /// Its connections.
     pub counts: ServerCounts,
     /// Its state at run time; always up in the kernel plane, which has none.
@@ -123,6 +129,9 @@ pub struct ObservedService {
     pub remembered: Option<Remembered>,
     /// Its persistence templates; `None` if it is not persistent.
     pub templates: Option<Remembered>,
+    /// True while too few servers are up to believe it, and all that are not meant to be out take part
+    /// ([`panic_threshold`](super::VirtualService::panic_threshold)).
+    pub panics: bool,
     /// Its servers in list order: newest first, unlike in a config.
     pub servers: Vec<ObservedServer>,
 }
@@ -163,12 +172,14 @@ impl From<&Config> for Observed {
             rates: Rates::default(),
             remembered: None,
             templates: None,
+            panics: false,
             servers: service
                 .servers
                 .iter()
                 .rev()
                 .map(|server| ObservedServer {
                     server: *server,
+                    effective_weight: server.weight,
                     counts: ServerCounts::default(),
                     state: ServerState::Up,
                     health: ServerHealth::default(),

@@ -258,8 +258,7 @@ impl Control {
             };
             if let Some(slot) = self.arena.servers.get(claim.id.slot) {
                 // Never an error: only the director takes the slot away.
-                let panics = self.runtimes.get(&key).is_some_and(|runtime| runtime.panics);
-                let state = self.held_state(&key, server.address, panics);
+                let state = self.held_state(&key, server.address, self.panics(&key));
                 let _ = slot.set_state(claim.id.generation, state);
             }
             edit(&claim).carry_out(&self.arena, rule);

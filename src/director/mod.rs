@@ -333,7 +333,7 @@ impl Director {
     fn observed(&self, control: &Control, live: &RunningService) -> ObservedService {
         let (connections, refused) = control.service_total(live.id.slot);
         let templates = live.compiled.templates().map(Templates::by_server).unwrap_or_default();
-        let server = |(server, claim): (&RealServer, &SlotClaim)| {
+        let server = |((server, claim), effective_weight): ((&RealServer, &SlotClaim), u32)| {
             let total = control.server_total(claim.id.slot);
             let slot = self.inner.arena.servers.get(claim.id.slot);
             let counts = slot.map(|slot| {
@@ -341,6 +341,7 @@ impl Director {
             });
             ObservedServer {
                 server: *server,
+                effective_weight,
                 counts: counts.unwrap_or_default(),
                 state: slot.map_or(ServerState::Up, |slot| slot.counts_relaxed().state()),
                 health: control.health_of(claim.id.slot),
@@ -351,6 +352,7 @@ impl Director {
                 rates: Default::default(),
             }
         };
+        let newest_first = live.service.servers.iter().zip(&live.claims).rev();
         ObservedService {
             settings: live.service.settings(),
             statistics: Statistics {
@@ -361,7 +363,8 @@ impl Director {
             rates: Default::default(),
             remembered: live.compiled.remembered(),
             templates: live.compiled.templates().map(Templates::remembered),
-            servers: live.service.servers.iter().zip(&live.claims).rev().map(server).collect(),
+            panics: control.panics(&live.service.key),
+            servers: newest_first.zip(live.compiled.servers.weights()).map(server).collect(),
         }
     }
 

@@ -106,7 +106,9 @@ impl Director {
         control.hold(server, (service, address), holds.with(holder, state, reason))
     }
 
-    /// The state in which a server is held at this moment; `None` if the id is stale. Takes no lock.
+    /// The state in which a server takes part at this moment: that in which it is held, down while it is
+    /// ejected, or up while its service panics and takes it nevertheless. `None` if the id is stale. Takes
+    /// no lock.
     pub fn state(&self, server: ServerId) -> Option<ServerState> {
         let slot = self.inner.arena.servers.get(server.slot)?;
         let counts = slot.counts_relaxed();
@@ -168,7 +170,7 @@ impl Control {
                 return Err(no_memory(error));
             }
         }
-        let panics = self.runtimes.get(&service).is_some_and(|runtime| runtime.panics);
+        let panics = self.panics(&service);
         let takes_part = self.held_state(&service, address, panics);
         let mut ejected = false;
         if let Some(slot) = self.arena.servers.get(server.slot) {

@@ -3,7 +3,8 @@
 //! How connections and requests ended, as the host saw it, counted per server. Hosts with leases
 //! close by vsched_worker_close_with, others call vsched_worker_report; vsched_worker_close reports
 //! nothing. What was counted survives every reload as long as the server's id is not stale, also
-//! while the server is removed and still has connections. No outcome changes a pick.
+//! while the server is removed and still has connections. Outcomes change picks only of services
+//! that eject servers: then the call that reports the last failure of a series ejects the server.
 //!
 //! NULL: no pointer may be NULL.
 
@@ -33,7 +34,7 @@ pub const VSCHED_OUTCOME_ABANDONED: u32 = 3;
 pub struct vsched_health {
     /// sizeof(vsched_health).
     pub struct_size: u32,
-    /// VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN. Outcomes do not change it.
+    /// VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN, as vsched_director_state says it.
     pub state: u32,
     /// Failures since the last connection that was done; at most 65535.
     pub consecutive_failures: u32,
@@ -44,6 +45,10 @@ pub struct vsched_health {
     /// In each second of vsched_director_tick without a new one it decays, by half in 10 seconds,
     /// and the next one weighs more.
     pub latency_us: u32,
+    /// 1 while the server is ejected.
+    pub ejected: u32,
+    /// 0.
+    pub reserved: u32,
     /// Connections that were done, since the server was added.
     pub done: u64,
     /// Connections that failed, since the server was added.
@@ -61,7 +66,7 @@ pub struct vsched_health {
 unsafe impl Grows for vsched_health {
     const LEAST: usize = size_of::<vsched_health>();
 }
-const _: () = assert!(size_of::<vsched_health>() == 4 * 4 + 5 * 8);
+const _: () = assert!(size_of::<vsched_health>() == 6 * 4 + 5 * 8);
 
 const _: () = assert!(Outcome::Done as u32 == VSCHED_OUTCOME_DONE);
 const _: () = assert!(Outcome::Failed as u32 == VSCHED_OUTCOME_FAILED);
@@ -147,6 +152,8 @@ pub unsafe extern "C" fn vsched_director_health(
             state: known.state as u32,
             consecutive_failures: known.consecutive_failures,
             latency_us: u32::try_from(micros).unwrap_or(u32::MAX),
+            ejected: known.ejected.into(),
+            reserved: 0,
             done: known.done,
             failed: known.failed,
             abandoned: known.abandoned,

@@ -1,7 +1,9 @@
 //! What hosts report of servers, under the director's lock.
 
 use super::Control;
+use crate::arena::counts::Counts;
 use crate::arena::health::HealthSlot;
+use crate::arena::slots::ServerSlot;
 use crate::config::ServerHealth;
 use crate::director::health::Due;
 
@@ -9,9 +11,10 @@ impl Control {
     /// What was reported of the server that has this slot, and its state.
     pub(in crate::director) fn health_of(&self, slot: u32) -> ServerHealth {
         let health = self.arena.health.get(slot).map(HealthSlot::read).unwrap_or_default();
-        let state = self.arena.servers.get(slot).map(|slot| slot.counts_relaxed().state());
+        let counts = self.arena.servers.get(slot).map(ServerSlot::counts_relaxed);
         ServerHealth {
-            state: state.unwrap_or_default(),
+            state: counts.map(Counts::state).unwrap_or_default(),
+            ejected: counts.is_some_and(Counts::is_ejected),
             done: health.done,
             failed: health.failed,
             abandoned: health.abandoned,

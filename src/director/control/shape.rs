@@ -19,6 +19,11 @@ impl Control {
         self.health_clock.is_running().then(|| self.arena.clock())
     }
 
+    /// True if the service takes servers that are down, because too many are.
+    pub(in crate::director) fn panics(&self, key: &ServiceKey) -> bool {
+        self.runtimes.get(key).is_some_and(|runtime| runtime.panics)
+    }
+
     pub(in crate::director) fn is_ejected(&self, claim: &SlotClaim) -> bool {
         let slot =
             self.arena.servers.get(claim.id.slot).filter(|slot| slot.is(claim.id.generation));

@@ -83,11 +83,12 @@ impl DestAttributes {
     /// # Errors
     /// As for [`server`](Self::server).
     pub fn observed(&self, service: Family) -> Result<ObservedServer, WireError> {
-        let figures = self.figures();
+        let (figures, server) = (self.figures(), self.server(service)?);
         Ok(ObservedServer {
             state: ServerState::Up,
             health: ServerHealth::default(),
-            server: self.server(service)?,
+            server,
+            effective_weight: server.weight,
             counts: ServerCounts {
                 active: self.active.unwrap_or_default(),
                 inactive: self.inactive.unwrap_or_default(),

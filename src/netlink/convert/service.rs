@@ -126,6 +126,7 @@ impl ServiceAttributes {
             rates: figures.rates,
             remembered: None,
             templates: None,
+            panics: false,
             servers: Vec::new(),
         })
     }
