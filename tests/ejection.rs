@@ -228,7 +228,7 @@ fn a_trial_is_over_thresholds_and_beside_open_connections() {
         let running = Running::new(&config);
         for _ in 0..already {
             let lease = running.worker.open(running.server(0), vsched::Activity::Active);
-            lease.expect("below the limit");
+            let _kept = lease.expect("below the limit");
         }
         running.fail(0, 5);
         running.tick(1);

@@ -2,6 +2,7 @@
 
 pub(crate) mod counts;
 pub(crate) mod ejection;
+pub(crate) mod ejection_budget;
 pub(crate) mod health;
 pub(crate) mod id;
 pub(crate) mod latency;

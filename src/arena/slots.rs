@@ -40,7 +40,7 @@
 use std::cell::Cell;
 
 use crate::arena::counts::{Activity, Counts, Limits};
-use crate::arena::ejection::EjectionBudget;
+use crate::arena::ejection_budget::EjectionBudget;
 use crate::config::{KernelRules, ServerState};
 use crate::error::ConnectionError;
 use crate::rotation::worker::WorkerRotation;

@@ -169,8 +169,8 @@ impl Control {
         self.settings = settings.clone();
         self.sequence = next;
         for key in changed {
-            if self.is_to_settle(&key) {
-                self.settle(&key);
+            if self.has_runtime(&key) {
+                self.reconcile(&key);
             }
         }
         self.sweep(SWEPT + 2 * changes.len());
@@ -250,7 +250,7 @@ impl Control {
             }
             let claim = match self.allocator.revive(key, server.address) {
                 Some(claim) => {
-                    // `settle` ejects it again in its service, which may be another one now.
+                    // `reconcile` ejects it again in its service, which may be another one now.
                     self.arena.end_ejection(claim.id.slot, ServerState::Up);
                     self.readopt(claim, id)
                 }

@@ -21,7 +21,7 @@ pub enum Holder {
     HealthChecker = 1,
     /// The proxy that embeds this crate, by what it sees of connections.
     Host = 2,
-    /// The service's [passive ejection](crate::config::Ejection). Nobody else holds a server in its name;
+    /// The service's [passive ejection](crate::config::Ejection). No other caller holds a server in its name;
     /// releasing one in its name ends the ejection.
     Ejector = 3,
 }

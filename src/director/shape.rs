@@ -171,8 +171,8 @@ fn scaled(
     };
     let least = full().fold(f64::INFINITY, f64::min);
     let most = full().fold(0.0, f64::max);
-    let turns = TURNS.max(parts.len() * A_SERVER) as f64;
-    let limit = (HEAVIEST / most).min(turns / full().sum::<f64>());
+    let length = TURNS.max(parts.len() * A_SERVER) as f64;
+    let limit = (HEAVIEST / most).min(length / full().sum::<f64>());
     let mut scale = (FINE / least).min(limit);
     if !shared {
         // Whole numbers keep the proportions of all others.

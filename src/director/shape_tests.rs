@@ -99,7 +99,7 @@ fn one_tier_serves_alone() {
     assert_eq!(serves(&backup(2)), Some(vec![1, 1, 0, 0]));
     assert_eq!(serves(&backup(1)), Some(vec![1, 1, 0, 0]));
     assert_eq!(serves(&backup(0)), Some(vec![0, 0, 1, 0]));
-    // Nobody is up: the first tier keeps its weights.
+    // None is up: the first tier keeps its weights.
     assert_eq!(serves(&[tier(0, 2, 0), tier(0, 1, 1)].concat()), Some(vec![1, 1, 0]));
     // A tier that is drained, quiesced or held by an administrator is passed on.
     assert_eq!(serves(&[vec![part(1, 0, Out)], tier(1, 1, 1)].concat()), Some(vec![0, 1]));

@@ -184,8 +184,8 @@ impl Control {
                 self.begin_slow_start(&service, address);
             }
         }
-        if self.is_to_settle(&service) {
-            self.settle(&service);
+        if self.has_runtime(&service) {
+            self.reconcile(&service);
         }
         // Without memory, tiers and weights follow at the next tick.
         let _ = self.reshape(&service);

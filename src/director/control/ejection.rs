@@ -47,8 +47,8 @@ impl Control {
         }
     }
 
-    /// True if the service has anything that [`settle`](Self::settle) has to settle.
-    pub(in crate::director) fn is_to_settle(&self, key: &ServiceKey) -> bool {
+    /// True if the service has anything to [`reconcile`](Self::reconcile).
+    pub(in crate::director) fn has_runtime(&self, key: &ServiceKey) -> bool {
         self.runtimes.contains_key(key)
             || self.find(key).is_some_and(|live| {
                 let slot = self.arena.services.get(live.id.slot);
@@ -60,7 +60,7 @@ impl Control {
 
     /// Brings states and ejections into line with the config and with each other: after every change
     /// of either. O(servers).
-    pub(in crate::director) fn settle(&mut self, key: &ServiceKey) {
+    pub(in crate::director) fn reconcile(&mut self, key: &ServiceKey) {
         self.with_runtime(key, |control, live, runtime| {
             let shape = control.running_shape(live, Some(runtime));
             runtime.panics = shape.is_some_and(|shape| shape.panics);

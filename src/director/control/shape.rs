@@ -109,7 +109,7 @@ impl Control {
             self.compile_again(key)
         } else {
             if shape.panics != runtime.is_some_and(|runtime| runtime.panics) {
-                self.settle(key);
+                self.reconcile(key);
             }
             Ok(())
         }

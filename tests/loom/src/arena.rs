@@ -6,6 +6,8 @@
 pub(crate) mod counts;
 #[path = "../../../src/arena/ejection.rs"]
 pub(crate) mod ejection;
+#[path = "../../../src/arena/ejection_budget.rs"]
+pub(crate) mod ejection_budget;
 #[path = "../../../src/arena/health.rs"]
 pub(crate) mod health;
 #[path = "../../../src/arena/id.rs"]

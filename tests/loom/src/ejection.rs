@@ -3,7 +3,8 @@
 
 use loom::thread;
 
-use crate::arena::ejection::{EjectionBudget, eject};
+use crate::arena::ejection::eject;
+use crate::arena::ejection_budget::EjectionBudget;
 use crate::arena::slots::{Ended, ServerSlot};
 use crate::config::ServerState::{Down, Up};
 use crate::sync::Arc;
