@@ -9,8 +9,9 @@ use common::{config, rip, server, service, vip};
 use vsched::config::diff::{Change, diff};
 use vsched::config::rules::Rules;
 use vsched::config::{
-    Affinity, Command, Config, MAX_SERVICES, Observed, Persistence, ServiceKey, Sharing,
-    VirtualService, mh_table_size,
+    Affinity, Command, Config, Ejection, Forwarding, MAX_SERVICES, Observed, Persistence,
+    RealServer, SchedulerFlags, ServiceKey, Sharing, SlowStart, Ties, VirtualService,
+    mh_table_size,
 };
 use vsched::error::ApplyError;
 use vsched::{Director, SchedulerKind};
@@ -78,6 +79,63 @@ fn every_setting_of_a_service_survives_json() {
     }
 }
 
+/// Every setting with another value than the default; a service's, then a server's.
+type Edits<T> = &'static [(&'static str, fn(&mut T))];
+const SETTINGS: Edits<VirtualService> = &[
+    ("scheduler", |service| service.scheduler = None),
+    ("flags", |service| service.flags = SchedulerFlags::FLAG_3),
+    ("mh_table_index", |service| service.mh_table_index = 10),
+    ("persistence", |service| service.persistence = Some(Persistence::default())),
+    ("persistence_engine", |service| service.persistence_engine = Some("sip".into())),
+    ("one_packet", |service| service.one_packet = true),
+    ("affinity", |service| service.affinity.capacity = 7),
+    ("affinity", |service| service.affinity.expiration = 7),
+    ("sharing", |service| service.sharing = Sharing::PerWorker),
+    ("ties", |service| service.ties = Ties::Rotate),
+    ("ejection", |service| service.ejection = Some(Ejection::default())),
+    ("slow_start", |service| service.slow_start = Some(SlowStart::default())),
+    ("spill_over", |service| service.spill_over = Some(100)),
+    ("panic_threshold", |service| service.panic_threshold = 1),
+];
+const OF_SERVERS: Edits<RealServer> = &[
+    ("forwarding", |server| server.forwarding = Forwarding::Local),
+    ("weight", |server| server.weight = 7),
+    ("thresholds", |server| server.thresholds.upper = 7),
+    ("thresholds", |server| server.thresholds.lower = 7),
+    ("priority", |server| server.priority = 7),
+];
+
+#[test]
+fn a_change_of_any_setting_is_one_edit() {
+    let old = config(SchedulerKind::Wlc, 2, &[1, 2]);
+    let fields = serde_json::to_value(&old).expect("JSON");
+    let service = &fields["services"][0];
+    for (field, edit) in SETTINGS {
+        let mut new = old.clone();
+        edit(&mut new.services[0]);
+        let expected = [Change::EditService(new.services[0].settings())];
+        assert_eq!(diff(&old, &new), expected, "{field}");
+        assert_eq!(diff(&new, &old), [Change::EditService(old.services[0].settings())], "{field}");
+        // The setting is written, and nothing else.
+        let mut json = serde_json::to_value(&new).expect("JSON")["services"][0].clone();
+        assert_ne!(json[field], service[field], "{field}");
+        json.as_object_mut().expect("a service").remove(*field);
+        let mut before = service.clone();
+        before.as_object_mut().expect("a service").remove(*field);
+        assert_eq!(json, before, "{field}");
+    }
+    for (field, edit) in OF_SERVERS {
+        let (mut new, key) = (old.clone(), old.services[0].key);
+        edit(&mut new.services[0].servers[1]);
+        let [before, server] = [&old, &new].map(|config| config.services[0].servers[1]);
+        assert_eq!(
+            diff(&old, &new),
+            [Change::EditServer { service: key, before, server }],
+            "{field}"
+        );
+    }
+}
+
 #[test]
 fn refused_commands_name_what_they_are_about() {
     let director = Director::new(&config(SchedulerKind::Rr, 1, &[1])).expect("a valid config");
@@ -115,6 +173,15 @@ fn a_new_service_is_valid_before_it_has_a_scheduler() {
     alone.validate().expect("a kernel takes it so");
     let Some(Change::EditService(last)) = changes.last() else { panic!("{changes:?}") };
     assert_eq!((last.scheduler, last.mh_table_index), (Some(SchedulerKind::Mh), 10));
+    let mut wanted = config(SchedulerKind::Wlc, 2, &[1]);
+    let service = &mut wanted.services[0];
+    (service.ties, service.spill_over) = (Ties::Rotate, Some(140));
+    service.slow_start = Some(SlowStart::default());
+    let changes = diff(&Config::default(), &wanted);
+    let Change::AddService(first) = &changes[0] else { panic!("{changes:?}") };
+    let alone = Config { services: vec![first.clone().with_servers(vec![])], ..Config::default() };
+    alone.validate().expect("what needs a scheduler comes with it");
+    assert_eq!(changes.last(), Some(&Change::EditService(wanted.services[0].settings())));
 }
 
 /// Bytes that a scheduler takes beside what all take, for servers of these weights.

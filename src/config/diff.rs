@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::config::{
-    Config, DEFAULT_MH_TABLE_INDEX, RealServer, ServiceKey, ServiceSettings, VirtualService,
+    Config, DEFAULT_MH_TABLE_INDEX, RealServer, ServiceKey, ServiceSettings, Ties, VirtualService,
 };
 
 /// One step from one config to another.
@@ -162,9 +162,15 @@ fn create(service: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
 
 /// A new service as it is created, before it has servers and a scheduler.
 pub(crate) fn unbound<S>(service: &VirtualService<S>) -> ServiceSettings {
-    // Only scheduler mh may have another table size.
-    let mh_table_index = DEFAULT_MH_TABLE_INDEX;
-    ServiceSettings { scheduler: None, mh_table_index, ..service.settings() }
+    // What only some schedulers may have.
+    ServiceSettings {
+        scheduler: None,
+        mh_table_index: DEFAULT_MH_TABLE_INDEX,
+        ties: Ties::default(),
+        slow_start: None,
+        spill_over: None,
+        ..service.settings()
+    }
 }
 
 fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
@@ -252,5 +258,35 @@ pub(crate) fn common_ends(old: &[RealServer], new: &[RealServer]) -> (usize, usi
 }
 
 pub(crate) fn same_settings<A, B>(a: &VirtualService<A>, b: &VirtualService<B>) -> bool {
-    a.settings() == b.settings()
+    // Every field by its name, so that none is forgotten.
+    let VirtualService {
+        key: _,
+        scheduler,
+        flags,
+        mh_table_index,
+        persistence,
+        persistence_engine,
+        one_packet,
+        affinity,
+        sharing,
+        ties,
+        ejection,
+        slow_start,
+        spill_over,
+        panic_threshold,
+        servers: _,
+    } = a;
+    *scheduler == b.scheduler
+        && *flags == b.flags
+        && *mh_table_index == b.mh_table_index
+        && *persistence == b.persistence
+        && *persistence_engine == b.persistence_engine
+        && *one_packet == b.one_packet
+        && *affinity == b.affinity
+        && *sharing == b.sharing
+        && *ties == b.ties
+        && *ejection == b.ejection
+        && *slow_start == b.slow_start
+        && *spill_over == b.spill_over
+        && *panic_threshold == b.panic_threshold
 }
