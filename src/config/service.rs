@@ -110,6 +110,32 @@ impl VirtualService {
         self
     }
 
+    /// Returns the service with this over-provisioning factor in percent, 100 to 1000, by which servers
+    /// of lower priority take over.
+    ///
+    /// ```
+    /// use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
+    /// let backup = RealServer::new("192.168.5.12:80".parse()?).with_priority(1);
+    /// let service = VirtualService::new(ServiceKey::tcp("192.168.4.5:80".parse()?))
+    ///     .with_spill_over(140)
+    ///     .with_panic_threshold(50)
+    ///     .with_server(RealServer::new("192.168.5.11:80".parse()?))
+    ///     .with_server(backup);
+    /// let config = Config { services: vec![service], ..Config::default() };
+    /// assert_eq!(config.validate(), Ok(()));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn with_spill_over(mut self, percent: u32) -> Self {
+        self.spill_over = Some(percent);
+        self
+    }
+
+    /// Returns the service with this panic threshold in percent, 0 to 100; 0 = never.
+    pub fn with_panic_threshold(mut self, percent: u8) -> Self {
+        self.panic_threshold = percent;
+        self
+    }
+
     /// Returns the service with one more server, added last.
     pub fn with_server(mut self, server: RealServer) -> Self {
         self.servers.push(server);
