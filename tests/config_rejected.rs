@@ -93,6 +93,120 @@ const SERVICES: &[(&str, &str)] = &[
         r#"persistence_engine: "süß" is not 1 to 15 printable ASCII characters without blanks"#,
     ),
     (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"interval": 0}"#,
+        "ejection: interval: 0 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"interval": 2678401}"#,
+        "ejection: interval: 2678401 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"base_time": 0}"#,
+        "ejection: base_time: 0 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"base_time": 2678401}"#,
+        "ejection: base_time: 2678401 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"max_time": 0}"#,
+        "ejection: max_time: 0 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"max_time": 2678401}"#,
+        "ejection: max_time: 2678401 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"trials": 0}"#,
+        "ejection: trials: 0 is outside 1 to 65535",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"trials": 65536}"#,
+        "ejection: trials: 65536 is outside 1 to 65535",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"failures": 65536}"#,
+        "ejection: failures: 65536 is outside 0 to 65535",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"max_share": 101}"#,
+        "ejection: max_share: 101 is outside 0 to 100",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"outliers": {"factor": 0}}"#,
+        "ejection: outliers: factor: 0 is outside 1 to 1000000",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"outliers": {"factor": 1000001}}"#,
+        "ejection: outliers: factor: 1000001 is outside 1 to 1000000",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"outliers": {"least_servers": 1}}"#,
+        "ejection: outliers: least_servers: 1 is outside 2 to 1048576",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"outliers": {"least_servers": 1048577}}"#,
+        "ejection: outliers: least_servers: 1048577 is outside 2 to 1048576",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "ejection": {"outliers": {"least_outcomes": 0}}"#,
+        "ejection: outliers: least_outcomes: 0 is outside 1 to 4294967295",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "slow_start": {"duration": 0}"#,
+        "slow_start: duration: 0 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "slow_start": {"duration": 2678401}"#,
+        "slow_start: duration: 2678401 is outside 1 to 2678400",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "slow_start": {"aggression": 0}"#,
+        "slow_start: aggression: 0 is outside 1 to 10000",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "slow_start": {"aggression": 10001}"#,
+        "slow_start: aggression: 10001 is outside 1 to 10000",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "slow_start": {"least": 0}"#,
+        "slow_start: least: 0 is outside 1 to 100",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "slow_start": {"least": 101}"#,
+        "slow_start: least: 101 is outside 1 to 100",
+    ),
+    (r#""key": "tcp 10.1.0.1:80", "spill_over": 99"#, "spill_over: 99 is outside 100 to 1000"),
+    (r#""key": "tcp 10.1.0.1:80", "spill_over": 1001"#, "spill_over: 1001 is outside 100 to 1000"),
+    (
+        r#""key": "tcp 10.1.0.1:80", "panic_threshold": 101"#,
+        "panic_threshold: 101 is outside 0 to 100",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "rr", "spill_over": 140"#,
+        "spill_over: this is for schedulers that share connections by weight, rr does not",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "none", "spill_over": 140"#,
+        "spill_over: this is for schedulers that share connections by weight, none does not",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "mh", "slow_start": {}"#,
+        "slow_start: this is for schedulers that share connections by weight, mh does not",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "none", "slow_start": {}"#,
+        "slow_start: this is for schedulers that share connections by weight, none does not",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "wrr", "ties": "rotate""#,
+        "ties: rotate is for schedulers lc, wlc, sed and nq, this one is wrr",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "none", "ties": "rotate""#,
+        "ties: rotate is for schedulers lc, wlc, sed and nq, this one is none",
+    ),
+    (
         r#""key": "tcp [fe80::1%3]:80""#,
         "address: scope id 3 is not 0; addresses here have no scope",
     ),
@@ -335,6 +449,14 @@ const ALLOWED: &[&str] = &[
         {"address": "[fd09::1]:80", "forwarding": {"tunnel": {"type": "gre", "checksum": "full"}}},
         {"address": "10.9.0.1:80", "forwarding": "bypass", "thresholds": {"upper": 2147483647, "lower": 2147483647}}]}]"#,
     r#""services": [{"key": "tcp [fd00::1]:80", "servers": [{"address": "[::1]:80"}, {"address": "[fec0::1]:80"}, {"address": "[64:ff9b::1.2.3.4]:80"}]}]"#,
+    r#""services": [
+        {"key": "fwmark 1", "ejection": {"failures": 0, "interval": 1, "base_time": 1, "max_time": 1, "max_share": 0, "trials": 1,
+            "outliers": {"factor": 1, "least_outcomes": 1, "least_servers": 2}}, "slow_start": {"duration": 1, "aggression": 1, "least": 1}},
+        {"key": "fwmark 2", "ejection": {"failures": 65535, "interval": 2678400, "base_time": 2678400, "max_time": 2678400, "max_share": 100, "trials": 65535,
+            "outliers": {"factor": 1000000, "least_outcomes": 4294967295, "least_servers": 1048576}}, "slow_start": {"duration": 2678400, "aggression": 10000, "least": 100}},
+        {"key": "fwmark 3", "spill_over": 100, "panic_threshold": 0, "servers": [{"address": "10.9.0.1:80", "priority": 0}]},
+        {"key": "fwmark 4", "spill_over": 1000, "panic_threshold": 100, "servers": [{"address": "10.9.0.1:80", "priority": 255}]},
+        {"key": "fwmark 5", "scheduler": "none", "ejection": {"max_time": 1}, "panic_threshold": 50, "ties": "kernel"}]"#,
     r#""timeouts": {"tcp": 1, "tcp_fin": 2678400}, "daemons": [{"role": "backup", "interface": "fifteen-letters"},
         {"role": "master", "interface": "br0.7", "sync_id": 255, "max_len": 65507, "group": "ff02::5", "port": 1, "ttl": 255}]"#,
 ];
@@ -343,6 +465,23 @@ const ALLOWED: &[&str] = &[
 fn odd_but_allowed() {
     for fields in ALLOWED {
         assert_eq!(problems(&read(&format!("{{{fields}}}"))), [""; 0], "{fields}");
+    }
+}
+
+/// Which schedulers can have a setting is the registry's word, or for ties the rotation's.
+#[test]
+fn some_settings_need_a_scheduler() {
+    for kind in SchedulerKind::ALL {
+        let name = kind.name();
+        let refused = |setting: &str| {
+            let service = format!(r#"{{"key": "fwmark 7", "scheduler": "{name}", {setting}}}"#);
+            problems(&read(&format!(r#"{{"services": [{service}]}}"#))).len()
+        };
+        let by_weight = usize::from(!kind.shares_by_weight());
+        assert_eq!(refused(r#""spill_over": 140"#), by_weight, "{name}");
+        assert_eq!(refused(r#""slow_start": {}"#), by_weight, "{name}");
+        let rotates = ["lc", "wlc", "sed", "nq"].contains(&name);
+        assert_eq!(refused(r#""ties": "rotate""#), usize::from(!rotates), "{name}");
     }
 }
 
@@ -529,7 +668,7 @@ const BAD_JSON: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": [{"key": "tcp 10.1.0.1:80", "name": "web"}]}"#,
-        "unknown field `name`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers` at line 1 column 47",
+        "unknown field `name`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `ties`, `ejection`, `slow_start`, `spill_over`, `panic_threshold`, `servers` at line 1 column 47",
     ),
     (
         r#"{"services": [{"key": "tcp 10.1.0.1:80", "scheduler": "best"}]}"#,
@@ -573,7 +712,7 @@ const BAD_JSON: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weigth": 2}]}]}"#,
-        "unknown field `weigth`, expected one of `address`, `forwarding`, `weight`, `thresholds` at line 1 column 88",
+        "unknown field `weigth`, expected one of `address`, `forwarding`, `weight`, `thresholds`, `priority` at line 1 column 88",
     ),
     (
         r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": -1}]}]}"#,
@@ -697,7 +836,7 @@ service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS"#,
   |
 4 | weight = 1
   | ^^^^^^
-unknown field `weight`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `servers`"#,
+unknown field `weight`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `ties`, `ejection`, `slow_start`, `spill_over`, `panic_threshold`, `servers`"#,
     ),
     (
         "[[services]]\nkey = 'tcp 10.1.0.1:80'\npersistence = { netmask = '24' }",

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use vsched::SchedulerKind;
 use vsched::config::listing::Listing;
 use vsched::config::{
-    Affinity, Command, Config, Family, Forwarding, KernelRules, Netmask, Observed, Persistence,
-    Protocol, RealServer, ServiceKey, Sharing, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel,
-    TunnelChecksum, VirtualService,
+    Affinity, Command, Config, Ejection, Family, Forwarding, KernelRules, Netmask, Observed,
+    OutlierMethod, Outliers, Persistence, Protocol, RealServer, ServiceKey, Sharing, SlowStart,
+    SyncDaemon, SyncRole, Thresholds, Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 use vsched::{Director, Flow};
 
@@ -75,6 +75,11 @@ const LINES: &[(&str, Read)] = &[
     ("a kind of tunnel without a tunnel", |text| {
         rules(&format!("-a -t 10.0.0.1:80 -r 10.0.0.2 --tun-type gue --tun-port {text}"))
     }),
+    ("a pair", |text| rules(&format!("-A -f 7 --vsched-ejection {text}"))),
+    ("a pair's key", |text| rules(&format!("-A -f 7 --vsched-ejection {text}=1"))),
+    ("a pair's number", |text| rules(&format!("-A -f 7 --vsched-slow-start least={text}"))),
+    ("a pair's name", |text| rules(&format!("-A -f 7 --vsched-ejection outliers={text}"))),
+    ("ties", |text| rules(&format!("-A -f 7 --vsched-ties {text}"))),
     ("an option twice", |text| rules(&format!("-A -f 7 -p --pe={text} --pe={text}"))),
 ];
 
@@ -166,6 +171,16 @@ const TEXTS: &[(&str, Read)] = &[
     ("JSON: a scheduler", |text| json_service(&format!(r#""scheduler": {}"#, string(text)))),
     ("JSON: a flag", |text| json_service(&format!(r#""flags": [{}]"#, string(text)))),
     ("JSON: a sharing", |text| json_service(&format!(r#""sharing": {}"#, string(text)))),
+    ("JSON: ties", |text| json_service(&format!(r#""ties": {}"#, string(text)))),
+    ("JSON: a field of ejection", |text| {
+        json_service(&format!(r#""ejection": {{{}: 1}}"#, string(text)))
+    }),
+    ("JSON: outliers", |text| {
+        json_service(&format!(r#""ejection": {{"outliers": {{"method": {}}}}}"#, string(text)))
+    }),
+    ("JSON: a field of slow start", |text| {
+        json_service(&format!(r#""slow_start": {{{}: 1}}"#, string(text)))
+    }),
     ("JSON: a mask", |text| {
         json_service(&format!(r#""persistence": {{"netmask": {}}}"#, string(text)))
     }),
@@ -207,6 +222,11 @@ const TEXTS: &[(&str, Read)] = &[
     ("JSON: a protocol by itself", |text| name::<Protocol>(text)),
     ("JSON: kernel rules by themselves", |text| name::<KernelRules>(text)),
     ("JSON: a sharing by itself", |text| name::<Sharing>(text)),
+    ("JSON: ties by themselves", |text| name::<Ties>(text)),
+    ("JSON: a method by itself", |text| name::<OutlierMethod>(text)),
+    ("JSON: a field of ejection by itself", |text| by_itself::<Ejection>(text)),
+    ("JSON: a field of outliers by itself", |text| by_itself::<Outliers>(text)),
+    ("JSON: a field of slow start by itself", |text| by_itself::<SlowStart>(text)),
     ("JSON: a role by itself", |text| name::<SyncRole>(text)),
     ("JSON: a checksum by itself", |text| name::<TunnelChecksum>(text)),
     ("JSON: a tunnel by itself", |text| {

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use vsched::config::rules::Rules;
 use vsched::config::{
-    Affinity, Command, Config, Family, Forwarding, KernelRules, Netmask, Persistence, RealServer,
-    SchedulerFlags, ServiceKey, Setting, Sharing, SyncDaemon, SyncRole, Timeouts, Tunnel,
-    TunnelChecksum, VirtualService,
+    Affinity, Command, Config, Ejection, Family, Forwarding, KernelRules, Netmask, OutlierMethod,
+    Outliers, Persistence, RealServer, SchedulerFlags, ServiceKey, Setting, Sharing, SlowStart,
+    SyncDaemon, SyncRole, Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 use vsched::{Director, SchedulerKind};
 
@@ -60,6 +60,8 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
     let limits = |upper, lower| server(|server| *server = server.with_thresholds(upper, lower));
     let (master, backup) = (SyncRole::Master, SyncRole::Backup);
     let timeouts = |tcp, tcp_fin, udp| settings(|c| c.timeouts = Timeouts { tcp, tcp_fin, udp });
+    let ejection = |ejection| service(|service| service.ejection = Some(ejection));
+    let slow_start = |slow_start| service(|service| service.slow_start = Some(slow_start));
     let daemons = |daemons| settings(|config| config.daemons = daemons);
     vec![
         (settings(|config| config.kernel_rules = KernelRules::A), "--vsched-kernel-rules A\n"),
@@ -118,6 +120,47 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
             " --vsched-affinity-expiration 1\n",
         ),
         (service(|service| service.sharing = Sharing::PerWorker), " --vsched-sharing per-worker\n"),
+        (service(|service| service.ties = Ties::Rotate), " --vsched-ties rotate\n"),
+        (service(|service| service.spill_over = Some(140)), " --vsched-spill-over 140\n"),
+        (service(|service| service.panic_threshold = 100), " --vsched-panic-threshold 100\n"),
+        (ejection(Ejection::default()), " --vsched-ejection failures=5\n"),
+        (
+            ejection(Ejection {
+                failures: 0,
+                outliers: None,
+                interval: 1,
+                base_time: 2,
+                max_time: 2_678_400,
+                max_share: 100,
+                trials: 65_535,
+            }),
+            " --vsched-ejection \
+             failures=0,interval=1,base-time=2,max-time=2678400,max-share=100,trials=65535\n",
+        ),
+        (
+            ejection(Ejection { outliers: Some(Outliers::default()), ..Ejection::default() }),
+            " --vsched-ejection failures=5,outliers=mean\n",
+        ),
+        (
+            ejection(Ejection {
+                max_share: 0,
+                outliers: Some(Outliers {
+                    method: OutlierMethod::Median,
+                    factor: 1,
+                    least_outcomes: u32::MAX,
+                    least_servers: 1 << 20,
+                }),
+                ..Ejection::default()
+            }),
+            " --vsched-ejection failures=5,max-share=0,outliers=median,factor=1,\
+             least-outcomes=4294967295,least-servers=1048576\n",
+        ),
+        (slow_start(SlowStart::default()), " --vsched-slow-start duration=30\n"),
+        (
+            slow_start(SlowStart { duration: 2_678_400, aggression: 10_000, least: 100 }),
+            " --vsched-slow-start duration=2678400,aggression=10000,least=100\n",
+        ),
+        (server(|server| server.priority = 255), " -g -w 1 --vsched-priority 255\n"),
         (
             service(|service| {
                 service.persistence = persistence(Netmask::Inet(Ipv4Addr::BROADCAST))
@@ -285,4 +328,32 @@ fn a_setting_that_speaks_against_what_runs_is_refused() {
     let error = director.execute(&start).expect_err("a mixed service").to_string();
     assert!(error.contains("cannot be synchronized by daemons"), "{error}");
     assert_eq!(director.config(), config);
+}
+
+/// The order of the pairs is of no importance, and what is left out has its default.
+#[test]
+fn pairs_come_in_any_order() {
+    for (pairs, ejection) in [
+        (
+            "least-servers=3,outliers=median,trials=2",
+            Ejection {
+                trials: 2,
+                outliers: Some(Outliers {
+                    method: OutlierMethod::Median,
+                    least_servers: 3,
+                    ..Outliers::default()
+                }),
+                ..Ejection::default()
+            },
+        ),
+        ("max-share=30,failures=1", Ejection { max_share: 30, failures: 1, ..Ejection::default() }),
+    ] {
+        let text = format!("-A -f 7 --vsched-ejection={pairs} --vsched-slow-start least=20");
+        let config: Config = text.parse().expect("rules");
+        assert_eq!(config.services[0].ejection, Some(ejection), "{pairs}");
+        let slow_start = SlowStart { least: 20, ..SlowStart::default() };
+        assert_eq!(config.services[0].slow_start, Some(slow_start));
+    }
+    let ties: Config = "-A -f 7 --vsched-ties kernel".parse().expect("rules");
+    assert_eq!(ties.services[0].ties, Ties::Kernel);
 }

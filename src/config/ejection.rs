@@ -1,5 +1,8 @@
 //! Passive ejection: when a server that fails is held down, and for how long.
 
+use crate::config::MAX_TIMEOUT;
+use crate::config::field::{Field, fields};
+
 /// When a service's servers are ejected for what hosts report of them ([`Outcome`](crate::Outcome)).
 ///
 /// An ejected server is down ([`ServerState::Down`](super::ServerState::Down), held by
@@ -49,6 +52,18 @@ impl Default for Ejection {
     }
 }
 
+impl Ejection {
+    /// The first is the one that rules texts always say.
+    pub(crate) const FIELDS: &[Field<Self>] = fields![
+        failures 0 to 65_535,
+        interval 1 to MAX_TIMEOUT,
+        base_time 1 to MAX_TIMEOUT,
+        max_time 1 to MAX_TIMEOUT,
+        max_share 0 to 100,
+        trials 1 to 65_535
+    ];
+}
+
 /// Ejection of servers that fail more often than the others do.
 ///
 /// At the end of each interval, among the servers with at least `least_outcomes` outcomes in it, if
@@ -80,6 +95,14 @@ impl Default for Outliers {
     }
 }
 
+impl Outliers {
+    pub(crate) const FIELDS: &[Field<Self>] = fields![
+        factor 1 to 1_000_000,
+        least_outcomes 1 to u32::MAX,
+        least_servers 2 to 1 << 20
+    ];
+}
+
 /// What a server's share of successes is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -95,6 +118,8 @@ pub enum OutlierMethod {
 }
 
 impl OutlierMethod {
+    pub(crate) const ALL: [Self; 2] = [OutlierMethod::Mean, OutlierMethod::Median];
+
     /// Returns the name, as in every text.
     pub const fn name(self) -> &'static str {
         match self {

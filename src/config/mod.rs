@@ -7,6 +7,7 @@
 mod command;
 pub mod diff;
 mod ejection;
+mod field;
 pub(crate) mod guardrails;
 mod inet;
 mod key;

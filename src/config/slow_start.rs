@@ -1,5 +1,8 @@
 //! Slow start: how the weight of a server grows that begins to get connections.
 
+use crate::config::MAX_TIMEOUT;
+use crate::config::field::{Field, fields};
+
 /// A server that begins to get new connections starts with a small part of its weight: one that is
 /// added to a service that runs, whose weight rises from 0, or that comes back from
 /// [`Down`](super::ServerState::Down) or [`Draining`](super::ServerState::Draining). The servers of a
@@ -29,4 +32,10 @@ impl Default for SlowStart {
     fn default() -> Self {
         SlowStart { duration: 30, aggression: 100, least: 10 }
     }
+}
+
+impl SlowStart {
+    /// The first is the one that rules texts always say.
+    pub(crate) const FIELDS: &[Field<Self>] =
+        fields![duration 1 to MAX_TIMEOUT, aggression 1 to 10_000, least 1 to 100];
 }

@@ -10,15 +10,15 @@ use crate::config::rules::Checks;
 use crate::config::rules::address::{self, endpoint};
 use crate::config::rules::number;
 use crate::config::rules::options::{Opt, Verb};
+use crate::config::rules::pairs;
 use crate::config::rules::server::ServerDraft;
 use crate::config::rules::words::Word;
-use crate::config::validate::MAX_AFFINITY;
+use crate::config::validate::{MAX_AFFINITY, SPILL_OVER};
 use crate::config::{
-    Affinity, Command, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
-    MIN_MH_TABLE_INDEX, Netmask, Persistence, Protocol, SchedulerFlags, ServiceKey, Sharing,
-    VirtualService,
+    Affinity, Command, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
+    MIN_MH_TABLE_INDEX, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind, ServiceKey,
+    ServiceSettings, Sharing, SlowStart, Ties, VirtualService,
 };
-use crate::config::{SchedulerKind, ServiceSettings};
 use crate::error::{Quoted, RulesError};
 
 /// Longest name of a persistence engine, in bytes.
@@ -39,6 +39,11 @@ pub(super) struct Draft<'t> {
     mh_table_index: u8,
     affinity: Affinity,
     sharing: Sharing,
+    ties: Ties,
+    ejection: Option<Ejection>,
+    slow_start: Option<SlowStart>,
+    spill_over: Option<u32>,
+    panic_threshold: u8,
     server: ServerDraft<'t>,
 }
 
@@ -57,6 +62,11 @@ impl<'t> Draft<'t> {
             mh_table_index: DEFAULT_MH_TABLE_INDEX,
             affinity: Affinity::default(),
             sharing: Sharing::default(),
+            ties: Ties::default(),
+            ejection: None,
+            slow_start: None,
+            spill_over: None,
+            panic_threshold: 0,
             server: ServerDraft::default(),
         }
     }
@@ -108,6 +118,22 @@ impl<'t> Draft<'t> {
                     "per-worker" => Sharing::PerWorker,
                     _ => return Err(word.error("illegal sharing: expected exact or per-worker")),
                 };
+            }
+            Opt::Ties => {
+                self.ties = match word.text {
+                    "kernel" => Ties::Kernel,
+                    "rotate" => Ties::Rotate,
+                    _ => return Err(word.error("illegal ties: expected kernel or rotate")),
+                };
+            }
+            Opt::Ejection => self.ejection = Some(pairs::ejection(word)?),
+            Opt::SlowStart => self.slow_start = Some(pairs::slow_start(word)?),
+            Opt::SpillOver => {
+                let (least, most) = SPILL_OVER;
+                self.spill_over = Some(number::within(word, "spill-over", least, most)?);
+            }
+            Opt::PanicThreshold => {
+                self.panic_threshold = number::within(word, "panic threshold", 0, 100)? as u8;
             }
             Opt::Server => {
                 let port = self.service.and_then(|(key, _)| key.port());
@@ -201,6 +227,11 @@ impl<'t> Draft<'t> {
             mh_table_index: self.mh_table_index,
             affinity: self.affinity,
             sharing: self.sharing,
+            ties: self.ties,
+            ejection: self.ejection,
+            slow_start: self.slow_start,
+            spill_over: self.spill_over,
+            panic_threshold: self.panic_threshold,
             // Without persistence a mask has no effect.
             persistence: self
                 .persistent

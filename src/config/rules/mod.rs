@@ -24,6 +24,7 @@ mod draft;
 mod linear_tests;
 mod number;
 mod options;
+mod pairs;
 mod parse;
 mod popt;
 mod print;

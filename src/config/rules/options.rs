@@ -57,12 +57,18 @@ pub(super) enum Opt {
     AffinityCapacity,
     AffinityExpiration,
     Sharing,
+    Ties,
+    Ejection,
+    SlowStart,
+    SpillOver,
+    PanicThreshold,
     // Of a server, unknown to ipvsadm.
     Local,
     Bypass,
     KeepPort,
     LargeUpper,
     LargeLower,
+    Priority,
     /// An option of listings.
     OtherOption,
 }
@@ -155,11 +161,17 @@ const TABLE: &[Spec] = &[
     spec(Opt::AffinityCapacity, None, "vsched-affinity-capacity", Value::Yes),
     spec(Opt::AffinityExpiration, None, "vsched-affinity-expiration", Value::Yes),
     spec(Opt::Sharing, None, "vsched-sharing", Value::Yes),
+    spec(Opt::Ties, None, "vsched-ties", Value::Yes),
+    spec(Opt::Ejection, None, "vsched-ejection", Value::Yes),
+    spec(Opt::SlowStart, None, "vsched-slow-start", Value::Yes),
+    spec(Opt::SpillOver, None, "vsched-spill-over", Value::Yes),
+    spec(Opt::PanicThreshold, None, "vsched-panic-threshold", Value::Yes),
     spec(Opt::Local, None, "vsched-local", Value::No),
     spec(Opt::Bypass, None, "vsched-bypass", Value::No),
     spec(Opt::KeepPort, None, "vsched-keep-port", Value::No),
     spec(Opt::LargeUpper, None, "vsched-upper-threshold", Value::Yes),
     spec(Opt::LargeLower, None, "vsched-lower-threshold", Value::Yes),
+    spec(Opt::Priority, None, "vsched-priority", Value::Yes),
 ];
 
 /// The option with this letter, if any.
@@ -252,7 +264,12 @@ impl Verb {
             | Opt::MhTableIndex
             | Opt::AffinityCapacity
             | Opt::AffinityExpiration
-            | Opt::Sharing => matches!(self, Verb::AddService | Verb::EditService),
+            | Opt::Sharing
+            | Opt::Ties
+            | Opt::Ejection
+            | Opt::SlowStart
+            | Opt::SpillOver
+            | Opt::PanicThreshold => matches!(self, Verb::AddService | Verb::EditService),
             Opt::Server => self.is_on_server(),
             Opt::Masq
             | Opt::Tunnel
@@ -269,7 +286,8 @@ impl Verb {
             | Opt::Bypass
             | Opt::KeepPort
             | Opt::LargeUpper
-            | Opt::LargeLower => matches!(self, Verb::AddServer | Verb::EditServer),
+            | Opt::LargeLower
+            | Opt::Priority => matches!(self, Verb::AddServer | Verb::EditServer),
             _ => false,
         }
     }

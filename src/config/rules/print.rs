@@ -5,12 +5,13 @@ use std::net::Ipv4Addr;
 
 use crate::config::SchedulerKind;
 use crate::config::inet::Address;
+use crate::config::rules::pairs;
 use crate::config::rules::server::MAX_THRESHOLD;
 use crate::config::rules::words::PROGRAM;
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, Forwarding, GENERIC_FLAG_NAMES, KernelRules,
     Netmask, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon, Thresholds,
-    Timeouts, Tunnel, TunnelChecksum, VirtualService, order,
+    Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService, order,
 };
 use crate::error::OneWord;
 
@@ -169,6 +170,9 @@ impl RulesText<'_> {
         if self.says_all() && other && server.forwarding != Forwarding::Masq {
             f.write_str(" --vsched-keep-port")?;
         }
+        if self.says_all() && server.priority != 0 {
+            write!(f, " --vsched-priority {}", server.priority)?;
+        }
         f.write_str("\n")
     }
 
@@ -248,6 +252,21 @@ fn service_extension(f: &mut Formatter<'_>, service: &VirtualService) -> fmt::Re
     }
     if service.sharing != Sharing::default() {
         write!(f, " --vsched-sharing {}", service.sharing.name())?;
+    }
+    if service.ties != Ties::default() {
+        write!(f, " --vsched-ties {}", service.ties.name())?;
+    }
+    if let Some(ejection) = &service.ejection {
+        pairs::write_ejection(f, ejection)?;
+    }
+    if let Some(slow_start) = &service.slow_start {
+        pairs::write_slow_start(f, slow_start)?;
+    }
+    if let Some(factor) = service.spill_over {
+        write!(f, " --vsched-spill-over {factor}")?;
+    }
+    if service.panic_threshold != 0 {
+        write!(f, " --vsched-panic-threshold {}", service.panic_threshold)?;
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ pub(super) struct ServerDraft<'t> {
     upper: u32,
     lower: Option<(u32, Word<'t>)>,
     keeps_port: bool,
+    priority: u8,
     tunnel: TunnelDraft<'t>,
 }
 
@@ -54,6 +55,9 @@ impl<'t> ServerDraft<'t> {
                 self.forwarding = Some(opt);
             }
             Opt::KeepPort => self.keeps_port = true,
+            Opt::Priority => {
+                self.priority = number::within(word, "priority", 0, u8::MAX.into())? as u8;
+            }
             Opt::LargeUpper => self.upper = number::within(word, "upper threshold", 0, u32::MAX)?,
             Opt::LargeLower => {
                 let lower = number::within(word, "lower threshold", 0, u32::MAX)?;
@@ -138,6 +142,7 @@ impl<'t> ServerDraft<'t> {
             weight: self.weight.unwrap_or(1),
             forwarding,
             thresholds: Thresholds { upper, lower },
+            priority: self.priority,
             ..RealServer::new(address)
         })
     }

@@ -13,7 +13,7 @@ use ahash::HashMapExt;
 pub(crate) use daemon::{MAX_INTERFACE, MAX_MESSAGE};
 pub(crate) use known::Known;
 use report::{Problems, outside};
-pub(crate) use service::MAX_AFFINITY;
+pub(crate) use service::{MAX_AFFINITY, SPILL_OVER};
 
 use crate::config::{
     Config, Excess, MAX_SERVICES, MAX_TIMEOUT, Memory, ResourceLimits, Timeouts, VirtualService,

@@ -5,11 +5,12 @@ use ahash::HashMapExt;
 use super::known::{Beside, Known};
 use super::report::{Path, Problems, Subject, outside};
 use super::{server, too_many};
-use crate::config::MAX_TIMEOUT;
-use crate::config::SchedulerKind;
+use crate::config::SchedulerKind::{self, Lc, Nq, Sed, Wlc};
+use crate::config::field::Field;
 use crate::config::{
-    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX,
-    Netmask, Persistence, Protocol, ServiceKey, VirtualService, mh_table_size,
+    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
+    MIN_MH_TABLE_INDEX, Netmask, Outliers, Persistence, Protocol, ServiceKey, SlowStart, Ties,
+    VirtualService, mh_table_size,
 };
 use crate::error::Quoted;
 
@@ -17,6 +18,8 @@ use crate::error::Quoted;
 pub(crate) const MAX_AFFINITY: u32 = 1 << 24;
 /// Longest name of a persistence engine.
 const MAX_ENGINE: usize = 15;
+/// Over-provisioning factors, in percent.
+pub(crate) const SPILL_OVER: (u32, u32) = (100, 1000);
 
 pub(super) fn check(
     config: &Config,
@@ -58,6 +61,23 @@ pub(super) fn check(
         item.add("affinity: expiration", outside(expiration, 1, MAX_TIMEOUT));
     }
     check_table(settings, &mut item);
+    check_scheduler(settings, &mut item);
+    if let Some(ejection) = &settings.ejection {
+        check_fields("ejection", Ejection::FIELDS, ejection, &mut item);
+        if let Some(outliers) = &ejection.outliers {
+            check_fields("ejection: outliers", Outliers::FIELDS, outliers, &mut item);
+        }
+    }
+    if let Some(slow_start) = &settings.slow_start {
+        check_fields("slow_start", SlowStart::FIELDS, slow_start, &mut item);
+    }
+    let (least, most) = SPILL_OVER;
+    if let Some(factor) = settings.spill_over.filter(|factor| !(least..=most).contains(factor)) {
+        item.add("spill_over", outside(factor, least, most));
+    }
+    if settings.panic_threshold > 100 {
+        item.add("panic_threshold", outside(settings.panic_threshold, 0, 100));
+    }
     let servers = &settings.servers;
     let limit = settings.max_servers();
     if servers.len() > limit {
@@ -103,6 +123,39 @@ fn check_table(settings: &VirtualService, item: &mut Subject<'_>) {
     } else if index != DEFAULT_MH_TABLE_INDEX && settings.scheduler != Some(SchedulerKind::Mh) {
         let name = settings.scheduler.map_or("none", SchedulerKind::name);
         item.add("mh_table_index", format!("{index} is for scheduler mh, this one is {name}"));
+    }
+}
+
+/// Settings that only some schedulers can have.
+fn check_scheduler(settings: &VirtualService, item: &mut Subject<'_>) {
+    let scheduler = settings.scheduler;
+    let name = scheduler.map_or("none", SchedulerKind::name);
+    if settings.ties == Ties::Rotate && !matches!(scheduler, Some(Lc | Wlc | Sed | Nq)) {
+        item.add(
+            "ties",
+            format!("rotate is for schedulers lc, wlc, sed and nq, this one is {name}"),
+        );
+    }
+    if scheduler.is_some_and(SchedulerKind::shares_by_weight) {
+        return;
+    }
+    for (field, given) in [
+        ("slow_start", settings.slow_start.is_some()),
+        ("spill_over", settings.spill_over.is_some()),
+    ] {
+        if given {
+            let needs = "this is for schedulers that share connections by weight";
+            item.add(field, format!("{needs}, {name} does not"));
+        }
+    }
+}
+
+fn check_fields<T>(path: &str, fields: &[Field<T>], value: &T, item: &mut Subject<'_>) {
+    for Field { name, least, most, get, .. } in fields {
+        let number = get(value);
+        if !(*least..=*most).contains(&number) {
+            item.add(&format!("{path}: {name}"), outside(number, least, most));
+        }
     }
 }
 
