@@ -8,10 +8,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use vsched::SchedulerKind;
 use vsched::config::{
-    Affinity, Config, Family, Forwarding, KernelRules, Netmask, Persistence, Protocol, RealServer,
-    SchedulerFlags, ServiceKey, Sharing, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel,
-    TunnelChecksum, VirtualService,
+    Affinity, Config, Ejection, Family, Forwarding, KernelRules, Netmask, OutlierMethod, Outliers,
+    Persistence, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SlowStart, SyncDaemon,
+    SyncRole, Thresholds, Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
+
+/// The schedulers whose ties can rotate.
+const ROTATING: [SchedulerKind; 4] =
+    [SchedulerKind::Lc, SchedulerKind::Wlc, SchedulerKind::Sed, SchedulerKind::Nq];
 
 /// Any config: valid, or refused for a combination that few have.
 pub fn configs() -> impl Strategy<Value = Config> {
@@ -163,15 +167,64 @@ fn server(service: Family, of: Family) -> impl Strategy<Value = RealServer> {
     let upper = prop_oneof![Just(0), number(0..=i32::MAX as u32), number(0..=u32::MAX)];
     let limits = (upper, 0.0..=1.0f64)
         .prop_map(|(upper, share)| Thresholds { upper, lower: (f64::from(upper) * share) as u32 });
-    (socket_address(of), forwarding, number(0..=i32::MAX as u32), limits).prop_map(
-        |(address, forwarding, weight, thresholds)| RealServer {
+    (socket_address(of), forwarding, number(0..=i32::MAX as u32), limits, priority()).prop_map(
+        |(address, forwarding, weight, thresholds, priority)| RealServer {
             address,
             forwarding,
             weight,
             thresholds,
-            priority: 0,
+            priority,
         },
     )
+}
+
+fn priority() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), number(0..=u8::MAX)]
+}
+
+fn ejection() -> impl Strategy<Value = Ejection> {
+    let outliers = (
+        select(vec![OutlierMethod::Mean, OutlierMethod::Median]),
+        or(1900, number(1..=1_000_000u32)),
+        or(100, number(1..=u32::MAX)),
+        or(5, number(2..=1u32 << 20)),
+    )
+        .prop_map(|(method, factor, least_outcomes, least_servers)| Outliers {
+            method,
+            factor,
+            least_outcomes,
+            least_servers,
+        });
+    let times = || number(1..=2_678_400u32);
+    let small = || number(1..=65_535u32);
+    (
+        (number(0..=65_535u32), option::of(outliers), or(1, small()), or(50, number(0..=100u8))),
+        (or(10, times()), or(30, times()), or(300, times())),
+    )
+        .prop_map(
+            |((failures, outliers, trials, max_share), (interval, base_time, max_time))| Ejection {
+                failures,
+                outliers,
+                interval,
+                base_time,
+                max_time,
+                max_share,
+                trials,
+            },
+        )
+}
+
+fn slow_start() -> impl Strategy<Value = SlowStart> {
+    (number(1..=2_678_400u32), or(100, number(1..=10_000u32)), or(10, number(1..=100u8)))
+        .prop_map(|(duration, aggression, least)| SlowStart { duration, aggression, least })
+}
+
+/// The default, which texts leave out, as often as another value.
+fn or<T: Clone + std::fmt::Debug + 'static>(
+    usual: T,
+    other: BoxedStrategy<T>,
+) -> impl Strategy<Value = T> {
+    prop_oneof![Just(usual), other]
 }
 
 fn servers(service: Family) -> impl Strategy<Value = Vec<RealServer>> {
@@ -198,9 +251,16 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
         (option::of(select(SchedulerKind::ALL)), flags, number(8..=17u8)),
         (persistence, option::of(name("[!-~]{1,15}")), any::<bool>()),
         (affinity, select(vec![Sharing::Exact, Sharing::PerWorker])),
+        (
+            select(vec![Ties::Kernel, Ties::Rotate]),
+            option::of(ejection()),
+            option::of(slow_start()),
+            option::of(number(100..=1000u32)),
+            or(0, number(0..=100u8)),
+        ),
         servers(key.family()),
     )
-        .prop_map(move |(scheduling, persisting, remembering, servers)| {
+        .prop_map(move |(scheduling, persisting, remembering, failing, servers)| {
             let mut service = VirtualService::new(key);
             (service.scheduler, service.flags, service.mh_table_index) = scheduling;
             if service.scheduler != Some(SchedulerKind::Mh) {
@@ -211,6 +271,14 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
             let ((capacity, expiration), sharing) = remembering;
             service.affinity = Affinity { capacity, expiration };
             service.sharing = sharing;
+            (service.ties, service.ejection, service.slow_start, service.spill_over, _) = failing;
+            service.panic_threshold = failing.4;
+            if !service.scheduler.is_some_and(SchedulerKind::shares_by_weight) {
+                (service.slow_start, service.spill_over) = (None, None);
+            }
+            if !service.scheduler.is_some_and(|kind| ROTATING.contains(&kind)) {
+                service.ties = Ties::Kernel;
+            }
             service.servers = servers;
             service
         })
