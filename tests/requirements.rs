@@ -277,6 +277,29 @@ fn a_scheduler_that_linux_does_not_have_is_told() {
     }
 }
 
+/// Each setting once, with every service that has it.
+#[test]
+fn settings_that_linux_does_not_have_are_told() {
+    for (service, server, what) in [
+        ("--vsched-ties rotate", "", "rotation of ties (ties)"),
+        ("--vsched-ejection failures=5", "", "ejection (ejection)"),
+        ("--vsched-slow-start duration=5", "", "slow start (slow_start)"),
+        ("--vsched-spill-over 100", "", "spill-over (spill_over)"),
+        ("--vsched-panic-threshold 100", "", "panic threshold (panic_threshold)"),
+        ("", "--vsched-priority 1", "priorities (priority)"),
+    ] {
+        let all = requirements(&format!(
+            "-A -t 10.0.0.1:80 {service}\n-A -t 10.0.0.2:80 {service}\n\
+             -a -t 10.0.0.1:80 -r 10.0.0.9 -m {server}"
+        ));
+        let told =
+            format!("#   Linux has no {what}, so no kernel can run the service: leave it out.\n");
+        assert_eq!(all.to_string().matches(&told).count(), 1, "{all}");
+    }
+    let all = requirements("-A -t 10.0.0.1:80 --vsched-sharing per-worker --vsched-ties kernel");
+    assert!(!all.to_string().contains("Linux has no"), "{all}");
+}
+
 #[test]
 fn a_config_without_services_needs_nothing() {
     assert!(requirements("").is_empty());

@@ -12,6 +12,7 @@ pub(crate) mod guardrails;
 mod inet;
 mod key;
 mod limits;
+mod linux;
 pub mod listing;
 mod memory;
 mod mh;
@@ -37,6 +38,7 @@ pub use ejection::{Ejection, OutlierMethod, Outliers};
 pub use guardrails::Guardrails;
 pub use key::{Family, Protocol, ServiceKey};
 pub use limits::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
+pub use linux::NotInLinux;
 pub use memory::ResourceLimits;
 pub(crate) use memory::{
     DIRECTOR, Excess, LBLC_ENTRY, LBLCR_ENTRY, Memory, TEMPLATE_ENTRY, affinity_entries,

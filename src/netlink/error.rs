@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::wire::{Command, WireError};
-use crate::config::{SchedulerKind, ServiceKey, SyncRole};
+use crate::config::{NotInLinux, ServiceKey, SyncRole};
 use crate::error::Quoted;
 
 /// What a request is about.
@@ -177,12 +177,13 @@ pub enum Error {
     Absent,
     /// The kernel refused a request.
     Refused(Refused),
-    /// A request for a scheduler that Linux does not have. Of the call's requests, none was sent.
+    /// A request for a scheduler or another setting that Linux does not have. Of the call's requests,
+    /// none was sent.
     NotInLinux {
-        /// The service.
-        service: ServiceKey,
-        /// The scheduler.
-        scheduler: SchedulerKind,
+        /// The service or server.
+        object: Object,
+        /// The setting.
+        setting: NotInLinux,
     },
     /// No answer came in time. The request may have been carried out.
     Timeout(Duration),
@@ -225,9 +226,7 @@ impl fmt::Display for Error {
         match self {
             Error::Absent => f.write_str("this kernel has no IPVS: load it with `modprobe ip_vs`"),
             Error::Refused(refused) => refused.fmt(f),
-            Error::NotInLinux { service, scheduler } => {
-                write!(f, "service {service}: scheduler: Linux has no {}", scheduler.name())
-            }
+            Error::NotInLinux { object, setting } => write!(f, "{object}: {setting}"),
             Error::Timeout(time) => write!(f, "no answer from the kernel within {time:?}"),
             Error::Lost => f.write_str(
                 "answers of the kernel were lost; what was asked for may have been done",

@@ -92,8 +92,8 @@ impl Ipvs {
     /// config runs; any other plan is the drift.
     ///
     /// # Errors
-    /// [`SyncError::Kernel`] from reading; [`SyncError::Plan`] if the config breaks limits, names a
-    /// scheduler that Linux does not have, or the plan would break a guardrail.
+    /// [`SyncError::Kernel`] from reading; [`SyncError::Plan`] if the config breaks limits, says
+    /// something that Linux does not have, or the plan would break a guardrail.
     pub fn plan(
         &mut self,
         wanted: impl Into<Arc<Config>>,

@@ -73,10 +73,79 @@ fn nothing_is_sent_of_a_scheduler_that_linux_does_not_have() {
         assert_eq!([stopped.error.to_string(), edited.to_string()], [&*expected, &*expected]);
         let (mut preflight, services) = (Preflight::default(), config.services[1..2].to_vec());
         let only = Config { services, ..Config::default() };
+        preflight.not_in_linux(&only);
         preflight.modules(&only, ipvs.kernel()).expect("no question");
         assert_eq!(preflight.to_string().trim_end(), expected);
         assert!(preflight.findings()[0].is_obstacle());
         assert_eq!(heard(&ends), 0, "{kind:?}");
     }
     assert!(foreign > 0, "nothing was tested");
+}
+
+/// Options of the second service and its server, and what is refused.
+const FOREIGN: &[(&str, &str, &[&str])] = &[
+    ("--vsched-ties rotate", "", &["ties: Linux has no rotation of ties"]),
+    ("--vsched-ejection failures=0", "", &["ejection: Linux has no ejection"]),
+    ("--vsched-slow-start duration=30", "", &["slow_start: Linux has no slow start"]),
+    ("--vsched-spill-over 140", "", &["spill_over: Linux has no spill-over"]),
+    ("--vsched-panic-threshold 1", "", &["panic_threshold: Linux has no panic threshold"]),
+    ("", "--vsched-priority 1", &["server 10.9.0.1:80: priority: Linux has no priorities"]),
+    (
+        "--vsched-panic-threshold 1 --vsched-spill-over 140",
+        "--vsched-priority 255",
+        &[
+            "spill_over: Linux has no spill-over",
+            "panic_threshold: Linux has no panic threshold",
+            "server 10.9.0.1:80: priority: Linux has no priorities",
+        ],
+    ),
+    // What only this crate's workers and address maps know is left out, as a seed is.
+    ("--vsched-sharing per-worker --vsched-affinity-capacity 7", "--vsched-priority 0", &[]),
+];
+
+#[test]
+fn nothing_is_sent_of_a_setting_that_linux_does_not_have() {
+    let policy = Policy::default();
+    for (service, server, problems) in FOREIGN {
+        let rules = format!(
+            "-A -t 10.0.0.1:80 -s rr
+             -A -t 10.0.0.2:80 -s wlc {service}
+             -a -t 10.0.0.2:80 -r 10.9.0.1 -m {server}
+             -a -t 10.0.0.2:80 -r 10.9.0.2 -m {server}"
+        );
+        let mut config: Config = rules.parse().expect("rules");
+        config.services[1].servers.truncate(1);
+        config.validate().expect("a director takes it");
+        let (kernel, ends) = kernel();
+        let mut ipvs = Ipvs { kernel };
+        let expected: Vec<String> =
+            problems.iter().map(|problem| format!("service tcp 10.0.0.2:80: {problem}")).collect();
+        let mut preflight = Preflight::default();
+        preflight.not_in_linux(&config);
+        preflight.not_in_linux(&Config::default());
+        assert!(preflight.findings().iter().all(|finding| finding.is_obstacle()));
+        assert_eq!(preflight.to_string().lines().collect::<Vec<_>>(), expected);
+        let plan = Plan::new(&config, &crate::config::Observed::default(), &policy);
+        let Some(first) = expected.first() else {
+            plan.expect("a kernel takes it");
+            continue;
+        };
+        let lines = |error: String| error.lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(lines(plan.expect_err("no plan").to_string()), expected);
+        assert_eq!(lines(ipvs.sync(&config, &policy).expect_err("no sync").to_string()), expected);
+        assert_eq!(lines(ipvs.plan(&config, &policy).expect_err("no plan").to_string()), expected);
+        let (wanted, key) = (&config.services[1], config.services[1].key);
+        let (add, edit) = if first.contains("server") {
+            let server = &wanted.servers[0];
+            (Request::add_server(&key, server), Request::edit_server(&key, server))
+        } else {
+            (Request::add_service(wanted), Request::edit_service(wanted))
+        };
+        let others = [Request::add_service(&config.services[0]), add];
+        let stopped = ipvs.kernel().execute(&others).expect_err("refused");
+        assert_eq!((stopped.sent, stopped.answered, stopped.failures.len()), (0, 0, 0));
+        let edited = ipvs.kernel().execute_one(&edit).expect_err("refused");
+        assert_eq!([stopped.error.to_string(), edited.to_string()], [first.clone(), first.clone()]);
+        assert_eq!(heard(&ends), 0, "{first}");
+    }
 }

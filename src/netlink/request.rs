@@ -8,8 +8,8 @@ use super::wire::{
     WireError,
 };
 use crate::config::{
-    Command, RealServer, ServiceKey, ServiceSettings, Setting, SyncDaemon, SyncRole, Timeouts,
-    VirtualService,
+    Command, NotInLinux, RealServer, ServiceKey, ServiceSettings, Setting, SyncDaemon, SyncRole,
+    Timeouts, VirtualService,
 };
 
 /// One change for [`Kernel::execute`](super::Kernel::execute).
@@ -136,11 +136,15 @@ impl Request {
         }
     }
 
-    /// Fails if it is about a service whose scheduler Linux does not have.
+    /// Fails if it says something that Linux does not have.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let What::Service(_, service) = &self.what else { return Ok(()) };
-        match service.scheduler.filter(|kind| !kind.in_linux()) {
-            Some(scheduler) => Err(Error::NotInLinux { service: service.key, scheduler }),
+        let setting = match &self.what {
+            What::Service(_, service) => NotInLinux::of_service(service).next(),
+            What::Server(_, _, server) => NotInLinux::of_server(server),
+            What::Key(..) | What::Address(..) | What::Everything(_) | What::Raw(_) => None,
+        };
+        match setting {
+            Some(setting) => Err(Error::NotInLinux { object: self.object(), setting }),
             None => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::collect::{Collector, Stage, required};
 use super::{Check, Origin, Role};
-use crate::config::{Config, Family, Forwarding, ServiceKey, VirtualService};
+use crate::config::{Config, Family, Forwarding, NotInLinux, ServiceKey, VirtualService};
 
 pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
     for service in &config.services {
@@ -13,6 +13,9 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
         }
         for server in &service.servers {
             let origin = Origin { service: service.key, server: Some(server.address) };
+            if let Some(setting) = NotInLinux::of_server(server) {
+                to.add(Stage::Modules, required(Role::Director, origin, without(setting)));
+            }
             match server.forwarding {
                 Forwarding::Masq => forwarding(service.key.family(), origin, to),
                 Forwarding::Route => on_link(server.address.ip(), origin, to),
@@ -27,15 +30,19 @@ fn of(service: &VirtualService) -> Origin {
     Origin { service: service.key, server: None }
 }
 
+fn without(setting: NotInLinux) -> String {
+    let (what, advice) = match setting {
+        NotInLinux::Scheduler(kind) => (format!("scheduler {}", kind.name()), "choose another one"),
+        other => (format!("{} ({})", other.what(), other.field()), "leave it out"),
+    };
+    format!("Linux has no {what}, so no kernel can run the service: {advice}.")
+}
+
 fn modules(service: &VirtualService, to: &mut Collector<'_>) {
     let reason = "IPVS is a module of the kernel, and its sysctls appear with it.";
     to.add(Stage::Modules, required(Role::Director, of(service), reason).module("ip_vs"));
-    if let Some(kind) = service.scheduler.filter(|kind| !kind.in_linux()) {
-        let reason = format!(
-            "Linux has no scheduler {name}, so no kernel can run the service: choose another one.",
-            name = kind.name()
-        );
-        to.add(Stage::Modules, required(Role::Director, of(service), reason));
+    for setting in NotInLinux::of_service(service) {
+        to.add(Stage::Modules, required(Role::Director, of(service), without(setting)));
     }
     if let Some(kind) = service.scheduler.filter(|kind| kind.in_linux()) {
         let reason = format!(

@@ -50,11 +50,11 @@ pub(crate) fn missing() {
     );
     wanted.services[3].persistence_engine = Some("nosuch".into());
     let missing = [
+        "service tcp 10.0.0.5:80: scheduler: Linux has no p2c",
         "service tcp 10.0.0.1:80: this kernel has no scheduler twos: load it with `modprobe \
          ip_vs_twos`",
         "service udp 10.0.0.4:5060: this kernel has no persistence engine nosuch: load it with \
          `modprobe ip_vs_pe_nosuch`",
-        "service tcp 10.0.0.5:80: scheduler: Linux has no p2c",
     ];
     assert_eq!(obstacles(&preflight(&wanted)), missing);
     let mut ipvs = ipvs();

@@ -55,14 +55,23 @@ impl Config {
     }
 
     /// Like [`validate`](Self::validate), for a kernel: without the limit on memory, because a kernel
-    /// does not use this crate's address maps, and with schedulers that Linux has.
+    /// does not use this crate's address maps, and only with what Linux has.
     #[cfg(all(feature = "netlink", target_os = "linux"))]
     pub(crate) fn validate_for_kernel(&self) -> Result<(), ConfigError> {
+        use super::NotInLinux;
+        use report::Path;
         let mut report = self.problems(None, |_| Known::No);
         for service in &self.services {
-            if let Some(kind) = service.scheduler.filter(|kind| !kind.in_linux()) {
-                let problem = format!("Linux has no {}", kind.name());
-                report.add(format!("service {}: scheduler", service.key), problem);
+            let mut add = |path, setting: NotInLinux| {
+                report.item(path).add(setting.field(), format!("Linux has no {}", setting.what()));
+            };
+            for setting in NotInLinux::of_service(service) {
+                add(Path::Service(service.key), setting);
+            }
+            for server in &service.servers {
+                if let Some(setting) = NotInLinux::of_server(server) {
+                    add(Path::Server(service.key, server.address), setting);
+                }
             }
         }
         ConfigError::from_problems(report.problems)

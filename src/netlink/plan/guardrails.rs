@@ -14,7 +14,7 @@ pub use crate::error::Violation;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The config breaks limits, or names a scheduler that Linux does not have.
+    /// The config breaks limits, or says something that Linux does not have.
     Invalid(ConfigError),
     /// The plan would break guardrails.
     Guardrails(GuardrailError),

@@ -175,7 +175,7 @@ impl Plan {
     /// seed, `expire_quiescent_template`, `mh_table_index`, `affinity`, `sharing`.
     ///
     /// # Errors
-    /// The config breaks limits or names a scheduler that Linux does not have, or the plan would break
+    /// The config breaks limits or says something that Linux does not have, or the plan would break
     /// guardrails.
     pub fn new(
         wanted: impl Into<Arc<Config>>,

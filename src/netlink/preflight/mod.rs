@@ -5,11 +5,10 @@ mod sysctl;
 
 use std::fmt;
 
-use super::error::{Cause, Error};
+use super::error::{Cause, Error, Object};
 use super::wire::Info;
 use super::{Kernel, Options};
-use crate::config::SchedulerKind;
-use crate::config::{Config, KernelRules, ServiceKey};
+use crate::config::{Config, KernelRules, NotInLinux, SchedulerKind, ServiceKey};
 use crate::error::Quoted;
 use probe::Probed;
 
@@ -40,8 +39,14 @@ pub enum Finding {
     NoIpvs,
     /// The process lacks CAP_NET_ADMIN in the initial user namespace.
     NoPermission,
-    /// The kernel lacks the scheduler of this service, and could not load it; of one that Linux does not
-    /// have, the kernel is not asked.
+    /// The config says something that Linux does not have; the kernel is not asked.
+    NotInLinux {
+        /// The first service or server that wants it.
+        object: Object,
+        /// The setting.
+        setting: NotInLinux,
+    },
+    /// The kernel lacks the scheduler of this service, and could not load it.
     NoScheduler {
         /// The first service that wants it.
         service: ServiceKey,
@@ -100,6 +105,7 @@ impl Preflight {
             }
             Err(error) => return Err(error),
         };
+        preflight.not_in_linux(wanted);
         preflight.modules(wanted, &mut kernel)?;
         preflight.generation = probe::generation(&mut kernel)?;
         if let Some(kernel) = preflight.generation.filter(|kernel| *kernel != wanted.kernel_rules) {
@@ -131,6 +137,24 @@ impl Preflight {
         self
     }
 
+    /// What no kernel has, each once.
+    pub(super) fn not_in_linux(&mut self, wanted: &Config) {
+        let mut seen = Vec::new();
+        for service in &wanted.services {
+            let key = service.key;
+            let own = NotInLinux::of_service(service).map(|it| (Object::Service(key), it));
+            let servers = service.servers.iter().filter_map(|server| {
+                Some((Object::Server(key, server.address), NotInLinux::of_server(server)?))
+            });
+            for (object, setting) in own.chain(servers) {
+                if !seen.contains(&setting) {
+                    seen.push(setting);
+                    self.findings.push(Finding::NotInLinux { object, setting });
+                }
+            }
+        }
+    }
+
     pub(super) fn modules(&mut self, wanted: &Config, kernel: &mut Kernel) -> Result<(), Error> {
         let mut asked: Vec<(Option<SchedulerKind>, Option<&str>)> = Vec::new();
         for service in &wanted.services {
@@ -142,8 +166,7 @@ impl Preflight {
                 }
                 asked.push(question);
                 let service = service.key;
-                if let Some(scheduler) = scheduler.filter(|kind| !kind.in_linux()) {
-                    self.findings.push(Finding::NoScheduler { service, scheduler });
+                if scheduler.is_some_and(|kind| !kind.in_linux()) {
                     continue;
                 }
                 let finding = match (probe::module(kernel, scheduler, engine)?, scheduler, engine) {
@@ -186,8 +209,13 @@ impl super::Ipvs {
 impl Finding {
     /// True if it prevents the config from running.
     pub fn is_obstacle(&self) -> bool {
-        use Finding::{NoEngine, NoIpvs, NoPermission, NoScheduler};
-        matches!(self, NoIpvs | NoPermission | NoScheduler { .. } | NoEngine { .. })
+        use Finding::{NoEngine, NoIpvs, NoPermission, NoScheduler, NotInLinux};
+        match self {
+            NoIpvs | NoPermission | NotInLinux { .. } | NoScheduler { .. } | NoEngine { .. } => {
+                true
+            }
+            Finding::Unprobed | Finding::Generation { .. } | Finding::Setting { .. } => false,
+        }
     }
 }
 
@@ -199,9 +227,7 @@ impl fmt::Display for Finding {
                 "not permitted: CAP_NET_ADMIN in the initial user namespace is needed, for reading \
                  too; root of a container with a user namespace has it not",
             ),
-            Finding::NoScheduler { service, scheduler } if !scheduler.in_linux() => {
-                Error::NotInLinux { service: *service, scheduler: *scheduler }.fmt(f)
-            }
+            Finding::NotInLinux { object, setting } => write!(f, "{object}: {setting}"),
             Finding::NoScheduler { service, scheduler } => {
                 let name = scheduler.name();
                 write!(f, "service {service}: this kernel has no scheduler {name}: ")?;
