@@ -110,7 +110,30 @@ typedef struct vsched_service {
     uint32_t affinity_capacity;
     uint32_t affinity_expiration;
     struct vsched_text sharing;
+    struct vsched_text ties;
+    uint32_t spill_over;
+    uint32_t panic_threshold;
+    uint32_t slow_start;
+    uint32_t slow_start_aggression;
+    uint32_t slow_start_least;
+    uint32_t eject;
+    uint32_t eject_failures;
+    uint32_t eject_interval;
+    uint32_t eject_base_time;
+    uint32_t eject_max_time;
+    uint32_t eject_max_share;
+    uint32_t eject_trials;
+    uint32_t eject_outliers;
+    uint32_t eject_factor;
+    uint32_t eject_least_outcomes;
+    uint32_t eject_least_servers;
 } vsched_service;
+
+static const uint32_t VSCHED_ZERO = 4294967295;
+
+static const uint32_t VSCHED_OUTLIERS_NONE = 0;
+static const uint32_t VSCHED_OUTLIERS_MEAN = 1;
+static const uint32_t VSCHED_OUTLIERS_MEDIAN = 2;
 
 static const uint32_t VSCHED_MASQ = 0;
 static const uint32_t VSCHED_LOCAL = 1;
@@ -136,6 +159,8 @@ typedef struct vsched_server {
     uint32_t tunnel;
     uint32_t tunnel_checksum;
     uint32_t tunnel_port;
+    uint32_t priority;
+    uint32_t reserved;
 } vsched_server;
 
 static const uint32_t VSCHED_KERNEL_RULES_B = 0;
@@ -403,6 +428,23 @@ typedef struct vsched_service_state {
     uint32_t mh_table_index;
     uint32_t affinity_capacity;
     uint32_t affinity_expiration;
+    char ties[16];
+    uint32_t spill_over;
+    uint32_t panic_threshold;
+    uint32_t slow_start;
+    uint32_t slow_start_aggression;
+    uint32_t slow_start_least;
+    uint32_t eject;
+    uint32_t eject_failures;
+    uint32_t eject_interval;
+    uint32_t eject_base_time;
+    uint32_t eject_max_time;
+    uint32_t eject_max_share;
+    uint32_t eject_trials;
+    uint32_t eject_outliers;
+    uint32_t eject_factor;
+    uint32_t eject_least_outcomes;
+    uint32_t eject_least_servers;
 } vsched_service_state;
 
 typedef struct vsched_server_state {
@@ -424,6 +466,8 @@ typedef struct vsched_server_state {
     uint32_t tunnel_checksum;
     uint32_t tunnel_port;
     uint32_t state;
+    uint32_t priority;
+    uint32_t reserved;
 } vsched_server_state;
 
 typedef struct vsched_counts {

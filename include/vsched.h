@@ -464,7 +464,89 @@ typedef struct vsched_service {
      * "exact".
      */
     struct vsched_text sharing;
+    /**
+     * Which of equally loaded servers lc, wlc, sed and nq pick. "kernel": the one that was added
+     * last. "rotate": in turn. Default: "kernel".
+     */
+    struct vsched_text ties;
+    /**
+     * How servers of lower priority take over: 0: all connections go to the highest priority with
+     * a server that is up. Else the over-provisioning factor in percent, 100 to 1000, only for
+     * schedulers that share connections by weight: a priority keeps all its connections while its
+     * share of servers that are up, times the factor, is at least 100 %.
+     */
+    uint32_t spill_over;
+    /**
+     * Percent of servers, 0 to 100: while fewer are up, all that are not draining and that no
+     * administrator holds down take part. 0: never.
+     */
+    uint32_t panic_threshold;
+    /**
+     * Slow start: seconds until a server that begins to get connections has its whole weight, 1 to
+     * 2678400; only for schedulers that share connections by weight. 0: it has it at once.
+     */
+    uint32_t slow_start;
+    /**
+     * Shape of slow start in hundredths, 1 to 10000: 100 is linear, a greater number grows faster
+     * at first. 0: the default, 100. Without slow start it must be 0.
+     */
+    uint32_t slow_start_aggression;
+    /**
+     * Least share of the weight in percent, 1 to 100. 0: the default, 10. Without slow start it
+     * must be 0.
+     */
+    uint32_t slow_start_least;
+    /**
+     * Not 0: servers are ejected for the failures that hosts report. If 0, all fields of ejection
+     * below must be 0.
+     */
+    uint32_t eject;
+    /**
+     * Number of failures in a row that ejects a server, 1 to 65535. 0: the default, 5.
+     * VSCHED_ZERO: never.
+     */
+    uint32_t eject_failures;
+    /** Seconds of an interval, 1 to 2678400. 0: the default, 10. */
+    uint32_t eject_interval;
+    /** Seconds of a server's first ejection, 1 to 2678400. 0: the default, 30. */
+    uint32_t eject_base_time;
+    /** Maximum seconds of an ejection, 1 to 2678400. 0: the default, 300. */
+    uint32_t eject_max_time;
+    /**
+     * Largest share of the service's servers ejected at any time, in percent, 1 to 100, rounded
+     * down to whole servers. 0: the default, 50. VSCHED_ZERO: none.
+     */
+    uint32_t eject_max_share;
+    /**
+     * Connections that a server that returns may have at a time beyond those that are still open,
+     * 1 to 65535. 0: the default, 1.
+     */
+    uint32_t eject_trials;
+    /**
+     * Comparison with the other servers at the end of each interval: VSCHED_OUTLIERS_NONE, _MEAN
+     * or _MEDIAN.
+     */
+    uint32_t eject_outliers;
+    /**
+     * Thousandths of the spread by which a share of successes is below the center, 1 to 1000000.
+     * 0: the default, 1900. Without a comparison it must be 0, as the two below.
+     */
+    uint32_t eject_factor;
+    /** Least outcomes that make a server's share count, 1 to 4294967295. 0: the default, 100. */
+    uint32_t eject_least_outcomes;
+    /** Least number of such servers, 2 to 1048576. 0: the default, 5. */
+    uint32_t eject_least_servers;
 } vsched_service;
+
+/** Number 0, for a field in which 0 means the default. */
+#define VSCHED_ZERO UINT32_MAX
+
+/** Ejection compares no servers. */
+#define VSCHED_OUTLIERS_NONE 0
+/** Ejection compares with the mean, and by the standard deviation. */
+#define VSCHED_OUTLIERS_MEAN 1
+/** Ejection compares with the median, and by the median absolute deviation. */
+#define VSCHED_OUTLIERS_MEDIAN 2
 
 /** Forwarding method: masquerading (LVS-NAT); both directions pass the director. */
 #define VSCHED_MASQ 0
@@ -520,6 +602,10 @@ typedef struct vsched_server {
     uint32_t tunnel_checksum;
     /** UDP port of a GUE tunnel, 1 to 65535; else 0. */
     uint32_t tunnel_port;
+    /** Tier of the server, 0 to 255: 0 serves first, 1 is a backup. */
+    uint32_t priority;
+    /** 0. */
+    uint32_t reserved;
 } vsched_server;
 
 /** Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default). */
@@ -1456,6 +1542,40 @@ typedef struct vsched_service_state {
     uint32_t affinity_capacity;
     /** Seconds that lblc and lblcr remember an address. */
     uint32_t affinity_expiration;
+    /** "kernel" or "rotate". */
+    char ties[16];
+    /** Over-provisioning factor in percent; 0: strictly by priority. */
+    uint32_t spill_over;
+    /** Panic threshold in percent; 0: never. */
+    uint32_t panic_threshold;
+    /** Seconds of slow start; 0: none. */
+    uint32_t slow_start;
+    /** Shape of slow start in hundredths; 0 without it. */
+    uint32_t slow_start_aggression;
+    /** Least share of the weight in percent; 0 without slow start. */
+    uint32_t slow_start_least;
+    /** 1: servers are ejected for their failures. If 0, all fields of ejection below are 0. */
+    uint32_t eject;
+    /** Number of failures in a row that ejects a server; 0: never. */
+    uint32_t eject_failures;
+    /** Seconds of an interval. */
+    uint32_t eject_interval;
+    /** Seconds of a server's first ejection. */
+    uint32_t eject_base_time;
+    /** Maximum seconds of an ejection. */
+    uint32_t eject_max_time;
+    /** Largest share of servers ejected, in percent; 0: none. */
+    uint32_t eject_max_share;
+    /** Connections at a time of a server that returns. */
+    uint32_t eject_trials;
+    /** VSCHED_OUTLIERS_NONE, _MEAN or _MEDIAN. */
+    uint32_t eject_outliers;
+    /** Thousandths of the spread; 0 without a comparison, as the two below. */
+    uint32_t eject_factor;
+    /** Least outcomes that make a server's share count. */
+    uint32_t eject_least_outcomes;
+    /** Least number of such servers. */
+    uint32_t eject_least_servers;
 } vsched_service_state;
 
 /** A real server that runs or is configured. Texts end with a NUL. */
@@ -1496,6 +1616,10 @@ typedef struct vsched_server_state {
     uint32_t tunnel_port;
     /** VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN. */
     uint32_t state;
+    /** Tier: 0 serves first. */
+    uint32_t priority;
+    /** 0. */
+    uint32_t reserved;
 } vsched_server_state;
 
 /** Connection counts of a server at one moment. */

@@ -149,18 +149,40 @@ struct service {
         if (vsched_service_from_state(&state, sizeof state, &from) != VSCHED_OK) return;
         key = detail::view(from.key), scheduler = detail::view(from.scheduler);
         flags = detail::view(from.flags), sharing = detail::view(from.sharing);
+        ties = detail::view(from.ties);
         persistence_netmask = detail::view(from.persistence_netmask);
         persistence_engine = detail::view(from.persistence_engine);
         one_packet = from.one_packet != 0;
         persistence_timeout = from.persistence_timeout, mh_table_index = from.mh_table_index;
         affinity_capacity = from.affinity_capacity;
         affinity_expiration = from.affinity_expiration;
+        eject = from.eject != 0;
+        spill_over = from.spill_over;
+        panic_threshold = from.panic_threshold;
+        slow_start = from.slow_start;
+        slow_start_aggression = from.slow_start_aggression;
+        slow_start_least = from.slow_start_least;
+        eject_failures = from.eject_failures;
+        eject_interval = from.eject_interval;
+        eject_base_time = from.eject_base_time;
+        eject_max_time = from.eject_max_time;
+        eject_max_share = from.eject_max_share;
+        eject_trials = from.eject_trials;
+        eject_outliers = from.eject_outliers;
+        eject_factor = from.eject_factor;
+        eject_least_outcomes = from.eject_least_outcomes;
+        eject_least_servers = from.eject_least_servers;
     }
     std::string_view key, scheduler, flags, persistence_netmask, persistence_engine,
-        sharing;
-    bool one_packet = false;
+        sharing, ties;
+    bool one_packet = false, eject = false;
     std::uint32_t persistence_timeout = 0, mh_table_index = 0;
     std::uint32_t affinity_capacity = 0, affinity_expiration = 0;
+    std::uint32_t spill_over = 0, panic_threshold = 0;
+    std::uint32_t slow_start = 0, slow_start_aggression = 0, slow_start_least = 0;
+    std::uint32_t eject_failures = 0, eject_interval = 0, eject_base_time = 0, eject_max_time = 0;
+    std::uint32_t eject_max_share = 0, eject_trials = 0, eject_outliers = VSCHED_OUTLIERS_NONE;
+    std::uint32_t eject_factor = 0, eject_least_outcomes = 0, eject_least_servers = 0;
 
     vsched_service c() const noexcept {
         vsched_service service{};
@@ -176,6 +198,23 @@ struct service {
         service.affinity_capacity = affinity_capacity;
         service.affinity_expiration = affinity_expiration;
         service.sharing = detail::c(sharing);
+        service.ties = detail::c(ties);
+        service.eject = eject ? 1 : 0;
+        service.spill_over = spill_over;
+        service.panic_threshold = panic_threshold;
+        service.slow_start = slow_start;
+        service.slow_start_aggression = slow_start_aggression;
+        service.slow_start_least = slow_start_least;
+        service.eject_failures = eject_failures;
+        service.eject_interval = eject_interval;
+        service.eject_base_time = eject_base_time;
+        service.eject_max_time = eject_max_time;
+        service.eject_max_share = eject_max_share;
+        service.eject_trials = eject_trials;
+        service.eject_outliers = eject_outliers;
+        service.eject_factor = eject_factor;
+        service.eject_least_outcomes = eject_least_outcomes;
+        service.eject_least_servers = eject_least_servers;
         return service;
     }
 };
@@ -193,12 +232,12 @@ struct server {
         weight = from.weight, forwarding = from.forwarding;
         upper_threshold = from.upper_threshold, lower_threshold = from.lower_threshold;
         tunnel = from.tunnel, tunnel_checksum = from.tunnel_checksum;
-        tunnel_port = from.tunnel_port;
+        tunnel_port = from.tunnel_port, priority = from.priority;
     }
     std::string_view address;
     std::uint32_t weight = 0, forwarding = VSCHED_MASQ;
     std::uint32_t upper_threshold = 0, lower_threshold = 0;
-    std::uint32_t tunnel = 0, tunnel_checksum = 0, tunnel_port = 0;
+    std::uint32_t tunnel = 0, tunnel_checksum = 0, tunnel_port = 0, priority = 0;
 
     vsched_server c() const noexcept {
         vsched_server server{};
@@ -211,6 +250,7 @@ struct server {
         server.tunnel = tunnel;
         server.tunnel_checksum = tunnel_checksum;
         server.tunnel_port = tunnel_port;
+        server.priority = priority;
         return server;
     }
 };

@@ -29,6 +29,8 @@ static const char *const RULES[] = {
     "-A -t 10.1.0.1:0 -s lc -p 10 -M 255.255.0.0\n-a -t 10.1.0.1:0 -r 10.9.0.1:0 -m\n"
     "-A -t 10.1.0.1:21 -s nq -p\n-a -t 10.1.0.1:21 -r 10.9.0.2:21 -m -x 3 -y 1\n",
     "-A -t 10.1.0.1:80 -s rr\n-A -t 10.1.0.1:80 -s rr\n",
+    "-A -t 10.1.0.1:80 -s wlc --vsched-ties rotate --vsched-spill-over 140 --vsched-panic-threshold 50\n"
+    "-a -t 10.1.0.1:80 -r 10.9.0.1 -m\n-a -t 10.1.0.1:80 -r 10.9.0.2 -m --vsched-priority 1\n",
     "-C\n",
 };
 
@@ -46,6 +48,8 @@ static const char *const COMMANDS[] = {
     "-C",
     "--set 0 10 300",
     "-A -t 10.1.0.1:80 -s nonesuch",
+    "-E -t 10.1.0.1:80 --vsched-ejection failures=1,base-time=1 --vsched-slow-start duration=1",
+    "-e -t 10.1.0.1:80 -r 10.9.0.1 -m --vsched-priority 1",
 };
 
 /* Small memories of addresses, which edits keep. */
@@ -81,6 +85,7 @@ static const char *const HOSTS[] = {"", "director", "10.9.0.1", "10.9.0.2", "non
 static const char *const FLAGS[] = {"", "sh-port,sh-fallback", "mh-port", "1", "sh-port,", "flag-4"};
 static const char *const MASKS[] = {"", "255.255.255.0", "64", "255.0.255.0", "129", "0.0.0.0"};
 static const char *const SHARING[] = {"", "exact", "per-worker", "both"};
+static const char *const TIES[] = {"", "kernel", "rotate", "first"};
 static const char *const ENGINES[] = {"", "sip", "none"};
 
 static inline vsched_text raw_text(void) {

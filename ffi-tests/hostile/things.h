@@ -118,6 +118,22 @@ static inline vsched_service *a_service_struct(void) {
     service.affinity_capacity = byte() >= 250 ? 0 : capacities[below(COUNT(capacities))];
     service.affinity_expiration = number();
     service.sharing = SOME_TEXT(SHARING);
+    if (byte() >= 192) service.ties = SOME_TEXT(TIES);
+    if (byte() >= 224) service.spill_over = 100 + byte();
+    if (byte() >= 224) service.panic_threshold = byte();
+    if (byte() >= 224) service.slow_start = number();
+    if (byte() >= 240) service.slow_start_aggression = number(), service.slow_start_least = byte();
+    if (byte() >= 192) {
+        uint32_t *const numbers[] = {
+            &service.eject_failures, &service.eject_interval, &service.eject_base_time,
+            &service.eject_max_time, &service.eject_max_share, &service.eject_trials,
+            &service.eject_factor, &service.eject_least_outcomes, &service.eject_least_servers};
+        service.eject = byte() < 240;
+        service.eject_outliers = byte() % 4u;
+        for (size_t at = 0; at < COUNT(numbers); at++) {
+            if (byte() >= 192) *numbers[at] = number();
+        }
+    }
     return (vsched_service *)sized(&service, sizeof service);
 }
 
@@ -134,6 +150,8 @@ static inline vsched_server *a_server_struct(void) {
         server.tunnel_checksum = byte() % 4u;
         server.tunnel_port = number();
     }
+    if (byte() >= 192) server.priority = byte();
+    server.reserved = byte() >= 254;
     return (vsched_server *)sized(&server, sizeof server);
 }
 

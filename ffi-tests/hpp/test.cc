@@ -145,6 +145,31 @@ static void test_config() {
     STATUS(one.validate(), VSCHED_E_INVALID);
     STATUS(vsched::director::make(one), VSCHED_E_INVALID);
     CHECK(one.delete_service(table.key));
+    /* Every field of a kind of its own, written, read and written back. */
+    vsched::service whole("tcp 10.9.0.6:80", "nq");
+    whole.ties = "rotate", whole.spill_over = 140, whole.panic_threshold = 50;
+    whole.slow_start = 60, whole.slow_start_aggression = 150, whole.slow_start_least = 20;
+    whole.eject = true, whole.eject_failures = 7, whole.eject_interval = 1;
+    whole.eject_base_time = 2, whole.eject_max_time = 3, whole.eject_max_share = VSCHED_ZERO;
+    whole.eject_trials = 4, whole.eject_outliers = VSCHED_OUTLIERS_MEDIAN;
+    whole.eject_factor = 3000, whole.eject_least_outcomes = 5, whole.eject_least_servers = 6;
+    CHECK(one.add_service(whole));
+    vsched::server backup("10.0.1.9:80", 1);
+    backup.priority = 1;
+    CHECK(one.add_server(whole.key, backup));
+    const std::string said = *one.write_rules();
+    for (const char *word :
+         {"--vsched-ties rotate", "duration=60,aggression=150,least=20", "--vsched-spill-over 140",
+          "failures=7,interval=1,base-time=2,max-time=3,max-share=0,trials=4,outliers=median,"
+          "factor=3000,least-outcomes=5,least-servers=6 ", "--vsched-panic-threshold 50",
+          "--vsched-priority 1"})
+        CHECK(said.find(word) != std::string::npos);
+    const auto wholes = *one.services();
+    for (const auto &state : wholes) CHECK(one.edit_service(vsched::service(state)));
+    for (const auto &state : *one.servers(whole.key))
+        CHECK(one.edit_server(whole.key, vsched::server(state)));
+    CHECK(*one.write_rules() == said);
+    CHECK(one.delete_service(whole.key));
     vsched::limits limits{};
     CHECK(vsched::director::make(one, limits));
     limits.memory = *one.memory() - 1;

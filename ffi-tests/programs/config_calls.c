@@ -89,6 +89,45 @@ int main(void) {
             "-a -u [2001:db8::1]:53 -r [2001:db8::2]:53 -g -w 3\n");
     free(rules);
 
+    /* What not every scheduler has. */
+    memset(&service, 0, sizeof service);
+    service.struct_size = sizeof service;
+    service.key = text(key);
+    service.scheduler = text("wlc");
+    service.ties = text("rotate");
+    service.spill_over = 140;
+    service.panic_threshold = 50;
+    service.slow_start = 60;
+    service.slow_start_aggression = 150;
+    service.slow_start_least = 20;
+    service.eject = 7;
+    service.eject_failures = VSCHED_ZERO;
+    service.eject_interval = 1;
+    service.eject_base_time = 2;
+    service.eject_max_time = 3;
+    service.eject_max_share = 30;
+    service.eject_trials = 4;
+    service.eject_outliers = VSCHED_OUTLIERS_MEDIAN;
+    service.eject_factor = 3000;
+    service.eject_least_outcomes = 5;
+    service.eject_least_servers = 6;
+    server.address = text("[2001:db8::2]:53");
+    server.priority = 1;
+    OK(vsched_config_edit_service(config, &service));
+    OK(vsched_config_edit_server(config, key, strlen(key), &server));
+    OK(vsched_config_validate(config));
+    rules = rules_of(config);
+    TEXT_IS(rules,
+            "-A -u [2001:db8::1]:53 -s wlc --vsched-ties rotate --vsched-ejection failures=0,"
+            "interval=1,base-time=2,max-time=3,max-share=30,trials=4,outliers=median,factor=3000,"
+            "least-outcomes=5,least-servers=6 --vsched-slow-start"
+            " duration=60,aggression=150,least=20 --vsched-spill-over 140"
+            " --vsched-panic-threshold 50\n"
+            "-a -u [2001:db8::1]:53 -r [2001:db8::2]:53 -g -w 3 --vsched-priority 1\n");
+    free(rules);
+    memset(&service, 0, sizeof service);
+    service.struct_size = sizeof service;
+
     /* A scheduler of none. */
     service.key = text("fwmark 7 inet6");
     service.scheduler = text("none");

@@ -93,6 +93,8 @@ static void texts(vsched_config *config, vsched_director *director, const hostil
         {"-A -f 7 -s ", ""},
         {"-a -f 7 -r ", ""},
         {"-A -f 7 --vsched-sharing ", ""},
+        {"-A -f 7 --vsched-ties ", ""},
+        {"-A -f 7 --vsched-ejection ", ""},
         {"--start-daemon ", ""},
         {"-A -f 7 -s rr -b ", ""},
     };
@@ -152,10 +154,10 @@ static void arguments(vsched_config *config, vsched_director *director, const ho
     DIRECTOR_SAYS(vsched_director_add_service(director, &service, NULL), VSCHED_E_PARSE);
     service.key = text("fwmark 9");
     vsched_text *const fields[] = {&service.scheduler, &service.flags, &service.sharing,
-                                   &service.persistence_netmask};
+                                   &service.ties, &service.persistence_netmask};
     for (size_t timeout = 0; timeout < 2; timeout++) {
         service.persistence_timeout = (uint32_t)timeout;
-        for (size_t at = 0; at < 4; at++) {
+        for (size_t at = 0; at < 5; at++) {
             *fields[at] = words;
             CONFIG_SAYS(vsched_config_add_service(config, &service), VSCHED_E_ARGUMENT);
             DIRECTOR_SAYS(vsched_director_edit_service(director, &service, NULL),

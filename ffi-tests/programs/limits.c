@@ -138,6 +138,48 @@ int main(void) {
     service = described("tcp 10.1.0.9:80");
     service.sharing = text("fairly");
     no_service(service, "sharing fairly", "exact or per-worker");
+    service = described("tcp 10.1.0.9:80");
+    service.ties = text("first");
+    no_service(service, "ties first", "kernel or rotate");
+    service = described("tcp 10.1.0.9:80");
+    service.panic_threshold = 256;
+    no_service(service, "panic_threshold 256", "0 to 100");
+    service = described("tcp 10.1.0.9:80");
+    service.slow_start_least = 1;
+    no_service(service, "slow_start 0", "seconds");
+    service.slow_start_least = 0;
+    service.slow_start_aggression = 1;
+    no_service(service, "slow_start 0", "seconds");
+    service.slow_start = 1;
+    service.slow_start_least = 256;
+    no_service(service, "slow_start_least 256", "1 to 100");
+    service = described("tcp 10.1.0.9:80");
+    uint32_t *const of_ejection[] = {
+        &service.eject_failures, &service.eject_interval, &service.eject_base_time,
+        &service.eject_max_time, &service.eject_max_share, &service.eject_trials,
+        &service.eject_outliers, &service.eject_factor, &service.eject_least_outcomes,
+        &service.eject_least_servers,
+    };
+    for (size_t at = 0; at < sizeof of_ejection / sizeof *of_ejection; at++) {
+        *of_ejection[at] = 2;
+        service.eject = 0;
+        no_service(service, "eject 0", "1 where other fields of ejection are given");
+        service.eject = 1;
+        /* The last three are of the comparison, which none is asked for. */
+        if (at > 6) no_service(service, "eject_outliers 0", "VSCHED_OUTLIERS_MEAN");
+        *of_ejection[at] = 0;
+    }
+    service.eject_outliers = 3;
+    no_service(service, "eject_outliers 3", "VSCHED_OUTLIERS_NONE");
+    service.eject_outliers = 0;
+    service.eject_max_share = 256;
+    no_service(service, "eject_max_share 256", "0 to 100");
+    server = real("10.9.0.9:80");
+    server.priority = 256;
+    no_server(server, "priority 256", "0 to 255");
+    server = real("10.9.0.9:80");
+    server.reserved = 1;
+    no_server(server, "reserved 1", "expected 0");
 
     server = real("10.9.0.9:80");
     server.weight = 2147483648u;
@@ -184,6 +226,34 @@ int main(void) {
     service = described("tcp 10.1.0.9:80");
     service.affinity_expiration = 2678401;
     bad_service(service, "affinity: expiration: 2678401", "2678400");
+
+    service = described("tcp 10.1.0.9:80");
+    service.spill_over = 1001;
+    bad_service(service, "spill_over: 1001", "100 to 1000");
+    service.spill_over = 100;
+    service.scheduler = text("rr");
+    bad_service(service, "spill_over: ", "by weight, rr does not");
+    service = described("tcp 10.1.0.9:80");
+    service.slow_start = VSCHED_ZERO;
+    bad_service(service, "slow_start: duration: 4294967295", "1 to 2678400");
+    service.slow_start = 1;
+    service.scheduler = text("none");
+    bad_service(service, "slow_start: ", "by weight, none does not");
+    service = described("tcp 10.1.0.9:80");
+    service.panic_threshold = 101;
+    bad_service(service, "panic_threshold: 101", "0 to 100");
+    service = described("tcp 10.1.0.9:80");
+    service.ties = text("rotate");
+    service.scheduler = text("wrr");
+    bad_service(service, "ties: rotate", "lc, wlc, sed and nq");
+    service = described("tcp 10.1.0.9:80");
+    service.eject = 1;
+    service.eject_trials = VSCHED_ZERO;
+    bad_service(service, "ejection: trials: 4294967295", "1 to 65535");
+    service.eject_trials = 0;
+    service.eject_outliers = VSCHED_OUTLIERS_MEAN;
+    service.eject_least_servers = 1;
+    bad_service(service, "ejection: outliers: least_servers: 1", "2 to 1048576");
 
     /* Two problems, two lines; a director is not made of them, and says why by the config. */
     server = real("10.9.0.9:80");

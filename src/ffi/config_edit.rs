@@ -14,7 +14,7 @@ use crate::ffi::config::vsched_config;
 use crate::ffi::sized::{self, Place};
 use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_REFUSED, vsched_status};
 use crate::ffi::structs::{self, vsched_server, vsched_service, vsched_settings};
-use crate::ffi::{Fault, guard, text};
+use crate::ffi::{Fault, guard, service, text};
 
 /// Adds a virtual service without servers.
 ///
@@ -227,7 +227,7 @@ pub(super) unsafe fn service_of(
     service: *const vsched_service,
 ) -> Result<crate::config::ServiceSettings, Fault> {
     // SAFETY: the caller's promise.
-    unsafe { structs::service(sized::read(service)?) }
+    unsafe { service::read(sized::read(service)?) }
 }
 
 /// # Safety

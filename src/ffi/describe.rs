@@ -12,7 +12,7 @@ use crate::ffi::guard;
 use crate::ffi::sized::{self, Place};
 use crate::ffi::states::{vsched_server_state, vsched_service_state};
 use crate::ffi::status::vsched_status;
-use crate::ffi::structs::{vsched_server, vsched_service};
+use crate::ffi::structs::{VSCHED_ZERO, or, vsched_server, vsched_service};
 use crate::ffi::text::vsched_text;
 
 /// Describes a service from its snapshot, for vsched_config_edit_service or
@@ -37,6 +37,7 @@ pub unsafe extern "C" fn vsched_service_from_state(
         let to = unsafe { Place::of(service) }?;
         // SAFETY: the caller promises the length.
         let found = unsafe { sized::element(state, state_size) }?;
+        let zero = |number| if found.eject == 0 { number } else { or(number, VSCHED_ZERO) };
         let text = |offset, chars: &[c_char]| text_in(state.cast(), offset, chars);
         to.write(vsched_service {
             struct_size: 0,
@@ -57,6 +58,23 @@ pub unsafe extern "C" fn vsched_service_from_state(
             affinity_capacity: found.affinity_capacity,
             affinity_expiration: found.affinity_expiration,
             sharing: text(offset_of!(vsched_service_state, sharing), &found.sharing),
+            ties: text(offset_of!(vsched_service_state, ties), &found.ties),
+            spill_over: found.spill_over,
+            panic_threshold: found.panic_threshold,
+            slow_start: found.slow_start,
+            slow_start_aggression: found.slow_start_aggression,
+            slow_start_least: found.slow_start_least,
+            eject: found.eject,
+            eject_failures: zero(found.eject_failures),
+            eject_interval: found.eject_interval,
+            eject_base_time: found.eject_base_time,
+            eject_max_time: found.eject_max_time,
+            eject_max_share: zero(found.eject_max_share),
+            eject_trials: found.eject_trials,
+            eject_outliers: found.eject_outliers,
+            eject_factor: found.eject_factor,
+            eject_least_outcomes: found.eject_least_outcomes,
+            eject_least_servers: found.eject_least_servers,
         });
         Ok(())
     })
@@ -94,6 +112,8 @@ pub unsafe extern "C" fn vsched_server_from_state(
             tunnel: found.tunnel,
             tunnel_checksum: found.tunnel_checksum,
             tunnel_port: found.tunnel_port,
+            priority: found.priority,
+            reserved: 0,
         });
         Ok(())
     })

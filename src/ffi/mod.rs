@@ -33,6 +33,7 @@ mod removed;
 mod repair;
 mod requirements;
 mod server_state;
+mod service;
 mod sized;
 mod sockaddr;
 mod states;

@@ -13,15 +13,15 @@ use std::os::raw::c_char;
 
 use crate::SchedulerKind;
 use crate::config::{
-    Family, Forwarding, Netmask, ObservedServer, ObservedService, Remembered, ServiceKey, Tunnel,
-    TunnelChecksum,
+    Ejection, Family, Forwarding, Netmask, ObservedServer, ObservedService, OutlierMethod,
+    Remembered, ServiceKey, SlowStart, Tunnel, TunnelChecksum,
 };
 use crate::ffi::data::{vsched_server_id, vsched_service_id};
 use crate::ffi::sized::Element;
 use crate::ffi::structs::{
     VSCHED_BYPASS, VSCHED_CHECKSUM_FULL, VSCHED_CHECKSUM_NONE, VSCHED_CHECKSUM_REMOTE,
-    VSCHED_LOCAL, VSCHED_MASQ, VSCHED_ROUTE, VSCHED_TUNNEL, VSCHED_TUNNEL_GRE, VSCHED_TUNNEL_GUE,
-    VSCHED_TUNNEL_IPIP,
+    VSCHED_LOCAL, VSCHED_MASQ, VSCHED_OUTLIERS_MEAN, VSCHED_OUTLIERS_MEDIAN, VSCHED_OUTLIERS_NONE,
+    VSCHED_ROUTE, VSCHED_TUNNEL, VSCHED_TUNNEL_GRE, VSCHED_TUNNEL_GUE, VSCHED_TUNNEL_IPIP,
 };
 
 /// Size of the texts for keys and for addresses with port, including the NUL.
@@ -79,6 +79,40 @@ pub struct vsched_service_state {
     pub affinity_capacity: u32,
     /// Seconds that lblc and lblcr remember an address.
     pub affinity_expiration: u32,
+    /// "kernel" or "rotate".
+    pub ties: [c_char; 16],
+    /// Over-provisioning factor in percent; 0: strictly by priority.
+    pub spill_over: u32,
+    /// Panic threshold in percent; 0: never.
+    pub panic_threshold: u32,
+    /// Seconds of slow start; 0: none.
+    pub slow_start: u32,
+    /// Shape of slow start in hundredths; 0 without it.
+    pub slow_start_aggression: u32,
+    /// Least share of the weight in percent; 0 without slow start.
+    pub slow_start_least: u32,
+    /// 1: servers are ejected for their failures. If 0, all fields of ejection below are 0.
+    pub eject: u32,
+    /// Number of failures in a row that ejects a server; 0: never.
+    pub eject_failures: u32,
+    /// Seconds of an interval.
+    pub eject_interval: u32,
+    /// Seconds of a server's first ejection.
+    pub eject_base_time: u32,
+    /// Maximum seconds of an ejection.
+    pub eject_max_time: u32,
+    /// Largest share of servers ejected, in percent; 0: none.
+    pub eject_max_share: u32,
+    /// Connections at a time of a server that returns.
+    pub eject_trials: u32,
+    /// VSCHED_OUTLIERS_NONE, _MEAN or _MEDIAN.
+    pub eject_outliers: u32,
+    /// Thousandths of the spread; 0 without a comparison, as the two below.
+    pub eject_factor: u32,
+    /// Least outcomes that make a server's share count.
+    pub eject_least_outcomes: u32,
+    /// Least number of such servers.
+    pub eject_least_servers: u32,
 }
 
 /// A real server that runs or is configured. Texts end with a NUL.
@@ -121,6 +155,10 @@ pub struct vsched_server_state {
     pub tunnel_port: u32,
     /// VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN.
     pub state: u32,
+    /// Tier: 0 serves first.
+    pub priority: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Connection counts of a server at one moment.
@@ -147,8 +185,26 @@ unsafe impl Element for vsched_server_state {
 }
 const _: () = assert!(
     size_of::<vsched_service_state>()
-        == 8 + 64 + 16 + 8 + 8 + 4 + 4 + 8 + 4 + 4 + 16 + 2 + 1 + 1 + 4 + 64 + 3 * 16 + 4 * 4
-        && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8 + 4 * 4
+        == 8 + 64
+            + 16
+            + 8
+            + 8
+            + 4
+            + 4
+            + 8
+            + 4
+            + 4
+            + 16
+            + 2
+            + 1
+            + 1
+            + 4
+            + 64
+            + 3 * 16
+            + 4 * 4
+            + 16
+            + 16 * 4
+        && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8 + 6 * 4
 );
 
 pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsched_service_state {
@@ -167,7 +223,7 @@ pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsch
         ServiceKey::FirewallMark { mark, family: Family::Inet } => (mark, ([0; 16], 4), 0, 0),
         ServiceKey::FirewallMark { mark, family: Family::Inet6 } => (mark, ([0; 16], 6), 0, 0),
     };
-    vsched_service_state {
+    let mut state = vsched_service_state {
         id,
         key: chars(&settings.key.to_string()),
         scheduler: chars(settings.scheduler.map_or("none", SchedulerKind::name)),
@@ -195,7 +251,51 @@ pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsch
         mh_table_index: settings.mh_table_index.into(),
         affinity_capacity: settings.affinity.capacity,
         affinity_expiration: settings.affinity.expiration,
+        ties: chars(settings.ties.name()),
+        spill_over: settings.spill_over.unwrap_or(0),
+        panic_threshold: settings.panic_threshold.into(),
+        slow_start: 0,
+        slow_start_aggression: 0,
+        slow_start_least: 0,
+        eject: 0,
+        eject_failures: 0,
+        eject_interval: 0,
+        eject_base_time: 0,
+        eject_max_time: 0,
+        eject_max_share: 0,
+        eject_trials: 0,
+        eject_outliers: VSCHED_OUTLIERS_NONE,
+        eject_factor: 0,
+        eject_least_outcomes: 0,
+        eject_least_servers: 0,
+    };
+    show(settings.ejection, settings.slow_start, &mut state);
+    state
+}
+
+/// Writes the settings into the snapshot, whose fields are 0.
+fn show(ejection: Option<Ejection>, slow_start: Option<SlowStart>, to: &mut vsched_service_state) {
+    if let Some(slow_start) = slow_start {
+        to.slow_start = slow_start.duration;
+        to.slow_start_aggression = slow_start.aggression;
+        to.slow_start_least = slow_start.least.into();
     }
+    let Some(ejection) = ejection else { return };
+    to.eject = 1;
+    to.eject_failures = ejection.failures;
+    to.eject_interval = ejection.interval;
+    to.eject_base_time = ejection.base_time;
+    to.eject_max_time = ejection.max_time;
+    to.eject_max_share = ejection.max_share.into();
+    to.eject_trials = ejection.trials;
+    let Some(outliers) = ejection.outliers else { return };
+    to.eject_outliers = match outliers.method {
+        OutlierMethod::Mean => VSCHED_OUTLIERS_MEAN,
+        OutlierMethod::Median => VSCHED_OUTLIERS_MEDIAN,
+    };
+    to.eject_factor = outliers.factor;
+    to.eject_least_outcomes = outliers.least_outcomes;
+    to.eject_least_servers = outliers.least_servers;
 }
 
 pub(super) fn server_state_of(
@@ -230,6 +330,8 @@ pub(super) fn server_state_of(
         tunnel_checksum,
         tunnel_port,
         state: observed.state as u32,
+        priority: server.priority.into(),
+        reserved: 0,
     }
 }
 

@@ -5,12 +5,11 @@
 //! texts; free yours when the call has returned.
 
 use std::mem::offset_of;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::config::{
-    Affinity, Config, Forwarding, KernelRules, Netmask, Persistence, RealServer, SchedulerFlags,
-    ServiceKey, ServiceSettings, Sharing, Thresholds, Timeouts, Tunnel, TunnelChecksum,
-    VirtualService,
+    Config, Forwarding, KernelRules, RealServer, ServiceKey, Thresholds, Timeouts, Tunnel,
+    TunnelChecksum,
 };
 use crate::error::Quoted;
 use crate::ffi::Fault;
@@ -52,7 +51,65 @@ pub struct vsched_service {
     /// worker decides separately, and its picks write no memory of another worker. Default:
     /// "exact".
     pub sharing: vsched_text,
+    /// Which of equally loaded servers lc, wlc, sed and nq pick. "kernel": the one that was added
+    /// last. "rotate": in turn. Default: "kernel".
+    pub ties: vsched_text,
+    /// How servers of lower priority take over: 0: all connections go to the highest priority with
+    /// a server that is up. Else the over-provisioning factor in percent, 100 to 1000, only for
+    /// schedulers that share connections by weight: a priority keeps all its connections while its
+    /// share of servers that are up, times the factor, is at least 100 %.
+    pub spill_over: u32,
+    /// Percent of servers, 0 to 100: while fewer are up, all that are not draining and that no
+    /// administrator holds down take part. 0: never.
+    pub panic_threshold: u32,
+    /// Slow start: seconds until a server that begins to get connections has its whole weight, 1 to
+    /// 2678400; only for schedulers that share connections by weight. 0: it has it at once.
+    pub slow_start: u32,
+    /// Shape of slow start in hundredths, 1 to 10000: 100 is linear, a greater number grows faster
+    /// at first. 0: the default, 100. Without slow start it must be 0.
+    pub slow_start_aggression: u32,
+    /// Least share of the weight in percent, 1 to 100. 0: the default, 10. Without slow start it
+    /// must be 0.
+    pub slow_start_least: u32,
+    /// Not 0: servers are ejected for the failures that hosts report. If 0, all fields of ejection
+    /// below must be 0.
+    pub eject: u32,
+    /// Number of failures in a row that ejects a server, 1 to 65535. 0: the default, 5.
+    /// VSCHED_ZERO: never.
+    pub eject_failures: u32,
+    /// Seconds of an interval, 1 to 2678400. 0: the default, 10.
+    pub eject_interval: u32,
+    /// Seconds of a server's first ejection, 1 to 2678400. 0: the default, 30.
+    pub eject_base_time: u32,
+    /// Maximum seconds of an ejection, 1 to 2678400. 0: the default, 300.
+    pub eject_max_time: u32,
+    /// Largest share of the service's servers ejected at any time, in percent, 1 to 100, rounded
+    /// down to whole servers. 0: the default, 50. VSCHED_ZERO: none.
+    pub eject_max_share: u32,
+    /// Connections that a server that returns may have at a time beyond those that are still open,
+    /// 1 to 65535. 0: the default, 1.
+    pub eject_trials: u32,
+    /// Comparison with the other servers at the end of each interval: VSCHED_OUTLIERS_NONE, _MEAN
+    /// or _MEDIAN.
+    pub eject_outliers: u32,
+    /// Thousandths of the spread by which a share of successes is below the center, 1 to 1000000.
+    /// 0: the default, 1900. Without a comparison it must be 0, as the two below.
+    pub eject_factor: u32,
+    /// Least outcomes that make a server's share count, 1 to 4294967295. 0: the default, 100.
+    pub eject_least_outcomes: u32,
+    /// Least number of such servers, 2 to 1048576. 0: the default, 5.
+    pub eject_least_servers: u32,
 }
+
+/// Number 0, for a field in which 0 means the default.
+pub const VSCHED_ZERO: u32 = u32::MAX;
+
+/// Ejection compares no servers.
+pub const VSCHED_OUTLIERS_NONE: u32 = 0;
+/// Ejection compares with the mean, and by the standard deviation.
+pub const VSCHED_OUTLIERS_MEAN: u32 = 1;
+/// Ejection compares with the median, and by the median absolute deviation.
+pub const VSCHED_OUTLIERS_MEDIAN: u32 = 2;
 
 /// Forwarding method: masquerading (LVS-NAT); both directions pass the director.
 pub const VSCHED_MASQ: u32 = 0;
@@ -104,6 +161,10 @@ pub struct vsched_server {
     pub tunnel_checksum: u32,
     /// UDP port of a GUE tunnel, 1 to 65535; else 0.
     pub tunnel_port: u32,
+    /// Tier of the server, 0 to 255: 0 serves first, 1 is a backup.
+    pub priority: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default).
@@ -148,53 +209,13 @@ pub(super) fn bad(what: &str, value: impl std::fmt::Display, expected: &str) -> 
     Fault::new(VSCHED_E_ARGUMENT, format_args!("{what} {value}: expected {expected}"))
 }
 
-/// # Safety
-/// The texts are readable.
-pub(super) unsafe fn service(from: vsched_service) -> Result<ServiceSettings, Fault> {
-    // SAFETY: the caller's promise, here and below.
-    let text = |text: vsched_text| unsafe { text.read() };
-    let key: ServiceKey = key(text(from.key)?)?;
-    let default = VirtualService::new(key).settings();
-    let scheduler = match text(from.scheduler)? {
-        "" => default.scheduler,
-        "none" => None,
-        name => Some(name.parse().map_err(|error| Fault::new(VSCHED_E_ARGUMENT, error))?),
-    };
-    let mut flags = SchedulerFlags::default();
-    for name in text(from.flags)?.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        let flag = SchedulerFlags::named(name, scheduler);
-        flags = flags
-            .union(flag.ok_or_else(|| bad("flag", Quoted(name), "one that the scheduler has"))?);
-    }
-    let persistence = match (from.persistence_timeout, text(from.persistence_netmask)?) {
-        (0, "") => None,
-        (0, mask) => {
-            return Err(bad("netmask", Quoted(mask), "none without a persistence timeout"));
-        }
-        (timeout, mask) => Some(Persistence { timeout, netmask: netmask(mask)? }),
-    };
-    let engine = text(from.persistence_engine)?;
-    let or = |value: u32, default: u32| if value == 0 { default } else { value };
-    let table = or(from.mh_table_index, u32::from(default.mh_table_index));
-    let sharing = match text(from.sharing)? {
-        "" | "exact" => Sharing::Exact,
-        "per-worker" => Sharing::PerWorker,
-        name => return Err(bad("sharing", Quoted(name), "exact or per-worker")),
-    };
-    Ok(ServiceSettings {
-        sharing,
-        scheduler,
-        flags,
-        persistence,
-        mh_table_index: u8::try_from(table).map_err(|_| bad("mh_table_index", table, "8 to 17"))?,
-        persistence_engine: (!engine.is_empty()).then(|| engine.to_owned()),
-        one_packet: from.one_packet != 0,
-        affinity: Affinity {
-            capacity: or(from.affinity_capacity, default.affinity.capacity),
-            expiration: or(from.affinity_expiration, default.affinity.expiration),
-        },
-        ..default
-    })
+pub(super) fn byte(what: &str, value: u32, expected: &str) -> Result<u8, Fault> {
+    u8::try_from(value).map_err(|_| bad(what, value, expected))
+}
+
+/// A number that is 0 for the default.
+pub(super) fn or(value: u32, default: u32) -> u32 {
+    if value == 0 { default } else { value }
 }
 
 pub(super) fn key(text: &str) -> Result<ServiceKey, Fault> {
@@ -206,16 +227,6 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Fault> {
         let expected = "expected a numeric `ADDRESS:PORT`, IPv6 as `[ADDRESS]:PORT`";
         Fault::new(VSCHED_E_PARSE, format_args!("server address `{}`: {expected}", Quoted(text)))
     })
-}
-
-fn netmask(text: &str) -> Result<Option<Netmask>, Fault> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let inet = text.parse::<Ipv4Addr>().map(Netmask::Inet).ok();
-    let mask = inet.or_else(|| text.parse().map(Netmask::Inet6).ok());
-    mask.map(Some)
-        .ok_or_else(|| bad("netmask", Quoted(text), "an IPv4 mask or an IPv6 prefix length"))
 }
 
 /// # Safety
@@ -235,12 +246,15 @@ pub(super) unsafe fn server(from: vsched_server) -> Result<RealServer, Fault> {
     if described && from.forwarding != VSCHED_TUNNEL {
         return Err(bad("tunnel", from.tunnel, "0 where forwarding is not VSCHED_TUNNEL"));
     }
+    if from.reserved != 0 {
+        return Err(bad("reserved", from.reserved, "0"));
+    }
     Ok(RealServer {
         address: address(text)?,
         forwarding,
         weight: from.weight,
         thresholds: Thresholds { upper: from.upper_threshold, lower: from.lower_threshold },
-        priority: 0,
+        priority: byte("priority", from.priority, "0 to 255")?,
     })
 }
 
