@@ -23,10 +23,13 @@ def rules():
         yield case["rules"].encode()
     # What ipvsadm does not know, each option by itself.
     options = (ROOT / "src/config/rules/options.rs").read_text()
+    values = {"vsched-ejection": "failures=3,outliers=median,least-servers=3,max-share=9",
+              "vsched-slow-start": "duration=9,aggression=150,least=5", "vsched-ties": "rotate",
+              "vsched-spill-over": "140"}
     for name, value in re.findall(r'"(vsched-[a-z-]+)",\s*Value::(\w+)', options):
-        word = f"--{name} 1" if value == "Yes" else f"--{name}"
+        word = f"--{name} {values.get(name, 1)}" if value == "Yes" else f"--{name}"
         yield word.encode()
-        yield f"-A -f 7 -s mh {word}".encode()
+        yield f"-A -f 7 -s {'wlc' if name in values else 'mh'} {word}".encode()
         yield f"-A -f 7\n-a -f 7 -r 10.0.0.1 {word}".encode()
     yield b"--set 900 120 300\n--start-daemon master --mcast-interface eth0 --syncid 1"
 
@@ -46,6 +49,11 @@ def config():
                 services[-1]["servers"].append(
                     {"address": named["-r"], "weight": int(named.get("-w", 1))})
         yield json.dumps({"services": services}).encode()
+    yield json.dumps({"services": [{
+        "key": "fwmark 7", "ties": "rotate", "spill_over": 140, "panic_threshold": 50,
+        "ejection": {"failures": 3, "outliers": {"method": "median", "factor": 2000}},
+        "slow_start": {"duration": 9, "aggression": 150, "least": 5},
+        "servers": [{"address": "10.0.0.1:80", "priority": 1}]}]}).encode()
 
 
 def wire():
