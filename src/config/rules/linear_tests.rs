@@ -28,6 +28,9 @@ const TEXTS: &[(&str, Text)] = &[
             |i| servers("-a", "", i..i + 1).replace("-A -t 10.0.0.1:80\n", "-E -t 10.0.0.1:80\n");
         "-A -t 10.0.0.1:80\n".to_owned() + &(0..n).map(server).collect::<String>()
     }),
+    ("services with pairs", |n| {
+        services("-A", " --vsched-ejection trials=2,failures=3,outliers=mean,factor=9", 0..n)
+    }),
     ("a bundle of letters", |n| format!("-A -f 7 -{}\n", "6".repeat(n))),
     ("an option again and again", |n| {
         format!("-A -f 7{}{}\n", " -6".repeat(n), " --sort".repeat(n))
