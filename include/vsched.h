@@ -470,10 +470,10 @@ typedef struct vsched_service {
      */
     struct vsched_text ties;
     /**
-     * How servers of lower priority take over: 0: all connections go to the highest priority with
-     * a server that is up. Else the over-provisioning factor in percent, 100 to 1000, only for
-     * schedulers that share connections by weight: a priority keeps all its connections while its
-     * share of servers that are up, times the factor, is at least 100 %.
+     * How servers of lower priority take over. 0: all connections go to the highest priority with
+     * a server that is up. 100 to 1000: over-provisioning factor in percent; a priority keeps all
+     * its connections while its share of servers that are up, times the factor, is at least 100 %.
+     * Only for schedulers that share connections by weight.
      */
     uint32_t spill_over;
     /**
@@ -482,8 +482,8 @@ typedef struct vsched_service {
      */
     uint32_t panic_threshold;
     /**
-     * Slow start: seconds until a server that begins to get connections has its whole weight, 1 to
-     * 2678400; only for schedulers that share connections by weight. 0: it has it at once.
+     * Seconds of slow start, 1 to 2678400, until a server that begins to get connections has its
+     * whole weight. 0: no slow start. Only for schedulers that share connections by weight.
      */
     uint32_t slow_start;
     /**
@@ -528,8 +528,9 @@ typedef struct vsched_service {
      */
     uint32_t eject_outliers;
     /**
-     * Thousandths of the spread by which a share of successes is below the center, 1 to 1000000.
-     * 0: the default, 1900. Without a comparison it must be 0, as the two below.
+     * Number of spreads below the center at which a share of successes ejects its server, in
+     * thousandths, 1 to 1000000. 0: the default, 1900. Without a comparison it must be 0, as must
+     * the two fields below.
      */
     uint32_t eject_factor;
     /** Least outcomes that make a server's share count, 1 to 4294967295. 0: the default, 100. */
@@ -1570,7 +1571,7 @@ typedef struct vsched_service_state {
     uint32_t eject_trials;
     /** VSCHED_OUTLIERS_NONE, _MEAN or _MEDIAN. */
     uint32_t eject_outliers;
-    /** Thousandths of the spread; 0 without a comparison, as the two below. */
+    /** Number of spreads in thousandths; 0 without a comparison, as the two fields below. */
     uint32_t eject_factor;
     /** Least outcomes that make a server's share count. */
     uint32_t eject_least_outcomes;

@@ -107,7 +107,7 @@ pub struct vsched_service_state {
     pub eject_trials: u32,
     /// VSCHED_OUTLIERS_NONE, _MEAN or _MEDIAN.
     pub eject_outliers: u32,
-    /// Thousandths of the spread; 0 without a comparison, as the two below.
+    /// Number of spreads in thousandths; 0 without a comparison, as the two fields below.
     pub eject_factor: u32,
     /// Least outcomes that make a server's share count.
     pub eject_least_outcomes: u32,

@@ -54,16 +54,16 @@ pub struct vsched_service {
     /// Which of equally loaded servers lc, wlc, sed and nq pick. "kernel": the one that was added
     /// last. "rotate": in turn. Default: "kernel".
     pub ties: vsched_text,
-    /// How servers of lower priority take over: 0: all connections go to the highest priority with
-    /// a server that is up. Else the over-provisioning factor in percent, 100 to 1000, only for
-    /// schedulers that share connections by weight: a priority keeps all its connections while its
-    /// share of servers that are up, times the factor, is at least 100 %.
+    /// How servers of lower priority take over. 0: all connections go to the highest priority with
+    /// a server that is up. 100 to 1000: over-provisioning factor in percent; a priority keeps all
+    /// its connections while its share of servers that are up, times the factor, is at least 100 %.
+    /// Only for schedulers that share connections by weight.
     pub spill_over: u32,
     /// Percent of servers, 0 to 100: while fewer are up, all that are not draining and that no
     /// administrator holds down take part. 0: never.
     pub panic_threshold: u32,
-    /// Slow start: seconds until a server that begins to get connections has its whole weight, 1 to
-    /// 2678400; only for schedulers that share connections by weight. 0: it has it at once.
+    /// Seconds of slow start, 1 to 2678400, until a server that begins to get connections has its
+    /// whole weight. 0: no slow start. Only for schedulers that share connections by weight.
     pub slow_start: u32,
     /// Shape of slow start in hundredths, 1 to 10000: 100 is linear, a greater number grows faster
     /// at first. 0: the default, 100. Without slow start it must be 0.
@@ -92,8 +92,9 @@ pub struct vsched_service {
     /// Comparison with the other servers at the end of each interval: VSCHED_OUTLIERS_NONE, _MEAN
     /// or _MEDIAN.
     pub eject_outliers: u32,
-    /// Thousandths of the spread by which a share of successes is below the center, 1 to 1000000.
-    /// 0: the default, 1900. Without a comparison it must be 0, as the two below.
+    /// Number of spreads below the center at which a share of successes ejects its server, in
+    /// thousandths, 1 to 1000000. 0: the default, 1900. Without a comparison it must be 0, as must
+    /// the two fields below.
     pub eject_factor: u32,
     /// Least outcomes that make a server's share count, 1 to 4294967295. 0: the default, 100.
     pub eject_least_outcomes: u32,
