@@ -445,6 +445,8 @@ typedef struct vsched_service_state {
     uint32_t eject_factor;
     uint32_t eject_least_outcomes;
     uint32_t eject_least_servers;
+    uint32_t panics;
+    uint32_t up;
 } vsched_service_state;
 
 typedef struct vsched_server_state {
@@ -467,7 +469,7 @@ typedef struct vsched_server_state {
     uint32_t tunnel_port;
     uint32_t state;
     uint32_t priority;
-    uint32_t reserved;
+    uint32_t effective_weight;
 } vsched_server_state;
 
 typedef struct vsched_counts {
@@ -548,6 +550,7 @@ static const uint32_t VSCHED_DOWN = 2;
 static const uint32_t VSCHED_HOLDER_ADMINISTRATOR = 0;
 static const uint32_t VSCHED_HOLDER_HEALTH_CHECKER = 1;
 static const uint32_t VSCHED_HOLDER_HOST = 2;
+static const uint32_t VSCHED_HOLDER_EJECTOR = 3;
 
 static const uint32_t VSCHED_REASON_SIZE = 256;
 
@@ -693,6 +696,8 @@ typedef struct vsched_health {
     uint32_t state;
     uint32_t consecutive_failures;
     uint32_t latency_us;
+    uint32_t ejected;
+    uint32_t reserved;
     uint64_t done;
     uint64_t failed;
     uint64_t abandoned;

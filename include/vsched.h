@@ -1577,6 +1577,10 @@ typedef struct vsched_service_state {
     uint32_t eject_least_outcomes;
     /** Least number of such servers. */
     uint32_t eject_least_servers;
+    /** 1: too few servers are up to believe it, and all that are not meant to be out take part. */
+    uint32_t panics;
+    /** Number of servers that are up and have a weight. */
+    uint32_t up;
 } vsched_service_state;
 
 /** A real server that runs or is configured. Texts end with a NUL. */
@@ -1619,8 +1623,11 @@ typedef struct vsched_server_state {
     uint32_t state;
     /** Tier: 0 serves first. */
     uint32_t priority;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * Weight with which it takes part: another one in slow start and with spill-over, 0 in a tier
+     * that does not serve. Compare it with that of other servers alone: all may be scaled.
+     */
+    uint32_t effective_weight;
 } vsched_server_state;
 
 /** Connection counts of a server at one moment. */
@@ -1873,13 +1880,18 @@ vsched_status vsched_director_list(const struct vsched_director *director,
 #define VSCHED_HOLDER_HEALTH_CHECKER 1
 /** Holder: the host of the library, by what it sees of connections. */
 #define VSCHED_HOLDER_HOST 2
+/**
+ * Holder: the ejection of the service. VSCHED_UP in its name ends an ejection; no other state can be
+ * set in its name.
+ */
+#define VSCHED_HOLDER_EJECTOR 3
 
 /** Size of the text of a reason, including the NUL. */
 #define VSCHED_REASON_SIZE 256
 
 /** One hold on a server. */
 typedef struct vsched_hold {
-    /** VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_HOST. */
+    /** VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_EJECTOR. */
     uint32_t holder;
     /** VSCHED_DRAINING or VSCHED_DOWN. */
     uint32_t state;
@@ -1898,13 +1910,13 @@ typedef struct vsched_hold {
  *
  * @param director The director; after an error nothing has changed.
  * @param server Id of the server.
- * @param holder VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_HOST.
+ * @param holder VSCHED_HOLDER_ADMINISTRATOR to VSCHED_HOLDER_EJECTOR.
  * @param state VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN.
  * @param reason Why, for people.
  * @param reason_length Bytes of the reason, at most 255.
  * @param[out] result State that results from all holders, or NULL.
- * @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another holder or state; VSCHED_E_LENGTH: the
- *   reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no memory.
+ * @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another holder or state, or a state that the
+ *   ejector does not take; VSCHED_E_LENGTH: the reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no memory.
  */
 vsched_status vsched_director_set_state(const struct vsched_director *director,
                                         struct vsched_server_id server,
@@ -2377,7 +2389,8 @@ vsched_status vsched_worker_close(struct vsched_worker *worker,
  * How connections and requests ended, as the host saw it, counted per server. Hosts with leases
  * close by vsched_worker_close_with, others call vsched_worker_report; vsched_worker_close reports
  * nothing. What was counted survives every reload as long as the server's id is not stale, also
- * while the server is removed and still has connections. No outcome changes a pick.
+ * while the server is removed and still has connections. Outcomes change picks only of services
+ * that eject servers: then the call that reports the last failure of a series ejects the server.
  *
  * NULL: no pointer may be NULL.
  *
@@ -2404,7 +2417,7 @@ vsched_status vsched_worker_close(struct vsched_worker *worker,
 typedef struct vsched_health {
     /** sizeof(vsched_health). */
     uint32_t struct_size;
-    /** VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN. Outcomes do not change it. */
+    /** VSCHED_UP, VSCHED_DRAINING or VSCHED_DOWN, as vsched_director_state says it. */
     uint32_t state;
     /** Failures since the last connection that was done; at most 65535. */
     uint32_t consecutive_failures;
@@ -2417,6 +2430,10 @@ typedef struct vsched_health {
      * and the next one weighs more.
      */
     uint32_t latency_us;
+    /** 1 while the server is ejected. */
+    uint32_t ejected;
+    /** 0. */
+    uint32_t reserved;
     /** Connections that were done, since the server was added. */
     uint64_t done;
     /** Connections that failed, since the server was added. */

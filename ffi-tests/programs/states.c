@@ -86,8 +86,8 @@ static void refused(void) {
     POISONED(result);
     const uint32_t host = VSCHED_HOLDER_HOST, down = VSCHED_DOWN;
     IS(vsched_director_set_state(director, gone, host, down, "", 0, &result), VSCHED_STALE);
-    IS(vsched_director_set_state(director, server, 3, down, "", 0, &result), VSCHED_E_ARGUMENT);
-    HAS(director_error(director, why, sizeof why), "holder 3");
+    IS(vsched_director_set_state(director, server, 4, down, "", 0, &result), VSCHED_E_ARGUMENT);
+    HAS(director_error(director, why, sizeof why), "holder 4");
     IS(vsched_director_set_state(director, server, host, 3, "", 0, &result), VSCHED_E_ARGUMENT);
     HAS(director_error(director, why, sizeof why), "state 3");
     IS(vsched_director_set_state(director, server, host, down, long_reason, 256, &result),

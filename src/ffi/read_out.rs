@@ -95,7 +95,9 @@ pub unsafe extern "C" fn vsched_config_services(
     guard(|| {
         let observed = Observed::from(&config.ok_or(VSCHED_E_NULL)?.config);
         let no_id = vsched_service_id { slot: 0, generation: 0 };
-        let states = observed.services.iter().map(|service| state_of(no_id, service));
+        // A config has no figures.
+        let figures = |service| vsched_service_state { up: 0, ..state_of(no_id, service) };
+        let states = observed.services.iter().map(figures);
         // SAFETY: the caller promises `capacity` elements of `element_size` bytes.
         unsafe { sized::fill(&states.collect::<Vec<_>>(), array, element_size, capacity, count) }
     })

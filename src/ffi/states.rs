@@ -14,7 +14,7 @@ use std::os::raw::c_char;
 use crate::SchedulerKind;
 use crate::config::{
     Ejection, Family, Forwarding, Netmask, ObservedServer, ObservedService, OutlierMethod,
-    Remembered, ServiceKey, SlowStart, Tunnel, TunnelChecksum,
+    Remembered, ServerState, ServiceKey, SlowStart, Tunnel, TunnelChecksum,
 };
 use crate::ffi::data::{vsched_server_id, vsched_service_id};
 use crate::ffi::sized::Element;
@@ -113,6 +113,10 @@ pub struct vsched_service_state {
     pub eject_least_outcomes: u32,
     /// Least number of such servers.
     pub eject_least_servers: u32,
+    /// 1: too few servers are up to believe it, and all that are not meant to be out take part.
+    pub panics: u32,
+    /// Number of servers that are up and have a weight.
+    pub up: u32,
 }
 
 /// A real server that runs or is configured. Texts end with a NUL.
@@ -157,8 +161,9 @@ pub struct vsched_server_state {
     pub state: u32,
     /// Tier: 0 serves first.
     pub priority: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Weight with which it takes part: another one in slow start and with spill-over, 0 in a tier
+    /// that does not serve. Compare it with that of other servers alone: all may be scaled.
+    pub effective_weight: u32,
 }
 
 /// Connection counts of a server at one moment.
@@ -203,7 +208,7 @@ const _: () = assert!(
             + 3 * 16
             + 4 * 4
             + 16
-            + 16 * 4
+            + 18 * 4
         && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8 + 6 * 4
 );
 
@@ -268,9 +273,15 @@ pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsch
         eject_factor: 0,
         eject_least_outcomes: 0,
         eject_least_servers: 0,
+        panics: service.panics.into(),
+        up: service.servers.iter().filter(|server| is_up(server)).count() as u32,
     };
     show(settings.ejection, settings.slow_start, &mut state);
     state
+}
+
+fn is_up(server: &ObservedServer) -> bool {
+    server.server.weight > 0 && server.state == ServerState::Up
 }
 
 /// Writes the settings into the snapshot, whose fields are 0.
@@ -331,7 +342,7 @@ pub(super) fn server_state_of(
         tunnel_port,
         state: observed.state as u32,
         priority: server.priority.into(),
-        reserved: 0,
+        effective_weight: observed.effective_weight,
     }
 }
 
