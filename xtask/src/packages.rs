@@ -15,7 +15,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("clang++", "clang"),
     ("cmake", "cmake"),
     ("g++", "g++"),
+    ("haproxy", "haproxy"),
     ("kill", "procps"),
+    ("nginx", "nginx-light"),
     ("ninja", "ninja-build"),
     ("doxygen", "doxygen"),
     ("luajit", "luajit"),
@@ -40,6 +42,11 @@ const KERNEL_PROGRAMS: &[(&str, &str)] = &[
 pub(crate) fn has_user_mode_linux(project: &Project) -> bool {
     let architecture = cmd!(project.sh, "dpkg --print-architecture").quiet().read();
     matches!(architecture.as_deref(), Ok("amd64" | "i386"))
+}
+
+/// Makes tests beside real balancers fail instead of skip: [`install`] has installed those.
+pub(crate) fn require_balancers(project: &Project) {
+    project.sh.set_var("VSCHED_BALANCERS", "required");
 }
 
 /// Makes kernel tests fail instead of skip where a kernel could run.
@@ -73,7 +80,10 @@ fn add(project: &Project, packages: &[&str]) -> Result<()> {
         bail!("missing, by the names of Debian's packages: {}", packages.join(" "));
     }
     cmd!(project.sh, "apt-get update").run()?;
-    cmd!(project.sh, "apt-get install -y --no-install-recommends {packages...}").run()?;
+    // Servers among them are not started.
+    cmd!(project.sh, "apt-get install -y --no-install-recommends {packages...}")
+        .env("RUNLEVEL", "1")
+        .run()?;
     Ok(())
 }
 
