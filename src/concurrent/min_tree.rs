@@ -313,6 +313,82 @@ impl MinTree {
         roots.reduce(|best, next| if next.key < best.key { next } else { best })
     }
 
+    /// The first index of the least key at or after `first`, else before it; `None` if all keys are
+    /// [`UNAVAILABLE`]. Lock-free; O(log n) while no writer is inside the tree.
+    pub(crate) fn least_from(&self, first: u32) -> Result<Option<Least>, Contended> {
+        self.run(
+            #[inline(always)]
+            |tree, simd| {
+                for _ in 0..ATTEMPTS {
+                    let keys = tree.roots().iter().map(|root| simd.least(root));
+                    let key = keys.min().unwrap_or(UNAVAILABLE);
+                    if key == UNAVAILABLE {
+                        return Ok(None);
+                    }
+                    if let Some(found) = tree.cyclically(simd, key, first, &[]) {
+                        return Ok(Some(found));
+                    }
+                    if let Err((row, at)) = tree.descend(simd) {
+                        tree.repair(row, at);
+                    }
+                }
+                Err(Contended)
+            },
+        )
+    }
+
+    /// Like [`least_from`](Self::least_from), among the indices that are not `excluded`. Trusts the
+    /// nodes: does not repair.
+    pub(crate) fn least_except_from(&self, first: u32, excluded: &[u32]) -> Option<Least> {
+        let key = self.least_except(excluded)?.key;
+        self.run(
+            #[inline(always)]
+            |tree, simd| tree.cyclically(simd, key, first, excluded),
+        )
+    }
+
+    #[inline(always)]
+    fn cyclically(&self, simd: Simd, key: u64, first: u32, excluded: &[u32]) -> Option<Least> {
+        [first, 0].into_iter().find_map(
+            #[inline(always)]
+            |first| self.first_up_to(simd, key, first, excluded),
+        )
+    }
+
+    /// The first index at or after `first`, and not excluded, whose key is not above this one.
+    ///
+    /// Reads from left to right, and of each block only the lanes that are not above the key: O(log n)
+    /// if no key is less, except that of excluded leaves.
+    #[inline(always)]
+    fn first_up_to(&self, simd: Simd, key: u64, first: u32, excluded: &[u32]) -> Option<Least> {
+        let (mut row, mut at) = (0, first as usize);
+        loop {
+            let number = at / FAN_OUT;
+            let block =
+                if row < self.top { self.block(row, number)? } else { self.roots().get(number)? };
+            match simd.first_up_to(block, key, at % FAN_OUT) {
+                Some(lane) if row > 0 => {
+                    at = (number * FAN_OUT + lane) * FAN_OUT;
+                    row -= 1;
+                    continue;
+                }
+                Some(lane) => {
+                    let index = (number * FAN_OUT + lane) as u32;
+                    if !excluded.contains(&index) {
+                        return Some(Least { index, key });
+                    }
+                    at = index as usize + 1;
+                }
+                None => at = (number + 1) * FAN_OUT,
+            }
+            // Past the end of a block: on with the next node above.
+            while at.is_multiple_of(FAN_OUT) && row < self.top {
+                at /= FAN_OUT;
+                row += 1;
+            }
+        }
+    }
+
     #[inline]
     fn roots(&self) -> &[Block] {
         self.rows.get(self.top).and_then(|top| self.blocks.get(*top..)).unwrap_or(&[])

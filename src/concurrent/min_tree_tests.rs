@@ -33,7 +33,12 @@ fn ways() -> Vec<Simd> {
 }
 
 fn first_least(keys: &[u64], excluded: &[u32]) -> Option<Least> {
-    let keys = (0..).zip(keys).map(|(index, key)| Least { index, key: *key });
+    least_from(keys, 0, excluded)
+}
+
+fn least_from(keys: &[u64], first: usize, excluded: &[u32]) -> Option<Least> {
+    let places = (first..keys.len()).chain(0..first);
+    let keys = places.map(|index| Least { index: index as u32, key: keys[index] });
     let left = keys.filter(|least| least.key != UNAVAILABLE && !excluded.contains(&least.index));
     // On a tie, the first.
     left.min_by_key(|least| least.key)
@@ -55,6 +60,11 @@ fn every_way_reads_a_block_as_a_walk_does() {
             assert_eq!(way.first_least(&block), (least, lane), "{way:?} {keys:?}");
             assert_eq!(way.lane_of_least(&block, least), Some(lane), "{way:?} {keys:?}");
             let other = random.key(spread);
+            let from = random.below(32) as usize;
+            let up_to = (from..keys.len()).find(|lane| keys[*lane] <= other);
+            let up_to = up_to.or((other == UNAVAILABLE).then_some(keys.len().max(from)));
+            let up_to = up_to.filter(|lane| *lane < FAN_OUT);
+            assert_eq!(way.first_up_to(&block, other, from), up_to, "{way:?} {keys:?}");
             let expected = (other == least).then_some(lane);
             assert_eq!(way.lane_of_least(&block, other), expected, "{way:?} {keys:?}");
         }
@@ -86,6 +96,12 @@ fn trees_find_what_a_scan_finds() {
                         .map(|_| ((start + random.below(40)) % length as u64) as u32)
                         .collect();
                     assert_eq!(tree.least_except(&excluded), first_least(&keys, &excluded));
+                    for first in [anywhere, near, at, length - 1] {
+                        let expected = least_from(&keys, first, &[]);
+                        assert_eq!(tree.least_from(first as u32), Ok(expected), "{length} {way:?}");
+                        let expected = least_from(&keys, first, &excluded);
+                        assert_eq!(tree.least_except_from(first as u32, &excluded), expected);
+                    }
                 }
             }
         }
@@ -97,6 +113,7 @@ fn a_tree_without_leaves_has_no_least() {
     for way in ways() {
         let tree = MinTree::new(std::iter::empty(), way);
         assert_eq!((tree.least(), tree.least_except(&[])), (Ok(None), None));
+        assert_eq!((tree.least_from(3), tree.least_except_from(3, &[])), (Ok(None), None));
     }
 }
 

@@ -118,6 +118,20 @@ impl Simd {
             Simd::Avx2(token) => token.first_least(&block.0),
         }
     }
+
+    /// The first lane from this one on whose key is not above `key`.
+    #[inline(always)]
+    pub(crate) fn first_up_to(self, block: &Block, key: u64, from: usize) -> Option<usize> {
+        match self {
+            Simd::Scalar => {
+                // SeqCst: pairs with the stores in `min_tree`.
+                let up_to = |lane: &usize| block.0[*lane].load(Ordering::SeqCst) <= key;
+                (from..FAN_OUT).find(up_to)
+            }
+            #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+            Simd::Avx2(token) => token.first_up_to(&block.0, key, from),
+        }
+    }
 }
 
 /// Out of line, like the AVX2 variant, to keep the caller short.

@@ -8,6 +8,7 @@
 mod least;
 
 mod build;
+mod cursor;
 pub(crate) mod dh;
 pub(crate) mod fo;
 mod hash;

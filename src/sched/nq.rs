@@ -34,7 +34,7 @@ impl Scheduler for Nq {
 
     #[inline(always)]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        Ok(self.0.find(request))
+        self.0.pick(request)
     }
 
     keeps_least!(0);

@@ -11,33 +11,17 @@
 //! Differences from the kernel: none.
 //! Choose it for equal servers and connections of about equal cost.
 
-use crate::arena::worker_state::van_der_corput;
-use crate::pool::history::{Event, History};
 use crate::pool::servers::{Position, Servers};
 use crate::rotation::version::Superseded;
+use crate::sched::cursor::Cursor;
 use crate::sched::{Build, PickRequest, Scheduler};
 use crate::sync::Arc;
 
-/// The rotation is before the first server.
-const HEAD: u64 = u32::MAX as u64;
-
-pub(crate) struct Rr {
-    servers: u32,
-    translate: Translation,
-}
-
-enum Translation {
-    /// Newly bound: start before the first server.
-    Head,
-    /// Positions are unchanged.
-    Same,
-    /// The new position, by the old one.
-    Moved(Box<[u32]>),
-}
+pub(crate) struct Rr(Cursor);
 
 impl Scheduler for Rr {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Rr { servers: build.servers.len(), translate: Translation::of(build.history) }
+        Rr(Cursor::new(build))
     }
 
     fn schedule(&self, servers: &Servers) -> Option<Arc<[Position]>> {
@@ -47,19 +31,18 @@ impl Scheduler for Rr {
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let servers = request.servers;
         request.advance(
-            |state| self.translate(state),
+            |state| self.0.translate(state),
             |last| {
                 let count = servers.len();
-                // HEAD + 1 wraps to 0 in 32 bits.
-                let mut position = (last as u32).wrapping_add(1);
+                let mut position = Cursor::next(last, count);
                 for _ in 0..count {
-                    if position >= count {
-                        position = 0;
-                    }
                     if servers.available(position, request.tried).is_some() {
                         return (Some(position), u64::from(position));
                     }
                     position += 1;
+                    if position >= count {
+                        position = 0;
+                    }
                 }
                 (None, last)
             },
@@ -67,111 +50,14 @@ impl Scheduler for Rr {
     }
 
     fn start(&self) -> u64 {
-        HEAD
+        Cursor::start()
     }
 
     fn worker_start(&self, number: u32) -> u64 {
-        van_der_corput(number, self.servers).checked_sub(1).map_or(HEAD, u64::from)
+        self.0.worker_start(number)
     }
 
     fn translate(&self, state: u64) -> u64 {
-        match &self.translate {
-            Translation::Head => HEAD,
-            Translation::Same => state,
-            Translation::Moved(places) => {
-                places.get(state as usize).map_or(HEAD, |place| u64::from(*place))
-            }
-        }
-    }
-}
-
-impl Translation {
-    fn of(history: &History) -> Translation {
-        if history.bound {
-            return Translation::Head;
-        }
-        let moves = |event: &Event| !matches!(event, Event::Edited { .. });
-        if !history.events.iter().any(moves) {
-            return Translation::Same;
-        }
-        let mut heirs = CursorRemap::default();
-        for _ in &history.start {
-            heirs.add();
-        }
-        for event in &history.events {
-            match *event {
-                Event::Added { .. } => heirs.add(),
-                Event::Deleted { number } => heirs.delete(number),
-                Event::Edited { .. } => {}
-            }
-        }
-        let mut places = heirs.places();
-        places.truncate(history.start.len());
-        places.reverse();
-        Translation::Moved(places.into_boxed_slice())
-    }
-}
-
-/// Computes where a rotation continues that is at a deleted server: at the server's predecessor in the
-/// list, which is the next newer remaining server, or before the first if there is none.
-#[derive(Default)]
-struct CursorRemap {
-    servers: Vec<Remapped>,
-    /// Per server the number from which to search for the next newer remaining server (union-find with
-    /// path compression).
-    newer: Vec<usize>,
-}
-
-#[derive(Clone, Copy)]
-enum Remapped {
-    Left,
-    /// `heir` is fixed at the deletion: a server added later is not the predecessor.
-    Gone {
-        heir: Option<usize>,
-    },
-}
-
-impl CursorRemap {
-    fn add(&mut self) {
-        self.newer.push(self.servers.len());
-        self.servers.push(Remapped::Left);
-    }
-
-    fn delete(&mut self, number: usize) {
-        if number < self.servers.len() {
-            self.newer[number] = number + 1;
-            let heir = self.left_from(number);
-            self.servers[number] = Remapped::Gone { heir };
-        }
-    }
-
-    /// The oldest remaining server among those from `number` on.
-    fn left_from(&mut self, number: usize) -> Option<usize> {
-        let mut found = number;
-        while *self.newer.get(found)? != found {
-            found = self.newer[found];
-        }
-        let mut at = number;
-        while at != found {
-            at = std::mem::replace(&mut self.newer[at], found);
-        }
-        Some(found)
-    }
-
-    /// The new position of a rotation that was at each server, by the server's number.
-    fn places(&self) -> Vec<u32> {
-        let mut places = vec![HEAD as u32; self.servers.len()];
-        let mut position = 0;
-        for number in (0..self.servers.len()).rev() {
-            places[number] = match self.servers[number] {
-                Remapped::Left => {
-                    position += 1;
-                    position - 1
-                }
-                Remapped::Gone { heir: Some(newer) } => places[newer],
-                Remapped::Gone { heir: None } => HEAD as u32,
-            };
-        }
-        places
+        self.0.translate(state)
     }
 }

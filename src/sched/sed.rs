@@ -36,7 +36,7 @@ impl Scheduler for Sed {
 
     #[inline(always)]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        Ok(self.0.find(request))
+        self.0.pick(request)
     }
 
     keeps_least!(0);

@@ -4,10 +4,10 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256d, _CMP_EQ_OQ, _CMP_LT_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_castpd_si256, _mm256_cmp_pd,
-    _mm256_cvtsd_f64, _mm256_min_pd, _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_packs_epi16,
-    _mm256_packs_epi32, _mm256_permute_pd, _mm256_permute2f128_pd, _mm256_permutevar8x32_epi32,
-    _mm256_set1_pd, _mm256_setr_epi32,
+    __m256d, _CMP_EQ_OQ, _CMP_LE_OQ, _CMP_LT_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_castpd_si256,
+    _mm256_cmp_pd, _mm256_cvtsd_f64, _mm256_min_pd, _mm256_movemask_epi8, _mm256_movemask_pd,
+    _mm256_packs_epi16, _mm256_packs_epi32, _mm256_permute_pd, _mm256_permute2f128_pd,
+    _mm256_permutevar8x32_epi32, _mm256_set1_pd, _mm256_setr_epi32,
 };
 
 use crate::concurrent::simd::FAN_OUT;
@@ -55,6 +55,18 @@ impl Token {
     pub(crate) fn lane_of_least(self, keys: &[AtomicU64; FAN_OUT], key: u64) -> Option<usize> {
         // SAFETY: as above.
         unsafe { lane_of_least(keys, key) }
+    }
+
+    /// The first lane from this one on whose key is not above `key`.
+    #[inline(always)]
+    pub(crate) fn first_up_to(
+        self,
+        keys: &[AtomicU64; FAN_OUT],
+        key: u64,
+        from: usize,
+    ) -> Option<usize> {
+        // SAFETY: as above.
+        unsafe { first_up_to(keys, key, from) }
     }
 }
 
@@ -119,19 +131,21 @@ unsafe fn least_of(keys: [__m256d; 8]) -> __m256d {
     _mm256_min_pd(two, _mm256_permute_pd::<0b0101>(two))
 }
 
-/// Two bits for each lane whose key equals the one that `all` repeats.
+/// Two bits for each lane whose key compares so with the one that `all` repeats.
 ///
 /// # Safety
 /// The processor has AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn equal([a, b, c, d, e, f, g, h]: [__m256d; 8], all: __m256d) -> u64 {
-    let equal = |lanes| _mm256_castpd_si256(_mm256_cmp_pd::<_CMP_EQ_OQ>(lanes, all));
+unsafe fn lanes<const COMPARISON: i32>(
+    [a, b, c, d, e, f, g, h]: [__m256d; 8],
+    all: __m256d,
+) -> u64 {
+    let so = |lanes| _mm256_castpd_si256(_mm256_cmp_pd::<COMPARISON>(lanes, all));
     // Packing works within each half of its operands; the permutation restores the order.
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     let bits = |a, b, c, d| {
-        let (low, high) =
-            (_mm256_packs_epi32(equal(a), equal(b)), _mm256_packs_epi32(equal(c), equal(d)));
+        let (low, high) = (_mm256_packs_epi32(so(a), so(b)), _mm256_packs_epi32(so(c), so(d)));
         let bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
         u64::from(_mm256_movemask_epi8(bytes) as u32)
     };
@@ -158,7 +172,7 @@ unsafe fn first_least(keys: &[AtomicU64; FAN_OUT]) -> (u64, usize) {
     // SAFETY: as above.
     let least = unsafe { least_of(keys) };
     // SAFETY: as above.
-    let lanes = unsafe { equal(keys, least) };
+    let lanes = unsafe { lanes::<_CMP_EQ_OQ>(keys, least) };
     (_mm256_cvtsd_f64(least).to_bits(), lanes.trailing_zeros() as usize / 2)
 }
 
@@ -173,8 +187,20 @@ unsafe fn lane_of_least(keys: &[AtomicU64; FAN_OUT], key: u64) -> Option<usize> 
     // SAFETY: the processor has AVX2.
     let keys = unsafe { load(keys) };
     // SAFETY: as above.
-    let lanes = unsafe { equal(keys, all) };
+    let lanes = unsafe { lanes::<_CMP_EQ_OQ>(keys, all) };
     // SAFETY: as above.
     let less = _mm256_cmp_pd::<_CMP_LT_OQ>(unsafe { columns(keys) }, all);
     (lanes != 0 && _mm256_movemask_pd(less) == 0).then_some(lanes.trailing_zeros() as usize / 2)
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn first_up_to(keys: &[AtomicU64; FAN_OUT], key: u64, from: usize) -> Option<usize> {
+    let all = _mm256_set1_pd(f64::from_bits(key));
+    // SAFETY: the processor has AVX2.
+    let lanes = unsafe { lanes::<_CMP_LE_OQ>(load(keys), all) };
+    let lanes = lanes.checked_shr(2 * from as u32)?;
+    (lanes != 0).then(|| from + lanes.trailing_zeros() as usize / 2)
 }

@@ -175,7 +175,24 @@ impl LoadIndex {
         servers: &Servers,
         tried: &[ServerId],
     ) -> Option<Position> {
-        self.find_by(servers, || self.untried(tried))
+        self.find_by(servers, || self.untried(tried, |excluded| self.keys.least_except(excluded)))
+    }
+
+    /// Like [`find`](Self::find), among the servers that were not tried; on a tie the first from this
+    /// position on, cyclically.
+    #[inline(never)]
+    pub(in crate::sched) fn find_from(
+        &self,
+        servers: &Servers,
+        tried: &[ServerId],
+        first: Position,
+    ) -> Option<Position> {
+        if tried.is_empty() {
+            self.find_by(servers, || self.keys.least_from(first).ok().flatten())
+        } else {
+            let least = |excluded: &[u32]| self.keys.least_except_from(first, excluded);
+            self.find_by(servers, || self.untried(tried, least))
+        }
     }
 
     fn find_by(&self, servers: &Servers, least: impl Fn() -> Option<Least>) -> Option<Position> {
@@ -199,7 +216,11 @@ impl LoadIndex {
             .is_some_and(|(slot, weight)| self.rule.key(weight, slot.counts_relaxed()) == found.key)
     }
 
-    fn untried(&self, tried: &[ServerId]) -> Option<Least> {
+    fn untried(
+        &self,
+        tried: &[ServerId],
+        least: impl FnOnce(&[u32]) -> Option<Least>,
+    ) -> Option<Least> {
         const MANY: usize = 64;
         let mut excluded = [0; MANY];
         // More than the array holds: fall back to a scan.
@@ -210,7 +231,7 @@ impl LoadIndex {
             *place = position;
             length += 1;
         }
-        self.keys.least_except(excluded.get(..length)?)
+        least(excluded.get(..length)?)
     }
 
     #[cold]

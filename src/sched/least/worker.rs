@@ -16,7 +16,7 @@ use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
 use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::{WorkerState, van_der_corput};
-use crate::concurrent::min_tree::{Contended, MinTree};
+use crate::concurrent::min_tree::{Contended, Least, MinTree};
 use crate::concurrent::segments::Segments;
 use crate::concurrent::simd::{Simd, UNAVAILABLE};
 use crate::concurrent::stamps::{Seen, Stamps};
@@ -63,7 +63,11 @@ impl View {
     }
 
     fn in_list_order(servers: &Servers) -> Self {
-        View { first: 0, length: servers.len() }
+        Self::starting_at(0, servers)
+    }
+
+    pub(in crate::sched) fn starting_at(first: Position, servers: &Servers) -> Self {
+        View { first, length: servers.len() }
     }
 
     /// The position of the server at this place of the view.
@@ -75,7 +79,7 @@ impl View {
     }
 
     #[inline]
-    fn place(self, position: Position) -> u32 {
+    pub(in crate::sched) fn place(self, position: Position) -> u32 {
         if position >= self.first {
             position - self.first
         } else {
@@ -160,13 +164,15 @@ impl WorkerIndexes {
         }
     }
 
-    /// The least loaded server. `None` if the index has no available server, or is too contended.
+    /// The least loaded server, which `least` finds in a tree that is in the order of a view. `None` if
+    /// the index has no available server, or is too contended.
     pub(in crate::sched) fn find<L: Load>(
         &self,
         load: L,
         servers: &Servers,
         worker: &WorkerState,
         attempts: usize,
+        least: impl Fn(&MinTree, View) -> Result<Option<Least>, Contended>,
     ) -> Option<Position> {
         let index = self.indexes.get(worker.number())?;
         if self.stamps.are_newer(index.seen.get()?) {
@@ -178,7 +184,7 @@ impl WorkerIndexes {
             None => (index.tree.get()?, View::rotated(worker, servers)),
         };
         for _ in 0..attempts {
-            let found = match tree.least() {
+            let found = match least(tree, view) {
                 Ok(found) => found?,
                 Err(Contended) => return None,
             };

@@ -3,7 +3,7 @@
 
 use loom::thread;
 
-use crate::concurrent::min_tree::MinTree;
+use crate::concurrent::min_tree::{Least, MinTree};
 use crate::concurrent::simd::{self, FAN_OUT, Keys, Simd};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -67,8 +67,17 @@ impl Servers {
 
     /// Picks as `sched/least` does: only a server whose load equals its key in the tree.
     fn pick(&self) -> Option<u32> {
+        self.pick_by(|tree| tree.least().ok()?)
+    }
+
+    /// The same where equally loaded servers take turns.
+    fn pick_from(&self, first: u32) -> Option<u32> {
+        self.pick_by(|tree| tree.least_from(first).ok()?)
+    }
+
+    fn pick_by(&self, least: impl Fn(&MinTree) -> Option<Least>) -> Option<u32> {
         for _ in 0..8 {
-            let found = self.tree.least().ok()??;
+            let found = least(&self.tree)?;
             if self.load(found.index) == found.key {
                 return Some(found.index);
             }
@@ -110,6 +119,13 @@ impl Servers {
         }
         let found = self.tree.least().expect("no thread changes it");
         assert_eq!(found.map(|found| found.index), self.least());
+        let length = self.loads.len() as u32;
+        for first in 0..length {
+            let places = (first..length).chain(0..first);
+            let least = places.min_by_key(|index| self.load(*index));
+            let found = self.tree.least_from(first).expect("no thread changes it");
+            assert_eq!(found.map(|found| found.index), least, "from {first}");
+        }
     }
 }
 
@@ -186,15 +202,27 @@ pub fn a_picker_beside_an_updater((loads, [change, _]): Case) {
     servers.check();
 }
 
+/// The same for picks in turn, from the middle.
+pub fn a_picker_in_turn_beside_an_updater((loads, [change, _]): Case) {
+    let servers = Servers::new(loads, Simd::Scalar);
+    let other = spawn(&servers, move |servers| servers.change(change));
+    let picked = servers.pick_from(2).expect("one updater does not keep a picker from its pick");
+    servers.change((picked, 1));
+    other.join().unwrap();
+    servers.check();
+}
+
 /// A thread is stopped for good after some step: pickers detect the load that it did not propagate.
-pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usize) {
+pub fn what_one_did_not_tell_is_found_out((loads, [change, _]): Case, steps: usize, in_turn: bool) {
     let servers = Servers::new(loads, Simd::Scalar);
     let (_, by) = change;
     simd::stopped_after(steps, || servers.change(change));
-    for _ in 0..3 {
-        let picked = servers.pick().expect("a stopped thread keeps no other from picking");
+    for turn in 0..3 {
+        let picked = if in_turn { servers.pick_from(turn) } else { servers.pick() };
+        let picked = picked.expect("a stopped thread keeps no other from picking");
         // A server whose load fell may be hidden; one whose load rose is not picked by its old load.
-        assert!(by < 0 || Some(picked) == servers.least(), "a loaded server is picked");
+        let least = servers.least().map(|least| servers.load(least));
+        assert!(by < 0 || Some(servers.load(picked)) == least, "a loaded server is picked");
         servers.change((picked, 1));
     }
 }

@@ -74,13 +74,18 @@ mod min_tree_cases {
     fn a_picker_beside_an_updater() {
         for case in min_tree::CASES {
             check(move || min_tree::a_picker_beside_an_updater(case));
+            check(move || min_tree::a_picker_in_turn_beside_an_updater(case));
         }
     }
 
     #[test]
     fn what_one_did_not_tell_is_found_out() {
         for (case, steps) in stops() {
-            check(move || min_tree::what_one_did_not_tell_is_found_out(case, steps));
+            for in_turn in [false, true] {
+                check(move || {
+                    min_tree::what_one_did_not_tell_is_found_out(case, steps, in_turn);
+                });
+            }
         }
     }
 

@@ -111,4 +111,8 @@ impl Simd {
         }
         least
     }
+
+    pub(crate) fn first_up_to(self, block: &Block, key: u64, from: usize) -> Option<usize> {
+        (from..FAN_OUT).find(|lane| block.0[*lane].load(Ordering::SeqCst) <= key)
+    }
 }
