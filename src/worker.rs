@@ -67,15 +67,34 @@ pub struct Worker {
 }
 
 impl Director {
-    /// Creates a worker for one thread.
+    /// Creates a worker for one thread. Its phase is the director's plus its number, from 0; see
+    /// [`worker_with`](Self::worker_with).
     ///
     /// Takes the director's lock and allocates; the worker's own methods do neither. Creating or
     /// dropping a worker costs O(services + servers + log workers). If a service is shared
     /// `per-worker`, a step between one worker and two, and each doubling or halving of the number of
     /// workers, costs O(servers) for every worker.
     pub fn worker(&self) -> Worker {
+        self.new_worker(None)
+    }
+
+    /// Like [`worker`](Self::worker), with this phase: in services that are shared `per-worker`, the
+    /// worker's own rotations (of rr, wrr and `ties: rotate`) start apart from those of other phases, and
+    /// it draws other random numbers (twos, p2c). Use it where the number of the worker in its director
+    /// does not tell it from all others: with one director per process, or with workers that come and
+    /// go. Its rotations keep apart through all reloads.
+    ///
+    /// In a service that is shared exactly, all workers of a director share one rotation, which has the
+    /// director's phase; see [`set_phase`](Self::set_phase). A single worker of a director still counts
+    /// all connections, and without `ties: rotate` picks the first in the list among equals, whatever
+    /// its phase.
+    pub fn worker_with(&self, phase: u32) -> Worker {
+        self.new_worker(Some(phase))
+    }
+
+    fn new_worker(&self, phase: Option<u32>) -> Worker {
         let shard = Arc::new(Shard::new());
-        let (inner, state) = self.register(&shard);
+        let (inner, state) = self.register(&shard, phase);
         let reader = Snapshot::reader(&inner.publication);
         let first = |state: &ArcRef<WorkerState>| state.get().first_services();
         let own_services = state.as_ref().map_or_else(|| Arc::new([]) as Arc<_>, first);

@@ -39,6 +39,7 @@ pub(crate) struct Arena {
     pub(crate) common: Segments<Tally>,
     shares: AtomicU32,
     kernel_rules: AtomicU32,
+    phase: AtomicU32,
     clock: AtomicU64,
     serial: AtomicU32,
     /// 1 once a host has reported an outcome.
@@ -64,6 +65,7 @@ impl Arena {
             common: Segments::new(),
             shares: AtomicU32::new(1),
             kernel_rules: AtomicU32::new(0),
+            phase: AtomicU32::new(0),
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
             reports: AtomicU32::new(0),
@@ -87,6 +89,18 @@ impl Arena {
     pub(crate) fn set_kernel_rules(&self, rule: KernelRules) {
         // Relaxed: as in `kernel_rules`.
         self.kernel_rules.store(u32::from(rule == KernelRules::A), Ordering::Relaxed);
+    }
+
+    /// The phase of the rotations that all workers share.
+    pub(crate) fn phase(&self) -> u32 {
+        // Relaxed: a plain setting; orders nothing. It changes only under the director's lock.
+        self.phase.load(Ordering::Relaxed)
+    }
+
+    /// Director only.
+    pub(crate) fn set_phase(&self, phase: u32) {
+        // Relaxed: as in `phase`.
+        self.phase.store(phase, Ordering::Relaxed);
     }
 
     /// A unique number (until it wraps), never 0.

@@ -418,10 +418,10 @@ impl ServiceSlot {
         }
     }
 
-    /// Starts the sequence of draws far from those of other numbers. Only before the slot is used.
-    pub(crate) fn start_draws(&self, number: u32) {
+    /// Starts the sequence of draws far from those of other phases below 2^23.
+    pub(crate) fn start_draws(&self, phase: u32) {
         // Relaxed: as in `next_draw`.
-        self.draws.store(u64::from(number) << 40, Ordering::Relaxed);
+        self.draws.store(u64::from(phase).rotate_left(40), Ordering::Relaxed);
     }
 
     /// The number of the next draw, unique in this slot.

@@ -8,6 +8,7 @@
 //! | location | operation         | ordering | partner                                              |
 //! |----------|-------------------|----------|------------------------------------------------------|
 //! | `number` | store in `assign` | SeqCst   | load in `number`; nothing else depends on it         |
+//! | `phase`  | store in `assign` | SeqCst   | load in `phase`; as above                            |
 //!
 //! For the counts, and why closing a previous owner's connection changes nothing of its successor's,
 //! see `arena::tally`.
@@ -25,6 +26,7 @@ pub(crate) struct WorkerState {
     services: Segments<ServiceSlot>,
     servers: Segments<Tally>,
     number: AtomicU32,
+    phase: AtomicU32,
     incarnation: Incarnation,
 }
 
@@ -69,6 +71,7 @@ impl Default for WorkerState {
             services: Segments::new(),
             servers: Segments::new(),
             number: AtomicU32::new(0),
+            phase: AtomicU32::new(0),
             incarnation: Incarnation::default(),
         }
     }
@@ -77,9 +80,10 @@ impl Default for WorkerState {
 impl WorkerState {
     /// Assigns the place to a new worker, after its predecessor's [end](Self::end). Allocates. Director
     /// only, before the worker exists.
-    pub(crate) fn assign(&self, number: u32, servers: u32, services: u32) {
-        // SeqCst: pairs with the load in `number`.
+    pub(crate) fn assign(&self, number: u32, phase: u32, servers: u32, services: u32) {
+        // SeqCst: pairs with the loads in `number` and `phase`.
         self.number.store(number, Ordering::SeqCst);
+        self.phase.store(phase, Ordering::SeqCst);
         self.grow_to(servers, services);
     }
 
@@ -93,6 +97,12 @@ impl WorkerState {
     pub(crate) fn number(&self) -> u32 {
         // SeqCst: pairs with the store in `assign`.
         self.number.load(Ordering::SeqCst)
+    }
+
+    /// Where the worker's rotations start, and its view of the list.
+    pub(crate) fn phase(&self) -> u32 {
+        // SeqCst: pairs with the store in `assign`.
+        self.phase.load(Ordering::SeqCst)
     }
 
     /// The worker's tag for connections that it opens. Constant while the worker lives.

@@ -12,7 +12,7 @@ fn places_are_far_apart() {
 #[test]
 fn ends_of_a_former_owners_connections_change_nothing() {
     let own = WorkerState::default();
-    own.assign(3, 10, 10);
+    own.assign(3, 3, 10, 10);
     let former = own.tag();
     assert_eq!((former.number(), former.is_none()), (3, false));
     let (one, less) = (Connections::one(Active), Connections::one(Active).negative());
@@ -22,7 +22,7 @@ fn ends_of_a_former_owners_connections_change_nothing() {
     own.take_left(|server, connections| left.push((server, connections)));
     assert_eq!(left, [(5, one)]);
     assert!(own.is_vacant() && !own.is_exhausted());
-    own.assign(3, 0, 0);
+    own.assign(3, 3, 0, 0);
     assert!(own.tag() != former && own.add(5, one) && !own.add_for(former, 5, less));
     assert_eq!(own.connections(5), one);
     assert!(own.add_for(own.tag(), 5, Connections::moved(Inactive)));

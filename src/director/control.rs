@@ -141,7 +141,11 @@ impl Control {
                 Some(live) if edit.deleted => Arc::clone(&live.compiled),
                 _ => {
                     let maps = maps.remove(&edit.settings.key).unwrap_or_default();
-                    self.compile(edit, id, settings, maps)
+                    let compiled = self.compile(edit, id, settings, maps);
+                    if edit.live.is_none() {
+                        compiled.start_draws();
+                    }
+                    compiled
                 }
             };
             fresh.push((id, compiled));

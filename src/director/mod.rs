@@ -11,6 +11,7 @@ mod headroom;
 mod health;
 mod held;
 mod outliers;
+mod phase;
 mod policy;
 mod registry;
 mod removed;
@@ -375,8 +376,12 @@ impl Director {
         })
     }
 
-    pub(crate) fn register(&self, shard: &Arc<Shard>) -> (Arc<Inner>, Option<ArcRef<WorkerState>>) {
-        let state = self.inner.control.lock().register(shard);
+    pub(crate) fn register(
+        &self,
+        shard: &Arc<Shard>,
+        phase: Option<u32>,
+    ) -> (Arc<Inner>, Option<ArcRef<WorkerState>>) {
+        let state = self.inner.control.lock().register(shard, phase);
         (Arc::clone(&self.inner), state)
     }
 }

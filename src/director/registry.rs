@@ -15,7 +15,7 @@ use crate::sync::Arc;
 #[derive(Default)]
 pub(super) struct WorkerRegistry {
     living: BTreeSet<u32>,
-    /// Lowest first: the rotations of number 0 start where the shared ones do.
+    /// Lowest first: the rotations of number 0 start where the shared ones do, unless it has a phase.
     free: BinaryHeap<Reverse<u32>>,
     /// Places from this number on have had no owner.
     next: u32,
@@ -25,11 +25,13 @@ pub(super) struct WorkerRegistry {
 const LOOKED_AT: usize = 4;
 
 impl WorkerRegistry {
-    /// Assigns a place to a new worker; `None` if all are taken. O(log workers + servers + services),
+    /// Assigns a place to a new worker of this phase, by default the director's plus the place's number;
+    /// `None` if all are taken. O(log workers + servers + services),
     /// plus [`share`](Self::share).
     pub(super) fn register(
         &mut self,
         arena: &Arena,
+        phase: Option<u32>,
         reach: (u32, u32),
         table: &ServiceTable,
     ) -> Option<ArcRef<WorkerState>> {
@@ -44,6 +46,7 @@ impl WorkerRegistry {
         };
         worker.assign(
             number,
+            phase.unwrap_or_else(|| arena.phase().wrapping_add(number)),
             room(Service::counts_per_worker, reach.0),
             room(Service::per_worker, reach.1),
         );

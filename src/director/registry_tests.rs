@@ -7,7 +7,7 @@ use crate::sync::Arc;
 
 fn numbers(registry: &mut WorkerRegistry, arena: &Arena, count: u32) -> Vec<u32> {
     let table = ServiceTable::new(0, Box::default(), Arc::default());
-    let mut register = || registry.register(arena, (0, 0), &table).unwrap().get().number();
+    let mut register = || registry.register(arena, None, (0, 0), &table).unwrap().get().number();
     (0..count).map(|_| register()).collect()
 }
 

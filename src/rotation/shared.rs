@@ -21,7 +21,8 @@
 //! |----------|--------------------------------------------|----------|--------------------------|
 //! | `word`   | additions in `take_ticket`                 | SeqCst   | the swaps                |
 //! | `word`   | loads in `advance`, `adopt`, `supersede`   | SeqCst   | the additions and swaps  |
-//! | `word`   | swaps in all but `take_ticket`             | SeqCst   | the others; the snapshot's `current` |
+//! | `word`   | swaps in all but `take_ticket`, `restart`  | SeqCst   | the others; the snapshot's `current` |
+//! | `word`   | store in `restart`                         | SeqCst   | the others              |
 
 use std::num::NonZeroU32;
 
@@ -145,6 +146,11 @@ impl SharedRotation {
         self.previous.as_ref().map_or(state, |previous| previous.normalize(state))
     }
 
+    /// As [`TicketCounter::restart`].
+    pub(crate) fn restart(&self, state: u64) {
+        self.current.restart(state);
+    }
+
     /// As [`TicketCounter::adopt`].
     pub(crate) fn adopt(&self, translate: impl Fn(u64) -> u64) {
         self.current.adopt(self.previous.as_deref(), translate);
@@ -247,6 +253,13 @@ impl TicketCounter {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// Moves the rotation to another state, whatever its own is: the pick after it takes the next turn. A
+    /// concurrent pick takes its turn before or after. Director only, of the published version, whose
+    /// state has been adopted.
+    fn restart(&self, state: u64) {
+        self.word.store(self.word_for(state), Ordering::SeqCst);
     }
 
     /// Ends this counter: all later tickets are invalid. Returns the last state.

@@ -2,10 +2,8 @@
 
 use crate::arena::worker_state::van_der_corput;
 use crate::pool::history::{Event, History};
+use crate::pool::servers::Position;
 use crate::sched::Build;
-
-/// The rotation is before the first server.
-const HEAD: u64 = u32::MAX as u64;
 
 /// The translation of a rotation's state, which is the position picked last, to this pool.
 pub(super) struct Cursor {
@@ -23,35 +21,33 @@ enum Translation {
 }
 
 impl Cursor {
-    pub(super) fn new(build: &Build<'_>) -> Self {
-        Cursor { servers: build.servers.len(), translation: Translation::of(build.history) }
+    /// The state of a rotation that has not begun: before the first server of its phase.
+    pub(super) const HEAD: u64 = u32::MAX as u64;
+
+    /// `goes_on`: the previous pool had this rotation too.
+    pub(super) fn new(build: &Build<'_>, goes_on: bool) -> Self {
+        let translation = if goes_on { Translation::of(build.history) } else { Translation::Head };
+        Cursor { servers: build.servers.len(), translation }
     }
 
-    /// The position after the one picked last, cyclically.
+    /// The position from which to search: after the one picked last, cyclically. A rotation that has not
+    /// begun begins at its phase, which for phase 0 is the first position.
     #[inline(always)]
-    pub(super) fn next(last: u64, servers: u32) -> u32 {
-        // HEAD + 1 wraps to 0 in 32 bits.
+    pub(super) fn first(&self, last: u64, phase: impl FnOnce() -> u32) -> Position {
+        if last == Self::HEAD {
+            return van_der_corput(phase(), self.servers);
+        }
         let next = (last as u32).wrapping_add(1);
-        if next < servers { next } else { 0 }
-    }
-
-    /// As [`Scheduler::start`](crate::sched::Scheduler::start).
-    pub(super) fn start() -> u64 {
-        HEAD
-    }
-
-    /// As [`Scheduler::worker_start`](crate::sched::Scheduler::worker_start).
-    pub(super) fn worker_start(&self, number: u32) -> u64 {
-        van_der_corput(number, self.servers).checked_sub(1).map_or(HEAD, u64::from)
+        if next < self.servers { next } else { 0 }
     }
 
     /// As [`Scheduler::translate`](crate::sched::Scheduler::translate).
     pub(super) fn translate(&self, state: u64) -> u64 {
         match &self.translation {
-            Translation::Head => HEAD,
+            Translation::Head => Self::HEAD,
             Translation::Same => state,
             Translation::Moved(places) => {
-                places.get(state as usize).map_or(HEAD, |place| u64::from(*place))
+                places.get(state as usize).map_or(Self::HEAD, |place| u64::from(*place))
             }
         }
     }
@@ -59,9 +55,6 @@ impl Cursor {
 
 impl Translation {
     fn of(history: &History) -> Translation {
-        if history.bound {
-            return Translation::Head;
-        }
         let moves = |event: &Event| !matches!(event, Event::Edited { .. });
         if !history.events.iter().any(moves) {
             return Translation::Same;
@@ -132,7 +125,7 @@ impl CursorRemap {
 
     /// The new position of a rotation that was at each server, by the server's number.
     fn places(&self) -> Vec<u32> {
-        let mut places = vec![HEAD as u32; self.servers.len()];
+        let mut places = vec![Cursor::HEAD as u32; self.servers.len()];
         let mut position = 0;
         for number in (0..self.servers.len()).rev() {
             places[number] = match self.servers[number] {
@@ -141,7 +134,7 @@ impl CursorRemap {
                     position - 1
                 }
                 Remapped::Gone { heir: Some(newer) } => places[newer],
-                Remapped::Gone { heir: None } => HEAD as u32,
+                Remapped::Gone { heir: None } => Cursor::HEAD as u32,
             };
         }
         places

@@ -20,7 +20,7 @@ use crate::sched::{Build, PickRequest, Scheduler};
 pub(crate) struct Lc(Least<Connections>);
 
 #[derive(Clone, Copy)]
-struct Connections(KernelRules);
+pub(super) struct Connections(pub(super) KernelRules);
 
 impl Load for Connections {
     const WEIGHTED: bool = false;
@@ -38,7 +38,7 @@ impl Scheduler for Lc {
 
     #[inline(always)]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        self.0.pick(request)
+        Ok(self.0.find(request))
     }
 
     keeps_least!(0);

@@ -12,6 +12,7 @@ mod cursor;
 pub(crate) mod dh;
 pub(crate) mod fo;
 mod hash;
+mod in_turn;
 pub(crate) mod lblc;
 pub(crate) mod lblcr;
 pub(crate) mod lc;
@@ -45,6 +46,7 @@ use crate::sched::least::index::LoadIndex;
 use crate::sync::Arc;
 
 pub(crate) use build::Build;
+pub(crate) use in_turn::InTurn;
 pub(crate) use locality::AffinityCaches;
 
 /// One algorithm, compiled for one service. Immutable; state that changes between picks lives in slots.
@@ -81,13 +83,14 @@ pub(crate) trait Scheduler: Sized {
     /// Picks a server, or none. Does not allocate, block or panic.
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded>;
 
-    /// The initial state of the rotation of a service that has just been bound to this scheduler.
-    fn start(&self) -> u64 {
+    /// The initial state of a rotation of a service that has just been bound to this scheduler. Phase 0
+    /// starts where a kernel does, others apart from it and from one another.
+    fn start(&self, _phase: u32) -> u64 {
         0
     }
 
-    /// Translates the rotation state of the previous pool into that of this one.
-    fn translate(&self, state: u64) -> u64 {
+    /// Translates the state of the previous pool's rotation, of this phase, into that of this one.
+    fn translate(&self, state: u64, _phase: u32) -> u64 {
         state
     }
 
@@ -118,12 +121,6 @@ pub(crate) trait Scheduler: Sized {
     /// Prepares the scheduler for a worker that will pick here, or refreshes it after a change: `all`
     /// if everything may have changed, else only what the worker shares with others. Director only.
     fn init_worker(&self, _servers: &Servers, _own: &WorkerState, _all: bool) {}
-
-    /// The initial state of a worker's own rotation in a service that has just been bound to this
-    /// scheduler. Worker number 0 starts where a shared rotation does.
-    fn worker_start(&self, _number: u32) -> u64 {
-        self.start()
-    }
 }
 
 /// Which changes of counts a scheduler needs.
@@ -159,6 +156,11 @@ pub(crate) struct PickRequest<'a> {
 }
 
 impl PickRequest<'_> {
+    /// The phase of the service's rotations, or of the worker's.
+    pub(crate) fn phase(&self) -> u32 {
+        self.worker.map_or_else(|| self.servers.arena().phase(), WorkerState::phase)
+    }
+
     /// Advances the service's rotation by one turn.
     ///
     /// A retry (a pick that excludes servers) advances a separate rotation. On the shared one, a
@@ -167,9 +169,10 @@ impl PickRequest<'_> {
     #[inline]
     pub(crate) fn advance<R>(
         &self,
-        translate: impl Fn(u64) -> u64,
+        translate: impl Fn(u64, u32) -> u64,
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Superseded> {
+        let translate = |state| translate(state, self.phase());
         if !self.tried.is_empty() {
             if self.worker.is_some() {
                 Ok(self.slot.worker_retries.advance(self.version, translate, step))
@@ -230,10 +233,12 @@ macro_rules! any_scheduler {
         #[repr(u8)]
         pub(crate) enum AnyScheduler {
             None(Unscheduled),
+            InTurn(InTurn),
             $($kind($module::$kind),)+
         }
 
         try_from!(None, Unscheduled);
+        try_from!(InTurn, InTurn);
         $(try_from!($kind, $module::$kind);)+
 
         impl AnyScheduler {
@@ -260,6 +265,10 @@ macro_rules! any_scheduler {
             ) -> Self {
                 let former = former.filter(|_| !build.history.bound);
                 match kind {
+                    Some(_) if InTurn::takes_over(build) => {
+                        let former = former.and_then(|former| former.try_into().ok());
+                        AnyScheduler::InTurn(InTurn::build(build, former))
+                    }
                     None => AnyScheduler::None(Unscheduled),
                     $(Some(SchedulerKind::$kind) => {
                         let former = former.and_then(|former| former.try_into().ok());
@@ -271,6 +280,7 @@ macro_rules! any_scheduler {
             pub(crate) fn tick(&self, now: u64) {
                 match self {
                     AnyScheduler::None(_) => {}
+                    AnyScheduler::InTurn(scheduler) => scheduler.tick(now),
                     $(AnyScheduler::$kind(scheduler) => scheduler.tick(now),)+
                 }
             }
@@ -278,6 +288,7 @@ macro_rules! any_scheduler {
             pub(crate) fn remembered(&self) -> Option<Remembered> {
                 match self {
                     AnyScheduler::None(_) => None,
+                    AnyScheduler::InTurn(scheduler) => scheduler.remembered(),
                     $(AnyScheduler::$kind(scheduler) => scheduler.remembered(),)+
                 }
             }
@@ -285,6 +296,7 @@ macro_rules! any_scheduler {
             pub(crate) fn takes_overloaded(&self) -> bool {
                 match self {
                     AnyScheduler::None(_) => false,
+                    AnyScheduler::InTurn(_) => InTurn::TAKES_OVERLOADED,
                     $(AnyScheduler::$kind(_) => $module::$kind::TAKES_OVERLOADED,)+
                 }
             }
@@ -292,6 +304,7 @@ macro_rules! any_scheduler {
             pub(crate) fn per_worker(&self) -> bool {
                 match self {
                     AnyScheduler::None(_) => false,
+                    AnyScheduler::InTurn(_) => InTurn::PER_WORKER,
                     $(AnyScheduler::$kind(_) => $module::$kind::PER_WORKER,)+
                 }
             }
@@ -299,6 +312,7 @@ macro_rules! any_scheduler {
             pub(crate) fn schedule(&self, servers: &Servers) -> Option<Arc<[Position]>> {
                 match self {
                     AnyScheduler::None(_) => None,
+                    AnyScheduler::InTurn(scheduler) => scheduler.schedule(servers),
                     $(AnyScheduler::$kind(scheduler) => scheduler.schedule(servers),)+
                 }
             }
@@ -310,6 +324,7 @@ macro_rules! any_scheduler {
             ) -> Result<Option<Position>, Superseded> {
                 match self {
                     AnyScheduler::None(_) => Ok(None),
+                    AnyScheduler::InTurn(scheduler) => scheduler.pick(request),
                     $(AnyScheduler::$kind(scheduler) => scheduler.pick(request),)+
                 }
             }
@@ -317,23 +332,26 @@ macro_rules! any_scheduler {
             // Not inlined: otherwise the optimizer reads a field before it checks the tag, which
             // valgrind reports to its users.
             #[inline(never)]
-            pub(crate) fn start(&self) -> u64 {
+            pub(crate) fn start(&self, phase: u32) -> u64 {
                 match self {
                     AnyScheduler::None(_) => 0,
-                    $(AnyScheduler::$kind(scheduler) => scheduler.start(),)+
+                    AnyScheduler::InTurn(scheduler) => scheduler.start(phase),
+                    $(AnyScheduler::$kind(scheduler) => scheduler.start(phase),)+
                 }
             }
 
-            pub(crate) fn translate(&self, state: u64) -> u64 {
+            pub(crate) fn translate(&self, state: u64, phase: u32) -> u64 {
                 match self {
                     AnyScheduler::None(_) => state,
-                    $(AnyScheduler::$kind(scheduler) => scheduler.translate(state),)+
+                    AnyScheduler::InTurn(scheduler) => scheduler.translate(state, phase),
+                    $(AnyScheduler::$kind(scheduler) => scheduler.translate(state, phase),)+
                 }
             }
 
             pub(crate) fn load_updates(&self) -> LoadUpdates {
                 match self {
                     AnyScheduler::None(_) => LoadUpdates::Nothing,
+                    AnyScheduler::InTurn(scheduler) => scheduler.load_updates(),
                     $(AnyScheduler::$kind(scheduler) => scheduler.load_updates(),)+
                 }
             }
@@ -346,6 +364,7 @@ macro_rules! any_scheduler {
             ) {
                 match self {
                     AnyScheduler::None(_) => {}
+                    AnyScheduler::InTurn(scheduler) => scheduler.worker_load_changed(servers, server, worker),
                     $(AnyScheduler::$kind(scheduler) => scheduler.worker_load_changed(servers, server, worker),)+
                 }
             }
@@ -353,14 +372,8 @@ macro_rules! any_scheduler {
             pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
                 match self {
                     AnyScheduler::None(_) => {}
+                    AnyScheduler::InTurn(scheduler) => scheduler.init_worker(servers, worker, all),
                     $(AnyScheduler::$kind(scheduler) => scheduler.init_worker(servers, worker, all),)+
-                }
-            }
-
-            pub(crate) fn worker_start(&self, number: u32) -> u64 {
-                match self {
-                    AnyScheduler::None(_) => 0,
-                    $(AnyScheduler::$kind(scheduler) => scheduler.worker_start(number),)+
                 }
             }
 

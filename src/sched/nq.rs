@@ -18,7 +18,7 @@ use crate::sched::{Build, PickRequest, Scheduler};
 pub(crate) struct Nq(Least<IdleOrDelay>);
 
 #[derive(Clone, Copy)]
-struct IdleOrDelay;
+pub(super) struct IdleOrDelay;
 
 impl Load for IdleOrDelay {
     #[inline(always)]
@@ -34,7 +34,7 @@ impl Scheduler for Nq {
 
     #[inline(always)]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        self.0.pick(request)
+        Ok(self.0.find(request))
     }
 
     keeps_least!(0);

@@ -20,8 +20,8 @@ use crate::sync::Arc;
 pub(crate) struct Rr(Cursor);
 
 impl Scheduler for Rr {
-    fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
-        Rr(Cursor::new(build))
+    fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
+        Rr(Cursor::new(build, former.is_some()))
     }
 
     fn schedule(&self, servers: &Servers) -> Option<Arc<[Position]>> {
@@ -31,10 +31,10 @@ impl Scheduler for Rr {
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let servers = request.servers;
         request.advance(
-            |state| self.0.translate(state),
+            |state, _| self.0.translate(state),
             |last| {
                 let count = servers.len();
-                let mut position = Cursor::next(last, count);
+                let mut position = self.0.first(last, || request.phase());
                 for _ in 0..count {
                     if servers.available(position, request.tried).is_some() {
                         return (Some(position), u64::from(position));
@@ -49,15 +49,11 @@ impl Scheduler for Rr {
         )
     }
 
-    fn start(&self) -> u64 {
-        Cursor::start()
+    fn start(&self, _: u32) -> u64 {
+        Cursor::HEAD
     }
 
-    fn worker_start(&self, number: u32) -> u64 {
-        self.0.worker_start(number)
-    }
-
-    fn translate(&self, state: u64) -> u64 {
+    fn translate(&self, state: u64, _: u32) -> u64 {
         self.0.translate(state)
     }
 }

@@ -19,7 +19,7 @@ use crate::sched::{Build, PickRequest, Scheduler};
 pub(crate) struct Sed(Least<Delay>);
 
 #[derive(Clone, Copy)]
-struct Delay;
+pub(super) struct Delay;
 
 /// The expected delay of one more connection, before the division by the weight.
 impl Load for Delay {
@@ -36,7 +36,7 @@ impl Scheduler for Sed {
 
     #[inline(always)]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        self.0.pick(request)
+        Ok(self.0.find(request))
     }
 
     keeps_least!(0);

@@ -24,7 +24,7 @@ impl Scheduler for Wlc {
 
     #[inline(always)]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        self.0.pick(request)
+        Ok(self.0.find(request))
     }
 
     keeps_least!(0);

@@ -46,6 +46,7 @@ pub(crate) struct Wrr {
     carry: Translation,
     /// Levels of the previous pool's schedule, if that was precomputed.
     former_levels: Option<Levels>,
+    servers: u32,
 }
 
 enum Translation {
@@ -81,7 +82,8 @@ impl Scheduler for Wrr {
         };
         let former_levels =
             former.and_then(|former| Some(former.schedule.as_ref()?.levels().clone()));
-        Wrr { step, top, schedule, max_tree: MaxTree::of(weights), carry, former_levels }
+        let (max_tree, servers) = (MaxTree::of(weights), build.servers.len());
+        Wrr { step, top, schedule, max_tree, carry, former_levels, servers }
     }
 
     fn schedule(&self, _: &Servers) -> Option<Arc<[Position]>> {
@@ -90,11 +92,13 @@ impl Scheduler for Wrr {
 
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         request.advance(
-            |state| self.translate(state),
+            |state, phase| self.translate(state, phase),
             |state| {
                 let (last, level) = self.place(state);
-                // HEAD + 1 has no position bits left: 0.
-                let start = (last + 1) & HEAD;
+                let start = match last {
+                    HEAD => self.first(request.phase(), level),
+                    _ => last + 1,
+                };
                 let (found, place) =
                     match self.next(request.servers, request.tried, start, level.max(1)) {
                         Some(found) => (Some(found), (found, level)),
@@ -105,44 +109,57 @@ impl Scheduler for Wrr {
         )
     }
 
-    fn start(&self) -> u64 {
-        match &self.carry {
+    fn start(&self, phase: u32) -> u64 {
+        let head = || match &self.carry {
             Translation::Start(level) => self.state((HEAD, *level)),
             Translation::Same | Translation::Changed(_) => self.state((HEAD, self.top)),
-        }
-    }
-
-    fn worker_start(&self, number: u32) -> u64 {
-        let turn = |schedule: &WeightedSchedule| {
-            van_der_corput(number, schedule.servers.len() as u32).checked_sub(1)
         };
-        match (&self.schedule, number) {
-            (_, 0) => self.start(),
-            (Some(schedule), _) => turn(schedule).map_or_else(|| self.start(), u64::from),
+        let turn = |schedule: &WeightedSchedule| {
+            van_der_corput(phase, schedule.servers.len() as u32).checked_sub(1)
+        };
+        match (&self.schedule, phase) {
+            (_, 0) => head(),
+            (Some(schedule), _) => turn(schedule).map_or_else(head, u64::from),
             // Without a precomputed schedule: at the head of another level.
             (None, _) => {
                 let levels = self.top.div_ceil(self.step);
-                self.state((HEAD, self.top - van_der_corput(number, levels) * self.step))
+                self.state((HEAD, self.top - van_der_corput(phase, levels) * self.step))
             }
         }
     }
 
-    fn translate(&self, state: u64) -> u64 {
+    fn translate(&self, state: u64, phase: u32) -> u64 {
         match &self.carry {
             Translation::Same => state,
-            Translation::Start(level) => self.state((HEAD, *level)),
+            Translation::Start(_) => self.start(phase),
             Translation::Changed(scales) => {
                 let level = match &self.former_levels {
                     Some(levels) => levels.level(state),
                     None => unpack(state).1,
                 };
-                self.state((HEAD, scales.iter().fold(level, |level, scale| scale.round(level))))
+                let level = scales.iter().fold(level, |level, scale| scale.round(level));
+                self.state((HEAD, level))
             }
         }
     }
 }
 
 impl Wrr {
+    /// The position from which a pass of this phase begins that was sent before the first server: for
+    /// phase 0 the first, as in a kernel. Others begin further down the list, so that a reload does not
+    /// bring them together.
+    #[cold]
+    fn first(&self, phase: u32, level: u32) -> u32 {
+        match &self.schedule {
+            Some(schedule) => {
+                let row = schedule.row(level);
+                let place = van_der_corput(phase, row.len() as u32) as usize;
+                row.get(place).copied().unwrap_or(0)
+            }
+            None => van_der_corput(phase, self.servers),
+        }
+    }
+
     /// The rotation state of a walk at this position and level.
     fn state(&self, (last, level): (u32, u32)) -> u64 {
         match &self.schedule {

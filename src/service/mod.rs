@@ -117,12 +117,13 @@ impl Service {
         let (schedule, own_schedule) =
             (precomputed(is_plain), precomputed(scheduler_decides && per_worker));
         let word_if = |so| if so { plan.id.word() } else { u64::MAX };
+        let phase = arena.phase();
         let former_rounds = plan.former.map(|former| &former.rotation);
         // One of them is empty.
         let cycle = schedule.cycle().max(own_schedule.cycle());
-        let rotation = SharedRotation::new(cycle, former_rounds, || scheduler.start());
+        let rotation = SharedRotation::new(cycle, former_rounds, || scheduler.start(phase));
         let former_retries = plan.former.map(|former| &former.retries);
-        let retries = SharedRotation::new(0, former_retries, || scheduler.start());
+        let retries = SharedRotation::new(0, former_retries, || scheduler.start(phase));
         Service {
             id: plan.id,
             version: plan.former.map_or(PoolVersion::default(), |former| former.version.next()),
@@ -273,9 +274,25 @@ impl Service {
 
     /// Takes over the rotations of the previous version. After the publication, never before.
     pub(crate) fn adopt_rotations(&self) {
-        let translate = |state| self.scheduler.translate(state);
+        let phase = self.servers.arena().phase();
+        let translate = |state| self.scheduler.translate(state, phase);
         self.rotation.adopt(translate);
         self.retries.adopt(translate);
+    }
+
+    /// Starts the sequence of draws that all workers share. Before a new service is published, or after
+    /// the phase has changed.
+    pub(crate) fn start_draws(&self) {
+        self.slot.get().start_draws(self.servers.arena().phase());
+    }
+
+    /// Starts the rotations that all workers share again, and the draws, at the phase that has just
+    /// been set.
+    pub(crate) fn restart(&self) {
+        let start = self.scheduler.start(self.servers.arena().phase());
+        self.rotation.restart(start);
+        self.retries.restart(start);
+        self.start_draws();
     }
 }
 

@@ -28,8 +28,8 @@ impl Service {
     /// not yet published.
     pub(crate) fn start_worker(&self, worker: &WorkerState) {
         if let (true, Some(slot)) = (self.per_worker, worker.service(self.id.slot)) {
-            slot.start_draws(worker.number());
-            let start = self.scheduler.worker_start(worker.number());
+            slot.start_draws(worker.phase());
+            let start = self.scheduler.start(worker.phase());
             slot.worker_rotation.start(self.version, start);
             slot.worker_retries.start(self.version, start);
         }
@@ -38,7 +38,7 @@ impl Service {
     /// Moves a worker's rotations to this version. After the publication.
     pub(crate) fn adopt_worker(&self, worker: &WorkerState) {
         if let (true, Some(slot)) = (self.per_worker, worker.service(self.id.slot)) {
-            let translate = |state| self.scheduler.translate(state);
+            let translate = |state| self.scheduler.translate(state, worker.phase());
             slot.worker_rotation
                 .migrate(self.version, |state| translate(self.rotation.normalize_previous(state)));
             slot.worker_retries.migrate(self.version, translate);

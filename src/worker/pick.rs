@@ -18,7 +18,7 @@ use crate::config::scheduler::schedulers;
 use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
 use crate::rotation::version::Superseded;
-use crate::sched::{self, AnyScheduler, Scheduler, Unscheduled};
+use crate::sched::{self, AnyScheduler, InTurn, Scheduler, Unscheduled};
 use crate::service::{Path, Service};
 use crate::worker::Worker;
 use crate::worker::pick_result::PickResult;
@@ -145,6 +145,7 @@ fn pick_fn<O: PickResult, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler
         )+) => {
             match scheduler {
                 AnyScheduler::None(_) => pick_scheduler::<Unscheduled, O, P>,
+                AnyScheduler::InTurn(_) => pick_scheduler::<InTurn, O, P>,
                 $(AnyScheduler::$kind(_) => pick_scheduler::<sched::$module::$kind, O, P>,)+
             }
         };

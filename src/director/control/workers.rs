@@ -11,12 +11,13 @@ impl Control {
     pub(in crate::director) fn register(
         &mut self,
         shard: &Arc<Shard>,
+        phase: Option<u32>,
     ) -> Option<ArcRef<WorkerState>> {
         let (servers, services) = self.allocator.high_water();
         shard.grow_to(servers, services);
         self.shards.insert(Arc::as_ptr(shard).addr(), Arc::clone(shard));
         let table = self.table()?;
-        self.workers.register(&self.arena, (servers, services), &table)
+        self.workers.register(&self.arena, phase, (servers, services), &table)
     }
 
     pub(in crate::director) fn unregister(

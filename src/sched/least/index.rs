@@ -62,6 +62,11 @@ impl Rule {
         Rule { weighted: false, ..self }
     }
 
+    #[inline(always)]
+    pub(in crate::sched) const fn is_weighted(self) -> bool {
+        self.weighted
+    }
+
     pub(in crate::sched) const fn idle_first(self) -> Self {
         Rule { idle_first: true, ..self }
     }

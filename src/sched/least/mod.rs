@@ -1,6 +1,5 @@
 //! The search shared by lc, wlc, sed, nq, lblc and lblcr: the least load per weight, the first in the
-//! list on a tie; for lc, wlc, sed and nq with `ties: rotate` the first after the server picked last,
-//! cyclically. That position is the service's rotation, as for rr, and retries have their own.
+//! list on a tie, or from a given position on (see `in_turn`).
 //!
 //! Few servers are scanned; many have an index of keys (`least::index`). A key is always recomputed from
 //! the server's counts, never incremented, so the close of a connection corrects the index no matter
@@ -14,10 +13,8 @@ use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::min_tree::MinTree;
-use crate::config::{KernelRules, Sharing, Ties};
+use crate::config::{KernelRules, Sharing};
 use crate::pool::servers::{Candidate, Position, Servers};
-use crate::rotation::version::Superseded;
-use crate::sched::cursor::Cursor;
 pub(crate) use crate::sched::least::index::Rule;
 use crate::sched::least::index::{ACTIVE, ATTEMPTS, HEAVIEST, LoadIndex};
 use crate::sched::least::worker::{View, WorkerIndexes, candidate};
@@ -58,6 +55,14 @@ impl Load for Overhead {
     }
 }
 
+/// A rule that is known only at run time.
+impl Load for Rule {
+    #[inline(always)]
+    fn rule(self) -> Rule {
+        self
+    }
+}
+
 /// The [`Scheduler`](crate::sched::Scheduler) methods that a scheduler forwards to the [`Least`] in this
 /// field.
 macro_rules! keeps_least {
@@ -83,18 +88,6 @@ macro_rules! keeps_least {
         ) {
             self.$field.init_worker(servers, worker, all);
         }
-
-        fn start(&self) -> u64 {
-            crate::sched::cursor::Cursor::start()
-        }
-
-        fn worker_start(&self, number: u32) -> u64 {
-            self.$field.worker_start(number)
-        }
-
-        fn translate(&self, state: u64) -> u64 {
-            self.$field.translate(state)
-        }
     };
 }
 
@@ -109,14 +102,12 @@ enum Strategy {
     Index(Arc<LoadIndex>),
     WorkerScan,
     WorkerIndexes(Box<WorkerIndexes>),
-    /// One of the others, and equally loaded servers take turns.
-    Rotating(Box<(Cursor, Strategy)>),
 }
 
 impl<L: Load> Least<L> {
     /// Compiles a search by all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
-        let strategy = if is_indexed::<L>(servers) {
+        let strategy = if is_indexed(load.rule(), servers) {
             Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
         } else {
             Strategy::Scan
@@ -125,80 +116,16 @@ impl<L: Load> Least<L> {
     }
 
     /// Like [`of`](Self::of), or a search by each worker's own connections if the service is shared
-    /// `per-worker`. Equally loaded servers take turns if the service says so.
+    /// `per-worker`.
     pub(crate) fn shared(load: L, build: &Build<'_>) -> Self {
         let strategy = match build.settings.sharing {
-            Sharing::Exact => Self::of(load, build.servers).strategy,
-            Sharing::PerWorker if is_indexed::<L>(build.servers) => {
+            Sharing::Exact => return Self::of(load, build.servers),
+            Sharing::PerWorker if is_indexed(load.rule(), build.servers) => {
                 Strategy::WorkerIndexes(Box::new(WorkerIndexes::of(build.servers)))
             }
             Sharing::PerWorker => Strategy::WorkerScan,
         };
-        let strategy = match build.settings.ties {
-            Ties::Kernel => strategy,
-            Ties::Rotate => Strategy::Rotating(Box::new((Cursor::new(build), strategy))),
-        };
         Least { load, strategy }
-    }
-
-    /// The pick of a scheduler that is this search and no more.
-    #[inline(always)]
-    pub(crate) fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        match &self.strategy {
-            Strategy::Rotating(rotating) => self.pick_in_turn(&rotating.0, &rotating.1, request),
-            _ => Ok(self.find(request)),
-        }
-    }
-
-    /// Picks the first of the equally loaded servers after the one picked last, cyclically.
-    #[inline(never)]
-    fn pick_in_turn(
-        &self,
-        cursor: &Cursor,
-        strategy: &Strategy,
-        request: PickRequest<'_>,
-    ) -> Result<Option<Position>, Superseded> {
-        request.advance(
-            |state| cursor.translate(state),
-            |last| {
-                let first = Cursor::next(last, request.servers.len());
-                let found = self.find_from(strategy, request, first);
-                (found, found.map_or(last, u64::from))
-            },
-        )
-    }
-
-    /// Like [`find`](Self::find), on a tie the first from this position on, cyclically.
-    fn find_from(
-        &self,
-        strategy: &Strategy,
-        request: PickRequest<'_>,
-        first: Position,
-    ) -> Option<Position> {
-        let PickRequest { servers, tried, worker, .. } = request;
-        let found = match (strategy, worker) {
-            (Strategy::Index(index), _) => index.find_from(servers, tried, first),
-            (Strategy::WorkerIndexes(indexes), Some(worker)) if tried.is_empty() => {
-                indexes.find(self.load, servers, worker, ATTEMPTS, |tree, view| {
-                    tree.least_from(view.place(first))
-                })
-            }
-            _ => None,
-        };
-        found.or_else(|| self.scan_view(View::starting_at(first, servers), request))
-    }
-
-    /// Scans the servers in this order. Counts are those that the worker goes by.
-    fn scan_view(&self, view: View, request: PickRequest<'_>) -> Option<Position> {
-        let PickRequest { servers, tried, worker, .. } = request;
-        self.scan((0..servers.len()).filter_map(|place| {
-            let position = view.position(place);
-            let counts = servers.available(position, tried)?;
-            match worker {
-                Some(worker) => candidate(worker, servers, position),
-                None => Some(Candidate { position, weight: servers.weight(position), counts }),
-            }
-        }))
     }
 
     /// The available server with the least load that was not tried; `None` if there is none.
@@ -208,8 +135,7 @@ impl<L: Load> Least<L> {
         match &self.strategy {
             Strategy::Scan => self.scan(servers.iter_available(tried)),
             Strategy::Index(index) => self.find_indexed(index, servers, tried),
-            // `pick` has handled those that rotate.
-            Strategy::WorkerScan | Strategy::WorkerIndexes(_) | Strategy::Rotating(_) => {
+            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
                 self.find_own(servers, tried, worker)
             }
         }
@@ -255,41 +181,47 @@ impl<L: Load> Least<L> {
                 return Some(found);
             }
         }
-        let view = View::of(worker, servers);
+        self.scan_view(View::of(worker, servers), servers, tried, Some(worker))
+    }
+
+    /// Like [`find`](Self::find), on a tie the first from this position on, cyclically.
+    pub(crate) fn find_from(&self, request: PickRequest<'_>, first: Position) -> Option<Position> {
+        let PickRequest { servers, tried, worker, .. } = request;
+        let found = match (&self.strategy, worker) {
+            (Strategy::Index(index), _) => index.find_from(servers, tried, first),
+            (Strategy::WorkerIndexes(indexes), Some(worker)) if tried.is_empty() => {
+                indexes.find(self.load, servers, worker, ATTEMPTS, |tree, view| {
+                    tree.least_from(view.place(first))
+                })
+            }
+            _ => None,
+        };
+        let view = View::starting_at(first, servers);
+        found.or_else(|| self.scan_view(view, servers, tried, worker))
+    }
+
+    /// Scans the servers in this order. Counts are those that the worker goes by.
+    fn scan_view(
+        &self,
+        view: View,
+        servers: &Servers,
+        tried: &[ServerId],
+        worker: Option<&WorkerState>,
+    ) -> Option<Position> {
         self.scan((0..servers.len()).filter_map(|place| {
             let position = view.position(place);
-            servers.available(position, tried)?;
-            candidate(worker, servers, position)
+            let counts = servers.available(position, tried)?;
+            match worker {
+                Some(worker) => candidate(worker, servers, position),
+                None => Some(Candidate { position, weight: servers.weight(position), counts }),
+            }
         }))
-    }
-
-    /// How the least load is found, whatever happens on a tie.
-    fn search(&self) -> &Strategy {
-        match &self.strategy {
-            Strategy::Rotating(rotating) => &rotating.1,
-            strategy => strategy,
-        }
-    }
-
-    pub(crate) fn worker_start(&self, number: u32) -> u64 {
-        match &self.strategy {
-            Strategy::Rotating(rotating) => rotating.0.worker_start(number),
-            _ => Cursor::start(),
-        }
-    }
-
-    /// Without a rotation, the start of one: that is where it begins once ties rotate.
-    pub(crate) fn translate(&self, state: u64) -> u64 {
-        match &self.strategy {
-            Strategy::Rotating(rotating) => rotating.0.translate(state),
-            _ => Cursor::start(),
-        }
     }
 
     /// Which changes the search needs.
     pub(crate) fn load_updates(&self) -> LoadUpdates {
-        match self.search() {
-            Strategy::Scan | Strategy::Rotating(_) => LoadUpdates::Nothing,
+        match &self.strategy {
+            Strategy::Scan => LoadUpdates::Nothing,
             Strategy::Index(index) => LoadUpdates::Counts(Arc::clone(index)),
             Strategy::WorkerScan | Strategy::WorkerIndexes(_) => LoadUpdates::WorkerCounts,
         }
@@ -303,7 +235,7 @@ impl<L: Load> Least<L> {
         server: ServerId,
         worker: Option<&WorkerState>,
     ) {
-        if let Strategy::WorkerIndexes(indexes) = self.search() {
+        if let Strategy::WorkerIndexes(indexes) = &self.strategy {
             indexes.load_changed(self.load, servers, worker, server);
         }
     }
@@ -311,7 +243,7 @@ impl<L: Load> Least<L> {
     /// Prepares a worker's index, or refreshes it after a change: `all` if everything may have changed,
     /// else only what the worker shares with others. Director only.
     pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
-        if let Strategy::WorkerIndexes(indexes) = self.search() {
+        if let Strategy::WorkerIndexes(indexes) = &self.strategy {
             indexes.init_worker(self.load, servers, worker, all);
         }
     }
@@ -325,7 +257,7 @@ impl<L: Load> Least<L> {
             }
             let load = rule.load(server.counts);
             let lighter = |(held, least): &(Candidate, u64)| {
-                if !L::WEIGHTED {
+                if !L::WEIGHTED || !rule.is_weighted() {
                     return *least > load;
                 }
                 match (
@@ -349,8 +281,8 @@ impl<L: Load> Least<L> {
 }
 
 /// True if there are enough servers for an index, and keys can distinguish their loads.
-fn is_indexed<L: Load>(servers: &Servers) -> bool {
-    let exact = !L::WEIGHTED || servers.weights().all(|weight| weight <= HEAVIEST);
+fn is_indexed(rule: Rule, servers: &Servers) -> bool {
+    let exact = !rule.is_weighted() || servers.weights().all(|weight| weight <= HEAVIEST);
     exact && servers.len() > SCANNED
 }
 

@@ -59,7 +59,7 @@ impl View {
     }
 
     fn rotated(worker: &WorkerState, servers: &Servers) -> Self {
-        View { first: van_der_corput(worker.number(), servers.len()), length: servers.len() }
+        View { first: van_der_corput(worker.phase(), servers.len()), length: servers.len() }
     }
 
     fn in_list_order(servers: &Servers) -> Self {
