@@ -576,6 +576,11 @@ public:
         return detail::handle_of<worker, vsched_worker>(
             [this](vsched_worker **out) { return vsched_worker_new(get(), out); });
     }
+    result<worker> make_worker_with_phase(std::uint32_t phase) const {
+        return detail::handle_of<worker, vsched_worker>([&](vsched_worker **out) {
+            return vsched_worker_new_with_phase(get(), phase, out);
+        });
+    }
     result<applied> apply(const config &config) const {
         return changed([&](applied *out) {
             return vsched_director_apply(get(), config.get(), out);
@@ -733,6 +738,15 @@ public:
     result<std::size_t> forget_removed() const {
         return detail::value_of<std::size_t>([this](std::size_t *count) {
             return vsched_director_forget_removed(get(), count);
+        });
+    }
+    outcome set_phase(std::uint32_t phase) const noexcept {
+        return vsched_director_set_phase(get(), phase);
+    }
+    /* JSON: which server the next pick would choose and why, or why none. */
+    result<std::string> explain(service_id service, const flow &flow) const {
+        return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_director_explain(get(), service, &flow, buffer, capacity, length);
         });
     }
     /* An empty key prints all services. */

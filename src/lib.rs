@@ -63,7 +63,10 @@ pub use arena::counts::{Activity, MAX_CONNECTIONS};
 pub use arena::health::Outcome;
 pub use arena::id::{ServerId, ServiceId};
 pub use config::{Config, SchedulerKind, ServerHealth, ServerState};
-pub use director::{Applied, ApplyPolicy, Director, Hold, Holder, Item, RemovedServer};
+pub use director::{
+    Applied, ApplyPolicy, Bar, Director, ExplainedPick, ExplainedServer, Explanation, Hold, Holder,
+    Item, RemovedServer,
+};
 pub use error::{ConnectionError, Refused, StateError};
 pub use flow::Flow;
 pub use pool::endpoint::Pick;

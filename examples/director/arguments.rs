@@ -32,7 +32,7 @@ Signals: HUP reads the file again; connections, their counts and rotations live 
          that removes more than half of the servers, or leaves a service that has servers
          with a weight above 0 without any, is refused: it may have been emptied or cut off.
          USR2 reads the file again and applies it, whatever it removes.
-         USR1 prints the table. INT and TERM stop: no new connections, open ones may finish;
+         USR1 prints the table, and which server is next and why. INT and TERM stop: no new connections, open ones may finish;
          a second one cuts those short.
 
 Exit: 0 stopped as asked, and every one of --requests was answered

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use vsched::config::listing::Listing;
-use vsched::{Director, RemovedServer};
+use vsched::config::{ObservedService, ServiceKey};
+use vsched::{Director, Flow, RemovedServer, ServiceId};
 
 /// A live table that is taller than the terminal could not be erased.
 const LIVE_LINES: usize = 20;
@@ -56,6 +58,20 @@ impl Screen {
             self.live.clear();
         }
     }
+}
+
+/// Which server a new client would get of each service, and why.
+pub(crate) fn explanations(director: &Director) -> String {
+    let explain = |(id, observed): (ServiceId, ObservedService)| {
+        let ServiceKey::Address { address, .. } = observed.settings.key else { return None };
+        let client: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        director.explain(id, &Flow::tcp(SocketAddr::new(client, 0), address))
+    };
+    let explained = director.services().into_iter().filter_map(explain);
+    explained.fold(String::new(), |text, explanation| format!("{text}\n{explanation}"))
 }
 
 /// The table as `ipvsadm -L -n` prints it, and removed servers that still have connections.

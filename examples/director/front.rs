@@ -156,6 +156,11 @@ impl Front {
         display::table(self.director()) + &self.setting.failures.report()
     }
 
+    /// The table, and which server would get the next connection of each service, and why.
+    pub(crate) fn explained_report(&self) -> String {
+        self.report() + &display::explanations(self.director())
+    }
+
     /// Stops accepting; open connections may continue until the deadline.
     pub(crate) fn stop(&self, deadline: Instant) {
         self.workers.iter().for_each(|worker| worker.stop(deadline));

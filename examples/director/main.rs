@@ -164,7 +164,7 @@ fn attend(
                 front.stop(Instant::now() + grace);
                 stopping = true;
             }
-            Ok(Event::Signal(Request::Table)) => screen.print(&front.report()),
+            Ok(Event::Signal(Request::Table)) => screen.print(&front.explained_report()),
             Ok(Event::Signal(Request::Reload(_))) if stopping => {}
             Ok(Event::Signal(Request::Reload(removal))) => {
                 reload(arguments, front, screen, removal);

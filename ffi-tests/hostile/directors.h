@@ -255,6 +255,17 @@ static void director_forget_removed(void) {
     if (!honest) known(vsched_director_forget_removed(a_director(), count));
 }
 
+static void director_explain(void) {
+    struct out out = some_out();
+    text_given(vsched_director_explain(a_director(), a_service(), a_flow(), out.buffer,
+                                       out.capacity, out.length),
+               out);
+}
+
+static void director_set_phase(void) {
+    known(vsched_director_set_phase(a_director(), below(9)));
+}
+
 static void director_list(void) {
     vsched_text key = byte() < 128 ? SOME_TEXT(HOSTS) : a_key();
     struct out out = some_out();

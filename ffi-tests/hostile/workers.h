@@ -15,6 +15,14 @@ static void worker_new(void) {
     workers[at] = *to;
 }
 
+static void worker_new_with_phase(void) {
+    vsched_worker **to = (vsched_worker **)room(sizeof *to);
+    if (!gave(vsched_worker_new_with_phase(a_director(), below(9), to), to, sizeof *to)) return;
+    size_t at = below(COUNT(workers));
+    vsched_worker_free(workers[at]);
+    workers[at] = *to;
+}
+
 static void worker_free(void) {
     size_t at = below(COUNT(workers) + 4);
     vsched_worker_free(at < COUNT(workers) ? workers[at] : NULL);

@@ -137,9 +137,12 @@ int main(void) {
     PANICS(vsched_director_state(director, server, &number_out));
     PANICS(vsched_director_holds(director, server, &hold, sizeof hold, 1, &size_out));
     PANICS(vsched_director_set_weight(director, server, 1, NULL));
+    PANICS(vsched_director_explain(director, service, &flow, chars, sizeof chars, &size_out));
+    PANICS(vsched_director_set_phase(director, 1));
     PANICS(vsched_director_forget_removed(director, &size_out));
     PANICS(vsched_director_list(director, 0, 0, NULL, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_worker_new(director, &worker_out));
+    PANICS(vsched_worker_new_with_phase(director, 1, &worker_out));
     PANICS(vsched_worker_service_for(worker, &flow, &service_out));
     PANICS(vsched_worker_pick_server(worker, service, &flow, &pick_out));
     PANICS(vsched_worker_pick_server_excluding(worker, service, &flow, NULL, 0, &pick_out));

@@ -418,6 +418,13 @@ impl ServiceSlot {
         }
     }
 
+    /// A slot that draws the numbers that this one would draw next.
+    pub(crate) fn with_same_draws(&self) -> Self {
+        // Relaxed: as in `next_draw`.
+        let draws = AtomicU64::new(self.draws.load(Ordering::Relaxed));
+        ServiceSlot { draws, ..ServiceSlot::new(0) }
+    }
+
     /// Starts the sequence of draws far from those of other phases below 2^23.
     pub(crate) fn start_draws(&self, phase: u32) {
         // Relaxed: as in `next_draw`.

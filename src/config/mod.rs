@@ -18,6 +18,7 @@ mod memory;
 mod mh;
 mod observed;
 mod order;
+mod reason;
 pub mod rules;
 pub(crate) mod scheduler;
 mod server;
@@ -48,6 +49,7 @@ pub use observed::{
     Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, ServerHealth,
     Statistics,
 };
+pub use reason::PickReason;
 pub use scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
 pub use service::{

@@ -6,7 +6,12 @@ mod applied;
 mod budget;
 mod command;
 mod control;
+<<<<<<< HEAD
 mod ejection;
+=======
+mod explain;
+mod explanation;
+>>>>>>> e1d08b6 (Explain which server the next pick chooses, and why)
 mod headroom;
 mod health;
 mod held;
@@ -45,6 +50,7 @@ use crate::config::{
 use crate::director::allocator::SlotClaim;
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, RunningService, SWEPT};
+pub use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
 pub use crate::director::held::Holder;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;

@@ -3,7 +3,9 @@
 use std::mem;
 use std::net::SocketAddr;
 
+use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
+use crate::arena::slots::ServerSlot;
 use crate::config::diff::Change;
 use crate::config::{RealServer, ServerState, ServiceKey};
 use crate::director::Director;
@@ -120,22 +122,30 @@ impl Director {
     pub fn holds(&self, server: ServerId) -> Option<Vec<Hold>> {
         let control = self.inner.control.lock();
         let (service, address) = control.name_of(server)?;
-        let holds = control.held.get(&service, address);
+        Some(control.holds(&service, (server, address)))
+    }
+}
+
+impl Control {
+    /// Who holds this server, and why.
+    pub(super) fn holds(
+        &self,
+        service: &ServiceKey,
+        (server, address): (ServerId, SocketAddr),
+    ) -> Vec<Hold> {
         let hold = |(holder, state, reason): (_, _, Option<&Arc<str>>)| Hold {
             holder,
             state,
             reason: reason.map_or_else(String::new, |reason| reason.to_string()),
         };
-        let ejection = control.ejection(server, &service).map(|reason| Hold {
-            holder: Holder::Ejector,
-            state: ServerState::Down,
-            reason,
-        });
-        Some(holds.into_iter().flat_map(Holds::iter).map(hold).chain(ejection).collect())
+        let held = self.held.get(service, address).into_iter().flat_map(Holds::iter).map(hold);
+        let of = |id: ServerId| self.arena.servers.get(id.slot).map(ServerSlot::counts_relaxed);
+        let ejected = of(server).is_some_and(Counts::is_ejected);
+        let reason = self.ejection_of(service, address, ejected);
+        let ejector = |reason| Hold { holder: Holder::Ejector, state: ServerState::Down, reason };
+        held.chain(reason.map(ejector)).collect()
     }
-}
 
-impl Control {
     /// Service and description of a server that is configured. O(servers of the service).
     pub(super) fn configured(&self, server: ServerId) -> Option<(ServiceKey, RealServer)> {
         let slot = self.arena.servers.get(server.slot).filter(|it| it.is(server.generation))?;
@@ -197,13 +207,6 @@ impl Control {
         });
         self.held = held;
         Ok(if ejected { ServerState::Down } else { state })
-    }
-
-    /// Why a server that is configured is ejected; `None` if it is not.
-    fn ejection(&self, server: ServerId, service: &ServiceKey) -> Option<String> {
-        let live = self.find(service)?;
-        let place = live.claims.iter().position(|claim| claim.id == server)?;
-        self.ejection_of(service, live.service.servers.get(place)?, live.claims.get(place)?)
     }
 
     /// Releases what the ejector holds.

@@ -23,6 +23,7 @@ mod data;
 mod describe;
 mod director;
 mod director_edit;
+mod explain;
 mod listing;
 mod lookup;
 mod outcome;

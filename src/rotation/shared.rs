@@ -146,6 +146,12 @@ impl SharedRotation {
         self.previous.as_ref().map_or(state, |previous| previous.normalize(state))
     }
 
+    /// A rotation in the same state that nothing else advances. Of the published version, whose state has
+    /// been adopted.
+    pub(crate) fn copy(&self) -> Self {
+        SharedRotation { current: Arc::new(self.current.copy()), previous: None }
+    }
+
     /// As [`TicketCounter::restart`].
     pub(crate) fn restart(&self, state: u64) {
         self.current.restart(state);
@@ -175,6 +181,10 @@ impl TicketCounter {
     /// A counter that will take over the state of a previous one.
     pub(crate) fn uninitialized(cycle: u32) -> Self {
         TicketCounter { word: AtomicU64::new(UNINITIALIZED), cycle: NonZeroU32::new(cycle) }
+    }
+
+    fn copy(&self) -> Self {
+        TicketCounter { word: AtomicU64::new(self.word.load(Ordering::SeqCst)), cycle: self.cycle }
     }
 
     /// Takes a ticket. It is valid if it is below the cycle's length, or if

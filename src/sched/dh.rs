@@ -11,16 +11,19 @@
 //! Differences from the kernel: a retry (which the kernel does not have) probes other buckets.
 //! Choose it for caches behind a firewall-mark service; an address service has only one destination.
 
+use crate::config::PickReason;
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::hash::buckets::{Buckets, bucket_of};
-use crate::sched::{Build, PickRequest, Scheduler};
+use crate::sched::hash::explained;
+use crate::sched::{Build, Explained, PickRequest, Scheduler};
 
 pub(crate) struct Dh {
     buckets: Buckets,
 }
 
 impl Scheduler for Dh {
+    const REASON: PickReason = PickReason::Hash;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
@@ -31,5 +34,10 @@ impl Scheduler for Dh {
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let hash = bucket_of(request.flow.destination_fold());
         Ok(self.buckets.pick(request, hash, false))
+    }
+
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        let own = self.buckets.own(bucket_of(request.flow.destination_fold()));
+        Ok(explained(self.pick(request)?, own))
     }
 }

@@ -8,6 +8,7 @@
 //! Differences from the kernel: none.
 //! Choose it for a primary with standbys.
 
+use crate::config::PickReason;
 use crate::pool::servers::{Position, Servers};
 use crate::rotation::version::Superseded;
 use crate::sched::{Build, PickRequest, Scheduler};
@@ -33,6 +34,7 @@ impl Ranking {
 }
 
 impl Scheduler for Fo {
+    const REASON: PickReason = PickReason::HighestWeight;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {

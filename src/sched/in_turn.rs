@@ -11,7 +11,7 @@
 //!
 //! A scheduler of its own, so that those without turns do not pay for the choice.
 
-use crate::config::{SchedulerKind, Ties};
+use crate::config::{PickReason, SchedulerKind, Ties};
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::cursor::Cursor;
@@ -42,6 +42,8 @@ impl InTurn {
 }
 
 impl Scheduler for InTurn {
+    const REASON: PickReason = PickReason::LeastLoad;
+
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         // Never the default: `takes_over` is asked before.
         let rule = Self::rule(build).unwrap_or(Rule::DELAY);

@@ -19,7 +19,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{LBLC_ENTRY, ServiceSettings};
+use crate::config::{LBLC_ENTRY, PickReason, ServiceSettings};
 use crate::memory::address_map::AffinityEntry;
 use crate::memory::one_server::OneServer;
 use crate::pool::positions::Positions;
@@ -27,7 +27,7 @@ use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Overhead};
 use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
-use crate::sched::{Build, PickRequest, Remembered, Scheduler};
+use crate::sched::{Build, Explained, PickRequest, Remembered, Scheduler};
 use crate::sync::Arc;
 
 pub(crate) struct Lblc {
@@ -40,6 +40,7 @@ pub(crate) struct Lblc {
 const _: () = assert!(size_of::<AffinityEntry<OneServer>>() == LBLC_ENTRY);
 
 impl Scheduler for Lblc {
+    const REASON: PickReason = PickReason::LeastLoad;
     const PER_WORKER: bool = false;
     const TAKES_OVERLOADED: bool = true;
 
@@ -70,16 +71,8 @@ impl Scheduler for Lblc {
         let now = map.arena().clock();
         if let Some(entry) = entry {
             entry.touch(now);
-            let remembered = entry.payload.get(key).and_then(|slot| self.positions.get(slot));
-            if let Some((id, server)) =
-                remembered.and_then(|position| servers.counts_relaxed(position))
-            {
-                let bars = server.counts.overloaded() || request.tried.contains(&id);
-                let barred = !request.tried.is_empty() && bars;
-                let held = server.counts.is_held();
-                if !held && server.weight > 0 && !barred && !is_busy(server, servers) {
-                    return Ok(Some(server.position));
-                }
+            if let Some(found) = self.remembered_server(entry.payload.get(key), request) {
+                return Ok(Some(found));
             }
         }
         let Some(position) = self.least.find(request) else {
@@ -94,6 +87,15 @@ impl Scheduler for Lblc {
         Ok(Some(position))
     }
 
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        let map = &self.memory.map;
+        let key = map.key(request.flow.destination_words(), request.flow.family());
+        let slot = map.find(key).and_then(|entry| entry.payload.get(key));
+        let found = self.remembered_server(slot, request);
+        let chosen = || self.least.find(request).map(|position| (position, Self::REASON));
+        Ok(found.map(|position| (position, PickReason::Remembered)).or_else(chosen))
+    }
+
     fn tick(&self, now: u64) {
         self.memory.tick(now, self.expiration);
     }
@@ -103,4 +105,17 @@ impl Scheduler for Lblc {
     }
 
     keeps_least!(least);
+}
+
+impl Lblc {
+    /// The server remembered for the destination, unless it is quiesced, held, gone or busy.
+    #[inline(always)]
+    fn remembered_server(&self, slot: Option<u32>, request: PickRequest<'_>) -> Option<Position> {
+        let servers = request.servers;
+        let (id, server) = servers.counts_relaxed(self.positions.get(slot?)?)?;
+        let bars = server.counts.overloaded() || request.tried.contains(&id);
+        let barred = !request.tried.is_empty() && bars;
+        let usable = !server.counts.is_held() && server.weight > 0 && !barred;
+        (usable && !is_busy(server, servers)).then_some(server.position)
+    }
 }

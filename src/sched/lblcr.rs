@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 use crate::arena::Arena;
 use crate::arena::counts::Counts;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{KernelRules, LBLCR_ENTRY, ServiceSettings};
+use crate::config::{KernelRules, LBLCR_ENTRY, PickReason, ServiceSettings};
 use crate::memory::address_map::AffinityEntry;
 use crate::memory::server_set::{Members, ServerSet};
 use crate::pool::positions::Positions;
@@ -29,7 +29,7 @@ use crate::pool::servers::{Candidate, Position};
 use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Overhead, overhead};
 use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
-use crate::sched::{Build, PickRequest, Remembered, Scheduler};
+use crate::sched::{Build, Explained, PickRequest, Remembered, Scheduler};
 use crate::sync::Arc;
 
 pub(crate) struct Lblcr {
@@ -43,6 +43,7 @@ pub(crate) struct Lblcr {
 const _: () = assert!(size_of::<AffinityEntry<ServerSet>>() == LBLCR_ENTRY);
 
 impl Scheduler for Lblcr {
+    const REASON: PickReason = PickReason::LeastLoad;
     const PER_WORKER: bool = false;
 
     fn reserve(
@@ -107,6 +108,16 @@ impl Scheduler for Lblcr {
             }
         }
         Ok(chosen)
+    }
+
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        let map = &self.memory.map;
+        let key = map.key(request.flow.destination_words(), request.flow.family());
+        let members = map.find(key).and_then(|entry| entry.payload.read(key));
+        let least = members.and_then(|members| self.least_of(&members, request));
+        let found = least.filter(|server| !is_busy(*server, request.servers));
+        let chosen = || self.least.find(request).map(|position| (position, Self::REASON));
+        Ok(found.map(|server| (server.position, PickReason::Remembered)).or_else(chosen))
     }
 
     fn tick(&self, now: u64) {

@@ -11,7 +11,7 @@
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it for equal servers and connections of unequal length.
 
-use crate::config::KernelRules;
+use crate::config::{KernelRules, PickReason};
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Load, Rule};
@@ -32,6 +32,8 @@ impl Load for Connections {
 }
 
 impl Scheduler for Lc {
+    const REASON: PickReason = PickReason::LeastLoad;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Lc(Least::shared(Connections(build.generation), build))
     }

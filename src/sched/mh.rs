@@ -29,13 +29,14 @@
 use std::net::IpAddr;
 
 use crate::arena::id::ServerId;
-use crate::config::{Family, SchedulerFlags, mh_table_size};
+use crate::config::{Family, PickReason, SchedulerFlags, mh_table_size};
 use crate::flow;
 use crate::pool::servers::{Member, Position, Servers};
 use crate::rotation::version::Superseded;
 use crate::sched::hash::buckets::client_value;
+use crate::sched::hash::explained;
 use crate::sched::hash::lookup_table::{LookupTable, Share, hash};
-use crate::sched::{Build, PickRequest, Scheduler};
+use crate::sched::{Build, Explained, PickRequest, Scheduler};
 
 pub(crate) struct Mh {
     table: LookupTable,
@@ -44,6 +45,7 @@ pub(crate) struct Mh {
 }
 
 impl Scheduler for Mh {
+    const REASON: PickReason = PickReason::Hash;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
@@ -79,6 +81,11 @@ impl Scheduler for Mh {
             return Ok(Some(found));
         }
         Ok(self.elsewhere(servers, tried, value, slot))
+    }
+
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        let slot = self.table.slot(hash(client_value(request.flow, self.with_port)));
+        Ok(explained(self.pick(request)?, self.table.at(slot)))
     }
 }
 

@@ -37,9 +37,9 @@ use crate::arena::slots::ServiceSlot;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::scheduler::schedulers;
-use crate::config::{Remembered, SchedulerKind, ServiceSettings};
+use crate::config::{PickReason, Remembered, SchedulerKind, ServiceSettings};
 use crate::flow::Flow;
-use crate::pool::servers::{Position, Servers};
+use crate::pool::servers::{Candidate, Position, Servers};
 use crate::rotation::shared::{SharedRotation, TicketRange};
 use crate::rotation::version::{PoolVersion, Superseded};
 use crate::sched::least::index::LoadIndex;
@@ -57,6 +57,8 @@ pub(crate) trait Scheduler: Sized {
     /// that picks or connections change, or only on the servers' counts: `per-worker` then has no
     /// effect.
     const PER_WORKER: bool = true;
+    /// Why a pick chooses its server, as far as the scheduler alone says.
+    const REASON: PickReason;
 
     /// Reserves the affinity cache that the scheduler needs: the previous scheduler's, or a new one.
     /// Only this part of building can run out of memory, so it comes before anything is changed.
@@ -82,6 +84,18 @@ pub(crate) trait Scheduler: Sized {
 
     /// Picks a server, or none. Does not allocate, block or panic.
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded>;
+
+    /// The pick that [`pick`](Self::pick) makes, and why, without remembering anything of the flow. The
+    /// request has a rotation and draws of its own.
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        Ok(self.pick(request)?.map(|position| (position, Self::REASON)))
+    }
+
+    /// The server's load as the scheduler compares it: a number, and by how much it is divided. `None`
+    /// if it compares no loads.
+    fn load(&self, _server: Candidate) -> Option<(u64, u32)> {
+        None
+    }
 
     /// The initial state of a rotation of a service that has just been bound to this scheduler. Phase 0
     /// starts where a kernel does, others apart from it and from one another.
@@ -133,6 +147,9 @@ pub(crate) enum LoadUpdates {
     /// workers.
     WorkerCounts,
 }
+
+/// A pick's server, and why.
+pub(crate) type Explained = Option<(Position, PickReason)>;
 
 /// The input of a pick. Passed by value, so that the compiler never assembles fields that a scheduler
 /// does not read.
@@ -195,6 +212,8 @@ impl PickRequest<'_> {
 pub(crate) struct Unscheduled;
 
 impl Scheduler for Unscheduled {
+    const REASON: PickReason = PickReason::Turn;
+
     fn build(_: &Build<'_>, _: Option<&Self>) -> Self {
         Unscheduled
     }
@@ -326,6 +345,25 @@ macro_rules! any_scheduler {
                     AnyScheduler::None(_) => Ok(None),
                     AnyScheduler::InTurn(scheduler) => scheduler.pick(request),
                     $(AnyScheduler::$kind(scheduler) => scheduler.pick(request),)+
+                }
+            }
+
+            pub(crate) fn explain(
+                &self,
+                request: PickRequest<'_>,
+            ) -> Result<Explained, Superseded> {
+                match self {
+                    AnyScheduler::None(_) => Ok(None),
+                    AnyScheduler::InTurn(scheduler) => scheduler.explain(request),
+                    $(AnyScheduler::$kind(scheduler) => scheduler.explain(request),)+
+                }
+            }
+
+            pub(crate) fn load(&self, server: Candidate) -> Option<(u64, u32)> {
+                match self {
+                    AnyScheduler::None(_) => None,
+                    AnyScheduler::InTurn(scheduler) => scheduler.load(server),
+                    $(AnyScheduler::$kind(scheduler) => scheduler.load(server),)+
                 }
             }
 

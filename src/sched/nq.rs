@@ -10,6 +10,7 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.
 
+use crate::config::PickReason;
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Load, Rule};
@@ -28,6 +29,8 @@ impl Load for IdleOrDelay {
 }
 
 impl Scheduler for Nq {
+    const REASON: PickReason = PickReason::LeastLoad;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Nq(Least::shared(IdleOrDelay, build))
     }

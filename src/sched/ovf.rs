@@ -10,6 +10,7 @@
 //! Differences from the kernel: none.
 //! Choose it to keep few servers busy and the rest idle; the weight is the server's capacity.
 
+use crate::config::PickReason;
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::fo::Ranking;
@@ -20,6 +21,7 @@ pub(crate) struct Ovf {
 }
 
 impl Scheduler for Ovf {
+    const REASON: PickReason = PickReason::HighestWeight;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {

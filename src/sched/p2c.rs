@@ -14,10 +14,11 @@
 //! there are two in all; load is the expected delay of sed; no bias toward the first in the list.
 //! Choose it when many directors share servers and no kernel has to run the config.
 
+use crate::config::PickReason;
 use crate::pool::servers::{Candidate, Position};
 use crate::rotation::version::Superseded;
-use crate::sched::random::{WeightedTable, pair};
-use crate::sched::{Build, PickRequest, Scheduler};
+use crate::sched::random::{WeightedTable, pair, reason};
+use crate::sched::{Build, Explained, PickRequest, Scheduler};
 
 pub(crate) struct P2c {
     table: WeightedTable,
@@ -25,18 +26,42 @@ pub(crate) struct P2c {
 }
 
 impl Scheduler for P2c {
+    const REASON: PickReason = PickReason::LeastLoad;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         P2c { table: WeightedTable::new(build.servers, 0), seed: build.seed }
     }
 
     #[inline]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
+        Ok(self.draw(request).map(|(one, two)| less_loaded(one, two).position))
+    }
+
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        Ok(self.draw(request).map(|(one, two)| {
+            let reason = reason(request.servers, one, two.unwrap_or(one));
+            (less_loaded(one, two).position, reason)
+        }))
+    }
+
+    fn load(&self, server: Candidate) -> Option<(u64, u32)> {
+        Some((u64::from(server.counts.active()) + 1, server.weight))
+    }
+}
+
+impl P2c {
+    #[inline]
+    fn draw(&self, request: PickRequest<'_>) -> Option<(Candidate, Option<Candidate>)> {
         let PickRequest { servers, tried, slot, .. } = request;
         let (first, second) = pair(self.seed, slot.next_draw());
-        let Some(one) = self.table.choose(servers, tried, first, None) else { return Ok(None) };
-        let two = self.table.choose(servers, tried, second, Some(one));
-        Ok(Some(two.filter(|two| is_less_loaded(*two, one)).unwrap_or(one).position))
+        let one = self.table.choose(servers, tried, first, None)?;
+        Some((one, self.table.choose(servers, tried, second, Some(one))))
     }
+}
+
+#[inline]
+fn less_loaded(one: Candidate, two: Option<Candidate>) -> Candidate {
+    two.filter(|two| is_less_loaded(*two, one)).unwrap_or(one)
 }
 
 /// True if `one` has the longer expected delay. Products fit: active connections have less than 31 bits,

@@ -15,6 +15,7 @@
 //! without rejection.
 
 use crate::arena::id::ServerId;
+use crate::config::PickReason;
 use crate::pool::servers::{Candidate, Position, Servers};
 
 /// The most rejections before a walk; fewer if there are fewer servers. If half of the weight is
@@ -168,6 +169,17 @@ pub(in crate::sched) fn mix(seed: u64, index: u64) -> u64 {
 pub(in crate::sched) fn pair(seed: u64, pick: u64) -> (u64, u64) {
     let index = pick.wrapping_mul(2);
     (mix(seed, index), mix(seed, index.wrapping_add(1)))
+}
+
+/// Why one of these two is picked.
+pub(in crate::sched) fn reason(servers: &Servers, one: Candidate, two: Candidate) -> PickReason {
+    let address =
+        |server: Candidate| servers.endpoint(server.position).map(|it| it.pick().address());
+    match (address(one), address(two)) {
+        (Some(one), Some(two)) => PickReason::Random([one, two]),
+        // Every candidate has an endpoint.
+        _ => PickReason::LeastLoad,
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! Differences from the kernel: none.
 //! Choose it for equal servers and connections of about equal cost.
 
+use crate::config::PickReason;
 use crate::pool::servers::{Position, Servers};
 use crate::rotation::version::Superseded;
 use crate::sched::cursor::Cursor;
@@ -20,6 +21,8 @@ use crate::sync::Arc;
 pub(crate) struct Rr(Cursor);
 
 impl Scheduler for Rr {
+    const REASON: PickReason = PickReason::Turn;
+
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         Rr(Cursor::new(build, former.is_some()))
     }

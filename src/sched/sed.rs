@@ -11,6 +11,7 @@
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for TCP services whose servers differ widely in weight.
 
+use crate::config::PickReason;
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Load, Rule};
@@ -30,6 +31,8 @@ impl Load for Delay {
 }
 
 impl Scheduler for Sed {
+    const REASON: PickReason = PickReason::LeastLoad;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Sed(Least::shared(Delay, build))
     }

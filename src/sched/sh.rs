@@ -12,11 +12,12 @@
 //! a key set by the caller is hashed by that key.
 //! Choose it to keep clients on their servers where cookies and persistence are not available.
 
-use crate::config::SchedulerFlags;
+use crate::config::{PickReason, SchedulerFlags};
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::hash::buckets::{Buckets, bucket_of, client_value};
-use crate::sched::{Build, PickRequest, Scheduler};
+use crate::sched::hash::explained;
+use crate::sched::{Build, Explained, PickRequest, Scheduler};
 
 pub(crate) struct Sh {
     buckets: Buckets,
@@ -25,6 +26,7 @@ pub(crate) struct Sh {
 }
 
 impl Scheduler for Sh {
+    const REASON: PickReason = PickReason::Hash;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
@@ -40,5 +42,10 @@ impl Scheduler for Sh {
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         let hash = bucket_of(client_value(request.flow, self.with_port));
         Ok(self.buckets.pick(request, hash, self.falls_back))
+    }
+
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        let own = self.buckets.own(bucket_of(client_value(request.flow, self.with_port)));
+        Ok(explained(self.pick(request)?, own))
     }
 }

@@ -14,12 +14,12 @@
 //! wrap at 32 bits.
 //! Choose it when many directors share servers: randomness keeps them from moving in step.
 
-use crate::config::KernelRules;
+use crate::config::{KernelRules, PickReason};
 use crate::pool::servers::{Candidate, Position};
 use crate::rotation::version::Superseded;
 use crate::sched::least::overhead;
-use crate::sched::random::{WeightedTable, pair};
-use crate::sched::{Build, PickRequest, Scheduler};
+use crate::sched::random::{WeightedTable, pair, reason};
+use crate::sched::{Build, Explained, PickRequest, Scheduler};
 
 /// Of the T + 1 values, the one that the first available server has in addition to its weight.
 const BIAS: u64 = 1;
@@ -31,6 +31,8 @@ pub(crate) struct Twos {
 }
 
 impl Scheduler for Twos {
+    const REASON: PickReason = PickReason::LeastLoad;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         let table = WeightedTable::new(build.servers, BIAS);
         Twos { table, generation: build.generation, seed: build.seed }
@@ -38,16 +40,31 @@ impl Scheduler for Twos {
 
     #[inline]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        let PickRequest { servers, tried, slot, .. } = request;
-        let (first, second) = pair(self.seed, slot.next_draw());
-        let Some(one) = self.table.choose(servers, tried, first, None) else { return Ok(None) };
-        // None: the last available server has become unavailable.
-        let two = self.table.choose(servers, tried, second, None).unwrap_or(one);
-        Ok(Some(self.less_loaded(one, two).position))
+        Ok(self.draw(request).map(|(one, two)| self.less_loaded(one, two).position))
+    }
+
+    fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
+        Ok(self.draw(request).map(|(one, two)| {
+            let reason = reason(request.servers, one, two);
+            (self.less_loaded(one, two).position, reason)
+        }))
+    }
+
+    fn load(&self, server: Candidate) -> Option<(u64, u32)> {
+        Some((overhead(server.counts, self.generation), server.weight))
     }
 }
 
 impl Twos {
+    #[inline]
+    fn draw(&self, request: PickRequest<'_>) -> Option<(Candidate, Candidate)> {
+        let PickRequest { servers, tried, slot, .. } = request;
+        let (first, second) = pair(self.seed, slot.next_draw());
+        let one = self.table.choose(servers, tried, first, None)?;
+        // None: the last available server has become unavailable.
+        Some((one, self.table.choose(servers, tried, second, None).unwrap_or(one)))
+    }
+
     fn less_loaded(&self, one: Candidate, two: Candidate) -> Candidate {
         let load = |server: Candidate| u128::from(overhead(server.counts, self.generation));
         let heavier = u128::from(two.weight) * load(one) > u128::from(one.weight) * load(two);

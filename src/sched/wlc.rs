@@ -10,6 +10,7 @@
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it when in doubt: it is ipvsadm's default.
 
+use crate::config::PickReason;
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
 use crate::sched::least::{Least, Overhead};
@@ -18,6 +19,8 @@ use crate::sched::{Build, PickRequest, Scheduler};
 pub(crate) struct Wlc(Least<Overhead>);
 
 impl Scheduler for Wlc {
+    const REASON: PickReason = PickReason::LeastLoad;
+
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Wlc(Least::shared(Overhead(build.generation), build))
     }

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 
 use crate::arena::id::ServerId;
 use crate::arena::worker_state::van_der_corput;
+use crate::config::PickReason;
 use crate::pool::history::{Event, History};
 use crate::pool::servers::{Position, Servers};
 use crate::rotation::version::Superseded;
@@ -73,6 +74,8 @@ fn unpack(state: u64) -> (u32, u32) {
 }
 
 impl Scheduler for Wrr {
+    const REASON: PickReason = PickReason::Turn;
+
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         let (Scale { step, top }, carry) = scales(build.history);
         let weights: Box<[u32]> = build.servers.weights().collect();

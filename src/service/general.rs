@@ -65,13 +65,19 @@ impl Service {
                 }
             }
         };
+        self.set_port(&mut pick, flow);
+        Ok(Some(pick))
+    }
+
+    /// A server without a port gets the flow's, and so does one that keeps every port.
+    #[inline(always)]
+    pub(super) fn set_port(&self, pick: &mut Pick, flow: &Flow) {
         if pick.port() == 0 {
             pick.set_port(flow.destination_port());
         }
-        if let Some(persistence) = persistence {
-            persistence.set_port(&mut pick, flow);
+        if let Some(persistence) = &self.persistence {
+            persistence.set_port(pick, flow);
         }
-        Ok(Some(pick))
     }
 
     /// The server of the client's template, if it may be picked.

@@ -1,5 +1,6 @@
 //! One virtual service compiled for picking: servers, scheduler, persistence, rotation.
 
+mod explain;
 mod general;
 mod persistence;
 mod spec;

@@ -22,7 +22,7 @@ use crate::memory::address_map::{AddressKey, AffinityEntry};
 use crate::memory::templates::{Template, TemplateId, Templates};
 use crate::pool::endpoint::Pick;
 use crate::pool::positions::Positions;
-use crate::pool::servers::{Position, Servers};
+use crate::pool::servers::{Candidate, Position, Servers};
 use crate::sync::Arc;
 
 pub(super) struct Persistent {
@@ -134,12 +134,7 @@ impl Persistent {
         tried: &[ServerId],
     ) -> Option<(Position, TemplateId)> {
         let (template, slot) = self.templates.find(client)?;
-        let found = self.positions.get(slot).and_then(|position| servers.counts_relaxed(position));
-        let leads = found.filter(|(_, server)| {
-            let down = server.counts.state() == ServerState::Down;
-            !(down || server.weight == 0 && self.expire_quiescent)
-        });
-        let Some((id, server)) = leads else {
+        let Some((id, server)) = self.leads_to(slot, servers) else {
             if tried.is_empty() {
                 // For good, even if the scheduler finds no server and this one comes back.
                 self.templates.invalidate(client, template, slot);
@@ -150,6 +145,26 @@ impl Persistent {
         let barred = server.weight == 0 || !server.counts.available() || tried.contains(&id);
         let usable = tried.is_empty() || !barred;
         usable.then(|| (server.position, self.templates.renew(client, template)))
+    }
+
+    /// The server in this slot, if a template may lead there.
+    #[inline(always)]
+    fn leads_to(&self, slot: u32, servers: &Servers) -> Option<(ServerId, Candidate)> {
+        let (id, server) = servers.counts_relaxed(self.positions.get(slot)?)?;
+        let down = server.counts.state() == ServerState::Down;
+        let barred = down || server.weight == 0 && self.expire_quiescent;
+        (!barred).then_some((id, server))
+    }
+
+    /// The server that the client's template names, if it is of this service, and whether a pick that is
+    /// no retry would go there. Changes nothing.
+    pub(super) fn named_server(
+        &self,
+        client: AddressKey,
+        servers: &Servers,
+    ) -> Option<(Position, bool)> {
+        let (_, slot) = self.templates.find(client)?;
+        Some((self.positions.get(slot)?, self.leads_to(slot, servers).is_some()))
     }
 
     /// Removes the client's template.

@@ -212,6 +212,25 @@ fn reload_keeps_connections_and_counts() {
 }
 
 #[test]
+fn the_table_says_which_server_is_next_and_why() {
+    let (service, good, quiesced) = (service(), web_server("good"), free_address([127, 0, 0, 12]));
+    let rules = format!(
+        "-A -t {service} -s wlc\n-a -t {service} -r {good} -m\n-a -t {service} -r {quiesced} -m -w 0\n"
+    );
+    let file = File::new("explained", &rules);
+    let process = Process::serving(&["--rules", file.path()]);
+    process.table();
+    let explained = format!(
+        "tcp {service}, wlc\nnext: {good}, the least load\n\
+         {quiesced}: weight 0, 0 active, 0 inactive, quiesced\n\
+         {good}: weight 1, 0 active, 0 inactive, load 0\n"
+    );
+    process.wait_for("the explanation", |stdout, _| stdout.contains(&explained));
+    process.signal("TERM");
+    assert_eq!(process.end().code, Some(0));
+}
+
+#[test]
 fn termination_lets_connections_finish() {
     let (service, (slow, go)) = (service(), slow_server());
     let rules = format!("-A -t {service}\n-a -t {service} -r {slow} -m\n");

@@ -1,6 +1,8 @@
 //! Passive ejection, under the director's lock: what workers have ejected is recorded, ends after its
 //! time, and stays within the service's share.
 
+use std::net::SocketAddr;
+
 use super::Control;
 use crate::arena::counts::Limits;
 use crate::arena::health::HealthSlot;
@@ -211,19 +213,18 @@ impl Control {
         }
     }
 
-    /// Why a server is ejected.
+    /// Why a server is ejected; `ejected` says whether it is marked.
     pub(in crate::director) fn ejection_of(
         &self,
         key: &ServiceKey,
-        server: &RealServer,
-        claim: &SlotClaim,
+        server: SocketAddr,
+        ejected: bool,
     ) -> Option<String> {
-        let runtime = self.runtimes.get(key);
-        let record = runtime.and_then(|it| it.ejections.records.get(&server.address));
+        let record = self.runtimes.get(key).and_then(|it| it.ejections.records.get(&server));
         match record.map(|record| &record.phase) {
             Some(Phase::Ejected { reason, .. }) => Some(reason.clone()),
             // A worker has just ejected it; the next tick records that.
-            _ => self.is_ejected(claim).then(|| "failures in a row".to_owned()),
+            _ => ejected.then(|| "failures in a row".to_owned()),
         }
     }
 

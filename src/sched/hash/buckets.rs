@@ -46,6 +46,11 @@ impl Buckets {
         Buckets(Some(buckets))
     }
 
+    /// The bucket's server, whether it is available or not.
+    pub(crate) fn own(&self, hash: u8) -> Option<Position> {
+        self.0.as_deref()?.get(usize::from(hash)).copied()
+    }
+
     /// The bucket's server if it is available; else, if `falls_back`, the first available one in the
     /// kernel's probing order, which starts at twice the hash.
     ///

@@ -88,6 +88,10 @@ macro_rules! keeps_least {
         ) {
             self.$field.init_worker(servers, worker, all);
         }
+
+        fn load(&self, server: crate::pool::servers::Candidate) -> Option<(u64, u32)> {
+            Some(self.$field.load_of(server))
+        }
     };
 }
 
@@ -216,6 +220,15 @@ impl<L: Load> Least<L> {
                 None => Some(Candidate { position, weight: servers.weight(position), counts }),
             }
         }))
+    }
+
+    /// As [`Scheduler::load`](crate::sched::Scheduler::load).
+    pub(crate) fn load_of(&self, server: Candidate) -> (u64, u32) {
+        let rule = self.load.rule();
+        if rule.at_once(server.counts) {
+            return (0, 1);
+        }
+        (rule.load(server.counts), if rule.is_weighted() { server.weight } else { 1 })
     }
 
     /// Which changes the search needs.

@@ -64,7 +64,10 @@ impl World {
         if wanted == Answer::TooLong {
             return Err(TooLong);
         }
+        let told = self.director.explain(id, &flow).expect("it runs").pick.ok();
         let pick = self.worker().pick_server(id, &flow);
+        let picked = pick.map(|pick| (pick.server(), pick.address()));
+        assert_eq!(told.map(|told| (told.server, told.address)), picked, "{key}");
         let found = self.check(&key, wanted, pick);
         self.chosen(&key, &flow, found);
         Ok(())

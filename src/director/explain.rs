@@ -1,0 +1,86 @@
+//! Which server the next pick would choose, and why.
+
+use crate::arena::id::ServiceId;
+use crate::config::{RealServer, ServiceKey};
+use crate::director::Director;
+use crate::director::allocator::SlotClaim;
+use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
+use crate::flow::Flow;
+
+impl Director {
+    /// Says which server the next pick of this flow would choose and why, or why none, with what decides
+    /// for each server. Changes nothing: no rotation advances, nothing is counted, no template is made
+    /// or renewed. `None` if the id is stale.
+    ///
+    /// The pick is the one that [`pick_server`](Self::pick_server) and, in services that are shared
+    /// exactly, [`Worker::pick_server`](crate::Worker::pick_server) would return if nothing happened in
+    /// between. In services that are shared `per-worker` each worker has a rotation, draws and, for lc,
+    /// wlc, sed and nq, connections of its own, which are not looked at: the explanation is for a caller
+    /// without a worker.
+    ///
+    /// Takes the director's lock, allocates; O(servers + templates).
+    ///
+    /// ```
+    /// use vsched::config::PickReason;
+    /// use vsched::{Config, Director, Flow, Holder, ServerState};
+    /// let config: Config =
+    ///     "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
+    ///         .parse()?;
+    /// let director = Director::new(&config)?;
+    /// let service = director.service("tcp 10.0.0.1:80")?;
+    /// let server = director.server(&"tcp 10.0.0.1:80".parse()?, "10.0.1.2:80".parse()?);
+    /// let (server, down) = (server.expect("it runs"), ServerState::Down);
+    /// director.set_state_because(server, Holder::HealthChecker, down, "no answer")?;
+    /// let explanation = director.explain(service, &Flow::default()).expect("it runs");
+    /// let next = explanation.pick.expect("one is up");
+    /// assert_eq!((next.address, next.reason), ("10.0.1.1:80".parse()?, PickReason::LeastLoad));
+    /// assert_eq!(
+    ///     explanation.to_string(),
+    ///     "tcp 10.0.0.1:80, wlc\n\
+    ///      next: 10.0.1.1:80, the least load\n\
+    ///      10.0.1.2:80: weight 1, 0 active, 0 inactive, load 0, down (health-checker: no answer)\n\
+    ///      10.0.1.1:80: weight 1, 0 active, 0 inactive, load 0\n"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn explain(&self, service: ServiceId, flow: &Flow) -> Option<Explanation> {
+        let control = self.inner.control.lock();
+        let live = control.find_id(service)?;
+        let compiled = &live.compiled;
+        let twin = |key: &ServiceKey| Some(control.find(key)?.compiled.as_ref());
+        let named = compiled.named_server(flow, twin);
+        let pick = compiled.explain(flow, named.as_ref());
+        let key = live.service.key;
+        let observed = self.observed(&control, live).servers;
+        // In list order, as observed.
+        let claims = live.claims.iter().rev();
+        let servers = (0..).zip(claims.zip(observed)).map(|(position, (claim, observed))| {
+            let SlotClaim { id, .. } = *claim;
+            let RealServer { address, weight, .. } = observed.server;
+            ExplainedServer {
+                id,
+                address,
+                weight,
+                effective_weight: compiled.servers.weight(position),
+                counts: observed.counts,
+                state: observed.state,
+                holds: control.holds(&key, address),
+                health: observed.health,
+                bar: Bar::of(compiled.servers.weight(position), &observed),
+                load: compiled.load(position),
+            }
+        });
+        Some(Explanation {
+            service: key,
+            scheduler: live.service.scheduler,
+            sharing: live.service.sharing,
+            template: named.map(|named| named.pick.address()),
+            pick: pick.map(|(pick, reason)| ExplainedPick {
+                server: pick.server(),
+                address: pick.address(),
+                reason,
+            }),
+            servers: servers.collect(),
+        })
+    }
+}
