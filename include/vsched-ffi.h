@@ -719,6 +719,22 @@ vsched_status vsched_director_health(const struct vsched_director *director,
                                      struct vsched_server_id server,
                                      struct vsched_health *health);
 
+/* ==== Explanations and phases ================================================================= */
+
+vsched_status vsched_director_explain(const struct vsched_director *director,
+                                      struct vsched_service_id service,
+                                      const struct vsched_flow *flow,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *length);
+
+vsched_status vsched_director_set_phase(const struct vsched_director *director,
+                                        uint32_t phase);
+
+vsched_status vsched_worker_new_with_phase(const struct vsched_director *director,
+                                           uint32_t phase,
+                                           struct vsched_worker **worker);
+
 /* ==== Socket addresses and names ============================================================== */
 
 vsched_status vsched_flow_from_sockaddr(uint32_t protocol,

@@ -2503,6 +2503,79 @@ vsched_status vsched_director_health(const struct vsched_director *director,
 
 /** @} */
 
+/* ==== Explanations and phases ================================================================= */
+
+/**
+ * @defgroup vsched-explain Explanations and phases
+ *
+ * Which server the next pick would choose and why, or why none; and where rotations start, so that
+ * processes that start at the same time do not walk in step.
+ *
+ * NULL: no pointer may be NULL, except `buffer` if `capacity` is 0, and `length`.
+ *
+ * @{
+ */
+
+/**
+ * Says as JSON text which server the next pick of this flow would choose and why, or why none, with
+ * what decides for each server: weights, connections, state and who holds it, load. Changes nothing:
+ * no rotation advances, nothing is counted, no template is made. In a service that is shared
+ * per-worker it is what a caller without a worker would get.
+ *
+ * Threads: control. Cost: O(servers + persistence templates).
+ *
+ * @param director The director.
+ * @param service Id of the service.
+ * @param flow The flow.
+ * @param[out] buffer Receives the text and a NUL.
+ * @param capacity Bytes of the buffer.
+ * @param[out] length Length of the text in bytes.
+ * @return VSCHED_OK; VSCHED_NO_SERVICE; VSCHED_E_BUFFER.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_explain(const struct vsched_director *director,
+                                      struct vsched_service_id service,
+                                      const struct vsched_flow *flow,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *length);
+
+/**
+ * Moves the rotations that all workers of a director share to the start of a phase. For several
+ * processes that run one config: give each director another phase, 0, 1, 2 and so on, before it
+ * picks. The rotations of rr, wrr and services with rotating ties then start as far apart as they
+ * can, and twos and p2c draw other random numbers, in all services, now and later added, through all
+ * reloads. Phase 0, the initial one, is as in a kernel. A worker that is made later has the phase of
+ * the director plus its number, from 0: processes with four workers each take 0, 4, 8 and so on.
+ *
+ * Threads: control. Cost: O(services).
+ *
+ * @param director The director.
+ * @param phase The phase.
+ * @return VSCHED_OK.
+ */
+vsched_status vsched_director_set_phase(const struct vsched_director *director,
+                                        uint32_t phase);
+
+/**
+ * Makes a worker as vsched_worker_new does, with a phase of its own: in services that are shared
+ * per-worker, its rotations start apart from those of other phases, and it draws other random
+ * numbers. In other services all workers share one rotation; see vsched_director_set_phase.
+ *
+ * Threads: control.
+ *
+ * @param director The director.
+ * @param phase The phase.
+ * @param[out] worker The new worker; free it with vsched_worker_free.
+ * @return VSCHED_OK.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_worker_new_with_phase(const struct vsched_director *director,
+                                           uint32_t phase,
+                                           struct vsched_worker **worker);
+
+/** @} */
+
 /* ==== Socket addresses and names ============================================================== */
 
 /**

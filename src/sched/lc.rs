@@ -1,7 +1,7 @@
 //! Least connections: the server with the least connection overhead.
 //!
 //! Formula: the least 256 * active + inactive (kernel rules A) or 256 * active + total (B); the first in
-//! the list on a tie.
+//! the list on a tie (with `ties: rotate`, in this and the other three: see `in_turn`).
 //! Source: Linux IPVS `lc`, as observed (ipvsadm(8), `-s lc`).
 //! Weight 0 and overloaded: skipped; other weights are ignored. Empty, or none available: no server.
 //! State: none; reads the servers' counts, which with several threads may be slightly stale, as in the

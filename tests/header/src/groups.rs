@@ -30,6 +30,7 @@ const FILES: &[&str] = &[
     "pick",
     "connection",
     "outcome",
+    "explain",
     "sockaddr",
 ];
 
