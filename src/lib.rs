@@ -41,6 +41,7 @@ pub mod behaviour {}
 pub mod lvs {}
 
 /// [linking]: crate::linking
+/// [behaviour]: crate::behaviour
 ///
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}

@@ -268,7 +268,7 @@ impl TicketCounter {
     /// Moves the rotation to another state, whatever its own is: the pick after it takes the next turn. A
     /// concurrent pick takes its turn before or after. Director only, of the published version, whose
     /// state has been adopted.
-    fn restart(&self, state: u64) {
+    pub(crate) fn restart(&self, state: u64) {
         self.word.store(self.word_for(state), Ordering::SeqCst);
     }
 

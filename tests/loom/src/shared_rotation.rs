@@ -117,6 +117,21 @@ pub fn two_pickers_one_reload() {
     two_pickers(Service::new(0, 1));
 }
 
+/// A phase is set while two pickers take a turn each: each turn is of the old sequence or of the new one,
+/// and afterward the rotation goes on with the new.
+pub fn a_restart_beside_pickers() {
+    const NEW: u64 = 50;
+    let service = Service::new(0, 0);
+    let pickers = [picker(&service, 1), picker(&service, 1)];
+    service.rounds[0].restart(NEW);
+    let taken: Vec<u64> = pickers.into_iter().flat_map(|it| it.join().unwrap()).collect();
+    let [old, new] = [1..=2, NEW + 1..=NEW + 2]
+        .map(|turns| taken.iter().filter(|turn| turns.contains(turn)).count() as u64);
+    assert_eq!(old + new, 2, "a turn of neither: {taken:?}");
+    assert!(taken[0] != taken[1], "given twice");
+    assert_eq!(service.pick(), NEW + new + 1, "lost or given twice");
+}
+
 /// The same where nothing is precomputed.
 pub fn two_retries_one_reload() {
     two_pickers(Service::of_cycle(0, 0, 1));

@@ -36,7 +36,7 @@ models! {
     worker_rotation: one_reload two_reloads;
     shared_rotation: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
         two_retries_one_reload one_retry_two_reloads
-        a_cycle_begins_anew a_refusal_takes_no_turn;
+        a_cycle_begins_anew a_refusal_takes_no_turn a_restart_beside_pickers;
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
     told: changes_are_told a_state_beside_a_close_is_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
