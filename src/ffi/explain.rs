@@ -15,10 +15,10 @@ use crate::ffi::status::{VSCHED_E_NULL, VSCHED_NO_SERVICE, vsched_status};
 use crate::ffi::worker::vsched_worker;
 use crate::ffi::{guard, text};
 
-/// Says as JSON text which server the next pick of this flow would choose and why, or why none, with
-/// what decides for each server: weights, connections, state and who holds it, load. Changes nothing:
-/// no rotation advances, nothing is counted, no template is made. In a service that is shared
-/// per-worker it is what a caller without a worker would get.
+/// Says as JSON text which server the next pick of this flow would choose and why, or why none,
+/// with what decides for each server: weights, connections, state and who holds it, load. Changes
+/// nothing: no rotation advances, nothing is counted, no template is made. In a service that is
+/// shared per-worker it is what a caller without a worker would get.
 ///
 /// Threads: control. Cost: O(servers + persistence templates).
 ///
@@ -52,9 +52,10 @@ pub unsafe extern "C" fn vsched_director_explain(
 /// Moves the rotations that all workers of a director share to the start of a phase. For several
 /// processes that run one config: give each director another phase, 0, 1, 2 and so on, before it
 /// picks. The rotations of rr, wrr and services with rotating ties then start as far apart as they
-/// can, and twos and p2c draw other random numbers, in all services, now and later added, through all
-/// reloads. Phase 0, the initial one, is as in a kernel. A worker that is made later has the phase of
-/// the director plus its number, from 0: processes with four workers each take 0, 4, 8 and so on.
+/// can, and twos and p2c draw other random numbers, in all services, now and later added, through
+/// all reloads. Phase 0, the initial one, is as in a kernel. A worker that is made later has the
+/// phase of the director plus its number, from 0: processes with four workers each take 0, 4, 8
+/// and so on.
 ///
 /// Threads: control. Cost: O(services).
 ///

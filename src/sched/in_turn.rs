@@ -5,7 +5,7 @@
 //! Source: none in the kernel, where the first in the list gets all connections while it is idle.
 //! Weight 0 and overloaded: skipped. Empty, or none available: no server, and the rotation stays.
 //! State: the position picked last, as in rr: one word, which survives reloads as rr's does; one
-//! compare-and-swap per pick. It starts anew if the scheduler or `ties` changes. Retries advance a
+//! compare-and-swap per pick. It starts again if the scheduler or `ties` changes. Retries advance a
 //! separate rotation.
 //! Cost: that of the scheduler: O(n) for up to 12 servers, else O(log n) by the same index.
 //!
@@ -14,13 +14,13 @@
 use crate::config::{PickReason, SchedulerKind, Ties};
 use crate::pool::servers::Position;
 use crate::rotation::version::Superseded;
-use crate::sched::cursor::Cursor;
 use crate::sched::least::{Least, Load, Overhead, Rule};
+use crate::sched::list_rotation::ListRotation;
 use crate::sched::{Build, PickRequest, Scheduler, lc, nq, sed};
 
 pub(crate) struct InTurn {
     least: Least<Rule>,
-    cursor: Cursor,
+    rotation: ListRotation,
 }
 
 impl InTurn {
@@ -47,15 +47,18 @@ impl Scheduler for InTurn {
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
         // Never the default: `takes_over` is asked before.
         let rule = Self::rule(build).unwrap_or(Rule::DELAY);
-        InTurn { least: Least::shared(rule, build), cursor: Cursor::new(build, former.is_some()) }
+        InTurn {
+            least: Least::shared(rule, build),
+            rotation: ListRotation::new(build, former.is_some()),
+        }
     }
 
     #[inline]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
         request.advance(
-            |state, _| self.cursor.translate(state),
+            |state, _| self.rotation.translate(state),
             |last| {
-                let first = self.cursor.first(last, || request.phase());
+                let first = self.rotation.first(last, || request.phase());
                 let found = self.least.find_from(request, first);
                 (found, found.map_or(last, u64::from))
             },
@@ -63,11 +66,11 @@ impl Scheduler for InTurn {
     }
 
     fn start(&self, _: u32) -> u64 {
-        Cursor::HEAD
+        ListRotation::HEAD
     }
 
     fn translate(&self, state: u64, _: u32) -> u64 {
-        self.cursor.translate(state)
+        self.rotation.translate(state)
     }
 
     keeps_least!(least);

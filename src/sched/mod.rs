@@ -8,7 +8,6 @@
 mod least;
 
 mod build;
-mod cursor;
 pub(crate) mod dh;
 pub(crate) mod fo;
 mod hash;
@@ -16,6 +15,7 @@ mod in_turn;
 pub(crate) mod lblc;
 pub(crate) mod lblcr;
 pub(crate) mod lc;
+mod list_rotation;
 mod locality;
 mod max_tree;
 pub(crate) mod mh;

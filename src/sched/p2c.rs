@@ -34,11 +34,11 @@ impl Scheduler for P2c {
 
     #[inline]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        Ok(self.draw(request).map(|(one, two)| less_loaded(one, two).position))
+        Ok(self.two(request).map(|(one, two)| less_loaded(one, two).position))
     }
 
     fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
-        Ok(self.draw(request).map(|(one, two)| {
+        Ok(self.two(request).map(|(one, two)| {
             let reason = reason(request.servers, one, two.unwrap_or(one));
             (less_loaded(one, two).position, reason)
         }))
@@ -51,7 +51,7 @@ impl Scheduler for P2c {
 
 impl P2c {
     #[inline]
-    fn draw(&self, request: PickRequest<'_>) -> Option<(Candidate, Option<Candidate>)> {
+    fn two(&self, request: PickRequest<'_>) -> Option<(Candidate, Option<Candidate>)> {
         let PickRequest { servers, tried, slot, .. } = request;
         let (first, second) = pair(self.seed, slot.next_draw());
         let one = self.table.choose(servers, tried, first, None)?;

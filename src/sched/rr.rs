@@ -14,17 +14,17 @@
 use crate::config::PickReason;
 use crate::pool::servers::{Position, Servers};
 use crate::rotation::version::Superseded;
-use crate::sched::cursor::Cursor;
+use crate::sched::list_rotation::ListRotation;
 use crate::sched::{Build, PickRequest, Scheduler};
 use crate::sync::Arc;
 
-pub(crate) struct Rr(Cursor);
+pub(crate) struct Rr(ListRotation);
 
 impl Scheduler for Rr {
     const REASON: PickReason = PickReason::Turn;
 
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {
-        Rr(Cursor::new(build, former.is_some()))
+        Rr(ListRotation::new(build, former.is_some()))
     }
 
     fn schedule(&self, servers: &Servers) -> Option<Arc<[Position]>> {
@@ -53,7 +53,7 @@ impl Scheduler for Rr {
     }
 
     fn start(&self, _: u32) -> u64 {
-        Cursor::HEAD
+        ListRotation::HEAD
     }
 
     fn translate(&self, state: u64, _: u32) -> u64 {

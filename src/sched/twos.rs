@@ -40,11 +40,11 @@ impl Scheduler for Twos {
 
     #[inline]
     fn pick(&self, request: PickRequest<'_>) -> Result<Option<Position>, Superseded> {
-        Ok(self.draw(request).map(|(one, two)| self.less_loaded(one, two).position))
+        Ok(self.two(request).map(|(one, two)| self.less_loaded(one, two).position))
     }
 
     fn explain(&self, request: PickRequest<'_>) -> Result<Explained, Superseded> {
-        Ok(self.draw(request).map(|(one, two)| {
+        Ok(self.two(request).map(|(one, two)| {
             let reason = reason(request.servers, one, two);
             (self.less_loaded(one, two).position, reason)
         }))
@@ -57,7 +57,7 @@ impl Scheduler for Twos {
 
 impl Twos {
     #[inline]
-    fn draw(&self, request: PickRequest<'_>) -> Option<(Candidate, Candidate)> {
+    fn two(&self, request: PickRequest<'_>) -> Option<(Candidate, Candidate)> {
         let PickRequest { servers, tried, slot, .. } = request;
         let (first, second) = pair(self.seed, slot.next_draw());
         let one = self.table.choose(servers, tried, first, None)?;

@@ -79,7 +79,7 @@ impl WeightedSchedule {
 
     /// The state of a walk at this server on this level; `None` = before the first server.
     pub(super) fn state(&self, last: Option<u32>, level: u32) -> u64 {
-        let (start, _) = self.turns(level);
+        let (start, _) = self.bounds(level);
         match last.map(|last| self.row(level).binary_search(&last)) {
             Some(Ok(after)) => u64::from(start + after as u32),
             // `Err` does not occur: a walk is only at servers that reach its level.
@@ -89,12 +89,12 @@ impl WeightedSchedule {
 
     /// The servers of a level, in list order.
     pub(super) fn row(&self, level: u32) -> &[u32] {
-        let (start, end) = self.turns(level);
+        let (start, end) = self.bounds(level);
         self.servers.get(start as usize..end).unwrap_or(&[])
     }
 
     /// The first turn of a level, and the turn after its last.
-    fn turns(&self, level: u32) -> (u32, usize) {
+    fn bounds(&self, level: u32) -> (u32, usize) {
         let Levels { step, top, starts } = &self.levels;
         let row = (top.saturating_sub(level) / (*step).max(1)) as usize;
         let end = starts.get(row + 1).map_or(self.servers.len(), |end| *end as usize);

@@ -126,7 +126,7 @@ pub fn a_restart_beside_pickers() {
     service.rounds[0].restart(NEW);
     let taken: Vec<u64> = pickers.into_iter().flat_map(|it| it.join().unwrap()).collect();
     let [old, new] = [1..=2, NEW + 1..=NEW + 2]
-        .map(|turns| taken.iter().filter(|turn| turns.contains(turn)).count() as u64);
+        .map(|range| taken.iter().filter(|turn| range.contains(turn)).count() as u64);
     assert_eq!(old + new, 2, "a turn of neither: {taken:?}");
     assert!(taken[0] != taken[1], "given twice");
     assert_eq!(service.pick(), NEW + new + 1, "lost or given twice");

@@ -6,7 +6,7 @@ use crate::pool::servers::Position;
 use crate::sched::Build;
 
 /// The translation of a rotation's state, which is the position picked last, to this pool.
-pub(super) struct Cursor {
+pub(super) struct ListRotation {
     servers: u32,
     translation: Translation,
 }
@@ -20,14 +20,14 @@ enum Translation {
     Moved(Box<[u32]>),
 }
 
-impl Cursor {
+impl ListRotation {
     /// The state of a rotation that has not begun: before the first server of its phase.
     pub(super) const HEAD: u64 = u32::MAX as u64;
 
     /// `goes_on`: the previous pool had this rotation too.
     pub(super) fn new(build: &Build<'_>, goes_on: bool) -> Self {
         let translation = if goes_on { Translation::of(build.history) } else { Translation::Head };
-        Cursor { servers: build.servers.len(), translation }
+        ListRotation { servers: build.servers.len(), translation }
     }
 
     /// The position from which to search: after the one picked last, cyclically. A rotation that has not
@@ -125,7 +125,7 @@ impl CursorRemap {
 
     /// The new position of a rotation that was at each server, by the server's number.
     fn places(&self) -> Vec<u32> {
-        let mut places = vec![Cursor::HEAD as u32; self.servers.len()];
+        let mut places = vec![ListRotation::HEAD as u32; self.servers.len()];
         let mut position = 0;
         for number in (0..self.servers.len()).rev() {
             places[number] = match self.servers[number] {
@@ -134,7 +134,7 @@ impl CursorRemap {
                     position - 1
                 }
                 Remapped::Gone { heir: Some(newer) } => places[newer],
-                Remapped::Gone { heir: None } => Cursor::HEAD as u32,
+                Remapped::Gone { heir: None } => ListRotation::HEAD as u32,
             };
         }
         places
