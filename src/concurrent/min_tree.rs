@@ -373,11 +373,15 @@ impl MinTree {
                     continue;
                 }
                 Some(lane) => {
-                    let index = (number * FAN_OUT + lane) as u32;
-                    if !excluded.contains(&index) {
-                        return Some(Least { index, key });
+                    at = number * FAN_OUT + lane;
+                    let index = at as u32;
+                    // SeqCst: pairs with the swaps. Changed meanwhile, or less than any node says: a
+                    // writer was stopped before it propagated that.
+                    let found = block.lane(lane)?.load(Ordering::SeqCst);
+                    if found <= key && !excluded.contains(&index) {
+                        return Some(Least { index, key: found });
                     }
-                    at = index as usize + 1;
+                    at += 1;
                 }
                 None => at = (number + 1) * FAN_OUT,
             }

@@ -21,8 +21,7 @@
 //! |----------|--------------------------------------------|----------|--------------------------|
 //! | `word`   | additions in `take_ticket`                 | SeqCst   | the swaps                |
 //! | `word`   | loads in `advance`, `adopt`, `supersede`   | SeqCst   | the additions and swaps  |
-//! | `word`   | swaps in all but `take_ticket`, `restart`  | SeqCst   | the others; the snapshot's `current` |
-//! | `word`   | store in `restart`                         | SeqCst   | the others              |
+//! | `word`   | swaps in all but `take_ticket`             | SeqCst   | the others; the snapshot's `current` |
 
 use std::num::NonZeroU32;
 
@@ -269,7 +268,7 @@ impl TicketCounter {
     /// concurrent pick takes its turn before or after. Director only, of the published version, whose
     /// state has been adopted.
     pub(crate) fn restart(&self, state: u64) {
-        self.word.store(self.word_for(state), Ordering::SeqCst);
+        self.word.swap(self.word_for(state), Ordering::SeqCst);
     }
 
     /// Ends this counter: all later tickets are invalid. Returns the last state.
