@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 
 use common::{Random, flow, rip, server, vip};
 use vsched::config::{
-    Command, Persistence, PickReason, SchedulerFlags, ServiceKey, Sharing, Ties, VirtualService,
+    Command, Ejection, Persistence, PickReason, SchedulerFlags, ServiceKey, Sharing, Ties,
+    VirtualService,
 };
 use vsched::{
-    Activity, Bar, Config, Director, Flow, Holder, Refused, SchedulerKind, ServerState, ServiceId,
+    Activity, Bar, Config, Director, Flow, Holder, Outcome, Refused, SchedulerKind, ServerState,
+    ServiceId,
 };
 
 fn running(config: &Config) -> (Director, ServiceId) {
@@ -46,6 +48,11 @@ fn configs() -> impl Iterator<Item = Config> {
                     other.services[0].flags = SchedulerFlags::FLAG_1;
                     configs.push(other);
                 }
+                let mut tiers = config.clone();
+                for server in tiers.services[0].servers.iter_mut().skip(1).step_by(3) {
+                    server.priority = 1;
+                }
+                configs.push(tiers);
                 configs.push(config);
             }
         }
@@ -102,7 +109,8 @@ fn what_is_explained_is_what_is_picked_next() {
                 // lblc alone stays with an overloaded server.
                 let stays =
                     next.reason == PickReason::Remembered && row.bar == Some(Bar::Overloaded);
-                assert!(row.bar.is_none() || stays, "{told}");
+                let standby = next.reason == PickReason::Standby && row.bar == Some(Bar::Standby);
+                assert!(row.bar.is_none() || stays || standby, "{told}");
             }
         }
     }
@@ -195,6 +203,31 @@ fn why_none() {
 }
 
 /// A short list that shows everything that a text says.
+#[test]
+fn tiers_and_ejections() {
+    let mut config = common::config(SchedulerKind::Rr, 3, &[1]);
+    config.services[0].servers[2].priority = 1;
+    config.services[0].ejection = Some(Ejection { max_share: 100, ..Ejection::default() });
+    let (director, service) = running(&config);
+    let told = || director.explain(service, &flow(1)).expect("it runs");
+    let bars = || told().servers.iter().rev().map(|server| server.bar).collect::<Vec<_>>();
+    assert_eq!(bars(), [None, None, Some(Bar::Standby)]);
+    let worker = director.worker();
+    for n in [1, 2] {
+        let server = director.server(&config.services[0].key, rip(n)).expect("it runs");
+        for _ in 0..5 {
+            worker.report(server, Outcome::Failed, None).expect("it runs");
+        }
+    }
+    assert_eq!(bars(), [Some(Bar::Ejected), Some(Bar::Ejected), Some(Bar::Standby)]);
+    assert_eq!(told().pick.map(|pick| pick.reason), Ok(PickReason::Standby));
+    director.tick(std::time::Duration::ZERO);
+    assert_eq!(bars(), [Some(Bar::Ejected), Some(Bar::Ejected), None]);
+    assert_eq!(told().pick.map(|pick| pick.reason), Ok(PickReason::Turn));
+    let text = told().to_string();
+    assert!(text.contains("ejected (ejector: 5 failures in a row; ejection 1)"), "{text}");
+}
+
 fn shown() -> (Director, ServiceId) {
     let mut config = common::config(SchedulerKind::Sed, 4, &[2, 1, 1, 1]);
     config.services[0].servers[0] = server(1, 2).with_thresholds(1, 0);

@@ -28,6 +28,8 @@ pub enum PickReason {
     /// It is the less loaded of these two, which are drawn at random: twos, p2c. The same server twice
     /// if both draws, or the only available server, are this one.
     Random([SocketAddr; 2]),
+    /// No server of the tiers that serve is available; it is the least loaded of the next tier.
+    Standby,
 }
 
 impl fmt::Display for PickReason {
@@ -40,6 +42,7 @@ impl fmt::Display for PickReason {
             PickReason::Hash => "the flow's hash",
             PickReason::Fallback => "in place of the server of the flow's hash",
             PickReason::Remembered => "remembered for the destination",
+            PickReason::Standby => "no tier before its own has an available server",
             PickReason::Random([one, two]) => {
                 return write!(f, "the less loaded of the draws {one} and {two}");
             }

@@ -64,7 +64,7 @@ impl Director {
                 effective_weight: compiled.servers.weight(position),
                 counts: observed.counts,
                 state: observed.state,
-                holds: control.holds(&key, address),
+                holds: control.holds(&key, (id, address)),
                 health: observed.health,
                 bar: Bar::of(compiled.servers.weight(position), &observed),
                 load: compiled.load(position),

@@ -81,6 +81,10 @@ pub enum Bar {
     Draining,
     /// It is held down.
     Down,
+    /// It is ejected.
+    Ejected,
+    /// It is in a tier that does not serve: picked only if no other tier before it has a server.
+    Standby,
     /// It reached its upper threshold.
     Overloaded,
 }
@@ -92,15 +96,19 @@ impl Bar {
             Bar::Quiesced => "quiesced",
             Bar::Draining => "draining",
             Bar::Down => "down",
+            Bar::Ejected => "ejected",
+            Bar::Standby => "standby",
             Bar::Overloaded => "overloaded",
         }
     }
 
     pub(super) fn of(weight: u32, observed: &ObservedServer) -> Option<Bar> {
         match observed.state {
+            ServerState::Down if observed.health.ejected => Some(Bar::Ejected),
             ServerState::Down => Some(Bar::Down),
             ServerState::Draining => Some(Bar::Draining),
-            ServerState::Up if weight == 0 => Some(Bar::Quiesced),
+            ServerState::Up if observed.server.weight == 0 => Some(Bar::Quiesced),
+            ServerState::Up if weight == 0 => Some(Bar::Standby),
             ServerState::Up => observed.counts.overloaded.then_some(Bar::Overloaded),
         }
     }

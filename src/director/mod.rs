@@ -6,12 +6,9 @@ mod applied;
 mod budget;
 mod command;
 mod control;
-<<<<<<< HEAD
 mod ejection;
-=======
 mod explain;
 mod explanation;
->>>>>>> e1d08b6 (Explain which server the next pick chooses, and why)
 mod headroom;
 mod health;
 mod held;

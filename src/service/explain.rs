@@ -61,6 +61,9 @@ impl Service {
                 let request = self.request(flow, &[], None, None);
                 let request = PickRequest { slot: &slot, rotation: &rotation, ..request };
                 let found = self.scheduler.explain(request).ok().flatten();
+                let standby =
+                    || Some((self.standby.pick(&self.servers, &[])?, PickReason::Standby));
+                let found = found.or_else(standby);
                 let endpoint =
                     |(position, reason)| Some((self.servers.endpoint(position)?, reason));
                 let found = found.and_then(endpoint);
