@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::arena::counts::Activity;
 use crate::arena::id::{ServerId, ServiceId};
-use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::arena::service_slot::ServiceSlot;
+use crate::arena::slots::ServerSlot;
 use crate::arena::statistics::Shard;
 use crate::arena::worker_state::{WorkerState, WorkerTag};
 use crate::concurrent::hazard::{Reader, Snapshot};

@@ -6,6 +6,7 @@ pub(crate) mod ejection_budget;
 pub(crate) mod health;
 pub(crate) mod id;
 pub(crate) mod latency;
+pub(crate) mod service_slot;
 pub(crate) mod slots;
 pub(crate) mod statistics;
 pub(crate) mod tally;
@@ -13,7 +14,8 @@ pub(crate) mod worker_state;
 
 use crate::arena::health::HealthSlot;
 use crate::arena::id::ServerId;
-use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::arena::service_slot::ServiceSlot;
+use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Tally;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::Segments;

@@ -1,5 +1,6 @@
-use super::{Activity, ConnectionError, Limits, ServerSlot, ServiceSlot};
+use super::{Activity, ConnectionError, Limits, ServerSlot};
 use crate::arena::id::ServiceId;
+use crate::arena::service_slot::ServiceSlot;
 use crate::config::{KernelRules, Thresholds};
 
 const RULE: KernelRules = KernelRules::B;

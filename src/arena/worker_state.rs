@@ -13,7 +13,7 @@
 //! For the counts, and why closing a previous owner's connection changes nothing of its successor's,
 //! see `arena::tally`.
 
-use crate::arena::slots::ServiceSlot;
+use crate::arena::service_slot::ServiceSlot;
 use crate::arena::tally::{Connections, Incarnation, Tally};
 use crate::concurrent::segments::Segments;
 use crate::sync::{Arc, AtomicU32, Ordering};

@@ -10,7 +10,8 @@ use std::hint::black_box;
 
 use crate::arena::Arena;
 use crate::arena::health::HealthSlot;
-use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::arena::service_slot::ServiceSlot;
+use crate::arena::slots::ServerSlot;
 use crate::config::diff::Change;
 use crate::config::{Memory, RealServer, VirtualService};
 use crate::error::ApplyError;

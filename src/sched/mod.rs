@@ -33,7 +33,7 @@ mod wrr_schedule;
 
 use crate::arena::Arena;
 use crate::arena::id::ServerId;
-use crate::arena::slots::ServiceSlot;
+use crate::arena::service_slot::ServiceSlot;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::scheduler::schedulers;

@@ -9,7 +9,8 @@ mod worker;
 
 use crate::arena::Arena;
 use crate::arena::id::{ServerId, ServiceId};
-use crate::arena::slots::{ServerSlot, ServiceSlot};
+use crate::arena::service_slot::ServiceSlot;
+use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Connections;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::ArcRef;

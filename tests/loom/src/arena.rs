@@ -14,6 +14,8 @@ pub(crate) mod health;
 pub(crate) mod id;
 #[path = "../../../src/arena/latency.rs"]
 pub(crate) mod latency;
+#[path = "../../../src/arena/service_slot.rs"]
+pub(crate) mod service_slot;
 #[path = "../../../src/arena/slots.rs"]
 pub(crate) mod slots;
 #[path = "../../../src/arena/tally.rs"]
