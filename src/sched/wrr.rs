@@ -125,7 +125,7 @@ impl Scheduler for Wrr {
             (Some(schedule), _) => turn(schedule).map_or_else(head, u64::from),
             // Without a precomputed schedule: at the head of another level.
             (None, _) => {
-                let levels = self.top.div_ceil(self.step);
+                let levels = self.top.div_ceil(self.step.max(1));
                 self.state((HEAD, self.top - van_der_corput(phase, levels) * self.step))
             }
         }
