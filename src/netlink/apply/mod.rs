@@ -122,13 +122,14 @@ impl Rollout {
             let goes_on = match advanced {
                 Ok(Next::Wait(time)) => return Progress::Wait(time),
                 Ok(Next::Ended) => false,
+                // Before the first deletion, whatever the next phase is.
                 Ok(Next::Refused) => true,
                 Err(error) => {
                     self.error.get_or_insert(error);
-                    self.on_refusal == OnRefusal::RollBack
+                    self.on_refusal == OnRefusal::RollBack && self.forward.is_reversible()
                 }
             };
-            if goes_on && self.back.is_none() && self.forward.is_reversible() {
+            if goes_on && self.back.is_none() {
                 self.turn_back();
             } else {
                 self.over = true;

@@ -1,6 +1,9 @@
 //! Execution against a simulated kernel, which can refuse, fall silent and be observed at every request.
 
+mod converge;
+mod interference;
 mod report;
+mod rollouts;
 mod simulated;
 
 use simulated::{Fault, Simulated};

@@ -1,9 +1,13 @@
-//! A simulated kernel with one service.
+//! A simulated kernel.
 
-use crate::config::{Config, Observed, ObservedServer, RealServer, ServiceKey, VirtualService};
+use std::net::SocketAddr;
+
+use crate::config::{
+    Config, Observed, ObservedServer, RealServer, ServiceKey, Settings, SyncDaemon, VirtualService,
+};
 use crate::netlink::apply::kernel_api::KernelApi;
 use crate::netlink::plan::Action;
-use crate::netlink::wire::{Command, ServiceAttributes};
+use crate::netlink::wire::{Command, DaemonAttributes, ServiceAttributes};
 use crate::netlink::{Error, Failure, Reading, Refused, Request, Stopped};
 
 /// What goes wrong.
@@ -15,33 +19,63 @@ pub(super) enum Fault<'f> {
     /// Every request from this one on.
     RefusesFrom(usize),
     RefusesOnly(usize),
+    /// The request with this number is refused with this errno.
+    Says(&'f dyn Fn(usize, &Request) -> Option<i32>),
+    /// This request fails before it is sent, once.
+    Breaks(usize),
     /// The answers of the batch with this request, once.
     Loses(usize),
+    /// All answers.
+    Silent,
     /// The process ends after this request.
     Dies(usize),
 }
 
 pub(super) struct Simulated<'f> {
     services: Vec<VirtualService>,
+    settings: Settings,
     fault: Fault<'f>,
     requests: usize,
+    /// Requests that arrived, or were lost with their batch.
+    pub(super) sent: usize,
+    /// The largest batch of each call.
+    pub(super) batches: Vec<usize>,
     /// How often the service was checked.
     pub(super) moments: usize,
     pub(super) unwatched: bool,
     /// Active and inactive connections of every server.
     pub(super) connections: [u32; 2],
-    /// Single dumps miss every server.
+    /// Single dumps miss every quiesced server.
     pub(super) torn: bool,
+    /// What dumps and readings fail with.
+    pub(super) unreadable: Option<fn() -> Error>,
     /// Single dumps, and readings of a service that agree.
     pub(super) dumps: [usize; 2],
 }
 
 impl<'f> Simulated<'f> {
     pub(super) fn new(config: &Config, fault: Fault<'f>) -> Self {
-        let services = config.services.clone();
-        let (requests, moments, unwatched) = (0, 0, false);
-        let (connections, torn, dumps) = ([0; 2], false, [0; 2]);
-        Simulated { services, fault, requests, moments, unwatched, connections, torn, dumps }
+        Simulated {
+            services: config.services.clone(),
+            settings: config.settings(),
+            fault,
+            requests: 0,
+            sent: 0,
+            batches: Vec::new(),
+            moments: 0,
+            unwatched: false,
+            connections: [0; 2],
+            torn: false,
+            unreadable: None,
+            dumps: [0; 2],
+        }
+    }
+
+    /// Another program gives a server this weight.
+    pub(super) fn set_weight(&mut self, place: usize, address: SocketAddr, weight: u32) {
+        let servers = &mut self.services[place].servers;
+        let found = servers.iter_mut().find(|server| server.address == address);
+        found.expect("it runs").weight = weight;
     }
 
     pub(super) fn heal(&mut self) {
@@ -58,13 +92,14 @@ impl<'f> Simulated<'f> {
     }
 
     pub(super) fn observed(&self) -> Observed {
-        let services = self.services.clone();
-        Observed::from(&Config { services, ..Config::default() })
+        Observed::from(&self.settings.clone().with_services(self.services.clone()))
     }
 
-    fn is_refused(&self, request: &Request) -> bool {
+    /// The errno of a fault.
+    fn refusal(&self, request: &Request) -> Option<i32> {
         let number = self.requests;
-        match self.fault {
+        let refuses = match self.fault {
+            Fault::Says(errno) => return errno(number, request),
             Fault::Refuses(actions) => actions.iter().any(|action| {
                 let own = |action| super::super::converge::request(action);
                 own(action).is_some_and(|own| {
@@ -73,12 +108,38 @@ impl<'f> Simulated<'f> {
             }),
             Fault::RefusesFrom(first) => number >= first,
             Fault::RefusesOnly(only) => number == only,
-            Fault::None | Fault::Loses(_) | Fault::Dies(_) => false,
-        }
+            Fault::None | Fault::Silent | Fault::Breaks(_) | Fault::Loses(_) | Fault::Dies(_) => {
+                false
+            }
+        };
+        refuses.then_some(libc::EPERM)
     }
 
     fn carry_out(&mut self, request: &Request) -> Result<(), i32> {
         let message = request.message();
+        let settings = &mut self.settings;
+        let role = message.daemon.as_ref().map(|daemon| daemon.state);
+        let runs = |daemon: &SyncDaemon| Some(DaemonAttributes::of_role(daemon.role).state) == role;
+        let running = settings.daemons.iter().position(runs);
+        match message.command {
+            Command::SetConfig => {
+                let (set, now) = (message.timeouts, &mut settings.timeouts);
+                now.tcp = set.tcp.or(now.tcp);
+                now.udp = set.udp.or(now.udp);
+                return Ok(());
+            }
+            Command::NewDaemon if running.is_some() => return Err(libc::EEXIST),
+            Command::NewDaemon => {
+                let daemon = message.daemon.as_ref().expect("a daemon");
+                settings.daemons.push(daemon.daemon().expect("a daemon"));
+                return Ok(());
+            }
+            Command::DelDaemon => {
+                settings.daemons.remove(running.ok_or(libc::ESRCH)?);
+                return Ok(());
+            }
+            _ => {}
+        }
         let attributes: &ServiceAttributes = message.service.as_ref().expect("about a service");
         let key = attributes.key().expect("a key");
         let place = self.services.iter().position(|service| service.key == key);
@@ -146,8 +207,10 @@ impl<'f> Simulated<'f> {
 impl KernelApi for Simulated<'_> {
     fn execute(&mut self, requests: &[Request], batch: usize) -> Result<Vec<Failure>, Stopped> {
         let mut failures = Vec::new();
+        self.batches.push(batch);
         for (chunk, answered) in requests.chunks(batch).zip((0..).step_by(batch)) {
             let mut lost = None;
+            self.sent += chunk.len();
             for (place, request) in chunk.iter().enumerate() {
                 let number = self.requests;
                 if matches!(self.fault, Fault::Dies(last) if number > last) {
@@ -155,9 +218,17 @@ impl KernelApi for Simulated<'_> {
                     lost = Some(Error::System { step: "dead", source });
                     break;
                 }
-                let outcome = match self.is_refused(request) {
-                    true => Err(libc::EPERM),
-                    false => self.carry_out(request),
+                if matches!(self.fault, Fault::Breaks(at) if number == at) {
+                    self.fault = Fault::None;
+                    let source = std::io::ErrorKind::Other.into();
+                    let error = Error::System { step: "broken", source };
+                    let answered = answered + place;
+                    self.sent -= chunk.len() - place;
+                    return Err(Stopped { error, answered, sent: answered, failures });
+                }
+                let outcome = match self.refusal(request) {
+                    Some(errno) => Err(errno),
+                    None => self.carry_out(request),
                 };
                 self.requests += 1;
                 self.observe();
@@ -165,7 +236,9 @@ impl KernelApi for Simulated<'_> {
                     let refused = Refused::new(request.message().command, request.object(), errno);
                     failures.push(Failure { index: answered + place, refused });
                 }
-                if matches!(self.fault, Fault::Loses(at) if number == at) {
+                if matches!(self.fault, Fault::Loses(at) if number == at)
+                    || matches!(self.fault, Fault::Silent)
+                {
                     lost = Some(Error::Lost);
                 }
             }
@@ -179,17 +252,25 @@ impl KernelApi for Simulated<'_> {
     }
 
     fn read(&mut self) -> Result<Reading, Error> {
+        if let Some(error) = self.unreadable {
+            return Err(error());
+        }
         Ok(Reading { observed: self.observed(), unreadable: Vec::new() })
     }
 
     fn servers_once(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
         self.dumps[0] += 1;
-        if self.torn { Ok(Vec::new()) } else { Ok(self.running(key)) }
+        let mut servers = self.servers(key);
+        self.dumps[1] -= 1;
+        if let (true, Ok(servers)) = (self.torn, &mut servers) {
+            servers.retain(|observed| observed.server.weight > 0);
+        }
+        servers
     }
 
     fn servers(&mut self, key: &ServiceKey) -> Result<Vec<ObservedServer>, Error> {
         self.dumps[1] += 1;
-        Ok(self.running(key))
+        self.unreadable.map_or_else(|| Ok(self.running(key)), |error| Err(error()))
     }
 }
 
