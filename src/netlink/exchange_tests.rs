@@ -161,12 +161,15 @@ fn a_cut_datagram_is_a_loss_and_the_next_one_like_it_is_not() {
     let (outcome, sizes) = ask(&mut exchange, true);
     assert_eq!(outcome.expect("an outcome"), Outcome::Complete { interrupted: false });
     assert_eq!(sizes, [9; 8]);
+    assert_eq!(exchange.buffer.len(), DATAGRAMS * exchange.room);
+    assert_eq!(exchange.room, long(1).len());
 }
 
 #[test]
 fn a_dump_that_is_given_up_is_read_to_its_end() {
     let (mut exchange, kernel) = pair();
-    for size in 0..3 {
+    // More than one system call receives.
+    for size in 0..2 * DATAGRAMS as u32 {
         kernel.send(&data(size, header(FAMILY, MULTI, 1))).expect("sent");
     }
     kernel.send(&report(header(DONE, MULTI, 1), 0)).expect("sent");
@@ -194,7 +197,8 @@ fn the_refusals_of_a_batch_are_found_by_number_even_across_the_wrap() {
 
 #[test]
 fn a_long_batch_goes_in_datagrams_of_whole_messages() {
-    const COUNT: u32 = 3000;
+    // As many as fill datagrams exactly.
+    const COUNT: u32 = 24 * (PIECE as u32 / 28);
     let (mut exchange, kernel) = pair();
     let answering = thread::spawn(move || {
         let (mut heard, mut datagrams, mut datagram) = (0, 0, [0; PIECE + 1]);
@@ -217,7 +221,18 @@ fn a_long_batch_goes_in_datagrams_of_whole_messages() {
     let refusals = exchange.batch(&requests, first, COUNT).expect("a batch");
     assert_eq!(refusals, [(2499, libc::ENOENT)]);
     let (_, datagrams) = answering.join().expect("the other end");
-    assert_eq!(datagrams, requests.len().div_ceil(PIECE / 28 * 28));
+    assert_eq!((datagrams, requests.len()), (24, 24 * PIECE));
+}
+
+#[test]
+fn a_request_that_is_longer_than_a_datagram_goes_alone() {
+    let short = data(7, header(FAMILY, REQUEST, 1));
+    let mut long = data(7, header(FAMILY, REQUEST, 2));
+    long.resize(2 * PIECE, 0);
+    long[..4].copy_from_slice(&(2 * PIECE as u32).to_ne_bytes());
+    let requests = [&long[..], &short, &long, &short, &short].concat();
+    let lengths: Vec<usize> = pieces(&requests).map(<[u8]>::len).collect();
+    assert_eq!(lengths, [2 * PIECE, 28, 2 * PIECE, 56]);
 }
 
 #[test]

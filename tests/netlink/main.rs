@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", target_endian = "little"))]
 
 mod answers;
+mod errors;
 mod mutations;
 mod plan;
 mod plan_details;
