@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::super::Status;
 use super::rollouts::{AFTER, BEFORE, config, is_running, letters, plan, policy};
 use super::{Fault, Progress, Report, Rollout, Simulated};
-use crate::netlink::plan::{Drain, Ended, OnRefusal, Policy, Removal};
+use crate::config::Observed;
+use crate::netlink::plan::{Drain, Ended, OnRefusal, Plan, Policy, Removal};
 use crate::netlink::wire::Command;
 use crate::netlink::{Error, Object, Request};
 
@@ -17,11 +18,17 @@ fn at_once(on_refusal: OnRefusal) -> Policy {
 type Unreadable = Option<fn() -> Error>;
 
 /// Executes the plan in a kernel that does not drain for long.
-fn carry_out<'f>(mut kernel: Simulated<'f>, policy: &Policy) -> (Simulated<'f>, Report) {
+fn carry_out<'f>(kernel: Simulated<'f>, policy: &Policy) -> (Simulated<'f>, Report) {
+    carry_out_plan(kernel, plan(policy))
+}
+
+fn carry_out_plan(mut kernel: Simulated<'_>, plan: Plan) -> (Simulated<'_>, Report) {
     kernel.unwatched = true;
-    let mut rollout = Rollout::new(plan(policy));
+    let mut rollout = Rollout::new(plan);
     assert_eq!(rollout.poll_on(&mut kernel), Progress::Done);
-    (kernel, rollout.into_report())
+    let report = rollout.into_report();
+    assert_eq!(report.refusals().count(), letters(&report).matches('R').count(), "{report}");
+    (kernel, report)
 }
 
 /// It is refused once and then done; its servers were refused in between, so the service is not complete,
@@ -153,6 +160,49 @@ fn what_others_did_to_services_is_no_obstacle() {
                 number += 1;
             }
         }
+    }
+}
+
+/// What the plan was made for, what is wanted, what runs, what comes of it, which servers run then.
+#[test]
+fn a_service_shrinks_only_if_its_clients_have_another_server() {
+    const ONE: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m";
+    const OTHER: &str = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.3 -m";
+    const LEAVES: &str = "-A -t 10.0.0.3:80 -s rr\n-a -t 10.0.0.3:80 -r 10.0.1.8 -m";
+    let two = format!("{ONE}\n-a -t 10.0.0.1:80 -r 10.0.1.2 -m");
+    let both = format!("{ONE}\n{LEAVES}");
+    let gone = format!("-A -t 10.0.0.1:80 -s rr\n{LEAVES}");
+    let back = policy(OnRefusal::RollBack, Removal::default());
+    let on = policy(OnRefusal::GoOn, Removal::default());
+    let cases = [
+        // Nothing ran: the service is refused, and so is all that builds on it.
+        ("", &two, "", &on, Some(Command::NewService), "Rsss ", ""),
+        // The server that was to be quiesced is gone, so its successor is not taken back.
+        (
+            &both,
+            &OTHER.to_owned(),
+            &gone,
+            &back,
+            Some(Command::SetDest),
+            "dwR.... sss",
+            "10.0.1.3 10.0.1.8",
+        ),
+        // Its service is gone, and with it the server that was to take the clients.
+        (&two, &format!("{ONE} -w 2"), "", &on, None, "Rsss ", ""),
+    ];
+    for (before, after, runs, policy, refused, expected, servers) in cases {
+        let plan = Plan::new(config(after), &Observed::from(&config(before)), policy);
+        let fault = |_, request: &Request| {
+            let about = request.object().to_string();
+            let refuses = refused == Some(request.command()) && !about.contains("10.0.1.1:");
+            refuses.then_some(libc::EPERM)
+        };
+        let kernel = Simulated::new(&config(runs), Fault::Says(&fault));
+        let (kernel, report) = carry_out_plan(kernel, plan.expect("a plan"));
+        assert_eq!(letters(&report), expected, "{report}");
+        let left = kernel.config().into_iter().flat_map(|service| service.servers);
+        let left: Vec<_> = left.map(|server| server.address.ip().to_string()).collect();
+        assert_eq!(left.join(" "), servers, "{report}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Action, Fault, Report, Simulated, carry_out, side};
 use crate::config::Observed;
+use crate::netlink::Error;
 use crate::netlink::plan::{Plan, Policy, Removal};
 
 /// From two servers to two others, at once.
@@ -65,6 +66,9 @@ fn reports_of_several_plans_are_one() {
     let both = first.then(second);
     assert_eq!((both.outcomes().len(), both.rollback().len()), (6, back));
     assert_eq!(both.requests(), 3 + requests);
+    let broken = Report { error: Some(Error::Lost), ..done() };
+    let rolled_back = Report { rolled_back: true, ..done() };
+    assert!(done().is_complete() && !broken.is_complete() && !rolled_back.is_complete());
     assert!(both.is_rolled_back() && !both.is_complete());
     assert_eq!(both.to_string(), text);
     assert!(Report::default().outcomes().is_empty());
