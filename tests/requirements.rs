@@ -1,6 +1,8 @@
 //! The requirements listed for hosts are right: for three laboratories word for word, for all other
 //! cases by their commands, and checks of a host's files find what is missing.
 
+#[path = "requirements/details.rs"]
+mod details;
 #[path = "requirements/host.rs"]
 mod host;
 
@@ -304,6 +306,7 @@ fn settings_that_linux_does_not_have_are_told() {
 fn a_config_without_services_needs_nothing() {
     assert!(requirements("").is_empty());
     assert_eq!(requirements("").to_string(), "");
+    assert!(!requirements(&one(VIP4, RIP4, "-m")).is_empty());
 }
 
 #[test]
@@ -354,7 +357,10 @@ fn ipv6_is_read_from_files_of_its_own() {
         let findings = all.check_in(Tree::new(files).path());
         findings.iter().map(|finding| finding.answer.to_string()).collect()
     };
-    let routed = reject.clone() + &best + &other;
+    // Down, and up but rejecting.
+    let (down, rejects) =
+        (default(NONE, "00000001", "00000002"), default(NONE, "00000001", "00000203"));
+    let routed = reject.clone() + &down + &rejects + &best + &other;
     let masq = |told, routes: &str| answers("-m", told, &[(ROUTES, routes)])[0].clone();
     assert_eq!(masq(true, &routed), "holds");
     assert_eq!(
@@ -381,6 +387,10 @@ fn ipv6_is_read_from_files_of_its_own() {
              director, or none"
         ]
     );
+    let untold = answers("-g", false, &[(ADDRESSES, &vip("80", "lo")), (ROUTES, &best)]);
+    let unknown =
+        "unknown: the default route is via 2001:db8:5::5; the director's address is not told";
+    assert_eq!(untold[..2], ["holds", unknown]);
     assert_eq!(
         direct(&vip("c8", "eth0"), &other)[0],
         "missing: found another host has 2001:db8::1, so eth0 does not use it; expected \
@@ -400,6 +410,26 @@ fn sockets_are_those_of_the_protocol() {
     const UNCONNECTED: &str = "  0: {0.0.0.0}:0036 {0.0.0.0}:0000 07 0\n";
     const MAPPED: &str = "  0: {0.0.0.0}{0.0.0.0}{0.0.255.255}{10.0.0.1}:0036 \
         {0.0.0.0}{0.0.0.0}{0.0.0.0}{0.0.0.0}:0000 0A 0\n";
+    let listens6 = |address: &str, port: &str| {
+        let (ip, none) =
+            (address.parse::<std::net::Ipv6Addr>().expect("an address"), "0".repeat(32));
+        let words = ip.octets();
+        let words = words.chunks(4).map(|word| u32::from_ne_bytes(word.try_into().expect("four")));
+        let ip: String = words.map(|word| format!("{word:08X}")).collect();
+        let text = format!("  0: {ip}:{port} {none}:0000 0A 0\n");
+        let config: Config = one(VIP6, RIP6, "-m").parse().expect("rules");
+        let all = config.requirements_at(&site()).of(server("2001:db8:5::11"));
+        let tree = Tree::new(&[("proc/net/tcp6", &text)]);
+        all.check_in(tree.path()).pop().expect("the socket").answer == Answer::Holds
+    };
+    for (address, port, holds) in [
+        ("2001:db8:5::11", "0050", true),
+        ("::", "0050", true),
+        ("2001:db8:5::11", "0051", false),
+        ("2001:db8:5::12", "0050", false),
+    ] {
+        assert_eq!(listens6(address, port), holds, "{address} {port}");
+    }
     let (tcp, tcp6, udp) = ("proc/net/tcp", "proc/net/tcp6", "proc/net/udp");
     assert_eq!(answer("-t", &[(tcp, LISTENS), (udp, "")]), "holds");
     assert_eq!(answer("-t", &[(tcp, ""), (tcp6, MAPPED)]), "holds");

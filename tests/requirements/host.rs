@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use vsched::requirements::Role;
 
+/// For [`Tree::change`]: a folder instead of the file.
+pub(crate) const FOLDER: &str = "/";
+
 /// A tree of files below the folder for temporary ones, gone with the value.
 pub(crate) struct Tree(PathBuf);
 
@@ -41,6 +44,10 @@ impl Tree {
     pub(crate) fn change(&self, path: &str, text: Option<&str>) {
         let full = self.0.join(path);
         match text {
+            Some(FOLDER) => {
+                fs::remove_file(&full).expect("a file");
+                fs::create_dir(full).expect("a folder");
+            }
             Some(text) => self.write(path, text),
             None if full.is_dir() => fs::remove_dir_all(full).expect("a folder"),
             None => fs::remove_file(full).expect("a file"),
@@ -92,7 +99,10 @@ const TCP: &str = "proc/net/tcp";
 const TCP6: &str = "proc/net/tcp6";
 const ROUTES: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
     eth0\t{192.168.5.0}\t{0.0.0.0}\t0001\t0\t0\t0\t{255.255.255.0}\t0\t0\t0\n";
-const ROUTES_VIA_DIRECTOR: &str = "eth0\t{0.0.0.0}\t{192.168.5.5}\t0003\t0\t0\t0\t{0.0.0.0}\t0\t0\t0\n\
+/// The first two are down, and up but rejecting.
+const ROUTES_VIA_DIRECTOR: &str = "eth0\t{0.0.0.0}\t{192.168.5.254}\t0002\t0\t0\t0\t{0.0.0.0}\t0\t0\t0\n\
+    eth0\t{0.0.0.0}\t{192.168.5.254}\t0203\t0\t0\t0\t{0.0.0.0}\t0\t0\t0\n\
+    eth0\t{0.0.0.0}\t{192.168.5.5}\t0003\t0\t0\t0\t{0.0.0.0}\t0\t0\t0\n\
     eth0\t{192.168.5.0}\t{0.0.0.0}\t0001\t0\t0\t0\t{255.255.255.0}\t0\t0\t0\n";
 const ROUTES_VIA_OTHER: &str = "eth0\t{0.0.0.0}\t{192.168.5.254}\t0003\t0\t0\t0\t{0.0.0.0}\t0\t0\t0\n\
     eth0\t{0.0.0.0}\t{192.168.5.5}\t0003\t0\t0\t100\t{0.0.0.0}\t0\t0\t0\n";
@@ -136,6 +146,11 @@ const NAT_DIRECTOR_CHANGES: Changes = &[
         "proc/sys/net/ipv4/ip_forward",
         Some("yes"),
         "unknown: /proc/sys/net/ipv4/ip_forward is not a number",
+    ),
+    (
+        "proc/sys/net/ipv4/ip_forward",
+        Some(FOLDER),
+        "unknown: /proc/sys/net/ipv4/ip_forward: Is a directory (os error 21)",
     ),
     (
         TRIE,
