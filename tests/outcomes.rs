@@ -437,3 +437,29 @@ fn a_server_is_a_server_in_every_service() {
     run.report(run.server(1), &[Failed]);
     assert_eq!((run.counted(run.server(1)), run.counted(second)), ([0, 1, 0, 1], [0; 4]));
 }
+
+/// An interval ends 10 seconds after it began; the seconds in which latencies decay are counted from the
+/// first tick. So a tick can end an interval and no second.
+#[test]
+fn an_interval_can_end_within_a_second() {
+    let run = Running::rr();
+    let server = run.server(1);
+    let tick = |millis| run.director.tick(Duration::from_millis(millis));
+    let done = || run.worker.report(server, Done, millis(64)).expect("it runs");
+    let recent = || run.health(server).recent_done;
+    tick(5_000);
+    // Begins at 15.5 s; the seconds end at 5, 6, 7...
+    tick(15_500);
+    done();
+    tick(25_400);
+    done();
+    assert_eq!(recent(), 2);
+    tick(25_500);
+    tick(25_600);
+    assert_eq!(recent(), 2, "the previous interval and this one");
+    tick(26_000);
+    assert_eq!(run.health(server).latency, millis(64), "a sample arrived in this second");
+    tick(36_000);
+    assert_eq!(run.health(server).latency, millis(32));
+    assert_eq!(recent(), 0);
+}

@@ -12,7 +12,7 @@ struct World {
 }
 
 /// A packet of a client: protocol, client, destination, mark.
-type Sent = (u8, &'static str, &'static str, u32);
+type Sent<'a> = (u8, &'a str, &'a str, u32);
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// Where the packet goes. Worker and director find the same service.
-    fn send(&self, (protocol, client, destination, mark): Sent) -> String {
+    fn send(&self, (protocol, client, destination, mark): Sent<'_>) -> String {
         let client = SocketAddr::new(client.parse().expect("an address"), 40_000);
         let destination = destination.parse().expect("an address and a port");
         let flow = Flow::new(protocol, client, destination).with_fwmark(mark);
@@ -48,7 +48,7 @@ impl World {
         pick.map_or_else(|| REFUSED.to_owned(), |pick| pick.address().to_string())
     }
 
-    fn sends(&self, rows: &[(Sent, &str)]) {
+    fn sends(&self, rows: &[(Sent<'_>, &str)]) {
         for (number, (sent, answer)) in rows.iter().enumerate() {
             assert_eq!(self.send(*sent), *answer, "row {number}: {sent:?}");
         }
@@ -189,6 +189,19 @@ fn a_mark_has_other_templates_for_port_0() {
         ((SCTP, one, "[fd01::1]:0", 7), "[fd09::2]:0"),
         ((TCP, near, "[fd01::1]:443", 7), "[fd09::2]:443"),
     ]);
+}
+
+/// Whatever the addresses are, protocols have templates of their own.
+#[test]
+fn a_mark_has_templates_for_port_0_of_each_protocol() {
+    let world = World::new("-A -f 7 -6 -s rr -p 300\n-a -f 7 -6 -r [fd09::1]:0 -m");
+    for n in 0..256 {
+        let to = format!("[fd01::{n:x}]:0");
+        for protocol in [TCP, UDP, SCTP] {
+            world.sends(&[((protocol, "2001:db8::1", &to, 7), "[fd09::1]:0")]);
+        }
+    }
+    assert_eq!(world.templates("fwmark 7 inet6"), [3 * 256]);
 }
 
 /// Port 21 and port 0 of one address: a client known to one service has its server in the other,

@@ -305,6 +305,51 @@ fn the_fallback_flag_means_what_it_did() {
     }
 }
 
+/// A client whose server was tried, or is overloaded and the flag is set, gets the same other server.
+#[test]
+fn a_retry_goes_where_the_fallback_flag_leads() {
+    let mut config = config(SchedulerKind::Sh, 5, &[3, 1, 2]);
+    config.services[0].flags = SchedulerFlags::FLAG_1;
+    let plain = Running::new(&config);
+    let before = plain.chosen(&[]);
+    for n in 1..=5 {
+        let mut limited = config.clone();
+        limited.services[0].servers[usize::from(n) - 1].thresholds.upper = 1;
+        let limited = Running::new(&limited);
+        limited.director.set_counts(limited.server(n), 1, 0).expect("it runs");
+        let (flows, mut moved) = ((0..CLIENTS).map(flow), 0);
+        for (flow, before) in flows.zip(&before) {
+            let retried =
+                plain.worker.pick_server_excluding(plain.service, &flow, &[plain.server(n)]);
+            let fallen_back = limited.worker.pick_server(limited.service, &flow);
+            assert_eq!(retried.map(|it| it.address()), fallen_back.map(|it| it.address()));
+            moved += usize::from(*before == Some(plain.server(n)));
+        }
+        assert!(moved > 10, "{moved}");
+    }
+}
+
+#[test]
+fn states_holders_and_errors_are_named() {
+    assert_eq!(ServerState::ALL.map(ServerState::name), ["up", "draining", "down"]);
+    assert_eq!(Holder::ALL.map(Holder::name), ["administrator", "health-checker", "host"]);
+    assert_eq!(ServerState::ALL.map(|it| it.to_string()), ServerState::ALL.map(ServerState::name));
+    assert_eq!(Holder::ALL.map(|it| it.to_string()), Holder::ALL.map(Holder::name));
+    let errors = [
+        StateError::Stale,
+        StateError::Reason { length: 300 },
+        StateError::OutOfMemory { bytes: 7 },
+    ];
+    assert_eq!(
+        errors.map(|error| error.to_string()),
+        [
+            "no such server",
+            "reason: 300 bytes are more than the limit of 255",
+            "no memory for 7 bytes"
+        ]
+    );
+}
+
 /// A busy server's destination goes to one that is up, not because an idle one is down.
 #[test]
 fn a_server_that_is_down_makes_no_other_look_busy() {
@@ -357,21 +402,21 @@ fn a_state_is_obeyed_by_every_later_pick() {
     }
 }
 
-/// Servers that never come back do not pile up.
+/// Servers that never come back do not pile up: those held longest go, whatever their names.
 #[test]
 fn held_servers_that_are_gone_are_released_in_the_end() {
-    let all = config(SchedulerKind::Rr, 1, &[1]);
+    let all = config(SchedulerKind::Rr, 2, &[1]);
     let run = Running::new(&all);
     let mut next = all.clone();
-    for n in 2..4_500 {
-        next.services[0].servers = vec![server(n, 1)];
+    for n in (3..4_500).rev() {
+        next.services[0].servers[1] = server(n, 1);
         run.director.apply(&next).expect("valid");
         run.set(n, Down);
     }
     let state = |n| {
-        next.services[0].servers = vec![server(n, 1)];
+        next.services[0].servers[1] = server(n, 1);
         run.director.apply(&next).expect("valid");
         run.director.state(run.server(n))
     };
-    assert_eq!([2, 300, 450, 4_499].map(state), [Up, Up, Down, Down].map(Some));
+    assert_eq!([3, 4_000, 4_200, 4_499].map(state), [Down, Down, Up, Up].map(Some));
 }

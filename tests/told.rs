@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use common::{config, flow, rip, service, vip};
 use vsched::config::{Affinity, Family, Forwarding, RealServer, ServiceKey, VirtualService};
+use vsched::error::ApplyError;
 use vsched::{Activity, Config, Director, Flow, SchedulerKind};
 
 #[test]
@@ -23,6 +24,28 @@ fn only_a_server_that_had_weight_is_drained() {
     let servers = |items: &[vsched::Item]| items.iter().map(|item| item.server).collect::<Vec<_>>();
     assert_eq!(servers(&applied.changed), [Some(rip(1))], "quiesced already");
     assert_eq!(servers(&applied.drained), [Some(rip(2))]);
+}
+
+#[test]
+fn a_weight_is_set_alone() {
+    let mut wanted = config(SchedulerKind::Wlc, 3, &[1]);
+    wanted.services[0].servers[1].thresholds.upper = 9;
+    let director = Director::new(&wanted).expect("a valid config");
+    let server = director.server(&wanted.services[0].key, rip(2)).expect("it runs");
+    for weight in [7, 0, 0, 2] {
+        let drains = weight == 0 && wanted.services[0].servers[1].weight > 0;
+        wanted.services[0].servers[1].weight = weight;
+        let applied = director.set_weight(server, weight).expect("it runs");
+        assert_eq!(applied.drained.len(), usize::from(drains), "{weight}");
+        assert_eq!(director.config(), wanted);
+    }
+    assert!(matches!(
+        director.set_weight(server, 1 << 31),
+        Err(ApplyError::Command(_) | ApplyError::Invalid(_))
+    ));
+    assert_eq!(director.config(), wanted);
+    let other = Director::new(&wanted).expect("a valid config");
+    assert!(matches!(other.set_weight(server, 5), Err(ApplyError::Stale)));
 }
 
 #[test]

@@ -40,6 +40,10 @@ fn small_and_extreme_samples_are_exact_enough() {
         // 4294 s are what whole seconds leave of the most.
         assert!(average <= most && average >= Duration::from_secs(4294), "{average:?}");
     }
+    let whole_seconds = NONE.with_sample(Duration::from_secs(5000));
+    assert_eq!(whole_seconds.average(), Some(Duration::from_secs(4294)));
+    let half = NONE.with_sample(Duration::from_micros(1)).decayed(1).decayed(HALF_LIFE);
+    assert_eq!(half, NONE, "below a microsecond");
     let nothing = NONE.with_sample(Duration::from_nanos(999));
     assert_eq!(nothing.average(), Some(Duration::ZERO));
     assert_eq!(nothing.decayed(1).decayed(1), NONE);

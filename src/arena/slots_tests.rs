@@ -1,7 +1,7 @@
 use super::{Activity, ConnectionError, Limits, ServerSlot};
 use crate::arena::id::ServiceId;
 use crate::arena::service_slot::ServiceSlot;
-use crate::config::{KernelRules, Thresholds};
+use crate::config::{KernelRules, ServerState, Thresholds};
 
 const RULE: KernelRules = KernelRules::B;
 
@@ -57,6 +57,7 @@ fn a_vacant_slot_is_nobodys_whatever_the_generation() {
         let stale = Err(ConnectionError::Stale);
         assert_eq!(slot.open(generation, Activity::Active, RULE, false), stale);
         assert_eq!(slot.correct(generation, 1, 1, RULE).err(), stale.err());
+        assert_eq!(slot.set_state(generation, ServerState::Down).err(), stale.err());
     }
     slot.occupy(0);
     assert_eq!(open(&slot, false), Ok(false));
@@ -66,6 +67,7 @@ fn a_vacant_slot_is_nobodys_whatever_the_generation() {
         let stale = Err(ConnectionError::Stale);
         assert_eq!(slot.open(generation, Activity::Inactive, RULE, false), stale);
         assert_eq!(slot.correct(generation, 1, 1, RULE).err(), stale.err());
+        assert_eq!(slot.set_state(generation, ServerState::Down).err(), stale.err());
     }
 }
 
