@@ -310,3 +310,40 @@ fn sharing_changes_while_connections_are_open() {
         assert!(observed.services[0].servers.iter().all(|server| server.counts.active == 0));
     }
 }
+
+/// Several changes of the list between two picks: a worker that missed them stands where all stand.
+#[test]
+fn a_worker_that_missed_versions_goes_on_where_it_was() {
+    let service_key = SERVICE.parse().expect("a key");
+    let server =
+        |n: u8| RealServer::new(([10, 0, 1, n], 80).into()).with_weight(u32::from(n) % 3 + 1);
+    let delete = |n| Command::DeleteServer { service: service_key, server: server(n).address };
+    let add = |n| Command::AddServer { service: service_key, server: server(n) };
+    // In front of the place where the rotation stands, and behind it.
+    let changes =
+        [delete(0), delete(1), add(20), delete(2), add(21), delete(20), delete(3), add(0)];
+    for kind in [SchedulerKind::Rr, SchedulerKind::Wrr] {
+        for (missed, picks) in (1..=changes.len()).flat_map(|k| [(k, 1), (k, 4), (k, 9)]) {
+            let both = [Sharing::Exact, Sharing::PerWorker].map(|sharing| {
+                let (director, service) = director(kind, &[1, 2, 3, 1, 2, 3, 1, 2], sharing);
+                let worker = director.worker();
+                let pick = |count: usize, tried: &[_]| -> Vec<_> {
+                    let pick = || worker.pick_server_excluding(service, &flow(1), tried);
+                    (0..count).map(|_| pick().map(|pick| pick.address())).collect()
+                };
+                let second = director.server(&service_key, server(5).address).expect("it runs");
+                let mut found = pick(picks, &[]);
+                found.extend(pick(picks, &[second]));
+                for changes in changes.chunks(missed) {
+                    for change in changes {
+                        director.execute(change).expect("it can be carried out");
+                    }
+                    found.extend(pick(picks, &[]));
+                    found.extend(pick(picks, &[second]));
+                }
+                found
+            });
+            assert_eq!(both[0], both[1], "{kind:?} {missed} {picks}");
+        }
+    }
+}
