@@ -43,8 +43,8 @@ impl Director {
     ///
     /// The state belongs to service and address: it is never written into the config, survives every
     /// [`apply`](Self::apply) and [`execute`](Self::execute), and is there again if the server is
-    /// removed and comes back. Of servers that are not configured at most 4,096 are held beside all
-    /// that are; beyond that those held longest are released.
+    /// removed and comes back. If more servers are held than are configured, by more than 4,096, those that
+    /// are not configured and were held longest are released.
     ///
     /// Takes the director's lock; workers do not wait for it. O(servers of the service), plus O(services)
     /// if thousands are held. A service of rr or wrr is compiled again when its first server is held,
