@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{config, flow};
-use vsched::config::Persistence;
+use vsched::config::{Ejection, Persistence};
 use vsched::{Activity, Director, Outcome, SchedulerKind, Tried, Worker};
 
 struct Counting;
@@ -85,6 +85,10 @@ fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
         let mut configs =
             [config(scheduler, 5, &[3, 1, 0, 2, 1]), config(scheduler, 7, &[1, 1, 4, 2, 0, 1, 1])];
         configs.iter_mut().for_each(|config| config.services[0].persistence = persistence);
+        // Half of the versions eject servers, and have a backup.
+        let ejection = Ejection { failures: 1, max_share: 60, ..Ejection::default() };
+        configs[1].services[0].ejection = Some(ejection);
+        configs[1].services[0].servers[0].priority = 1;
         let director = Director::new(&configs[0]).expect("a valid config");
         let worker = director.worker();
         let (done, rounds) = (AtomicBool::new(false), AtomicU32::new(0));

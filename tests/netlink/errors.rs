@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use vsched::SchedulerKind;
-use vsched::config::{ServiceKey, SyncRole};
+use vsched::config::{NotInLinux, ServiceKey, SyncRole};
 use vsched::netlink::wire::{Command, Message};
 use vsched::netlink::{Cause, Error, Failure, Object, Refused, Stopped};
 
@@ -83,7 +83,10 @@ fn errors_have_texts_and_sources() {
         (Error::Absent, "this kernel has no IPVS".to_owned(), None),
         (Error::Refused(refused), refused.to_string(), Some(refused.to_string())),
         (
-            Error::NotInLinux { service: key(), scheduler: SchedulerKind::P2c },
+            Error::NotInLinux {
+                object: Object::Service(key()),
+                setting: NotInLinux::Scheduler(SchedulerKind::P2c),
+            },
             "service tcp 10.0.0.1:80: scheduler: Linux has no p2c".to_owned(),
             None,
         ),

@@ -1,7 +1,7 @@
 //! Every scheduler, combined with everything that lengthens the hot path: thresholds, persistence,
 //! and address maps that fill up, expire and are resized.
 
-use vsched::config::{Affinity, Persistence, Sharing, VirtualService};
+use vsched::config::{Affinity, Ejection, Persistence, Sharing, SlowStart, Ties, VirtualService};
 use vsched::{Config, SchedulerKind};
 
 use crate::common::{server, service};
@@ -36,6 +36,26 @@ pub(crate) fn all() -> Vec<Scenario> {
             config.services[0].sharing = Sharing::PerWorker;
         }
         all.push(scenario(kind, "+per-worker", configs));
+    }
+    // Failures eject, a backup takes over, and servers start slowly.
+    for kind in [SchedulerKind::Wrr, SchedulerKind::Wlc, SchedulerKind::Mh] {
+        let mut configs = configs(kind, None);
+        for config in &mut configs {
+            let service = &mut config.services[0];
+            service.ejection = Some(Ejection { failures: 2, ..Ejection::default() });
+            service.servers[1].priority = 1;
+            service.slow_start = kind.shares_by_weight().then(SlowStart::default);
+        }
+        configs[3].services[0].ejection = None;
+        all.push(scenario(&kind, "+ejection", configs));
+    }
+    for sharing in [Sharing::Exact, Sharing::PerWorker] {
+        let mut configs = configs(SchedulerKind::Wlc, None);
+        for config in &mut configs {
+            config.services[0].ties = Ties::Rotate;
+            config.services[0].sharing = sharing;
+        }
+        all.push(scenario(&SchedulerKind::Wlc, &format!("+rotate+{}", sharing.name()), configs));
     }
     // With an index.
     for sharing in [Sharing::Exact, Sharing::PerWorker] {
