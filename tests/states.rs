@@ -332,7 +332,10 @@ fn a_retry_goes_where_the_fallback_flag_leads() {
 #[test]
 fn states_holders_and_errors_are_named() {
     assert_eq!(ServerState::ALL.map(ServerState::name), ["up", "draining", "down"]);
-    assert_eq!(Holder::ALL.map(Holder::name), ["administrator", "health-checker", "host"]);
+    assert_eq!(
+        Holder::ALL.map(Holder::name),
+        ["administrator", "health-checker", "host", "ejector"]
+    );
     assert_eq!(ServerState::ALL.map(|it| it.to_string()), ServerState::ALL.map(ServerState::name));
     assert_eq!(Holder::ALL.map(|it| it.to_string()), Holder::ALL.map(Holder::name));
     let errors = [
