@@ -81,6 +81,16 @@ static vsched_status read_servers(const struct caller *by, vsched_service_id ser
     return status;
 }
 
+static vsched_status explained(const struct caller *by, vsched_service_id service) {
+    char text[4096];
+    size_t length;
+    POISONED(text), POISONED(length);
+    vsched_status status =
+        vsched_director_explain(by->director, service, flow(), text, sizeof text, &length);
+    if (status != VSCHED_OK) UNTOUCHED(text), UNTOUCHED(length);
+    return status;
+}
+
 static const struct {
     const char *name;
     vsched_status (*call)(const struct caller *by, vsched_service_id service);
@@ -92,6 +102,7 @@ static const struct {
     {"connect, a retry", connect_again},
     {"director_pick_server", director_pick},
     {"director_servers", read_servers},
+    {"director_explain", explained},
 };
 
 static void all_answer(const struct caller *by, vsched_service_id service, vsched_status expected,

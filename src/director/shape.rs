@@ -176,11 +176,13 @@ fn scaled(
     let mut scale = (FINE / least).min(limit);
     if !shared {
         // Whole numbers keep the proportions of all others.
-        scale = scale.floor().max(1.0);
+        scale = f64::from((scale as u32).max(1));
     }
     let weight = |part: &Part| {
         let weight = unit(part) * part_of(part) * scale;
-        if weight > 0.0 { weight.round().clamp(1.0, f64::from(i32::MAX)) as u32 } else { 0 }
+        // Rounded.
+        let whole = (weight + 0.5).clamp(1.0, f64::from(i32::MAX)) as u32;
+        if weight > 0.0 { whole } else { 0 }
     };
     parts.iter().map(weight).collect()
 }
@@ -193,8 +195,19 @@ pub(super) fn share(age: u64, slow_start: &SlowStart) -> u32 {
         return WHOLE;
     }
     let passed = age.max(1000).min(duration) as f64 / duration as f64;
-    let share = passed.powf(100.0 / f64::from(slow_start.aggression.max(1)));
-    ((share * f64::from(WHOLE)) as u32).clamp(u32::from(slow_start.least) * 10, WHOLE)
+    // The largest share whose `aggression`th power is not above the 100th of the part of the time that
+    // has passed: without a logarithm, for which a C host would have to link libm.
+    let (mut power, mut root) = (slow_start.aggression.clamp(1, 10_000) as i32, 100);
+    let common = (1..=root).rev().find(|n| power % n == 0 && root % n == 0).unwrap_or(1);
+    (power, root) = (power / common, root / common);
+    let (mut share, limit) = (0, passed.powi(root));
+    for bit in (0..10).rev() {
+        let more = share + (1 << bit);
+        if more <= WHOLE && (f64::from(more) / f64::from(WHOLE)).powi(power) <= limit {
+            share = more;
+        }
+    }
+    share.clamp(u32::from(slow_start.least) * 10, WHOLE)
 }
 
 /// The same in steps of 5 %, so that a service is compiled at most 20 times.
