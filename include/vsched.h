@@ -1881,8 +1881,8 @@ vsched_status vsched_director_list(const struct vsched_director *director,
 /** Holder: the host of the library, by what it sees of connections. */
 #define VSCHED_HOLDER_HOST 2
 /**
- * Holder: the ejection of the service. VSCHED_UP in its name ends an ejection; no other state can be
- * set in its name.
+ * Holder: the ejection of the service. VSCHED_UP in its name ends an ejection; no other state can
+ * be set in its name.
  */
 #define VSCHED_HOLDER_EJECTOR 3
 
@@ -1916,7 +1916,8 @@ typedef struct vsched_hold {
  * @param reason_length Bytes of the reason, at most 255.
  * @param[out] result State that results from all holders, or NULL.
  * @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another holder or state, or a state that the
- *   ejector does not take; VSCHED_E_LENGTH: the reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no memory.
+ *   ejector does not take; VSCHED_E_LENGTH: the reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no
+ *   memory.
  */
 vsched_status vsched_director_set_state(const struct vsched_director *director,
                                         struct vsched_server_id server,

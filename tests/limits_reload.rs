@@ -68,8 +68,12 @@ fn connect_stays_below_a_limit_that_is_being_lowered() {
             scope.spawn(move || connect_and_close(director, shared, seed))
         };
         let threads: Vec<_> = [1, 2, 3].map(run).into();
+        let any_finished = || threads.iter().any(|thread| thread.is_finished());
+        while shared.open.load(Ordering::SeqCst) == 0 && !any_finished() {
+            thread::yield_now();
+        }
         for reload in 0..RELOADS {
-            if threads.iter().any(|thread| thread.is_finished()) {
+            if any_finished() {
                 break;
             }
             shared.era.fetch_add(1, Ordering::SeqCst);

@@ -25,7 +25,8 @@ const SIZES: [u16; 2] = [8, 40];
 
 fn rotating(kind: SchedulerKind, count: u16, sharing: Sharing) -> Config {
     let mut config = config(kind, count, &[1]);
-    config.services[0].ties = Ties::Rotate;
+    let has_ties = ["lc", "wlc", "sed", "nq"].contains(&kind.name());
+    config.services[0].ties = if has_ties { Ties::Rotate } else { Ties::Kernel };
     config.services[0].sharing = sharing;
     config
 }

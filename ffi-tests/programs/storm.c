@@ -124,7 +124,7 @@ static unsigned long reload(void) {
     while (vsched_scheduler_name(schedulers) != NULL) schedulers++;
     vsched_worker *worker = worker_of(director);
     unsigned long turns = 0;
-    for (; still_running(0) > 0; turns++) {
+    for (; turns == 0 || still_running(0) > 0; turns++) {
         char rules[512];
         const char *scheduler = vsched_scheduler_name((uint32_t)(turns % (schedulers + 1)));
         int length = snprintf(rules, sizeof rules, "-A -t 10.1.0.1:80 -s %s\n",

@@ -31,8 +31,8 @@ pub const VSCHED_HOLDER_ADMINISTRATOR: u32 = 0;
 pub const VSCHED_HOLDER_HEALTH_CHECKER: u32 = 1;
 /// Holder: the host of the library, by what it sees of connections.
 pub const VSCHED_HOLDER_HOST: u32 = 2;
-/// Holder: the ejection of the service. VSCHED_UP in its name ends an ejection; no other state can be
-/// set in its name.
+/// Holder: the ejection of the service. VSCHED_UP in its name ends an ejection; no other state can
+/// be set in its name.
 pub const VSCHED_HOLDER_EJECTOR: u32 = 3;
 
 /// Size of the text of a reason, including the NUL.
@@ -80,7 +80,8 @@ const _: () = assert!(Holder::Ejector as u32 == VSCHED_HOLDER_EJECTOR);
 /// @param reason_length Bytes of the reason, at most 255.
 /// @param[out] result State that results from all holders, or NULL.
 /// @return VSCHED_OK; VSCHED_STALE; VSCHED_E_ARGUMENT: another holder or state, or a state that the
-///   ejector does not take; VSCHED_E_LENGTH: the reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no memory.
+///   ejector does not take; VSCHED_E_LENGTH: the reason; VSCHED_E_UTF8; VSCHED_E_CAPACITY: no
+///   memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_set_state(
     director: Option<&vsched_director>,
