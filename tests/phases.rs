@@ -23,10 +23,15 @@ const RANDOM: [SchedulerKind; 2] = [SchedulerKind::Twos, SchedulerKind::P2c];
 /// Scanned, and with an index.
 const SIZES: [u16; 2] = [8, 40];
 
+/// Those that have a choice rotate.
+fn ties(kind: SchedulerKind) -> Ties {
+    let has_ties = ["lc", "wlc", "sed", "nq"].contains(&kind.name());
+    if has_ties { Ties::Rotate } else { Ties::Kernel }
+}
+
 fn rotating(kind: SchedulerKind, count: u16, sharing: Sharing) -> Config {
     let mut config = config(kind, count, &[1]);
-    let has_ties = ["lc", "wlc", "sed", "nq"].contains(&kind.name());
-    config.services[0].ties = if has_ties { Ties::Rotate } else { Ties::Kernel };
+    config.services[0].ties = ties(kind);
     config.services[0].sharing = sharing;
     config
 }
@@ -98,6 +103,7 @@ fn directors_start_apart_and_stay_apart() {
             // The scheduler is changed and changed back.
             for scheduler in [SchedulerKind::Fo, kind] {
                 next.services[0].scheduler = Some(scheduler);
+                next.services[0].ties = ties(scheduler);
                 processes.each(|director| drop(director.apply(&next).expect("valid")));
             }
             processes.assert_apart(&format!("{what}, bound again"));
@@ -142,6 +148,7 @@ fn workers_of_other_directors_start_apart() {
             processes.assert_apart(&format!("{what}, after a reload"));
             for scheduler in [SchedulerKind::Fo, kind] {
                 next.services[0].scheduler = Some(scheduler);
+                next.services[0].ties = ties(scheduler);
                 processes.each(|director| drop(director.apply(&next).expect("valid")));
             }
             processes.assert_apart(&format!("{what}, bound again"));
