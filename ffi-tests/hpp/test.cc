@@ -166,7 +166,8 @@ static void test_config() {
         CHECK(said.find(word) != std::string::npos);
     const auto wholes = *one.services();
     for (const auto &state : wholes) CHECK(one.edit_service(vsched::service(state)));
-    for (const auto &state : *one.servers(whole.key))
+    const auto parts = *one.servers(whole.key);
+    for (const auto &state : parts)
         CHECK(one.edit_server(whole.key, vsched::server(state)));
     CHECK(*one.write_rules() == said);
     CHECK(one.delete_service(whole.key));
