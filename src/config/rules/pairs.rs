@@ -56,7 +56,7 @@ impl<T> Field<T> {
     }
 }
 
-fn keys<T>(fields: &[Field<T>]) -> impl Iterator<Item = String> {
+fn keys<T>(fields: &[Field<T>]) -> impl Iterator<Item = String> + use<'_, T> {
     fields.iter().map(Field::key)
 }
 

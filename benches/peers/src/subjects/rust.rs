@@ -58,7 +58,7 @@ pub fn pick_into(director: &Director, flows: Arc<[Flow]>) -> Run {
         flows,
         #[inline(always)]
         move |flow| {
-            black_box(worker.pick_into(service, flow, &[], &mut pick.0));
+            let _ = black_box(worker.pick_into(service, flow, &[], &mut pick.0));
             black_box(&mut pick);
         },
     )
