@@ -252,6 +252,39 @@ fn a_trial_is_over_thresholds_and_beside_open_connections() {
 }
 
 #[test]
+fn a_threshold_that_is_lowered_holds_on_trial_too() {
+    let mut config = ejecting(SchedulerKind::Wlc, 2, Ejection { trials: 9, ..Ejection::default() });
+    let running = Running::new(&config);
+    running.fail(0, 5);
+    running.tick(1);
+    running.tick(31);
+    config.services[0].servers[0].thresholds.upper = 2;
+    running.director.apply(&config).expect("valid");
+    assert_eq!(running.picks(40).get(&running.server(0)), Some(&2));
+}
+
+#[test]
+fn a_person_ends_an_ejection_in_panic_for_good() {
+    let mut config = ejecting(SchedulerKind::Rr, 4, Ejection::default());
+    config.services[0].panic_threshold = 50;
+    let running = Running::new(&config);
+    running.fail(0, 5);
+    running.tick(1);
+    let set = |n, holder, state| {
+        running.director.set_state(running.server(n), holder, state).expect("it runs")
+    };
+    for n in [1, 2] {
+        set(n, Holder::Host, Down);
+    }
+    assert!(running.is_picked(0), "in panic");
+    set(0, Holder::Ejector, Up);
+    for n in [1, 2] {
+        set(n, Holder::Host, Up);
+    }
+    assert!(running.is_picked(0), "and after it");
+}
+
+#[test]
 fn never_more_than_the_share() {
     for (servers, share, most) in
         [(1, 50, 0), (2, 50, 1), (5, 50, 2), (9, 10, 0), (10, 10, 1), (3, 100, 3)]

@@ -68,6 +68,12 @@ impl EjectionBudget {
         ((word & MOST_SERVERS) as u32, (word >> SERVERS & MOST_SERVERS) as u32)
     }
 
+    /// True if more places are taken than there are: their number was lowered.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        let (taken, most) = self.taken();
+        taken > most
+    }
+
     pub(super) fn take(&self) -> Option<Place> {
         let free = |word: u64| word & MOST_SERVERS < word >> SERVERS & MOST_SERVERS;
         let before = self.change(|word| free(word).then(|| word + 1))?;

@@ -65,8 +65,12 @@ const TURN: u64 = 16;
 const MOST_TURNS: u64 = 1 << 22;
 const FEW_TURNS: u64 = 1 << 18;
 const TURNS_A_SERVER: u64 = 64;
-/// The same while slow start or spill-over scale the weights (`director::shape`).
-const SHAPED_TURNS: u64 = 4096;
+
+/// The sum of the weights of this many servers to which slow start and spill-over scale them, unless it
+/// is more as configured; rounding adds at most one for each.
+pub(crate) fn shaped_turns(servers: u64) -> u64 {
+    (servers * TURNS_A_SERVER).max(4096)
+}
 
 /// The memory of one service, by part.
 #[derive(Clone, Copy)]
@@ -123,11 +127,7 @@ impl Memory {
             Some(SchedulerKind::Wrr) => {
                 let length = schedule_length(weights, cycle);
                 let shaped = settings.slow_start.is_some() || settings.spill_over.is_some();
-                if shaped {
-                    length.max(SHAPED_TURNS.max(count * TURNS_A_SERVER) + count)
-                } else {
-                    length
-                }
+                if shaped { length.max(shaped_turns(count) + count) } else { length }
             }
             _ => 0,
         };

@@ -43,6 +43,7 @@ pub use linux::NotInLinux;
 pub use memory::ResourceLimits;
 pub(crate) use memory::{
     DIRECTOR, Excess, LBLC_ENTRY, LBLCR_ENTRY, Memory, TEMPLATE_ENTRY, affinity_entries,
+    shaped_turns,
 };
 pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
 pub use observed::{

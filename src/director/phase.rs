@@ -9,10 +9,10 @@ impl Director {
     /// For several processes that run one config, each with a director of its own: give each another
     /// phase, 0, 1, 2 and so on, before it picks. The rotations of rr, wrr and `ties: rotate` then start
     /// as far apart as they can, by van der Corput's sequence (where n is a power of two, n phases
-    /// below n start at n different places of n), and twos and p2c draw other random numbers (phases below 2^23). That holds for all
-    /// services, now and later added, through all reloads; a rotation that a reload sends before the
-    /// first server goes to the phase's start instead. Phase 0, the initial one, is as in a kernel.
-    /// What one director does repeats: the same phase, the same picks.
+    /// below n start at n different places of n), and twos and p2c draw other random numbers (phases
+    /// below 2^23). That holds for all services, now and later added, through all reloads; a rotation
+    /// that a reload sends before the first server goes to the phase's start instead. Phase 0, the
+    /// initial one, is as in a kernel. What one director does repeats: the same phase, the same picks.
     ///
     /// A service that is shared exactly has one rotation for all workers, so its phase is the
     /// director's. In a service that is shared `per-worker` each worker has a phase of its own, by

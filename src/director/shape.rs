@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::SlowStart;
+use crate::config::{SlowStart, shaped_turns};
 
 /// A server, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +48,6 @@ const ALL: u32 = 100;
 /// start are fine enough; as long as they are not more than the others, together.
 const FINE: f64 = 20.0;
 const HEAVIEST: f64 = 65_536.0;
-/// A schedule of wrr has at most this many turns for that, or `A_SERVER` per server. Known to
-/// `config::memory`.
-const TURNS: usize = 4096;
-const A_SERVER: usize = 64;
 
 /// A tier's servers with a weight that are not meant to be out.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,8 +115,7 @@ pub(super) fn shape(parts: &[Part], spill_over: Option<u32>, panic_threshold: u8
     };
     let load: BTreeMap<u8, u32> = match (spill_over, serving) {
         // Without a server that is up, and in panic with spill-over, all tiers are one.
-        (_, None) if panics => tiers.keys().map(|tier| (*tier, ALL)).collect(),
-        (Some(_), _) if panics => tiers.keys().map(|tier| (*tier, ALL)).collect(),
+        (_, None) | (Some(_), _) if panics => tiers.keys().map(|tier| (*tier, ALL)).collect(),
         (Some(factor), Some(_)) => tiers
             .keys()
             .copied()
@@ -171,7 +166,8 @@ fn scaled(
     };
     let least = full().fold(f64::INFINITY, f64::min);
     let most = full().fold(0.0, f64::max);
-    let length = TURNS.max(parts.len() * A_SERVER) as f64;
+    // A schedule of wrr is no longer than the memory that is accounted for.
+    let length = shaped_turns(parts.len() as u64) as f64;
     let limit = (HEAVIEST / most).min(length / full().sum::<f64>());
     let mut scale = (FINE / least).min(limit);
     if !shared {

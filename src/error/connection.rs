@@ -26,7 +26,7 @@ pub enum Refused {
     /// Every server has weight 0.
     AllQuiesced = 5,
     /// Every server with a weight is held [draining](crate::ServerState::Draining) or
-    /// [down](crate::ServerState::Down).
+    /// [down](crate::ServerState::Down), or ejected.
     AllDown = 6,
     /// Every server that is left has reached its upper threshold, or the most connections that one can
     /// have.

@@ -20,7 +20,7 @@
 //! | location | operation                                  | ordering | partner                  |
 //! |----------|--------------------------------------------|----------|--------------------------|
 //! | `word`   | additions in `take_ticket`                 | SeqCst   | the swaps                |
-//! | `word`   | loads in `advance`, `adopt`, `supersede`   | SeqCst   | the additions and swaps  |
+//! | `word`   | loads in `advance`, `adopt`, `supersede`, `copy` | SeqCst | the additions and swaps  |
 //! | `word`   | swaps in all but `take_ticket`             | SeqCst   | the others; the snapshot's `current` |
 
 use std::num::NonZeroU32;

@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 
 use crate::project::Project;
 
-/// Maximum size of the packed crate, in bytes. Of these a fifth is the C headers and the documents, and as
-/// much is the kernel plane.
+/// Maximum size of the packed crate, in bytes. An eighth of it is the C headers and the documents, a seventh
+/// the kernel plane.
 const LARGEST: u64 = 480_000;
 
 pub(crate) fn package(project: &Project) -> Result<()> {

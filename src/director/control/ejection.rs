@@ -10,7 +10,7 @@ use crate::arena::slots::ServerSlot;
 use crate::config::{Ejection, RealServer, ServiceKey, Thresholds};
 use crate::director::allocator::SlotClaim;
 use crate::director::control::RunningService;
-use crate::director::ejection::{Phase, most};
+use crate::director::ejection::{Phase, Record, most};
 use crate::director::outliers::below;
 use crate::director::runtime::Runtime;
 
@@ -76,7 +76,7 @@ impl Control {
             for at in control.running(live) {
                 let state = control.held_state(key, at.server.address, runtime.panics);
                 if at.slot.set_state(at.claim.id.generation, state).is_ok_and(|was| was != state) {
-                    control.tell(live, at.claim, at.slot);
+                    live.compiled.changed_for_all(at.claim.id, at.slot);
                 }
                 match &rule {
                     None => control.forget(runtime, live, at),
@@ -114,11 +114,11 @@ impl Control {
         if marked && runtime.panics {
             let state = self.held_state(&live.service.key, address, true);
             self.arena.end_ejection(at.claim.id.slot, state);
-            self.tell(live, at.claim, at.slot);
+            live.compiled.changed_for_all(at.claim.id, at.slot);
         } else if recorded && !marked && !runtime.panics {
             let down = at.slot.counts_relaxed().is_down();
             if self.arena.eject(at.claim.id) {
-                self.tell(live, at.claim, at.slot);
+                live.compiled.changed_for_all(at.claim.id, at.slot);
             } else if !down {
                 self.bring_back(runtime, live, at, Some(rule));
             }
@@ -148,16 +148,19 @@ impl Control {
         record.eject(self.arena.clock(), rule, why);
     }
 
-    /// Ends the ejections that have lasted longest while more servers are ejected than may be.
+    /// Ends the ejections that have lasted longest, of more servers than may be ejected.
     fn keep_share(&self, runtime: &mut Runtime, live: &RunningService, most: u32) {
         let Some(service) = self.arena.services.get(live.id.slot) else { return };
-        while service.ejections.taken().0 > most {
-            let records = &runtime.ejections.records;
-            let since = |at: &Running<'_>| {
-                records.get(&at.server.address).and_then(|record| record.since()).unwrap_or(0)
-            };
-            let ejected = self.running(live).filter(|at| self.is_ejected(at.claim));
-            let Some(longest) = ejected.min_by_key(since) else { break };
+        let beyond = service.ejections.taken().0.saturating_sub(most);
+        if beyond == 0 {
+            return;
+        }
+        let records = &runtime.ejections.records;
+        let since = |at: &Running<'_>| records.get(&at.server.address).and_then(Record::since);
+        let mut ejected: Vec<_> =
+            self.running(live).filter(|at| self.is_ejected(at.claim)).collect();
+        ejected.sort_by_key(since);
+        for longest in ejected.into_iter().take(beyond as usize) {
             self.bring_back(runtime, live, longest, live.service.ejection.as_ref());
         }
     }
@@ -174,7 +177,7 @@ impl Control {
         let next = rule.map_or(Phase::In, |rule| self.begin_trial(at, rule, now));
         let state = self.held_state(key, address, runtime.panics);
         self.arena.end_ejection(at.claim.id.slot, state);
-        self.tell(live, at.claim, at.slot);
+        live.compiled.changed_for_all(at.claim.id, at.slot);
         runtime.ejections.records.entry(address).or_default().end(now, next);
         if live.service.slow_start.is_some() {
             runtime.starts.insert(address, now);
@@ -184,12 +187,9 @@ impl Control {
     /// From now on the next failure ejects the server again, and few connections can be opened.
     fn begin_trial(&self, at: Running<'_>, rule: &Ejection, now: u64) -> Phase {
         at.health.set_consecutive(rule.failures.saturating_sub(1));
-        let open = at.slot.counts_relaxed().total();
-        let configured = at.server.thresholds;
-        let upper = open.saturating_add(rule.trials);
-        let upper = if configured.upper == 0 { upper } else { upper.min(configured.upper) };
+        let upper = at.slot.counts_relaxed().total().saturating_add(rule.trials);
         // The limits come first: they must hold when the server returns.
-        at.slot.limit(on_trial(upper), self.settings.kernel_rules);
+        at.slot.limit(on_trial(upper, at.server), self.settings.kernel_rules);
         Phase::Trial { since: now, done: at.health.read().done, upper }
     }
 
@@ -199,7 +199,7 @@ impl Control {
             record.phase = Phase::In;
             at.health.set_consecutive(0);
             if at.slot.limit(Limits::new(at.server.thresholds), self.settings.kernel_rules) {
-                self.tell(live, at.claim, at.slot);
+                live.compiled.changed_for_all(at.claim.id, at.slot);
             }
         }
     }
@@ -208,7 +208,7 @@ impl Control {
     pub(super) fn limits_of(&self, key: &ServiceKey, server: &RealServer) -> Limits {
         let records = self.runtimes.get(key).map(|runtime| &runtime.ejections.records);
         match records.and_then(|records| records.get(&server.address)).map(|record| &record.phase) {
-            Some(Phase::Trial { upper, .. }) => on_trial(*upper),
+            Some(Phase::Trial { upper, .. }) => on_trial(*upper, server),
             _ => Limits::new(server.thresholds),
         }
     }
@@ -238,7 +238,12 @@ impl Control {
         self.with_runtime(key, |control, live, runtime| {
             let rule = live.service.ejection.as_ref();
             let at = control.running(live).find(|at| at.claim.id == claim.id);
-            if let Some(at) = at.filter(|at| control.is_ejected(at.claim)) {
+            // In panic there is a record and no mark.
+            let recorded = |at: &Running<'_>| {
+                let record = runtime.ejections.records.get(&at.server.address);
+                record.is_some_and(|record| record.since().is_some())
+            };
+            if let Some(at) = at.filter(|at| control.is_ejected(at.claim) || recorded(at)) {
                 control.bring_back(runtime, live, at, rule);
                 released = true;
             }
@@ -249,15 +254,26 @@ impl Control {
     /// Everything that is due: records what workers have ejected, ejects outliers, ends ejections and
     /// trials.
     pub(super) fn tick_ejections(&mut self) {
-        let ejects = |live: &&RunningService| live.service.ejection.is_some();
+        let slot = |live: &RunningService| self.arena.services.get(live.id.slot);
+        let ejects = |live: &&RunningService| {
+            live.service.ejection.is_some()
+                || slot(live).is_some_and(|it| !it.ejections.is_unused())
+        };
         let keys: Vec<ServiceKey> =
             self.services.values().filter(ejects).map(|live| live.service.key).collect();
         for key in keys {
+            let mut agrees = false;
             self.with_runtime(&key, |control, live, runtime| {
                 if let Some(rule) = &live.service.ejection {
                     control.tick_service(runtime, live, rule);
+                    let taken = control.arena.services.get(live.id.slot);
+                    agrees = taken.is_none_or(|slot| !slot.ejections.is_exceeded());
                 }
             });
+            // A worker that took its place before the latest change may mark a server after it.
+            if !agrees {
+                self.reconcile(&key);
+            }
         }
         // Of servers that are not configured any more, until their time is over.
         let now = self.arena.clock();
@@ -280,7 +296,7 @@ impl Control {
             if service.ejections.is_reached(at.health.read().consecutive_failures)
                 && self.arena.eject(at.claim.id)
             {
-                self.tell(live, at.claim, at.slot);
+                live.compiled.changed_for_all(at.claim.id, at.slot);
             }
             self.note(runtime, at, rule);
             let Some(record) = runtime.ejections.records.get(&at.server.address) else { continue };
@@ -325,7 +341,7 @@ impl Control {
         for (place, at) in self.running(live).enumerate() {
             runtime.ejections.totals.insert(at.server.address, at.health.totals());
             if found.binary_search(&place).is_ok() && self.arena.eject(at.claim.id) {
-                self.tell(live, at.claim, at.slot);
+                live.compiled.changed_for_all(at.claim.id, at.slot);
                 let share = shares.get(place).copied().flatten().unwrap_or(0.0);
                 let why = format!("{share:.0} % done, too far below the other servers");
                 self.record_ejection(runtime, at, rule, &why);
@@ -334,7 +350,13 @@ impl Control {
     }
 }
 
-/// One more than `upper` is never open; at one less, one more may be opened.
-fn on_trial(upper: u32) -> Limits {
+/// At most `upper` connections, and no more than configured; at one less, one more may be opened.
+fn on_trial(upper: u32, server: &RealServer) -> Limits {
+    let configured = server.thresholds.upper;
+    let upper = if configured == 0 { upper } else { upper.min(configured) };
     Limits::new(Thresholds { upper, lower: upper })
 }
+
+#[cfg(test)]
+#[path = "ejection_tests.rs"]
+mod tests;

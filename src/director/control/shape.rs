@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use super::Control;
-use crate::arena::slots::ServerSlot;
 use crate::config::{RealServer, ServerState, ServiceKey, VirtualService};
 use crate::director::allocator::SlotClaim;
 use crate::director::control::RunningService;
@@ -144,10 +143,5 @@ impl Control {
         if let (Some(now), Some(_)) = (self.now(), how) {
             self.runtimes.entry(*key).or_default().starts.insert(server, now);
         }
-    }
-
-    /// Tells the scheduler of a server whose state or limits have changed.
-    pub(super) fn tell(&self, live: &RunningService, claim: &SlotClaim, slot: &ServerSlot) {
-        live.compiled.changed_for_all(claim.id, slot);
     }
 }
