@@ -66,6 +66,24 @@ impl Processes {
     fn each(&self, act: impl Fn(&Director)) {
         self.0.iter().for_each(|(director, _)| act(director));
     }
+
+    /// A server is added, one is edited, and the scheduler is changed and changed back.
+    fn assert_apart_through_changes(&self, mut config: Config, what: &str) {
+        let service = &config.services[0];
+        let (key, kind, count) = (service.key, service.scheduler, service.servers.len() as u16);
+        config.services[0].servers.push(server(count + 1, 1));
+        self.each(|director| drop(director.apply(&config).expect("valid")));
+        self.assert_apart(&format!("{what}, after a reload"));
+        let same = Command::EditServer { service: key, server: server(2, 1) };
+        self.each(|director| drop(director.execute(&same).expect("it runs")));
+        self.assert_apart(&format!("{what}, after an edit"));
+        for scheduler in [Some(SchedulerKind::Fo), kind] {
+            let service = &mut config.services[0];
+            (service.scheduler, service.ties) = (scheduler, scheduler.map_or(Ties::Kernel, ties));
+            self.each(|director| drop(director.apply(&config).expect("valid")));
+        }
+        self.assert_apart(&format!("{what}, bound again"));
+    }
 }
 
 fn process(config: &Config, phase: u32) -> (Director, Worker) {
@@ -92,21 +110,7 @@ fn directors_start_apart_and_stay_apart() {
             let config = rotating(kind, count, Sharing::Exact);
             let processes = Processes::sharing_exactly(&config);
             (0..20).for_each(|turn| processes.assert_apart(&format!("{what}, pick {turn}")));
-            let mut next = config.clone();
-            next.services[0].servers.push(server(count + 1, 1));
-            processes.each(|director| drop(director.apply(&next).expect("valid")));
-            processes.assert_apart(&format!("{what}, after a reload"));
-            let service = next.services[0].key;
-            let same = Command::EditServer { service, server: server(2, 1) };
-            processes.each(|director| drop(director.execute(&same).expect("it runs")));
-            processes.assert_apart(&format!("{what}, after an edit"));
-            // The scheduler is changed and changed back.
-            for scheduler in [SchedulerKind::Fo, kind] {
-                next.services[0].scheduler = Some(scheduler);
-                next.services[0].ties = ties(scheduler);
-                processes.each(|director| drop(director.apply(&next).expect("valid")));
-            }
-            processes.assert_apart(&format!("{what}, bound again"));
+            processes.assert_apart_through_changes(config, &what);
         }
     }
 }
@@ -142,16 +146,7 @@ fn workers_of_other_directors_start_apart() {
             let config = rotating(kind, count, Sharing::PerWorker);
             let processes = Processes::per_worker(&config);
             (0..20).for_each(|_| processes.assert_apart(&what));
-            let mut next = config.clone();
-            next.services[0].servers.push(server(count + 1, 1));
-            processes.each(|director| drop(director.apply(&next).expect("valid")));
-            processes.assert_apart(&format!("{what}, after a reload"));
-            for scheduler in [SchedulerKind::Fo, kind] {
-                next.services[0].scheduler = Some(scheduler);
-                next.services[0].ties = ties(scheduler);
-                processes.each(|director| drop(director.apply(&next).expect("valid")));
-            }
-            processes.assert_apart(&format!("{what}, bound again"));
+            processes.assert_apart_through_changes(config, &what);
         }
     }
 }
