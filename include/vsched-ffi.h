@@ -514,6 +514,11 @@ vsched_status vsched_config_servers(const struct vsched_config *config,
                                     size_t capacity,
                                     size_t *count);
 
+vsched_status vsched_director_server_state(const struct vsched_director *director,
+                                           struct vsched_server_id server,
+                                           struct vsched_server_state *state,
+                                           size_t state_size);
+
 vsched_status vsched_director_counts(const struct vsched_director *director,
                                      struct vsched_server_id server,
                                      struct vsched_counts *counts);
@@ -597,7 +602,7 @@ vsched_status vsched_director_set_weight(const struct vsched_director *director,
 typedef struct vsched_removed_server {
     struct vsched_server_id id;
     char service[64];
-    char name[64];
+    char address_text[64];
     uint32_t active;
     uint32_t inactive;
 } vsched_removed_server;
