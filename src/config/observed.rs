@@ -7,6 +7,7 @@ use crate::config::{Config, RealServer, ServerState, ServiceSettings, Settings};
 
 /// Connection counts of one real server at one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ServerCounts {
     /// Active connections.
     pub active: u32,
@@ -23,6 +24,7 @@ pub struct ServerCounts {
 ///
 /// Each number is exact; reports that arrive during the call may be included in some and not in others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ServerHealth {
     /// The state in which the server takes part: that in which it is held, or down while it is ejected, or
@@ -49,11 +51,18 @@ pub struct ServerHealth {
     /// The plain mean of the first 16; from then on each one moves it by a sixteenth of the difference.
     /// In each second of the ticks' time without a new one it decays, by half in 10 seconds, and the
     /// next one weighs more.
+    ///
+    /// In serde texts `latency_us`, in whole microseconds.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "latency_us", serialize_with = "super::text::microseconds")
+    )]
     pub latency: Option<Duration>,
 }
 
 /// Totals since creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Statistics {
     /// Connections scheduled.
     pub connections: u64,
@@ -71,6 +80,7 @@ pub struct Statistics {
 
 /// Usage of one of a service's address maps (affinity or persistence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Remembered {
     /// Addresses remembered; temporarily more than `capacity` after that was lowered.
     pub entries: u32,
@@ -83,6 +93,7 @@ pub struct Remembered {
 
 /// Current rates, per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Rates {
     /// Connections.
     pub connections: u64,
@@ -97,6 +108,8 @@ pub struct Rates {
 }
 
 /// The running state of one real server.
+///
+/// In serde texts the fields of `server` stand beside the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObservedServer {
     /// The server as configured.
@@ -117,6 +130,8 @@ pub struct ObservedServer {
 }
 
 /// The running state of one virtual service.
+///
+/// In serde texts the fields of `settings` stand beside the others, as in a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedService {
     /// Its settings.
@@ -137,6 +152,9 @@ pub struct ObservedService {
 }
 
 /// The running state of everything.
+///
+/// Its serde text is that of a config, with more fields in each service and server. It is for output:
+/// it cannot be read back as a config, whose servers are in the opposite order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     /// Settings that belong to no service: kernel rules, seed, timeouts, daemons.

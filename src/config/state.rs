@@ -7,6 +7,8 @@ use std::fmt;
 /// It is never written into a config, and survives every change of one. Where no state is set, picks
 /// are those of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[repr(u8)]
 pub enum ServerState {
     /// Not held: weight, thresholds and connections decide.

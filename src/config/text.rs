@@ -1,5 +1,6 @@
 //! The serde form of a virtual service: names instead of bits, defaults omitted.
 
+mod observed;
 mod root;
 
 use std::borrow::Cow;
@@ -18,7 +19,7 @@ use crate::error::Quoted;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ServiceText {
+pub(super) struct ServiceText<Servers = Vec<RealServer>> {
     key: ServiceKey,
     #[serde(default = "default_scheduler")]
     scheduler: String,
@@ -47,8 +48,10 @@ pub(super) struct ServiceText {
     #[serde(default, skip_serializing_if = "is_default")]
     panic_threshold: u8,
     #[serde(default)]
-    servers: Vec<RealServer>,
+    servers: Servers,
 }
+
+pub(super) use observed::microseconds;
 
 pub(super) fn one() -> u32 {
     1
@@ -72,8 +75,8 @@ fn is_default_table(index: &u8) -> bool {
     *index == DEFAULT_MH_TABLE_INDEX
 }
 
-impl From<VirtualService> for ServiceText {
-    fn from(from: VirtualService) -> Self {
+impl<Servers> From<VirtualService<Servers>> for ServiceText<Servers> {
+    fn from(from: VirtualService<Servers>) -> Self {
         ServiceText {
             key: from.key,
             scheduler: from.scheduler.map_or(NO_SCHEDULER, SchedulerKind::name).to_owned(),

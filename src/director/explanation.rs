@@ -73,6 +73,8 @@ pub struct ExplainedServer {
 
 /// Why a server gets no new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Bar {
     /// Its weight is 0.
@@ -102,7 +104,7 @@ impl Bar {
         }
     }
 
-    pub(super) fn of(weight: u32, observed: &ObservedServer) -> Option<Bar> {
+    pub(crate) fn of(weight: u32, observed: &ObservedServer) -> Option<Bar> {
         match observed.state {
             ServerState::Down if observed.health.ejected => Some(Bar::Ejected),
             ServerState::Down => Some(Bar::Down),

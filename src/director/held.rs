@@ -12,6 +12,8 @@ use crate::sync::Arc;
 /// Who holds a server in a state. Each releases only what it holds itself: a server is up when no
 /// holder holds it draining or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Holder {

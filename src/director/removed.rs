@@ -8,13 +8,15 @@ use crate::director::Director;
 
 /// A server that was removed from the config and still has connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RemovedServer {
     /// The key of its service, which may have been removed too.
     pub service: ServiceKey,
     /// Its address and port.
     pub server: SocketAddr,
-    /// Its id, which the leases of its connections name.
+    /// Its id, which the leases of its connections name. Not part of serde texts.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub id: ServerId,
     /// Active connections.
     pub active: u32,

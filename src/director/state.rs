@@ -20,6 +20,7 @@ const MAX_REASON: usize = 255;
 
 /// One holder's hold on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Hold {
     /// Who holds it.
