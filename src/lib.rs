@@ -19,6 +19,7 @@ pub mod error;
 mod ffi;
 mod flow;
 mod memory;
+pub mod metrics;
 #[cfg(all(feature = "netlink", target_os = "linux"))]
 pub mod netlink;
 mod pool;

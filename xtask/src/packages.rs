@@ -23,11 +23,19 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("luajit", "luajit"),
     ("pip3", "python3-pip"),
     ("pkg-config", "pkg-config"),
+    ("promtool", "prometheus"),
     ("python3", "python3"),
     ("readelf", "binutils"),
     ("strace", "strace"),
     ("valgrind", "valgrind"),
     ("wrk", "wrk"),
+];
+/// Modules of Python, and the packages that contain them.
+const PYTHON_MODULES: &[(&str, &str)] = &[
+    ("cffi", "python3-cffi"),
+    ("jsonschema", "python3-jsonschema"),
+    ("prometheus_client", "python3-prometheus-client"),
+    ("yaml", "python3-yaml"),
 ];
 /// Programs for the tests that boot a kernel as a process.
 const KERNEL_PROGRAMS: &[(&str, &str)] = &[
@@ -62,8 +70,11 @@ pub(crate) fn install(project: &Project) -> Result<()> {
     let missing = programs.filter(|(program, _)| find_program(program).is_none());
     let packages: Vec<&str> = missing.flat_map(|(_, names)| names.split(' ')).collect();
     add(project, &packages)?;
-    if cmd!(project.sh, "python3 -c 'import cffi'").ignore_stderr().quiet().run().is_err() {
-        add(project, &["python3-cffi"])?;
+    for (module, package) in PYTHON_MODULES {
+        let import = format!("import {module}");
+        if cmd!(project.sh, "python3 -c {import}").ignore_stderr().quiet().run().is_err() {
+            add(project, &[package])?;
+        }
     }
     // Only clang knows which version it needs.
     if let Some(runtime) = missing_clang_runtime(project)? {
