@@ -127,6 +127,7 @@ typedef struct vsched_service {
     uint32_t eject_factor;
     uint32_t eject_least_outcomes;
     uint32_t eject_least_servers;
+    struct vsched_text name;
 } vsched_service;
 
 static const uint32_t VSCHED_ZERO = 4294967295;
@@ -161,6 +162,8 @@ typedef struct vsched_server {
     uint32_t tunnel_port;
     uint32_t priority;
     uint32_t reserved;
+    uint64_t user_data;
+    struct vsched_text name;
 } vsched_server;
 
 static const uint32_t VSCHED_KERNEL_RULES_B = 0;
@@ -267,6 +270,7 @@ typedef struct vsched_pick {
     uint8_t tunnel;
     uint8_t tunnel_checksum;
     uint16_t tunnel_port;
+    uint64_t user_data;
     uint64_t opaque[2];
 } vsched_pick;
 
@@ -402,7 +406,8 @@ vsched_status vsched_director_pick_server(const struct vsched_director *director
 
 /* ==== Read-out: services, servers, counts ===================================================== */
 
-static const uint32_t VSCHED_NAME_SIZE = 64;
+static const uint32_t VSCHED_KEY_SIZE = 64;
+static const uint32_t VSCHED_NAME_SIZE = 256;
 
 typedef struct vsched_service_state {
     struct vsched_service_id id;
@@ -447,11 +452,12 @@ typedef struct vsched_service_state {
     uint32_t eject_least_servers;
     uint32_t panics;
     uint32_t up;
+    char name[VSCHED_NAME_SIZE];
 } vsched_service_state;
 
 typedef struct vsched_server_state {
     struct vsched_server_id id;
-    char name[64];
+    char address_text[64];
     uint8_t address[16];
     uint16_t port;
     uint8_t family;
@@ -470,6 +476,8 @@ typedef struct vsched_server_state {
     uint32_t state;
     uint32_t priority;
     uint32_t effective_weight;
+    uint64_t user_data;
+    char name[VSCHED_NAME_SIZE];
 } vsched_server_state;
 
 typedef struct vsched_counts {

@@ -537,6 +537,11 @@ typedef struct vsched_service {
     uint32_t eject_least_outcomes;
     /** Least number of such servers, 2 to 1048576. 0: the default, 5. */
     uint32_t eject_least_servers;
+    /**
+     * Name, unique within the config: 1 to 253 ASCII letters, digits and -_./@, one of them a
+     * letter. Default: none.
+     */
+    struct vsched_text name;
 } vsched_service;
 
 /** Number 0, for a field in which 0 means the default. */
@@ -607,6 +612,16 @@ typedef struct vsched_server {
     uint32_t priority;
     /** 0. */
     uint32_t reserved;
+    /**
+     * Your own number for the server, such as an index or an address of your structure: picks
+     * return it.
+     */
+    uint64_t user_data;
+    /**
+     * Name, unique within the service: 1 to 253 ASCII letters, digits and -_./@, one of them a
+     * letter. Default: none.
+     */
+    struct vsched_text name;
 } vsched_server;
 
 /** Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default). */
@@ -968,6 +983,8 @@ typedef struct vsched_pick {
     uint8_t tunnel_checksum;
     /** UDP port of a GUE tunnel. */
     uint16_t tunnel_port;
+    /** Your own number for the server, from its configuration (vsched_server). */
+    uint64_t user_data;
     /** Private: the persistence template that led to the server. */
     uint64_t opaque[2];
 } vsched_pick;
@@ -1487,14 +1504,16 @@ vsched_status vsched_director_pick_server(const struct vsched_director *director
  */
 
 /** Size of the texts for keys and for addresses with port, including the NUL. */
-#define VSCHED_NAME_SIZE 64
+#define VSCHED_KEY_SIZE 64
+/** Size of the texts for names, including the NUL. */
+#define VSCHED_NAME_SIZE 256
 
 /** A virtual service that runs or is configured. Texts end with a NUL. */
 typedef struct vsched_service_state {
     /** Id of the service. */
     struct vsched_service_id id;
     /** Its key, as vsched_director_service takes it. */
-    char key[VSCHED_NAME_SIZE];
+    char key[VSCHED_KEY_SIZE];
     /** Short name of its scheduler; "none" without one. */
     char scheduler[16];
     /** Connections opened since the service was added. */
@@ -1525,7 +1544,7 @@ typedef struct vsched_service_state {
     /** 1: one-packet scheduling. */
     uint32_t one_packet;
     /** Scheduler flags, separated by commas, such as "mh-port". */
-    char flags[VSCHED_NAME_SIZE];
+    char flags[VSCHED_KEY_SIZE];
     /** Which clients count as one: "255.255.255.0", "64"; empty: each address separately. */
     char persistence_netmask[16];
     /**
@@ -1581,6 +1600,8 @@ typedef struct vsched_service_state {
     uint32_t panics;
     /** Number of servers that are up and have a weight. */
     uint32_t up;
+    /** Name; empty: none. */
+    char name[VSCHED_NAME_SIZE];
 } vsched_service_state;
 
 /** A real server that runs or is configured. Texts end with a NUL. */
@@ -1588,7 +1609,7 @@ typedef struct vsched_server_state {
     /** Id of the server. */
     struct vsched_server_id id;
     /** Its address and port, as vsched_director_server takes them. */
-    char name[VSCHED_NAME_SIZE];
+    char address_text[VSCHED_KEY_SIZE];
     /** Address in network order, IPv4 in the first four bytes. */
     uint8_t address[16];
     /** Port in host order; 0: the client's destination port. */
@@ -1628,6 +1649,10 @@ typedef struct vsched_server_state {
      * that does not serve. Compare it with that of other servers alone: all may be scaled.
      */
     uint32_t effective_weight;
+    /** Your own number for the server. */
+    uint64_t user_data;
+    /** Name; empty: none. */
+    char name[VSCHED_NAME_SIZE];
 } vsched_server_state;
 
 /** Connection counts of a server at one moment. */
@@ -2004,9 +2029,9 @@ typedef struct vsched_removed_server {
     /** Id of the server, as in its leases. */
     struct vsched_server_id id;
     /** Key of its service, which may be gone too. */
-    char service[VSCHED_NAME_SIZE];
+    char service[VSCHED_KEY_SIZE];
     /** Its address and port. */
-    char name[VSCHED_NAME_SIZE];
+    char name[VSCHED_KEY_SIZE];
     /** Active connections. */
     uint32_t active;
     /** Inactive connections. */

@@ -38,6 +38,29 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
+/// A text that is no [`Name`](crate::config::Name).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameError {
+    text: String,
+}
+
+impl NameError {
+    pub(crate) const EXPECTED: &str =
+        "expected 1 to 253 ASCII letters, digits and -_./@, one of them a letter";
+
+    pub(crate) fn new(text: &str) -> Self {
+        NameError { text: text.to_owned() }
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "name `{}`: {}", Quoted(&self.text), NameError::EXPECTED)
+    }
+}
+
+impl std::error::Error for NameError {}
+
 /// A scheduler name that is not in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownScheduler {
@@ -368,13 +391,13 @@ impl From<CommandError> for ApplyError {
     }
 }
 
-/// A service that could not be looked up by its key's text.
+/// A service that could not be looked up by the text of its key or name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The text is not a service key.
+    /// The text is neither a service key nor a name.
     Key(KeyError),
-    /// There is no service with this key.
+    /// There is no service with this key or name.
     Unknown(String),
 }
 

@@ -304,23 +304,23 @@ const SERVERS: &[(&str, &str, &str)] = &[
     ),
     (
         "tcp 10.1.0.1:80",
-        r#""address": "[fd09::1]:80", "forwarding": "masq""#,
-        "address: an IPv6 server of an IPv4 service needs a tunnel",
+        r#""address": "[fd09::1]:80", "forwarding": "route""#,
+        "address: an IPv6 server of an IPv4 service needs a tunnel or, in a proxy, masquerading",
     ),
     (
         "tcp [fd00::1]:80",
         r#""address": "10.9.0.1:80""#,
-        "address: an IPv4 server of an IPv6 service needs a tunnel",
+        "address: an IPv4 server of an IPv6 service needs a tunnel or, in a proxy, masquerading",
     ),
     (
         "fwmark 7 inet6",
         r#""address": "10.9.0.1:80""#,
-        "address: an IPv4 server of an IPv6 service needs a tunnel",
+        "address: an IPv4 server of an IPv6 service needs a tunnel or, in a proxy, masquerading",
     ),
     (
         "fwmark 7",
         r#""address": "[fd09::1]:80", "forwarding": "local""#,
-        "address: an IPv6 server of an IPv4 service needs a tunnel",
+        "address: an IPv6 server of an IPv4 service needs a tunnel or, in a proxy, masquerading",
     ),
     (
         "tcp 10.1.0.1:80",
@@ -562,7 +562,7 @@ service tcp 10.1.0.1:0: server 0.0.0.0:80: address: 0.0.0.0 is the unspecified a
 service udp [::ffff:10.1.0.1]:53: address: ::ffff:10.1.0.1 is an IPv4 address in IPv6 form; write 10.1.0.1
 service udp [::ffff:10.1.0.1]:53: persistence: timeout: 0 is outside 1 to 2678400
 service udp [::ffff:10.1.0.1]:53: persistence: netmask: 255.0.0.0 is an IPv4 mask; an IPv6 service takes a prefix length, 1 to 128
-service udp [::ffff:10.1.0.1]:53: server 10.9.0.1:53: address: an IPv4 server of an IPv6 service needs a tunnel
+service udp [::ffff:10.1.0.1]:53: server 10.9.0.1:53: address: an IPv4 server of an IPv6 service needs a tunnel or, in a proxy, masquerading
 service tcp 10.1.0.1:0: services[2] is services[0] once more
 service tcp 10.1.0.1:0: persistence: netmask: 200 is an IPv6 prefix length; an IPv4 service takes a mask such as 255.255.255.0"#
     );
@@ -635,7 +635,10 @@ const BAD_JSON: &[(&str, &str)] = &[
         "unknown field `service`, expected one of `kernel_rules`, `seed`, `expire_quiescent_template`, `timeouts`, `daemons`, `services` at line 1 column 10",
     ),
     (r#"{"kernel_rules": "C"}"#, "unknown variant `C`, expected `A` or `B` at line 1 column 20"),
-    (r#"{"seed": -1}"#, "invalid value: integer `-1`, expected u64 at line 1 column 11"),
+    (
+        r#"{"seed": -1}"#,
+        "invalid value: integer `-1`, expected a number from 0 to 18446744073709551615, or a text of its digits at line 1 column 11",
+    ),
     (
         r#"{"timeouts": {"icmp": 1}}"#,
         "unknown field `icmp`, expected one of `tcp`, `tcp_fin`, `udp` at line 1 column 20",
@@ -667,8 +670,8 @@ const BAD_JSON: &[(&str, &str)] = &[
         "service key `fwmark 0`: a firewall mark is a number from 1 to 4294967295 at line 1 column 33",
     ),
     (
-        r#"{"services": [{"key": "tcp 10.1.0.1:80", "name": "web"}]}"#,
-        "unknown field `name`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `ties`, `ejection`, `slow_start`, `spill_over`, `panic_threshold`, `servers` at line 1 column 47",
+        r#"{"services": [{"key": "tcp 10.1.0.1:80", "nickname": "web"}]}"#,
+        "unknown field `nickname`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `ties`, `ejection`, `slow_start`, `spill_over`, `panic_threshold`, `name`, `servers` at line 1 column 51",
     ),
     (
         r#"{"services": [{"key": "tcp 10.1.0.1:80", "scheduler": "best"}]}"#,
@@ -836,7 +839,7 @@ service tcp 10.1.0.1:80: unknown scheduler `best`; known: SCHEDULERS"#,
   |
 4 | weight = 1
   | ^^^^^^
-unknown field `weight`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `ties`, `ejection`, `slow_start`, `spill_over`, `panic_threshold`, `servers`"#,
+unknown field `weight`, expected one of `key`, `scheduler`, `flags`, `mh_table_index`, `persistence`, `persistence_engine`, `one_packet`, `affinity`, `sharing`, `ties`, `ejection`, `slow_start`, `spill_over`, `panic_threshold`, `name`, `servers`"#,
     ),
     (
         "[[services]]\nkey = 'tcp 10.1.0.1:80'\npersistence = { netmask = '24' }",

@@ -158,8 +158,8 @@ fn defaults_are_those_of_ipvsadm() {
     assert!(
         service.flags.is_empty() && !service.one_packet && service.persistence_engine.is_none()
     );
-    let [first, second] = service.servers[..] else { panic!("two servers") };
-    assert_eq!(first, RealServer::new(address("192.168.5.11:80")));
+    let [first, second] = &service.servers[..] else { panic!("two servers") };
+    assert_eq!(*first, RealServer::new(address("192.168.5.11:80")));
     assert_eq!((first.forwarding, first.weight), (Forwarding::Route, 1));
     assert_eq!(first.thresholds, Thresholds { upper: 0, lower: 0 });
     assert_eq!(second.thresholds, Thresholds { upper: 5, lower: 0 });

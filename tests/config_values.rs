@@ -127,7 +127,7 @@ fn a_change_of_any_setting_is_one_edit() {
     for (field, edit) in OF_SERVERS {
         let (mut new, key) = (old.clone(), old.services[0].key);
         edit(&mut new.services[0].servers[1]);
-        let [before, server] = [&old, &new].map(|config| config.services[0].servers[1]);
+        let [before, server] = [&old, &new].map(|config| config.services[0].servers[1].clone());
         assert_eq!(
             diff(&old, &new),
             [Change::EditServer { service: key, before, server }],

@@ -6,6 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::{config, flow, rip, server, service, vip};
+use std::net::SocketAddr;
+
 use vsched::config::{Command, KernelRules, Persistence, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 use vsched::{
@@ -31,24 +33,44 @@ fn picks(worker: &Worker, service: ServiceId, count: usize) -> Vec<u8> {
     (0..count).map(pick).collect()
 }
 
-fn item(server: Option<u16>) -> Item {
-    Item { service: ServiceKey::tcp(vip(0)), server: server.map(rip) }
+type Named = (ServiceKey, Option<SocketAddr>);
+
+fn item(server: Option<u16>) -> Named {
+    (ServiceKey::tcp(vip(0)), server.map(rip))
+}
+
+fn named(items: &[Item]) -> Vec<Named> {
+    items.iter().map(|item| (item.service, item.server)).collect()
+}
+
+/// Every item has the ids that the director finds.
+fn has_ids(director: &Director, items: &[Item]) {
+    for item in items {
+        assert_eq!(Some(item.service_id), director.service_by_key(&item.service));
+        let server = item.server.map(|server| director.server(&item.service, server));
+        assert_eq!(item.server_id.map(Some), server, "{item:?}");
+    }
 }
 
 #[test]
 fn apply_tells_what_it_did() {
     let (director, ..) = director(&config(RR, 3, &[1]));
+    let first = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("it runs");
     let mut next = config(RR, 4, &[1]);
     next.services[0].servers.remove(0);
     next.services[0].servers[0].weight = 0;
     next.services[0].servers[1].weight = 5;
     next.services.push(service(1, RR));
     let applied = director.apply(&next).expect("a valid config");
-    let new_service = Item { service: ServiceKey::tcp(vip(1)), server: None };
-    assert_eq!(applied.added, [new_service, item(Some(4))]);
-    assert_eq!(applied.changed, [item(Some(3))]);
-    assert_eq!(applied.drained, [item(Some(2))]);
-    assert_eq!(applied.removed, [item(Some(1))]);
+    let new_service = (ServiceKey::tcp(vip(1)), None);
+    assert_eq!(named(&applied.added), [new_service, item(Some(4))]);
+    has_ids(&director, &applied.added);
+    has_ids(&director, &applied.changed);
+    has_ids(&director, &applied.drained);
+    assert_eq!(applied.removed[0].server_id, Some(first));
+    assert_eq!(named(&applied.changed), [item(Some(3))]);
+    assert_eq!(named(&applied.drained), [item(Some(2))]);
+    assert_eq!(named(&applied.removed), [item(Some(1))]);
     assert_eq!(director.config().services.len(), 2);
     assert!(!applied.settings);
     next.seed = 7;
@@ -56,7 +78,7 @@ fn apply_tells_what_it_did() {
     assert!(applied.settings && !applied.is_empty());
     let applied = director.apply(&Config::default()).expect("an empty config");
     let servers = [2, 3, 4].map(|number| item(Some(number)));
-    assert_eq!(applied.removed, [&[item(None)], &servers[..], &[new_service]].concat());
+    assert_eq!(named(&applied.removed), [&[item(None)], &servers[..], &[new_service]].concat());
     assert!(director.observe().services.is_empty());
 }
 
@@ -66,14 +88,14 @@ fn a_service_is_told_with_its_servers_both_when_it_comes_and_when_it_goes() {
     let all = [None, Some(1), Some(2), Some(3)].map(item);
     let director = Director::new(&Config::default()).expect("a valid config");
     let came = director.apply(&wanted).expect("a valid config");
-    assert_eq!(came.added, all);
+    assert_eq!(named(&came.added), all);
     let went = director.apply(&Config::default()).expect("a valid config");
-    assert_eq!(went.removed, all, "by a config without it");
+    assert_eq!(named(&went.removed), all, "by a config without it");
     let delete = Command::DeleteService(ServiceKey::tcp(vip(0)));
     for command in [delete, Command::Clear] {
         director.apply(&wanted).expect("a valid config");
         let went = director.execute(&command).expect("it is there");
-        assert_eq!(went.removed, all, "by {command:?}");
+        assert_eq!(named(&went.removed), all, "by {command:?}");
     }
 }
 
@@ -430,7 +452,7 @@ fn servers_of_a_deleted_service_count_on_nobodys_account() {
     assert_eq!(director.observe().services[0].statistics.connections, 0);
     // Added again in a new service object, it keeps its counts, and its statistics start again.
     director.apply(&before).expect("a valid config");
-    let server = director.observe().services[0].servers[0];
+    let server = director.observe().services[0].servers[0].clone();
     assert_eq!((server.counts.active, server.statistics.connections), (2, 0));
 }
 
@@ -481,7 +503,7 @@ fn what_runs_is_listed_with_its_ids() {
     let servers = director.servers(service).expect("it runs");
     assert_eq!(
         services[0].1.servers,
-        servers.iter().map(|(_, server)| *server).collect::<Vec<_>>()
+        servers.iter().map(|(_, server)| server.clone()).collect::<Vec<_>>()
     );
     for (id, server) in &servers {
         assert_eq!(director.server(&ServiceKey::tcp(vip(0)), server.server.address), Some(*id));

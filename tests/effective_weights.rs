@@ -394,7 +394,8 @@ fn panic_ends_no_ejection_for_good() {
 #[test]
 fn a_command_may_change_the_tier() {
     let running = Running::new(&config(SchedulerKind::Mh, 3, &[1]));
-    let server = RealServer { priority: 9, ..running.director.config().services[0].servers[1] };
+    let server =
+        RealServer { priority: 9, ..running.director.config().services[0].servers[1].clone() };
     running.director.execute(&Command::EditServer { service: key(), server }).expect("valid");
     assert_eq!(running.used(), [0, 2].map(at));
     for n in [0, 2] {

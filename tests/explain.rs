@@ -71,7 +71,7 @@ fn what_is_explained_is_what_is_picked_next() {
         let mut leases = Vec::new();
         for step in 0..150 {
             let servers = director.servers(service).expect("it runs");
-            let (id, observed) = servers[random.below(servers.len() as u64) as usize];
+            let (id, observed) = servers[random.below(servers.len() as u64) as usize].clone();
             match random.below(8) {
                 0 => {
                     let (states, holders) = (ServerState::ALL, Holder::ALL);

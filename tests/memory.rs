@@ -278,7 +278,7 @@ fn a_change_is_carried_out_where_there_is_room_for_it() {
         let config = of(services, servers);
         let director = Director::new(&Config::default()).expect("a valid config");
         for config in [config.clone(), Config { seed: 1, ..config }, Config::default()] {
-            let room = 3 * of(services, servers).memory() as i64;
+            let room = 4 * of(services, servers).memory() as i64;
             MOST.set(BYTES.get() + room);
             let applied = director.apply(&config);
             MOST.set(i64::MAX);
@@ -327,7 +327,7 @@ fn commands_with_ever_more_memory(what: &str, config: &Config) {
     let _worker = director.worker();
     let first = &config.services[0];
     let (key, new) = (first.key, service(7000, SchedulerKind::Mh));
-    let more = first.servers[0].with_weight(first.servers[0].weight + 1);
+    let more = first.servers[0].clone().with_weight(first.servers[0].weight + 1);
     for command in [
         Command::Set(Setting::Seed(config.seed + 1)),
         Command::EditService(first.settings()),

@@ -182,19 +182,25 @@ fn what_a_change_did_is_text() {
     config.services[0].servers.push(RealServer::new("10.9.0.3:80".parse().expect("an address")));
     config.services.pop();
     let applied: Applied = director.apply(&config).expect("valid");
-    let item = |server: &str| json!({ "service": SERVICE, "server": server });
+    let item = |server: &str, item: &Item| {
+        let ids = (item.service_id.to_raw(), item.server_id.expect("of a server").to_raw());
+        json!({ "service": SERVICE, "server": server, "service_id": ids.0, "server_id": ids.1 })
+    };
+    let gone = applied.removed[0].service_id.to_raw();
     assert_eq!(
         json(&applied),
         json!({
-            "added": [item("10.9.0.3:80")],
-            "changed": [item("10.9.0.2:1000")],
-            "drained": [item(SERVER)],
-            "removed": [{ "service": "fwmark 7 inet6", "server": null }],
+            "added": [item("10.9.0.3:80", &applied.added[0])],
+            "changed": [item("10.9.0.2:1000", &applied.changed[0])],
+            "drained": [item(SERVER, &applied.drained[0])],
+            "removed": [{
+                "service": "fwmark 7 inet6", "server": null, "service_id": gone, "server_id": null,
+            }],
             "settings": true,
         })
     );
     let first: &Item = &applied.added[0];
-    assert_eq!(json(first), item("10.9.0.3:80"));
+    assert_eq!(json(first), item("10.9.0.3:80", first));
 }
 
 #[test]

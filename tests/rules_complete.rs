@@ -57,7 +57,8 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
     let persistence = |netmask| Some(Persistence { timeout: 60, netmask: Some(netmask) });
     let engine = |name: &str| Some(name.to_owned());
     let forwarding = |forwarding| server(|server| server.forwarding = forwarding);
-    let limits = |upper, lower| server(|server| *server = server.with_thresholds(upper, lower));
+    let limits =
+        |upper, lower| server(|server| *server = server.clone().with_thresholds(upper, lower));
     let (master, backup) = (SyncRole::Master, SyncRole::Backup);
     let timeouts = |tcp, tcp_fin, udp| settings(|c| c.timeouts = Timeouts { tcp, tcp_fin, udp });
     let ejection = |ejection| service(|service| service.ejection = Some(ejection));
@@ -200,7 +201,7 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
         ),
         (
             server(|server| {
-                *server = server.with_forwarding(Forwarding::Masq);
+                *server = server.clone().with_forwarding(Forwarding::Masq);
                 server.address = address("10.0.1.1:0");
             }),
             " -r 10.0.1.1:0 -m -w 1\n",

@@ -172,7 +172,7 @@ fn a_retry_moves_a_client_of_ftp_in_both_services() {
             .iter()
             .map(|server| RealServer {
                 address: SocketAddr::new(server.address.ip(), 0),
-                ..*server
+                ..server.clone()
             })
             .collect();
         config.services = [0, 21]

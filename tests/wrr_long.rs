@@ -115,7 +115,7 @@ fn an_empty_service_begins_at_the_first_servers_level() {
                 director.apply(&full).expect("a valid config");
             } else {
                 for server in &servers {
-                    let command = Command::AddServer { service: key, server: *server };
+                    let command = Command::AddServer { service: key, server: server.clone() };
                     director.execute(&command).expect("a new server");
                 }
             }

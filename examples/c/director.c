@@ -82,7 +82,7 @@ static bool watch(struct thread *thread, struct side *side, int how) {
 
 /* Closes the connection to a server. `error`: why it failed, logged once per second; or 0. */
 static void close_server(struct thread *thread, struct session *session, int error) {
-    char name[VSCHED_NAME_SIZE];
+    char name[VSCHED_KEY_SIZE];
     if (vsched_worker_close(thread->worker, &session->lease) == VSCHED_OK)
         COUNT(closed);
     if (session->server.fd >= 0)

@@ -134,8 +134,12 @@ impl<'a> Run<'a> {
     fn event(&mut self, index: usize, event: &Event) -> Result<(), String> {
         let service = self.trace.service;
         match event {
-            Event::Add(server) => self.execute(&Command::AddServer { service, server: *server }),
-            Event::Edit(server) => self.execute(&Command::EditServer { service, server: *server }),
+            Event::Add(server) => {
+                self.execute(&Command::AddServer { service, server: server.clone() })
+            }
+            Event::Edit(server) => {
+                self.execute(&Command::EditServer { service, server: server.clone() })
+            }
             Event::Delete(server) => {
                 self.execute(&Command::DeleteServer { service, server: *server })
             }

@@ -74,7 +74,7 @@ static void test_config() {
     auto services = one.services();
     CHECK(services && services->size() == 1 && std::strcmp((*services)[0].key, KEY) == 0);
     auto servers = one.servers(KEY);
-    CHECK(servers && servers->size() == 2 && std::strcmp((*servers)[0].name, "10.0.1.2:80") == 0);
+    CHECK(servers && servers->size() == 2 && std::strcmp((*servers)[0].address_text, "10.0.1.2:80") == 0);
     STATUS(one.servers("tcp 10.9.0.9:80"), VSCHED_NO_SERVICE);
     STATUS(one.servers("nonsense"), VSCHED_E_PARSE);
     const std::string everywhere = *one.requirements();

@@ -132,11 +132,11 @@ static void gone(void) {
     OK(vsched_director_removed_with_connections(director, removed, sizeof *removed, 2, &count));
     CHECK(count == 2);
     TEXT_IS(removed[0].service, KEY);
-    TEXT_IS(removed[0].name, SECOND);
+    TEXT_IS(removed[0].address_text, SECOND);
     CHECK(removed[0].active == 1 && removed[0].inactive == 0);
     CHECK(memcmp(&removed[0].id, &lease.server, sizeof lease.server) == 0);
     TEXT_IS(removed[1].service, "udp 10.1.0.3:53");
-    TEXT_IS(removed[1].name, "10.9.0.4:53");
+    TEXT_IS(removed[1].address_text, "10.9.0.4:53");
     CHECK(removed[1].active == 0 && removed[1].inactive == 1);
     OK(vsched_worker_close(worker, &lease));
     OK(vsched_worker_close(worker, &other));

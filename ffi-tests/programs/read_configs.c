@@ -53,13 +53,13 @@ static void servers(const vsched_config *config) {
     size_t count;
     OK(vsched_config_servers(config, KEY, strlen(KEY), found, sizeof *found, 4, &count));
     CHECK(count == 3);
-    TEXT_IS(found[0].name, THIRD); /* the newest first */
-    TEXT_IS(found[2].name, FIRST);
+    TEXT_IS(found[0].address_text, THIRD); /* the newest first */
+    TEXT_IS(found[2].address_text, FIRST);
     CHECK(found[0].id.slot == 0 && found[0].id.generation == 0 && found[0].active == 0);
     static const char key[] = "udp [2001:db8::1]:53";
     OK(vsched_config_servers(config, key, strlen(key), found, sizeof *found, 4, &count));
     CHECK(count == 1 && found[0].weight == 4 && found[0].upper_threshold == 9);
-    TEXT_IS(found[0].name, "[2001:db8::5]:53");
+    TEXT_IS(found[0].address_text, "[2001:db8::5]:53");
     CHECK(found[0].lower_threshold == 3 && found[0].family == 6);
 
     char why[256];
@@ -112,7 +112,7 @@ static void replay(void) {
     vsched_server_state left[2];
     OK(vsched_director_servers(director, service_of(director, KEY), left, sizeof *left, 2, &done));
     CHECK(done == 2 && left[1].weight == 5);
-    TEXT_IS(left[1].name, "10.9.0.11:80");
+    TEXT_IS(left[1].address_text, "10.9.0.11:80");
     OK(vsched_director_replay(director, NULL, 0, &done));
     CHECK(done == 0);
     vsched_director_free(director);

@@ -175,7 +175,7 @@ static void write_back(vsched_config *config, vsched_director *director, const e
     }
     CHECK(count == 7 || count == 1);
     const vsched_server_state *first = &servers[count - 1];
-    TEXT_IS(first->name, SERVER);
+    TEXT_IS(first->address_text, SERVER);
     service.struct_size = sizeof service;
     OK(vsched_service_from_state(&services[0], sizeof *services, &service));
     server.struct_size = sizeof server;

@@ -79,7 +79,7 @@ def use(ffi, lib):
     count = ffi.new("size_t *")
     ok(lib, lib.vsched_director_servers(director, service[0], states,
                                         ffi.sizeof("vsched_server_state"), 2, count))
-    names = [ffi.string(state.name) for state in states]
+    names = [ffi.string(state.address_text) for state in states]
     assert names == [b"10.0.0.2:8080", b"10.0.0.1:8080"], names
 
     ok(lib, lib.vsched_worker_close(worker, lease))

@@ -62,10 +62,10 @@ local service = ffi.new("vsched_service_id")
 ok(lib.vsched_director_service(director, key, #key, service))
 
 local flow, pick = ffi.new("vsched_flow"), ffi.new("vsched_pick")
-local picked, text = {}, ffi.new("char[?]", lib.VSCHED_NAME_SIZE)
+local picked, text = {}, ffi.new("char[?]", lib.VSCHED_KEY_SIZE)
 for _ = 1, 4 do
     ok(lib.vsched_worker_pick_server(worker, service, flow, pick))
-    ok(lib.vsched_pick_text(pick, text, lib.VSCHED_NAME_SIZE, nil))
+    ok(lib.vsched_pick_text(pick, text, lib.VSCHED_KEY_SIZE, nil))
     picked[ffi.string(text)] = true
 end
 assert(picked["10.0.0.1:8080"] and picked["10.0.0.2:8080"])
@@ -81,7 +81,7 @@ assert(counts.active == 0 and counts.inactive == 1)
 local states, count = ffi.new("vsched_server_state[2]"), ffi.new("size_t[1]")
 ok(lib.vsched_director_servers(director, service, states, ffi.sizeof("vsched_server_state"), 2, count))
 assert(tonumber(count[0]) == 2)
-assert(ffi.string(states[0].name) == "10.0.0.2:8080" and ffi.string(states[1].name) == "10.0.0.1:8080")
+assert(ffi.string(states[0].address_text) == "10.0.0.2:8080" and ffi.string(states[1].address_text) == "10.0.0.1:8080")
 
 ok(lib.vsched_worker_close(worker, lease))
 assert(lib.vsched_worker_close(worker, lease) == lib.VSCHED_STALE)

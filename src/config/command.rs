@@ -130,13 +130,14 @@ impl<'c> Editor<'c> {
                 }
                 servers.places.insert(server.address, servers.kept.len());
                 servers.kept.push(true);
-                service.servers.push(*server);
+                service.servers.push(server.clone());
             }
             Command::EditServer { service: key, server } => {
                 let (service, servers) = self.servers(key)?;
                 let place = servers.places.get(&server.address);
                 let known = place.and_then(|place| service.servers.get_mut(*place));
-                *known.ok_or_else(|| CommandError::no_server(key, server.address))? = *server;
+                *known.ok_or_else(|| CommandError::no_server(key, server.address))? =
+                    server.clone();
             }
             Command::DeleteServer { service: key, server } => {
                 let (_, servers) = self.servers(key)?;

@@ -153,7 +153,7 @@ fn create(service: &VirtualService, changes: &mut Vec<(ChangePhase, Change)>) {
     let mut push = |change| changes.push((ChangePhase::NewServices, change));
     push(Change::AddService(unbound(service)));
     for server in &service.servers {
-        push(Change::AddServer { service: key, server: *server });
+        push(Change::AddServer { service: key, server: server.clone() });
     }
     if service.scheduler.is_some() {
         push(Change::EditService(service.settings()));
@@ -181,11 +181,11 @@ fn update(old: &VirtualService, new: &VirtualService, changes: &mut Vec<(ChangeP
     servers(&old.servers, &new.servers, |phase, change| {
         let change = match change {
             ServerChange::Add(place) => match new.servers.get(place) {
-                Some(server) => Change::AddServer { service, server: *server },
+                Some(server) => Change::AddServer { service, server: server.clone() },
                 None => return,
             },
             ServerChange::Edit { before, server } => {
-                Change::EditServer { service, before: *before, server: *server }
+                Change::EditServer { service, before: before.clone(), server: server.clone() }
             }
             ServerChange::Delete(place) => match old.servers.get(place) {
                 Some(server) => Change::DeleteServer { service, server: server.address },
@@ -274,6 +274,7 @@ pub(crate) fn same_settings<A, B>(a: &VirtualService<A>, b: &VirtualService<B>) 
         slow_start,
         spill_over,
         panic_threshold,
+        name,
         servers: _,
     } = a;
     *scheduler == b.scheduler
@@ -289,4 +290,5 @@ pub(crate) fn same_settings<A, B>(a: &VirtualService<A>, b: &VirtualService<B>) 
         && *slow_start == b.slow_start
         && *spill_over == b.spill_over
         && *panic_threshold == b.panic_threshold
+        && *name == b.name
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{RealServer, SchedulerKind, Ties, VirtualService};
+use crate::config::{Family, Forwarding, RealServer, SchedulerKind, Ties, VirtualService};
 
 /// A setting of a service or a server that Linux does not have. Prints as
 /// `slow_start: Linux has no slow start`.
@@ -23,6 +23,8 @@ pub enum NotInLinux {
     PanicThreshold,
     /// [`RealServer::priority`] other than 0.
     Priority,
+    /// [`Forwarding::Masq`] to a server of the other address family than its service's packets.
+    MixedFamilies,
 }
 
 impl fmt::Display for NotInLinux {
@@ -45,8 +47,17 @@ impl NotInLinux {
         scheduler.map(NotInLinux::Scheduler).into_iter().chain(own.into_iter().flatten())
     }
 
-    pub(crate) fn of_server(server: &RealServer) -> Option<NotInLinux> {
-        (server.priority != 0).then_some(NotInLinux::Priority)
+    /// All of a server's, in a service of this address family.
+    pub(crate) fn of_server(
+        family: Family,
+        server: &RealServer,
+    ) -> impl Iterator<Item = NotInLinux> + use<> {
+        let mixed = Family::of(server.address.ip()) != family;
+        let own = [
+            (server.priority != 0).then_some(NotInLinux::Priority),
+            (mixed && server.forwarding == Forwarding::Masq).then_some(NotInLinux::MixedFamilies),
+        ];
+        own.into_iter().flatten()
     }
 
     /// The field, as in serde texts.
@@ -59,6 +70,7 @@ impl NotInLinux {
             NotInLinux::SpillOver => "spill_over",
             NotInLinux::PanicThreshold => "panic_threshold",
             NotInLinux::Priority => "priority",
+            NotInLinux::MixedFamilies => "address",
         }
     }
 
@@ -71,6 +83,7 @@ impl NotInLinux {
             NotInLinux::SpillOver => "spill-over",
             NotInLinux::PanicThreshold => "panic threshold",
             NotInLinux::Priority => "priorities",
+            NotInLinux::MixedFamilies => "masquerading between IPv4 and IPv6",
         }
     }
 }

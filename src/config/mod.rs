@@ -16,6 +16,7 @@ mod linux;
 pub mod listing;
 mod memory;
 mod mh;
+mod name;
 mod observed;
 mod order;
 mod reason;
@@ -34,6 +35,8 @@ mod validate;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::error::ServiceError;
+
 pub use command::Command;
 pub use ejection::{Ejection, OutlierMethod, Outliers};
 pub use guardrails::Guardrails;
@@ -46,6 +49,8 @@ pub(crate) use memory::{
     shaped_turns,
 };
 pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
+pub use name::Name;
+pub(crate) use name::ServiceRef;
 pub use observed::{
     Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, ServerHealth,
     Statistics,
@@ -59,7 +64,7 @@ pub use service::{
 pub use setting::Setting;
 pub use slow_start::SlowStart;
 pub use state::ServerState;
-pub(crate) use validate::Known;
+pub(crate) use validate::{Known, also_of};
 
 /// A complete configuration: virtual services, and settings that apply to all of them; without
 /// services, [`Settings`].
@@ -86,6 +91,7 @@ pub struct Config<Services = Vec<VirtualService>> {
     /// Which kernel rules to follow: those of older or of newer kernels.
     pub kernel_rules: KernelRules,
     /// Seed of the random schedulers; equal seeds give equal picks.
+    #[cfg_attr(feature = "serde", serde(with = "text::wide"))]
     pub seed: u64,
     /// Whether a quiesced server also loses its persistent clients at their next connection. In the
     /// kernel this is the sysctl `net.ipv4.vs.expire_quiescent_template`.
@@ -131,6 +137,20 @@ impl Config {
     /// Returns the service with this key. O(services).
     pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.services.iter().find(|service| service.key == *key)
+    }
+
+    /// Returns the service with this key, such as `tcp 192.168.4.5:80`, or with this name. O(services).
+    ///
+    /// # Errors
+    /// The text is neither a key nor a name, or there is no such service.
+    pub fn find(&self, service: &str) -> Result<&VirtualService, ServiceError> {
+        let has =
+            |it: &&VirtualService, name| it.name.as_ref().is_some_and(|own| own.as_str() == name);
+        let found = match ServiceRef::read(service)? {
+            ServiceRef::Key(key) => self.service(&key),
+            ServiceRef::Name(name) => self.services.iter().find(|it| has(it, name)),
+        };
+        found.ok_or_else(|| ServiceError::Unknown(service.to_owned()))
     }
 
     /// Returns the service with this key, mutably. O(services).

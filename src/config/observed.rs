@@ -110,7 +110,7 @@ pub struct Rates {
 /// The running state of one real server.
 ///
 /// In serde texts the fields of `server` stand beside the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedServer {
     /// The server as configured.
     pub server: RealServer,
@@ -174,7 +174,8 @@ impl Observed {
     /// Returns the running config, with servers in the order in which they were added.
     pub fn config(&self) -> Config {
         let services = self.services.iter().map(|service| {
-            let servers = service.servers.iter().rev().map(|server| server.server).collect();
+            let servers =
+                service.servers.iter().rev().map(|server| server.server.clone()).collect();
             service.settings.clone().with_servers(servers)
         });
         self.settings.clone().with_services(services.collect())
@@ -196,7 +197,7 @@ impl From<&Config> for Observed {
                 .iter()
                 .rev()
                 .map(|server| ObservedServer {
-                    server: *server,
+                    server: server.clone(),
                     effective_weight: server.weight,
                     counts: ServerCounts::default(),
                     state: ServerState::Up,

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::config::Name;
+
 /// How the director hands a connection to a real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -82,7 +84,7 @@ pub struct Thresholds {
 }
 
 /// One real server of a virtual service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
 pub struct RealServer {
@@ -104,6 +106,21 @@ pub struct RealServer {
     /// `--vsched-priority`.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "super::text::is_default"))]
     pub priority: u8,
+    /// The host's own number for the server, such as an index or an address of its structure:
+    /// [`Pick::user_data`](crate::Pick::user_data) returns it. 0 if the host needs none. In rules texts
+    /// `--vsched-user-data`.
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            default,
+            skip_serializing_if = "super::text::is_default",
+            with = "super::text::wide"
+        )
+    )]
+    pub user_data: u64,
+    /// The server's name, unique within its service. In rules texts `--vsched-name`.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub name: Option<Name>,
 }
 
 impl RealServer {
@@ -115,7 +132,23 @@ impl RealServer {
             weight: 1,
             thresholds: Thresholds::default(),
             priority: 0,
+            user_data: 0,
+            name: None,
         }
+    }
+
+    /// True if at most the name and the user data differ.
+    pub(crate) fn equal_but_labels(&self, other: &RealServer) -> bool {
+        let RealServer { address, forwarding, weight, thresholds, priority, user_data: _, name: _ } =
+            self;
+        (address, forwarding, weight, thresholds, priority)
+            == (
+                &other.address,
+                &other.forwarding,
+                &other.weight,
+                &other.thresholds,
+                &other.priority,
+            )
     }
 
     /// Returns the server with this weight.
@@ -139,6 +172,18 @@ impl RealServer {
     /// Returns the server in this tier: 0 serves first, 1 is a backup.
     pub fn with_priority(mut self, priority: u8) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Returns the server with this number of the host's own.
+    pub fn with_user_data(mut self, user_data: u64) -> Self {
+        self.user_data = user_data;
+        self
+    }
+
+    /// Returns the server with this name.
+    pub fn with_name(mut self, name: Name) -> Self {
+        self.name = Some(name);
         self
     }
 }

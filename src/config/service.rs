@@ -1,10 +1,11 @@
 //! Virtual services: key, scheduling settings and servers.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::config::scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 use crate::config::{
-    DEFAULT_MH_TABLE_INDEX, Ejection, MAX_SERVERS, RealServer, ServiceKey, SlowStart, mh_table_size,
+    DEFAULT_MH_TABLE_INDEX, Ejection, MAX_SERVERS, Name, RealServer, ServiceKey, SlowStart,
+    mh_table_size,
 };
 
 /// A virtual service and its real servers; without them, [`ServiceSettings`].
@@ -51,6 +52,8 @@ pub struct VirtualService<Servers = Vec<RealServer>> {
     /// be down that this is not believed, and all that are not draining and that no administrator holds
     /// down take part. 0 = never. In rules texts `--vsched-panic-threshold`.
     pub panic_threshold: u8,
+    /// The service's name, unique within the config. In rules texts `--vsched-name`.
+    pub name: Option<Name>,
     /// Real servers, oldest first; none in [`ServiceSettings`].
     pub servers: Servers,
 }
@@ -76,6 +79,7 @@ impl VirtualService {
             slow_start: None,
             spill_over: None,
             panic_threshold: 0,
+            name: None,
             servers: Vec::new(),
         }
     }
@@ -136,10 +140,33 @@ impl VirtualService {
         self
     }
 
+    /// Returns the service with this name.
+    pub fn with_name(mut self, name: Name) -> Self {
+        self.name = Some(name);
+        self
+    }
+
     /// Returns the service with one more server, added last.
     pub fn with_server(mut self, server: RealServer) -> Self {
         self.servers.push(server);
         self
+    }
+}
+
+impl VirtualService {
+    /// Returns the server with this address and port, such as `192.168.5.11:80`, or with this name;
+    /// `None` if there is none. O(servers).
+    pub fn find(&self, server: &str) -> Option<&RealServer> {
+        self.place_of(server).and_then(|place| self.servers.get(place))
+    }
+
+    pub(crate) fn place_of(&self, server: &str) -> Option<usize> {
+        let is =
+            |known: &RealServer| known.name.as_ref().is_some_and(|name| name.as_str() == server);
+        match server.parse::<SocketAddr>() {
+            Ok(address) => self.servers.iter().position(|known| known.address == address),
+            Err(_) => self.servers.iter().position(is),
+        }
     }
 }
 
@@ -171,6 +198,7 @@ impl<Servers> VirtualService<Servers> {
             slow_start: self.slow_start,
             spill_over: self.spill_over,
             panic_threshold: self.panic_threshold,
+            name: self.name.clone(),
             servers,
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::SchedulerKind;
 use crate::config::{
-    Affinity, DEFAULT_MH_TABLE_INDEX, Ejection, Forwarding, Netmask, Persistence, RealServer,
+    Affinity, DEFAULT_MH_TABLE_INDEX, Ejection, Forwarding, Name, Netmask, Persistence, RealServer,
     SchedulerFlags, ServiceKey, Sharing, SlowStart, Ties, Tunnel, VirtualService,
 };
 use crate::error::Quoted;
@@ -47,6 +47,8 @@ pub(super) struct ServiceText<Servers = Vec<RealServer>> {
     spill_over: Option<u32>,
     #[serde(default, skip_serializing_if = "is_default")]
     panic_threshold: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Name>,
     #[serde(default)]
     servers: Servers,
 }
@@ -92,6 +94,7 @@ impl<Servers> From<VirtualService<Servers>> for ServiceText<Servers> {
             slow_start: from.slow_start,
             spill_over: from.spill_over,
             panic_threshold: from.panic_threshold,
+            name: from.name,
             servers: from.servers,
         }
     }
@@ -135,6 +138,7 @@ impl TryFrom<ServiceText> for VirtualService {
             slow_start: from.slow_start,
             spill_over: from.spill_over,
             panic_threshold: from.panic_threshold,
+            name: from.name,
             servers: from.servers,
         })
     }
@@ -239,6 +243,60 @@ impl<'de> Visitor<'de> for ForwardingVisitor {
             Some("tunnel") => Err(A::Error::duplicate_field("tunnel")),
             Some(other) => Err(unknown(other)),
             None => Ok(Forwarding::Tunnel(tunnel)),
+        }
+    }
+}
+
+/// A 64-bit number. Formats whose integers end at 2^63 - 1, such as TOML, get a larger one as a text of
+/// decimal digits; both forms are read.
+pub(super) mod wide {
+    use super::{Deserializer, Error, Unexpected, Visitor, fmt};
+
+    pub(in crate::config) fn serialize<S: serde::Serializer>(
+        number: &u64,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() && i64::try_from(*number).is_err() {
+            serializer.collect_str(number)
+        } else {
+            serializer.serialize_u64(*number)
+        }
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<u64, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Wide)
+        } else {
+            serde::Deserialize::deserialize(deserializer)
+        }
+    }
+
+    struct Wide;
+
+    impl Visitor<'_> for Wide {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number from 0 to 18446744073709551615, or a text of its digits")
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<u64, E> {
+            u64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = text.parse().ok().filter(|_| digits);
+            number.ok_or_else(|| {
+                let text = format!("string \"{}\"", super::Quoted(text));
+                E::invalid_value(Unexpected::Other(&text), &self)
+            })
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use ahash::HashMap;
+
+use crate::arena::id::{ServerId, ServiceId};
 use crate::config::ServiceKey;
 use crate::config::diff::Change;
 use crate::director::control::Control;
@@ -34,6 +37,10 @@ pub struct Item {
     pub service: ServiceKey,
     /// The server's address; `None` = the service itself.
     pub server: Option<SocketAddr>,
+    /// The service's id; that which it had, if it was removed.
+    pub service_id: ServiceId,
+    /// The server's id, likewise; `None` = the service itself.
+    pub server_id: Option<ServerId>,
 }
 
 impl Applied {
@@ -42,13 +49,15 @@ impl Applied {
         *self == Applied::default()
     }
 
-    /// What these changes will do. Call it before they are applied.
+    /// What these changes will do. Call it before they are applied, and [`find_added`](Self::find_added)
+    /// after. O(servers of the services concerned).
     pub(super) fn of(changes: &[Change], before: &Control) -> Self {
         let mut applied = Applied::default();
         let mut new = None;
+        let mut ids = Ids::new(before);
         for change in changes {
             let service = change.service();
-            let item = |server| Item { service, server };
+            let mut item = |server| ids.item(service, server);
             match change {
                 Change::AddService(_) => {
                     new = Some(service);
@@ -73,5 +82,46 @@ impl Applied {
             }
         }
         applied
+    }
+
+    /// Fills in the ids of what is new.
+    pub(super) fn find_added(&mut self, after: &Control) {
+        let mut ids = Ids::new(after);
+        for item in &mut self.added {
+            *item = ids.item(item.service, item.server);
+        }
+    }
+}
+
+/// The ids of a control's services and servers. Changes of one service are neighbors, so its servers are
+/// found by one table.
+struct Ids<'c> {
+    control: &'c Control,
+    latest: Option<(ServiceKey, HashMap<SocketAddr, ServerId>)>,
+}
+
+impl<'c> Ids<'c> {
+    fn new(control: &'c Control) -> Self {
+        Ids { control, latest: None }
+    }
+
+    /// With ids of no service and server where they are not running.
+    fn item(&mut self, service: ServiceKey, server: Option<SocketAddr>) -> Item {
+        let none = ServiceId::from_raw([u32::MAX, 0]);
+        let service_id = self.control.find(&service).map_or(none, |live| live.id);
+        let server_id = server.map(|server| self.server(service, server));
+        Item { service, server, service_id, server_id }
+    }
+
+    fn server(&mut self, service: ServiceKey, server: SocketAddr) -> ServerId {
+        let none = ServerId::from_raw([u32::MAX, 0]);
+        if self.latest.as_ref().is_none_or(|(key, _)| *key != service) {
+            let live = self.control.find(&service).into_iter();
+            let pairs = live.flat_map(|live| live.service.servers.iter().zip(&live.claims));
+            let ids = pairs.map(|(server, claim)| (server.address, claim.id)).collect();
+            self.latest = Some((service, ids));
+        }
+        let latest = self.latest.as_ref();
+        latest.and_then(|(_, ids)| ids.get(&server)).copied().unwrap_or(none)
     }
 }

@@ -44,10 +44,11 @@ impl Control {
             return Ok(Applied { settings, ..Applied::default() });
         }
         let changes = steps(self, command)?;
-        let applied = Applied::of(&changes, self);
+        let mut applied = Applied::of(&changes, self);
         if !changes.is_empty() {
             let settings = self.settings.clone();
             self.advance(&changes, &settings)?;
+            applied.find_added(self);
         }
         Ok(applied)
     }

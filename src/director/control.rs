@@ -4,6 +4,7 @@
 mod budget;
 mod ejection;
 mod health;
+mod names;
 mod removed;
 mod reserve;
 mod shape;
@@ -341,8 +342,12 @@ impl Control {
         let come = service_edits.iter().zip(fresh);
         let come = come.filter(|(edit, _)| edit.live.is_none() && !edit.deleted);
         let come = come.map(|(edit, (id, _))| (&edit.settings.key, *id));
-        let index = if gone.clone().next().is_some() || come.clone().next().is_some() {
-            Arc::new(index.edited(gone, come))
+        let (old_names, new_names) = self.renamed(service_edits, fresh);
+        let renamed = !(old_names.is_empty() && new_names.is_empty());
+        let index = if renamed || gone.clone().next().is_some() || come.clone().next().is_some() {
+            let mut index = index.edited(gone, come);
+            index.rename(&old_names, new_names);
+            Arc::new(index)
         } else {
             index
         };

@@ -12,6 +12,7 @@ mod explanation;
 mod headroom;
 mod health;
 mod held;
+mod observe;
 mod outliers;
 mod phase;
 mod policy;
@@ -33,7 +34,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::arena::Arena;
-use crate::arena::counts::Counts;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::statistics::Shard;
 use crate::arena::worker_state::WorkerState;
@@ -41,14 +41,13 @@ use crate::concurrent::hazard::Snapshot;
 use crate::concurrent::segments::ArcRef;
 use crate::config::diff::diff_services;
 use crate::config::{
-    Command, Config, Guardrails, Observed, ObservedServer, ObservedService, RealServer,
-    ResourceLimits, ServerCounts, ServerState, ServiceKey, Statistics,
+    Command, Config, Guardrails, ResourceLimits, ServerCounts, ServiceKey, ServiceRef,
 };
-use crate::director::allocator::SlotClaim;
 pub use crate::director::applied::{Applied, Item};
-use crate::director::control::{Control, RunningService, SWEPT};
+use crate::director::control::{Control, SWEPT};
 pub use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
 pub use crate::director::held::Holder;
+use crate::director::observe::counts_of;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
 pub use crate::director::state::Hold;
@@ -57,7 +56,6 @@ use crate::director::table::ServiceTable;
 use crate::error::Refused;
 use crate::error::{ApplyError, ServiceError};
 use crate::flow::Flow;
-use crate::memory::templates::Templates;
 use crate::pool::endpoint::Pick;
 use crate::sync::Arc;
 
@@ -167,8 +165,9 @@ impl Director {
         validate(&control, config, &changes)?;
         policy::check(policy, &control, config, &changes)?;
         let settings = wanted != control.settings;
-        let applied = Applied { settings, ..Applied::of(&changes, &control) };
+        let mut applied = Applied { settings, ..Applied::of(&changes, &control) };
         control.advance(&changes, &wanted)?;
+        applied.find_added(&control);
         Ok(applied)
     }
 
@@ -225,14 +224,17 @@ impl Director {
         Duration::from_millis(self.inner.arena.clock())
     }
 
-    /// Returns the id of the service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`. Takes a
-    /// lock; O(1).
+    /// Returns the id of the service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`, or with
+    /// this [name](crate::config::Name), such as `web`. Takes a lock; O(1).
     ///
     /// # Errors
-    /// The text is not a key, or there is no such service.
+    /// The text is neither a key nor a name, or there is no such service.
     pub fn service(&self, key: &str) -> Result<ServiceId, ServiceError> {
-        let key: ServiceKey = key.parse()?;
-        self.service_by_key(&key).ok_or(ServiceError::Unknown(key.to_string()))
+        let found = match ServiceRef::read(key)? {
+            ServiceRef::Key(key) => self.service_by_key(&key),
+            ServiceRef::Name(name) => self.with_table(|table| table.index().by_name(name)),
+        };
+        found.ok_or_else(|| ServiceError::Unknown(key.to_owned()))
     }
 
     /// Returns the id of the service with this key; `None` if there is none. Takes a lock; O(1).
@@ -252,6 +254,15 @@ impl Director {
         let control = self.inner.control.lock();
         let live = control.find(service)?;
         let place = live.service.servers.iter().position(|known| known.address == server)?;
+        live.claims.get(place).map(|claim| claim.id)
+    }
+
+    /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
+    /// with this name; `None` if there is none. Takes the director's lock; O(servers of the service).
+    pub fn find_server(&self, service: ServiceId, server: &str) -> Option<ServerId> {
+        let control = self.inner.control.lock();
+        let live = control.find_id(service)?;
+        let place = live.service.place_of(server)?;
         live.claims.get(place).map(|claim| claim.id)
     }
 
@@ -290,86 +301,12 @@ impl Director {
         slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
     }
 
-    /// Returns a copy of the running config. Takes the director's lock; O(services + servers).
-    pub fn config(&self) -> Config {
-        let control = self.inner.control.lock();
-        let services = control.services.values().map(|live| live.service.clone()).collect();
-        control.settings.clone().with_services(services)
-    }
-
-    /// Returns the running config with its counts and statistics. Connections that open or close during
-    /// the call may be included or not.
-    ///
-    /// Takes the director's lock; O((services + servers) · workers + templates), because each worker
-    /// keeps its own statistics.
-    pub fn observe(&self) -> Observed {
-        let control = self.inner.control.lock();
-        let observed = |live: &RunningService| self.observed(&control, live);
-        let services = control.services.values().map(observed).collect();
-        Observed { settings: control.settings.clone(), services }
-    }
-
-    /// Returns the running services with their ids, servers, counts and statistics, in the order in
-    /// which they were added. The cost is that of [`observe`](Self::observe).
-    pub fn services(&self) -> Vec<(ServiceId, ObservedService)> {
-        let control = self.inner.control.lock();
-        let observed = |live: &RunningService| (live.id, self.observed(&control, live));
-        control.services.values().map(observed).collect()
-    }
-
-    /// Returns the servers of a service with their ids, in list order: the newest first. `None` if
-    /// the id is stale. The cost is that of [`observe`](Self::observe) for this service alone.
-    pub fn servers(&self, service: ServiceId) -> Option<Vec<(ServerId, ObservedServer)>> {
-        let control = self.inner.control.lock();
-        let live = control.find_id(service)?;
-        let ids = live.claims.iter().rev().map(|claim| claim.id);
-        Some(ids.zip(self.observed(&control, live).servers).collect())
-    }
-
     /// Returns the number of servers that were removed from the config and still occupy a slot: they
     /// have connections (see [`removed_with_connections`](Self::removed_with_connections)), are named
     /// by a table that a worker protects or by a remembered address, or wait for the next
     /// [`tick`](Self::tick). Takes the director's lock.
     pub fn removed_servers(&self) -> usize {
         self.inner.control.lock().removed_servers()
-    }
-
-    fn observed(&self, control: &Control, live: &RunningService) -> ObservedService {
-        let (connections, refused) = control.service_total(live.id.slot);
-        let templates = live.compiled.templates().map(Templates::by_server).unwrap_or_default();
-        let server = |((server, claim), effective_weight): ((&RealServer, &SlotClaim), u32)| {
-            let total = control.server_total(claim.id.slot);
-            let slot = self.inner.arena.servers.get(claim.id.slot);
-            let counts = slot.map(|slot| {
-                counts_of(slot.counts_relaxed(), templates.get(&claim.id.slot).copied())
-            });
-            ObservedServer {
-                server: *server,
-                effective_weight,
-                counts: counts.unwrap_or_default(),
-                state: slot.map_or(ServerState::Up, |slot| slot.counts_relaxed().state()),
-                health: control.health_of(claim.id.slot),
-                statistics: Statistics {
-                    connections: total.wrapping_sub(claim.base),
-                    ..Statistics::default()
-                },
-                rates: Default::default(),
-            }
-        };
-        let newest_first = live.service.servers.iter().zip(&live.claims).rev();
-        ObservedService {
-            settings: live.service.settings(),
-            statistics: Statistics {
-                connections: connections.wrapping_sub(live.base.0),
-                refused: refused.wrapping_sub(live.base.1),
-                ..Statistics::default()
-            },
-            rates: Default::default(),
-            remembered: live.compiled.remembered(),
-            templates: live.compiled.templates().map(Templates::remembered),
-            panics: control.panics(&live.service.key),
-            servers: newest_first.zip(live.compiled.servers.weights()).map(server).collect(),
-        }
     }
 
     fn with_table<R: Default>(&self, look: impl FnOnce(&ServiceTable) -> R) -> R {
@@ -398,14 +335,5 @@ impl Inner {
 impl fmt::Debug for Director {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Director").finish_non_exhaustive()
-    }
-}
-
-fn counts_of(counts: Counts, templates: Option<u32>) -> ServerCounts {
-    ServerCounts {
-        active: counts.active(),
-        inactive: counts.inactive(),
-        persistent: templates.unwrap_or(0),
-        overloaded: counts.overloaded(),
     }
 }

@@ -126,7 +126,7 @@ impl ServiceEdit {
                 if let Some(places) = &mut self.places {
                     places.insert(server.address, number);
                 }
-                self.servers.push(*server);
+                self.servers.push(server.clone());
                 self.claims.push(SlotClaim { last_weight: server.weight, ..claim });
                 self.touched.push(number);
                 self.history.events.push(Event::Added { weight: server.weight });
@@ -136,12 +136,15 @@ impl ServiceEdit {
                     if self.live.is_some() && self.servers[number].weight == 0 {
                         self.begun.push(server.address);
                     }
-                    self.servers[number] = *server;
+                    let before = mem::replace(&mut self.servers[number], server.clone());
                     self.touched.push(number);
                     if server.weight > 0 {
                         self.claims[number].last_weight = server.weight;
                     }
-                    self.history.events.push(Event::Edited { number, weight: server.weight });
+                    // To a kernel, another name or other user data is no edit.
+                    if before == *server || !before.equal_but_labels(server) {
+                        self.history.events.push(Event::Edited { number, weight: server.weight });
+                    }
                 }
             }
             Change::DeleteServer { server, .. } => {
@@ -226,7 +229,7 @@ impl ServiceEdit {
             let effective = self.effective.as_ref().map_or(server.weight, |weights| weights[place]);
             Member {
                 id: claim.id,
-                server: RealServer { weight: effective, ..*server },
+                server: RealServer { weight: effective, name: None, ..*server },
                 last_weight: claim.last_weight,
                 standby: if effective == 0 { server.weight } else { 0 },
             }

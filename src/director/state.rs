@@ -152,7 +152,7 @@ impl Control {
         let slot = self.arena.servers.get(server.slot).filter(|it| it.is(server.generation))?;
         let live = self.find_slot(slot.service())?;
         let place = live.claims.iter().position(|claim| claim.id == server)?;
-        Some((live.service.key, *live.service.servers.get(place)?))
+        Some((live.service.key, live.service.servers.get(place)?.clone()))
     }
 
     /// Service and address of a server that is configured, or was removed and still has a slot.

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use crate::config::diff::Change;
 use crate::config::{
-    Command, Config, Known, RealServer, ServiceKey, Setting, Settings, VirtualService,
+    Command, Config, Known, RealServer, ServiceKey, ServiceSettings, Setting, Settings,
+    VirtualService, also_of,
 };
 use crate::director::control::Control;
 use crate::director::headroom::Headroom;
-use crate::error::{ApplyError, CommandError, ConfigError};
+use crate::error::{ApplyError, CommandError, ConfigError, Problem};
 
 /// Validates a config that these changes lead to. Running services that no change concerns are already
 /// valid, unless a setting changes that they depend on.
@@ -85,9 +86,18 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
         // Memory is checked below by `fits`: this config does not have all of the service's servers.
         config.validate_beside(None, |_| Known::No)
     };
+    let name_is_free = |service: &ServiceSettings| match &service.name {
+        Some(name) => match control.find_name(name.as_str()).map(|live| live.service.key) {
+            Some(other) if other != service.key => {
+                taken(format!("service {}", service.key), also_of(name, "service", other))
+            }
+            _ => Ok(()),
+        },
+        None => Ok(()),
+    };
     let weight = |server: &RealServer| server.weight;
     let server_of = |service: &VirtualService, server: SocketAddr| {
-        service.servers.iter().find(|known| known.address == server).copied()
+        service.servers.iter().find(|known| known.address == server).cloned()
     };
     Ok(vec![match command {
         Command::AddService(service) => {
@@ -95,6 +105,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
                 return Err(CommandError::service_exists(service.key).into());
             }
             valid(service.clone().with_servers(Vec::new()))?;
+            name_is_free(service)?;
             control.fits(service, std::iter::empty())?;
             Change::AddService(service.clone())
         }
@@ -104,6 +115,7 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             let full = found.servers.len() > settings.max_servers();
             let servers = if full { found.servers.clone() } else { Vec::new() };
             valid(settings.clone().with_servers(servers))?;
+            name_is_free(settings)?;
             control.fits(settings, found.servers.iter().map(weight))?;
             Change::EditService(settings.clone())
         }
@@ -123,22 +135,24 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             // Validated alone, which is enough unless the service is full.
             let full = found.servers.len() >= found.max_servers();
             let mut servers = if full { found.servers.clone() } else { Vec::new() };
-            servers.push(*server);
+            servers.push(server.clone());
             valid(found.settings().with_servers(servers))?;
+            is_name_free(found, server)?;
             let weights: Vec<u32> = found.servers.iter().chain([server]).map(weight).collect();
             control.fits(found, weights.iter().copied())?;
-            Change::AddServer { service: *service, server: *server }
+            Change::AddServer { service: *service, server: server.clone() }
         }
         Command::EditServer { service, server } => {
             let found = existing(service)?;
             let before = server_of(found, server.address)
                 .ok_or(CommandError::no_server(service, server.address))?;
-            valid(found.settings().with_servers(vec![*server]))?;
+            valid(found.settings().with_servers(vec![server.clone()]))?;
+            is_name_free(found, server)?;
             let edited = |known: &RealServer| {
                 if known.address == server.address { server.weight } else { known.weight }
             };
             control.fits(found, found.servers.iter().map(edited))?;
-            Change::EditServer { service: *service, before, server: *server }
+            Change::EditServer { service: *service, before, server: server.clone() }
         }
         // Handled by `set`.
         Command::Set(_) => return Ok(Vec::new()),
@@ -148,4 +162,22 @@ pub(super) fn steps(control: &Control, command: &Command) -> Result<Vec<Change>,
             Change::DeleteServer { service: *service, server: *server }
         }
     }])
+}
+
+/// Checks that no other server of the service has the server's name. O(servers).
+fn is_name_free(service: &VirtualService, server: &RealServer) -> Result<(), ConfigError> {
+    let Some(name) = &server.name else { return Ok(()) };
+    let has =
+        |known: &&RealServer| known.address != server.address && known.name.as_ref() == Some(name);
+    match service.servers.iter().find(has) {
+        Some(other) => taken(
+            format!("service {}: server {}", service.key, server.address),
+            also_of(name, "server", other.address),
+        ),
+        None => Ok(()),
+    }
+}
+
+fn taken(path: String, message: String) -> Result<(), ConfigError> {
+    ConfigError::from_problems(vec![Problem::new(format!("{path}: name"), message)])
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::arena::id::ServiceId;
-use crate::config::{Family, ServiceKey};
+use crate::config::{Family, Name, ServiceKey};
 use crate::flow::{FTP, Flow};
 use crate::service::Service;
 use crate::sync::Arc;
@@ -63,6 +63,7 @@ impl ServiceTable {
 #[derive(Default, Clone)]
 pub(crate) struct ServiceIndex {
     services: HashMap<LookupKey, ServiceId, ahash::RandomState>,
+    names: HashMap<Name, ServiceId, ahash::RandomState>,
     /// Number of services by firewall mark. While it is 0, a lookup skips this kind; so below.
     marks: u32,
     /// Number of TCP services of port 21.
@@ -140,6 +141,18 @@ impl ServiceIndex {
             Some(_) => return,
         };
         *count = by_one(*count, 1);
+    }
+
+    /// Takes the names away, then adds those that come.
+    pub(crate) fn rename(&mut self, gone: &[Name], come: Vec<(Name, ServiceId)>) {
+        for name in gone {
+            self.names.remove(name);
+        }
+        self.names.extend(come);
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<ServiceId> {
+        self.names.get(name).copied()
     }
 
     pub(crate) fn by_key(&self, key: &ServiceKey) -> Option<ServiceId> {

@@ -85,6 +85,8 @@ pub struct vsched_pick {
     pub tunnel_checksum: u8,
     /// UDP port of a GUE tunnel.
     pub tunnel_port: u16,
+    /// Your own number for the server, from its configuration (vsched_server).
+    pub user_data: u64,
     /// Private: the persistence template that led to the server.
     pub opaque: [u64; 2],
 }
@@ -184,7 +186,7 @@ impl vsched_pick {
 }
 
 same_layout!(vsched_flow = Flow, 56);
-same_layout!(vsched_pick = Pick, 48);
+same_layout!(vsched_pick = Pick, 56);
 same_layout!(vsched_lease = Lease, 32);
 
 const _: () = {
@@ -205,5 +207,6 @@ const _: () = {
     assert!(offset_of!(vsched_pick, tunnel) == Pick::LAYOUT[5]);
     assert!(offset_of!(vsched_pick, tunnel_checksum) == Pick::LAYOUT[6]);
     assert!(offset_of!(vsched_pick, tunnel_port) == Pick::LAYOUT[7]);
-    assert!(offset_of!(vsched_pick, opaque) == Pick::LAYOUT[8]);
+    assert!(offset_of!(vsched_pick, user_data) == Pick::LAYOUT[8]);
+    assert!(offset_of!(vsched_pick, opaque) == Pick::LAYOUT[9]);
 };

@@ -75,6 +75,7 @@ pub unsafe extern "C" fn vsched_service_from_state(
             eject_factor: found.eject_factor,
             eject_least_outcomes: found.eject_least_outcomes,
             eject_least_servers: found.eject_least_servers,
+            name: text(offset_of!(vsched_service_state, name), &found.name),
         });
         Ok(())
     })
@@ -102,10 +103,11 @@ pub unsafe extern "C" fn vsched_server_from_state(
         let to = unsafe { Place::of(server) }?;
         // SAFETY: the caller promises the length.
         let found = unsafe { sized::element(state, state_size) }?;
+        let text = |offset, chars: &[c_char]| text_in(state.cast(), offset, chars);
         to.write(vsched_server {
             struct_size: 0,
             weight: found.weight,
-            address: text_in(state.cast(), offset_of!(vsched_server_state, name), &found.name),
+            address: text(offset_of!(vsched_server_state, address_text), &found.address_text),
             forwarding: found.forwarding.into(),
             upper_threshold: found.upper_threshold,
             lower_threshold: found.lower_threshold,
@@ -114,6 +116,8 @@ pub unsafe extern "C" fn vsched_server_from_state(
             tunnel_port: found.tunnel_port,
             priority: found.priority,
             reserved: 0,
+            user_data: found.user_data,
+            name: text(offset_of!(vsched_server_state, name), &found.name),
         });
         Ok(())
     })

@@ -16,7 +16,7 @@ use crate::ffi::data::vsched_server_id;
 use crate::ffi::director::vsched_director;
 use crate::ffi::guard;
 use crate::ffi::sized::{self, Element};
-use crate::ffi::states::{VSCHED_NAME_SIZE, chars};
+use crate::ffi::states::{VSCHED_KEY_SIZE, chars};
 use crate::ffi::status::{VSCHED_E_NULL, vsched_status};
 
 /// A real server that was removed and still has connections. Texts end with a NUL.
@@ -26,9 +26,9 @@ pub struct vsched_removed_server {
     /// Id of the server, as in its leases.
     pub id: vsched_server_id,
     /// Key of its service, which may be gone too.
-    pub service: [c_char; VSCHED_NAME_SIZE],
+    pub service: [c_char; VSCHED_KEY_SIZE],
     /// Its address and port.
-    pub name: [c_char; VSCHED_NAME_SIZE],
+    pub address_text: [c_char; VSCHED_KEY_SIZE],
     /// Active connections.
     pub active: u32,
     /// Inactive connections.
@@ -94,7 +94,7 @@ fn state_of(removed: &RemovedServer) -> vsched_removed_server {
     vsched_removed_server {
         id: removed.id.into(),
         service: chars(&removed.service.to_string()),
-        name: chars(&removed.server.to_string()),
+        address_text: chars(&removed.server.to_string()),
         active: removed.active,
         inactive: removed.inactive,
     }

@@ -11,7 +11,7 @@ use crate::ffi::Fault;
 use crate::ffi::status::VSCHED_E_ARGUMENT;
 use crate::ffi::structs::{
     VSCHED_OUTLIERS_MEAN, VSCHED_OUTLIERS_MEDIAN, VSCHED_OUTLIERS_NONE, VSCHED_ZERO, bad, byte,
-    key, or, vsched_service,
+    key, name, or, vsched_service,
 };
 use crate::ffi::text::vsched_text;
 
@@ -59,6 +59,7 @@ pub(super) unsafe fn read(from: vsched_service) -> Result<ServiceSettings, Fault
         slow_start: slow_start(&from)?,
         spill_over: (from.spill_over != 0).then_some(from.spill_over),
         panic_threshold: byte("panic_threshold", from.panic_threshold, "0 to 100")?,
+        name: name(text(from.name)?)?,
         scheduler,
         flags,
         persistence,

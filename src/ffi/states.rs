@@ -13,7 +13,7 @@ use std::os::raw::c_char;
 
 use crate::SchedulerKind;
 use crate::config::{
-    Ejection, Family, Forwarding, Netmask, ObservedServer, ObservedService, OutlierMethod,
+    Ejection, Family, Forwarding, Name, Netmask, ObservedServer, ObservedService, OutlierMethod,
     Remembered, ServerState, ServiceKey, SlowStart, Tunnel, TunnelChecksum,
 };
 use crate::ffi::data::{vsched_server_id, vsched_service_id};
@@ -25,7 +25,10 @@ use crate::ffi::structs::{
 };
 
 /// Size of the texts for keys and for addresses with port, including the NUL.
-pub const VSCHED_NAME_SIZE: usize = 64;
+pub const VSCHED_KEY_SIZE: usize = 64;
+/// Size of the texts for names, including the NUL.
+pub const VSCHED_NAME_SIZE: usize = 256;
+const _: () = assert!(Name::MAX < VSCHED_NAME_SIZE);
 
 /// A virtual service that runs or is configured. Texts end with a NUL.
 #[derive(Clone, Copy)]
@@ -34,7 +37,7 @@ pub struct vsched_service_state {
     /// Id of the service.
     pub id: vsched_service_id,
     /// Its key, as vsched_director_service takes it.
-    pub key: [c_char; VSCHED_NAME_SIZE],
+    pub key: [c_char; VSCHED_KEY_SIZE],
     /// Short name of its scheduler; "none" without one.
     pub scheduler: [c_char; 16],
     /// Connections opened since the service was added.
@@ -63,7 +66,7 @@ pub struct vsched_service_state {
     /// 1: one-packet scheduling.
     pub one_packet: u32,
     /// Scheduler flags, separated by commas, such as "mh-port".
-    pub flags: [c_char; VSCHED_NAME_SIZE],
+    pub flags: [c_char; VSCHED_KEY_SIZE],
     /// Which clients count as one: "255.255.255.0", "64"; empty: each address separately.
     pub persistence_netmask: [c_char; 16],
     /// Persistence engine; empty: none. Longer names, which vsched_config_validate rejects, are
@@ -117,6 +120,8 @@ pub struct vsched_service_state {
     pub panics: u32,
     /// Number of servers that are up and have a weight.
     pub up: u32,
+    /// Name; empty: none.
+    pub name: [c_char; VSCHED_NAME_SIZE],
 }
 
 /// A real server that runs or is configured. Texts end with a NUL.
@@ -126,7 +131,7 @@ pub struct vsched_server_state {
     /// Id of the server.
     pub id: vsched_server_id,
     /// Its address and port, as vsched_director_server takes them.
-    pub name: [c_char; VSCHED_NAME_SIZE],
+    pub address_text: [c_char; VSCHED_KEY_SIZE],
     /// Address in network order, IPv4 in the first four bytes.
     pub address: [u8; 16],
     /// Port in host order; 0: the client's destination port.
@@ -164,6 +169,10 @@ pub struct vsched_server_state {
     /// Weight with which it takes part: another one in slow start and with spill-over, 0 in a tier
     /// that does not serve. Compare it with that of other servers alone: all may be scaled.
     pub effective_weight: u32,
+    /// Your own number for the server.
+    pub user_data: u64,
+    /// Name; empty: none.
+    pub name: [c_char; VSCHED_NAME_SIZE],
 }
 
 /// Connection counts of a server at one moment.
@@ -209,7 +218,9 @@ const _: () = assert!(
             + 4 * 4
             + 16
             + 18 * 4
-        && size_of::<vsched_server_state>() == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8 + 6 * 4
+            + 256
+        && size_of::<vsched_server_state>()
+            == 8 + 64 + 16 + 2 + 1 + 1 + 7 * 4 + 8 + 6 * 4 + 8 + 256
 );
 
 pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsched_service_state {
@@ -274,6 +285,7 @@ pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsch
         eject_least_outcomes: 0,
         eject_least_servers: 0,
         panics: service.panics.into(),
+        name: name_of(&settings.name),
         up: service.servers.iter().filter(|server| is_up(server)).count() as u32,
     };
     show(settings.ejection, settings.slow_start, &mut state);
@@ -318,7 +330,7 @@ pub(super) fn server_state_of(
     let (tunnel, tunnel_checksum, tunnel_port) = tunnel_of(server.forwarding);
     vsched_server_state {
         id,
-        name: chars(&server.address.to_string()),
+        address_text: chars(&server.address.to_string()),
         address,
         port: server.address.port(),
         family,
@@ -343,6 +355,8 @@ pub(super) fn server_state_of(
         state: observed.state as u32,
         priority: server.priority.into(),
         effective_weight: observed.effective_weight,
+        user_data: server.user_data,
+        name: name_of(&server.name),
     }
 }
 
@@ -361,6 +375,10 @@ fn tunnel_of(forwarding: Forwarding) -> (u32, u32, u32) {
         Forwarding::Tunnel(Tunnel::Gre { checksum }) => (VSCHED_TUNNEL_GRE, number(checksum), 0),
         _ => (0, 0, 0),
     }
+}
+
+fn name_of(name: &Option<Name>) -> [c_char; VSCHED_NAME_SIZE] {
+    chars(name.as_ref().map_or("", Name::as_str))
 }
 
 fn bytes(address: SocketAddr) -> ([u8; 16], u8) {

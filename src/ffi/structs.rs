@@ -8,10 +8,10 @@ use std::mem::offset_of;
 use std::net::SocketAddr;
 
 use crate::config::{
-    Config, Forwarding, KernelRules, RealServer, ServiceKey, Thresholds, Timeouts, Tunnel,
+    Config, Forwarding, KernelRules, Name, RealServer, ServiceKey, Thresholds, Timeouts, Tunnel,
     TunnelChecksum,
 };
-use crate::error::Quoted;
+use crate::error::{NameError, Quoted};
 use crate::ffi::Fault;
 use crate::ffi::sized::Grows;
 use crate::ffi::status::{VSCHED_E_ARGUMENT, VSCHED_E_PARSE};
@@ -100,6 +100,9 @@ pub struct vsched_service {
     pub eject_least_outcomes: u32,
     /// Least number of such servers, 2 to 1048576. 0: the default, 5.
     pub eject_least_servers: u32,
+    /// Name, unique within the config: 1 to 253 ASCII letters, digits and -_./@, one of them a
+    /// letter. Default: none.
+    pub name: vsched_text,
 }
 
 /// Number 0, for a field in which 0 means the default.
@@ -166,6 +169,12 @@ pub struct vsched_server {
     pub priority: u32,
     /// 0.
     pub reserved: u32,
+    /// Your own number for the server, such as an index or an address of your structure: picks
+    /// return it.
+    pub user_data: u64,
+    /// Name, unique within the service: 1 to 253 ASCII letters, digits and -_./@, one of them a
+    /// letter. Default: none.
+    pub name: vsched_text,
 }
 
 /// Kernel whose decisions to follow: Linux from 6.1.187, 6.12.107 and all of 7.x (the default).
@@ -230,11 +239,17 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Fault> {
     })
 }
 
+/// Empty: none.
+pub(super) fn name(text: &str) -> Result<Option<Name>, Fault> {
+    let name = (!text.is_empty()).then(|| text.parse()).transpose();
+    name.map_err(|error: NameError| Fault::new(VSCHED_E_ARGUMENT, error))
+}
+
 /// # Safety
-/// The text is readable.
+/// The texts are readable.
 pub(super) unsafe fn server(from: vsched_server) -> Result<RealServer, Fault> {
     // SAFETY: the caller's promise.
-    let text = unsafe { from.address.read() }?;
+    let (text, given) = unsafe { (from.address.read()?, from.name.read()?) };
     let forwarding = match from.forwarding {
         VSCHED_MASQ => Forwarding::Masq,
         VSCHED_ROUTE => Forwarding::Route,
@@ -256,6 +271,8 @@ pub(super) unsafe fn server(from: vsched_server) -> Result<RealServer, Fault> {
         weight: from.weight,
         thresholds: Thresholds { upper: from.upper_threshold, lower: from.lower_threshold },
         priority: byte("priority", from.priority, "0 to 255")?,
+        user_data: from.user_data,
+        name: name(given)?,
     })
 }
 

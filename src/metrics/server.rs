@@ -1,6 +1,6 @@
 //! Metrics per server.
 
-use crate::config::ObservedServer;
+use crate::config::{Name, ObservedServer};
 use crate::director::Bar;
 use crate::metrics::family::{Family, Samples, Value, families, maybe, one};
 use crate::metrics::writer::Labels;
@@ -14,8 +14,8 @@ pub(super) fn labels(service: &Labels, server: &ObservedServer) -> Labels {
 }
 
 /// The server's name, if it has one.
-fn name(_server: &ObservedServer) -> Option<&str> {
-    None
+fn name(server: &ObservedServer) -> Option<&str> {
+    server.server.name.as_ref().map(Name::as_str)
 }
 
 /// A server that gets new connections.

@@ -1,6 +1,6 @@
 //! Metrics per service.
 
-use crate::config::{ObservedServer, ObservedService, SchedulerKind};
+use crate::config::{Name, ObservedServer, ObservedService, SchedulerKind};
 use crate::metrics::family::{Family, Samples, Value, families, maybe, one};
 use crate::metrics::server::{STATES, state};
 use crate::metrics::writer::Labels;
@@ -12,8 +12,8 @@ pub(super) fn labels(service: &ObservedService) -> Labels {
 }
 
 /// The service's name, if it has one.
-fn name(_service: &ObservedService) -> Option<&str> {
-    None
+fn name(service: &ObservedService) -> Option<&str> {
+    service.settings.name.as_ref().map(Name::as_str)
 }
 
 pub(super) const FAMILIES: &[Family<ObservedService>] = families! {

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::apply::{Progress, Report, Rollout, Status};
 use super::error::Error;
-use super::plan::{Drain, Ownership, Plan, PlanError, Policy, Removal};
+use super::plan::{Drain, Ownership, Plan, PlanError, Policy, Removal, for_kernel, without_labels};
 use super::wire::Info;
 use super::{Kernel, Namespace, Options, Reading, Request};
 use crate::config::{Config, ServiceKey};
@@ -99,8 +99,7 @@ impl Ipvs {
         wanted: impl Into<Arc<Config>>,
         policy: &Policy,
     ) -> Result<Plan, SyncError> {
-        let wanted = wanted.into();
-        wanted.validate_for_kernel().map_err(PlanError::from)?;
+        let wanted = for_kernel(wanted.into()).map_err(PlanError::from)?;
         let found = self.read()?.observed;
         Ok(Plan::of_valid(&wanted, &found, policy)?)
     }
@@ -111,7 +110,7 @@ impl Ipvs {
     /// # Errors
     /// As for [`read`](Self::read), without `Unsettled`.
     pub fn runs(&mut self, wanted: &Config, policy: &Policy) -> Result<bool, Error> {
-        self.kernel.runs(wanted, policy)
+        self.kernel.runs(&without_labels(wanted), policy)
     }
 
     /// Carries out a plan, and waits while servers drain; [`Rollout`] is the same without waiting.
@@ -156,8 +155,7 @@ impl Ipvs {
         wanted: impl Into<Arc<Config>>,
         policy: &Policy,
     ) -> Result<Report, SyncError> {
-        let wanted = wanted.into();
-        wanted.validate_for_kernel().map_err(PlanError::from)?;
+        let wanted = for_kernel(wanted.into()).map_err(PlanError::from)?;
         let mut whole = Report::default();
         let mut round = 0;
         loop {

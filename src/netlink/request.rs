@@ -67,12 +67,12 @@ impl Request {
 
     /// Adds a real server at the head of the service's list.
     pub fn add_server(key: &ServiceKey, server: &RealServer) -> Self {
-        Request { what: What::Server(Wire::NewDest, *key, *server) }
+        Request { what: What::Server(Wire::NewDest, *key, server.clone()) }
     }
 
     /// Changes a real server's description; its connections and its place in the list stay.
     pub fn edit_server(key: &ServiceKey, server: &RealServer) -> Self {
-        Request { what: What::Server(Wire::SetDest, *key, *server) }
+        Request { what: What::Server(Wire::SetDest, *key, server.clone()) }
     }
 
     /// Deletes a real server; packets of its connections are dropped from then on.
@@ -140,7 +140,7 @@ impl Request {
     pub(super) fn check(&self) -> Result<(), Error> {
         let setting = match &self.what {
             What::Service(_, service) => NotInLinux::of_service(service).next(),
-            What::Server(_, _, server) => NotInLinux::of_server(server),
+            What::Server(_, key, server) => NotInLinux::of_server(key.family(), server).next(),
             What::Key(..) | What::Address(..) | What::Everything(_) | What::Raw(_) => None,
         };
         match setting {

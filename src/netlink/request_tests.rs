@@ -8,7 +8,7 @@ fn the_encoder_writes_what_messages_write() {
         for address in ["10.0.1.1:80", "[fd00::9]:0"] {
             let server = RealServer::new(address.parse().expect("an address"));
             requests.push(Request::add_server(&key, &server));
-            requests.push(Request::edit_server(&key, &server.with_weight(0)));
+            requests.push(Request::edit_server(&key, &server.clone().with_weight(0)));
             requests.push(Request::delete_server(&key, server.address));
         }
         requests.push(Request::add_service(&VirtualService::new(key)));

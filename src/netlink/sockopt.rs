@@ -142,11 +142,10 @@ fn server(entry: &[u8]) -> ListEntry {
         _ => return ListEntry::Unknown,
     };
     ListEntry::Server(RealServer {
-        address: address(entry, 0),
         forwarding,
         weight: number(12),
         thresholds: Thresholds { upper: number(16), lower: number(20) },
-        priority: 0,
+        ..RealServer::new(address(entry, 0))
     })
 }
 

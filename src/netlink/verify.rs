@@ -120,7 +120,7 @@ fn same_servers(found: &[RealServer], wanted: &VirtualService) -> bool {
         return false;
     }
     let mut same = true;
-    let found = oldest_first(found.iter().copied(), wanted);
+    let found = oldest_first(found.iter().cloned(), wanted);
     diff::servers(&found, &wanted.servers, |_, _| same = false);
     same
 }

@@ -10,7 +10,7 @@ use crate::arena::id::ServerId;
 use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
 use crate::memory::templates::TemplateId;
 
-/// The result of a pick: which server, and how to reach it. Plain data, 48 bytes, shared with C. The
+/// The result of a pick: which server, and how to reach it. Plain data, 56 bytes, shared with C. The
 /// default is no server.
 // The bytes of C's fields, as words: a pick is assembled from words in registers. With smaller fields,
 // or one larger field, it went through the stack.
@@ -22,22 +22,24 @@ pub struct Pick {
     address: u64,
     address_end: u64,
     rest: u64,
+    user_data: u64,
     /// The persistence template that the pick used or made.
     pub(crate) template: TemplateId,
 }
 
-/// The precomputed part of a server's pick: all but the template. Two endpoints share a cache line, and
-/// neighbors are picked one after the other.
+/// The precomputed part of a server's pick: all but the template. Close together, because neighbors are
+/// picked one after the other.
 #[derive(Clone, Copy)]
-#[repr(C, align(32))]
+#[repr(C)]
 pub(crate) struct Endpoint {
     server: u64,
     address: u64,
     address_end: u64,
     rest: u64,
+    user_data: u64,
 }
 
-const _: () = assert!(size_of::<Endpoint>() == 32);
+const _: () = assert!(size_of::<Endpoint>() == 40);
 
 /// The unpacked form of `Pick::rest`.
 #[derive(Clone, Copy)]
@@ -112,7 +114,8 @@ impl Endpoint {
         let rest = Rest { port, family, forwarding, tunnel, tunnel_checksum, tunnel_port };
         let word = |from: usize| u64::from_ne_bytes(array::from_fn(|byte| address[from + byte]));
         let (address, address_end, rest) = (word(0), word(8), rest.word());
-        Endpoint { server: word_of(id), address, address_end, rest }
+        let (server, user_data) = (word_of(id), server.user_data);
+        Endpoint { server, address, address_end, rest, user_data }
     }
 
     #[inline]
@@ -128,8 +131,8 @@ impl Endpoint {
 
     #[inline(always)]
     pub(crate) fn with_template(&self, template: TemplateId) -> Pick {
-        let &Endpoint { server, address, address_end, rest } = self;
-        Pick { server, address, address_end, rest, template }
+        let &Endpoint { server, address, address_end, rest, user_data } = self;
+        Pick { server, address, address_end, rest, user_data, template }
     }
 }
 
@@ -173,6 +176,14 @@ impl Pick {
         SocketAddr::new(ip, self.port())
     }
 
+    /// Returns the host's own number for the server
+    /// ([`RealServer::user_data`](crate::config::RealServer::user_data)), as it was configured when the
+    /// pick was made; 0 if none was.
+    #[inline]
+    pub fn user_data(&self) -> u64 {
+        self.user_data
+    }
+
     /// Returns how packets reach the server.
     pub fn forwarding(&self) -> Forwarding {
         let way = Rest::of(self.rest);
@@ -204,12 +215,12 @@ impl fmt::Debug for Pick {
     }
 }
 
-const _: () = assert!(size_of::<Pick>() == 48);
+const _: () = assert!(size_of::<Pick>() == 56);
 
 #[cfg(feature = "capi")]
 impl Pick {
     /// Offsets of the fields that the C header names, in its order.
-    pub(crate) const LAYOUT: [usize; 9] = [
+    pub(crate) const LAYOUT: [usize; 10] = [
         offset_of!(Pick, server),
         offset_of!(Pick, address),
         offset_of!(Pick, rest),
@@ -218,6 +229,7 @@ impl Pick {
         offset_of!(Pick, rest) + 4,
         offset_of!(Pick, rest) + 5,
         offset_of!(Pick, rest) + 6,
+        offset_of!(Pick, user_data),
         offset_of!(Pick, template),
     ];
 }

@@ -15,9 +15,9 @@ use crate::sync::Arc;
 pub(crate) type Position = u32;
 
 /// A server from which the service's next pool is built.
-#[derive(Clone, Copy)]
 pub(crate) struct Member {
     pub(crate) id: ServerId,
+    /// Without its name, which picks do not need.
     pub(crate) server: RealServer,
     /// Its last weight that was not 0; 0 if it was added with 0 and never edited to another.
     pub(crate) last_weight: u32,

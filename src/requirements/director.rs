@@ -13,11 +13,14 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
         }
         for server in &service.servers {
             let origin = Origin { service: service.key, server: Some(server.address) };
-            if let Some(setting) = NotInLinux::of_server(server) {
+            let family = service.key.family();
+            for setting in NotInLinux::of_server(family, server) {
                 to.add(Stage::Modules, required(Role::Director, origin, without(setting)));
             }
             match server.forwarding {
-                Forwarding::Masq => forwarding(service.key.family(), origin, to),
+                // Between families no kernel forwards; the requirement above says so.
+                Forwarding::Masq if Family::of(server.address.ip()) != family => {}
+                Forwarding::Masq => forwarding(family, origin, to),
                 Forwarding::Route => on_link(server.address.ip(), origin, to),
                 // IPVS encapsulates by itself; the packet then takes any route.
                 Forwarding::Tunnel(_) | Forwarding::Local | Forwarding::Bypass => {}
@@ -33,6 +36,9 @@ fn of(service: &VirtualService) -> Origin {
 fn without(setting: NotInLinux) -> String {
     let (what, advice) = match setting {
         NotInLinux::Scheduler(kind) => (format!("scheduler {}", kind.name()), "choose another one"),
+        NotInLinux::MixedFamilies => {
+            (setting.what().to_owned(), "use a tunnel, or a server of the service's own family")
+        }
         other => (format!("{} ({})", other.what(), other.field()), "leave it out"),
     };
     format!("Linux has no {what}, so no kernel can run the service: {advice}.")

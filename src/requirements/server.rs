@@ -23,6 +23,8 @@ pub(super) fn collect(config: &Config, to: &mut Collector<'_>) {
                 family: service.key.family(),
             };
             match server.forwarding {
+                // A proxy's connection is its own, so replies find it by themselves.
+                Forwarding::Masq if Family::of(ip) != side.family => {}
                 Forwarding::Masq => side.masqueraded(answering_directly.contains(&ip), to),
                 Forwarding::Route => side.direct("lo", to),
                 Forwarding::Tunnel(tunnel) => side.tunnelled(tunnel, ip, to),

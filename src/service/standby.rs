@@ -16,8 +16,8 @@ struct Spare {
 impl Standby {
     pub(super) fn new(members: &[Member]) -> Self {
         let spare = |(position, member): (Position, &Member)| {
-            let Member { server, standby: weight, .. } = *member;
-            (weight > 0).then_some(Spare { priority: server.priority, position, weight })
+            let (priority, weight) = (member.server.priority, member.standby);
+            (weight > 0).then_some(Spare { priority, position, weight })
         };
         let mut spares: Vec<Spare> = (0..).zip(members).filter_map(spare).collect();
         spares.sort_by_key(|spare| spare.priority);

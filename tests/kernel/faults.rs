@@ -129,7 +129,7 @@ fn interfere(wanted: &Config, theirs: ServiceKey, stop: &AtomicBool) -> u32 {
             Request::add_server(&ours.key, &guest),
             Request::delete_server(&ours.key, victim.address),
             Request::add_server(&theirs, &guest),
-            Request::edit_server(&ours.key, &victim.with_weight(9)),
+            Request::edit_server(&ours.key, &victim.clone().with_weight(9)),
             Request::delete_server(&ours.key, guest.address),
             Request::edit_service(&ours.settings()),
         ] {

@@ -131,7 +131,8 @@ pub(crate) fn every_kind() {
         let alone = kernel.read_service(&service.key).expect("an answer").expect("the service");
         assert_eq!(alone.settings, service.settings());
         let servers = kernel.read_servers(&service.key).expect("servers");
-        let servers: Vec<RealServer> = servers.iter().rev().map(|server| server.server).collect();
+        let servers: Vec<RealServer> =
+            servers.iter().rev().map(|server| server.server.clone()).collect();
         assert_eq!(servers, service.servers);
     }
     let unknown = "tcp 10.0.0.99:80".parse().expect("a key");

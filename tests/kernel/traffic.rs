@@ -235,7 +235,7 @@ pub(crate) fn hashed_drain() {
         let _ = ipvs.sync(&four, &Policy::default()).expect("in sync");
         // By hand, for these tests to be able to fail.
         let service = &four.services[0];
-        let quiesced = service.servers[0].with_weight(0);
+        let quiesced = service.servers[0].clone().with_weight(0);
         let by_hand = under_traffic(|| {
             let edit = Request::edit_server(&service.key, &quiesced);
             ipvs.kernel().execute_one(&edit).expect("edited");

@@ -98,7 +98,7 @@ pub(crate) fn elsewhere() {
     assert!(shell("ip netns add red && ip -n red link set lo up"));
     let here = config(WANTED);
     let mut there = here.clone();
-    there.services[0].servers[0] = RealServer { weight: 5, ..here.services[0].servers[0] };
+    there.services[0].servers[0] = RealServer { weight: 5, ..here.services[0].servers[0].clone() };
     assert_eq!(there.services[0].key, key("tcp 10.0.0.1:80"));
     running(&here);
     let mut own = ipvs();

@@ -145,7 +145,7 @@ impl Site<'_> {
             self.sync(&both, &immediate());
             // By hand, for these tests to be able to fail.
             let service = &both.services[0];
-            let quiesced = service.servers[0].with_weight(0);
+            let quiesced = service.servers[0].clone().with_weight(0);
             let by_hand = self.under_traffic("quiesced by hand", |site, _| {
                 let edit = Request::edit_server(&service.key, &quiesced);
                 site.ipvs.kernel().execute_one(&edit).expect("edited");

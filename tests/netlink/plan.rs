@@ -398,10 +398,10 @@ fn carry_out(action: &Action, config: &mut Config) {
         Action::EditService { service, .. } => Command::EditService(service.clone()),
         Action::DeleteService(key) => Command::DeleteService(*key),
         Action::AddServer { service, server } => {
-            Command::AddServer { service: *service, server: *server }
+            Command::AddServer { service: *service, server: server.clone() }
         }
         Action::EditServer { service, server, .. } => {
-            Command::EditServer { service: *service, server: *server }
+            Command::EditServer { service: *service, server: server.clone() }
         }
         Action::DeleteServer { service, server } => {
             Command::DeleteServer { service: *service, server: *server }

@@ -50,15 +50,16 @@ impl Running {
         let port = server.port.unwrap_or(PORT);
         let fresh = RealServer::new(SocketAddr::new(real_address(self.kind, server.number), port));
         let fresh = fresh.with_forwarding(Forwarding::Masq);
-        let was = self.servers.get(&server.number).copied().unwrap_or(fresh);
+        let was = self.servers.get(&server.number).cloned().unwrap_or(fresh);
         if server.port.is_some_and(|port| port != was.address.port()) {
             return Err(format!("server {} has another port", server.number));
         }
-        let described = was.with_weight(server.weight.unwrap_or(was.weight)).with_thresholds(
-            server.upper.unwrap_or(was.thresholds.upper),
-            server.lower.unwrap_or(was.thresholds.lower),
-        );
-        self.servers.insert(server.number, described);
+        let described =
+            was.clone().with_weight(server.weight.unwrap_or(was.weight)).with_thresholds(
+                server.upper.unwrap_or(was.thresholds.upper),
+                server.lower.unwrap_or(was.thresholds.lower),
+            );
+        self.servers.insert(server.number, described.clone());
         Ok(described)
     }
 }

@@ -11,13 +11,13 @@ use crate::config::rules::address::{self, endpoint};
 use crate::config::rules::number;
 use crate::config::rules::options::{Opt, Verb};
 use crate::config::rules::pairs;
-use crate::config::rules::server::ServerDraft;
+use crate::config::rules::server::{self, ServerDraft};
 use crate::config::rules::words::Word;
 use crate::config::validate::{MAX_AFFINITY, SPILL_OVER};
 use crate::config::{
     Affinity, Command, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
-    MIN_MH_TABLE_INDEX, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind, ServiceKey,
-    ServiceSettings, Sharing, SlowStart, Ties, VirtualService,
+    MIN_MH_TABLE_INDEX, Name, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind,
+    ServiceKey, ServiceSettings, Sharing, SlowStart, Ties, VirtualService,
 };
 use crate::error::{Quoted, RulesError};
 
@@ -44,6 +44,7 @@ pub(super) struct Draft<'t> {
     slow_start: Option<SlowStart>,
     spill_over: Option<u32>,
     panic_threshold: u8,
+    name: Option<Name>,
     server: ServerDraft<'t>,
 }
 
@@ -67,6 +68,7 @@ impl<'t> Draft<'t> {
             slow_start: None,
             spill_over: None,
             panic_threshold: 0,
+            name: None,
             server: ServerDraft::default(),
         }
     }
@@ -135,6 +137,7 @@ impl<'t> Draft<'t> {
             Opt::PanicThreshold => {
                 self.panic_threshold = number::within(word, "panic threshold", 0, 100)? as u8;
             }
+            Opt::Name if !self.verb.is_on_server() => self.name = Some(server::name(word)?),
             Opt::Server => {
                 let port = self.service.and_then(|(key, _)| key.port());
                 self.server.set_address(word, port.unwrap_or(0))?;
@@ -232,6 +235,7 @@ impl<'t> Draft<'t> {
             slow_start: self.slow_start,
             spill_over: self.spill_over,
             panic_threshold: self.panic_threshold,
+            name: self.name,
             // Without persistence a mask has no effect.
             persistence: self
                 .persistent

@@ -16,6 +16,14 @@ pub(super) fn within(word: Word<'_>, what: &str, min: u32, max: u32) -> Result<u
         .ok_or_else(|| word.error(format!("illegal {what}: expected a number from {min} to {max}")))
 }
 
+/// Parses a 64-bit number without a sign.
+pub(super) fn wide(word: Word<'_>, what: &str) -> Result<u64, RulesError> {
+    let digits = word.text.bytes().all(|byte| byte.is_ascii_digit());
+    word.text.parse().ok().filter(|_| digits).ok_or_else(|| {
+        word.error(format!("illegal {what}: expected a number from 0 to {}", u64::MAX))
+    })
+}
+
 /// Parses a firewall mark.
 ///
 /// Marks above 2147483647 are also accepted as the negative numbers that `ipvsadm --save` prints for

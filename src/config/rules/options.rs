@@ -69,6 +69,9 @@ pub(super) enum Opt {
     LargeUpper,
     LargeLower,
     Priority,
+    UserData,
+    // Of a service or a server, unknown to ipvsadm.
+    Name,
     /// An option of listings.
     OtherOption,
 }
@@ -172,6 +175,8 @@ const TABLE: &[Spec] = &[
     spec(Opt::LargeUpper, None, "vsched-upper-threshold", Value::Yes),
     spec(Opt::LargeLower, None, "vsched-lower-threshold", Value::Yes),
     spec(Opt::Priority, None, "vsched-priority", Value::Yes),
+    spec(Opt::UserData, None, "vsched-user-data", Value::Yes),
+    spec(Opt::Name, None, "vsched-name", Value::Yes),
 ];
 
 /// The option with this letter, if any.
@@ -270,6 +275,7 @@ impl Verb {
             | Opt::SlowStart
             | Opt::SpillOver
             | Opt::PanicThreshold => matches!(self, Verb::AddService | Verb::EditService),
+            Opt::Name => !matches!(self, Verb::Clear | Verb::DeleteService | Verb::DeleteServer),
             Opt::Server => self.is_on_server(),
             Opt::Masq
             | Opt::Tunnel
@@ -287,7 +293,8 @@ impl Verb {
             | Opt::KeepPort
             | Opt::LargeUpper
             | Opt::LargeLower
-            | Opt::Priority => matches!(self, Verb::AddServer | Verb::EditServer),
+            | Opt::Priority
+            | Opt::UserData => matches!(self, Verb::AddServer | Verb::EditServer),
             _ => false,
         }
     }

@@ -10,8 +10,8 @@ use crate::config::rules::server::MAX_THRESHOLD;
 use crate::config::rules::words::PROGRAM;
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Family, Forwarding, GENERIC_FLAG_NAMES, KernelRules,
-    Netmask, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon, Thresholds,
-    Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService, order,
+    Name, Netmask, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SyncDaemon,
+    Thresholds, Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService, order,
 };
 use crate::error::OneWord;
 
@@ -117,6 +117,7 @@ impl RulesText<'_> {
         }
         if self.says_all() {
             service_extension(f, service)?;
+            self.label(f, service.name.as_ref())?;
         }
         f.write_str("\n")?;
         let mut servers: Vec<&RealServer> = service.servers.iter().collect();
@@ -170,8 +171,14 @@ impl RulesText<'_> {
         if self.says_all() && other && server.forwarding != Forwarding::Masq {
             f.write_str(" --vsched-keep-port")?;
         }
-        if self.says_all() && server.priority != 0 {
-            write!(f, " --vsched-priority {}", server.priority)?;
+        if self.says_all() {
+            if server.priority != 0 {
+                write!(f, " --vsched-priority {}", server.priority)?;
+            }
+            if server.user_data != 0 {
+                write!(f, " --vsched-user-data {}", server.user_data)?;
+            }
+            self.label(f, server.name.as_ref())?;
         }
         f.write_str("\n")
     }
@@ -195,6 +202,12 @@ impl RulesText<'_> {
     fn named(&self, f: &mut Formatter<'_>, option: &str, name: &str) -> fmt::Result {
         let attached = self.is_readable() && (name.starts_with('#') || name == PROGRAM);
         write!(f, "{option}{}{}", if attached { '=' } else { ' ' }, OneWord(name))
+    }
+
+    fn label(&self, f: &mut Formatter<'_>, name: Option<&Name>) -> fmt::Result {
+        let Some(name) = name else { return Ok(()) };
+        f.write_str(" ")?;
+        self.named(f, "--vsched-name", name.as_str())
     }
 
     fn settings(&self, f: &mut Formatter<'_>) -> fmt::Result {

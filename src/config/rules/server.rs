@@ -8,9 +8,10 @@ use crate::config::rules::number;
 use crate::config::rules::options::{Opt, Verb};
 use crate::config::rules::words::Word;
 use crate::config::{
-    Family, Forwarding, MAX_WEIGHT, RealServer, ServiceKey, Thresholds, Tunnel, TunnelChecksum,
+    Family, Forwarding, MAX_WEIGHT, Name, RealServer, ServiceKey, Thresholds, Tunnel,
+    TunnelChecksum,
 };
-use crate::error::RulesError;
+use crate::error::{NameError, RulesError};
 
 /// Largest threshold that ipvsadm accepts.
 pub(super) const MAX_THRESHOLD: u32 = i32::MAX as u32;
@@ -25,6 +26,8 @@ pub(super) struct ServerDraft<'t> {
     lower: Option<(u32, Word<'t>)>,
     keeps_port: bool,
     priority: u8,
+    user_data: u64,
+    name: Option<Name>,
     tunnel: TunnelDraft<'t>,
 }
 
@@ -58,6 +61,8 @@ impl<'t> ServerDraft<'t> {
             Opt::Priority => {
                 self.priority = number::within(word, "priority", 0, u8::MAX.into())? as u8;
             }
+            Opt::UserData => self.user_data = number::wide(word, "user data")?,
+            Opt::Name => self.name = Some(name(word)?),
             Opt::LargeUpper => self.upper = number::within(word, "upper threshold", 0, u32::MAX)?,
             Opt::LargeLower => {
                 let lower = number::within(word, "lower threshold", 0, u32::MAX)?;
@@ -105,11 +110,18 @@ impl<'t> ServerDraft<'t> {
         checks: Checks,
     ) -> Result<RealServer, RulesError> {
         let (mut address, word) = self.address(verb, command)?;
-        let tunnels = self.forwarding == Some(Opt::Tunnel);
-        if Family::of(address.ip()) != service.family() && !tunnels {
-            return Err(word.error(
-                "a server of the other address family than its service needs tunneling (-i)",
-            ));
+        // ipvsadm takes tunneling alone; a proxy can also masquerade.
+        let (fits, needs) = match (self.forwarding, checks) {
+            (Some(Opt::Tunnel), _) => (true, ""),
+            (other, Checks::All) => {
+                (other == Some(Opt::Masq), " or, in a proxy, masquerading (-m)")
+            }
+            (_, Checks::Ipvsadm) => (false, ""),
+        };
+        if Family::of(address.ip()) != service.family() && !fits {
+            return Err(word.error(format!(
+                "a server of the other address family than its service needs tunneling (-i){needs}",
+            )));
         }
         let forwarding = match self.forwarding {
             Some(Opt::Tunnel) => Forwarding::Tunnel(self.tunnel.finish(command)?),
@@ -143,9 +155,17 @@ impl<'t> ServerDraft<'t> {
             forwarding,
             thresholds: Thresholds { upper, lower },
             priority: self.priority,
+            user_data: self.user_data,
+            name: self.name,
             ..RealServer::new(address)
         })
     }
+}
+
+/// The value of `--vsched-name`, of a server or a service.
+pub(super) fn name(word: Word<'_>) -> Result<Name, RulesError> {
+    let illegal = |_| word.error(format!("illegal name: {}", NameError::EXPECTED));
+    word.text.parse().map_err(illegal)
 }
 
 impl<'t> TunnelDraft<'t> {

@@ -49,9 +49,7 @@ pub(super) fn read<'t>(
             "B" => KernelRules::B,
             _ => return Err(word.error("illegal kernel rules: expected A or B")),
         }),
-        Opt::Seed => Setting::Seed(word.text.parse().map_err(|_| {
-            word.error(format!("illegal seed: expected a number from 0 to {}", u64::MAX))
-        })?),
+        Opt::Seed => Setting::Seed(number::wide(word, "seed")?),
         _ => Setting::ExpireQuiescentTemplate(
             number::within(word, "expire_quiescent_template", 0, 1)? == 1,
         ),

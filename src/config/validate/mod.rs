@@ -9,14 +9,17 @@ mod report;
 mod server;
 mod service;
 
+use std::fmt;
+
 use ahash::HashMapExt;
 pub(crate) use daemon::{MAX_INTERFACE, MAX_MESSAGE};
 pub(crate) use known::Known;
-use report::{Problems, outside};
+use report::{Path, Problems, outside};
 pub(crate) use service::{MAX_AFFINITY, SPILL_OVER};
 
 use crate::config::{
-    Config, Excess, MAX_SERVICES, MAX_TIMEOUT, Memory, ResourceLimits, Timeouts, VirtualService,
+    Config, Excess, MAX_SERVICES, MAX_TIMEOUT, Memory, Name, ResourceLimits, Timeouts,
+    VirtualService,
 };
 use crate::error::ConfigError;
 
@@ -59,7 +62,6 @@ impl Config {
     #[cfg(all(feature = "netlink", target_os = "linux"))]
     pub(crate) fn validate_for_kernel(&self) -> Result<(), ConfigError> {
         use super::NotInLinux;
-        use report::Path;
         let mut report = self.problems(None, |_| Known::No);
         for service in &self.services {
             let mut add = |path, setting: NotInLinux| {
@@ -69,7 +71,7 @@ impl Config {
                 add(Path::Service(service.key), setting);
             }
             for server in &service.servers {
-                if let Some(setting) = NotInLinux::of_server(server) {
+                for setting in NotInLinux::of_server(service.key.family(), server) {
                     add(Path::Server(service.key, server.address), setting);
                 }
             }
@@ -98,6 +100,7 @@ impl Config {
         if self.services.len() > MAX_SERVICES {
             report.add("services", too_many(self.services.len(), MAX_SERVICES));
         }
+        let mut names = ahash::HashMap::default();
         let mut first_places = ahash::HashMap::with_capacity(self.services.len());
         for (place, settings) in self.services.iter().enumerate() {
             let first = *first_places.entry(settings.key).or_insert(place);
@@ -106,6 +109,14 @@ impl Config {
                     format!("service {}", settings.key),
                     format!("services[{place}] is services[{first}] once more"),
                 );
+            }
+            if let Some(name) = &settings.name {
+                let first = *names.entry(name).or_insert(settings.key);
+                if first != settings.key {
+                    report
+                        .item(Path::Service(settings.key))
+                        .add("name", also_of(name, "service", first));
+                }
             }
             service::check(self, settings, known(settings), &mut report);
         }
@@ -129,6 +140,11 @@ fn check_timeouts(timeouts: Timeouts, report: &mut Problems) {
             report.add(format!("timeouts: {name}"), outside(timeout, 1, MAX_TIMEOUT));
         }
     }
+}
+
+/// Why a name is refused: another service or server has it.
+pub(crate) fn also_of(name: &Name, what: &str, other: impl fmt::Display) -> String {
+    format!("{name} is also the name of {what} {other}")
 }
 
 fn too_many(count: usize, limit: usize) -> String {

@@ -40,8 +40,9 @@ pub(super) fn check(
     }
 }
 
-// A tunnel's outer packet may be of the other family. Synchronization messages cannot express that, so
-// the kernel refuses a server of the other family while a daemon runs, and vice versa.
+// A tunnel's outer packet may be of the other family, and so may a proxy's own connection (no kernel
+// masquerades between families). Synchronization messages cannot express that, so the kernel refuses a
+// server of the other family while a daemon runs, and vice versa.
 fn check_mixed(
     config: &Config,
     service_family: Family,
@@ -52,8 +53,9 @@ fn check_mixed(
         Family::Inet => ("IPv6", "IPv4"),
         Family::Inet6 => ("IPv4", "IPv6"),
     };
-    if !matches!(forwarding, Forwarding::Tunnel(_)) {
-        item.add("address", format!("an {server} server of an {service} service needs a tunnel"));
+    if !matches!(forwarding, Forwarding::Tunnel(_) | Forwarding::Masq) {
+        let needs = "needs a tunnel or, in a proxy, masquerading";
+        item.add("address", format!("an {server} server of an {service} service {needs}"));
     } else if !config.daemons.is_empty() {
         item.add(
             "address",

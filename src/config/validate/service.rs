@@ -4,7 +4,7 @@ use ahash::HashMapExt;
 
 use super::known::{Beside, Known};
 use super::report::{Path, Problems, Subject, outside};
-use super::{server, too_many};
+use super::{also_of, server, too_many};
 use crate::config::SchedulerKind::{self, Lc, Nq, Sed, Wlc};
 use crate::config::field::Field;
 use crate::config::{
@@ -90,9 +90,16 @@ pub(super) fn check(
     let distinct = beside.are_distinct();
     let size = if distinct { 0 } else { servers.len() };
     let mut first_places = ahash::HashMap::with_capacity(size);
+    let mut names = ahash::HashMap::default();
     for (place, real_server) in servers.iter().enumerate() {
         let address = real_server.address;
         let mut item = report.item(Path::Server(key, address));
+        if let Some(name) = &real_server.name {
+            let first = *names.entry(name).or_insert(address);
+            if first != address {
+                item.add("name", also_of(name, "server", first));
+            }
+        }
         let first = if distinct { place } else { *first_places.entry(address).or_insert(place) };
         if first != place {
             item.add_whole(format!("servers[{place}] is servers[{first}] once more"));

@@ -44,10 +44,10 @@ pub(super) fn inverse(step_log: &StepLog, removal: Removal) -> Vec<Undo> {
             Action::AddServer { service, server } if made.contains(service) => {
                 // Deleted with its service, which has no connections because no scheduler was bound to it.
                 if serving.contains(service) {
-                    back.quiesce(*service, *server);
+                    back.quiesce(*service, server.clone());
                 }
             }
-            Action::AddServer { service, server } => back.remove(*service, *server),
+            Action::AddServer { service, server } => back.remove(*service, server.clone()),
             Action::EditService { .. } if outcome.step.phase == Phase::NewServices => {}
             action => back.opposite(action),
         }
@@ -72,14 +72,14 @@ impl Reversal {
         let Removal::Drain(drain) = self.removal else { return };
         let server: SocketAddr = before.address;
         if before.weight > 0 {
-            let quiesced = before.with_weight(0);
+            let quiesced = before.clone().with_weight(0);
             self.push(Phase::Shrink, Action::EditServer { service, before, server: quiesced });
         }
         self.push(Phase::Drain, Action::AwaitDrain { service, server, drain });
     }
 
     fn remove(&mut self, service: ServiceKey, server: RealServer) {
-        self.quiesce(service, server);
+        self.quiesce(service, server.clone());
         let action = Action::DeleteServer { service, server: server.address };
         self.push(Phase::DeleteServers, action);
     }
@@ -109,7 +109,7 @@ impl Reversal {
             }
             Action::EditServer { service, before, server } => {
                 let phase = diff::edit_phase(server, before).into();
-                let (service, before, server) = (*service, *server, *before);
+                let (service, before, server) = (*service, server.clone(), before.clone());
                 self.push(phase, Action::EditServer { service, before, server });
             }
             // Deletions start only once a rollback is impossible.

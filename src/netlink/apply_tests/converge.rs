@@ -48,7 +48,7 @@ fn add_server() -> Action {
 
 fn edit_server() -> Action {
     let server = server("10.0.1.1:80");
-    Action::EditServer { service: key(), before: server.with_weight(9), server }
+    Action::EditServer { service: key(), before: server.clone().with_weight(9), server }
 }
 
 fn delete_server() -> Action {

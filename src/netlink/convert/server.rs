@@ -67,14 +67,13 @@ impl DestAttributes {
     /// forwarding method or a tunnel that has no name.
     pub fn server(&self, service: Family) -> Result<RealServer, WireError> {
         Ok(RealServer {
-            address: self.socket_address(service)?,
             forwarding: self.forwarding()?,
             weight: sent(self.weight, "DEST.WEIGHT")?,
             thresholds: Thresholds {
                 upper: sent(self.upper, "DEST.U_THRESH")?,
                 lower: sent(self.lower, "DEST.L_THRESH")?,
             },
-            priority: 0,
+            ..RealServer::new(self.socket_address(service)?)
         })
     }
 
@@ -87,7 +86,7 @@ impl DestAttributes {
         Ok(ObservedServer {
             state: ServerState::Up,
             health: ServerHealth::default(),
-            server,
+            server: server.clone(),
             effective_weight: server.weight,
             counts: ServerCounts {
                 active: self.active.unwrap_or_default(),

@@ -121,7 +121,7 @@ impl<'a> Builder<'a> {
         left.sort_by_key(|found| found.settings.key);
         for found in left {
             let key = found.settings.key;
-            let oldest_first: Vec<ObservedServer> = found.servers.iter().rev().copied().collect();
+            let oldest_first: Vec<ObservedServer> = found.servers.iter().rev().cloned().collect();
             self.leave(key, &oldest_first);
             let risk = self.connections(&oldest_first).map(Risk::Resets);
             self.push(Phase::DeleteServices, Action::DeleteService(key), "not wanted", risk);
@@ -143,14 +143,15 @@ impl<'a> Builder<'a> {
             self.push(Phase::EditServices, action, "has other settings", risk);
         }
         let service = wanted.key;
-        let running = oldest_first(found.servers.iter().map(|observed| observed.server), wanted);
+        let running =
+            oldest_first(found.servers.iter().map(|observed| observed.server.clone()), wanted);
         diff::servers(&running, &wanted.servers, |phase, change| match change {
             ServerChange::Add(server) => self.push_addition(phase.into(), place, server),
             ServerChange::Edit { before, server } => {
                 let quiesced = before.weight > 0 && server.weight == 0;
                 let refuses = quiesced && refuses_when_quiesced(wanted);
                 let risk = refuses.then_some(Risk::RefusesItsClients);
-                let (before, server) = (*before, *server);
+                let (before, server) = (before.clone(), server.clone());
                 let action = Action::EditServer { service, before, server };
                 self.push(phase.into(), action, "described otherwise", risk);
             }
@@ -167,8 +168,9 @@ impl<'a> Builder<'a> {
         for ObservedServer { server: before, .. } in servers {
             let server = before.address;
             if before.weight > 0 {
-                let quiesced = before.with_weight(0);
-                let action = Action::EditServer { service, before: *before, server: quiesced };
+                let quiesced = before.clone().with_weight(0);
+                let action =
+                    Action::EditServer { service, before: before.clone(), server: quiesced };
                 self.push(Phase::Shrink, action, "leaves", None);
             }
             let action = Action::AwaitDrain { service, server, drain };

@@ -23,7 +23,7 @@ use crate::config::{
 pub(super) use availability::{Availability, AvailableServers, BeforeOrAfter};
 pub(super) use build::{oldest_first, refuses_when_quiesced};
 pub use guardrails::{PlanError, Violation};
-pub(super) use kernel_view::kernel_view;
+pub(super) use kernel_view::{for_kernel, kernel_view, without_labels};
 pub use policy::{Drain, Ended, Guardrails, OnRefusal, Ownership, Policy, Removal};
 pub use steps::Steps;
 
@@ -182,8 +182,7 @@ impl Plan {
         found: &Observed,
         policy: &Policy,
     ) -> Result<Self, PlanError> {
-        let wanted = wanted.into();
-        wanted.validate_for_kernel()?;
+        let wanted = for_kernel(wanted.into())?;
         Plan::of_valid(&wanted, found, policy)
     }
 

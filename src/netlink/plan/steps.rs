@@ -160,7 +160,7 @@ fn new(action: Action, reason: &'static str) -> Step {
 }
 
 fn added(phase: Phase, service: &VirtualService, server: usize) -> Option<Cow<'static, Step>> {
-    let server = *service.servers.get(server)?;
+    let server = service.servers.get(server)?.clone();
     let action = Action::AddServer { service: service.key, server };
     Some(Cow::Owned(Step { phase, action, reason: WANTED, risk: None }))
 }

@@ -81,7 +81,7 @@ impl Display for Action {
                 write!(f, " to {service}")
             }
             Action::EditServer { service, before, server } => {
-                if *server == before.with_weight(0) {
+                if *server == before.clone().with_weight(0) {
                     return write!(f, "quiesce server {} of {service}", server.address);
                 }
                 write!(f, "edit server {} of {service}:", server.address)?;

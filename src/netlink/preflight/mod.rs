@@ -143,8 +143,9 @@ impl Preflight {
         for service in &wanted.services {
             let key = service.key;
             let own = NotInLinux::of_service(service).map(|it| (Object::Service(key), it));
-            let servers = service.servers.iter().filter_map(|server| {
-                Some((Object::Server(key, server.address), NotInLinux::of_server(server)?))
+            let servers = service.servers.iter().flat_map(|server| {
+                let object = Object::Server(key, server.address);
+                NotInLinux::of_server(key.family(), server).map(move |it| (object, it))
             });
             for (object, setting) in own.chain(servers) {
                 if !seen.contains(&setting) {

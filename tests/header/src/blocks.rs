@@ -66,7 +66,7 @@ impl Block {
             }
             // The only constant that another declaration uses: the test of the headers compares.
             None => declared
-                .replace("[VSCHED_NAME_SIZE]", "[64]")
+                .replace("[VSCHED_KEY_SIZE]", "[64]")
                 .replace("[VSCHED_REASON_SIZE]", "[256]"),
         }
     }

@@ -121,8 +121,8 @@ impl Writer {
         self.random.below(100) < percent
     }
 
-    pub(super) fn one_of<T: Copy>(&mut self, things: &[T]) -> T {
-        things[self.random.below(things.len() as u64) as usize]
+    pub(super) fn one_of<T: Clone>(&mut self, things: &[T]) -> T {
+        things[self.random.below(things.len() as u64) as usize].clone()
     }
 
     fn turn(&mut self) {
@@ -288,7 +288,7 @@ impl Writer {
     /// Servers of the first slot, without thresholds.
     fn weights_of(&mut self, servers: &[RealServer], weight: impl Fn(usize) -> u32) {
         for (place, server) in servers.iter().enumerate() {
-            let server = server.with_weight(weight(place)).with_thresholds(0, 0);
+            let server = server.clone().with_weight(weight(place)).with_thresholds(0, 0);
             self.command(Command::EditServer { service: self.slots[0].key, server });
         }
     }

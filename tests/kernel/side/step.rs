@@ -127,7 +127,7 @@ fn words(command: &Command) -> String {
         format!("{option}{}", &last[2..])
     };
     let about = |service: &ServiceKey, server: &RealServer, option: &str| {
-        line(VirtualService::new(*service).with_server(*server), option)
+        line(VirtualService::new(*service).with_server(server.clone()), option)
     };
     let empty = |service: &ServiceSettings| service.clone().with_servers(Vec::new());
     match command {

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use vsched::SchedulerKind;
 use vsched::config::{
-    Affinity, Config, Ejection, Family, Forwarding, KernelRules, Netmask, OutlierMethod, Outliers,
-    Persistence, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SlowStart, SyncDaemon,
-    SyncRole, Thresholds, Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService,
+    Affinity, Config, Ejection, Family, Forwarding, KernelRules, Name, Netmask, OutlierMethod,
+    Outliers, Persistence, Protocol, RealServer, SchedulerFlags, ServiceKey, Sharing, SlowStart,
+    SyncDaemon, SyncRole, Thresholds, Ties, Timeouts, Tunnel, TunnelChecksum, VirtualService,
 };
 
 /// The schedulers whose ties can rotate.
@@ -28,7 +28,8 @@ pub fn configs() -> impl Strategy<Value = Config> {
     );
     (settings, hash_set(key(), 0..5)).prop_flat_map(|(settings, keys)| {
         let services: Vec<_> = keys.into_iter().map(service).collect();
-        services.prop_map(move |services| {
+        services.prop_map(move |mut services: Vec<VirtualService>| {
+            keep_first(services.iter_mut().map(|service| &mut service.name));
             let (generation, seed, expire_quiescent_template, (tcp, tcp_fin, udp), ref daemons) =
                 settings;
             // Daemons can say nothing of servers of another family.
@@ -162,20 +163,41 @@ fn tunnel() -> impl Strategy<Value = Tunnel> {
 fn server(service: Family, of: Family) -> impl Strategy<Value = RealServer> {
     let tunnel = tunnel().prop_map(Forwarding::Tunnel);
     let plain = vec![Forwarding::Masq, Forwarding::Route, Forwarding::Local, Forwarding::Bypass];
-    let forwarding =
-        if service == of { prop_oneof![select(plain), tunnel].boxed() } else { tunnel.boxed() };
+    let forwarding = if service == of {
+        prop_oneof![select(plain), tunnel].boxed()
+    } else {
+        prop_oneof![Just(Forwarding::Masq), tunnel].boxed()
+    };
     let upper = prop_oneof![Just(0), number(0..=i32::MAX as u32), number(0..=u32::MAX)];
     let limits = (upper, 0.0..=1.0f64)
         .prop_map(|(upper, share)| Thresholds { upper, lower: (f64::from(upper) * share) as u32 });
-    (socket_address(of), forwarding, number(0..=i32::MAX as u32), limits, priority()).prop_map(
-        |(address, forwarding, weight, thresholds, priority)| RealServer {
-            address,
-            forwarding,
-            weight,
-            thresholds,
-            priority,
-        },
-    )
+    let labels = (or(0, number(0..=u64::MAX)), option::of(label()));
+    (socket_address(of), forwarding, number(0..=i32::MAX as u32), limits, priority(), labels)
+        .prop_map(|(address, forwarding, weight, thresholds, priority, (user_data, name))| {
+            RealServer { address, forwarding, weight, thresholds, priority, user_data, name }
+        })
+}
+
+/// Names that are seldom equal.
+fn label() -> impl Strategy<Value = Name> {
+    const ODD: &[&str] =
+        &["ipvsadm", "-a", "--vsched-name", "@a", "/sbin/ipvsadm", "tcp", "fwmark"];
+    let any = prop_oneof![
+        6 => "[a-z][-A-Za-z0-9_./@]{3,40}",
+        1 => "[a-z]{253}",
+        1 => select(ODD).prop_map(str::to_owned),
+    ];
+    any.prop_map(|name| name.parse().expect("a name"))
+}
+
+/// Leaves each name to the first that has it.
+fn keep_first<'n>(names: impl Iterator<Item = &'n mut Option<Name>>) {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if name.as_ref().is_some_and(|name| !seen.insert(name.clone())) {
+            *name = None;
+        }
+    }
 }
 
 fn priority() -> impl Strategy<Value = u8> {
@@ -256,7 +278,7 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
             option::of(ejection()),
             option::of(slow_start()),
             option::of(number(100..=1000u32)),
-            or(0, number(0..=100u8)),
+            (or(0, number(0..=100u8)), option::of(label())),
         ),
         servers(key.family()),
     )
@@ -272,7 +294,7 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
             service.affinity = Affinity { capacity, expiration };
             service.sharing = sharing;
             (service.ties, service.ejection, service.slow_start, service.spill_over, _) = failing;
-            service.panic_threshold = failing.4;
+            (service.panic_threshold, service.name) = failing.4;
             if !service.scheduler.is_some_and(SchedulerKind::shares_by_weight) {
                 (service.slow_start, service.spill_over) = (None, None);
             }
@@ -280,6 +302,7 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
                 service.ties = Ties::Kernel;
             }
             service.servers = servers;
+            keep_first(service.servers.iter_mut().map(|server| &mut server.name));
             service
         })
         .boxed()

@@ -28,7 +28,7 @@ pub struct Kernel {
 }
 
 /// A server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Object {
     /// As configured last.
     pub server: RealServer,
@@ -147,14 +147,14 @@ impl Kernel {
                 let name = self.trash.remove(&(key, server.address));
                 let name = name.unwrap_or_else(|| {
                     self.objects.push(Object {
-                        server: *server,
+                        server: server.clone(),
                         load: Load::default(),
                         last_weight: server.weight,
                         connections: Some(0),
                     });
                     self.objects.len() - 1
                 });
-                self.describe(name, *server);
+                self.describe(name, server.clone());
                 self.objects[name].last_weight = server.weight;
                 let service = self.services.get_mut(&key).expect("the service exists");
                 service.list.insert(0, name);
@@ -162,7 +162,7 @@ impl Kernel {
             }
             Change::EditServer { server, .. } => {
                 let name = self.find(&key, server.address).expect("the server exists");
-                self.describe(name, *server);
+                self.describe(name, server.clone());
                 if server.weight > 0 {
                     self.objects[name].last_weight = server.weight;
                 }
@@ -313,7 +313,7 @@ impl Kernel {
 
     fn describe(&mut self, name: Name, server: RealServer) {
         let object = &mut self.objects[name];
-        object.server = server;
+        object.server = server.clone();
         let limits = server.thresholds;
         object.load.limit(limits.upper, limits.lower, self.generation);
     }

@@ -113,7 +113,7 @@ impl World {
             }
             Step::SameServer(at, server) => {
                 let name = self.kernel.find(&key(*at), address(*server));
-                let server = name.map(|name| self.kernel.object(name).server);
+                let server = name.map(|name| self.kernel.object(name).server.clone());
                 if let Some(server) = server {
                     self.edit_server(key(*at), server);
                 }

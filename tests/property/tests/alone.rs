@@ -107,7 +107,7 @@ impl Side {
 
     fn server(&self, at: usize) -> Option<RealServer> {
         let servers = self.service().servers;
-        servers.get(at.checked_rem(servers.len())?).copied()
+        servers.get(at.checked_rem(servers.len())?).cloned()
     }
 
     fn run(&mut self, step: &Step, schedulers: &[&str]) -> Option<SocketAddr> {

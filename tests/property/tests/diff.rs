@@ -35,13 +35,13 @@ fn carry_out(config: &mut Config, change: &Change) {
         }
         Change::AddServer { server, .. } => {
             assert_eq!(place(server.address), None, "added twice");
-            servers.push(*server);
+            servers.push(server.clone());
         }
         Change::EditServer { before, server, .. } => {
             let place = place(server.address).expect("an edit of a server that exists");
             assert_eq!(servers[place], *before);
             assert_ne!(before, server, "an edit that changes nothing");
-            servers[place] = *server;
+            servers[place] = server.clone();
         }
         Change::DeleteServer { server, .. } => {
             let place = place(*server).expect("a server that exists is deleted");
@@ -154,7 +154,7 @@ fn a_new_threshold_does_not_delay_the_only_server() {
         services: vec![VirtualService { servers, ..VirtualService::new(key(0)) }],
         ..Config::default()
     };
-    let old = with(vec![first, second.with_weight(0)]);
+    let old = with(vec![first.clone(), second.clone().with_weight(0)]);
     let new = with(vec![first.with_weight(0), second.with_thresholds(5, 0)]);
     let first_change = diff(&old, &new).into_iter().next();
     assert!(matches!(first_change, Some(Change::EditServer { server, .. }) if server.weight == 1));

@@ -86,11 +86,10 @@ fn server() -> impl Strategy<Value = RealServer> {
     ];
     (address(), forwarding, any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
         |(address, forwarding, weight, upper, lower)| RealServer {
-            address,
             forwarding,
             weight,
             thresholds: Thresholds { upper, lower },
-            priority: 0,
+            ..RealServer::new(address)
         },
     )
 }

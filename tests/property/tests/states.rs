@@ -94,7 +94,7 @@ impl World {
     fn configured(&self) -> impl Iterator<Item = (u8, RealServer, ServerId)> + '_ {
         let of =
             |n| self.config.services[0].servers.iter().find(move |it| it.address == address(n));
-        (0..SERVERS).filter_map(move |n| Some((n, *of(n)?, self.id(n)?)))
+        (0..SERVERS).filter_map(move |n| Some((n, of(n)?.clone(), self.id(n)?)))
     }
 
     fn held(&self, n: u8) -> ServerState {

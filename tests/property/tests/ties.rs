@@ -205,7 +205,9 @@ fn run(
             Step::Add(weight) => {
                 let server = RealServer::new(address(next)).with_weight(WEIGHTS[weight]);
                 next += 1;
-                director.execute(&Command::AddServer { service: key, server }).expect("it is new");
+                director
+                    .execute(&Command::AddServer { service: key, server: server.clone() })
+                    .expect("it is new");
                 twin.list.insert(0, (server.address, server.weight));
             }
             Step::Remove(at) => {
@@ -217,7 +219,9 @@ fn run(
             Step::Weigh(at, weight) => {
                 let Some(at) = place(at) else { continue };
                 let server = RealServer::new(twin.list[at].0).with_weight(WEIGHTS[weight]);
-                director.execute(&Command::EditServer { service: key, server }).expect("it runs");
+                director
+                    .execute(&Command::EditServer { service: key, server: server.clone() })
+                    .expect("it runs");
                 twin.list[at].1 = server.weight;
             }
             Step::Hold(at, up) => {

@@ -31,7 +31,7 @@ impl World {
         let server = spec.server(self.palette);
         let runs = self.kernel.services().contains_key(&service);
         let new = runs && self.kernel.find(&service, server.address).is_none();
-        let change = Change::AddServer { service, server };
+        let change = Change::AddServer { service, server: server.clone() };
         self.execute(&Command::AddServer { service, server }, new.then_some(change));
     }
 
@@ -39,8 +39,8 @@ impl World {
         let known = self.kernel.find(&service, server.address);
         let change = known.map(|name| Change::EditServer {
             service,
-            before: self.kernel.object(name).server,
-            server,
+            before: self.kernel.object(name).server.clone(),
+            server: server.clone(),
         });
         self.execute(&Command::EditServer { service, server }, change);
     }
