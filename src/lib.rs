@@ -2,6 +2,7 @@
 // elsewhere to files.
 //! [architecture]: architecture
 //! [behaviour]: behaviour
+//! [configuration]: configuration
 //! [embedding]: embedding
 //! [glossary]: glossary
 //! [linking]: linking
@@ -57,6 +58,10 @@ pub mod glossary {}
 
 #[doc = include_str!("../docs/linking.md")]
 pub mod linking {}
+
+/// Every setting of a config in TOML, JSON and rules, with defaults and limits: `docs/config.md` in the
+/// repository, and its JSON Schema, `docs/vsched.schema.json`.
+pub mod configuration {}
 
 /// What to watch, what each metric means, queries, alerts, and a dashboard: `docs/operations.md` in the
 /// repository, and `packaging`.
