@@ -2,10 +2,12 @@
 // elsewhere to files.
 //! [architecture]: architecture
 //! [behaviour]: behaviour
+//! [configuration]: configuration
 //! [embedding]: embedding
 //! [glossary]: glossary
 //! [linking]: linking
 //! [lvs]: lvs
+//! [operations]: operations
 //! [performance]: performance
 //!
 #![doc = include_str!("../README.md")]
@@ -56,6 +58,15 @@ pub mod glossary {}
 
 #[doc = include_str!("../docs/linking.md")]
 pub mod linking {}
+
+/// Every setting of a config in TOML, JSON and rules, with defaults and limits: `docs/config.md` in the
+/// repository, and its JSON Schema, `docs/vsched.schema.json`.
+pub mod configuration {}
+
+/// What to watch, what each metric means, queries, alerts, and a dashboard: `docs/operations.md` in the
+/// repository, and `packaging`.
+#[cfg_attr(doctest, doc = include_str!("../docs/operations.md"))]
+pub mod operations {}
 
 /// All figures, what they are compared with and how they are measured: `docs/performance.md` in the
 /// repository. `make bench` measures them on your machine.

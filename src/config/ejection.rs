@@ -16,6 +16,8 @@ use crate::config::field::{Field, fields};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Ejection", transform = super::schema::ejection))]
 pub struct Ejection {
     /// Number of failures in a row that ejects a server, in the call that reports the last of them; 0
     /// to 65535, 0 = never.
@@ -72,6 +74,8 @@ impl Ejection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Outliers", transform = super::schema::outliers))]
 pub struct Outliers {
     /// Center and spread.
     pub method: OutlierMethod,
@@ -107,6 +111,8 @@ impl Outliers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "OutlierMethod", transform = super::schema::plain))]
 pub enum OutlierMethod {
     /// The mean, and the standard deviation: as Envoy and gRPC. A second bad server widens the
     /// deviation, and may hide both.

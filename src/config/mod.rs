@@ -22,6 +22,8 @@ mod order;
 mod reason;
 pub mod rules;
 pub(crate) mod scheduler;
+#[cfg(feature = "schema")]
+mod schema;
 mod server;
 mod service;
 mod setting;
@@ -87,11 +89,14 @@ pub(crate) use validate::{Known, also_of};
     feature = "serde",
     serde(bound(deserialize = "Services: serde::Deserialize<'de>, Config<Services>: Default"))
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Config", transform = schema::config, bound = "Services: schemars::JsonSchema + serde::Serialize, Config<Services>: Default"))]
 pub struct Config<Services = Vec<VirtualService>> {
     /// Which kernel rules to follow: those of older or of newer kernels.
     pub kernel_rules: KernelRules,
     /// Seed of the random schedulers; equal seeds give equal picks.
     #[cfg_attr(feature = "serde", serde(with = "text::wide"))]
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Wide"))]
     pub seed: u64,
     /// Whether a quiesced server also loses its persistent clients at their next connection. In the
     /// kernel this is the sysctl `net.ipv4.vs.expire_quiescent_template`.
@@ -186,6 +191,8 @@ impl From<&Config> for Arc<Config> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "KernelRules", transform = schema::plain))]
 pub enum KernelRules {
     /// Linux up to 6.1.176 and 6.12.101: overhead 256 active + inactive.
     A,
@@ -198,6 +205,8 @@ pub enum KernelRules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Timeouts", transform = schema::timeouts))]
 pub struct Timeouts {
     /// Established TCP connections (kernel default 900).
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -221,6 +230,8 @@ impl Timeouts {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "SyncDaemon", transform = schema::daemon))]
 pub struct SyncDaemon {
     /// Sender or receiver.
     pub role: SyncRole,
@@ -247,6 +258,8 @@ pub struct SyncDaemon {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "SyncRole", transform = schema::plain))]
 pub enum SyncRole {
     /// Sends this director's connections.
     Master,

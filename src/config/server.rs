@@ -8,6 +8,8 @@ use crate::config::Name;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Forwarding", transform = super::schema::plain))]
 pub enum Forwarding {
     /// Masquerading (LVS-NAT, `-m`): both directions pass through the director. What a proxy does.
     Masq,
@@ -29,6 +31,8 @@ pub enum Forwarding {
     feature = "serde",
     serde(remote = "Self", tag = "type", rename_all = "lowercase", deny_unknown_fields)
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Tunnel", transform = super::schema::tunnel))]
 pub enum Tunnel {
     /// IP in IP.
     Ipip {},
@@ -58,6 +62,8 @@ impl Default for Tunnel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "TunnelChecksum", transform = super::schema::plain))]
 pub enum TunnelChecksum {
     /// No checksum (`--tun-nocsum`).
     #[default]
@@ -75,6 +81,8 @@ pub enum TunnelChecksum {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Thresholds", transform = super::schema::plain))]
 pub struct Thresholds {
     /// Number of connections at which the server becomes overloaded; 0 = never.
     pub upper: u32,
@@ -87,6 +95,8 @@ pub struct Thresholds {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "RealServer", transform = super::schema::server))]
 pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::server_address"))]
@@ -117,6 +127,7 @@ pub struct RealServer {
             with = "super::text::wide"
         )
     )]
+    #[cfg_attr(feature = "schema", schemars(with = "super::schema::Wide"))]
     pub user_data: u64,
     /// The server's name, unique within its service. In rules texts `--vsched-name`.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]

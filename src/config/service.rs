@@ -14,6 +14,8 @@ use crate::config::{
 /// its list, so the *last* server here is the first of the running list, which all "first in the list"
 /// tie-breaks favor.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "VirtualService", transform = super::schema::service))]
 pub struct VirtualService<Servers = Vec<RealServer>> {
     /// The service's identity.
     pub key: ServiceKey,
@@ -216,6 +218,8 @@ impl<Servers> VirtualService<Servers> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Persistence", transform = super::schema::persistence))]
 pub struct Persistence {
     /// Seconds that a client's template lives after its last new connection, 1 to 2678400.
     pub timeout: u32,
@@ -238,6 +242,8 @@ impl Default for Persistence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Affinity", transform = super::schema::affinity))]
 pub struct Affinity {
     /// Most addresses remembered, 1 to 16777216. Further addresses are scheduled each time, and counted
     /// ([`Remembered::refused`](super::Remembered::refused)). A change of the capacity forgets nothing.
@@ -267,6 +273,8 @@ impl Default for Affinity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Sharing", transform = super::schema::plain))]
 pub enum Sharing {
     /// One sequence of picks for all workers: together they pick as one kernel would.
     #[default]
@@ -300,6 +308,8 @@ impl Sharing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Ties", transform = super::schema::plain))]
 pub enum Ties {
     /// The first in the list, the one that was added last, as a kernel does: while connections are short
     /// and few, it gets them all.
@@ -323,6 +333,8 @@ impl Ties {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(untagged))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Netmask", transform = super::schema::netmask))]
 pub enum Netmask {
     /// IPv4: mask of the significant bits of the client address, such as 255.255.255.0.
     Inet(Ipv4Addr),

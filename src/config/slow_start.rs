@@ -18,6 +18,8 @@ use crate::config::field::{Field, fields};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "SlowStart", transform = super::schema::slow_start))]
 pub struct SlowStart {
     /// Seconds until the whole weight, 1 to 2678400.
     pub duration: u32,

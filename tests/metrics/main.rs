@@ -2,7 +2,6 @@
 //!
 //! Where python3 or its module prometheus_client is missing this prints SKIPPED; with
 //! `VSCHED_BALANCERS=required` in the environment that is a failure.
-#![cfg(feature = "serde")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -5,6 +5,13 @@ use anyhow::Result;
 use crate::links;
 use crate::project::Project;
 
+/// Writes the JSON Schema of a config.
+pub(crate) fn schema(project: &Project) -> Result<()> {
+    let test = project.cargo_command("test --quiet --features schema --test schema committed");
+    test.env("WRITE_SCHEMA", "1").run()?;
+    Ok(())
+}
+
 /// Builds public docs in target/doc, and those of private items in target/private to check their links.
 pub(crate) fn doc(project: &Project) -> Result<()> {
     links::check_markdown(project)?;

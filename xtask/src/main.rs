@@ -47,6 +47,7 @@ const TASKS: &[Task] = tasks! {
     "spelling" tools::spelling: "spelling, with typos",
     "deny" tools::deny: "licenses, duplicates and sources of dependencies, with cargo-deny",
     "package" package::package: "the crate as it would be published: it builds, and it is small",
+    "schema" docs::schema: "docs/vsched.schema.json, from the types of a config",
     "header" ffi::header: "include/vsched.h, from the comments in src/ffi",
     "abi" ffi::abi: "records the header's ABI; refuses what needs a new VSCHED_ABI_VERSION",
     "test-ffi" ffi::test: "every C function in every way, from C: checked, sanitized, watched",

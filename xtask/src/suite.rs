@@ -16,7 +16,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
 fn lints(project: &Project) -> Result<()> {
     project.cargo("fmt --all --check")?;
-    project.cargo("clippy --workspace --all-targets --features capi,netlink -- -D warnings")
+    project.cargo("clippy --workspace --all-targets --features capi,netlink,schema -- -D warnings")
 }
 
 pub(crate) fn quick(project: &Project) -> Result<()> {
@@ -37,7 +37,7 @@ pub(crate) fn portable(project: &Project) -> Result<()> {
 /// Behavior, storms, threads that are stopped, property tests, loom models, examples as processes,
 /// and a real kernel's IPVS in a kernel that runs as a process.
 fn everything(project: &Project) -> Result<()> {
-    project.cargo("test --workspace --features capi,netlink")
+    project.cargo("test --workspace --features capi,netlink,schema")
 }
 
 /// Without serde, netlink and random numbers, the rest must still build and pass.

@@ -15,6 +15,8 @@ use ahash::HashMapExt;
 pub(crate) use daemon::{MAX_INTERFACE, MAX_MESSAGE};
 pub(crate) use known::Known;
 use report::{Path, Problems, outside};
+#[cfg(feature = "schema")]
+pub(crate) use service::MAX_ENGINE;
 pub(crate) use service::{MAX_AFFINITY, SPILL_OVER};
 
 use crate::config::{

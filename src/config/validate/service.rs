@@ -17,7 +17,7 @@ use crate::error::Quoted;
 /// Most addresses that a service can remember.
 pub(crate) const MAX_AFFINITY: u32 = 1 << 24;
 /// Longest name of a persistence engine.
-const MAX_ENGINE: usize = 15;
+pub(crate) const MAX_ENGINE: usize = 15;
 /// Over-provisioning factors, in percent.
 pub(crate) const SPILL_OVER: (u32, u32) = (100, 1000);
 
