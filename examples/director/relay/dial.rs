@@ -5,7 +5,7 @@ use std::io;
 
 use mio::Interest;
 use mio::net::TcpStream;
-use vsched::Connection;
+use vsched::{Connection, Outcome};
 
 use super::event_loop::{CLIENT, EventLoop, SERVER, token};
 use super::session::{Attempts, Session, Target};
@@ -30,7 +30,8 @@ impl<'w> EventLoop<'w> {
             return;
         }
         let deadline = self.now + self.setting.connect_timeout;
-        self.sessions.insert(Session::new(target, client, dialled, tried, deadline));
+        let dialed = (self.worker, self.now);
+        self.sessions.insert(Session::new(target, client, dialled, tried, dialed, deadline));
     }
 
     /// Switches to the next server; `None` if there is none.
@@ -43,7 +44,7 @@ impl<'w> EventLoop<'w> {
         let registry = self.poll.registry();
         registry.register(&mut dialled.1, token(index, SERVER), both).ok()?;
         let deadline = self.now + self.setting.connect_timeout;
-        self.sessions.get_mut(index)?.turn_to(dialled, tried, deadline);
+        self.sessions.get_mut(index)?.turn_to(dialled, tried, (self.now, deadline));
         Some(())
     }
 
@@ -74,7 +75,8 @@ impl<'w> EventLoop<'w> {
         }
     }
 
-    /// Records that a server did not accept a connection. `None` if no more attempts are allowed.
+    /// Records that a server did not accept a connection, and reports it: enough of them eject the server.
+    /// `None` if no more attempts are allowed.
     fn exclude(
         &self,
         target: &Target,
@@ -84,6 +86,8 @@ impl<'w> EventLoop<'w> {
     ) -> Option<()> {
         let address = connection.address();
         self.setting.failures.failed_try(target.key, address, error);
+        // Fails only for a server that is gone.
+        let _ = self.worker.report(connection.server(), Outcome::Failed, None);
         if tried.insert(connection.server()) {
             return Some(());
         }
