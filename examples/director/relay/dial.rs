@@ -9,6 +9,7 @@ use vsched::{Connection, Outcome};
 
 use super::event_loop::{CLIENT, EventLoop, SERVER, token};
 use super::session::{Attempts, Session, Target};
+use crate::limits;
 
 const NO_SERVER: &str = "no server is left";
 
@@ -64,7 +65,7 @@ impl<'w> EventLoop<'w> {
             };
             match TcpStream::connect(connection.address()) {
                 Ok(server) => return Some((connection, server)),
-                Err(error) if is_shortage(&error) => {
+                Err(error) if limits::is_shortage(&error) => {
                     // Our fault, not the server's: other servers would fail too.
                     self.rest();
                     self.unanswered(target, &error);
@@ -98,13 +99,4 @@ impl<'w> EventLoop<'w> {
     fn unanswered(&self, target: &Target, why: &dyn Display) {
         self.setting.failures.unanswered(target.key, why);
     }
-}
-
-/// The system has no descriptor or memory for another socket.
-fn is_shortage(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }
