@@ -9,7 +9,6 @@ use crate::capacity::Watch;
 use crate::display::{self, Screen};
 use crate::front::Front;
 use crate::health::HealthChecker;
-use crate::help;
 use crate::log::Entry;
 use crate::notify::Notifier;
 use crate::signals::{Removal, Request};
@@ -131,7 +130,6 @@ impl Attendant<'_> {
         let mut tracker = self.shared.lock();
         tracker.second_over();
         let snapshot = &mut tracker.snapshot;
-        snapshot.version = help::NUMBER;
         snapshot.saturated = saturated;
         snapshot.room = self.front.capacity().connections();
         snapshot.events = self.screen.log.latest();

@@ -18,6 +18,8 @@ pub(crate) struct Snapshot {
     pub(crate) version: &'static str,
     /// Milliseconds since 1970.
     pub(crate) time: u64,
+    /// Number of seconds in the history so far.
+    pub(crate) tick: u64,
     /// Seconds.
     pub(crate) uptime: u64,
     pub(crate) stopping: bool,

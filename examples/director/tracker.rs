@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use vsched::config::{ObservedServer, ObservedService, RealServer, ServiceKey};
 use vsched::{Director, Flow, Hold, ServerState, ServiceId};
 
+use crate::help;
 use crate::log::{Entry, milliseconds};
 use crate::snapshot::{HoldRow, RemovedRow, ServerRow, ServiceRow, Snapshot};
 
@@ -69,12 +70,8 @@ impl Track {
 impl Tracker {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Tracker {
-            started: now,
-            tracks: BTreeMap::new(),
-            looked: now,
-            snapshot: Snapshot::default(),
-        }
+        let snapshot = Snapshot { version: help::NUMBER, ..Snapshot::default() };
+        Tracker { started: now, tracks: BTreeMap::new(), looked: now, snapshot }
     }
 
     /// Looks at everything. Returns the changes of states since the last time.
@@ -103,6 +100,7 @@ impl Tracker {
 
     /// A second is over: call it after [`look`](Self::look).
     pub(crate) fn second_over(&mut self) {
+        self.snapshot.tick += 1;
         let length = (MOST / self.tracks.len().max(1)).clamp(SHORTEST, LONGEST);
         for service in &self.snapshot.services {
             let servers = service.servers.iter();
@@ -131,15 +129,16 @@ impl Tracker {
 
     fn forget_removed(&mut self) {
         let services = self.snapshot.services.iter();
+        if services.clone().map(|it| 1 + it.servers.len()).sum::<usize>() == self.tracks.len() {
+            return;
+        }
         let names: BTreeSet<Name> = services
             .flat_map(|service| {
                 let servers = service.servers.iter().map(|server| Some(server.address));
                 servers.chain([None]).map(|server| (service.name, server))
             })
             .collect();
-        if names.len() < self.tracks.len() {
-            self.tracks.retain(|name, _| names.contains(name));
-        }
+        self.tracks.retain(|name, _| names.contains(name));
     }
 
     fn service_row(
