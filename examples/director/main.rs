@@ -30,6 +30,7 @@ mod source;
 mod status;
 mod tracker;
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -116,20 +117,24 @@ fn run(arguments: &Arguments, screen: &mut Screen) -> Result<ExitCode, Failure> 
         source => read(source).map_err(|error| Failure(WRONG, error))?,
     };
     let shared = Shared::new();
-    let director = || front.director().clone();
+    let director = front.director().clone();
     let checks = arguments.checks.clone();
-    let checker = checks.map(|checks| HealthChecker::start(checks, director())).transpose();
+    let checker = checks.map(|checks| HealthChecker::start(checks, director.clone())).transpose();
     let checker = checker.map_err(failed)?;
-    let page = arguments.status.map(|address| {
-        let named = |error| format!("director: --status {address}: {error}");
-        status::start(address, shared.clone(), director()).map_err(named)
+    let listener = arguments.status.map(|address| {
+        let named = |error| Failure(FAILED, format!("director: --status {address}: {error}"));
+        TcpListener::bind(address).map_err(named)
     });
-    let page = page.transpose().map_err(|error| Failure(FAILED, error))?;
+    let listener = listener.transpose()?;
     let begun = front.serve(wanted, Removal::Guarded).map_err(|error| Failure(WRONG, error))?;
     begun.into_iter().for_each(|note| screen.log(Entry::warning("config", note)));
     if front.services().is_empty() {
         return Err(Failure(FAILED, "director: there is no service to serve".into()));
     }
+    // Before anything is shown.
+    shared.lock().look(front.director(), |_| 0);
+    let page = listener.map(|listener| status::start(listener, shared.clone(), director.clone()));
+    let page = page.transpose().map_err(failed)?;
     screen.print(&format!("{}\n", front.room()));
     for (key, address) in front.services() {
         let hint = match arguments.requests {

@@ -42,11 +42,10 @@ impl Shared {
 
 /// Serves until the process ends. Returns the address, with the port that the system chose for port 0.
 pub(crate) fn start(
-    address: SocketAddr,
+    listener: TcpListener,
     shared: Shared,
     director: Director,
 ) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     let local = address.ip().is_loopback();
     let respond = move |request: &Request<'_>| {
