@@ -1,8 +1,8 @@
 //! The example's status page in a real browser.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,13 +22,26 @@ struct Load {
 
 impl Load {
     fn start(service: SocketAddr, pause: impl Fn(u64) -> Duration + Send + 'static) -> Self {
-        let (stop, number) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
+        Load::repeat(move |number| {
+            ask(service);
+            thread::sleep(pause(number));
+        })
+    }
+
+    /// A client that keeps its connection for these seconds, and then opens another one.
+    fn hold(service: SocketAddr, seconds: u64) -> Self {
+        Load::repeat(move |_| {
+            let connection = TcpStream::connect(service);
+            thread::sleep(Duration::from_secs(seconds));
+            drop(connection);
+        })
+    }
+
+    fn repeat(act: impl Fn(u64) + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::SeqCst) {
-                ask(service);
-                thread::sleep(pause(number.fetch_add(1, Ordering::SeqCst)));
-            }
+            (0..).take_while(|_| !stopped.load(Ordering::SeqCst)).for_each(act);
         });
         Load { stop, thread: Some(thread) }
     }
@@ -81,11 +94,13 @@ fn the_page_shows_a_server_go_and_come_back() {
     let (good, mut bad) = (Backend::start([127, 0, 0, 11]), Backend::start([127, 0, 0, 12]));
     let (file, process) = start("page", service, &[(good.address, 1), (bad.address, 1)]);
     let load = Load::start(service, |_| Duration::from_millis(10));
+    browser.resize(1200, 900);
     browser.open(&format!("http://{}/", page(&process)));
     browser
         .wait_for("the page to live", "return document.getElementById('live').innerText == 'live'");
     for server in [good.address, bad.address] {
-        let up = "return row.className == 'up' && /\\bup\\b/.test(row.innerText)";
+        let up = "return row.className == 'up' && /\\bup\\b/.test(row.innerText) && \
+                  !row.querySelector('progress').checkVisibility()";
         browser.wait_for("a server that is up", &in_row(server, up));
     }
     let traffic = "return /[1-9]/.test(row.querySelector('.share').innerText) && \
@@ -116,7 +131,7 @@ fn the_page_shows_a_server_go_and_come_back() {
 
     bad.start_again();
     let slow = "return row.classList.contains('up') && /slow start \\d+ %/.test(row.innerText) && \
-                !row.querySelector('progress').hidden && row.querySelector('progress').value";
+                row.querySelector('progress').checkVisibility() && row.querySelector('progress').value";
     let first = browser.wait_for("slow start", &in_row(bad.address, slow));
     let first = first.as_f64().expect("a number");
     assert!(first < 100.0, "{first}");
@@ -214,8 +229,9 @@ fn the_page_is_for_keyboards_narrow_screens_and_both_schemes() {
 
     // On a narrow screen nothing is cut off, and the table is still one for those who hear it.
     browser.resize(380, 800);
-    let width = browser.run("return document.documentElement.scrollWidth");
-    assert_eq!(width, 380);
+    let root = "const root = document.documentElement; ";
+    let fits = format!("{root} return innerWidth == 380 && root.scrollWidth <= root.clientWidth");
+    assert_eq!(browser.run(&fits), true);
     let roles = "return [...document.querySelectorAll('[role=table] [role=row]')] \
                  .map(row => row.querySelectorAll('[role=cell], [role=columnheader], [role=rowheader]').length).join()";
     assert_eq!(browser.run(roles), "10,10,10");
@@ -261,7 +277,8 @@ fn picture() {
     let page = page(&process);
     let wave = |n: u64| Duration::from_micros(9_000 + 800 * (n / 97 % 7) + 3_000 * (n / 2_003 % 2));
     let _load = Load::start(service, wave);
-    browser.resize(1180, 900);
+    let _clients: Vec<Load> = (1..=9).map(|n| Load::hold(service, n)).collect();
+    browser.resize(1100, 800);
     browser.open(&format!("http://{page}/"));
     let long = Duration::from_secs(1);
     thread::sleep(long * 110);
@@ -273,7 +290,7 @@ fn picture() {
     backends[2].start_again();
     wait_for_state(page, backends[2].address, "up");
     thread::sleep(long * 35);
-    for (name, width, height) in [("status", 1180, 900), ("narrow", 380, 1400)] {
+    for (name, width, height) in [("status", 1100, 800), ("narrow", 380, 1400)] {
         for scheme in ["light", "dark"] {
             browser.prefer(scheme);
             browser.resize(width, height);
