@@ -227,6 +227,16 @@ fn the_page_is_for_keyboards_narrow_screens_and_both_schemes() {
     browser.run("document.getElementById('filter').value = ''");
     browser.wait_for("both", &format!("{rows} == '{good_address},{dead_address}'"));
 
+    // A usual window shows the whole table.
+    browser.resize(1100, 900);
+    let whole =
+        "const it = document.querySelector('.table'); return it.scrollWidth <= it.clientWidth";
+    assert_eq!(
+        browser.run(whole),
+        true,
+        "{}",
+        browser.run("return document.querySelector('table').scrollWidth")
+    );
     // On a narrow screen nothing is cut off, and the table is still one for those who hear it.
     browser.resize(380, 800);
     let root = "const root = document.documentElement; ";
