@@ -172,3 +172,24 @@ fn a_taken_address_is_an_error() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains(&format!("--status {address}: ")), "{}", ended.stderr);
 }
+
+/// After `--requests`, the last table says what became of them.
+#[test]
+fn the_last_table_shows_what_has_happened() {
+    let (service, good) = (service(), web_server("good"));
+    let bad = crate::servers::free_address([127, 0, 0, 12]);
+    let rules = format!(
+        "-A -t {service} -s wrr\n-a -t {service} -r {good} -m -w 3\n-a -t {service} -r {bad} -m\n"
+    );
+    let file = File::new("last-table", &rules);
+    let ended = Process::start(&["--rules", file.path(), "--requests", "8"]).end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let header = format!("tcp {service} wrr: 10 connections\n");
+    assert!(ended.stdout.contains(&header), "{}", ended.stdout);
+    for (server, row) in [(good, "3 0 0 8 75 % 80 % 0 up"), (bad, "1 0 0 2 25 % 20 % 2 up")] {
+        let server = server.to_string();
+        let line = ended.stdout.lines().find(|line| line.trim_start().starts_with(&server));
+        let line = line.expect("a row").split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+        assert_eq!(line, row, "{}", ended.stdout);
+    }
+}
