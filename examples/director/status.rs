@@ -26,6 +26,9 @@ const JSON: &str = "application/json";
 const HEADERS: &str = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
                        Referrer-Policy: no-referrer\r\n";
 
+/// Of all responses but the page.
+const POLICY: &str = "Content-Security-Policy: default-src 'none'\r\n";
+
 /// What the main thread writes and the status thread reads.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Mutex<Tracker>>);
@@ -52,7 +55,9 @@ pub(crate) fn start(
         if local && !is_local(request.host) {
             return Response::text("403 Forbidden", "open it by its address\n");
         }
-        respond(request.path, &shared, &director)
+        let response = respond(request.path, &shared, &director);
+        let headers = if response.headers.is_empty() { POLICY.into() } else { response.headers };
+        Response { headers, ..response }
     };
     let site = Site { listener, headers: HEADERS, respond: Box::new(respond) };
     http::start("status", vec![site], LIMITS)?;

@@ -31,6 +31,8 @@ fn every_path_is_answered_safely() {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {head}");
         assert!(head.contains(&format!("\r\nContent-Type: {kind}\r\n")), "{path}: {head}");
         assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{path}");
+        let policy = "\r\nContent-Security-Policy: default-src 'none'";
+        assert_eq!(head.matches(policy).count(), 1, "{path}: {head}");
         let request = format!("HEAD {path} HTTP/1.0\r\n\r\n");
         let answer = exchange(page, &request);
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
