@@ -106,7 +106,8 @@ pub unsafe extern "C" fn vsched_config_add_server(
 ) -> vsched_status {
     execute(config, |names| {
         // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
-        let (service, server) = unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
+        let (service, server) =
+            unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
         Ok(Command::AddServer { service, server })
     })
 }
@@ -132,7 +133,8 @@ pub unsafe extern "C" fn vsched_config_edit_server(
 ) -> vsched_status {
     execute(config, |names| {
         // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
-        let (service, server) = unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
+        let (service, server) =
+            unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
         Ok(Command::EditServer { service, server })
     })
 }

@@ -271,7 +271,8 @@ unsafe fn execute(
         let director = director.ok_or(VSCHED_E_NULL)?;
         // SAFETY: the caller's promise.
         let to = unsafe { place(applied) }?;
-        let result = command(&director.director).and_then(|command| Ok(director.director.execute(&command)?));
+        let result = command(&director.director)
+            .and_then(|command| Ok(director.director.execute(&command)?));
         give(to, director.error.keep(result)?);
         Ok(())
     })

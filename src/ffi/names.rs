@@ -49,9 +49,9 @@ pub(super) unsafe fn key_of(
     let text = unsafe { text::read(text, length) }?;
     match ServiceRef::read(text).map_err(|error| Fault::new(VSCHED_E_PARSE, error))? {
         ServiceRef::Key(key) => Ok(key),
-        ServiceRef::Name(name) => names
-            .service(name)
-            .ok_or_else(|| Fault::new(missing, format!("service {}: no such service", Quoted(name)))),
+        ServiceRef::Name(name) => names.service(name).ok_or_else(|| {
+            Fault::new(missing, format!("service {}: no such service", Quoted(name)))
+        }),
     }
 }
 

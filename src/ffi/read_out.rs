@@ -130,9 +130,9 @@ pub unsafe extern "C" fn vsched_config_servers(
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
         // SAFETY: the caller promises the length.
-        let key = config.error.keep(unsafe {
-            names::key_of(&config.config, key, key_length, VSCHED_NO_SERVICE)
-        })?;
+        let key = config
+            .error
+            .keep(unsafe { names::key_of(&config.config, key, key_length, VSCHED_NO_SERVICE) })?;
         let service = config.config.service(&key).ok_or(VSCHED_NO_SERVICE)?.clone();
         let observed = Observed::from(&Config { services: vec![service], ..Config::default() });
         let no_id = vsched_server_id { slot: 0, generation: 0 };
