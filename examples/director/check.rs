@@ -19,7 +19,7 @@ pub(crate) fn check(mut wanted: Wanted) -> Result<String, String> {
     let mut tracker = Tracker::new();
     tracker.look(&director, |_| 0);
     for service in &wanted.config.services {
-        let row = tracker.snapshot.services.iter().find(|row| row.name == service.key);
+        let row = tracker.snapshot.services.iter().find(|row| row.id == service.key);
         // Writing to a string cannot fail.
         let _ = describe(&mut text, service, row);
     }

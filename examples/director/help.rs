@@ -19,8 +19,9 @@ answer their own address.
                        one]
   --requests N         Send N HTTP requests through the services one by one,
                        print each answer and the table, and stop
-  --status [IP:]PORT   Serve a status page, /status.json, /metrics (Prometheus)
-                       and /healthz [default IP: 127.0.0.1]. There is no
+  --status [IP:]PORT   Serve a status page, /status.json, /metrics (Prometheus,
+                       per service; /metrics/servers also per server) and
+                       /healthz [default IP: 127.0.0.1]. There is no
                        authentication: all who reach it see all of it
   --log FORMAT         lines, or json: one object per line [default: lines]
   -V, --version        Print the version

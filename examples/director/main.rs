@@ -19,7 +19,6 @@ mod http;
 mod laboratory;
 mod limits;
 mod log;
-mod metrics;
 mod notify;
 mod relay;
 mod servable;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use vsched::config::ServiceKey;
+use vsched::config::{Name, ServiceKey};
 use vsched::{Hold, Holder, RemovedServer, SchedulerKind};
 
 use crate::log::Entry;
@@ -36,8 +36,9 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ServiceRow {
     #[serde(skip)]
-    pub(crate) name: ServiceKey,
+    pub(crate) id: ServiceKey,
     pub(crate) key: String,
+    pub(crate) name: Option<Name>,
     pub(crate) scheduler: Option<&'static str>,
     pub(crate) summary: Option<&'static str>,
     pub(crate) slow_start: bool,
@@ -56,6 +57,7 @@ pub(crate) struct ServiceRow {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ServerRow {
     pub(crate) address: SocketAddr,
+    pub(crate) name: Option<Name>,
     pub(crate) weight: u32,
     pub(crate) effective_weight: u32,
     pub(crate) priority: u8,

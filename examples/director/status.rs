@@ -1,4 +1,5 @@
-//! The status page and what programs read: `/`, `/status.json`, `/history.json`, `/metrics`, `/healthz`.
+//! The status page and what programs read: `/`, `/status.json`, `/history.json`, `/metrics` and
+//! `/metrics/servers`, `/healthz`.
 //!
 //! A thread of its own serves it. It reads what the main thread published, so no worker waits for it.
 //! Whoever reaches the address sees everything: there is no authentication.
@@ -10,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use vsched::Director;
+use vsched::metrics::Options;
 
 use crate::http::{self, Limits, Request, Response, Site};
-use crate::metrics;
 use crate::tracker::Tracker;
 
 /// Most readers at a time, and so file descriptors.
@@ -76,13 +77,16 @@ fn respond(path: &str, shared: &Shared, director: &Director) -> Response {
             let history = shared.lock().history();
             json(serde_json::to_vec(&history))
         }
-        "/metrics" => Response {
-            content_type: "text/plain; version=0.0.4; charset=utf-8",
-            ..Response::text("200 OK", metrics::text(director))
-        },
+        "/metrics" => metrics(director, Options::new()),
+        "/metrics/servers" => metrics(director, Options::new().with_servers()),
         "/healthz" => health(&shared.lock()),
         _ => Response::text("404 Not Found", "not found\n"),
     }
+}
+
+fn metrics(director: &Director, options: Options) -> Response {
+    let content_type = options.format.content_type();
+    Response { content_type, ..Response::text("200 OK", director.metrics(&options)) }
 }
 
 fn json(text: serde_json::Result<Vec<u8>>) -> Response {

@@ -106,7 +106,7 @@ impl Tracker {
             let servers = service.servers.iter();
             let servers = servers.map(|server| (Some(server.address), server.connections));
             for (server, connections) in servers.chain([(None, service.connections)]) {
-                if let Some(track) = self.tracks.get_mut(&(service.name, server)) {
+                if let Some(track) = self.tracks.get_mut(&(service.id, server)) {
                     track.second_over(connections, length);
                 }
             }
@@ -135,7 +135,7 @@ impl Tracker {
         let names: BTreeSet<Name> = services
             .flat_map(|service| {
                 let servers = service.servers.iter().map(|server| Some(server.address));
-                servers.chain([None]).map(|server| (service.name, server))
+                servers.chain([None]).map(|server| (service.id, server))
             })
             .collect();
         self.tracks.retain(|name, _| names.contains(name));
@@ -159,8 +159,9 @@ impl Tracker {
         // As configured: a list has the newest server first.
         servers.reverse();
         let mut row = ServiceRow {
-            name: key,
+            id: key,
             key: key.to_string(),
+            name: settings.name.clone(),
             scheduler: settings.scheduler.map(|kind| kind.name()),
             summary: settings.scheduler.map(|kind| kind.summary()),
             slow_start: settings.slow_start.is_some(),
@@ -184,6 +185,7 @@ impl Tracker {
         entries: &mut Vec<Entry>,
     ) -> ServerRow {
         let RealServer { address, weight, priority, .. } = observed.server;
+        let name = observed.server.name.clone();
         let state = match observed.state {
             ServerState::Down if observed.health.ejected => "ejected",
             state => state.name(),
@@ -206,6 +208,7 @@ impl Tracker {
         let health = &observed.health;
         ServerRow {
             address,
+            name,
             weight,
             effective_weight: observed.effective_weight,
             priority,

@@ -119,12 +119,16 @@ fn counts_shares_and_history_are_those_of_the_connections() {
         assert_eq!(server["address"], address.to_string());
         assert_eq!((&server["wanted"], &server["had"]), (&share.into(), &share.into()), "{server}");
     }
-    let metrics = get(page, "/metrics").1;
+    let services = get(page, "/metrics").1;
+    let line = format!("vsched_service_connections_total{{service=\"{key}\"}} 8");
+    assert!(services.lines().any(|it| it == line), "{services}");
+    assert!(!services.contains("server="), "{services}");
+    let metrics = get(page, "/metrics/servers").1;
     let line = format!("vsched_server_connections_total{{service=\"{key}\",server=\"{first}\"}} 6");
     assert!(metrics.lines().any(|it| it == line), "{metrics}");
     for line in metrics.lines().filter(|line| !line.starts_with("# ")) {
         let (name, value) = line.rsplit_once(' ').expect("a value");
-        assert!(name.starts_with("vsched_") && value.parse::<u64>().is_ok(), "{line}");
+        assert!(name.starts_with("vsched_") && value.parse::<f64>().is_ok(), "{line}");
     }
     // The terminal says the same.
     let table = process.table();
