@@ -8,8 +8,8 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 pub(crate) const HELP: &str = "\
-A TCP director in user space: accepts connections on virtual services, picks a real server for
-each with vsched, and copies bytes both ways (LVS-NAT, done by a proxy).
+A TCP and UDP director in user space: accepts connections on virtual services, picks a real
+server for each with vsched, and copies bytes both ways (LVS-NAT, done by a proxy).
 
 Usage: director [OPTIONS]
 
@@ -25,6 +25,9 @@ scheduler wrr, and two tiny web servers of weights 2 and 1 that answer their own
   --connect-timeout SECONDS  Time a real server has to accept a connection [default: 2]
   --idle-timeout SECONDS     Silence that ends a connection [default: 900]; after a FIN of
                              either side 120 seconds do, unless this is shorter
+  --udp-timeout SECONDS      Silence that ends a UDP session [default: the file's, or 300]; with
+                             one-packet scheduling (-o) there are none, and each datagram is
+                             scheduled by itself
   --grace SECONDS            Time open connections have to finish at the end [default: 5]
   -h, --help                 Print this
 
@@ -55,6 +58,8 @@ pub(crate) struct Arguments {
     pub(crate) workers: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    /// `None` if the file may say it.
+    pub(crate) udp_timeout: Option<Duration>,
     pub(crate) grace: Duration,
 }
 
@@ -70,6 +75,7 @@ pub(crate) fn parse(
         workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         connect_timeout: Duration::from_secs(2),
         idle_timeout: Duration::from_secs(900),
+        udp_timeout: None,
         grace: Duration::from_secs(5),
     };
     let mut parser =
@@ -97,6 +103,10 @@ pub(crate) fn parse(
             }
             Long("idle-timeout") => {
                 parsed.idle_timeout = parser.value()?.parse_with(seconds)?;
+                continue;
+            }
+            Long("udp-timeout") => {
+                parsed.udp_timeout = Some(parser.value()?.parse_with(seconds)?);
                 continue;
             }
             Long("grace") => {

@@ -1,4 +1,4 @@
-//! A TCP director in user space, embedding vsched.
+//! A TCP and UDP director in user space, embedding vsched.
 //!
 //! `cargo run --release --example director` sets up a laboratory to experiment with, and `-- --help`
 //! explains the rest. Read `relay/dial.rs` first: it picks the real server of a connection, and another one
@@ -22,6 +22,8 @@ mod web_server;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
+
+use vsched::config::Protocol;
 
 use crate::arguments::{Arguments, Source};
 use crate::capacity::Watch;
@@ -92,12 +94,15 @@ fn run(arguments: &Arguments, screen: &mut Screen) -> Result<ExitCode, Failure> 
     for (key, address) in front.services() {
         let hint = match arguments.requests {
             Some(_) => String::new(),
+            None if key.protocol() == Some(Protocol::Udp) => String::new(),
             None => format!(", try: curl http://{}/", client::reachable(address)),
         };
         screen.print(&format!("serving {key}{hint}\n"));
     }
     if let Some(requests) = arguments.requests {
-        client::start(front.services(), requests, sender).map_err(failed)?;
+        let mut services = front.services();
+        services.retain(|(key, _)| key.protocol() == Some(Protocol::Tcp));
+        client::start(services, requests, sender).map_err(failed)?;
     }
     let code = attend(arguments, &mut front, screen, &events);
     let cut = front.cut();

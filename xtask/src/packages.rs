@@ -14,6 +14,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("cc", "gcc libc6-dev"),
     ("clang++", "clang"),
     ("cmake", "cmake"),
+    ("dig", "bind9-dnsutils"),
+    ("dnsmasq", "dnsmasq-base"),
     ("g++", "g++"),
     ("haproxy", "haproxy"),
     ("kill", "procps"),

@@ -97,7 +97,7 @@ impl<'w> EventLoop<'w> {
 }
 
 /// The system has no descriptor or memory for another socket.
-fn is_shortage(error: &io::Error) -> bool {
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
