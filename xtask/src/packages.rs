@@ -74,6 +74,14 @@ pub(crate) fn install(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// nginx's module for TCP, which is no program.
+pub(crate) fn install_stream_module(project: &Project) -> Result<()> {
+    match Path::new("/usr/lib/nginx/modules/ngx_stream_module.so").exists() {
+        true => Ok(()),
+        false => add(project, &["libnginx-mod-stream"]),
+    }
+}
+
 fn add(project: &Project, packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
