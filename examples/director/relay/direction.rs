@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
+use mio::Interest;
+use mio::event::Event;
 use mio::net::TcpStream;
 
 const BUFFER: usize = 16 * 1024;
@@ -56,11 +58,45 @@ enum Stage {
 pub(crate) struct Direction {
     held: Option<Buffer>,
     stage: Stage,
+    /// The sender may have sent something. The poll reports edges: it says so once.
+    readable: bool,
+    /// A read that does not fill the buffer leaves something behind, such as a FIN or what follows urgent
+    /// data, which the poll has already reported.
+    greedy: bool,
+    writable: bool,
+    written: Written,
+}
+
+/// What the receiver's socket has got. Nagle's algorithm delays only what follows unacknowledged bytes, so
+/// it is turned off at the second write: short connections do without that system call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Once,
+    Often,
 }
 
 impl Direction {
     pub(crate) fn new() -> Self {
-        Direction { held: None, stage: Stage::Flowing }
+        Direction {
+            held: None,
+            stage: Stage::Flowing,
+            readable: false,
+            greedy: false,
+            writable: true,
+            written: Written::Nothing,
+        }
+    }
+
+    /// The poll has reported this of the sender's socket.
+    pub(crate) fn sender_event(&mut self, event: &Event) {
+        self.greedy |= event.is_read_closed() || event.is_error() || is_urgent(event);
+        self.readable |= event.is_readable() || self.greedy;
+    }
+
+    /// The poll has reported this of the receiver's socket.
+    pub(crate) fn receiver_event(&mut self, event: &Event) {
+        self.writable |= event.is_writable() || event.is_write_closed();
     }
 
     /// True if the sender has sent FIN.
@@ -72,22 +108,28 @@ impl Direction {
         self.stage == Stage::Done
     }
 
-    /// Moves what can be moved now. True if the limit per call was reached first.
-    ///
-    /// The poll reports edges, so use both sockets until they would block.
+    /// Moves what can be moved now. True if the limit per call was reached first. `last`: the other
+    /// direction is done, so both sockets are closed after this one, which sends the FIN.
     pub(crate) fn relay(
         &mut self,
         from: &mut TcpStream,
         to: &mut TcpStream,
+        last: bool,
         buffers: &mut Buffers,
     ) -> io::Result<bool> {
         for _ in 0..TURN {
-            let moved = match (self.held.take(), self.stage) {
-                (Some(buffer), _) => self.write(buffer, to, buffers),
+            let moved = match (&self.held, self.stage) {
+                (Some(_), _) if !self.writable => return Ok(false),
+                (Some(_), _) => self.write(to, buffers),
+                (None, Stage::Flowing) if !self.readable => return Ok(false),
                 (None, Stage::Flowing) => self.read(from, buffers),
                 (None, Stage::Ending) => {
                     self.stage = Stage::Done;
-                    return to.shutdown(Shutdown::Write).map(|()| false);
+                    return if last {
+                        Ok(false)
+                    } else {
+                        to.shutdown(Shutdown::Write).map(|()| false)
+                    };
                 }
                 (None, Stage::Done) => return Ok(false),
             };
@@ -101,25 +143,32 @@ impl Direction {
         Ok(true)
     }
 
-    fn write(
-        &mut self,
-        mut buffer: Buffer,
-        to: &mut TcpStream,
-        buffers: &mut Buffers,
-    ) -> io::Result<()> {
+    fn write(&mut self, to: &mut TcpStream, buffers: &mut Buffers) -> io::Result<()> {
+        let Some(buffer) = &mut self.held else { return Ok(()) };
+        match self.written {
+            Written::Nothing => self.written = Written::Once,
+            Written::Once => {
+                self.written = Written::Often;
+                // If it fails, things are only slower.
+                let _ = to.set_nodelay(true);
+            }
+            Written::Often => {}
+        }
         let unsent = buffer.bytes.get(buffer.start..buffer.end).unwrap_or(&[]);
-        let result = to.write(unsent);
-        buffer.start += *result.as_ref().unwrap_or(&0);
-        if buffer.start < buffer.end {
-            self.held = Some(buffer);
-        } else {
-            buffers.give(buffer.bytes);
+        match to.write(unsent) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(sent) => buffer.start += sent,
+            Err(error) => {
+                self.writable &= error.kind() != ErrorKind::WouldBlock;
+                return Err(error);
+            }
         }
-        match result {
-            Ok(0) => Err(ErrorKind::WriteZero.into()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
+        if buffer.start >= buffer.end {
+            if let Some(buffer) = self.held.take() {
+                buffers.give(buffer.bytes);
+            }
         }
+        Ok(())
     }
 
     fn read(&mut self, from: &mut TcpStream, buffers: &mut Buffers) -> io::Result<()> {
@@ -131,13 +180,34 @@ impl Direction {
                 Ok(())
             }
             Ok(end) => {
+                // What comes later is reported anew.
+                self.readable = self.greedy || end == BUFFER;
                 self.held = Some(Buffer { bytes, start: 0, end });
                 Ok(())
             }
             Err(error) => {
                 buffers.give(bytes);
+                self.readable &= error.kind() != ErrorKind::WouldBlock;
                 Err(error)
             }
         }
     }
+}
+
+/// What the poll is to report of a connection's sockets.
+#[cfg(target_os = "linux")]
+pub(crate) const INTEREST: Interest =
+    Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(target_os = "linux"))]
+pub(crate) const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// A read ends at urgent data, whatever follows.
+#[cfg(target_os = "linux")]
+fn is_urgent(event: &Event) -> bool {
+    event.is_priority()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_urgent(_: &Event) -> bool {
+    false
 }

@@ -151,8 +151,18 @@ impl<'w> EventLoop<'w> {
             CLIENT if event.is_error() && self.is_abandoned(index) => {
                 self.sessions.remove(index);
             }
-            _ => self.advance(index),
+            side => self.relay_event(index, side, event),
         }
+    }
+
+    fn relay_event(&mut self, index: usize, side: usize, event: &Event) {
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        if side == CLIENT {
+            session.client_event(event);
+        } else if let Err(error) = session.server_event(event) {
+            return self.step(index, Step::Refused(error));
+        }
+        self.advance(index);
     }
 
     fn is_abandoned(&self, index: usize) -> bool {

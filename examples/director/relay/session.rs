@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use vsched::config::ServiceKey;
 use vsched::{Connection, Flow, ServiceId, Tried};
@@ -81,27 +82,43 @@ impl<'w> Session<'w> {
         self.connection = connection;
         self.tried = tried;
         self.server = server;
+        self.to_client = Direction::new();
         self.deadline = deadline;
     }
 
-    /// Does what can be done now. What the poll reported is only a hint.
+    /// The poll has reported this of the client's socket.
+    pub(crate) fn client_event(&mut self, event: &Event) {
+        self.to_server.sender_event(event);
+        self.to_client.receiver_event(event);
+    }
+
+    /// The poll has reported this of the server's socket. An error is why the server did not accept.
+    pub(crate) fn server_event(&mut self, event: &Event) -> io::Result<()> {
+        self.to_client.sender_event(event);
+        self.to_server.receiver_event(event);
+        if !self.connected {
+            self.connected = if event.is_error() || event.is_write_closed() {
+                established(&self.server)?
+            } else {
+                event.is_writable()
+            };
+        }
+        Ok(())
+    }
+
+    /// Does what can be done now, by what the poll has reported.
     pub(crate) fn advance(&mut self, now: Instant, idle: Duration, buffers: &mut Buffers) -> Step {
         if !self.connected {
-            match established(&self.server) {
-                Ok(true) => self.connected = true,
-                Ok(false) => return Step::Wait,
-                Err(error) => return Step::Refused(error),
-            }
-            // Avoids the delay of Nagle's algorithm twice. If it fails, things are only slower.
-            let _ = self.server.set_nodelay(true);
-            let _ = self.client.set_nodelay(true);
+            return Step::Wait;
         }
         self.relay(now, idle, buffers).unwrap_or(Step::Over)
     }
 
     fn relay(&mut self, now: Instant, idle: Duration, buffers: &mut Buffers) -> io::Result<Step> {
-        let up = self.to_server.relay(&mut self.client, &mut self.server, buffers)?;
-        let down = self.to_client.relay(&mut self.server, &mut self.client, buffers)?;
+        let last = self.to_client.is_done();
+        let up = self.to_server.relay(&mut self.client, &mut self.server, last, buffers)?;
+        let last = self.to_server.is_done();
+        let down = self.to_client.relay(&mut self.server, &mut self.client, last, buffers)?;
         if self.to_server.is_done() && self.to_client.is_done() {
             return Ok(Step::Over);
         }
