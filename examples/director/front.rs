@@ -157,8 +157,11 @@ impl Front {
     /// The descriptors that the listeners leave are for connections.
     fn make_room(&self) {
         let Descriptors { limit, base, each } = self.descriptors;
-        let taken = base + self.services.len() * self.workers.len();
-        self.setting.capacity.set(limits::connections(limit, taken, each));
+        let workers = self.workers.len();
+        let taken = base + self.services.len() * workers;
+        let pipes = limits::pipes(limit, taken, workers);
+        let connections = limits::connections(limit, taken + 2 * pipes * workers, each);
+        self.setting.capacity.set(connections, pipes);
     }
 
     /// The services, and where they listen.

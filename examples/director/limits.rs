@@ -6,6 +6,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Reserved for files that are read, and for what libraries open temporarily.
 const SPARE: usize = 16;
+/// More large transfers than that at once are copied by a worker.
+const MOST_PIPES: usize = 16;
 /// Effectively no limit; a million connections are enough for an example.
 const UNLIMITED: usize = 2_000_000;
 
@@ -33,4 +35,10 @@ pub(crate) fn open_descriptors() -> usize {
 /// How many connections the descriptors allow, if each needs `each` and `taken` are in use.
 pub(crate) fn connections(limit: usize, taken: usize, each: usize) -> usize {
     limit.saturating_sub(taken + SPARE) / each
+}
+
+/// How many pipes each worker may have for large transfers, with two descriptors each: few where
+/// descriptors are few, as connections need them more.
+pub(crate) fn pipes(limit: usize, taken: usize, workers: usize) -> usize {
+    (limit.saturating_sub(taken + SPARE) / (64 * workers)).min(MOST_PIPES)
 }

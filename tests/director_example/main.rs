@@ -7,6 +7,7 @@ mod process;
 mod removal;
 mod servers;
 mod udp;
+mod urgent;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

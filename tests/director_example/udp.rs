@@ -159,7 +159,7 @@ fn a_service_is_not_its_own_server() {
     for (service, server) in [(address, address), (every, itself)] {
         let line =
             format!("service udp {service}: server {server}: left out: it is the service itself");
-        assert_eq!(process.noted().matches(&line).count(), 1, "{}", process.noted());
+        process.wait_for("the note", |_, stderr| stderr.matches(&line).count() == 1);
     }
     for _ in 0..4 {
         assert_eq!(ask(&client(address)), "good");

@@ -2,14 +2,20 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 
 use mio::Interest;
 use mio::event::Event;
 use mio::net::TcpStream;
 
-const BUFFER: usize = 16 * 1024;
+use super::splice::{Pipe, Pipes};
+use crate::capacity::Capacity;
+
+const BUFFER: usize = 64 * 1024;
 /// Buffers kept for reuse by a worker.
-const KEPT: usize = 256;
+const KEPT: usize = 64;
+/// Full buffers in a row after which the kernel is asked to move pages.
+const STREAK: u32 = 4;
 /// Reads or writes per call, after which other connections are served.
 const TURN: usize = 32;
 
@@ -23,11 +29,13 @@ struct Buffer {
 /// A worker's spare buffers.
 pub(crate) struct Buffers {
     spare: Vec<Box<[u8; BUFFER]>>,
+    pipes: Pipes,
+    capacity: Arc<Capacity>,
 }
 
 impl Buffers {
-    pub(crate) fn new() -> Self {
-        Buffers { spare: Vec::new() }
+    pub(crate) fn new(capacity: Arc<Capacity>) -> Self {
+        Buffers { spare: Vec::new(), pipes: Pipes::new(), capacity }
     }
 
     fn take(&mut self) -> Box<[u8; BUFFER]> {
@@ -65,6 +73,10 @@ pub(crate) struct Direction {
     greedy: bool,
     writable: bool,
     written: Written,
+    /// Buffers filled in a row.
+    streak: u32,
+    /// Bytes in transit, of a large transfer.
+    pipe: Option<Pipe>,
 }
 
 /// What the receiver's socket has got. Nagle's algorithm delays only what follows unacknowledged bytes, so
@@ -85,6 +97,8 @@ impl Direction {
             greedy: false,
             writable: true,
             written: Written::Nothing,
+            streak: 0,
+            pipe: None,
         }
     }
 
@@ -118,10 +132,22 @@ impl Direction {
         buffers: &mut Buffers,
     ) -> io::Result<bool> {
         for _ in 0..TURN {
+            if let Some(pipe) = self.pipe.take() {
+                match self.splice(pipe, from, to) {
+                    Ok(true) => continue,
+                    Ok(false) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
             let moved = match (&self.held, self.stage) {
                 (Some(_), _) if !self.writable => return Ok(false),
                 (Some(_), _) => self.write(to, buffers),
                 (None, Stage::Flowing) if !self.readable => return Ok(false),
+                (None, Stage::Flowing) if self.streak >= STREAK => {
+                    self.pipe = buffers.pipes.take(buffers.capacity.pipes());
+                    self.streak = 0;
+                    Ok(())
+                }
                 (None, Stage::Flowing) => self.read(from, buffers),
                 (None, Stage::Ending) => {
                     self.stage = Stage::Done;
@@ -171,6 +197,38 @@ impl Direction {
         Ok(())
     }
 
+    /// Moves what is in the pipe, or fills it. False if a socket would block.
+    fn splice(&mut self, mut pipe: Pipe, from: &TcpStream, to: &TcpStream) -> io::Result<bool> {
+        let (moved, would_block) = if pipe.is_empty() {
+            if !self.readable {
+                return Ok(false);
+            }
+            (pipe.fill(from), &mut self.readable)
+        } else {
+            if !self.writable {
+                self.pipe = Some(pipe);
+                return Ok(false);
+            }
+            (pipe.drain(to), &mut self.writable)
+        };
+        match moved {
+            // A FIN, which the next read finds, or the end of a large transfer.
+            Ok(0) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                *would_block = false;
+                if !pipe.is_empty() {
+                    self.pipe = Some(pipe);
+                }
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        self.pipe = Some(pipe);
+        Ok(true)
+    }
+
     fn read(&mut self, from: &mut TcpStream, buffers: &mut Buffers) -> io::Result<()> {
         let mut bytes = buffers.take();
         match from.read(&mut bytes[..]) {
@@ -182,6 +240,7 @@ impl Direction {
             Ok(end) => {
                 // What comes later is reported anew.
                 self.readable = self.greedy || end == BUFFER;
+                self.streak = if end == BUFFER { self.streak + 1 } else { 0 };
                 self.held = Some(Buffer { bytes, start: 0, end });
                 Ok(())
             }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,7 @@ impl<'w> EventLoop<'w> {
             sessions: Slab::new(),
             udp: Udp::new(),
             again: Vec::new(),
-            buffers: Buffers::new(),
+            buffers: Buffers::new(Arc::clone(&setting.capacity)),
             now,
             next_sweep: now,
             resting: None,

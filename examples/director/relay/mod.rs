@@ -6,6 +6,7 @@ mod event_loop;
 mod recent;
 mod session;
 pub(crate) mod sockets;
+mod splice;
 mod udp;
 mod udp_socket;
 

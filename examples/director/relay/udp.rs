@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::Interest;
 use mio::net::UdpSocket;
 use vsched::config::ServiceKey;
-use vsched::{Connection, Flow, Outcome, ServerId, ServiceId};
+use vsched::{Connection, Flow, Outcome, ServerId};
 
 use super::dial::is_shortage;
 use super::event_loop::{DATAGRAMS, EventLoop, REPLIES, token};
@@ -234,7 +234,7 @@ impl<'w> EventLoop<'w> {
         }
         let flow = Flow::udp(client, flow.destination()?);
         loop {
-            let Some(connection) = self.pick_udp(service, &flow, tried) else {
+            let Some(connection) = self.worker.connect_excluding(service, &flow, tried) else {
                 self.setting.failures.unanswered(key, &NO_SERVER);
                 return None;
             };
@@ -282,15 +282,6 @@ impl<'w> EventLoop<'w> {
                 }
             }
         }
-    }
-
-    fn pick_udp(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &Attempts,
-    ) -> Option<Connection<'w>> {
-        self.worker.connect_excluding(service, flow, tried)
     }
 
     /// A session's server has something: replies, or a refusal.
