@@ -36,6 +36,8 @@ pub(crate) struct Arguments {
     pub(crate) workers: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    /// `None` if the file may say it.
+    pub(crate) udp_timeout: Option<Duration>,
     pub(crate) grace: Duration,
     pub(crate) checks: Option<Checks>,
     pub(crate) status: Option<SocketAddr>,
@@ -51,6 +53,7 @@ impl Arguments {
             workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(900),
+            udp_timeout: None,
             grace: Duration::from_secs(5),
             checks: None,
             status: None,
@@ -87,6 +90,7 @@ pub(crate) fn parse(
                     Long("workers") => parsed.workers = parser.value()?.parse_with(workers)?,
                     Long("connect-timeout") => parsed.connect_timeout = duration(&mut parser)?,
                     Long("idle-timeout") => parsed.idle_timeout = duration(&mut parser)?,
+                    Long("udp-timeout") => parsed.udp_timeout = Some(duration(&mut parser)?),
                     Long("grace") => parsed.grace = duration(&mut parser)?,
                     Long("health") => {
                         check = Some(parser.value()?.parse_with(str::parse::<Check>)?)

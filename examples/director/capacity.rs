@@ -13,6 +13,8 @@ pub(crate) struct Capacity {
     workers: usize,
     /// Most connections of one worker at once.
     per_worker: AtomicUsize,
+    /// Most pipes of one worker, for large transfers.
+    pipes: AtomicUsize,
     /// Workers at that limit now.
     full: AtomicUsize,
     /// How often the last worker with capacity reached its limit.
@@ -27,6 +29,7 @@ impl Capacity {
         Capacity {
             workers,
             per_worker: AtomicUsize::new(0),
+            pipes: AtomicUsize::new(0),
             full: AtomicUsize::new(0),
             saturations: AtomicU64::new(0),
             shortages: AtomicU64::new(0),
@@ -34,8 +37,13 @@ impl Capacity {
     }
 
     /// Sets the capacity for connections: at least one per worker.
-    pub(crate) fn set(&self, connections: usize) {
+    pub(crate) fn set(&self, connections: usize, pipes: usize) {
+        self.pipes.store(pipes, Ordering::Relaxed);
         self.per_worker.store((connections / self.workers).max(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn pipes(&self) -> usize {
+        self.pipes.load(Ordering::Relaxed)
     }
 
     /// Connections of all workers.

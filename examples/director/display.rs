@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use vsched::config::listing::Listing;
-use vsched::config::{ObservedService, ServiceKey};
+use vsched::config::{ObservedService, Protocol, ServiceKey};
 use vsched::{Director, Flow, RemovedServer, ServiceId};
 
 use crate::log::{Entry, Log};
@@ -132,7 +132,11 @@ pub(crate) fn explanations(director: &Director) -> String {
             SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
-        director.explain(id, &Flow::tcp(SocketAddr::new(client, 0), address))
+        let flow = match observed.settings.key.protocol() {
+            Some(Protocol::Udp) => Flow::udp,
+            _ => Flow::tcp,
+        };
+        director.explain(id, &flow(SocketAddr::new(client, 0), address))
     };
     let explained = director.services().into_iter().filter_map(explain);
     explained.fold(String::new(), |text, explanation| format!("{text}\n{explanation}"))

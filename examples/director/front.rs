@@ -5,17 +5,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{io, mem};
 
-use vsched::config::{Guardrails, ServiceKey};
+use vsched::config::{Guardrails, Protocol, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 use vsched::{Applied, ApplyPolicy, Config, Director};
 
 use crate::arguments::{Arguments, Source};
 use crate::capacity::Capacity;
 use crate::failures::Failures;
-use crate::relay::{Door, Setting, WorkerThread};
+use crate::relay::sockets::{self, Socket};
+use crate::relay::{Door, Setting, SharedDuration, WorkerThread};
 use crate::signals::Removal;
 use crate::source::Wanted;
 use crate::{Event, display, health, limits, servable, status};
@@ -30,6 +31,8 @@ pub(crate) struct Front {
     /// Messages already printed, which reloads do not repeat.
     said: BTreeSet<String>,
     served: bool,
+    /// Of the command line, which a file does not change.
+    udp_timeout: Option<Duration>,
     descriptors: Descriptors,
 }
 
@@ -67,6 +70,7 @@ impl Front {
             cut: Arc::new(AtomicUsize::new(0)),
             connect_timeout: arguments.connect_timeout,
             idle_timeout: arguments.idle_timeout,
+            udp_timeout: Arc::new(SharedDuration::new(UDP_TIMEOUT)),
             capacity: Arc::new(Capacity::new(arguments.workers)),
         };
         let workers: io::Result<Vec<WorkerThread>> =
@@ -78,6 +82,7 @@ impl Front {
             adopted: BTreeMap::new(),
             said: BTreeSet::new(),
             served: false,
+            udp_timeout: arguments.udp_timeout,
             descriptors,
         })
     }
@@ -99,6 +104,7 @@ impl Front {
         let opened = self.listen(&mut wanted, &mut notes);
         let applied = self.run(&wanted, removal)?;
         notes.retain(|note| self.said.insert(note.clone()));
+        self.set_udp(&wanted.config);
         let first = !mem::replace(&mut self.served, true);
         if !first {
             notes.push(summary(&applied));
@@ -119,10 +125,23 @@ impl Front {
             self.services.insert(*key, *address);
         }
         self.make_room();
-        for (key, address, listeners) in opened {
-            self.open(key, address, listeners);
+        for (key, address, sockets) in opened {
+            let one_packet = wanted.config.service(&key).is_some_and(|service| service.one_packet);
+            self.open(key, address, one_packet, sockets);
         }
         Ok(notes)
+    }
+
+    /// What a config says about UDP, for the services that are open already.
+    fn set_udp(&self, config: &Config) {
+        let configured = config.timeouts.udp.map(|seconds| Duration::from_secs(seconds.into()));
+        self.setting.udp_timeout.set(self.udp_timeout.or(configured).unwrap_or(UDP_TIMEOUT));
+        let udp = |service: &&VirtualService| service.key.protocol() == Some(Protocol::Udp);
+        for service in config.services.iter().filter(udp) {
+            for worker in &self.workers {
+                worker.set_one_packet(service.key, service.one_packet);
+            }
+        }
     }
 
     /// The capacity for connections, and when idle ones are closed.
@@ -143,8 +162,11 @@ impl Front {
     /// The descriptors that the listeners leave are for connections.
     fn make_room(&self) {
         let Descriptors { limit, base, reserved, each } = self.descriptors;
-        let taken = base + reserved + self.services.len() * self.workers.len();
-        self.setting.capacity.set(limits::connections(limit, taken, each));
+        let workers = self.workers.len();
+        let taken = base + reserved + self.services.len() * workers;
+        let pipes = limits::pipes(limit, taken, workers);
+        let connections = limits::connections(limit, taken + 2 * pipes * workers, each);
+        self.setting.capacity.set(connections, pipes);
     }
 
     /// The services, and where they listen.
@@ -190,23 +212,22 @@ impl Front {
         &mut self,
         wanted: &mut Wanted,
         notes: &mut Vec<String>,
-    ) -> Vec<(ServiceKey, SocketAddr, Vec<TcpListener>)> {
+    ) -> Vec<(ServiceKey, SocketAddr, Vec<Socket>)> {
         let mut opened = Vec::new();
         let mut out = BTreeSet::new();
         for service in &wanted.config.services {
             let key = service.key;
-            let Some(address) = servable::listening_address(&key) else {
+            let (Some(address), Some(protocol)) =
+                (servable::listening_address(&key), key.protocol())
+            else {
                 continue;
             };
             if self.services.contains_key(&key) {
                 continue;
             }
-            let bound = match self.adopted.remove(&address) {
-                Some(listener) => Ok(listener),
-                None => TcpListener::bind(address),
-            };
-            match bound.and_then(|listener| self.duplicates(listener)) {
-                Ok(listeners) => opened.push((key, address, listeners)),
+            let adopted = self.adopted.remove(&address);
+            match sockets::bind_all(protocol, address, adopted, self.workers.len()) {
+                Ok(sockets) => opened.push((key, address, sockets)),
                 Err(error) => {
                     notes.push(format!("service {key}: left out: cannot listen there: {error}"));
                     out.insert((key, None));
@@ -241,21 +262,18 @@ impl Front {
         }
     }
 
-    fn duplicates(&self, listener: TcpListener) -> io::Result<Vec<TcpListener>> {
-        listener.set_nonblocking(true)?;
-        self.workers.iter().map(|_| listener.try_clone()).collect()
-    }
-
-    fn open(&self, key: ServiceKey, address: SocketAddr, listeners: Vec<TcpListener>) {
+    fn open(&self, key: ServiceKey, address: SocketAddr, one_packet: bool, sockets: Vec<Socket>) {
         let Some(service) = self.director().service_by_key(&key) else {
             return;
         };
-        for (worker, listener) in self.workers.iter().zip(listeners) {
-            worker.open(Door { key, service, address, listener });
+        for (worker, socket) in self.workers.iter().zip(sockets) {
+            worker.open(Door { key, service, address, one_packet, socket });
         }
     }
 }
 
+/// The kernel's default.
+const UDP_TIMEOUT: Duration = Duration::from_secs(300);
 const FORCE: &str = "signal USR2 applies it all the same";
 
 /// True if all services would be removed, and none has servers that a policy could count.

@@ -1,9 +1,9 @@
 //! What `--help` prints.
 
 pub(crate) const HELP: &str = "\
-A TCP director in user space: accepts connections on virtual services, picks a
-real server for each with vsched, and copies bytes both ways (LVS-NAT, done by
-a proxy).
+A TCP and UDP director in user space: accepts connections on virtual services,
+picks a real server for each with vsched, and copies bytes both ways (LVS-NAT,
+done by a proxy).
 
 Usage: director [OPTIONS]
 
@@ -45,6 +45,9 @@ Connections:
                        [default: 2]
   --idle-timeout S     Seconds of silence that end a connection [default: 900];
                        after a FIN of either side 120 do, unless this is less
+  --udp-timeout S      Seconds of silence that end a UDP session [default: the
+                       file's, or 300]; with one-packet scheduling (-o) there
+                       are none, and each datagram is scheduled by itself
   --grace S            Seconds that open connections have to finish at the end
                        [default: 5]
 

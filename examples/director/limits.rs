@@ -6,6 +6,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Reserved for files that are read, and for what libraries open temporarily.
 const SPARE: usize = 16;
+/// More large transfers than that at once are copied by a worker.
+const MOST_PIPES: usize = 16;
 /// Effectively no limit; a million connections are enough for an example.
 const UNLIMITED: usize = 2_000_000;
 
@@ -42,4 +44,10 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
     const EMFILE: i32 = 24;
     const ENOBUFS: i32 = 105;
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}
+
+/// How many pipes each worker may have for large transfers, with two descriptors each: few where
+/// descriptors are few, as connections need them more.
+pub(crate) fn pipes(limit: usize, taken: usize, workers: usize) -> usize {
+    (limit.saturating_sub(taken + SPARE) / (64 * workers)).min(MOST_PIPES)
 }

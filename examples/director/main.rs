@@ -1,4 +1,4 @@
-//! A TCP director in user space, embedding vsched.
+//! A TCP and UDP director in user space, embedding vsched.
 //!
 //! `cargo run --release --example director` sets up a laboratory to experiment with, and `-- --help`
 //! explains the rest. Read `relay/dial.rs` first: it picks the real server of a connection, and another one
@@ -33,6 +33,8 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
+
+use vsched::config::Protocol;
 
 use crate::arguments::{Action, Arguments, Source};
 use crate::attendant::Attendant;
@@ -138,6 +140,7 @@ fn run(arguments: &Arguments, screen: &mut Screen) -> Result<ExitCode, Failure> 
     for (key, address) in front.services() {
         let hint = match arguments.requests {
             Some(_) => String::new(),
+            None if key.protocol() == Some(Protocol::Udp) => String::new(),
             None => format!(", try: curl http://{}/", client::reachable(address)),
         };
         screen.print(&format!("serving {key}{hint}\n"));
@@ -146,7 +149,9 @@ fn run(arguments: &Arguments, screen: &mut Screen) -> Result<ExitCode, Failure> 
         screen.print(&format!("status: http://{}/\n", client::reachable(page)));
     }
     if let Some(requests) = arguments.requests {
-        client::start(front.services(), requests, sender).map_err(failed)?;
+        let mut services = front.services();
+        services.retain(|(key, _)| key.protocol() == Some(Protocol::Tcp));
+        client::start(services, requests, sender).map_err(failed)?;
     }
     let attendant = Attendant { arguments, front, screen, shared, checker, notifier };
     Ok(attendant.attend(&events))

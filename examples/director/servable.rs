@@ -1,7 +1,7 @@
-//! Which parts of a config written for a kernel a TCP proxy can serve, and which it must leave out.
+//! Which parts of a config written for a kernel a proxy can serve, and which it must leave out.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
 use vsched::Config;
 use vsched::config::{
@@ -62,10 +62,10 @@ pub(crate) fn leave_out(wanted: &mut Wanted, out: &BTreeSet<Item>) {
     }
 }
 
-/// The address to listen on; `None` if this is no service for a TCP proxy.
+/// The address to listen on; `None` if this is no service for a proxy.
 pub(crate) fn listening_address(key: &ServiceKey) -> Option<SocketAddr> {
     match key {
-        ServiceKey::Address { protocol: Protocol::Tcp, address } => Some(*address),
+        ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Udp, address } => Some(*address),
         _ => None,
     }
 }
@@ -75,8 +75,8 @@ fn service_obstacle(key: &ServiceKey) -> Option<&'static str> {
         ServiceKey::FirewallMark { .. } => {
             Some("a proxy sees connections, not the firewall's marks on packets")
         }
-        ServiceKey::Address { protocol, .. } if *protocol != Protocol::Tcp => {
-            Some("this director relays TCP only")
+        ServiceKey::Address { protocol: Protocol::Sctp, .. } => {
+            Some("this director relays TCP and UDP only")
         }
         ServiceKey::Address { address, .. } if address.port() == 0 => {
             Some("port 0 stands for every port, and a proxy listens on one")
@@ -92,8 +92,8 @@ fn server_obstacle(key: &ServiceKey, server: &RealServer) -> Option<&'static str
         port => port,
     };
     let itself = SocketAddr::new(server.address.ip(), port);
-    if listening_address(key) == Some(itself) {
-        return Some("it is the service itself, and connections would come back for ever");
+    if listening_address(key).is_some_and(|service| reaches(service, itself)) {
+        return Some("it is the service itself, and what it gets would come back for ever");
     }
     match server.forwarding {
         Forwarding::Bypass => Some("a proxy cannot let connections pass by"),
@@ -101,11 +101,20 @@ fn server_obstacle(key: &ServiceKey, server: &RealServer) -> Option<&'static str
     }
 }
 
+/// True if a server's address is where the service listens: on every address, maybe.
+fn reaches(service: SocketAddr, server: SocketAddr) -> bool {
+    // Only a local address can be bound.
+    let is_local = || UdpSocket::bind((server.ip(), 0)).is_ok();
+    let every = service.ip().is_unspecified() && service.port() == server.port();
+    service == server || every && is_local()
+}
+
 fn unused_settings(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
-    if config.timeouts != Timeouts::default() {
+    if config.timeouts != (Timeouts { udp: config.timeouts.udp, ..Timeouts::default() }) {
         notes.push(
-            "timeouts: not used here: --idle-timeout says when silent connections end".to_owned(),
+            "timeouts: those of TCP are not used here: --idle-timeout says when silent connections end"
+                .to_owned(),
         );
     }
     if !config.daemons.is_empty() {

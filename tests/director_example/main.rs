@@ -4,6 +4,7 @@
 mod backend;
 mod browser;
 mod check;
+mod dns;
 mod health;
 mod limits;
 mod log;
@@ -13,6 +14,8 @@ mod process;
 mod removal;
 mod servers;
 mod status;
+mod udp;
+mod urgent;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -132,7 +135,7 @@ fn wrong_file_or_command_line_is_refused() {
 fn what_a_proxy_cannot_serve_is_left_out_aloud() {
     let (service, good) = (service(), web_server("good"));
     let toml = format!(
-        "[[services]]\nkey = 'udp {service}'\n\
+        "[[services]]\nkey = 'sctp {service}'\n\
          [[services]]\nkey = 'fwmark 7'\n\
          [[services]]\nkey = 'tcp {service}'\nscheduler = 'rr'\n\
          servers = [{{ address = '{good}' }}, {{ address = '{service}', forwarding = 'masq' }}]\n"
@@ -142,7 +145,7 @@ fn what_a_proxy_cannot_serve_is_left_out_aloud() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stdout.lines().filter(|line| *line == "good").count(), 4);
     for left_out in [
-        format!("service udp {service}: left out"),
+        format!("service sctp {service}: left out"),
         "service fwmark 7: left out".to_owned(),
         format!("service tcp {service}: server {service}: left out"),
         format!("service tcp {service}: servers listed as Route or Tunnel"),

@@ -69,7 +69,7 @@ impl Process {
     }
 
     fn wait_until_serving(&self) {
-        self.wait_for("serving", |stdout, _| stdout.contains("try: curl"));
+        self.wait_for("serving", |stdout, _| stdout.contains("\nserving "));
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -2,6 +2,7 @@
 //! `make NAME VARIABLE=value` puts them.
 
 mod bench;
+mod bench_director;
 mod capi;
 mod cost;
 mod docs;
@@ -73,6 +74,7 @@ const TASKS: &[Task] = tasks! {
     "bench-check" bench::check: "format and clippy of the harness, with all peers",
     "bench-schedulers" bench::schedulers: "nanoseconds per pick and open + close, by scheduler",
     "bench-rules" bench::rules: "nanoseconds per line of a rules text, by what the lines do",
+    "bench-director" bench_director::run: "the example director beside nginx and HAProxy: requests a second",
     "bench-kernel" bench::kernel: "what telling a real kernel costs, beside ipvsadm",
 };
 

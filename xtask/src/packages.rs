@@ -16,6 +16,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("clang++", "clang"),
     ("cmake", "cmake"),
+    ("dig", "bind9-dnsutils"),
+    ("dnsmasq", "dnsmasq-base"),
     ("g++", "g++"),
     ("haproxy", "haproxy"),
     ("kill", "procps"),
@@ -88,6 +90,14 @@ pub(crate) fn install(project: &Project) -> Result<()> {
         add(project, &[&runtime])?;
     }
     Ok(())
+}
+
+/// nginx's module for TCP, which is no program.
+pub(crate) fn install_stream_module(project: &Project) -> Result<()> {
+    match Path::new("/usr/lib/nginx/modules/ngx_stream_module.so").exists() {
+        true => Ok(()),
+        false => add(project, &["libnginx-mod-stream"]),
+    }
 }
 
 fn add(project: &Project, packages: &[&str]) -> Result<()> {

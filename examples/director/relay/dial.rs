@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::io;
 
-use mio::Interest;
 use mio::net::TcpStream;
 use vsched::{Connection, Outcome};
 
+use super::direction::INTEREST;
 use super::event_loop::{CLIENT, EventLoop, SERVER, token};
 use super::session::{Attempts, Session, Target};
 use crate::limits;
@@ -22,10 +22,9 @@ impl<'w> EventLoop<'w> {
         };
         let index = self.sessions.next();
         let registry = self.poll.registry();
-        let both = Interest::READABLE | Interest::WRITABLE;
         let registered = registry
-            .register(&mut client, token(index, CLIENT), both)
-            .and_then(|()| registry.register(&mut dialled.1, token(index, SERVER), both));
+            .register(&mut client, token(index, CLIENT), INTEREST)
+            .and_then(|()| registry.register(&mut dialled.1, token(index, SERVER), INTEREST));
         if registered.is_err() {
             self.rest();
             return;
@@ -41,9 +40,8 @@ impl<'w> EventLoop<'w> {
         let (target, mut tried) = (session.target, session.tried);
         self.exclude(&target, &session.connection, error, &mut tried)?;
         let mut dialled = self.dial(&target, &mut tried)?;
-        let both = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.registry();
-        registry.register(&mut dialled.1, token(index, SERVER), both).ok()?;
+        registry.register(&mut dialled.1, token(index, SERVER), INTEREST).ok()?;
         let deadline = self.now + self.setting.connect_timeout;
         self.sessions.get_mut(index)?.turn_to(dialled, tried, (self.now, deadline));
         Some(())

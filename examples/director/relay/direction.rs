@@ -2,12 +2,20 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 
+use mio::Interest;
+use mio::event::Event;
 use mio::net::TcpStream;
 
-const BUFFER: usize = 16 * 1024;
+use super::splice::{Pipe, Pipes};
+use crate::capacity::Capacity;
+
+const BUFFER: usize = 64 * 1024;
 /// Buffers kept for reuse by a worker.
-const KEPT: usize = 256;
+const KEPT: usize = 64;
+/// Full buffers in a row after which the kernel is asked to move pages.
+const STREAK: u32 = 4;
 /// Reads or writes per call, after which other connections are served.
 const TURN: usize = 32;
 
@@ -21,11 +29,13 @@ struct Buffer {
 /// A worker's spare buffers.
 pub(crate) struct Buffers {
     spare: Vec<Box<[u8; BUFFER]>>,
+    pipes: Pipes,
+    capacity: Arc<Capacity>,
 }
 
 impl Buffers {
-    pub(crate) fn new() -> Self {
-        Buffers { spare: Vec::new() }
+    pub(crate) fn new(capacity: Arc<Capacity>) -> Self {
+        Buffers { spare: Vec::new(), pipes: Pipes::new(), capacity }
     }
 
     fn take(&mut self) -> Box<[u8; BUFFER]> {
@@ -56,11 +66,51 @@ enum Stage {
 pub(crate) struct Direction {
     held: Option<Buffer>,
     stage: Stage,
+    /// The sender may have sent something. The poll reports edges: it says so once.
+    readable: bool,
+    /// A read that does not fill the buffer leaves something behind, such as a FIN or what follows urgent
+    /// data, which the poll has already reported.
+    greedy: bool,
+    writable: bool,
+    written: Written,
+    /// Buffers filled in a row.
+    streak: u32,
+    /// Bytes in transit, of a large transfer.
+    pipe: Option<Pipe>,
+}
+
+/// What the receiver's socket has got. Nagle's algorithm delays only what follows unacknowledged bytes, so
+/// it is turned off at the second write: short connections do without that system call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Once,
+    Often,
 }
 
 impl Direction {
     pub(crate) fn new() -> Self {
-        Direction { held: None, stage: Stage::Flowing }
+        Direction {
+            held: None,
+            stage: Stage::Flowing,
+            readable: false,
+            greedy: false,
+            writable: true,
+            written: Written::Nothing,
+            streak: 0,
+            pipe: None,
+        }
+    }
+
+    /// The poll has reported this of the sender's socket.
+    pub(crate) fn sender_event(&mut self, event: &Event) {
+        self.greedy |= event.is_read_closed() || event.is_error() || is_urgent(event);
+        self.readable |= event.is_readable() || self.greedy;
+    }
+
+    /// The poll has reported this of the receiver's socket.
+    pub(crate) fn receiver_event(&mut self, event: &Event) {
+        self.writable |= event.is_writable() || event.is_write_closed();
     }
 
     /// True if the sender has sent FIN.
@@ -72,22 +122,40 @@ impl Direction {
         self.stage == Stage::Done
     }
 
-    /// Moves what can be moved now. True if the limit per call was reached first.
-    ///
-    /// The poll reports edges, so use both sockets until they would block.
+    /// Moves what can be moved now. True if the limit per call was reached first. `last`: the other
+    /// direction is done, so both sockets are closed after this one, which sends the FIN.
     pub(crate) fn relay(
         &mut self,
         from: &mut TcpStream,
         to: &mut TcpStream,
+        last: bool,
         buffers: &mut Buffers,
     ) -> io::Result<bool> {
         for _ in 0..TURN {
-            let moved = match (self.held.take(), self.stage) {
-                (Some(buffer), _) => self.write(buffer, to, buffers),
+            if let Some(pipe) = self.pipe.take() {
+                match self.splice(pipe, from, to) {
+                    Ok(true) => continue,
+                    Ok(false) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
+            let moved = match (&self.held, self.stage) {
+                (Some(_), _) if !self.writable => return Ok(false),
+                (Some(_), _) => self.write(to, buffers),
+                (None, Stage::Flowing) if !self.readable => return Ok(false),
+                (None, Stage::Flowing) if self.streak >= STREAK => {
+                    self.pipe = buffers.pipes.take(buffers.capacity.pipes());
+                    self.streak = 0;
+                    Ok(())
+                }
                 (None, Stage::Flowing) => self.read(from, buffers),
                 (None, Stage::Ending) => {
                     self.stage = Stage::Done;
-                    return to.shutdown(Shutdown::Write).map(|()| false);
+                    return if last {
+                        Ok(false)
+                    } else {
+                        to.shutdown(Shutdown::Write).map(|()| false)
+                    };
                 }
                 (None, Stage::Done) => return Ok(false),
             };
@@ -101,25 +169,64 @@ impl Direction {
         Ok(true)
     }
 
-    fn write(
-        &mut self,
-        mut buffer: Buffer,
-        to: &mut TcpStream,
-        buffers: &mut Buffers,
-    ) -> io::Result<()> {
+    fn write(&mut self, to: &mut TcpStream, buffers: &mut Buffers) -> io::Result<()> {
+        let Some(buffer) = &mut self.held else { return Ok(()) };
+        match self.written {
+            Written::Nothing => self.written = Written::Once,
+            Written::Once => {
+                self.written = Written::Often;
+                // If it fails, things are only slower.
+                let _ = to.set_nodelay(true);
+            }
+            Written::Often => {}
+        }
         let unsent = buffer.bytes.get(buffer.start..buffer.end).unwrap_or(&[]);
-        let result = to.write(unsent);
-        buffer.start += *result.as_ref().unwrap_or(&0);
-        if buffer.start < buffer.end {
-            self.held = Some(buffer);
+        match to.write(unsent) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(sent) => buffer.start += sent,
+            Err(error) => {
+                self.writable &= error.kind() != ErrorKind::WouldBlock;
+                return Err(error);
+            }
+        }
+        if buffer.start >= buffer.end {
+            if let Some(buffer) = self.held.take() {
+                buffers.give(buffer.bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what is in the pipe, or fills it. False if a socket would block.
+    fn splice(&mut self, mut pipe: Pipe, from: &TcpStream, to: &TcpStream) -> io::Result<bool> {
+        let (moved, would_block) = if pipe.is_empty() {
+            if !self.readable {
+                return Ok(false);
+            }
+            (pipe.fill(from), &mut self.readable)
         } else {
-            buffers.give(buffer.bytes);
+            if !self.writable {
+                self.pipe = Some(pipe);
+                return Ok(false);
+            }
+            (pipe.drain(to), &mut self.writable)
+        };
+        match moved {
+            // A FIN, which the next read finds, or the end of a large transfer.
+            Ok(0) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                *would_block = false;
+                if !pipe.is_empty() {
+                    self.pipe = Some(pipe);
+                }
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
         }
-        match result {
-            Ok(0) => Err(ErrorKind::WriteZero.into()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.pipe = Some(pipe);
+        Ok(true)
     }
 
     fn read(&mut self, from: &mut TcpStream, buffers: &mut Buffers) -> io::Result<()> {
@@ -131,13 +238,35 @@ impl Direction {
                 Ok(())
             }
             Ok(end) => {
+                // What comes later is reported anew.
+                self.readable = self.greedy || end == BUFFER;
+                self.streak = if end == BUFFER { self.streak + 1 } else { 0 };
                 self.held = Some(Buffer { bytes, start: 0, end });
                 Ok(())
             }
             Err(error) => {
                 buffers.give(bytes);
+                self.readable &= error.kind() != ErrorKind::WouldBlock;
                 Err(error)
             }
         }
     }
+}
+
+/// What the poll is to report of a connection's sockets.
+#[cfg(target_os = "linux")]
+pub(crate) const INTEREST: Interest =
+    Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(target_os = "linux"))]
+pub(crate) const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// A read ends at urgent data, whatever follows.
+#[cfg(target_os = "linux")]
+fn is_urgent(event: &Event) -> bool {
+    event.is_priority()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_urgent(_: &Event) -> bool {
+    false
 }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use vsched::{Flow, ServiceId, Worker};
 
 use super::direction::Buffers;
 use super::session::{Session, Step, Target};
+use super::sockets::Socket;
+use super::udp::Udp;
 use super::{Door, Order, Setting};
 use crate::slab::Slab;
 
@@ -28,11 +31,15 @@ const REST: Duration = Duration::from_millis(100);
 
 /// The subject of an event: the number in the slab, and which of its sockets.
 pub(super) fn token(index: usize, side: usize) -> Token {
-    Token(index * 3 + side)
+    Token(index * SIDES + side)
 }
 const LISTENER: usize = 0;
 pub(super) const CLIENT: usize = 1;
 pub(super) const SERVER: usize = 2;
+/// A UDP service's socket, and a UDP session's.
+pub(super) const DATAGRAMS: usize = 3;
+pub(super) const REPLIES: usize = 4;
+const SIDES: usize = 5;
 
 struct OpenDoor {
     key: ServiceKey,
@@ -50,6 +57,7 @@ pub(crate) struct EventLoop<'w> {
     orders: Receiver<Order>,
     doors: Slab<OpenDoor>,
     pub(super) sessions: Slab<Session<'w>>,
+    pub(super) udp: Udp<'w>,
     /// Sessions that reached the limit per call before they moved everything.
     again: Vec<usize>,
     buffers: Buffers,
@@ -77,8 +85,9 @@ impl<'w> EventLoop<'w> {
             orders,
             doors: Slab::new(),
             sessions: Slab::new(),
+            udp: Udp::new(),
             again: Vec::new(),
-            buffers: Buffers::new(),
+            buffers: Buffers::new(Arc::clone(&setting.capacity)),
             now,
             next_sweep: now,
             resting: None,
@@ -107,8 +116,10 @@ impl<'w> EventLoop<'w> {
                 self.advance(index);
             }
             self.accept();
+            self.relay_udp();
             self.sweep();
             self.sessions.settle();
+            self.udp.settle();
             self.doors.settle();
             self.tell_if_full();
         }
@@ -129,18 +140,30 @@ impl<'w> EventLoop<'w> {
             }
             return;
         }
-        let index = event.token().0 / 3;
-        match event.token().0 % 3 {
+        let index = event.token().0 / SIDES;
+        match event.token().0 % SIDES {
             LISTENER => {
                 if let Some(door) = self.doors.get_mut(index) {
                     door.ready = true;
                 }
             }
+            DATAGRAMS => self.udp.datagrams_wait(index),
+            REPLIES => self.replies(index),
             CLIENT if event.is_error() && self.is_abandoned(index) => {
                 self.sessions.remove(index);
             }
-            _ => self.advance(index),
+            side => self.relay_event(index, side, event),
         }
+    }
+
+    fn relay_event(&mut self, index: usize, side: usize, event: &Event) {
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        if side == CLIENT {
+            session.client_event(event);
+        } else if let Err(error) = session.server_event(event) {
+            return self.step(index, Step::Refused(error));
+        }
+        self.advance(index);
     }
 
     fn is_abandoned(&self, index: usize) -> bool {
@@ -150,7 +173,9 @@ impl<'w> EventLoop<'w> {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Open(door) => self.open(door),
+            Order::OnePacket(key, one_packet) => self.udp.set_one_packet(&key, one_packet),
             Order::Close(key) => {
+                self.udp.close(Some(&key));
                 let known = self.doors.iter().find(|(_, open)| open.key == key);
                 if let Some((index, _)) = known {
                     self.close(index);
@@ -165,28 +190,34 @@ impl<'w> EventLoop<'w> {
                 for index in 0..self.doors.bound() {
                     self.close(index);
                 }
+                self.udp.close(None);
                 self.stop = Some(deadline);
             }
         }
     }
 
     fn open(&mut self, door: Door) {
-        let mut listener = TcpListener::from_std(door.listener);
-        let token = token(self.doors.next(), LISTENER);
-        let registered = self.poll.registry().register(&mut listener, token, Interest::READABLE);
-        match registered {
-            Ok(()) => self.doors.insert(OpenDoor {
-                key: door.key,
-                service: door.service,
-                address: door.address,
-                listener,
-                ready: true,
-            }),
-            Err(error) => {
-                let line = format!("service {}: a worker cannot listen: {error}", door.key);
-                let _ = self.setting.events.try_send(crate::Event::Note(line));
-            }
+        let key = door.key;
+        if let Err(error) = self.try_open(door) {
+            let line = format!("service {key}: a worker cannot listen: {error}");
+            let _ = self.setting.events.try_send(crate::Event::Note(line));
         }
+    }
+
+    fn try_open(&mut self, door: Door) -> io::Result<()> {
+        let Door { key, service, address, one_packet, socket } = door;
+        let listener = match socket {
+            Socket::Stream(listener) => listener,
+            Socket::Datagram(socket) => {
+                let target = Target { key, service, flow: Flow::udp(address, address) };
+                return self.open_udp(target, one_packet, socket);
+            }
+        };
+        let mut listener = TcpListener::from_std(listener);
+        let token = token(self.doors.next(), LISTENER);
+        self.poll.registry().register(&mut listener, token, Interest::READABLE)?;
+        self.doors.insert(OpenDoor { key, service, address, listener, ready: true });
+        Ok(())
     }
 
     fn close(&mut self, index: usize) {
@@ -237,8 +268,10 @@ impl<'w> EventLoop<'w> {
         waiting && self.resting.is_none() && !self.is_full()
     }
 
-    fn is_full(&self) -> bool {
-        self.sessions.len() >= self.setting.capacity.per_worker()
+    /// A UDP session needs half of a connection's descriptors.
+    pub(super) fn is_full(&self) -> bool {
+        let udp = self.udp.sessions().div_ceil(2);
+        self.sessions.len() + udp >= self.setting.capacity.per_worker()
     }
 
     /// Pauses accepting: the system has no descriptor or memory for a socket.
@@ -294,11 +327,12 @@ impl<'w> EventLoop<'w> {
 
     /// How long the poll may sleep; `None` if no timer is active.
     fn timeout(&self) -> Option<Duration> {
-        if !self.again.is_empty() || self.may_accept() {
+        if !self.again.is_empty() || self.udp.is_busy() || self.may_accept() {
             return Some(Duration::ZERO);
         }
         let sweep = (!self.sessions.is_empty()).then_some(self.next_sweep);
-        [self.resting, sweep, self.stop]
+        let expiry = self.udp.next_expiry(self.setting.udp_timeout.get());
+        [self.resting, sweep, expiry, self.stop]
             .into_iter()
             .flatten()
             .min()

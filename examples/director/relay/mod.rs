@@ -3,12 +3,17 @@
 mod dial;
 mod direction;
 mod event_loop;
+mod recent;
 mod session;
+pub(crate) mod sockets;
+mod splice;
+mod udp;
+mod udp_socket;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -20,6 +25,7 @@ use vsched::{Director, ServiceId};
 use crate::Event;
 use crate::capacity::Capacity;
 use crate::failures::Failures;
+use sockets::Socket;
 
 /// The state that all worker threads share.
 #[derive(Clone)]
@@ -32,6 +38,8 @@ pub(crate) struct Setting {
     pub(crate) connect_timeout: Duration,
     /// Idle time that ends a connection.
     pub(crate) idle_timeout: Duration,
+    /// Idle time that ends a UDP session.
+    pub(crate) udp_timeout: Arc<SharedDuration>,
     pub(crate) capacity: Arc<Capacity>,
 }
 
@@ -40,19 +48,36 @@ pub(crate) struct Door {
     pub(crate) key: ServiceKey,
     pub(crate) service: ServiceId,
     pub(crate) address: SocketAddr,
-    /// One socket, shared by all workers: each one has a duplicate in its own poll.
-    ///
-    /// So a new connection wakes every idle worker, and the fastest accepts it while the others find
-    /// nothing. That wastes some wake-ups, but the queue is shared: a slow worker delays no client, and a
-    /// worker that ends loses no connection. A socket per worker (`SO_REUSEPORT`) has the opposite
-    /// trade-off, and std cannot request it.
-    pub(crate) listener: TcpListener,
+    /// UDP only: each datagram is scheduled by itself.
+    pub(crate) one_packet: bool,
+    pub(crate) socket: Socket,
+}
+
+/// A duration that a reload may change.
+pub(crate) struct SharedDuration(AtomicU64);
+
+impl SharedDuration {
+    pub(crate) fn new(duration: Duration) -> Self {
+        let shared = SharedDuration(AtomicU64::new(0));
+        shared.set(duration);
+        shared
+    }
+
+    // Relaxed: the value guards no other data.
+    pub(crate) fn set(&self, duration: Duration) {
+        self.0.store(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// A message from the main thread to a worker.
 enum Order {
     Open(Door),
     Close(ServiceKey),
+    OnePacket(ServiceKey, bool),
     /// Stop accepting; open connections may continue until then.
     Stop(Instant),
 }
@@ -82,6 +107,11 @@ impl WorkerThread {
 
     pub(crate) fn close(&self, key: ServiceKey) {
         self.order(Order::Close(key));
+    }
+
+    /// Sets whether each datagram of this UDP service is scheduled by itself.
+    pub(crate) fn set_one_packet(&self, key: ServiceKey, one_packet: bool) {
+        self.order(Order::OnePacket(key, one_packet));
     }
 
     pub(crate) fn stop(&self, deadline: Instant) {

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use vsched::config::ServiceKey;
 use vsched::{Connection, Flow, Outcome, ServiceId, Tried, Worker};
@@ -31,9 +32,9 @@ pub(crate) struct Session<'w> {
     /// Counts at the server until it is dropped.
     pub(crate) connection: Connection<'w>,
     pub(crate) tried: Attempts,
-    /// Who reports the connection, and when the attempt began.
     worker: &'w Worker,
-    dialed: Instant,
+    /// When the attempt began, until its success has been reported.
+    dialed: Option<Instant>,
     connected: bool,
     to_server: Direction,
     to_client: Direction,
@@ -69,7 +70,7 @@ impl<'w> Session<'w> {
             connection,
             tried,
             worker,
-            dialed,
+            dialed: Some(dialed),
             connected: false,
             to_server: Direction::new(),
             to_client: Direction::new(),
@@ -86,32 +87,50 @@ impl<'w> Session<'w> {
     ) {
         self.connection = connection;
         self.tried = tried;
-        self.dialed = dialed;
+        self.dialed = Some(dialed);
         self.server = server;
+        self.to_client = Direction::new();
         self.deadline = deadline;
     }
 
-    /// Does what can be done now. What the poll reported is only a hint.
+    /// The poll has reported this of the client's socket.
+    pub(crate) fn client_event(&mut self, event: &Event) {
+        self.to_server.sender_event(event);
+        self.to_client.receiver_event(event);
+    }
+
+    /// The poll has reported this of the server's socket. An error is why the server did not accept.
+    pub(crate) fn server_event(&mut self, event: &Event) -> io::Result<()> {
+        self.to_client.sender_event(event);
+        self.to_server.receiver_event(event);
+        if !self.connected {
+            self.connected = if event.is_error() || event.is_write_closed() {
+                established(&self.server)?
+            } else {
+                event.is_writable()
+            };
+        }
+        Ok(())
+    }
+
+    /// Does what can be done now, by what the poll has reported.
     pub(crate) fn advance(&mut self, now: Instant, idle: Duration, buffers: &mut Buffers) -> Step {
         if !self.connected {
-            match established(&self.server) {
-                Ok(true) => self.connected = true,
-                Ok(false) => return Step::Wait,
-                Err(error) => return Step::Refused(error),
-            }
-            let latency = now.saturating_duration_since(self.dialed);
+            return Step::Wait;
+        }
+        if let Some(dialed) = self.dialed.take() {
+            let latency = now.saturating_duration_since(dialed);
             // Fails only for a server that is gone.
             let _ = self.worker.report(self.connection.server(), Outcome::Done, Some(latency));
-            // Avoids the delay of Nagle's algorithm twice. If it fails, things are only slower.
-            let _ = self.server.set_nodelay(true);
-            let _ = self.client.set_nodelay(true);
         }
         self.relay(now, idle, buffers).unwrap_or(Step::Over)
     }
 
     fn relay(&mut self, now: Instant, idle: Duration, buffers: &mut Buffers) -> io::Result<Step> {
-        let up = self.to_server.relay(&mut self.client, &mut self.server, buffers)?;
-        let down = self.to_client.relay(&mut self.server, &mut self.client, buffers)?;
+        let last = self.to_client.is_done();
+        let up = self.to_server.relay(&mut self.client, &mut self.server, last, buffers)?;
+        let last = self.to_server.is_done();
+        let down = self.to_client.relay(&mut self.server, &mut self.client, last, buffers)?;
         if self.to_server.is_done() && self.to_client.is_done() {
             return Ok(Step::Over);
         }
