@@ -164,15 +164,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser. Not by `call`, which panics.
-        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
-            let request = format!(
-                "DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
-                self.session
-            );
-            let _ = stream.set_read_timeout(Some(PATIENCE));
-            let _ = stream.write_all(request.as_bytes());
-            let _ = response(BufReader::new(stream));
+        // Ends the browser, also one whose session was never told. Not by `call`, which panics.
+        for request in [format!("DELETE /session/{}", self.session), "GET /shutdown".to_owned()] {
+            if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+                let head = "HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+                let _ = stream.set_read_timeout(Some(PATIENCE));
+                let _ = stream.write_all(format!("{request} {head}").as_bytes());
+                let _ = response(BufReader::new(stream));
+            }
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
