@@ -597,7 +597,7 @@ vsched_status vsched_director_set_weight(const struct vsched_director *director,
 typedef struct vsched_removed_server {
     struct vsched_server_id id;
     char service[64];
-    char name[64];
+    char address_text[64];
     uint32_t active;
     uint32_t inactive;
 } vsched_removed_server;
@@ -742,6 +742,17 @@ vsched_status vsched_director_set_phase(const struct vsched_director *director,
 vsched_status vsched_worker_new_with_phase(const struct vsched_director *director,
                                            uint32_t phase,
                                            struct vsched_worker **worker);
+
+/* ==== Metrics ================================================================================= */
+
+static const uint32_t VSCHED_METRICS_SERVERS = 1;
+static const uint32_t VSCHED_METRICS_OPENMETRICS = 2;
+
+vsched_status vsched_director_metrics(const struct vsched_director *director,
+                                      uint32_t flags,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *length);
 
 /* ==== Socket addresses and names ============================================================== */
 
