@@ -514,6 +514,11 @@ vsched_status vsched_config_servers(const struct vsched_config *config,
                                     size_t capacity,
                                     size_t *count);
 
+vsched_status vsched_director_server_state(const struct vsched_director *director,
+                                           struct vsched_server_id server,
+                                           struct vsched_server_state *state,
+                                           size_t state_size);
+
 vsched_status vsched_director_counts(const struct vsched_director *director,
                                      struct vsched_server_id server,
                                      struct vsched_counts *counts);

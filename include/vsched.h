@@ -699,7 +699,7 @@ vsched_status vsched_config_edit_service(struct vsched_config *config,
  * Threads: exclusive. Cost: O(services).
  *
  * @param config The config.
- * @param key Key of the service, such as "tcp 192.168.4.5:80".
+ * @param key Key of the service, such as "tcp 192.168.4.5:80", or its name.
  * @param key_length Bytes of the key.
  * @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_LENGTH; VSCHED_E_UTF8;
  *   VSCHED_E_PARSE.
@@ -725,7 +725,7 @@ vsched_status vsched_config_clear(struct vsched_config *config);
  * Threads: exclusive. Cost: O(services + servers of the service).
  *
  * @param config The config; after an error it is unchanged.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
  * @param server The server.
  * @return VSCHED_OK; VSCHED_E_REFUSED: no such service, or it has the server;
@@ -744,7 +744,7 @@ vsched_status vsched_config_add_server(struct vsched_config *config,
  * Threads: exclusive. Cost: O(services + servers of the service).
  *
  * @param config The config; after an error it is unchanged.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
  * @param server The server with its new settings.
  * @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_STRUCT_SIZE;
@@ -763,9 +763,9 @@ vsched_status vsched_config_edit_server(struct vsched_config *config,
  * Threads: exclusive. Cost: O(services + servers of the service).
  *
  * @param config The config.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
- * @param address Address and port of the server, such as "192.168.5.11:80".
+ * @param address Address and port of the server, such as "192.168.5.11:80", or its name.
  * @param address_length Bytes of the address.
  * @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_LENGTH; VSCHED_E_UTF8;
  *   VSCHED_E_PARSE: key or address.
@@ -1322,7 +1322,7 @@ vsched_status vsched_director_edit_service(const struct vsched_director *directo
  * Threads: control. Cost: O(servers of the service).
  *
  * @param director The director.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
  * @param[in,out] applied What changed, or NULL; set its struct_size before.
  * @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_INVALID; VSCHED_E_CAPACITY;
@@ -1341,7 +1341,7 @@ vsched_status vsched_director_delete_service(const struct vsched_director *direc
  * Threads: control. Cost: O(servers of the service).
  *
  * @param director The director; after an error nothing has changed.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
  * @param server The server.
  * @param[in,out] applied What changed, or NULL; set its struct_size before.
@@ -1363,7 +1363,7 @@ vsched_status vsched_director_add_server(const struct vsched_director *director,
  * Threads: control. Cost: O(servers of the service).
  *
  * @param director The director; after an error nothing has changed.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
  * @param server The server with its new settings.
  * @param[in,out] applied What changed, or NULL; set its struct_size before.
@@ -1384,9 +1384,9 @@ vsched_status vsched_director_edit_server(const struct vsched_director *director
  * Threads: control. Cost: O(servers of the service).
  *
  * @param director The director.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
- * @param address Address and port of the server, such as "192.168.5.11:80".
+ * @param address Address and port of the server, such as "192.168.5.11:80", or its name.
  * @param address_length Bytes of the address.
  * @param[in,out] applied What changed, or NULL; set its struct_size before.
  * @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_INVALID;
@@ -1416,12 +1416,12 @@ vsched_status vsched_director_delete_server(const struct vsched_director *direct
  */
 
 /**
- * Finds a service by its key.
+ * Finds a service by its key or its name.
  *
  * Threads: control. Cost: O(1).
  *
  * @param director The director.
- * @param key The key, such as "tcp 192.168.4.5:80" or "fwmark 7".
+ * @param key The key, such as "tcp 192.168.4.5:80" or "fwmark 7", or the name.
  * @param key_length Bytes of the key.
  * @param[out] service Id of the service.
  * @return VSCHED_OK; VSCHED_NO_SERVICE; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE.
@@ -1448,14 +1448,14 @@ vsched_status vsched_director_service_for(const struct vsched_director *director
                                           struct vsched_service_id *service);
 
 /**
- * Finds a server by the key of its service and its own address and port.
+ * Finds a server by the key or name of its service, and its own address and port or name.
  *
  * Threads: control. Cost: O(servers of the service).
  *
  * @param director The director.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
- * @param address Address and port of the server, such as "192.168.5.11:80".
+ * @param address Address and port of the server, such as "192.168.5.11:80", or its name.
  * @param address_length Bytes of the address.
  * @param[out] server Id of the server.
  * @return VSCHED_OK; VSCHED_STALE: no such service or server; VSCHED_E_LENGTH; VSCHED_E_UTF8;
@@ -1732,7 +1732,7 @@ vsched_status vsched_config_services(const struct vsched_config *config,
  * Threads: shared. Cost: O(services + servers of the service).
  *
  * @param config The config.
- * @param key Key of the service.
+ * @param key Key or name of the service.
  * @param key_length Bytes of the key.
  * @param[out] array Receives the servers.
  * @param element_size sizeof(vsched_server_state).
@@ -1749,6 +1749,25 @@ vsched_status vsched_config_servers(const struct vsched_config *config,
                                     size_t element_size,
                                     size_t capacity,
                                     size_t *count);
+
+/**
+ * Copies one server with its settings, counts and state.
+ *
+ * Threads: control. Cost: O(servers of the service + workers); O(templates) in a persistent
+ * service.
+ *
+ * @param director The director.
+ * @param server Id of the server.
+ * @param[out] state Receives the server.
+ * @param state_size sizeof(vsched_server_state).
+ * @return VSCHED_OK; VSCHED_STALE: the id is, or the server is not configured any more;
+ *   VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_server_state(const struct vsched_director *director,
+                                           struct vsched_server_id server,
+                                           struct vsched_server_state *state,
+                                           size_t state_size);
 
 /**
  * Reads the connection counts of one server.
@@ -1855,13 +1874,13 @@ vsched_status vsched_server_from_state(const struct vsched_server_state *state,
  * @param director The director.
  * @param view One of VSCHED_LIST_PLAIN to VSCHED_LIST_TUNNELS.
  * @param flags 0, or VSCHED_LIST_EXACT and VSCHED_LIST_UNSORTED or-ed together.
- * @param key Key of the only service to print; empty for all.
+ * @param key Key or name of the only service to print; empty for all.
  * @param key_length Bytes of the key.
  * @param[out] buffer Receives the text and a NUL.
  * @param capacity Bytes of the buffer.
  * @param[out] length Length of the text in bytes.
- * @return VSCHED_OK; VSCHED_E_ARGUMENT: another view or flag; VSCHED_E_LENGTH; VSCHED_E_UTF8;
- *   VSCHED_E_PARSE: the key; VSCHED_E_BUFFER.
+ * @return VSCHED_OK; VSCHED_NO_SERVICE: the name; VSCHED_E_ARGUMENT: another view or flag;
+ *   VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: the key; VSCHED_E_BUFFER.
  */
 VSCHED_MUST_USE
 vsched_status vsched_director_list(const struct vsched_director *director,

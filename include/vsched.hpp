@@ -172,9 +172,10 @@ struct service {
         eject_factor = from.eject_factor;
         eject_least_outcomes = from.eject_least_outcomes;
         eject_least_servers = from.eject_least_servers;
+        name = detail::view(from.name);
     }
     std::string_view key, scheduler, flags, persistence_netmask, persistence_engine,
-        sharing, ties;
+        sharing, ties, name;
     bool one_packet = false, eject = false;
     std::uint32_t persistence_timeout = 0, mh_table_index = 0;
     std::uint32_t affinity_capacity = 0, affinity_expiration = 0;
@@ -215,6 +216,7 @@ struct service {
         service.eject_factor = eject_factor;
         service.eject_least_outcomes = eject_least_outcomes;
         service.eject_least_servers = eject_least_servers;
+        service.name = detail::c(name);
         return service;
     }
 };
@@ -233,11 +235,13 @@ struct server {
         upper_threshold = from.upper_threshold, lower_threshold = from.lower_threshold;
         tunnel = from.tunnel, tunnel_checksum = from.tunnel_checksum;
         tunnel_port = from.tunnel_port, priority = from.priority;
+        user_data = from.user_data, name = detail::view(from.name);
     }
-    std::string_view address;
+    std::string_view address, name;
     std::uint32_t weight = 0, forwarding = VSCHED_MASQ;
     std::uint32_t upper_threshold = 0, lower_threshold = 0;
     std::uint32_t tunnel = 0, tunnel_checksum = 0, tunnel_port = 0, priority = 0;
+    std::uint64_t user_data = 0;
 
     vsched_server c() const noexcept {
         vsched_server server{};
@@ -251,6 +255,8 @@ struct server {
         server.tunnel_checksum = tunnel_checksum;
         server.tunnel_port = tunnel_port;
         server.priority = priority;
+        server.user_data = user_data;
+        server.name = detail::c(name);
         return server;
     }
 };
@@ -681,6 +687,11 @@ public:
             [&](server_state *array, std::size_t size, std::size_t capacity, std::size_t *count) {
                 return vsched_director_servers(get(), service, array, size, capacity, count);
             });
+    }
+    result<server_state> observe(server_id server) const {
+        return detail::value_of<server_state>([&](server_state *out) {
+            return vsched_director_server_state(get(), server, out, sizeof *out);
+        });
     }
     result<vsched_counts> counts(server_id server) const {
         return detail::value_of<vsched_counts>([&](vsched_counts *out) {

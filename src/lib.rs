@@ -1,5 +1,5 @@
 // The README and the documents link to each other. In rendered docs these links lead to modules,
-// elsewhere to files.
+// elsewhere to files. The picture is not in the crate: a text says where it is.
 //! [architecture]: architecture
 //! [behaviour]: behaviour
 //! [configuration]: configuration
@@ -9,6 +9,7 @@
 //! [lvs]: lvs
 //! [operations]: operations
 //! [performance]: performance
+//! [status page]: data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20width='460'%20height='24'%3E%3Ctext%20y='17'%20font-family='sans-serif'%20font-size='15'%20fill='gray'%3EThe%20picture%20is%20docs/images/status.png%20in%20the%20repository.%3C/text%3E%3C/svg%3E
 //!
 #![doc = include_str!("../README.md")]
 

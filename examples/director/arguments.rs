@@ -1,44 +1,15 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::*;
 
-pub(crate) const HELP: &str = "\
-A TCP director in user space: accepts connections on virtual services, picks a real server for
-each with vsched, and copies bytes both ways (LVS-NAT, done by a proxy).
-
-Usage: director [OPTIONS]
-
-Without --rules and --config it sets up a laboratory on loopback addresses: one virtual service,
-scheduler wrr, and two tiny web servers of weights 2 and 1 that answer their own address.
-
-  --rules FILE               Run ipvsadm commands, one after the other, as a kernel would
-  --config FILE              Run a config, .json or .toml, applied as a whole
-  --port PORT                Port of the laboratory [default: 8080, or the next free one]
-  --requests N               Send N HTTP requests through the services, one after the other,
-                             print each answer and the table, and stop
-  --workers N                Threads that relay connections [default: one per core]
-  --connect-timeout SECONDS  Time a real server has to accept a connection [default: 2]
-  --idle-timeout SECONDS     Silence that ends a connection [default: 900]; after a FIN of
-                             either side 120 seconds do, unless this is shorter
-  --grace SECONDS            Time open connections have to finish at the end [default: 5]
-  -h, --help                 Print this
-
-Signals: HUP reads the file again; connections, their counts and rotations live on. A file
-         that removes more than half of the servers, or leaves a service that has servers
-         with a weight above 0 without any, is refused: it may have been emptied or cut off.
-         USR2 reads the file again and applies it, whatever it removes.
-         USR1 prints the table, and which server is next and why. INT and TERM stop: no new connections, open ones may finish;
-         a second one cuts those short.
-
-Exit: 0 stopped as asked, and every one of --requests was answered
-      1 a request was not answered, or nothing could be served
-      2 wrong command line, or a wrong file
-";
+use crate::health::{Check, Checks};
+use crate::log::Format;
 
 /// Where the services come from.
 #[derive(Debug)]
@@ -48,64 +19,90 @@ pub(crate) enum Source {
     Config(PathBuf),
 }
 
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Serve,
+    Check,
+    Help,
+    Version,
+}
+
 #[derive(Debug)]
 pub(crate) struct Arguments {
+    pub(crate) action: Action,
     pub(crate) source: Source,
     pub(crate) requests: Option<u64>,
     pub(crate) workers: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) grace: Duration,
+    pub(crate) checks: Option<Checks>,
+    pub(crate) status: Option<SocketAddr>,
+    pub(crate) log: Format,
 }
 
-/// `None` if help is wanted.
+impl Arguments {
+    fn new() -> Self {
+        Arguments {
+            action: Action::Serve,
+            source: Source::Laboratory { port: None },
+            requests: None,
+            workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            connect_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(900),
+            grace: Duration::from_secs(5),
+            checks: None,
+            status: None,
+            log: Format::Lines,
+        }
+    }
+}
+
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Option<Arguments>, lexopt::Error> {
+) -> Result<Arguments, lexopt::Error> {
     let mut file: Option<Source> = None;
     let mut port = None;
-    let mut parsed = Arguments {
-        source: Source::Laboratory { port: None },
-        requests: None,
-        workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        connect_timeout: Duration::from_secs(2),
-        idle_timeout: Duration::from_secs(900),
-        grace: Duration::from_secs(5),
-    };
+    let (mut check, mut checks, mut tuned) = (None, Checks::default(), false);
+    let mut parsed = Arguments::new();
     let mut parser =
         lexopt::Parser::from_iter(std::iter::once(OsString::from("director")).chain(arguments));
     while let Some(argument) = parser.next()? {
+        if let Long("health-interval" | "health-timeout" | "fall" | "rise") = argument {
+            tuned = true;
+        }
         let source = match argument {
-            Short('h') | Long("help") => return Ok(None),
-            Long("rules") => Source::Rules(parser.value()?.into()),
-            Long("config") => Source::Config(parser.value()?.into()),
-            Long("port") => {
-                port = Some(parser.value()?.parse_with(port_number)?);
-                continue;
+            Short('h') | Long("help") => return Ok(Arguments { action: Action::Help, ..parsed }),
+            Short('V') | Long("version") => {
+                return Ok(Arguments { action: Action::Version, ..parsed });
             }
-            Long("requests") => {
-                parsed.requests = Some(parser.value()?.parse()?);
-                continue;
+            Long("rules") => Some(Source::Rules(parser.value()?.into())),
+            Long("config") => Some(Source::Config(parser.value()?.into())),
+            other => {
+                match other {
+                    Long("check") => parsed.action = Action::Check,
+                    Long("port") => port = Some(parser.value()?.parse_with(port_number)?),
+                    Long("requests") => parsed.requests = Some(parser.value()?.parse()?),
+                    Long("workers") => parsed.workers = parser.value()?.parse_with(workers)?,
+                    Long("connect-timeout") => parsed.connect_timeout = duration(&mut parser)?,
+                    Long("idle-timeout") => parsed.idle_timeout = duration(&mut parser)?,
+                    Long("grace") => parsed.grace = duration(&mut parser)?,
+                    Long("health") => {
+                        check = Some(parser.value()?.parse_with(str::parse::<Check>)?)
+                    }
+                    Long("health-interval") => checks.interval = duration(&mut parser)?,
+                    Long("health-timeout") => checks.timeout = duration(&mut parser)?,
+                    Long("fall") => checks.fall = parser.value()?.parse_with(times)?,
+                    Long("rise") => checks.rise = parser.value()?.parse_with(times)?,
+                    Long("status") => parsed.status = Some(parser.value()?.parse_with(listener)?),
+                    Long("log") => parsed.log = parser.value()?.parse_with(str::parse)?,
+                    other => return Err(other.unexpected()),
+                }
+                None
             }
-            Long("workers") => {
-                parsed.workers = parser.value()?.parse_with(workers)?;
-                continue;
-            }
-            Long("connect-timeout") => {
-                parsed.connect_timeout = parser.value()?.parse_with(seconds)?;
-                continue;
-            }
-            Long("idle-timeout") => {
-                parsed.idle_timeout = parser.value()?.parse_with(seconds)?;
-                continue;
-            }
-            Long("grace") => {
-                parsed.grace = parser.value()?.parse_with(seconds)?;
-                continue;
-            }
-            other => return Err(other.unexpected()),
         };
-        if file.replace(source).is_some() {
+        if source.is_some() && std::mem::replace(&mut file, source).is_some() {
             return Err("give one of --rules and --config, once".into());
         }
     }
@@ -113,10 +110,38 @@ pub(crate) fn parse(
         Some(_) if port.is_some() => {
             return Err("--port is for the laboratory; a file names its own ports".into());
         }
+        None if parsed.action == Action::Check => {
+            return Err("--check needs a file: --rules or --config".into());
+        }
         Some(source) => source,
         None => Source::Laboratory { port },
     };
-    Ok(Some(parsed))
+    parsed.checks = match check {
+        None if tuned => return Err("--health says what to check: tcp or http:/path".into()),
+        None => None,
+        Some(check) => Some(Checks { check, ..checks }),
+    };
+    Ok(parsed)
+}
+
+fn duration(parser: &mut lexopt::Parser) -> Result<Duration, lexopt::Error> {
+    parser.value()?.parse_with(seconds)
+}
+
+/// An address to listen on: on the loopback address if only a port is given.
+fn listener(text: &str) -> Result<SocketAddr, &'static str> {
+    match (text.parse(), port_number(text)) {
+        (Ok(address), _) => Ok(address),
+        (_, Ok(port)) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        _ => Err("a port, or an address such as 127.0.0.1:9000 or [::1]:9000"),
+    }
+}
+
+fn times(text: &str) -> Result<u32, &'static str> {
+    match text.parse() {
+        Ok(times @ 1..=1000) => Ok(times),
+        _ => Err("a number from 1 to 1000"),
+    }
 }
 
 fn port_number(text: &str) -> Result<u16, &'static str> {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crate::log::Entry;
+
 /// Shared by all workers. At its limit, a worker stops accepting, and clients wait in the listener's
 /// queue. That is better than accepting them without a descriptor left for the server's side.
 ///
@@ -70,8 +72,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// The message for the log, if any.
-    pub(crate) fn look(&mut self, capacity: &Capacity, now: Instant) -> Option<String> {
+    pub(crate) fn look(&mut self, capacity: &Capacity, now: Instant) -> Option<Entry> {
         let saturations = capacity.saturations.load(Ordering::Relaxed);
         let shortages = capacity.shortages.load(Ordering::Relaxed);
         let full = capacity.full.load(Ordering::Relaxed) == capacity.workers;
@@ -86,12 +92,14 @@ impl Watch {
                     false => format!("{connections} connections are open, all there is room for"),
                     true => "the system has no file descriptor or memory for another one".into(),
                 };
-                Some(format!("saturated: {why}; new clients wait"))
+                let message = format!("saturated: {why}; new clients wait");
+                Some(Entry::warning("saturated", message))
             }
             Some(since) if !full && !short => {
                 self.since = None;
                 let seconds = now.saturating_duration_since(since).as_secs();
-                Some(format!("no longer saturated, after {seconds} s"))
+                let message = format!("no longer saturated, after {seconds} s");
+                Some(Entry::info("saturated", message))
             }
             _ => None,
         }

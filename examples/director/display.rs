@@ -8,18 +8,25 @@ use vsched::config::listing::Listing;
 use vsched::config::{ObservedService, ServiceKey};
 use vsched::{Director, Flow, RemovedServer, ServiceId};
 
+use crate::log::{Entry, Log};
+use crate::snapshot::{ServerRow, ServiceRow, Snapshot};
+
 /// A live table that is taller than the terminal could not be erased.
 const LIVE_LINES: usize = 20;
+
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
 
 pub(crate) struct Screen {
     terminal: bool,
     /// The live table at the end of the screen.
     live: String,
+    pub(crate) log: Log,
 }
 
 impl Screen {
     pub(crate) fn new() -> Self {
-        Screen { terminal: io::stdout().is_terminal(), live: String::new() }
+        Screen { terminal: io::stdout().is_terminal(), live: String::new(), log: Log::new() }
     }
 
     /// Prints permanent text. If the reader is gone, the director still relays.
@@ -29,10 +36,10 @@ impl Screen {
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 
-    /// Prints a line of the log.
-    pub(crate) fn note(&mut self, text: &str) {
+    /// Writes an entry of the log.
+    pub(crate) fn log(&mut self, entry: Entry) {
         self.erase();
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", self.log.add(entry));
     }
 
     /// Updates the live table, on a terminal.
@@ -40,7 +47,10 @@ impl Screen {
         if !self.terminal {
             return;
         }
-        let mut live: String = table.lines().take(LIVE_LINES).flat_map(|l| [l, "\n"]).collect();
+        let columns = columns();
+        // A line that wraps could not be erased.
+        let cut = |line: &str| line.chars().take(columns).chain(['\n']).collect::<String>();
+        let mut live: String = table.lines().take(LIVE_LINES).map(cut).collect();
         if table.lines().count() > LIVE_LINES {
             live.push_str("  ... (signal USR1 prints the whole table)\n");
         }
@@ -59,6 +69,60 @@ impl Screen {
         }
     }
 }
+
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    size.ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+}
+
+/// What has happened so far: connections, the share of them that each server should have and had in the
+/// last minute, failed attempts, states.
+pub(crate) fn progress(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for service in &snapshot.services {
+        // Writing to a string cannot fail.
+        let _ = progress_of(&mut text, service);
+    }
+    text
+}
+
+fn progress_of(out: &mut String, service: &ServiceRow) -> std::fmt::Result {
+    let ServiceRow { key, connections, unanswered, .. } = service;
+    let scheduler = service.scheduler.unwrap_or("no scheduler");
+    write!(out, "{key} {scheduler}: {connections} connections")?;
+    if *unanswered > 0 {
+        write!(out, ", {unanswered} unanswered")?;
+    }
+    let panics = if service.panics { ", panics: all servers take part" } else { "" };
+    writeln!(out, "{panics}\n  {HEADER}")?;
+    let percent = |share: Option<f64>| match share {
+        Some(share) => format!("{:.0} %", share * 100.0),
+        None => "-".to_owned(),
+    };
+    for server in &service.servers {
+        let ServerRow { address, weight, active, inactive, connections, failed, .. } = server;
+        let (wanted, had) = (percent(server.wanted), percent(server.had));
+        let address = address.to_string();
+        write!(
+            out,
+            "  {address:<21} {weight:>6} {active:>6} {inactive:>5} {connections:>8} {wanted:>6} \
+             {had:>5} {failed:>6} {}",
+            server.state
+        )?;
+        match (server.note, server.progress) {
+            (_, Some(progress)) => write!(out, ", slow start {progress} %")?,
+            (Some(note), None) => write!(out, ", {note}")?,
+            (None, None) => {}
+        }
+        for hold in &server.holds {
+            write!(out, ", {hold}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+const HEADER: &str = "server                weight active inact    total wanted   had failed state";
 
 /// Which server a new client would get of each service, and why.
 pub(crate) fn explanations(director: &Director) -> String {

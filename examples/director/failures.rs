@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use vsched::config::ServiceKey;
 
 use crate::Event;
+use crate::log::Entry;
 
 /// At most one line per server in this time, however many connections fail.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -35,15 +36,14 @@ impl Failures {
 
     /// A server did not accept a connection.
     pub(crate) fn failed_try(&self, service: ServiceKey, server: SocketAddr, why: &dyn Display) {
-        self.count(service, Some(server), |more| {
-            format!("service {service}: server {server}: {why}{more}")
-        });
+        self.count(service, Some(server), |more| Entry::warning("failed", format!("{why}{more}")));
     }
 
     /// A client's connection was closed without a response.
     pub(crate) fn unanswered(&self, service: ServiceKey, why: &dyn Display) {
         self.count(service, None, |more| {
-            format!("service {service}: a connection was closed unanswered: {why}{more}")
+            let message = format!("a connection was closed unanswered: {why}{more}");
+            Entry::error("unanswered", message)
         });
     }
 
@@ -51,7 +51,7 @@ impl Failures {
         &self,
         service: ServiceKey,
         server: Option<SocketAddr>,
-        line: impl FnOnce(&str) -> String,
+        entry: impl FnOnce(&str) -> Entry,
     ) {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         let counter = counters.entry((service, server)).or_default();
@@ -68,7 +68,13 @@ impl Failures {
         counter.since = 0;
         drop(counters);
         // A worker never waits for the terminal; what is not printed is still counted.
-        let _ = self.events.try_send(Event::Note(line(&more)));
+        let _ = self.events.try_send(Event::Log(entry(&more).of(&service, server)));
+    }
+
+    /// Connections of this service that no server accepted.
+    pub(crate) fn unanswered_of(&self, service: ServiceKey) -> u64 {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.get(&(service, None)).map_or(0, |counter| counter.count)
     }
 
     /// All counters, as lines; empty if nothing failed.

@@ -18,7 +18,7 @@ use crate::failures::Failures;
 use crate::relay::{Door, Setting, WorkerThread};
 use crate::signals::Removal;
 use crate::source::Wanted;
-use crate::{Event, display, limits, servable};
+use crate::{Event, display, health, limits, servable, status};
 
 pub(crate) struct Front {
     setting: Setting,
@@ -38,6 +38,8 @@ struct Descriptors {
     limit: usize,
     /// Open ones, except those of services and connections.
     base: usize,
+    /// For health checks and readers of the status.
+    reserved: usize,
     /// Descriptors per connection.
     each: usize,
 }
@@ -45,9 +47,12 @@ struct Descriptors {
 impl Front {
     /// Starts the workers of a director without services.
     pub(crate) fn start(arguments: &Arguments, events: SyncSender<Event>) -> io::Result<Self> {
+        let checks = arguments.checks.as_ref().map_or(0, |_| health::MOST);
+        let status = arguments.status.map_or(0, |_| status::MOST);
         let descriptors = Descriptors {
             limit: limits::raise_descriptors(),
             base: 0,
+            reserved: checks + status,
             // A client's and a server's socket; in the laboratory also their peers.
             each: match arguments.source {
                 Source::Laboratory { .. } => 4,
@@ -137,14 +142,18 @@ impl Front {
 
     /// The descriptors that the listeners leave are for connections.
     fn make_room(&self) {
-        let Descriptors { limit, base, each } = self.descriptors;
-        let taken = base + self.services.len() * self.workers.len();
+        let Descriptors { limit, base, reserved, each } = self.descriptors;
+        let taken = base + reserved + self.services.len() * self.workers.len();
         self.setting.capacity.set(limits::connections(limit, taken, each));
     }
 
     /// The services, and where they listen.
     pub(crate) fn services(&self) -> Vec<(ServiceKey, SocketAddr)> {
         self.services.iter().map(|(key, address)| (*key, *address)).collect()
+    }
+
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.setting.failures
     }
 
     pub(crate) fn director(&self) -> &Director {

@@ -2,8 +2,9 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
-use crate::web_server;
+use crate::http::{self, Limits, Response, Site};
 
 const DIRECTOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const SERVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 11), Ipv4Addr::new(127, 0, 0, 12)];
@@ -11,6 +12,9 @@ const SERVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 11), Ipv4Addr::new(127,
 const FIRST_PORT: u16 = 8080;
 /// Above it, the system assigns ports to outgoing connections.
 const LAST_PORT: u16 = 32767;
+
+/// For loads from this machine: no less than the director itself may have.
+const LIMITS: Limits = Limits { connections: usize::MAX, time: Duration::from_secs(900) };
 
 pub(crate) struct Laboratory {
     /// The virtual service's address, and the socket that holds it.
@@ -41,7 +45,8 @@ impl Laboratory {
     }
 
     fn on(port: u16, listener: TcpListener, servers: Vec<TcpListener>) -> io::Result<Self> {
-        web_server::start(servers)?;
+        let sites: io::Result<Vec<Site>> = servers.into_iter().map(web_server).collect();
+        http::start("web-servers", sites?, LIMITS)?;
         let [first, second] = SERVERS;
         Ok(Laboratory {
             address: (DIRECTOR, port).into(),
@@ -54,6 +59,13 @@ impl Laboratory {
             moved: port != FIRST_PORT,
         })
     }
+}
+
+/// A tiny web server: it responds with its own address.
+fn web_server(listener: TcpListener) -> io::Result<Site> {
+    let body = format!("{}\n", listener.local_addr()?);
+    let respond = move |_: &http::Request<'_>| Response::text("200 OK", body.as_str());
+    Ok(Site { listener, headers: "", respond: Box::new(respond) })
 }
 
 fn bind(port: u16) -> io::Result<(TcpListener, Vec<TcpListener>)> {

@@ -1,6 +1,6 @@
 //! The number of file descriptors available, and in use.
 
-use std::fs;
+use std::{fs, io};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -33,4 +33,13 @@ pub(crate) fn open_descriptors() -> usize {
 /// How many connections the descriptors allow, if each needs `each` and `taken` are in use.
 pub(crate) fn connections(limit: usize, taken: usize, each: usize) -> usize {
     limit.saturating_sub(taken + SPARE) / each
+}
+
+/// The system has no descriptor or memory for another socket.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }

@@ -184,6 +184,16 @@ static void server_from_state(void) {
     known(vsched_director_edit_server(a_director(), key.data, key.length, to, an_applied()));
 }
 
+static void director_server_state(void) {
+    struct array array = some_array(sizeof(vsched_server_state));
+    array.capacity = array.elements == NULL ? 0 : 1;
+    vsched_server_state *to = array.capacity == 0 ? NULL : (vsched_server_state *)array.elements;
+    if (known(vsched_director_server_state(a_director(), a_server(), to, array.element_size)) == VSCHED_OK &&
+        array.element_size >= sizeof *to) {
+        MUST(to->state <= VSCHED_DOWN && to->address_text[0] != 0);
+    }
+}
+
 static void director_counts(void) {
     vsched_counts *to = (vsched_counts *)room(sizeof *to);
     if (!gave(vsched_director_counts(a_director(), a_server(), to), to, sizeof *to)) return;

@@ -76,7 +76,8 @@ static void test_config() {
     auto servers = one.servers(KEY);
     CHECK(servers && servers->size() == 2 && std::strcmp((*servers)[0].address_text, "10.0.1.2:80") == 0);
     STATUS(one.servers("tcp 10.9.0.9:80"), VSCHED_NO_SERVICE);
-    STATUS(one.servers("nonsense"), VSCHED_E_PARSE);
+    STATUS(one.servers("no key"), VSCHED_E_PARSE);
+    STATUS(one.servers("nonsense"), VSCHED_NO_SERVICE);
     const std::string everywhere = *one.requirements();
     CHECK(everywhere.find("ip_vs_rr") != std::string::npos);
     CHECK(one.requirements("director")->find("ip_vs_rr") != std::string::npos);
@@ -212,6 +213,8 @@ static void test_director() {
     CHECK(runs.servers(*service)->size() == 2 && servers_of(runs, KEY) == 2);
     STATUS(runs.servers(vsched::service_id{}), VSCHED_NO_SERVICE);
     STATUS(runs.counts(vsched::server_id{}), VSCHED_STALE);
+    CHECK(runs.observe((*runs.servers(*service))[0].id)->weight == (*runs.servers(*service))[0].weight);
+    STATUS(runs.observe(vsched::server_id{}), VSCHED_STALE);
     CHECK(*runs.removed_servers() == 0);
     STATUS(runs.set_counts(vsched::server_id{}, 0, 0), VSCHED_STALE);
     CHECK(runs.set_counts((*runs.servers(*service))[0].id, 0, 0)->active == 0);

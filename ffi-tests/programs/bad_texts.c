@@ -33,7 +33,7 @@ int main(void) {
                             {broken, HALF, VSCHED_E_LENGTH},
                             {broken, sizeof broken - 1, VSCHED_E_UTF8},
                             {"tcp \0", 5, VSCHED_E_PARSE},
-                            {"nonsense", 8, VSCHED_E_PARSE},
+                            {"not a key", 9, VSCHED_E_PARSE},
                             {"", 0, VSCHED_E_PARSE},
                             {NULL, 0, VSCHED_E_PARSE}};
     for (size_t at = 0; at < sizeof wheres / sizeof *wheres; at++) {

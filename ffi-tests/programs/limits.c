@@ -193,6 +193,7 @@ int main(void) {
     server = real("224.0.0.1:80");
     bad_server(server, "address: 224.0.0.1", "multicast");
     server = real("[2001:db8::1]:80");
+    server.forwarding = VSCHED_ROUTE;
     bad_server(server, "address: an IPv6 server", "tunnel");
     server = real("10.9.0.9:80");
     server.forwarding = VSCHED_TUNNEL;

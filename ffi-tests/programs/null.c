@@ -60,6 +60,7 @@ int main(void) {
     memset(&health, POISON, sizeof health);
     health.struct_size = sizeof health;
     vsched_counts counts_out;
+    vsched_server_state server_state_out;
     vsched_service_state named;
     must(vsched_config_services(config, &named, sizeof named, 1, NULL), "services");
     vsched_server_state states[3];
@@ -72,7 +73,7 @@ int main(void) {
 
     POISONED(config_out), POISONED(director_out), POISONED(worker_out), POISONED(service_out);
     POISONED(server_out), POISONED(flow_out), POISONED(pick_out), POISONED(lease_out);
-    POISONED(counts_out), POISONED(size_out), POISONED(chars), POISONED(address);
+    POISONED(server_state_out), POISONED(counts_out), POISONED(size_out), POISONED(chars), POISONED(address);
 
     const row of_config[] = {
         ROW(vsched_config_new(NULL)),
@@ -186,6 +187,9 @@ int main(void) {
                                     &size_out)),
         ROW(vsched_director_servers(director, service, NULL, sizeof(vsched_server_state), 1,
                                     &size_out)),
+        ROW(vsched_director_server_state(NULL, server, &server_state_out,
+                                         sizeof server_state_out)),
+        ROW(vsched_director_server_state(director, server, NULL, sizeof server_state_out)),
         ROW(vsched_director_counts(NULL, server, &counts_out)),
         ROW(vsched_director_counts(director, server, NULL)),
         ROW(vsched_director_removed_with_connections(NULL, NULL, sizeof(vsched_removed_server), 0,

@@ -128,6 +128,7 @@ int main(void) {
     PANICS(vsched_director_delete_server(director, KEY_N, FIRST_N, &applied));
     PANICS(vsched_director_services(director, services, sizeof *services, 2, &size_out));
     PANICS(vsched_director_servers(director, service, servers, sizeof *servers, 4, &size_out));
+    PANICS(vsched_director_server_state(director, server, servers, sizeof *servers));
     PANICS(vsched_director_counts(director, server, &counts_out));
     PANICS(vsched_director_removed_with_connections(director, &removed, sizeof removed, 1,
                                                     &size_out));

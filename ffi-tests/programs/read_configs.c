@@ -66,7 +66,7 @@ static void servers(const vsched_config *config) {
     POISONED(found), POISONED(count);
     IS(vsched_config_servers(config, "tcp 1.2.3.4:5", 13, found, sizeof *found, 4, &count),
        VSCHED_NO_SERVICE);
-    IS(vsched_config_servers(config, "tcp", 3, found, sizeof *found, 4, &count), VSCHED_E_PARSE);
+    IS(vsched_config_servers(config, "tcp 1", 5, found, sizeof *found, 4, &count), VSCHED_E_PARSE);
     HAS(config_error(config, why, sizeof why), "tcp");
     IS(vsched_config_servers(config, "\xff", 1, found, sizeof *found, 4, &count), VSCHED_E_UTF8);
     IS(vsched_config_servers(config, KEY, strlen(KEY), found, 8, 4, &count),

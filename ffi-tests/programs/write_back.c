@@ -33,8 +33,9 @@ static const char other[] =
     "\"max_share\": 0, \"trials\": 14, \"outliers\": {\"method\": \"median\", \"factor\": 15, "
     "\"least_outcomes\": 4294967295, \"least_servers\": 16}}, "
     "\"slow_start\": {\"duration\": 17, \"aggression\": 18, \"least\": 19}, "
-    "\"spill_over\": 140, \"panic_threshold\": 20, "
-    "\"servers\": [{\"address\": \"" SERVER "\", \"priority\": 21}]}]}";
+    "\"spill_over\": 140, \"panic_threshold\": 20, \"name\": \"dns\", "
+    "\"servers\": [{\"address\": \"" SERVER "\", \"priority\": 21, "
+    "\"user_data\": \"18446744073709551615\", \"name\": \"dns-1\"}]}]}";
 
 static char *json_of(const vsched_config *config) {
     size_t length = 0;
@@ -106,6 +107,10 @@ SERVICE_EDIT(factor, service->eject_factor = 22)
 SERVICE_EDIT(outcomes, service->eject_least_outcomes = 0)
 SERVICE_EDIT(least, service->eject_least_servers = 22)
 SERVER_EDIT(priority, server->priority = 255)
+SERVICE_EDIT(renamed, service->name = text("resolver"))
+SERVICE_EDIT(unnamed, service->name.length = 0)
+SERVER_EDIT(data, server->user_data = 23)
+SERVER_EDIT(renamed_server, server->name = text("x/dns-2@here"))
 SERVER_EDIT(weight, server->weight = 8)
 SERVER_EDIT(upper, server->upper_threshold = 4000000001u)
 SERVER_EDIT(lower, server->lower_threshold = 10)
@@ -155,6 +160,10 @@ static const edit other_edits[] = {
     {outcomes, NULL, "4294967295", "100"},
     {least, NULL, "\"least_servers\": 16", "\"least_servers\": 22"},
     {NULL, priority, "\"priority\": 21", "\"priority\": 255"},
+    {renamed, NULL, "\"dns\"", "\"resolver\""},
+    {unnamed, NULL, "\"name\": \"dns\",\n      ", ""},
+    {NULL, data, "\"18446744073709551615\"", "23"},
+    {NULL, renamed_server, "\"dns-1\"", "\"x/dns-2@here\""},
 };
 
 /* Reads the first service or its first server, from a config or what runs, edits it, writes it back. */

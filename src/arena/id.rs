@@ -58,19 +58,3 @@ impl ServiceId {
         ServiceId { slot, generation }
     }
 }
-
-/// Written as its two numbers, as [`ServerId::to_raw`] returns them.
-#[cfg(feature = "serde")]
-impl serde::Serialize for ServerId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_raw().serialize(serializer)
-    }
-}
-
-/// Written as its two numbers, as [`ServiceId::to_raw`] returns them.
-#[cfg(feature = "serde")]
-impl serde::Serialize for ServiceId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_raw().serialize(serializer)
-    }
-}

@@ -125,3 +125,19 @@ impl<'c> Ids<'c> {
         latest.and_then(|(_, ids)| ids.get(&server)).copied().unwrap_or(none)
     }
 }
+
+/// Written as its two numbers, as [`ServerId::to_raw`] returns them.
+#[cfg(feature = "serde")]
+impl serde::Serialize for ServerId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_raw().serialize(serializer)
+    }
+}
+
+/// Written as its two numbers, as [`ServiceId::to_raw`] returns them.
+#[cfg(feature = "serde")]
+impl serde::Serialize for ServiceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_raw().serialize(serializer)
+    }
+}

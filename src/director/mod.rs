@@ -266,6 +266,19 @@ impl Director {
         live.claims.get(place).map(|claim| claim.id)
     }
 
+    /// The key of the service with this name.
+    #[cfg(feature = "capi")]
+    pub(crate) fn key_of(&self, name: &str) -> Option<ServiceKey> {
+        self.inner.control.lock().find_name(name).map(|live| live.service.key)
+    }
+
+    /// The address of the service's server with this name.
+    #[cfg(feature = "capi")]
+    pub(crate) fn address_of(&self, service: &ServiceKey, name: &str) -> Option<SocketAddr> {
+        let control = self.inner.control.lock();
+        control.find(service)?.service.find(name).map(|server| server.address)
+    }
+
     /// Picks a server for a caller without a worker. Takes a lock and counts nothing, not even a
     /// refusal; a data plane uses [`Worker::pick_server`](crate::Worker::pick_server).
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {

@@ -8,13 +8,13 @@
 
 use std::os::raw::c_char;
 
-use crate::config::{Command, ServiceKey};
+use crate::config::{Command, Config};
 use crate::error::CommandError;
 use crate::ffi::config::vsched_config;
 use crate::ffi::sized::{self, Place};
 use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_REFUSED, vsched_status};
 use crate::ffi::structs::{self, vsched_server, vsched_service, vsched_settings};
-use crate::ffi::{Fault, guard, service, text};
+use crate::ffi::{Fault, guard, names, service};
 
 /// Adds a virtual service without servers.
 ///
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn vsched_config_add_service(
     service: *const vsched_service,
 ) -> vsched_status {
     // SAFETY: the caller promises a struct of `struct_size` bytes, and its texts.
-    execute(config, || Ok(Command::AddService(unsafe { service_of(service) }?)))
+    execute(config, |_| Ok(Command::AddService(unsafe { service_of(service) }?)))
 }
 
 /// Gives a virtual service new settings; its servers stay.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn vsched_config_edit_service(
     service: *const vsched_service,
 ) -> vsched_status {
     // SAFETY: the caller promises a struct of `struct_size` bytes, and its texts.
-    execute(config, || Ok(Command::EditService(unsafe { service_of(service) }?)))
+    execute(config, |_| Ok(Command::EditService(unsafe { service_of(service) }?)))
 }
 
 /// Deletes a virtual service with its servers.
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn vsched_config_edit_service(
 /// Threads: exclusive. Cost: O(services).
 ///
 /// @param config The config.
-/// @param key Key of the service, such as "tcp 192.168.4.5:80".
+/// @param key Key of the service, such as "tcp 192.168.4.5:80", or its name.
 /// @param key_length Bytes of the key.
 /// @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_LENGTH; VSCHED_E_UTF8;
 ///   VSCHED_E_PARSE.
@@ -68,8 +68,10 @@ pub unsafe extern "C" fn vsched_config_delete_service(
     key: *const c_char,
     key_length: usize,
 ) -> vsched_status {
-    // SAFETY: the caller promises the length.
-    execute(config, || Ok(Command::DeleteService(unsafe { key_of(key, key_length) }?)))
+    execute(config, |names| {
+        // SAFETY: the caller promises the length.
+        Ok(Command::DeleteService(unsafe { names::commanded(names, key, key_length) }?))
+    })
 }
 
 /// Deletes every virtual service. The settings stay.
@@ -80,7 +82,7 @@ pub unsafe extern "C" fn vsched_config_delete_service(
 /// @return VSCHED_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_config_clear(config: Option<&mut vsched_config>) -> vsched_status {
-    execute(config, || Ok(Command::Clear))
+    execute(config, |_| Ok(Command::Clear))
 }
 
 /// Adds a server at the head of the server list of a service.
@@ -88,7 +90,7 @@ pub extern "C" fn vsched_config_clear(config: Option<&mut vsched_config>) -> vsc
 /// Threads: exclusive. Cost: O(services + servers of the service).
 ///
 /// @param config The config; after an error it is unchanged.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
 /// @param server The server.
 /// @return VSCHED_OK; VSCHED_E_REFUSED: no such service, or it has the server;
@@ -102,9 +104,10 @@ pub unsafe extern "C" fn vsched_config_add_server(
     key_length: usize,
     server: *const vsched_server,
 ) -> vsched_status {
-    execute(config, || {
+    execute(config, |names| {
         // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
-        let (service, server) = unsafe { (key_of(key, key_length)?, server_of(server)?) };
+        let (service, server) =
+            unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
         Ok(Command::AddServer { service, server })
     })
 }
@@ -114,7 +117,7 @@ pub unsafe extern "C" fn vsched_config_add_server(
 /// Threads: exclusive. Cost: O(services + servers of the service).
 ///
 /// @param config The config; after an error it is unchanged.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
 /// @param server The server with its new settings.
 /// @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_STRUCT_SIZE;
@@ -128,9 +131,10 @@ pub unsafe extern "C" fn vsched_config_edit_server(
     key_length: usize,
     server: *const vsched_server,
 ) -> vsched_status {
-    execute(config, || {
+    execute(config, |names| {
         // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
-        let (service, server) = unsafe { (key_of(key, key_length)?, server_of(server)?) };
+        let (service, server) =
+            unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
         Ok(Command::EditServer { service, server })
     })
 }
@@ -140,9 +144,9 @@ pub unsafe extern "C" fn vsched_config_edit_server(
 /// Threads: exclusive. Cost: O(services + servers of the service).
 ///
 /// @param config The config.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
-/// @param address Address and port of the server, such as "192.168.5.11:80".
+/// @param address Address and port of the server, such as "192.168.5.11:80", or its name.
 /// @param address_length Bytes of the address.
 /// @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_LENGTH; VSCHED_E_UTF8;
 ///   VSCHED_E_PARSE: key or address.
@@ -155,11 +159,15 @@ pub unsafe extern "C" fn vsched_config_delete_server(
     address: *const c_char,
     address_length: usize,
 ) -> vsched_status {
-    execute(config, || {
+    execute(config, |names| {
         // SAFETY: the caller promises both lengths.
-        let (key, address) =
-            unsafe { (key_of(key, key_length)?, text::read(address, address_length)?) };
-        Ok(Command::DeleteServer { service: key, server: structs::address(address)? })
+        let (service, server) = unsafe {
+            let service = names::commanded(names, key, key_length)?;
+            let server =
+                names::address_of(names, &service, address, address_length, VSCHED_E_REFUSED)?;
+            (service, server)
+        };
+        Ok(Command::DeleteServer { service, server })
     })
 }
 
@@ -207,11 +215,11 @@ pub unsafe extern "C" fn vsched_config_settings(
 
 fn execute(
     config: Option<&mut vsched_config>,
-    command: impl FnOnce() -> Result<Command, Fault>,
+    command: impl FnOnce(&Config) -> Result<Command, Fault>,
 ) -> vsched_status {
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
-        config.change(|config| Ok(config.execute(&command()?)?))
+        config.change(|config| Ok(config.execute(&command(config)?)?))
     })
 }
 
@@ -237,11 +245,4 @@ pub(super) unsafe fn server_of(
 ) -> Result<crate::config::RealServer, Fault> {
     // SAFETY: the caller's promise.
     unsafe { structs::server(sized::read(server)?) }
-}
-
-/// # Safety
-/// `key` has `length` bytes.
-pub(super) unsafe fn key_of(key: *const c_char, length: usize) -> Result<ServiceKey, Fault> {
-    // SAFETY: the caller's promise.
-    structs::key(unsafe { text::read(key, length) }?)
 }

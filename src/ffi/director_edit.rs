@@ -10,13 +10,14 @@
 use std::mem::MaybeUninit;
 use std::os::raw::c_char;
 
+use crate::Director;
 use crate::config::Command;
 use crate::config::rules::Rules;
-use crate::ffi::config_edit::{key_of, server_of, service_of};
+use crate::ffi::config_edit::{server_of, service_of};
 use crate::ffi::director::{give, not_one, place, vsched_applied, vsched_director};
-use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_PARSE, vsched_status};
-use crate::ffi::structs::{self, vsched_server, vsched_service};
-use crate::ffi::{Fault, guard, text};
+use crate::ffi::status::{VSCHED_E_NULL, VSCHED_E_PARSE, VSCHED_E_REFUSED, vsched_status};
+use crate::ffi::structs::{vsched_server, vsched_service};
+use crate::ffi::{Fault, guard, names, text};
 
 /// Executes one administrative command, as a kernel would: a line such as "-e -t 192.168.4.5:80 -r
 /// 192.168.5.11 -m -w 0", with or without the word ipvsadm before it.
@@ -40,7 +41,7 @@ pub unsafe extern "C" fn vsched_director_execute(
 ) -> vsched_status {
     // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the length.
     unsafe {
-        execute(director, applied, || {
+        execute(director, applied, |_| {
             let line = text::read(command, length)?;
             let rules: Rules = line.parse().map_err(|error| Fault::new(VSCHED_E_PARSE, error))?;
             let mut commands = rules.commands();
@@ -111,7 +112,7 @@ pub unsafe extern "C" fn vsched_director_add_service(
     applied: *mut vsched_applied,
 ) -> vsched_status {
     // SAFETY: the caller promises structs of `struct_size` bytes, and their texts.
-    unsafe { execute(director, applied, || Ok(Command::AddService(service_of(service)?))) }
+    unsafe { execute(director, applied, |_| Ok(Command::AddService(service_of(service)?))) }
 }
 
 /// Gives a virtual service new settings; its servers and their counts stay.
@@ -132,7 +133,7 @@ pub unsafe extern "C" fn vsched_director_edit_service(
     applied: *mut vsched_applied,
 ) -> vsched_status {
     // SAFETY: the caller promises structs of `struct_size` bytes, and their texts.
-    unsafe { execute(director, applied, || Ok(Command::EditService(service_of(service)?))) }
+    unsafe { execute(director, applied, |_| Ok(Command::EditService(service_of(service)?))) }
 }
 
 /// Deletes a virtual service with its servers. Open connections count until they are closed.
@@ -140,7 +141,7 @@ pub unsafe extern "C" fn vsched_director_edit_service(
 /// Threads: control. Cost: O(servers of the service).
 ///
 /// @param director The director.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
 /// @param[in,out] applied What changed, or NULL; set its struct_size before.
 /// @return VSCHED_OK; VSCHED_E_REFUSED: no such service; VSCHED_E_INVALID; VSCHED_E_CAPACITY;
@@ -154,7 +155,11 @@ pub unsafe extern "C" fn vsched_director_delete_service(
     applied: *mut vsched_applied,
 ) -> vsched_status {
     // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the length.
-    unsafe { execute(director, applied, || Ok(Command::DeleteService(key_of(key, key_length)?))) }
+    unsafe {
+        execute(director, applied, |names| {
+            Ok(Command::DeleteService(names::commanded(names, key, key_length)?))
+        })
+    }
 }
 
 /// Adds a server at the head of the server list of a service. A server that was removed and still
@@ -163,7 +168,7 @@ pub unsafe extern "C" fn vsched_director_delete_service(
 /// Threads: control. Cost: O(servers of the service).
 ///
 /// @param director The director; after an error nothing has changed.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
 /// @param server The server.
 /// @param[in,out] applied What changed, or NULL; set its struct_size before.
@@ -181,8 +186,9 @@ pub unsafe extern "C" fn vsched_director_add_server(
 ) -> vsched_status {
     // SAFETY: the caller promises structs of `struct_size` bytes, their texts, and the lengths.
     unsafe {
-        execute(director, applied, || {
-            Ok(Command::AddServer { service: key_of(key, key_length)?, server: server_of(server)? })
+        execute(director, applied, |names| {
+            let service = names::commanded(names, key, key_length)?;
+            Ok(Command::AddServer { service, server: server_of(server)? })
         })
     }
 }
@@ -193,7 +199,7 @@ pub unsafe extern "C" fn vsched_director_add_server(
 /// Threads: control. Cost: O(servers of the service).
 ///
 /// @param director The director; after an error nothing has changed.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
 /// @param server The server with its new settings.
 /// @param[in,out] applied What changed, or NULL; set its struct_size before.
@@ -211,9 +217,9 @@ pub unsafe extern "C" fn vsched_director_edit_server(
 ) -> vsched_status {
     // SAFETY: the caller promises structs of `struct_size` bytes, their texts, and the lengths.
     unsafe {
-        execute(director, applied, || {
+        execute(director, applied, |names| {
             Ok(Command::EditServer {
-                service: key_of(key, key_length)?,
+                service: names::commanded(names, key, key_length)?,
                 server: server_of(server)?,
             })
         })
@@ -225,9 +231,9 @@ pub unsafe extern "C" fn vsched_director_edit_server(
 /// Threads: control. Cost: O(servers of the service).
 ///
 /// @param director The director.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
-/// @param address Address and port of the server, such as "192.168.5.11:80".
+/// @param address Address and port of the server, such as "192.168.5.11:80", or its name.
 /// @param address_length Bytes of the address.
 /// @param[in,out] applied What changed, or NULL; set its struct_size before.
 /// @return VSCHED_OK; VSCHED_E_REFUSED: no such service or server; VSCHED_E_INVALID;
@@ -245,9 +251,11 @@ pub unsafe extern "C" fn vsched_director_delete_server(
 ) -> vsched_status {
     // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the lengths.
     unsafe {
-        execute(director, applied, || {
-            let server = structs::address(text::read(address, address_length)?)?;
-            Ok(Command::DeleteServer { service: key_of(key, key_length)?, server })
+        execute(director, applied, |names| {
+            let service = names::commanded(names, key, key_length)?;
+            let server =
+                names::address_of(names, &service, address, address_length, VSCHED_E_REFUSED)?;
+            Ok(Command::DeleteServer { service, server })
         })
     }
 }
@@ -257,13 +265,14 @@ pub unsafe extern "C" fn vsched_director_delete_server(
 unsafe fn execute(
     director: Option<&vsched_director>,
     applied: *mut vsched_applied,
-    command: impl FnOnce() -> Result<Command, Fault>,
+    command: impl FnOnce(&Director) -> Result<Command, Fault>,
 ) -> vsched_status {
     guard(|| {
         let director = director.ok_or(VSCHED_E_NULL)?;
         // SAFETY: the caller's promise.
         let to = unsafe { place(applied) }?;
-        let result = command().and_then(|command| Ok(director.director.execute(&command)?));
+        let result = command(&director.director)
+            .and_then(|command| Ok(director.director.execute(&command)?));
         give(to, director.error.keep(result)?);
         Ok(())
     })

@@ -10,9 +10,9 @@ use std::os::raw::c_char;
 
 use crate::config::listing::{Listing, View};
 use crate::ffi::director::vsched_director;
-use crate::ffi::status::{VSCHED_E_NULL, vsched_status};
+use crate::ffi::status::{VSCHED_E_NULL, VSCHED_NO_SERVICE, vsched_status};
 use crate::ffi::structs::bad;
-use crate::ffi::{Fault, config_edit, guard, text};
+use crate::ffi::{Fault, guard, names, text};
 
 /// View: forwarding, weight, connections, as `ipvsadm -L -n`.
 pub const VSCHED_LIST_PLAIN: u32 = 0;
@@ -39,13 +39,13 @@ pub const VSCHED_LIST_UNSORTED: u32 = 2;
 /// @param director The director.
 /// @param view One of VSCHED_LIST_PLAIN to VSCHED_LIST_TUNNELS.
 /// @param flags 0, or VSCHED_LIST_EXACT and VSCHED_LIST_UNSORTED or-ed together.
-/// @param key Key of the only service to print; empty for all.
+/// @param key Key or name of the only service to print; empty for all.
 /// @param key_length Bytes of the key.
 /// @param[out] buffer Receives the text and a NUL.
 /// @param capacity Bytes of the buffer.
 /// @param[out] length Length of the text in bytes.
-/// @return VSCHED_OK; VSCHED_E_ARGUMENT: another view or flag; VSCHED_E_LENGTH; VSCHED_E_UTF8;
-///   VSCHED_E_PARSE: the key; VSCHED_E_BUFFER.
+/// @return VSCHED_OK; VSCHED_NO_SERVICE: the name; VSCHED_E_ARGUMENT: another view or flag;
+///   VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE: the key; VSCHED_E_BUFFER.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vsched_director_list(
@@ -61,7 +61,9 @@ pub unsafe extern "C" fn vsched_director_list(
     guard(|| {
         let director = director.ok_or(VSCHED_E_NULL)?;
         // SAFETY: the caller promises the length.
-        let only = (key_length > 0).then(|| unsafe { config_edit::key_of(key, key_length) });
+        let only = (key_length > 0).then(|| unsafe {
+            names::key_of(&director.director, key, key_length, VSCHED_NO_SERVICE)
+        });
         let only = director.error.keep(only.transpose())?;
         let observed = director.director.observe();
         let listing = Listing::new(&observed).view(director.error.keep(view_of(view))?);

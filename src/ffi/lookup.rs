@@ -10,14 +10,14 @@ use std::os::raw::c_char;
 use crate::ffi::data::{vsched_flow, vsched_pick, vsched_server_id, vsched_service_id};
 use crate::ffi::director::vsched_director;
 use crate::ffi::status::{VSCHED_E_NULL, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status};
-use crate::ffi::{Fault, config_edit, guard, status, structs, text};
+use crate::ffi::{Fault, guard, names, status, text};
 
-/// Finds a service by its key.
+/// Finds a service by its key or its name.
 ///
 /// Threads: control. Cost: O(1).
 ///
 /// @param director The director.
-/// @param key The key, such as "tcp 192.168.4.5:80" or "fwmark 7".
+/// @param key The key, such as "tcp 192.168.4.5:80" or "fwmark 7", or the name.
 /// @param key_length Bytes of the key.
 /// @param[out] service Id of the service.
 /// @return VSCHED_OK; VSCHED_NO_SERVICE; VSCHED_E_LENGTH; VSCHED_E_UTF8; VSCHED_E_PARSE.
@@ -63,14 +63,14 @@ pub extern "C" fn vsched_director_service_for(
     })
 }
 
-/// Finds a server by the key of its service and its own address and port.
+/// Finds a server by the key or name of its service, and its own address and port or name.
 ///
 /// Threads: control. Cost: O(servers of the service).
 ///
 /// @param director The director.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
-/// @param address Address and port of the server, such as "192.168.5.11:80".
+/// @param address Address and port of the server, such as "192.168.5.11:80", or its name.
 /// @param address_length Bytes of the address.
 /// @param[out] server Id of the server.
 /// @return VSCHED_OK; VSCHED_STALE: no such service or server; VSCHED_E_LENGTH; VSCHED_E_UTF8;
@@ -88,11 +88,13 @@ pub unsafe extern "C" fn vsched_director_server(
     guard(|| {
         let (director, to) = (director.ok_or(VSCHED_E_NULL)?, server.ok_or(VSCHED_E_NULL)?);
         let named = || {
+            let names = &director.director;
             // SAFETY: the caller promises both lengths.
-            let key = unsafe { config_edit::key_of(key, key_length) }?;
+            let key = unsafe { names::key_of(names, key, key_length, VSCHED_STALE) }?;
+            let (text, length) = (address, address_length);
             // SAFETY: as above.
-            let address = unsafe { text::read(address, address_length) }?;
-            Ok((key, structs::address(address)?))
+            let address = unsafe { names::address_of(names, &key, text, length, VSCHED_STALE) }?;
+            Ok((key, address))
         };
         let (key, address) = director.error.keep(named())?;
         to.write(director.director.server(&key, address).ok_or(VSCHED_STALE)?.into());

@@ -27,6 +27,7 @@ mod explain;
 mod listing;
 mod lookup;
 mod metrics;
+mod names;
 mod outcome;
 mod pick;
 mod policy;

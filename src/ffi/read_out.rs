@@ -12,7 +12,7 @@ use crate::ffi::states::{
     server_state_of, state_of, vsched_counts, vsched_server_state, vsched_service_state,
 };
 use crate::ffi::status::{VSCHED_E_NULL, VSCHED_NO_SERVICE, VSCHED_STALE, vsched_status};
-use crate::ffi::{config_edit, guard, sized};
+use crate::ffi::{guard, names, sized};
 
 /// Copies the running services in the order in which they were added.
 ///
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn vsched_config_services(
 /// Threads: shared. Cost: O(services + servers of the service).
 ///
 /// @param config The config.
-/// @param key Key of the service.
+/// @param key Key or name of the service.
 /// @param key_length Bytes of the key.
 /// @param[out] array Receives the servers.
 /// @param element_size sizeof(vsched_server_state).
@@ -130,7 +130,9 @@ pub unsafe extern "C" fn vsched_config_servers(
     guard(|| {
         let config = config.ok_or(VSCHED_E_NULL)?;
         // SAFETY: the caller promises the length.
-        let key = config.error.keep(unsafe { config_edit::key_of(key, key_length) })?;
+        let key = config
+            .error
+            .keep(unsafe { names::key_of(&config.config, key, key_length, VSCHED_NO_SERVICE) })?;
         let service = config.config.service(&key).ok_or(VSCHED_NO_SERVICE)?.clone();
         let observed = Observed::from(&Config { services: vec![service], ..Config::default() });
         let no_id = vsched_server_id { slot: 0, generation: 0 };
@@ -138,6 +140,37 @@ pub unsafe extern "C" fn vsched_config_servers(
         let states = servers.map(|server| server_state_of(no_id, server));
         // SAFETY: the caller promises `capacity` elements of `element_size` bytes.
         unsafe { sized::fill(&states.collect::<Vec<_>>(), array, element_size, capacity, count) }
+    })
+}
+
+/// Copies one server with its settings, counts and state.
+///
+/// Threads: control. Cost: O(servers of the service + workers); O(templates) in a persistent
+/// service.
+///
+/// @param director The director.
+/// @param server Id of the server.
+/// @param[out] state Receives the server.
+/// @param state_size sizeof(vsched_server_state).
+/// @return VSCHED_OK; VSCHED_STALE: the id is, or the server is not configured any more;
+///   VSCHED_E_STRUCT_SIZE.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vsched_director_server_state(
+    director: Option<&vsched_director>,
+    server: vsched_server_id,
+    state: *mut vsched_server_state,
+    state_size: usize,
+) -> vsched_status {
+    guard(|| {
+        let director = director.ok_or(VSCHED_E_NULL)?;
+        if state.is_null() {
+            return Err(VSCHED_E_NULL);
+        }
+        let found = director.director.observe_server(server.into()).ok_or(VSCHED_STALE)?;
+        let states = [server_state_of(server, &found)];
+        // SAFETY: the caller promises one element of `state_size` bytes.
+        unsafe { sized::fill(&states, state, state_size, 1, None) }
     })
 }
 

@@ -101,16 +101,24 @@ const FOREIGN: &[(&str, &str, &[&str])] = &[
     ),
     // What only this crate's workers and address maps know is left out, as a seed is.
     ("--vsched-sharing per-worker --vsched-affinity-capacity 7", "--vsched-priority 0", &[]),
+    ("--vsched-name web", "--vsched-name one --vsched-user-data 7", &[]),
+    (
+        "",
+        "-r [2001:db8::9]:80",
+        &["server [2001:db8::9]:80: address: Linux has no masquerading between IPv4 and IPv6"],
+    ),
 ];
 
 #[test]
 fn nothing_is_sent_of_a_setting_that_linux_does_not_have() {
     let policy = Policy::default();
     for (service, server, problems) in FOREIGN {
+        let other = server.strip_prefix("-r ");
+        let (address, server) = other.map_or(("10.9.0.1", *server), |address| (address, ""));
         let rules = format!(
             "-A -t 10.0.0.1:80 -s rr
              -A -t 10.0.0.2:80 -s wlc {service}
-             -a -t 10.0.0.2:80 -r 10.9.0.1 -m {server}
+             -a -t 10.0.0.2:80 -r {address} -m {server}
              -a -t 10.0.0.2:80 -r 10.9.0.2 -m {server}"
         );
         let mut config: Config = rules.parse().expect("rules");
@@ -148,4 +156,20 @@ fn nothing_is_sent_of_a_setting_that_linux_does_not_have() {
         assert_eq!([stopped.error.to_string(), edited.to_string()], [first.clone(), first.clone()]);
         assert_eq!(heard(&ends), 0, "{first}");
     }
+}
+
+/// Labels are the host's own: what runs has none, and is what is wanted.
+#[test]
+fn names_and_user_data_are_no_difference_to_a_kernel() {
+    let bare = "-A -t 10.0.0.2:80 -s wlc
+                -a -t 10.0.0.2:80 -r 10.9.0.1 -m";
+    let found = crate::config::Observed::from(&bare.parse::<Config>().expect("rules"));
+    let policy = Policy::default();
+    let plan = |labels: &str| {
+        let text = bare.replace("wlc", "wlc --vsched-name web") + labels;
+        let config: Config = text.parse().expect("rules");
+        Plan::new(&config, &found, &policy).expect("a plan")
+    };
+    assert!(plan(" --vsched-name web-1 --vsched-user-data 7").is_empty());
+    assert!(!plan(" --vsched-name web-1 -w 2").is_empty());
 }

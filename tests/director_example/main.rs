@@ -1,10 +1,18 @@
 //! The example `director` works as its users run it: as a process, with real connections and
 //! signals.
 
+mod backend;
+mod browser;
+mod check;
+mod health;
 mod limits;
+mod log;
+mod notify;
+mod page;
 mod process;
 mod removal;
 mod servers;
+mod status;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

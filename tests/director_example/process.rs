@@ -34,6 +34,11 @@ impl Process {
         Process::spawn(Command::new(example()).args(arguments))
     }
 
+    /// Starts it with these variables in its environment.
+    pub(crate) fn start_with(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Process::spawn(Command::new(example()).args(arguments).envs(environment.iter().copied()))
+    }
+
     /// Starts it with these limits of file descriptors, soft and hard, and waits until it serves.
     pub(crate) fn limited(soft: u32, hard: u32, arguments: &[&str]) -> Self {
         let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
@@ -177,7 +182,7 @@ fn collect(output: &Arc<Output>, which: usize, mut source: impl Read + Send + 's
 ///
 /// Cargo has no `CARGO_BIN_EXE_` for examples. `cargo test` builds them together with the tests;
 /// `cargo test --test director_example` does not, and would test what was built before.
-fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     let test = std::env::current_exe().expect("this test has a path");
     let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
     let example = profile.join("examples/director");
@@ -192,11 +197,15 @@ fn example() -> PathBuf {
     example
 }
 
+/// When the files that the program is made of changed last.
 fn newest(path: &Path) -> SystemTime {
     if path.is_dir() {
         let entries = fs::read_dir(path).expect("sources are readable");
         let times = entries.map(|entry| newest(&entry.expect("readable").path()));
         return times.max().unwrap_or(SystemTime::UNIX_EPOCH);
+    }
+    if path.extension().is_none_or(|end| end != "rs" && end != "html") {
+        return SystemTime::UNIX_EPOCH;
     }
     let metadata = fs::metadata(path).expect("sources are readable");
     metadata.modified().expect("files have times")

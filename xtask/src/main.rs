@@ -44,6 +44,7 @@ const TASKS: &[Task] = tasks! {
     "deps" packages::install: "installs the Debian packages that are missing",
     "doc" docs::doc: "the documentation, in target/doc; its links, private ones included",
     "lib" capi::lib: "the C library, shared and static, in target/capi/lib",
+    "picture" suite::picture: "docs/images/status.png, the example director's page after minutes of load",
     "spelling" tools::spelling: "spelling, with typos",
     "deny" tools::deny: "licenses, duplicates and sources of dependencies, with cargo-deny",
     "package" package::package: "the crate as it would be published: it builds, and it is small",

@@ -12,6 +12,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("abidiff", "abigail-tools"),
     ("cargo-capi", "cargo-c"),
     ("cc", "gcc libc6-dev"),
+    ("chromedriver", "chromium-driver"),
+    ("chromium", "chromium"),
     ("clang++", "clang"),
     ("cmake", "cmake"),
     ("g++", "g++"),
@@ -55,6 +57,11 @@ pub(crate) fn has_user_mode_linux(project: &Project) -> bool {
 /// Makes tests beside real balancers fail instead of skip: [`install`] has installed those.
 pub(crate) fn require_balancers(project: &Project) {
     project.sh.set_var("VSCHED_BALANCERS", "required");
+}
+
+/// Makes tests in a browser fail instead of skip: [`install`] has installed it.
+pub(crate) fn require_browser(project: &Project) {
+    project.sh.set_var("VSCHED_BROWSER", "required");
 }
 
 /// Makes kernel tests fail instead of skip where a kernel could run.

@@ -19,6 +19,13 @@ fn lints(project: &Project) -> Result<()> {
     project.cargo("clippy --workspace --all-targets --features capi,netlink,schema -- -D warnings")
 }
 
+/// The status page of the example director after minutes of load, for the README.
+pub(crate) fn picture(project: &Project) -> Result<()> {
+    packages::install(project)?;
+    project.cargo("build --example director")?;
+    project.cargo("test --test director_example -- --ignored --nocapture picture")
+}
+
 pub(crate) fn quick(project: &Project) -> Result<()> {
     tools::spelling(project)?;
     lints(project)?;
@@ -80,6 +87,7 @@ const STEPS: &[Step] = &[
 pub(crate) fn test(project: &Project) -> Result<()> {
     packages::require_kernel(project);
     packages::require_balancers(project);
+    packages::require_browser(project);
     let mut times = Vec::new();
     for (name, step) in STEPS {
         eprintln!("== {name}");

@@ -5,10 +5,11 @@ use std::io;
 
 use mio::Interest;
 use mio::net::TcpStream;
-use vsched::Connection;
+use vsched::{Connection, Outcome};
 
 use super::event_loop::{CLIENT, EventLoop, SERVER, token};
 use super::session::{Attempts, Session, Target};
+use crate::limits;
 
 const NO_SERVER: &str = "no server is left";
 
@@ -30,7 +31,8 @@ impl<'w> EventLoop<'w> {
             return;
         }
         let deadline = self.now + self.setting.connect_timeout;
-        self.sessions.insert(Session::new(target, client, dialled, tried, deadline));
+        let dialed = (self.worker, self.now);
+        self.sessions.insert(Session::new(target, client, dialled, tried, dialed, deadline));
     }
 
     /// Switches to the next server; `None` if there is none.
@@ -43,7 +45,7 @@ impl<'w> EventLoop<'w> {
         let registry = self.poll.registry();
         registry.register(&mut dialled.1, token(index, SERVER), both).ok()?;
         let deadline = self.now + self.setting.connect_timeout;
-        self.sessions.get_mut(index)?.turn_to(dialled, tried, deadline);
+        self.sessions.get_mut(index)?.turn_to(dialled, tried, (self.now, deadline));
         Some(())
     }
 
@@ -63,7 +65,7 @@ impl<'w> EventLoop<'w> {
             };
             match TcpStream::connect(connection.address()) {
                 Ok(server) => return Some((connection, server)),
-                Err(error) if is_shortage(&error) => {
+                Err(error) if limits::is_shortage(&error) => {
                     // Our fault, not the server's: other servers would fail too.
                     self.rest();
                     self.unanswered(target, &error);
@@ -74,7 +76,8 @@ impl<'w> EventLoop<'w> {
         }
     }
 
-    /// Records that a server did not accept a connection. `None` if no more attempts are allowed.
+    /// Records that a server did not accept a connection, and reports it: enough of them eject the server.
+    /// `None` if no more attempts are allowed.
     fn exclude(
         &self,
         target: &Target,
@@ -84,6 +87,8 @@ impl<'w> EventLoop<'w> {
     ) -> Option<()> {
         let address = connection.address();
         self.setting.failures.failed_try(target.key, address, error);
+        // Fails only for a server that is gone.
+        let _ = self.worker.report(connection.server(), Outcome::Failed, None);
         if tried.insert(connection.server()) {
             return Some(());
         }
@@ -94,13 +99,4 @@ impl<'w> EventLoop<'w> {
     fn unanswered(&self, target: &Target, why: &dyn Display) {
         self.setting.failures.unanswered(target.key, why);
     }
-}
-
-/// The system has no descriptor or memory for another socket.
-fn is_shortage(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use vsched::config::ServiceKey;
-use vsched::{Connection, Flow, ServiceId, Tried};
+use vsched::{Connection, Flow, Outcome, ServiceId, Tried, Worker};
 
 use super::direction::{Buffers, Direction};
 
@@ -31,6 +31,9 @@ pub(crate) struct Session<'w> {
     /// Counts at the server until it is dropped.
     pub(crate) connection: Connection<'w>,
     pub(crate) tried: Attempts,
+    /// Who reports the connection, and when the attempt began.
+    worker: &'w Worker,
+    dialed: Instant,
     connected: bool,
     to_server: Direction,
     to_client: Direction,
@@ -56,6 +59,7 @@ impl<'w> Session<'w> {
         client: TcpStream,
         (connection, server): (Connection<'w>, TcpStream),
         tried: Attempts,
+        (worker, dialed): (&'w Worker, Instant),
         deadline: Instant,
     ) -> Self {
         Session {
@@ -64,6 +68,8 @@ impl<'w> Session<'w> {
             server,
             connection,
             tried,
+            worker,
+            dialed,
             connected: false,
             to_server: Direction::new(),
             to_client: Direction::new(),
@@ -76,10 +82,11 @@ impl<'w> Session<'w> {
         &mut self,
         (connection, server): (Connection<'w>, TcpStream),
         tried: Attempts,
-        deadline: Instant,
+        (dialed, deadline): (Instant, Instant),
     ) {
         self.connection = connection;
         self.tried = tried;
+        self.dialed = dialed;
         self.server = server;
         self.deadline = deadline;
     }
@@ -92,6 +99,9 @@ impl<'w> Session<'w> {
                 Ok(false) => return Step::Wait,
                 Err(error) => return Step::Refused(error),
             }
+            let latency = now.saturating_duration_since(self.dialed);
+            // Fails only for a server that is gone.
+            let _ = self.worker.report(self.connection.server(), Outcome::Done, Some(latency));
             // Avoids the delay of Nagle's algorithm twice. If it fails, things are only slower.
             let _ = self.server.set_nodelay(true);
             let _ = self.client.set_nodelay(true);
