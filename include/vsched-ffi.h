@@ -748,6 +748,17 @@ vsched_status vsched_worker_new_with_phase(const struct vsched_director *directo
                                            uint32_t phase,
                                            struct vsched_worker **worker);
 
+/* ==== Metrics ================================================================================= */
+
+static const uint32_t VSCHED_METRICS_SERVERS = 1;
+static const uint32_t VSCHED_METRICS_OPENMETRICS = 2;
+
+vsched_status vsched_director_metrics(const struct vsched_director *director,
+                                      uint32_t flags,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *length);
+
 /* ==== Socket addresses and names ============================================================== */
 
 vsched_status vsched_flow_from_sockaddr(uint32_t protocol,

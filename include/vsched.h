@@ -2622,6 +2622,49 @@ vsched_status vsched_worker_new_with_phase(const struct vsched_director *directo
 
 /** @} */
 
+/* ==== Metrics ================================================================================= */
+
+/**
+ * @defgroup vsched-metrics Metrics
+ *
+ * The running state as text for Prometheus and everything that reads its format. docs/operations.md
+ * says what each number means.
+ *
+ * NULL: no pointer may be NULL, except `buffer` if `capacity` is 0, and `length`.
+ *
+ * @{
+ */
+
+/** Flag: metrics of each server, too. */
+#define VSCHED_METRICS_SERVERS 1
+/** Flag: OpenMetrics 1.0 instead of Prometheus' text format 0.0.4. */
+#define VSCHED_METRICS_OPENMETRICS 2
+
+/**
+ * Writes the running state as metrics: about 20 series per service, and with
+ * VSCHED_METRICS_SERVERS about 20 per server. The content type for HTTP is "text/plain;
+ * version=0.0.4; charset=utf-8", with VSCHED_METRICS_OPENMETRICS "application/openmetrics-text;
+ * version=1.0.0; charset=utf-8". The text may be longer at the next call, as numbers grow: keep a
+ * buffer with room to spare, and enlarge it if the status is VSCHED_E_BUFFER.
+ *
+ * Threads: control. Cost: O(services + servers).
+ *
+ * @param director The director.
+ * @param flags 0, or VSCHED_METRICS_SERVERS and VSCHED_METRICS_OPENMETRICS or-ed together.
+ * @param[out] buffer Receives the text and a NUL.
+ * @param capacity Bytes of the buffer.
+ * @param[out] length Length of the text in bytes.
+ * @return VSCHED_OK; VSCHED_E_ARGUMENT: another flag; VSCHED_E_BUFFER.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_metrics(const struct vsched_director *director,
+                                      uint32_t flags,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *length);
+
+/** @} */
+
 /* ==== Socket addresses and names ============================================================== */
 
 /**

@@ -760,6 +760,12 @@ public:
             return vsched_director_explain(get(), service, &flow, buffer, capacity, length);
         });
     }
+    /* For Prometheus. */
+    result<std::string> metrics(std::uint32_t flags = 0) const {
+        return detail::text_of([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_director_metrics(get(), flags, buffer, capacity, length);
+        });
+    }
     /* An empty key prints all services. */
     result<std::string> list(std::uint32_t view = VSCHED_LIST_PLAIN, std::uint32_t flags = 0,
                              std::string_view key = {}) const {

@@ -272,6 +272,12 @@ static void director_explain(void) {
                out);
 }
 
+static void director_metrics(void) {
+    struct out out = some_out();
+    text_given(vsched_director_metrics(a_director(), below(5), out.buffer, out.capacity, out.length),
+               out);
+}
+
 static void director_set_phase(void) {
     known(vsched_director_set_phase(a_director(), below(9)));
 }

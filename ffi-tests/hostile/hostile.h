@@ -24,7 +24,7 @@ static void (*const calls[])(void) = {
     director_apply_with, director_removed_with_connections, director_set_counts,
     director_forget_removed, director_new_with_limits, service_from_state, server_from_state,
     config_memory, director_set_state, director_state, director_holds, director_set_weight,
-    director_explain, director_set_phase, worker_new_with_phase,
+    director_explain, director_metrics, director_set_phase, worker_new_with_phase,
     worker_new, worker_free, worker_service_for, worker_pick_server, worker_pick_server_excluding,
     worker_connect, worker_open, worker_open_pick, worker_update, worker_close,
     flow_from_sockaddr, pick_sockaddr, service_sockaddr, pick_text, constants, flow_to_service,

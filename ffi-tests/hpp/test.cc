@@ -228,6 +228,9 @@ static void test_director() {
     const std::string explained = *runs.explain(*service, flow);
     CHECK(explained.find("\"next\":\"10.0.1.") != std::string::npos);
     STATUS(runs.explain(vsched::service_id{}, flow), VSCHED_NO_SERVICE);
+    CHECK(runs.metrics()->find("vsched_service_info{") != std::string::npos);
+    CHECK(runs.metrics(VSCHED_METRICS_SERVERS)->find("vsched_server_weight{") != std::string::npos);
+    STATUS(runs.metrics(4), VSCHED_E_ARGUMENT);
     CHECK(runs.set_phase(1) && runs.set_phase(0));
     CHECK(runs.make_worker_with_phase(3)->pick_server(*service, flow));
     CHECK(runs.set_weight(first, (*runs.servers(*service))[0].weight)->changed == 1);

@@ -209,6 +209,8 @@ int main(void) {
         ROW(vsched_director_explain(NULL, service, &flow, chars, sizeof chars, &size_out)),
         ROW(vsched_director_explain(director, service, NULL, chars, sizeof chars, &size_out)),
         ROW(vsched_director_explain(director, service, &flow, NULL, 1, NULL)),
+        ROW(vsched_director_metrics(NULL, 0, chars, sizeof chars, &size_out)),
+        ROW(vsched_director_metrics(director, 0, NULL, 1, &size_out)),
         ROW(vsched_director_set_phase(NULL, 1)),
         ROW(vsched_director_forget_removed(NULL, &size_out)),
         ROW(vsched_director_list(NULL, VSCHED_LIST_PLAIN, 0, NULL, 0, chars, sizeof chars,

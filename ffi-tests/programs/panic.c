@@ -139,6 +139,7 @@ int main(void) {
     PANICS(vsched_director_holds(director, server, &hold, sizeof hold, 1, &size_out));
     PANICS(vsched_director_set_weight(director, server, 1, NULL));
     PANICS(vsched_director_explain(director, service, &flow, chars, sizeof chars, &size_out));
+    PANICS(vsched_director_metrics(director, 0, chars, sizeof chars, &size_out));
     PANICS(vsched_director_set_phase(director, 1));
     PANICS(vsched_director_forget_removed(director, &size_out));
     PANICS(vsched_director_list(director, 0, 0, NULL, 0, chars, sizeof chars, &size_out));

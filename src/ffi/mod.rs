@@ -26,6 +26,7 @@ mod director_edit;
 mod explain;
 mod listing;
 mod lookup;
+mod metrics;
 mod names;
 mod outcome;
 mod pick;

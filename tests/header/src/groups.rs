@@ -31,6 +31,7 @@ const FILES: &[&str] = &[
     "connection",
     "outcome",
     "explain",
+    "metrics",
     "sockaddr",
 ];
 
