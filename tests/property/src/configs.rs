@@ -26,7 +26,13 @@ pub fn configs() -> impl Strategy<Value = Config> {
         (seconds(), seconds(), seconds()),
         daemons(),
     );
-    (settings, hash_set(key(), 0..5)).prop_flat_map(|(settings, keys)| {
+    // Sorted, because a set has another order in each process.
+    let keys = hash_set(key(), 0..5).prop_map(|keys| {
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        keys.sort();
+        keys
+    });
+    (settings, keys.prop_shuffle()).prop_flat_map(|(settings, keys)| {
         let services: Vec<_> = keys.into_iter().map(service).collect();
         services.prop_map(move |mut services: Vec<VirtualService>| {
             keep_first(services.iter_mut().map(|service| &mut service.name));

@@ -1,4 +1,4 @@
-//! A rules text can express every config.
+//! A rules text can express every config, and so can data.
 
 use std::cell::Cell;
 
@@ -21,6 +21,16 @@ fn a_complete_text_reads_back_as_the_config_that_printed_it() {
         let text = config.to_rules().complete().to_string();
         let read = text.parse::<Config>();
         prop_assert_eq!(read.as_ref(), Ok(&config), "{}", text);
+        // As data, too.
+        let json = serde_json::to_string(&config).expect("a text");
+        prop_assert_eq!(&serde_json::from_str::<Config>(&json).expect("just written"), &config);
+        let toml = toml::to_string(&config).expect("a text");
+        prop_assert_eq!(
+            &toml::from_str::<Config>(&toml).expect("just written"),
+            &config,
+            "{}",
+            toml
+        );
         // Line by line it comes to the same.
         let rules: Rules = text.parse().expect("just read");
         let mut built = Config::default();
