@@ -27,7 +27,7 @@ scheduler wrr, and two tiny web servers of weights 2 and 1 that answer their own
                              either side 120 seconds do, unless this is shorter
   --udp-timeout SECONDS      Silence that ends a UDP session [default: the file's, or 300]; with
                              one-packet scheduling (-o) there are none, and each datagram is
-                             scheduled by itself
+                             scheduled by itself. At the end they are not waited for
   --grace SECONDS            Time open connections have to finish at the end [default: 5]
   -h, --help                 Print this
 
