@@ -47,7 +47,8 @@ Connections:
                        after a FIN of either side 120 do, unless this is less
   --udp-timeout S      Seconds of silence that end a UDP session [default: the
                        file's, or 300]; with one-packet scheduling (-o) there
-                       are none, and each datagram is scheduled by itself
+                       are none, and each datagram is scheduled by itself.
+                       At the end they are not waited for
   --grace S            Seconds that open connections have to finish at the end
                        [default: 5]
 
