@@ -5,6 +5,9 @@
 //! if that fails, and reports how it went. Then `health.rs`, which takes servers out and back, and `front.rs`,
 //! which applies configs. `tracker.rs` and `status.rs` show what happens.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("the example director needs Linux: splice, SO_REUSEPORT and IP_PKTINFO");
+
 mod arguments;
 mod attendant;
 mod capacity;
