@@ -224,7 +224,7 @@ fn what_is_wrong_in_itself_is_refused_by_both() {
         ("/services/0/spill_over", json!(99)),
         ("/services/0/spill_over", json!(1001)),
         ("/services/0/panic_threshold", json!(101)),
-        (server, json!({ "address": "10.9.0.1:80", "wieght": 1 })),
+        (server, json!({ "address": "10.9.0.1:80", "heaviness": 1 })),
         ("/services/0/servers/0/address", json!("10.9.0.1")),
         ("/services/0/servers/0/address", json!("[10.9.0.1]:80")),
         ("/services/0/servers/0/weight", json!(2_147_483_648u32)),
