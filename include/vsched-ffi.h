@@ -452,7 +452,7 @@ typedef struct vsched_service_state {
     uint32_t eject_least_servers;
     uint32_t panics;
     uint32_t up;
-    char name[VSCHED_NAME_SIZE];
+    char name[256];
 } vsched_service_state;
 
 typedef struct vsched_server_state {
@@ -477,7 +477,7 @@ typedef struct vsched_server_state {
     uint32_t priority;
     uint32_t effective_weight;
     uint64_t user_data;
-    char name[VSCHED_NAME_SIZE];
+    char name[256];
 } vsched_server_state;
 
 typedef struct vsched_counts {

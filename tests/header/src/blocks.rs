@@ -64,9 +64,10 @@ impl Block {
                 let value = value.replace("UINT32_MAX", &u32::MAX.to_string());
                 format!("static const uint32_t {name} = {value};")
             }
-            // The only constant that another declaration uses: the test of the headers compares.
+            // The only constants that another declaration uses: the test of the headers compares.
             None => declared
                 .replace("[VSCHED_KEY_SIZE]", "[64]")
+                .replace("[VSCHED_NAME_SIZE]", "[256]")
                 .replace("[VSCHED_REASON_SIZE]", "[256]"),
         }
     }

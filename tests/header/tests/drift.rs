@@ -25,5 +25,6 @@ fn the_header_for_bindings_has_declarations_only() {
     }
     // The only constant that a declaration uses is written out.
     assert!(manual.text.contains("#define VSCHED_KEY_SIZE 64\n"));
+    assert!(manual.text.contains("#define VSCHED_NAME_SIZE 256\n"));
     assert!(!bindings.text.contains("[VSCHED_"));
 }
