@@ -715,7 +715,7 @@ const BAD_JSON: &[(&str, &str)] = &[
     ),
     (
         r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weigth": 2}]}]}"#,
-        "unknown field `weigth`, expected one of `address`, `forwarding`, `weight`, `thresholds`, `priority` at line 1 column 88",
+        "unknown field `weigth`, expected one of `address`, `forwarding`, `weight`, `thresholds`, `priority`, `user_data`, `name` at line 1 column 88",
     ),
     (
         r#"{"services": [{"key": "tcp 10.1.0.1:80", "servers": [{"address": "10.9.0.1:80", "weight": -1}]}]}"#,

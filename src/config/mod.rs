@@ -139,6 +139,42 @@ impl<Services> Config<Services> {
 }
 
 impl Config {
+    /// Returns the config with one more service, added last.
+    pub fn with_service(mut self, service: VirtualService) -> Self {
+        self.services.push(service);
+        self
+    }
+
+    /// Returns the config with these kernel rules.
+    pub fn with_kernel_rules(mut self, rules: KernelRules) -> Self {
+        self.kernel_rules = rules;
+        self
+    }
+
+    /// Returns the config with this seed of the random schedulers.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Returns the config in which a quiesced server also loses its persistent clients.
+    pub fn with_expire_quiescent_template(mut self) -> Self {
+        self.expire_quiescent_template = true;
+        self
+    }
+
+    /// Returns the config with these timeouts.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Returns the config with one more synchronization daemon.
+    pub fn with_daemon(mut self, daemon: SyncDaemon) -> Self {
+        self.daemons.push(daemon);
+        self
+    }
+
     /// Returns the service with this key. O(services).
     pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.services.iter().find(|service| service.key == *key)

@@ -92,6 +92,48 @@ impl VirtualService {
         self
     }
 
+    /// Returns the service with these scheduler flags.
+    pub fn with_flags(mut self, flags: SchedulerFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Returns the service with this size of the table of scheduler `mh`, 8 to 17.
+    pub fn with_mh_table_index(mut self, index: u8) -> Self {
+        self.mh_table_index = index;
+        self
+    }
+
+    /// Returns the service with persistence.
+    pub fn with_persistence(mut self, persistence: Persistence) -> Self {
+        self.persistence = Some(persistence);
+        self
+    }
+
+    /// Returns the service with this persistence engine, such as `sip`.
+    pub fn with_persistence_engine(mut self, engine: impl Into<String>) -> Self {
+        self.persistence_engine = Some(engine.into());
+        self
+    }
+
+    /// Returns the service with one-packet scheduling.
+    pub fn with_one_packet(mut self) -> Self {
+        self.one_packet = true;
+        self
+    }
+
+    /// Returns the service with this size and expiration of its address maps.
+    pub fn with_affinity(mut self, affinity: Affinity) -> Self {
+        self.affinity = affinity;
+        self
+    }
+
+    /// Returns the service without a scheduler: it refuses every new connection.
+    pub fn without_scheduler(mut self) -> Self {
+        self.scheduler = None;
+        self
+    }
+
     /// Returns the service with this sharing.
     pub fn with_sharing(mut self, sharing: Sharing) -> Self {
         self.sharing = sharing;

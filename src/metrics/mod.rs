@@ -1,6 +1,6 @@
 //! The running state as metrics: Prometheus' text format and OpenMetrics.
 //!
-//! [`write`] takes what a [`Director`](crate::Director) or a kernel observes;
+//! [`write()`] takes what a [`Director`](crate::Director) or a kernel observes;
 //! [`Director::metrics`](crate::Director::metrics) adds what only a director knows. What each number
 //! means, which to watch and which queries to ask is in `docs/operations.md` of the repository.
 //!
