@@ -54,7 +54,7 @@ pub(crate) fn matrix() {
     let timeouts = Timeouts { tcp: Some(u32::MAX), ..Timeouts::default() };
     let heavy = server("10.9.0.50:80").with_weight(1 << 31);
     let limits = server("10.9.0.50:80").with_thresholds(1, 2);
-    let other_family = server("[fd09::9]:80");
+    let other_family = server("[fd09::9]:80").with_forwarding(Forwarding::Route);
     let (here, there) = (server("10.9.0.1:80"), server("10.9.0.200:80"));
     for (request, cause, errno) in [
         (Request::add_service(&service(known)), Cause::Exists, libc::EEXIST),
