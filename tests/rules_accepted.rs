@@ -39,6 +39,8 @@ const STRICTER: &[(&str, &str)] = &[
     ),
 ];
 
+const MIXED: &str = "a proxy masquerades between address families";
+
 /// Refused by ipvsadm or the kernel, accepted by us.
 const LAXER: &[(&str, &str)] = &[
     ("-A -f -1", SAVED_MARK),
@@ -50,6 +52,10 @@ const LAXER: &[(&str, &str)] = &[
     ("-a -t [2001:db8::1]:80 -r [fe80::1]:80 -m", LINK_LOCAL),
     ("-a -t 10.0.0.1:80 -r [fe80::1]:80 -i", LINK_LOCAL),
     ("/sbin/ipvsadm -A -t 10.0.0.1:80\n", FORGIVING),
+    ("-a -t 10.0.0.1:80 -r [2001:db8::1]:80 -m", MIXED),
+    ("-a -t 10.0.0.1:80 -r 2001:db8::1 -m", MIXED),
+    ("-a -t [2001:db8::1]:80 -r 10.0.1.1 -m", MIXED),
+    ("-a -t [2001:db8::1]:80 -r 10.0.1.1:8080 -m", MIXED),
     ("# comment\n", FORGIVING),
     ("-A -t 10.0.0.1:80 # comment\n", FORGIVING),
 ];

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 
-FEATURES = "capi"
+FEATURES = "capi,schema"
 
 
 def make_copy(root, target):

@@ -3,6 +3,9 @@
 //! Where python3 or its module prometheus_client is missing this prints SKIPPED; with
 //! `VSCHED_BALANCERS=required` in the environment that is a failure.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -81,7 +84,7 @@ fn kernel() -> Observed {
             connections: next,
             packets_in: next + 1,
             packets_out: next + 2,
-            bytes_in: u64::MAX - next,
+            bytes_in: (1 << 53) - next,
             bytes_out: next + 4,
             refused: next + 5,
         }
@@ -131,7 +134,7 @@ impl Read {
 
 fn python() -> bool {
     let module = ["-c", "import prometheus_client.openmetrics"];
-    let mut python = Command::new("python3");
+    let mut python = Command::new(common::python());
     let found =
         python.args(module).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     let required = std::env::var("VSCHED_BALANCERS").is_ok_and(|word| word == "required");
@@ -149,7 +152,7 @@ fn read(text: &str, format: Format) -> Read {
         _ => "openmetrics",
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/metrics/read.py");
-    let mut child = Command::new("python3")
+    let mut child = Command::new(common::python())
         .args(["-B", script, name])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

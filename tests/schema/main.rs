@@ -17,7 +17,7 @@ use vsched::config::{RealServer, VirtualService};
 use vsched::{Config, SchedulerKind};
 
 fn python() -> bool {
-    let mut python = Command::new("python3");
+    let mut python = Command::new(common::python());
     let import = "from jsonschema import Draft202012Validator";
     let found = python.args(["-c", import]).stderr(Stdio::null()).status();
     let found = found.is_ok_and(|status| status.success());
@@ -33,7 +33,7 @@ fn python() -> bool {
 fn problems(documents: &[Value]) -> Vec<Option<String>> {
     let schema: Value = serde_json::from_str(&Config::schema_text()).expect("JSON");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/validate.py");
-    let mut child = Command::new("python3")
+    let mut child = Command::new(common::python())
         .args(["-B", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

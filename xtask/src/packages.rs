@@ -79,9 +79,12 @@ pub(crate) fn install(project: &Project) -> Result<()> {
     let missing = programs.filter(|(program, _)| find_program(program).is_none());
     let packages: Vec<&str> = missing.flat_map(|(_, names)| names.split(' ')).collect();
     add(project, &packages)?;
+    // Debian's modules are for Debian's Python, which need not be the first.
+    let debian = "/usr/bin/python3";
+    let python = if Path::new(debian).exists() { debian } else { "python3" };
     for (module, package) in PYTHON_MODULES {
         let import = format!("import {module}");
-        if cmd!(project.sh, "python3 -c {import}").ignore_stderr().quiet().run().is_err() {
+        if cmd!(project.sh, "{python} -c {import}").ignore_stderr().quiet().run().is_err() {
             add(project, &[package])?;
         }
     }
