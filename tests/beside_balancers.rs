@@ -1,11 +1,13 @@
 //! Backups and slow start beside the programs that have them: a real nginx and a real HAProxy get the
 //! same servers, of which the same are down.
 //!
-//! Where the programs are not installed this prints SKIPPED; with `VSCHED_BALANCERS=required` in the
+//! Where the programs are not installed this prints SKIPPED; with `VSCHED_PROGRAMS=required` in the
 //! environment that is a failure.
 #![cfg(target_os = "linux")]
 
 mod common;
+#[path = "common/installed.rs"]
+mod installed;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,18 +29,6 @@ const SERVERS: usize = 4;
 const REQUESTS: u32 = 12;
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn find(program: &str) -> Option<PathBuf> {
-    let places = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
-    let found =
-        places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists());
-    let required = std::env::var("VSCHED_BALANCERS").is_ok_and(|word| word == "required");
-    assert!(found.is_some() || !required, "{program} is not installed");
-    if found.is_none() {
-        eprintln!("SKIPPED: {program} is not installed");
-    }
-    found
-}
 
 /// A program that ends with the test, and its folder.
 struct Running {
@@ -146,7 +136,7 @@ fn every_choice() -> impl Iterator<Item = [bool; SERVERS]> {
 
 #[test]
 fn backups_serve_as_in_nginx() {
-    let Some(nginx) = find("nginx") else { return };
+    let Some(nginx) = installed::program("nginx") else { return };
     for down in every_choice() {
         let server = |n: usize| {
             let address = if down[n] { closed() } else { backend(n) };
@@ -207,7 +197,7 @@ fn tell(running: &Running, command: &str) -> String {
 
 #[test]
 fn backups_serve_as_in_haproxy() {
-    let Some(program) = find("haproxy") else { return };
+    let Some(program) = installed::program("haproxy") else { return };
     let front = closed();
     let server = |n: usize| {
         let option = ["", " backup"][n / 2];
@@ -230,7 +220,7 @@ fn backups_serve_as_in_haproxy() {
 #[test]
 fn slow_start_grows_as_in_haproxy() {
     const SECONDS: u32 = 8;
-    let Some(program) = find("haproxy") else { return };
+    let Some(program) = installed::program("haproxy") else { return };
     let front = closed();
     let servers = format!(
         "server slow {} weight 100 slowstart {SECONDS}s\n            server other {} weight 100",

@@ -73,6 +73,11 @@ fn apply_tells_what_it_did() {
     assert_eq!(named(&applied.removed), [item(Some(1))]);
     assert_eq!(director.config().services.len(), 2);
     assert!(!applied.settings);
+    let many = config(RR, 40, &[1]);
+    let applied = director.apply(&many).expect("a valid config");
+    assert!(applied.added.len() > 30);
+    has_ids(&director, &applied.added);
+    director.apply(&next).expect("a valid config");
     next.seed = 7;
     let applied = director.apply(&next).expect("a valid config");
     assert!(applied.settings && !applied.is_empty());

@@ -259,11 +259,26 @@ fn a_change_that_the_system_has_no_memory_for_is_an_error() {
 
 /// Large and small ones of every scheduler, in both ways of sharing.
 fn scarce_configs() -> impl Iterator<Item = (String, Config)> {
-    configs().filter(|(what, config)| {
+    let small_and_large = configs().filter(|(what, config)| {
         let servers = config.services.iter().map(|it| it.servers.len()).sum::<usize>();
         let large = servers >= 100 && what.contains("1000]") && what.ends_with("true");
         large || servers == 1 && what.contains("1]") && what.ends_with("false")
-    })
+    });
+    let mut servers = named(1);
+    servers.services[0].servers = (0..1000)
+        .map(|n| real(n, 1).with_name(format!("server-{n}").parse().expect("a name")))
+        .collect();
+    small_and_large
+        .chain([("2000 names".to_owned(), named(2000)), ("1000 names".to_owned(), servers)])
+}
+
+/// Services that are alike but for their names.
+fn named(services: u16) -> Config {
+    let one = |n| {
+        let name = format!("service-{n}").parse().expect("a name");
+        service(n, SchedulerKind::Rr).with_name(name).with_server(real(1, 1))
+    };
+    Config { services: (0..services).map(one).collect(), ..Config::default() }
 }
 
 /// What is asked for beforehand is near what a change takes, so that one that fits is not refused.
@@ -297,7 +312,10 @@ fn with_ever_more_memory(what: &str, config: &Config) {
     let mut services = config.services.clone();
     services.extend((0..50).map(|n| service(5000 + n, SchedulerKind::Wrr)));
     let larger = Config { services, ..Config::default() };
-    for base in [Config::default(), few, smaller, larger] {
+    let mut services = config.services.clone();
+    services.iter_mut().for_each(|service| service.name = None);
+    let unnamed = Config { services, ..Config::default() };
+    for base in [Config::default(), few, smaller, larger, unnamed] {
         let director = Director::new(&base).expect("a valid config");
         let workers: Vec<_> = (0..3).map(|_| director.worker()).collect();
         let (mut refused, mut more) = (0, WORDS);
@@ -327,10 +345,13 @@ fn commands_with_ever_more_memory(what: &str, config: &Config) {
     let _worker = director.worker();
     let first = &config.services[0];
     let (key, new) = (first.key, service(7000, SchedulerKind::Mh));
+    let mut renamed = first.settings();
+    renamed.name = Some("another".parse().expect("a name"));
     let more = first.servers[0].clone().with_weight(first.servers[0].weight + 1);
     for command in [
         Command::Set(Setting::Seed(config.seed + 1)),
         Command::EditService(first.settings()),
+        Command::EditService(renamed),
         Command::AddServer { service: key, server: real(60_000, 1) },
         Command::EditServer { service: key, server: more },
         Command::DeleteServer { service: key, server: real(60_000, 1).address },

@@ -53,6 +53,8 @@ pub(crate) use memory::{
 pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
 pub use name::Name;
 pub(crate) use name::ServiceRef;
+#[cfg(feature = "capi")]
+pub(crate) use name::is_name;
 pub use observed::{
     Observed, ObservedServer, ObservedService, Rates, Remembered, ServerCounts, ServerHealth,
     Statistics,
@@ -186,7 +188,7 @@ impl Config {
     /// The text is neither a key nor a name, or there is no such service.
     pub fn find(&self, service: &str) -> Result<&VirtualService, ServiceError> {
         let has =
-            |it: &&VirtualService, name| it.name.as_ref().is_some_and(|own| own.as_str() == name);
+            |it: &&VirtualService, name: &str| it.name.as_ref().is_some_and(|own| own == name);
         let found = match ServiceRef::read(service)? {
             ServiceRef::Key(key) => self.service(&key),
             ServiceRef::Name(name) => self.services.iter().find(|it| has(it, name)),

@@ -77,6 +77,12 @@ impl TryFrom<&str> for Name {
     }
 }
 
+impl PartialEq<str> for Name {
+    fn eq(&self, text: &str) -> bool {
+        &*self.0 == text
+    }
+}
+
 impl AsRef<str> for Name {
     fn as_ref(&self) -> &str {
         &self.0

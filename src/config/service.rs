@@ -205,8 +205,7 @@ impl VirtualService {
     }
 
     pub(crate) fn place_of(&self, server: &str) -> Option<usize> {
-        let is =
-            |known: &RealServer| known.name.as_ref().is_some_and(|name| name.as_str() == server);
+        let is = |known: &RealServer| known.name.as_ref().is_some_and(|name| name == server);
         match server.parse::<SocketAddr>() {
             Ok(address) => self.servers.iter().position(|known| known.address == address),
             Err(_) => self.servers.iter().position(is),

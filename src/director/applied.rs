@@ -93,11 +93,20 @@ impl Applied {
     }
 }
 
+/// Up to this many servers of a service are searched for in its list, before there is a table.
+const FEW: usize = 8;
+
 /// The ids of a control's services and servers. Changes of one service are neighbors, so its servers are
-/// found by one table.
+/// found by one table, if they are many.
 struct Ids<'c> {
     control: &'c Control,
-    latest: Option<(ServiceKey, HashMap<SocketAddr, ServerId>)>,
+    latest: Option<Latest>,
+}
+
+struct Latest {
+    service: ServiceKey,
+    searched: usize,
+    table: HashMap<SocketAddr, ServerId>,
 }
 
 impl<'c> Ids<'c> {
@@ -114,15 +123,24 @@ impl<'c> Ids<'c> {
     }
 
     fn server(&mut self, service: ServiceKey, server: SocketAddr) -> ServerId {
-        let none = ServerId::from_raw([u32::MAX, 0]);
-        if self.latest.as_ref().is_none_or(|(key, _)| *key != service) {
-            let live = self.control.find(&service).into_iter();
-            let pairs = live.flat_map(|live| live.service.servers.iter().zip(&live.claims));
-            let ids = pairs.map(|(server, claim)| (server.address, claim.id)).collect();
-            self.latest = Some((service, ids));
-        }
-        let latest = self.latest.as_ref();
-        latest.and_then(|(_, ids)| ids.get(&server)).copied().unwrap_or(none)
+        let latest = match &mut self.latest {
+            Some(latest) if latest.service == service => latest,
+            other => other.insert(Latest { service, searched: 0, table: HashMap::default() }),
+        };
+        let live = self.control.find(&service).into_iter();
+        let mut pairs = live
+            .flat_map(|live| live.service.servers.iter().zip(&live.claims))
+            .map(|(server, claim)| (server.address, claim.id));
+        latest.searched += 1;
+        let found = if latest.searched <= FEW {
+            pairs.find(|(address, _)| *address == server).map(|(_, id)| id)
+        } else {
+            if latest.table.is_empty() {
+                latest.table = pairs.collect();
+            }
+            latest.table.get(&server).copied()
+        };
+        found.unwrap_or(ServerId::from_raw([u32::MAX, 0]))
     }
 }
 

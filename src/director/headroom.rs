@@ -22,11 +22,14 @@ const LEAST: usize = 16 << 10;
 /// Per service: its entries in the lists and indexes of the running and the wanted config.
 const SERVICE: usize = 2 * size_of::<VirtualService>() + 256;
 /// Per server: the same.
-const SERVER: usize = 2 * size_of::<RealServer>() + 128;
+const SERVER: usize = 2 * size_of::<RealServer>() + 128 + 64;
 /// Per service: a pointer in the copied service table, and again when the copy is boxed.
 const TABLE: usize = 16;
-/// Per service: its entry in the index of services.
-const INDEX: u64 = 76;
+/// Per service: its entries in the index of services, by key and by name, and the name in the lists of
+/// those that come and go.
+const INDEX: u64 = 76 + 57 + 120;
+/// Per service: its entries in tables of 48 bytes by key and of 16 by name, both at most half empty.
+const DISTINCT: u64 = 2 * (49 + 17) * 8 / 7;
 /// Two counts of a worker.
 const NUMBERS: usize = 16;
 /// Per change: its place in a list that doubles as it grows, and its entry in the report.
@@ -43,6 +46,11 @@ impl Headroom {
     pub(super) fn to_change(services: usize, servers: usize) -> Self {
         let bytes = LEAST + services * (SERVICE + CHANGE) + servers * (SERVER + CHANGE);
         Headroom { bytes: bytes as u64 }
+    }
+
+    /// Adds the memory for comparing the keys and names of all wanted services with each other.
+    pub(super) fn and_validate(self, services: usize) -> Self {
+        Headroom { bytes: self.bytes + services as u64 * DISTINCT }
     }
 
     /// Adds the memory for compiling a service: the result, as much again for its inputs, and the
@@ -71,7 +79,8 @@ impl Headroom {
         self.bytes += (LEAST + slots + table + (workers + 1) * (totals + rotations)) as u64;
     }
 
-    /// Adds the memory for the index of services, which is copied when services are added or deleted.
+    /// Adds the memory for the index of services, which is copied when services are added, renamed or
+    /// deleted.
     pub(super) fn index(&mut self, services: u32) {
         self.bytes += u64::from(services) * INDEX;
     }

@@ -48,7 +48,10 @@ pub(super) fn to_apply(control: &Control, config: &Config) -> Headroom {
         services += 1;
         servers += gone.servers.len();
     }
-    if services == 0 { Headroom::default() } else { Headroom::to_change(services, servers) }
+    if services == 0 {
+        return Headroom::default();
+    }
+    Headroom::to_change(services, servers).and_validate(config.services.len())
 }
 
 /// The memory for computing the changes of a command.

@@ -70,7 +70,9 @@ pub unsafe extern "C" fn vsched_config_delete_service(
 ) -> vsched_status {
     execute(config, |names| {
         // SAFETY: the caller promises the length.
-        Ok(Command::DeleteService(unsafe { names::commanded(names, key, key_length) }?))
+        Ok(Command::DeleteService(unsafe {
+            names::key_of(names, key, key_length, VSCHED_E_REFUSED)
+        }?))
     })
 }
 
@@ -106,8 +108,9 @@ pub unsafe extern "C" fn vsched_config_add_server(
 ) -> vsched_status {
     execute(config, |names| {
         // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
-        let (service, server) =
-            unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
+        let (service, server) = unsafe {
+            (names::key_of(names, key, key_length, VSCHED_E_REFUSED)?, server_of(server)?)
+        };
         Ok(Command::AddServer { service, server })
     })
 }
@@ -133,8 +136,9 @@ pub unsafe extern "C" fn vsched_config_edit_server(
 ) -> vsched_status {
     execute(config, |names| {
         // SAFETY: the caller promises the length, a struct of `struct_size` bytes, and its text.
-        let (service, server) =
-            unsafe { (names::commanded(names, key, key_length)?, server_of(server)?) };
+        let (service, server) = unsafe {
+            (names::key_of(names, key, key_length, VSCHED_E_REFUSED)?, server_of(server)?)
+        };
         Ok(Command::EditServer { service, server })
     })
 }
@@ -162,7 +166,7 @@ pub unsafe extern "C" fn vsched_config_delete_server(
     execute(config, |names| {
         // SAFETY: the caller promises both lengths.
         let (service, server) = unsafe {
-            let service = names::commanded(names, key, key_length)?;
+            let service = names::key_of(names, key, key_length, VSCHED_E_REFUSED)?;
             let server =
                 names::address_of(names, &service, address, address_length, VSCHED_E_REFUSED)?;
             (service, server)

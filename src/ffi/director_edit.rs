@@ -157,7 +157,7 @@ pub unsafe extern "C" fn vsched_director_delete_service(
     // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the length.
     unsafe {
         execute(director, applied, |names| {
-            Ok(Command::DeleteService(names::commanded(names, key, key_length)?))
+            Ok(Command::DeleteService(names::key_of(names, key, key_length, VSCHED_E_REFUSED)?))
         })
     }
 }
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn vsched_director_add_server(
     // SAFETY: the caller promises structs of `struct_size` bytes, their texts, and the lengths.
     unsafe {
         execute(director, applied, |names| {
-            let service = names::commanded(names, key, key_length)?;
+            let service = names::key_of(names, key, key_length, VSCHED_E_REFUSED)?;
             Ok(Command::AddServer { service, server: server_of(server)? })
         })
     }
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn vsched_director_edit_server(
     unsafe {
         execute(director, applied, |names| {
             Ok(Command::EditServer {
-                service: names::commanded(names, key, key_length)?,
+                service: names::key_of(names, key, key_length, VSCHED_E_REFUSED)?,
                 server: server_of(server)?,
             })
         })
@@ -252,7 +252,7 @@ pub unsafe extern "C" fn vsched_director_delete_server(
     // SAFETY: the caller promises a struct of `struct_size` bytes, or NULL, and the lengths.
     unsafe {
         execute(director, applied, |names| {
-            let service = names::commanded(names, key, key_length)?;
+            let service = names::key_of(names, key, key_length, VSCHED_E_REFUSED)?;
             let server =
                 names::address_of(names, &service, address, address_length, VSCHED_E_REFUSED)?;
             Ok(Command::DeleteServer { service, server })

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::os::raw::c_char;
 
 use crate::Director;
-use crate::config::{Config, Name, ServiceKey, ServiceRef};
+use crate::config::{Config, ServiceKey, ServiceRef, is_name};
 use crate::error::Quoted;
-use crate::ffi::status::{VSCHED_E_PARSE, VSCHED_E_REFUSED, vsched_status};
+use crate::ffi::status::{VSCHED_E_PARSE, vsched_status};
 use crate::ffi::{Fault, structs, text};
 
 /// Where names are looked up.
@@ -55,7 +55,8 @@ pub(super) unsafe fn key_of(
     }
 }
 
-/// The address of a server, given as such or by a name.
+/// The address of a server, given as such or by a name; `missing` is the answer if no server of the
+/// service has it.
 ///
 /// # Safety
 /// `text` has `length` bytes.
@@ -68,24 +69,11 @@ pub(super) unsafe fn address_of(
 ) -> Result<SocketAddr, Fault> {
     // SAFETY: the caller's promise.
     let text = unsafe { text::read(text, length) }?;
-    if text.parse::<Name>().is_err() {
+    if !is_name(text) {
         return structs::address(text);
     }
     names.server(service, text).ok_or_else(|| {
         let server = Quoted(text);
         Fault::new(missing, format!("service {service}: server {server}: no such server"))
     })
-}
-
-/// The same for a command, which is refused if there is no such service.
-///
-/// # Safety
-/// `text` has `length` bytes.
-pub(super) unsafe fn commanded(
-    names: &impl Names,
-    text: *const c_char,
-    length: usize,
-) -> Result<ServiceKey, Fault> {
-    // SAFETY: the caller's promise.
-    unsafe { key_of(names, text, length, VSCHED_E_REFUSED) }
 }

@@ -63,9 +63,3 @@ impl Random {
         self.next() % limit
     }
 }
-
-/// The Python whose modules are Debian's packages, which need not be the first in the path.
-pub(crate) fn python() -> &'static str {
-    const DEBIAN: &str = "/usr/bin/python3";
-    if std::path::Path::new(DEBIAN).exists() { DEBIAN } else { "python3" }
-}

@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::installed;
 use crate::process::PATIENCE;
 
 /// A start of a browser on a busy machine takes longer than anything else.
@@ -22,21 +23,12 @@ pub(crate) struct Browser {
     folder: PathBuf,
 }
 
-fn find(program: &str) -> Option<PathBuf> {
-    let places = ["/usr/bin", "/usr/local/bin"];
-    places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists())
-}
-
 impl Browser {
     /// `None`, with a line that says SKIPPED, where the programs are not installed; with
-    /// `VSCHED_BROWSER=required` in the environment that is a failure.
+    /// `VSCHED_PROGRAMS=required` in the environment that is a failure.
     pub(crate) fn start(name: &str) -> Option<Self> {
-        let (Some(chromium), Some(chromedriver)) = (find("chromium"), find("chromedriver")) else {
-            let required = std::env::var("VSCHED_BROWSER").is_ok_and(|word| word == "required");
-            assert!(!required, "chromium or chromedriver is not installed");
-            eprintln!("SKIPPED: chromium or chromedriver is not installed");
-            return None;
-        };
+        let chromium = installed::program("chromium")?;
+        let chromedriver = installed::program("chromedriver")?;
         let folder = std::env::temp_dir().join(format!("vsched-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let mut driver = Command::new(chromedriver)

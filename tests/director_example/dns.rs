@@ -1,15 +1,16 @@
 //! The classic UDP service: real DNS servers (dnsmasq) behind the example, and a real client (dig).
 //!
-//! Where the programs are not installed this prints SKIPPED; with `VSCHED_BALANCERS=required` in the
+//! Where the programs are not installed this prints SKIPPED; with `VSCHED_PROGRAMS=required` in the
 //! environment that is a failure.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::installed;
 use crate::process::{PATIENCE, Process};
 use crate::servers::{File, free_address};
 use crate::{row, service};
@@ -21,7 +22,7 @@ struct Programs {
 
 impl Programs {
     fn find() -> Option<Self> {
-        Some(Programs { dnsmasq: find("dnsmasq")?, dig: find("dig")? })
+        Some(Programs { dnsmasq: installed::program("dnsmasq")?, dig: installed::program("dig")? })
     }
 
     /// A DNS server that says this word.
@@ -75,18 +76,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let places = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
-    let found =
-        places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists());
-    let required = std::env::var("VSCHED_BALANCERS").is_ok_and(|word| word == "required");
-    assert!(found.is_some() || !required, "{program} is not installed");
-    if found.is_none() {
-        eprintln!("SKIPPED: {program} is not installed");
-    }
-    found
 }
 
 fn rules(service: SocketAddr, options: &str, servers: &[&Server]) -> String {

@@ -1,6 +1,9 @@
 //! The example `director` works as its users run it: as a process, with real connections and
 //! signals.
 
+#[path = "../common/installed.rs"]
+mod installed;
+
 mod backend;
 mod browser;
 mod check;

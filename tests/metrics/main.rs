@@ -1,10 +1,10 @@
 //! Metrics, as a real client of Prometheus reads them.
 //!
 //! Where python3 or its module prometheus_client is missing this prints SKIPPED; with
-//! `VSCHED_BALANCERS=required` in the environment that is a failure.
+//! `VSCHED_PROGRAMS=required` in the environment that is a failure.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../common/installed.rs"]
+mod installed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -132,27 +132,18 @@ impl Read {
     }
 }
 
-fn python() -> bool {
-    let module = ["-c", "import prometheus_client.openmetrics"];
-    let mut python = Command::new(common::python());
-    let found =
-        python.args(module).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    let required = std::env::var("VSCHED_BALANCERS").is_ok_and(|word| word == "required");
-    assert!(found || !required, "python3-prometheus-client is not installed");
-    if !found {
-        eprintln!("SKIPPED: python3-prometheus-client is not installed");
-    }
-    found
+fn python() -> Option<&'static str> {
+    installed::python("import prometheus_client.openmetrics", "python3-prometheus-client")
 }
 
 /// As the real client reads it.
-fn read(text: &str, format: Format) -> Read {
+fn read(python: &str, text: &str, format: Format) -> Read {
     let name = match format {
         Format::Prometheus => "prometheus",
         _ => "openmetrics",
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/metrics/read.py");
-    let mut child = Command::new(common::python())
+    let mut child = Command::new(python)
         .args(["-B", script, name])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -192,9 +183,7 @@ fn every() -> Vec<(&'static str, Options)> {
 /// The same in both formats, without a series twice, whatever is asked for.
 #[test]
 fn the_real_client_reads_the_same_in_both_formats() {
-    if !python() {
-        return;
-    }
+    let Some(python) = python() else { return };
     let (director, _worker) = director();
     let kernel = kernel();
     for (what, options) in every() {
@@ -205,7 +194,7 @@ fn the_real_client_reads_the_same_in_both_formats() {
             [director.metrics(&options), observed]
         };
         let [prometheus, open] =
-            FORMATS.map(|format| texts(format).map(|text| read(&text, format)));
+            FORMATS.map(|format| texts(format).map(|text| read(python, &text, format)));
         for (one, other) in prometheus.iter().zip(&open) {
             assert!(one.series.len() > 30, "{what}: {}", one.series.len());
             assert_eq!(one.series, other.series, "{what}");
@@ -226,17 +215,15 @@ fn the_real_client_reads_the_same_in_both_formats() {
 /// What is written is what is observed.
 #[test]
 fn the_numbers_are_those_observed() {
-    if !python() {
-        return;
-    }
+    let Some(python) = python() else { return };
     let (director, _worker) = director();
     let all = Options::new().with_servers().with_traffic();
     for format in FORMATS {
         let options = all.with_format(format);
         let mut text = String::new();
         metrics::write(&kernel(), &options, &mut text).expect("a string");
-        compare(&kernel(), &read(&text, format));
-        let read = read(&director.metrics(&options), format);
+        compare(&kernel(), &read(python, &text, format));
+        let read = read(python, &director.metrics(&options), format);
         compare(&director.observe(), &read);
         assert_eq!(read.one("vsched_clock_seconds", &[]), 1.5);
         assert_eq!(read.one("vsched_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);

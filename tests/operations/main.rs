@@ -1,13 +1,16 @@
 //! docs/operations.md, the alerts and the dashboard agree with the metrics that are written, and
 //! Prometheus itself accepts every query.
 //!
-//! Where promtool is missing this prints SKIPPED; with `VSCHED_BALANCERS=required` in the environment
+//! Where promtool is missing this prints SKIPPED; with `VSCHED_PROGRAMS=required` in the environment
 //! that is a failure.
+
+#[path = "../common/installed.rs"]
+mod installed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use vsched::metrics::Options;
@@ -89,16 +92,8 @@ fn dashboard() -> Vec<String> {
 }
 
 fn promtool(arguments: &[&str]) {
-    let mut version = Command::new("promtool");
-    version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-    let installed = version.status().is_ok_and(|status| status.success());
-    let required = std::env::var("VSCHED_BALANCERS").is_ok_and(|word| word == "required");
-    assert!(installed || !required, "promtool is not installed");
-    if !installed {
-        eprintln!("SKIPPED: promtool is not installed");
-        return;
-    }
-    let output = Command::new("promtool").args(arguments).output().expect("it runs");
+    let Some(promtool) = installed::program("promtool") else { return };
+    let output = Command::new(promtool).args(arguments).output().expect("it runs");
     let texts = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
     assert!(output.status.success(), "{arguments:?}:\n{}", texts.concat());
 }

@@ -1,10 +1,12 @@
 //! The JSON Schema of a config, as a real validator applies it, beside what the crate itself accepts.
 //!
 //! Where python3 or its module jsonschema is missing this prints SKIPPED; with
-//! `VSCHED_BALANCERS=required` in the environment that is a failure.
+//! `VSCHED_PROGRAMS=required` in the environment that is a failure.
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/installed.rs"]
+mod installed;
 mod reference;
 
 use std::fs;
@@ -16,24 +18,15 @@ use serde_json::{Value, json};
 use vsched::config::{RealServer, VirtualService};
 use vsched::{Config, SchedulerKind};
 
-fn python() -> bool {
-    let mut python = Command::new(common::python());
-    let import = "from jsonschema import Draft202012Validator";
-    let found = python.args(["-c", import]).stderr(Stdio::null()).status();
-    let found = found.is_ok_and(|status| status.success());
-    let required = std::env::var("VSCHED_BALANCERS").is_ok_and(|word| word == "required");
-    assert!(found || !required, "python3-jsonschema is not installed");
-    if !found {
-        eprintln!("SKIPPED: python3-jsonschema is not installed");
-    }
-    found
+fn python() -> Option<&'static str> {
+    installed::python("from jsonschema import Draft202012Validator", "python3-jsonschema")
 }
 
 /// The validator's first problem with each document.
-fn problems(documents: &[Value]) -> Vec<Option<String>> {
+fn problems(python: &str, documents: &[Value]) -> Vec<Option<String>> {
     let schema: Value = serde_json::from_str(&Config::schema_text()).expect("JSON");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/validate.py");
-    let mut child = Command::new(common::python())
+    let mut child = Command::new(python)
         .args(["-B", script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -68,9 +61,7 @@ fn the_committed_schema_is_the_codes() {
 
 #[test]
 fn what_the_crate_writes_is_valid() {
-    if !python() {
-        return;
-    }
+    let Some(python) = python() else { return };
     let mut documents = vec![json!({}), json!({ "services": [] }), reference::json()];
     documents.push(reference::toml());
     for kind in SchedulerKind::ALL.iter().copied().map(Some).chain([None]) {
@@ -81,7 +72,7 @@ fn what_the_crate_writes_is_valid() {
         let config = Config { services, seed: u64::MAX, ..Config::default() };
         documents.push(serde_json::to_value(&config).expect("JSON"));
     }
-    for (document, problem) in documents.iter().zip(problems(&documents)) {
+    for (document, problem) in documents.iter().zip(problems(python, &documents)) {
         assert_eq!((problem, refused(document)), (None, None), "{document}");
     }
 }
@@ -90,9 +81,7 @@ fn what_the_crate_writes_is_valid() {
 /// the schema accepts.
 #[test]
 fn the_schema_refuses_nothing_that_the_crate_accepts() {
-    if !python() {
-        return;
-    }
+    let Some(python) = python() else { return };
     let mut places = Vec::new();
     leaves(&reference::json(), String::new(), &mut places);
     assert!(places.len() > 50, "{places:?}");
@@ -138,7 +127,7 @@ fn the_schema_refuses_nothing_that_the_crate_accepts() {
     });
     let documents: Vec<Value> = documents.collect();
     let mut both = (0, 0);
-    for (document, problem) in documents.iter().zip(problems(&documents)) {
+    for (document, problem) in documents.iter().zip(problems(python, &documents)) {
         let refused = refused(document);
         assert!(
             problem.is_none() || refused.is_some(),
@@ -166,9 +155,7 @@ fn leaves(value: &Value, path: String, found: &mut Vec<String>) {
 /// Place, value: each is an error in an editor already, not first when the config is read.
 #[test]
 fn what_is_wrong_in_itself_is_refused_by_both() {
-    if !python() {
-        return;
-    }
+    let Some(python) = python() else { return };
     let service = "/services/0";
     let server = "/services/0/servers/0";
     let wrong = [
@@ -254,7 +241,9 @@ fn what_is_wrong_in_itself_is_refused_by_both() {
         document
     };
     let documents: Vec<Value> = wrong.iter().map(document).collect();
-    for ((wrong, document), problem) in wrong.iter().zip(&documents).zip(problems(&documents)) {
+    for ((wrong, document), problem) in
+        wrong.iter().zip(&documents).zip(problems(python, &documents))
+    {
         assert!(problem.is_some(), "the schema accepts {wrong:?}");
         assert!(refused(document).is_some(), "the crate accepts {wrong:?}");
     }

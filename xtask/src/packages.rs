@@ -56,14 +56,9 @@ pub(crate) fn has_user_mode_linux(project: &Project) -> bool {
     matches!(architecture.as_deref(), Ok("amd64" | "i386"))
 }
 
-/// Makes tests beside real balancers fail instead of skip: [`install`] has installed those.
-pub(crate) fn require_balancers(project: &Project) {
-    project.sh.set_var("VSCHED_BALANCERS", "required");
-}
-
-/// Makes tests in a browser fail instead of skip: [`install`] has installed it.
-pub(crate) fn require_browser(project: &Project) {
-    project.sh.set_var("VSCHED_BROWSER", "required");
+/// Makes tests with programs of others fail instead of skip: [`install`] has installed those.
+pub(crate) fn require_programs(project: &Project) {
+    project.sh.set_var("VSCHED_PROGRAMS", "required");
 }
 
 /// Makes kernel tests fail instead of skip where a kernel could run.

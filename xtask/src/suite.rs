@@ -86,8 +86,7 @@ const STEPS: &[Step] = &[
 
 pub(crate) fn test(project: &Project) -> Result<()> {
     packages::require_kernel(project);
-    packages::require_balancers(project);
-    packages::require_browser(project);
+    packages::require_programs(project);
     let mut times = Vec::new();
     for (name, step) in STEPS {
         eprintln!("== {name}");

@@ -113,11 +113,10 @@ impl Config {
                 );
             }
             if let Some(name) = &settings.name {
-                let first = *names.entry(name).or_insert(settings.key);
+                let first = self.services[*names.entry(name).or_insert(place)].key;
                 if first != settings.key {
-                    report
-                        .item(Path::Service(settings.key))
-                        .add("name", also_of(name, "service", first));
+                    let mut item = report.item(Path::Service(settings.key));
+                    item.add("name", also_of(name, "service", first));
                 }
             }
             service::check(self, settings, known(settings), &mut report);

@@ -95,7 +95,7 @@ pub(super) fn check(
         let address = real_server.address;
         let mut item = report.item(Path::Server(key, address));
         if let Some(name) = &real_server.name {
-            let first = *names.entry(name).or_insert(address);
+            let first = servers[*names.entry(name).or_insert(place)].address;
             if first != address {
                 item.add("name", also_of(name, "server", first));
             }

@@ -65,6 +65,12 @@ impl<'a> Wanted<'a> {
         }
     }
 
+    /// It comes, goes, or has another name.
+    fn changes_index(&self) -> bool {
+        let renamed = |live: &RunningService| live.service.name != self.settings.name;
+        self.deleted || self.live.is_none_or(renamed)
+    }
+
     /// An upper bound of the service's memory after the changes. It counts previous and new weights
     /// together: a longer list has a schedule that is longer or at its limit.
     fn memory(&self) -> Memory {
@@ -128,7 +134,7 @@ impl Control {
         let (servers, running) = (reach(servers, added), reach(running, new));
         let per_worker = |wanted: &Wanted| wanted.settings.sharing == Sharing::PerWorker;
         headroom.slots(&self.arena, workers, (servers, running), services.iter().any(per_worker));
-        if services.iter().any(|wanted| wanted.live.is_none() || wanted.deleted) {
+        if services.iter().any(Wanted::changes_index) {
             headroom.index(running);
         }
         for wanted in services.iter().filter(|wanted| !wanted.deleted) {
