@@ -71,14 +71,15 @@ static void close_own(thread *self) {
 
 static void *work(void *argument) {
     thread *self = (thread *)argument;
-    for (unsigned long round = 0; round < self->rounds; round++) {
+    for (unsigned long round = 0; round < self->rounds;) {
         vsched_flow flow = flow_of((unsigned)(round * 7 + self->number));
         vsched_service_id service;
         if (vsched_worker_service_for(self->worker, &flow, &service) != VSCHED_OK) {
             self->refused++;
-            sched_yield(); /* until the next reload */
+            sched_yield(); /* until the next reload; or it might wait while all rounds pass */
             continue;
         }
+        round++;
         vsched_pick pick;
         vsched_lease lease;
         vsched_status status;
