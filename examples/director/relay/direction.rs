@@ -68,9 +68,11 @@ pub(crate) struct Direction {
     stage: Stage,
     /// The sender may have sent something. The poll reports edges: it says so once.
     readable: bool,
-    /// A read that does not fill the buffer leaves something behind, such as a FIN or what follows urgent
-    /// data, which the poll has already reported.
+    /// A read that does not fill the buffer may leave something behind that the poll has already reported:
+    /// an error, or what follows urgent data.
     greedy: bool,
+    /// The poll has reported a FIN. Nothing follows it, so a read that does not fill the buffer is the last.
+    fin: bool,
     writable: bool,
     written: Written,
     /// Buffers filled in a row.
@@ -95,6 +97,7 @@ impl Direction {
             stage: Stage::Flowing,
             readable: false,
             greedy: false,
+            fin: false,
             writable: true,
             written: Written::Nothing,
             streak: 0,
@@ -104,8 +107,9 @@ impl Direction {
 
     /// The poll has reported this of the sender's socket.
     pub(crate) fn sender_event(&mut self, event: &Event) {
-        self.greedy |= event.is_read_closed() || event.is_error() || is_urgent(event);
-        self.readable |= event.is_readable() || self.greedy;
+        self.greedy |= event.is_error() || is_urgent(event);
+        self.fin |= event.is_read_closed();
+        self.readable |= event.is_readable() || self.greedy || self.fin;
     }
 
     /// The poll has reported this of the receiver's socket.
@@ -239,7 +243,11 @@ impl Direction {
             }
             Ok(end) => {
                 // What comes later is reported anew.
-                self.readable = self.greedy || end == BUFFER;
+                let all = end < BUFFER && !self.greedy;
+                self.readable = !all;
+                if all && self.fin {
+                    self.stage = Stage::Ending;
+                }
                 self.streak = if end == BUFFER { self.streak + 1 } else { 0 };
                 self.held = Some(Buffer { bytes, start: 0, end });
                 Ok(())
