@@ -25,11 +25,16 @@ const SERVICE: usize = 2 * size_of::<VirtualService>() + 256;
 const SERVER: usize = 2 * size_of::<RealServer>() + 128 + 64;
 /// Per service: a pointer in the copied service table, and again when the copy is boxed.
 const TABLE: usize = 16;
-/// Per service: its entries in the index of services, by key and by name, and the name in the lists of
-/// those that come and go.
-const INDEX: u64 = 76 + 57 + 120;
-/// Per service: its entries in tables of 48 bytes by key and of 16 by name, both at most half empty.
-const DISTINCT: u64 = 2 * (49 + 17) * 8 / 7;
+/// Per service: its entry in the index of services.
+const INDEX: u64 = 76;
+/// Per named service: its entry there.
+const INDEX_NAME: u64 = 57;
+/// Per renamed service: its names in the lists of those that come and go, which double as they grow.
+const RENAMED: u64 = 128;
+/// Per service, and per named one: its entry in a table by key, and in one by name. A table has at most
+/// 16/7 as many places.
+const DISTINCT: u64 = 49 * 16 / 7;
+const DISTINCT_NAME: u64 = 17 * 16 / 7 + 1;
 /// Two counts of a worker.
 const NUMBERS: usize = 16;
 /// Per change: its place in a list that doubles as it grows, and its entry in the report.
@@ -49,8 +54,9 @@ impl Headroom {
     }
 
     /// Adds the memory for comparing the keys and names of all wanted services with each other.
-    pub(super) fn and_validate(self, services: usize) -> Self {
-        Headroom { bytes: self.bytes + services as u64 * DISTINCT }
+    pub(super) fn and_validate(self, services: usize, named: usize) -> Self {
+        let tables = services as u64 * DISTINCT + named as u64 * DISTINCT_NAME;
+        Headroom { bytes: self.bytes + tables }
     }
 
     /// Adds the memory for compiling a service: the result, as much again for its inputs, and the
@@ -81,8 +87,9 @@ impl Headroom {
 
     /// Adds the memory for the index of services, which is copied when services are added, renamed or
     /// deleted.
-    pub(super) fn index(&mut self, services: u32) {
+    pub(super) fn index(&mut self, services: u32, named: usize, renamed: usize) {
         self.bytes += u64::from(services) * INDEX;
+        self.bytes += named as u64 * INDEX_NAME + renamed as u64 * RENAMED;
     }
 
     /// Checks that the system has this much memory.

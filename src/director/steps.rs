@@ -36,8 +36,9 @@ pub(super) fn validate(
 /// one in the same place.
 pub(super) fn to_apply(control: &Control, config: &Config) -> Headroom {
     let mut running = control.services.values().map(|live| &live.service);
-    let (mut services, mut servers) = (0, 0);
+    let (mut services, mut servers, mut named) = (0, 0, 0);
     for wanted in &config.services {
+        named += usize::from(wanted.name.is_some());
         let former = running.next();
         if former != Some(wanted) {
             services += 1;
@@ -51,7 +52,7 @@ pub(super) fn to_apply(control: &Control, config: &Config) -> Headroom {
     if services == 0 {
         return Headroom::default();
     }
-    Headroom::to_change(services, servers).and_validate(config.services.len())
+    Headroom::to_change(services, servers).and_validate(config.services.len(), named)
 }
 
 /// The memory for computing the changes of a command.

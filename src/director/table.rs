@@ -151,6 +151,10 @@ impl ServiceIndex {
         self.names.extend(come);
     }
 
+    pub(crate) fn named(&self) -> usize {
+        self.names.len()
+    }
+
     pub(crate) fn by_name(&self, name: &str) -> Option<ServiceId> {
         self.names.get(name).copied()
     }

@@ -15,6 +15,11 @@ impl Control {
         self.find_id(id?)
     }
 
+    /// Number of services that have a name.
+    pub(super) fn named(&self) -> usize {
+        self.snapshot.with_live(|tables| tables.last().map_or(0, |table| table.index().named()))
+    }
+
     /// The names that services lose, and those that they get.
     pub(super) fn renamed(
         &self,

@@ -67,8 +67,12 @@ impl<'a> Wanted<'a> {
 
     /// It comes, goes, or has another name.
     fn changes_index(&self) -> bool {
-        let renamed = |live: &RunningService| live.service.name != self.settings.name;
-        self.deleted || self.live.is_none_or(renamed)
+        self.deleted || self.live.is_none() || self.is_renamed()
+    }
+
+    fn is_renamed(&self) -> bool {
+        let before = self.live.and_then(|live| live.service.name.as_ref());
+        before != self.settings.name.as_ref().filter(|_| !self.deleted)
     }
 
     /// An upper bound of the service's memory after the changes. It counts previous and new weights
@@ -135,7 +139,8 @@ impl Control {
         let per_worker = |wanted: &Wanted| wanted.settings.sharing == Sharing::PerWorker;
         headroom.slots(&self.arena, workers, (servers, running), services.iter().any(per_worker));
         if services.iter().any(Wanted::changes_index) {
-            headroom.index(running);
+            let renamed = services.iter().filter(|wanted| wanted.is_renamed()).count();
+            headroom.index(running, self.named() + renamed, renamed);
         }
         for wanted in services.iter().filter(|wanted| !wanted.deleted) {
             let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
