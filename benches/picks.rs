@@ -54,7 +54,9 @@ impl Case {
         // About two connections per server, so that least-loaded searches have something to compare.
         for _ in 0..2 * u32::from(servers) {
             let pick = worker.pick_server(service, &Flow::default());
-            held.extend(pick.and_then(|pick| worker.open(pick.server(), Activity::Active).ok()));
+            held.extend(
+                pick.ok().and_then(|pick| worker.open(pick.server(), Activity::Active).ok()),
+            );
         }
         Case { worker, service, held, _director: director }
     }

@@ -25,7 +25,6 @@ mod lease;
 mod outcomes;
 mod per_worker;
 mod pick;
-mod pick_result;
 mod pick_server;
 mod pick_slow;
 mod tried;
@@ -48,7 +47,7 @@ pub use tried::Tried;
 /// let worker = director.worker();
 /// let flow = Flow::tcp("10.9.9.9:40000".parse()?, "10.0.0.1:80".parse()?);
 /// let service = worker.service_for(&flow).expect("the flow goes to a service");
-/// let mut connection = worker.connect(service, &flow).expect("a server is available");
+/// let mut connection = worker.connect(service, &flow)?;
 /// assert_eq!(connection.address(), "10.0.1.1:80".parse()?);
 /// connection.closing();
 /// assert_eq!(director.counts(connection.server()).expect("it runs").inactive, 1);
@@ -126,34 +125,24 @@ impl Worker {
     /// exactly, except where an overloaded server may be picked deliberately (persistent clients,
     /// lblc).
     ///
-    /// Returns `None` in the cases of [`pick_server`](Self::pick_server), or if the picked server
-    /// already has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). Costs a pick plus
-    /// [`open`](Self::open); each repetition is caused by another thread's progress.
+    /// Costs a pick plus [`open`](Self::open); each repetition is caused by another thread's progress.
+    ///
+    /// # Errors
+    /// As for [`pick_server`](Self::pick_server). If the service is deleted between the pick and the
+    /// opening, the error may be [`NoService`](Refused::NoService) too. A server that already has
+    /// [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) is [`AllOverloaded`](Refused::AllOverloaded).
     #[inline]
-    pub fn connect(&self, service: ServiceId, flow: &Flow) -> Option<Connection<'_>> {
+    pub fn connect(&self, service: ServiceId, flow: &Flow) -> Result<Connection<'_>, Refused> {
         self.connect_excluding(service, flow, &[])
     }
 
     /// Like [`connect`](Self::connect), but only among servers that are not in `tried`; see
     /// [`pick_server_excluding`](Self::pick_server_excluding).
-    pub fn connect_excluding(
-        &self,
-        service: ServiceId,
-        flow: &Flow,
-        tried: &[ServerId],
-    ) -> Option<Connection<'_>> {
-        self.try_connect(service, flow, tried).ok()
-    }
-
-    /// Like [`connect_excluding`](Self::connect_excluding), but returns the reason if there is no
-    /// server.
     ///
     /// # Errors
-    /// As for [`try_pick_server`](Self::try_pick_server). If the service is deleted between the pick
-    /// and the opening, the error may be [`NoService`](Refused::NoService) too. A server that already
-    /// has [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) is [`AllOverloaded`](Refused::AllOverloaded).
+    /// As for [`connect`](Self::connect).
     #[inline]
-    pub fn try_connect(
+    pub fn connect_excluding(
         &self,
         service: ServiceId,
         flow: &Flow,
@@ -168,7 +157,7 @@ impl Worker {
             chosen = Some(pick);
             (pick.server(), pick.template)
         };
-        let mut found: Result<_, Refused> = self.pick(service, flow, tried, &mut emit);
+        let mut found = self.pick(service, flow, tried, &mut emit);
         loop {
             let (server, template) = found?;
             let opened = match self.open_into(&mut lease, server, template, activity, true) {

@@ -40,7 +40,7 @@ impl World {
     fn pick(&self, client: u32, destination: u32) {
         let address = |bits| SocketAddr::from((Ipv4Addr::from_bits(bits), 80));
         let flow = Flow::tcp(address(client), address(destination)).with_fwmark(7);
-        assert!(self.worker.pick_server(self.service, &flow).is_some());
+        assert!(self.worker.pick_server(self.service, &flow).is_ok());
     }
 
     /// Addresses remembered.

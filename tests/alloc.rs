@@ -50,9 +50,9 @@ fn hot_path(worker: &Worker, round: u32) {
     let flow = flow(round);
     let service = worker.service_for(&flow).expect("the flow's service");
     let mut tried = Tried::<4>::new();
-    if let Some(pick) = worker.pick_server(service, &flow) {
+    if let Ok(pick) = worker.pick_server(service, &flow) {
         tried.insert(pick.server());
-        if let Some(again) = worker.pick_server_excluding(service, &flow, &tried) {
+        if let Ok(again) = worker.pick_server_excluding(service, &flow, &tried) {
             assert_ne!(again.server(), pick.server());
         }
         // A server may be gone by now, if a reload came in between.
@@ -68,10 +68,10 @@ fn hot_path(worker: &Worker, round: u32) {
         }
         let _ = worker.report(pick.server(), outcome, latency);
     }
-    if let Some(connection) = worker.connect(service, &flow) {
+    if let Ok(connection) = worker.connect(service, &flow) {
         connection.finish(Outcome::Failed, None).expect("an open connection");
     }
-    if let Some(mut connection) = worker.connect(service, &flow) {
+    if let Ok(mut connection) = worker.connect(service, &flow) {
         connection.established();
         connection.closing();
     }

@@ -119,7 +119,7 @@ fn ours(down: &[bool; SERVERS]) -> BTreeSet<usize> {
     }
     let worker = director.worker();
     let picks = (0..REQUESTS).filter_map(|client| {
-        match worker.try_pick_server(service, &flow(client), &[]) {
+        match worker.pick_server_excluding(service, &flow(client), &[]) {
             Ok(pick) => (0..SERVERS).find(|n| server(*n) == pick.server()),
             Err(refused) => {
                 assert_eq!(refused, Refused::AllDown);

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use vsched::config::{Command, KernelRules, Persistence, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 use vsched::{
-    Activity, Config, ConnectionError, Director, Item, Lease, SchedulerKind, ServiceId, Tried,
-    Worker,
+    Activity, Config, ConnectionError, Director, Item, Lease, Refused, SchedulerKind, ServiceId,
+    Tried, Worker,
 };
 
 const RR: SchedulerKind = SchedulerKind::Rr;
@@ -27,7 +27,7 @@ fn director(config: &Config) -> (Director, ServiceId, Worker) {
 /// The last byte of the addresses of the next picks.
 fn picks(worker: &Worker, service: ServiceId, count: usize) -> Vec<u8> {
     let pick = |_| match worker.pick_server(service, &flow(1)).map(|pick| pick.address().ip()) {
-        Some(std::net::IpAddr::V4(ip)) => ip.octets()[3],
+        Ok(std::net::IpAddr::V4(ip)) => ip.octets()[3],
         _ => 0,
     };
     (0..count).map(pick).collect()
@@ -213,14 +213,14 @@ fn a_deleted_service_is_stale_also_when_it_is_made_again() {
     let config = config(RR, 2, &[1]);
     let (director, old, worker) = director(&config);
     director.apply(&Config::default()).expect("an empty config");
-    assert_eq!(worker.pick_server(old, &flow(1)), None);
+    assert_eq!(worker.pick_server(old, &flow(1)), Err(Refused::NoService));
     worker.service_for(&flow(1));
     director.tick(Duration::from_secs(1));
     director.apply(&config).expect("a valid config");
     let new = director.service_by_key(&ServiceKey::tcp(vip(0))).expect("service 0");
     assert_ne!(old, new);
-    assert_eq!(worker.pick_server(old, &flow(1)), None);
-    assert!(worker.pick_server(new, &flow(1)).is_some());
+    assert_eq!(worker.pick_server(old, &flow(1)), Err(Refused::NoService));
+    assert!(worker.pick_server(new, &flow(1)).is_ok());
 }
 
 #[test]
@@ -239,9 +239,9 @@ fn nobody_available_is_no_server_for_every_scheduler() {
         ] {
             let (director, service, worker) = director(&unavailable);
             for _ in 0..3 {
-                assert_eq!(worker.pick_server(service, &flow(1)), None, "{}", kind.name());
-                assert!(worker.connect(service, &flow(1)).is_none());
-                assert_eq!(director.pick_server(service, &flow(1)), None);
+                assert!(worker.pick_server(service, &flow(1)).is_err(), "{}", kind.name());
+                assert!(worker.connect(service, &flow(1)).is_err());
+                assert!(director.pick_server(service, &flow(1)).is_err());
             }
             assert_eq!(director.observe().services[0].statistics.refused, 6);
         }
@@ -256,10 +256,10 @@ fn nobody_available_is_no_server_for_every_scheduler() {
         let (director, service, worker) = director(&full);
         let hashed = matches!(kind.name(), "sh" | "dh" | "mh");
         let room = if hashed { 1 } else { 3 };
-        let held: Vec<_> = std::iter::from_fn(|| worker.connect(service, &flow(1))).collect();
+        let held: Vec<_> = std::iter::from_fn(|| worker.connect(service, &flow(1)).ok()).collect();
         assert_eq!(held.len(), room, "{}", kind.name());
         drop(held);
-        assert!(worker.connect(service, &flow(1)).is_some(), "{}", kind.name());
+        assert!(worker.connect(service, &flow(1)).is_ok(), "{}", kind.name());
         assert_eq!(director.observe().services[0].statistics.connections, room as u64 + 1);
     }
 }
@@ -270,7 +270,7 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
         let (_director, service, worker) = director(&config(kind, 4, &[2, 1, 0, 2]));
         for _ in 0..10 {
             let mut tried = Tried::<8>::new();
-            while let Some(pick) = worker.pick_server_excluding(service, &flow(3), &tried) {
+            while let Ok(pick) = worker.pick_server_excluding(service, &flow(3), &tried) {
                 assert_ne!(pick.address(), rip(3), "{}: server 3 is quiesced", kind.name());
                 assert!(tried.insert(pick.server()));
                 assert!(tried.len() <= 3, "{}: a server came twice", kind.name());
@@ -374,7 +374,7 @@ fn upper_thresholds_hold_exactly_when_many_threads_connect() {
         let opened: usize = std::thread::scope(|scope| {
             let connect = || {
                 let worker = director.worker();
-                let held = std::iter::from_fn(|| worker.connect(service, &flow(1)));
+                let held = std::iter::from_fn(|| worker.connect(service, &flow(1)).ok());
                 held.map(vsched::Connection::into_lease).count()
             };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(connect)).collect();
@@ -472,7 +472,7 @@ fn ids_and_leases_of_one_director_are_stale_in_another() {
     let same_slot = other.pick_server(there, &flow(1)).expect("a server");
     let _held = other.open(same_slot.server(), Activity::Active).expect("it runs");
 
-    assert_eq!(other.pick_server(here, &flow(1)), None);
+    assert_eq!(other.pick_server(here, &flow(1)), Err(Refused::NoService));
     assert_eq!(other.open(pick.server(), Activity::Active), Err(ConnectionError::Stale));
     for activity in [Activity::Active, Activity::Inactive] {
         assert_eq!(other.update(&mut lease, activity), Err(ConnectionError::Stale));

@@ -252,7 +252,7 @@ fn backups_take_over_in_the_very_pick_that_finds_no_primary() {
         let running = Running::new(&config);
         // Overloaded.
         let open: Vec<_> = (0..40)
-            .filter_map(|client| running.worker.connect(running.service, &flow(client)))
+            .filter_map(|client| running.worker.connect(running.service, &flow(client)).ok())
             .collect();
         assert_eq!(open.len(), 40, "{kind:?}");
         drop(open);
@@ -267,7 +267,7 @@ fn backups_take_over_in_the_very_pick_that_finds_no_primary() {
         assert_eq!(running.used(), [at(2)], "{kind:?}");
         // Tried.
         let tried = [running.server(2)];
-        let again = running.worker.try_pick_server(running.service, &flow(1), &tried);
+        let again = running.worker.pick_server_excluding(running.service, &flow(1), &tried);
         assert_eq!(again.map(|pick| pick.address()), Err(Refused::AllTried), "{kind:?}");
     }
 }

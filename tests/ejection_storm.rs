@@ -40,7 +40,7 @@ fn storm(base: &Config) {
                     random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     // Deleted now and then.
                     let Some(service) = director.service_by_key(&key()) else { continue };
-                    let Some(connection) = worker.connect(service, &flow(random)) else { continue };
+                    let Ok(connection) = worker.connect(service, &flow(random)) else { continue };
                     let bad = connection.server().to_raw()[0] % 3 == (random >> 20) % 3;
                     failures.fetch_add(u32::from(bad), Ordering::Relaxed);
                     let outcome = if bad { Outcome::Failed } else { Outcome::Done };

@@ -97,8 +97,8 @@ fn what_is_explained_is_what_is_picked_next() {
             assert_eq!(director.explain(service, &client).as_ref(), Some(&told), "{scheduler:?}");
             assert_eq!(director.observe(), before, "{scheduler:?}");
             let pick = match sharing {
-                Sharing::Exact => worker.try_pick_server(service, &client, &[]),
-                Sharing::PerWorker => director.try_pick_server(service, &client),
+                Sharing::Exact => worker.pick_server_excluding(service, &client, &[]),
+                Sharing::PerWorker => director.pick_server(service, &client),
             };
             let pick = pick.map(|pick| (pick.server(), pick.address()));
             let explained = told.pick.map(|next| (next.server, next.address));

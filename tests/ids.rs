@@ -29,7 +29,7 @@ fn ids_come_back_from_their_numbers() {
         let id = director.service_by_key(&ServiceKey::tcp(vip(n))).expect("it runs");
         let again = ServiceId::from_raw(id.to_raw());
         assert_eq!(again, id);
-        assert_eq!(worker.pick_server(again, &flow(1)).is_some(), n == 0);
+        assert_eq!(worker.pick_server(again, &flow(1)).is_ok(), n == 0);
         seen.push(id.to_raw());
     }
     let [slot, generation] = seen[0];
@@ -43,7 +43,7 @@ fn ids_come_back_from_their_numbers() {
         assert_eq!(worker.open(id, Activity::Active).err(), Some(ConnectionError::Stale));
         let id = ServiceId::from_raw(raw);
         assert_eq!(id.to_raw(), raw);
-        assert_eq!(worker.try_pick_server(id, &flow(1), &[]).err(), Some(Refused::NoService));
+        assert_eq!(worker.pick_server_excluding(id, &flow(1), &[]).err(), Some(Refused::NoService));
     }
 }
 

@@ -76,7 +76,7 @@ fn churn(worker: &Worker, seed: u64, stop: &AtomicBool) -> Vec<Lease> {
     let mut leases = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let flow = flow(random.below(1 << 16) as u32);
-        let connection = worker.service_for(&flow).and_then(|id| worker.connect(id, &flow));
+        let connection = worker.service_for(&flow).and_then(|id| worker.connect(id, &flow).ok());
         leases.extend(connection.map(|connection| connection.into_lease()));
         if leases.len() > 300 || random.below(5) < 2 && !leases.is_empty() {
             let at = random.below(leases.len() as u64) as usize;

@@ -43,12 +43,12 @@ fn a_server_counts_to_its_limit_and_no_further() {
     let service = director.service_by_key(&key).expect("it runs");
     let full = director.server(&key, rip(1)).expect("it runs");
     let mut lease = fill(&worker, full);
-    assert!(worker.pick_server(service, &flow(0)).is_none(), "the last one reached the threshold");
+    assert!(worker.pick_server(service, &flow(0)).is_err(), "the last one reached the threshold");
     // One that no count reaches, after none: the mark goes with the threshold.
     for upper in [0, MAX_CONNECTIONS + 1] {
         config.services[0].servers[0].thresholds.upper = upper;
         director.apply(&config).expect("a valid config");
-        assert!(worker.pick_server(service, &flow(0)).is_some());
+        assert!(worker.pick_server(service, &flow(0)).is_ok());
     }
     for round in 0..2 {
         let most = if round == 0 { (MAX_CONNECTIONS, 0) } else { (MAX_CONNECTIONS - 1, 1) };
@@ -56,7 +56,7 @@ fn a_server_counts_to_its_limit_and_no_further() {
         for activity in [Activity::Active, Activity::Inactive] {
             assert_eq!(worker.open(full, activity), Err(ConnectionError::Full));
         }
-        assert!(worker.connect(service, &flow(0)).is_none(), "no server to wait for");
+        assert!(worker.connect(service, &flow(0)).is_err(), "no server to wait for");
         assert_eq!(counts(&director, full), most, "a refusal changes nothing");
         worker.update(&mut lease, Activity::Inactive).expect("an open lease");
     }

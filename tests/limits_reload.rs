@@ -37,7 +37,7 @@ fn connect_and_close(director: &Director, shared: &Shared, seed: u64) -> u32 {
     while !shared.ended.load(Ordering::SeqCst) {
         if random.below(16) < 10 && held.len() < 20 {
             let before = shared.era.load(Ordering::SeqCst);
-            let Some(connection) = worker.connect(service, &Flow::default()) else { continue };
+            let Ok(connection) = worker.connect(service, &Flow::default()) else { continue };
             held.push_back(connection.into_lease());
             let open = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
             opened += 1;
@@ -114,8 +114,8 @@ fn with_slow_services(scheduler: &str, upper: u32, index: u8, others: u32) -> Co
 fn connect_until_refused(worker: Worker, service: ServiceId, new: &Flow) -> bool {
     loop {
         match worker.connect(service, &Flow::default()) {
-            Some(connection) => drop(connection),
-            None => return worker.service_for(new).is_some(),
+            Ok(connection) => drop(connection),
+            Err(_) => return worker.service_for(new).is_some(),
         }
     }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{config, flow, rip, server};
 use vsched::config::{ServiceKey, Sharing};
-use vsched::{Config, Director, SchedulerKind, ServerId, ServiceId, Tried, Worker};
+use vsched::{Config, Director, Refused, SchedulerKind, ServerId, ServiceId, Tried, Worker};
 
 const SHARINGS: [Sharing; 2] = [Sharing::Exact, Sharing::PerWorker];
 
@@ -30,7 +30,7 @@ impl World {
         self.director.set_counts(self.server(n), active, inactive).expect("not too many");
     }
 
-    fn pick(&self) -> Option<ServerId> {
+    fn pick(&self) -> Result<ServerId, Refused> {
         self.worker.pick_server(self.service, &flow(1)).map(|pick| pick.server())
     }
 }
@@ -63,14 +63,14 @@ fn loads_per_weight_are_compared_exactly() {
                     world.set(1, loads[0] - next, 0);
                     world.set(2, loads[1] - next, 0);
                     let what = format!("{kind} {sharing:?} {quiesced} {loads:?}");
-                    assert_eq!(world.pick(), Some(world.server(lighter)), "{what}");
+                    assert_eq!(world.pick(), Ok(world.server(lighter)), "{what}");
                 }
                 // Of equals the one that was added last.
                 let world = World::new(&two(kind, [weight(active); 2], quiesced, sharing));
                 for (loads, least) in [([0, 0], 2), ([1, 0], 1), ([0, 1], 2), ([1, 1], 2)] {
                     (1..).zip(loads).for_each(|(n, less)| world.set(n, active - next - less, 0));
                     let what = format!("{kind} {sharing:?} {quiesced} {loads:?}");
-                    assert_eq!(world.pick(), Some(world.server(least)), "{what}");
+                    assert_eq!(world.pick(), Ok(world.server(least)), "{what}");
                 }
             }
         }
@@ -92,11 +92,11 @@ fn more_servers_are_tried_than_an_index_passes_over() {
             for n in 1..=100 {
                 let pick = world.worker.pick_server_excluding(world.service, &flow(1), &tried);
                 let found = pick.map(|pick| pick.server());
-                assert_eq!(found, Some(world.server(n)), "{kind} {sharing:?}");
+                assert_eq!(found, Ok(world.server(n)), "{kind} {sharing:?}");
                 assert!(tried.insert(world.server(n)));
             }
             let pick = world.worker.pick_server_excluding(world.service, &flow(1), &tried);
-            assert!(pick.is_none());
+            assert!(pick.is_err());
         }
     }
 }
@@ -178,13 +178,13 @@ fn connections_of_nobody_are_divided_anew_as_workers_come() {
                 .map(|_| workers[0].open(server(2), vsched::Activity::Active).expect("room"))
                 .collect();
             let pick = || workers[0].pick_server(service, &flow(1)).map(|pick| pick.server());
-            assert_eq!(pick(), Some(server(2)), "{servers}: 12 and 11");
+            assert_eq!(pick(), Ok(server(2)), "{servers}: 12 and 11");
             let later: Vec<Worker> = (0..more).map(|_| director.worker()).collect();
             director.tick(std::time::Duration::from_secs(1));
-            assert_eq!(pick(), Some(server(1)), "{servers}: 8 or 6, and 10");
+            assert_eq!(pick(), Ok(server(1)), "{servers}: 8 or 6, and 10");
             drop(later);
             director.tick(std::time::Duration::from_secs(2));
-            assert_eq!(pick(), Some(server(2)), "{servers}: 12 and 11 again");
+            assert_eq!(pick(), Ok(server(2)), "{servers}: 12 and 11 again");
             own.into_iter().for_each(|lease| workers[0].close(lease).expect("an open lease"));
         }
     }
@@ -207,7 +207,7 @@ fn corrected_inactive_connections_are_everybodys() {
             director.set_counts(server(free), 0, 20).expect("it runs");
             for worker in &workers {
                 let pick = worker.pick_server(service, &flow(1)).map(|pick| pick.server());
-                assert_eq!(pick, Some(server(free)), "{servers} {loaded}");
+                assert_eq!(pick, Ok(server(free)), "{servers} {loaded}");
             }
         }
     }
@@ -234,21 +234,21 @@ fn connections_of_before_are_nobodys_and_counted_once() {
         config.services[0].sharing = Sharing::PerWorker;
         director.apply(&config).expect("a valid config");
         let pick = || workers[0].pick_server(service, &flow(1)).map(|pick| pick.server());
-        assert_eq!(pick(), Some(id(2)), "it has none");
+        assert_eq!(pick(), Ok(id(2)), "it has none");
         let own = |count| {
             (0..count).for_each(|_| {
                 let _lost = workers[0].open(id(2), vsched::Activity::Active).expect("room");
             });
         };
         own(5);
-        assert_eq!(pick(), Some(id(2)), "{servers}: 6 and 5");
+        assert_eq!(pick(), Ok(id(2)), "{servers}: 6 and 5");
         // Another server: nothing is counted twice by the reload.
         config.services[0].servers.push(server(900, 1));
         config.services[0].servers.last_mut().expect("it").weight = 0;
         director.apply(&config).expect("a valid config");
-        assert_eq!(pick(), Some(id(2)), "{servers}: 6 and 5");
+        assert_eq!(pick(), Ok(id(2)), "{servers}: 6 and 5");
         own(2);
-        assert_eq!(pick(), Some(id(1)), "{servers}: 6 and 7");
+        assert_eq!(pick(), Ok(id(1)), "{servers}: 6 and 7");
     }
 }
 
@@ -305,17 +305,17 @@ fn connections_that_become_inactive_weigh_less_for_their_worker() {
         let mut many: Vec<_> = (0..10).map(|_| open(1)).collect();
         let few = [open(2), open(2)];
         let pick = || worker.pick_server(service, &flow(1)).map(|pick| pick.server());
-        assert_eq!(pick(), Some(id(2)), "{servers}");
+        assert_eq!(pick(), Ok(id(2)), "{servers}");
         // By whichever worker.
         for (number, lease) in many.iter_mut().enumerate() {
             let by = if number % 2 == 0 { &worker } else { &other };
             by.update(lease, vsched::Activity::Inactive).expect("an open lease");
         }
-        assert_eq!(pick(), Some(id(1)), "{servers}");
+        assert_eq!(pick(), Ok(id(1)), "{servers}");
         for lease in &mut many {
             worker.update(lease, vsched::Activity::Active).expect("an open lease");
         }
-        assert_eq!(pick(), Some(id(2)), "{servers}");
+        assert_eq!(pick(), Ok(id(2)), "{servers}");
         for lease in many.into_iter().chain(few) {
             other.close(lease).expect("an open lease");
         }

@@ -21,7 +21,7 @@ fn picks(director: &Director) -> Vec<u16> {
     let id = director.service_by_key(&ServiceKey::tcp(vip(0))).expect("service 0");
     let worker = director.worker();
     let pick = |n| match worker.pick_server(id, &flow(n)).map(|pick| pick.address().ip()) {
-        Some(std::net::IpAddr::V4(ip)) => ip.to_bits() as u16,
+        Ok(std::net::IpAddr::V4(ip)) => ip.to_bits() as u16,
         _ => 0,
     };
     (0..CLIENTS).map(pick).collect()

@@ -133,8 +133,8 @@ fn picks_return_user_data_and_labels_change_no_decision() {
         let mut config = named(kind);
         for round in 0..5 {
             for n in 0..7 {
-                let pick = worker.try_pick_server(of(&labeled), &flow(n), &[]);
-                let same = twin.try_pick_server(of(&plain), &flow(n), &[]);
+                let pick = worker.pick_server_excluding(of(&labeled), &flow(n), &[]);
+                let same = twin.pick_server_excluding(of(&plain), &flow(n), &[]);
                 assert_eq!(
                     pick.as_ref().map(|it| it.address()),
                     same.as_ref().map(|it| it.address()),

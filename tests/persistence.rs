@@ -46,8 +46,8 @@ impl World {
     fn open(&self, from: &str) -> (u8, Option<Lease>) {
         let connection = self.worker.connect(self.service, &Flow::tcp(client(from), vip(0)));
         match connection {
-            Some(connection) => (number(connection.address()), Some(connection.into_lease())),
-            None => (0, None),
+            Ok(connection) => (number(connection.address()), Some(connection.into_lease())),
+            Err(_) => (0, None),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use vsched::config::rules::Rules;
-use vsched::{Config, Director, Flow, Worker};
+use vsched::{Config, Director, Flow, Refused, Worker};
 
 struct World {
     director: Director,
@@ -45,7 +45,7 @@ impl World {
         assert_eq!(found, self.director.service_for(&flow));
         let Some(service) = found else { return NOT_OURS.to_owned() };
         let pick = self.worker.pick_server(service, &flow);
-        pick.map_or_else(|| REFUSED.to_owned(), |pick| pick.address().to_string())
+        pick.map_or_else(|_| REFUSED.to_owned(), |pick| pick.address().to_string())
     }
 
     fn sends(&self, rows: &[(Sent<'_>, &str)]) {
@@ -128,19 +128,27 @@ fn a_pick_by_id_refuses_ftp_data_without_persistence() {
             for _ in 0..5 {
                 for data in ["10.1.0.1:20", "10.1.0.1:5000", "10.1.0.1:80"] {
                     let flow = flow(data);
-                    assert_eq!(worker.pick_server(id, &flow), None, "{kind:?} {data}");
-                    assert!(worker.connect(id, &flow).is_none(), "{kind:?} {data}");
-                    assert_eq!(director.pick_server(id, &flow), None, "{kind:?} {data}");
+                    assert_eq!(
+                        worker.pick_server(id, &flow),
+                        Err(Refused::NotScheduled),
+                        "{kind:?} {data}"
+                    );
+                    assert!(worker.connect(id, &flow).is_err(), "{kind:?} {data}");
+                    assert_eq!(
+                        director.pick_server(id, &flow),
+                        Err(Refused::NotScheduled),
+                        "{kind:?} {data}"
+                    );
                 }
                 let own = flow("10.1.0.1:21");
                 let pick = worker.pick_server(id, &own).map(|pick| pick.address());
                 let other = undisturbed.pick_server(twin, &own).map(|pick| pick.address());
-                assert!(pick.is_some(), "{kind:?}");
+                assert!(pick.is_ok(), "{kind:?}");
                 assert_eq!(pick, other, "{kind:?}: the rotation stays");
                 // What a proxy may pass: nothing, or where it listens itself.
                 for flow in [Flow::default(), flow("127.0.0.1:2121")] {
-                    assert!(worker.pick_server(id, &flow).is_some(), "{kind:?}");
-                    undisturbed.pick_server(twin, &flow);
+                    assert!(worker.pick_server(id, &flow).is_ok(), "{kind:?}");
+                    assert!(undisturbed.pick_server(twin, &flow).is_ok());
                 }
             }
             let observed = director.observe();

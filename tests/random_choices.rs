@@ -73,7 +73,7 @@ impl Service {
         let id = self.director.service_by_key(&ServiceKey::tcp(vip(0))).expect("it runs");
         let worker = self.director.worker();
         let pick = |_| {
-            let pick = worker.pick_server_excluding(id, &flow(1), &tried)?;
+            let pick = worker.pick_server_excluding(id, &flow(1), &tried).ok()?;
             ids.iter().position(|id| *id == pick.server())
         };
         (0..count).map(pick).collect()

@@ -43,12 +43,11 @@ fn answers(director: &Director, worker: &Worker, service: ServiceId) -> Vec<Opti
     });
     let tried = tried.as_slice();
     vec![
-        worker.try_pick_server(service, &flow(), &[]).err(),
-        worker.try_pick_server(service, &flow(), tried).err(),
-        worker.pick_into(service, &flow(), &[], &mut std::mem::MaybeUninit::uninit()).err(),
-        worker.try_connect(service, &flow(), &[]).err(),
-        worker.try_connect(service, &flow(), tried).err(),
-        director.try_pick_server(service, &flow()).err(),
+        worker.pick_server_excluding(service, &flow(), &[]).err(),
+        worker.pick_server_excluding(service, &flow(), tried).err(),
+        worker.connect_excluding(service, &flow(), &[]).err(),
+        worker.connect_excluding(service, &flow(), tried).err(),
+        director.pick_server(service, &flow()).err(),
     ]
 }
 
@@ -106,7 +105,7 @@ fn deletion_is_no_lack_of_servers() {
                 let service = director.service(KEY).expect("it runs");
                 after.wait();
                 let why = loop {
-                    match worker.try_connect(service, &flow(), &[]) {
+                    match worker.connect_excluding(service, &flow(), &[]) {
                         Ok(_) => {}
                         Err(why) => break why,
                     }
@@ -180,20 +179,14 @@ fn a_refusal_says_what_left_no_server() {
                     Tried => tried.push(id),
                 }
             }
-            let mut to = std::mem::MaybeUninit::uninit();
             let answers = [
-                worker.try_pick_server(service, &flow(), &tried).err(),
-                worker.pick_into(service, &flow(), &tried, &mut to).err(),
-                worker.try_connect(service, &flow(), &tried).err(),
+                worker.pick_server_excluding(service, &flow(), &tried).err(),
+                worker.connect_excluding(service, &flow(), &tried).err(),
             ];
             // lblc sends to an overloaded server what it sent there before; it has sent nothing.
-            assert_eq!(answers, [Some(expected); 3], "{name}: {expected:?}");
+            assert_eq!(answers, [Some(expected); 2], "{name}: {expected:?}");
             if tried.is_empty() {
-                assert_eq!(
-                    director.try_pick_server(service, &flow()).err(),
-                    Some(expected),
-                    "{name}"
-                );
+                assert_eq!(director.pick_server(service, &flow()).err(), Some(expected), "{name}");
             }
             open.into_iter().for_each(|lease| worker.close(lease).expect("open"));
         }
@@ -226,7 +219,7 @@ fn a_scheduler_may_have_no_server_for_a_flow() {
         let servers = &mut config.services[0].servers;
         servers.iter_mut().filter(|it| it.address == own).for_each(|it| it.weight = 0);
         director.apply(&config).expect("a valid config");
-        let refused = worker.try_pick_server(service, &flow(), &[]).err();
+        let refused = worker.pick_server_excluding(service, &flow(), &[]).err();
         assert_eq!(refused, Some(Refused::NotThisFlow), "{kind:?}");
     }
 }
@@ -243,8 +236,8 @@ fn a_flow_that_is_not_scheduled_is_told() {
         "10.0.0.1:20000".parse().expect("one"),
     );
     let refused = Some(Refused::NotScheduled);
-    assert_eq!(director.worker().try_pick_server(service, &data, &[]).err(), refused);
-    assert_eq!(director.try_pick_server(service, &data).err(), refused);
+    assert_eq!(director.worker().pick_server_excluding(service, &data, &[]).err(), refused);
+    assert_eq!(director.pick_server(service, &data).err(), refused);
     let (_, observed) = &director.services()[0];
     assert_eq!(observed.statistics.refused, 0);
 }

@@ -46,7 +46,7 @@ fn decisions(director: &Director, service: ServiceId, worker: &Worker) -> Vec<St
     let mut answers = Vec::new();
     for step in 0..400 {
         let flow = flow(random(&mut seed) % 50);
-        let Some(pick) = worker.pick_server(service, &flow) else {
+        let Ok(pick) = worker.pick_server(service, &flow) else {
             answers.push("none".to_owned());
             open.drain(..).for_each(|lease| worker.close(lease).expect("it is open"));
             continue;
@@ -158,7 +158,8 @@ fn workers_begin_with_different_servers() {
         for servers in [8, 64] {
             let (director, service) = director(kind, &vec![1; servers], Sharing::PerWorker);
             let workers: Vec<Worker> = (0..8).map(|_| director.worker()).collect();
-            let first = |worker: &Worker| worker.pick_server(service, &flow(1)).map(|p| p.server());
+            let first =
+                |worker: &Worker| worker.pick_server(service, &flow(1)).map(|p| p.server()).ok();
             let mut servers: Vec<_> = workers.iter().filter_map(first).collect();
             servers.sort_by_key(|server| server.to_raw());
             servers.dedup();
@@ -241,7 +242,7 @@ fn an_overloaded_server_is_for_nobody_and_comes_back_for_all() {
         let mut leases: Vec<Lease> = (0..servers)
             .map(|_| workers[0].connect(service, &flow(1)).expect("a server").into_lease())
             .collect();
-        assert!(workers.iter().all(|worker| worker.pick_server(service, &flow(1)).is_none()));
+        assert!(workers.iter().all(|worker| worker.pick_server(service, &flow(1)).is_err()));
         let lease = leases.pop().expect("a connection");
         let freed = lease.server();
         workers[1].close(lease).expect("it is open");
@@ -292,7 +293,7 @@ fn sharing_changes_while_connections_are_open() {
             let late = director.worker();
             for number in 0..30u32 {
                 let worker = [&workers[0], &workers[1], &late][number as usize % 3];
-                let Some(connection) = worker.connect(service, &flow(number)) else {
+                let Ok(connection) = worker.connect(service, &flow(number)) else {
                     // ovf refuses when all are full in its sense.
                     assert_eq!(*kind, SchedulerKind::Ovf);
                     continue;

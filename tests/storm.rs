@@ -66,7 +66,7 @@ impl Storm {
         let oldest = self.returned.load(Ordering::SeqCst);
         let pick = worker.pick_server(id, &Flow::default());
         let newest = self.begun.load(Ordering::SeqCst);
-        let Some(pick) = pick else {
+        let Ok(pick) = pick else {
             return (None, oldest != newest);
         };
         let place = (0..SERVERS)

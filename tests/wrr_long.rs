@@ -107,7 +107,7 @@ fn an_empty_service_begins_at_the_first_servers_level() {
         let expected: Vec<usize> = (0..100).map(|_| walk.next()).collect();
         for at_once in [false, true] {
             let (director, worker, service) = service_of(&config);
-            assert!(worker.pick_server(service, &flow(1)).is_none());
+            assert!(worker.pick_server(service, &flow(1)).is_err());
             if at_once {
                 let full =
                     VirtualService { servers: servers.clone(), ..config.services[0].clone() };

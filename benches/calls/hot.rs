@@ -1,7 +1,6 @@
 //! The hot path as separate functions: the object code that a calling program contains, most of it
 //! inlined.
 
-use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use vsched::{
@@ -10,7 +9,11 @@ use vsched::{
 };
 
 #[inline(never)]
-pub(crate) fn pick_server(worker: &Worker, service: ServiceId, flow: &Flow) -> Option<Pick> {
+pub(crate) fn pick_server(
+    worker: &Worker,
+    service: ServiceId,
+    flow: &Flow,
+) -> Result<Pick, Refused> {
     worker.pick_server(service, flow)
 }
 
@@ -20,19 +23,8 @@ pub(crate) fn pick_server_excluding(
     service: ServiceId,
     flow: &Flow,
     tried: &[ServerId],
-) -> Option<Pick> {
+) -> Result<Pick, Refused> {
     worker.pick_server_excluding(service, flow, tried)
-}
-
-#[inline(never)]
-pub(crate) fn pick_into(
-    worker: &Worker,
-    service: ServiceId,
-    flow: &Flow,
-    tried: &[ServerId],
-    pick: &mut MaybeUninit<Pick>,
-) -> Result<(), Refused> {
-    worker.pick_into(service, flow, tried, pick)
 }
 
 #[inline(never)]
@@ -41,7 +33,7 @@ pub(crate) fn service_for(worker: &Worker, flow: &Flow) -> Option<ServiceId> {
 }
 
 #[inline(never)]
-pub(crate) fn connect(worker: &Worker, service: ServiceId, flow: &Flow) -> Option<Lease> {
+pub(crate) fn connect(worker: &Worker, service: ServiceId, flow: &Flow) -> Result<Lease, Refused> {
     worker.connect(service, flow).map(Connection::into_lease)
 }
 
@@ -49,7 +41,7 @@ pub(crate) fn connect(worker: &Worker, service: ServiceId, flow: &Flow) -> Optio
 #[inline(never)]
 pub(crate) fn connection(worker: &Worker, service: ServiceId, flow: &Flow) -> bool {
     let connection = worker.connect(service, flow);
-    connection.is_some_and(|mut connection| {
+    connection.is_ok_and(|mut connection| {
         connection.established();
         connection.closing();
         true

@@ -14,7 +14,6 @@ mod common;
 mod hot;
 
 use std::hint::black_box;
-use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use common::{config, flow};
@@ -55,7 +54,8 @@ impl Loop {
 
     fn pick(&self, calls: u64) {
         for _ in 0..calls {
-            black_box(self.worker.pick_server(self.service, black_box(&self.flow)));
+            // By reference: a copy of the result would cost as much as a tenth of a pick.
+            let _ = black_box(&self.worker.pick_server(self.service, black_box(&self.flow)));
         }
     }
 
@@ -90,7 +90,7 @@ impl Loop {
 
     fn connect_close(&self, calls: u64) {
         for _ in 0..calls {
-            black_box(self.worker.connect(self.service, black_box(&self.flow)));
+            let _ = black_box(self.worker.connect(self.service, black_box(&self.flow)));
         }
     }
 }
@@ -143,8 +143,6 @@ fn each_once(worker: &Worker, service: ServiceId, flow: &Flow) {
     let mut tried = Tried::new();
     assert!(hot::tried_insert(&mut tried, pick.server()));
     let again = hot::pick_server_excluding(worker, service, flow, &tried).expect("another");
-    let mut place = MaybeUninit::uninit();
-    hot::pick_into(worker, service, flow, &[], black_box(&mut place)).expect("a server");
     assert_eq!(hot::service_for(worker, flow), Some(service));
     assert!(hot::connection(worker, service, flow));
     let leases = [

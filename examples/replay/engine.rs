@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
             ));
         }
         let pick = self.worker.pick_server(self.service, flow);
-        let got = pick.map(|pick| pick.address());
+        let got = pick.ok().map(|pick| pick.address());
         self.report.decisions += 1;
         if got != recorded {
             self.mismatch(index, name(recorded), name(got));

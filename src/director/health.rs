@@ -59,7 +59,7 @@ impl Director {
     /// let config: Config = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
     /// let director = Director::new(&config)?;
     /// let (worker, service) = (director.worker(), director.service("tcp 10.0.0.1:80")?);
-    /// let connection = worker.connect(service, &Flow::default()).expect("a server is available");
+    /// let connection = worker.connect(service, &Flow::default())?;
     /// let server = connection.server();
     /// connection.finish(Outcome::Done, Some(Duration::from_millis(3)))?;
     /// worker.report(server, Outcome::Failed, None)?;

@@ -80,7 +80,7 @@ use crate::sync::Arc;
 /// let director = Director::new(&config)?;
 /// let service = director.service("tcp 192.168.4.5:80")?;
 /// let worker = director.worker();
-/// let pick = worker.pick_server(service, &Flow::default()).expect("two servers are available");
+/// let pick = worker.pick_server(service, &Flow::default())?;
 /// assert_eq!(pick.address(), "192.168.5.11:80".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -196,9 +196,9 @@ impl Director {
     /// let service = director.service("tcp 192.168.5.50:80")?;
     /// let worker = director.worker();
     /// let answers: Vec<_> = (0..4)
-    ///     .filter_map(|_| worker.pick_server(service, &Flow::default()))
-    ///     .map(|pick| pick.address().ip().to_string())
-    ///     .collect();
+    ///     .map(|_| worker.pick_server(service, &Flow::default()))
+    ///     .map(|pick| Ok(pick?.address().ip().to_string()))
+    ///     .collect::<Result<_, vsched::Refused>>()?;
     /// assert_eq!(answers, ["192.168.5.12", "192.168.5.11", "192.168.5.11", "192.168.5.12"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -281,15 +281,10 @@ impl Director {
 
     /// Picks a server for a caller without a worker. Takes a lock and counts nothing, not even a
     /// refusal; a data plane uses [`Worker::pick_server`](crate::Worker::pick_server).
-    pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Option<Pick> {
-        self.try_pick_server(service, flow).ok()
-    }
-
-    /// Like [`pick_server`](Self::pick_server), but returns the reason if there is no server.
     ///
     /// # Errors
-    /// As for [`Worker::try_pick_server`](crate::Worker::try_pick_server).
-    pub fn try_pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
+    /// As for [`Worker::pick_server`](crate::Worker::pick_server).
+    pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
         // Under the snapshot's lock no newer table can be published, so the pick cannot be superseded.
         let picked = self.with_table(|table| {
             let compiled = table.service(service)?;

@@ -64,11 +64,11 @@ impl Director {
     /// let director = Director::new(&config)?;
     /// let service = director.service("tcp 10.0.0.1:80")?;
     /// let worker = director.worker();
-    /// let first = worker.pick_server(service, &Flow::default()).expect("two are up").server();
+    /// let first = worker.pick_server(service, &Flow::default())?.server();
     /// director.set_state(first, Holder::HealthChecker, ServerState::Down)?;
     /// director.set_state(first, Holder::Administrator, ServerState::Draining)?;
     /// director.apply(&config)?;
-    /// let other = worker.pick_server(service, &Flow::default()).expect("one is up").server();
+    /// let other = worker.pick_server(service, &Flow::default())?.server();
     /// assert_ne!(first, other);
     /// // The administrator still holds it.
     /// let state = director.set_state(first, Holder::HealthChecker, ServerState::Up)?;

@@ -60,7 +60,7 @@ pub unsafe extern "C" fn vsched_worker_connect(
         let (pick, lease) = (pick.ok_or(VSCHED_E_NULL)?, lease.ok_or(VSCHED_E_NULL)?);
         // SAFETY: the caller promises `tried_count` ids.
         let tried = unsafe { servers(tried, tried_count) }?;
-        let connection = worker.worker.try_connect(service.into(), flow.as_rust(), tried);
+        let connection = worker.worker.connect_excluding(service.into(), flow.as_rust(), tried);
         let connection = connection.map_err(|refused| worker.refused(refused))?;
         pick.write(vsched_pick::of(connection.pick()));
         lease.write(vsched_lease::of(connection.into_lease()));

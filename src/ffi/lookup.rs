@@ -122,7 +122,7 @@ pub extern "C" fn vsched_director_pick_server(
     guard(|| {
         let (director, flow) = (director.ok_or(VSCHED_E_NULL)?, flow.ok_or(VSCHED_E_NULL)?);
         let to = pick.ok_or(VSCHED_E_NULL)?;
-        let found = director.director.try_pick_server(service.into(), flow.as_rust());
+        let found = director.director.pick_server(service.into(), flow.as_rust());
         to.write(vsched_pick::of(found.map_err(status::refused)?));
         Ok(())
     })

@@ -19,7 +19,7 @@
 //! let flags = TcpFlags::SYN;
 //! assert!(schedules_tcp(40000, flags, false));
 //! let service = worker.service_for(&flow).expect("the flow goes to a service");
-//! let pick = worker.pick_server(service, &flow).expect("a server is available");
+//! let pick = worker.pick_server(service, &flow)?;
 //! let mut lease = worker.open(pick.server(), Activity::Inactive)?;
 //! let mut connection = TcpConnection::new(pick.forwarding());
 //!

@@ -15,24 +15,24 @@ use std::ptr::NonNull;
 
 use crate::arena::id::{ServerId, ServiceId};
 use crate::config::scheduler::schedulers;
+use crate::error::Refused;
 use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
 use crate::rotation::version::Superseded;
 use crate::sched::{self, AnyScheduler, InTurn, Scheduler, Unscheduled};
 use crate::service::{Path, Service};
 use crate::worker::Worker;
-use crate::worker::pick_result::PickResult;
 
 impl Worker {
     /// Picks a server and passes it to `emit`, which must not use the worker.
     #[inline(always)]
-    pub(super) fn pick<O: PickResult>(
+    pub(super) fn pick<R>(
         &self,
         id: ServiceId,
         flow: &Flow,
         tried: &[ServerId],
-        emit: impl FnOnce(Pick) -> O::Picked,
-    ) -> O {
+        emit: impl FnOnce(Pick) -> R,
+    ) -> Result<R, Refused> {
         if !tried.is_empty() {
             return self.pick_slow(id.word(), flow, emit, tried);
         }
@@ -48,7 +48,7 @@ impl Worker {
                 // One `fetch_add`, which never has to be retried.
                 let ticket = service.rotation.current.take_ticket();
                 if let Some(endpoint) = service.ticket_endpoint(ticket) {
-                    return O::picked(emit(endpoint.pick()));
+                    return Ok(emit(endpoint.pick()));
                 }
                 // SAFETY: the service is of the table just loaded.
                 unsafe { pick_ticket(self, NonNull::from(service), flow, emit, ticket) }
@@ -59,7 +59,7 @@ impl Worker {
                     let ticket = slot.worker_rotation.next(service.version);
                     if let Some(endpoint) = service.worker_ticket_endpoint(ticket) {
                         slot.worker_rotation.take_next();
-                        return O::picked(emit(endpoint.pick()));
+                        return Ok(emit(endpoint.pick()));
                     }
                 }
                 // SAFETY: the service is of the table just loaded.
@@ -82,25 +82,25 @@ impl Worker {
 /// The service is of the table that the worker's reader protects, and no method of the reader has been
 /// called since it was looked up.
 #[inline(never)]
-unsafe fn pick_ticket<O: PickResult, P: FnOnce(Pick) -> O::Picked>(
+unsafe fn pick_ticket<R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     service: NonNull<Service>,
     flow: &Flow,
     emit: P,
     ticket: u64,
-) -> O {
+) -> Result<R, Refused> {
     // SAFETY: the reader protects the service's table until `pick_slow` below. No reference into the
     // table is used after that call, nor is one an argument, which would have to be valid to the end.
     let service = unsafe { service.as_ref() };
     let id = service.id;
     let available = |position| service.servers.available_endpoint(position);
     let tickets = match service.rotation.redeem(ticket, &service.schedule, available) {
-        Ok(endpoint) => return O::picked(emit(endpoint.pick())),
+        Ok(endpoint) => return Ok(emit(endpoint.pick())),
         Err(tickets) => tickets,
     };
     // Where a schedule is precomputed there are no templates, nor a twin that has some.
     match service.pick_general(flow, &[], None, Some(&tickets), |_| None) {
-        Ok(Some(pick)) => O::picked(emit(pick)),
+        Ok(Some(pick)) => Ok(emit(pick)),
         Ok(None) => worker.refuse(service, &[]),
         Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
     }
@@ -112,12 +112,12 @@ unsafe fn pick_ticket<O: PickResult, P: FnOnce(Pick) -> O::Picked>(
 /// # Safety
 /// As for [`pick_ticket`].
 #[inline(never)]
-unsafe fn pick_worker_ticket<O: PickResult, P: FnOnce(Pick) -> O::Picked>(
+unsafe fn pick_worker_ticket<R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     service: NonNull<Service>,
     flow: &Flow,
     emit: P,
-) -> O {
+) -> Result<R, Refused> {
     // SAFETY: as in `pick_ticket`.
     let service = unsafe { service.as_ref() };
     let id = service.id;
@@ -127,26 +127,26 @@ unsafe fn pick_worker_ticket<O: PickResult, P: FnOnce(Pick) -> O::Picked>(
     let endpoint = slot
         .and_then(|slot| slot.worker_rotation.take_available(service.version, schedule, available));
     match endpoint {
-        Some(endpoint) => O::picked(emit(endpoint.pick())),
+        Some(endpoint) => Ok(emit(endpoint.pick())),
         None => worker.pick_slow(id.word(), flow, emit, &[]),
     }
 }
 
 /// [`pick_scheduler`] for one kind of scheduler.
-type PickFn<O, P> = unsafe fn(&Worker, NonNull<Service>, &Flow, P) -> O;
+type PickFn<R, P> = unsafe fn(&Worker, NonNull<Service>, &Flow, P) -> Result<R, Refused>;
 
 /// The function for this scheduler's kind: one lookup in a table that the registry generates.
 #[inline(always)]
-fn pick_fn<O: PickResult, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler) -> PickFn<O, P> {
+fn pick_fn<R, P: FnOnce(Pick) -> R>(scheduler: &AnyScheduler) -> PickFn<R, P> {
     macro_rules! by_kind {
         ($(
             $(#[doc = $doc:literal])+
             $name:literal => $module:ident::$kind:ident, $($column:ident $value:expr),+;
         )+) => {
             match scheduler {
-                AnyScheduler::None(_) => pick_scheduler::<Unscheduled, O, P>,
-                AnyScheduler::InTurn(_) => pick_scheduler::<InTurn, O, P>,
-                $(AnyScheduler::$kind(_) => pick_scheduler::<sched::$module::$kind, O, P>,)+
+                AnyScheduler::None(_) => pick_scheduler::<Unscheduled, R, P>,
+                AnyScheduler::InTurn(_) => pick_scheduler::<InTurn, R, P>,
+                $(AnyScheduler::$kind(_) => pick_scheduler::<sched::$module::$kind, R, P>,)+
             }
         };
     }
@@ -158,17 +158,16 @@ fn pick_fn<O: PickResult, P: FnOnce(Pick) -> O::Picked>(scheduler: &AnyScheduler
 /// # Safety
 /// As for [`pick_ticket`].
 #[inline(never)]
-unsafe fn pick_scheduler<S, O, P>(
+unsafe fn pick_scheduler<S, R, P>(
     worker: &Worker,
     service: NonNull<Service>,
     flow: &Flow,
     emit: P,
-) -> O
+) -> Result<R, Refused>
 where
     S: Scheduler + 'static,
     for<'a> &'a S: TryFrom<&'a AnyScheduler>,
-    O: PickResult,
-    P: FnOnce(Pick) -> O::Picked,
+    P: FnOnce(Pick) -> R,
 {
     // SAFETY: as in `pick_ticket`.
     let service = unsafe { service.as_ref() };
@@ -180,7 +179,7 @@ where
     };
     match picked {
         Ok(position) => match position.and_then(|position| service.servers.endpoint(position)) {
-            Some(endpoint) => O::picked(emit(endpoint.pick())),
+            Some(endpoint) => Ok(emit(endpoint.pick())),
             None => worker.refuse(service, &[]),
         },
         Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),

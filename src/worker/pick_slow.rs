@@ -8,32 +8,31 @@ use crate::pool::endpoint::Pick;
 use crate::rotation::version::Superseded;
 use crate::service::Service;
 use crate::worker::Worker;
-use crate::worker::pick_result::PickResult;
 
 impl Worker {
     /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
     /// id is a word so that the arguments fit registers.
     #[cold]
     #[inline(never)]
-    pub(super) fn pick_slow<O: PickResult>(
+    pub(super) fn pick_slow<R>(
         &self,
         id: u64,
         flow: &Flow,
-        emit: impl FnOnce(Pick) -> O::Picked,
+        emit: impl FnOnce(Pick) -> R,
         tried: &[ServerId],
-    ) -> O {
+    ) -> Result<R, Refused> {
         let id = ServiceId::from_word(id);
         // Each retry but the last is a reload's progress.
         loop {
             let table = self.reader.load();
             // Service deleted: do not count a refusal; the slot may be reused.
-            let Some(service) = table.service(id) else { return O::refused(|| Refused::NoService) };
+            let Some(service) = table.service(id) else { return Err(Refused::NoService) };
             if !service.accepts(flow) {
-                return O::refused(|| Refused::NotScheduled);
+                return Err(Refused::NotScheduled);
             }
             let twin = |key: &ServiceKey| table.service_of(key);
             match service.pick_general(flow, tried, self.state(), None, twin) {
-                Ok(Some(pick)) => return O::picked(emit(pick)),
+                Ok(Some(pick)) => return Ok(emit(pick)),
                 Ok(None) => return self.refuse(service, tried),
                 Err(Superseded) => {}
             }
@@ -42,8 +41,8 @@ impl Worker {
 
     /// Counts a refusal of this service.
     #[inline]
-    pub(super) fn refuse<O: PickResult>(&self, service: &Service, tried: &[ServerId]) -> O {
+    pub(super) fn refuse<R>(&self, service: &Service, tried: &[ServerId]) -> Result<R, Refused> {
         self.shard.count_refusal(service.id.slot);
-        O::refused(|| service.why_none(tried))
+        Err(service.why_none(tried))
     }
 }

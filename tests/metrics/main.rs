@@ -69,7 +69,7 @@ fn director() -> (Director, Worker) {
     let flow = Flow::udp(source, "[2001:db8::1]:53".parse().expect("an address"));
     let _open = worker.connect(dns, &flow).expect("a server is up").into_lease();
     let none = director.service("fwmark 7 inet6").expect("it runs");
-    assert!(worker.pick_server(none, &flow).is_none());
+    assert!(worker.pick_server(none, &flow).is_err());
     (director, worker)
 }
 

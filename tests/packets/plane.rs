@@ -131,7 +131,7 @@ impl Plane {
         let client = SocketAddr::from(([10, 8, 0, 7], self.client));
         let flow = Flow::tcp(client, SERVICE.parse().expect("an address"));
         let service = self.worker.service_for(&flow).expect("the one service");
-        let Some(pick) = self.worker.pick_server(service, &flow) else { return "X".to_owned() };
+        let Ok(pick) = self.worker.pick_server(service, &flow) else { return "X".to_owned() };
         let mut lease = self.worker.open(pick.server(), Activity::Inactive).expect("not full");
         let mut connection = TcpConnection::new(pick.forwarding());
         connection.packet(Direction::Client, flags);

@@ -171,7 +171,7 @@ impl World {
         let Some(id) = self.worker.service_for(&flow) else {
             return Err("no service takes the packet".to_owned());
         };
-        let Some(connection) = self.worker.connect(id, &flow) else {
+        let Ok(connection) = self.worker.connect(id, &flow) else {
             return Ok(None);
         };
         let is_this = |key: &ServiceKey| self.director.service_by_key(key) == Some(id);

@@ -57,9 +57,12 @@ impl<'w> EventLoop<'w> {
     ) -> Option<(Connection<'w>, TcpStream)> {
         loop {
             let picked = self.worker.connect_excluding(target.service, &target.flow, tried);
-            let Some(connection) = picked else {
-                self.unanswered(target, &NO_SERVER);
-                return None;
+            let connection = match picked {
+                Ok(connection) => connection,
+                Err(refused) => {
+                    self.unanswered(target, &refused);
+                    return None;
+                }
             };
             match TcpStream::connect(connection.address()) {
                 Ok(server) => return Some((connection, server)),

@@ -233,9 +233,12 @@ impl<'w> EventLoop<'w> {
         }
         let flow = Flow::udp(client, flow.destination()?);
         loop {
-            let Some(connection) = self.worker.connect_excluding(service, &flow, tried) else {
-                self.setting.failures.unanswered(key, &NO_SERVER);
-                return None;
+            let connection = match self.worker.connect_excluding(service, &flow, tried) {
+                Ok(connection) => connection,
+                Err(refused) => {
+                    self.setting.failures.unanswered(key, &refused);
+                    return None;
+                }
             };
             let (server, address) = (connection.server(), connection.address());
             let server_key = one_packet.then_some(server);

@@ -151,13 +151,13 @@ impl World<'_> {
     ) {
         let service = self.service;
         let (mut pick, mut lease) = (None, None);
-        around(Call::Pick, &mut || pick = worker.pick_server(service, flow));
+        around(Call::Pick, &mut || pick = worker.pick_server(service, flow).ok());
         if let Some(pick) = pick {
             let mut tried = Tried::<2>::new();
             tried.insert(pick.server());
             let mut again = None;
             around(Call::PickExcluding, &mut || {
-                again = worker.pick_server_excluding(service, flow, &tried);
+                again = worker.pick_server_excluding(service, flow, &tried).ok();
             });
             assert!(again.is_none_or(|again| again.server() != pick.server()), "tried already");
             let mut reported = Ok(());
@@ -176,7 +176,7 @@ impl World<'_> {
         }
         let mut connected = None;
         around(Call::Connect, &mut || {
-            connected = worker.connect(service, flow).map(vsched::Connection::into_lease);
+            connected = worker.connect(service, flow).map(vsched::Connection::into_lease).ok();
         });
         self.opened.fetch_add(u64::from(connected.is_some()), Ordering::Relaxed);
         held.extend([lease, connected].into_iter().flatten());

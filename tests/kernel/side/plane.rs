@@ -262,7 +262,7 @@ impl Plane {
         outcome.heavy = service.servers.iter().any(|server| server.weight > HEAVY);
         outcome.persistent = service.persistence.is_some();
         outcome.ftp_data = key.port() == Some(FTP) && tuple.to.port() != FTP;
-        let pick = self.worker.pick_server(id, &flow);
+        let pick = self.worker.pick_server(id, &flow).ok();
         let server = pick.and_then(|pick| self.service_with(&key, pick.server()));
         if let Some(persistence) = service.persistence {
             let client = masked(tuple.client.ip(), persistence.netmask);

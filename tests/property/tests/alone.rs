@@ -118,7 +118,7 @@ impl Side {
         match step {
             Step::Connect(client) => {
                 let service = self.director.service_by_key(&self.key)?;
-                let connection = self.worker.connect(service, &flow(*client))?;
+                let connection = self.worker.connect(service, &flow(*client)).ok()?;
                 let address = connection.address();
                 self.leases.push(connection.into_lease());
                 return Some(address);

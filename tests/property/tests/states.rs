@@ -211,9 +211,9 @@ impl World {
             let flow = Flow::tcp(from, SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 80)));
             let pick = self.worker.pick_server(service, &flow).map(|pick| pick.address());
             match pick {
-                Some(server) => assert!(up.contains(&server), "{server} of {up:?}"),
+                Ok(server) => assert!(up.contains(&server), "{server} of {up:?}"),
                 // sh, dh and mh refuse clients of quiesced servers, as a kernel.
-                None => {
+                Err(_) => {
                     let kind = self.config.services[0].scheduler.map_or("", SchedulerKind::name);
                     assert!(up.is_empty() || ["sh", "dh", "mh"].contains(&kind), "{up:?}");
                 }

@@ -114,7 +114,7 @@ fn picks(director: &Director, time: Duration) -> Histogram {
     let start = Instant::now();
     let mut last = start;
     while last - start < time {
-        black_box(worker.pick_server(service, black_box(&flows[0])));
+        let _ = black_box(worker.pick_server(service, black_box(&flows[0])));
         let now = Instant::now();
         let nanos = (now - last).as_nanos() as u64;
         last = now;

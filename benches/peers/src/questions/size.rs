@@ -68,10 +68,6 @@ fn vsched(n: usize, how: Weights) -> Vec<Plan> {
             rust::pick(&Director::new(&config).expect("a valid config"), flows_for(kind))
         }));
     }
-    plans.push(Plan::new(key(name::RUST, "rr, pick_into", n, how), move || {
-        let director = Director::new(&config(Rr, n, how)).expect("a valid config");
-        rust::pick_into(&director, flows_for(Rr))
-    }));
     plans
 }
 

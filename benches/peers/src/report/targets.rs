@@ -181,17 +181,6 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
                 },
             )),
         ),
-        target(
-            "rr into the caller's memory: likewise",
-            AtLeast(40.0),
-            least(sheet.times(
-                name::SIZE,
-                (RUST, "rr, pick_into"),
-                (PINGORA, "RoundRobin"),
-                Equal,
-                &SIZES,
-            )),
-        ),
         target("the same as a call from C", AtLeast(40.0), pingora(C)),
         target("a pick allocates nothing", AtMost(0.0), most(sheet.allocations(RUST))),
         target("(pingora's select allocates)", AtLeast(1.0), least(sheet.allocations(PINGORA))),

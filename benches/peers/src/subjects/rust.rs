@@ -1,10 +1,9 @@
 //! vsched as called from Rust.
 
 use std::hint::black_box;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use vsched::{Activity, Director, Flow, Lease, Pick, ServiceId, Worker};
+use vsched::{Activity, Director, Flow, Lease, Pick, Refused, ServiceId, Worker};
 
 use crate::case::{Run, in_turn, repeat};
 use crate::subjects::random::Random;
@@ -13,11 +12,6 @@ fn parts(director: &Director, flows: &[Flow]) -> (Worker, ServiceId) {
     let service = director.service_for(&flows[0]).expect("the flows' service");
     (director.worker(), service)
 }
-
-/// A separate cache line: a result that happens to cross a page boundary would cost several picks. A
-/// result that a call returns by value stays where it is; moving it here would cost a copy.
-#[repr(align(64))]
-struct Line<T>(T);
 
 /// Runs `pick` with one flow after the other. A single flow is passed directly, because iterating
 /// would cost as much as half a pick.
@@ -30,7 +24,7 @@ fn each(flows: Arc<[Flow]>, mut pick: impl FnMut(&Flow) + Send + 'static) -> Run
 
 /// The harness's own cost: the loop of `pick` around a call that does nothing.
 pub fn empty_loop(flows: Arc<[Flow]>) -> Run {
-    let nothing: fn(ServiceId, &Flow) -> Option<Pick> = |_, _| None;
+    let nothing: fn(ServiceId, &Flow) -> Result<Pick, Refused> = |_, _| Err(Refused::NoServer);
     let (nothing, service) = (black_box(nothing), ServiceId::from_raw([0, 0]));
     each(flows, move |flow| {
         black_box(&nothing(service, flow));
@@ -46,20 +40,6 @@ pub fn pick(director: &Director, flows: Arc<[Flow]>) -> Run {
         move |flow| {
             // Read in place, for the same reason.
             black_box(&worker.pick_server(service, flow));
-        },
-    )
-}
-
-/// Like `pick`, but into the caller's memory.
-pub fn pick_into(director: &Director, flows: Arc<[Flow]>) -> Run {
-    let (worker, service) = parts(director, &flows);
-    let mut pick = Line(MaybeUninit::<Pick>::uninit());
-    each(
-        flows,
-        #[inline(always)]
-        move |flow| {
-            let _ = black_box(worker.pick_into(service, flow, &[], &mut pick.0));
-            black_box(&mut pick);
         },
     )
 }
