@@ -2232,7 +2232,7 @@ vsched_status vsched_worker_service_for(struct vsched_worker *worker,
 #define VSCHED_REFUSED_ALL_TRIED 8
 /**
  * Refusal: servers are available, but the scheduler gives this flow none: sh, dh and mh
- * without fallback, ovf; or one became available just after the pick.
+ * without fallback, ovf; or they became available and unavailable in turn during the pick.
  */
 #define VSCHED_REFUSED_NOT_THIS_FLOW 9
 

@@ -21,6 +21,7 @@ pub mod error;
 #[cfg(feature = "capi")]
 mod ffi;
 mod flow;
+mod handle;
 mod memory;
 pub mod metrics;
 #[cfg(all(feature = "netlink", target_os = "linux"))]
@@ -83,5 +84,6 @@ pub use director::{
 };
 pub use error::{ConnectionError, Refused, StateError};
 pub use flow::Flow;
+pub use handle::{Handle, OwnedConnection};
 pub use pool::endpoint::Pick;
 pub use worker::{Connection, Lease, Tried, Worker};

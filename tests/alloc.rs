@@ -1,5 +1,6 @@
 //! The hot path allocates and frees nothing under any scheduler. Counted on a fresh thread, with a
-//! worker created on another thread, while a third thread reloads.
+//! worker created on another thread, while a third thread reloads. That of a handle allocates nothing
+//! after the thread's first call.
 
 mod common;
 
@@ -10,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{config, flow};
-use vsched::config::{Ejection, Persistence};
-use vsched::{Activity, Director, Outcome, SchedulerKind, Tried, Worker};
+use vsched::config::{Ejection, Persistence, Sharing};
+use vsched::{Activity, Director, Handle, Outcome, OwnedConnection, SchedulerKind, Tried, Worker};
 
 struct Counting;
 
@@ -117,6 +118,78 @@ fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
         let rounds = rounds.into_inner();
         assert!(rounds > 100, "{}: only {rounds} rounds beside the reloads", scheduler.name());
         assert_eq!(calls, 0, "{}: allocator calls in {rounds} rounds", scheduler.name());
+    }
+}
+
+/// The same through a handle. Connections move to another thread in between.
+fn through_handle(handle: &Handle, round: u32, elsewhere: &mut Vec<OwnedConnection>) {
+    let flow = flow(round);
+    let service = handle.service_for(&flow).expect("the flow's service");
+    if let Ok(pick) = handle.pick_server(service, &flow) {
+        let _ = handle.pick_server_excluding(service, &flow, &[pick.server()]);
+        if let Ok(mut lease) = handle.open_pick(&pick, Activity::Active) {
+            handle.update(&mut lease, Activity::Inactive).expect("an open lease");
+            let mut connection = handle.adopt(pick, lease);
+            connection.set_outcome(Outcome::Failed, None);
+        }
+        let _ = handle.report(pick.server(), Outcome::Done, Some(Duration::from_micros(7)));
+    }
+    if let Ok(mut connection) = handle.connect(service, &flow) {
+        connection.established();
+        connection.closing();
+        connection.finish(Outcome::Done, None).expect("an open connection");
+    }
+    if elsewhere.len() < elsewhere.capacity() {
+        elsewhere.extend(handle.connect(service, &flow));
+    }
+}
+
+#[test]
+fn no_allocation_through_a_handle_after_a_threads_first_call() {
+    for scheduler in SchedulerKind::ALL {
+        for sharing in [Sharing::Exact, Sharing::PerWorker] {
+            let mut configs = [
+                config(*scheduler, 5, &[3, 1, 0, 2, 1]),
+                config(*scheduler, 7, &[1, 1, 4, 2, 0, 1, 1]),
+            ];
+            configs.iter_mut().for_each(|config| config.services[0].sharing = sharing);
+            let director = Director::new(&configs[0]).expect("a valid config");
+            let handle = director.handle();
+            let (done, rounds) = (AtomicBool::new(false), AtomicU32::new(0));
+            let count = |elsewhere: &mut Vec<OwnedConnection>| {
+                let handle = handle.clone();
+                through_handle(&handle, 0, elsewhere);
+                let before = CALLS.with(Cell::get);
+                while !done.load(Ordering::SeqCst) {
+                    let round = rounds.fetch_add(1, Ordering::SeqCst);
+                    through_handle(&handle, round, elsewhere);
+                }
+                CALLS.with(Cell::get) - before
+            };
+            let calls = thread::scope(|scope| {
+                let hot = scope.spawn(|| {
+                    let mut elsewhere = Vec::with_capacity(100);
+                    let calls = count(&mut elsewhere);
+                    // The main thread closes them: then it has a worker as well.
+                    (calls, elsewhere)
+                });
+                while rounds.load(Ordering::SeqCst) == 0 {
+                    thread::yield_now();
+                }
+                for reload in 1..=RELOADS / 10 {
+                    director.apply(&configs[reload as usize % 2]).expect("a valid config");
+                }
+                done.store(true, Ordering::SeqCst);
+                let (calls, mut elsewhere) = hot.join().expect("the hot thread");
+                // The first closes here make this thread's worker.
+                drop(elsewhere.pop());
+                let before = CALLS.with(Cell::get);
+                let room = elsewhere.drain(..).map(drop).count();
+                assert!(room > 0, "{} {sharing:?}", scheduler.name());
+                calls + CALLS.with(Cell::get) - before
+            });
+            assert_eq!(calls, 0, "{} {sharing:?}", scheduler.name());
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod hazard;
 pub(crate) mod min_tree;
+pub(crate) mod per_thread;
 pub(crate) mod segments;
 pub(crate) mod simd;
 pub(crate) mod stamps;

@@ -27,8 +27,10 @@ mod state;
 mod steps;
 pub(crate) mod table;
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Weak;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -93,6 +95,8 @@ pub(crate) struct Inner {
     pub(crate) arena: Arc<Arena>,
     pub(crate) publication: Arc<Snapshot<ServiceTable>>,
     control: Mutex<Control>,
+    /// What a layer above keeps one of per director: see `handle`.
+    companion: Mutex<Weak<dyn Any + Send + Sync>>,
 }
 
 impl Director {
@@ -115,7 +119,10 @@ impl Director {
         let publication = Arc::new(Snapshot::new(Arc::new(empty)));
         let control = Control::new(Arc::clone(&arena), Arc::clone(&publication), limits);
         let control = Mutex::new(control);
-        let director = Director { inner: Arc::new(Inner { arena, publication, control }) };
+        let companion: Weak<()> = Weak::new();
+        let companion = Mutex::new(companion as Weak<dyn Any + Send + Sync>);
+        let inner = Arc::new(Inner { arena, publication, control, companion });
+        let director = Director { inner };
         director.apply(config)?;
         Ok(director)
     }
@@ -293,7 +300,7 @@ impl Director {
             }
             let twin = |key: &ServiceKey| table.service_of(key);
             let pick = compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
-            Some(pick.ok_or_else(|| compiled.why_none(&[])))
+            Some(pick.ok_or_else(|| compiled.why_refused(&[])))
         });
         picked.unwrap_or(Err(Refused::NoService))
     }
@@ -322,6 +329,10 @@ impl Director {
             Some(table) => look(table),
             None => R::default(),
         })
+    }
+
+    pub(crate) fn companion(&self) -> &Mutex<Weak<dyn Any + Send + Sync>> {
+        &self.inner.companion
     }
 
     pub(crate) fn register(

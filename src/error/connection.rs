@@ -35,7 +35,7 @@ pub enum Refused {
     AllTried = 8,
     /// Servers are available, but the scheduler gives this flow none: sh, dh and mh without fallback,
     /// where the flow's own server is quiesced or overloaded; ovf, where each has more active connections
-    /// than its weight. Or a server became available just after the pick.
+    /// than its weight. Or servers became available and unavailable in turn while the pick was repeated.
     NotThisFlow = 9,
 }
 

@@ -33,7 +33,7 @@ pub const VSCHED_REFUSED_ALL_OVERLOADED: u32 = 7;
 /// Refusal: every server that is left was tried.
 pub const VSCHED_REFUSED_ALL_TRIED: u32 = 8;
 /// Refusal: servers are available, but the scheduler gives this flow none: sh, dh and mh
-/// without fallback, ovf; or one became available just after the pick.
+/// without fallback, ovf; or they became available and unavailable in turn during the pick.
 pub const VSCHED_REFUSED_NOT_THIS_FLOW: u32 = 9;
 
 const _: () = assert!(Refused::NoService as u32 == VSCHED_REFUSED_NO_SERVICE);

@@ -24,6 +24,7 @@ pub(crate) struct Dh {
 
 impl Scheduler for Dh {
     const REASON: PickReason = PickReason::Hash;
+    const REFUSES_FLOWS: bool = true;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {

@@ -46,6 +46,7 @@ pub(crate) struct Mh {
 
 impl Scheduler for Mh {
     const REASON: PickReason = PickReason::Hash;
+    const REFUSES_FLOWS: bool = true;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, former: Option<&Self>) -> Self {

@@ -57,6 +57,9 @@ pub(crate) trait Scheduler: Sized {
     /// that picks or connections change, or only on the servers' counts: `per-worker` then has no
     /// effect.
     const PER_WORKER: bool = true;
+    /// True if a pick may refuse a flow although a server is available.
+    const REFUSES_FLOWS: bool = false;
+
     /// Why a pick chooses its server, as far as the scheduler alone says.
     const REASON: PickReason;
 
@@ -317,6 +320,14 @@ macro_rules! any_scheduler {
                     AnyScheduler::None(_) => false,
                     AnyScheduler::InTurn(_) => InTurn::TAKES_OVERLOADED,
                     $(AnyScheduler::$kind(_) => $module::$kind::TAKES_OVERLOADED,)+
+                }
+            }
+
+            pub(crate) fn refuses_flows(&self) -> bool {
+                match self {
+                    AnyScheduler::None(_) => true,
+                    AnyScheduler::InTurn(_) => InTurn::REFUSES_FLOWS,
+                    $(AnyScheduler::$kind(_) => $module::$kind::REFUSES_FLOWS,)+
                 }
             }
 

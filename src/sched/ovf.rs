@@ -22,6 +22,7 @@ pub(crate) struct Ovf {
 
 impl Scheduler for Ovf {
     const REASON: PickReason = PickReason::HighestWeight;
+    const REFUSES_FLOWS: bool = true;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {

@@ -27,6 +27,7 @@ pub(crate) struct Sh {
 
 impl Scheduler for Sh {
     const REASON: PickReason = PickReason::Hash;
+    const REFUSES_FLOWS: bool = true;
     const PER_WORKER: bool = false;
 
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {

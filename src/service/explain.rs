@@ -67,7 +67,7 @@ impl Service {
                 let endpoint =
                     |(position, reason)| Some((self.servers.endpoint(position)?, reason));
                 let found = found.and_then(endpoint);
-                let (endpoint, reason) = found.ok_or_else(|| self.why_none(&[]))?;
+                let (endpoint, reason) = found.ok_or_else(|| self.why_refused(&[]))?;
                 (endpoint.pick(), reason)
             }
         };

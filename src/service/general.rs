@@ -121,12 +121,13 @@ impl Service {
         !self.control_only.is_some_and(is_data)
     }
 
-    /// Why a pick that may not use these servers found none. O(servers).
+    /// Why a pick that may not use these servers found none; `None` if a server is available now, so that
+    /// a repeated pick would find it. O(servers).
     #[cold]
     #[inline(never)]
-    pub(crate) fn why_none(&self, tried: &[ServerId]) -> Refused {
+    pub(crate) fn why_none(&self, tried: &[ServerId]) -> Option<Refused> {
         if matches!(self.scheduler, AnyScheduler::None(_)) {
-            return Refused::NoScheduler;
+            return Some(Refused::NoScheduler);
         }
         let quiesced =
             |server: Candidate| server.weight == 0 && !self.servers.is_standby(server.position);
@@ -138,7 +139,13 @@ impl Service {
             ServerState::Up => Refused::NotThisFlow,
         };
         let reasons = self.servers.iter().zip(self.servers.ids()).map(reason);
-        reasons.max().unwrap_or(Refused::NoServer)
+        let reason = reasons.max().unwrap_or(Refused::NoServer);
+        Some(reason).filter(|it| *it != Refused::NotThisFlow || self.scheduler.refuses_flows())
+    }
+
+    /// The same for a caller that does not repeat the pick.
+    pub(crate) fn why_refused(&self, tried: &[ServerId]) -> Refused {
+        self.why_none(tried).unwrap_or(Refused::NotThisFlow)
     }
 
     #[inline]

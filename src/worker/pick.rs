@@ -100,10 +100,15 @@ unsafe fn pick_ticket<R, P: FnOnce(Pick) -> R>(
     };
     // Where a schedule is precomputed there are no templates, nor a twin that has some.
     match service.pick_general(flow, &[], None, Some(&tickets), |_| None) {
-        Ok(Some(pick)) => Ok(emit(pick)),
-        Ok(None) => worker.refuse(service, &[]),
-        Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
+        Ok(Some(pick)) => return Ok(emit(pick)),
+        Ok(None) => {
+            if let Some(refused) = worker.refuse(service) {
+                return Err(refused);
+            }
+        }
+        Err(Superseded) => {}
     }
+    worker.pick_slow(id.word(), flow, emit, &[])
 }
 
 /// The rest of [`Path::WorkerTicket`]: a service outside the cached first segment, the start of a
@@ -179,9 +184,14 @@ where
     };
     match picked {
         Ok(position) => match position.and_then(|position| service.servers.endpoint(position)) {
-            Some(endpoint) => Ok(emit(endpoint.pick())),
-            None => worker.refuse(service, &[]),
+            Some(endpoint) => return Ok(emit(endpoint.pick())),
+            None => {
+                if let Some(refused) = worker.refuse(service) {
+                    return Err(refused);
+                }
+            }
         },
-        Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
+        Err(Superseded) => {}
     }
+    worker.pick_slow(id.word(), flow, emit, &[])
 }

@@ -22,7 +22,9 @@ impl Worker {
         tried: &[ServerId],
     ) -> Result<R, Refused> {
         let id = ServiceId::from_word(id);
-        // Each retry but the last is a reload's progress.
+        let mut repeats = 0;
+        // Each retry but the last is another thread's progress: a reload, or a server that became
+        // available after the pick had passed it over.
         loop {
             let table = self.reader.load();
             // Service deleted: do not count a refusal; the slot may be reused.
@@ -33,16 +35,29 @@ impl Worker {
             let twin = |key: &ServiceKey| table.service_of(key);
             match service.pick_general(flow, tried, self.state(), None, twin) {
                 Ok(Some(pick)) => return Ok(emit(pick)),
-                Ok(None) => return self.refuse(service, tried),
+                Ok(None) => match service.why_none(tried) {
+                    None if repeats < MOST_REPEATS => repeats += 1,
+                    why => {
+                        self.shard.count_refusal(id.slot);
+                        return Err(why.unwrap_or(Refused::NotThisFlow));
+                    }
+                },
                 Err(Superseded) => {}
             }
         }
     }
 
-    /// Counts a refusal of this service.
+    /// Counts a refusal of this service; `None` if a repeated pick would find a server.
     #[inline]
-    pub(super) fn refuse<R>(&self, service: &Service, tried: &[ServerId]) -> Result<R, Refused> {
-        self.shard.count_refusal(service.id.slot);
-        Err(service.why_none(tried))
+    pub(super) fn refuse(&self, service: &Service) -> Option<Refused> {
+        let why = service.why_none(&[]);
+        if why.is_some() {
+            self.shard.count_refusal(service.id.slot);
+        }
+        why
     }
 }
+
+/// How often a pick is repeated that found no server although one seems to be available. Bounded, lest
+/// another thread that makes servers available and unavailable in turn holds it up.
+const MOST_REPEATS: u32 = 100;

@@ -13,6 +13,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "netlink/socket.rs",
     "concurrent/simd/avx2.rs",
     "concurrent/hazard.rs",
+    "concurrent/per_thread.rs",
     "concurrent/segments.rs",
     "concurrent/zeroed.rs",
     "worker/pick.rs",

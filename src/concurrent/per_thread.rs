@@ -1,0 +1,148 @@
+//! One value per thread: made at the thread's first use, dropped when the thread ends or with the owner.
+//!
+//! Each thread has a number while it lives, the lowest that is free. An owner keeps its values by thread
+//! number, so that dropping the owner drops them all, and a look-up is an index.
+//!
+//! Crate `thread_local` does the same, but panics where a thread's destructors use it after its own, and
+//! keeps the value of a thread that has ended for the next one with its number. Here [`PerThread::with`]
+//! hands the caller's function back instead, and a value ends with its thread.
+//!
+//! Why a value is one thread's: only the thread that has a number looks at the seat of that number, except
+//! the owner's drop, which is alone. A number passes from one thread to the next through the lock of
+//! `FREE`, after the first has dropped its values.
+
+#![allow(unsafe_code)]
+
+use std::cell::{RefCell, UnsafeCell};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Weak;
+
+use parking_lot::Mutex;
+
+use crate::concurrent::segments::Segments;
+
+/// Values of type `T`, one per thread.
+pub(crate) struct PerThread<T> {
+    seats: Segments<Seat<T>>,
+}
+
+/// The place of one thread's value. On a cache line of its own, because its thread writes there.
+#[repr(align(128))]
+struct Seat<T>(UnsafeCell<Option<T>>);
+
+// SAFETY: a seat is used by the thread that has its number, and by the owner's drop, never at a time (see
+// the module's argument). So a value is never shared, only handed from thread to thread.
+unsafe impl<T: Send> Sync for Seat<T> {}
+
+/// Something with a [`PerThread`], which threads that end leave.
+pub(crate) trait Leave: Send + Sync {
+    /// Calls [`PerThread::leave`].
+    fn leave(&self, thread: &Ending);
+}
+
+/// The end of the current thread.
+pub(crate) struct Ending {
+    number: u32,
+}
+
+/// The current thread, from its first use of any `PerThread` to its end.
+struct Thread {
+    number: u32,
+    /// Owners in which the thread has a value.
+    owners: RefCell<Vec<Weak<dyn Leave>>>,
+}
+
+/// Numbers of threads that have ended, and the first number that no thread has had.
+static FREE: Mutex<(BinaryHeap<Reverse<u32>>, u32)> = Mutex::new((BinaryHeap::new(), 0));
+
+thread_local! {
+    static THREAD: Thread = Thread::begin();
+}
+
+impl<T> PerThread<T> {
+    pub(crate) fn new() -> Self {
+        PerThread { seats: Segments::new() }
+    }
+
+    /// Calls `act` with this thread's value and the thread's number. Wait-free.
+    ///
+    /// Returns `act` if the thread has no value yet, or if it is ending; see [`enter`](Self::enter).
+    #[inline]
+    pub(crate) fn with<R, F: FnOnce(&T, u32) -> R>(&self, act: F) -> Result<R, F> {
+        let Ok(number) = THREAD.try_with(|thread| thread.number) else { return Err(act) };
+        let Some(seat) = self.seats.get(number) else { return Err(act) };
+        // SAFETY: this thread has the number, and a mutable reference exists only in `enter` and `leave`,
+        // which call nothing while they have it.
+        match unsafe { &*seat.0.get() } {
+            Some(value) => Ok(act(value, number)),
+            None => Err(act),
+        }
+    }
+
+    /// Makes this thread's value, unless it has one. False if the thread is ending: then it gets none.
+    /// Takes a lock; allocates. `owner` is what contains this `PerThread`.
+    pub(crate) fn enter(&self, owner: Weak<dyn Leave>, make: impl FnOnce() -> T) -> bool {
+        let Ok(number) = THREAD.try_with(|thread| thread.number) else { return false };
+        // A number is that of a living thread, of which there are far fewer than `CAPACITY`.
+        self.seats.grow_to_with(number + 1, || Seat(UnsafeCell::new(None)));
+        let Some(seat) = self.seats.get(number) else { return false };
+        // SAFETY: as in `with`.
+        if unsafe { &*seat.0.get() }.is_some() {
+            return true;
+        }
+        let value = make();
+        let noted = THREAD.try_with(|thread| {
+            let mut owners = thread.owners.borrow_mut();
+            owners.retain(|owner| owner.strong_count() > 0);
+            owners.push(owner);
+        });
+        // SAFETY: as in `with`. If `make` has entered, its value stays, so that nothing is dropped here.
+        let place = unsafe { &mut *seat.0.get() };
+        if noted.is_ok() && place.is_none() {
+            *place = Some(value);
+        }
+        noted.is_ok()
+    }
+
+    /// Drops this thread's value.
+    pub(crate) fn leave(&self, thread: &Ending) {
+        let Some(seat) = self.seats.get(thread.number) else { return };
+        // SAFETY: as in `with`: this thread has the number until `Thread::drop` gives it back, and no
+        // `act` is under way, as the thread's own functions have returned. The value is dropped after the
+        // reference.
+        let value = unsafe { (*seat.0.get()).take() };
+        drop(value);
+    }
+}
+
+impl Thread {
+    fn begin() -> Self {
+        let (free, next) = &mut *FREE.lock();
+        let number = free.pop().map_or_else(
+            || {
+                *next += 1;
+                *next - 1
+            },
+            |Reverse(number)| number,
+        );
+        Thread { number, owners: RefCell::default() }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        let ending = Ending { number: self.number };
+        // Moved out: a value's drop may come back here, and then finds the thread ending.
+        for owner in self.owners.take() {
+            if let Some(owner) = owner.upgrade() {
+                owner.leave(&ending);
+            }
+        }
+        FREE.lock().0.push(Reverse(self.number));
+    }
+}
+
+#[cfg(test)]
+#[path = "per_thread_tests.rs"]
+mod tests;
