@@ -7,7 +7,7 @@
 //! keeps the value of a thread that has ended for the next one with its number. Here [`PerThread::with`]
 //! hands the caller's function back instead, and a value ends with its thread.
 //!
-//! Why a value is one thread's: only the thread that has a number looks at the seat of that number, except
+//! Why a value is one thread's: only the thread that has a number looks at the place of that number, except
 //! the owner's drop, which is alone. A number passes from one thread to the next through the lock of
 //! `FREE`, after the first has dropped its values.
 
@@ -24,16 +24,16 @@ use crate::concurrent::segments::Segments;
 
 /// Values of type `T`, one per thread.
 pub(crate) struct PerThread<T> {
-    seats: Segments<Seat<T>>,
+    places: Segments<Place<T>>,
 }
 
 /// The place of one thread's value. On a cache line of its own, because its thread writes there.
 #[repr(align(128))]
-struct Seat<T>(UnsafeCell<Option<T>>);
+struct Place<T>(UnsafeCell<Option<T>>);
 
-// SAFETY: a seat is used by the thread that has its number, and by the owner's drop, never at a time (see
+// SAFETY: a place is used by the thread that has its number, and by the owner's drop, never at a time (see
 // the module's argument). So a value is never shared, only handed from thread to thread.
-unsafe impl<T: Send> Sync for Seat<T> {}
+unsafe impl<T: Send> Sync for Place<T> {}
 
 /// Something with a [`PerThread`], which threads that end leave.
 pub(crate) trait Leave: Send + Sync {
@@ -62,7 +62,7 @@ thread_local! {
 
 impl<T> PerThread<T> {
     pub(crate) fn new() -> Self {
-        PerThread { seats: Segments::new() }
+        PerThread { places: Segments::new() }
     }
 
     /// Calls `act` with this thread's value and the thread's number. Wait-free.
@@ -71,10 +71,10 @@ impl<T> PerThread<T> {
     #[inline]
     pub(crate) fn with<R, F: FnOnce(&T, u32) -> R>(&self, act: F) -> Result<R, F> {
         let Ok(number) = THREAD.try_with(|thread| thread.number) else { return Err(act) };
-        let Some(seat) = self.seats.get(number) else { return Err(act) };
+        let Some(place) = self.places.get(number) else { return Err(act) };
         // SAFETY: this thread has the number, and a mutable reference exists only in `enter` and `leave`,
         // which call nothing while they have it.
-        match unsafe { &*seat.0.get() } {
+        match unsafe { &*place.0.get() } {
             Some(value) => Ok(act(value, number)),
             None => Err(act),
         }
@@ -85,10 +85,10 @@ impl<T> PerThread<T> {
     pub(crate) fn enter(&self, owner: Weak<dyn Leave>, make: impl FnOnce() -> T) -> bool {
         let Ok(number) = THREAD.try_with(|thread| thread.number) else { return false };
         // A number is that of a living thread, of which there are far fewer than `CAPACITY`.
-        self.seats.grow_to_with(number + 1, || Seat(UnsafeCell::new(None)));
-        let Some(seat) = self.seats.get(number) else { return false };
+        self.places.grow_to_with(number + 1, || Place(UnsafeCell::new(None)));
+        let Some(place) = self.places.get(number) else { return false };
         // SAFETY: as in `with`.
-        if unsafe { &*seat.0.get() }.is_some() {
+        if unsafe { &*place.0.get() }.is_some() {
             return true;
         }
         let value = make();
@@ -98,20 +98,20 @@ impl<T> PerThread<T> {
             owners.push(owner);
         });
         // SAFETY: as in `with`. If `make` has entered, its value stays, so that nothing is dropped here.
-        let place = unsafe { &mut *seat.0.get() };
-        if noted.is_ok() && place.is_none() {
-            *place = Some(value);
+        let own = unsafe { &mut *place.0.get() };
+        if noted.is_ok() && own.is_none() {
+            *own = Some(value);
         }
         noted.is_ok()
     }
 
     /// Drops this thread's value.
     pub(crate) fn leave(&self, thread: &Ending) {
-        let Some(seat) = self.seats.get(thread.number) else { return };
+        let Some(place) = self.places.get(thread.number) else { return };
         // SAFETY: as in `with`: this thread has the number until `Thread::drop` gives it back, and no
         // `act` is under way, as the thread's own functions have returned. The value is dropped after the
         // reference.
-        let value = unsafe { (*seat.0.get()).take() };
+        let value = unsafe { (*place.0.get()).take() };
         drop(value);
     }
 }

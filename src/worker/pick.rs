@@ -182,16 +182,13 @@ where
         // Another kind: unreachable, as `pick_fn` chose this function by the kind.
         Err(_) => Err(Superseded),
     };
-    match picked {
-        Ok(position) => match position.and_then(|position| service.servers.endpoint(position)) {
-            Some(endpoint) => return Ok(emit(endpoint.pick())),
-            None => {
-                if let Some(refused) = worker.refuse(service) {
-                    return Err(refused);
-                }
-            }
-        },
-        Err(Superseded) => {}
+    if let Ok(position) = picked {
+        if let Some(endpoint) = position.and_then(|at| service.servers.endpoint(at)) {
+            return Ok(emit(endpoint.pick()));
+        }
+        if let Some(refused) = worker.refuse(service) {
+            return Err(refused);
+        }
     }
     worker.pick_slow(id.word(), flow, emit, &[])
 }
