@@ -11,20 +11,20 @@ struct Counted {
     maker: thread::ThreadId,
 }
 
-struct Owner {
+struct Holder {
     values: PerThread<Counted>,
     living: Arc<AtomicUsize>,
 }
 
-impl Leave for Owner {
+impl Leave for Holder {
     fn leave(&self, thread: &Ending) {
         self.values.leave(thread);
     }
 }
 
-impl Owner {
+impl Holder {
     fn new(living: &Arc<AtomicUsize>) -> Arc<Self> {
-        Arc::new(Owner { values: PerThread::new(), living: Arc::clone(living) })
+        Arc::new(Holder { values: PerThread::new(), living: Arc::clone(living) })
     }
 
     fn use_value(self: &Arc<Self>) -> Option<u32> {
@@ -55,34 +55,34 @@ fn living(count: &AtomicUsize) -> usize {
 }
 
 #[test]
-fn a_value_lives_as_long_as_its_thread_and_its_owner() {
+fn a_value_lives_as_long_as_its_thread_and_its_holder() {
     let count = Arc::default();
-    let owner = Owner::new(&count);
-    let own = owner.use_value();
-    assert_eq!(owner.use_value(), own);
+    let holder = Holder::new(&count);
+    let own = holder.use_value();
+    assert_eq!(holder.use_value(), own);
     assert_eq!(living(&count), 1);
     for _ in 0..10 {
-        let owner = Arc::clone(&owner);
-        let other = thread::spawn(move || owner.use_value()).join().expect("no panic");
+        let holder = Arc::clone(&holder);
+        let other = thread::spawn(move || holder.use_value()).join().expect("no panic");
         assert_ne!(other, own);
     }
     assert_eq!(living(&count), 1, "those of the threads that have ended are gone");
-    drop(owner);
+    drop(holder);
     assert_eq!(living(&count), 0);
 }
 
 #[test]
-fn an_owner_that_goes_first_takes_the_values_of_living_threads_along() {
+fn an_holder_that_goes_first_takes_the_values_of_living_threads_along() {
     let count = Arc::default();
-    let owners = [Owner::new(&count), Owner::new(&count)];
+    let holders = [Holder::new(&count), Holder::new(&count)];
     let (entered, all) = mpsc::channel();
     let gates: Vec<mpsc::Sender<()>> = (0..8)
         .map(|_| {
-            let (owners, entered) = (owners.clone(), entered.clone());
+            let (holders, entered) = (holders.clone(), entered.clone());
             let (gate, opened) = mpsc::channel();
             thread::spawn(move || {
-                owners.iter().for_each(|owner| assert!(owner.use_value().is_some()));
-                drop(owners);
+                holders.iter().for_each(|holder| assert!(holder.use_value().is_some()));
+                drop(holders);
                 entered.send(()).expect("the test waits");
                 let _ = opened.recv();
                 entered.send(()).expect("the test waits");
@@ -92,7 +92,7 @@ fn an_owner_that_goes_first_takes_the_values_of_living_threads_along() {
         .collect();
     gates.iter().for_each(|_| all.recv().expect("a thread"));
     assert_eq!(living(&count), 16);
-    let [first, second] = owners;
+    let [first, second] = holders;
     drop(first);
     assert_eq!(living(&count), 8);
     drop(second);
@@ -101,7 +101,7 @@ fn an_owner_that_goes_first_takes_the_values_of_living_threads_along() {
     (0..8).for_each(|_| all.recv().expect("a thread"));
 }
 
-struct UsesAtEnd(Arc<Owner>);
+struct UsesAtEnd(Arc<Holder>);
 
 impl Drop for UsesAtEnd {
     fn drop(&mut self) {
@@ -115,11 +115,11 @@ thread_local! {
 }
 
 #[test]
-fn destructors_of_a_thread_may_use_an_owner() {
+fn destructors_of_a_thread_may_use_an_holder() {
     let count = Arc::default();
     for first in [false, true] {
-        let owner = Owner::new(&count);
-        let used = Arc::clone(&owner);
+        let holder = Holder::new(&count);
+        let used = Arc::clone(&holder);
         let run = move || {
             // Destructors run in some order of first use: try both.
             if first {
@@ -136,11 +136,11 @@ fn destructors_of_a_thread_may_use_an_owner() {
 #[test]
 fn numbers_are_reused() {
     let count = Arc::default();
-    let owner = Owner::new(&count);
+    let holder = Holder::new(&count);
     let mut most = 0;
     for _ in 0..200 {
-        let owner = Arc::clone(&owner);
-        let number = thread::spawn(move || owner.use_value()).join().expect("no panic");
+        let holder = Arc::clone(&holder);
+        let number = thread::spawn(move || holder.use_value()).join().expect("no panic");
         most = most.max(number.expect("a living thread"));
     }
     // Other tests of this process have threads too.
