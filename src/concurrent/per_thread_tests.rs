@@ -105,7 +105,7 @@ struct UsesAtEnd(Arc<Holder>);
 
 impl Drop for UsesAtEnd {
     fn drop(&mut self) {
-        // Neither panics nor makes a value that nobody would drop.
+        // Neither panics nor makes a value that nothing would drop.
         self.0.use_value();
     }
 }
