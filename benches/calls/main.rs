@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use common::{config, flow};
 use vsched::config::Sharing;
 use vsched::{
-    Activity, Director, Flow, Outcome, SchedulerKind, ServerId, ServiceId, Tried, Worker,
+    Activity, Director, Flow, Handle, Outcome, SchedulerKind, ServerId, ServiceId, Tried, Worker,
 };
 
 /// Numbers of servers for which instructions are counted.
@@ -34,7 +34,7 @@ struct Loop {
     service: ServiceId,
     flow: Flow,
     server: ServerId,
-    _director: Director,
+    handle: Handle,
 }
 
 impl Loop {
@@ -49,7 +49,7 @@ impl Loop {
         let (worker, flow) = (director.worker(), flow(1));
         let service = director.service_for(&flow).expect("it runs");
         let server = worker.pick_server(service, &flow).expect("a server").server();
-        Loop { worker, service, flow, server, _director: director }
+        Loop { worker, service, flow, server, handle: director.handle() }
     }
 
     fn pick(&self, calls: u64) {
@@ -88,6 +88,18 @@ impl Loop {
         }
     }
 
+    fn handle_pick(&self, calls: u64) {
+        for _ in 0..calls {
+            let _ = black_box(&self.handle.pick_server(self.service, black_box(&self.flow)));
+        }
+    }
+
+    fn handle_connect_close(&self, calls: u64) {
+        for _ in 0..calls {
+            let _ = black_box(&self.handle.connect(self.service, black_box(&self.flow)));
+        }
+    }
+
     fn connect_close(&self, calls: u64) {
         for _ in 0..calls {
             let _ = black_box(self.worker.connect(self.service, black_box(&self.flow)));
@@ -101,6 +113,10 @@ const CASES: [Case; 3] = [
     ("open+close", Loop::open_close),
     ("connect+close", Loop::connect_close),
 ];
+
+/// The same through a handle.
+const HANDLE: [Case; 2] =
+    [("handle:pick", Loop::handle_pick), ("handle:connect+close", Loop::handle_connect_close)];
 
 /// Reports of outcomes, which know nothing of schedulers.
 const REPORTS: [Case; 3] = [
@@ -169,6 +185,8 @@ fn main() {
                 count(kind, servers, Sharing::Exact, &CASES);
             }
             count(SchedulerKind::Rr, SIZES[0], Sharing::Exact, &REPORTS);
+            count(SchedulerKind::Rr, SIZES[0], Sharing::Exact, &HANDLE);
+            count(SchedulerKind::Wlc, SIZES[0], Sharing::Exact, &HANDLE);
             let per_worker = |kind: &SchedulerKind| !SAME_PER_WORKER.contains(&kind.name());
             let kinds: Vec<_> = SchedulerKind::ALL.iter().copied().filter(per_worker).collect();
             for (kind, servers) in cases(&kinds) {

@@ -4,8 +4,8 @@
 //! number, so that dropping the owner drops them all, and a look-up is an index.
 //!
 //! Crate `thread_local` does the same, but panics where a thread's destructors use it after its own, and
-//! keeps the value of a thread that has ended for the next one with its number. Here [`PerThread::with`]
-//! hands the caller's function back instead, and a value ends with its thread.
+//! keeps the value of a thread that has ended for the next one with its number. Here such a
+//! thread has no value, and a value ends with its thread.
 //!
 //! Why a value is one thread's: only the thread that has a number looks at the place of that number, except
 //! the owner's drop, which is alone. A number passes from one thread to the next through the lock of
@@ -16,7 +16,7 @@
 use std::cell::{RefCell, UnsafeCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -25,6 +25,8 @@ use crate::concurrent::segments::Segments;
 /// Values of type `T`, one per thread.
 pub(crate) struct PerThread<T> {
     places: Segments<Place<T>>,
+    /// The first segment, at hand: indexing it takes fewer instructions.
+    first: Arc<[Place<T>]>,
 }
 
 /// The place of one thread's value. On a cache line of its own, because its thread writes there.
@@ -60,24 +62,40 @@ thread_local! {
     static THREAD: Thread = Thread::begin();
 }
 
+impl<T> Place<T> {
+    fn empty() -> Self {
+        Place(UnsafeCell::new(None))
+    }
+}
+
 impl<T> PerThread<T> {
     pub(crate) fn new() -> Self {
-        PerThread { places: Segments::new() }
+        let places = Segments::new();
+        let first = places.first(Place::empty);
+        PerThread { places, first }
     }
 
     /// Calls `act` with this thread's value and the thread's number. Wait-free.
     ///
-    /// Returns `act` if the thread has no value yet, or if it is ending; see [`enter`](Self::enter).
-    #[inline]
-    pub(crate) fn with<R, F: FnOnce(&T, u32) -> R>(&self, act: F) -> Result<R, F> {
-        let Ok(number) = THREAD.try_with(|thread| thread.number) else { return Err(act) };
-        let Some(place) = self.places.get(number) else { return Err(act) };
+    /// `None` if the thread has no value yet, or if it is ending; see [`enter`](Self::enter).
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, act: impl FnOnce(Option<&T>, u32) -> R) -> R {
+        let number = THREAD.try_with(|thread| thread.number).unwrap_or(u32::MAX);
+        let place = match self.first.get(number as usize) {
+            Some(place) => Some(place),
+            None => self.later_place(number),
+        };
         // SAFETY: this thread has the number, and a mutable reference exists only in `enter` and `leave`,
         // which call nothing while they have it.
-        match unsafe { &*place.0.get() } {
-            Some(value) => Ok(act(value, number)),
-            None => Err(act),
-        }
+        let value = place.and_then(|place| unsafe { &*place.0.get() }.as_ref());
+        act(value, number)
+    }
+
+    /// A place that is not in the first segment. Out of line, so that it takes no registers of `with`.
+    #[cold]
+    #[inline(never)]
+    fn later_place(&self, number: u32) -> Option<&Place<T>> {
+        self.places.get(number)
     }
 
     /// Makes this thread's value, unless it has one. False if the thread is ending: then it gets none.
@@ -85,7 +103,7 @@ impl<T> PerThread<T> {
     pub(crate) fn enter(&self, owner: Weak<dyn Leave>, make: impl FnOnce() -> T) -> bool {
         let Ok(number) = THREAD.try_with(|thread| thread.number) else { return false };
         // A number is that of a living thread, of which there are far fewer than `CAPACITY`.
-        self.places.grow_to_with(number + 1, || Place(UnsafeCell::new(None)));
+        self.places.grow_to_with(number + 1, Place::empty);
         let Some(place) = self.places.get(number) else { return false };
         // SAFETY: as in `with`.
         if unsafe { &*place.0.get() }.is_some() {

@@ -28,11 +28,13 @@ impl Holder {
     }
 
     fn use_value(self: &Arc<Self>) -> Option<u32> {
-        let check = |value: &Counted, number: u32| {
-            assert_eq!(value.maker, thread::current().id(), "no other thread's value");
-            number
+        let check = |value: Option<&Counted>, number: u32| {
+            value.map(|value| {
+                assert_eq!(value.maker, thread::current().id(), "no other thread's value");
+                number
+            })
         };
-        if let Ok(number) = self.values.with(check) {
+        if let Some(number) = self.values.with(check) {
             return Some(number);
         }
         let weak = Arc::downgrade(self);
@@ -40,7 +42,7 @@ impl Holder {
             self.living.fetch_add(1, Ordering::SeqCst);
             Counted { living: Arc::clone(&self.living), maker: thread::current().id() }
         });
-        self.values.with(check).ok()
+        self.values.with(check)
     }
 }
 

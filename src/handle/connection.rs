@@ -12,7 +12,7 @@ use crate::config::Forwarding;
 use crate::error::ConnectionError;
 use crate::handle::Token;
 use crate::pool::endpoint::Pick;
-use crate::worker::{Connection, Lease};
+use crate::worker::Lease;
 
 /// An open connection that closes itself when dropped, on whatever thread: `Send`, `Sync` and `'static`.
 ///
@@ -24,19 +24,17 @@ pub struct OwnedConnection {
     pick: Pick,
     lease: Lease,
     /// What the drop reports.
-    outcome: Option<(Outcome, Option<Duration>)>,
+    outcome: Option<Outcome>,
+    /// The latency of that, in microseconds.
+    latency: Option<u32>,
     /// UDP connections are never active.
     counts_activity: bool,
 }
 
 impl OwnedConnection {
-    pub(super) fn new(token: Arc<Token>, connection: Connection<'_>) -> Self {
-        let (pick, lease, counts_activity) = connection.into_parts();
-        OwnedConnection { token, pick, lease, outcome: None, counts_activity }
-    }
-
-    pub(super) fn of_parts(token: Arc<Token>, pick: Pick, lease: Lease) -> Self {
-        OwnedConnection { token, pick, lease, outcome: None, counts_activity: true }
+    #[inline(always)]
+    pub(super) fn new(token: Arc<Token>, pick: Pick, lease: Lease, counts_activity: bool) -> Self {
+        OwnedConnection { token, pick, lease, outcome: None, latency: None, counts_activity }
     }
 
     /// Returns the server's id.
@@ -88,7 +86,8 @@ impl OwnedConnection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_outcome(&mut self, outcome: Outcome, latency: Option<Duration>) {
-        self.outcome = Some((outcome, latency));
+        let micros = |latency: Duration| u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+        (self.outcome, self.latency) = (Some(outcome), latency.map(micros));
     }
 
     /// Closes the connection now and reports its outcome.
@@ -130,7 +129,8 @@ impl Drop for OwnedConnection {
         }
         // As in `set`.
         let _ = self.token.act(|worker| match self.outcome {
-            Some((outcome, latency)) => {
+            Some(outcome) => {
+                let latency = self.latency.map(|micros| Duration::from_micros(micros.into()));
                 worker.close_in_place_with(&mut self.lease, outcome, latency)
             }
             None => worker.close_in_place(&mut self.lease),

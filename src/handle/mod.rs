@@ -124,12 +124,12 @@ impl Root {
 
 impl Threads {
     /// Calls `act` with this thread's worker and the thread's number.
-    #[inline]
+    #[inline(always)]
     fn act<R>(self: &Arc<Self>, act: impl FnOnce(&Worker, u32) -> R) -> R {
-        match self.workers.with(act) {
-            Ok(result) => result,
-            Err(act) => self.act_first(act),
-        }
+        self.workers.with(|worker, thread| match worker {
+            Some(worker) => act(worker, thread),
+            None => self.act_first(act),
+        })
     }
 
     #[cold]
@@ -137,10 +137,10 @@ impl Threads {
     fn act_first<R>(self: &Arc<Self>, act: impl FnOnce(&Worker, u32) -> R) -> R {
         let owner: Weak<Threads> = Arc::downgrade(self);
         self.workers.enter(owner as Weak<dyn Leave>, || self.director.worker());
-        match self.workers.with(act) {
-            Ok(result) => result,
-            Err(act) => act(self.late.lock().get_or_init(|| self.director.worker()), 0),
-        }
+        self.workers.with(|worker, thread| match worker {
+            Some(worker) => act(worker, thread),
+            None => act(self.late.lock().get_or_init(|| self.director.worker()), 0),
+        })
     }
 }
 
@@ -151,7 +151,8 @@ impl Leave for Threads {
 }
 
 impl Token {
-    pub(crate) fn act<R>(&self, act: impl FnOnce(&Worker) -> R) -> R {
+    #[inline(always)]
+    fn act<R>(&self, act: impl FnOnce(&Worker) -> R) -> R {
         self.threads.act(|worker, _| act(worker))
     }
 }
@@ -211,8 +212,10 @@ impl Handle {
         tried: &[ServerId],
     ) -> Result<OwnedConnection, Refused> {
         self.threads().act(|worker, thread| {
-            let connection = worker.connect_excluding(service, flow, tried)?;
-            Ok(OwnedConnection::new(Arc::clone(self.root.token(thread)), connection))
+            let mut lease = Lease::default();
+            let pick = worker.connect_into(service, flow, tried, &mut lease)?;
+            let token = Arc::clone(self.root.token(thread));
+            Ok(OwnedConnection::new(token, pick, lease, Worker::counts_activity(flow)))
         })
     }
 
@@ -221,7 +224,7 @@ impl Handle {
     /// [`established`](OwnedConnection::established) counts it as active, whatever its protocol.
     pub fn adopt(&self, pick: Pick, lease: Lease) -> OwnedConnection {
         let token = self.threads().act(|_, thread| Arc::clone(self.root.token(thread)));
-        OwnedConnection::of_parts(token, pick, lease)
+        OwnedConnection::new(token, pick, lease, true)
     }
 
     /// Counts a connection to a server that the host chose itself. See [`Worker::open`].
@@ -286,6 +289,7 @@ impl Handle {
         &self.root.threads
     }
 
+    #[inline(always)]
     fn act<R>(&self, act: impl FnOnce(&Worker) -> R) -> R {
         self.threads().act(|worker, _| act(worker))
     }

@@ -59,12 +59,6 @@ impl Connection<'_> {
         std::mem::take(&mut ManuallyDrop::new(self).lease)
     }
 
-    /// The pick, the open lease, and whether the connection may count as active.
-    pub(crate) fn into_parts(self) -> (Pick, Lease, bool) {
-        let mut whole = ManuallyDrop::new(self);
-        (whole.pick, std::mem::take(&mut whole.lease), whole.counts_activity)
-    }
-
     fn set(&mut self, activity: Activity) {
         // An open lease is never stale, as its count keeps the slot, unless the host has reset the
         // counts (`Director::set_counts`, `forget_removed`); then there is nothing to update.

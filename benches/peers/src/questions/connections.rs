@@ -16,6 +16,8 @@ pub const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
 /// Names of operations, in place of schedulers.
 pub const OPEN_CLOSE: &str = "open + close";
+/// After a scheduler's name: through a handle instead of a worker.
+pub const HANDLE: &str = ", handle";
 /// Open connections per server.
 const HELD: usize = 4;
 const HOW: Weights = Weights::Skewed;
@@ -41,6 +43,12 @@ pub fn plans(n: usize) -> Vec<Plan> {
     for kind in [Rr, Lc, Wlc] {
         plans.push(Plan::new(key(name::RUST, kind.name()), move || {
             rust::connect_close(&director(kind), flows(1), 1).swap_remove(0)
+        }));
+    }
+    for kind in [Rr, Wlc] {
+        let what = format!("{}{HANDLE}", kind.name());
+        plans.push(Plan::new(key(name::RUST, &what), move || {
+            rust::handle_connect_close(&director(kind), flows(1), 1).swap_remove(0)
         }));
     }
     // The C loop opens its initial connections one by one, as the scheduler picks.

@@ -7,6 +7,7 @@ use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};
 
 use crate::case::{Key, Plan, Weights};
+use crate::questions::connections::HANDLE;
 use crate::questions::name::THREADS;
 use crate::servers::{config, config_shared, flows, flows_for, weights};
 use crate::subjects::{c, list, name, rust};
@@ -57,6 +58,12 @@ fn with(n: usize, threads: usize) -> Vec<Plan> {
         let what = format!("{}{how}{WHOLE}", kind.name());
         plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
             rust::connect_close(&director(kind, sharing), flows(1), threads)
+        }));
+    }
+    for kind in [Rr, Wlc] {
+        let what = format!("{}{HANDLE}{WHOLE}", kind.name());
+        plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
+            rust::handle_connect_close(&director(kind, Exact), flows(1), threads)
         }));
     }
     let lists: [(_, fn(&_) -> _); 3] = [("rr", list::rr), ("wrr", list::wrr), ("wlc", list::wlc)];

@@ -1,6 +1,7 @@
 //! The targets: the goal, the measured value, met or not.
 
 use crate::case::{Key, Weights};
+use crate::questions::connections::HANDLE;
 use crate::questions::{name, size, threads};
 use crate::report::Summary;
 use crate::report::table::{servers, short};
@@ -93,6 +94,19 @@ impl Sheet<'_> {
             Some((other_ns / ours_ns, at))
         };
         sizes.iter().filter_map(ratio).collect()
+    }
+
+    /// How many ns a connection through a handle takes beyond one through a worker.
+    fn handle(&self, schedulers: &[&str]) -> Found {
+        // With more servers the harness holds so many connections that it measures the cache.
+        let lines = schedulers.iter().flat_map(|name| [10, 100, 1_000].map(|n| (name, n)));
+        most(lines.filter_map(|(scheduler, n)| {
+            let ns =
+                |what: &str| self.0.ns(&Key::new(name::CONNECTIONS, RUST, what, n).weights(Skewed));
+            let (worker, handle) = (ns(scheduler)?, ns(&format!("{scheduler}{HANDLE}"))?);
+            let at = format!("{scheduler}, n={n}: {} to {} ns", short(worker), short(handle));
+            Some((handle - worker, at))
+        }))
     }
 
     /// Instructions of a pick, without those of the surrounding loop and the bare call.
@@ -210,6 +224,11 @@ fn targets(sheet: &Sheet<'_>) -> Vec<Target> {
             "mh, the kernel's hash: at most 190, likewise",
             AtMost(190.0),
             sheet.instructions(&["mh"], &[size::FLOWS_IN_TURN]),
+        ),
+        target(
+            "connect + close through a handle: at most 25 ns above a worker's, up to 1,000 servers",
+            AtMost(25.0),
+            sheet.handle(&["rr", "wlc"]),
         ),
         target("mh: 15 times as fast as pingora's Consistent", AtLeast(15.0), least(consistent)),
         target("mh table, 65521 slots, 1,000 skewed servers: at most 1.6 ms", AtMost(1.6), table),

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use vsched::{Activity, Director, Flow, Lease, Pick, Refused, ServiceId, Worker};
+use vsched::{Activity, Director, Flow, Lease, OwnedConnection, Pick, Refused, ServiceId, Worker};
 
 use crate::case::{Run, in_turn, repeat};
 use crate::subjects::random::Random;
@@ -85,6 +85,29 @@ pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) ->
             let new = worker.connect(service, black_box(&flow)).expect("available");
             worker.close_in_place(old).expect("an open lease");
             *old = new.into_lease();
+        })
+    };
+    (0..threads).map(run).collect()
+}
+
+/// The same through a handle, as an async task does it: each connection closes by its drop.
+pub fn handle_connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) -> Vec<Run> {
+    let (worker, service) = parts(director, &flows);
+    let held = hold(director, &worker, service);
+    let handle = director.handle();
+    let pick = |lease: Lease| {
+        let pick = worker.pick_server(service, &flows[0]).expect("available");
+        handle.adopt(pick, lease)
+    };
+    let mut held: Vec<OwnedConnection> = held.into_iter().map(pick).collect();
+    let share = held.len() / threads;
+    let run = |thread: usize| {
+        let (handle, flow) = (handle.clone(), flows[0]);
+        let mut held = held.split_off(held.len() - share);
+        let mut random = Random::new(7 + thread as u64);
+        repeat(move || {
+            let old = random.one_of(&mut held);
+            *old = handle.connect(service, black_box(&flow)).expect("available");
         })
     };
     (0..threads).map(run).collect()
