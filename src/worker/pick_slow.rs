@@ -9,6 +9,10 @@ use crate::rotation::version::Superseded;
 use crate::service::Service;
 use crate::worker::Worker;
 
+/// How often a pick is repeated that found no server although one seems to be available. Bounded, lest
+/// another thread that makes servers available and unavailable in turn holds it up.
+const MOST_REPEATS: u32 = 100;
+
 impl Worker {
     /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
     /// id is a word so that the arguments fit registers.
@@ -22,42 +26,63 @@ impl Worker {
         tried: &[ServerId],
     ) -> Result<R, Refused> {
         let id = ServiceId::from_word(id);
+        let table = self.reader.load();
+        // Service deleted: do not count a refusal; the slot may be reused.
+        let Some(service) = table.service(id) else { return Err(Refused::NoService) };
+        if !service.accepts(flow) {
+            return Err(Refused::NotScheduled);
+        }
+        let twin = |key: &ServiceKey| table.service_of(key);
+        match service.pick_general(flow, tried, self.state(), None, twin) {
+            Ok(Some(pick)) => return Ok(emit(pick)),
+            Ok(None) => {
+                if let Some(refused) = self.count_refusal(service, tried) {
+                    return Err(refused);
+                }
+            }
+            Err(Superseded) => {}
+        }
+        drop(table);
+        self.pick_repeated(id, flow, tried).map(emit)
+    }
+
+    /// Repeats a pick that a reload has superseded, or that found no server although one is available by
+    /// now: each repetition but the last is another thread's progress. Apart from `pick_slow`, because a
+    /// loop there costs every pick the registers.
+    #[cold]
+    #[inline(never)]
+    fn pick_repeated(
+        &self,
+        id: ServiceId,
+        flow: &Flow,
+        tried: &[ServerId],
+    ) -> Result<Pick, Refused> {
         let mut repeats = 0;
-        // Each retry but the last is another thread's progress: a reload, or a server that became
-        // available after the pick had passed it over.
         loop {
             let table = self.reader.load();
-            // Service deleted: do not count a refusal; the slot may be reused.
-            let Some(service) = table.service(id) else { return Err(Refused::NoService) };
-            if !service.accepts(flow) {
-                return Err(Refused::NotScheduled);
-            }
+            let service = table.service(id).ok_or(Refused::NoService)?;
             let twin = |key: &ServiceKey| table.service_of(key);
             match service.pick_general(flow, tried, self.state(), None, twin) {
-                Ok(Some(pick)) => return Ok(emit(pick)),
-                Ok(None) => match service.why_none(tried) {
-                    None if repeats < MOST_REPEATS => repeats += 1,
-                    why => {
-                        self.shard.count_refusal(id.slot);
-                        return Err(why.unwrap_or(Refused::NotThisFlow));
-                    }
-                },
-                Err(Superseded) => {}
+                Ok(Some(pick)) => return Ok(pick),
+                Ok(None) if repeats == MOST_REPEATS => {
+                    self.shard.count_refusal(id.slot);
+                    return Err(Refused::NotThisFlow);
+                }
+                Ok(None) => self.count_refusal(service, tried).map_or(Ok(()), Err)?,
+                Err(Superseded) => continue,
             }
+            repeats += 1;
         }
     }
 
-    /// Counts a refusal of this service; `None` if a repeated pick would find a server.
-    #[inline]
-    pub(super) fn refuse(&self, service: &Service) -> Option<Refused> {
-        let why = service.why_none(&[]);
+    /// Counts a refusal, and says why; `None` if a server is available by now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn count_refusal(&self, service: &Service, tried: &[ServerId]) -> Option<Refused> {
+        let why = service.why_none(tried);
         if why.is_some() {
             self.shard.count_refusal(service.id.slot);
         }
         why
     }
 }
-
-/// How often a pick is repeated that found no server although one seems to be available. Bounded, lest
-/// another thread that makes servers available and unavailable in turn holds it up.
-const MOST_REPEATS: u32 = 100;
