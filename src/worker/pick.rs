@@ -101,8 +101,7 @@ unsafe fn pick_ticket<R, P: FnOnce(Pick) -> R>(
     // Where a schedule is precomputed there are no templates, nor a twin that has some.
     match service.pick_general(flow, &[], None, Some(&tickets), |_| None) {
         Ok(Some(pick)) => Ok(emit(pick)),
-        // SAFETY: the service is of the table just loaded.
-        Ok(None) => unsafe { worker.refuse(NonNull::from(service), flow, emit) },
+        Ok(None) => worker.refuse(id.word(), flow, emit),
         Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
     }
 }
@@ -130,30 +129,6 @@ unsafe fn pick_worker_ticket<R, P: FnOnce(Pick) -> R>(
     match endpoint {
         Some(endpoint) => Ok(emit(endpoint.pick())),
         None => worker.pick_slow(id.word(), flow, emit, &[]),
-    }
-}
-
-impl Worker {
-    /// The end of a first pick that found no server: the reason, or another pick if a server is available
-    /// by now.
-    ///
-    /// # Safety
-    /// As for [`pick_ticket`].
-    #[cold]
-    #[inline(never)]
-    unsafe fn refuse<R>(
-        &self,
-        service: NonNull<Service>,
-        flow: &Flow,
-        emit: impl FnOnce(Pick) -> R,
-    ) -> Result<R, Refused> {
-        // SAFETY: as in `pick_ticket`.
-        let service = unsafe { service.as_ref() };
-        let id = service.id;
-        match self.count_refusal(service, &[]) {
-            Some(refused) => Err(refused),
-            None => self.pick_slow(id.word(), flow, emit, &[]),
-        }
     }
 }
 
@@ -205,8 +180,7 @@ where
     match picked {
         Ok(position) => match position.and_then(|position| service.servers.endpoint(position)) {
             Some(endpoint) => Ok(emit(endpoint.pick())),
-            // SAFETY: the service is of the table just loaded.
-            None => unsafe { worker.refuse(NonNull::from(service), flow, emit) },
+            None => worker.refuse(id.word(), flow, emit),
         },
         Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
     }

@@ -46,6 +46,26 @@ impl Worker {
         self.pick_repeated(id, flow, tried).map(emit)
     }
 
+    /// The end of a first pick that found no server: the reason, as of the current table, or another pick
+    /// if a server is available by now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse<R>(
+        &self,
+        id: u64,
+        flow: &Flow,
+        emit: impl FnOnce(Pick) -> R,
+    ) -> Result<R, Refused> {
+        let id = ServiceId::from_word(id);
+        let table = self.reader.load();
+        let Some(service) = table.service(id) else { return Err(Refused::NoService) };
+        if let Some(refused) = self.count_refusal(service, &[]) {
+            return Err(refused);
+        }
+        drop(table);
+        self.pick_repeated(id, flow, &[]).map(emit)
+    }
+
     /// Repeats a pick that a reload has superseded, or that found no server although one is available by
     /// now: each repetition but the last is another thread's progress. Apart from `pick_slow`, because a
     /// loop there costs every pick the registers.
@@ -78,7 +98,7 @@ impl Worker {
     /// Counts a refusal, and says why; `None` if a server is available by now.
     #[cold]
     #[inline(never)]
-    pub(super) fn count_refusal(&self, service: &Service, tried: &[ServerId]) -> Option<Refused> {
+    fn count_refusal(&self, service: &Service, tried: &[ServerId]) -> Option<Refused> {
         let why = service.why_none(tried);
         if why.is_some() {
             self.shard.count_refusal(service.id.slot);
