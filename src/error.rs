@@ -11,7 +11,7 @@ mod quoted;
 use std::fmt;
 use std::net::SocketAddr;
 
-pub use connection::{ConnectionError, Refused, StateError};
+pub use connection::{ConnectionError, Refused, StateError, TriedFull};
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
 #[cfg(feature = "serde")]
 pub(crate) use quoted::legible;

@@ -51,8 +51,8 @@ fn hot_path(worker: &Worker, round: u32) {
     let service = worker.service_for(&flow).expect("the flow's service");
     let mut tried = Tried::<4>::new();
     if let Some(pick) = worker.pick_server(service, &flow) {
-        tried.insert(pick.server());
-        if let Some(again) = worker.pick_server_excluding(service, &flow, &tried) {
+        tried.try_push(pick.server()).expect("room");
+        if let Some(again) = worker.pick_server_excluding(service, &flow, tried.as_slice()) {
             assert_ne!(again.server(), pick.server());
         }
         // A server may be gone by now, if a reload came in between.

@@ -89,12 +89,23 @@ fn refusals_say_why() {
 }
 
 #[test]
-fn tried_servers_are_kept_in_order_up_to_their_number() {
+fn tried_servers_are_a_set_in_order_up_to_their_number() {
     let id = |n| ServerId::from_raw([n, 0]);
     let mut tried = Tried::<2>::new();
-    assert!(tried.is_empty());
-    assert!(tried.insert(id(1)) && tried.insert(id(2)));
-    assert_eq!(*tried, [id(1), id(2)]);
-    assert!(!tried.insert(id(3)), "no room");
-    assert_eq!(*tried, [id(1), id(2)]);
+    assert!(tried.is_empty() && tried.as_slice().is_empty());
+    for n in [1, 2] {
+        assert_eq!(tried.try_push(id(n)), Ok(()));
+        assert_eq!(tried.try_push(id(n)), Ok(()), "in the set already");
+    }
+    assert_eq!((tried.as_slice(), tried.len()), ([id(1), id(2)].as_slice(), 2));
+    let full = tried.try_push(id(3)).expect_err("no room");
+    assert_eq!((full.limit(), full.to_string().contains("2 servers")), (2, true));
+    assert_eq!(tried.as_ref(), [id(1), id(2)]);
+    assert_eq!(tried.try_push(id(2)), Ok(()), "in the full set");
+    assert!(tried.contains(id(1)) && !tried.contains(id(3)));
+    assert_eq!(tried, tried.clone());
+    assert!(format!("{tried:?}").matches("ServerId").count() == 2, "{tried:?}");
+    tried.clear();
+    assert_eq!(tried, Tried::new());
+    assert!(Tried::<0>::new().try_push(id(1)).is_err());
 }

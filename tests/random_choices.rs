@@ -67,13 +67,13 @@ impl Service {
         let places = 0..self.servers.len();
         let mut tried = Tried::<8>::new();
         for place in places.clone().filter(|place| self.servers[*place].2 == WasTried) {
-            assert!(tried.insert(self.id(place)));
+            tried.try_push(self.id(place)).expect("room");
         }
         let ids: Vec<_> = places.map(|place| self.id(place)).collect();
         let id = self.director.service_by_key(&ServiceKey::tcp(vip(0))).expect("it runs");
         let worker = self.director.worker();
         let pick = |_| {
-            let pick = worker.pick_server_excluding(id, &flow(1), &tried)?;
+            let pick = worker.pick_server_excluding(id, &flow(1), tried.as_slice())?;
             ids.iter().position(|id| *id == pick.server())
         };
         (0..count).map(pick).collect()

@@ -108,6 +108,31 @@ impl fmt::Display for ConnectionError {
 
 impl std::error::Error for ConnectionError {}
 
+/// A set of tried servers that has no room for another. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TriedFull {
+    limit: usize,
+}
+
+impl TriedFull {
+    pub(crate) const fn new(limit: usize) -> Self {
+        TriedFull { limit }
+    }
+
+    /// Returns the number of servers that the set can have.
+    pub const fn limit(self) -> usize {
+        self.limit
+    }
+}
+
+impl fmt::Display for TriedFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} servers were tried, the most that the set can have", self.limit)
+    }
+}
+
+impl std::error::Error for TriedFull {}
+
 /// Why a server's state could not be set. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -42,8 +42,8 @@ impl Worker {
     /// # let reach = |_: std::net::SocketAddr| false;
     /// // At most as many attempts as `Tried` has room for, and none to a server twice.
     /// let mut tried = Tried::<3>::new();
-    /// while let Some(pick) = worker.pick_server_excluding(service, &flow, &tried) {
-    ///     if reach(pick.address()) || !tried.insert(pick.server()) {
+    /// while let Some(pick) = worker.pick_server_excluding(service, &flow, tried.as_slice()) {
+    ///     if reach(pick.address()) || tried.try_push(pick.server()).is_err() {
     ///         break;
     ///     }
     /// }
