@@ -6,6 +6,7 @@
 
 mod connection;
 mod guardrails;
+mod lookup;
 mod quoted;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 
 pub use connection::{ConnectionError, Refused, StateError, TriedFull};
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
+pub use lookup::{IdError, ServiceError};
 #[cfg(feature = "serde")]
 pub(crate) use quoted::legible;
 pub(crate) use quoted::{Escaped, OneWord, Quoted};
@@ -388,32 +390,5 @@ impl From<GuardrailError> for ApplyError {
 impl From<CommandError> for ApplyError {
     fn from(error: CommandError) -> Self {
         ApplyError::Command(error)
-    }
-}
-
-/// A service that could not be looked up by the text of its key or name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ServiceError {
-    /// The text is neither a service key nor a name.
-    Key(KeyError),
-    /// There is no service with this key or name.
-    Unknown(String),
-}
-
-impl fmt::Display for ServiceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServiceError::Key(error) => error.fmt(f),
-            ServiceError::Unknown(key) => write!(f, "service {}: no such service", Quoted(key)),
-        }
-    }
-}
-
-impl std::error::Error for ServiceError {}
-
-impl From<KeyError> for ServiceError {
-    fn from(error: KeyError) -> Self {
-        ServiceError::Key(error)
     }
 }

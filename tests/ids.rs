@@ -109,3 +109,33 @@ fn tried_servers_are_a_set_in_order_up_to_their_number() {
     assert_eq!(tried, Tried::new());
     assert!(Tried::<0>::new().try_push(id(1)).is_err());
 }
+
+#[test]
+fn ids_are_read_back_from_their_texts() {
+    for raw in [[0, 0], [3, 2_654_435_770], [u32::MAX, u32::MAX]] {
+        let text = format!("{}.{}", raw[0], raw[1]);
+        let (server, service) = (ServerId::from_raw(raw), ServiceId::from_raw(raw));
+        assert_eq!((server.to_string(), service.to_string()), (text.clone(), text.clone()));
+        assert_eq!(text.parse(), Ok(server));
+        assert_eq!(text.parse(), Ok(service));
+        assert_eq!(
+            format!("{server:?} {service:?}"),
+            format!("ServerId({text}) ServiceId({text})")
+        );
+    }
+    for text in
+        ["", ".", "3", "3.", ".3", "+3.1", "3.+1", "03.1", "3.01", "3.1.2", "3.1 ", "3.4294967296"]
+    {
+        let error = text.parse::<ServerId>().expect_err(text);
+        assert_eq!(text.parse::<ServiceId>(), Err(error.clone()));
+        let expected = format!("id `{text}`: expected two numbers, such as 3.2654435770");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn ids_are_ordered_by_slot_then_generation() {
+    let mut ids = [[2, 0], [1, 9], [1, 2]].map(ServerId::from_raw);
+    ids.sort();
+    assert_eq!(ids.map(ServerId::to_raw), [[1, 2], [1, 9], [2, 0]]);
+}
