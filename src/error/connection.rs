@@ -59,8 +59,8 @@ impl Refused {
         self.text_c().to_str().unwrap_or_default()
     }
 
-    /// Returns the [`text`](Self::text) for C.
-    pub const fn text_c(self) -> &'static CStr {
+    /// The [`text`](Self::text) for C.
+    pub(crate) const fn text_c(self) -> &'static CStr {
         match self {
             Refused::NoService => c"no such service",
             Refused::NotScheduled => c"FTP data, which the service does not schedule",
