@@ -256,7 +256,7 @@ mod netlink {
 
     /// A plan from nothing to this config, as text.
     fn plan(config: &Config) -> String {
-        let plan = Plan::new(config, &Observed::default(), &Policy::default());
+        let plan = Plan::new(config.clone(), &Observed::default(), &Policy::default());
         plan.map_or_else(|error| error.to_string(), |plan| plan.to_string().trim_end().to_owned())
     }
 

@@ -221,6 +221,7 @@ fn every_field_is_said_and_read_back() {
         assert_eq!(config.validate(), Ok(()));
         let text = config.to_rules().complete().to_string();
         assert!(text.contains(words), "{words:?} is not in {text:?}");
+        assert_eq!(config.to_string(), text);
         assert_eq!(text.parse::<Config>().as_ref(), Ok(&config), "{text}");
         // One line after the other gives the same.
         let rules: Rules = text.parse().expect("a rules text");

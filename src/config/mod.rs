@@ -35,7 +35,6 @@ mod text;
 mod validate;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::error::ServiceError;
 
@@ -214,13 +213,6 @@ impl Default for Config {
             daemons: Vec::new(),
             services: Vec::new(),
         }
-    }
-}
-
-impl From<&Config> for Arc<Config> {
-    /// A copy.
-    fn from(config: &Config) -> Self {
-        Arc::new(config.clone())
     }
 }
 

@@ -25,8 +25,8 @@ const ROUNDS: u32 = 5;
 /// use vsched::netlink::plan::Policy;
 /// let wanted: Config = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
 /// let mut ipvs = Ipvs::open()?;
-/// print!("{}", ipvs.plan(&wanted, &Policy::default())?); // what would be done
-/// print!("{}", ipvs.sync(&wanted, &Policy::default())?); // what was done
+/// print!("{}", ipvs.plan(wanted.clone(), &Policy::default())?); // what would be done
+/// print!("{}", ipvs.sync(wanted, &Policy::default())?); // what was done
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Ipvs {
     /// use vsched::netlink::plan::Policy;
     /// use vsched::netlink::{Ipvs, SyncError};
     /// # let wanted = vsched::config::Config::default();
-    /// match Ipvs::open()?.sync(&wanted, &Policy::default()) {
+    /// match Ipvs::open()?.sync(wanted, &Policy::default()) {
     ///     Ok(report) => println!("{} requests", report.requests()),
     ///     Err(SyncError::Incomplete(report)) => eprint!("{report}"), // step by step
     ///     Err(error) => eprintln!("{error}"),

@@ -47,15 +47,15 @@ fn refused((calls, errno, early): (&[Call], c_int, bool), theirs: &mut Ipvs) {
     let policy = Policy { guardrails, ..immediate() };
     refuse(early);
     let mut ipvs = crate::sync::ipvs();
-    let report = ipvs.sync(&wanted, &policy).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &policy).expect("in sync");
     assert!(report.requests() > 0 && report.is_complete(), "{report}");
     refuse(!early);
     assert!(runs(&mut ipvs, &wanted));
-    assert_eq!(ipvs.sync(&wanted, &policy).expect("in sync").requests(), 0);
+    assert_eq!(ipvs.sync(wanted.clone(), &policy).expect("in sync").requests(), 0);
     for (difference, _) in DIFFERENCES {
         change(theirs, difference);
         assert!(!runs(&mut ipvs, &wanted), "{difference}");
-        let report = ipvs.sync(&wanted, &policy).expect("in sync");
+        let report = ipvs.sync(wanted.clone(), &policy).expect("in sync");
         assert!(report.requests() > 0, "{difference}");
         assert!(runs(&mut ipvs, &wanted), "{difference}");
     }

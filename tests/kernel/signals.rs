@@ -67,9 +67,9 @@ pub(crate) fn all_the_time() {
         let mut ipvs = ipvs();
         for weight in 1..=5 {
             let wanted = large(20, 100, weight);
-            let report = ipvs.sync(&wanted, &immediate()).expect("in sync");
+            let report = ipvs.sync(wanted.clone(), &immediate()).expect("in sync");
             assert!(report.requests() >= 2000 && report.is_complete());
-            assert_eq!(ipvs.sync(&wanted, &immediate()).expect("in sync").requests(), 0);
+            assert_eq!(ipvs.sync(wanted.clone(), &immediate()).expect("in sync").requests(), 0);
             assert_eq!(ipvs.read().expect("a reading").observed.config().services, wanted.services);
         }
     });

@@ -41,12 +41,12 @@ pub(crate) fn rich() {
     let mut ipvs = ipvs();
     let mut wanted = everything();
     wanted.timeouts = Timeouts { tcp: Some(777), tcp_fin: None, udp: Some(77) };
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert!(report.requests() > 50, "{report}");
     assert!(report.outcomes().iter().all(|outcome| outcome.status == Status::Done), "{report}");
     assert_eq!(services(&mut ipvs), wanted.services);
     assert_eq!(ipvs.kernel().timeouts().expect("timeouts").udp, Some(77));
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert_eq!((report.requests(), report.outcomes().len()), (0, 0), "{report}");
 
     let mut other = wanted.clone();
@@ -58,13 +58,13 @@ pub(crate) fn rich() {
     first.servers[0].weight += 1;
     first.servers.push(RealServer::new("10.9.0.77:80".parse().expect("an address")));
     let mut fewer = other.clone();
-    let report = ipvs.sync(&other, &all()).expect("in sync");
+    let report = ipvs.sync(other.clone(), &all()).expect("in sync");
     let found = services(&mut ipvs);
     other.services.sort_by_key(|service| service.key);
     assert_eq!(found, other.services, "{report}");
     // Services that are not wanted are others' unless it is said that all are ours.
     fewer.services.truncate(2);
-    let report = ipvs.sync(&fewer, &immediate()).expect("in sync");
+    let report = ipvs.sync(fewer.clone(), &immediate()).expect("in sync");
     assert_eq!(report.requests(), 0, "{report}");
     assert_eq!(services(&mut ipvs), other.services);
     ipvs.zero(None).expect("zeroed");
@@ -84,7 +84,7 @@ const THREE: &str = "-A -t 10.0.0.1:80 -s wlc
 pub(crate) fn drift() {
     let mut ipvs = ipvs();
     let wanted = config(THREE);
-    let _ = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     let theirs = "-A -u 10.0.0.9:53 -s rr\n-a -u 10.0.0.9:53 -r 10.9.0.9 -m";
     let drift = format!(
         "-E -t 10.0.0.1:80 -s rr -p 60
@@ -96,7 +96,7 @@ pub(crate) fn drift() {
     let rules: vsched::config::rules::Rules = drift.parse().expect("rules");
     let requests: Vec<Request> = rules.commands().filter_map(Request::from_command).collect();
     assert_eq!(ipvs.kernel().execute(&requests).expect("answers"), []);
-    let plan = ipvs.plan(&wanted, &immediate()).expect("a plan");
+    let plan = ipvs.plan(wanted.clone(), &immediate()).expect("a plan");
     assert_eq!(plan.to_string().lines().count(), 4, "{plan}");
     assert_eq!(plan.foreign(), [key("udp 10.0.0.9:53")]);
     let report = ipvs.apply(&plan).expect("carried out");
@@ -115,7 +115,7 @@ pub(crate) fn drift() {
         [Status::Done, Status::Adapted, Status::Done, Status::AlreadyDone],
         "{report}"
     );
-    assert!(ipvs.plan(&wanted, &immediate()).expect("a plan").is_empty());
+    assert!(ipvs.plan(wanted.clone(), &immediate()).expect("a plan").is_empty());
 }
 
 /// A scheduler that this kernel has not, found out when other services were changed already.
@@ -139,10 +139,10 @@ pub(crate) fn rollback() {
          -a -t 10.0.0.4:80 -r 10.9.0.1 -m";
     let mut ipvs = ipvs();
     let before = config(&before);
-    let _ = ipvs.sync(&before, &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(before.clone(), &Policy::default()).expect("in sync");
     let wanted = config(wanted);
     for policy in [Policy::default(), immediate()] {
-        let failed = ipvs.sync(&wanted, &policy).expect_err("no such scheduler");
+        let failed = ipvs.sync(wanted.clone(), &policy).expect_err("no such scheduler");
         let SyncError::Incomplete(report) = &failed else { panic!("{failed}") };
         assert!(report.is_rolled_back() && report.left().next().is_none(), "{report}");
         let refused = failed.refused().expect("a refusal");
@@ -164,7 +164,7 @@ pub(crate) fn rollback() {
     late.services[0].servers.push(server("[fd09::1]:80").with_forwarding(tunnel));
     late.timeouts.tcp = Some(1000);
     ipvs.kernel().execute_one(&Request::start_daemon(&master())).expect("started");
-    let plan = ipvs.plan(&late, &Policy::default()).expect("a plan");
+    let plan = ipvs.plan(late.clone(), &Policy::default()).expect("a plan");
     let failed = ipvs.apply(&plan).expect_err("another family beside a daemon");
     let SyncError::Incomplete(report) = &failed else { panic!("{failed}") };
     assert!(report.rollback().len() > 8 && report.left().next().is_none(), "{report}");
@@ -174,10 +174,10 @@ pub(crate) fn rollback() {
     assert_eq!((observed.settings.timeouts.tcp, observed.settings.daemons.len()), (Some(900), 1));
     // Those that can be are brought there, if so asked.
     let policy = Policy { on_refusal: OnRefusal::GoOn, ..immediate() };
-    let failed = ipvs.sync(&wanted, &policy).expect_err("no such scheduler");
+    let failed = ipvs.sync(wanted.clone(), &policy).expect_err("no such scheduler");
     let SyncError::Incomplete(report) = &failed else { panic!("{failed}") };
     assert!(!report.is_rolled_back(), "{report}");
-    let rest = ipvs.plan(&wanted, &policy).expect("a plan");
+    let rest = ipvs.plan(wanted.clone(), &policy).expect("a plan");
     assert_eq!(
         rest.to_string(),
         "edit services: edit service tcp 10.0.0.3:80: scheduler rr -> twos (has other settings; \
@@ -213,15 +213,15 @@ pub(crate) fn large(services: u16, servers: u16, weight: u32) -> Config {
 pub(crate) fn ten_thousand() {
     let mut ipvs = ipvs();
     let wanted = large(100, 100, 1);
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert_eq!(report.requests(), 100 * (1 + 100 + 1));
     assert_eq!(services(&mut ipvs), wanted.services);
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert_eq!(report.requests(), 0);
     let heavier = large(100, 100, 2);
-    let report = ipvs.sync(&heavier, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(heavier.clone(), &Policy::default()).expect("in sync");
     assert_eq!(report.requests(), 10_000);
-    assert!(ipvs.plan(&heavier, &Policy::default()).expect("a plan").is_empty());
+    assert!(ipvs.plan(heavier.clone(), &Policy::default()).expect("a plan").is_empty());
 }
 
 /// Answers are lost in every phase: every refusal of a large batch, in a receive buffer for a few.
@@ -231,16 +231,16 @@ pub(crate) fn lost_answers() {
     let stale = large(3, 300, 1);
     let options = Options { receive_buffer: 4096, ..Options::default() };
     let mut small = Ipvs::with_options(&options).expect("IPVS");
-    let adding = small.plan(&wanted, &Policy::default()).expect("a plan");
+    let adding = small.plan(wanted.clone(), &Policy::default()).expect("a plan");
     let mut kernel = Kernel::open().expect("IPVS");
     let requests = crate::objects::building(&stale);
     assert_eq!(kernel.execute(&requests).expect("answers"), []);
-    let editing = small.plan(&wanted, &Policy::default()).expect("a plan");
+    let editing = small.plan(wanted.clone(), &Policy::default()).expect("a plan");
     let report = small.apply(&adding).expect("converges");
     assert!(report.requests() > 2 * 900, "answers were lost: {}", report.requests());
     assert_eq!(services(&mut small), wanted.services);
     let empty = Config { services: Vec::new(), ..Config::default() };
-    let deleting = small.plan(&empty, &all()).expect("a plan");
+    let deleting = small.plan(empty.clone(), &all()).expect("a plan");
     for service in &wanted.services {
         for server in &service.servers {
             let delete = Request::delete_server(&service.key, server.address);
@@ -249,7 +249,7 @@ pub(crate) fn lost_answers() {
     }
     let report = small.apply(&editing).expect("converges");
     assert!(report.requests() > 2 * 900, "answers were lost: {}", report.requests());
-    assert!(small.plan(&wanted, &Policy::default()).expect("a plan").is_empty());
+    assert!(small.plan(wanted.clone(), &Policy::default()).expect("a plan").is_empty());
     kernel.execute_one(&Request::flush()).expect("flushed");
     let report = small.apply(&deleting).expect("nothing is left to do");
     assert!(report.outcomes().iter().all(|o| o.status == Status::AlreadyDone), "{report}");

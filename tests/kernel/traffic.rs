@@ -151,7 +151,7 @@ pub(crate) fn wanted_again() {
     serve(&[1, 2]);
     let mut ipvs = ipvs();
     let both = config(&rules(&[1, 2]));
-    let _ = ipvs.sync(&both, &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(both.clone(), &Policy::default()).expect("in sync");
     let mut streams = [connect(), connect()];
     streams.iter_mut().for_each(|stream| assert!(ask(stream).is_ok()));
     let mut rollout = begin(&mut ipvs, &draining(PATIENCE));
@@ -162,7 +162,7 @@ pub(crate) fn wanted_again() {
     let report = rollout.into_report();
     let kept = report.outcomes().iter().filter(|outcome| outcome.status == Status::Kept);
     assert_eq!((kept.count(), report.is_complete()), (2, false), "{report}");
-    assert!(ipvs.plan(&both, &Policy::default()).expect("a plan").is_empty());
+    assert!(ipvs.plan(both.clone(), &Policy::default()).expect("a plan").is_empty());
     streams.iter_mut().for_each(|stream| assert!(ask(stream).is_ok()));
     // One server by name: the one that is left cannot go.
     let (key, drain) = (service.key, Drain { deadline: PATIENCE, until: Ended::Active });
@@ -232,7 +232,7 @@ pub(crate) fn hashed_drain() {
     for scheduler in ["sh", "mh"] {
         let mut ipvs = ipvs();
         let four = udp(scheduler, FOUR);
-        let _ = ipvs.sync(&four, &Policy::default()).expect("in sync");
+        let _ = ipvs.sync(four.clone(), &Policy::default()).expect("in sync");
         // By hand, for these tests to be able to fail.
         let service = &four.services[0];
         let quiesced = service.servers[0].clone().with_weight(0);
@@ -241,10 +241,11 @@ pub(crate) fn hashed_drain() {
             ipvs.kernel().execute_one(&edit).expect("edited");
         });
         assert!(by_hand.1 > 0, "nobody was refused by hand");
-        let _ = ipvs.sync(&four, &Policy::default()).expect("in sync");
+        let _ = ipvs.sync(four.clone(), &Policy::default()).expect("in sync");
         let three = udp(scheduler, &FOUR[1..]);
         let drained = under_traffic(|| {
-            let mut rollout = Rollout::new(ipvs.plan(&three, &hashed_policy()).expect("a plan"));
+            let mut rollout =
+                Rollout::new(ipvs.plan(three.clone(), &hashed_policy()).expect("a plan"));
             let Progress::Wait(_) = rollout.poll(&mut ipvs) else { panic!("it does not wait") };
             thread::sleep(Duration::from_millis(300));
             end(&mut rollout, &mut ipvs);
@@ -256,7 +257,7 @@ pub(crate) fn hashed_drain() {
             by_hand.1, by_hand.0
         ));
         assert_eq!(refused, 0);
-        assert!(ipvs.plan(&three, &Policy::default()).expect("a plan").is_empty());
+        assert!(ipvs.plan(three.clone(), &Policy::default()).expect("a plan").is_empty());
         ipvs.kernel().execute_one(&Request::flush()).expect("flushed");
     }
 }
@@ -282,13 +283,13 @@ pub(crate) fn swaps() {
         udp("mh", &[(3, 1), (2, 2)]),
         udp("lc", &[(1, 1)]),
     ];
-    let _ = ipvs.sync(&configs[0], &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(configs[0].clone(), &Policy::default()).expect("in sync");
     let immediate = crate::sync::immediate();
     for policy in [&draining(PATIENCE), &immediate] {
         let mut syncs = 0;
         let (asked, refused) = under_traffic(|| {
             for wanted in configs.iter().cycle().take(5 * configs.len()) {
-                let report = ipvs.sync(wanted, policy).expect("in sync");
+                let report = ipvs.sync(wanted.clone(), policy).expect("in sync");
                 syncs += u32::from(report.requests() > 0);
             }
         });

@@ -104,7 +104,7 @@ pub(crate) fn elsewhere() {
     let mut own = ipvs();
     let mut other = Ipvs::open_in(Namespace::at("/run/netns/red")).expect("IPVS there");
     assert!(!runs(&mut other, &here));
-    let _ = other.sync(&there, &Policy::default()).expect("in sync");
+    let _ = other.sync(there.clone(), &Policy::default()).expect("in sync");
     assert_eq!([runs(&mut own, &here), runs(&mut own, &there)], [true, false]);
     assert_eq!([runs(&mut other, &here), runs(&mut other, &there)], [false, true]);
 }

@@ -60,7 +60,7 @@ impl Site<'_> {
     }
 
     fn sync(&mut self, wanted: &Config, policy: &Policy) {
-        let report = self.ipvs.sync(wanted, policy).expect("in sync");
+        let report = self.ipvs.sync(wanted.clone(), policy).expect("in sync");
         assert!(report.is_complete(), "{report}");
     }
 
@@ -153,7 +153,7 @@ impl Site<'_> {
             assert!(by_hand.refused > 0, "nobody was refused by hand");
             self.sync(&both, &immediate());
             let fared = self.under_traffic(scheduler, |site, clients| {
-                let plan = site.ipvs.plan(&one, &hashed_policy()).expect("a plan");
+                let plan = site.ipvs.plan(one.clone(), &hashed_policy()).expect("a plan");
                 let mut rollout = Rollout::new(plan);
                 let Progress::Wait(_) = rollout.poll(&mut site.ipvs) else { panic!("no wait") };
                 clients.wait(50);
@@ -161,7 +161,7 @@ impl Site<'_> {
                 assert!(rollout.into_report().is_complete());
             });
             assert_eq!((fared.refused, fared.cut), (0, 0));
-            assert!(self.ipvs.plan(&one, &Policy::default()).expect("a plan").is_empty());
+            assert!(self.ipvs.plan(one.clone(), &Policy::default()).expect("a plan").is_empty());
         }
     }
 }

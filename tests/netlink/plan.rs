@@ -161,12 +161,12 @@ fn what_a_kernel_cannot_tell_is_not_compared() {
     wanted.seed = 7;
     wanted.expire_quiescent_template = true;
     wanted.services[0].affinity.capacity = 5;
-    let plan = Plan::new(&wanted, &runs(TWO), &Policy::default()).expect("a plan");
+    let plan = Plan::new(wanted.clone(), &runs(TWO), &Policy::default()).expect("a plan");
     assert!(plan.is_empty(), "{plan}");
     let mut mh = config("-A -t 10.0.0.1:80 -s mh");
     let found = Observed::from(&mh);
     mh.services[0].mh_table_index = 17;
-    assert!(Plan::new(&mh, &found, &Policy::default()).expect("a plan").is_empty());
+    assert!(Plan::new(mh.clone(), &found, &Policy::default()).expect("a plan").is_empty());
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn removals_at_once_tell_what_they_break() {
     found.services[0].servers[0].counts =
         ServerCounts { active: 3, inactive: 4, ..Default::default() };
     let one = config("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1");
-    let plan = Plan::new(&one, &found, &immediate()).expect("a plan");
+    let plan = Plan::new(one.clone(), &found, &immediate()).expect("a plan");
     let wanted = "delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted; 7 connections stall)\n";
     assert_eq!(plan.to_string(), wanted);
     let policy = Policy { ownership: Ownership::All, ..immediate() };
@@ -310,7 +310,7 @@ fn rails_are_those_of_a_director() {
         let guardrails = Guardrails { may_close_services: round % 2 == 0, most_deleted };
         let (ownership, removal) = (Ownership::All, Removal::Immediate);
         let policy = Policy { ownership, removal, guardrails, ..Policy::default() };
-        let plan = Plan::new(&wanted, &Observed::from(&runs), &policy);
+        let plan = Plan::new(wanted.clone(), &Observed::from(&runs), &policy);
         let director = Director::new(&runs).expect("a valid config");
         let applied = director.apply_with(&wanted, &ApplyPolicy::new(guardrails));
         match (plan, applied) {
@@ -331,7 +331,7 @@ fn rails_are_those_of_a_director() {
 fn invalid_configs_have_no_plan() {
     let mut wanted = config(TWO);
     wanted.services[0].servers[0].weight = u32::MAX;
-    let refused = Plan::new(&wanted, &Observed::default(), &Policy::default());
+    let refused = Plan::new(wanted.clone(), &Observed::default(), &Policy::default());
     assert!(matches!(refused, Err(PlanError::Invalid(_))), "{refused:?}");
 }
 
@@ -344,7 +344,7 @@ fn timeouts_and_daemons() {
     found.settings.timeouts = wanted.timeouts;
     found.settings.timeouts.udp = Some(300);
     let plan = |found: &Observed, policy: &Policy| {
-        Plan::new(&wanted, found, policy).expect("a plan").to_string()
+        Plan::new(wanted.clone(), found, policy).expect("a plan").to_string()
     };
     let start = "settings: start master daemon on eth0, id 3 (wanted)\n";
     let timeouts = "settings: set timeouts udp 30 s (wanted)\n";
@@ -432,7 +432,7 @@ fn no_moment_closes_a_service() {
                 continue;
             }
             for policy in [Policy::default(), immediate()] {
-                let plan = Plan::new(&after, &found, &policy).expect("a plan");
+                let plan = Plan::new(after.clone(), &found, &policy).expect("a plan");
                 let mut state = before.clone();
                 for step in plan.steps().iter() {
                     carry_out(&step.action, &mut state);

@@ -56,7 +56,7 @@ pub enum Progress {
 /// use vsched::netlink::{Ipvs, Progress, Rollout};
 /// let wanted = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
 /// let mut ipvs = Ipvs::open()?;
-/// let mut rollout = Rollout::new(ipvs.plan(&wanted, &Policy::default())?);
+/// let mut rollout = Rollout::new(ipvs.plan(wanted, &Policy::default())?);
 /// while let Progress::Wait(time) = rollout.poll(&mut ipvs) {
 ///     for draining in rollout.draining() {
 ///         println!("{}: {} connections", draining.server, draining.connections);

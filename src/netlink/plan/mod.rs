@@ -146,7 +146,7 @@ pub struct Step {
 /// use vsched::netlink::plan::{Plan, Policy};
 /// let runs: Config = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
 /// let wanted: Config = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.2 -m".parse()?;
-/// let plan = Plan::new(&wanted, &Observed::from(&runs), &Policy::default())?;
+/// let plan = Plan::new(wanted, &Observed::from(&runs), &Policy::default())?;
 /// assert_eq!(
 ///     plan.to_string(),
 ///     "grow: add server 10.0.1.2:80 masq weight 1 to tcp 10.0.0.1:80 (wanted)\n\
@@ -154,7 +154,7 @@ pub struct Step {
 ///      drain: wait for server 10.0.1.1:80 of tcp 10.0.0.1:80, at most 300 s (leaves)\n\
 ///      delete servers: delete server 10.0.1.1:80 of tcp 10.0.0.1:80 (not wanted)\n"
 /// );
-/// assert!(Plan::new(&runs, &Observed::from(&runs), &Policy::default())?.is_empty());
+/// assert!(Plan::new(runs.clone(), &Observed::from(&runs), &Policy::default())?.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
