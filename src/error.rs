@@ -3,6 +3,9 @@
 //! Every message is safe for a terminal and a log, regardless of the input: it quotes at most 80
 //! characters of any word of the input and marks the cut, escapes invisible characters such as control
 //! characters and bidirectional marks (`\u{1b}`), and lists at most 100 problems.
+//!
+//! A message says all, the cause included, so no error has a [`source`](std::error::Error::source): a
+//! printer of error chains repeats nothing. The cause is a field or has an accessor.
 
 mod connection;
 mod guardrails;
@@ -197,8 +200,13 @@ impl RulesError {
         RulesError { line, column, word: word.into(), message: message.into(), refused: None }
     }
 
-    /// Returns the error for a command that the config refused.
-    pub(crate) fn refused(line: usize, column: usize, word: &str, error: CommandError) -> Self {
+    /// The error for a command that the config refused.
+    pub(crate) fn from_refused(
+        line: usize,
+        column: usize,
+        word: &str,
+        error: CommandError,
+    ) -> Self {
         RulesError {
             message: error.to_string(),
             refused: Some(Box::new(error)),
@@ -226,6 +234,11 @@ impl RulesError {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// Returns why the config refused the command, if the line could be parsed.
+    pub fn refused(&self) -> Option<&CommandError> {
+        self.refused.as_deref()
+    }
 }
 
 impl fmt::Display for RulesError {
@@ -235,11 +248,7 @@ impl fmt::Display for RulesError {
     }
 }
 
-impl std::error::Error for RulesError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.refused.as_ref().map(|error| error.as_ref() as &(dyn std::error::Error + 'static))
-    }
-}
+impl std::error::Error for RulesError {}
 
 /// A config that violates limits: all its problems at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -363,17 +372,7 @@ impl fmt::Display for ApplyError {
     }
 }
 
-impl std::error::Error for ApplyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            ApplyError::Invalid(error) => Some(error),
-            ApplyError::Command(error) => Some(error),
-            ApplyError::Stale => None,
-            ApplyError::Guardrails(error) => Some(error),
-            ApplyError::Full { .. } | ApplyError::OutOfMemory { .. } => None,
-        }
-    }
-}
+impl std::error::Error for ApplyError {}
 
 impl From<ConfigError> for ApplyError {
     fn from(error: ConfigError) -> Self {

@@ -243,20 +243,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Error::Refused(refused) => Some(refused),
-            Error::Wire(error) => Some(error),
-            Error::System { source, .. } | Error::Namespace { source, .. } => Some(source),
-            Error::Absent
-            | Error::NotInLinux { .. }
-            | Error::Timeout(_)
-            | Error::Lost
-            | Error::Unsettled { .. } => None,
-        }
-    }
-}
+impl std::error::Error for Error {}
 
 impl From<WireError> for Error {
     fn from(error: WireError) -> Self {
@@ -294,8 +281,4 @@ impl fmt::Display for Stopped {
     }
 }
 
-impl std::error::Error for Stopped {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
+impl std::error::Error for Stopped {}

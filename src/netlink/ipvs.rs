@@ -309,18 +309,7 @@ impl fmt::Display for SyncError {
     }
 }
 
-impl std::error::Error for SyncError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            SyncError::Plan(error) => Some(error),
-            SyncError::Kernel(error) => Some(error),
-            SyncError::Incomplete(report) => {
-                report.error().map(|error| error as &(dyn std::error::Error + 'static))
-            }
-            SyncError::Differs(_) => None,
-        }
-    }
-}
+impl std::error::Error for SyncError {}
 
 impl From<PlanError> for SyncError {
     fn from(error: PlanError) -> Self {

@@ -1,6 +1,5 @@
 //! Errors of the exchange with a kernel say what happened, and to what.
 
-use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
@@ -72,9 +71,9 @@ fn objects_are_named() {
     }
 }
 
-/// Each error, its text, and the text of its source.
+/// Each error, its text, and the text of its cause.
 #[test]
-fn errors_have_texts_and_sources() {
+fn errors_have_texts_that_say_the_cause() {
     let refused = Refused::new(Command::Zero, Object::Everything, 1);
     let wire = Message::decode(&[1]).expect_err("one byte is no message");
     let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
@@ -113,9 +112,9 @@ fn errors_have_texts_and_sources() {
             Some(cause),
         ),
     ];
-    for (error, text, source) in cases {
+    for (error, text, cause) in cases {
         assert!(error.to_string().starts_with(&text), "{error}");
-        assert_eq!(error.source().map(|source| source.to_string()), source, "{error}");
+        assert!(error.to_string().contains(&cause.unwrap_or_default()), "{error}");
     }
 }
 
@@ -126,6 +125,4 @@ fn a_batch_that_stops_says_how_far_it_came() {
     let stopped = Stopped { error: Error::Lost, answered: 2, sent: 5, failures };
     let text = stopped.to_string();
     assert_eq!(text, format!("{}; 2 of 5 requests sent are answered, 1 refused", Error::Lost));
-    let source = stopped.source().expect("a source");
-    assert_eq!(source.to_string(), Error::Lost.to_string());
 }
