@@ -4,10 +4,13 @@
 //! `ipvsadm --save` prints and administrators type ([`rules`]), or built in Rust. It has no runtime
 //! state: no counts, no atomics.
 
+mod affinity;
 mod command;
+mod daemon;
 pub mod diff;
 mod ejection;
 mod field;
+mod flags;
 pub(crate) mod guardrails;
 mod inet;
 mod key;
@@ -32,14 +35,16 @@ mod state;
 mod steps;
 #[cfg(feature = "serde")]
 mod text;
+mod timeouts;
 mod validate;
-
-use std::net::IpAddr;
 
 use crate::error::ServiceError;
 
+pub use affinity::{Affinity, Netmask, Persistence};
 pub use command::Command;
+pub use daemon::{SyncDaemon, SyncRole};
 pub use ejection::{Ejection, OutlierMethod, Outliers};
+pub use flags::SchedulerFlags;
 pub use guardrails::Guardrails;
 pub use key::{Family, Protocol, ServiceKey};
 pub use limits::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
@@ -61,12 +66,11 @@ pub use observed::{
 pub use reason::PickReason;
 pub use scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
-pub use service::{
-    Affinity, Netmask, Persistence, SchedulerFlags, ServiceSettings, Sharing, Ties, VirtualService,
-};
+pub use service::{ServiceSettings, Sharing, Ties, VirtualService};
 pub use setting::Setting;
 pub use slow_start::SlowStart;
 pub use state::ServerState;
+pub use timeouts::Timeouts;
 pub(crate) use validate::{Known, also_of};
 
 /// A complete configuration: virtual services, and settings that apply to all of them; without
@@ -140,6 +144,20 @@ impl<Services> Config<Services> {
 }
 
 impl Config {
+    /// Returns a config without services, with the default of every setting.
+    ///
+    /// ```
+    /// use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
+    /// let service = VirtualService::new(ServiceKey::tcp("192.168.4.5:80".parse()?))
+    ///     .with_server(RealServer::new("192.168.5.11:80".parse()?).with_weight(2));
+    /// let config = Config::new().with_service(service);
+    /// assert_eq!(config.validate(), Ok(()));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn new() -> Self {
+        Config::default()
+    }
+
     /// Returns the config with one more service, added last.
     pub fn with_service(mut self, service: VirtualService) -> Self {
         self.services.push(service);
@@ -229,80 +247,4 @@ pub enum KernelRules {
     /// Linux from 6.1.187, 6.12.107 and all of 7.x: overhead 256 active + total.
     #[default]
     B,
-}
-
-/// Connection timeouts in seconds, 1 to 2678400; `None` leaves the kernel's timeout unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Timeouts", transform = schema::timeouts))]
-pub struct Timeouts {
-    /// Established TCP connections (kernel default 900).
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub tcp: Option<u32>,
-    /// TCP connections after a FIN (kernel default 120).
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub tcp_fin: Option<u32>,
-    /// UDP (kernel default 300).
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub udp: Option<u32>,
-}
-
-impl Timeouts {
-    #[cfg(feature = "serde")]
-    fn is_default(&self) -> bool {
-        *self == Timeouts::default()
-    }
-}
-
-/// A connection synchronization daemon of the kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "SyncDaemon", transform = schema::daemon))]
-pub struct SyncDaemon {
-    /// Sender or receiver.
-    pub role: SyncRole,
-    /// Network interface for the multicast, at most 15 characters.
-    pub interface: String,
-    /// Synchronization id, 0 to 255: daemons with the same id exchange connections.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub sync_id: u8,
-    /// Maximum message length in bytes, 1 to 65507; `None` = derived from the interface's MTU.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub max_len: Option<u16>,
-    /// Multicast group; `None` = 224.0.0.81.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub group: Option<IpAddr>,
-    /// UDP port, 1 to 65535; `None` = 8848.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub port: Option<u16>,
-    /// Time to live, 1 to 255; `None` = 1.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub ttl: Option<u8>,
-}
-
-/// Role of a synchronization daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "SyncRole", transform = schema::plain))]
-pub enum SyncRole {
-    /// Sends this director's connections.
-    Master,
-    /// Receives another director's connections.
-    Backup,
-}
-
-impl SyncRole {
-    /// Returns the name, as in every text.
-    pub const fn name(self) -> &'static str {
-        match self {
-            SyncRole::Master => "master",
-            SyncRole::Backup => "backup",
-        }
-    }
 }

@@ -163,6 +163,43 @@ pub struct Observed {
     pub services: Vec<ObservedService>,
 }
 
+impl ObservedServer {
+    /// Returns the state of a server without connections, with all counts at zero.
+    ///
+    /// ```
+    /// use vsched::config::{ObservedServer, RealServer};
+    /// let mut observed = ObservedServer::new(RealServer::new("192.168.5.11:80".parse()?));
+    /// observed.counts.active = 7;
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn new(server: RealServer) -> Self {
+        ObservedServer {
+            effective_weight: server.weight,
+            server,
+            counts: ServerCounts::default(),
+            state: ServerState::Up,
+            health: ServerHealth::default(),
+            statistics: Statistics::default(),
+            rates: Rates::default(),
+        }
+    }
+}
+
+impl ObservedService {
+    /// Returns the state of a service without servers, with all counts at zero.
+    pub fn new(settings: ServiceSettings) -> Self {
+        ObservedService {
+            settings,
+            statistics: Statistics::default(),
+            rates: Rates::default(),
+            remembered: None,
+            templates: None,
+            panics: false,
+            servers: Vec::new(),
+        }
+    }
+}
+
 impl Default for Observed {
     /// The state of an empty config.
     fn default() -> Self {
@@ -186,26 +223,8 @@ impl From<&Config> for Observed {
     /// The state of a config with all counts at zero.
     fn from(config: &Config) -> Self {
         let services = config.services.iter().map(|service| ObservedService {
-            settings: service.settings(),
-            statistics: Statistics::default(),
-            rates: Rates::default(),
-            remembered: None,
-            templates: None,
-            panics: false,
-            servers: service
-                .servers
-                .iter()
-                .rev()
-                .map(|server| ObservedServer {
-                    server: server.clone(),
-                    effective_weight: server.weight,
-                    counts: ServerCounts::default(),
-                    state: ServerState::Up,
-                    health: ServerHealth::default(),
-                    statistics: Statistics::default(),
-                    rates: Rates::default(),
-                })
-                .collect(),
+            servers: service.servers.iter().rev().cloned().map(ObservedServer::new).collect(),
+            ..ObservedService::new(service.settings())
         });
         Observed { services: services.collect(), settings: config.settings() }
     }

@@ -91,6 +91,13 @@ pub struct Thresholds {
     pub lower: u32,
 }
 
+impl Thresholds {
+    /// Returns these limits; 0 = no limit, as [`Thresholds`] says.
+    pub const fn new(upper: u32, lower: u32) -> Self {
+        Thresholds { upper, lower }
+    }
+}
+
 /// One real server of a virtual service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -136,6 +143,15 @@ pub struct RealServer {
 
 impl RealServer {
     /// Returns a server with ipvsadm's defaults: direct routing, weight 1, no limits.
+    ///
+    /// ```
+    /// use vsched::config::{Forwarding, RealServer};
+    /// let server = RealServer::new("192.168.5.11:80".parse()?)
+    ///     .with_forwarding(Forwarding::Masq)
+    ///     .with_weight(2)
+    ///     .with_thresholds(100, 80);
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     pub fn new(address: SocketAddr) -> Self {
         RealServer {
             address,
