@@ -86,7 +86,7 @@ fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
             [config(scheduler, 5, &[3, 1, 0, 2, 1]), config(scheduler, 7, &[1, 1, 4, 2, 0, 1, 1])];
         configs.iter_mut().for_each(|config| config.services[0].persistence = persistence);
         // Half of the versions eject servers, and have a backup.
-        let ejection = Ejection { failures: 1, max_share: 60, ..Ejection::default() };
+        let ejection = Ejection::default().with_failures(1).with_max_share(60);
         configs[1].services[0].ejection = Some(ejection);
         configs[1].services[0].servers[0].priority = 1;
         let director = Director::new(&configs[0]).expect("a valid config");

@@ -256,7 +256,7 @@ fn slow_start_grows_as_in_haproxy() {
     }
     // Ours, at each age.
     let mut config = config(SchedulerKind::Wlc, 2, &[100]);
-    let slow_start = SlowStart { duration: SECONDS, least: 1, ..SlowStart::default() };
+    let slow_start = SlowStart::default().with_duration(SECONDS).with_least(1);
     config.services[0].slow_start = Some(slow_start);
     let director = Director::new(&config).expect("valid");
     director.tick(Duration::ZERO);

@@ -229,13 +229,8 @@ fn nobody_available_is_no_server_for_every_scheduler() {
         for unavailable in [
             config(kind, 0, &[1]),
             config(kind, 4, &[0]),
-            Config {
-                services: vec![VirtualService {
-                    scheduler: None,
-                    ..config(kind, 4, &[1]).services[0].clone()
-                }],
-                ..Config::default()
-            },
+            Config::new()
+                .with_service(config(kind, 4, &[1]).services[0].clone().without_scheduler()),
         ] {
             let (director, service, worker) = director(&unavailable);
             for _ in 0..3 {
@@ -299,10 +294,7 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
 
 #[test]
 fn flows_find_their_service_as_in_the_kernel() {
-    let persistent = |key| VirtualService {
-        persistence: Some(Persistence::default()),
-        ..VirtualService::new(key)
-    };
+    let persistent = |key| VirtualService::new(key).with_persistence(Persistence::default());
     let keys = [
         "tcp 10.1.0.1:80",
         "tcp 10.1.0.1:0",
@@ -314,7 +306,7 @@ fn flows_find_their_service_as_in_the_kernel() {
         "fwmark 9",
     ];
     let services = keys.map(|key| persistent(key.parse().expect("a key")));
-    let config = Config { services: services.into(), ..Config::default() };
+    let config = Config::new().with_services(services.into());
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     for (protocol, destination, mark, found) in [
@@ -354,8 +346,7 @@ fn a_server_without_a_port_keeps_the_flows() {
     let key = ServiceKey::fwmark(3, vsched::config::Family::Inet);
     let mut any = server(1, 1);
     any.address.set_port(0);
-    let config =
-        Config { services: vec![VirtualService::new(key).with_server(any)], ..Config::default() };
+    let config = Config::new().with_service(VirtualService::new(key).with_server(any));
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let destination = "203.0.113.1:8443".parse().expect("an address");
@@ -396,7 +387,7 @@ fn connections_count_as_their_protocol_does() {
     let address = vip(0);
     let keys = [ServiceKey::tcp(address), ServiceKey::udp(address), ServiceKey::sctp(address)];
     let services = keys.map(|key| VirtualService::new(key).with_server(server(1, 1)));
-    let config = Config { services: services.into(), ..Config::default() };
+    let config = Config::new().with_services(services.into());
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let client = "10.7.7.7:40000".parse().expect("an address");

@@ -96,7 +96,7 @@ fn ejections_stay_within_the_share_under_load() {
             let mut config = config(kind, SERVERS, &[1]);
             let service = &mut config.services[0];
             service.sharing = sharing;
-            service.ejection = Some(Ejection { failures: 2, base_time: 1, ..Ejection::default() });
+            service.ejection = Some(Ejection::default().with_failures(2).with_base_time(1));
             storm(&config);
         }
     }

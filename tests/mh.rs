@@ -6,7 +6,7 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use common::{config, flow, rip, server, service, vip};
-use vsched::config::{Command, RealServer, SchedulerFlags, ServiceKey, VirtualService};
+use vsched::config::{Command, RealServer, SchedulerFlags, ServiceKey};
 use vsched::{Config, Director, Flow, SchedulerKind, Tried};
 
 const MH: SchedulerKind = SchedulerKind::Mh;
@@ -74,13 +74,9 @@ fn a_quiesced_server_keeps_its_slots_through_edits_reloads_and_schedulers() {
     assert_eq!(picks(&director), before);
 
     // Bound to mh only after the server was quiesced: what it weighed before counts.
-    let late = run(&Config {
-        services: vec![VirtualService {
-            scheduler: Some(SchedulerKind::Wlc),
-            ..all.services[0].clone()
-        }],
-        ..Config::default()
-    });
+    let late = run(
+        &Config::new().with_service(all.services[0].clone().with_scheduler(SchedulerKind::Wlc))
+    );
     edit(&late, 3, 0);
     late.apply(&quiet).expect("a valid config");
     assert_eq!(picks(&late), drained);

@@ -4,9 +4,7 @@
 mod common;
 
 use common::{config, flow, rip, service, vip};
-use vsched::config::{
-    Config, Forwarding, RealServer, SchedulerFlags, ServiceKey, Tunnel, VirtualService,
-};
+use vsched::config::{Config, Forwarding, RealServer, SchedulerFlags, ServiceKey, Tunnel};
 use vsched::{Director, SchedulerKind, Tried};
 
 const SERVERS: u16 = 120;
@@ -61,9 +59,8 @@ fn an_ipv6_server_counts_by_its_first_word() {
         let others = (1..=4).map(|n| RealServer::new(rip(n)).with_forwarding(tunnel));
         let servers =
             std::iter::once(RealServer::new(address).with_forwarding(tunnel)).chain(others);
-        let service =
-            VirtualService { servers: servers.collect(), ..service(0, SchedulerKind::Mh) };
-        let config = Config { services: vec![service], ..Config::default() };
+        let service = service(0, SchedulerKind::Mh).with_servers(servers.collect());
+        let config = Config::new().with_service(service);
         let director = Director::new(&config).expect("a valid config");
         let id = director.service_for(&flow(0)).expect("it runs");
         let pick = |client| director.pick_server(id, &flow(client)).expect("a server").address();

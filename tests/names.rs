@@ -3,7 +3,7 @@
 mod common;
 
 use common::{config, flow, rip, vip};
-use vsched::config::{Command, Config, Name, RealServer, ServiceKey, VirtualService};
+use vsched::config::{Command, Config, Name, ServiceKey, VirtualService};
 use vsched::{Director, SchedulerKind, metrics};
 
 fn name(text: &str) -> Name {
@@ -92,13 +92,11 @@ fn a_name_is_given_once() {
         add.to_string(),
         format!("service {}: name: api is also the name of service {}", key(2), key(1))
     );
-    let third = RealServer {
-        name: Some(name("a")),
-        ..named(SchedulerKind::Rr).services[0].servers[2].clone()
-    };
+    let third = named(SchedulerKind::Rr).services[0].servers[2].clone().with_name(name("a"));
     let edit = director.execute(&Command::EditServer { service: key(0), server: third.clone() });
     assert_eq!(edit.expect_err("taken").to_string(), server);
-    let fourth = RealServer { address: rip(4), ..third };
+    let mut fourth = third;
+    fourth.address = rip(4);
     assert!(
         director.execute(&Command::AddServer { service: key(0), server: fourth.clone() }).is_err()
     );

@@ -137,8 +137,8 @@ fn states_count_and_expire_as_listed() {
 
 #[test]
 fn three_timeouts_are_configurable_and_zero_leaves_the_kernels() {
-    let set = Timeouts { tcp: Some(7), tcp_fin: Some(8), udp: Some(9) };
-    let zero = Timeouts { tcp: Some(0), tcp_fin: Some(0), udp: Some(0) };
+    let set = Timeouts::default().with_tcp(7).with_tcp_fin(8).with_udp(9);
+    let zero = Timeouts::default().with_tcp(0).with_tcp_fin(0).with_udp(0);
     for state in TcpState::ALL {
         let kernel = state.timeout_seconds(&Timeouts::default());
         let wanted = match state {

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Random, config, flow, rip, vip};
 use vsched::config::ServiceKey;
-use vsched::{Config, Director, SchedulerKind, Tried};
+use vsched::{Director, SchedulerKind, Tried};
 
 const KINDS: [SchedulerKind; 2] = [SchedulerKind::Twos, SchedulerKind::P2c];
 const PICKS: u32 = 60_000;
@@ -36,7 +36,7 @@ impl Service {
     fn new(kind: SchedulerKind, seed: u64, servers: &[Server]) -> Self {
         // The newest is the first of the list.
         let weights: Vec<u32> = servers.iter().rev().map(|(weight, ..)| *weight).collect();
-        let mut config = Config { seed, ..config(kind, servers.len() as u16, &weights) };
+        let mut config = config(kind, servers.len() as u16, &weights).with_seed(seed);
         let newest_first = config.services[0].servers.iter_mut().rev();
         for (server, (_, active, state)) in newest_first.zip(servers) {
             server.thresholds.upper = if *state == Full { active + 1 } else { 0 };

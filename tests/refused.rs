@@ -28,9 +28,9 @@ fn configs() -> impl Iterator<Item = (String, Config)> {
             if per_worker {
                 service.sharing = Sharing::PerWorker;
             }
-            service.persistence = persistent.then_some(Persistence { timeout: 60, netmask: None });
+            service.persistence = persistent.then_some(Persistence::new(60));
             let name = format!("{kind:?}, per worker {per_worker}, persistent {persistent}");
-            (name, Config { services: vec![service], ..Config::default() })
+            (name, Config::new().with_service(service))
         },
     )
 }

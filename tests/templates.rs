@@ -23,7 +23,7 @@ fn flow(client: u8) -> Flow {
 impl World {
     fn new(timeout: u32) -> Self {
         let mut config = config(SchedulerKind::Rr, 3, &[1]);
-        config.services[0].persistence = Some(Persistence { timeout, netmask: None });
+        config.services[0].persistence = Some(Persistence::new(timeout));
         let director = Director::new(&config).expect("a valid config");
         let service = director.service_for(&flow(0)).expect("it runs");
         World { worker: director.worker(), service, director }

@@ -126,7 +126,7 @@ fn services_of_other_families_and_kinds_are_told_apart() {
     for there in 0_u32..16 {
         let is_there = |at: usize| there >> at & 1 == 1;
         let services = (0..4).filter(|at| is_there(*at)).map(|at| VirtualService::new(keys[at]));
-        let config = Config { services: services.collect(), ..Config::default() };
+        let config = Config::new().with_services(services.collect());
         let director = Director::new(&config).expect("a valid config");
         for (at, flow) in flows.iter().enumerate() {
             let found = director.service_for(flow);
@@ -140,8 +140,8 @@ fn services_of_other_families_and_kinds_are_told_apart() {
 fn connections_and_flows_tell_what_they_were_made_of() {
     for forwarding in [Forwarding::Masq, Forwarding::Route, Forwarding::Local, Forwarding::Bypass] {
         let servers = vec![RealServer::new(rip(1)).with_forwarding(forwarding)];
-        let services = vec![VirtualService { servers, ..service(0, SchedulerKind::Rr) }];
-        let director = Director::new(&Config { services, ..Config::default() }).expect("valid");
+        let services = vec![service(0, SchedulerKind::Rr).with_servers(servers)];
+        let director = Director::new(&Config::new().with_services(services)).expect("valid");
         let id = director.service_for(&flow(0)).expect("it runs");
         let worker = director.worker();
         let connection = worker.connect(id, &flow(0)).expect("a server");
@@ -166,13 +166,14 @@ fn a_retry_moves_a_client_of_ftp_in_both_services() {
     let on = |port: u16| SocketAddr::new(vip(0).ip(), port);
     for (first, second) in [(443, 21), (21, 443)] {
         let mut config = config(SchedulerKind::Rr, 3, &[1]);
-        let persistence = Some(vsched::config::Persistence { timeout: 100, netmask: None });
+        let persistence = Some(vsched::config::Persistence::new(100));
         let servers: Vec<RealServer> = config.services[0]
             .servers
             .iter()
-            .map(|server| RealServer {
-                address: SocketAddr::new(server.address.ip(), 0),
-                ..server.clone()
+            .map(|server| {
+                let mut made = server.clone();
+                made.address = SocketAddr::new(server.address.ip(), 0);
+                made
             })
             .collect();
         config.services = [0, 21]
@@ -180,7 +181,9 @@ fn a_retry_moves_a_client_of_ftp_in_both_services() {
                 let affinity = Affinity::default();
                 let service = VirtualService::new(ServiceKey::tcp(on(port)));
                 let service = service.with_scheduler(SchedulerKind::Rr);
-                VirtualService { persistence, affinity, servers: servers.clone(), ..service }
+                let mut service = service.with_affinity(affinity).with_servers(servers.clone());
+                service.persistence = persistence;
+                service
             })
             .to_vec();
         let director = Director::new(&config).expect("a valid config");

@@ -56,7 +56,8 @@ fn service(number: u8, servers: &[Server]) -> VirtualService {
 }
 
 fn director(seed: u64, generation: KernelRules, services: Vec<VirtualService>) -> Director {
-    let config = Config { seed, kernel_rules: generation, services, ..Config::default() };
+    let config =
+        Config::new().with_seed(seed).with_kernel_rules(generation).with_services(services);
     Director::new(&config).expect("the config is valid")
 }
 
@@ -109,7 +110,7 @@ fn expected(servers: &[Server], generation: KernelRules) -> Vec<f64> {
         .collect();
     let load = |server: &Server| match generation {
         KernelRules::A => 256 * server.active + server.inactive,
-        KernelRules::B => 257 * server.active + server.inactive,
+        _ => 257 * server.active + server.inactive,
     };
     let mut chances = vec![0.0; servers.len()];
     for (one, a) in servers.iter().enumerate() {

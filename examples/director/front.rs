@@ -288,7 +288,7 @@ fn summary(applied: &Applied) -> String {
     if applied.is_empty() {
         return "reloaded: nothing has changed".into();
     }
-    let Applied { added, changed, drained, removed, settings } = applied;
+    let Applied { added, changed, drained, removed, settings, .. } = applied;
     format!(
         "reloaded: {} added, {} changed, {} drained, {} removed{}",
         added.len(),

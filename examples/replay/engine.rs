@@ -113,8 +113,7 @@ impl<'a> Run<'a> {
             settings.flags = settings.flags.union(flag);
         }
         let director =
-            Director::new(&Config { kernel_rules: trace.generation, ..Config::default() })
-                .map_err(text)?;
+            Director::new(&Config::new().with_kernel_rules(trace.generation)).map_err(text)?;
         let add = Command::AddService(settings.clone());
         director.execute(&add).map_err(text)?;
         let service = director
@@ -265,7 +264,7 @@ impl<'a> Run<'a> {
 fn mark(service: &ServiceKey) -> u32 {
     match service {
         ServiceKey::FirewallMark { mark, .. } => *mark,
-        ServiceKey::Address { .. } => 0,
+        _ => 0,
     }
 }
 

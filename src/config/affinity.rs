@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Persistence", transform = super::schema::persistence))]
+#[non_exhaustive]
 pub struct Persistence {
     /// Seconds that a client's template lives after its last new connection, 1 to 2678400.
     pub timeout: u32,
@@ -52,6 +53,7 @@ impl Default for Persistence {
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Affinity", transform = super::schema::affinity))]
+#[non_exhaustive]
 pub struct Affinity {
     /// Most addresses remembered, 1 to 16777216. Further addresses are scheduled each time, and counted
     /// ([`Remembered::refused`](super::Remembered::refused)). A change of the capacity forgets nothing.

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "SyncDaemon", transform = super::schema::daemon))]
+#[non_exhaustive]
 pub struct SyncDaemon {
     /// Sender or receiver.
     pub role: SyncRole,

@@ -24,6 +24,7 @@ use crate::config::field::{Field, fields};
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Ejection", transform = super::schema::ejection))]
+#[non_exhaustive]
 pub struct Ejection {
     /// Number of failures in a row that ejects a server, in the call that reports the last of them; 0
     /// to 65535, 0 = never.
@@ -124,6 +125,7 @@ impl Ejection {
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Outliers", transform = super::schema::outliers))]
+#[non_exhaustive]
 pub struct Outliers {
     /// Center and spread.
     pub method: OutlierMethod,
@@ -185,6 +187,7 @@ impl Outliers {
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "OutlierMethod", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum OutlierMethod {
     /// The mean, and the standard deviation: as Envoy and gRPC. A second bad server widens the
     /// deviation, and may hide both.

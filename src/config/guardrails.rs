@@ -26,6 +26,7 @@ use crate::error::{GuardrailError, ServiceLoss, Violation};
 /// let policy = ApplyPolicy::new(Guardrails::default().with_most_deleted(20));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Guardrails {
     /// Whether a service that stays and has an eligible server (weight above 0) may be left without one.
     /// Removing a service does not close it; its servers count as removed.

@@ -13,6 +13,7 @@ mod field;
 mod flags;
 pub(crate) mod guardrails;
 mod inet;
+mod kernel_rules;
 mod key;
 mod limits;
 mod linux;
@@ -46,6 +47,7 @@ pub use daemon::{SyncDaemon, SyncRole};
 pub use ejection::{Ejection, OutlierMethod, Outliers};
 pub use flags::SchedulerFlags;
 pub use guardrails::Guardrails;
+pub use kernel_rules::KernelRules;
 pub use key::{Family, Protocol, ServiceKey};
 pub use limits::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 pub use linux::NotInLinux;
@@ -96,6 +98,7 @@ pub(crate) use validate::{Known, also_of};
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Config", transform = schema::config, bound = "Services: schemars::JsonSchema + serde::Serialize, Config<Services>: Default"))]
+#[non_exhaustive]
 pub struct Config<Services = Vec<VirtualService>> {
     /// Which kernel rules to follow: those of older or of newer kernels.
     pub kernel_rules: KernelRules,
@@ -131,6 +134,36 @@ impl<Services> Config<Services> {
         self.copy_with(services)
     }
 
+    /// Returns the config with these kernel rules.
+    pub fn with_kernel_rules(mut self, rules: KernelRules) -> Self {
+        self.kernel_rules = rules;
+        self
+    }
+
+    /// Returns the config with this seed of the random schedulers.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Returns the config in which a quiesced server also loses its persistent clients.
+    pub fn with_expire_quiescent_template(mut self) -> Self {
+        self.expire_quiescent_template = true;
+        self
+    }
+
+    /// Returns the config with these timeouts.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Returns the config with one more synchronization daemon.
+    pub fn with_daemon(mut self, daemon: SyncDaemon) -> Self {
+        self.daemons.push(daemon);
+        self
+    }
+
     fn copy_with<Others>(&self, services: Others) -> Config<Others> {
         Config {
             kernel_rules: self.kernel_rules,
@@ -161,36 +194,6 @@ impl Config {
     /// Returns the config with one more service, added last.
     pub fn with_service(mut self, service: VirtualService) -> Self {
         self.services.push(service);
-        self
-    }
-
-    /// Returns the config with these kernel rules.
-    pub fn with_kernel_rules(mut self, rules: KernelRules) -> Self {
-        self.kernel_rules = rules;
-        self
-    }
-
-    /// Returns the config with this seed of the random schedulers.
-    pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Returns the config in which a quiesced server also loses its persistent clients.
-    pub fn with_expire_quiescent_template(mut self) -> Self {
-        self.expire_quiescent_template = true;
-        self
-    }
-
-    /// Returns the config with these timeouts.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
-        self
-    }
-
-    /// Returns the config with one more synchronization daemon.
-    pub fn with_daemon(mut self, daemon: SyncDaemon) -> Self {
-        self.daemons.push(daemon);
         self
     }
 
@@ -232,19 +235,4 @@ impl Default for Config {
             services: Vec::new(),
         }
     }
-}
-
-/// Which of two generations of kernels to follow. They differ in the connection overhead of lc and wlc,
-/// and in when a threshold marks a server as overloaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self"))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "KernelRules", transform = schema::plain))]
-pub enum KernelRules {
-    /// Linux up to 6.1.176 and 6.12.101: overhead 256 active + inactive.
-    A,
-    /// Linux from 6.1.187, 6.12.107 and all of 7.x: overhead 256 active + total.
-    #[default]
-    B,
 }

@@ -8,6 +8,7 @@ use crate::config::{Config, RealServer, ServerState, ServiceSettings, Settings};
 /// Connection counts of one real server at one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct ServerCounts {
     /// Active connections.
     pub active: u32,
@@ -63,6 +64,7 @@ pub struct ServerHealth {
 /// Totals since creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Statistics {
     /// Connections scheduled.
     pub connections: u64,
@@ -81,6 +83,7 @@ pub struct Statistics {
 /// Usage of one of a service's address maps (affinity or persistence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Remembered {
     /// Addresses remembered; temporarily more than `capacity` after that was lowered.
     pub entries: u32,
@@ -91,9 +94,17 @@ pub struct Remembered {
     pub refused: u64,
 }
 
+impl Remembered {
+    /// Returns the usage of a map with these numbers.
+    pub const fn new(entries: u32, capacity: u32, refused: u64) -> Self {
+        Remembered { entries, capacity, refused }
+    }
+}
+
 /// Current rates, per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Rates {
     /// Connections.
     pub connections: u64,
@@ -111,6 +122,7 @@ pub struct Rates {
 ///
 /// In serde texts the fields of `server` stand beside the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ObservedServer {
     /// The server as configured.
     pub server: RealServer,
@@ -133,6 +145,7 @@ pub struct ObservedServer {
 ///
 /// In serde texts the fields of `settings` stand beside the others, as in a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ObservedService {
     /// Its settings.
     pub settings: ServiceSettings,
@@ -156,6 +169,7 @@ pub struct ObservedService {
 /// Its serde text is that of a config, with more fields in each service and server. It is for output:
 /// it cannot be read back as a config, whose servers are in the opposite order.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Observed {
     /// Settings that belong to no service: kernel rules, seed, timeouts, daemons.
     pub settings: Settings,

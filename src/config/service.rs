@@ -15,6 +15,7 @@ use crate::config::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "VirtualService", transform = super::schema::service))]
+#[non_exhaustive]
 pub struct VirtualService<Servers = Vec<RealServer>> {
     /// The service's identity.
     pub key: ServiceKey,
@@ -83,6 +84,40 @@ impl VirtualService {
             name: None,
             servers: Vec::new(),
         }
+    }
+
+    /// Returns the service with one more server, added last.
+    pub fn with_server(mut self, server: RealServer) -> Self {
+        self.servers.push(server);
+        self
+    }
+}
+
+impl VirtualService {
+    /// Returns the server with this address and port, such as `192.168.5.11:80`, or with this name;
+    /// `None` if there is none. O(servers).
+    pub fn find(&self, server: &str) -> Option<&RealServer> {
+        self.place_of(server).and_then(|place| self.servers.get(place))
+    }
+
+    pub(crate) fn place_of(&self, server: &str) -> Option<usize> {
+        let is = |known: &RealServer| known.name.as_ref().is_some_and(|name| name == server);
+        match server.parse::<SocketAddr>() {
+            Ok(address) => self.servers.iter().position(|known| known.address == address),
+            Err(_) => self.servers.iter().position(is),
+        }
+    }
+}
+
+impl<Servers> VirtualService<Servers> {
+    /// Returns everything except the servers: what an edit of the service replaces.
+    pub fn settings(&self) -> ServiceSettings {
+        self.copy_with(())
+    }
+
+    /// Returns the service with these servers instead, oldest first.
+    pub fn with_servers<Others>(self, servers: Others) -> VirtualService<Others> {
+        self.copy_with(servers)
     }
 
     /// Returns the service with this scheduler.
@@ -189,40 +224,6 @@ impl VirtualService {
         self
     }
 
-    /// Returns the service with one more server, added last.
-    pub fn with_server(mut self, server: RealServer) -> Self {
-        self.servers.push(server);
-        self
-    }
-}
-
-impl VirtualService {
-    /// Returns the server with this address and port, such as `192.168.5.11:80`, or with this name;
-    /// `None` if there is none. O(servers).
-    pub fn find(&self, server: &str) -> Option<&RealServer> {
-        self.place_of(server).and_then(|place| self.servers.get(place))
-    }
-
-    pub(crate) fn place_of(&self, server: &str) -> Option<usize> {
-        let is = |known: &RealServer| known.name.as_ref().is_some_and(|name| name == server);
-        match server.parse::<SocketAddr>() {
-            Ok(address) => self.servers.iter().position(|known| known.address == address),
-            Err(_) => self.servers.iter().position(is),
-        }
-    }
-}
-
-impl<Servers> VirtualService<Servers> {
-    /// Returns everything except the servers: what an edit of the service replaces.
-    pub fn settings(&self) -> ServiceSettings {
-        self.copy_with(())
-    }
-
-    /// Returns the service with these servers instead, oldest first.
-    pub fn with_servers<Others>(self, servers: Others) -> VirtualService<Others> {
-        self.copy_with(servers)
-    }
-
     /// Field by field: `..self.clone()` would clone the servers, too.
     fn copy_with<Others>(&self, servers: Others) -> VirtualService<Others> {
         VirtualService {
@@ -264,6 +265,7 @@ impl<Servers> VirtualService<Servers> {
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Sharing", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum Sharing {
     /// One sequence of picks for all workers: together they pick as one kernel would.
     #[default]
@@ -299,6 +301,7 @@ impl Sharing {
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Ties", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum Ties {
     /// The first in the list, the one that was added last, as a kernel does: while connections are short
     /// and few, it gets them all.

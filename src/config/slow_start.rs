@@ -25,6 +25,7 @@ use crate::config::field::{Field, fields};
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "SlowStart", transform = super::schema::slow_start))]
+#[non_exhaustive]
 pub struct SlowStart {
     /// Seconds until the whole weight, 1 to 2678400.
     pub duration: u32,

@@ -10,6 +10,7 @@ use std::fmt;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum ServerState {
     /// Not held: weight, thresholds and connections decide.
     #[default]

@@ -6,6 +6,7 @@
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Timeouts", transform = super::schema::timeouts))]
+#[non_exhaustive]
 pub struct Timeouts {
     /// Established TCP connections (kernel default 900).
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]

@@ -33,6 +33,7 @@ pub enum Violation {
 
 /// The servers that one service would lose.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServiceLoss {
     /// The service's key.
     pub service: String,

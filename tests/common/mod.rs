@@ -19,11 +19,9 @@ pub(crate) fn rip(n: u16) -> SocketAddr {
 }
 
 pub(crate) fn service(n: u16, scheduler: SchedulerKind) -> VirtualService {
-    VirtualService {
-        scheduler: Some(scheduler),
-        flags: SchedulerFlags::default(),
-        ..VirtualService::new(ServiceKey::tcp(vip(n)))
-    }
+    VirtualService::new(ServiceKey::tcp(vip(n)))
+        .with_scheduler(scheduler)
+        .with_flags(SchedulerFlags::default())
 }
 
 pub(crate) fn server(n: u16, weight: u32) -> RealServer {
@@ -34,10 +32,7 @@ pub(crate) fn server(n: u16, weight: u32) -> RealServer {
 pub(crate) fn config(scheduler: SchedulerKind, count: u16, weights: &[u32]) -> Config {
     let weights = weights.iter().copied().cycle();
     let servers = (1..=count).zip(weights).map(|(n, weight)| server(n, weight)).collect();
-    Config {
-        services: vec![VirtualService { servers, ..service(0, scheduler) }],
-        ..Config::default()
-    }
+    Config::new().with_service(service(0, scheduler).with_servers(servers))
 }
 
 /// A TCP flow of client number `n` to virtual address 0.

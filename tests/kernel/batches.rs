@@ -23,11 +23,12 @@ fn server(service: u16, index: u8) -> RealServer {
 }
 
 fn large(base: u16, services: u16) -> Config {
-    let service = |index: u16| VirtualService {
-        servers: (0..SERVERS).map(|place| server(index, place)).collect(),
-        ..VirtualService::new(key(base + index)).with_scheduler("wrr".parse().expect("wrr"))
+    let service = |index: u16| {
+        VirtualService::new(key(base + index))
+            .with_scheduler("wrr".parse().expect("wrr"))
+            .with_servers((0..SERVERS).map(|place| server(index, place)).collect())
     };
-    Config { services: (0..services).map(service).collect(), ..Config::default() }
+    Config::new().with_services((0..services).map(service).collect())
 }
 
 fn rate(count: usize, begun: Instant) -> f64 {
@@ -71,7 +72,8 @@ pub(crate) fn unwritable() {
         Kernel::with_options(&Options { batch: 10, ..Options::default() }).expect("IPVS");
     let mut requests = building(&large(0, 1));
     let engine = Some("longer-than-sixteen".into());
-    let service = VirtualService { persistence_engine: engine, ..VirtualService::new(key(5)) };
+    let mut service = VirtualService::new(key(5));
+    service.persistence_engine = engine;
     requests.insert(35, Request::add_service(&service));
     let stopped = kernel.execute(&requests).expect_err("a name that is too long");
     assert!(matches!(stopped.error, Error::Wire(_)), "{stopped}");

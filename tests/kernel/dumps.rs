@@ -43,7 +43,7 @@ fn refused((calls, errno, early): (&[Call], c_int, bool), theirs: &mut Ipvs) {
     };
     let wanted = config(WANTED);
     // A server of another owner may be a service's only one.
-    let guardrails = Guardrails { may_close_services: true, ..Guardrails::default() };
+    let guardrails = Guardrails::default().with_may_close_services(true);
     let policy = Policy { guardrails, ..immediate() };
     refuse(early);
     let mut ipvs = crate::sync::ipvs();

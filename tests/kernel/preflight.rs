@@ -86,10 +86,10 @@ pub(crate) fn generation() {
     assert_eq!((from_nothing, from_service), (Some(generation), Some(generation)));
     let other = match generation {
         KernelRules::A => KernelRules::B,
-        KernelRules::B => KernelRules::A,
+        _ => KernelRules::A,
     };
     for (config, told) in [(generation, 0), (other, 1)] {
-        let found = preflight(&Config { kernel_rules: config, ..Config::default() });
+        let found = preflight(&Config::new().with_kernel_rules(config));
         let differs = |finding: &&Finding| matches!(finding, Finding::Generation { .. });
         assert_eq!(found.findings().iter().filter(differs).count(), told, "{found}");
     }

@@ -40,7 +40,7 @@ fn services(ipvs: &mut Ipvs) -> Vec<VirtualService> {
 pub(crate) fn rich() {
     let mut ipvs = ipvs();
     let mut wanted = everything();
-    wanted.timeouts = Timeouts { tcp: Some(777), tcp_fin: None, udp: Some(77) };
+    wanted.timeouts = Timeouts::default().with_tcp(777).with_udp(77);
     let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert!(report.requests() > 50, "{report}");
     assert!(report.outcomes().iter().all(|outcome| outcome.status == Status::Done), "{report}");
@@ -186,9 +186,7 @@ pub(crate) fn rollback() {
 }
 
 fn master() -> SyncDaemon {
-    let role = SyncRole::Master;
-    let interface = "lo".into();
-    SyncDaemon { role, interface, sync_id: 3, max_len: None, group: None, port: None, ttl: None }
+    SyncDaemon::new(SyncRole::Master, "lo").with_sync_id(3)
 }
 
 fn server(address: &str) -> RealServer {
@@ -201,12 +199,12 @@ pub(crate) fn large(services: u16, servers: u16, weight: u32) -> Config {
         let address: SocketAddr = ([10, 9 + high, service as u8, low], 80).into();
         RealServer::new(address).with_forwarding(Forwarding::Masq).with_weight(weight)
     };
-    let service = |index: u16| VirtualService {
-        servers: (1..=servers).map(|place| server(index, place)).collect(),
-        ..VirtualService::new(ServiceKey::tcp(([10, 0, 0, 1], index + 1).into()))
+    let service = |index: u16| {
+        VirtualService::new(ServiceKey::tcp(([10, 0, 0, 1], index + 1).into()))
             .with_scheduler("wrr".parse().expect("wrr"))
+            .with_servers((1..=servers).map(|place| server(index, place)).collect())
     };
-    Config { services: (0..services).map(service).collect(), ..Config::default() }
+    Config::new().with_services((0..services).map(service).collect())
 }
 
 /// 10,000 servers; the second time nothing is sent.
@@ -239,7 +237,7 @@ pub(crate) fn lost_answers() {
     let report = small.apply(&adding).expect("converges");
     assert!(report.requests() > 2 * 900, "answers were lost: {}", report.requests());
     assert_eq!(services(&mut small), wanted.services);
-    let empty = Config { services: Vec::new(), ..Config::default() };
+    let empty = Config::new().with_services(Vec::new());
     let deleting = small.plan(empty.clone(), &all()).expect("a plan");
     for service in &wanted.services {
         for server in &service.servers {

@@ -1,7 +1,7 @@
 //! Verification finds every difference between the wanted and the running state, however little it
 //! reads.
 
-use vsched::config::{Config, RealServer};
+use vsched::config::Config;
 use vsched::netlink::plan::Policy;
 use vsched::netlink::{Ipvs, Namespace, Request};
 
@@ -98,7 +98,7 @@ pub(crate) fn elsewhere() {
     assert!(shell("ip netns add red && ip -n red link set lo up"));
     let here = config(WANTED);
     let mut there = here.clone();
-    there.services[0].servers[0] = RealServer { weight: 5, ..here.services[0].servers[0].clone() };
+    there.services[0].servers[0] = here.services[0].servers[0].clone().with_weight(5);
     assert_eq!(there.services[0].key, key("tcp 10.0.0.1:80"));
     running(&here);
     let mut own = ipvs();

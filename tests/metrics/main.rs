@@ -80,14 +80,14 @@ fn kernel() -> Observed {
     let mut next = 0;
     let mut statistics = || {
         next += 1000;
-        Statistics {
-            connections: next,
-            packets_in: next + 1,
-            packets_out: next + 2,
-            bytes_in: (1 << 53) - next,
-            bytes_out: next + 4,
-            refused: next + 5,
-        }
+        let mut statistics = Statistics::default();
+        statistics.connections = next;
+        statistics.packets_in = next + 1;
+        statistics.packets_out = next + 2;
+        statistics.bytes_in = (1 << 53) - next;
+        statistics.bytes_out = next + 4;
+        statistics.refused = next + 5;
+        statistics
     };
     for service in &mut observed.services {
         service.statistics = statistics();

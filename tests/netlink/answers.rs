@@ -102,7 +102,7 @@ fn timeouts_daemons_and_the_version_are_ipvsadms() {
         assert_eq!(info[0].info.connection_table_size, Some(4096));
         if case.command == "-L --timeout" {
             let answer = decoded(&case, Command::SetConfig).remove(0);
-            let timeouts = Timeouts { tcp: Some(1000), tcp_fin: Some(60), udp: Some(500) };
+            let timeouts = Timeouts::default().with_tcp(1000).with_tcp_fin(60).with_udp(500);
             assert_eq!(answer.timeouts, timeouts);
             assert_eq!(case.stdout, ["Timeout (tcp tcpfin udp): 1000 60 500"]);
         }

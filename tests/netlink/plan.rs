@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use vsched::config::{Config, Observed, RealServer, ServerCounts, ServiceKey, VirtualService};
+use vsched::config::{Config, Observed, RealServer, ServiceKey, VirtualService};
 use vsched::error::{ApplyError, GuardrailError, ServiceLoss};
 use vsched::netlink::plan::{
     Action, Drain, Ended, Guardrails, Ownership, Phase, Plan, PlanError, Policy, Removal, Violation,
@@ -190,8 +190,8 @@ fn services_of_others_are_left_alone() {
 fn removals_at_once_tell_what_they_break() {
     let mut found = runs(TWO);
     // The newest server is the first of the list.
-    found.services[0].servers[0].counts =
-        ServerCounts { active: 3, inactive: 4, ..Default::default() };
+    let counts = &mut found.services[0].servers[0].counts;
+    (counts.active, counts.inactive) = (3, 4);
     let one = config("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1");
     let plan = Plan::new(one.clone(), &found, &immediate()).expect("a plan");
     let wanted = "delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted; 7 connections stall)\n";
@@ -246,16 +246,17 @@ fn rails_hold() {
     let default = Policy::default();
     assert_eq!(refusal(&quiesced, &default), [Violation::Closes(key.clone())]);
     assert_eq!(refusal("-A -t 10.0.0.1:80 -s wlc", &default), [Violation::Closes(key.clone())]);
-    let guardrails = Guardrails { most_deleted: 49, ..Guardrails::default() };
+    let guardrails = Guardrails::default().with_most_deleted(49);
     let careful = Policy { guardrails, ..Policy::default() };
     let one = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1";
-    let losses = vec![ServiceLoss {
-        service: key,
-        servers: vec!["10.0.1.2:80".parse().expect("an address")],
-        removed: false,
-    }];
-    let broken = [Violation::Deletes { servers: 1, of: 2, most: 49, losses }];
-    assert_eq!(refusal(one, &careful), broken);
+    let broken = refusal(one, &careful);
+    let [Violation::Deletes { servers: 1, of: 2, most: 49, losses, .. }] = &*broken else {
+        panic!("{broken:?}")
+    };
+    let [ServiceLoss { service, servers, removed: false, .. }] = &**losses else {
+        panic!("{losses:?}")
+    };
+    assert_eq!((service, &**servers), (&key, &["10.0.1.2:80".parse().expect("an address")][..]));
     assert_eq!(
         broken[0].to_string(),
         "1 of 2 servers (50 %) would be removed, at most 49 % may be; most_deleted 50 would allow \
@@ -264,7 +265,7 @@ fn rails_hold() {
     let all = Policy { ownership: Ownership::All, guardrails, ..Policy::default() };
     let whole = refusal("", &all);
     assert!(whole[0].to_string().ends_with("tcp 10.0.0.1:80 as a whole: 10.0.1.2:80, 10.0.1.1:80"));
-    let forced = Guardrails { may_close_services: true, ..Guardrails::default() };
+    let forced = Guardrails::default().with_may_close_services(true);
     let forced = Policy { guardrails: forced, ..Policy::default() };
     assert!(Plan::new(config(&quiesced), &runs(TWO), &forced).is_ok());
     // One that is closed already may be.
@@ -307,7 +308,9 @@ fn rails_are_those_of_a_director() {
     for round in 0..2000 {
         let (runs, wanted) = (random_config(), random_config());
         let most_deleted = [0, 33, 50, 75, 100][round % 5];
-        let guardrails = Guardrails { may_close_services: round % 2 == 0, most_deleted };
+        let guardrails = Guardrails::default()
+            .with_may_close_services(round % 2 == 0)
+            .with_most_deleted(most_deleted);
         let (ownership, removal) = (Ownership::All, Removal::Immediate);
         let policy = Policy { ownership, removal, guardrails, ..Policy::default() };
         let plan = Plan::new(wanted.clone(), &Observed::from(&runs), &policy);
@@ -356,8 +359,8 @@ fn timeouts_and_daemons() {
     found.settings.daemons = vec![running.clone()];
     assert_eq!(plan(&found, &Policy::default()), "");
     running.sync_id = 4;
-    let backup =
-        vsched::config::SyncDaemon { role: vsched::config::SyncRole::Backup, ..running.clone() };
+    let mut backup = running.clone();
+    backup.role = vsched::config::SyncRole::Backup;
     found.settings.daemons = vec![running, backup];
     let stop = "settings: stop master daemon (runs with other settings)\n";
     assert_eq!(plan(&found, &Policy::default()), format!("{stop}{start}"));
@@ -385,10 +388,7 @@ fn service(servers: &[Option<u32>]) -> Config {
         weight.map(|weight| RealServer::new(address(n)).with_weight(weight))
     };
     let servers = servers.iter().enumerate().filter_map(server).collect();
-    Config {
-        services: vec![VirtualService { servers, ..VirtualService::new(key) }],
-        ..Config::default()
-    }
+    Config::new().with_service(VirtualService::new(key).with_servers(servers))
 }
 
 fn carry_out(action: &Action, config: &mut Config) {

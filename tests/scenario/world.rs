@@ -51,7 +51,7 @@ impl World {
     fn new(row: &Row, generation: KernelRules) -> Result<Self, String> {
         let mut services: Vec<Running> =
             row.services.iter().map(Running::new).collect::<Result<_, String>>()?;
-        let mut config = Config { kernel_rules: generation, ..Config::default() };
+        let mut config = Config::new().with_kernel_rules(generation);
         let applied = match row.steps.first().map(|step| &step.action) {
             Some(Action::Apply(servers)) => Some(servers),
             _ => None,

@@ -145,11 +145,8 @@ fn masked(ip: IpAddr, netmask: Option<Netmask>) -> IpAddr {
 
 impl Plane {
     pub(super) fn new(generation: KernelRules, settings: Settings) -> Plane {
-        let config = Config {
-            kernel_rules: generation,
-            expire_quiescent_template: settings.expire_quiescent_template,
-            ..Config::default()
-        };
+        let mut config = Config::new().with_kernel_rules(generation);
+        config.expire_quiescent_template = settings.expire_quiescent_template;
         let director = Director::new(&config).expect("an empty config");
         Plane {
             worker: director.worker(),

@@ -9,7 +9,7 @@ use vsched_property::script::{ServiceSpec, address, key, services};
 
 fn config((palette, specs): (usize, Vec<ServiceSpec>)) -> Config {
     let services = specs.iter().map(|spec| spec.service(palette)).collect();
-    Config { services, ..Config::default() }
+    Config::new().with_services(services)
 }
 
 /// Carries out one change, literally.
@@ -47,6 +47,7 @@ fn carry_out(config: &mut Config, change: &Change) {
             let place = place(*server).expect("a server that exists is deleted");
             servers.remove(place);
         }
+        other => panic!("unknown: {other:?}"),
     }
 }
 
@@ -71,6 +72,7 @@ fn phase(change: &Change, old: &Config) -> ChangePhase {
         Change::AddServer { .. } => ChangePhase::Grow,
         Change::EditServer { before, server, .. } => edit_phase(before, server),
         Change::DeleteServer { .. } => ChangePhase::DeleteServers,
+        other => panic!("unknown: {other:?}"),
     }
 }
 
@@ -150,10 +152,8 @@ proptest! {
 #[test]
 fn a_new_threshold_does_not_delay_the_only_server() {
     let [first, second] = [0, 1].map(|at| RealServer::new(address(at)));
-    let with = |servers| Config {
-        services: vec![VirtualService { servers, ..VirtualService::new(key(0)) }],
-        ..Config::default()
-    };
+    let with =
+        |servers| Config::new().with_service(VirtualService::new(key(0)).with_servers(servers));
     let old = with(vec![first.clone(), second.clone().with_weight(0)]);
     let new = with(vec![first.with_weight(0), second.with_thresholds(5, 0)]);
     let first_change = diff(&old, &new).into_iter().next();

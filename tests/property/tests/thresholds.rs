@@ -58,7 +58,7 @@ impl Side {
         let service = ServiceKey::tcp(SocketAddr::from(([10, 0, 0, 1], 80)));
         let server = RealServer::new(address());
         let services = vec![VirtualService::new(service).with_server(server)];
-        let config = Config { kernel_rules: generation, services, ..Config::default() };
+        let config = Config::new().with_kernel_rules(generation).with_services(services);
         Side {
             director: Director::new(&config).expect("the config is valid"),
             service,

@@ -61,7 +61,7 @@ fn director(key: ServiceKey, weights: &[u32], bound_last: bool) -> Director {
     let director = Director::new(&Config::default()).expect("an empty config is valid");
     if bound_last {
         let services = vec![service];
-        let config = Config { services, ..Config::default() };
+        let config = Config::new().with_services(services);
         director.apply(&config).expect("the config is valid");
     } else {
         director.execute(&Command::AddService(service.settings())).expect("it is new");

@@ -184,7 +184,7 @@ impl World {
         let client = SocketAddr::from(([10, 9, a, b % 11], 40_000));
         let destination = match key {
             ServiceKey::Address { address, .. } => *address,
-            ServiceKey::FirewallMark { .. } => SocketAddr::from(([10, 8, 0, b % 3], 8080)),
+            _ => SocketAddr::from(([10, 8, 0, b % 3], 8080)),
         };
         if udp { Flow::udp(client, destination) } else { Flow::tcp(client, destination) }
     }
