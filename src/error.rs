@@ -333,6 +333,7 @@ pub enum ApplyError {
     Invalid(ConfigError),
     /// The director has too few slots. Servers that were removed and still have connections occupy slots
     /// too.
+    #[non_exhaustive]
     Full {
         /// The kind of item of which there are too many: `servers` or `services`.
         what: &'static str,
@@ -341,6 +342,7 @@ pub enum ApplyError {
     },
     /// The system does not have enough memory for one of the config's large parts, or for the change
     /// as a whole.
+    #[non_exhaustive]
     OutOfMemory {
         /// The part, and the setting that determines its size.
         what: String,

@@ -49,7 +49,7 @@ fn verdict(runs: &Config, wanted: &Config, policy: &ApplyPolicy) -> (Vec<String>
             for violation in error.violations() {
                 match violation {
                     Violation::Closes(service) => closed.push(service.clone()),
-                    Violation::Deletes { servers, of, most, losses } => {
+                    Violation::Deletes { servers, of, most, losses, .. } => {
                         assert_eq!(*most, policy.guardrails.most_deleted);
                         let lost = losses.iter().map(|loss| loss.servers.len()).sum::<usize>();
                         assert_eq!(lost, *servers, "all are named");

@@ -257,15 +257,13 @@ mod netlink {
             let engine = format!("{text}-is-too-long-for-a-kernel");
             let request = Request::add_service(&with_engine(&engine).services[0]);
             let message = request.message();
-            let header = Header { kind: 28, flags: 1, sequence: 1, port: 0 };
+            let header = Header::new(28, 1, 1);
             message.encode(header, &mut Vec::new()).expect_err("hostile").to_string()
         }),
         ("an interface in a plan", |text| plan(&Config::new().with_daemon(daemon(text)))),
         ("a namespace", |text| {
-            let options = vsched::netlink::Options {
-                namespace: Some(Namespace::at(format!("/nowhere/{text}"))),
-                ..Default::default()
-            };
+            let options = vsched::netlink::Options::default()
+                .with_namespace(Namespace::at(format!("/nowhere/{text}")));
             vsched::netlink::Kernel::with_options(&options)
                 .map(drop)
                 .expect_err("hostile")

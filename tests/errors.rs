@@ -81,20 +81,21 @@ fn cases() -> Vec<Case> {
 
 #[cfg(all(feature = "netlink", target_os = "linux"))]
 mod kernel {
-    use std::io;
-
     use vsched::config::{Config, Observed};
     use vsched::netlink::plan::{Plan, PlanError, Policy};
     use vsched::netlink::wire::{Command, Message};
-    use vsched::netlink::{Error, Object, Refused, Stopped, SyncError};
+    use vsched::netlink::{Error, Kernel, Namespace, Object, Refused, Stopped, SyncError};
 
     use super::{Case, case};
 
     pub(super) fn cases(invalid: &Config) -> Vec<Case> {
         let refused = Refused::new(Command::Zero, Object::Everything, 1);
         let wire = || Message::decode(&[1]).expect_err("one byte is no message");
-        let system = || Error::System { step: "sending", source: broken() };
-        let namespace = Error::Namespace { path: "/run/netns/x".into(), source: broken() };
+        let namespace = || match Kernel::open_in(Namespace::at("/no such namespace")) {
+            Err(error) => error,
+            Ok(kernel) => panic!("{kernel:?}"),
+        };
+        let Error::Namespace { source, .. } = namespace() else { panic!("{}", namespace()) };
         let plan = || Plan::new(invalid.clone(), &Observed::default(), &Policy::default());
         let plan = || plan().expect_err("an invalid config");
         let PlanError::Invalid(problems) = plan() else { panic!("{}", plan()) };
@@ -104,21 +105,12 @@ mod kernel {
             case(Error::Refused(refused), text(&refused)),
             case(wire(), None),
             case(Error::Wire(wire()), text(&wire())),
-            case(system(), text(&broken())),
-            case(namespace, text(&broken())),
+            case(namespace(), text(&source)),
             case(plan(), text(&problems)),
             case(SyncError::Plan(plan()), text(&problems)),
-            case(SyncError::Kernel(system()), text(&broken())),
-            case(stopped(system()), text(&broken())),
+            case(SyncError::Kernel(namespace()), text(&source)),
+            case(Stopped::new(namespace(), 1, 2), text(&source)),
         ]
-    }
-
-    fn broken() -> io::Error {
-        io::Error::from(io::ErrorKind::BrokenPipe)
-    }
-
-    fn stopped(error: Error) -> Stopped {
-        Stopped { error, answered: 1, sent: 2, failures: Vec::new() }
     }
 }
 

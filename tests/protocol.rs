@@ -238,7 +238,7 @@ fn chunks_without_a_column_are_data_and_an_abort_behind_a_cookie_counts() {
             for second in 0..=255 {
                 let aborts = (first == 10 || first == 11) && second == SctpChunks::ABORT;
                 let abort = next(state, SctpChunks::one(SctpChunks::ABORT));
-                let both = next(state, SctpChunks { first, second: Some(second) });
+                let both = next(state, SctpChunks::new(first, Some(second)));
                 assert_eq!(both, if aborts { abort } else { alone }, "{first} {second}");
             }
         }
@@ -265,7 +265,7 @@ fn sctp_tuples_are_used_again_once_closed() {
     let init = SctpChunks::one(SctpChunks::INIT);
     for state in SctpState::ALL {
         for mode in 0..4 {
-            let context = Context { conn_reuse_mode: mode, ..Context::default() };
+            let context = Context::default().with_conn_reuse_mode(mode);
             let association = SctpConnection::restore(state, true);
             let again = mode != 0 && state == SctpState::Closed;
             let wanted = if again { Verdict::Reschedule } else { Verdict::Forward };

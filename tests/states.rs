@@ -231,7 +231,9 @@ fn what_cannot_be_set_changes_nothing() {
     let server = run.server(1);
     let long = "r".repeat(256);
     let set = |id, reason: &str| run.director.set_state_because(id, Host, Down, reason);
-    assert_eq!(set(server, &long), Err(StateError::Reason { length: 256 }));
+    let too_long = set(server, &long).expect_err("a reason that is too long");
+    assert!(matches!(too_long, StateError::Reason { length: 256, .. }), "{too_long}");
+    assert_eq!(too_long.to_string(), "reason: 256 bytes are more than the limit of 255");
     assert_eq!(run.director.state(server), Some(Up));
     assert_eq!(set(server, &long[1..]), Ok(Down));
     let stranger = Running::new(&config(SchedulerKind::Rr, 3, &[1]));
@@ -338,19 +340,7 @@ fn states_holders_and_errors_are_named() {
     );
     assert_eq!(ServerState::ALL.map(|it| it.to_string()), ServerState::ALL.map(ServerState::name));
     assert_eq!(Holder::ALL.map(|it| it.to_string()), Holder::ALL.map(Holder::name));
-    let errors = [
-        StateError::Stale,
-        StateError::Reason { length: 300 },
-        StateError::OutOfMemory { bytes: 7 },
-    ];
-    assert_eq!(
-        errors.map(|error| error.to_string()),
-        [
-            "no such server",
-            "reason: 300 bytes are more than the limit of 255",
-            "no memory for 7 bytes"
-        ]
-    );
+    assert_eq!(StateError::Stale.to_string(), "no such server");
 }
 
 /// A busy server's destination goes to one that is up, not because an idle one is down.

@@ -203,8 +203,7 @@ impl<Servers> VirtualService<Servers> {
     ///     .with_panic_threshold(50)
     ///     .with_server(RealServer::new("192.168.5.11:80".parse()?))
     ///     .with_server(backup);
-    /// let config = Config { services: vec![service], ..Config::default() };
-    /// assert_eq!(config.validate(), Ok(()));
+    /// assert_eq!(Config::new().with_service(service).validate(), Ok(()));
     /// # Ok::<(), std::net::AddrParseError>(())
     /// ```
     pub fn with_spill_over(mut self, percent: u32) -> Self {

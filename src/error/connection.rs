@@ -140,11 +140,13 @@ pub enum StateError {
     /// The server is gone, or the id belongs to another director.
     Stale,
     /// The reason is longer than 255 bytes.
+    #[non_exhaustive]
     Reason {
         /// Its length in bytes.
         length: usize,
     },
     /// The service cannot be compiled again: no memory.
+    #[non_exhaustive]
     OutOfMemory {
         /// The bytes that it takes.
         bytes: u64,
@@ -169,3 +171,13 @@ impl fmt::Display for StateError {
 }
 
 impl std::error::Error for StateError {}
+
+#[cfg(test)]
+mod tests {
+    use super::StateError;
+
+    #[test]
+    fn missing_memory_has_a_size() {
+        assert_eq!(StateError::OutOfMemory { bytes: 7 }.to_string(), "no memory for 7 bytes");
+    }
+}

@@ -19,6 +19,7 @@ pub enum Violation {
     /// The service with this key has an eligible server, and would have none.
     Closes(String),
     /// Too many servers would be removed.
+    #[non_exhaustive]
     Deletes {
         /// Number of servers that would be removed.
         servers: usize,

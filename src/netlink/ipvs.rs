@@ -219,7 +219,7 @@ impl Ipvs {
     /// ```no_run
     /// use std::time::Duration;
     /// use vsched::netlink::plan::{Drain, Ended};
-    /// let drain = Drain { deadline: Duration::from_secs(60), until: Ended::Active };
+    /// let drain = Drain::default().with_deadline(Duration::from_secs(60)).with_until(Ended::Active);
     /// let service = "tcp 10.0.0.1:80".parse()?;
     /// print!("{}", vsched::netlink::Ipvs::open()?.drain(&service, "10.0.1.1:80".parse()?, drain)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

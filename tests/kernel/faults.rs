@@ -30,7 +30,7 @@ fn sides() -> [Config; 2] {
 /// The part that is killed.
 pub(crate) fn syncing() {
     // One change a system call, for more moments to be killed in.
-    let options = Options { batch: 1, ..Options::default() };
+    let options = Options::default().with_batch(1);
     let mut ipvs = Ipvs::with_options(&options).expect("IPVS");
     let policy = all();
     println!("ready");
@@ -41,7 +41,7 @@ pub(crate) fn syncing() {
 
 fn all() -> vsched::netlink::plan::Policy {
     let ownership = vsched::netlink::plan::Ownership::All;
-    vsched::netlink::plan::Policy { ownership, ..immediate() }
+    immediate().with_ownership(ownership)
 }
 
 /// Killed at any moment, a sync is finished by the next one.

@@ -122,7 +122,7 @@ pub(crate) fn settings() {
     // Another namespace has its own.
     assert!(shell("ip netns add settings"));
     let there = Namespace::at("/run/netns/settings");
-    let there = Options { namespace: Some(there), ..Options::default() };
+    let there = Options::default().with_namespace(there);
     assert_eq!(found(&plain, &there), []);
     set("conn_reuse_mode", "1");
     set("expire_quiescent_template", "1");

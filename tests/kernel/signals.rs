@@ -74,7 +74,7 @@ pub(crate) fn all_the_time() {
         }
     });
     assert!(under_signals("a drain to its deadline", deadline()) >= WAIT);
-    let options = Options { timeout: WAIT, ..Options::default() };
+    let options = Options::default().with_timeout(WAIT);
     let mut kernel = Kernel::with_options(&options).expect("IPVS");
     silence();
     let silent = || {
@@ -123,7 +123,7 @@ fn deadline() -> impl FnOnce() {
     let _ = ipvs.sync(config(rules), &immediate()).expect("in sync");
     let held = [(); 2].map(|()| TcpStream::connect("127.0.0.10:80").expect("connected"));
     move || {
-        let drain = Drain { deadline: WAIT, until: Ended::Active };
+        let drain = Drain::default().with_deadline(WAIT).with_until(Ended::Active);
         let server = listeners[0].local_addr().expect("an address");
         let report = ipvs.drain(&key("tcp 127.0.0.10:80"), server, drain).expect("drained");
         let cut = report.outcomes().iter().any(|outcome| outcome.status == Status::CutOff(1));

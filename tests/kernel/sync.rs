@@ -25,11 +25,11 @@ pub(crate) fn key(text: &str) -> ServiceKey {
 }
 
 pub(crate) fn immediate() -> Policy {
-    Policy { removal: Removal::Immediate, ..Policy::default() }
+    Policy::default().with_removal(Removal::Immediate)
 }
 
 fn all() -> Policy {
-    Policy { ownership: Ownership::All, ..immediate() }
+    immediate().with_ownership(Ownership::All)
 }
 
 fn services(ipvs: &mut Ipvs) -> Vec<VirtualService> {
@@ -173,7 +173,7 @@ pub(crate) fn rollback() {
     assert_eq!(observed.config().services, before.services, "{report}");
     assert_eq!((observed.settings.timeouts.tcp, observed.settings.daemons.len()), (Some(900), 1));
     // Those that can be are brought there, if so asked.
-    let policy = Policy { on_refusal: OnRefusal::GoOn, ..immediate() };
+    let policy = immediate().with_on_refusal(OnRefusal::GoOn);
     let failed = ipvs.sync(wanted.clone(), &policy).expect_err("no such scheduler");
     let SyncError::Incomplete(report) = &failed else { panic!("{failed}") };
     assert!(!report.is_rolled_back(), "{report}");
@@ -227,7 +227,7 @@ pub(crate) fn lost_answers() {
     let wanted = large(3, 300, 4);
     // What is to be added exists, and what is to be edited or deleted does not.
     let stale = large(3, 300, 1);
-    let options = Options { receive_buffer: 4096, ..Options::default() };
+    let options = Options::default().with_receive_buffer(4096);
     let mut small = Ipvs::with_options(&options).expect("IPVS");
     let adding = small.plan(wanted.clone(), &Policy::default()).expect("a plan");
     let mut kernel = Kernel::open().expect("IPVS");

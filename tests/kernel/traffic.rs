@@ -59,8 +59,9 @@ fn rules(servers: &[u8]) -> String {
 }
 
 pub(crate) fn draining(deadline: Duration) -> Policy {
-    let removal = Removal::Drain(Drain { deadline, until: Ended::Active });
-    Policy { removal, ..Policy::default() }
+    let removal =
+        Removal::Drain(Drain::default().with_deadline(deadline).with_until(Ended::Active));
+    Policy::default().with_removal(removal)
 }
 
 /// A rollout that waits for the server's one connection.
@@ -165,7 +166,8 @@ pub(crate) fn wanted_again() {
     assert!(ipvs.plan(both.clone(), &Policy::default()).expect("a plan").is_empty());
     streams.iter_mut().for_each(|stream| assert!(ask(stream).is_ok()));
     // One server by name: the one that is left cannot go.
-    let (key, drain) = (service.key, Drain { deadline: PATIENCE, until: Ended::Active });
+    let (key, drain) =
+        (service.key, Drain::default().with_deadline(PATIENCE).with_until(Ended::Active));
     drop(streams);
     let report = ipvs.drain(&key, service.servers[0].address, drain).expect("drained");
     assert_eq!(
@@ -264,15 +266,17 @@ pub(crate) fn hashed_drain() {
 
 /// UDP connections stay for five minutes: the deadline ends this drain.
 pub(crate) fn hashed_policy() -> Policy {
-    let removal = Removal::Drain(Drain { deadline: Duration::from_millis(600), until: Ended::All });
-    Policy { removal, ..Policy::default() }
+    let removal = Removal::Drain(
+        Drain::default().with_deadline(Duration::from_millis(600)).with_until(Ended::All),
+    );
+    Policy::default().with_removal(removal)
 }
 
 /// Servers, weights and schedulers change under traffic, and no client is refused.
 pub(crate) fn swaps() {
     let _servers = real_servers();
     // One change a system call, for clients to get in between.
-    let options = Options { batch: 1, ..Options::default() };
+    let options = Options::default().with_batch(1);
     let mut ipvs = Ipvs::with_options(&options).expect("IPVS");
     let configs = [
         udp("rr", &[(1, 1), (2, 1)]),

@@ -25,8 +25,7 @@ fn traffic(lab: &Lab, method: &'static str, change: impl FnOnce(&mut Site<'_>)) 
     let server = |number: u8| Server::start(built.server(&number.to_string()), number);
     let _servers = [11, 12].map(server);
     // One change a system call, for clients to get in between.
-    let namespace = Some(built.director.namespace());
-    let options = Options { namespace, batch: 1, ..Options::default() };
+    let options = Options::default().with_batch(1).with_namespace(built.director.namespace());
     let ipvs = Ipvs::with_options(&options).expect("IPVS");
     let mut site = Site { built: &built, method, ipvs };
     change(&mut site);

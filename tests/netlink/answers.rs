@@ -131,7 +131,7 @@ fn daemon_line(message: &Message) -> String {
 #[test]
 fn what_old_and_new_kernels_leave_out_or_add_does_not_matter() {
     let case = cases().into_iter().find(|case| case.command == "-L -n -f 7 -6").expect("the case");
-    let header = Header { kind: 28, flags: 0, sequence: 1, port: 0 };
+    let header = Header::new(28, 0, 1);
     // Without the family of the server, as before 3.18; without 64 bits, as before 4.1.
     let mut message = decoded(&case, Command::NewDest).remove(0);
     let key: ServiceKey = "fwmark 7 inet6".parse().expect("a key");

@@ -24,7 +24,7 @@ fn plan(found: &str, wanted: &str, policy: &Policy) -> String {
 }
 
 fn immediate() -> Policy {
-    Policy { removal: Removal::Immediate, ..Policy::default() }
+    Policy::default().with_removal(Removal::Immediate)
 }
 
 const TWO: &str = "-A -t 10.0.0.1:80 -s wlc
@@ -144,7 +144,7 @@ fn plans_say_what_they_do() {
 fn plans_lead_where_they_should() {
     for (found, wanted, _) in CASES {
         for policy in [Policy::default(), immediate()] {
-            let policy = Policy { ownership: Ownership::All, ..policy };
+            let policy = policy.with_ownership(Ownership::All);
             let plan = Plan::new(config(wanted), &runs(found), &policy);
             let Ok(plan) = plan else { continue };
             let mut state = config(found);
@@ -173,7 +173,7 @@ fn what_a_kernel_cannot_tell_is_not_compared() {
 fn services_of_others_are_left_alone() {
     let others = format!("{TWO}\n-A -u 10.0.0.9:53\n-a -u 10.0.0.9:53 -r 10.0.2.1 -m\n-A -f 7");
     let key: ServiceKey = "udp 10.0.0.9:53".parse().expect("a key");
-    let policy = |ownership| Policy { ownership, ..immediate() };
+    let policy = |ownership| immediate().with_ownership(ownership);
     let matching = Ownership::Matching(std::sync::Arc::new(|key| key.port() == Some(53)));
     for (ownership, deleted, foreign) in [
         (Ownership::Wanted, 0, 2),
@@ -196,7 +196,7 @@ fn removals_at_once_tell_what_they_break() {
     let plan = Plan::new(one.clone(), &found, &immediate()).expect("a plan");
     let wanted = "delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted; 7 connections stall)\n";
     assert_eq!(plan.to_string(), wanted);
-    let policy = Policy { ownership: Ownership::All, ..immediate() };
+    let policy = immediate().with_ownership(Ownership::All);
     let plan = Plan::new(Config::default(), &found, &policy).expect("a plan");
     let wanted =
         "delete services: delete service tcp 10.0.0.1:80 (not wanted; 7 connections are reset)\n";
@@ -222,9 +222,9 @@ restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (is done with t
 
 #[test]
 fn services_drain_before_they_go() {
-    let drain = Drain { deadline: Duration::from_secs(9), until: Ended::Active };
+    let drain = Drain::default().with_deadline(Duration::from_secs(9)).with_until(Ended::Active);
     let removal = Removal::Drain(drain);
-    let policy = Policy { ownership: Ownership::All, removal, ..Policy::default() };
+    let policy = Policy::default().with_ownership(Ownership::All).with_removal(removal);
     let plan = Plan::new(Config::default(), &runs(TWO), &policy).expect("a plan");
     let phases: Vec<Phase> = plan.steps().iter().map(|step| step.phase).collect();
     use Phase::{DeleteServices, Drain as Wait, Shrink};
@@ -247,7 +247,7 @@ fn rails_hold() {
     assert_eq!(refusal(&quiesced, &default), [Violation::Closes(key.clone())]);
     assert_eq!(refusal("-A -t 10.0.0.1:80 -s wlc", &default), [Violation::Closes(key.clone())]);
     let guardrails = Guardrails::default().with_most_deleted(49);
-    let careful = Policy { guardrails, ..Policy::default() };
+    let careful = Policy::default().with_guardrails(guardrails);
     let one = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1";
     let broken = refusal(one, &careful);
     let [Violation::Deletes { servers: 1, of: 2, most: 49, losses, .. }] = &*broken else {
@@ -262,11 +262,11 @@ fn rails_hold() {
         "1 of 2 servers (50 %) would be removed, at most 49 % may be; most_deleted 50 would allow \
          it: service tcp 10.0.0.1:80: 10.0.1.2:80"
     );
-    let all = Policy { ownership: Ownership::All, guardrails, ..Policy::default() };
+    let all = Policy::default().with_ownership(Ownership::All).with_guardrails(guardrails);
     let whole = refusal("", &all);
     assert!(whole[0].to_string().ends_with("tcp 10.0.0.1:80 as a whole: 10.0.1.2:80, 10.0.1.1:80"));
     let forced = Guardrails::default().with_may_close_services(true);
-    let forced = Policy { guardrails: forced, ..Policy::default() };
+    let forced = Policy::default().with_guardrails(forced);
     assert!(Plan::new(config(&quiesced), &runs(TWO), &forced).is_ok());
     // One that is closed already may be.
     assert!(Plan::new(config(&quiesced), &runs(&quiesced), &default).is_ok());
@@ -312,7 +312,10 @@ fn rails_are_those_of_a_director() {
             .with_may_close_services(round % 2 == 0)
             .with_most_deleted(most_deleted);
         let (ownership, removal) = (Ownership::All, Removal::Immediate);
-        let policy = Policy { ownership, removal, guardrails, ..Policy::default() };
+        let policy = Policy::default()
+            .with_ownership(ownership)
+            .with_removal(removal)
+            .with_guardrails(guardrails);
         let plan = Plan::new(wanted.clone(), &Observed::from(&runs), &policy);
         let director = Director::new(&runs).expect("a valid config");
         let applied = director.apply_with(&wanted, &ApplyPolicy::new(guardrails));
@@ -364,7 +367,7 @@ fn timeouts_and_daemons() {
     found.settings.daemons = vec![running, backup];
     let stop = "settings: stop master daemon (runs with other settings)\n";
     assert_eq!(plan(&found, &Policy::default()), format!("{stop}{start}"));
-    let all = Policy { ownership: Ownership::All, ..Policy::default() };
+    let all = Policy::default().with_ownership(Ownership::All);
     let backup = "settings: stop backup daemon (not wanted)\n";
     assert_eq!(plan(&found, &all), format!("{stop}{start}{backup}"));
 }

@@ -13,7 +13,7 @@ fn config(rules: &str) -> Config {
 }
 
 fn immediate() -> Policy {
-    Policy { removal: Removal::Immediate, ..Policy::default() }
+    Policy::default().with_removal(Removal::Immediate)
 }
 
 fn between(found: &Config, wanted: &Config) -> Plan {

@@ -29,6 +29,7 @@ pub use steps::Steps;
 
 /// When a step is carried out. All answers of a phase arrive before the next one begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Phase {
     /// Timeouts and synchronization daemons.
     Settings,
@@ -55,6 +56,7 @@ pub enum Phase {
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Sets the timeouts that are given.
     SetTimeouts {
@@ -114,6 +116,7 @@ pub enum Action {
 
 /// How clients may be affected although nothing fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Risk {
     /// The kernel unbinds one scheduler before it binds the other: meanwhile (a grace period, about 20 ms on
     /// several processors) it refuses new connections.
@@ -128,6 +131,7 @@ pub enum Risk {
 
 /// A change, with its phase, reason and risk.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// Its phase.
     pub phase: Phase,

@@ -87,8 +87,8 @@ impl fmt::Display for Signal {
                 f.write_str(&set.collect::<Vec<_>>().join("+"))
             }
             Signal::Udp => f.write_str("datagram"),
-            Signal::Sctp(SctpChunks { first, second: None }) => write!(f, "chunk {first}"),
-            Signal::Sctp(SctpChunks { first, second: Some(second) }) => {
+            Signal::Sctp(SctpChunks { first, second: None, .. }) => write!(f, "chunk {first}"),
+            Signal::Sctp(SctpChunks { first, second: Some(second), .. }) => {
                 write!(f, "chunks {first}+{second}")
             }
         }

@@ -134,6 +134,6 @@ impl Writer {
         ]);
         let second =
             [SctpChunks::COOKIE_ECHO, SctpChunks::COOKIE_ACK].contains(&first) && self.chance(20);
-        SctpChunks { first, second: second.then_some(SctpChunks::ABORT) }
+        SctpChunks::new(first, second.then_some(SctpChunks::ABORT))
     }
 }

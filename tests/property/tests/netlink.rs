@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use vsched::SchedulerKind;
 use vsched::config::{
     Family, Forwarding, Netmask, Persistence, Protocol, Rates, RealServer, SchedulerFlags,
-    ServiceKey, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel, TunnelChecksum, VirtualService,
+    ServiceKey, Statistics, SyncDaemon, SyncRole, Thresholds, Timeouts, Tunnel, TunnelChecksum,
+    VirtualService,
 };
 use vsched::netlink::Request;
 use vsched::netlink::wire::{
@@ -130,13 +131,13 @@ fn figures() -> impl Strategy<Value = Figures> {
 fn there_and_back(messages: &[Message]) -> Vec<Message> {
     let mut bytes = Vec::new();
     for (sequence, message) in (0..).zip(messages) {
-        let header = Header { kind: 28, flags: REQUEST | ACK, sequence, port: 7 };
+        let header = Header::new(28, REQUEST | ACK, sequence).with_port(7);
         message.encode(header, &mut bytes).expect("written");
         assert_eq!(bytes.len() % 4, 0);
     }
     let read = packets(&bytes).zip(0..).map(|(packet, sequence)| {
         let packet = packet.expect("a packet");
-        let header = Header { kind: 28, flags: REQUEST | ACK, sequence, port: 7 };
+        let header = Header::new(28, REQUEST | ACK, sequence).with_port(7);
         assert_eq!(packet.header, header);
         Message::decode(packet.payload).expect("a message")
     });
@@ -195,7 +196,8 @@ proptest! {
         let mut capped = figures;
         let Figures { totals, rates, .. } = &mut capped;
         // Bytes have 64 bits in either form.
-        [&mut totals.connections, &mut totals.packets_in, &mut totals.packets_out].into_iter().for_each(cap);
+        let Statistics { connections, packets_in, packets_out, .. } = totals;
+        [connections, packets_in, packets_out].into_iter().for_each(cap);
         let Rates { connections, packets_in, packets_out, bytes_in, bytes_out, .. } = rates;
         [connections, packets_in, packets_out, bytes_in, bytes_out].into_iter().for_each(cap);
         for (narrow, wide, best) in [
@@ -204,8 +206,10 @@ proptest! {
             (None, Some(figures), figures),
             (None, None, Figures::default()),
         ] {
-            let dest = DestAttributes { statistics: narrow, statistics64: wide, ..Default::default() };
-            let message = Message { dest: Some(dest), ..Message::new(Command::NewDest) };
+            let mut dest = DestAttributes::default();
+            (dest.statistics, dest.statistics64) = (narrow, wide);
+            let mut message = Message::new(Command::NewDest);
+            message.dest = Some(dest);
             let back = there_and_back(&[message]).remove(0).dest.expect("a server");
             prop_assert_eq!(back.figures(), best);
         }
