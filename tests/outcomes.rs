@@ -167,7 +167,7 @@ fn what_names_no_server_counts_nowhere() {
         ServerId::from_raw([0, 0]),
     ];
     for id in ids {
-        for outcome in Outcome::ALL {
+        for &outcome in Outcome::ALL {
             let reported = run.worker.report(id, outcome, millis(1));
             assert_eq!(reported, Err(ConnectionError::Stale), "{id:?}");
         }
@@ -356,7 +356,7 @@ fn they_change_no_pick() {
         };
         let plain = picks(None);
         assert!(plain.iter().all(Option::is_some), "{kind:?}");
-        for outcome in Outcome::ALL {
+        for &outcome in Outcome::ALL {
             assert_eq!(picks(Some(outcome)), plain, "{kind:?} {outcome:?}");
         }
     }

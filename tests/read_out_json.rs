@@ -237,10 +237,10 @@ fn holds_are_texts() {
 /// In every text a thing has one name.
 #[test]
 fn names_are_those_of_other_texts() {
-    for state in ServerState::ALL {
+    for &state in ServerState::ALL {
         assert_eq!(json(state), state.name());
     }
-    for holder in Holder::ALL {
+    for &holder in Holder::ALL {
         assert_eq!(json(holder), holder.name());
     }
     for bar in

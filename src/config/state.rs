@@ -23,7 +23,8 @@ pub enum ServerState {
 
 impl ServerState {
     /// All states, the mildest first.
-    pub const ALL: [ServerState; 3] = [ServerState::Up, ServerState::Draining, ServerState::Down];
+    pub const ALL: &'static [ServerState] =
+        &[ServerState::Up, ServerState::Draining, ServerState::Down];
 
     /// Returns the name, as in every text.
     pub const fn name(self) -> &'static str {

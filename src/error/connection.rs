@@ -41,7 +41,7 @@ pub enum Refused {
 
 impl Refused {
     /// All reasons.
-    pub const ALL: [Refused; 9] = [
+    pub const ALL: &'static [Refused] = &[
         Refused::NoService,
         Refused::NotScheduled,
         Refused::NoScheduler,

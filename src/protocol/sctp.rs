@@ -119,7 +119,7 @@ const NO_OUTPUT: Transitions = table(
 
 impl SctpState {
     /// All states, in the kernel's order.
-    pub const ALL: [SctpState; 14] = all(&STATES);
+    pub const ALL: &'static [SctpState] = &all(&STATES);
 
     /// Returns the name that `ipvsadm -L -c` prints.
     pub const fn name(self) -> &'static str {

@@ -89,7 +89,7 @@ const SECURE: Transitions = table(
 
 impl TcpState {
     /// All states, in the kernel's order.
-    pub const ALL: [TcpState; 11] = all(&STATES);
+    pub const ALL: &'static [TcpState] = &all(&STATES);
 
     /// Returns the name that `ipvsadm -L -c` prints.
     pub const fn name(self) -> &'static str {
