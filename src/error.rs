@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 
 pub use connection::{ConnectionError, Refused, StateError, TriedFull};
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
-pub use lookup::{IdError, ServiceError};
+pub use lookup::{IdError, ServerError, ServiceError};
 #[cfg(feature = "serde")]
 pub(crate) use quoted::legible;
 pub(crate) use quoted::{Escaped, OneWord, Quoted};

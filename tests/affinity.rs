@@ -222,7 +222,7 @@ fn retries_leave_the_remembered_server() {
     let world = World::new(&config(SchedulerKind::Lblc, &[5, 5], Affinity::default()));
     assert_eq!(world.pick(0), 2);
     let mut tried = vsched::Tried::<2>::new();
-    let dead = world.director.server(&KEY, rip(2)).expect("it runs");
+    let dead = common::server_id(&world.director, &KEY, rip(2)).expect("it runs");
     tried.try_push(dead).expect("room");
     let flow = World::flow(0);
     let next = world.worker.pick_server_excluding(world.service, &flow, tried.as_slice());

@@ -169,7 +169,7 @@ fn a_set_shrinks_late_enough_and_by_a_member_with_weight() {
     {
         let affinity = Affinity::default().with_expiration(1);
         let world = World::of(SchedulerKind::Lblcr, affinity);
-        let id = |n| world.director.server(&key(), common::rip(n)).expect("it runs");
+        let id = |n| common::server_id(&world.director, &key(), common::rip(n)).expect("it runs");
         let pick = || {
             let address = |bits: u32| SocketAddr::from((Ipv4Addr::from_bits(bits), 80));
             let flow = Flow::tcp(address(1), address(2)).with_fwmark(7);

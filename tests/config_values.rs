@@ -20,12 +20,12 @@ fn a_service_is_found_by_its_key_and_changed() {
     config.services.push(service(1, SchedulerKind::Rr));
     for n in 0..2 {
         let key = ServiceKey::tcp(vip(n));
-        assert_eq!(config.service(&key).map(|service| service.key), Some(key));
-        config.service_mut(&key).expect("it is there").servers.push(server(7 + n, 1));
+        assert_eq!(config.service_by_key(&key).map(|service| service.key), Some(key));
+        config.service_by_key_mut(&key).expect("it is there").servers.push(server(7 + n, 1));
     }
     let last = |n: usize| config.services[n].servers.last().map(|server| server.address);
     assert_eq!((last(0), last(1)), (Some(rip(7)), Some(rip(8))));
-    assert!(config.service_mut(&ServiceKey::tcp(vip(9))).is_none());
+    assert!(config.service_by_key_mut(&ServiceKey::tcp(vip(9))).is_none());
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn named(items: &[Item]) -> Vec<Named> {
 fn has_ids(director: &Director, items: &[Item]) {
     for item in items {
         assert_eq!(Some(item.service_id), director.service_by_key(&item.service));
-        let server = item.server.map(|server| director.server(&item.service, server));
+        let server = item.server.map(|server| common::server_id(&director, &item.service, server));
         assert_eq!(item.server_id.map(Some), server, "{item:?}");
     }
 }
@@ -55,7 +55,7 @@ fn has_ids(director: &Director, items: &[Item]) {
 #[test]
 fn apply_tells_what_it_did() {
     let (director, ..) = director(&config(RR, 3, &[1]));
-    let first = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("it runs");
+    let first = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("it runs");
     let mut next = config(RR, 4, &[1]);
     next.services[0].servers.remove(0);
     next.services[0].servers[0].weight = 0;
@@ -171,7 +171,7 @@ fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
     let mut one = both.clone();
     one.services[0].servers.remove(0);
     let (director, _, worker) = director(&both);
-    let id = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    let id = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
     let first = worker.open(id, Activity::Active).expect("an open");
     let mut second = worker.open(id, Activity::Active).expect("an open");
     director.apply(&one).expect("a valid config");
@@ -189,7 +189,7 @@ fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
     assert_eq!(director.removed_with_connections()[0].service, ServiceKey::tcp(vip(0)));
     director.apply(&both).expect("a valid config");
     assert_eq!(removed(), [], "it is back");
-    let again = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    let again = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
     assert_eq!(again, id, "the same slot, even in a new service");
     assert_eq!(director.counts(id).map(|counts| (counts.active, counts.inactive)), Some((1, 1)));
     director.apply(&one).expect("a valid config");
@@ -203,7 +203,7 @@ fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
     assert_eq!(director.counts(id), None);
     assert_eq!(worker.open(id, Activity::Active), Err(ConnectionError::Stale));
     director.apply(&both).expect("a valid config");
-    let new = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    let new = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
     assert_ne!(new, id, "a former id stays stale");
     assert_eq!(worker.open(id, Activity::Active), Err(ConnectionError::Stale));
 }
@@ -505,7 +505,10 @@ fn what_runs_is_listed_with_its_ids() {
         servers.iter().map(|(_, server)| server.clone()).collect::<Vec<_>>()
     );
     for (id, server) in &servers {
-        assert_eq!(director.server(&ServiceKey::tcp(vip(0)), server.server.address), Some(*id));
+        assert_eq!(
+            common::server_id(&director, &ServiceKey::tcp(vip(0)), server.server.address),
+            Some(*id)
+        );
         assert_eq!(director.counts(*id), Some(server.counts));
     }
     assert_eq!(servers.iter().map(|(_, server)| server.counts.active).sum::<u32>(), 1);

@@ -42,7 +42,7 @@ impl Running {
     }
 
     fn server(&self, n: u16) -> ServerId {
-        self.director.server(&key(), at(n)).expect("it runs")
+        common::server_id(&self.director, &key(), at(n)).expect("it runs")
     }
 
     fn state(&self, n: u16) -> ServerState {

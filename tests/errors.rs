@@ -45,6 +45,7 @@ fn cases() -> Vec<Case> {
     let config: Config = "-A -f 7\n-a -f 7 -r 10.0.1.1:80".parse().expect("rules");
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
+    let service = director.service("fwmark 7").expect("it runs");
     let stale = ServerId::from_raw([9, 9]);
     let invalid = invalid();
     let add = Command::AddService(config.services[0].settings());
@@ -72,6 +73,7 @@ fn cases() -> Vec<Case> {
         applied(guarded),
         case(key, Some("tcp x".parse::<ServiceKey>().expect_err("no key").to_string())),
         plain(director.service("fwmark 8")),
+        plain(director.server(service, "10.0.1.9:80")),
         plain(worker.report(stale, Outcome::Failed, None)),
         plain(director.set_state(stale, Holder::Administrator, ServerState::Up)),
         plain(Tried::<0>::new().try_push(stale)),

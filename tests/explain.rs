@@ -214,7 +214,8 @@ fn tiers_and_ejections() {
     assert_eq!(bars(), [None, None, Some(Bar::Standby)]);
     let worker = director.worker();
     for n in [1, 2] {
-        let server = director.server(&config.services[0].key, rip(n)).expect("it runs");
+        let server =
+            common::server_id(&director, &config.services[0].key, rip(n)).expect("it runs");
         for _ in 0..5 {
             worker.report(server, Outcome::Failed, None).expect("it runs");
         }

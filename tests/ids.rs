@@ -17,7 +17,7 @@ fn ids_come_back_from_their_numbers() {
     let key = ServiceKey::tcp(vip(0));
     let mut seen = Vec::new();
     for n in 1..=3 {
-        let server = director.server(&key, rip(n)).expect("it runs");
+        let server = common::server_id(&director, &key, rip(n)).expect("it runs");
         let again = ServerId::from_raw(server.to_raw());
         assert_eq!(again, server);
         let lease = worker.open(again, Activity::Active).expect("it runs");
@@ -54,7 +54,7 @@ fn an_id_to_come_is_stale() {
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let [slot, generation] =
-        director.server(&config.services[0].key, rip(2)).expect("it runs").to_raw();
+        common::server_id(&director, &config.services[0].key, rip(2)).expect("it runs").to_raw();
     let mut without = config.clone();
     without.services[0].servers.pop();
     director.apply(&without).expect("a valid config");

@@ -41,7 +41,7 @@ fn a_server_counts_to_its_limit_and_no_further() {
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let service = director.service_by_key(&key).expect("it runs");
-    let full = director.server(&key, rip(1)).expect("it runs");
+    let full = common::server_id(&director, &key, rip(1)).expect("it runs");
     let mut lease = fill(&worker, full);
     assert!(worker.pick_server(service, &flow(0)).is_none(), "the last one reached the threshold");
     // One that no count reaches, after none: the mark goes with the threshold.

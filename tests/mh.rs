@@ -100,13 +100,13 @@ fn a_server_added_with_weight_0_has_no_slots() {
     assert_eq!(picks(&director), refused(&before, 3));
 
     // Removed and added again, even while it counts a connection, it starts from its new weight.
-    let id = director.server(&ServiceKey::tcp(vip(0)), rip(3)).expect("server 3");
+    let id = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(3)).expect("server 3");
     let worker = director.worker();
     let lease = worker.open(id, vsched::Activity::Active).expect("an open");
     let key = ServiceKey::tcp(vip(0));
     director.execute(&Command::DeleteServer { service: key, server: rip(3) }).expect("there");
     director.execute(&Command::AddServer { service: key, server: server(3, 0) }).expect("gone");
-    assert_eq!(director.server(&key, rip(3)), Some(id), "the same slot");
+    assert_eq!(common::server_id(&director, &key, rip(3)), Some(id), "the same slot");
     assert_eq!(picks(&director), without);
     worker.close(lease).expect("a lease");
 }

@@ -4,7 +4,8 @@ mod common;
 
 use common::{config, flow, rip, vip};
 use vsched::config::{Command, Config, Name, ServiceKey, VirtualService};
-use vsched::{Director, SchedulerKind, metrics};
+use vsched::error::Refusal;
+use vsched::{Director, SchedulerKind, ServiceId, metrics};
 
 fn name(text: &str) -> Name {
     text.parse().expect("a name")
@@ -36,12 +37,17 @@ fn names_are_found_and_follow_every_change() {
     let by_key = |n| director.service_by_key(&key(n)).expect("it runs");
     assert_eq!(director.service("web"), Ok(by_key(0)));
     assert_eq!(director.service("api"), Ok(by_key(1)));
-    assert_eq!(director.find_server(by_key(0), "b"), director.server(&key(0), rip(2)));
-    assert_eq!(
-        director.find_server(by_key(0), &rip(2).to_string()),
-        director.server(&key(0), rip(2))
-    );
-    assert_eq!(director.find_server(by_key(0), "d"), None);
+    let second = director.server_by_address(by_key(0), rip(2)).expect("it runs");
+    assert_eq!(director.server(by_key(0), "b"), Ok(second));
+    assert_eq!(director.server(by_key(0), &rip(2).to_string()), Ok(second));
+    let (key_text, unknown) = (key(0).to_string(), director.server(by_key(0), "d"));
+    let unknown = unknown.expect_err("no server");
+    assert_eq!(unknown.to_string(), format!("service {key_text}: server d: no such server"));
+    assert_eq!((unknown.service(), unknown.server()), (&*key_text, "d"));
+    assert_eq!(unknown.refusal(), Refusal::NoServer);
+    let deleted = director.server(ServiceId::from_raw([9, 9]), "b").expect_err("no service");
+    assert_eq!(deleted.to_string(), "service 9.9: no such service");
+    assert_eq!(deleted.refusal(), Refusal::NoService);
     assert_eq!(
         director.service("nobody-has-it").expect_err("no service").to_string(),
         "service nobody-has-it: no such service"
@@ -63,7 +69,7 @@ fn names_are_found_and_follow_every_change() {
     settings.name = None;
     director.execute(&Command::EditService(settings)).expect("it runs");
     assert!(director.service("api").is_err());
-    assert_eq!(director.config().find("api").err(), director.service("api").err());
+    assert_eq!(director.config().service("api"), None);
 }
 
 #[test]

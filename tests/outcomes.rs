@@ -45,7 +45,7 @@ impl Running {
     }
 
     fn server(&self, n: u16) -> ServerId {
-        self.director.server(&key(), rip(n)).expect("it runs")
+        common::server_id(&self.director, &key(), rip(n)).expect("it runs")
     }
 
     fn open(&self, server: ServerId) -> Lease {
@@ -433,7 +433,8 @@ fn a_server_is_a_server_in_every_service() {
     config.services.push(common::service(1, SchedulerKind::Sh));
     config.services[1].servers = vec![server(1, 1)];
     let run = Running::new(&config);
-    let second = run.director.server(&ServiceKey::tcp(vip(1)), rip(1)).expect("it runs");
+    let second =
+        common::server_id(&run.director, &ServiceKey::tcp(vip(1)), rip(1)).expect("it runs");
     run.report(run.server(1), &[Failed]);
     assert_eq!((run.counted(run.server(1)), run.counted(second)), ([0, 1, 0, 1], [0; 4]));
 }

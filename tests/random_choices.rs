@@ -54,7 +54,7 @@ impl Service {
 
     fn id(&self, place: usize) -> vsched::ServerId {
         let number = (self.servers.len() - place) as u16;
-        self.director.server(&ServiceKey::tcp(vip(0)), rip(number)).expect("it runs")
+        common::server_id(&self.director, &ServiceKey::tcp(vip(0)), rip(number)).expect("it runs")
     }
 
     fn is_eligible(&self, place: usize) -> bool {

@@ -170,7 +170,7 @@ fn a_refusal_says_what_left_no_server() {
             let (worker, service) = (director.worker(), director.service(KEY).expect("it runs"));
             let (mut tried, mut open) = (Vec::new(), Vec::new());
             for (server, is) in config.services[0].servers.iter().zip([first, second]) {
-                let id = director.server(&config.services[0].key, server.address).expect("it runs");
+                let id = director.server_by_address(service, server.address).expect("it runs");
                 match is {
                     Quiesced => {}
                     Held(state) => {

@@ -189,7 +189,7 @@ fn removed_servers_that_still_count_hold_up_nobody_and_are_all_found_in_the_end(
     let worker = director.worker();
     let key = ServiceKey::tcp(vip(0));
     let open = |n| {
-        let server = director.server(&key, rip(n)).expect("a server that is there");
+        let server = common::server_id(&director, &key, rip(n)).expect("a server that is there");
         worker.open(server, Activity::Active).expect("an available server")
     };
     let leases: Vec<_> = (0..500).map(open).collect();

@@ -51,7 +51,7 @@ impl Running {
     }
 
     fn server(&self, n: u16) -> ServerId {
-        self.director.server(&key(), rip(n)).expect("it runs")
+        common::server_id(&self.director, &key(), rip(n)).expect("it runs")
     }
 
     /// Who gets a connection of each client.
@@ -162,7 +162,7 @@ fn a_state_survives_every_change_of_the_config() {
         let run = Running::new(&config);
         run.set(2, Down);
         let is_down = |what: &str| {
-            let held = run.director.server(&key(), rip(2)).expect("it runs");
+            let held = common::server_id(&run.director, &key(), rip(2)).expect("it runs");
             assert_eq!(run.director.state(held), Some(Down), "{what}");
             let service = run.director.service_by_key(&key()).expect("it runs");
             let picks = (0..200).map(|n| run.worker.pick_server(service, &flow(n)));
@@ -185,7 +185,7 @@ fn a_state_survives_every_change_of_the_config() {
         is_down("another scheduler");
         for with_connection in [false, true] {
             let lease = with_connection.then(|| {
-                let held = run.director.server(&key(), rip(2)).expect("it runs");
+                let held = common::server_id(&run.director, &key(), rip(2)).expect("it runs");
                 run.worker.open(held, vsched::Activity::Active).expect("it runs")
             });
             let mut without = other.clone();

@@ -104,7 +104,7 @@ fn equal_means_load_per_weight() {
     let open = |_| worker.connect(service, &flow(1)).expect("one is available").into_lease();
     let leases: Vec<_> = (0..5).map(open).collect();
     let active = |number: u16| {
-        let server = director.server(&config.services[0].key, common::rip(number));
+        let server = common::server_id(&director, &config.services[0].key, common::rip(number));
         director.counts(server.expect("it runs")).expect("it runs").active
     };
     assert_eq!([1, 2, 3].map(active), [3, 1, 1]);

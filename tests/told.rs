@@ -31,7 +31,7 @@ fn a_weight_is_set_alone() {
     let mut wanted = config(SchedulerKind::Wlc, 3, &[1]);
     wanted.services[0].servers[1].thresholds.upper = 9;
     let director = Director::new(&wanted).expect("a valid config");
-    let server = director.server(&wanted.services[0].key, rip(2)).expect("it runs");
+    let server = common::server_id(&director, &wanted.services[0].key, rip(2)).expect("it runs");
     for weight in [7, 0, 0, 2] {
         let drains = weight == 0 && wanted.services[0].servers[1].weight > 0;
         wanted.services[0].servers[1].weight = weight;
@@ -53,7 +53,7 @@ fn removed_servers_are_listed_with_connections_of_either_activity() {
     let before = config(SchedulerKind::Rr, 4, &[1]);
     let director = Director::new(&before).expect("a valid config");
     let worker = director.worker();
-    let id = |n| director.server(&before.services[0].key, rip(n)).expect("it runs");
+    let id = |n| common::server_id(&director, &before.services[0].key, rip(n)).expect("it runs");
     let ids = [1, 2, 3].map(id);
     let open = |n: usize, activity| worker.open(ids[n], activity).expect("it runs");
     let leases = [
@@ -81,7 +81,7 @@ fn a_forgotten_server_is_removed_until_its_slot_is_free() {
     let director = Director::new(&before).expect("a valid config");
     let worker = director.worker();
     assert!(worker.service_for(&flow(0)).is_some(), "it holds this table");
-    let id = director.server(&before.services[0].key, rip(1)).expect("it runs");
+    let id = common::server_id(&director, &before.services[0].key, rip(1)).expect("it runs");
     let _lost = worker.open(id, Activity::Active).expect("it runs");
     let mut after = before.clone();
     after.services[0].servers.remove(0);
@@ -200,7 +200,9 @@ fn a_retry_moves_a_client_of_ftp_in_both_services() {
         // The same machine as the other service's server.
         let key = config.services[usize::from(second == 21)].key;
         let address = SocketAddr::new(dead.address().ip(), 0);
-        tried.try_push(director.server(&key, address).expect("it runs")).expect("room");
+        tried
+            .try_push(common::server_id(&director, &key, address).expect("it runs"))
+            .expect("room");
         let moved = worker
             .pick_server_excluding(service(second), &flow(second), tried.as_slice())
             .expect("another server");

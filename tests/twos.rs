@@ -64,8 +64,9 @@ fn director(seed: u64, generation: KernelRules, services: Vec<VirtualService>) -
 /// Opens the connections that the servers are said to have.
 fn load(director: &Director, servers: &[Server]) {
     let worker = director.worker();
+    let service = director.service_by_key(&key(1)).expect("it runs");
     for (place, server) in servers.iter().enumerate() {
-        let id = director.server(&key(1), address(place)).expect("it runs");
+        let id = director.server_by_address(service, address(place)).expect("it runs");
         let open = |activity| {
             let lease = worker.open(id, activity).expect("it takes any number");
             assert_eq!(lease.activity(), Some(activity));

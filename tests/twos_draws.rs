@@ -76,7 +76,7 @@ fn the_less_loaded_of_two_wins() {
         let director = Director::new(&config).expect("a valid config");
         let service = director.service_by_key(&key).expect("it runs");
         for (n, load) in (1..).zip(loads) {
-            let server = director.server(&key, rip(n)).expect("it runs");
+            let server = common::server_id(&director, &key, rip(n)).expect("it runs");
             director.set_counts(server, load, 0).expect("few");
         }
         let worker = director.worker();

@@ -191,7 +191,8 @@ impl<'a> Run<'a> {
         };
         let id = self
             .director
-            .server(&self.trace.service, server)
+            .service_by_key(&self.trace.service)
+            .and_then(|service| self.director.server_by_address(service, server))
             .ok_or_else(|| format!("expected a server of the service, found {server}"))?;
         // A TCP connection is active from its first SYN.
         let lease = self.worker.open(id, Activity::Active).map_err(text)?;

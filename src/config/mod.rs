@@ -39,8 +39,6 @@ mod text;
 mod timeouts;
 mod validate;
 
-use crate::error::ServiceError;
-
 pub use affinity::{Affinity, Netmask, Persistence};
 pub use command::Command;
 pub use daemon::{SyncDaemon, SyncRole};
@@ -197,27 +195,33 @@ impl Config {
         self
     }
 
-    /// Returns the service with this key. O(services).
-    pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
+    /// Returns the service with this key, such as `tcp 192.168.4.5:80`, or with this name; `None` if there
+    /// is none. O(services).
+    ///
+    /// ```
+    /// use vsched::Config;
+    /// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// let service = config.service("tcp 10.0.0.1:80").expect("it is there");
+    /// assert!(service.server("10.0.1.1:80").is_some() && service.server("web-2").is_none());
+    /// # Ok::<(), vsched::error::RulesError>(())
+    /// ```
+    pub fn service(&self, service: &str) -> Option<&VirtualService> {
+        match ServiceRef::read(service).ok()? {
+            ServiceRef::Key(key) => self.service_by_key(&key),
+            ServiceRef::Name(name) => {
+                let has = |it: &&VirtualService| it.name.as_ref().is_some_and(|own| own == name);
+                self.services.iter().find(has)
+            }
+        }
+    }
+
+    /// Returns the service with this key; `None` if there is none. O(services).
+    pub fn service_by_key(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.services.iter().find(|service| service.key == *key)
     }
 
-    /// Returns the service with this key, such as `tcp 192.168.4.5:80`, or with this name. O(services).
-    ///
-    /// # Errors
-    /// The text is neither a key nor a name, or there is no such service.
-    pub fn find(&self, service: &str) -> Result<&VirtualService, ServiceError> {
-        let has =
-            |it: &&VirtualService, name: &str| it.name.as_ref().is_some_and(|own| own == name);
-        let found = match ServiceRef::read(service)? {
-            ServiceRef::Key(key) => self.service(&key),
-            ServiceRef::Name(name) => self.services.iter().find(|it| has(it, name)),
-        };
-        found.ok_or_else(|| ServiceError::Unknown(service.to_owned()))
-    }
-
-    /// Returns the service with this key, mutably. O(services).
-    pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
+    /// Returns the service with this key, mutably; `None` if there is none. O(services).
+    pub fn service_by_key_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
         self.services.iter_mut().find(|service| service.key == *key)
     }
 }

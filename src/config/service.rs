@@ -96,8 +96,13 @@ impl VirtualService {
 impl VirtualService {
     /// Returns the server with this address and port, such as `192.168.5.11:80`, or with this name;
     /// `None` if there is none. O(servers).
-    pub fn find(&self, server: &str) -> Option<&RealServer> {
+    pub fn server(&self, server: &str) -> Option<&RealServer> {
         self.place_of(server).and_then(|place| self.servers.get(place))
+    }
+
+    /// Returns the server with this address and port; `None` if there is none. O(servers).
+    pub fn server_by_address(&self, address: SocketAddr) -> Option<&RealServer> {
+        self.servers.iter().find(|server| server.address == address)
     }
 
     pub(crate) fn place_of(&self, server: &str) -> Option<usize> {

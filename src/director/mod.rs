@@ -54,7 +54,7 @@ pub use crate::director::state::Hold;
 use crate::director::steps::{to_apply, validate};
 use crate::director::table::ServiceTable;
 use crate::error::Refused;
-use crate::error::{ApplyError, ServiceError};
+use crate::error::{ApplyError, ServerError, ServiceError};
 use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
 use crate::sync::Arc;
@@ -248,22 +248,50 @@ impl Director {
         self.with_table(|table| table.by_flow(flow))
     }
 
+    /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
+    /// with this [name](crate::config::Name). Takes the director's lock; O(servers of the service).
+    ///
+    /// # Errors
+    /// The service was deleted, or it has no such server.
+    ///
+    /// ```
+    /// use vsched::{Config, Director};
+    /// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// let director = Director::new(&config)?;
+    /// let service = director.service("tcp 10.0.0.1:80")?;
+    /// let server = director.server(service, "10.0.1.1:80")?;
+    /// assert_eq!(director.server_by_address(service, "10.0.1.1:80".parse()?), Some(server));
+    /// assert_eq!(
+    ///     director.server(service, "10.0.1.2:80").unwrap_err().to_string(),
+    ///     "service tcp 10.0.0.1:80: server 10.0.1.2:80: no such server"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn server(&self, service: ServiceId, server: &str) -> Result<ServerId, ServerError> {
+        let control = self.inner.control.lock();
+        let Some(live) = control.find_id(service) else {
+            return Err(ServerError::no_service(service, server));
+        };
+        let place = live.service.place_of(server);
+        place
+            .and_then(|place| live.claims.get(place))
+            .map(|claim| claim.id)
+            .ok_or_else(|| ServerError::no_server(live.service.key, server))
+    }
+
     /// Returns the id of a service's server with this address and port; `None` if there is none. Takes
     /// the director's lock; O(servers of the service).
-    pub fn server(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
+    pub fn server_by_address(&self, service: ServiceId, server: SocketAddr) -> Option<ServerId> {
         let control = self.inner.control.lock();
-        let live = control.find(service)?;
+        let live = control.find_id(service)?;
         let place = live.service.servers.iter().position(|known| known.address == server)?;
         live.claims.get(place).map(|claim| claim.id)
     }
 
-    /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
-    /// with this name; `None` if there is none. Takes the director's lock; O(servers of the service).
-    pub fn find_server(&self, service: ServiceId, server: &str) -> Option<ServerId> {
-        let control = self.inner.control.lock();
-        let live = control.find_id(service)?;
-        let place = live.service.place_of(server)?;
-        live.claims.get(place).map(|claim| claim.id)
+    /// The same by the service's key.
+    #[cfg(feature = "capi")]
+    pub(crate) fn server_of(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
+        self.service_by_key(service).and_then(|service| self.server_by_address(service, server))
     }
 
     /// The key of the service with this name.
@@ -276,7 +304,7 @@ impl Director {
     #[cfg(feature = "capi")]
     pub(crate) fn address_of(&self, service: &ServiceKey, name: &str) -> Option<SocketAddr> {
         let control = self.inner.control.lock();
-        control.find(service)?.service.find(name).map(|server| server.address)
+        control.find(service)?.service.server(name).map(|server| server.address)
     }
 
     /// Picks a server for a caller without a worker. Takes a lock and counts nothing, not even a

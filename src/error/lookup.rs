@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{KeyError, Quoted};
+use super::{KeyError, Quoted, Refusal};
 
 /// A text that is no [`ServerId`](crate::ServerId) or [`ServiceId`](crate::ServiceId).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,3 +50,49 @@ impl From<KeyError> for ServiceError {
         ServiceError::Key(error)
     }
 }
+
+/// A server that could not be looked up by the text of its address or name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    service: String,
+    server: String,
+    refusal: Refusal,
+}
+
+impl ServerError {
+    pub(crate) fn no_service(service: impl fmt::Display, server: &str) -> Self {
+        let refusal = Refusal::NoService;
+        ServerError { service: service.to_string(), server: server.to_owned(), refusal }
+    }
+
+    pub(crate) fn no_server(service: impl fmt::Display, server: &str) -> Self {
+        ServerError { refusal: Refusal::NoServer, ..ServerError::no_service(service, server) }
+    }
+
+    /// Returns what there is not: [`Refusal::NoService`] or [`Refusal::NoServer`].
+    pub fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+
+    /// Returns the key of the service; its id, if there is no service with this id.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// Returns the text that was looked up.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServerError { service, server, refusal } = self;
+        match refusal {
+            Refusal::NoService => write!(f, "service {service}: no such service"),
+            _ => write!(f, "service {service}: server {}: no such server", Quoted(server)),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}

@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use vsched::config::{Forwarding, RealServer, SchedulerFlags, ServiceKey, VirtualService};
-use vsched::{Config, Flow, SchedulerKind};
+use vsched::{Config, Director, Flow, SchedulerKind, ServerId};
 
 /// Virtual address number `n`.
 pub(crate) fn vip(n: u16) -> SocketAddr {
@@ -26,6 +26,15 @@ pub(crate) fn service(n: u16, scheduler: SchedulerKind) -> VirtualService {
 
 pub(crate) fn server(n: u16, weight: u32) -> RealServer {
     RealServer::new(rip(n)).with_forwarding(Forwarding::Masq).with_weight(weight)
+}
+
+/// The id of a server of the service with this key.
+pub(crate) fn server_id(
+    director: &Director,
+    service: &ServiceKey,
+    server: SocketAddr,
+) -> Option<ServerId> {
+    director.service_by_key(service).and_then(|service| director.server_by_address(service, server))
 }
 
 /// One service with servers 1 to `count`, their weights in turn from `weights`.

@@ -46,8 +46,7 @@ fn director() -> (Director, Worker) {
     director.tick(Duration::from_millis(1_500));
     let worker = director.worker();
     let id = |service: &str, server: &str| {
-        let service = service.parse().expect("a key");
-        director.server(&service, server.parse().expect("an address")).expect("it runs")
+        director.server(director.service(service).expect("it runs"), server).expect("it runs")
     };
     let web = |n| id("tcp 10.1.0.1:80", &format!("10.9.0.{n}:80"));
     for _ in 0..2 {

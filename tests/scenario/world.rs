@@ -211,7 +211,8 @@ impl World {
     fn open(&mut self, number: u8, activity: Activity, count: u32) -> Result<(), String> {
         let service = &self.services[self.on];
         let (key, address) = (service.settings.key, service.known(number)?.address);
-        let id = self.director.server(&key, address);
+        let id = self.director.service_by_key(&key);
+        let id = id.and_then(|id| self.director.server_by_address(id, address));
         let id = id.ok_or("the director does not know the server")?;
         for _ in 0..count {
             let lease = self.worker.open(id, activity).map_err(text)?;

@@ -192,7 +192,7 @@ impl Writer {
 
     fn service(&mut self, number: usize) {
         let key = self.slots[number].key;
-        match self.config.service(&key).map(VirtualService::settings) {
+        match self.config.service_by_key(&key).map(VirtualService::settings) {
             None => self.fill(number),
             Some(before) => {
                 let focused = self.chance(50);
@@ -249,7 +249,7 @@ impl Writer {
 
     fn server(&mut self, number: usize) {
         let service = self.slots[number].key;
-        let servers = self.config.service(&service).map(|service| service.servers.clone());
+        let servers = self.config.service_by_key(&service).map(|service| service.servers.clone());
         let known = servers.filter(|servers| !servers.is_empty());
         let Some(known) = known else { return self.add_server(number) };
         let before = self.one_of(&known);
@@ -275,7 +275,7 @@ impl Writer {
     /// some of both kinds for all.
     fn crowd(&mut self) {
         let slot = self.slots[0];
-        let found = self.config.service(&slot.key).cloned();
+        let found = self.config.service_by_key(&slot.key).cloned();
         let Some(service) = found.filter(|_| slot.protocol.is_none()) else { return };
         let mut scheduled = service.settings();
         scheduled.one_packet = false;

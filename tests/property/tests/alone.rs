@@ -123,7 +123,11 @@ impl Side {
                 return Some(address);
             }
             Step::Open(at, activity) => {
-                let server = self.director.server(&self.key, self.server(*at)?.address)?;
+                let server = vsched_property::server_id(
+                    &self.director,
+                    &self.key,
+                    self.server(*at)?.address,
+                )?;
                 self.leases.push(self.worker.open(server, *activity).expect("it runs"));
             }
             Step::Update(at, activity) => {
@@ -178,7 +182,11 @@ impl Side {
             }
             Step::Company(at, count, stays) => {
                 let mut other = self.director.worker();
-                let server = self.director.server(&self.key, self.server(*at)?.address)?;
+                let server = vsched_property::server_id(
+                    &self.director,
+                    &self.key,
+                    self.server(*at)?.address,
+                )?;
                 let open = |_| other.open(server, Activity::Active).expect("it runs");
                 self.leases.extend((0..*count).map(open));
                 if *stays {

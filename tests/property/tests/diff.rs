@@ -62,7 +62,7 @@ fn sorted(config: &Config) -> Config {
 }
 
 fn phase(change: &Change, old: &Config) -> ChangePhase {
-    if old.service(&change.service()).is_none() {
+    if old.service_by_key(&change.service()).is_none() {
         return ChangePhase::NewServices;
     }
     match change {
@@ -83,7 +83,7 @@ fn eligible(service: &VirtualService) -> bool {
 /// Services that can answer in both configs.
 fn answering(old: &Config, new: &Config) -> Vec<ServiceKey> {
     let both = old.services.iter().filter(|before| {
-        let after = new.service(&before.key);
+        let after = new.service_by_key(&before.key);
         eligible(before) && after.is_some_and(eligible)
     });
     both.map(|service| service.key).collect()
@@ -125,7 +125,7 @@ proptest! {
         for change in diff(&old, &new) {
             carry_out(&mut now, &change);
             for key in answering(&old, &new) {
-                let service = now.service(&key);
+                let service = now.service_by_key(&key);
                 prop_assert!(service.is_some_and(eligible), "{key} after {change:?}");
             }
         }
@@ -139,8 +139,8 @@ proptest! {
         for change in diff(&old, &new) {
             carry_out(&mut now, &change);
             for service in &now.services {
-                if old.service(&service.key).is_none() && service.scheduler.is_some() {
-                    prop_assert_eq!(Some(service), new.service(&service.key));
+                if old.service_by_key(&service.key).is_none() && service.scheduler.is_some() {
+                    prop_assert_eq!(Some(service), new.service_by_key(&service.key));
                 }
             }
         }

@@ -88,7 +88,7 @@ impl World {
     }
 
     fn id(&self, n: u8) -> Option<ServerId> {
-        self.director.server(&key(), address(n))
+        vsched_property::server_id(&self.director, &key(), address(n))
     }
 
     fn configured(&self) -> impl Iterator<Item = (u8, RealServer, ServerId)> + '_ {

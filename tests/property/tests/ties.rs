@@ -150,7 +150,9 @@ fn run(
     let director = Director::new(&config).expect("valid");
     let worker = director.worker();
     let id = director.service_by_key(&key).expect("it runs");
-    let server_id = |server| -> ServerId { director.server(&key, server).expect("it runs") };
+    let server_id = |server| -> ServerId {
+        vsched_property::server_id(&director, &key, server).expect("it runs")
+    };
     let edit = |change: &dyn Fn(&mut VirtualService)| {
         let mut config = director.config();
         change(&mut config.services[0]);

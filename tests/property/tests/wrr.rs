@@ -111,7 +111,8 @@ fn run(weights: &[u32], bound_last: bool, events: &[Event]) {
             Event::Fill(place) => {
                 if !list[place].overloaded {
                     list[place].overloaded = true;
-                    let server = director.server(&key, address(place)).expect("it runs");
+                    let server = vsched_property::server_id(&director, &key, address(place))
+                        .expect("it runs");
                     // Stays counted: the lease is dropped.
                     drop(worker.open(server, Activity::Active).expect("it is not full"));
                 }

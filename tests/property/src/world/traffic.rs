@@ -29,7 +29,7 @@ impl World {
         let mut excluded = Tried::<8>::new();
         for name in &names {
             let address = self.kernel.object(*name).server.address;
-            let server = self.director.server(&key, address).expect("it runs");
+            let server = crate::server_id(&self.director, &key, address).expect("it runs");
             excluded.try_push(server).expect("room");
         }
         let flow = self.flow(&key, false);
@@ -92,7 +92,7 @@ impl World {
             Answer::TooLong => {}
         }
         if let (Some(pick), Some(name)) = (pick, found) {
-            assert_eq!(self.director.server(key, pick.address()), Some(pick.server()));
+            assert_eq!(crate::server_id(&self.director, key, pick.address()), Some(pick.server()));
             assert_eq!(pick.forwarding(), self.kernel.object(name).server.forwarding);
         }
         if found.is_none() {
@@ -132,7 +132,8 @@ impl World {
         let Some(&name) = self.kernel.list(&key).get(place) else {
             return;
         };
-        let server = self.director.server(&key, self.kernel.object(name).server.address);
+        let server =
+            crate::server_id(&self.director, &key, self.kernel.object(name).server.address);
         let lease = self.worker().open(server.expect("it runs"), activity);
         self.leases.push(Held { lease: lease.expect("it runs"), server: name, template: None });
         self.kernel.open(&key, name, activity);
