@@ -139,3 +139,30 @@ fn ids_are_ordered_by_slot_then_generation() {
     ids.sort();
     assert_eq!(ids.map(ServerId::to_raw), [[1, 2], [1, 9], [2, 0]]);
 }
+
+#[test]
+fn handles_and_values_say_what_they_are_in_a_log() {
+    let config = config(SchedulerKind::Rr, 3, &[1]);
+    let director = Director::new(&config).expect("a valid config");
+    let worker = director.worker();
+    let text = "Director { services: 1, servers: 3, workers: 1, publication: 1 }";
+    assert_eq!(format!("{director:?}"), text);
+    assert!(director.ptr_eq(&director.clone()));
+    assert!(!director.ptr_eq(&Director::new(&config).expect("a valid config")));
+    let bare = vsched::Flow::default();
+    assert_eq!(format!("{bare:?}"), "Flow");
+    assert_eq!(
+        format!("{:?}", flow(7).with_fwmark(9).with_key(2)),
+        "Flow { protocol: 6, client: 172.16.0.7:40000, destination: 10.1.0.1:1000, fwmark: 9, key: 2 }"
+    );
+    let service = director.service_by_key(&config.services[0].key).expect("it runs");
+    let pick = worker.try_pick_server(service, &flow(7), &[]).expect("a server");
+    assert_eq!(
+        format!("{pick:?}"),
+        format!(
+            "Pick {{ server: {:?}, address: {}, forwarding: Masq, user_data: 0, persistent: false }}",
+            pick.server(),
+            pick.address()
+        )
+    );
+}

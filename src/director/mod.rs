@@ -12,6 +12,7 @@ mod explanation;
 mod headroom;
 mod health;
 mod held;
+mod identity;
 mod observe;
 mod outliers;
 mod phase;
@@ -27,7 +28,6 @@ mod state;
 mod steps;
 pub(crate) mod table;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -370,11 +370,5 @@ impl Director {
 impl Inner {
     pub(crate) fn unregister(&self, shard: &Arc<Shard>, state: Option<&WorkerState>) {
         self.control.lock().unregister(shard, state);
-    }
-}
-
-impl fmt::Debug for Director {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Director").finish_non_exhaustive()
     }
 }

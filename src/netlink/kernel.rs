@@ -1,5 +1,6 @@
 //! A connection to the kernel's IPVS.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::error::{Error, Failure, Object, Refused, Stopped};
@@ -110,7 +111,6 @@ impl Default for Options {
 /// println!("{}", kernel.read()?.observed.config().to_rules());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Kernel {
     /// Used alternately, for dumps that are compared.
     exchanges: [Exchange; 2],
@@ -119,6 +119,18 @@ pub struct Kernel {
     family: u16,
     pub(super) attempts: u32,
     batch: usize,
+}
+
+impl fmt::Debug for Kernel {
+    /// Writes the numbers of the family and of the sockets' ports, and the options.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel")
+            .field("family", &self.family)
+            .field("ports", &self.exchanges.each_ref().map(Exchange::port))
+            .field("batch", &self.batch)
+            .field("attempts", &self.attempts)
+            .finish()
+    }
 }
 
 impl Kernel {
