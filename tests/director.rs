@@ -47,7 +47,7 @@ fn named(items: &[Item]) -> Vec<Named> {
 fn has_ids(director: &Director, items: &[Item]) {
     for item in items {
         assert_eq!(Some(item.service_id), director.service_by_key(&item.service));
-        let server = item.server.map(|server| common::server_id(&director, &item.service, server));
+        let server = item.server.map(|server| common::server_id(director, &item.service, server));
         assert_eq!(item.server_id.map(Some), server, "{item:?}");
     }
 }

@@ -264,8 +264,8 @@ fn connections_of_before_are_nobodys_and_counted_once() {
 /// Connections of another worker, so that no own count is bounded by what all have.
 fn hold(director: &Director, worker: &Worker, servers: u16) {
     for n in 1..=servers {
-        let id = common::server_id(&director, &ServiceKey::tcp(common::vip(0)), rip(n))
-            .expect("it runs");
+        let id =
+            common::server_id(director, &ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs");
         for _ in 0..30 {
             let _held = worker.open(id, vsched::Activity::Active).expect("room");
         }

@@ -22,7 +22,7 @@ fn lose(worker: &Worker, server: ServerId, count: u32) {
 }
 
 fn server(director: &Director, n: u16) -> ServerId {
-    common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(n)).expect("it runs")
+    common::server_id(director, &ServiceKey::tcp(vip(0)), rip(n)).expect("it runs")
 }
 
 fn counts(director: &Director, server: ServerId) -> (u32, u32, bool) {
