@@ -181,6 +181,12 @@ impl fmt::Display for CommandError {
 impl std::error::Error for CommandError {}
 
 /// The first line of a rules text that cannot be parsed or executed.
+///
+/// ```
+/// let error = "-A -t 10.0.0.1:80\n-A -t 10.0.0.1:80".parse::<vsched::Config>().unwrap_err();
+/// assert_eq!((error.line(), error.word()), (2, "-A"));
+/// assert_eq!(error.message(), "service tcp 10.0.0.1:80: exists already");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesError {
     line: usize,
@@ -251,6 +257,14 @@ impl fmt::Display for RulesError {
 impl std::error::Error for RulesError {}
 
 /// A config that violates limits: all its problems at once.
+///
+/// ```
+/// let mut config: vsched::Config = "-A -f 7".parse()?;
+/// config.services[0].panic_threshold = 101;
+/// let error = config.validate().unwrap_err();
+/// assert_eq!(error.problems()[0].path(), "service fwmark 7: panic_threshold");
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
@@ -326,6 +340,18 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// A config or command that a director cannot apply. Nothing was changed.
+///
+/// ```
+/// use vsched::config::Command;
+/// use vsched::error::{ApplyError, Refusal};
+/// use vsched::{Config, Director};
+/// let director = Director::new(&Config::new())?;
+/// match director.execute(&Command::DeleteService("fwmark 7".parse()?)) {
+///     Err(ApplyError::Command(error)) => assert_eq!(error.refusal(), Refusal::NoService),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApplyError {

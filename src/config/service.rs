@@ -12,6 +12,17 @@ use crate::config::{
 /// `servers` is in the order in which they were added. The kernel puts each new server at the head of
 /// its list, so the *last* server here is the first of the running list, which all "first in the list"
 /// tie-breaks favor.
+///
+/// ```
+/// use vsched::config::{Persistence, RealServer, SchedulerFlags, ServiceKey, VirtualService};
+/// use vsched::SchedulerKind;
+/// let service = VirtualService::new(ServiceKey::tcp("192.168.4.5:80".parse()?))
+///     .with_scheduler(SchedulerKind::Sh)
+///     .with_flags(SchedulerFlags::FALLBACK | SchedulerFlags::PORT)
+///     .with_persistence(Persistence::new(600))
+///     .with_server(RealServer::new("192.168.5.11:80".parse()?));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "VirtualService", transform = super::schema::service))]

@@ -141,6 +141,17 @@ impl Director {
     ///
     /// # Errors
     /// The config violates limits, or needs more slots or memory than available; nothing changes then.
+    ///
+    /// ```
+    /// use vsched::{Config, Director};
+    /// let director = Director::new(&"-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?)?;
+    /// let wanted: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.2".parse()?;
+    /// let applied = director.apply(&wanted)?;
+    /// assert_eq!(applied.added[0].server, Some("10.0.1.2:80".parse()?));
+    /// assert_eq!(applied.removed[0].server, Some("10.0.1.1:80".parse()?));
+    /// assert!(director.apply(&wanted)?.is_empty(), "it runs already");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply(&self, config: &Config) -> Result<Applied, ApplyError> {
         self.apply_with(config, &ApplyPolicy::new(Guardrails::OFF))
     }
@@ -333,6 +344,17 @@ impl Director {
 
     /// Returns the present counts of a server; `None` if the id is stale. Takes a lock; O(1), or
     /// O(templates) in a persistent service.
+    ///
+    /// ```
+    /// use vsched::{Activity, Director};
+    /// let director = Director::new(&"-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?)?;
+    /// let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+    /// let worker = director.worker();
+    /// let lease = worker.open(server, Activity::Active)?;
+    /// assert_eq!(director.counts(server).expect("it runs").active, 1);
+    /// worker.close(lease)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
         let slot = self.inner.arena.servers.get(server.slot)?;
         let templates = self.with_table(|table| {

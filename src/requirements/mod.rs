@@ -197,6 +197,19 @@ pub struct Requirement {
 ///
 /// Displays as a text to read and to paste into a shell, grouped by host: everything except the commands
 /// of required items is a comment.
+///
+/// ```
+/// use vsched::Config;
+/// use vsched::requirements::{Action, Need};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
+/// for item in config.requirements().iter().filter(|item| item.need == Need::Required) {
+///     match &item.action {
+///         Action::Run(commands) => println!("{}: {commands:?}: {}", item.role, item.reason),
+///         other => println!("{}: {other:?}: {}", item.role, item.reason),
+///     }
+/// }
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
