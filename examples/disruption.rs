@@ -104,7 +104,7 @@ fn config(scheduler: SchedulerKind, index: Option<u8>, weights: &[u32]) -> Confi
     }
     service.servers =
         weights.iter().enumerate().map(|(place, weight)| server(place, *weight)).collect();
-    Config { services: vec![service], ..Config::default() }
+    Config::new().with_service(service)
 }
 
 /// The number of each client's server; `None` where it is refused.

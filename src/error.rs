@@ -3,16 +3,21 @@
 //! Every message is safe for a terminal and a log, regardless of the input: it quotes at most 80
 //! characters of any word of the input and marks the cut, escapes invisible characters such as control
 //! characters and bidirectional marks (`\u{1b}`), and lists at most 100 problems.
+//!
+//! A message says all, the cause included, so no error has a [`source`](std::error::Error::source): a
+//! printer of error chains repeats nothing. The cause is a field or has an accessor.
 
 mod connection;
 mod guardrails;
+mod lookup;
 mod quoted;
 
 use std::fmt;
 use std::net::SocketAddr;
 
-pub use connection::{ConnectionError, Refused, StateError};
+pub use connection::{ConnectionError, Refused, StateError, TriedFull};
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
+pub use lookup::{IdError, ServerError, ServiceError};
 #[cfg(feature = "serde")]
 pub(crate) use quoted::legible;
 pub(crate) use quoted::{Escaped, OneWord, Quoted};
@@ -176,6 +181,12 @@ impl fmt::Display for CommandError {
 impl std::error::Error for CommandError {}
 
 /// The first line of a rules text that cannot be parsed or executed.
+///
+/// ```
+/// let error = "-A -t 10.0.0.1:80\n-A -t 10.0.0.1:80".parse::<vsched::Config>().unwrap_err();
+/// assert_eq!((error.line(), error.word()), (2, "-A"));
+/// assert_eq!(error.message(), "service tcp 10.0.0.1:80: exists already");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesError {
     line: usize,
@@ -195,8 +206,13 @@ impl RulesError {
         RulesError { line, column, word: word.into(), message: message.into(), refused: None }
     }
 
-    /// Returns the error for a command that the config refused.
-    pub(crate) fn refused(line: usize, column: usize, word: &str, error: CommandError) -> Self {
+    /// The error for a command that the config refused.
+    pub(crate) fn from_refused(
+        line: usize,
+        column: usize,
+        word: &str,
+        error: CommandError,
+    ) -> Self {
         RulesError {
             message: error.to_string(),
             refused: Some(Box::new(error)),
@@ -224,6 +240,11 @@ impl RulesError {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// Returns why the config refused the command, if the line could be parsed.
+    pub fn refused(&self) -> Option<&CommandError> {
+        self.refused.as_deref()
+    }
 }
 
 impl fmt::Display for RulesError {
@@ -233,13 +254,17 @@ impl fmt::Display for RulesError {
     }
 }
 
-impl std::error::Error for RulesError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.refused.as_ref().map(|error| error.as_ref() as &(dyn std::error::Error + 'static))
-    }
-}
+impl std::error::Error for RulesError {}
 
 /// A config that violates limits: all its problems at once.
+///
+/// ```
+/// let mut config: vsched::Config = "-A -f 7".parse()?;
+/// config.services[0].panic_threshold = 101;
+/// let error = config.validate().unwrap_err();
+/// assert_eq!(error.problems()[0].path(), "service fwmark 7: panic_threshold");
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
@@ -315,6 +340,18 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// A config or command that a director cannot apply. Nothing was changed.
+///
+/// ```
+/// use vsched::config::Command;
+/// use vsched::error::{ApplyError, Refusal};
+/// use vsched::{Config, Director};
+/// let director = Director::new(&Config::new())?;
+/// match director.execute(&Command::DeleteService("fwmark 7".parse()?)) {
+///     Err(ApplyError::Command(error)) => assert_eq!(error.refusal(), Refusal::NoService),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApplyError {
@@ -322,6 +359,7 @@ pub enum ApplyError {
     Invalid(ConfigError),
     /// The director has too few slots. Servers that were removed and still have connections occupy slots
     /// too.
+    #[non_exhaustive]
     Full {
         /// The kind of item of which there are too many: `servers` or `services`.
         what: &'static str,
@@ -330,6 +368,7 @@ pub enum ApplyError {
     },
     /// The system does not have enough memory for one of the config's large parts, or for the change
     /// as a whole.
+    #[non_exhaustive]
     OutOfMemory {
         /// The part, and the setting that determines its size.
         what: String,
@@ -361,17 +400,7 @@ impl fmt::Display for ApplyError {
     }
 }
 
-impl std::error::Error for ApplyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            ApplyError::Invalid(error) => Some(error),
-            ApplyError::Command(error) => Some(error),
-            ApplyError::Stale => None,
-            ApplyError::Guardrails(error) => Some(error),
-            ApplyError::Full { .. } | ApplyError::OutOfMemory { .. } => None,
-        }
-    }
-}
+impl std::error::Error for ApplyError {}
 
 impl From<ConfigError> for ApplyError {
     fn from(error: ConfigError) -> Self {
@@ -388,32 +417,5 @@ impl From<GuardrailError> for ApplyError {
 impl From<CommandError> for ApplyError {
     fn from(error: CommandError) -> Self {
         ApplyError::Command(error)
-    }
-}
-
-/// A service that could not be looked up by the text of its key or name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ServiceError {
-    /// The text is neither a service key nor a name.
-    Key(KeyError),
-    /// There is no service with this key or name.
-    Unknown(String),
-}
-
-impl fmt::Display for ServiceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ServiceError::Key(error) => error.fmt(f),
-            ServiceError::Unknown(key) => write!(f, "service {}: no such service", Quoted(key)),
-        }
-    }
-}
-
-impl std::error::Error for ServiceError {}
-
-impl From<KeyError> for ServiceError {
-    fn from(error: KeyError) -> Self {
-        ServiceError::Key(error)
     }
 }

@@ -1,5 +1,6 @@
 //! The flow: the description of a connection attempt that a pick reads.
 
+use std::fmt;
 #[cfg(feature = "capi")]
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// assert_eq!(flow.destination(), Some("192.168.4.5:80".parse()?));
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(C)]
 pub struct Flow {
     /// Client address in network order; IPv4 in the first four bytes.
@@ -147,6 +148,26 @@ impl Flow {
     /// Returns the caller's key; `None` if not given.
     pub fn key(&self) -> Option<u64> {
         (self.has_key != 0).then_some(self.key)
+    }
+}
+
+impl fmt::Debug for Flow {
+    /// Writes what is given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut flow = f.debug_struct("Flow");
+        if self.protocol != 0 {
+            flow.field("protocol", &self.protocol);
+        }
+        if let (Some(client), Some(destination)) = (self.client(), self.destination()) {
+            flow.field("client", &client).field("destination", &destination);
+        }
+        if self.fwmark != 0 {
+            flow.field("fwmark", &self.fwmark);
+        }
+        if let Some(key) = self.key() {
+            flow.field("key", &key);
+        }
+        flow.finish()
     }
 }
 

@@ -20,8 +20,8 @@ struct World {
 
 fn config(kind: SchedulerKind, weights: &[u32], affinity: Affinity) -> Config {
     let servers = (1..).zip(weights).map(|(n, weight)| server(n, *weight)).collect();
-    let service = VirtualService { affinity, servers, ..VirtualService::new(KEY) };
-    Config { services: vec![service.with_scheduler(kind)], ..Config::default() }
+    let service = VirtualService::new(KEY).with_affinity(affinity).with_servers(servers);
+    Config::new().with_service(service.with_scheduler(kind))
 }
 
 impl World {
@@ -74,7 +74,7 @@ fn number(address: SocketAddr) -> u8 {
 /// The kernel's scenario T3a: a set loses its busiest member once it has not changed for a while.
 #[test]
 fn sets_shrink_as_in_the_kernel() {
-    let affinity = Affinity { expiration: 1, ..Affinity::default() };
+    let affinity = Affinity::default().with_expiration(1);
     let world = World::new(&config(SchedulerKind::Lblcr, &[4, 4, 4], affinity));
     let connect = |count| (0..count).map(|_| world.connect(0)).collect::<Vec<_>>();
     assert_eq!(connect(9), [3, 3, 3, 3, 3, 2, 2, 2, 2]);
@@ -91,7 +91,7 @@ fn a_sweep_every_half_hour_forgets_what_is_idle() {
         for (expiration, idle, remembers) in
             [(600, 1790, true), (600, 3590, false), (86_400, 3590, true), (86_400, 90_000, false)]
         {
-            let affinity = Affinity { expiration, ..Affinity::default() };
+            let affinity = Affinity::default().with_expiration(expiration);
             let world = World::new(&config(kind, &[1, 1], affinity));
             world.tick(1);
             assert_eq!(world.pick(0), 2);
@@ -122,7 +122,7 @@ fn a_clock_that_jumps_sweeps_once() {
 #[test]
 fn a_full_map_still_answers_and_says_so() {
     for kind in [SchedulerKind::Lblc, SchedulerKind::Lblcr] {
-        let affinity = Affinity { capacity: 100, ..Affinity::default() };
+        let affinity = Affinity::default().with_capacity(100);
         let world = World::new(&config(kind, &[1, 1, 1], affinity));
         for destination in 0..150 {
             assert_ne!(world.pick(destination), 0, "{}", kind.name());
@@ -200,9 +200,8 @@ fn ipv6_destinations_are_told_apart() {
         let address = format!("[fd09::{n}]:80").parse().expect("an address");
         vsched::config::RealServer::new(address).with_weight(9)
     });
-    let service = VirtualService { servers: servers.collect(), ..VirtualService::new(key) };
-    let config =
-        Config { services: vec![service.with_scheduler(SchedulerKind::Lblc)], ..Config::default() };
+    let service = VirtualService::new(key).with_servers(servers.collect());
+    let config = Config::new().with_service(service.with_scheduler(SchedulerKind::Lblc));
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let id = director.service_by_key(&key).expect("the service");
@@ -223,10 +222,10 @@ fn retries_leave_the_remembered_server() {
     let world = World::new(&config(SchedulerKind::Lblc, &[5, 5], Affinity::default()));
     assert_eq!(world.pick(0), 2);
     let mut tried = vsched::Tried::<2>::new();
-    let dead = world.director.server(&KEY, rip(2)).expect("it runs");
-    assert!(tried.insert(dead));
+    let dead = common::server_id(&world.director, &KEY, rip(2)).expect("it runs");
+    tried.try_push(dead).expect("room");
     let flow = World::flow(0);
-    let next = world.worker.pick_server_excluding(world.service, &flow, &tried);
+    let next = world.worker.pick_server_excluding(world.service, &flow, tried.as_slice());
     assert_eq!(next.map(|pick| pick.address()), Ok(rip(1)));
     assert_eq!(world.pick(0), 1, "what answered is remembered");
 }

@@ -10,14 +10,14 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Random, config, service, vip};
-use vsched::config::{Affinity, Persistence, Remembered, VirtualService};
+use vsched::config::{Affinity, Persistence, Remembered};
 use vsched::error::ApplyError;
 use vsched::{Config, Director, Flow, Lease, SchedulerKind, ServiceId};
 
 fn persistent(capacity: u32) -> Config {
     let mut config = config(SchedulerKind::Rr, 3, &[1]);
-    config.services[0].persistence = Some(Persistence { timeout: 60, netmask: None });
-    config.services[0].affinity = Affinity { capacity, ..Affinity::default() };
+    config.services[0].persistence = Some(Persistence::new(60));
+    config.services[0].affinity = Affinity::default().with_capacity(capacity);
     config
 }
 
@@ -117,7 +117,7 @@ fn a_smaller_capacity_forgets_nothing() {
     let first: Vec<_> = (0..100).map(pick).collect();
     director.apply(&persistent(10)).expect("a valid config");
     assert_eq!((0..100).map(pick).collect::<Vec<_>>(), first);
-    let refused = |refused| Remembered { entries: 100, capacity: 10, refused };
+    let refused = |refused| Remembered::new(100, 10, refused);
     assert_eq!(templates(&director), refused(0));
     (200..205).for_each(|client| assert!(pick(client).is_ok()));
     assert_eq!(templates(&director), refused(5));
@@ -136,19 +136,20 @@ fn resident() -> Option<u64> {
 
 /// Every map of the largest capacity: together more than most machines have.
 fn largest() -> Config {
-    let affinity = Affinity { capacity: 1 << 24, ..Affinity::default() };
-    let of = |n, kind, persistence| VirtualService {
-        affinity,
-        persistence,
-        servers: vec![common::server(1, 1), common::server(2, 1)],
-        ..service(n, kind)
+    let affinity = Affinity::default().with_capacity(1 << 24);
+    let of = |n, kind, persistence| {
+        let mut made = service(n, kind)
+            .with_affinity(affinity)
+            .with_servers(vec![common::server(1, 1), common::server(2, 1)]);
+        made.persistence = persistence;
+        made
     };
     let services = vec![
         of(0, SchedulerKind::Rr, Some(Persistence::default())),
         of(1, SchedulerKind::Lblc, None),
         of(2, SchedulerKind::Lblcr, None),
     ];
-    Config { services, ..Config::default() }
+    Config::new().with_services(services)
 }
 
 #[test]

@@ -26,14 +26,14 @@ struct World {
 impl World {
     fn new(service: VirtualService) -> Self {
         let servers = vec![server(1, 1), server(2, 1)];
-        let services = vec![VirtualService { servers, ..service }];
-        let director = Director::new(&Config { services, ..Config::default() }).expect("valid");
+        let services = vec![service.with_servers(servers)];
+        let director = Director::new(&Config::new().with_services(services)).expect("valid");
         let service = director.service_by_key(&key()).expect("it runs");
         World { worker: director.worker(), service, director }
     }
 
     fn of(kind: SchedulerKind, affinity: Affinity) -> Self {
-        let service = VirtualService { affinity, ..VirtualService::new(key()) };
+        let service = VirtualService::new(key()).with_affinity(affinity);
         World::new(service.with_scheduler(kind))
     }
 
@@ -61,7 +61,7 @@ fn a_sweep_takes_what_is_idle_for_exactly_so_long() {
     for kind in KINDS {
         for (used, remembered) in [(20 * MINUTE, 0), (20 * MINUTE + 1, 1), (0, 0)] {
             let expiration = 600;
-            let world = World::of(kind, Affinity { expiration, ..Affinity::default() });
+            let world = World::of(kind, Affinity::default().with_expiration(expiration));
             world.tick(used);
             world.pick(1, 1);
             world.tick(30 * MINUTE - 1);
@@ -105,7 +105,7 @@ impl Kernel {
 #[test]
 fn many_addresses_are_forgotten_minute_by_minute_as_in_the_kernel() {
     for kind in KINDS {
-        let affinity = Affinity { capacity: 1 << 16, expiration: 86_400 };
+        let affinity = Affinity::default().with_capacity(1 << 16).with_expiration(86_400);
         let world = World::of(kind, affinity);
         let mut kernel = Kernel::default();
         let mut next = 0;
@@ -144,14 +144,15 @@ fn many_addresses_are_forgotten_minute_by_minute_as_in_the_kernel() {
 /// Hosts of many networks that have the same number in each: a table must not go by the low bits.
 #[test]
 fn addresses_with_equal_low_bits_find_room() {
-    let affinity = Affinity { capacity: 1000, ..Affinity::default() };
+    let affinity = Affinity::default().with_capacity(1000);
     for kind in KINDS {
         let world = World::of(kind, affinity);
         (0..100).for_each(|network| world.pick(1, 0x0a00_0001 + (network << 16)));
         assert_eq!(world.remembered(), 100, "{kind:?}");
     }
-    let persistence = Some(Persistence { timeout: 100, netmask: None });
-    let service = VirtualService { affinity, persistence, ..VirtualService::new(key()) };
+    let persistence = Some(Persistence::new(100));
+    let mut service = VirtualService::new(key()).with_affinity(affinity);
+    service.persistence = persistence;
     let world = World::new(service.with_scheduler(SchedulerKind::Rr));
     (0..100).for_each(|network| world.pick(0x0a00_0001 + (network << 16), 1));
     let templates = world.director.observe().services[0].templates.expect("persistent");
@@ -166,9 +167,9 @@ fn a_set_shrinks_late_enough_and_by_a_member_with_weight() {
     for (milliseconds, quiesced, left) in
         [(1000, false, [2, 1]), (1001, false, [2, 2]), (1001, true, [1, 2])]
     {
-        let affinity = Affinity { expiration: 1, ..Affinity::default() };
+        let affinity = Affinity::default().with_expiration(1);
         let world = World::of(SchedulerKind::Lblcr, affinity);
-        let id = |n| world.director.server(&key(), common::rip(n)).expect("it runs");
+        let id = |n| common::server_id(&world.director, &key(), common::rip(n)).expect("it runs");
         let pick = || {
             let address = |bits: u32| SocketAddr::from((Ipv4Addr::from_bits(bits), 80));
             let flow = Flow::tcp(address(1), address(2)).with_fwmark(7);

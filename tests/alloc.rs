@@ -52,8 +52,8 @@ fn hot_path(worker: &Worker, round: u32) {
     let service = worker.service_for(&flow).expect("the flow's service");
     let mut tried = Tried::<4>::new();
     if let Ok(pick) = worker.pick_server(service, &flow) {
-        tried.insert(pick.server());
-        if let Ok(again) = worker.pick_server_excluding(service, &flow, &tried) {
+        tried.try_push(pick.server()).expect("room");
+        if let Ok(again) = worker.pick_server_excluding(service, &flow, tried.as_slice()) {
             assert_ne!(again.server(), pick.server());
         }
         // A server may be gone by now, if a reload came in between.
@@ -87,7 +87,7 @@ fn no_allocation_and_no_free_on_the_hot_path_during_reloads() {
             [config(scheduler, 5, &[3, 1, 0, 2, 1]), config(scheduler, 7, &[1, 1, 4, 2, 0, 1, 1])];
         configs.iter_mut().for_each(|config| config.services[0].persistence = persistence);
         // Half of the versions eject servers, and have a backup.
-        let ejection = Ejection { failures: 1, max_share: 60, ..Ejection::default() };
+        let ejection = Ejection::default().with_failures(1).with_max_share(60);
         configs[1].services[0].ejection = Some(ejection);
         configs[1].services[0].servers[0].priority = 1;
         let director = Director::new(&configs[0]).expect("a valid config");

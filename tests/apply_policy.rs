@@ -4,7 +4,7 @@
 mod common;
 
 use common::{config, flow, rip, server, service, vip};
-use vsched::config::{Guardrails, RealServer, ServiceKey, VirtualService};
+use vsched::config::{Guardrails, RealServer, ServiceKey};
 use vsched::error::{ApplyError, ServiceLoss, Violation};
 use vsched::{Activity, ApplyPolicy, Config, Director, SchedulerKind};
 
@@ -21,9 +21,9 @@ fn services(services: &[Servers]) -> Config {
     let with = |(number, servers): (usize, &Servers)| {
         let servers: Vec<RealServer> =
             servers.iter().map(|(n, weight)| server(*n, *weight)).collect();
-        VirtualService { servers, ..service(number as u16, RR) }
+        service(number as u16, RR).with_servers(servers)
     };
-    Config { services: services.iter().enumerate().map(with).collect(), ..Config::default() }
+    Config::new().with_services(services.iter().enumerate().map(with).collect())
 }
 
 fn key(number: u16) -> String {
@@ -31,7 +31,11 @@ fn key(number: u16) -> String {
 }
 
 fn policy(may_close_services: bool, most_deleted: u8) -> ApplyPolicy {
-    ApplyPolicy::new(Guardrails { may_close_services, most_deleted })
+    ApplyPolicy::new(
+        Guardrails::default()
+            .with_may_close_services(may_close_services)
+            .with_most_deleted(most_deleted),
+    )
 }
 
 /// What is refused: services closed, servers removed and of how many.
@@ -45,7 +49,7 @@ fn verdict(runs: &Config, wanted: &Config, policy: &ApplyPolicy) -> (Vec<String>
             for violation in error.violations() {
                 match violation {
                     Violation::Closes(service) => closed.push(service.clone()),
-                    Violation::Deletes { servers, of, most, losses } => {
+                    Violation::Deletes { servers, of, most, losses, .. } => {
                         assert_eq!(*most, policy.guardrails.most_deleted);
                         let lost = losses.iter().map(|loss| loss.servers.len()).sum::<usize>();
                         assert_eq!(lost, *servers, "all are named");
@@ -197,9 +201,13 @@ fn an_error_has_its_figures_as_data() {
     let director = Director::new(&services(&[&[(1, 1), (2, 1)]])).expect("a valid config");
     let refused = director.apply_with(&Config::default(), &policy(false, 0));
     let Err(ApplyError::Guardrails(error)) = refused else { panic!("{refused:?}") };
-    let servers = vec![rip(1), rip(2)];
-    let losses = vec![ServiceLoss { service: key(0), servers, removed: true }];
-    assert_eq!(error.violations(), [Violation::Deletes { servers: 2, of: 2, most: 0, losses }]);
+    let [Violation::Deletes { servers: 2, of: 2, most: 0, losses, .. }] = error.violations() else {
+        panic!("{error:?}")
+    };
+    let [ServiceLoss { service, servers, removed: true, .. }] = &**losses else {
+        panic!("{error:?}")
+    };
+    assert_eq!((service, servers), (&key(0), &vec![rip(1), rip(2)]));
 }
 
 /// Connections of a removed server are none of the policy's business, and a removed server is none

@@ -113,7 +113,8 @@ fn ours(down: &[bool; SERVERS]) -> BTreeSet<usize> {
     }
     let director = Director::new(&config).expect("valid");
     let service = director.service_by_key(&key()).expect("it runs");
-    let server = |n: usize| director.server(&key(), rip(n as u16 + 1)).expect("it runs");
+    let server =
+        |n: usize| common::server_id(&director, &key(), rip(n as u16 + 1)).expect("it runs");
     for n in (0..SERVERS).filter(|n| down[*n]) {
         director.set_state(server(n), Holder::HealthChecker, ServerState::Down).expect("it runs");
     }
@@ -256,11 +257,11 @@ fn slow_start_grows_as_in_haproxy() {
     }
     // Ours, at each age.
     let mut config = config(SchedulerKind::Wlc, 2, &[100]);
-    let slow_start = SlowStart { duration: SECONDS, least: 1, ..SlowStart::default() };
+    let slow_start = SlowStart::default().with_duration(SECONDS).with_least(1);
     config.services[0].slow_start = Some(slow_start);
     let director = Director::new(&config).expect("valid");
     director.tick(Duration::ZERO);
-    let server = director.server(&key(), rip(1)).expect("it runs");
+    let server = common::server_id(&director, &key(), rip(1)).expect("it runs");
     for state in [ServerState::Down, ServerState::Up] {
         director.set_state(server, Holder::HealthChecker, state).expect("it runs");
     }

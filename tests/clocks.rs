@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use common::{Random, flow, server, service};
-use vsched::config::{Affinity, Persistence, Remembered, VirtualService};
+use vsched::config::{Affinity, Persistence, Remembered};
 use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServiceId, Worker};
 
 struct World {
@@ -25,13 +25,11 @@ const TIMEOUT: u32 = 300;
 
 /// The service remembers addresses: of clients if it is persistent, of destinations if not.
 fn world(kind: SchedulerKind, persistent: bool, capacity: u32) -> World {
-    let service = VirtualService {
-        servers: (1..=SERVERS).map(|n| server(n, 1000)).collect(),
-        persistence: persistent.then_some(Persistence { timeout: TIMEOUT, netmask: None }),
-        affinity: Affinity { capacity, expiration: EXPIRATION },
-        ..service(0, kind)
-    };
-    let config = Config { services: vec![service], ..Config::default() };
+    let mut service = service(0, kind)
+        .with_servers((1..=SERVERS).map(|n| server(n, 1000)).collect())
+        .with_affinity(Affinity::default().with_capacity(capacity).with_expiration(EXPIRATION));
+    service.persistence = persistent.then_some(Persistence::new(TIMEOUT));
+    let config = Config::new().with_service(service);
     let director = Director::new(&config).expect("a valid config");
     let id = director.service_for(&flow(0)).expect("it runs");
     World { worker: director.worker(), service: id, director, config }

@@ -488,10 +488,7 @@ fn some_settings_need_a_scheduler() {
 #[test]
 fn firewall_mark_0_can_only_be_built_in_rust() {
     for (family, path) in [(Family::Inet, "fwmark 0"), (Family::Inet6, "fwmark 0 inet6")] {
-        let config = Config {
-            services: vec![VirtualService::new(ServiceKey::fwmark(0, family))],
-            ..Config::default()
-        };
+        let config = Config::new().with_service(VirtualService::new(ServiceKey::fwmark(0, family)));
         assert_eq!(
             problems(&config),
             [format!("service {path}: mark: 0 is outside 1 to 4294967295")]
@@ -504,7 +501,7 @@ fn flow_info_can_only_be_built_in_rust() {
     let address = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 5, 0));
     let service =
         VirtualService::new(ServiceKey::tcp(address)).with_server(RealServer::new(address));
-    let config = Config { services: vec![service], ..Config::default() };
+    let config = Config::new().with_service(service);
     assert_eq!(
         problems(&config),
         [
@@ -581,7 +578,7 @@ fn a_hundred_thousand_servers_are_checked_at_once() {
     let key = ServiceKey::tcp(SocketAddr::from(([10, 1, 0, 1], 80)));
     let mut service = VirtualService::new(key);
     service.servers = (0..100_000).map(server).collect();
-    let mut config = Config { services: vec![service], ..Config::default() };
+    let mut config = Config::new().with_service(service);
     let start = Instant::now();
     assert_eq!(config.validate(), Ok(()));
     let whole = start.elapsed();
@@ -602,7 +599,7 @@ fn too_many_servers() {
     let key = ServiceKey::tcp(SocketAddr::from(([10, 1, 0, 1], 80)));
     let mut service = VirtualService::new(key);
     service.servers = (0..=MAX_SERVERS).map(server).collect();
-    let mut config = Config { services: vec![service], ..Config::default() };
+    let mut config = Config::new().with_service(service);
     assert_eq!(
         problems(&config),
         ["service tcp 10.1.0.1:80: servers: 2097151 are more than 2097150"]
@@ -616,7 +613,7 @@ fn too_many_services() {
     let services = (1..=MAX_SERVICES)
         .map(|mark| ServiceKey::fwmark(u32::try_from(mark).expect("a mark"), Family::Inet))
         .map(VirtualService::new);
-    let mut config = Config { services: services.collect(), ..Config::default() };
+    let mut config = Config::new().with_services(services.collect());
     assert_eq!(config.validate(), Ok(()));
     config.services.push(VirtualService::new(ServiceKey::fwmark(1, Family::Inet6)));
     assert_eq!(problems(&config), ["services: 1048577 are more than 1048576"]);

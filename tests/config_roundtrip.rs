@@ -48,52 +48,42 @@ fn everything() -> Config {
         }),
     );
     let mut persistent = VirtualService::new(ServiceKey::udp(address("192.168.4.5:5060")));
-    persistent.persistence = Some(Persistence {
-        timeout: 2_678_400,
-        netmask: Some(Netmask::Inet(Ipv4Addr::new(255, 255, 255, 0))),
-    });
+    persistent.persistence = Some(
+        Persistence::new(2_678_400).with_netmask(Netmask::Inet(Ipv4Addr::new(255, 255, 255, 0))),
+    );
     persistent.persistence_engine = Some("sip".to_owned());
     persistent.one_packet = true;
     let mut inet6 = VirtualService::new(ServiceKey::sctp(address("[2001:db8::1]:2905")));
-    inet6.persistence = Some(Persistence { timeout: 1, netmask: Some(Netmask::Inet6(64)) });
+    inet6.persistence = Some(Persistence::new(1).with_netmask(Netmask::Inet6(64)));
     inet6.servers = vec![RealServer::new(address("[2001:db8::2]:2905"))];
     let mut refuses = VirtualService::new(ServiceKey::fwmark(u32::MAX, Family::Inet6));
     refuses.scheduler = None;
     refuses.flags = SchedulerFlags::FLAG_2;
     refuses.persistence = Some(Persistence::default());
-    Config {
-        kernel_rules: KernelRules::A,
-        seed: i64::MAX.unsigned_abs(),
-        expire_quiescent_template: true,
-        timeouts: Timeouts { tcp: Some(900), tcp_fin: Some(120), udp: Some(300) },
-        daemons: vec![
-            SyncDaemon {
-                role: SyncRole::Master,
-                interface: "eth0".to_owned(),
-                sync_id: 255,
-                max_len: Some(1472),
-                group: Some(Ipv4Addr::new(224, 0, 0, 81).into()),
-                port: Some(8848),
-                ttl: Some(1),
-            },
-            SyncDaemon {
-                role: SyncRole::Backup,
-                interface: "eth1".to_owned(),
-                sync_id: 0,
-                max_len: None,
-                group: Some("ff02::81".parse().expect("a group")),
-                port: None,
-                ttl: None,
-            },
-        ],
-        services: vec![
+    let mut config = Config::new()
+        .with_kernel_rules(KernelRules::A)
+        .with_seed(i64::MAX.unsigned_abs())
+        .with_expire_quiescent_template()
+        .with_timeouts(Timeouts::default().with_tcp(900).with_tcp_fin(120).with_udp(300))
+        .with_services(vec![
             plain,
             persistent,
             inet6,
             VirtualService::new(ServiceKey::fwmark(7, Family::Inet)),
             refuses,
-        ],
-    }
+        ]);
+    config.daemons = vec![
+        SyncDaemon::new(SyncRole::Master, "eth0")
+            .with_sync_id(255)
+            .with_max_len(1472)
+            .with_group(Ipv4Addr::new(224, 0, 0, 81).into())
+            .with_port(8848)
+            .with_ttl(1),
+        SyncDaemon::new(SyncRole::Backup, "eth1")
+            .with_sync_id(0)
+            .with_group("ff02::81".parse().expect("a group")),
+    ];
+    config
 }
 
 #[test]
@@ -154,15 +144,15 @@ fn defaults_are_those_of_ipvsadm() {
     assert_eq!((daemon.port, daemon.ttl), (None, None));
     let service = &config.services[0];
     assert_eq!(service.scheduler, Some(SchedulerKind::Wlc));
-    assert_eq!(service.persistence, Some(Persistence { timeout: 360, netmask: None }));
+    assert_eq!(service.persistence, Some(Persistence::new(360)));
     assert!(
         service.flags.is_empty() && !service.one_packet && service.persistence_engine.is_none()
     );
     let [first, second] = &service.servers[..] else { panic!("two servers") };
     assert_eq!(*first, RealServer::new(address("192.168.5.11:80")));
     assert_eq!((first.forwarding, first.weight), (Forwarding::Route, 1));
-    assert_eq!(first.thresholds, Thresholds { upper: 0, lower: 0 });
-    assert_eq!(second.thresholds, Thresholds { upper: 5, lower: 0 });
+    assert_eq!(first.thresholds, Thresholds::new(0, 0));
+    assert_eq!(second.thresholds, Thresholds::new(5, 0));
 
     let empty = Config::default();
     assert_eq!(serde_json::from_str::<Config>("{}").expect("a config"), empty);
@@ -173,7 +163,7 @@ fn defaults_are_those_of_ipvsadm() {
 fn the_text_of_a_plain_config() {
     let service = VirtualService::new(ServiceKey::tcp(address("192.168.4.5:80")))
         .with_server(RealServer::new(address("192.168.5.11:80")));
-    let config = Config { services: vec![service], ..Config::default() };
+    let config = Config::new().with_service(service);
     assert_eq!(
         serde_json::to_string(&config).expect("JSON"),
         r#"{"kernel_rules":"B","seed":0,"services":[{"key":"tcp 192.168.4.5:80","scheduler":"wlc","#
@@ -226,7 +216,7 @@ fn toml_as_people_write_it() {
         .with_server(
             RealServer::new(address("192.168.5.12:53")).with_forwarding(Forwarding::Tunnel(tunnel)),
         );
-    dns.persistence = Some(Persistence { timeout: 60, netmask: Some(Netmask::Inet6(64)) });
+    dns.persistence = Some(Persistence::new(60).with_netmask(Netmask::Inet6(64)));
     dns.one_packet = true;
     let mut marked = VirtualService::new(ServiceKey::fwmark(7, Family::Inet6));
     marked.scheduler = None;

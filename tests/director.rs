@@ -47,7 +47,7 @@ fn named(items: &[Item]) -> Vec<Named> {
 fn has_ids(director: &Director, items: &[Item]) {
     for item in items {
         assert_eq!(Some(item.service_id), director.service_by_key(&item.service));
-        let server = item.server.map(|server| director.server(&item.service, server));
+        let server = item.server.map(|server| common::server_id(director, &item.service, server));
         assert_eq!(item.server_id.map(Some), server, "{item:?}");
     }
 }
@@ -55,7 +55,7 @@ fn has_ids(director: &Director, items: &[Item]) {
 #[test]
 fn apply_tells_what_it_did() {
     let (director, ..) = director(&config(RR, 3, &[1]));
-    let first = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("it runs");
+    let first = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("it runs");
     let mut next = config(RR, 4, &[1]);
     next.services[0].servers.remove(0);
     next.services[0].servers[0].weight = 0;
@@ -171,7 +171,7 @@ fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
     let mut one = both.clone();
     one.services[0].servers.remove(0);
     let (director, _, worker) = director(&both);
-    let id = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    let id = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
     let first = worker.open(id, Activity::Active).expect("an open");
     let mut second = worker.open(id, Activity::Active).expect("an open");
     director.apply(&one).expect("a valid config");
@@ -189,7 +189,7 @@ fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
     assert_eq!(director.removed_with_connections()[0].service, ServiceKey::tcp(vip(0)));
     director.apply(&both).expect("a valid config");
     assert_eq!(removed(), [], "it is back");
-    let again = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    let again = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
     assert_eq!(again, id, "the same slot, even in a new service");
     assert_eq!(director.counts(id).map(|counts| (counts.active, counts.inactive)), Some((1, 1)));
     director.apply(&one).expect("a valid config");
@@ -203,7 +203,7 @@ fn a_removed_server_counts_on_and_comes_back_with_its_counts() {
     assert_eq!(director.counts(id), None);
     assert_eq!(worker.open(id, Activity::Active), Err(ConnectionError::Stale));
     director.apply(&both).expect("a valid config");
-    let new = director.server(&ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
+    let new = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(1)).expect("server 1");
     assert_ne!(new, id, "a former id stays stale");
     assert_eq!(worker.open(id, Activity::Active), Err(ConnectionError::Stale));
 }
@@ -229,13 +229,8 @@ fn nobody_available_is_no_server_for_every_scheduler() {
         for unavailable in [
             config(kind, 0, &[1]),
             config(kind, 4, &[0]),
-            Config {
-                services: vec![VirtualService {
-                    scheduler: None,
-                    ..config(kind, 4, &[1]).services[0].clone()
-                }],
-                ..Config::default()
-            },
+            Config::new()
+                .with_service(config(kind, 4, &[1]).services[0].clone().without_scheduler()),
         ] {
             let (director, service, worker) = director(&unavailable);
             for _ in 0..3 {
@@ -270,9 +265,9 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
         let (_director, service, worker) = director(&config(kind, 4, &[2, 1, 0, 2]));
         for _ in 0..10 {
             let mut tried = Tried::<8>::new();
-            while let Ok(pick) = worker.pick_server_excluding(service, &flow(3), &tried) {
+            while let Ok(pick) = worker.pick_server_excluding(service, &flow(3), tried.as_slice()) {
                 assert_ne!(pick.address(), rip(3), "{}: server 3 is quiesced", kind.name());
-                assert!(tried.insert(pick.server()));
+                tried.try_push(pick.server()).expect("room");
                 assert!(tried.len() <= 3, "{}: a server came twice", kind.name());
             }
             assert_eq!(tried.len(), 3, "{}: every other server was offered", kind.name());
@@ -283,10 +278,12 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
         let (_director, service, worker) = director(&config(kind, 4, &[1]));
         let dead = worker.pick_server(service, &flow(1)).expect("a server");
         let mut tried = Tried::<2>::new();
-        assert!(tried.insert(dead.server()));
+        tried.try_push(dead.server()).expect("room");
         let mut answers = [0; 5];
         for _ in 0..30 {
-            let next = worker.pick_server_excluding(service, &flow(1), &tried).expect("a server");
+            let next = worker
+                .pick_server_excluding(service, &flow(1), tried.as_slice())
+                .expect("a server");
             answers[usize::from(next.address().to_string().as_bytes()[7] - b'0')] += 1;
         }
         assert_eq!(answers, [0, 10, 10, 10, 0], "{}", kind.name());
@@ -296,10 +293,7 @@ fn retries_exclude_what_was_tried_and_leave_rotations_alone() {
 
 #[test]
 fn flows_find_their_service_as_in_the_kernel() {
-    let persistent = |key| VirtualService {
-        persistence: Some(Persistence::default()),
-        ..VirtualService::new(key)
-    };
+    let persistent = |key| VirtualService::new(key).with_persistence(Persistence::default());
     let keys = [
         "tcp 10.1.0.1:80",
         "tcp 10.1.0.1:0",
@@ -311,7 +305,7 @@ fn flows_find_their_service_as_in_the_kernel() {
         "fwmark 9",
     ];
     let services = keys.map(|key| persistent(key.parse().expect("a key")));
-    let config = Config { services: services.into(), ..Config::default() };
+    let config = Config::new().with_services(services.into());
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     for (protocol, destination, mark, found) in [
@@ -351,8 +345,7 @@ fn a_server_without_a_port_keeps_the_flows() {
     let key = ServiceKey::fwmark(3, vsched::config::Family::Inet);
     let mut any = server(1, 1);
     any.address.set_port(0);
-    let config =
-        Config { services: vec![VirtualService::new(key).with_server(any)], ..Config::default() };
+    let config = Config::new().with_service(VirtualService::new(key).with_server(any));
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let destination = "203.0.113.1:8443".parse().expect("an address");
@@ -393,7 +386,7 @@ fn connections_count_as_their_protocol_does() {
     let address = vip(0);
     let keys = [ServiceKey::tcp(address), ServiceKey::udp(address), ServiceKey::sctp(address)];
     let services = keys.map(|key| VirtualService::new(key).with_server(server(1, 1)));
-    let config = Config { services: services.into(), ..Config::default() };
+    let config = Config::new().with_services(services.into());
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let client = "10.7.7.7:40000".parse().expect("an address");
@@ -511,7 +504,10 @@ fn what_runs_is_listed_with_its_ids() {
         servers.iter().map(|(_, server)| server.clone()).collect::<Vec<_>>()
     );
     for (id, server) in &servers {
-        assert_eq!(director.server(&ServiceKey::tcp(vip(0)), server.server.address), Some(*id));
+        assert_eq!(
+            common::server_id(&director, &ServiceKey::tcp(vip(0)), server.server.address),
+            Some(*id)
+        );
         assert_eq!(director.counts(*id), Some(server.counts));
     }
     assert_eq!(servers.iter().map(|(_, server)| server.counts.active).sum::<u32>(), 1);

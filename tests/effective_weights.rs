@@ -37,7 +37,7 @@ impl Running {
     }
 
     fn server(&self, n: u16) -> ServerId {
-        self.director.server(&key(), at(n)).expect("it runs")
+        common::server_id(&self.director, &key(), at(n)).expect("it runs")
     }
 
     fn tick(&self, seconds: u64) {
@@ -83,7 +83,7 @@ fn close(share: f64, expected: f64, precision: f64) -> bool {
 
 fn slowly(kind: SchedulerKind, servers: u16) -> Config {
     let mut config = config(kind, servers, &[1]);
-    config.services[0].slow_start = Some(SlowStart { duration: 40, ..SlowStart::default() });
+    config.services[0].slow_start = Some(SlowStart::default().with_duration(40));
     config
 }
 
@@ -174,7 +174,7 @@ fn who_starts_slowly() {
 #[test]
 fn an_ejected_server_comes_back_slowly() {
     let mut config = slowly(SchedulerKind::Wlc, 4);
-    config.services[0].ejection = Some(Ejection { trials: 1000, ..Ejection::default() });
+    config.services[0].ejection = Some(Ejection::default().with_trials(1000));
     let running = Running::new(&config);
     running.tick(1);
     for _ in 0..5 {
@@ -246,7 +246,7 @@ fn backups_take_over_in_the_very_pick_that_finds_no_primary() {
             continue;
         }
         let mut config = backed(*kind, 2, 1);
-        config.services[0].ejection = Some(Ejection { max_share: 100, ..Ejection::default() });
+        config.services[0].ejection = Some(Ejection::default().with_max_share(100));
         config.services[0].servers[0].thresholds.upper = 3;
         config.services[0].servers[1].thresholds.upper = 3;
         let running = Running::new(&config);
@@ -394,8 +394,7 @@ fn panic_ends_no_ejection_for_good() {
 #[test]
 fn a_command_may_change_the_tier() {
     let running = Running::new(&config(SchedulerKind::Mh, 3, &[1]));
-    let server =
-        RealServer { priority: 9, ..running.director.config().services[0].servers[1].clone() };
+    let server = running.director.config().services[0].servers[1].clone().with_priority(9);
     running.director.execute(&Command::EditServer { service: key(), server }).expect("valid");
     assert_eq!(running.used(), [0, 2].map(at));
     for n in [0, 2] {

@@ -42,7 +42,7 @@ impl Running {
     }
 
     fn server(&self, n: u16) -> ServerId {
-        self.director.server(&key(), at(n)).expect("it runs")
+        common::server_id(&self.director, &key(), at(n)).expect("it runs")
     }
 
     fn state(&self, n: u16) -> ServerState {
@@ -222,7 +222,7 @@ fn a_trial_without_outcomes_ends_after_an_interval() {
 
 #[test]
 fn a_trial_is_over_thresholds_and_beside_open_connections() {
-    let mut config = ejecting(SchedulerKind::Wlc, 2, Ejection { trials: 3, ..Ejection::default() });
+    let mut config = ejecting(SchedulerKind::Wlc, 2, Ejection::default().with_trials(3));
     config.services[0].servers[0].thresholds.upper = 7;
     for (already, more) in [(0, 3), (2, 3), (5, 2), (7, 0)] {
         let running = Running::new(&config);
@@ -253,7 +253,7 @@ fn a_trial_is_over_thresholds_and_beside_open_connections() {
 
 #[test]
 fn a_threshold_that_is_lowered_holds_on_trial_too() {
-    let mut config = ejecting(SchedulerKind::Wlc, 2, Ejection { trials: 9, ..Ejection::default() });
+    let mut config = ejecting(SchedulerKind::Wlc, 2, Ejection::default().with_trials(9));
     let running = Running::new(&config);
     running.fail(0, 5);
     running.tick(1);
@@ -289,7 +289,7 @@ fn never_more_than_the_share() {
     for (servers, share, most) in
         [(1, 50, 0), (2, 50, 1), (5, 50, 2), (9, 10, 0), (10, 10, 1), (3, 100, 3)]
     {
-        let ejection = Ejection { max_share: share, ..Ejection::default() };
+        let ejection = Ejection::default().with_max_share(share);
         let running = Running::new(&ejecting(SchedulerKind::Wrr, servers, ejection));
         for n in 0..servers {
             running.fail(n, 6);
@@ -396,8 +396,9 @@ fn outliers_are_ejected_when_an_interval_ends() {
         (OutlierMethod::Mean, vec![3, 4], vec![]),
         (OutlierMethod::Median, vec![3, 4], vec![3, 4]),
     ] {
-        let outliers = Some(Outliers { method, ..Outliers::default() });
-        let ejection = Ejection { failures: 0, outliers, ..Ejection::default() };
+        let outliers = Some(Outliers::default().with_method(method));
+        let mut ejection = Ejection::default().with_failures(0);
+        ejection.outliers = outliers;
         let running = Running::new(&ejecting(SchedulerKind::Wlc, 5, ejection));
         let report = |n, each| {
             for k in 0..100 {
@@ -427,7 +428,9 @@ fn commands_edit_ejection_too() {
     assert_eq!(running.state(1), Up);
     let settings = running.director.config().services[0].settings();
     let with = |ejection| {
-        Command::EditService(vsched::config::ServiceSettings { ejection, ..settings.clone() })
+        let mut edited = settings.clone();
+        edited.ejection = ejection;
+        Command::EditService(edited)
     };
     running.director.execute(&with(Some(Ejection::default()))).expect("valid");
     running.fail(1, 1);

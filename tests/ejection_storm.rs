@@ -72,7 +72,7 @@ fn storm(base: &Config) {
     // All places are free: half of the servers can be ejected, and no more.
     director.apply(base).expect("valid");
     let worker = director.worker();
-    let server = |n| director.server(&key(), rip(n)).expect("it runs");
+    let server = |n| common::server_id(&director, &key(), rip(n)).expect("it runs");
     let report = |n, outcome| worker.report(server(n), outcome, None).expect("it runs");
     (1..=SERVERS).for_each(|n| report(n, Outcome::Done));
     // The first tick notes the latest ejections, the second ends them.
@@ -96,7 +96,7 @@ fn ejections_stay_within_the_share_under_load() {
             let mut config = config(kind, SERVERS, &[1]);
             let service = &mut config.services[0];
             service.sharing = sharing;
-            service.ejection = Some(Ejection { failures: 2, base_time: 1, ..Ejection::default() });
+            service.ejection = Some(Ejection::default().with_failures(2).with_base_time(1));
             storm(&config);
         }
     }

@@ -115,22 +115,14 @@ fn json_server(fields: &str) -> String {
 }
 
 fn daemon(interface: &str) -> SyncDaemon {
-    SyncDaemon {
-        role: SyncRole::Master,
-        interface: interface.to_owned(),
-        sync_id: 0,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    }
+    SyncDaemon::new(SyncRole::Master, interface.to_owned())
 }
 
 fn with_engine(engine: &str) -> Config {
     let mut service = VirtualService::new("tcp 10.0.0.1:80".parse().expect("a key"));
     service.persistence = Some(Persistence::default());
     service.persistence_engine = Some(engine.to_owned());
-    Config { services: vec![service], ..Config::default() }
+    Config::new().with_service(service)
 }
 
 /// Entry points that get any text.
@@ -155,8 +147,8 @@ const TEXTS: &[(&str, Read)] = &[
         director.service(text).expect_err("hostile").to_string()
     }),
     ("an interface that is none", |text| {
-        let daemons = vec![daemon(&format!("{text} {text}"))];
-        Config { daemons, ..Config::default() }.validate().expect_err("hostile").to_string()
+        let config = Config::new().with_daemon(daemon(&format!("{text} {text}")));
+        config.validate().expect_err("hostile").to_string()
     }),
     ("an engine that is none", |text| {
         with_engine(&format!("{text} {text}")).validate().expect_err("hostile").to_string()
@@ -256,7 +248,7 @@ mod netlink {
 
     /// A plan from nothing to this config, as text.
     fn plan(config: &Config) -> String {
-        let plan = Plan::new(config, &Observed::default(), &Policy::default());
+        let plan = Plan::new(config.clone(), &Observed::default(), &Policy::default());
         plan.map_or_else(|error| error.to_string(), |plan| plan.to_string().trim_end().to_owned())
     }
 
@@ -265,17 +257,13 @@ mod netlink {
             let engine = format!("{text}-is-too-long-for-a-kernel");
             let request = Request::add_service(&with_engine(&engine).services[0]);
             let message = request.message();
-            let header = Header { kind: 28, flags: 1, sequence: 1, port: 0 };
+            let header = Header::new(28, 1, 1);
             message.encode(header, &mut Vec::new()).expect_err("hostile").to_string()
         }),
-        ("an interface in a plan", |text| {
-            plan(&Config { daemons: vec![daemon(text)], ..Config::default() })
-        }),
+        ("an interface in a plan", |text| plan(&Config::new().with_daemon(daemon(text)))),
         ("a namespace", |text| {
-            let options = vsched::netlink::Options {
-                namespace: Some(Namespace::at(format!("/nowhere/{text}"))),
-                ..Default::default()
-            };
+            let options = vsched::netlink::Options::default()
+                .with_namespace(Namespace::at(format!("/nowhere/{text}")));
             vsched::netlink::Kernel::with_options(&options)
                 .map(drop)
                 .expect_err("hostile")
@@ -325,7 +313,7 @@ fn many_problems_are_counted() {
     let server = RealServer::new("0.0.0.0:0".parse().expect("an address"));
     let mut service = VirtualService::new("tcp 10.0.0.1:80".parse().expect("a key"));
     service.servers = vec![server; 50_000];
-    let config = Config { services: vec![service], ..Config::default() };
+    let config = Config::new().with_service(service);
     let error = config.validate().expect_err("the unspecified address, and 49999 times again");
     assert_eq!(error.problems().len(), 99_999);
     let text = error.to_string();

@@ -30,8 +30,8 @@ fn templates(director: &Director) -> Remembered {
 #[test]
 fn entries_are_counted_exactly_while_they_come_and_go() {
     let mut config = config(SchedulerKind::Rr, 3, &[1]);
-    config.services[0].persistence = Some(Persistence { timeout: 1, netmask: None });
-    config.services[0].affinity = Affinity { capacity: CAPACITY, ..Affinity::default() };
+    config.services[0].persistence = Some(Persistence::new(1));
+    config.services[0].affinity = Affinity::default().with_capacity(CAPACITY);
     let director = Director::new(&config).expect("a valid config");
     let service: ServiceId = director.service_for(&flow(0)).expect("it runs");
     let stop = AtomicBool::new(false);

@@ -29,7 +29,7 @@ fn configs() -> impl Iterator<Item = Config> {
     let kinds = SchedulerKind::ALL.iter().copied();
     let sized = kinds.flat_map(|kind| [(kind, 3), (kind, 40)]);
     let sharings = [Sharing::Exact, Sharing::PerWorker];
-    let persistences = [None, Some(Persistence { timeout: 60, netmask: None })];
+    let persistences = [None, Some(Persistence::new(60))];
     sized.flat_map(move |(kind, count)| {
         let mut configs = Vec::new();
         for sharing in sharings {
@@ -98,7 +98,7 @@ fn what_is_explained_is_what_is_picked_next() {
             assert_eq!(director.observe(), before, "{scheduler:?}");
             let pick = match sharing {
                 Sharing::Exact => worker.pick_server_excluding(service, &client, &[]),
-                Sharing::PerWorker => director.pick_server(service, &client),
+                _ => director.pick_server(service, &client),
             };
             let pick = pick.map(|pick| (pick.server(), pick.address()));
             let explained = told.pick.map(|next| (next.server, next.address));
@@ -207,14 +207,15 @@ fn why_none() {
 fn tiers_and_ejections() {
     let mut config = common::config(SchedulerKind::Rr, 3, &[1]);
     config.services[0].servers[2].priority = 1;
-    config.services[0].ejection = Some(Ejection { max_share: 100, ..Ejection::default() });
+    config.services[0].ejection = Some(Ejection::default().with_max_share(100));
     let (director, service) = running(&config);
     let told = || director.explain(service, &flow(1)).expect("it runs");
     let bars = || told().servers.iter().rev().map(|server| server.bar).collect::<Vec<_>>();
     assert_eq!(bars(), [None, None, Some(Bar::Standby)]);
     let worker = director.worker();
     for n in [1, 2] {
-        let server = director.server(&config.services[0].key, rip(n)).expect("it runs");
+        let server =
+            common::server_id(&director, &config.services[0].key, rip(n)).expect("it runs");
         for _ in 0..5 {
             worker.report(server, Outcome::Failed, None).expect("it runs");
         }

@@ -26,13 +26,12 @@ fn config(scheduler: SchedulerKind, persistence: Option<Persistence>) -> Config 
     for n in 1..=7 {
         service.servers.push(RealServer::new(address(&format!("10.9.0.{n}:80"))));
     }
-    Config { services: vec![service], ..Config::default() }
+    Config::new().with_service(service)
 }
 
 #[test]
 fn every_scheduler_answers_a_mapped_client_as_a_plain_one() {
-    let network =
-        Persistence { timeout: 60, netmask: Some(Netmask::Inet([255, 255, 255, 0].into())) };
+    let network = Persistence::new(60).with_netmask(Netmask::Inet([255, 255, 255, 0].into()));
     let hashing =
         [SchedulerKind::Sh, SchedulerKind::Mh, SchedulerKind::Dh].map(|kind| (kind, None));
     let persistent = (SchedulerKind::Rr, Some(network));
@@ -67,7 +66,7 @@ fn every_scheduler_answers_a_mapped_client_as_a_plain_one() {
 fn a_flow_of_a_mark_has_the_family_of_the_mapped_address() {
     let service = VirtualService::new(ServiceKey::fwmark(7, Family::Inet))
         .with_server(RealServer::new(address("10.9.0.1:80")));
-    let config = Config { services: vec![service], ..Config::default() };
+    let config = Config::new().with_service(service);
     let director = Director::new(&config).expect("a valid config");
     let client = address("[::ffff:172.16.0.9]:40000");
     let flow = Flow::tcp(client, address("[::ffff:192.0.2.5]:80")).with_fwmark(7);
@@ -81,13 +80,13 @@ fn a_flow_of_a_mark_has_the_family_of_the_mapped_address() {
 #[test]
 fn a_config_says_ipv4_addresses_as_such() {
     let service = VirtualService::new(ServiceKey::tcp(address("[::ffff:192.0.2.5]:80")));
-    let config = Config { services: vec![service], ..Config::default() };
+    let config = Config::new().with_service(service);
     let error = config.validate().expect_err("a mapped service").to_string();
     assert!(error.ends_with("is an IPv4 address in IPv6 form; write 192.0.2.5"), "{error}");
     let server = RealServer::new(address("[::ffff:10.9.0.1]:80"));
     let service =
         VirtualService::new(ServiceKey::tcp(address("[2001:db8::5]:80"))).with_server(server);
-    let config = Config { services: vec![service], ..Config::default() };
+    let config = Config::new().with_service(service);
     let error = config.validate().expect_err("a mapped server").to_string();
     assert!(error.ends_with("is an IPv4 address in IPv6 form; write 10.9.0.1"), "{error}");
 }

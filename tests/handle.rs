@@ -142,7 +142,7 @@ fn a_drop_reports_what_was_set_last() {
     let server = silent.server();
     drop(silent);
     assert_eq!(health(server), [0, 0, 0]);
-    for (outcome, counted) in Outcome::ALL.into_iter().zip([[1, 0, 0], [0, 1, 0], [0, 0, 1]]) {
+    for (outcome, counted) in Outcome::ALL.iter().copied().zip([[1, 0, 0], [0, 1, 0], [0, 0, 1]]) {
         let mut connection = connect();
         let server = connection.server();
         let before = health(server);
@@ -226,7 +226,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn limited(upper: u32) -> Config {
     let mut config = with_sharing(SchedulerKind::Wlc, Sharing::Exact);
     for server in &mut config.services[0].servers {
-        server.thresholds = Thresholds { upper, lower: 0 };
+        server.thresholds = Thresholds::new(upper, 0);
     }
     config
 }

@@ -17,7 +17,7 @@ fn ids_come_back_from_their_numbers() {
     let key = ServiceKey::tcp(vip(0));
     let mut seen = Vec::new();
     for n in 1..=3 {
-        let server = director.server(&key, rip(n)).expect("it runs");
+        let server = common::server_id(&director, &key, rip(n)).expect("it runs");
         let again = ServerId::from_raw(server.to_raw());
         assert_eq!(again, server);
         let lease = worker.open(again, Activity::Active).expect("it runs");
@@ -54,7 +54,7 @@ fn an_id_to_come_is_stale() {
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let [slot, generation] =
-        director.server(&config.services[0].key, rip(2)).expect("it runs").to_raw();
+        common::server_id(&director, &config.services[0].key, rip(2)).expect("it runs").to_raw();
     let mut without = config.clone();
     without.services[0].servers.pop();
     director.apply(&without).expect("a valid config");
@@ -89,12 +89,80 @@ fn refusals_say_why() {
 }
 
 #[test]
-fn tried_servers_are_kept_in_order_up_to_their_number() {
+fn tried_servers_are_a_set_in_order_up_to_their_number() {
     let id = |n| ServerId::from_raw([n, 0]);
     let mut tried = Tried::<2>::new();
-    assert!(tried.is_empty());
-    assert!(tried.insert(id(1)) && tried.insert(id(2)));
-    assert_eq!(*tried, [id(1), id(2)]);
-    assert!(!tried.insert(id(3)), "no room");
-    assert_eq!(*tried, [id(1), id(2)]);
+    assert!(tried.is_empty() && tried.as_slice().is_empty());
+    for n in [1, 2] {
+        assert_eq!(tried.try_push(id(n)), Ok(()));
+        assert_eq!(tried.try_push(id(n)), Ok(()), "in the set already");
+    }
+    assert_eq!((tried.as_slice(), tried.len()), ([id(1), id(2)].as_slice(), 2));
+    let full = tried.try_push(id(3)).expect_err("no room");
+    assert_eq!((full.limit(), full.to_string().contains("2 servers")), (2, true));
+    assert_eq!(tried.as_ref(), [id(1), id(2)]);
+    assert_eq!(tried.try_push(id(2)), Ok(()), "in the full set");
+    assert!(tried.contains(id(1)) && !tried.contains(id(3)));
+    assert_eq!(tried, tried.clone());
+    assert!(format!("{tried:?}").matches("ServerId").count() == 2, "{tried:?}");
+    tried.clear();
+    assert_eq!(tried, Tried::new());
+    assert!(Tried::<0>::new().try_push(id(1)).is_err());
+}
+
+#[test]
+fn ids_are_read_back_from_their_texts() {
+    for raw in [[0, 0], [3, 2_654_435_770], [u32::MAX, u32::MAX]] {
+        let text = format!("{}.{}", raw[0], raw[1]);
+        let (server, service) = (ServerId::from_raw(raw), ServiceId::from_raw(raw));
+        assert_eq!((server.to_string(), service.to_string()), (text.clone(), text.clone()));
+        assert_eq!(text.parse(), Ok(server));
+        assert_eq!(text.parse(), Ok(service));
+        assert_eq!(
+            format!("{server:?} {service:?}"),
+            format!("ServerId({text}) ServiceId({text})")
+        );
+    }
+    for text in
+        ["", ".", "3", "3.", ".3", "+3.1", "3.+1", "03.1", "3.01", "3.1.2", "3.1 ", "3.4294967296"]
+    {
+        let error = text.parse::<ServerId>().expect_err(text);
+        assert_eq!(text.parse::<ServiceId>(), Err(error.clone()));
+        let expected = format!("id `{text}`: expected two numbers, such as 3.2654435770");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn ids_are_ordered_by_slot_then_generation() {
+    let mut ids = [[2, 0], [1, 9], [1, 2]].map(ServerId::from_raw);
+    ids.sort();
+    assert_eq!(ids.map(ServerId::to_raw), [[1, 2], [1, 9], [2, 0]]);
+}
+
+#[test]
+fn handles_and_values_say_what_they_are_in_a_log() {
+    let config = config(SchedulerKind::Rr, 3, &[1]);
+    let director = Director::new(&config).expect("a valid config");
+    let worker = director.worker();
+    let text = "Director { services: 1, servers: 3, workers: 1, publication: 1 }";
+    assert_eq!(format!("{director:?}"), text);
+    assert!(director.ptr_eq(&director.clone()));
+    assert!(!director.ptr_eq(&Director::new(&config).expect("a valid config")));
+    let bare = vsched::Flow::default();
+    assert_eq!(format!("{bare:?}"), "Flow");
+    assert_eq!(
+        format!("{:?}", flow(7).with_fwmark(9).with_key(2)),
+        "Flow { protocol: 6, client: 172.16.0.7:40000, destination: 10.1.0.1:1000, fwmark: 9, key: 2 }"
+    );
+    let service = director.service_by_key(&config.services[0].key).expect("it runs");
+    let pick = worker.pick_server_excluding(service, &flow(7), &[]).expect("a server");
+    assert_eq!(
+        format!("{pick:?}"),
+        format!(
+            "Pick {{ server: {:?}, address: {}, forwarding: Masq, user_data: 0, persistent: false }}",
+            pick.server(),
+            pick.address()
+        )
+    );
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{config, flow, rip, server, service, vip};
 use vsched::config::{
     DEFAULT_MH_TABLE_INDEX, Family, KernelRules, MAX_MH_TABLE_INDEX, MAX_SERVERS, MAX_SERVICES,
-    MAX_WEIGHT, Persistence, RealServer, ServiceKey, VirtualService, mh_table_size,
+    MAX_WEIGHT, Persistence, RealServer, ServiceKey, mh_table_size,
 };
 use vsched::error::ApplyError;
 use vsched::{
@@ -41,7 +41,7 @@ fn a_server_counts_to_its_limit_and_no_further() {
     let director = Director::new(&config).expect("a valid config");
     let worker = director.worker();
     let service = director.service_by_key(&key).expect("it runs");
-    let full = director.server(&key, rip(1)).expect("it runs");
+    let full = common::server_id(&director, &key, rip(1)).expect("it runs");
     let mut lease = fill(&worker, full);
     assert!(worker.pick_server(service, &flow(0)).is_err(), "the last one reached the threshold");
     // One that no count reaches, after none: the mark goes with the threshold.
@@ -78,7 +78,7 @@ fn schedulers_reckon_with_full_servers(director: &Director, worker: &Worker, ful
             [KernelRules::A, KernelRules::B].into_iter().flat_map(|it| weights.map(|two| (it, two)))
         {
             let what = format!("{} {generation:?} {weights:?}", kind.name());
-            let config = Config { kernel_rules: generation, ..config(*kind, 2, &weights) };
+            let config = config(*kind, 2, &weights).with_kernel_rules(generation);
             director.apply(&config).expect("a valid config");
             assert_eq!(counts(director, full), total, "{what}: counts outlive reloads");
             for client in 0..50 {
@@ -128,13 +128,11 @@ fn a_million_servers_are_carried_and_too_many_refused() {
     let of = |kind: SchedulerKind, servers: &[RealServer]| {
         let is_mh = kind == SchedulerKind::Mh;
         let index = if is_mh { MAX_MH_TABLE_INDEX } else { DEFAULT_MH_TABLE_INDEX };
-        let service = VirtualService {
-            servers: servers.to_vec(),
-            persistence: Some(Persistence::default()),
-            mh_table_index: index,
-            ..service(0, kind)
-        };
-        Config { services: vec![service], ..Config::default() }
+        let service = service(0, kind)
+            .with_servers(servers.to_vec())
+            .with_persistence(Persistence::default())
+            .with_mh_table_index(index);
+        Config::new().with_service(service)
     };
     let all = SchedulerKind::ALL.iter().map(|kind| (*kind, slots));
     for (kind, count) in all.chain([(SchedulerKind::Wlc, MILLION)]) {
@@ -162,12 +160,12 @@ fn a_million_servers_are_carried_and_too_many_refused() {
 #[test]
 fn a_million_services_are_carried_and_too_many_refused() {
     let mark = |n: usize| ServiceKey::fwmark(u32::try_from(n).expect("a mark"), Family::Inet);
-    let of = |n: usize| VirtualService {
-        servers: vec![server(7, 1)],
-        key: mark(n),
-        ..service(0, SchedulerKind::Rr)
+    let of = |n: usize| {
+        let mut made = service(0, SchedulerKind::Rr).with_servers(vec![server(7, 1)]);
+        made.key = mark(n);
+        made
     };
-    let mut config = Config { services: (1..=MAX_SERVICES).map(of).collect(), ..Config::default() };
+    let mut config = Config::new().with_services((1..=MAX_SERVICES).map(of).collect());
     let director = Director::new(&config).expect("within the limits");
     let worker = director.worker();
     for n in [1, 77_777, MAX_SERVICES] {

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use vsched::config::listing::{Listing, View};
-use vsched::config::{Config, Family, Observed, Rates, ServerCounts, ServiceKey, Statistics};
+use vsched::config::{Config, Family, Observed, Rates, ServiceKey, Statistics};
 
 const RECORDED: &str = include_str!("data/ipvsadm/listings.jsonl");
 
@@ -51,13 +51,15 @@ fn states() -> impl Iterator<Item = State> {
 }
 
 fn statistics(from: [u64; 5]) -> Statistics {
-    let [connections, packets_in, packets_out, bytes_in, bytes_out] = from;
-    Statistics { connections, packets_in, packets_out, bytes_in, bytes_out, refused: 0 }
+    let mut to = Statistics::default();
+    [to.connections, to.packets_in, to.packets_out, to.bytes_in, to.bytes_out] = from;
+    to
 }
 
 fn rates(from: [u64; 5]) -> Rates {
-    let [connections, packets_in, packets_out, bytes_in, bytes_out] = from;
-    Rates { connections, packets_in, packets_out, bytes_in, bytes_out }
+    let mut to = Rates::default();
+    [to.connections, to.packets_in, to.packets_out, to.bytes_in, to.bytes_out] = from;
+    to
 }
 
 /// `None` for a scheduler that this build of the crate does not have.
@@ -74,8 +76,8 @@ fn observed(state: &State) -> Option<Observed> {
         assert_eq!(service.servers.len(), figures.servers.len());
         // Figures stand beside the config, oldest server first.
         for (server, figures) in service.servers.iter_mut().rev().zip(&figures.servers) {
-            let [active, inactive, persistent] = figures.counts;
-            server.counts = ServerCounts { active, inactive, persistent, overloaded: false };
+            let counts = &mut server.counts;
+            [counts.active, counts.inactive, counts.persistent] = figures.counts;
             server.statistics = statistics(figures.statistics);
             server.rates = rates(figures.rates);
         }

@@ -23,7 +23,8 @@ impl World {
     }
 
     fn server(&self, n: u16) -> ServerId {
-        self.director.server(&ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs")
+        common::server_id(&self.director, &ServiceKey::tcp(common::vip(0)), rip(n))
+            .expect("it runs")
     }
 
     fn set(&self, n: u16, active: u32, inactive: u32) {
@@ -90,12 +91,14 @@ fn more_servers_are_tried_than_an_index_passes_over() {
                 world.set(n, u32::from(n), 0);
             }
             for n in 1..=100 {
-                let pick = world.worker.pick_server_excluding(world.service, &flow(1), &tried);
+                let pick =
+                    world.worker.pick_server_excluding(world.service, &flow(1), tried.as_slice());
                 let found = pick.map(|pick| pick.server());
                 assert_eq!(found, Ok(world.server(n)), "{kind} {sharing:?}");
-                assert!(tried.insert(world.server(n)));
+                tried.try_push(world.server(n)).expect("room");
             }
-            let pick = world.worker.pick_server_excluding(world.service, &flow(1), &tried);
+            let pick =
+                world.worker.pick_server_excluding(world.service, &flow(1), tried.as_slice());
             assert!(pick.is_err());
         }
     }
@@ -167,8 +170,10 @@ fn connections_of_nobody_are_divided_anew_as_workers_come() {
             let director = Director::new(&config).expect("a valid config");
             let service = director.service_for(&flow(1)).expect("it runs");
             let workers = [director.worker(), director.worker()];
-            let server =
-                |n| director.server(&ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs");
+            let server = |n| {
+                common::server_id(&director, &ServiceKey::tcp(common::vip(0)), rip(n))
+                    .expect("it runs")
+            };
             (3..=servers).for_each(|n| {
                 director.set_counts(server(n), 1000, 0).expect("it runs");
             });
@@ -201,8 +206,10 @@ fn corrected_inactive_connections_are_everybodys() {
             let director = Director::new(&config).expect("a valid config");
             let service = director.service_for(&flow(1)).expect("it runs");
             let workers = [director.worker(), director.worker()];
-            let server =
-                |n| director.server(&ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs");
+            let server = |n| {
+                common::server_id(&director, &ServiceKey::tcp(common::vip(0)), rip(n))
+                    .expect("it runs")
+            };
             director.set_counts(server(loaded), 0, 60).expect("it runs");
             director.set_counts(server(free), 0, 20).expect("it runs");
             for worker in &workers {
@@ -223,7 +230,9 @@ fn connections_of_before_are_nobodys_and_counted_once() {
         let director = Director::new(&config).expect("a valid config");
         let service = director.service_for(&flow(1)).expect("it runs");
         let workers = [director.worker(), director.worker()];
-        let id = |n| director.server(&ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs");
+        let id = |n| {
+            common::server_id(&director, &ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs")
+        };
         let open = |n, count| {
             (0..count).for_each(|_| {
                 let _lost = workers[1].open(id(n), vsched::Activity::Active).expect("room");
@@ -255,7 +264,8 @@ fn connections_of_before_are_nobodys_and_counted_once() {
 /// Connections of another worker, so that no own count is bounded by what all have.
 fn hold(director: &Director, worker: &Worker, servers: u16) {
     for n in 1..=servers {
-        let id = director.server(&ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs");
+        let id =
+            common::server_id(director, &ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs");
         for _ in 0..30 {
             let _held = worker.open(id, vsched::Activity::Active).expect("room");
         }
@@ -300,7 +310,9 @@ fn connections_that_become_inactive_weigh_less_for_their_worker() {
         let service = director.service_for(&flow(1)).expect("it runs");
         let [worker, other] = [director.worker(), director.worker()];
         hold(&director, &other, 2);
-        let id = |n| director.server(&ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs");
+        let id = |n| {
+            common::server_id(&director, &ServiceKey::tcp(common::vip(0)), rip(n)).expect("it runs")
+        };
         let open = |n| worker.open(id(n), vsched::Activity::Active).expect("room");
         let mut many: Vec<_> = (0..10).map(|_| open(1)).collect();
         let few = [open(2), open(2)];

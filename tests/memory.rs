@@ -97,19 +97,20 @@ fn configs() -> impl Iterator<Item = (String, Config)> {
         let servers = (0..servers).map(|n| real(n, weights[n as usize % 3]));
         let servers: Vec<RealServer> = servers.collect();
         let count = servers.len();
-        let affinity = Affinity { capacity: 100, ..Affinity::default() };
-        let one = |n| VirtualService {
-            persistence,
-            sharing,
-            affinity,
-            servers: servers.clone(),
-            ..service(n, kind)
+        let affinity = Affinity::default().with_capacity(100);
+        let one = |n| {
+            let mut made = service(n, kind)
+                .with_sharing(sharing)
+                .with_affinity(affinity)
+                .with_servers(servers.clone());
+            made.persistence = persistence;
+            made
         };
         let services: Vec<VirtualService> = (0..services).map(one).collect();
         let persistent = persistence.is_some();
         let name = format!("{} {count} {weights:?} {sharing:?} {persistent}", kind.name());
         let what = format!("{} services of {name}", services.len());
-        (what, Config { services, ..Config::default() })
+        (what, Config::new().with_services(services))
     })
 }
 
@@ -130,10 +131,11 @@ fn a_bound_is_above_what_is_allocated_and_near_it() {
 #[test]
 fn large_maps_are_bounded_closely() {
     for kind in [SchedulerKind::Lblc, SchedulerKind::Lblcr, SchedulerKind::Mh] {
-        let affinity = Affinity { capacity: 1_000_000, ..Affinity::default() };
+        let affinity = Affinity::default().with_capacity(1_000_000);
         let persistence = Some(Persistence::default());
-        let service = VirtualService { affinity, persistence, ..service(0, kind) };
-        let config = Config { services: vec![service], ..Config::default() };
+        let mut service = service(0, kind).with_affinity(affinity);
+        service.persistence = persistence;
+        let config = Config::new().with_service(service);
         let (held, bound) = (held(&config), config.memory());
         assert!(held <= bound && bound < held + held / 100, "{}: {held} {bound}", kind.name());
     }
@@ -143,9 +145,8 @@ fn large_maps_are_bounded_closely() {
 #[test]
 fn ten_thousand_services_that_remember_are_accepted() {
     let kind = SchedulerKind::Lblc;
-    let services =
-        (0..10_000).map(|n| VirtualService { servers: vec![real(1, 1)], ..service(n, kind) });
-    let config = Config { services: services.collect(), ..Config::default() };
+    let services = (0..10_000).map(|n| service(n, kind).with_servers(vec![real(1, 1)]));
+    let config = Config::new().with_services(services.collect());
     assert!(config.memory() <= ResourceLimits::default().memory);
     let director = Director::new(&config).expect("within the default limit");
     assert_eq!(director.services().len(), 10_000);
@@ -161,13 +162,12 @@ fn message(result: Result<Applied, ApplyError>) -> String {
 /// By every way that a config can come.
 #[test]
 fn a_limit_holds_for_new_apply_and_execute() {
-    let sized = |n, kind, capacity| VirtualService {
-        affinity: Affinity { capacity, ..Affinity::default() },
-        servers: vec![real(1, 1)],
-        ..service(n, kind)
+    let sized = |n, kind, capacity| {
+        service(n, kind)
+            .with_affinity(Affinity::default().with_capacity(capacity))
+            .with_servers(vec![real(1, 1)])
     };
-    let of =
-        |services: &[VirtualService]| Config { services: services.to_vec(), ..Config::default() };
+    let of = |services: &[VirtualService]| Config::new().with_services(services.to_vec());
     let small = sized(0, SchedulerKind::Lblc, 1000);
     let large = sized(1, SchedulerKind::Lblcr, 100_000);
     let limit = of(&[small.clone(), large.clone()]).memory();
@@ -212,19 +212,16 @@ fn a_limit_holds_for_new_apply_and_execute() {
 
 #[test]
 fn advice_is_about_the_largest_part() {
-    let wrr = VirtualService {
-        servers: vec![real(1, 200_000), real(2, 1)],
-        ..service(0, SchedulerKind::Wrr)
-    };
-    let mh = VirtualService { mh_table_index: 17, ..service(0, SchedulerKind::Mh) };
-    let rr = VirtualService { servers: vec![real(1, 1)], ..service(0, SchedulerKind::Rr) };
+    let wrr = service(0, SchedulerKind::Wrr).with_servers(vec![real(1, 200_000), real(2, 1)]);
+    let mh = service(0, SchedulerKind::Mh).with_mh_table_index(17);
+    let rr = service(0, SchedulerKind::Rr).with_servers(vec![real(1, 1)]);
     let limits = ResourceLimits::default().with_memory(1);
     for (service, advice) in [
         (wrr, "lower its weights"),
         (mh, "lower its mh_table_index"),
         (rr, "have fewer services or servers"),
     ] {
-        let config = Config { services: vec![service], ..Config::default() };
+        let config = Config::new().with_service(service);
         let error = config.validate_within(&limits).expect_err("more than a byte").to_string();
         assert!(error.ends_with(advice), "{error}");
     }
@@ -278,7 +275,7 @@ fn named(services: u16) -> Config {
         let name = format!("service-{n}").parse().expect("a name");
         service(n, SchedulerKind::Rr).with_name(name).with_server(real(1, 1))
     };
-    Config { services: (0..services).map(one).collect(), ..Config::default() }
+    Config::new().with_services((0..services).map(one).collect())
 }
 
 /// What is asked for beforehand is near what a change takes, so that one that fits is not refused.
@@ -286,13 +283,13 @@ fn named(services: u16) -> Config {
 fn a_change_is_carried_out_where_there_is_room_for_it() {
     let of = |services, servers| {
         let servers: Vec<RealServer> = (0..servers).map(|n| real(n, 1)).collect();
-        let one = |n| VirtualService { servers: servers.clone(), ..service(n, SchedulerKind::Rr) };
-        Config { services: (0..services).map(one).collect(), ..Config::default() }
+        let one = |n| service(n, SchedulerKind::Rr).with_servers(servers.clone());
+        Config::new().with_services((0..services).map(one).collect())
     };
     for (services, servers) in [(1, 1), (4000, 0), (1, 10_000), (300, 50)] {
         let config = of(services, servers);
         let director = Director::new(&Config::default()).expect("a valid config");
-        for config in [config.clone(), Config { seed: 1, ..config }, Config::default()] {
+        for config in [config.clone(), config.with_seed(1), Config::default()] {
             let room = 4 * of(services, servers).memory() as i64;
             MOST.set(BYTES.get() + room);
             let applied = director.apply(&config);
@@ -303,18 +300,18 @@ fn a_change_is_carried_out_where_there_is_room_for_it() {
 }
 
 fn with_ever_more_memory(what: &str, config: &Config) {
-    let few = Config { services: config.services[..1].to_vec(), ..Config::default() };
+    let few = Config::new().with_services(config.services[..1].to_vec());
     let mut services = config.services.clone();
     for service in &mut services {
         service.servers.truncate(2);
     }
-    let smaller = Config { services, ..Config::default() };
+    let smaller = Config::new().with_services(services);
     let mut services = config.services.clone();
     services.extend((0..50).map(|n| service(5000 + n, SchedulerKind::Wrr)));
-    let larger = Config { services, ..Config::default() };
+    let larger = Config::new().with_services(services);
     let mut services = config.services.clone();
     services.iter_mut().for_each(|service| service.name = None);
-    let unnamed = Config { services, ..Config::default() };
+    let unnamed = Config::new().with_services(services);
     for base in [Config::default(), few, smaller, larger, unnamed] {
         let director = Director::new(&base).expect("a valid config");
         let workers: Vec<_> = (0..3).map(|_| director.worker()).collect();

@@ -6,7 +6,7 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use common::{config, flow, rip, server, service, vip};
-use vsched::config::{Command, RealServer, SchedulerFlags, ServiceKey, VirtualService};
+use vsched::config::{Command, RealServer, SchedulerFlags, ServiceKey};
 use vsched::{Config, Director, Flow, SchedulerKind, Tried};
 
 const MH: SchedulerKind = SchedulerKind::Mh;
@@ -74,13 +74,9 @@ fn a_quiesced_server_keeps_its_slots_through_edits_reloads_and_schedulers() {
     assert_eq!(picks(&director), before);
 
     // Bound to mh only after the server was quiesced: what it weighed before counts.
-    let late = run(&Config {
-        services: vec![VirtualService {
-            scheduler: Some(SchedulerKind::Wlc),
-            ..all.services[0].clone()
-        }],
-        ..Config::default()
-    });
+    let late = run(
+        &Config::new().with_service(all.services[0].clone().with_scheduler(SchedulerKind::Wlc))
+    );
     edit(&late, 3, 0);
     late.apply(&quiet).expect("a valid config");
     assert_eq!(picks(&late), drained);
@@ -104,13 +100,13 @@ fn a_server_added_with_weight_0_has_no_slots() {
     assert_eq!(picks(&director), refused(&before, 3));
 
     // Removed and added again, even while it counts a connection, it starts from its new weight.
-    let id = director.server(&ServiceKey::tcp(vip(0)), rip(3)).expect("server 3");
+    let id = common::server_id(&director, &ServiceKey::tcp(vip(0)), rip(3)).expect("server 3");
     let worker = director.worker();
     let lease = worker.open(id, vsched::Activity::Active).expect("an open");
     let key = ServiceKey::tcp(vip(0));
     director.execute(&Command::DeleteServer { service: key, server: rip(3) }).expect("there");
     director.execute(&Command::AddServer { service: key, server: server(3, 0) }).expect("gone");
-    assert_eq!(director.server(&key, rip(3)), Some(id), "the same slot");
+    assert_eq!(common::server_id(&director, &key, rip(3)), Some(id), "the same slot");
     assert_eq!(picks(&director), without);
     worker.close(lease).expect("a lease");
 }
@@ -217,8 +213,8 @@ fn a_retry_falls_back_and_a_key_decides() {
     for n in 0..100 {
         let first = worker.pick_server(id, &flow(n)).expect("a server");
         let mut tried = Tried::<2>::new();
-        assert!(tried.insert(first.server()));
-        let second = worker.pick_server_excluding(id, &flow(n), &tried).expect("another");
+        tried.try_push(first.server()).expect("room");
+        let second = worker.pick_server_excluding(id, &flow(n), tried.as_slice()).expect("another");
         assert_ne!(first.server(), second.server());
         let keyed = |n: u32| worker.pick_server(id, &flow(n).with_key(u64::from(n % 7)));
         assert_eq!(keyed(n), keyed(n + 7));

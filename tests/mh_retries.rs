@@ -4,9 +4,7 @@
 mod common;
 
 use common::{config, flow, rip, service, vip};
-use vsched::config::{
-    Config, Forwarding, RealServer, SchedulerFlags, ServiceKey, Tunnel, VirtualService,
-};
+use vsched::config::{Config, Forwarding, RealServer, SchedulerFlags, ServiceKey, Tunnel};
 use vsched::{Director, SchedulerKind, Tried};
 
 const SERVERS: u16 = 120;
@@ -27,10 +25,12 @@ fn a_retry_ends_at_a_server_that_no_probe_hits() {
         let id = director.service_by_key(&key).expect("it runs");
         let mut tried = Tried::<{ SERVERS as usize }>::new();
         for n in 2..=SERVERS {
-            assert!(tried.insert(director.server(&key, rip(n)).expect("it runs")));
+            tried
+                .try_push(common::server_id(&director, &key, rip(n)).expect("it runs"))
+                .expect("room");
         }
         for client in 0..300 {
-            let pick = worker.pick_server_excluding(id, &flow(client), &tried);
+            let pick = worker.pick_server_excluding(id, &flow(client), tried.as_slice());
             assert_eq!(pick.map(|pick| pick.address()), Ok(rip(1)), "{client}");
         }
     }
@@ -61,9 +61,8 @@ fn an_ipv6_server_counts_by_its_first_word() {
         let others = (1..=4).map(|n| RealServer::new(rip(n)).with_forwarding(tunnel));
         let servers =
             std::iter::once(RealServer::new(address).with_forwarding(tunnel)).chain(others);
-        let service =
-            VirtualService { servers: servers.collect(), ..service(0, SchedulerKind::Mh) };
-        let config = Config { services: vec![service], ..Config::default() };
+        let service = service(0, SchedulerKind::Mh).with_servers(servers.collect());
+        let config = Config::new().with_service(service);
         let director = Director::new(&config).expect("a valid config");
         let id = director.service_for(&flow(0)).expect("it runs");
         let pick = |client| director.pick_server(id, &flow(client)).expect("a server").address();

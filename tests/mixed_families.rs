@@ -38,7 +38,10 @@ fn every_scheduler_picks_servers_of_both_families() {
         drop(connection);
         assert_eq!(
             director
-                .counts(director.server(&config.services[0].key, other(&config)).expect("it runs"))
+                .counts(
+                    common::server_id(&director, &config.services[0].key, other(&config))
+                        .expect("it runs")
+                )
                 .expect("it runs")
                 .active,
             0

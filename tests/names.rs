@@ -3,8 +3,9 @@
 mod common;
 
 use common::{config, flow, rip, vip};
-use vsched::config::{Command, Config, Name, RealServer, ServiceKey, VirtualService};
-use vsched::{Director, SchedulerKind, metrics};
+use vsched::config::{Command, Config, Name, ServiceKey, VirtualService};
+use vsched::error::Refusal;
+use vsched::{Director, SchedulerKind, ServiceId, metrics};
 
 fn name(text: &str) -> Name {
     text.parse().expect("a name")
@@ -36,12 +37,17 @@ fn names_are_found_and_follow_every_change() {
     let by_key = |n| director.service_by_key(&key(n)).expect("it runs");
     assert_eq!(director.service("web"), Ok(by_key(0)));
     assert_eq!(director.service("api"), Ok(by_key(1)));
-    assert_eq!(director.find_server(by_key(0), "b"), director.server(&key(0), rip(2)));
-    assert_eq!(
-        director.find_server(by_key(0), &rip(2).to_string()),
-        director.server(&key(0), rip(2))
-    );
-    assert_eq!(director.find_server(by_key(0), "d"), None);
+    let second = director.server_by_address(by_key(0), rip(2)).expect("it runs");
+    assert_eq!(director.server(by_key(0), "b"), Ok(second));
+    assert_eq!(director.server(by_key(0), &rip(2).to_string()), Ok(second));
+    let (key_text, unknown) = (key(0).to_string(), director.server(by_key(0), "d"));
+    let unknown = unknown.expect_err("no server");
+    assert_eq!(unknown.to_string(), format!("service {key_text}: server d: no such server"));
+    assert_eq!((unknown.service(), unknown.server()), (&*key_text, "d"));
+    assert_eq!(unknown.refusal(), Refusal::NoServer);
+    let deleted = director.server(ServiceId::from_raw([9, 9]), "b").expect_err("no service");
+    assert_eq!(deleted.to_string(), "service 9.9: no such service");
+    assert_eq!(deleted.refusal(), Refusal::NoService);
     assert_eq!(
         director.service("nobody-has-it").expect_err("no service").to_string(),
         "service nobody-has-it: no such service"
@@ -63,7 +69,7 @@ fn names_are_found_and_follow_every_change() {
     settings.name = None;
     director.execute(&Command::EditService(settings)).expect("it runs");
     assert!(director.service("api").is_err());
-    assert_eq!(director.config().find("api").err(), director.service("api").err());
+    assert_eq!(director.config().service("api"), None);
 }
 
 #[test]
@@ -92,13 +98,11 @@ fn a_name_is_given_once() {
         add.to_string(),
         format!("service {}: name: api is also the name of service {}", key(2), key(1))
     );
-    let third = RealServer {
-        name: Some(name("a")),
-        ..named(SchedulerKind::Rr).services[0].servers[2].clone()
-    };
+    let third = named(SchedulerKind::Rr).services[0].servers[2].clone().with_name(name("a"));
     let edit = director.execute(&Command::EditServer { service: key(0), server: third.clone() });
     assert_eq!(edit.expect_err("taken").to_string(), server);
-    let fourth = RealServer { address: rip(4), ..third };
+    let mut fourth = third;
+    fourth.address = rip(4);
     assert!(
         director.execute(&Command::AddServer { service: key(0), server: fourth.clone() }).is_err()
     );

@@ -45,7 +45,7 @@ impl Running {
     }
 
     fn server(&self, n: u16) -> ServerId {
-        self.director.server(&key(), rip(n)).expect("it runs")
+        common::server_id(&self.director, &key(), rip(n)).expect("it runs")
     }
 
     fn open(&self, server: ServerId) -> Lease {
@@ -167,7 +167,7 @@ fn what_names_no_server_counts_nowhere() {
         ServerId::from_raw([0, 0]),
     ];
     for id in ids {
-        for outcome in Outcome::ALL {
+        for &outcome in Outcome::ALL {
             let reported = run.worker.report(id, outcome, millis(1));
             assert_eq!(reported, Err(ConnectionError::Stale), "{id:?}");
         }
@@ -356,7 +356,7 @@ fn they_change_no_pick() {
         };
         let plain = picks(None);
         assert!(plain.iter().all(Option::is_some), "{kind:?}");
-        for outcome in Outcome::ALL {
+        for &outcome in Outcome::ALL {
             assert_eq!(picks(Some(outcome)), plain, "{kind:?} {outcome:?}");
         }
     }
@@ -433,7 +433,8 @@ fn a_server_is_a_server_in_every_service() {
     config.services.push(common::service(1, SchedulerKind::Sh));
     config.services[1].servers = vec![server(1, 1)];
     let run = Running::new(&config);
-    let second = run.director.server(&ServiceKey::tcp(vip(1)), rip(1)).expect("it runs");
+    let second =
+        common::server_id(&run.director, &ServiceKey::tcp(vip(1)), rip(1)).expect("it runs");
     run.report(run.server(1), &[Failed]);
     assert_eq!((run.counted(run.server(1)), run.counted(second)), ([0, 1, 0, 1], [0; 4]));
 }

@@ -20,7 +20,7 @@ struct World {
 
 fn persistent(timeout: u32, servers: u16) -> Config {
     let mut config = config(RR, servers, &[1]);
-    config.services[0].persistence = Some(Persistence { timeout, netmask: None });
+    config.services[0].persistence = Some(Persistence::new(timeout));
     config
 }
 
@@ -99,26 +99,25 @@ fn a_client_keeps_its_server() {
 fn clients_of_one_network_count_as_one() {
     let mut v4 = persistent(100, 3);
     v4.services[0].persistence =
-        Some(Persistence { timeout: 100, netmask: Some(Netmask::Inet([255, 255, 255, 0].into())) });
+        Some(Persistence::new(100).with_netmask(Netmask::Inet([255, 255, 255, 0].into())));
     let world = World::new(&v4);
     let clients = ["10.7.0.1", "10.7.0.2", "10.7.1.1", "10.7.1.200", "10.7.2.5", "10.7.0.9"];
     assert_eq!(world.connect(&clients), [3, 3, 2, 2, 1, 3]);
 
     // Half of all addresses: the lower half is network 0.0.0.0.
     v4.services[0].persistence =
-        Some(Persistence { timeout: 100, netmask: Some(Netmask::Inet([128, 0, 0, 0].into())) });
+        Some(Persistence::new(100).with_netmask(Netmask::Inet([128, 0, 0, 0].into())));
     let world = World::new(&v4);
     let clients = ["10.7.0.1", "192.0.2.1", "10.7.1.1", "127.0.0.1", "203.0.113.5", "192.0.2.9"];
     assert_eq!(world.connect(&clients), [3, 2, 3, 3, 2, 2]);
 
     let key: ServiceKey = "tcp [2001:db8::1]:80".parse().expect("a key");
     let servers = (1..=3).map(|n| format!("[fd09::{n}]:80").parse().expect("an address"));
-    let service = VirtualService {
-        persistence: Some(Persistence { timeout: 100, netmask: Some(Netmask::Inet6(64)) }),
-        servers: servers.map(vsched::config::RealServer::new).collect(),
-        ..VirtualService::new(key).with_scheduler(RR)
-    };
-    let world = World::new(&Config { services: vec![service], ..Config::default() });
+    let service = VirtualService::new(key)
+        .with_scheduler(RR)
+        .with_persistence(Persistence::new(100).with_netmask(Netmask::Inet6(64)))
+        .with_servers(servers.map(vsched::config::RealServer::new).collect());
+    let world = World::new(&Config::new().with_service(service));
     let connect = |from: &str| {
         let destination = "[2001:db8::1]:80".parse().expect("an address");
         let flow = Flow::tcp(client(from), destination);
@@ -146,13 +145,12 @@ fn one_packet_scheduling() {
     for (persistence, first, second) in
         [(None, [3, 2, 1, 3], [2, 1]), (Some(Persistence::default()), [3, 3, 3, 3], [2, 2])]
     {
-        let service = VirtualService {
-            one_packet: true,
-            persistence,
-            servers: (1..=3).map(|n| server(n, 1)).collect(),
-            ..VirtualService::new(ServiceKey::udp(vip(0))).with_scheduler(RR)
-        };
-        let world = World::new(&Config { services: vec![service], ..Config::default() });
+        let mut service = VirtualService::new(ServiceKey::udp(vip(0)))
+            .with_scheduler(RR)
+            .with_one_packet()
+            .with_servers((1..=3).map(|n| server(n, 1)).collect());
+        service.persistence = persistence;
+        let world = World::new(&Config::new().with_service(service));
         let datagram = |from: &str| {
             let flow = Flow::udp(client(from), vip(0));
             let connection = world.worker.connect(world.service, &flow).expect("a server");
@@ -171,22 +169,20 @@ fn one_packet_scheduling() {
 /// S34 and T7: a service of every port, and a firewall mark, leave connections their ports.
 #[test]
 fn services_of_every_port() {
-    let all = VirtualService {
-        persistence: Some(Persistence::default()),
-        servers: vec![server(1, 1), server(2, 1)],
-        ..VirtualService::new("tcp 10.1.0.1:0".parse().expect("a key")).with_scheduler(RR)
-    };
+    let all = VirtualService::new("tcp 10.1.0.1:0".parse().expect("a key"))
+        .with_scheduler(RR)
+        .with_persistence(Persistence::default())
+        .with_servers(vec![server(1, 1), server(2, 1)]);
     let mut eight = server(9, 1);
     eight.address.set_port(8080);
     let web = VirtualService::new("tcp 10.1.0.1:80".parse().expect("a key"))
         .with_scheduler(RR)
         .with_server(eight);
-    let marked = VirtualService {
-        persistence: Some(Persistence::default()),
-        servers: (1..=3).map(|n| server(n, 1)).collect(),
-        ..VirtualService::new(ServiceKey::fwmark(5, Family::Inet)).with_scheduler(RR)
-    };
-    let world = World::new(&Config { services: vec![all, web, marked], ..Config::default() });
+    let marked = VirtualService::new(ServiceKey::fwmark(5, Family::Inet))
+        .with_scheduler(RR)
+        .with_persistence(Persistence::default())
+        .with_servers((1..=3).map(|n| server(n, 1)).collect());
+    let world = World::new(&Config::new().with_services(vec![all, web, marked]));
     let connect = |protocol, from: &str, port, mark| {
         let destination = SocketAddr::from((Ipv4Addr::new(10, 1, 0, 1), port));
         let flow = Flow::new(protocol, client(from), destination).with_fwmark(mark);
@@ -207,12 +203,11 @@ fn services_of_every_port() {
 /// FTP data goes where the client's control connection went, to the port it asks for.
 #[test]
 fn ftp_data_follows_its_control_connection() {
-    let ftp = VirtualService {
-        persistence: Some(Persistence::default()),
-        servers: (1..=3).map(|n| server(n, 1)).collect(),
-        ..VirtualService::new("tcp 10.1.0.1:21".parse().expect("a key")).with_scheduler(RR)
-    };
-    let world = World::new(&Config { services: vec![ftp], ..Config::default() });
+    let ftp = VirtualService::new("tcp 10.1.0.1:21".parse().expect("a key"))
+        .with_scheduler(RR)
+        .with_persistence(Persistence::default())
+        .with_servers((1..=3).map(|n| server(n, 1)).collect());
+    let world = World::new(&Config::new().with_service(ftp));
     let connect = |from: &str, port| {
         let destination = SocketAddr::from((Ipv4Addr::new(10, 1, 0, 1), port));
         let flow = Flow::tcp(client(from), destination);
@@ -308,8 +303,11 @@ fn a_retry_moves_the_client() {
     let flow = Flow::tcp(client("10.7.0.1"), vip(0));
     let dead = world.worker.pick_server(world.service, &flow).expect("a server");
     let mut tried = Tried::<4>::new();
-    assert!(tried.insert(dead.server()));
-    let next = world.worker.pick_server_excluding(world.service, &flow, &tried).expect("another");
+    tried.try_push(dead.server()).expect("room");
+    let next = world
+        .worker
+        .pick_server_excluding(world.service, &flow, tried.as_slice())
+        .expect("another");
     assert_ne!(next.address(), dead.address());
     let again = world.worker.pick_server(world.service, &flow).expect("a server");
     assert_eq!(again.address(), next.address());

@@ -196,7 +196,7 @@ fn other_phases_draw_other_random_numbers() {
             config.services[0].sharing = sharing;
             let processes = match sharing {
                 Sharing::Exact => Processes::sharing_exactly(&config),
-                Sharing::PerWorker => Processes::per_worker(&config),
+                _ => Processes::per_worker(&config),
             };
             let sequences: Vec<_> =
                 processes.0.iter().map(|(_, worker)| picks_of(worker)).collect();

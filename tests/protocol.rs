@@ -137,9 +137,9 @@ fn states_count_and_expire_as_listed() {
 
 #[test]
 fn three_timeouts_are_configurable_and_zero_leaves_the_kernels() {
-    let set = Timeouts { tcp: Some(7), tcp_fin: Some(8), udp: Some(9) };
-    let zero = Timeouts { tcp: Some(0), tcp_fin: Some(0), udp: Some(0) };
-    for state in TcpState::ALL {
+    let set = Timeouts::default().with_tcp(7).with_tcp_fin(8).with_udp(9);
+    let zero = Timeouts::default().with_tcp(0).with_tcp_fin(0).with_udp(0);
+    for &state in TcpState::ALL {
         let kernel = state.timeout_seconds(&Timeouts::default());
         let wanted = match state {
             TcpState::Established => 7,
@@ -212,7 +212,7 @@ fn the_first_of_rst_syn_fin_ack_decides() {
     let single = [TcpFlags::RST, TcpFlags::SYN, TcpFlags::FIN, TcpFlags::ACK];
     for byte in 0..=255 {
         let first = single.into_iter().find(|flag| TcpFlags(byte).has(*flag));
-        for state in TcpState::ALL {
+        for &state in TcpState::ALL {
             for side in [Direction::Client, Direction::Server] {
                 let to = TcpConnection::restore(state, false).packet(side, TcpFlags(byte));
                 let wanted = first.map_or(TcpState::Close, |flag| {
@@ -229,7 +229,7 @@ fn chunks_without_a_column_are_data_and_an_abort_behind_a_cookie_counts() {
     let next =
         |state, chunks| SctpConnection::restore(state, false).packet(Direction::Client, chunks);
     let columns = [1, 2, 6, 7, 8, 9, 10, 11, 14];
-    for state in SctpState::ALL {
+    for &state in SctpState::ALL {
         for first in 0..=255 {
             let alone = next(state, SctpChunks::one(first));
             if !columns.contains(&first) {
@@ -238,7 +238,7 @@ fn chunks_without_a_column_are_data_and_an_abort_behind_a_cookie_counts() {
             for second in 0..=255 {
                 let aborts = (first == 10 || first == 11) && second == SctpChunks::ABORT;
                 let abort = next(state, SctpChunks::one(SctpChunks::ABORT));
-                let both = next(state, SctpChunks { first, second: Some(second) });
+                let both = next(state, SctpChunks::new(first, Some(second)));
                 assert_eq!(both, if aborts { abort } else { alone }, "{first} {second}");
             }
         }
@@ -263,9 +263,9 @@ fn some_packets_ask_for_a_server() {
 #[test]
 fn sctp_tuples_are_used_again_once_closed() {
     let init = SctpChunks::one(SctpChunks::INIT);
-    for state in SctpState::ALL {
+    for &state in SctpState::ALL {
         for mode in 0..4 {
-            let context = Context { conn_reuse_mode: mode, ..Context::default() };
+            let context = Context::default().with_conn_reuse_mode(mode);
             let association = SctpConnection::restore(state, true);
             let again = mode != 0 && state == SctpState::Closed;
             let wanted = if again { Verdict::Reschedule } else { Verdict::Forward };

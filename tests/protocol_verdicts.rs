@@ -25,7 +25,11 @@ fn every_combination_has_its_verdict() {
                     [false, true].into_iter().flat_map(rest)
                 })
             {
-                let context = Context { conn_reuse_mode, expire_nodest_conn, controlled, server };
+                let context = Context::default()
+                    .with_conn_reuse_mode(conn_reuse_mode)
+                    .with_expire_nodest_conn(expire_nodest_conn)
+                    .with_controlled(controlled)
+                    .with_server(server);
                 let is_reused = begins && has_ended && conn_reuse_mode == 1 && !controlled;
                 let expected = match server {
                     _ if is_reused => Verdict::Reschedule,

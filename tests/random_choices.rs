@@ -5,7 +5,7 @@ mod common;
 
 use common::{Random, config, flow, rip, vip};
 use vsched::config::ServiceKey;
-use vsched::{Config, Director, SchedulerKind, Tried};
+use vsched::{Director, SchedulerKind, Tried};
 
 const KINDS: [SchedulerKind; 2] = [SchedulerKind::Twos, SchedulerKind::P2c];
 const PICKS: u32 = 60_000;
@@ -36,7 +36,7 @@ impl Service {
     fn new(kind: SchedulerKind, seed: u64, servers: &[Server]) -> Self {
         // The newest is the first of the list.
         let weights: Vec<u32> = servers.iter().rev().map(|(weight, ..)| *weight).collect();
-        let mut config = Config { seed, ..config(kind, servers.len() as u16, &weights) };
+        let mut config = config(kind, servers.len() as u16, &weights).with_seed(seed);
         let newest_first = config.services[0].servers.iter_mut().rev();
         for (server, (_, active, state)) in newest_first.zip(servers) {
             server.thresholds.upper = if *state == Full { active + 1 } else { 0 };
@@ -54,7 +54,7 @@ impl Service {
 
     fn id(&self, place: usize) -> vsched::ServerId {
         let number = (self.servers.len() - place) as u16;
-        self.director.server(&ServiceKey::tcp(vip(0)), rip(number)).expect("it runs")
+        common::server_id(&self.director, &ServiceKey::tcp(vip(0)), rip(number)).expect("it runs")
     }
 
     fn is_eligible(&self, place: usize) -> bool {
@@ -67,13 +67,13 @@ impl Service {
         let places = 0..self.servers.len();
         let mut tried = Tried::<8>::new();
         for place in places.clone().filter(|place| self.servers[*place].2 == WasTried) {
-            assert!(tried.insert(self.id(place)));
+            tried.try_push(self.id(place)).expect("room");
         }
         let ids: Vec<_> = places.map(|place| self.id(place)).collect();
         let id = self.director.service_by_key(&ServiceKey::tcp(vip(0))).expect("it runs");
         let worker = self.director.worker();
         let pick = |_| {
-            let pick = worker.pick_server_excluding(id, &flow(1), &tried).ok()?;
+            let pick = worker.pick_server_excluding(id, &flow(1), tried.as_slice()).ok()?;
             ids.iter().position(|id| *id == pick.server())
         };
         (0..count).map(pick).collect()

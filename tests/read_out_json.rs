@@ -219,7 +219,8 @@ fn a_removed_server_is_text() {
 fn holds_are_texts() {
     let (director, _worker) = director();
     let key = SERVICE.parse().expect("a key");
-    let server = director.server(&key, SERVER.parse().expect("an address")).expect("it runs");
+    let server =
+        common::server_id(&director, &key, SERVER.parse().expect("an address")).expect("it runs");
     let hold = |holder, state, reason| {
         director.set_state_because(server, holder, state, reason).expect("it runs");
     };
@@ -237,10 +238,10 @@ fn holds_are_texts() {
 /// In every text a thing has one name.
 #[test]
 fn names_are_those_of_other_texts() {
-    for state in ServerState::ALL {
+    for &state in ServerState::ALL {
         assert_eq!(json(state), state.name());
     }
-    for holder in Holder::ALL {
+    for &holder in Holder::ALL {
         assert_eq!(json(holder), holder.name());
     }
     for bar in

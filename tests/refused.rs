@@ -28,9 +28,9 @@ fn configs() -> impl Iterator<Item = (String, Config)> {
             if per_worker {
                 service.sharing = Sharing::PerWorker;
             }
-            service.persistence = persistent.then_some(Persistence { timeout: 60, netmask: None });
+            service.persistence = persistent.then_some(Persistence::new(60));
             let name = format!("{kind:?}, per worker {per_worker}, persistent {persistent}");
-            (name, Config { services: vec![service], ..Config::default() })
+            (name, Config::new().with_service(service))
         },
     )
 }
@@ -169,7 +169,7 @@ fn a_refusal_says_what_left_no_server() {
             let (worker, service) = (director.worker(), director.service(KEY).expect("it runs"));
             let (mut tried, mut open) = (Vec::new(), Vec::new());
             for (server, is) in config.services[0].servers.iter().zip([first, second]) {
-                let id = director.server(&config.services[0].key, server.address).expect("it runs");
+                let id = director.server_by_address(service, server.address).expect("it runs");
                 match is {
                     Quiesced => {}
                     Held(state) => {

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{Random, rip, server, service, vip};
-use vsched::config::{Command, KernelRules, ServiceKey, VirtualService, diff};
+use vsched::config::{Command, KernelRules, ServiceKey, diff};
 use vsched::error::ApplyError;
 use vsched::{Activity, Config, Director, SchedulerKind};
 
@@ -63,11 +63,11 @@ fn cost<R>(run: impl FnOnce() -> R) -> (R, Cost) {
 
 /// Services of this many servers each, all of them different.
 fn config(scheduler: SchedulerKind, services: u16, servers: u16) -> Config {
-    let service = |n| VirtualService {
-        servers: (0..servers).map(|s| server(s, 1 + u32::from(s) % 5)).collect(),
-        ..service(n, scheduler)
+    let service = |n| {
+        service(n, scheduler)
+            .with_servers((0..servers).map(|s| server(s, 1 + u32::from(s) % 5)).collect())
     };
-    Config { services: (0..services).map(service).collect(), ..Config::default() }
+    Config::new().with_services((0..services).map(service).collect())
 }
 
 const FEW: u16 = 10;
@@ -165,7 +165,7 @@ fn a_server_takes_at_most_384_bytes() {
             let config = config(scheduler, services, servers);
             let empty =
                 config.services.iter().map(|it| it.settings().with_servers(Vec::new())).collect();
-            let empty = Config { services: empty, ..Config::default() };
+            let empty = Config::new().with_services(empty);
             let (without, service) = cost(|| Director::new(&empty).expect("a valid config"));
             let (with, all) = cost(|| Director::new(&config).expect("a valid config"));
             let servers = u64::from(services) * u64::from(servers);
@@ -189,7 +189,7 @@ fn removed_servers_that_still_count_hold_up_nobody_and_are_all_found_in_the_end(
     let worker = director.worker();
     let key = ServiceKey::tcp(vip(0));
     let open = |n| {
-        let server = director.server(&key, rip(n)).expect("a server that is there");
+        let server = common::server_id(&director, &key, rip(n)).expect("a server that is there");
         worker.open(server, Activity::Active).expect("an available server")
     };
     let leases: Vec<_> = (0..500).map(open).collect();

@@ -22,7 +22,7 @@ fn lose(worker: &Worker, server: ServerId, count: u32) {
 }
 
 fn server(director: &Director, n: u16) -> ServerId {
-    director.server(&ServiceKey::tcp(vip(0)), rip(n)).expect("it runs")
+    common::server_id(director, &ServiceKey::tcp(vip(0)), rip(n)).expect("it runs")
 }
 
 fn counts(director: &Director, server: ServerId) -> (u32, u32, bool) {
@@ -180,7 +180,7 @@ fn a_forgotten_server_may_return_while_a_table_names_its_former_self() {
 #[test]
 fn templates_are_not_kept_alive_by_lost_leases() {
     let mut both = config(SchedulerKind::Rr, 2, &[1]);
-    both.services[0].persistence = Some(Persistence { timeout: 60, netmask: None });
+    both.services[0].persistence = Some(Persistence::new(60));
     let service = ServiceKey::tcp(vip(0));
     for way in ["lost", "set", "forgotten"] {
         let director = Director::new(&both).expect("a valid config");

@@ -222,7 +222,7 @@ fn advice_is_for_the_case_that_it_names() {
         let line = |action: &Action| match action {
             Action::Run(commands) => commands.join("; "),
             Action::Look(command) => command.clone(),
-            Action::Know => "know".to_owned(),
+            _ => "know".to_owned(),
         };
         all.map(|item| line(&item.action)).collect()
     };

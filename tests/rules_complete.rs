@@ -16,21 +16,13 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn daemon(role: SyncRole, interface: &str) -> SyncDaemon {
-    SyncDaemon {
-        role,
-        interface: interface.to_owned(),
-        sync_id: 0,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    }
+    SyncDaemon::new(role, interface.to_owned())
 }
 
 fn service(change: impl FnOnce(&mut VirtualService)) -> Config {
     let mut service = VirtualService::new(ServiceKey::tcp(address("10.0.0.1:80")));
     change(&mut service);
-    Config { services: vec![service], ..Config::default() }
+    Config::new().with_service(service)
 }
 
 fn server(change: impl FnOnce(&mut RealServer)) -> Config {
@@ -54,13 +46,15 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
         let named = |name| SchedulerFlags::named(name, Some(SchedulerKind::Mh)).expect("a flag");
         text.split(',').map(named).fold(SchedulerFlags::default(), SchedulerFlags::union)
     };
-    let persistence = |netmask| Some(Persistence { timeout: 60, netmask: Some(netmask) });
+    let persistence = |netmask| Some(Persistence::new(60).with_netmask(netmask));
     let engine = |name: &str| Some(name.to_owned());
     let forwarding = |forwarding| server(|server| server.forwarding = forwarding);
     let limits =
         |upper, lower| server(|server| *server = server.clone().with_thresholds(upper, lower));
     let (master, backup) = (SyncRole::Master, SyncRole::Backup);
-    let timeouts = |tcp, tcp_fin, udp| settings(|c| c.timeouts = Timeouts { tcp, tcp_fin, udp });
+    let timeouts = |tcp, tcp_fin, udp| {
+        settings(|c| (c.timeouts.tcp, c.timeouts.tcp_fin, c.timeouts.udp) = (tcp, tcp_fin, udp))
+    };
     let ejection = |ejection| service(|service| service.ejection = Some(ejection));
     let slow_start = |slow_start| service(|service| service.slow_start = Some(slow_start));
     let daemons = |daemons| settings(|config| config.daemons = daemons);
@@ -81,26 +75,17 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
              --start-daemon master --mcast-interface=#\n",
         ),
         (
-            daemons(vec![SyncDaemon { sync_id: 255, ..daemon(master, "ipvsadm") }]),
+            daemons(vec![daemon(master, "ipvsadm").with_sync_id(255)]),
             "--mcast-interface=ipvsadm --syncid 255\n",
         ),
         (
-            daemons(vec![SyncDaemon { max_len: Some(65507), ..daemon(master, "--") }]),
+            daemons(vec![daemon(master, "--").with_max_len(65507)]),
             "--mcast-interface -- --sync-maxlen 65507\n",
         ),
+        (daemons(vec![daemon(master, "größe\u{202e}").with_ttl(1)]), " --mcast-ttl 1\n"),
+        (daemons(vec![daemon(master, "x=y").with_port(65535)]), " --mcast-port 65535\n"),
         (
-            daemons(vec![SyncDaemon { ttl: Some(1), ..daemon(master, "größe\u{202e}") }]),
-            " --mcast-ttl 1\n",
-        ),
-        (
-            daemons(vec![SyncDaemon { port: Some(65535), ..daemon(master, "x=y") }]),
-            " --mcast-port 65535\n",
-        ),
-        (
-            daemons(vec![SyncDaemon {
-                group: Some("ff02::81".parse().expect("a group")),
-                ..daemon(master, "eth0")
-            }]),
+            daemons(vec![daemon(master, "eth0").with_group("ff02::81".parse().expect("a group"))]),
             " --mcast-group ff02::81\n",
         ),
         (service(|service| service.scheduler = None), " -s none\n"),
@@ -117,7 +102,7 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
             " --vsched-affinity-capacity 16777216\n",
         ),
         (
-            service(|service| service.affinity = Affinity { expiration: 1, ..Affinity::default() }),
+            service(|service| service.affinity = Affinity::default().with_expiration(1)),
             " --vsched-affinity-expiration 1\n",
         ),
         (service(|service| service.sharing = Sharing::PerWorker), " --vsched-sharing per-worker\n"),
@@ -126,39 +111,43 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
         (service(|service| service.panic_threshold = 100), " --vsched-panic-threshold 100\n"),
         (ejection(Ejection::default()), " --vsched-ejection failures=5\n"),
         (
-            ejection(Ejection {
-                failures: 0,
-                outliers: None,
-                interval: 1,
-                base_time: 2,
-                max_time: 2_678_400,
-                max_share: 100,
-                trials: 65_535,
-            }),
+            ejection(
+                Ejection::default()
+                    .with_failures(0)
+                    .with_interval(1)
+                    .with_base_time(2)
+                    .with_max_time(2_678_400)
+                    .with_max_share(100)
+                    .with_trials(65_535),
+            ),
             " --vsched-ejection \
              failures=0,interval=1,base-time=2,max-time=2678400,max-share=100,trials=65535\n",
         ),
         (
-            ejection(Ejection { outliers: Some(Outliers::default()), ..Ejection::default() }),
+            ejection(Ejection::default().with_outliers(Outliers::default())),
             " --vsched-ejection failures=5,outliers=mean\n",
         ),
         (
-            ejection(Ejection {
-                max_share: 0,
-                outliers: Some(Outliers {
-                    method: OutlierMethod::Median,
-                    factor: 1,
-                    least_outcomes: u32::MAX,
-                    least_servers: 1 << 20,
-                }),
-                ..Ejection::default()
-            }),
+            ejection(
+                Ejection::default().with_max_share(0).with_outliers(
+                    Outliers::default()
+                        .with_method(OutlierMethod::Median)
+                        .with_factor(1)
+                        .with_least_outcomes(u32::MAX)
+                        .with_least_servers(1 << 20),
+                ),
+            ),
             " --vsched-ejection failures=5,max-share=0,outliers=median,factor=1,\
              least-outcomes=4294967295,least-servers=1048576\n",
         ),
         (slow_start(SlowStart::default()), " --vsched-slow-start duration=30\n"),
         (
-            slow_start(SlowStart { duration: 2_678_400, aggression: 10_000, least: 100 }),
+            slow_start(
+                SlowStart::default()
+                    .with_duration(2_678_400)
+                    .with_aggression(10_000)
+                    .with_least(100),
+            ),
             " --vsched-slow-start duration=2678400,aggression=10000,least=100\n",
         ),
         (server(|server| server.priority = 255), " -g -w 1 --vsched-priority 255\n"),
@@ -221,6 +210,7 @@ fn every_field_is_said_and_read_back() {
         assert_eq!(config.validate(), Ok(()));
         let text = config.to_rules().complete().to_string();
         assert!(text.contains(words), "{words:?} is not in {text:?}");
+        assert_eq!(config.to_string(), text);
         assert_eq!(text.parse::<Config>().as_ref(), Ok(&config), "{text}");
         // One line after the other gives the same.
         let rules: Rules = text.parse().expect("a rules text");
@@ -276,7 +266,7 @@ fn settings_follow_each_other() {
     "
     .parse()
     .expect("a rules text");
-    assert_eq!(config.timeouts, Timeouts { tcp: Some(900), tcp_fin: Some(60), udp: Some(300) });
+    assert_eq!(config.timeouts, Timeouts::default().with_tcp(900).with_tcp_fin(60).with_udp(300));
     assert_eq!(config.daemons, [daemon(SyncRole::Backup, "eth0")]);
     assert_eq!(
         config.to_rules().complete().to_string(),
@@ -310,7 +300,7 @@ fn what_does_not_fit_is_refused_with_its_line() {
     assert!(applied.settings && !applied.is_empty());
     assert!(director.execute(&seed).expect("the same").is_empty());
     assert_eq!(director.config().seed, 7);
-    let timeout = Timeouts { tcp: Some(0), ..Timeouts::default() };
+    let timeout = Timeouts::default().with_tcp(0);
     let error = director.execute(&Command::Set(Setting::Timeouts(timeout))).expect_err("invalid");
     assert_eq!(error.to_string(), "timeouts: tcp: 0 is outside 1 to 2678400");
     assert_eq!(director.config().timeouts, Timeouts::default());
@@ -337,22 +327,16 @@ fn pairs_come_in_any_order() {
     for (pairs, ejection) in [
         (
             "least-servers=3,outliers=median,trials=2",
-            Ejection {
-                trials: 2,
-                outliers: Some(Outliers {
-                    method: OutlierMethod::Median,
-                    least_servers: 3,
-                    ..Outliers::default()
-                }),
-                ..Ejection::default()
-            },
+            Ejection::default().with_trials(2).with_outliers(
+                Outliers::default().with_method(OutlierMethod::Median).with_least_servers(3),
+            ),
         ),
-        ("max-share=30,failures=1", Ejection { max_share: 30, failures: 1, ..Ejection::default() }),
+        ("max-share=30,failures=1", Ejection::default().with_max_share(30).with_failures(1)),
     ] {
         let text = format!("-A -f 7 --vsched-ejection={pairs} --vsched-slow-start least=20");
         let config: Config = text.parse().expect("rules");
         assert_eq!(config.services[0].ejection, Some(ejection), "{pairs}");
-        let slow_start = SlowStart { least: 20, ..SlowStart::default() };
+        let slow_start = SlowStart::default().with_least(20);
         assert_eq!(config.services[0].slow_start, Some(slow_start));
     }
     let ties: Config = "-A -f 7 --vsched-ties kernel".parse().expect("rules");

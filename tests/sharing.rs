@@ -131,15 +131,14 @@ fn rotations_stay_together() {
             let sum: u32 = weights.iter().sum();
             let (director, service) = director(kind, &weights, Sharing::PerWorker);
             let workers: Vec<Worker> = (0..count).map(|_| director.worker()).collect();
-            let key = SERVICE.parse().expect("a key");
             for cycles in [1, 10] {
                 let picks = sum as usize * cycles * count;
                 let before = turns(&workers, service, 0);
                 assert!(before.is_empty());
                 let counts = turns(&workers, service, picks);
                 for (number, weight) in weights.iter().enumerate() {
-                    let address = format!("10.0.1.{number}:80").parse().expect("an address");
-                    let server = director.server(&key, address).expect("it runs");
+                    let address = format!("10.0.1.{number}:80");
+                    let server = director.server(service, &address).expect("it runs");
                     let share = (picks as f64) * f64::from(*weight) / f64::from(sum);
                     let had = *counts.get(&server).unwrap_or(&0) as f64;
                     // Each worker is at most one whole run of the server ahead or behind.
@@ -332,7 +331,8 @@ fn a_worker_that_missed_versions_goes_on_where_it_was() {
                     let pick = || worker.pick_server_excluding(service, &flow(1), tried);
                     (0..count).map(|_| pick().map(|pick| pick.address())).collect()
                 };
-                let second = director.server(&service_key, server(5).address).expect("it runs");
+                let second =
+                    director.server_by_address(service, server(5).address).expect("it runs");
                 let mut found = pick(picks, &[]);
                 found.extend(pick(picks, &[second]));
                 for changes in changes.chunks(missed) {

@@ -18,7 +18,7 @@ fn config(scheduler: &str, weights: &[u32], sharing: Sharing) -> Config {
         let server = RealServer::new(([10, 0, 1, number], 80).into()).with_weight(*weight);
         service.servers.push(server);
     }
-    Config { services: vec![service], ..Config::default() }
+    Config::new().with_service(service)
 }
 
 fn director(scheduler: &str, weights: &[u32], sharing: Sharing) -> (Director, ServiceId) {

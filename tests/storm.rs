@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use common::{Random, rip, server, service};
-use vsched::config::{Affinity, VirtualService};
+use vsched::config::Affinity;
 use vsched::{
     Activity, Config, Director, Flow, Holder, Lease, SchedulerKind, ServerState, ServiceId, Worker,
 };
@@ -44,11 +44,11 @@ fn version(random: &mut Random) -> Version {
             }
         }
         // Small, because many a version makes new maps.
-        let affinity = Affinity { capacity: 64, ..Affinity::default() };
-        services.push(VirtualService { servers, affinity, ..service(n, kind) });
+        let affinity = Affinity::default().with_capacity(64);
+        services.push(service(n, kind).with_servers(servers).with_affinity(affinity));
     }
     let down = weights.map(|servers| servers.map(|_| random.below(5) == 0));
-    Version { config: Config { services, ..Config::default() }, weights, down }
+    Version { config: Config::new().with_services(services), weights, down }
 }
 
 struct Storm {
@@ -171,11 +171,11 @@ fn counts_are_exact_and_picks_current_through_ten_thousand_reloads() {
     assert!(opened > RELOADS, "only {opened} connections opened");
     assert!(overlaps > 100, "only {overlaps} picks met a reload");
     // Bring every server back that may still hold a slot, and look at its counts.
-    let all = (0..SERVICES).map(|n| VirtualService {
-        servers: (0..SERVERS).map(|at| server(n * 100 + at, 1)).collect(),
-        ..service(n, SchedulerKind::Rr)
+    let all = (0..SERVICES).map(|n| {
+        service(n, SchedulerKind::Rr)
+            .with_servers((0..SERVERS).map(|at| server(n * 100 + at, 1)).collect())
     });
-    director.apply(&Config { services: all.collect(), ..Config::default() }).expect("valid");
+    director.apply(&Config::new().with_services(all.collect())).expect("valid");
     for service in director.observe().services {
         for server in service.servers {
             let counts = (server.counts.active, server.counts.inactive);

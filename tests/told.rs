@@ -31,7 +31,7 @@ fn a_weight_is_set_alone() {
     let mut wanted = config(SchedulerKind::Wlc, 3, &[1]);
     wanted.services[0].servers[1].thresholds.upper = 9;
     let director = Director::new(&wanted).expect("a valid config");
-    let server = director.server(&wanted.services[0].key, rip(2)).expect("it runs");
+    let server = common::server_id(&director, &wanted.services[0].key, rip(2)).expect("it runs");
     for weight in [7, 0, 0, 2] {
         let drains = weight == 0 && wanted.services[0].servers[1].weight > 0;
         wanted.services[0].servers[1].weight = weight;
@@ -53,7 +53,7 @@ fn removed_servers_are_listed_with_connections_of_either_activity() {
     let before = config(SchedulerKind::Rr, 4, &[1]);
     let director = Director::new(&before).expect("a valid config");
     let worker = director.worker();
-    let id = |n| director.server(&before.services[0].key, rip(n)).expect("it runs");
+    let id = |n| common::server_id(&director, &before.services[0].key, rip(n)).expect("it runs");
     let ids = [1, 2, 3].map(id);
     let open = |n: usize, activity| worker.open(ids[n], activity).expect("it runs");
     let leases = [
@@ -81,7 +81,7 @@ fn a_forgotten_server_is_removed_until_its_slot_is_free() {
     let director = Director::new(&before).expect("a valid config");
     let worker = director.worker();
     assert!(worker.service_for(&flow(0)).is_some(), "it holds this table");
-    let id = director.server(&before.services[0].key, rip(1)).expect("it runs");
+    let id = common::server_id(&director, &before.services[0].key, rip(1)).expect("it runs");
     let _lost = worker.open(id, Activity::Active).expect("it runs");
     let mut after = before.clone();
     after.services[0].servers.remove(0);
@@ -126,7 +126,7 @@ fn services_of_other_families_and_kinds_are_told_apart() {
     for there in 0_u32..16 {
         let is_there = |at: usize| there >> at & 1 == 1;
         let services = (0..4).filter(|at| is_there(*at)).map(|at| VirtualService::new(keys[at]));
-        let config = Config { services: services.collect(), ..Config::default() };
+        let config = Config::new().with_services(services.collect());
         let director = Director::new(&config).expect("a valid config");
         for (at, flow) in flows.iter().enumerate() {
             let found = director.service_for(flow);
@@ -140,8 +140,8 @@ fn services_of_other_families_and_kinds_are_told_apart() {
 fn connections_and_flows_tell_what_they_were_made_of() {
     for forwarding in [Forwarding::Masq, Forwarding::Route, Forwarding::Local, Forwarding::Bypass] {
         let servers = vec![RealServer::new(rip(1)).with_forwarding(forwarding)];
-        let services = vec![VirtualService { servers, ..service(0, SchedulerKind::Rr) }];
-        let director = Director::new(&Config { services, ..Config::default() }).expect("valid");
+        let services = vec![service(0, SchedulerKind::Rr).with_servers(servers)];
+        let director = Director::new(&Config::new().with_services(services)).expect("valid");
         let id = director.service_for(&flow(0)).expect("it runs");
         let worker = director.worker();
         let connection = worker.connect(id, &flow(0)).expect("a server");
@@ -166,13 +166,14 @@ fn a_retry_moves_a_client_of_ftp_in_both_services() {
     let on = |port: u16| SocketAddr::new(vip(0).ip(), port);
     for (first, second) in [(443, 21), (21, 443)] {
         let mut config = config(SchedulerKind::Rr, 3, &[1]);
-        let persistence = Some(vsched::config::Persistence { timeout: 100, netmask: None });
+        let persistence = Some(vsched::config::Persistence::new(100));
         let servers: Vec<RealServer> = config.services[0]
             .servers
             .iter()
-            .map(|server| RealServer {
-                address: SocketAddr::new(server.address.ip(), 0),
-                ..server.clone()
+            .map(|server| {
+                let mut made = server.clone();
+                made.address = SocketAddr::new(server.address.ip(), 0);
+                made
             })
             .collect();
         config.services = [0, 21]
@@ -180,7 +181,9 @@ fn a_retry_moves_a_client_of_ftp_in_both_services() {
                 let affinity = Affinity::default();
                 let service = VirtualService::new(ServiceKey::tcp(on(port)));
                 let service = service.with_scheduler(SchedulerKind::Rr);
-                VirtualService { persistence, affinity, servers: servers.clone(), ..service }
+                let mut service = service.with_affinity(affinity).with_servers(servers.clone());
+                service.persistence = persistence;
+                service
             })
             .to_vec();
         let director = Director::new(&config).expect("a valid config");
@@ -193,13 +196,15 @@ fn a_retry_moves_a_client_of_ftp_in_both_services() {
         let dead = worker.pick_server(service(first), &flow(first)).expect("a server");
         assert_eq!(pick(second), dead.address().ip(), "one client, one server");
         let mut tried = vsched::Tried::<2>::new();
-        assert!(tried.insert(dead.server()));
+        tried.try_push(dead.server()).expect("room");
         // The same machine as the other service's server.
         let key = config.services[usize::from(second == 21)].key;
         let address = SocketAddr::new(dead.address().ip(), 0);
-        assert!(tried.insert(director.server(&key, address).expect("it runs")));
+        tried
+            .try_push(common::server_id(&director, &key, address).expect("it runs"))
+            .expect("room");
         let moved = worker
-            .pick_server_excluding(service(second), &flow(second), &tried)
+            .pick_server_excluding(service(second), &flow(second), tried.as_slice())
             .expect("another server");
         assert_ne!(moved.address().ip(), dead.address().ip());
         assert_eq!(pick(second), moved.address().ip());

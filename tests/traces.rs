@@ -103,7 +103,7 @@ fn the_other_generation_disagrees() {
         let mut trace = read(&place, &line);
         trace.generation = match trace.generation {
             KernelRules::A => KernelRules::B,
-            KernelRules::B => KernelRules::A,
+            _ => KernelRules::A,
         };
         if let Some(report) = replay(&trace) {
             *by_scheduler.entry(trace.scheduler).or_default() += report.mismatches;

@@ -56,15 +56,17 @@ fn service(number: u8, servers: &[Server]) -> VirtualService {
 }
 
 fn director(seed: u64, generation: KernelRules, services: Vec<VirtualService>) -> Director {
-    let config = Config { seed, kernel_rules: generation, services, ..Config::default() };
+    let config =
+        Config::new().with_seed(seed).with_kernel_rules(generation).with_services(services);
     Director::new(&config).expect("the config is valid")
 }
 
 /// Opens the connections that the servers are said to have.
 fn load(director: &Director, servers: &[Server]) {
     let worker = director.worker();
+    let service = director.service_by_key(&key(1)).expect("it runs");
     for (place, server) in servers.iter().enumerate() {
-        let id = director.server(&key(1), address(place)).expect("it runs");
+        let id = director.server_by_address(service, address(place)).expect("it runs");
         let open = |activity| {
             let lease = worker.open(id, activity).expect("it takes any number");
             assert_eq!(lease.activity(), Some(activity));
@@ -109,7 +111,7 @@ fn expected(servers: &[Server], generation: KernelRules) -> Vec<f64> {
         .collect();
     let load = |server: &Server| match generation {
         KernelRules::A => 256 * server.active + server.inactive,
-        KernelRules::B => 257 * server.active + server.inactive,
+        _ => 257 * server.active + server.inactive,
     };
     let mut chances = vec![0.0; servers.len()];
     for (one, a) in servers.iter().enumerate() {

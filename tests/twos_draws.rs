@@ -5,7 +5,7 @@ mod common;
 
 use common::{config, flow, rip};
 use vsched::config::ServiceKey;
-use vsched::{Config, Director, SchedulerKind};
+use vsched::{Director, SchedulerKind};
 
 /// SplitMix64, output number `index`.
 fn split_mix(seed: u64, index: u64) -> u64 {
@@ -47,7 +47,7 @@ fn a_seed_gives_these_servers() {
             let in_order_of_adding: Vec<u32> = weights.iter().rev().copied().collect();
             let count = weights.len() as u16;
             let config = config(SchedulerKind::Twos, count, &in_order_of_adding);
-            let config = Config { seed, ..config };
+            let config = config.with_seed(seed);
             let key = config.services[0].key;
             let director = Director::new(&config).expect("a valid config");
             let service = director.service_by_key(&key).expect("it runs");
@@ -76,7 +76,7 @@ fn the_less_loaded_of_two_wins() {
         let director = Director::new(&config).expect("a valid config");
         let service = director.service_by_key(&key).expect("it runs");
         for (n, load) in (1..).zip(loads) {
-            let server = director.server(&key, rip(n)).expect("it runs");
+            let server = common::server_id(&director, &key, rip(n)).expect("it runs");
             director.set_counts(server, load, 0).expect("few");
         }
         let worker = director.worker();

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{config, flow, rip, server};
-use vsched::config::{Command, ServiceKey, VirtualService};
+use vsched::config::{Command, ServiceKey};
 use vsched::{Config, Director, SchedulerKind, ServiceId, Worker};
 
 /// The kernel's walk over servers of these weights, in the order of the list.
@@ -109,9 +109,8 @@ fn an_empty_service_begins_at_the_first_servers_level() {
             let (director, worker, service) = service_of(&config);
             assert!(worker.pick_server(service, &flow(1)).is_err());
             if at_once {
-                let full =
-                    VirtualService { servers: servers.clone(), ..config.services[0].clone() };
-                let full = Config { services: vec![full], ..Config::default() };
+                let full = config.services[0].clone().with_servers(servers.clone());
+                let full = Config::new().with_service(full);
                 director.apply(&full).expect("a valid config");
             } else {
                 for server in &servers {

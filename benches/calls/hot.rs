@@ -98,6 +98,6 @@ pub(crate) fn report(
 }
 
 #[inline(never)]
-pub(crate) fn tried_insert(tried: &mut Tried<4>, server: ServerId) -> bool {
-    tried.insert(server)
+pub(crate) fn tried_push(tried: &mut Tried<4>, server: ServerId) -> bool {
+    tried.try_push(server).is_ok()
 }

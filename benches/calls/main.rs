@@ -157,8 +157,9 @@ fn time(kind: SchedulerKind, servers: u16, picks: u64) {
 fn each_once(worker: &Worker, service: ServiceId, flow: &Flow) {
     let pick = hot::pick_server(worker, service, flow).expect("a server");
     let mut tried = Tried::new();
-    assert!(hot::tried_insert(&mut tried, pick.server()));
-    let again = hot::pick_server_excluding(worker, service, flow, &tried).expect("another");
+    assert!(hot::tried_push(&mut tried, pick.server()));
+    let again =
+        hot::pick_server_excluding(worker, service, flow, tried.as_slice()).expect("another");
     assert_eq!(hot::service_for(worker, flow), Some(service));
     assert!(hot::connection(worker, service, flow));
     let leases = [

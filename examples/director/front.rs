@@ -110,7 +110,7 @@ impl Front {
             notes.push(summary(&applied));
         }
 
-        let gone = |key: &ServiceKey| wanted.config.service(key).is_none();
+        let gone = |key: &ServiceKey| wanted.config.service_by_key(key).is_none();
         let closed: Vec<ServiceKey> = self.services.keys().copied().filter(gone).collect();
         for key in closed {
             self.services.remove(&key);
@@ -126,7 +126,8 @@ impl Front {
         }
         self.make_room();
         for (key, address, sockets) in opened {
-            let one_packet = wanted.config.service(&key).is_some_and(|service| service.one_packet);
+            let one_packet =
+                wanted.config.service_by_key(&key).is_some_and(|service| service.one_packet);
             self.open(key, address, one_packet, sockets);
         }
         Ok(notes)
@@ -288,7 +289,7 @@ fn summary(applied: &Applied) -> String {
     if applied.is_empty() {
         return "reloaded: nothing has changed".into();
     }
-    let Applied { added, changed, drained, removed, settings } = applied;
+    let Applied { added, changed, drained, removed, settings, .. } = applied;
     format!(
         "reloaded: {} added, {} changed, {} drained, {} removed{}",
         added.len(),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use vsched::config::{Protocol, ServiceKey};
-use vsched::{Config, Director, Holder, ServerState};
+use vsched::{Config, Director, Holder, ServerId, ServerState};
 
 use crate::limits;
 use crate::slab::Slab;
@@ -217,7 +217,7 @@ impl Checker {
     }
 
     fn is_held(&self, (service, server): &Name) -> bool {
-        let holds = self.director.server(service, *server).and_then(|id| self.director.holds(id));
+        let holds = id_of(&self.director, service, *server).and_then(|id| self.director.holds(id));
         holds.is_some_and(|holds| holds.iter().any(|it| it.holder == Holder::HealthChecker))
     }
 
@@ -285,7 +285,8 @@ impl Checker {
                 held.then_some((ServerState::Down, reason))
             }
         };
-        if let (Some((state, reason)), Some(id)) = (change, self.director.server(&name.0, name.1)) {
+        if let (Some((state, reason)), Some(id)) = (change, id_of(&self.director, &name.0, name.1))
+        {
             let holder = Holder::HealthChecker;
             // If it fails, for lack of memory, the next check tries again.
             if self.director.set_state_because(id, holder, state, &reason).is_ok() {
@@ -364,4 +365,8 @@ fn judge(response: &[u8], expected: u16) -> Result<(), String> {
         Some(status) => Err(format!("status {status}, not {expected}")),
         None => Err("no HTTP response".into()),
     }
+}
+
+fn id_of(director: &Director, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
+    director.server_by_address(director.service_by_key(service)?, server)
 }

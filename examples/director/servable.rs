@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 
 use vsched::Config;
-use vsched::config::{
-    Command, Forwarding, Protocol, RealServer, ServiceKey, Timeouts, VirtualService,
-};
+use vsched::config::{Command, Forwarding, Protocol, RealServer, ServiceKey, VirtualService};
 
 use crate::source::Wanted;
 
@@ -53,11 +51,11 @@ pub(crate) fn leave_out(wanted: &mut Wanted, out: &BTreeSet<Item>) {
                 !out.contains(&(service.key, None))
             }
             Command::DeleteService(key) => !out.contains(&(*key, None)),
-            Command::Clear | Command::Set(_) => true,
             Command::AddServer { service, server } | Command::EditServer { service, server } => {
                 !gone(*service, server.address)
             }
             Command::DeleteServer { service, server } => !gone(*service, *server),
+            _ => true,
         });
     }
 }
@@ -75,13 +73,13 @@ fn service_obstacle(key: &ServiceKey) -> Option<&'static str> {
         ServiceKey::FirewallMark { .. } => {
             Some("a proxy sees connections, not the firewall's marks on packets")
         }
-        ServiceKey::Address { protocol: Protocol::Sctp, .. } => {
-            Some("this director relays TCP and UDP only")
-        }
-        ServiceKey::Address { address, .. } if address.port() == 0 => {
+        ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Udp, address }
+            if address.port() == 0 =>
+        {
             Some("port 0 stands for every port, and a proxy listens on one")
         }
-        ServiceKey::Address { .. } => None,
+        ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Udp, .. } => None,
+        _ => Some("this director relays TCP and UDP only"),
     }
 }
 
@@ -111,7 +109,7 @@ fn reaches(service: SocketAddr, server: SocketAddr) -> bool {
 
 fn unused_settings(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
-    if config.timeouts != (Timeouts { udp: config.timeouts.udp, ..Timeouts::default() }) {
+    if config.timeouts.tcp.is_some() || config.timeouts.tcp_fin.is_some() {
         notes.push(
             "timeouts: those of TCP are not used here: --idle-timeout says when silent connections end"
                 .to_owned(),

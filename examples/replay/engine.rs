@@ -113,8 +113,7 @@ impl<'a> Run<'a> {
             settings.flags = settings.flags.union(flag);
         }
         let director =
-            Director::new(&Config { kernel_rules: trace.generation, ..Config::default() })
-                .map_err(text)?;
+            Director::new(&Config::new().with_kernel_rules(trace.generation)).map_err(text)?;
         let add = Command::AddService(settings.clone());
         director.execute(&add).map_err(text)?;
         let service = director
@@ -192,7 +191,8 @@ impl<'a> Run<'a> {
         };
         let id = self
             .director
-            .server(&self.trace.service, server)
+            .service_by_key(&self.trace.service)
+            .and_then(|service| self.director.server_by_address(service, server))
             .ok_or_else(|| format!("expected a server of the service, found {server}"))?;
         // A TCP connection is active from its first SYN.
         let lease = self.worker.open(id, Activity::Active).map_err(text)?;
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
 fn mark(service: &ServiceKey) -> u32 {
     match service {
         ServiceKey::FirewallMark { mark, .. } => *mark,
-        ServiceKey::Address { .. } => 0,
+        _ => 0,
     }
 }
 

@@ -15,7 +15,7 @@ fuzz_target!(|datagram: &[u8]| {
         let _ = message.dest.as_ref().map(|dest| dest.observed(Family::Inet6));
         let _ = message.daemon.as_ref().map(|daemon| daemon.daemon());
         let mut bytes = Vec::new();
-        let header = Header { kind: 28, flags: REQUEST, sequence: 1, port: 0 };
+        let header = Header::new(28, REQUEST, 1);
         if message.encode(header, &mut bytes).is_ok() {
             let packet = packets(&bytes).next().expect("one packet").expect("a whole one");
             let again = Message::decode(packet.payload).expect("what was written");

@@ -5,7 +5,7 @@ const BOTH: [KernelRules; 2] = [KernelRules::A, KernelRules::B];
 const NO_LIMITS: Limits = Limits(0);
 
 fn limits(upper: u32, lower: u32) -> Limits {
-    Limits::new(Thresholds { upper, lower })
+    Limits::new(Thresholds::new(upper, lower))
 }
 
 fn counts(active: u32, total: u32, overloaded: bool) -> Counts {

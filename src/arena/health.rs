@@ -43,7 +43,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 3] = [Outcome::Done, Outcome::Failed, Outcome::Abandoned];
+    pub const ALL: &'static [Outcome] = &[Outcome::Done, Outcome::Failed, Outcome::Abandoned];
 }
 
 const VALUE_BITS: u32 = 48;

@@ -1,10 +1,22 @@
 //! Ids of servers and services: the index and generation of a slot.
 
+use std::fmt;
+
 /// Identifies a server: the index and generation of its slot.
 ///
 /// A plain value that survives reloads. It becomes stale once the server has been removed and its last
 /// connection has closed; every use then returns an error that says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+///
+/// As text it is the slot and the generation, such as `3.2654435770`. Ids are ordered by slot, which says
+/// nothing of the servers.
+///
+/// ```
+/// use vsched::ServerId;
+/// let id = ServerId::from_raw([3, 2654435770]);
+/// assert_eq!(id.to_string(), "3.2654435770");
+/// assert_eq!("3.2654435770".parse(), Ok(id));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct ServerId {
     pub(crate) slot: u32,
@@ -29,7 +41,10 @@ impl ServerId {
 /// then return [`Refused::NoService`](crate::Refused), even if a service with the same key is added
 /// again, because that service has another id. Look an id up once per service and keep it; look it up
 /// again after that result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// As text it is the slot and the generation, such as `0.2654435769`. Ids are ordered by slot, which says
+/// nothing of the services.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct ServiceId {
     pub(crate) slot: u32,
@@ -58,3 +73,22 @@ impl ServiceId {
         ServiceId { slot, generation }
     }
 }
+
+macro_rules! texts {
+    ($id:ident) => {
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}.{}", self.slot, self.generation)
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($id), "({})"), self)
+            }
+        }
+    };
+}
+
+texts!(ServerId);
+texts!(ServiceId);

@@ -5,6 +5,7 @@ pub(crate) mod ejection;
 pub(crate) mod ejection_budget;
 pub(crate) mod health;
 pub(crate) mod id;
+mod id_text;
 pub(crate) mod latency;
 pub(crate) mod service_slot;
 pub(crate) mod slots;

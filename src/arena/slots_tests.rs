@@ -6,7 +6,7 @@ use crate::config::{KernelRules, ServerState, Thresholds};
 const RULE: KernelRules = KernelRules::B;
 
 fn limits(upper: u32) -> Limits {
-    Limits::new(Thresholds { upper, lower: 0 })
+    Limits::new(Thresholds::new(upper, 0))
 }
 
 fn open(slot: &ServerSlot, below_limit: bool) -> Result<bool, ConnectionError> {

@@ -11,6 +11,7 @@ use crate::error::CommandError;
 
 /// One administrative command, as given by an `ipvsadm` command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Command {
     /// `-A`: adds a virtual service, without servers.
     AddService(ServiceSettings),

@@ -14,6 +14,7 @@ use crate::config::{
 
 /// One step from one config to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// Adds a service, without servers.
     AddService(ServiceSettings),
@@ -48,6 +49,7 @@ pub enum Change {
 
 /// The order in which changes are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum ChangePhase {
     /// New services, each completely: created unbound, filled with servers, then bound to its scheduler.
     NewServices,

@@ -13,11 +13,18 @@ use crate::config::field::{Field, fields};
 ///
 /// In rules texts `--vsched-ejection`, with the fields' names and values such as
 /// `failures=5,base-time=30,outliers=median`. A kernel has no such thing.
+///
+/// ```
+/// use vsched::config::{Ejection, OutlierMethod, Outliers};
+/// let outliers = Outliers::default().with_method(OutlierMethod::Median);
+/// let ejection = Ejection::default().with_failures(3).with_outliers(outliers);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Ejection", transform = super::schema::ejection))]
+#[non_exhaustive]
 pub struct Ejection {
     /// Number of failures in a row that ejects a server, in the call that reports the last of them; 0
     /// to 65535, 0 = never.
@@ -55,6 +62,48 @@ impl Default for Ejection {
 }
 
 impl Ejection {
+    /// Returns the ejection at this many failures in a row, 0 to 65535; 0 = never.
+    pub const fn with_failures(mut self, failures: u32) -> Self {
+        self.failures = failures;
+        self
+    }
+
+    /// Returns the ejection with a comparison of the servers at the end of each interval.
+    pub const fn with_outliers(mut self, outliers: Outliers) -> Self {
+        self.outliers = Some(outliers);
+        self
+    }
+
+    /// Returns the ejection with intervals of this many seconds, 1 to 2678400.
+    pub const fn with_interval(mut self, seconds: u32) -> Self {
+        self.interval = seconds;
+        self
+    }
+
+    /// Returns the ejection with this many seconds for the first one, 1 to 2678400.
+    pub const fn with_base_time(mut self, seconds: u32) -> Self {
+        self.base_time = seconds;
+        self
+    }
+
+    /// Returns the ejection with at most this many seconds, 1 to 2678400.
+    pub const fn with_max_time(mut self, seconds: u32) -> Self {
+        self.max_time = seconds;
+        self
+    }
+
+    /// Returns the ejection of at most this share of the service's servers, in percent, 0 to 100.
+    pub const fn with_max_share(mut self, percent: u8) -> Self {
+        self.max_share = percent;
+        self
+    }
+
+    /// Returns the ejection with this many trials at a time, 1 to 65535.
+    pub const fn with_trials(mut self, trials: u32) -> Self {
+        self.trials = trials;
+        self
+    }
+
     /// The first is the one that rules texts always say.
     pub(crate) const FIELDS: &[Field<Self>] = fields![
         failures 0 to 65_535,
@@ -76,6 +125,7 @@ impl Ejection {
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Outliers", transform = super::schema::outliers))]
+#[non_exhaustive]
 pub struct Outliers {
     /// Center and spread.
     pub method: OutlierMethod,
@@ -100,6 +150,30 @@ impl Default for Outliers {
 }
 
 impl Outliers {
+    /// Returns the comparison with this center and spread.
+    pub const fn with_method(mut self, method: OutlierMethod) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Returns the comparison with this many spreads, in thousandths, 1 to 1000000.
+    pub const fn with_factor(mut self, factor: u32) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// Returns the comparison with this many outcomes that make a server's share count, at least 1.
+    pub const fn with_least_outcomes(mut self, outcomes: u32) -> Self {
+        self.least_outcomes = outcomes;
+        self
+    }
+
+    /// Returns the comparison with this least number of such servers, 2 to 1048576.
+    pub const fn with_least_servers(mut self, servers: u32) -> Self {
+        self.least_servers = servers;
+        self
+    }
+
     pub(crate) const FIELDS: &[Field<Self>] = fields![
         factor 1 to 1_000_000,
         least_outcomes 1 to u32::MAX,
@@ -113,6 +187,7 @@ impl Outliers {
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "OutlierMethod", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum OutlierMethod {
     /// The mean, and the standard deviation: as Envoy and gRPC. A second bad server widens the
     /// deviation, and may hide both.

@@ -19,7 +19,14 @@ use crate::error::{GuardrailError, ServiceLoss, Violation};
 ///   first and remove later.
 /// - An edit, even to weight 0, removes nothing.
 /// - Small numbers get no special treatment: 1 of 1 is 100 %, 1 of 2 is 50 %.
+///
+/// ```
+/// use vsched::ApplyPolicy;
+/// use vsched::config::Guardrails;
+/// let policy = ApplyPolicy::new(Guardrails::default().with_most_deleted(20));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Guardrails {
     /// Whether a service that stays and has an eligible server (weight above 0) may be left without one.
     /// Removing a service does not close it; its servers count as removed.
@@ -37,6 +44,18 @@ impl Default for Guardrails {
 }
 
 impl Guardrails {
+    /// Returns the guardrails under which a service may be left without an eligible server, or not.
+    pub const fn with_may_close_services(mut self, may: bool) -> Self {
+        self.may_close_services = may;
+        self
+    }
+
+    /// Returns the guardrails with this limit on removed servers, in percent.
+    pub const fn with_most_deleted(mut self, percent: u8) -> Self {
+        self.most_deleted = percent;
+        self
+    }
+
     /// No limits: every change is accepted.
     pub const OFF: Guardrails = Guardrails { may_close_services: true, most_deleted: 100 };
 

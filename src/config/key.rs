@@ -32,6 +32,7 @@ impl Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
+#[non_exhaustive]
 pub enum Protocol {
     /// TCP, protocol number 6.
     Tcp,
@@ -83,6 +84,7 @@ impl Protocol {
 /// # Ok::<(), vsched::error::KeyError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum ServiceKey {
     /// Packets of one protocol to one address and port. Port 0 means every port and requires
     /// persistence.

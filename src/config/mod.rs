@@ -4,12 +4,16 @@
 //! `ipvsadm --save` prints and administrators type ([`rules`]), or built in Rust. It has no runtime
 //! state: no counts, no atomics.
 
+mod affinity;
 mod command;
+mod daemon;
 pub mod diff;
 mod ejection;
 mod field;
+mod flags;
 pub(crate) mod guardrails;
 mod inet;
+mod kernel_rules;
 mod key;
 mod limits;
 mod linux;
@@ -32,16 +36,16 @@ mod state;
 mod steps;
 #[cfg(feature = "serde")]
 mod text;
+mod timeouts;
 mod validate;
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
-use crate::error::ServiceError;
-
+pub use affinity::{Affinity, Netmask, Persistence};
 pub use command::Command;
+pub use daemon::{SyncDaemon, SyncRole};
 pub use ejection::{Ejection, OutlierMethod, Outliers};
+pub use flags::SchedulerFlags;
 pub use guardrails::Guardrails;
+pub use kernel_rules::KernelRules;
 pub use key::{Family, Protocol, ServiceKey};
 pub use limits::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 pub use linux::NotInLinux;
@@ -62,12 +66,11 @@ pub use observed::{
 pub use reason::PickReason;
 pub use scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
-pub use service::{
-    Affinity, Netmask, Persistence, SchedulerFlags, ServiceSettings, Sharing, Ties, VirtualService,
-};
+pub use service::{ServiceSettings, Sharing, Ties, VirtualService};
 pub use setting::Setting;
 pub use slow_start::SlowStart;
 pub use state::ServerState;
+pub use timeouts::Timeouts;
 pub(crate) use validate::{Known, also_of};
 
 /// A complete configuration: virtual services, and settings that apply to all of them; without
@@ -93,6 +96,7 @@ pub(crate) use validate::{Known, also_of};
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Config", transform = schema::config, bound = "Services: schemars::JsonSchema + serde::Serialize, Config<Services>: Default"))]
+#[non_exhaustive]
 pub struct Config<Services = Vec<VirtualService>> {
     /// Which kernel rules to follow: those of older or of newer kernels.
     pub kernel_rules: KernelRules,
@@ -128,25 +132,6 @@ impl<Services> Config<Services> {
         self.copy_with(services)
     }
 
-    fn copy_with<Others>(&self, services: Others) -> Config<Others> {
-        Config {
-            kernel_rules: self.kernel_rules,
-            seed: self.seed,
-            expire_quiescent_template: self.expire_quiescent_template,
-            timeouts: self.timeouts,
-            daemons: self.daemons.clone(),
-            services,
-        }
-    }
-}
-
-impl Config {
-    /// Returns the config with one more service, added last.
-    pub fn with_service(mut self, service: VirtualService) -> Self {
-        self.services.push(service);
-        self
-    }
-
     /// Returns the config with these kernel rules.
     pub fn with_kernel_rules(mut self, rules: KernelRules) -> Self {
         self.kernel_rules = rules;
@@ -177,27 +162,66 @@ impl Config {
         self
     }
 
-    /// Returns the service with this key. O(services).
-    pub fn service(&self, key: &ServiceKey) -> Option<&VirtualService> {
+    fn copy_with<Others>(&self, services: Others) -> Config<Others> {
+        Config {
+            kernel_rules: self.kernel_rules,
+            seed: self.seed,
+            expire_quiescent_template: self.expire_quiescent_template,
+            timeouts: self.timeouts,
+            daemons: self.daemons.clone(),
+            services,
+        }
+    }
+}
+
+impl Config {
+    /// Returns a config without services, with the default of every setting.
+    ///
+    /// ```
+    /// use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
+    /// let service = VirtualService::new(ServiceKey::tcp("192.168.4.5:80".parse()?))
+    ///     .with_server(RealServer::new("192.168.5.11:80".parse()?).with_weight(2));
+    /// let config = Config::new().with_service(service);
+    /// assert_eq!(config.validate(), Ok(()));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn new() -> Self {
+        Config::default()
+    }
+
+    /// Returns the config with one more service, added last.
+    pub fn with_service(mut self, service: VirtualService) -> Self {
+        self.services.push(service);
+        self
+    }
+
+    /// Returns the service with this key, such as `tcp 192.168.4.5:80`, or with this name; `None` if there
+    /// is none. O(services).
+    ///
+    /// ```
+    /// use vsched::Config;
+    /// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// let service = config.service("tcp 10.0.0.1:80").expect("it is there");
+    /// assert!(service.server("10.0.1.1:80").is_some() && service.server("web-2").is_none());
+    /// # Ok::<(), vsched::error::RulesError>(())
+    /// ```
+    pub fn service(&self, service: &str) -> Option<&VirtualService> {
+        match ServiceRef::read(service).ok()? {
+            ServiceRef::Key(key) => self.service_by_key(&key),
+            ServiceRef::Name(name) => {
+                let has = |it: &&VirtualService| it.name.as_ref().is_some_and(|own| own == name);
+                self.services.iter().find(has)
+            }
+        }
+    }
+
+    /// Returns the service with this key; `None` if there is none. O(services).
+    pub fn service_by_key(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.services.iter().find(|service| service.key == *key)
     }
 
-    /// Returns the service with this key, such as `tcp 192.168.4.5:80`, or with this name. O(services).
-    ///
-    /// # Errors
-    /// The text is neither a key nor a name, or there is no such service.
-    pub fn find(&self, service: &str) -> Result<&VirtualService, ServiceError> {
-        let has =
-            |it: &&VirtualService, name: &str| it.name.as_ref().is_some_and(|own| own == name);
-        let found = match ServiceRef::read(service)? {
-            ServiceRef::Key(key) => self.service(&key),
-            ServiceRef::Name(name) => self.services.iter().find(|it| has(it, name)),
-        };
-        found.ok_or_else(|| ServiceError::Unknown(service.to_owned()))
-    }
-
-    /// Returns the service with this key, mutably. O(services).
-    pub fn service_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
+    /// Returns the service with this key, mutably; `None` if there is none. O(services).
+    pub fn service_by_key_mut(&mut self, key: &ServiceKey) -> Option<&mut VirtualService> {
         self.services.iter_mut().find(|service| service.key == *key)
     }
 }
@@ -213,104 +237,6 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             daemons: Vec::new(),
             services: Vec::new(),
-        }
-    }
-}
-
-impl From<&Config> for Arc<Config> {
-    /// A copy.
-    fn from(config: &Config) -> Self {
-        Arc::new(config.clone())
-    }
-}
-
-/// Which of two generations of kernels to follow. They differ in the connection overhead of lc and wlc,
-/// and in when a threshold marks a server as overloaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self"))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "KernelRules", transform = schema::plain))]
-pub enum KernelRules {
-    /// Linux up to 6.1.176 and 6.12.101: overhead 256 active + inactive.
-    A,
-    /// Linux from 6.1.187, 6.12.107 and all of 7.x: overhead 256 active + total.
-    #[default]
-    B,
-}
-
-/// Connection timeouts in seconds, 1 to 2678400; `None` leaves the kernel's timeout unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Timeouts", transform = schema::timeouts))]
-pub struct Timeouts {
-    /// Established TCP connections (kernel default 900).
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub tcp: Option<u32>,
-    /// TCP connections after a FIN (kernel default 120).
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub tcp_fin: Option<u32>,
-    /// UDP (kernel default 300).
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub udp: Option<u32>,
-}
-
-impl Timeouts {
-    #[cfg(feature = "serde")]
-    fn is_default(&self) -> bool {
-        *self == Timeouts::default()
-    }
-}
-
-/// A connection synchronization daemon of the kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "SyncDaemon", transform = schema::daemon))]
-pub struct SyncDaemon {
-    /// Sender or receiver.
-    pub role: SyncRole,
-    /// Network interface for the multicast, at most 15 characters.
-    pub interface: String,
-    /// Synchronization id, 0 to 255: daemons with the same id exchange connections.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub sync_id: u8,
-    /// Maximum message length in bytes, 1 to 65507; `None` = derived from the interface's MTU.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub max_len: Option<u16>,
-    /// Multicast group; `None` = 224.0.0.81.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub group: Option<IpAddr>,
-    /// UDP port, 1 to 65535; `None` = 8848.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub port: Option<u16>,
-    /// Time to live, 1 to 255; `None` = 1.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub ttl: Option<u8>,
-}
-
-/// Role of a synchronization daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "SyncRole", transform = schema::plain))]
-pub enum SyncRole {
-    /// Sends this director's connections.
-    Master,
-    /// Receives another director's connections.
-    Backup,
-}
-
-impl SyncRole {
-    /// Returns the name, as in every text.
-    pub const fn name(self) -> &'static str {
-        match self {
-            SyncRole::Master => "master",
-            SyncRole::Backup => "backup",
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::config::{Config, RealServer, ServerState, ServiceSettings, Settings};
 /// Connection counts of one real server at one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct ServerCounts {
     /// Active connections.
     pub active: u32,
@@ -63,6 +64,7 @@ pub struct ServerHealth {
 /// Totals since creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Statistics {
     /// Connections scheduled.
     pub connections: u64,
@@ -81,6 +83,7 @@ pub struct Statistics {
 /// Usage of one of a service's address maps (affinity or persistence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Remembered {
     /// Addresses remembered; temporarily more than `capacity` after that was lowered.
     pub entries: u32,
@@ -91,9 +94,17 @@ pub struct Remembered {
     pub refused: u64,
 }
 
+impl Remembered {
+    /// Returns the usage of a map with these numbers.
+    pub const fn new(entries: u32, capacity: u32, refused: u64) -> Self {
+        Remembered { entries, capacity, refused }
+    }
+}
+
 /// Current rates, per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Rates {
     /// Connections.
     pub connections: u64,
@@ -111,6 +122,7 @@ pub struct Rates {
 ///
 /// In serde texts the fields of `server` stand beside the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ObservedServer {
     /// The server as configured.
     pub server: RealServer,
@@ -133,6 +145,7 @@ pub struct ObservedServer {
 ///
 /// In serde texts the fields of `settings` stand beside the others, as in a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ObservedService {
     /// Its settings.
     pub settings: ServiceSettings,
@@ -156,11 +169,49 @@ pub struct ObservedService {
 /// Its serde text is that of a config, with more fields in each service and server. It is for output:
 /// it cannot be read back as a config, whose servers are in the opposite order.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Observed {
     /// Settings that belong to no service: kernel rules, seed, timeouts, daemons.
     pub settings: Settings,
     /// The services.
     pub services: Vec<ObservedService>,
+}
+
+impl ObservedServer {
+    /// Returns the state of a server without connections, with all counts at zero.
+    ///
+    /// ```
+    /// use vsched::config::{ObservedServer, RealServer};
+    /// let mut observed = ObservedServer::new(RealServer::new("192.168.5.11:80".parse()?));
+    /// observed.counts.active = 7;
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn new(server: RealServer) -> Self {
+        ObservedServer {
+            effective_weight: server.weight,
+            server,
+            counts: ServerCounts::default(),
+            state: ServerState::Up,
+            health: ServerHealth::default(),
+            statistics: Statistics::default(),
+            rates: Rates::default(),
+        }
+    }
+}
+
+impl ObservedService {
+    /// Returns the state of a service without servers, with all counts at zero.
+    pub fn new(settings: ServiceSettings) -> Self {
+        ObservedService {
+            settings,
+            statistics: Statistics::default(),
+            rates: Rates::default(),
+            remembered: None,
+            templates: None,
+            panics: false,
+            servers: Vec::new(),
+        }
+    }
 }
 
 impl Default for Observed {
@@ -186,26 +237,8 @@ impl From<&Config> for Observed {
     /// The state of a config with all counts at zero.
     fn from(config: &Config) -> Self {
         let services = config.services.iter().map(|service| ObservedService {
-            settings: service.settings(),
-            statistics: Statistics::default(),
-            rates: Rates::default(),
-            remembered: None,
-            templates: None,
-            panics: false,
-            servers: service
-                .servers
-                .iter()
-                .rev()
-                .map(|server| ObservedServer {
-                    server: server.clone(),
-                    effective_weight: server.weight,
-                    counts: ServerCounts::default(),
-                    state: ServerState::Up,
-                    health: ServerHealth::default(),
-                    statistics: Statistics::default(),
-                    rates: Rates::default(),
-                })
-                .collect(),
+            servers: service.servers.iter().rev().cloned().map(ObservedServer::new).collect(),
+            ..ObservedService::new(service.settings())
         });
         Observed { services: services.collect(), settings: config.settings() }
     }

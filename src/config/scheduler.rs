@@ -3,6 +3,7 @@
 //! A scheduler is one file in `src/sched` and one line here. Its short name is its identity in configs,
 //! rules texts, C, netlink and listings.
 
+#[cfg(feature = "capi")]
 use std::ffi::CStr;
 
 use crate::error::UnknownScheduler;
@@ -52,6 +53,7 @@ macro_rules! schedulers {
 pub(crate) use schedulers;
 
 /// Used at compile time only, where its panic is an error of the build.
+#[cfg(feature = "capi")]
 const fn c_text(text: &'static [u8]) -> &'static CStr {
     match CStr::from_bytes_with_nul(text) {
         Ok(text) => text,
@@ -88,13 +90,15 @@ macro_rules! names {
                 match self { $(SchedulerKind::$kind => $name,)+ }
             }
 
-            /// Returns the short name for C.
-            pub const fn name_c(self) -> &'static CStr {
+            /// The short name for C.
+            #[cfg(feature = "capi")]
+            pub(crate) const fn name_c(self) -> &'static CStr {
                 match self { $(SchedulerKind::$kind => const { c_text(concat!($name, "\0").as_bytes()) },)+ }
             }
 
-            /// Returns the [`summary`](Self::summary) for C.
-            pub const fn summary_c(self) -> &'static CStr {
+            /// The [`summary`](Self::summary) for C.
+            #[cfg(feature = "capi")]
+            pub(crate) const fn summary_c(self) -> &'static CStr {
                 match self {
                     $(SchedulerKind::$kind => {
                         // Without the blank with which a doc comment starts.

@@ -122,7 +122,8 @@ fn limits<T>(schema: &mut Schema, fields: &[Field<T>]) {
     plain(schema);
 }
 
-/// Descriptions without links, which lead nowhere outside of Rust's documentation.
+/// Descriptions without examples in Rust, and without links, which lead nowhere outside of Rust's
+/// documentation.
 pub(super) fn plain(schema: &mut Schema) {
     fn clean(value: &mut Value) {
         match value {
@@ -133,7 +134,9 @@ pub(super) fn plain(schema: &mut Schema) {
                 });
                 for (name, value) in fields {
                     match value {
-                        Value::String(text) if name == "description" => *text = without_links(text),
+                        Value::String(text) if name == "description" => {
+                            *text = without_links(&without_examples(text))
+                        }
                         _ => clean(value),
                     }
                 }
@@ -149,6 +152,10 @@ pub(super) fn plain(schema: &mut Schema) {
             *fields = cleaned;
         }
     }
+}
+
+fn without_examples(text: &str) -> String {
+    text.split("```").step_by(2).map(str::trim_end).collect()
 }
 
 /// `[text](target)` and `` [`text`] `` become the text; lines of one paragraph are joined.

@@ -10,6 +10,7 @@ use crate::config::Name;
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Forwarding", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum Forwarding {
     /// Masquerading (LVS-NAT, `-m`): both directions pass through the director. What a proxy does.
     Masq,
@@ -33,6 +34,7 @@ pub enum Forwarding {
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Tunnel", transform = super::schema::tunnel))]
+#[non_exhaustive]
 pub enum Tunnel {
     /// IP in IP.
     Ipip {},
@@ -64,6 +66,7 @@ impl Default for Tunnel {
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "TunnelChecksum", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum TunnelChecksum {
     /// No checksum (`--tun-nocsum`).
     #[default]
@@ -83,6 +86,7 @@ pub enum TunnelChecksum {
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Thresholds", transform = super::schema::plain))]
+#[non_exhaustive]
 pub struct Thresholds {
     /// Number of connections at which the server becomes overloaded; 0 = never.
     pub upper: u32,
@@ -91,12 +95,20 @@ pub struct Thresholds {
     pub lower: u32,
 }
 
+impl Thresholds {
+    /// Returns these limits; 0 = no limit, as [`Thresholds`] says.
+    pub const fn new(upper: u32, lower: u32) -> Self {
+        Thresholds { upper, lower }
+    }
+}
+
 /// One real server of a virtual service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "RealServer", transform = super::schema::server))]
+#[non_exhaustive]
 pub struct RealServer {
     /// Address and port: the server's identity within its service. Port 0 keeps the client's port.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::server_address"))]
@@ -136,6 +148,15 @@ pub struct RealServer {
 
 impl RealServer {
     /// Returns a server with ipvsadm's defaults: direct routing, weight 1, no limits.
+    ///
+    /// ```
+    /// use vsched::config::{Forwarding, RealServer};
+    /// let server = RealServer::new("192.168.5.11:80".parse()?)
+    ///     .with_forwarding(Forwarding::Masq)
+    ///     .with_weight(2)
+    ///     .with_thresholds(100, 80);
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     pub fn new(address: SocketAddr) -> Self {
         RealServer {
             address,

@@ -1,11 +1,10 @@
 //! Virtual services: key, scheduling settings and servers.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use crate::config::scheduler::{GENERIC_FLAG_NAMES, SchedulerKind};
 use crate::config::{
-    DEFAULT_MH_TABLE_INDEX, Ejection, MAX_SERVERS, Name, RealServer, ServiceKey, SlowStart,
-    mh_table_size,
+    Affinity, DEFAULT_MH_TABLE_INDEX, Ejection, MAX_SERVERS, Name, Persistence, RealServer,
+    SchedulerFlags, SchedulerKind, ServiceKey, SlowStart, mh_table_size,
 };
 
 /// A virtual service and its real servers; without them, [`ServiceSettings`].
@@ -13,9 +12,21 @@ use crate::config::{
 /// `servers` is in the order in which they were added. The kernel puts each new server at the head of
 /// its list, so the *last* server here is the first of the running list, which all "first in the list"
 /// tie-breaks favor.
+///
+/// ```
+/// use vsched::config::{Persistence, RealServer, SchedulerFlags, ServiceKey, VirtualService};
+/// use vsched::SchedulerKind;
+/// let service = VirtualService::new(ServiceKey::tcp("192.168.4.5:80".parse()?))
+///     .with_scheduler(SchedulerKind::Sh)
+///     .with_flags(SchedulerFlags::FALLBACK | SchedulerFlags::PORT)
+///     .with_persistence(Persistence::new(600))
+///     .with_server(RealServer::new("192.168.5.11:80".parse()?));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "VirtualService", transform = super::schema::service))]
+#[non_exhaustive]
 pub struct VirtualService<Servers = Vec<RealServer>> {
     /// The service's identity.
     pub key: ServiceKey,
@@ -84,6 +95,45 @@ impl VirtualService {
             name: None,
             servers: Vec::new(),
         }
+    }
+
+    /// Returns the service with one more server, added last.
+    pub fn with_server(mut self, server: RealServer) -> Self {
+        self.servers.push(server);
+        self
+    }
+}
+
+impl VirtualService {
+    /// Returns the server with this address and port, such as `192.168.5.11:80`, or with this name;
+    /// `None` if there is none. O(servers).
+    pub fn server(&self, server: &str) -> Option<&RealServer> {
+        self.place_of(server).and_then(|place| self.servers.get(place))
+    }
+
+    /// Returns the server with this address and port; `None` if there is none. O(servers).
+    pub fn server_by_address(&self, address: SocketAddr) -> Option<&RealServer> {
+        self.servers.iter().find(|server| server.address == address)
+    }
+
+    pub(crate) fn place_of(&self, server: &str) -> Option<usize> {
+        let is = |known: &RealServer| known.name.as_ref().is_some_and(|name| name == server);
+        match server.parse::<SocketAddr>() {
+            Ok(address) => self.servers.iter().position(|known| known.address == address),
+            Err(_) => self.servers.iter().position(is),
+        }
+    }
+}
+
+impl<Servers> VirtualService<Servers> {
+    /// Returns everything except the servers: what an edit of the service replaces.
+    pub fn settings(&self) -> ServiceSettings {
+        self.copy_with(())
+    }
+
+    /// Returns the service with these servers instead, oldest first.
+    pub fn with_servers<Others>(self, servers: Others) -> VirtualService<Others> {
+        self.copy_with(servers)
     }
 
     /// Returns the service with this scheduler.
@@ -169,8 +219,7 @@ impl VirtualService {
     ///     .with_panic_threshold(50)
     ///     .with_server(RealServer::new("192.168.5.11:80".parse()?))
     ///     .with_server(backup);
-    /// let config = Config { services: vec![service], ..Config::default() };
-    /// assert_eq!(config.validate(), Ok(()));
+    /// assert_eq!(Config::new().with_service(service).validate(), Ok(()));
     /// # Ok::<(), std::net::AddrParseError>(())
     /// ```
     pub fn with_spill_over(mut self, percent: u32) -> Self {
@@ -188,40 +237,6 @@ impl VirtualService {
     pub fn with_name(mut self, name: Name) -> Self {
         self.name = Some(name);
         self
-    }
-
-    /// Returns the service with one more server, added last.
-    pub fn with_server(mut self, server: RealServer) -> Self {
-        self.servers.push(server);
-        self
-    }
-}
-
-impl VirtualService {
-    /// Returns the server with this address and port, such as `192.168.5.11:80`, or with this name;
-    /// `None` if there is none. O(servers).
-    pub fn find(&self, server: &str) -> Option<&RealServer> {
-        self.place_of(server).and_then(|place| self.servers.get(place))
-    }
-
-    pub(crate) fn place_of(&self, server: &str) -> Option<usize> {
-        let is = |known: &RealServer| known.name.as_ref().is_some_and(|name| name == server);
-        match server.parse::<SocketAddr>() {
-            Ok(address) => self.servers.iter().position(|known| known.address == address),
-            Err(_) => self.servers.iter().position(is),
-        }
-    }
-}
-
-impl<Servers> VirtualService<Servers> {
-    /// Returns everything except the servers: what an edit of the service replaces.
-    pub fn settings(&self) -> ServiceSettings {
-        self.copy_with(())
-    }
-
-    /// Returns the service with these servers instead, oldest first.
-    pub fn with_servers<Others>(self, servers: Others) -> VirtualService<Others> {
-        self.copy_with(servers)
     }
 
     /// Field by field: `..self.clone()` would clone the servers, too.
@@ -255,57 +270,6 @@ impl<Servers> VirtualService<Servers> {
     }
 }
 
-/// Persistence of a virtual service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Persistence", transform = super::schema::persistence))]
-pub struct Persistence {
-    /// Seconds that a client's template lives after its last new connection, 1 to 2678400.
-    pub timeout: u32,
-    /// Which clients count as one; `None` = each address separately.
-    pub netmask: Option<Netmask>,
-}
-
-impl Default for Persistence {
-    /// ipvsadm's default: 360 seconds, each address separately.
-    fn default() -> Self {
-        Persistence { timeout: 360, netmask: None }
-    }
-}
-
-/// Size and expiration of a service's address maps.
-///
-/// In rules texts `--vsched-affinity-capacity` and `--vsched-affinity-expiration`. In the kernel the
-/// expiration is a sysctl (`net.ipv4.vs.lblc_expiration`, `lblcr_expiration`) and the capacity is
-/// unbounded or fixed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Affinity", transform = super::schema::affinity))]
-pub struct Affinity {
-    /// Most addresses remembered, 1 to 16777216. Further addresses are scheduled each time, and counted
-    /// ([`Remembered::refused`](super::Remembered::refused)). A change of the capacity forgets nothing.
-    ///
-    /// Reserves address space as soon as the service runs: 48 bytes per address for lblc, 192 for lblcr,
-    /// 96 for persistence, rounded up to a power of two
-    /// ([`Config::memory`](super::Config::memory)). Memory is committed page by page as addresses
-    /// arrive, or in steps of 2 MiB if the system uses huge pages for everything.
-    pub capacity: u32,
-    /// Seconds after its last pick until an address may be forgotten (lblc), or after its last change
-    /// until a set loses a member (lblcr); 1 to 2678400.
-    pub expiration: u32,
-}
-
-impl Default for Affinity {
-    /// 16384 addresses; one day, as in the kernel.
-    fn default() -> Self {
-        Affinity { capacity: 16_384, expiration: 86_400 }
-    }
-}
-
 /// Whether the workers of a director share scheduling state or each have their own.
 ///
 /// It matters only where that changes picks: sh, dh and mh give every worker the same result, and the
@@ -316,6 +280,7 @@ impl Default for Affinity {
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Sharing", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum Sharing {
     /// One sequence of picks for all workers: together they pick as one kernel would.
     #[default]
@@ -351,6 +316,7 @@ impl Sharing {
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Ties", transform = super::schema::plain))]
+#[non_exhaustive]
 pub enum Ties {
     /// The first in the list, the one that was added last, as a kernel does: while connections are short
     /// and few, it gets them all.
@@ -368,79 +334,4 @@ impl Ties {
             Ties::Rotate => "rotate",
         }
     }
-}
-
-/// Granularity of persistence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(untagged))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Netmask", transform = super::schema::netmask))]
-pub enum Netmask {
-    /// IPv4: mask of the significant bits of the client address, such as 255.255.255.0.
-    Inet(Ipv4Addr),
-    /// IPv6: prefix length, 1 to 128.
-    Inet6(u8),
-}
-
-/// The three scheduler flags of a virtual service.
-///
-/// The scheduler defines their meaning: for sh and mh the first is `sh-fallback` or `mh-fallback`, the
-/// second `sh-port` or `mh-port`. Otherwise they are `flag-1`, `flag-2`, `flag-3` and have no effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct SchedulerFlags(u8);
-
-impl SchedulerFlags {
-    /// The first flag (kernel value 8).
-    pub const FLAG_1: Self = SchedulerFlags(1);
-    /// The second flag (kernel value 16).
-    pub const FLAG_2: Self = SchedulerFlags(2);
-    /// The third flag (kernel value 32).
-    pub const FLAG_3: Self = SchedulerFlags(4);
-    /// All three, in order.
-    pub const ALL: [Self; 3] = [Self::FLAG_1, Self::FLAG_2, Self::FLAG_3];
-
-    /// Returns true if no flag is set.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Returns true if every flag of `other` is set here.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Returns the union of both sets of flags.
-    pub const fn union(self, other: Self) -> Self {
-        SchedulerFlags(self.0 | other.0)
-    }
-
-    /// Returns the names of the set flags for this scheduler, in order.
-    pub fn names(self, scheduler: Option<SchedulerKind>) -> impl Iterator<Item = &'static str> {
-        Self::ALL
-            .into_iter()
-            .zip(flag_names(scheduler))
-            .filter(move |(flag, _)| self.contains(*flag))
-            .map(|(_, name)| name)
-    }
-
-    /// Returns the flag with this name for this scheduler; `None` if there is none. The numbered names
-    /// work for every scheduler.
-    pub fn named(name: &str, scheduler: Option<SchedulerKind>) -> Option<Self> {
-        let numbered = GENERIC_FLAG_NAMES.iter().position(|known| *known == name);
-        let index =
-            numbered.or_else(|| flag_names(scheduler).iter().position(|known| *known == name))?;
-        Self::ALL.get(index).copied()
-    }
-
-    /// The names specific to this scheduler; none if it gives its flags no meaning.
-    pub(crate) fn own_names(
-        scheduler: Option<SchedulerKind>,
-    ) -> impl Iterator<Item = &'static str> {
-        flag_names(scheduler).into_iter().filter(|name| !GENERIC_FLAG_NAMES.contains(name))
-    }
-}
-
-fn flag_names(scheduler: Option<SchedulerKind>) -> [&'static str; 3] {
-    scheduler.map_or(GENERIC_FLAG_NAMES, SchedulerKind::flag_names)
 }

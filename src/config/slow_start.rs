@@ -15,11 +15,17 @@ use crate::config::field::{Field, fields};
 ///
 /// In rules texts `--vsched-slow-start`, with the fields' names and values such as
 /// `duration=60,aggression=150`. A kernel has no such thing.
+///
+/// ```
+/// use vsched::config::SlowStart;
+/// let slow_start = SlowStart::default().with_duration(60).with_aggression(150);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "SlowStart", transform = super::schema::slow_start))]
+#[non_exhaustive]
 pub struct SlowStart {
     /// Seconds until the whole weight, 1 to 2678400.
     pub duration: u32,
@@ -37,6 +43,24 @@ impl Default for SlowStart {
 }
 
 impl SlowStart {
+    /// Returns the slow start over this many seconds, 1 to 2678400.
+    pub const fn with_duration(mut self, seconds: u32) -> Self {
+        self.duration = seconds;
+        self
+    }
+
+    /// Returns the slow start with this shape in hundredths, 1 to 10000; 100 is linear.
+    pub const fn with_aggression(mut self, aggression: u32) -> Self {
+        self.aggression = aggression;
+        self
+    }
+
+    /// Returns the slow start from this share of the weight, in percent, 1 to 100.
+    pub const fn with_least(mut self, percent: u8) -> Self {
+        self.least = percent;
+        self
+    }
+
     /// The first is the one that rules texts always say.
     pub(crate) const FIELDS: &[Field<Self>] =
         fields![duration 1 to MAX_TIMEOUT, aggression 1 to 10_000, least 1 to 100];

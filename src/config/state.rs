@@ -10,6 +10,7 @@ use std::fmt;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum ServerState {
     /// Not held: weight, thresholds and connections decide.
     #[default]
@@ -22,7 +23,8 @@ pub enum ServerState {
 
 impl ServerState {
     /// All states, the mildest first.
-    pub const ALL: [ServerState; 3] = [ServerState::Up, ServerState::Draining, ServerState::Down];
+    pub const ALL: &'static [ServerState] =
+        &[ServerState::Up, ServerState::Draining, ServerState::Down];
 
     /// Returns the name, as in every text.
     pub const fn name(self) -> &'static str {

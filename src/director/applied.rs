@@ -15,6 +15,7 @@ use crate::director::control::Control;
 /// A service that is added or removed is listed together with its servers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Applied {
     /// New services and servers.
     pub added: Vec<Item>,
@@ -32,6 +33,7 @@ pub struct Applied {
 /// A service, or one of its servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Item {
     /// The service's key.
     pub service: ServiceKey,

@@ -50,7 +50,7 @@ pub(super) struct Control {
     by_slot: Vec<u64>,
     pub(super) allocator: SlotAllocator,
     /// Number of the latest publication.
-    sequence: u64,
+    pub(super) sequence: u64,
     /// Statistics of living workers, by the shard's address.
     pub(super) shards: HashMap<usize, Arc<Shard>>,
     /// Sum of the statistics of dropped workers.

@@ -28,9 +28,9 @@ impl Director {
     ///         .parse()?;
     /// let director = Director::new(&config)?;
     /// let service = director.service("tcp 10.0.0.1:80")?;
-    /// let server = director.server(&"tcp 10.0.0.1:80".parse()?, "10.0.1.2:80".parse()?);
-    /// let (server, down) = (server.expect("it runs"), ServerState::Down);
-    /// director.set_state_because(server, Holder::HealthChecker, down, "no answer")?;
+    /// let server = director.server(service, "10.0.1.2:80")?;
+    /// let (checker, down) = (Holder::HealthChecker, ServerState::Down);
+    /// director.set_state_because(server, checker, down, "no answer")?;
     /// let explanation = director.explain(service, &Flow::default()).expect("it runs");
     /// let next = explanation.pick.expect("one is up");
     /// assert_eq!((next.address, next.reason), ("10.0.1.1:80".parse()?, PickReason::LeastLoad));

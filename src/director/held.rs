@@ -30,8 +30,8 @@ pub enum Holder {
 
 impl Holder {
     /// All holders.
-    pub const ALL: [Holder; 4] =
-        [Holder::Administrator, Holder::HealthChecker, Holder::Host, Holder::Ejector];
+    pub const ALL: &'static [Holder] =
+        &[Holder::Administrator, Holder::HealthChecker, Holder::Host, Holder::Ejector];
 
     /// Returns the name, as in every text.
     pub const fn name(self) -> &'static str {
@@ -95,7 +95,7 @@ impl Holds {
     pub(super) fn iter(
         &self,
     ) -> impl Iterator<Item = (Holder, ServerState, Option<&Arc<str>>)> + '_ {
-        let holds = Holder::ALL.into_iter().zip(&self.by_holder);
+        let holds = Holder::ALL.iter().copied().zip(&self.by_holder);
         holds
             .filter(|(_, hold)| hold.state != ServerState::Up)
             .map(|(holder, hold)| (holder, hold.state, hold.reason.as_ref()))

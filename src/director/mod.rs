@@ -12,6 +12,7 @@ mod explanation;
 mod headroom;
 mod health;
 mod held;
+mod identity;
 mod observe;
 mod outliers;
 mod phase;
@@ -28,7 +29,6 @@ mod steps;
 pub(crate) mod table;
 
 use std::any::Any;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Weak;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub use crate::director::state::Hold;
 use crate::director::steps::{to_apply, validate};
 use crate::director::table::ServiceTable;
 use crate::error::Refused;
-use crate::error::{ApplyError, ServiceError};
+use crate::error::{ApplyError, ServerError, ServiceError};
 use crate::flow::Flow;
 use crate::pool::endpoint::Pick;
 use crate::sync::Arc;
@@ -148,6 +148,17 @@ impl Director {
     ///
     /// # Errors
     /// The config violates limits, or needs more slots or memory than available; nothing changes then.
+    ///
+    /// ```
+    /// use vsched::{Config, Director};
+    /// let director = Director::new(&"-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?)?;
+    /// let wanted: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.2".parse()?;
+    /// let applied = director.apply(&wanted)?;
+    /// assert_eq!(applied.added[0].server, Some("10.0.1.2:80".parse()?));
+    /// assert_eq!(applied.removed[0].server, Some("10.0.1.1:80".parse()?));
+    /// assert!(director.apply(&wanted)?.is_empty(), "it runs already");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply(&self, config: &Config) -> Result<Applied, ApplyError> {
         self.apply_with(config, &ApplyPolicy::new(Guardrails::OFF))
     }
@@ -255,22 +266,50 @@ impl Director {
         self.with_table(|table| table.by_flow(flow))
     }
 
+    /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
+    /// with this [name](crate::config::Name). Takes the director's lock; O(servers of the service).
+    ///
+    /// # Errors
+    /// The service was deleted, or it has no such server.
+    ///
+    /// ```
+    /// use vsched::{Config, Director};
+    /// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// let director = Director::new(&config)?;
+    /// let service = director.service("tcp 10.0.0.1:80")?;
+    /// let server = director.server(service, "10.0.1.1:80")?;
+    /// assert_eq!(director.server_by_address(service, "10.0.1.1:80".parse()?), Some(server));
+    /// assert_eq!(
+    ///     director.server(service, "10.0.1.2:80").unwrap_err().to_string(),
+    ///     "service tcp 10.0.0.1:80: server 10.0.1.2:80: no such server"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn server(&self, service: ServiceId, server: &str) -> Result<ServerId, ServerError> {
+        let control = self.inner.control.lock();
+        let Some(live) = control.find_id(service) else {
+            return Err(ServerError::no_service(service, server));
+        };
+        let place = live.service.place_of(server);
+        place
+            .and_then(|place| live.claims.get(place))
+            .map(|claim| claim.id)
+            .ok_or_else(|| ServerError::no_server(live.service.key, server))
+    }
+
     /// Returns the id of a service's server with this address and port; `None` if there is none. Takes
     /// the director's lock; O(servers of the service).
-    pub fn server(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
+    pub fn server_by_address(&self, service: ServiceId, server: SocketAddr) -> Option<ServerId> {
         let control = self.inner.control.lock();
-        let live = control.find(service)?;
+        let live = control.find_id(service)?;
         let place = live.service.servers.iter().position(|known| known.address == server)?;
         live.claims.get(place).map(|claim| claim.id)
     }
 
-    /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
-    /// with this name; `None` if there is none. Takes the director's lock; O(servers of the service).
-    pub fn find_server(&self, service: ServiceId, server: &str) -> Option<ServerId> {
-        let control = self.inner.control.lock();
-        let live = control.find_id(service)?;
-        let place = live.service.place_of(server)?;
-        live.claims.get(place).map(|claim| claim.id)
+    /// The same by the service's key.
+    #[cfg(feature = "capi")]
+    pub(crate) fn server_of(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
+        self.service_by_key(service).and_then(|service| self.server_by_address(service, server))
     }
 
     /// The key of the service with this name.
@@ -283,7 +322,7 @@ impl Director {
     #[cfg(feature = "capi")]
     pub(crate) fn address_of(&self, service: &ServiceKey, name: &str) -> Option<SocketAddr> {
         let control = self.inner.control.lock();
-        control.find(service)?.service.find(name).map(|server| server.address)
+        control.find(service)?.service.server(name).map(|server| server.address)
     }
 
     /// Picks a server for a caller without a worker. Takes a lock and counts nothing, not even a
@@ -307,6 +346,17 @@ impl Director {
 
     /// Returns the present counts of a server; `None` if the id is stale. Takes a lock; O(1), or
     /// O(templates) in a persistent service.
+    ///
+    /// ```
+    /// use vsched::{Activity, Director};
+    /// let director = Director::new(&"-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?)?;
+    /// let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+    /// let worker = director.worker();
+    /// let lease = worker.open(server, Activity::Active)?;
+    /// assert_eq!(director.counts(server).expect("it runs").active, 1);
+    /// worker.close(lease)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
         let slot = self.inner.arena.servers.get(server.slot)?;
         let templates = self.with_table(|table| {
@@ -348,11 +398,5 @@ impl Director {
 impl Inner {
     pub(crate) fn unregister(&self, shard: &Arc<Shard>, state: Option<&WorkerState>) {
         self.control.lock().unregister(shard, state);
-    }
-}
-
-impl fmt::Debug for Director {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Director").finish_non_exhaustive()
     }
 }

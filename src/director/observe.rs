@@ -22,6 +22,16 @@ impl Director {
     ///
     /// Takes the director's lock; O((services + servers) · workers + templates), because each worker
     /// keeps its own statistics.
+    ///
+    /// ```
+    /// use vsched::Director;
+    /// use vsched::config::listing::Listing;
+    /// let director = Director::new(&"-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?)?;
+    /// let observed = director.observe();
+    /// assert_eq!(observed.services[0].servers[0].effective_weight, 1);
+    /// print!("{}", Listing::new(&observed)); // as `ipvsadm -L -n` does
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn observe(&self) -> Observed {
         let control = self.inner.control.lock();
         let observed = |live: &RunningService| self.observed(&control, live);

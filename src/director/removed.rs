@@ -31,6 +31,19 @@ impl Director {
     /// A server that was added again is not listed, nor is one whose connections were
     /// [forgotten](Self::forget_removed). Takes the director's lock, allocates; O(n log n) in
     /// [`removed_servers`](Self::removed_servers).
+    ///
+    /// ```
+    /// use vsched::{Activity, Config, Director};
+    /// let director = Director::new(&"-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?)?;
+    /// let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+    /// let lease = director.worker().open(server, Activity::Active)?;
+    /// director.apply(&Config::new())?;
+    /// let removed = &director.removed_with_connections()[0];
+    /// assert_eq!((removed.id, removed.active), (server, 1));
+    /// director.worker().close(lease)?;
+    /// assert!(director.removed_with_connections().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn removed_with_connections(&self) -> Vec<RemovedServer> {
         let control = self.inner.control.lock();
         let with_connections = |(service, server, id): (&ServiceKey, &SocketAddr, ServerId)| {

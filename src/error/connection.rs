@@ -41,7 +41,7 @@ pub enum Refused {
 
 impl Refused {
     /// All reasons.
-    pub const ALL: [Refused; 9] = [
+    pub const ALL: &'static [Refused] = &[
         Refused::NoService,
         Refused::NotScheduled,
         Refused::NoScheduler,
@@ -59,8 +59,8 @@ impl Refused {
         self.text_c().to_str().unwrap_or_default()
     }
 
-    /// Returns the [`text`](Self::text) for C.
-    pub const fn text_c(self) -> &'static CStr {
+    /// The [`text`](Self::text) for C.
+    pub(crate) const fn text_c(self) -> &'static CStr {
         match self {
             Refused::NoService => c"no such service",
             Refused::NotScheduled => c"FTP data, which the service does not schedule",
@@ -108,6 +108,31 @@ impl fmt::Display for ConnectionError {
 
 impl std::error::Error for ConnectionError {}
 
+/// A set of tried servers that has no room for another. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TriedFull {
+    limit: usize,
+}
+
+impl TriedFull {
+    pub(crate) const fn new(limit: usize) -> Self {
+        TriedFull { limit }
+    }
+
+    /// Returns the number of servers that the set can have.
+    pub const fn limit(self) -> usize {
+        self.limit
+    }
+}
+
+impl fmt::Display for TriedFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} servers were tried, the most that the set can have", self.limit)
+    }
+}
+
+impl std::error::Error for TriedFull {}
+
 /// Why a server's state could not be set. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,11 +140,13 @@ pub enum StateError {
     /// The server is gone, or the id belongs to another director.
     Stale,
     /// The reason is longer than 255 bytes.
+    #[non_exhaustive]
     Reason {
         /// Its length in bytes.
         length: usize,
     },
     /// The service cannot be compiled again: no memory.
+    #[non_exhaustive]
     OutOfMemory {
         /// The bytes that it takes.
         bytes: u64,
@@ -144,3 +171,13 @@ impl fmt::Display for StateError {
 }
 
 impl std::error::Error for StateError {}
+
+#[cfg(test)]
+mod tests {
+    use super::StateError;
+
+    #[test]
+    fn missing_memory_has_a_size() {
+        assert_eq!(StateError::OutOfMemory { bytes: 7 }.to_string(), "no memory for 7 bytes");
+    }
+}

@@ -19,6 +19,7 @@ pub enum Violation {
     /// The service with this key has an eligible server, and would have none.
     Closes(String),
     /// Too many servers would be removed.
+    #[non_exhaustive]
     Deletes {
         /// Number of servers that would be removed.
         servers: usize,
@@ -33,6 +34,7 @@ pub enum Violation {
 
 /// The servers that one service would lose.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServiceLoss {
     /// The service's key.
     pub service: String,

@@ -97,7 +97,7 @@ pub unsafe extern "C" fn vsched_director_server(
             Ok((key, address))
         };
         let (key, address) = director.error.keep(named())?;
-        to.write(director.director.server(&key, address).ok_or(VSCHED_STALE)?.into());
+        to.write(director.director.server_of(&key, address).ok_or(VSCHED_STALE)?.into());
         Ok(())
     })
 }

@@ -17,11 +17,11 @@ pub(super) trait Names {
 
 impl Names for Config {
     fn service(&self, name: &str) -> Option<ServiceKey> {
-        self.find(name).ok().map(|service| service.key)
+        Config::service(self, name).map(|service| service.key)
     }
 
     fn server(&self, service: &ServiceKey, name: &str) -> Option<SocketAddr> {
-        Config::service(self, service)?.find(name).map(|server| server.address)
+        self.service_by_key(service)?.server(name).map(|server| server.address)
     }
 }
 

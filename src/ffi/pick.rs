@@ -147,7 +147,7 @@ pub extern "C" fn vsched_worker_refusal(worker: Option<&vsched_worker>) -> u32 {
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn vsched_refusal_text(refusal: u32) -> *const c_char {
-    let known = Refused::ALL.into_iter().find(|known| *known as u32 == refusal);
+    let known = Refused::ALL.iter().copied().find(|known| *known as u32 == refusal);
     known.map_or(c"unknown refusal", Refused::text_c).as_ptr()
 }
 

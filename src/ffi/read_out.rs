@@ -133,7 +133,7 @@ pub unsafe extern "C" fn vsched_config_servers(
         let key = config
             .error
             .keep(unsafe { names::key_of(&config.config, key, key_length, VSCHED_NO_SERVICE) })?;
-        let service = config.config.service(&key).ok_or(VSCHED_NO_SERVICE)?.clone();
+        let service = config.config.service_by_key(&key).ok_or(VSCHED_NO_SERVICE)?.clone();
         let observed = Observed::from(&Config { services: vec![service], ..Config::default() });
         let no_id = vsched_server_id { slot: 0, generation: 0 };
         let servers = observed.services.iter().flat_map(|service| &service.servers);

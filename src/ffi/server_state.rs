@@ -99,9 +99,9 @@ pub unsafe extern "C" fn vsched_director_set_state(
                 Fault::new(VSCHED_E_ARGUMENT, format!("{what} {number}: expected {expected}"))
             };
             let number = holder;
-            let holder = Holder::ALL.into_iter().find(|known| *known as u32 == number);
+            let holder = Holder::ALL.iter().copied().find(|known| *known as u32 == number);
             let holder = holder.ok_or_else(|| unknown("holder", number, "0 to 3"))?;
-            let state_of = ServerState::ALL.into_iter().find(|known| *known as u32 == state);
+            let state_of = ServerState::ALL.iter().copied().find(|known| *known as u32 == state);
             let state = state_of.ok_or_else(|| unknown("state", state, "0 to 2"))?;
             // SAFETY: the caller promises the length.
             let reason = unsafe { text::read(reason, reason_length) }?;

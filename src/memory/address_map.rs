@@ -110,12 +110,9 @@ impl<P: Payload> Affinity<P> {
     }
 
     pub(crate) fn remembered(&self) -> Remembered {
-        Remembered {
-            entries: self.entries(),
-            capacity: self.capacity,
-            // Relaxed: a statistic.
-            refused: self.refused.load(Ordering::Relaxed),
-        }
+        // Relaxed: a statistic.
+        let refused = self.refused.load(Ordering::Relaxed);
+        Remembered::new(self.entries(), self.capacity, refused)
     }
 
     /// The key of an address, given as two words; an IPv4 address is the upper half of the first.

@@ -38,6 +38,12 @@ use crate::metrics::family::{Family, Kind, Samples, Value};
 use crate::metrics::writer::{Labels, Writer};
 
 /// What to write, and how.
+///
+/// ```
+/// use vsched::metrics::{Format, Options};
+/// let options = Options::new().with_servers().with_format(Format::OpenMetrics);
+/// assert!(options.servers && !options.traffic);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Options {
@@ -117,6 +123,15 @@ const OBSERVED: &[Family<Observed>] = &[
 ///
 /// # Errors
 /// Those of `to`; writing to a `String` has none.
+///
+/// ```
+/// use vsched::{Config, config::Observed, metrics};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// let mut text = String::new();
+/// metrics::write(&Observed::from(&config), &metrics::Options::new().with_servers(), &mut text)?;
+/// assert!(text.contains("server=\"10.0.1.1:80\""));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn write(observed: &Observed, options: &Options, to: &mut impl fmt::Write) -> fmt::Result {
     let mut writer = Writer::new(to, options.format);
     write_observed(observed, options, &mut writer)?;

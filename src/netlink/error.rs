@@ -179,6 +179,7 @@ pub enum Error {
     Refused(Refused),
     /// A request for a scheduler or another setting that Linux does not have. Of the call's requests,
     /// none was sent.
+    #[non_exhaustive]
     NotInLinux {
         /// The service or server.
         object: Object,
@@ -191,6 +192,7 @@ pub enum Error {
     /// carried out: read again.
     Lost,
     /// Other programs changed the object during every attempt to read it.
+    #[non_exhaustive]
     Unsettled {
         /// What was being read.
         object: Object,
@@ -200,6 +202,7 @@ pub enum Error {
     /// A request that cannot be written or an answer that cannot be understood.
     Wire(WireError),
     /// A system call failed.
+    #[non_exhaustive]
     System {
         /// What was being done.
         step: &'static str,
@@ -207,6 +210,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A network namespace that cannot be entered.
+    #[non_exhaustive]
     Namespace {
         /// Its path.
         path: std::path::PathBuf,
@@ -243,20 +247,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Error::Refused(refused) => Some(refused),
-            Error::Wire(error) => Some(error),
-            Error::System { source, .. } | Error::Namespace { source, .. } => Some(source),
-            Error::Absent
-            | Error::NotInLinux { .. }
-            | Error::Timeout(_)
-            | Error::Lost
-            | Error::Unsettled { .. } => None,
-        }
-    }
-}
+impl std::error::Error for Error {}
 
 impl From<WireError> for Error {
     fn from(error: WireError) -> Self {
@@ -266,6 +257,7 @@ impl From<WireError> for Error {
 
 /// A request of a batch that the kernel refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// Its place in the batch.
     pub index: usize,
@@ -273,8 +265,16 @@ pub struct Failure {
     pub refused: Refused,
 }
 
+impl Failure {
+    /// Returns the refusal of the request at this place.
+    pub const fn new(index: usize, refused: Refused) -> Self {
+        Failure { index, refused }
+    }
+}
+
 /// A batch that did not complete.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Stopped {
     /// What stopped it.
     pub error: Error,
@@ -286,6 +286,13 @@ pub struct Stopped {
     pub failures: Vec<Failure>,
 }
 
+impl Stopped {
+    /// Returns a batch without refusals.
+    pub const fn new(error: Error, answered: usize, sent: usize) -> Self {
+        Stopped { error, answered, sent, failures: Vec::new() }
+    }
+}
+
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stopped { error, answered, sent, failures } = self;
@@ -294,8 +301,8 @@ impl fmt::Display for Stopped {
     }
 }
 
-impl std::error::Error for Stopped {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
+impl std::error::Error for Stopped {}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -55,6 +55,11 @@ impl Exchange {
         Exchange { socket, port, sequence: 0, timeout, room, buffer, received, next: 0 }
     }
 
+    /// The port id of the socket.
+    pub(super) fn port(&self) -> u32 {
+        self.port
+    }
+
     /// Reserves sequence numbers and returns the first.
     pub(super) fn reserve(&mut self, count: u32) -> u32 {
         let first = self.sequence.wrapping_add(1);

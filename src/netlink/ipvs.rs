@@ -25,8 +25,8 @@ const ROUNDS: u32 = 5;
 /// use vsched::netlink::plan::Policy;
 /// let wanted: Config = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
 /// let mut ipvs = Ipvs::open()?;
-/// print!("{}", ipvs.plan(&wanted, &Policy::default())?); // what would be done
-/// print!("{}", ipvs.sync(&wanted, &Policy::default())?); // what was done
+/// print!("{}", ipvs.plan(wanted.clone(), &Policy::default())?); // what would be done
+/// print!("{}", ipvs.sync(wanted, &Policy::default())?); // what was done
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Ipvs {
     /// use vsched::netlink::plan::Policy;
     /// use vsched::netlink::{Ipvs, SyncError};
     /// # let wanted = vsched::config::Config::default();
-    /// match Ipvs::open()?.sync(&wanted, &Policy::default()) {
+    /// match Ipvs::open()?.sync(wanted, &Policy::default()) {
     ///     Ok(report) => println!("{} requests", report.requests()),
     ///     Err(SyncError::Incomplete(report)) => eprint!("{report}"), // step by step
     ///     Err(error) => eprintln!("{error}"),
@@ -219,7 +219,7 @@ impl Ipvs {
     /// ```no_run
     /// use std::time::Duration;
     /// use vsched::netlink::plan::{Drain, Ended};
-    /// let drain = Drain { deadline: Duration::from_secs(60), until: Ended::Active };
+    /// let drain = Drain::default().with_deadline(Duration::from_secs(60)).with_until(Ended::Active);
     /// let service = "tcp 10.0.0.1:80".parse()?;
     /// print!("{}", vsched::netlink::Ipvs::open()?.drain(&service, "10.0.1.1:80".parse()?, drain)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -309,18 +309,7 @@ impl fmt::Display for SyncError {
     }
 }
 
-impl std::error::Error for SyncError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            SyncError::Plan(error) => Some(error),
-            SyncError::Kernel(error) => Some(error),
-            SyncError::Incomplete(report) => {
-                report.error().map(|error| error as &(dyn std::error::Error + 'static))
-            }
-            SyncError::Differs(_) => None,
-        }
-    }
-}
+impl std::error::Error for SyncError {}
 
 impl From<PlanError> for SyncError {
     fn from(error: PlanError) -> Self {

@@ -1,5 +1,6 @@
 //! A connection to the kernel's IPVS.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::error::{Error, Failure, Object, Refused, Stopped};
@@ -24,7 +25,16 @@ const USUAL: usize = 176;
 const DATAGRAMS: [usize; 2] = [32 << 10, 20 << 10];
 
 /// How to talk to the kernel.
+///
+/// ```
+/// use std::time::Duration;
+/// use vsched::netlink::{Namespace, Options};
+/// let options = Options::default()
+///     .with_namespace(Namespace::at("/run/netns/blue"))
+///     .with_timeout(Duration::from_secs(1));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// The network namespace; `None` = the calling thread's.
     pub namespace: Option<Namespace>,
@@ -36,6 +46,38 @@ pub struct Options {
     pub batch: usize,
     /// How often to read an object that other programs keep changing before [`Error::Unsettled`].
     pub attempts: u32,
+}
+
+impl Options {
+    /// Returns the options with this network namespace.
+    pub fn with_namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// Returns the options with this longest wait for the kernel's next answer.
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Returns the options with this size of the receive buffer in bytes.
+    pub const fn with_receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = bytes;
+        self
+    }
+
+    /// Returns the options with this many requests per batch, 1 to 128.
+    pub const fn with_batch(mut self, requests: usize) -> Self {
+        self.batch = requests;
+        self
+    }
+
+    /// Returns the options with this many attempts to read what others keep changing.
+    pub const fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
 }
 
 impl Default for Options {
@@ -69,7 +111,6 @@ impl Default for Options {
 /// println!("{}", kernel.read()?.observed.config().to_rules());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Kernel {
     /// Used alternately, for dumps that are compared.
     exchanges: [Exchange; 2],
@@ -78,6 +119,18 @@ pub struct Kernel {
     family: u16,
     pub(super) attempts: u32,
     batch: usize,
+}
+
+impl fmt::Debug for Kernel {
+    /// Writes the numbers of the family and of the sockets' ports, and the options.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel")
+            .field("family", &self.family)
+            .field("ports", &self.exchanges.each_ref().map(Exchange::port))
+            .field("batch", &self.batch)
+            .field("attempts", &self.attempts)
+            .finish()
+    }
 }
 
 impl Kernel {

@@ -51,9 +51,9 @@ fn nothing_is_sent_of_a_scheduler_that_linux_does_not_have() {
         let expected = format!("service tcp 10.0.0.2:80: scheduler: Linux has no {}", kind.name());
         let (kernel, ends) = kernel();
         let mut ipvs = Ipvs { kernel };
-        let plan = Plan::new(&config, &crate::config::Observed::default(), &policy);
-        let synced = ipvs.sync(&config, &policy).expect_err("no answer");
-        let planned = ipvs.plan(&config, &policy).expect_err("no answer");
+        let plan = Plan::new(config.clone(), &crate::config::Observed::default(), &policy);
+        let synced = ipvs.sync(config.clone(), &policy).expect_err("no answer");
+        let planned = ipvs.plan(config.clone(), &policy).expect_err("no answer");
         let service = |service: &VirtualService| Request::add_service(service);
         let requests: Vec<Request> = config.services.iter().map(service).collect();
         let stopped = ipvs.kernel().execute(&requests).expect_err("no answer");
@@ -133,15 +133,21 @@ fn nothing_is_sent_of_a_setting_that_linux_does_not_have() {
         preflight.not_in_linux(&Config::default());
         assert!(preflight.findings().iter().all(|finding| finding.is_obstacle()));
         assert_eq!(preflight.to_string().lines().collect::<Vec<_>>(), expected);
-        let plan = Plan::new(&config, &crate::config::Observed::default(), &policy);
+        let plan = Plan::new(config.clone(), &crate::config::Observed::default(), &policy);
         let Some(first) = expected.first() else {
             plan.expect("a kernel takes it");
             continue;
         };
         let lines = |error: String| error.lines().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(lines(plan.expect_err("no plan").to_string()), expected);
-        assert_eq!(lines(ipvs.sync(&config, &policy).expect_err("no sync").to_string()), expected);
-        assert_eq!(lines(ipvs.plan(&config, &policy).expect_err("no plan").to_string()), expected);
+        assert_eq!(
+            lines(ipvs.sync(config.clone(), &policy).expect_err("no sync").to_string()),
+            expected
+        );
+        assert_eq!(
+            lines(ipvs.plan(config.clone(), &policy).expect_err("no plan").to_string()),
+            expected
+        );
         let (wanted, key) = (&config.services[1], config.services[1].key);
         let (add, edit) = if first.contains("server") {
             let server = &wanted.servers[0];
@@ -168,7 +174,7 @@ fn names_and_user_data_are_no_difference_to_a_kernel() {
     let plan = |labels: &str| {
         let text = bare.replace("wlc", "wlc --vsched-name web") + labels;
         let config: Config = text.parse().expect("rules");
-        Plan::new(&config, &found, &policy).expect("a plan")
+        Plan::new(config.clone(), &found, &policy).expect("a plan")
     };
     assert!(plan(" --vsched-name web-1 --vsched-user-data 7").is_empty());
     assert!(!plan(" --vsched-name web-1 -w 2").is_empty());

@@ -18,6 +18,7 @@ use crate::config::{
 
 /// What runs in the kernel, as far as it could be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Reading {
     /// Services in the order of their keys, with their servers; timeouts and daemons.
     pub observed: Observed,
@@ -27,6 +28,7 @@ pub struct Reading {
 
 /// An object in the kernel that a config cannot express.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unreadable {
     /// The object, or the one that it belongs to, if that could be decoded.
     pub object: Option<Object>,

@@ -211,7 +211,9 @@ impl fmt::Debug for Pick {
             .field("server", &self.server())
             .field("address", &self.address())
             .field("forwarding", &self.forwarding())
-            .finish_non_exhaustive()
+            .field("user_data", &self.user_data)
+            .field("persistent", &!self.template.is_none())
+            .finish()
     }
 }
 

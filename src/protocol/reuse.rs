@@ -12,9 +12,10 @@
 /// // The client uses its port again while the old connection waits to expire.
 /// let verdict = |context| connection.verdict(TcpFlags::SYN, &context);
 /// assert_eq!(verdict(Context::default()), Verdict::Reschedule);
-/// assert_eq!(verdict(Context { conn_reuse_mode: 0, ..Context::default() }), Verdict::Forward);
+/// assert_eq!(verdict(Context::default().with_conn_reuse_mode(0)), Verdict::Forward);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Context {
     /// `net.ipv4.vs.conn_reuse_mode`, default 1. 0: a tuple is never reused while its connection
     /// exists. Otherwise it is reused once the connection has ended; with bit 2 also in FIN_WAIT under
@@ -43,6 +44,7 @@ impl Default for Context {
 
 /// The current status of a known connection's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum ServerNow {
     /// In the config with a weight above 0, overloaded or not.
     #[default]
@@ -55,6 +57,7 @@ pub enum ServerNow {
 
 /// What to do with a packet of a known connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Send it to the connection's server, and advance the connection's state.
     Forward,
@@ -67,6 +70,30 @@ pub enum Verdict {
 }
 
 impl Context {
+    /// Returns the context with this `conn_reuse_mode`.
+    pub const fn with_conn_reuse_mode(mut self, mode: u32) -> Self {
+        self.conn_reuse_mode = mode;
+        self
+    }
+
+    /// Returns the context with this `expire_nodest_conn`.
+    pub const fn with_expire_nodest_conn(mut self, on: bool) -> Self {
+        self.expire_nodest_conn = on;
+        self
+    }
+
+    /// Returns the context of a connection that another one or a template controls, or none does.
+    pub const fn with_controlled(mut self, controlled: bool) -> Self {
+        self.controlled = controlled;
+        self
+    }
+
+    /// Returns the context with this status of the connection's server.
+    pub const fn with_server(mut self, server: ServerNow) -> Self {
+        self.server = server;
+        self
+    }
+
     /// The rules in the kernel's order. `begins`: the packet is a SYN or INIT; `ended`: the state allows
     /// a new connection to reuse the tuple.
     pub(super) fn verdict(&self, begins: bool, ended: bool) -> Verdict {

@@ -7,6 +7,7 @@ use crate::protocol::{Columns, Context, Direction, FTP_DATA, NoOutput, Verdict};
 
 /// The state of an SCTP association as the director sees it, in the kernel's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum SctpState {
     /// No packet yet.
     #[default]
@@ -118,7 +119,7 @@ const NO_OUTPUT: Transitions = table(
 
 impl SctpState {
     /// All states, in the kernel's order.
-    pub const ALL: [SctpState; 14] = all(&STATES);
+    pub const ALL: &'static [SctpState] = &all(&STATES);
 
     /// Returns the name that `ipvsadm -L -c` prints.
     pub const fn name(self) -> &'static str {
@@ -170,10 +171,11 @@ impl SctpState {
 /// use vsched::protocol::{Direction, SctpChunks, SctpConnection, SctpState};
 /// let mut association = SctpConnection::new(Forwarding::Masq);
 /// association.packet(Direction::Client, SctpChunks::one(SctpChunks::INIT));
-/// let bundle = SctpChunks { first: SctpChunks::COOKIE_ECHO, second: Some(SctpChunks::ABORT) };
+/// let bundle = SctpChunks::new(SctpChunks::COOKIE_ECHO, Some(SctpChunks::ABORT));
 /// assert_eq!(association.packet(Direction::Client, bundle), SctpState::Closed);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SctpChunks {
     /// Type of the first chunk.
     pub first: u8,
@@ -205,7 +207,12 @@ impl SctpChunks {
 
     /// Returns the chunks of a packet with a single chunk.
     pub const fn one(chunk: u8) -> Self {
-        SctpChunks { first: chunk, second: None }
+        SctpChunks::new(chunk, None)
+    }
+
+    /// Returns the chunks of a packet whose first two have these types.
+    pub const fn new(first: u8, second: Option<u8>) -> Self {
+        SctpChunks { first, second }
     }
 
     /// The column of a table.

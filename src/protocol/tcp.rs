@@ -9,6 +9,7 @@ use crate::protocol::{Context, Direction, FTP_DATA, NoOutput, Verdict, seconds};
 
 /// The state of a TCP connection as the director sees it, in the kernel's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum TcpState {
     /// No packet yet.
     #[default]
@@ -88,7 +89,7 @@ const SECURE: Transitions = table(
 
 impl TcpState {
     /// All states, in the kernel's order.
-    pub const ALL: [TcpState; 11] = all(&STATES);
+    pub const ALL: &'static [TcpState] = &all(&STATES);
 
     /// Returns the name that `ipvsadm -L -c` prints.
     pub const fn name(self) -> &'static str {
@@ -137,6 +138,7 @@ impl TcpState {
 
 /// Which of the two TCP state tables applies: a property of the whole director, not of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum TcpTable {
     /// The normal table.
     #[default]

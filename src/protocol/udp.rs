@@ -12,6 +12,7 @@ use crate::protocol::{FTP_DATA, seconds};
 /// assert_eq!(UdpState::Normal.timeout_seconds(&Timeouts::default()), 300);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum UdpState {
     /// From the first datagram until the timeout after the last one.
     #[default]

@@ -49,6 +49,7 @@ pub use site::Site;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Role {
     /// The host that runs IPVS.
     Director,
@@ -60,6 +61,7 @@ pub enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Need {
     /// Without it a client gets no reply, or one from a server that the director did not choose.
     Required,
@@ -70,6 +72,7 @@ pub enum Need {
 /// The part of a config that causes a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Origin {
     /// The virtual service.
     pub service: ServiceKey,
@@ -81,6 +84,7 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Action {
     /// Run these commands as root, in this order. Running them again changes nothing or is refused as
     /// already done. Their effect lasts until the next boot.
@@ -98,6 +102,7 @@ pub enum Action {
 #[non_exhaustive]
 pub enum Check {
     /// A sysctl has one of these values.
+    #[non_exhaustive]
     Sysctl {
         /// Its name with dots, such as `net.ipv4.ip_forward`.
         name: String,
@@ -106,6 +111,7 @@ pub enum Check {
     },
     /// An IPv4 setting of an interface has one of these values, where the greater of the
     /// interface's value and that of `all` applies.
+    #[non_exhaustive]
     InterfaceSysctl {
         /// The last part of its name, such as `arp_ignore`.
         name: String,
@@ -115,16 +121,19 @@ pub enum Check {
         accepted: Vec<i32>,
     },
     /// A module is loaded or built into the kernel.
+    #[non_exhaustive]
     Module {
         /// Its name, such as `ip_vs_wrr`.
         name: String,
     },
     /// A network interface exists and is up.
+    #[non_exhaustive]
     InterfaceUp {
         /// Its name.
         name: String,
     },
     /// This host has an address.
+    #[non_exhaustive]
     Address {
         /// The address.
         ip: IpAddr,
@@ -133,6 +142,7 @@ pub enum Check {
         interface: Option<String>,
     },
     /// The default route goes through this gateway.
+    #[non_exhaustive]
     DefaultRoute {
         /// The gateway; `None` if the [`Site`] does not contain it.
         via: Option<IpAddr>,
@@ -140,6 +150,7 @@ pub enum Check {
         family: Family,
     },
     /// The default route, if there is one, does not go through this gateway.
+    #[non_exhaustive]
     NoDefaultRoute {
         /// The gateway; `None` if the [`Site`] does not contain it.
         via: Option<IpAddr>,
@@ -147,11 +158,13 @@ pub enum Check {
         family: Family,
     },
     /// The route to an address has no gateway.
+    #[non_exhaustive]
     OnLink {
         /// The address.
         ip: IpAddr,
     },
     /// A socket listens on this address and port.
+    #[non_exhaustive]
     Listening {
         /// TCP, UDP or SCTP.
         protocol: Protocol,
@@ -163,6 +176,7 @@ pub enum Check {
 /// One requirement of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Requirement {
     /// The host that has to meet it.
     pub role: Role,
@@ -183,6 +197,19 @@ pub struct Requirement {
 ///
 /// Displays as a text to read and to paste into a shell, grouped by host: everything except the commands
 /// of required items is a comment.
+///
+/// ```
+/// use vsched::Config;
+/// use vsched::requirements::{Action, Need};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
+/// for item in config.requirements().iter().filter(|item| item.need == Need::Required) {
+///     match &item.action {
+///         Action::Run(commands) => println!("{}: {commands:?}: {}", item.role, item.reason),
+///         other => println!("{}: {other:?}: {}", item.role, item.reason),
+///     }
+/// }
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]

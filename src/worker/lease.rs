@@ -12,7 +12,7 @@ use crate::memory::templates::TemplateId;
 /// A lost lease stays counted; [`Director::set_counts`](crate::Director::set_counts) corrects that.
 ///
 /// The default is an empty lease, which holds no connection.
-#[derive(Debug, PartialEq, Eq, Default)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "a lease that is dropped instead of closed stays counted"]
 #[repr(C)]
 pub struct Lease {
@@ -23,6 +23,13 @@ pub struct Lease {
     code: u32,
     /// Number plus 1 of the worker that counts the connection as its own; 0 = none.
     place: u32,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        let server = ServerId { slot: 0, generation: 0 };
+        Lease { server, template: TemplateId::default(), code: 0, place: 0 }
+    }
 }
 
 const INACTIVE: u32 = 1;

@@ -61,8 +61,8 @@ impl Worker {
     /// // At most as many attempts as `Tried` has room for, and none to a server twice.
     /// let mut tried = Tried::<3>::new();
     /// let end = loop {
-    ///     match worker.pick_server_excluding(service, &flow, &tried) {
-    ///         Ok(pick) if reach(pick.address()) || !tried.insert(pick.server()) => break Ok(pick),
+    ///     match worker.pick_server_excluding(service, &flow, tried.as_slice()) {
+    ///         Ok(pick) if reach(pick.address()) || tried.try_push(pick.server()).is_err() => break Ok(pick),
     ///         Ok(_) => {}
     ///         Err(refused) => break Err(refused),
     ///     }

@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use vsched::config::{Forwarding, RealServer, SchedulerFlags, ServiceKey, VirtualService};
-use vsched::{Config, Flow, SchedulerKind};
+use vsched::{Config, Director, Flow, SchedulerKind, ServerId};
 
 /// Virtual address number `n`.
 pub(crate) fn vip(n: u16) -> SocketAddr {
@@ -19,25 +19,29 @@ pub(crate) fn rip(n: u16) -> SocketAddr {
 }
 
 pub(crate) fn service(n: u16, scheduler: SchedulerKind) -> VirtualService {
-    VirtualService {
-        scheduler: Some(scheduler),
-        flags: SchedulerFlags::default(),
-        ..VirtualService::new(ServiceKey::tcp(vip(n)))
-    }
+    VirtualService::new(ServiceKey::tcp(vip(n)))
+        .with_scheduler(scheduler)
+        .with_flags(SchedulerFlags::default())
 }
 
 pub(crate) fn server(n: u16, weight: u32) -> RealServer {
     RealServer::new(rip(n)).with_forwarding(Forwarding::Masq).with_weight(weight)
 }
 
+/// The id of a server of the service with this key.
+pub(crate) fn server_id(
+    director: &Director,
+    service: &ServiceKey,
+    server: SocketAddr,
+) -> Option<ServerId> {
+    director.service_by_key(service).and_then(|service| director.server_by_address(service, server))
+}
+
 /// One service with servers 1 to `count`, their weights in turn from `weights`.
 pub(crate) fn config(scheduler: SchedulerKind, count: u16, weights: &[u32]) -> Config {
     let weights = weights.iter().copied().cycle();
     let servers = (1..=count).zip(weights).map(|(n, weight)| server(n, weight)).collect();
-    Config {
-        services: vec![VirtualService { servers, ..service(0, scheduler) }],
-        ..Config::default()
-    }
+    Config::new().with_service(service(0, scheduler).with_servers(servers))
 }
 
 /// A TCP flow of client number `n` to virtual address 0.

@@ -23,11 +23,12 @@ fn server(service: u16, index: u8) -> RealServer {
 }
 
 fn large(base: u16, services: u16) -> Config {
-    let service = |index: u16| VirtualService {
-        servers: (0..SERVERS).map(|place| server(index, place)).collect(),
-        ..VirtualService::new(key(base + index)).with_scheduler("wrr".parse().expect("wrr"))
+    let service = |index: u16| {
+        VirtualService::new(key(base + index))
+            .with_scheduler("wrr".parse().expect("wrr"))
+            .with_servers((0..SERVERS).map(|place| server(index, place)).collect())
     };
-    Config { services: (0..services).map(service).collect(), ..Config::default() }
+    Config::new().with_services((0..services).map(service).collect())
 }
 
 fn rate(count: usize, begun: Instant) -> f64 {
@@ -37,8 +38,7 @@ fn rate(count: usize, begun: Instant) -> f64 {
 /// Refusals are found by number, wherever they stand, in batches of any size.
 pub(crate) fn places() {
     for batch in [1, 7, 128] {
-        let mut kernel =
-            Kernel::with_options(&Options { batch, ..Options::default() }).expect("IPVS");
+        let mut kernel = Kernel::with_options(&Options::default().with_batch(batch)).expect("IPVS");
         kernel.execute_one(&Request::flush()).expect("flushed");
         let mut requests = vec![Request::add_service(&VirtualService::new(key(0)))];
         for place in 0..SERVERS {
@@ -67,11 +67,11 @@ pub(crate) fn places() {
 
 /// A request that cannot be written stops the batch in front of the system call it would be in.
 pub(crate) fn unwritable() {
-    let mut kernel =
-        Kernel::with_options(&Options { batch: 10, ..Options::default() }).expect("IPVS");
+    let mut kernel = Kernel::with_options(&Options::default().with_batch(10)).expect("IPVS");
     let mut requests = building(&large(0, 1));
     let engine = Some("longer-than-sixteen".into());
-    let service = VirtualService { persistence_engine: engine, ..VirtualService::new(key(5)) };
+    let mut service = VirtualService::new(key(5));
+    service.persistence_engine = engine;
     requests.insert(35, Request::add_service(&service));
     let stopped = kernel.execute(&requests).expect_err("a name that is too long");
     assert!(matches!(stopped.error, Error::Wire(_)), "{stopped}");
@@ -100,8 +100,7 @@ pub(crate) fn ten_thousand() {
     assert!(failures.iter().all(|failure| failure.refused.cause() == Cause::Exists));
     // One by one, some of it.
     let single = building(&large(SERVICES, 20));
-    let mut alone =
-        Kernel::with_options(&Options { batch: 1, ..Options::default() }).expect("IPVS");
+    let mut alone = Kernel::with_options(&Options::default().with_batch(1)).expect("IPVS");
     let begun = Instant::now();
     assert_eq!(alone.execute(&single).expect("answers"), []);
     let one_by_one = rate(single.len(), begun);
@@ -115,7 +114,7 @@ pub(crate) fn ten_thousand() {
 pub(crate) fn lost() {
     let config = large(0, 1);
     let mut kernel = running(&config);
-    let options = Options { receive_buffer: 4096, ..Options::default() };
+    let options = Options::default().with_receive_buffer(4096);
     let mut small = Kernel::with_options(&options).expect("IPVS");
     let once = building(&config);
     let requests = [&once[..], &once[..], &once[..]].concat();

@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 use std::thread;
 
-use vsched::netlink::plan::{Guardrails, Policy};
+use vsched::netlink::plan::Guardrails;
 use vsched::netlink::{Ipvs, Request};
 
 use crate::seccomp::{self, Call, IPV4_SOCKET, LIST_SERVERS, LIST_SERVICES};
@@ -43,19 +43,19 @@ fn refused((calls, errno, early): (&[Call], c_int, bool), theirs: &mut Ipvs) {
     };
     let wanted = config(WANTED);
     // A server of another owner may be a service's only one.
-    let guardrails = Guardrails { may_close_services: true, ..Guardrails::default() };
-    let policy = Policy { guardrails, ..immediate() };
+    let guardrails = Guardrails::default().with_may_close_services(true);
+    let policy = immediate().with_guardrails(guardrails);
     refuse(early);
     let mut ipvs = crate::sync::ipvs();
-    let report = ipvs.sync(&wanted, &policy).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &policy).expect("in sync");
     assert!(report.requests() > 0 && report.is_complete(), "{report}");
     refuse(!early);
     assert!(runs(&mut ipvs, &wanted));
-    assert_eq!(ipvs.sync(&wanted, &policy).expect("in sync").requests(), 0);
+    assert_eq!(ipvs.sync(wanted.clone(), &policy).expect("in sync").requests(), 0);
     for (difference, _) in DIFFERENCES {
         change(theirs, difference);
         assert!(!runs(&mut ipvs, &wanted), "{difference}");
-        let report = ipvs.sync(&wanted, &policy).expect("in sync");
+        let report = ipvs.sync(wanted.clone(), &policy).expect("in sync");
         assert!(report.requests() > 0, "{difference}");
         assert!(runs(&mut ipvs, &wanted), "{difference}");
     }

@@ -30,18 +30,18 @@ fn sides() -> [Config; 2] {
 /// The part that is killed.
 pub(crate) fn syncing() {
     // One change a system call, for more moments to be killed in.
-    let options = Options { batch: 1, ..Options::default() };
+    let options = Options::default().with_batch(1);
     let mut ipvs = Ipvs::with_options(&options).expect("IPVS");
     let policy = all();
     println!("ready");
     for wanted in sides().iter().cycle() {
-        let _ = ipvs.sync(wanted, &policy).expect("in sync");
+        let _ = ipvs.sync(wanted.clone(), &policy).expect("in sync");
     }
 }
 
 fn all() -> vsched::netlink::plan::Policy {
     let ownership = vsched::netlink::plan::Ownership::All;
-    vsched::netlink::plan::Policy { ownership, ..immediate() }
+    immediate().with_ownership(ownership)
 }
 
 /// Killed at any moment, a sync is finished by the next one.
@@ -61,11 +61,12 @@ pub(crate) fn killed() {
         process.kill().expect("killed");
         process.wait().expect("its end");
         let mut ipvs = ipvs();
-        let between = sides.iter().all(|side| !ipvs.plan(side, &all()).expect("a plan").is_empty());
+        let between =
+            sides.iter().all(|side| !ipvs.plan(side.clone(), &all()).expect("a plan").is_empty());
         halfway += u32::from(between);
         let wanted = &sides[kill as usize % 2];
-        let _ = ipvs.sync(wanted, &all()).expect("in sync");
-        let report = ipvs.sync(wanted, &all()).expect("in sync");
+        let _ = ipvs.sync(wanted.clone(), &all()).expect("in sync");
+        let report = ipvs.sync(wanted.clone(), &all()).expect("in sync");
         assert_eq!(report.requests(), 0, "{report}");
     }
     note(format!("{halfway} of {KILLS} processes were killed halfway"));
@@ -76,7 +77,7 @@ pub(crate) fn killed() {
 pub(crate) fn beside_a_writer() {
     let wanted = large(4, 30, 3);
     let mut ipvs = ipvs();
-    let _ = ipvs.sync(&wanted, &immediate()).expect("in sync");
+    let _ = ipvs.sync(wanted.clone(), &immediate()).expect("in sync");
     let stop = AtomicBool::new(false);
     let theirs = key("udp 10.0.0.9:53");
     let mut adapted = 0;
@@ -86,7 +87,7 @@ pub(crate) fn beside_a_writer() {
         let end = StopAtEnd(&stop);
         let deadline = Instant::now() + Duration::from_secs(2);
         while Instant::now() < deadline {
-            match ipvs.sync(&wanted, &immediate()) {
+            match ipvs.sync(wanted.clone(), &immediate()) {
                 Ok(report) => {
                     in_sync += 1;
                     let around = |outcome: &vsched::netlink::Outcome<'_>| {
@@ -108,8 +109,8 @@ pub(crate) fn beside_a_writer() {
     ));
     assert!(in_sync + differs + unsettled > 10, "nothing was shown");
     // When they have had enough, one more is enough, and what is theirs is there.
-    let report = ipvs.sync(&wanted, &immediate()).expect("in sync");
-    let plan = ipvs.plan(&wanted, &immediate()).expect("a plan");
+    let report = ipvs.sync(wanted.clone(), &immediate()).expect("in sync");
+    let plan = ipvs.plan(wanted.clone(), &immediate()).expect("a plan");
     assert_eq!((plan.is_empty(), plan.foreign()), (true, &[theirs][..]), "{report}");
 }
 

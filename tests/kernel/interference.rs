@@ -32,9 +32,8 @@ fn is_whole(servers: &[ObservedServer]) -> bool {
 
 pub(crate) fn beside_a_writer() {
     let key: ServiceKey = "tcp 10.0.0.1:80".parse().expect("a key");
-    let service =
-        VirtualService { servers: (1..=STEADY).map(server).collect(), ..VirtualService::new(key) };
-    let mut kernel = running(&Config { services: vec![service], ..Config::default() });
+    let service = VirtualService::new(key).with_servers((1..=STEADY).map(server).collect());
+    let mut kernel = running(&Config::new().with_service(service));
     let stop = AtomicBool::new(false);
     let written = AtomicU32::new(0);
     let (mut whole, mut torn, mut agreed, mut wrong, mut unsettled) = (0, 0, 0, 0, 0);

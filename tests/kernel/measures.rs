@@ -187,7 +187,7 @@ pub(crate) fn parts() {
 fn adding(batch: usize) {
     up();
     let requests = building(&wanted());
-    let options = Options { batch, ..Options::default() };
+    let options = Options::default().with_batch(batch);
     let mut kernel = Kernel::with_options(&options).expect("IPVS");
     let (time, failures) = seconds(|| kernel.execute(&requests).expect("answers"));
     assert_eq!(failures, []);

@@ -32,7 +32,7 @@ pub(crate) fn by_path() {
     assert!(shell("ip netns add blue"));
     is_another(Namespace::at("/run/netns/blue"));
     let missing = Kernel::open_in(Namespace::at("/run/netns/green")).map(|_| ());
-    let Err(Error::Namespace { path, source }) = missing else { panic!("{missing:?}") };
+    let Err(Error::Namespace { path, source, .. }) = missing else { panic!("{missing:?}") };
     assert_eq!(path, Path::new("/run/netns/green"));
     assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
     // A file that is no namespace.

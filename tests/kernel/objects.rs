@@ -99,7 +99,11 @@ pub(crate) fn info_and_timeouts() {
     let info = kernel.info().expect("info");
     assert_eq!(info.version, Some(0x0001_0201));
     assert!(info.connection_table_size.is_some());
-    let timeouts = |tcp, tcp_fin, udp| Timeouts { tcp, tcp_fin, udp };
+    let timeouts = |tcp, tcp_fin, udp| {
+        let mut timeouts = Timeouts::default();
+        (timeouts.tcp, timeouts.tcp_fin, timeouts.udp) = (tcp, tcp_fin, udp);
+        timeouts
+    };
     for (set, then) in [
         (timeouts(None, None, None), [900, 120, 300]),
         (timeouts(Some(1000), None, Some(7)), [1000, 120, 7]),
@@ -174,7 +178,7 @@ pub(crate) fn statistics() {
     let service = VirtualService::new(key)
         .with_server(server.with_forwarding(Forwarding::Masq))
         .with_scheduler("rr".parse().expect("a scheduler"));
-    let mut kernel = running(&Config { services: vec![service], ..Config::default() });
+    let mut kernel = running(&Config::new().with_service(service));
     for _ in 0..5 {
         let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         client.send_to(b"question", "127.0.0.10:5353").expect("sent");
@@ -208,35 +212,21 @@ pub(crate) fn statistics() {
 
 pub(crate) fn daemons() {
     let mut kernel = Kernel::open().expect("IPVS");
-    let master = SyncDaemon {
-        role: SyncRole::Master,
-        interface: "lo".into(),
-        sync_id: 5,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    };
-    let backup = SyncDaemon {
-        role: SyncRole::Backup,
-        sync_id: 255,
-        max_len: Some(1400),
-        group: Some([224, 0, 0, 90].into()),
-        port: Some(9000),
-        ttl: Some(3),
-        ..master.clone()
-    };
+    let master = SyncDaemon::new(SyncRole::Master, "lo").with_sync_id(5);
+    let mut backup = master
+        .clone()
+        .with_sync_id(255)
+        .with_max_len(1400)
+        .with_group([224, 0, 0, 90].into())
+        .with_port(9000)
+        .with_ttl(3);
+    backup.role = SyncRole::Backup;
     let start = [&backup, &master].map(Request::start_daemon);
     assert_eq!(kernel.execute(&start).expect("answers"), []);
     // What was left open has the kernel's values.
     let found = kernel.daemons().expect("daemons");
-    let whole = SyncDaemon {
-        max_len: found[0].max_len,
-        group: Some([224, 0, 0, 81].into()),
-        port: Some(8848),
-        ttl: Some(1),
-        ..master
-    };
+    let mut whole = master.with_group([224, 0, 0, 81].into()).with_port(8848).with_ttl(1);
+    whole.max_len = found[0].max_len;
     assert_eq!(found, [whole, backup]);
     assert!(found[0].max_len.is_some_and(|length| length > 0));
     assert_eq!(kernel.read().expect("a reading").observed.settings.daemons, found);

@@ -86,10 +86,10 @@ pub(crate) fn generation() {
     assert_eq!((from_nothing, from_service), (Some(generation), Some(generation)));
     let other = match generation {
         KernelRules::A => KernelRules::B,
-        KernelRules::B => KernelRules::A,
+        _ => KernelRules::A,
     };
     for (config, told) in [(generation, 0), (other, 1)] {
-        let found = preflight(&Config { kernel_rules: config, ..Config::default() });
+        let found = preflight(&Config::new().with_kernel_rules(config));
         let differs = |finding: &&Finding| matches!(finding, Finding::Generation { .. });
         assert_eq!(found.findings().iter().filter(differs).count(), told, "{found}");
     }
@@ -122,7 +122,7 @@ pub(crate) fn settings() {
     // Another namespace has its own.
     assert!(shell("ip netns add settings"));
     let there = Namespace::at("/run/netns/settings");
-    let there = Options { namespace: Some(there), ..Options::default() };
+    let there = Options::default().with_namespace(there);
     assert_eq!(found(&plain, &there), []);
     set("conn_reuse_mode", "1");
     set("expire_quiescent_template", "1");

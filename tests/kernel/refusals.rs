@@ -36,22 +36,14 @@ pub(crate) fn matrix() {
     let mut kernel = running(&config);
     let (known, unknown) = (key("tcp 10.0.0.1:80"), key("tcp 10.0.0.99:80"));
     let service = VirtualService::new;
-    let engine = VirtualService { persistence_engine: Some("nosuch".into()), ..service(unknown) };
-    let engine = VirtualService { persistence: Some(Persistence::default()), ..engine };
-    let prefix = Persistence { netmask: Some(Netmask::Inet6(129)), ..Persistence::default() };
-    let prefix = VirtualService { persistence: Some(prefix), ..service(key("fwmark 9 inet6")) };
+    let engine = service(unknown).with_persistence_engine("nosuch");
+    let engine = engine.with_persistence(Persistence::default());
+    let prefix = Persistence::default().with_netmask(Netmask::Inet6(129));
+    let prefix = service(key("fwmark 9 inet6")).with_persistence(prefix);
     let gue = Tunnel::Gue { port: 0, checksum: TunnelChecksum::None };
     let gue = server("10.9.0.50:80").with_forwarding(Forwarding::Tunnel(gue));
-    let daemon = SyncDaemon {
-        role: SyncRole::Master,
-        interface: "nosuch0".into(),
-        sync_id: 0,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    };
-    let timeouts = Timeouts { tcp: Some(u32::MAX), ..Timeouts::default() };
+    let daemon = SyncDaemon::new(SyncRole::Master, "nosuch0");
+    let timeouts = Timeouts::default().with_tcp(u32::MAX);
     let heavy = server("10.9.0.50:80").with_weight(1 << 31);
     let limits = server("10.9.0.50:80").with_thresholds(1, 2);
     let other_family = server("[fd09::9]:80").with_forwarding(Forwarding::Route);
@@ -91,7 +83,8 @@ pub(crate) fn matrix() {
     assert_eq!(refused_daemon.cause(), Cause::NoInterface, "{refused_daemon}");
     assert_eq!(refused_daemon.object(), Object::Daemon(SyncRole::Master));
     // A name that is too long does not reach the kernel.
-    let long = SyncDaemon { interface: "sixteen-letters-".into(), ..daemon };
+    let mut long = daemon;
+    long.interface = "sixteen-letters-".into();
     let Err(Error::Wire(error)) = kernel.execute_one(&Request::start_daemon(&long)) else {
         panic!("a long name was sent")
     };
@@ -141,7 +134,7 @@ pub(crate) fn unreadable() {
     // ICMP, which neither ipvsadm nor this crate can say: a service of another program.
     let known = key("tcp 10.0.0.1:80");
     let ours = VirtualService::new(known).with_server(server("10.9.0.1:80"));
-    let config = vsched::Config { services: vec![ours], ..vsched::Config::default() };
+    let config = vsched::Config::new().with_service(ours);
     let mut kernel = running(&config);
     let before = kernel.read().expect("a reading");
     assert_eq!(before.unreadable, []);
@@ -154,15 +147,7 @@ pub(crate) fn unreadable() {
     let mut message = request.message();
     message.service.as_mut().expect("a service").protocol = Some(1);
     kernel.execute_one(&Request::raw(message, request.object())).expect("added");
-    let daemon = SyncDaemon {
-        role: SyncRole::Master,
-        interface: "lo".into(),
-        sync_id: 0,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    };
+    let daemon = SyncDaemon::new(SyncRole::Master, "lo");
     let request = Request::start_daemon(&daemon);
     let mut message = request.message();
     message.daemon.as_mut().expect("a daemon").sync_id = Some(300);

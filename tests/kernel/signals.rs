@@ -67,14 +67,14 @@ pub(crate) fn all_the_time() {
         let mut ipvs = ipvs();
         for weight in 1..=5 {
             let wanted = large(20, 100, weight);
-            let report = ipvs.sync(&wanted, &immediate()).expect("in sync");
+            let report = ipvs.sync(wanted.clone(), &immediate()).expect("in sync");
             assert!(report.requests() >= 2000 && report.is_complete());
-            assert_eq!(ipvs.sync(&wanted, &immediate()).expect("in sync").requests(), 0);
+            assert_eq!(ipvs.sync(wanted.clone(), &immediate()).expect("in sync").requests(), 0);
             assert_eq!(ipvs.read().expect("a reading").observed.config().services, wanted.services);
         }
     });
     assert!(under_signals("a drain to its deadline", deadline()) >= WAIT);
-    let options = Options { timeout: WAIT, ..Options::default() };
+    let options = Options::default().with_timeout(WAIT);
     let mut kernel = Kernel::with_options(&options).expect("IPVS");
     silence();
     let silent = || {
@@ -123,7 +123,7 @@ fn deadline() -> impl FnOnce() {
     let _ = ipvs.sync(config(rules), &immediate()).expect("in sync");
     let held = [(); 2].map(|()| TcpStream::connect("127.0.0.10:80").expect("connected"));
     move || {
-        let drain = Drain { deadline: WAIT, until: Ended::Active };
+        let drain = Drain::default().with_deadline(WAIT).with_until(Ended::Active);
         let server = listeners[0].local_addr().expect("an address");
         let report = ipvs.drain(&key("tcp 127.0.0.10:80"), server, drain).expect("drained");
         let cut = report.outcomes().iter().any(|outcome| outcome.status == Status::CutOff(1));

@@ -25,11 +25,11 @@ pub(crate) fn key(text: &str) -> ServiceKey {
 }
 
 pub(crate) fn immediate() -> Policy {
-    Policy { removal: Removal::Immediate, ..Policy::default() }
+    Policy::default().with_removal(Removal::Immediate)
 }
 
 fn all() -> Policy {
-    Policy { ownership: Ownership::All, ..immediate() }
+    immediate().with_ownership(Ownership::All)
 }
 
 fn services(ipvs: &mut Ipvs) -> Vec<VirtualService> {
@@ -40,13 +40,13 @@ fn services(ipvs: &mut Ipvs) -> Vec<VirtualService> {
 pub(crate) fn rich() {
     let mut ipvs = ipvs();
     let mut wanted = everything();
-    wanted.timeouts = Timeouts { tcp: Some(777), tcp_fin: None, udp: Some(77) };
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    wanted.timeouts = Timeouts::default().with_tcp(777).with_udp(77);
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert!(report.requests() > 50, "{report}");
     assert!(report.outcomes().iter().all(|outcome| outcome.status == Status::Done), "{report}");
     assert_eq!(services(&mut ipvs), wanted.services);
     assert_eq!(ipvs.kernel().timeouts().expect("timeouts").udp, Some(77));
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert_eq!((report.requests(), report.outcomes().len()), (0, 0), "{report}");
 
     let mut other = wanted.clone();
@@ -58,13 +58,13 @@ pub(crate) fn rich() {
     first.servers[0].weight += 1;
     first.servers.push(RealServer::new("10.9.0.77:80".parse().expect("an address")));
     let mut fewer = other.clone();
-    let report = ipvs.sync(&other, &all()).expect("in sync");
+    let report = ipvs.sync(other.clone(), &all()).expect("in sync");
     let found = services(&mut ipvs);
     other.services.sort_by_key(|service| service.key);
     assert_eq!(found, other.services, "{report}");
     // Services that are not wanted are others' unless it is said that all are ours.
     fewer.services.truncate(2);
-    let report = ipvs.sync(&fewer, &immediate()).expect("in sync");
+    let report = ipvs.sync(fewer.clone(), &immediate()).expect("in sync");
     assert_eq!(report.requests(), 0, "{report}");
     assert_eq!(services(&mut ipvs), other.services);
     ipvs.zero(None).expect("zeroed");
@@ -84,7 +84,7 @@ const THREE: &str = "-A -t 10.0.0.1:80 -s wlc
 pub(crate) fn drift() {
     let mut ipvs = ipvs();
     let wanted = config(THREE);
-    let _ = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     let theirs = "-A -u 10.0.0.9:53 -s rr\n-a -u 10.0.0.9:53 -r 10.9.0.9 -m";
     let drift = format!(
         "-E -t 10.0.0.1:80 -s rr -p 60
@@ -96,7 +96,7 @@ pub(crate) fn drift() {
     let rules: vsched::config::rules::Rules = drift.parse().expect("rules");
     let requests: Vec<Request> = rules.commands().filter_map(Request::from_command).collect();
     assert_eq!(ipvs.kernel().execute(&requests).expect("answers"), []);
-    let plan = ipvs.plan(&wanted, &immediate()).expect("a plan");
+    let plan = ipvs.plan(wanted.clone(), &immediate()).expect("a plan");
     assert_eq!(plan.to_string().lines().count(), 4, "{plan}");
     assert_eq!(plan.foreign(), [key("udp 10.0.0.9:53")]);
     let report = ipvs.apply(&plan).expect("carried out");
@@ -115,7 +115,7 @@ pub(crate) fn drift() {
         [Status::Done, Status::Adapted, Status::Done, Status::AlreadyDone],
         "{report}"
     );
-    assert!(ipvs.plan(&wanted, &immediate()).expect("a plan").is_empty());
+    assert!(ipvs.plan(wanted.clone(), &immediate()).expect("a plan").is_empty());
 }
 
 /// A scheduler that this kernel has not, found out when other services were changed already.
@@ -139,10 +139,10 @@ pub(crate) fn rollback() {
          -a -t 10.0.0.4:80 -r 10.9.0.1 -m";
     let mut ipvs = ipvs();
     let before = config(&before);
-    let _ = ipvs.sync(&before, &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(before.clone(), &Policy::default()).expect("in sync");
     let wanted = config(wanted);
     for policy in [Policy::default(), immediate()] {
-        let failed = ipvs.sync(&wanted, &policy).expect_err("no such scheduler");
+        let failed = ipvs.sync(wanted.clone(), &policy).expect_err("no such scheduler");
         let SyncError::Incomplete(report) = &failed else { panic!("{failed}") };
         assert!(report.is_rolled_back() && report.left().next().is_none(), "{report}");
         let refused = failed.refused().expect("a refusal");
@@ -164,7 +164,7 @@ pub(crate) fn rollback() {
     late.services[0].servers.push(server("[fd09::1]:80").with_forwarding(tunnel));
     late.timeouts.tcp = Some(1000);
     ipvs.kernel().execute_one(&Request::start_daemon(&master())).expect("started");
-    let plan = ipvs.plan(&late, &Policy::default()).expect("a plan");
+    let plan = ipvs.plan(late.clone(), &Policy::default()).expect("a plan");
     let failed = ipvs.apply(&plan).expect_err("another family beside a daemon");
     let SyncError::Incomplete(report) = &failed else { panic!("{failed}") };
     assert!(report.rollback().len() > 8 && report.left().next().is_none(), "{report}");
@@ -173,11 +173,11 @@ pub(crate) fn rollback() {
     assert_eq!(observed.config().services, before.services, "{report}");
     assert_eq!((observed.settings.timeouts.tcp, observed.settings.daemons.len()), (Some(900), 1));
     // Those that can be are brought there, if so asked.
-    let policy = Policy { on_refusal: OnRefusal::GoOn, ..immediate() };
-    let failed = ipvs.sync(&wanted, &policy).expect_err("no such scheduler");
+    let policy = immediate().with_on_refusal(OnRefusal::GoOn);
+    let failed = ipvs.sync(wanted.clone(), &policy).expect_err("no such scheduler");
     let SyncError::Incomplete(report) = &failed else { panic!("{failed}") };
     assert!(!report.is_rolled_back(), "{report}");
-    let rest = ipvs.plan(&wanted, &policy).expect("a plan");
+    let rest = ipvs.plan(wanted.clone(), &policy).expect("a plan");
     assert_eq!(
         rest.to_string(),
         "edit services: edit service tcp 10.0.0.3:80: scheduler rr -> twos (has other settings; \
@@ -186,9 +186,7 @@ pub(crate) fn rollback() {
 }
 
 fn master() -> SyncDaemon {
-    let role = SyncRole::Master;
-    let interface = "lo".into();
-    SyncDaemon { role, interface, sync_id: 3, max_len: None, group: None, port: None, ttl: None }
+    SyncDaemon::new(SyncRole::Master, "lo").with_sync_id(3)
 }
 
 fn server(address: &str) -> RealServer {
@@ -201,27 +199,27 @@ pub(crate) fn large(services: u16, servers: u16, weight: u32) -> Config {
         let address: SocketAddr = ([10, 9 + high, service as u8, low], 80).into();
         RealServer::new(address).with_forwarding(Forwarding::Masq).with_weight(weight)
     };
-    let service = |index: u16| VirtualService {
-        servers: (1..=servers).map(|place| server(index, place)).collect(),
-        ..VirtualService::new(ServiceKey::tcp(([10, 0, 0, 1], index + 1).into()))
+    let service = |index: u16| {
+        VirtualService::new(ServiceKey::tcp(([10, 0, 0, 1], index + 1).into()))
             .with_scheduler("wrr".parse().expect("wrr"))
+            .with_servers((1..=servers).map(|place| server(index, place)).collect())
     };
-    Config { services: (0..services).map(service).collect(), ..Config::default() }
+    Config::new().with_services((0..services).map(service).collect())
 }
 
 /// 10,000 servers; the second time nothing is sent.
 pub(crate) fn ten_thousand() {
     let mut ipvs = ipvs();
     let wanted = large(100, 100, 1);
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert_eq!(report.requests(), 100 * (1 + 100 + 1));
     assert_eq!(services(&mut ipvs), wanted.services);
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert_eq!(report.requests(), 0);
     let heavier = large(100, 100, 2);
-    let report = ipvs.sync(&heavier, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(heavier.clone(), &Policy::default()).expect("in sync");
     assert_eq!(report.requests(), 10_000);
-    assert!(ipvs.plan(&heavier, &Policy::default()).expect("a plan").is_empty());
+    assert!(ipvs.plan(heavier.clone(), &Policy::default()).expect("a plan").is_empty());
 }
 
 /// Answers are lost in every phase: every refusal of a large batch, in a receive buffer for a few.
@@ -229,18 +227,18 @@ pub(crate) fn lost_answers() {
     let wanted = large(3, 300, 4);
     // What is to be added exists, and what is to be edited or deleted does not.
     let stale = large(3, 300, 1);
-    let options = Options { receive_buffer: 4096, ..Options::default() };
+    let options = Options::default().with_receive_buffer(4096);
     let mut small = Ipvs::with_options(&options).expect("IPVS");
-    let adding = small.plan(&wanted, &Policy::default()).expect("a plan");
+    let adding = small.plan(wanted.clone(), &Policy::default()).expect("a plan");
     let mut kernel = Kernel::open().expect("IPVS");
     let requests = crate::objects::building(&stale);
     assert_eq!(kernel.execute(&requests).expect("answers"), []);
-    let editing = small.plan(&wanted, &Policy::default()).expect("a plan");
+    let editing = small.plan(wanted.clone(), &Policy::default()).expect("a plan");
     let report = small.apply(&adding).expect("converges");
     assert!(report.requests() > 2 * 900, "answers were lost: {}", report.requests());
     assert_eq!(services(&mut small), wanted.services);
-    let empty = Config { services: Vec::new(), ..Config::default() };
-    let deleting = small.plan(&empty, &all()).expect("a plan");
+    let empty = Config::new().with_services(Vec::new());
+    let deleting = small.plan(empty.clone(), &all()).expect("a plan");
     for service in &wanted.services {
         for server in &service.servers {
             let delete = Request::delete_server(&service.key, server.address);
@@ -249,7 +247,7 @@ pub(crate) fn lost_answers() {
     }
     let report = small.apply(&editing).expect("converges");
     assert!(report.requests() > 2 * 900, "answers were lost: {}", report.requests());
-    assert!(small.plan(&wanted, &Policy::default()).expect("a plan").is_empty());
+    assert!(small.plan(wanted.clone(), &Policy::default()).expect("a plan").is_empty());
     kernel.execute_one(&Request::flush()).expect("flushed");
     let report = small.apply(&deleting).expect("nothing is left to do");
     assert!(report.outcomes().iter().all(|o| o.status == Status::AlreadyDone), "{report}");

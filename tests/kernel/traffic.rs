@@ -59,8 +59,9 @@ fn rules(servers: &[u8]) -> String {
 }
 
 pub(crate) fn draining(deadline: Duration) -> Policy {
-    let removal = Removal::Drain(Drain { deadline, until: Ended::Active });
-    Policy { removal, ..Policy::default() }
+    let removal =
+        Removal::Drain(Drain::default().with_deadline(deadline).with_until(Ended::Active));
+    Policy::default().with_removal(removal)
 }
 
 /// A rollout that waits for the server's one connection.
@@ -151,7 +152,7 @@ pub(crate) fn wanted_again() {
     serve(&[1, 2]);
     let mut ipvs = ipvs();
     let both = config(&rules(&[1, 2]));
-    let _ = ipvs.sync(&both, &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(both.clone(), &Policy::default()).expect("in sync");
     let mut streams = [connect(), connect()];
     streams.iter_mut().for_each(|stream| assert!(ask(stream).is_ok()));
     let mut rollout = begin(&mut ipvs, &draining(PATIENCE));
@@ -162,10 +163,11 @@ pub(crate) fn wanted_again() {
     let report = rollout.into_report();
     let kept = report.outcomes().iter().filter(|outcome| outcome.status == Status::Kept);
     assert_eq!((kept.count(), report.is_complete()), (2, false), "{report}");
-    assert!(ipvs.plan(&both, &Policy::default()).expect("a plan").is_empty());
+    assert!(ipvs.plan(both.clone(), &Policy::default()).expect("a plan").is_empty());
     streams.iter_mut().for_each(|stream| assert!(ask(stream).is_ok()));
     // One server by name: the one that is left cannot go.
-    let (key, drain) = (service.key, Drain { deadline: PATIENCE, until: Ended::Active });
+    let (key, drain) =
+        (service.key, Drain::default().with_deadline(PATIENCE).with_until(Ended::Active));
     drop(streams);
     let report = ipvs.drain(&key, service.servers[0].address, drain).expect("drained");
     assert_eq!(
@@ -232,7 +234,7 @@ pub(crate) fn hashed_drain() {
     for scheduler in ["sh", "mh"] {
         let mut ipvs = ipvs();
         let four = udp(scheduler, FOUR);
-        let _ = ipvs.sync(&four, &Policy::default()).expect("in sync");
+        let _ = ipvs.sync(four.clone(), &Policy::default()).expect("in sync");
         // By hand, for these tests to be able to fail.
         let service = &four.services[0];
         let quiesced = service.servers[0].clone().with_weight(0);
@@ -241,10 +243,11 @@ pub(crate) fn hashed_drain() {
             ipvs.kernel().execute_one(&edit).expect("edited");
         });
         assert!(by_hand.1 > 0, "nobody was refused by hand");
-        let _ = ipvs.sync(&four, &Policy::default()).expect("in sync");
+        let _ = ipvs.sync(four.clone(), &Policy::default()).expect("in sync");
         let three = udp(scheduler, &FOUR[1..]);
         let drained = under_traffic(|| {
-            let mut rollout = Rollout::new(ipvs.plan(&three, &hashed_policy()).expect("a plan"));
+            let mut rollout =
+                Rollout::new(ipvs.plan(three.clone(), &hashed_policy()).expect("a plan"));
             let Progress::Wait(_) = rollout.poll(&mut ipvs) else { panic!("it does not wait") };
             thread::sleep(Duration::from_millis(300));
             end(&mut rollout, &mut ipvs);
@@ -256,22 +259,24 @@ pub(crate) fn hashed_drain() {
             by_hand.1, by_hand.0
         ));
         assert_eq!(refused, 0);
-        assert!(ipvs.plan(&three, &Policy::default()).expect("a plan").is_empty());
+        assert!(ipvs.plan(three.clone(), &Policy::default()).expect("a plan").is_empty());
         ipvs.kernel().execute_one(&Request::flush()).expect("flushed");
     }
 }
 
 /// UDP connections stay for five minutes: the deadline ends this drain.
 pub(crate) fn hashed_policy() -> Policy {
-    let removal = Removal::Drain(Drain { deadline: Duration::from_millis(600), until: Ended::All });
-    Policy { removal, ..Policy::default() }
+    let removal = Removal::Drain(
+        Drain::default().with_deadline(Duration::from_millis(600)).with_until(Ended::All),
+    );
+    Policy::default().with_removal(removal)
 }
 
 /// Servers, weights and schedulers change under traffic, and no client is refused.
 pub(crate) fn swaps() {
     let _servers = real_servers();
     // One change a system call, for clients to get in between.
-    let options = Options { batch: 1, ..Options::default() };
+    let options = Options::default().with_batch(1);
     let mut ipvs = Ipvs::with_options(&options).expect("IPVS");
     let configs = [
         udp("rr", &[(1, 1), (2, 1)]),
@@ -282,13 +287,13 @@ pub(crate) fn swaps() {
         udp("mh", &[(3, 1), (2, 2)]),
         udp("lc", &[(1, 1)]),
     ];
-    let _ = ipvs.sync(&configs[0], &Policy::default()).expect("in sync");
+    let _ = ipvs.sync(configs[0].clone(), &Policy::default()).expect("in sync");
     let immediate = crate::sync::immediate();
     for policy in [&draining(PATIENCE), &immediate] {
         let mut syncs = 0;
         let (asked, refused) = under_traffic(|| {
             for wanted in configs.iter().cycle().take(5 * configs.len()) {
-                let report = ipvs.sync(wanted, policy).expect("in sync");
+                let report = ipvs.sync(wanted.clone(), policy).expect("in sync");
                 syncs += u32::from(report.requests() > 0);
             }
         });

@@ -1,7 +1,7 @@
 //! Verification finds every difference between the wanted and the running state, however little it
 //! reads.
 
-use vsched::config::{Config, RealServer};
+use vsched::config::Config;
 use vsched::netlink::plan::Policy;
 use vsched::netlink::{Ipvs, Namespace, Request};
 
@@ -98,13 +98,13 @@ pub(crate) fn elsewhere() {
     assert!(shell("ip netns add red && ip -n red link set lo up"));
     let here = config(WANTED);
     let mut there = here.clone();
-    there.services[0].servers[0] = RealServer { weight: 5, ..here.services[0].servers[0].clone() };
+    there.services[0].servers[0] = here.services[0].servers[0].clone().with_weight(5);
     assert_eq!(there.services[0].key, key("tcp 10.0.0.1:80"));
     running(&here);
     let mut own = ipvs();
     let mut other = Ipvs::open_in(Namespace::at("/run/netns/red")).expect("IPVS there");
     assert!(!runs(&mut other, &here));
-    let _ = other.sync(&there, &Policy::default()).expect("in sync");
+    let _ = other.sync(there.clone(), &Policy::default()).expect("in sync");
     assert_eq!([runs(&mut own, &here), runs(&mut own, &there)], [true, false]);
     assert_eq!([runs(&mut other, &here), runs(&mut other, &there)], [false, true]);
 }

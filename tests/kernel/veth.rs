@@ -25,8 +25,7 @@ fn traffic(lab: &Lab, method: &'static str, change: impl FnOnce(&mut Site<'_>)) 
     let server = |number: u8| Server::start(built.server(&number.to_string()), number);
     let _servers = [11, 12].map(server);
     // One change a system call, for clients to get in between.
-    let namespace = Some(built.director.namespace());
-    let options = Options { namespace, batch: 1, ..Options::default() };
+    let options = Options::default().with_batch(1).with_namespace(built.director.namespace());
     let ipvs = Ipvs::with_options(&options).expect("IPVS");
     let mut site = Site { built: &built, method, ipvs };
     change(&mut site);
@@ -60,7 +59,7 @@ impl Site<'_> {
     }
 
     fn sync(&mut self, wanted: &Config, policy: &Policy) {
-        let report = self.ipvs.sync(wanted, policy).expect("in sync");
+        let report = self.ipvs.sync(wanted.clone(), policy).expect("in sync");
         assert!(report.is_complete(), "{report}");
     }
 
@@ -153,7 +152,7 @@ impl Site<'_> {
             assert!(by_hand.refused > 0, "nobody was refused by hand");
             self.sync(&both, &immediate());
             let fared = self.under_traffic(scheduler, |site, clients| {
-                let plan = site.ipvs.plan(&one, &hashed_policy()).expect("a plan");
+                let plan = site.ipvs.plan(one.clone(), &hashed_policy()).expect("a plan");
                 let mut rollout = Rollout::new(plan);
                 let Progress::Wait(_) = rollout.poll(&mut site.ipvs) else { panic!("no wait") };
                 clients.wait(50);
@@ -161,7 +160,7 @@ impl Site<'_> {
                 assert!(rollout.into_report().is_complete());
             });
             assert_eq!((fared.refused, fared.cut), (0, 0));
-            assert!(self.ipvs.plan(&one, &Policy::default()).expect("a plan").is_empty());
+            assert!(self.ipvs.plan(one.clone(), &Policy::default()).expect("a plan").is_empty());
         }
     }
 }

@@ -46,8 +46,7 @@ fn director() -> (Director, Worker) {
     director.tick(Duration::from_millis(1_500));
     let worker = director.worker();
     let id = |service: &str, server: &str| {
-        let service = service.parse().expect("a key");
-        director.server(&service, server.parse().expect("an address")).expect("it runs")
+        director.server(director.service(service).expect("it runs"), server).expect("it runs")
     };
     let web = |n| id("tcp 10.1.0.1:80", &format!("10.9.0.{n}:80"));
     for _ in 0..2 {
@@ -80,14 +79,14 @@ fn kernel() -> Observed {
     let mut next = 0;
     let mut statistics = || {
         next += 1000;
-        Statistics {
-            connections: next,
-            packets_in: next + 1,
-            packets_out: next + 2,
-            bytes_in: (1 << 53) - next,
-            bytes_out: next + 4,
-            refused: next + 5,
-        }
+        let mut statistics = Statistics::default();
+        statistics.connections = next;
+        statistics.packets_in = next + 1;
+        statistics.packets_out = next + 2;
+        statistics.bytes_in = (1 << 53) - next;
+        statistics.bytes_out = next + 4;
+        statistics.refused = next + 5;
+        statistics
     };
     for service in &mut observed.services {
         service.statistics = statistics();

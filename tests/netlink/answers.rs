@@ -102,7 +102,7 @@ fn timeouts_daemons_and_the_version_are_ipvsadms() {
         assert_eq!(info[0].info.connection_table_size, Some(4096));
         if case.command == "-L --timeout" {
             let answer = decoded(&case, Command::SetConfig).remove(0);
-            let timeouts = Timeouts { tcp: Some(1000), tcp_fin: Some(60), udp: Some(500) };
+            let timeouts = Timeouts::default().with_tcp(1000).with_tcp_fin(60).with_udp(500);
             assert_eq!(answer.timeouts, timeouts);
             assert_eq!(case.stdout, ["Timeout (tcp tcpfin udp): 1000 60 500"]);
         }
@@ -131,7 +131,7 @@ fn daemon_line(message: &Message) -> String {
 #[test]
 fn what_old_and_new_kernels_leave_out_or_add_does_not_matter() {
     let case = cases().into_iter().find(|case| case.command == "-L -n -f 7 -6").expect("the case");
-    let header = Header { kind: 28, flags: 0, sequence: 1, port: 0 };
+    let header = Header::new(28, 0, 1);
     // Without the family of the server, as before 3.18; without 64 bits, as before 4.1.
     let mut message = decoded(&case, Command::NewDest).remove(0);
     let key: ServiceKey = "fwmark 7 inet6".parse().expect("a key");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use vsched::config::{Config, Observed, RealServer, ServerCounts, ServiceKey, VirtualService};
+use vsched::config::{Config, Observed, RealServer, ServiceKey, VirtualService};
 use vsched::error::{ApplyError, GuardrailError, ServiceLoss};
 use vsched::netlink::plan::{
     Action, Drain, Ended, Guardrails, Ownership, Phase, Plan, PlanError, Policy, Removal, Violation,
@@ -24,7 +24,7 @@ fn plan(found: &str, wanted: &str, policy: &Policy) -> String {
 }
 
 fn immediate() -> Policy {
-    Policy { removal: Removal::Immediate, ..Policy::default() }
+    Policy::default().with_removal(Removal::Immediate)
 }
 
 const TWO: &str = "-A -t 10.0.0.1:80 -s wlc
@@ -144,7 +144,7 @@ fn plans_say_what_they_do() {
 fn plans_lead_where_they_should() {
     for (found, wanted, _) in CASES {
         for policy in [Policy::default(), immediate()] {
-            let policy = Policy { ownership: Ownership::All, ..policy };
+            let policy = policy.with_ownership(Ownership::All);
             let plan = Plan::new(config(wanted), &runs(found), &policy);
             let Ok(plan) = plan else { continue };
             let mut state = config(found);
@@ -161,19 +161,19 @@ fn what_a_kernel_cannot_tell_is_not_compared() {
     wanted.seed = 7;
     wanted.expire_quiescent_template = true;
     wanted.services[0].affinity.capacity = 5;
-    let plan = Plan::new(&wanted, &runs(TWO), &Policy::default()).expect("a plan");
+    let plan = Plan::new(wanted.clone(), &runs(TWO), &Policy::default()).expect("a plan");
     assert!(plan.is_empty(), "{plan}");
     let mut mh = config("-A -t 10.0.0.1:80 -s mh");
     let found = Observed::from(&mh);
     mh.services[0].mh_table_index = 17;
-    assert!(Plan::new(&mh, &found, &Policy::default()).expect("a plan").is_empty());
+    assert!(Plan::new(mh.clone(), &found, &Policy::default()).expect("a plan").is_empty());
 }
 
 #[test]
 fn services_of_others_are_left_alone() {
     let others = format!("{TWO}\n-A -u 10.0.0.9:53\n-a -u 10.0.0.9:53 -r 10.0.2.1 -m\n-A -f 7");
     let key: ServiceKey = "udp 10.0.0.9:53".parse().expect("a key");
-    let policy = |ownership| Policy { ownership, ..immediate() };
+    let policy = |ownership| immediate().with_ownership(ownership);
     let matching = Ownership::Matching(std::sync::Arc::new(|key| key.port() == Some(53)));
     for (ownership, deleted, foreign) in [
         (Ownership::Wanted, 0, 2),
@@ -190,13 +190,13 @@ fn services_of_others_are_left_alone() {
 fn removals_at_once_tell_what_they_break() {
     let mut found = runs(TWO);
     // The newest server is the first of the list.
-    found.services[0].servers[0].counts =
-        ServerCounts { active: 3, inactive: 4, ..Default::default() };
+    let counts = &mut found.services[0].servers[0].counts;
+    (counts.active, counts.inactive) = (3, 4);
     let one = config("-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1");
-    let plan = Plan::new(&one, &found, &immediate()).expect("a plan");
+    let plan = Plan::new(one.clone(), &found, &immediate()).expect("a plan");
     let wanted = "delete servers: delete server 10.0.1.2:80 of tcp 10.0.0.1:80 (not wanted; 7 connections stall)\n";
     assert_eq!(plan.to_string(), wanted);
-    let policy = Policy { ownership: Ownership::All, ..immediate() };
+    let policy = immediate().with_ownership(Ownership::All);
     let plan = Plan::new(Config::default(), &found, &policy).expect("a plan");
     let wanted =
         "delete services: delete service tcp 10.0.0.1:80 (not wanted; 7 connections are reset)\n";
@@ -222,9 +222,9 @@ restore: edit service tcp 10.0.0.1:80: flags sh-fallback -> none (is done with t
 
 #[test]
 fn services_drain_before_they_go() {
-    let drain = Drain { deadline: Duration::from_secs(9), until: Ended::Active };
+    let drain = Drain::default().with_deadline(Duration::from_secs(9)).with_until(Ended::Active);
     let removal = Removal::Drain(drain);
-    let policy = Policy { ownership: Ownership::All, removal, ..Policy::default() };
+    let policy = Policy::default().with_ownership(Ownership::All).with_removal(removal);
     let plan = Plan::new(Config::default(), &runs(TWO), &policy).expect("a plan");
     let phases: Vec<Phase> = plan.steps().iter().map(|step| step.phase).collect();
     use Phase::{DeleteServices, Drain as Wait, Shrink};
@@ -246,26 +246,27 @@ fn rails_hold() {
     let default = Policy::default();
     assert_eq!(refusal(&quiesced, &default), [Violation::Closes(key.clone())]);
     assert_eq!(refusal("-A -t 10.0.0.1:80 -s wlc", &default), [Violation::Closes(key.clone())]);
-    let guardrails = Guardrails { most_deleted: 49, ..Guardrails::default() };
-    let careful = Policy { guardrails, ..Policy::default() };
+    let guardrails = Guardrails::default().with_most_deleted(49);
+    let careful = Policy::default().with_guardrails(guardrails);
     let one = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m -w 1";
-    let losses = vec![ServiceLoss {
-        service: key,
-        servers: vec!["10.0.1.2:80".parse().expect("an address")],
-        removed: false,
-    }];
-    let broken = [Violation::Deletes { servers: 1, of: 2, most: 49, losses }];
-    assert_eq!(refusal(one, &careful), broken);
+    let broken = refusal(one, &careful);
+    let [Violation::Deletes { servers: 1, of: 2, most: 49, losses, .. }] = &*broken else {
+        panic!("{broken:?}")
+    };
+    let [ServiceLoss { service, servers, removed: false, .. }] = &**losses else {
+        panic!("{losses:?}")
+    };
+    assert_eq!((service, &**servers), (&key, &["10.0.1.2:80".parse().expect("an address")][..]));
     assert_eq!(
         broken[0].to_string(),
         "1 of 2 servers (50 %) would be removed, at most 49 % may be; most_deleted 50 would allow \
          it: service tcp 10.0.0.1:80: 10.0.1.2:80"
     );
-    let all = Policy { ownership: Ownership::All, guardrails, ..Policy::default() };
+    let all = Policy::default().with_ownership(Ownership::All).with_guardrails(guardrails);
     let whole = refusal("", &all);
     assert!(whole[0].to_string().ends_with("tcp 10.0.0.1:80 as a whole: 10.0.1.2:80, 10.0.1.1:80"));
-    let forced = Guardrails { may_close_services: true, ..Guardrails::default() };
-    let forced = Policy { guardrails: forced, ..Policy::default() };
+    let forced = Guardrails::default().with_may_close_services(true);
+    let forced = Policy::default().with_guardrails(forced);
     assert!(Plan::new(config(&quiesced), &runs(TWO), &forced).is_ok());
     // One that is closed already may be.
     assert!(Plan::new(config(&quiesced), &runs(&quiesced), &default).is_ok());
@@ -307,10 +308,15 @@ fn rails_are_those_of_a_director() {
     for round in 0..2000 {
         let (runs, wanted) = (random_config(), random_config());
         let most_deleted = [0, 33, 50, 75, 100][round % 5];
-        let guardrails = Guardrails { may_close_services: round % 2 == 0, most_deleted };
+        let guardrails = Guardrails::default()
+            .with_may_close_services(round % 2 == 0)
+            .with_most_deleted(most_deleted);
         let (ownership, removal) = (Ownership::All, Removal::Immediate);
-        let policy = Policy { ownership, removal, guardrails, ..Policy::default() };
-        let plan = Plan::new(&wanted, &Observed::from(&runs), &policy);
+        let policy = Policy::default()
+            .with_ownership(ownership)
+            .with_removal(removal)
+            .with_guardrails(guardrails);
+        let plan = Plan::new(wanted.clone(), &Observed::from(&runs), &policy);
         let director = Director::new(&runs).expect("a valid config");
         let applied = director.apply_with(&wanted, &ApplyPolicy::new(guardrails));
         match (plan, applied) {
@@ -331,7 +337,7 @@ fn rails_are_those_of_a_director() {
 fn invalid_configs_have_no_plan() {
     let mut wanted = config(TWO);
     wanted.services[0].servers[0].weight = u32::MAX;
-    let refused = Plan::new(&wanted, &Observed::default(), &Policy::default());
+    let refused = Plan::new(wanted.clone(), &Observed::default(), &Policy::default());
     assert!(matches!(refused, Err(PlanError::Invalid(_))), "{refused:?}");
 }
 
@@ -344,7 +350,7 @@ fn timeouts_and_daemons() {
     found.settings.timeouts = wanted.timeouts;
     found.settings.timeouts.udp = Some(300);
     let plan = |found: &Observed, policy: &Policy| {
-        Plan::new(&wanted, found, policy).expect("a plan").to_string()
+        Plan::new(wanted.clone(), found, policy).expect("a plan").to_string()
     };
     let start = "settings: start master daemon on eth0, id 3 (wanted)\n";
     let timeouts = "settings: set timeouts udp 30 s (wanted)\n";
@@ -356,12 +362,12 @@ fn timeouts_and_daemons() {
     found.settings.daemons = vec![running.clone()];
     assert_eq!(plan(&found, &Policy::default()), "");
     running.sync_id = 4;
-    let backup =
-        vsched::config::SyncDaemon { role: vsched::config::SyncRole::Backup, ..running.clone() };
+    let mut backup = running.clone();
+    backup.role = vsched::config::SyncRole::Backup;
     found.settings.daemons = vec![running, backup];
     let stop = "settings: stop master daemon (runs with other settings)\n";
     assert_eq!(plan(&found, &Policy::default()), format!("{stop}{start}"));
-    let all = Policy { ownership: Ownership::All, ..Policy::default() };
+    let all = Policy::default().with_ownership(Ownership::All);
     let backup = "settings: stop backup daemon (not wanted)\n";
     assert_eq!(plan(&found, &all), format!("{stop}{start}{backup}"));
 }
@@ -385,10 +391,7 @@ fn service(servers: &[Option<u32>]) -> Config {
         weight.map(|weight| RealServer::new(address(n)).with_weight(weight))
     };
     let servers = servers.iter().enumerate().filter_map(server).collect();
-    Config {
-        services: vec![VirtualService { servers, ..VirtualService::new(key) }],
-        ..Config::default()
-    }
+    Config::new().with_service(VirtualService::new(key).with_servers(servers))
 }
 
 fn carry_out(action: &Action, config: &mut Config) {
@@ -432,7 +435,7 @@ fn no_moment_closes_a_service() {
                 continue;
             }
             for policy in [Policy::default(), immediate()] {
-                let plan = Plan::new(&after, &found, &policy).expect("a plan");
+                let plan = Plan::new(after.clone(), &found, &policy).expect("a plan");
                 let mut state = before.clone();
                 for step in plan.steps().iter() {
                     carry_out(&step.action, &mut state);

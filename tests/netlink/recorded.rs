@@ -33,7 +33,7 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     pub(crate) fn packet(&self) -> Packet<'_> {
-        Packet { header: self.header, payload: &self.payload }
+        Packet::new(self.header, &self.payload)
     }
 
     /// The payload, if it is of the IPVS family.
@@ -66,7 +66,7 @@ impl Case {
         let mut messages = Vec::new();
         for (way, datagram) in self.datagrams() {
             for packet in packets(&datagram) {
-                let Packet { header, payload } = packet.expect("a recorded message");
+                let Packet { header, payload, .. } = packet.expect("a recorded message");
                 let message = Recorded { way, header, payload: payload.to_vec() };
                 messages.push(message);
             }

@@ -26,11 +26,11 @@ const UNKNOWN_SCHEDULER: &str = "-A -t 10.0.0.8:80 -s nosuch";
 
 fn daemon(role: SyncRole, interface: &str, sync_id: u8) -> SyncDaemon {
     let interface = interface.to_owned();
-    SyncDaemon { role, interface, sync_id, max_len: None, group: None, port: None, ttl: None }
+    SyncDaemon::new(role, interface).with_sync_id(sync_id)
 }
 
 fn timeouts(tcp: u32, tcp_fin: u32, udp: u32) -> Timeouts {
-    Timeouts { tcp: Some(tcp), tcp_fin: Some(tcp_fin), udp: Some(udp) }
+    Timeouts::default().with_tcp(tcp).with_tcp_fin(tcp_fin).with_udp(udp)
 }
 
 fn masqueraded(address: &str) -> RealServer {
@@ -52,13 +52,13 @@ fn request(command: &str) -> Option<Request> {
             Request::start_daemon(&daemon(master, "lo", 5))
         }
         "--start-daemon backup --mcast-interface lo --syncid 6 --sync-maxlen 1400 --mcast-group 224.0.0.90 --mcast-port 9000 --mcast-ttl 3" => {
-            Request::start_daemon(&SyncDaemon {
-                max_len: Some(1400),
-                group: Some("224.0.0.90".parse().expect("a group")),
-                port: Some(9000),
-                ttl: Some(3),
-                ..daemon(backup, "lo", 6)
-            })
+            Request::start_daemon(
+                &daemon(backup, "lo", 6)
+                    .with_max_len(1400)
+                    .with_group("224.0.0.90".parse().expect("a group"))
+                    .with_port(9000)
+                    .with_ttl(3),
+            )
         }
         "--start-daemon backup --mcast-interface lo" => {
             Request::start_daemon(&daemon(backup, "lo", 0))
@@ -67,11 +67,11 @@ fn request(command: &str) -> Option<Request> {
             Request::start_daemon(&daemon(master, "nosuch0", 0))
         }
         "--start-daemon master --mcast-interface d0 --mcast-group ff05::5a --sync-maxlen 1300" => {
-            Request::start_daemon(&SyncDaemon {
-                max_len: Some(1300),
-                group: Some("ff05::5a".parse().expect("a group")),
-                ..daemon(master, "d0", 0)
-            })
+            Request::start_daemon(
+                &daemon(master, "d0", 0)
+                    .with_max_len(1300)
+                    .with_group("ff05::5a".parse().expect("a group")),
+            )
         }
         "--stop-daemon master" => Request::stop_daemon(master),
         "--stop-daemon backup" => Request::stop_daemon(backup),

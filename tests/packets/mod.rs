@@ -50,7 +50,7 @@ pub(crate) fn chunks(text: &str) -> SctpChunks {
         other => panic!("{other}: no chunk"),
     };
     let mut types = text.split('+').map(one);
-    SctpChunks { first: types.next().expect("a chunk"), second: types.next() }
+    SctpChunks::new(types.next().expect("a chunk"), types.next())
 }
 
 pub(crate) fn direction(letter: &str) -> Direction {

@@ -111,7 +111,7 @@ impl Plane {
             match entry.connection.verdict(flags, &self.context) {
                 Verdict::Forward => {}
                 Verdict::Drop => return "dropped".to_owned(),
-                Verdict::Reschedule => {
+                _ => {
                     let old = self.table.remove(&self.client).expect("it was found");
                     let new = self.schedule(flags);
                     self.worker.close(old.lease).expect("it was open");

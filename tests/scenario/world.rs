@@ -51,7 +51,7 @@ impl World {
     fn new(row: &Row, generation: KernelRules) -> Result<Self, String> {
         let mut services: Vec<Running> =
             row.services.iter().map(Running::new).collect::<Result<_, String>>()?;
-        let mut config = Config { kernel_rules: generation, ..Config::default() };
+        let mut config = Config::new().with_kernel_rules(generation);
         let applied = match row.steps.first().map(|step| &step.action) {
             Some(Action::Apply(servers)) => Some(servers),
             _ => None,
@@ -211,7 +211,8 @@ impl World {
     fn open(&mut self, number: u8, activity: Activity, count: u32) -> Result<(), String> {
         let service = &self.services[self.on];
         let (key, address) = (service.settings.key, service.known(number)?.address);
-        let id = self.director.server(&key, address);
+        let id = self.director.service_by_key(&key);
+        let id = id.and_then(|id| self.director.server_by_address(id, address));
         let id = id.ok_or("the director does not know the server")?;
         for _ in 0..count {
             let lease = self.worker.open(id, activity).map_err(text)?;

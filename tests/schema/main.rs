@@ -66,10 +66,11 @@ fn what_the_crate_writes_is_valid() {
     documents.push(reference::toml());
     for kind in SchedulerKind::ALL.iter().copied().map(Some).chain([None]) {
         let key = "tcp [2001:db8::1]:80".parse().expect("a key");
-        let service = VirtualService { scheduler: kind, ..VirtualService::new(key) };
+        let mut service = VirtualService::new(key);
+        service.scheduler = kind;
         let server = RealServer::new("[2001:db8::2]:80".parse().expect("an address"));
         let services = vec![service.with_server(server)];
-        let config = Config { services, seed: u64::MAX, ..Config::default() };
+        let config = Config::new().with_services(services).with_seed(u64::MAX);
         documents.push(serde_json::to_value(&config).expect("JSON"));
     }
     for (document, problem) in documents.iter().zip(problems(python, &documents)) {

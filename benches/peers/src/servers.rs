@@ -56,7 +56,7 @@ pub fn service(
 
 /// One service with this many servers.
 pub fn config(kind: SchedulerKind, n: usize, how: Weights) -> Config {
-    Config { services: vec![service(0, kind, 0, &weights(n, how))], ..Config::default() }
+    Config::new().with_service(service(0, kind, 0, &weights(n, how)))
 }
 
 /// The same, with this kind of sharing.

@@ -56,7 +56,8 @@ impl<'w> EventLoop<'w> {
         tried: &mut Attempts,
     ) -> Option<(Connection<'w>, TcpStream)> {
         loop {
-            let picked = self.worker.connect_excluding(target.service, &target.flow, tried);
+            let picked =
+                self.worker.connect_excluding(target.service, &target.flow, tried.as_slice());
             let connection = match picked {
                 Ok(connection) => connection,
                 Err(refused) => {
@@ -90,7 +91,7 @@ impl<'w> EventLoop<'w> {
         self.setting.failures.failed_try(target.key, address, error);
         // Fails only for a server that is gone.
         let _ = self.worker.report(connection.server(), Outcome::Failed, None);
-        if tried.insert(connection.server()) {
+        if tried.try_push(connection.server()).is_ok() {
             return Some(());
         }
         self.unanswered(target, &NO_SERVER);

@@ -203,7 +203,7 @@ impl<'w> EventLoop<'w> {
                     // It refused an earlier datagram, and this one was not sent.
                     let server = session.server;
                     self.refused(index, &error);
-                    if !tried.insert(server) {
+                    if tried.try_push(server).is_err() {
                         return self.lost(door, &NO_SERVER);
                     }
                 }
@@ -233,7 +233,7 @@ impl<'w> EventLoop<'w> {
         }
         let flow = Flow::udp(client, flow.destination()?);
         loop {
-            let connection = match self.worker.connect_excluding(service, &flow, tried) {
+            let connection = match self.worker.connect_excluding(service, &flow, tried.as_slice()) {
                 Ok(connection) => connection,
                 Err(refused) => {
                     self.setting.failures.unanswered(key, &refused);
@@ -277,7 +277,7 @@ impl<'w> EventLoop<'w> {
                 }
                 Err(error) => {
                     self.failed(door, server, address, &error);
-                    if !tried.insert(server) {
+                    if tried.try_push(server).is_err() {
                         self.setting.failures.unanswered(key, &NO_SERVER);
                         return None;
                     }
@@ -328,7 +328,7 @@ impl<'w> EventLoop<'w> {
         let UdpSession { key: SessionKey { door, path, .. }, server, mut tried, last, .. } =
             session;
         self.failed(door, server, session.address, error);
-        if !tried.insert(server) {
+        if tried.try_push(server).is_err() {
             return self.lost(door, &NO_SERVER);
         }
         if session.waiting && !last.is_empty() {

@@ -126,15 +126,13 @@ fn list(line: &Line) -> Result<List, Refusal> {
 
 fn daemon(line: &Line) -> Result<SyncDaemon, Refusal> {
     let interface = line.value_of("mcast-interface").filter(|name| !name.is_empty());
-    Ok(SyncDaemon {
-        role: role(line)?,
-        interface: cut(interface.unwrap_or("eth0")).to_owned(),
-        sync_id: of(line, "syncid")?.unwrap_or(0),
-        max_len: of(line, "sync-maxlen")?,
-        group: line.value_of("mcast-group").map(group).transpose()?,
-        port: of(line, "mcast-port")?,
-        ttl: of(line, "mcast-ttl")?,
-    })
+    let mut daemon = SyncDaemon::new(role(line)?, cut(interface.unwrap_or("eth0")))
+        .with_sync_id(of(line, "syncid")?.unwrap_or(0));
+    daemon.max_len = of(line, "sync-maxlen")?;
+    daemon.group = line.value_of("mcast-group").map(group).transpose()?;
+    daemon.port = of(line, "mcast-port")?;
+    daemon.ttl = of(line, "mcast-ttl")?;
+    Ok(daemon)
 }
 
 fn of<T: TryFrom<u32>>(line: &Line, name: &str) -> Result<Option<T>, Refusal> {

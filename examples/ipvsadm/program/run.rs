@@ -229,7 +229,9 @@ impl Session<'_> {
                     return Err("No such service".to_owned());
                 };
                 service.servers = kernel.read_servers(key).map_err(told)?;
-                Observed { services: vec![service], ..Observed::default() }
+                let mut observed = Observed::default();
+                observed.services.push(service);
+                observed
             }
             Subject::Everything => {
                 let (observed, problem) = self.read()?;

@@ -170,15 +170,15 @@ pub(crate) fn timeouts(arguments: &[String]) -> Result<Timeouts, Refusal> {
     let Some(arguments) = arguments.get(..TIMEOUTS) else {
         return usage("--set option requires 3 timeout values");
     };
-    let mut seconds = [None; TIMEOUTS];
-    for (seconds, text) in seconds.iter_mut().zip(arguments) {
+    let mut timeouts = Timeouts::default();
+    let all = [&mut timeouts.tcp, &mut timeouts.tcp_fin, &mut timeouts.udp];
+    for (seconds, text) in all.into_iter().zip(arguments) {
         *seconds = within(text, 0, MAX_TIMEOUT);
         if seconds.is_none() {
             return usage(format!("invalid timeout value `{text}' specified"));
         }
     }
-    let [tcp, tcp_fin, udp] = seconds;
-    Ok(Timeouts { tcp, tcp_fin, udp })
+    Ok(timeouts)
 }
 
 /// The value of a command on a daemon.

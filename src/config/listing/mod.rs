@@ -6,10 +6,7 @@
 //!
 //! let service = ServiceKey::tcp("192.168.4.5:80".parse()?);
 //! let server = RealServer::new("192.168.5.11:80".parse()?);
-//! let config = Config {
-//!     services: vec![VirtualService::new(service).with_server(server)],
-//!     ..Config::default()
-//! };
+//! let config = Config::new().with_service(VirtualService::new(service).with_server(server));
 //! let observed = Observed::from(&config);
 //! assert_eq!(
 //!     Listing::new(&observed).to_string(),

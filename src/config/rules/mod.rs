@@ -105,7 +105,7 @@ impl Rules {
         for rule in &self.rules {
             editor.execute(&rule.command).map_err(|error| {
                 let (column, word) = &rule.at;
-                RulesError::refused(rule.line, *column, word, error)
+                RulesError::from_refused(rule.line, *column, word, error)
             })?;
         }
         drop(editor);

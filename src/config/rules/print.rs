@@ -297,6 +297,21 @@ impl Display for RulesText<'_> {
     }
 }
 
+impl Display for Config {
+    /// Writes the [complete](RulesText::complete) rules text: parsing it gives an equal config if this one
+    /// is [valid](Config::validate).
+    ///
+    /// ```
+    /// use vsched::Config;
+    /// let config = Config::default().with_seed(7);
+    /// assert_eq!(config.to_string(), "--vsched-seed 7\n");
+    /// assert_eq!(config.to_string().parse(), Ok(config));
+    /// ```
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.to_rules().complete().fmt(f)
+    }
+}
+
 fn checksum_option(checksum: TunnelChecksum) -> &'static str {
     match checksum {
         TunnelChecksum::None => "--tun-nocsum",

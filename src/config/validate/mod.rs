@@ -33,10 +33,7 @@ impl Config {
     /// use vsched::config::{Config, RealServer, ServiceKey, VirtualService};
     /// let service = ServiceKey::tcp("192.168.4.5:80".parse()?);
     /// let server = RealServer::new("192.168.5.11:80".parse()?).with_weight(3_000_000_000);
-    /// let config = Config {
-    ///     services: vec![VirtualService::new(service).with_server(server)],
-    ///     ..Config::default()
-    /// };
+    /// let config = Config::new().with_service(VirtualService::new(service).with_server(server));
     /// assert_eq!(
     ///     config.validate().unwrap_err().to_string(),
     ///     "service tcp 192.168.4.5:80: server 192.168.5.11:80: weight: \

@@ -16,6 +16,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 /// A server that is being drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Draining {
     /// The service.
     pub service: ServiceKey,

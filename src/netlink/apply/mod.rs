@@ -54,9 +54,10 @@ pub enum Progress {
 /// ```no_run
 /// use vsched::netlink::plan::{Plan, Policy};
 /// use vsched::netlink::{Ipvs, Progress, Rollout};
-/// let wanted = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// # use vsched::Config;
+/// let wanted: Config = "-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
 /// let mut ipvs = Ipvs::open()?;
-/// let mut rollout = Rollout::new(ipvs.plan(&wanted, &Policy::default())?);
+/// let mut rollout = Rollout::new(ipvs.plan(wanted, &Policy::default())?);
 /// while let Progress::Wait(time) = rollout.poll(&mut ipvs) {
 ///     for draining in rollout.draining() {
 ///         println!("{}: {} connections", draining.server, draining.connections);

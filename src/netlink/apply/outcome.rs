@@ -45,6 +45,7 @@ impl Status {
 
 /// A step and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome<'r> {
     /// The step.
     pub step: Cow<'r, Step>,

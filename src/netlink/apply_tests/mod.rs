@@ -65,7 +65,7 @@ fn transitions(mut each: impl FnMut(&Config, &Config, &Policy, &Plan)) {
         for after in (0..4usize.pow(SERVERS as u32)).map(side).filter(is_open) {
             for policy in &policies {
                 let found = crate::config::Observed::from(&before);
-                let plan = Plan::new(&after, &found, policy).expect("a plan");
+                let plan = Plan::new(after.clone(), &found, policy).expect("a plan");
                 each(&before, &after, policy, &plan);
             }
         }
@@ -74,7 +74,7 @@ fn transitions(mut each: impl FnMut(&Config, &Config, &Policy, &Plan)) {
 
 fn same(kernel: &Simulated, config: &Config) -> bool {
     let policy = Policy::default();
-    Plan::new(config, &kernel.observed(), &policy).is_ok_and(|plan| plan.is_empty())
+    Plan::new(config.clone(), &kernel.observed(), &policy).is_ok_and(|plan| plan.is_empty())
 }
 
 /// Refuses every subset of the steps that make servers available, and of those that shrink, permanently.
@@ -148,7 +148,7 @@ fn no_refusal_elsewhere_closes_a_service() {
     transitions(|before, after, policy, _| {
         let (before, after) = (with(before, 1), with(after, 0));
         let found = crate::config::Observed::from(&before);
-        let plan = Plan::new(&after, &found, policy).expect("a plan");
+        let plan = Plan::new(after.clone(), &found, policy).expect("a plan");
         let elsewhere =
             |step: &Cow<'_, crate::netlink::plan::Step>| step.action.service() == Some(other);
         let refused = [plan.steps().iter().find(elsewhere).expect("a step").into_owned().action];
@@ -178,7 +178,7 @@ fn no_loss_closes_a_service() {
             deaths += usize::from(report.error().is_some());
             assert!(report.error().is_some() || same(&kernel, after), "{report}");
             kernel.heal();
-            let plan = Plan::new(after, &kernel.observed(), policy).expect("a plan");
+            let plan = Plan::new(after.clone(), &kernel.observed(), policy).expect("a plan");
             let report = carry_out(&plan, &mut kernel);
             assert!(report.is_complete() && same(&kernel, after), "{report}");
         }
@@ -203,7 +203,7 @@ fn drains_wait_for_connections() {
             let drain = Drain { deadline: Duration::from_secs(1 << 30), until };
             let policy = Policy { removal: Removal::Drain(drain), ..Policy::default() };
             let found = crate::config::Observed::from(&before);
-            let plan = Plan::new(&after, &found, &policy).expect("a plan");
+            let plan = Plan::new(after.clone(), &found, &policy).expect("a plan");
             let mut kernel = Simulated::new(&before, Fault::None);
             (kernel.connections, kernel.torn) = (connections, torn);
             let mut rollout = Rollout::new(plan);
@@ -254,7 +254,7 @@ fn what_others_did_meanwhile_is_no_obstacle() {
             adapted += report.outcomes().iter().filter(|o| o.status == Status::Adapted).count();
             already_done +=
                 report.outcomes().iter().filter(|o| o.status == Status::AlreadyDone).count();
-            let plan = Plan::new(after, &kernel.observed(), policy).expect("a plan");
+            let plan = Plan::new(after.clone(), &kernel.observed(), policy).expect("a plan");
             let report = carry_out(&plan, &mut kernel);
             assert!(report.is_complete() && same(&kernel, after), "from {before:?}: {report}");
         }

@@ -9,7 +9,7 @@ use crate::netlink::plan::{Plan, Policy, Removal};
 fn plan() -> (crate::config::Config, Plan) {
     let (before, after) = (side(2 + 4 * 2), side(3 + 16 * 2));
     let policy = Policy { removal: Removal::Immediate, ..Policy::default() };
-    let plan = Plan::new(&after, &Observed::from(&before), &policy).expect("a plan");
+    let plan = Plan::new(after.clone(), &Observed::from(&before), &policy).expect("a plan");
     assert_eq!(plan.steps().len(), 3, "{plan}");
     (before, plan)
 }

@@ -84,14 +84,7 @@ impl fmt::Display for PlanError {
     }
 }
 
-impl std::error::Error for PlanError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            PlanError::Invalid(error) => Some(error),
-            PlanError::Guardrails(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for PlanError {}
 
 impl From<ConfigError> for PlanError {
     fn from(error: ConfigError) -> Self {

@@ -29,6 +29,7 @@ pub use steps::Steps;
 
 /// When a step is carried out. All answers of a phase arrive before the next one begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Phase {
     /// Timeouts and synchronization daemons.
     Settings,
@@ -55,6 +56,7 @@ pub enum Phase {
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Sets the timeouts that are given.
     SetTimeouts {
@@ -114,6 +116,7 @@ pub enum Action {
 
 /// How clients may be affected although nothing fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Risk {
     /// The kernel unbinds one scheduler before it binds the other: meanwhile (a grace period, about 20 ms on
     /// several processors) it refuses new connections.
@@ -128,6 +131,7 @@ pub enum Risk {
 
 /// A change, with its phase, reason and risk.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// Its phase.
     pub phase: Phase,
@@ -146,7 +150,7 @@ pub struct Step {
 /// use vsched::netlink::plan::{Plan, Policy};
 /// let runs: Config = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
 /// let wanted: Config = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.2 -m".parse()?;
-/// let plan = Plan::new(&wanted, &Observed::from(&runs), &Policy::default())?;
+/// let plan = Plan::new(wanted, &Observed::from(&runs), &Policy::default())?;
 /// assert_eq!(
 ///     plan.to_string(),
 ///     "grow: add server 10.0.1.2:80 masq weight 1 to tcp 10.0.0.1:80 (wanted)\n\
@@ -154,7 +158,7 @@ pub struct Step {
 ///      drain: wait for server 10.0.1.1:80 of tcp 10.0.0.1:80, at most 300 s (leaves)\n\
 ///      delete servers: delete server 10.0.1.1:80 of tcp 10.0.0.1:80 (not wanted)\n"
 /// );
-/// assert!(Plan::new(&runs, &Observed::from(&runs), &Policy::default())?.is_empty());
+/// assert!(Plan::new(runs.clone(), &Observed::from(&runs), &Policy::default())?.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -12,7 +12,17 @@ pub use crate::config::Guardrails;
 ///
 /// The default touches only services that the config wants, lets servers that leave drain for five
 /// minutes at most, and refuses to leave a service without an eligible server.
+///
+/// ```
+/// use std::time::Duration;
+/// use vsched::netlink::plan::{Drain, Ended, Ownership, Policy, Removal};
+/// let drain = Drain::default().with_deadline(Duration::from_secs(60)).with_until(Ended::Active);
+/// let policy = Policy::default()
+///     .with_ownership(Ownership::All)
+///     .with_removal(Removal::Drain(drain));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Policy {
     /// Which services in the kernel are ours.
     pub ownership: Ownership,
@@ -24,9 +34,36 @@ pub struct Policy {
     pub on_refusal: OnRefusal,
 }
 
+impl Policy {
+    /// Returns the policy with this choice of which services are ours.
+    pub fn with_ownership(mut self, ownership: Ownership) -> Self {
+        self.ownership = ownership;
+        self
+    }
+
+    /// Returns the policy with this way for servers to leave.
+    pub fn with_removal(mut self, removal: Removal) -> Self {
+        self.removal = removal;
+        self
+    }
+
+    /// Returns the policy with these guardrails.
+    pub fn with_guardrails(mut self, guardrails: Guardrails) -> Self {
+        self.guardrails = guardrails;
+        self
+    }
+
+    /// Returns the policy with this reaction to a refusal.
+    pub fn with_on_refusal(mut self, on_refusal: OnRefusal) -> Self {
+        self.on_refusal = on_refusal;
+        self
+    }
+}
+
 /// What to do if the kernel refuses a step that adds, edits or quiesces. A refused deletion never stops
 /// the other steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum OnRefusal {
     /// Roll back everything, delete nothing: all or nothing.
     #[default]
@@ -39,6 +76,7 @@ pub enum OnRefusal {
 /// Which services in the kernel are ours, to edit and to delete. All others stay unchanged,
 /// whichever program created them.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Ownership {
     /// Those that the config wants. A service that the config no longer wants is not deleted: the kernel
     /// does not say which program created it.
@@ -91,6 +129,7 @@ impl Eq for Ownership {}
 
 /// How servers and services leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Removal {
     /// Immediately: their connections stall or are reset.
     Immediate,
@@ -100,6 +139,7 @@ pub enum Removal {
 
 /// How long to wait for connections to end, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Drain {
     /// Servers are deleted after this time even if connections are left.
     pub deadline: Duration,
@@ -109,6 +149,7 @@ pub struct Drain {
 
 /// Which connections must have ended before the deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Ended {
     /// The active ones. UDP never counts as active.
     Active,
@@ -121,6 +162,20 @@ pub enum Ended {
 impl Default for Removal {
     fn default() -> Self {
         Removal::Drain(Drain::default())
+    }
+}
+
+impl Drain {
+    /// Returns the drain with this deadline.
+    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Returns the drain that waits for these connections.
+    pub const fn with_until(mut self, until: Ended) -> Self {
+        self.until = until;
+        self
     }
 }
 

@@ -40,6 +40,7 @@ pub enum Finding {
     /// The process lacks CAP_NET_ADMIN in the initial user namespace.
     NoPermission,
     /// The config says something that Linux does not have; the kernel is not asked.
+    #[non_exhaustive]
     NotInLinux {
         /// The first service or server that wants it.
         object: Object,
@@ -47,6 +48,7 @@ pub enum Finding {
         setting: NotInLinux,
     },
     /// The kernel lacks the scheduler of this service, and could not load it.
+    #[non_exhaustive]
     NoScheduler {
         /// The first service that wants it.
         service: ServiceKey,
@@ -54,6 +56,7 @@ pub enum Finding {
         scheduler: SchedulerKind,
     },
     /// The kernel lacks the persistence engine of this service, and could not load it.
+    #[non_exhaustive]
     NoEngine {
         /// The first service that wants it.
         service: ServiceKey,
@@ -64,6 +67,7 @@ pub enum Finding {
     Unprobed,
     /// The kernel follows other rules than the config says, so this crate and the kernel pick different
     /// servers.
+    #[non_exhaustive]
     Generation {
         /// The kernel's.
         kernel: KernelRules,
@@ -71,6 +75,7 @@ pub enum Finding {
         config: KernelRules,
     },
     /// A setting of the kernel works against drains.
+    #[non_exhaustive]
     Setting {
         /// Its name.
         name: &'static str,

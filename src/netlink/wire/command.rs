@@ -13,6 +13,7 @@ macro_rules! commands {
         /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u8)]
+        #[non_exhaustive]
         pub enum Command {
             $(#[doc = $doc] $variant = $number,)+
         }

@@ -8,6 +8,7 @@ const MAX_INTERFACE: usize = 15;
 
 /// The attributes of a synchronization daemon, as in a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct DaemonAttributes {
     /// Role: 1 master, 2 backup.
     pub state: Option<u32>,

@@ -5,6 +5,7 @@ use super::{Figures, WireError};
 
 /// The attributes of a real server, as in a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct DestAttributes {
     /// Address family; kernels before 3.18 do not send it: then it is the service's.
     pub family: Option<u16>,

@@ -10,6 +10,7 @@ const VERSION: u8 = 1;
 
 /// What the kernel says about its IPVS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Info {
     /// Version, one byte per part: 0x010201 is 1.2.1.
     pub version: Option<u32>,
@@ -24,13 +25,14 @@ pub struct Info {
 /// let family = 28; // as the kernel said
 /// let request = Message::new(Command::GetInfo);
 /// let mut bytes = Vec::new();
-/// request.encode(Header { kind: family, flags: REQUEST, sequence: 1, port: 0 }, &mut bytes)?;
+/// request.encode(Header::new(family, REQUEST, 1), &mut bytes)?;
 /// let packet = packets(&bytes).next().expect("one packet")?;
 /// assert_eq!(packet.answer()?, Answer::Data(packet.payload));
 /// assert_eq!(Message::decode(packet.payload)?, request);
 /// # Ok::<(), vsched::netlink::wire::WireError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message {
     /// The command.
     pub command: Command,

@@ -25,6 +25,7 @@ const GENERIC: usize = 4;
 
 /// The header of a netlink message, without its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Header {
     /// Type: the family of a request or answer, or a kind of report.
     pub kind: u16,
@@ -36,8 +37,22 @@ pub struct Header {
     pub port: u32,
 }
 
+impl Header {
+    /// Returns a header of this type, with these flags and this number, and port id 0.
+    pub const fn new(kind: u16, flags: u16, sequence: u32) -> Self {
+        Header { kind, flags, sequence, port: 0 }
+    }
+
+    /// Returns the header with this port id of the requesting socket.
+    pub const fn with_port(mut self, port: u32) -> Self {
+        self.port = port;
+        self
+    }
+}
+
 /// One netlink message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Packet<'a> {
     /// Its header.
     pub header: Header,
@@ -47,6 +62,7 @@ pub struct Packet<'a> {
 
 /// The meaning of a netlink message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer<'a> {
     /// Nothing.
     Nothing,
@@ -61,6 +77,11 @@ pub enum Answer<'a> {
 }
 
 impl<'a> Packet<'a> {
+    /// Returns a message of these two parts.
+    pub const fn new(header: Header, payload: &'a [u8]) -> Self {
+        Packet { header, payload }
+    }
+
     /// Its meaning.
     ///
     /// # Errors

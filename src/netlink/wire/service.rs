@@ -17,6 +17,7 @@ const MAX_ENGINE: usize = 16;
 
 /// Flags of a virtual service, and which of them a request changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ServiceFlags {
     /// The flags.
     pub flags: u32,
@@ -24,8 +25,16 @@ pub struct ServiceFlags {
     pub mask: u32,
 }
 
+impl ServiceFlags {
+    /// Returns the flags with the mask of those that an edit changes.
+    pub const fn new(flags: u32, mask: u32) -> Self {
+        ServiceFlags { flags, mask }
+    }
+}
+
 /// The attributes of a virtual service, as in a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ServiceAttributes {
     /// Address family, [`INET`](super::INET) or [`INET6`](super::INET6).
     pub family: Option<u16>,

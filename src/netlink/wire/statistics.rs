@@ -21,6 +21,7 @@ const WIDE: [u16; 2] = [4, 5];
 
 /// The statistics of one service or server. What the kernel does not send is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Figures {
     /// Totals; the kernel does not send `refused`.
     pub totals: Statistics,

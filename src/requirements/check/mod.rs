@@ -14,6 +14,7 @@ use host::Host;
 /// The result of checking one requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Finding {
     /// The requirement.
     pub requirement: Requirement,
@@ -25,10 +26,12 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Answer {
     /// It holds.
     Holds,
     /// It does not hold.
+    #[non_exhaustive]
     Missing {
         /// What was found, in words.
         found: String,
@@ -36,6 +39,7 @@ pub enum Answer {
         expected: String,
     },
     /// The files do not show it, or cannot be read.
+    #[non_exhaustive]
     Unknown {
         /// Why.
         why: String,

@@ -1,7 +1,7 @@
 //! Every scheduler, combined with everything that lengthens the hot path: thresholds, persistence,
 //! and address maps that fill up, expire and are resized.
 
-use vsched::config::{Affinity, Ejection, Persistence, Sharing, SlowStart, Ties, VirtualService};
+use vsched::config::{Affinity, Ejection, Persistence, Sharing, SlowStart, Ties};
 use vsched::{Config, SchedulerKind};
 
 use crate::common::{server, service};
@@ -19,7 +19,7 @@ pub(crate) const SHORT: u32 = 60;
 const SAME_PER_WORKER: &[&str] = &["sh", "dh", "lblc", "lblcr", "mh", "fo", "ovf"];
 
 pub(crate) fn all() -> Vec<Scenario> {
-    let persistence = Some(Persistence { timeout: SHORT, netmask: None });
+    let persistence = Some(Persistence::new(SHORT));
     let scenario = |kind: &SchedulerKind, what: &str, configs: Vec<Config>| Scenario {
         name: format!("{}{what}", kind.name()),
         configs,
@@ -42,7 +42,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         let mut configs = configs(kind, None);
         for config in &mut configs {
             let service = &mut config.services[0];
-            service.ejection = Some(Ejection { failures: 2, ..Ejection::default() });
+            service.ejection = Some(Ejection::default().with_failures(2));
             service.servers[1].priority = 1;
             service.slow_start = kind.shares_by_weight().then(SlowStart::default);
         }
@@ -85,13 +85,11 @@ fn configs(kind: SchedulerKind, persistence: Option<Persistence>) -> Vec<Config>
         let servers = servers
             .iter()
             .map(|(n, weight, upper)| server(*n, *weight).with_thresholds(*upper, upper / 2));
-        let service = VirtualService {
-            servers: servers.collect(),
-            persistence,
-            affinity: Affinity { capacity: *capacity, expiration: SHORT },
-            ..service(0, kind)
-        };
-        Config { services: vec![service], ..Config::default() }
+        let mut service = service(0, kind)
+            .with_servers(servers.collect())
+            .with_affinity(Affinity::default().with_capacity(*capacity).with_expiration(SHORT));
+        service.persistence = persistence;
+        Config::new().with_service(service)
     };
     VERSIONS.iter().map(version).collect()
 }

@@ -89,7 +89,7 @@ fn figures(observed: &Observed) -> Vec<(Statistics, Vec<Statistics>)> {
 /// As before anything was configured.
 fn reset(kernel: &mut Kernel) -> i32 {
     let clear = Request::flush();
-    let timeouts = Timeouts { tcp: Some(900), tcp_fin: Some(120), udp: Some(300) };
+    let timeouts = Timeouts::default().with_tcp(900).with_tcp_fin(120).with_udp(300);
     kernel.execute_one(&clear).expect("no services");
     kernel.execute_one(&Request::set_timeouts(timeouts)).expect("timeouts");
     let daemons = kernel.daemons().expect("daemons");

@@ -58,9 +58,9 @@ pub(crate) fn run(lab: &Lab, configure: fn(&Built<'_>), transcript: &str, then: 
 fn synced(built: &Built<'_>) {
     let mut ipvs = Ipvs::open_in(built.director.namespace()).expect("IPVS");
     let wanted = config(built.lab.rules);
-    let report = ipvs.sync(&wanted, &Policy::default()).expect("in sync");
+    let report = ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync");
     assert!(report.requests() > 0);
-    assert_eq!(ipvs.sync(&wanted, &Policy::default()).expect("in sync").requests(), 0);
+    assert_eq!(ipvs.sync(wanted.clone(), &Policy::default()).expect("in sync").requests(), 0);
 }
 
 /// Every laboratory once more, by `sync`: it answers as a director in this process chooses.

@@ -68,7 +68,7 @@ impl Packet {
                 transport.extend([0, 12, 0, 0, b'p', b'i', b'n', b'g']);
                 Some(6)
             }
-            Signal::Sctp(SctpChunks { first, second }) => {
+            Signal::Sctp(SctpChunks { first, second, .. }) => {
                 // The tag, and the checksum, which no router looks at.
                 transport.extend([0, 0, 0, 1, 0, 0, 0, 0]);
                 [Some(first), second].into_iter().flatten().for_each(|kind| {

@@ -147,8 +147,8 @@ impl Pair {
             Command::AddService(service) | Command::EditService(service) => {
                 self.compare(&service.key)
             }
-            // No script has one.
-            Command::Set(_) => Ok(()),
+            // Settings, which no script has.
+            _ => Ok(()),
         }
     }
 
@@ -271,7 +271,7 @@ impl Pair {
     }
 
     fn tcp_fin(&mut self, seconds: u32) {
-        let timeouts = Timeouts { tcp_fin: Some(seconds), ..Timeouts::default() };
+        let timeouts = Timeouts::default().with_tcp_fin(seconds);
         let set = self.kernel.kernel().execute_one(&Request::set_timeouts(timeouts));
         set.expect("a timeout");
     }

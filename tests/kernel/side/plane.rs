@@ -145,21 +145,16 @@ fn masked(ip: IpAddr, netmask: Option<Netmask>) -> IpAddr {
 
 impl Plane {
     pub(super) fn new(generation: KernelRules, settings: Settings) -> Plane {
-        let config = Config {
-            kernel_rules: generation,
-            expire_quiescent_template: settings.expire_quiescent_template,
-            ..Config::default()
-        };
+        let mut config = Config::new().with_kernel_rules(generation);
+        config.expire_quiescent_template = settings.expire_quiescent_template;
         let director = Director::new(&config).expect("an empty config");
         Plane {
             worker: director.worker(),
             director,
             config,
-            context: Context {
-                conn_reuse_mode: settings.conn_reuse_mode,
-                expire_nodest_conn: settings.expire_nodest_conn,
-                ..Context::default()
-            },
+            context: Context::default()
+                .with_conn_reuse_mode(settings.conn_reuse_mode)
+                .with_expire_nodest_conn(settings.expire_nodest_conn),
             table: HashMap::new(),
             templates: HashMap::new(),
             outdated: HashMap::new(),
@@ -204,11 +199,8 @@ impl Plane {
         let mut old = None;
         if let Some(held) = self.table.get(tuple) {
             outcome.services.push(held.service);
-            let context = Context {
-                controlled: held.controlled,
-                server: self.server_now(held),
-                ..self.context
-            };
+            let context =
+                self.context.with_controlled(held.controlled).with_server(self.server_now(held));
             let verdict = match (&held.state, signal) {
                 (State::Tcp(tcp), Signal::Tcp(flags)) => tcp.verdict(flags, &context),
                 (State::Sctp(sctp), Signal::Sctp(chunks)) => sctp.verdict(chunks, &context),
@@ -218,7 +210,7 @@ impl Plane {
             match verdict {
                 Verdict::Forward => outcome.answer = self.forward(tuple, Direction::Client, signal),
                 Verdict::Drop => outcome.answer = Answer::Dropped,
-                Verdict::Reschedule => old = self.table.remove(tuple),
+                _ => old = self.table.remove(tuple),
             }
             if old.is_none() {
                 return outcome;

@@ -183,24 +183,27 @@ impl Writer {
             Family::Inet => Netmask::Inet(Ipv4Addr::new(255, 255, 255, 0)),
             Family::Inet6 => Netmask::Inet6(64),
         });
-        service.persistence = slot.persistent.then_some(Persistence { timeout: 300, netmask });
+        let mut persistence = Persistence::new(300);
+        persistence.netmask = netmask;
+        service.persistence = slot.persistent.then_some(persistence);
         service.one_packet = slot.protocol.is_none_or(|it| it == Protocol::Udp) && self.chance(50);
         service
     }
 
     fn service(&mut self, number: usize) {
         let key = self.slots[number].key;
-        match self.config.service(&key).map(VirtualService::settings) {
+        match self.config.service_by_key(&key).map(VirtualService::settings) {
             None => self.fill(number),
             Some(before) => {
                 let focused = self.chance(50);
                 let other = self.settings(number, focused);
-                let edited = match self.random.below(4) {
-                    0 => ServiceSettings { scheduler: other.scheduler, ..before.clone() },
-                    1 => ServiceSettings { flags: other.flags, ..before.clone() },
-                    2 => ServiceSettings { persistence: other.persistence, ..before.clone() },
-                    _ => ServiceSettings { one_packet: other.one_packet, ..before.clone() },
-                };
+                let mut edited = before.clone();
+                match self.random.below(4) {
+                    0 => edited.scheduler = other.scheduler,
+                    1 => edited.flags = other.flags,
+                    2 => edited.persistence = other.persistence,
+                    _ => edited.one_packet = other.one_packet,
+                }
                 self.command(Command::EditService(edited));
                 if self.chance(60) {
                     self.command(Command::EditService(before));
@@ -246,7 +249,7 @@ impl Writer {
 
     fn server(&mut self, number: usize) {
         let service = self.slots[number].key;
-        let servers = self.config.service(&service).map(|service| service.servers.clone());
+        let servers = self.config.service_by_key(&service).map(|service| service.servers.clone());
         let known = servers.filter(|servers| !servers.is_empty());
         let Some(known) = known else { return self.add_server(number) };
         let before = self.one_of(&known);
@@ -257,7 +260,11 @@ impl Writer {
                 return self.command(Command::DeleteServer { service, server: before.address });
             }
             40..75 => before.with_weight(other.weight),
-            75..90 => RealServer { thresholds: other.thresholds, ..before },
+            75..90 => {
+                let mut made = before;
+                made.thresholds = other.thresholds;
+                made
+            }
             90..95 => other,
             _ => before,
         };
@@ -268,9 +275,10 @@ impl Writer {
     /// some of both kinds for all.
     fn crowd(&mut self) {
         let slot = self.slots[0];
-        let found = self.config.service(&slot.key).cloned();
+        let found = self.config.service_by_key(&slot.key).cloned();
         let Some(service) = found.filter(|_| slot.protocol.is_none()) else { return };
-        let scheduled = ServiceSettings { one_packet: false, ..service.settings() };
+        let mut scheduled = service.settings();
+        scheduled.one_packet = false;
         self.command(Command::EditService(scheduled));
         self.weights_of(&service.servers, |place| u32::from(place == 0));
         let count = 252 + self.random.below(8);

@@ -58,7 +58,7 @@ impl Slot {
     pub(super) fn is_twin_of(&self, other: &Slot) -> bool {
         let of = |slot: &Slot| match slot.key {
             ServiceKey::Address { protocol, address } => Some((protocol, address.ip())),
-            ServiceKey::FirewallMark { .. } => None,
+            _ => None,
         };
         self.has_twin() && other.has_twin() && self.key != other.key && of(self) == of(other)
     }

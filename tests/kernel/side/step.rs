@@ -61,7 +61,7 @@ impl Tuple {
         match self.protocol {
             Protocol::Tcp => Signal::Tcp(TcpFlags::SYN),
             Protocol::Udp => Signal::Udp,
-            Protocol::Sctp => Signal::Sctp(SctpChunks::one(SctpChunks::INIT)),
+            _ => Signal::Sctp(SctpChunks::one(SctpChunks::INIT)),
         }
     }
 }
@@ -87,8 +87,8 @@ impl fmt::Display for Signal {
                 f.write_str(&set.collect::<Vec<_>>().join("+"))
             }
             Signal::Udp => f.write_str("datagram"),
-            Signal::Sctp(SctpChunks { first, second: None }) => write!(f, "chunk {first}"),
-            Signal::Sctp(SctpChunks { first, second: Some(second) }) => {
+            Signal::Sctp(SctpChunks { first, second: None, .. }) => write!(f, "chunk {first}"),
+            Signal::Sctp(SctpChunks { first, second: Some(second), .. }) => {
                 write!(f, "chunks {first}+{second}")
             }
         }
@@ -118,9 +118,8 @@ impl fmt::Display for Step {
 
 /// As a line of ipvsadm.
 fn words(command: &Command) -> String {
-    let rules = |service: VirtualService| {
-        Config { services: vec![service], ..Config::default() }.to_rules().to_string()
-    };
+    let rules =
+        |service: VirtualService| Config::new().with_service(service).to_rules().to_string();
     let line = |service: VirtualService, option: &str| {
         let rules = rules(service);
         let last = rules.lines().last().unwrap_or_default();
@@ -138,6 +137,6 @@ fn words(command: &Command) -> String {
         Command::AddServer { service, server } => about(service, server, "-a"),
         Command::EditServer { service, server } => about(service, server, "-e"),
         Command::DeleteServer { service, server } => format!("delete {server} from {service}"),
-        Command::Set(setting) => format!("{setting:?}"),
+        other => format!("{other:?}"),
     }
 }

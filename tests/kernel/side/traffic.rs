@@ -44,7 +44,7 @@ impl Writer {
         };
         let mark = match slot.key {
             ServiceKey::FirewallMark { mark, .. } => mark,
-            ServiceKey::Address { .. } => 0,
+            _ => 0,
         };
         let tuple = Tuple { protocol, client, to, mark };
         self.tuples.push(tuple);
@@ -87,7 +87,7 @@ impl Writer {
                 _ => TcpFlags(0),
             }),
             Protocol::Udp => Signal::Udp,
-            Protocol::Sctp => Signal::Sctp(self.chunks()),
+            _ => Signal::Sctp(self.chunks()),
         };
         let ends = match signal {
             Signal::Tcp(flags) => flags.has(TcpFlags::FIN | TcpFlags::RST),
@@ -134,6 +134,6 @@ impl Writer {
         ]);
         let second =
             [SctpChunks::COOKIE_ECHO, SctpChunks::COOKIE_ACK].contains(&first) && self.chance(20);
-        SctpChunks { first, second: second.then_some(SctpChunks::ABORT) }
+        SctpChunks::new(first, second.then_some(SctpChunks::ABORT))
     }
 }

@@ -11,14 +11,7 @@ extern crate self as ahash;
 pub mod address_map;
 mod arena;
 mod concurrent;
-mod config {
-    pub(crate) use vsched::config::{KernelRules, Remembered, ServerState, Thresholds};
-
-    /// At least two windows, as in the crate.
-    pub(crate) fn affinity_entries(capacity: u32) -> u64 {
-        (2 * u64::from(capacity)).max(4).next_power_of_two()
-    }
-}
+mod config;
 mod error {
     pub(crate) use vsched::ConnectionError;
 }
@@ -39,6 +32,7 @@ pub mod worker_state;
 
 use loom::model::Builder;
 
+pub use config::KernelRules;
 pub use sync::Fences;
 
 /// Hashes a word to its low half, repeated, so that a model chooses the entry and the tag of a key.

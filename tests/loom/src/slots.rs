@@ -12,7 +12,7 @@ use crate::error::ConnectionError;
 use crate::sync::Arc;
 
 fn limits((upper, lower): (u32, u32)) -> Limits {
-    Limits::new(Thresholds { upper, lower })
+    Limits::new(Thresholds::new(upper, lower))
 }
 
 /// A slot whose owner has these limits and `connections` active connections.

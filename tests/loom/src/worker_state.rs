@@ -36,7 +36,7 @@ impl World {
         let slot = |_| {
             let slot = ServerSlot::new(0);
             slot.occupy(0);
-            slot.limit(Limits::new(Thresholds { upper, lower: upper }), RULE);
+            slot.limit(Limits::new(Thresholds::new(upper, upper)), RULE);
             slot.open(0, Active, RULE, false).unwrap();
             slot
         };

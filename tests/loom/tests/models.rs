@@ -103,7 +103,7 @@ mod min_tree_cases {
 }
 
 mod slots {
-    use vsched::config::KernelRules;
+    use vsched_loom::KernelRules;
     use vsched_loom::{check, slots};
 
     fn both(model: fn(KernelRules)) {

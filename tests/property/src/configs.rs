@@ -44,14 +44,13 @@ pub fn configs() -> impl Strategy<Value = Config> {
                 service.servers.iter().any(|server| Family::of(server.address.ip()) != family)
             };
             let mixed = services.iter().any(is_mixed);
-            Config {
-                kernel_rules: generation,
-                seed,
-                expire_quiescent_template,
-                timeouts: Timeouts { tcp, tcp_fin, udp },
-                daemons: if mixed { Vec::new() } else { daemons.clone() },
-                services,
-            }
+            let mut config =
+                Config::new().with_kernel_rules(generation).with_seed(seed).with_services(services);
+            config.expire_quiescent_template = expire_quiescent_template;
+            let Timeouts { tcp: to, tcp_fin: to_fin, udp: to_udp, .. } = &mut config.timeouts;
+            (*to, *to_fin, *to_udp) = (tcp, tcp_fin, udp);
+            config.daemons = if mixed { Vec::new() } else { daemons.clone() };
+            config
         })
     })
 }
@@ -89,20 +88,24 @@ fn daemons() -> impl Strategy<Value = Vec<SyncDaemon>> {
             IpAddr::V6(Ipv6Addr::new(0xff00 | (a & 0xff), b, c, d, e, f, g, 1))
         }),
     ];
-    let daemon =
-        move |role| {
-            (
-                interface(),
-                number(0..=u8::MAX),
-                option::of(number(1..=65_507u16)),
-                option::of(group.clone()),
-                option::of(number(1..=u16::MAX)),
-                option::of(number(1..=u8::MAX)),
-            )
-                .prop_map(move |(interface, sync_id, max_len, group, port, ttl)| {
-                    SyncDaemon { role, interface, sync_id, max_len, group, port, ttl }
-                })
-        };
+    let daemon = move |role| {
+        (
+            interface(),
+            number(0..=u8::MAX),
+            option::of(number(1..=65_507u16)),
+            option::of(group.clone()),
+            option::of(number(1..=u16::MAX)),
+            option::of(number(1..=u8::MAX)),
+        )
+            .prop_map(move |(interface, sync_id, max_len, group, port, ttl)| {
+                let mut made = SyncDaemon::new(role, interface).with_sync_id(sync_id);
+                made.max_len = max_len;
+                made.group = group;
+                made.port = port;
+                made.ttl = ttl;
+                made
+            })
+    };
     prop::sample::subsequence(vec![SyncRole::Master, SyncRole::Backup], 0..=2)
         .prop_shuffle()
         .prop_flat_map(move |roles| roles.into_iter().map(&daemon).collect::<Vec<_>>())
@@ -152,8 +155,11 @@ fn persistence(family: Family) -> impl Strategy<Value = Persistence> {
         Family::Inet => number(0..=u32::MAX).prop_map(|mask| Netmask::Inet(mask.into())).boxed(),
         Family::Inet6 => number(1..=128u8).prop_map(Netmask::Inet6).boxed(),
     };
-    (number(1..=2_678_400u32), option::of(netmask))
-        .prop_map(|(timeout, netmask)| Persistence { timeout, netmask })
+    (number(1..=2_678_400u32), option::of(netmask)).prop_map(|(timeout, netmask)| {
+        let mut made = Persistence::new(timeout);
+        made.netmask = netmask;
+        made
+    })
 }
 
 fn tunnel() -> impl Strategy<Value = Tunnel> {
@@ -176,11 +182,17 @@ fn server(service: Family, of: Family) -> impl Strategy<Value = RealServer> {
     };
     let upper = prop_oneof![Just(0), number(0..=i32::MAX as u32), number(0..=u32::MAX)];
     let limits = (upper, 0.0..=1.0f64)
-        .prop_map(|(upper, share)| Thresholds { upper, lower: (f64::from(upper) * share) as u32 });
+        .prop_map(|(upper, share)| Thresholds::new(upper, (f64::from(upper) * share) as u32));
     let labels = (or(0, number(0..=u64::MAX)), option::of(label()));
     (socket_address(of), forwarding, number(0..=i32::MAX as u32), limits, priority(), labels)
         .prop_map(|(address, forwarding, weight, thresholds, priority, (user_data, name))| {
-            RealServer { address, forwarding, weight, thresholds, priority, user_data, name }
+            let mut server = RealServer::new(address)
+                .with_forwarding(forwarding)
+                .with_weight(weight)
+                .with_priority(priority)
+                .with_user_data(user_data);
+            (server.thresholds, server.name) = (thresholds, name);
+            server
         })
 }
 
@@ -217,11 +229,12 @@ fn ejection() -> impl Strategy<Value = Ejection> {
         or(100, number(1..=u32::MAX)),
         or(5, number(2..=1u32 << 20)),
     )
-        .prop_map(|(method, factor, least_outcomes, least_servers)| Outliers {
-            method,
-            factor,
-            least_outcomes,
-            least_servers,
+        .prop_map(|(method, factor, least_outcomes, least_servers)| {
+            Outliers::default()
+                .with_method(method)
+                .with_factor(factor)
+                .with_least_outcomes(least_outcomes)
+                .with_least_servers(least_servers)
         });
     let times = || number(1..=2_678_400u32);
     let small = || number(1..=65_535u32);
@@ -230,21 +243,29 @@ fn ejection() -> impl Strategy<Value = Ejection> {
         (or(10, times()), or(30, times()), or(300, times())),
     )
         .prop_map(
-            |((failures, outliers, trials, max_share), (interval, base_time, max_time))| Ejection {
-                failures,
-                outliers,
-                interval,
-                base_time,
-                max_time,
-                max_share,
-                trials,
+            |((failures, outliers, trials, max_share), (interval, base_time, max_time))| {
+                let mut made = Ejection::default()
+                    .with_failures(failures)
+                    .with_interval(interval)
+                    .with_base_time(base_time)
+                    .with_max_time(max_time)
+                    .with_max_share(max_share)
+                    .with_trials(trials);
+                made.outliers = outliers;
+                made
             },
         )
 }
 
 fn slow_start() -> impl Strategy<Value = SlowStart> {
-    (number(1..=2_678_400u32), or(100, number(1..=10_000u32)), or(10, number(1..=100u8)))
-        .prop_map(|(duration, aggression, least)| SlowStart { duration, aggression, least })
+    (number(1..=2_678_400u32), or(100, number(1..=10_000u32)), or(10, number(1..=100u8))).prop_map(
+        |(duration, aggression, least)| {
+            SlowStart::default()
+                .with_duration(duration)
+                .with_aggression(aggression)
+                .with_least(least)
+        },
+    )
 }
 
 /// The default, which texts leave out, as often as another value.
@@ -297,7 +318,8 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
             (service.persistence, service.persistence_engine, service.one_packet) = persisting;
             service.one_packet &= datagrams;
             let ((capacity, expiration), sharing) = remembering;
-            service.affinity = Affinity { capacity, expiration };
+            service.affinity =
+                Affinity::default().with_capacity(capacity).with_expiration(expiration);
             service.sharing = sharing;
             (service.ties, service.ejection, service.slow_start, service.spill_over, _) = failing;
             (service.panic_threshold, service.name) = failing.4;

@@ -177,6 +177,7 @@ impl Kernel {
                 self.discard(key, name);
                 self.tell(&key, |twin, list| twin.deleted(name, place, list));
             }
+            other => panic!("not in this model: {other:?}"),
         }
     }
 

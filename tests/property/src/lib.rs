@@ -19,7 +19,20 @@ pub mod templates;
 pub mod twins;
 pub mod world;
 
+use std::net::SocketAddr;
+
 use proptest::test_runner::{Config, FileFailurePersistence};
+use vsched::config::ServiceKey;
+use vsched::{Director, ServerId};
+
+/// The id of a server of the service with this key.
+pub fn server_id(
+    director: &Director,
+    service: &ServiceKey,
+    server: SocketAddr,
+) -> Option<ServerId> {
+    director.service_by_key(service).and_then(|service| director.server_by_address(service, server))
+}
 
 /// Proptest's settings with this usual number of cases.
 pub fn cases(usual: u32) -> Config {

@@ -39,7 +39,7 @@ impl Load {
                     self.overloaded = true;
                 }
             }
-            KernelRules::B => {
+            _ => {
                 if self.total() == self.upper {
                     self.evaluate(Moved::Up);
                 }
@@ -65,7 +65,7 @@ impl Load {
                     self.overloaded = false;
                 }
             }
-            KernelRules::B => {
+            _ => {
                 if before == self.level() {
                     self.evaluate(Moved::Down);
                 }
@@ -98,7 +98,7 @@ impl Load {
                     self.overloaded = false;
                 }
             }
-            KernelRules::B => {
+            _ => {
                 if changed {
                     self.evaluate(Moved::Not);
                 }

@@ -214,7 +214,7 @@ impl Twin {
 fn overhead(server: &Seen, generation: KernelRules) -> u64 {
     match generation {
         KernelRules::A => 256 * u64::from(server.active) + u64::from(server.inactive),
-        KernelRules::B => 257 * u64::from(server.active) + u64::from(server.inactive),
+        _ => 257 * u64::from(server.active) + u64::from(server.inactive),
     }
 }
 

@@ -51,17 +51,14 @@ pub struct TooLong;
 impl World {
     /// Both sides with the script's settings and without services.
     pub fn new(script: &Script) -> World {
-        let config =
-            Config { kernel_rules: script.generation, seed: script.seed, ..Config::default() };
+        let config = Config::new().with_kernel_rules(script.generation).with_seed(script.seed);
         let director = Director::new(&config).expect("an empty config is valid");
         World {
             workers: [director.worker(), director.worker()],
             director,
             kernel: Kernel::new(script.generation, script.seed),
             palette: script.palette,
-            persistence: script
-                .persistent
-                .map(|timeout| Persistence { timeout, ..Persistence::default() }),
+            persistence: script.persistent.map(Persistence::new),
             leases: Vec::new(),
             ids: Vec::new(),
             answers: Vec::new(),
@@ -169,8 +166,9 @@ impl World {
         Ok(())
     }
 
-    fn persistent(&self, service: VirtualService) -> VirtualService {
-        VirtualService { persistence: self.persistence, ..service }
+    fn persistent(&self, mut service: VirtualService) -> VirtualService {
+        service.persistence = self.persistence;
+        service
     }
 
     /// Every service, server, count and mark.

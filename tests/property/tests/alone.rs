@@ -86,8 +86,7 @@ impl Side {
             let address = SocketAddr::from((Ipv4Addr::from(0x0a01_0000 + number), 80));
             service.servers.push(RealServer::new(address).with_weight(WEIGHTS[*weight]));
         }
-        let config =
-            Config { services: vec![service], kernel_rules: generation, ..Config::default() };
+        let config = Config::new().with_service(service).with_kernel_rules(generation);
         let director = Director::new(&config).expect("valid");
         let (worker, leases, removed) = (director.worker(), Vec::new(), Vec::new());
         Side { director, worker, key, leases, is_exact, removed, seconds: 0 }
@@ -101,7 +100,7 @@ impl Side {
         let mut service = self.service();
         edit(&mut service);
         let config = self.director.config();
-        let config = Config { services: vec![service], ..config };
+        let config = config.with_service(service);
         self.director.apply(&config).expect("valid");
     }
 
@@ -124,7 +123,11 @@ impl Side {
                 return Some(address);
             }
             Step::Open(at, activity) => {
-                let server = self.director.server(&self.key, self.server(*at)?.address)?;
+                let server = vsched_property::server_id(
+                    &self.director,
+                    &self.key,
+                    self.server(*at)?.address,
+                )?;
                 self.leases.push(self.worker.open(server, *activity).expect("it runs"));
             }
             Step::Update(at, activity) => {
@@ -174,12 +177,16 @@ impl Side {
                 let command = Command::DeleteService(self.key);
                 self.director.execute(&command).expect("it runs");
                 let config = self.director.config();
-                let config = Config { services: vec![service], ..config };
+                let config = config.with_service(service);
                 self.director.apply(&config).expect("valid");
             }
             Step::Company(at, count, stays) => {
                 let mut other = self.director.worker();
-                let server = self.director.server(&self.key, self.server(*at)?.address)?;
+                let server = vsched_property::server_id(
+                    &self.director,
+                    &self.key,
+                    self.server(*at)?.address,
+                )?;
                 let open = |_| other.open(server, Activity::Active).expect("it runs");
                 self.leases.extend((0..*count).map(open));
                 if *stays {

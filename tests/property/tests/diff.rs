@@ -9,7 +9,7 @@ use vsched_property::script::{ServiceSpec, address, key, services};
 
 fn config((palette, specs): (usize, Vec<ServiceSpec>)) -> Config {
     let services = specs.iter().map(|spec| spec.service(palette)).collect();
-    Config { services, ..Config::default() }
+    Config::new().with_services(services)
 }
 
 /// Carries out one change, literally.
@@ -47,6 +47,7 @@ fn carry_out(config: &mut Config, change: &Change) {
             let place = place(*server).expect("a server that exists is deleted");
             servers.remove(place);
         }
+        other => panic!("unknown: {other:?}"),
     }
 }
 
@@ -61,7 +62,7 @@ fn sorted(config: &Config) -> Config {
 }
 
 fn phase(change: &Change, old: &Config) -> ChangePhase {
-    if old.service(&change.service()).is_none() {
+    if old.service_by_key(&change.service()).is_none() {
         return ChangePhase::NewServices;
     }
     match change {
@@ -71,6 +72,7 @@ fn phase(change: &Change, old: &Config) -> ChangePhase {
         Change::AddServer { .. } => ChangePhase::Grow,
         Change::EditServer { before, server, .. } => edit_phase(before, server),
         Change::DeleteServer { .. } => ChangePhase::DeleteServers,
+        other => panic!("unknown: {other:?}"),
     }
 }
 
@@ -81,7 +83,7 @@ fn eligible(service: &VirtualService) -> bool {
 /// Services that can answer in both configs.
 fn answering(old: &Config, new: &Config) -> Vec<ServiceKey> {
     let both = old.services.iter().filter(|before| {
-        let after = new.service(&before.key);
+        let after = new.service_by_key(&before.key);
         eligible(before) && after.is_some_and(eligible)
     });
     both.map(|service| service.key).collect()
@@ -123,7 +125,7 @@ proptest! {
         for change in diff(&old, &new) {
             carry_out(&mut now, &change);
             for key in answering(&old, &new) {
-                let service = now.service(&key);
+                let service = now.service_by_key(&key);
                 prop_assert!(service.is_some_and(eligible), "{key} after {change:?}");
             }
         }
@@ -137,8 +139,8 @@ proptest! {
         for change in diff(&old, &new) {
             carry_out(&mut now, &change);
             for service in &now.services {
-                if old.service(&service.key).is_none() && service.scheduler.is_some() {
-                    prop_assert_eq!(Some(service), new.service(&service.key));
+                if old.service_by_key(&service.key).is_none() && service.scheduler.is_some() {
+                    prop_assert_eq!(Some(service), new.service_by_key(&service.key));
                 }
             }
         }
@@ -150,10 +152,8 @@ proptest! {
 #[test]
 fn a_new_threshold_does_not_delay_the_only_server() {
     let [first, second] = [0, 1].map(|at| RealServer::new(address(at)));
-    let with = |servers| Config {
-        services: vec![VirtualService { servers, ..VirtualService::new(key(0)) }],
-        ..Config::default()
-    };
+    let with =
+        |servers| Config::new().with_service(VirtualService::new(key(0)).with_servers(servers));
     let old = with(vec![first.clone(), second.clone().with_weight(0)]);
     let new = with(vec![first.with_weight(0), second.with_thresholds(5, 0)]);
     let first_change = diff(&old, &new).into_iter().next();

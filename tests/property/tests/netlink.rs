@@ -50,15 +50,18 @@ fn service() -> impl Strategy<Value = VirtualService> {
         let rest = (persistence, engine, any::<bool>());
         (Just(key), proptest::sample::select(kinds.clone()), flags.clone(), rest).prop_map(
             |(key, scheduler, flags, (persistence, persistence_engine, one_packet))| {
-                VirtualService {
-                    scheduler,
-                    flags: flags.into_iter().fold(SchedulerFlags::default(), SchedulerFlags::union),
-                    persistence: persistence
-                        .map(|(timeout, netmask)| Persistence { timeout, netmask }),
-                    persistence_engine,
-                    one_packet,
-                    ..VirtualService::new(key)
-                }
+                let mut made = VirtualService::new(key).with_flags(
+                    flags.into_iter().fold(SchedulerFlags::default(), SchedulerFlags::union),
+                );
+                made.scheduler = scheduler;
+                made.persistence = persistence.map(|(timeout, netmask)| {
+                    let mut made = Persistence::new(timeout);
+                    made.netmask = netmask;
+                    made
+                });
+                made.persistence_engine = persistence_engine;
+                made.one_packet = one_packet;
+                made
             },
         )
     })
@@ -85,11 +88,10 @@ fn server() -> impl Strategy<Value = RealServer> {
         tunnel.prop_map(Forwarding::Tunnel),
     ];
     (address(), forwarding, any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
-        |(address, forwarding, weight, upper, lower)| RealServer {
-            forwarding,
-            weight,
-            thresholds: Thresholds { upper, lower },
-            ..RealServer::new(address)
+        |(address, forwarding, weight, upper, lower)| {
+            let mut made = RealServer::new(address).with_forwarding(forwarding).with_weight(weight);
+            made.thresholds = Thresholds::new(upper, lower);
+            made
         },
     )
 }
@@ -103,29 +105,25 @@ fn daemon() -> impl Strategy<Value = SyncDaemon> {
         option::of(any::<u8>()),
     );
     (role, "[!-~]{1,15}", any::<u8>(), options).prop_map(
-        |(role, interface, sync_id, (max_len, group, port, ttl))| SyncDaemon {
-            role,
-            interface,
-            sync_id,
-            max_len,
-            group,
-            port,
-            ttl,
+        |(role, interface, sync_id, (max_len, group, port, ttl))| {
+            let mut made = SyncDaemon::new(role, interface).with_sync_id(sync_id);
+            made.max_len = max_len;
+            made.group = group;
+            made.port = port;
+            made.ttl = ttl;
+            made
         },
     )
 }
 
 fn figures() -> impl Strategy<Value = Figures> {
-    any::<[u64; 10]>().prop_map(|[a, b, c, d, e, f, g, h, i, j]| Figures {
-        totals: Statistics {
-            connections: a,
-            packets_in: b,
-            packets_out: c,
-            bytes_in: d,
-            bytes_out: e,
-            refused: 0,
-        },
-        rates: Rates { connections: f, packets_in: g, packets_out: h, bytes_in: i, bytes_out: j },
+    any::<[[u64; 5]; 2]>().prop_map(|[totals, rates]| {
+        let mut figures = Figures::default();
+        let to = &mut figures.totals;
+        [to.connections, to.packets_in, to.packets_out, to.bytes_in, to.bytes_out] = totals;
+        let to = &mut figures.rates;
+        [to.connections, to.packets_in, to.packets_out, to.bytes_in, to.bytes_out] = rates;
+        figures
     })
 }
 
@@ -133,13 +131,13 @@ fn figures() -> impl Strategy<Value = Figures> {
 fn there_and_back(messages: &[Message]) -> Vec<Message> {
     let mut bytes = Vec::new();
     for (sequence, message) in (0..).zip(messages) {
-        let header = Header { kind: 28, flags: REQUEST | ACK, sequence, port: 7 };
+        let header = Header::new(28, REQUEST | ACK, sequence).with_port(7);
         message.encode(header, &mut bytes).expect("written");
         assert_eq!(bytes.len() % 4, 0);
     }
     let read = packets(&bytes).zip(0..).map(|(packet, sequence)| {
         let packet = packet.expect("a packet");
-        let header = Header { kind: 28, flags: REQUEST | ACK, sequence, port: 7 };
+        let header = Header::new(28, REQUEST | ACK, sequence).with_port(7);
         assert_eq!(packet.header, header);
         Message::decode(packet.payload).expect("a message")
     });
@@ -186,39 +184,32 @@ proptest! {
     #[test]
     fn timeouts_come_back(timeouts in any::<[Option<u32>; 3]>()) {
         let [tcp, tcp_fin, udp] = timeouts;
-        let timeouts = Timeouts { tcp, tcp_fin, udp };
+        let mut timeouts = Timeouts::default();
+        (timeouts.tcp, timeouts.tcp_fin, timeouts.udp) = (tcp, tcp_fin, udp);
         let request = Request::set_timeouts(timeouts);
         prop_assert_eq!(there_and_back(&[request.message()]).remove(0).timeouts, timeouts);
     }
 
     #[test]
     fn figures_come_back_whole_in_64_bits_and_capped_in_32(figures in figures()) {
-        let cap = |value: u64| value.min(u32::MAX.into());
-        let Figures { totals, rates } = figures;
-        let capped = Figures {
-            // Bytes have 64 bits in either form.
-            totals: Statistics {
-                connections: cap(totals.connections),
-                packets_in: cap(totals.packets_in),
-                packets_out: cap(totals.packets_out),
-                ..totals
-            },
-            rates: Rates {
-                connections: cap(rates.connections),
-                packets_in: cap(rates.packets_in),
-                packets_out: cap(rates.packets_out),
-                bytes_in: cap(rates.bytes_in),
-                bytes_out: cap(rates.bytes_out),
-            },
-        };
+        let cap = |value: &mut u64| *value = (*value).min(u32::MAX.into());
+        let mut capped = figures;
+        let Figures { totals, rates, .. } = &mut capped;
+        // Bytes have 64 bits in either form.
+        let Statistics { connections, packets_in, packets_out, .. } = totals;
+        [connections, packets_in, packets_out].into_iter().for_each(cap);
+        let Rates { connections, packets_in, packets_out, bytes_in, bytes_out, .. } = rates;
+        [connections, packets_in, packets_out, bytes_in, bytes_out].into_iter().for_each(cap);
         for (narrow, wide, best) in [
             (Some(figures), Some(figures), figures),
             (Some(figures), None, capped),
             (None, Some(figures), figures),
             (None, None, Figures::default()),
         ] {
-            let dest = DestAttributes { statistics: narrow, statistics64: wide, ..Default::default() };
-            let message = Message { dest: Some(dest), ..Message::new(Command::NewDest) };
+            let mut dest = DestAttributes::default();
+            (dest.statistics, dest.statistics64) = (narrow, wide);
+            let mut message = Message::new(Command::NewDest);
+            message.dest = Some(dest);
             let back = there_and_back(&[message]).remove(0).dest.expect("a server");
             prop_assert_eq!(back.figures(), best);
         }

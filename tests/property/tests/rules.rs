@@ -18,7 +18,8 @@ fn a_complete_text_reads_back_as_the_config_that_printed_it() {
             return Ok(());
         }
         valid.set(valid.get() + 1);
-        let text = config.to_rules().complete().to_string();
+        let text = config.to_string();
+        prop_assert_eq!(&text, &config.to_rules().complete().to_string());
         let read = text.parse::<Config>();
         prop_assert_eq!(read.as_ref(), Ok(&config), "{}", text);
         // As data, too.

@@ -17,7 +17,7 @@ fn director(kind: SchedulerKind, weights: &[u32]) -> Director {
         let address = SocketAddr::from((Ipv4Addr::from(0x0a01_0000 + number), 80));
         service.servers.push(RealServer::new(address).with_weight(*weight));
     }
-    Director::new(&Config { services: vec![service], ..Config::default() }).expect("valid")
+    Director::new(&Config::new().with_service(service)).expect("valid")
 }
 
 /// The servers in the order of the config.

@@ -77,7 +77,7 @@ impl World {
         if kind.shares_by_weight() {
             service.slow_start = Some(SlowStart::default());
         }
-        let config = Config { services: vec![service], ..Config::default() };
+        let config = Config::new().with_service(service);
         let director = Director::new(&config).expect("valid");
         let worker = director.worker();
         World { director, worker, config, holds: BTreeMap::new(), clock: 0 }
@@ -88,7 +88,7 @@ impl World {
     }
 
     fn id(&self, n: u8) -> Option<ServerId> {
-        self.director.server(&key(), address(n))
+        vsched_property::server_id(&self.director, &key(), address(n))
     }
 
     fn configured(&self) -> impl Iterator<Item = (u8, RealServer, ServerId)> + '_ {
@@ -147,12 +147,12 @@ impl World {
                 assert_eq!(self.states(), before, "a reload without a change");
             }
             Step::Eject(rule) => {
-                self.service().ejection = rule.map(|(failures, max_share)| Ejection {
-                    failures,
-                    max_share,
-                    base_time: 20,
-                    max_time: 50,
-                    ..Ejection::default()
+                self.service().ejection = rule.map(|(failures, max_share)| {
+                    Ejection::default()
+                        .with_failures(failures)
+                        .with_max_share(max_share)
+                        .with_base_time(20)
+                        .with_max_time(50)
                 });
                 self.apply();
             }

@@ -58,7 +58,7 @@ impl Side {
         let service = ServiceKey::tcp(SocketAddr::from(([10, 0, 0, 1], 80)));
         let server = RealServer::new(address());
         let services = vec![VirtualService::new(service).with_server(server)];
-        let config = Config { kernel_rules: generation, services, ..Config::default() };
+        let config = Config::new().with_kernel_rules(generation).with_services(services);
         Side {
             director: Director::new(&config).expect("the config is valid"),
             service,
@@ -95,7 +95,7 @@ proptest! {
         let worker = side.director.worker();
         let mut leases: Vec<Lease> = Vec::new();
         for event in events {
-            let server = side.director.server(&side.service, address()).expect("it runs");
+            let server = vsched_property::server_id(&side.director, &side.service, address()).expect("it runs");
             match event {
                 Event::Open(active) => {
                     leases.push(worker.open(server, activity(active)).expect("it runs"));
@@ -125,7 +125,7 @@ proptest! {
                     side.describe(upper, lower, true).expect("it runs");
                 }
             }
-            let server = side.director.server(&side.service, address()).expect("it runs");
+            let server = vsched_property::server_id(&side.director, &side.service, address()).expect("it runs");
             let counts = side.director.counts(server).expect("it runs");
             prop_assert_eq!(
                 (counts.active, counts.inactive, counts.overloaded),
@@ -140,7 +140,7 @@ proptest! {
     fn nothing_counts_on_a_server_that_is_gone(opens in vec(any::<bool>(), 0..6), again in any::<bool>()) {
         let mut side = Side::new(KernelRules::B);
         let worker = side.director.worker();
-        let former = side.director.server(&side.service, address()).expect("it runs");
+        let former = vsched_property::server_id(&side.director, &side.service, address()).expect("it runs");
         let open = |active: &bool| worker.open(former, activity(*active)).expect("it runs");
         let leases: Vec<Lease> = opens.iter().map(open).collect();
         let service = side.service;
@@ -152,7 +152,7 @@ proptest! {
             side.director.tick(Default::default());
             let server = RealServer::new(other);
             side.director.execute(&Command::AddServer { service, server }).expect("it is new");
-            let stranger = side.director.server(&service, other).expect("it runs");
+            let stranger = vsched_property::server_id(&side.director, &service, other).expect("it runs");
             prop_assert_eq!(worker.open(former, Activity::Active), Err(ConnectionError::Stale));
             prop_assert_eq!(side.director.counts(former), None);
             prop_assert_eq!(side.director.counts(stranger).map(|counts| counts.active), Some(0));

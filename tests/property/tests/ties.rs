@@ -69,7 +69,7 @@ impl Twin {
         let (active, inactive) = (u128::from(active), u128::from(inactive));
         let overhead = match self.rules {
             KernelRules::A => 256 * active + inactive,
-            KernelRules::B => 257 * active + inactive,
+            _ => 257 * active + inactive,
         };
         match self.kind {
             SchedulerKind::Lc => (overhead, 1),
@@ -146,11 +146,13 @@ fn run(
         retries: None,
     };
     let mut next = weights.len() as u32;
-    let config = Config { services: vec![service], kernel_rules: rules, ..Config::default() };
+    let config = Config::new().with_service(service).with_kernel_rules(rules);
     let director = Director::new(&config).expect("valid");
     let worker = director.worker();
     let id = director.service_by_key(&key).expect("it runs");
-    let server_id = |server| -> ServerId { director.server(&key, server).expect("it runs") };
+    let server_id = |server| -> ServerId {
+        vsched_property::server_id(&director, &key, server).expect("it runs")
+    };
     let edit = |change: &dyn Fn(&mut VirtualService)| {
         let mut config = director.config();
         change(&mut config.services[0]);

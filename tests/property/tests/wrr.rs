@@ -61,7 +61,7 @@ fn director(key: ServiceKey, weights: &[u32], bound_last: bool) -> Director {
     let director = Director::new(&Config::default()).expect("an empty config is valid");
     if bound_last {
         let services = vec![service];
-        let config = Config { services, ..Config::default() };
+        let config = Config::new().with_services(services);
         director.apply(&config).expect("the config is valid");
     } else {
         director.execute(&Command::AddService(service.settings())).expect("it is new");
@@ -111,7 +111,8 @@ fn run(weights: &[u32], bound_last: bool, events: &[Event]) {
             Event::Fill(place) => {
                 if !list[place].overloaded {
                     list[place].overloaded = true;
-                    let server = director.server(&key, address(place)).expect("it runs");
+                    let server = vsched_property::server_id(&director, &key, address(place))
+                        .expect("it runs");
                     // Stays counted: the lease is dropped.
                     drop(worker.open(server, Activity::Active).expect("it is not full"));
                 }

@@ -60,7 +60,7 @@ fn bound(bucket: usize) -> u64 {
 fn configs() -> [Config; 2] {
     let weights = weights(SERVERS, Weights::Skewed);
     let service = |number| service(number, KIND, number * SERVERS, &weights);
-    let config = Config { services: (0..SERVICES).map(service).collect(), ..Config::default() };
+    let config: Config = Config::new().with_services((0..SERVICES).map(service).collect());
     let mut other = config.clone();
     other.services[0].servers[SERVERS / 2].weight += 1;
     [config, other]

@@ -25,7 +25,7 @@ pub const KINDS: [SchedulerKind; 2] = [SchedulerKind::Rr, SchedulerKind::Wlc];
 fn config(kind: SchedulerKind, services: usize, servers: usize) -> Config {
     let weights = weights(servers, Weights::Skewed);
     let service = |number| service(number, kind, number * servers, &weights);
-    Config { services: (0..services).map(service).collect(), ..Config::default() }
+    Config::new().with_services((0..services).map(service).collect())
 }
 
 fn key(what: &str) -> Key {

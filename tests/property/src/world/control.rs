@@ -2,7 +2,7 @@
 
 use vsched::SchedulerKind;
 use vsched::config::diff::{Change, diff};
-use vsched::config::{Command, Config, RealServer, ServiceKey, VirtualService};
+use vsched::config::{Command, RealServer, ServiceKey, VirtualService};
 use vsched::error::ApplyError;
 
 use super::World;
@@ -60,7 +60,7 @@ impl World {
     /// Returns the number of changes.
     pub(super) fn apply(&mut self, services: Vec<VirtualService>) -> usize {
         let running = self.director.config();
-        let config = Config { services, ..running.clone() };
+        let config = running.clone().with_services(services);
         let changes = diff(&running, &config);
         let applied = self.director.apply(&config).expect("the config is valid");
         assert_eq!(applied.is_empty(), changes.is_empty());

@@ -29,15 +29,15 @@ impl World {
         let mut excluded = Tried::<8>::new();
         for name in &names {
             let address = self.kernel.object(*name).server.address;
-            let server = self.director.server(&key, address).expect("it runs");
-            assert!(excluded.insert(server));
+            let server = crate::server_id(&self.director, &key, address).expect("it runs");
+            excluded.try_push(server).expect("room");
         }
         let flow = self.flow(&key, false);
         let wanted = self.kernel.pick_excluding(&key, &names, way(&flow));
         if wanted == Answer::TooLong {
             return Err(TooLong);
         }
-        let pick = self.worker().pick_server_excluding(id, &flow, &excluded).ok();
+        let pick = self.worker().pick_server_excluding(id, &flow, excluded.as_slice()).ok();
         let found = self.check(&key, wanted, pick);
         self.chosen(&key, &flow, found);
         Ok(pick.map(|pick| pick.address()))
@@ -92,7 +92,7 @@ impl World {
             Answer::TooLong => {}
         }
         if let (Some(pick), Some(name)) = (pick, found) {
-            assert_eq!(self.director.server(key, pick.address()), Some(pick.server()));
+            assert_eq!(crate::server_id(&self.director, key, pick.address()), Some(pick.server()));
             assert_eq!(pick.forwarding(), self.kernel.object(name).server.forwarding);
         }
         if found.is_none() {
@@ -133,7 +133,8 @@ impl World {
         let Some(&name) = self.kernel.list(&key).get(place) else {
             return;
         };
-        let server = self.director.server(&key, self.kernel.object(name).server.address);
+        let server =
+            crate::server_id(&self.director, &key, self.kernel.object(name).server.address);
         let lease = self.worker().open(server.expect("it runs"), activity);
         self.leases.push(Held { lease: lease.expect("it runs"), server: name, template: None });
         self.kernel.open(&key, name, activity);
@@ -185,7 +186,7 @@ impl World {
         let client = SocketAddr::from(([10, 9, a, b % 11], 40_000));
         let destination = match key {
             ServiceKey::Address { address, .. } => *address,
-            ServiceKey::FirewallMark { .. } => SocketAddr::from(([10, 8, 0, b % 3], 8080)),
+            _ => SocketAddr::from(([10, 8, 0, b % 3], 8080)),
         };
         if udp { Flow::udp(client, destination) } else { Flow::tcp(client, destination) }
     }
