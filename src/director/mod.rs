@@ -13,6 +13,7 @@ mod headroom;
 mod health;
 mod held;
 mod identity;
+mod look_up;
 mod observe;
 mod outliers;
 mod phase;
@@ -29,22 +30,18 @@ mod steps;
 pub(crate) mod table;
 
 use std::any::Any;
-use std::net::SocketAddr;
 use std::sync::Weak;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::arena::Arena;
-use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::statistics::Shard;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::hazard::Snapshot;
 use crate::concurrent::segments::ArcRef;
 use crate::config::diff::diff_services;
-use crate::config::{
-    Command, Config, Guardrails, ResourceLimits, ServerCounts, ServiceKey, ServiceRef,
-};
+use crate::config::{Command, Config, Guardrails, ResourceLimits};
 pub use crate::director::applied::{Applied, Item};
 use crate::director::control::{Control, SWEPT};
 pub use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
@@ -55,10 +52,7 @@ pub use crate::director::removed::RemovedServer;
 pub use crate::director::state::Hold;
 use crate::director::steps::{to_apply, validate};
 use crate::director::table::ServiceTable;
-use crate::error::Refused;
-use crate::error::{ApplyError, ServerError, ServiceError};
-use crate::flow::Flow;
-use crate::pool::endpoint::Pick;
+use crate::error::ApplyError;
 use crate::sync::Arc;
 
 /// Runs a config: compiles it, publishes it to workers, and keeps its state across changes.
@@ -242,143 +236,12 @@ impl Director {
         Duration::from_millis(self.inner.arena.clock())
     }
 
-    /// Returns the id of the service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`, or with
-    /// this [name](crate::config::Name), such as `web`. Takes a lock; O(1).
-    ///
-    /// # Errors
-    /// The text is neither a key nor a name, or there is no such service.
-    pub fn service(&self, key: &str) -> Result<ServiceId, ServiceError> {
-        let found = match ServiceRef::read(key)? {
-            ServiceRef::Key(key) => self.service_by_key(&key),
-            ServiceRef::Name(name) => self.with_table(|table| table.index().by_name(name)),
-        };
-        found.ok_or_else(|| ServiceError::Unknown(key.to_owned()))
-    }
-
-    /// Returns the id of the service with this key; `None` if there is none. Takes a lock; O(1).
-    pub fn service_by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
-        self.with_table(|table| table.index().by_key(key))
-    }
-
-    /// Returns the service that takes this flow; see
-    /// [`Worker::service_for`](crate::Worker::service_for), which takes no lock.
-    pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
-        self.with_table(|table| table.by_flow(flow))
-    }
-
-    /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
-    /// with this [name](crate::config::Name). Takes the director's lock; O(servers of the service).
-    ///
-    /// # Errors
-    /// The service was deleted, or it has no such server.
-    ///
-    /// ```
-    /// use vsched::{Config, Director};
-    /// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
-    /// let director = Director::new(&config)?;
-    /// let service = director.service("tcp 10.0.0.1:80")?;
-    /// let server = director.server(service, "10.0.1.1:80")?;
-    /// assert_eq!(director.server_by_address(service, "10.0.1.1:80".parse()?), Some(server));
-    /// assert_eq!(
-    ///     director.server(service, "10.0.1.2:80").unwrap_err().to_string(),
-    ///     "service tcp 10.0.0.1:80: server 10.0.1.2:80: no such server"
-    /// );
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn server(&self, service: ServiceId, server: &str) -> Result<ServerId, ServerError> {
-        let control = self.inner.control.lock();
-        let Some(live) = control.find_id(service) else {
-            return Err(ServerError::no_service(service, server));
-        };
-        let place = live.service.place_of(server);
-        place
-            .and_then(|place| live.claims.get(place))
-            .map(|claim| claim.id)
-            .ok_or_else(|| ServerError::no_server(live.service.key, server))
-    }
-
-    /// Returns the id of a service's server with this address and port; `None` if there is none. Takes
-    /// the director's lock; O(servers of the service).
-    pub fn server_by_address(&self, service: ServiceId, server: SocketAddr) -> Option<ServerId> {
-        let control = self.inner.control.lock();
-        let live = control.find_id(service)?;
-        let place = live.service.servers.iter().position(|known| known.address == server)?;
-        live.claims.get(place).map(|claim| claim.id)
-    }
-
-    /// The same by the service's key.
-    #[cfg(feature = "capi")]
-    pub(crate) fn server_of(&self, service: &ServiceKey, server: SocketAddr) -> Option<ServerId> {
-        self.service_by_key(service).and_then(|service| self.server_by_address(service, server))
-    }
-
-    /// The key of the service with this name.
-    #[cfg(feature = "capi")]
-    pub(crate) fn key_of(&self, name: &str) -> Option<ServiceKey> {
-        self.inner.control.lock().find_name(name).map(|live| live.service.key)
-    }
-
-    /// The address of the service's server with this name.
-    #[cfg(feature = "capi")]
-    pub(crate) fn address_of(&self, service: &ServiceKey, name: &str) -> Option<SocketAddr> {
-        let control = self.inner.control.lock();
-        control.find(service)?.service.server(name).map(|server| server.address)
-    }
-
-    /// Picks a server for a caller without a worker. Takes a lock and counts nothing, not even a
-    /// refusal; a data plane uses [`Worker::pick_server`](crate::Worker::pick_server).
-    ///
-    /// # Errors
-    /// As for [`Worker::pick_server`](crate::Worker::pick_server).
-    pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
-        // Under the snapshot's lock no newer table can be published, so the pick cannot be superseded.
-        let picked = self.with_table(|table| {
-            let compiled = table.service(service)?;
-            if !compiled.accepts(flow) {
-                return Some(Err(Refused::NotScheduled));
-            }
-            let twin = |key: &ServiceKey| table.service_of(key);
-            let pick = compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
-            Some(pick.ok_or_else(|| compiled.why_refused(&[])))
-        });
-        picked.unwrap_or(Err(Refused::NoService))
-    }
-
-    /// Returns the present counts of a server; `None` if the id is stale. Takes a lock; O(1), or
-    /// O(templates) in a persistent service.
-    ///
-    /// ```
-    /// use vsched::{Activity, Director};
-    /// let director = Director::new(&"-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?)?;
-    /// let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
-    /// let worker = director.worker();
-    /// let lease = worker.open(server, Activity::Active)?;
-    /// assert_eq!(director.counts(server).expect("it runs").active, 1);
-    /// worker.close(lease)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
-        let slot = self.inner.arena.servers.get(server.slot)?;
-        let templates = self.with_table(|table| {
-            let templates = table.service_at(slot.service())?.templates()?;
-            Some(templates.of_server(server.slot))
-        });
-        slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
-    }
-
     /// Returns the number of servers that were removed from the config and still occupy a slot: they
     /// have connections (see [`removed_with_connections`](Self::removed_with_connections)), are named
     /// by a table that a worker protects or by a remembered address, or wait for the next
     /// [`tick`](Self::tick). Takes the director's lock.
     pub fn removed_servers(&self) -> usize {
         self.inner.control.lock().removed_servers()
-    }
-
-    fn with_table<R: Default>(&self, look: impl FnOnce(&ServiceTable) -> R) -> R {
-        self.inner.publication.with_live(|tables| match tables.last() {
-            Some(table) => look(table),
-            None => R::default(),
-        })
     }
 
     pub(crate) fn companion(&self) -> &Mutex<Weak<dyn Any + Send + Sync>> {
