@@ -84,6 +84,6 @@ pub use director::{
 };
 pub use error::{ConnectionError, Refused, StateError};
 pub use flow::Flow;
-pub use handle::{Handle, OwnedConnection};
+pub use handle::{Handle, OwnedConnection, Room};
 pub use pool::endpoint::Pick;
 pub use worker::{Connection, Lease, Tried, Worker};

@@ -4,7 +4,7 @@
 pub(crate) use arc_swap::ArcSwap;
 pub(crate) use parking_lot::Mutex;
 pub(crate) use std::sync::Arc;
-pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// What [`ArcSwap::load`] returns.
 pub(crate) type Loaded<T> = arc_swap::Guard<Arc<T>>;

@@ -20,8 +20,9 @@ use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Tally;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::Segments;
+use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
 pub(crate) mod sizes {
@@ -40,6 +41,8 @@ pub(crate) struct Arena {
     /// By server slot: connections that belong to no living worker. Kept while the server's service is
     /// shared `per-worker`.
     pub(crate) common: Segments<Tally>,
+    /// By service slot: tasks that wait for room. Grown when the first waits.
+    rooms: Segments<Waiters>,
     shares: AtomicU32,
     kernel_rules: AtomicU32,
     phase: AtomicU32,
@@ -66,6 +69,7 @@ impl Arena {
             services: Segments::new(),
             workers: Segments::new(),
             common: Segments::new(),
+            rooms: Segments::new(),
             shares: AtomicU32::new(1),
             kernel_rules: AtomicU32::new(0),
             phase: AtomicU32::new(0),
@@ -110,6 +114,32 @@ impl Arena {
     pub(crate) fn next_serial(&self) -> u32 {
         // Relaxed: only uniqueness matters.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
+    }
+
+    /// The tasks that wait for room in the service of this slot, which exists. Allocates.
+    pub(crate) fn waiters(&self, service: u32) -> Option<&Waiters> {
+        let next = service.checked_add(1)?;
+        self.rooms.grow_to(next);
+        self.rooms.get(service)
+    }
+
+    /// A server of this service has room again: wakes the first task that waits for it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn room_made(&self, service: u32) {
+        // After the change of the count; pairs with the fence in `Waiters::enter`, before which the task
+        // has made the waiters that are looked up here.
+        fence(Ordering::SeqCst);
+        if let Some(waiters) = self.rooms.get(service) {
+            waiters.notify();
+        }
+    }
+
+    /// Servers of any service may have room again.
+    pub(crate) fn rooms_made(&self) {
+        // As in `room_made`.
+        fence(Ordering::SeqCst);
+        (0..).map_while(|service| self.rooms.get(service)).for_each(Waiters::notify);
     }
 
     /// Records that hosts report outcomes. A load, after the first time.

@@ -6,6 +6,7 @@ pub(crate) mod per_thread;
 pub(crate) mod segments;
 pub(crate) mod simd;
 pub(crate) mod stamps;
+pub(crate) mod waiters;
 pub(crate) mod zeroed;
 
 /// Sizes that `tests/loom` replaces with smaller ones; the size of a tree's blocks is in [`simd`].

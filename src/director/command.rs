@@ -25,7 +25,7 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_weight(&self, server: ServerId, weight: u32) -> Result<Applied, ApplyError> {
-        let mut control = self.inner.control.lock();
+        let mut control = self.inner.changing();
         let (service, known) = control.configured(server).ok_or(ApplyError::Stale)?;
         control.execute(&Command::EditServer { service, server: RealServer { weight, ..known } })
     }

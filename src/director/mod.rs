@@ -4,6 +4,7 @@
 mod allocator;
 mod applied;
 mod budget;
+mod changing;
 mod command;
 mod control;
 mod ejection;
@@ -36,10 +37,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::arena::Arena;
+use crate::arena::id::ServiceId;
 use crate::arena::statistics::Shard;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::hazard::Snapshot;
 use crate::concurrent::segments::ArcRef;
+use crate::concurrent::waiters::Waiters;
 use crate::config::diff::diff_services;
 use crate::config::{Command, Config, Guardrails, ResourceLimits};
 pub use crate::director::applied::{Applied, Item};
@@ -164,7 +167,7 @@ impl Director {
     /// As for `apply`, and [`ApplyError::Guardrails`], which says what would be removed, the limit, and
     /// the field of the policy that would allow it. Nothing changes then.
     pub fn apply_with(&self, config: &Config, policy: &ApplyPolicy) -> Result<Applied, ApplyError> {
-        let mut control = self.inner.control.lock();
+        let mut control = self.inner.changing();
         to_apply(&control, config).check()?;
         let running = control.services.values().map(|live| &live.service);
         let changes = diff_services(running, &config.services);
@@ -215,7 +218,7 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn execute(&self, command: &Command) -> Result<Applied, ApplyError> {
-        self.inner.control.lock().execute(command)
+        self.inner.changing().execute(command)
     }
 
     /// Sets the time, and does what is due: frees old service tables and the slots of removed servers
@@ -227,7 +230,7 @@ impl Director {
     /// in each second. Takes the director's lock; workers do not wait for it.
     pub fn tick(&self, now: Duration) {
         self.inner.arena.set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        self.inner.control.lock().tick();
+        self.inner.changing().tick();
     }
 
     /// Returns the latest time passed to [`tick`](Self::tick), in whole milliseconds; 0 before the
@@ -242,6 +245,11 @@ impl Director {
     /// [`tick`](Self::tick). Takes the director's lock.
     pub fn removed_servers(&self) -> usize {
         self.inner.control.lock().removed_servers()
+    }
+
+    /// The tasks that wait for room in this service.
+    pub(crate) fn waiters(&self, service: ServiceId) -> Option<&Waiters> {
+        self.inner.arena.waiters(service.slot)
     }
 
     pub(crate) fn companion(&self) -> &Mutex<Weak<dyn Any + Send + Sync>> {

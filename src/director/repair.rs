@@ -45,7 +45,7 @@ impl Director {
         active: u32,
         inactive: u32,
     ) -> Result<ServerCounts, ConnectionError> {
-        let control = self.inner.control.lock();
+        let control = self.inner.changing();
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let former = slot.correct(server.generation, active, inactive, arena.kernel_rules())?;
@@ -69,6 +69,6 @@ impl Director {
     /// O(n log n) in removed servers, plus O(templates). Takes the director's lock; workers do not wait
     /// for it.
     pub fn forget_removed(&self) -> usize {
-        self.inner.control.lock().forget_removed()
+        self.inner.changing().forget_removed()
     }
 }

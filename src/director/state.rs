@@ -99,7 +99,7 @@ impl Director {
         if reason.len() > MAX_REASON {
             return Err(StateError::Reason { length: reason.len() });
         }
-        let mut control = self.inner.control.lock();
+        let mut control = self.inner.changing();
         Headroom::to_change(1, 1).check().map_err(no_memory)?;
         let (service, address) = control.name_of(server).ok_or(StateError::Stale)?;
         if holder == Holder::Ejector {

@@ -31,8 +31,10 @@ use crate::pool::endpoint::Pick;
 use crate::worker::{Lease, Worker};
 
 mod connection;
+mod room;
 
 pub use connection::OwnedConnection;
+pub use room::Room;
 
 /// Access to a [`Director`] from any thread and any task.
 ///

@@ -1,0 +1,129 @@
+//! Tasks that wait for something to become possible: first come, first woken.
+//!
+//! A task [enters](Waiters::enter), then looks again whether it still has to wait. Whoever makes the thing
+//! possible changes the state, then [notifies](Waiters::notify). Each has a SeqCst fence between the two,
+//! so one of them sees what the other did.
+//!
+//! `notify` never waits for a lock: if the queue is locked, the thread that has it wakes in its stead, after
+//! it has unlocked. Again a fence on both sides stands between a store and a load: `due` and the lock.
+//!
+//! One is woken at a time, and passes it on: a task that stops waiting, for whatever reason, notifies the
+//! next, which finds for itself whether there is still something to have.
+//!
+//! | location  | operation              | ordering | partner                                            |
+//! |-----------|------------------------|----------|----------------------------------------------------|
+//! | `waiting` | additions, subtraction | SeqCst   | load in `notify`                                   |
+//! | `due`     | store in `notify`      | SeqCst   | load and swap in `settle`                          |
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use crate::sync::{AtomicU32, Mutex, Ordering, fence};
+
+/// The tasks that wait for one thing.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    /// Number of tasks in the queue.
+    waiting: AtomicU32,
+    /// 1 = one of them is to be woken.
+    due: AtomicU32,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    next: u64,
+    /// By ticket.
+    tasks: VecDeque<Task>,
+}
+
+struct Task {
+    ticket: u64,
+    /// `None` once it was woken, until it enters again.
+    waker: Option<Waker>,
+}
+
+/// A task's place in the queue. [`Waiters::leave`] gives it back.
+pub(crate) struct Ticket(u64);
+
+impl Waiters {
+    /// Enters the queue, or enters again at the same place. The caller looks again after this, before it
+    /// waits. Allocates.
+    pub(crate) fn enter(&self, ticket: &mut Option<Ticket>, waker: &Waker) {
+        let mut queue = self.queue.lock();
+        let Queue { next, tasks } = &mut *queue;
+        let known = ticket.as_ref().and_then(|ticket| place(tasks, ticket));
+        match known.and_then(|at| tasks.get_mut(at)) {
+            Some(task) => task.waker = Some(waker.clone()),
+            None => {
+                tasks.push_back(Task { ticket: *next, waker: Some(waker.clone()) });
+                *ticket = Some(Ticket(*next));
+                *next += 1;
+                // SeqCst: pairs with the load in `notify`; before the caller's next look.
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        drop(queue);
+        self.settle();
+        // Before the caller's next look; pairs with the fence in `notify`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Leaves the queue, and wakes the next task.
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        let mut queue = self.queue.lock();
+        let left = place(&queue.tasks, &ticket).and_then(|at| queue.tasks.remove(at));
+        if left.is_some() {
+            // SeqCst: as in `enter`.
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+        drop(queue);
+        self.notify();
+        // A waker's drop may run any code: after the lock.
+        drop(left);
+    }
+
+    /// Wakes the first task that is not woken yet; after what it waits for has become possible. Lock-free
+    /// but for the waker.
+    pub(crate) fn notify(&self) {
+        // After the caller's change; pairs with the fence in `enter`.
+        fence(Ordering::SeqCst);
+        // SeqCst: pairs with the addition in `enter`.
+        if self.waiting.load(Ordering::SeqCst) != 0 {
+            // SeqCst: pairs with the swap in `settle`.
+            self.due.store(1, Ordering::SeqCst);
+            self.settle();
+        }
+    }
+
+    /// Wakes a task if one is due, unless the queue is locked: then the thread that has it calls this.
+    fn settle(&self) {
+        loop {
+            // Between `due` and the lock: after the store in `notify`, and after the caller's own unlocking.
+            fence(Ordering::SeqCst);
+            // SeqCst, here and below: pairs with the store in `notify`.
+            if self.due.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            let Some(mut queue) = self.queue.try_lock() else { return };
+            let mut woken = None;
+            if self.due.swap(0, Ordering::SeqCst) != 0 {
+                woken = queue.tasks.iter_mut().find_map(|task| task.waker.take());
+            }
+            drop(queue);
+            if let Some(waker) = woken {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Number of tasks that wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::SeqCst)
+    }
+}
+
+fn place(tasks: &VecDeque<Task>, ticket: &Ticket) -> Option<usize> {
+    tasks.binary_search_by_key(&ticket.0, |task| task.ticket).ok()
+}
