@@ -13,7 +13,7 @@
 //! | location  | operation              | ordering | partner                                            |
 //! |-----------|------------------------|----------|----------------------------------------------------|
 //! | `waiting` | additions, subtraction | SeqCst   | load in `notify`                                   |
-//! | `due`     | store in `notify`      | SeqCst   | load and swap in `settle`                          |
+//! | `due`     | addition in `notify`   | SeqCst   | load and swap in `settle`                          |
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -25,7 +25,7 @@ use crate::sync::{AtomicU32, Mutex, Ordering, fence};
 pub(crate) struct Waiters {
     /// Number of tasks in the queue.
     waiting: AtomicU32,
-    /// 1 = one of them is to be woken.
+    /// How many of them are to be woken.
     due: AtomicU32,
     queue: Mutex<Queue>,
 }
@@ -91,24 +91,28 @@ impl Waiters {
         // SeqCst: pairs with the addition in `enter`.
         if self.waiting.load(Ordering::SeqCst) != 0 {
             // SeqCst: pairs with the swap in `settle`.
-            self.due.store(1, Ordering::SeqCst);
+            self.due.fetch_add(1, Ordering::SeqCst);
             self.settle();
         }
     }
 
-    /// Wakes a task if one is due, unless the queue is locked: then the thread that has it calls this.
+    /// Wakes the tasks that are due, unless the queue is locked: then the thread that has it calls this.
     fn settle(&self) {
         loop {
             // Between `due` and the lock: after the store in `notify`, and after the caller's own unlocking.
             fence(Ordering::SeqCst);
-            // SeqCst, here and below: pairs with the store in `notify`.
+            // SeqCst, here and below: pairs with the addition in `notify`.
             if self.due.load(Ordering::SeqCst) == 0 {
                 return;
             }
             let Some(mut queue) = self.queue.try_lock() else { return };
+            let due = self.due.swap(0, Ordering::SeqCst);
             let mut woken = None;
-            if self.due.swap(0, Ordering::SeqCst) != 0 {
+            if due > 0 {
                 woken = queue.tasks.iter_mut().find_map(|task| task.waker.take());
+            }
+            if woken.is_some() {
+                self.due.fetch_add(due - 1, Ordering::SeqCst);
             }
             drop(queue);
             if let Some(waker) = woken {

@@ -9,6 +9,8 @@ pub(crate) mod min_tree;
 pub(crate) mod simd;
 #[path = "../../../src/concurrent/stamps.rs"]
 pub(crate) mod stamps;
+#[path = "../../../src/concurrent/waiters.rs"]
+pub(crate) mod waiters;
 pub(crate) mod zeroed;
 
 pub(crate) mod sizes {

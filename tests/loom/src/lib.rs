@@ -27,6 +27,7 @@ pub mod slots;
 mod sync;
 pub mod templates;
 pub mod told;
+pub mod waiters;
 pub mod worker_rotation;
 pub mod worker_state;
 

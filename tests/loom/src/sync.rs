@@ -169,12 +169,25 @@ impl<T> ArcSwap<T> {
     }
 }
 
+pub(crate) use loom::sync::atomic::fence;
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Mutex::new(T::default())
+    }
+}
+
 /// With the interface of `parking_lot`.
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Mutex(loom::sync::Mutex::new(value))
+    }
+
+    #[allow(dead_code, reason = "each has what some need")]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
