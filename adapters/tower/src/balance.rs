@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tower::{BoxError, Service};
 use vsched::{Flow, Handle, OwnedConnection, Refused, ServerId};
@@ -45,6 +46,8 @@ pub(crate) struct Settings<E, F, C, R> {
     /// Most servers that are tried per request.
     pub(crate) attempts: usize,
     pub(crate) budget: Option<RetryBudget>,
+    /// Slower answers are failures.
+    pub(crate) slow_after: Option<Duration>,
     pub(crate) room: RoomList,
     pub(crate) waits_for_endpoints: bool,
     pub(crate) telemetry: Telemetry,

@@ -66,10 +66,12 @@ impl Exchange {
         self.set_outcome(outcome);
     }
 
-    /// The response's head is here.
-    pub(crate) fn answered(&mut self, outcome: Outcome) {
-        self.latency = Some(self.started.elapsed());
-        self.set_outcome(outcome);
+    /// The response's head is here. An answer that took longer than the limit is no success.
+    pub(crate) fn answered(&mut self, outcome: Outcome, slow_after: Option<Duration>) {
+        let latency = self.started.elapsed();
+        self.latency = Some(latency);
+        let is_slow = outcome == Outcome::Done && slow_after.is_some_and(|limit| latency > limit);
+        self.set_outcome(if is_slow { Outcome::Failed } else { outcome });
     }
 }
 

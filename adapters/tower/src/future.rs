@@ -293,7 +293,7 @@ where
                 _ => unreachable!("only an attempt has a result"),
             };
             let verdict = run.settings.policies.classify.verdict(result.as_ref());
-            exchange.answered(verdict.outcome);
+            exchange.answered(verdict.outcome, run.settings.slow_after);
             let result = result.map_err(Into::into);
             run.settings.telemetry.judged(exchange.server(), verdict, result.as_ref().err());
             if !run.tries_another(verdict) {

@@ -1,5 +1,7 @@
 //! How a balancer is put together.
 
+use std::time::Duration;
+
 use tower::Layer;
 use vsched::Handle;
 use vsched::error::ServiceError;
@@ -43,6 +45,7 @@ struct Options {
     key: String,
     attempts: usize,
     budget: Option<RetryBudget>,
+    slow_after: Option<Duration>,
     waits_for_room: bool,
     waits_for_endpoints: bool,
 }
@@ -68,6 +71,7 @@ impl BalanceLayer {
             key: service.to_owned(),
             attempts: 1,
             budget: None,
+            slow_after: None,
             waits_for_room: false,
             waits_for_endpoints: false,
         };
@@ -105,6 +109,15 @@ impl<F, C, R> BalanceLayer<F, C, R> {
         self
     }
 
+    /// Reports answers whose head takes longer than this, from the pick on, as failures. The client gets
+    /// them all the same, and no other server is tried. With ejection in the config, a server that has
+    /// become slow then gets no requests for a while: no scheduler of least connections can see that a
+    /// server answers few requests slowly. Without it the time does not matter.
+    pub fn slow_after(mut self, limit: Duration) -> Self {
+        self.options.slow_after = Some(limit);
+        self
+    }
+
     /// Makes requests wait while all servers are overloaded. Without it they get
     /// [`AllOverloaded`](vsched::Refused::AllOverloaded). The wait has no limit: put a timeout around the
     /// balancer, and a limit of concurrency if the number of waiting requests needs one. Requests that
@@ -127,8 +140,8 @@ impl<F, C, R> BalanceLayer<F, C, R> {
     /// director share its connection counts, rotations and states.
     pub fn balance<E>(self, endpoints: E) -> Balance<E, F, C, R> {
         let BalanceLayer { options, policies } = self;
-        let Options { handle, key, attempts, budget, waits_for_room, waits_for_endpoints } =
-            options;
+        let Options { handle, key, attempts, budget, .. } = options;
+        let Options { slow_after, waits_for_room, waits_for_endpoints, .. } = options;
         let telemetry = Telemetry::new(&key);
         let room = if waits_for_room { RoomList::waiting() } else { RoomList::default() };
         Balance::from_settings(Settings {
@@ -138,6 +151,7 @@ impl<F, C, R> BalanceLayer<F, C, R> {
             policies,
             attempts,
             budget,
+            slow_after,
             room,
             waits_for_endpoints,
             telemetry,

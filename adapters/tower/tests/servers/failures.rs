@@ -151,3 +151,32 @@ async fn a_refusal_says_why() {
     assert_eq!(error.to_string(), Refused::AllQuiesced.text());
     assert_closed(&director);
 }
+
+/// Its answers are good, so clients get them, and the server is ejected nevertheless.
+#[tokio::test]
+async fn a_slow_answer_is_a_failure() {
+    let backends = Backend::several(2).await;
+    let rules = "-s rr --vsched-ejection failures=2,base-time=30";
+    let servers: Vec<_> = backends.iter().map(|it| (it.address, "")).collect();
+    let (director, layer) = started(&config(rules, &servers), 3);
+    let limit = std::time::Duration::from_millis(30);
+    let balance = layer.slow_after(limit).balance(client());
+    backends[0].hold();
+    for _ in 0..2 {
+        // One of the two goes to the server that waits.
+        let requests = [(); 2].map(|()| {
+            let balance = balance.clone();
+            tokio::spawn(async move { fetch(&balance, get("/")).await })
+        });
+        backends[0].reached(backends[0].hits() + 1).await;
+        tokio::time::sleep(2 * limit).await;
+        backends[0].control.permits.add_permits(1);
+        for request in requests {
+            assert_eq!(soon(request).await.expect("no panic").expect("an answer"), 200);
+        }
+    }
+    let [slow, fast] = [0, 1].map(|n| health(&director, backends[n].address));
+    assert_eq!((slow.failed, slow.ejected, backends[0].hits()), (2, true, 2));
+    assert!(!fast.ejected);
+    assert_closed(&director);
+}
