@@ -314,6 +314,9 @@ async fn a_change_wakes_all_that_wait() {
     for task in tasks.into_iter().skip(1) {
         assert!(task.await.expect("no panic"));
     }
+    // A waiter that has gone leaves nothing behind.
+    assert!(poll(&mut changes.after(changes.version())).is_pending());
+    assert!(format!("{changes:?}").contains("wakers: {}"), "{changes:?}");
     let waiting = tokio::spawn(changes.after(changes.version()));
     tokio::task::yield_now().await;
     changes.close();

@@ -1,5 +1,6 @@
-//! The balancers, all over the same kind of inner service.
+//! The balancers, all over the same inner services.
 
+use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,14 +17,13 @@ use hyper_util::rt::TokioExecutor;
 use tower::balance::p2c;
 use tower::discover::ServiceList;
 use tower::load::{CompleteOnResponse, PeakEwma, PendingRequests};
-use tower::{Service, ServiceExt};
+use tower::{BoxError, Service, ServiceExt};
 use vsched::{Config, Director};
 use vsched_tower::{BalanceLayer, Fixed, HttpFlow, HttpStatus, ToServer};
 
 use crate::servers::Server;
 
-type Body = Full<Bytes>;
-type Inner = ToServer<Client<HttpConnector, Body>>;
+pub(crate) type Body = Full<Bytes>;
 
 /// Sends a request and reads the answer.
 pub(crate) trait Sender: Send {
@@ -37,38 +36,64 @@ pub(crate) struct Contestant {
     pub(crate) client: Box<dyn Fn() -> Box<dyn Sender>>,
 }
 
+/// Sends HTTP requests: an inner service, or a balancer.
+pub(crate) trait Http:
+    Service<
+        Request<Body>,
+        Response = Response<Self::Reply>,
+        Error = Self::Failure,
+        Future = Self::Answer,
+    > + Send
+    + 'static
+{
+    type Reply: hyper::body::Body<Data: Send, Error: Debug> + Send + 'static;
+    type Failure: Into<BoxError> + Debug;
+    type Answer: Future<Output = Result<Response<Self::Reply>, Self::Failure>> + Send;
+}
+
+impl<S, B> Http for S
+where
+    S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
+    S::Error: Into<BoxError> + Debug,
+    S::Future: Send,
+    B: hyper::body::Body<Data: Send, Error: Debug> + Send + 'static,
+{
+    type Reply = B;
+    type Failure = S::Error;
+    type Answer = S::Future;
+}
+
 /// tower's constants for unknown and old latencies, as linkerd sets them.
 const DEFAULT_RTT: Duration = Duration::from_millis(30);
 const DECAY: Duration = Duration::from_secs(10);
 
-/// Above every answer of the fast servers, below the slow one's.
-const SLOW: Duration = Duration::from_millis(20);
+/// More than every answer of a fast server takes, less than those of a slow one.
+const SLOW: Duration = Duration::from_millis(100);
 
-pub(crate) fn all(servers: &[Server], rules: &str) -> Vec<Contestant> {
-    let inner = || servers.iter().map(|it| to(it.address)).collect::<Vec<_>>().into_iter();
-    let ewma = inner().map(|inner| {
-        PeakEwma::new(inner, DEFAULT_RTT, DECAY.as_nanos() as f64, CompleteOnResponse::default())
-    });
-    let pending = inner().map(|inner| PendingRequests::new(inner, CompleteOnResponse::default()));
+/// All of them over the same inner services, each with the address and the weight of its server.
+pub(crate) fn all<S: Http + Clone + Sync>(
+    services: &[(Server, S)],
+    rules: &str,
+) -> Vec<Contestant> {
+    let inner = || services.iter().map(|(_, service)| service.clone()).collect::<Vec<_>>();
+    let measured: fn() -> CompleteOnResponse = CompleteOnResponse::default;
+    let ewma = inner().into_iter();
+    let ewma =
+        ewma.map(move |it| PeakEwma::new(it, DEFAULT_RTT, DECAY.as_nanos() as f64, measured()));
+    let pending = inner().into_iter().map(move |it| PendingRequests::new(it, measured()));
     vec![
-        contestant("vsched", vsched(servers, rules, None)),
-        contestant("vsched, slow is failed", vsched(servers, rules, Some(SLOW))),
-        contestant(
-            "p2c, PeakEwma",
-            shared(p2c::Balance::new(ServiceList::new::<Request<Body>>(ewma))),
-        ),
-        contestant(
-            "p2c, PendingRequests",
-            shared(p2c::Balance::new(ServiceList::new::<Request<Body>>(pending))),
+        vsched("vsched", services, rules, None),
+        vsched("vsched, slow is failed", services, rules, Some(SLOW)),
+        shared("tower p2c, PeakEwma", p2c::Balance::new(ServiceList::new::<Request<Body>>(ewma))),
+        shared(
+            "tower p2c, PendingRequests",
+            p2c::Balance::new(ServiceList::new::<Request<Body>>(pending)),
         ),
     ]
 }
 
-fn contestant<S: Sender + Clone + 'static>(name: &'static str, send: S) -> Contestant {
-    Contestant { name, client: Box::new(move || Box::new(send.clone())) }
-}
-
-fn to(address: SocketAddr) -> Inner {
+/// An HTTP client of its own per server.
+pub(crate) fn to(address: SocketAddr) -> ToServer<Client<HttpConnector, Body>> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     ToServer::new(Client::builder(TokioExecutor::new()).build(connector), address)
@@ -78,41 +103,33 @@ fn request() -> Request<Body> {
     Request::get("/").body(Body::default()).expect("a valid request")
 }
 
-/// A balancer that each client has a clone of.
-#[derive(Clone)]
-struct Cloned<S>(S);
-
-fn vsched(
-    servers: &[Server],
+fn vsched<S: Http + Clone + Sync>(
+    name: &'static str,
+    services: &[(Server, S)],
     rules: &str,
     slow_after: Option<Duration>,
-) -> impl Sender + Clone + use<> {
-    let ejection =
-        if slow_after.is_some() { "--vsched-ejection failures=3,base-time=60" } else { "" };
-    let mut text = format!("-A -t 10.0.0.1:80 {rules} {ejection}\n");
-    for Server { address, weight } in servers {
+) -> Contestant {
+    let ejects = "--vsched-ejection failures=3,base-time=60";
+    let mut text = format!("-A -t 10.0.0.1:80 {rules} {}\n", slow_after.map_or("", |_| ejects));
+    for (Server { address, weight }, _) in services {
         text += &format!("-a -t 10.0.0.1:80 -r {address} -m -w {weight}\n");
     }
     let config: Config = text.parse().expect("valid rules");
     let director = Director::new(&config).expect("a valid config");
-    let endpoints: Fixed<_, _> =
-        servers.iter().map(|server| (server.address, to(server.address))).collect();
+    let pairs = services.iter().map(|(server, service)| (server.address, service.clone()));
+    let endpoints: Fixed<SocketAddr, S> = pairs.collect();
     let mut layer = BalanceLayer::new(director.handle(), "tcp 10.0.0.1:80").expect("it runs");
     if let Some(limit) = slow_after {
         layer = layer.slow_after(limit);
     }
-    Cloned(layer.flow(HttpFlow::new()).classify(HttpStatus::new()).balance(endpoints))
+    let balance = layer.flow(HttpFlow::new()).classify(HttpStatus::new()).balance(endpoints);
+    Contestant { name, client: Box::new(move || Box::new(Cloned(balance.clone()))) }
 }
 
-impl<S, B> Sender for Cloned<S>
-where
-    S: Service<Request<Body>, Response = Response<B>> + Send,
-    S::Error: std::fmt::Debug,
-    S::Future: Send,
-    B: hyper::body::Body + Send,
-    B::Data: Send,
-    B::Error: std::fmt::Debug,
-{
+/// A balancer that each client has a clone of.
+struct Cloned<S>(S);
+
+impl<S: Http> Sender for Cloned<S> {
     fn send(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {
             let ready = self.0.ready().await.expect("never fails");
@@ -122,25 +139,15 @@ where
     }
 }
 
-/// A balancer that the clients take turns to use. Its answers are awaited without the lock.
+fn shared<S: Http>(name: &'static str, balance: S) -> Contestant {
+    let balance = Arc::new(Mutex::new(balance));
+    Contestant { name, client: Box::new(move || Box::new(Shared(Arc::clone(&balance)))) }
+}
+
+/// A balancer that the clients lock in turn. Its answers are awaited without the lock.
 struct Shared<S>(Arc<Mutex<S>>);
 
-impl<S> Clone for Shared<S> {
-    fn clone(&self) -> Self {
-        Shared(Arc::clone(&self.0))
-    }
-}
-
-fn shared<S>(balance: S) -> Shared<S> {
-    Shared(Arc::new(Mutex::new(balance)))
-}
-
-impl<S> Sender for Shared<S>
-where
-    S: Service<Request<Body>, Response = Response<Incoming>> + Send,
-    S::Error: std::fmt::Debug,
-    S::Future: Send,
-{
+impl<S: Http> Sender for Shared<S> {
     fn send(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {
             let answer = poll_fn(|cx| {

@@ -12,7 +12,7 @@ use crate::endpoints::Endpoints;
 ///
 /// The usual set where the config says it all: servers that a reload adds get a service at their first
 /// pick, and those of removed servers are dropped some time later. Their number is at most twice that of
-/// the servers, plus 16. A server that is removed and added again is another one.
+/// the servers, plus 16.
 ///
 /// Reading takes a lock that is shared among readers.
 pub struct PerServer<F, S> {

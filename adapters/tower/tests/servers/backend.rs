@@ -1,21 +1,25 @@
 //! A server whose answers a test decides.
 
 use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-pub(crate) type Body = BoxBody<Bytes, Infallible>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A running server. It ends when it is dropped.
 pub(crate) struct Backend {
@@ -123,49 +127,43 @@ async fn respond(
     }
     let status = control.status.load(Ordering::SeqCst);
     let body = match request.uri().path() {
-        // Its first chunk is sent, and no other.
-        "/endless" => endless(counted),
-        // Breaks off.
-        "/broken" => return Ok(broken()),
-        _ => Full::new(Bytes::from_static(b"hello")).boxed(),
+        // Its first chunk is sent, and then nothing.
+        "/endless" => chunk_and(async move {
+            pending::<()>().await;
+            drop(counted);
+        }),
+        // Its first chunk is sent, and with a permit it breaks off.
+        "/broken" => chunk_and(async move {
+            control.permits.acquire().await.expect("never closed").forget();
+            drop(counted);
+        }),
+        _ => full("hello"),
     };
     Ok(Response::builder().status(status).body(body).expect("a valid response"))
 }
 
-fn endless(counted: Running) -> Body {
-    let (sender, mut receiver) = mpsc::channel(1);
-    sender.try_send(Bytes::from_static(b"first")).expect("there is room");
-    let poll = std::future::poll_fn(move |cx| {
-        let _ = (&counted, &sender);
-        receiver.poll_recv(cx)
-    });
-    StreamBody::new(Once(Box::pin(poll))).boxed()
+pub(crate) fn full(data: &'static str) -> Body {
+    Full::new(Bytes::from_static(data.as_bytes())).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// Promises more than it sends.
-fn broken() -> Response<Body> {
-    let body = Full::new(Bytes::from_static(b"short")).boxed();
-    let body = http_body_util::BodyStream::new(body);
-    Response::builder()
-        .header("content-length", "100")
-        .body(StreamBody::new(body).boxed())
-        .expect("valid")
+fn chunk_and(then: impl Future<Output = ()> + Send + 'static) -> Body {
+    StreamBody::new(Breaking { first: Some("first"), then: Box::pin(then) }).boxed_unsync()
 }
 
-/// One item after another from a future that is polled again.
-struct Once<F>(std::pin::Pin<Box<F>>);
+/// A chunk, and an error when the future ends.
+struct Breaking {
+    first: Option<&'static str>,
+    then: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
 
-impl<F> futures_core::Stream for Once<F>
-where
-    F: std::future::Future<Output = Option<Bytes>>,
-{
-    type Item = Result<Frame<Bytes>, Infallible>;
+impl futures_core::Stream for Breaking {
+    type Item = io::Result<Frame<Bytes>>;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.as_mut().poll(cx).map(|next| next.map(|data| Ok(Frame::data(data))))
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.first.take() {
+            Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk.into())))),
+            None => self.then.as_mut().poll(cx).map(|()| Some(Err(io::Error::other("broken")))),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioExecutor;
 use vsched::Director;
 use vsched_tower::{GrpcStatus, Idempotent, OneClient, Replay};
 
-use crate::backend::{Body, start_http2};
+use crate::backend::{Body, full, start_http2};
 use crate::common::{assert_closed, config, get, health, layer, send, soon};
 
 /// `/head/14` has the code in the head, `/trailers/14` in the trailers after a message, `/lost` none,
@@ -16,16 +16,16 @@ use crate::common::{assert_closed, config, get, health, layer, send, soon};
 fn answer(path: &str) -> Response<Body> {
     let (kind, number) = path[1..].split_once('/').unwrap_or((&path[1..], "0"));
     let response = Response::builder().header("content-type", "application/grpc");
-    let message = Full::new(Bytes::from_static(b"\0\0\0\0\0"));
+    let message = || full("\0\0\0\0\0");
     let response = match kind {
-        "head" => response.header("grpc-status", number).body(Full::default().boxed()),
+        "head" => response.header("grpc-status", number).body(full("")),
         "trailers" => {
             let mut trailers = http::HeaderMap::new();
             trailers.insert("grpc-status", number.parse().expect("a value"));
-            response.body(message.with_trailers(async { Some(Ok(trailers)) }).boxed())
+            response.body(message().with_trailers(async { Some(Ok(trailers)) }).boxed_unsync())
         }
-        "lost" => response.body(message.boxed()),
-        _ => response.status(number.parse::<u16>().expect("a status")).body(message.boxed()),
+        "lost" => response.body(message()),
+        _ => response.status(number.parse::<u16>().expect("a status")).body(message()),
     };
     response.expect("a valid response")
 }

@@ -1,7 +1,7 @@
 use vsched::Director;
 
 use crate::backend::Backend;
-use crate::common::{assert_closed, client, config, fetch, get, layer, load, send, soon};
+use crate::common::{assert_closed, client, config, fetch, get, health, layer, load, send, soon};
 
 /// 12 slow requests over 3 servers are 4 on each, and a server that is rid of its own gets the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,5 +54,22 @@ async fn a_body_counts_until_it_ends() {
     let body = http_body_util::BodyExt::collect(response.into_body());
     assert_eq!(soon(body).await.expect("a body").to_bytes(), "hello");
     assert_eq!(load(&director, backend.address), 0);
+    assert_closed(&director);
+}
+
+/// A proxy's own client knows the length, and does not ask for more.
+#[tokio::test]
+async fn a_body_ends_with_its_last_byte() {
+    let backend = Backend::start().await;
+    let director = Director::new(&config("-s lc", &[(backend.address, "")])).expect("valid");
+    let balance = layer(&director).balance(client());
+    let mut response = send(&balance, get("/")).await.expect("an answer");
+    let frame = http_body_util::BodyExt::frame(response.body_mut());
+    let frame = soon(frame).await.expect("a frame").expect("no error");
+    assert_eq!(frame.into_data().expect("data"), "hello");
+    assert_eq!(load(&director, backend.address), 0);
+    assert!(response.body().exchange().is_none());
+    drop(response);
+    assert_eq!(health(&director, backend.address).done, 1);
     assert_closed(&director);
 }
