@@ -122,9 +122,8 @@ impl Telemetry {
     #[cfg_attr(not(any(feature = "metrics", feature = "tracing")), expect(unused_variables))]
     pub(crate) fn refused(&self, refused: Refused) {
         #[cfg(feature = "metrics")]
-        match Refused::ALL.iter().position(|known| *known == refused) {
-            Some(place) => self.metrics.refusals[place].increment(1),
-            None => {}
+        if let Some(place) = Refused::ALL.iter().position(|known| *known == refused) {
+            self.metrics.refusals[place].increment(1);
         }
         #[cfg(feature = "tracing")]
         tracing::warn!(reason = %refused, "refused");

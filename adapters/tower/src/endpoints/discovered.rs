@@ -53,11 +53,14 @@ struct Stream<D: Discover> {
     edit: Option<Edit<D::Key, D::Service>>,
 }
 
+/// Describes the server of an endpoint.
+type Describe<K, S> = Box<dyn Fn(&K, &S) -> RealServer + Send>;
+
 /// How discovery edits the config.
 struct Edit<K, S> {
     director: Director,
     service: ServiceKey,
-    describe: Box<dyn Fn(&K, &S) -> RealServer + Send>,
+    describe: Describe<K, S>,
     added: HashMap<K, SocketAddr>,
 }
 
