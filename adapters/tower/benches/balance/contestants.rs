@@ -67,13 +67,12 @@ where
 const DEFAULT_RTT: Duration = Duration::from_millis(30);
 const DECAY: Duration = Duration::from_secs(10);
 
-/// More than every answer of a fast server takes, less than those of a slow one.
-const SLOW: Duration = Duration::from_millis(100);
-
-/// All of them over the same inner services, each with the address and the weight of its server.
+/// All of them over the same inner services, each with the address and the weight of its server. With
+/// `slow_after` vsched takes part a second time.
 pub(crate) fn all<S: Http + Clone + Sync>(
     services: &[(Server, S)],
     rules: &str,
+    slow_after: Option<Duration>,
 ) -> Vec<Contestant> {
     let inner = || services.iter().map(|(_, service)| service.clone()).collect::<Vec<_>>();
     let measured: fn() -> CompleteOnResponse = CompleteOnResponse::default;
@@ -81,15 +80,15 @@ pub(crate) fn all<S: Http + Clone + Sync>(
     let ewma =
         ewma.map(move |it| PeakEwma::new(it, DEFAULT_RTT, DECAY.as_nanos() as f64, measured()));
     let pending = inner().into_iter().map(move |it| PendingRequests::new(it, measured()));
-    vec![
-        vsched("vsched", services, rules, None),
-        vsched("vsched, slow is failed", services, rules, Some(SLOW)),
-        shared("tower p2c, PeakEwma", p2c::Balance::new(ServiceList::new::<Request<Body>>(ewma))),
-        shared(
-            "tower p2c, PendingRequests",
-            p2c::Balance::new(ServiceList::new::<Request<Body>>(pending)),
-        ),
-    ]
+    let mut contestants = vec![vsched("vsched", services, rules, None)];
+    if slow_after.is_some() {
+        contestants.push(vsched("vsched, `slow_after`", services, rules, slow_after));
+    }
+    let ewma = p2c::Balance::new(ServiceList::new::<Request<Body>>(ewma));
+    let pending = p2c::Balance::new(ServiceList::new::<Request<Body>>(pending));
+    contestants.push(shared("tower p2c, `PeakEwma`", ewma));
+    contestants.push(shared("tower p2c, `PendingRequests`", pending));
+    contestants
 }
 
 /// An HTTP client of its own per server.

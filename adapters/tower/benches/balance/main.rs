@@ -18,6 +18,8 @@ use hyper::{Request, Response};
 use servers::Server;
 
 const REPETITIONS: usize = 7;
+/// More than the answers of a server in order take, less than those of a slow one.
+const SLOW: Duration = Duration::from_millis(100);
 const DURATION: Duration = Duration::from_secs(1);
 
 /// Balancers, and the number of clients of each.
@@ -76,17 +78,17 @@ async fn scenarios() -> Vec<Scenario> {
     for n in 0..4 {
         one_slow.push(Server::start(1, ms(if n == 1 { 200 } else { 10 }), usize::MAX).await);
     }
-    let over_http = |servers: Vec<Server>, rules| {
+    let over_http = |servers: Vec<Server>, rules, slow_after| {
         let client = |server: Server| {
             let client = to(server.address);
             (server, client)
         };
-        contestants::all(&servers.into_iter().map(client).collect::<Vec<_>>(), rules)
+        contestants::all(&servers.into_iter().map(client).collect::<Vec<_>>(), rules, slow_after)
     };
-    let memory = contestants::all(&memory, "-s lc");
-    let even = over_http(even, "-s lc");
-    let skewed = over_http(skewed, "-s wlc");
-    let one_slow = over_http(one_slow, "-s lc");
+    let memory = contestants::all(&memory, "-s lc", None);
+    let even = over_http(even, "-s lc", None);
+    let skewed = over_http(skewed, "-s wlc", None);
+    let one_slow = over_http(one_slow, "-s lc", Some(SLOW));
     vec![
         Scenario { name: "8, in memory", clients: 2, contestants: memory },
         Scenario { name: "8 equal", clients: 32, contestants: even },
