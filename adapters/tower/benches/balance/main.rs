@@ -37,7 +37,7 @@ struct Run {
 }
 
 fn main() {
-    // `cargo test` builds and runs it too.
+    // `cargo test --benches` runs it too.
     let measures = std::env::args().any(|argument| argument == "--bench");
     let (repetitions, duration) =
         if measures { (REPETITIONS, DURATION) } else { (1, Duration::from_millis(20)) };
