@@ -78,7 +78,7 @@ impl Metrics {
             requests: metrics::counter!("vsched_tower_requests_total", "service" => service()),
             retries: metrics::counter!("vsched_tower_retries_total", "service" => service()),
             attempts: OUTCOMES.map(|(_, name)| metrics::counter!("vsched_tower_attempts_total", "service" => service(), "outcome" => name)),
-            refusals: Refused::ALL.into_iter().map(|refused| refusal(reason(refused))).collect(),
+            refusals: Refused::ALL.iter().map(|refused| refusal(reason(*refused))).collect(),
             no_endpoint: refusal("no_endpoint"),
             latency: metrics::histogram!("vsched_tower_response_seconds", "service" => service()),
         }
