@@ -1,4 +1,5 @@
 use vsched::Director;
+use vsched_tower::Tunnel;
 
 use crate::backend::Backend;
 use crate::common::{assert_closed, client, config, fetch, get, health, layer, load, send, soon};
@@ -71,5 +72,30 @@ async fn a_body_ends_with_its_last_byte() {
     assert!(response.body().exchange().is_none());
     drop(response);
     assert_eq!(health(&director, backend.address).done, 1);
+    assert_closed(&director);
+}
+
+/// A response 101 has no body: what the host keeps of it is the connection.
+#[tokio::test]
+async fn a_tunnel_counts_until_it_ends() {
+    let address = ([10, 0, 1, 1], 80).into();
+    let director = Director::new(&config("-s lc", &[(address, "")])).expect("valid");
+    let endpoint = |_: &vsched::Pick| {
+        tower::service_fn(|_: http::Request<()>| async {
+            let response = http::Response::builder().status(101);
+            response.body(http_body_util::Empty::<bytes::Bytes>::new())
+        })
+    };
+    let balance = layer(&director).balance(endpoint);
+    let response = tower::ServiceExt::oneshot(balance, http::Request::new(()));
+    let mut response = soon(response).await.expect("an answer");
+    let tunnel = response.extensions_mut().remove::<Tunnel>().expect("the connection");
+    assert_eq!(tunnel.exchange().connection().address(), address);
+    drop(response);
+    assert_eq!(load(&director, address), 1);
+    drop(tunnel.clone());
+    assert_eq!(load(&director, address), 1);
+    drop(tunnel);
+    assert_eq!(health(&director, address).done, 1);
     assert_closed(&director);
 }
