@@ -142,16 +142,14 @@ where
         }
         let settings = &*self.settings;
         let needs_endpoint = self.lacks_endpoint || refused == Refused::NoServer;
-        if let Some((version, changes)) = changes
-            && needs_endpoint
-        {
+        if let Some((version, changes)) = changes.filter(|_| needs_endpoint) {
             return Next::Endpoint(changes.after(version));
         }
-        if let Some(version) = room
-            && refused == Refused::AllOverloaded
-            && let Some(room) = settings.room.room(&settings.handle, settings.service.id(), version)
-        {
-            return Next::Room(room);
+        if let Some(version) = room.filter(|_| refused == Refused::AllOverloaded) {
+            let room = settings.room.room(&settings.handle, settings.service.id(), version);
+            if let Some(room) = room {
+                return Next::Room(room);
+            }
         }
         if self.lacks_endpoint && refused == Refused::AllTried {
             settings.telemetry.no_endpoint();

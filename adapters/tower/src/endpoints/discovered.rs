@@ -141,9 +141,8 @@ impl<K: EndpointKey + Clone, S> Edit<K, S> {
     fn insert(&mut self, key: &K, service: &S) -> Result<(), BoxError> {
         let server = (self.describe)(key, service);
         let address = server.address;
-        if let Some(before) = self.added.insert(key.clone(), address)
-            && before != address
-        {
+        let before = self.added.insert(key.clone(), address);
+        if let Some(before) = before.filter(|before| *before != address) {
             self.delete(before);
         }
         let service = self.service;
