@@ -10,7 +10,6 @@ use crate::director::table::ServiceTable;
 use crate::error::{Refused, ServerError, ServiceError};
 use crate::flow::Flow;
 use crate::pool::endpoint::{Endpoint, Pick};
-use crate::rotation::version::Superseded;
 use crate::service::Service;
 use crate::sync::Loaded;
 
@@ -114,9 +113,9 @@ impl Director {
                 return Err(Refused::NotScheduled);
             }
             let twin = |key: &ServiceKey| table.service_of(key);
-            match compiled.pick_general(flow, &[], None, None, twin) {
-                Ok(pick) => return pick.ok_or_else(|| compiled.why_refused(&[])),
-                Err(Superseded) => {}
+            // Else superseded: a newer table is there.
+            if let Ok(pick) = compiled.pick_general(flow, &[], None, None, twin) {
+                return pick.ok_or_else(|| compiled.why_refused(&[]));
             }
         }
     }

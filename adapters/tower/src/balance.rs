@@ -15,7 +15,6 @@ use crate::flow::FlowOf;
 use crate::future::ResponseFuture;
 use crate::layer::Policies;
 use crate::retry::{Replay, RetryBudget};
-use crate::room::RoomList;
 use crate::service_cell::ServiceCell;
 use crate::telemetry::Telemetry;
 
@@ -48,7 +47,7 @@ pub(crate) struct Settings<E, F, C, R> {
     pub(crate) budget: Option<RetryBudget>,
     /// Slower answers are failures.
     pub(crate) slow_after: Option<Duration>,
-    pub(crate) room: RoomList,
+    pub(crate) waits_for_room: bool,
     pub(crate) waits_for_endpoints: bool,
     pub(crate) telemetry: Telemetry,
 }

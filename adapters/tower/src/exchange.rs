@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use vsched::{Outcome, OwnedConnection, ServerId};
 
-use crate::room::Release;
 use crate::telemetry::Telemetry;
 
 /// One request to one server: the open connection of the core, and what will be reported of it.
@@ -14,25 +13,18 @@ use crate::telemetry::Telemetry;
 #[derive(Debug)]
 #[must_use = "the connection closes when the exchange is dropped"]
 pub struct Exchange {
-    /// Declared first, so that it closes before `_release` tells others.
     connection: OwnedConnection,
     outcome: Outcome,
     started: Instant,
     latency: Option<Duration>,
     telemetry: Telemetry,
-    /// Tells those who wait for room.
-    _release: Release,
 }
 
 impl Exchange {
-    pub(crate) fn new(
-        mut connection: OwnedConnection,
-        telemetry: Telemetry,
-        release: Release,
-    ) -> Self {
+    pub(crate) fn new(mut connection: OwnedConnection, telemetry: Telemetry) -> Self {
         connection.set_outcome(Outcome::Abandoned, None);
         let (outcome, started) = (Outcome::Abandoned, Instant::now());
-        Exchange { connection, outcome, started, latency: None, telemetry, _release: release }
+        Exchange { connection, outcome, started, latency: None, telemetry }
     }
 
     /// Returns the server's id.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tower::{BoxError, Service};
-use vsched::{Flow, Refused, ServerId};
+use vsched::{Flow, Refused, Room, ServerId};
 
 use crate::balance::Settings;
 use crate::changes::{Changed, Changes};
@@ -17,7 +17,6 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::flow::FlowOf;
 use crate::retry::{Replay, RetryBudget, Running};
-use crate::room::Room;
 
 pin_project! {
     /// Future of a [`Balance`](crate::Balance).
@@ -110,13 +109,12 @@ where
     fn pick(&mut self) -> Next<E::Service, Response> {
         let settings = &*self.settings;
         // Both versions are taken before the pick: what changes after it is not lost.
-        let room = settings.room.version();
         let changes = settings.endpoints.changes().filter(|_| settings.waits_for_endpoints);
         let changes = changes.map(|changes| (changes.version(), changes.clone()));
         loop {
             let connection = match settings.connect(&self.flow, &self.tried) {
                 Ok(connection) => connection,
-                Err(refused) => return self.refused(refused, room, changes),
+                Err(refused) => return self.refused(refused, changes),
             };
             let Some(service) = settings.endpoints.service(&connection.pick()) else {
                 // The connection closes without an outcome.
@@ -125,8 +123,7 @@ where
                 continue;
             };
             self.failed = None;
-            let exchange =
-                Exchange::new(connection, settings.telemetry.clone(), settings.room.release());
+            let exchange = Exchange::new(connection, settings.telemetry.clone());
             return Next::Try(service, exchange);
         }
     }
@@ -134,7 +131,6 @@ where
     fn refused(
         &mut self,
         refused: Refused,
-        room: Option<u64>,
         changes: Option<(u64, Changes)>,
     ) -> Next<E::Service, Response> {
         if let Some((result, exchange)) = self.failed.take() {
@@ -145,11 +141,8 @@ where
         if let Some((version, changes)) = changes.filter(|_| needs_endpoint) {
             return Next::Endpoint(changes.after(version));
         }
-        if let Some(version) = room.filter(|_| refused == Refused::AllOverloaded) {
-            let room = settings.room.room(&settings.handle, settings.service.id(), version);
-            if let Some(room) = room {
-                return Next::Room(room);
-            }
+        if settings.waits_for_room && refused == Refused::AllOverloaded {
+            return Next::Room(settings.handle.room(settings.service.id()));
         }
         if self.lacks_endpoint && refused == Refused::AllTried {
             settings.telemetry.no_endpoint();

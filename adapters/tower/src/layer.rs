@@ -10,7 +10,6 @@ use crate::balance::{Balance, Settings};
 use crate::classify::ErrorsFail;
 use crate::flow::SameFlow;
 use crate::retry::{NoReplay, RetryBudget};
-use crate::room::RoomList;
 use crate::service_cell::ServiceCell;
 use crate::telemetry::Telemetry;
 
@@ -143,7 +142,6 @@ impl<F, C, R> BalanceLayer<F, C, R> {
         let Options { handle, key, attempts, budget, .. } = options;
         let Options { slow_after, waits_for_room, waits_for_endpoints, .. } = options;
         let telemetry = Telemetry::new(&key);
-        let room = if waits_for_room { RoomList::waiting() } else { RoomList::default() };
         Balance::from_settings(Settings {
             service: ServiceCell::new(&handle, key),
             handle,
@@ -152,7 +150,7 @@ impl<F, C, R> BalanceLayer<F, C, R> {
             attempts,
             budget,
             slow_after,
-            room,
+            waits_for_room,
             waits_for_endpoints,
             telemetry,
         })

@@ -13,7 +13,6 @@ mod future;
 mod http;
 mod layer;
 mod retry;
-mod room;
 mod service_cell;
 mod telemetry;
 
