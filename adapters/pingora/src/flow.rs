@@ -8,9 +8,10 @@ use vsched::Flow;
 /// The client's and the proxy's address of the session's connection; without addresses, such as on a
 /// Unix socket, an empty flow.
 pub(crate) fn of(session: &Session) -> Flow {
-    let inet = |address: Option<&pingora_core::protocols::l4::socket::SocketAddr>| -> Option<SocketAddr> {
-        address?.as_inet().copied()
-    };
+    let inet =
+        |address: Option<&pingora_core::protocols::l4::socket::SocketAddr>| -> Option<SocketAddr> {
+            address?.as_inet().copied()
+        };
     match (inet(session.client_addr()), inet(session.server_addr())) {
         (Some(client), Some(destination)) => Flow::tcp(client, destination),
         _ => Flow::default(),

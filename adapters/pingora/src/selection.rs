@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use pingora_core::protocols::l4::socket::SocketAddr as BackendAddress;
@@ -186,31 +186,38 @@ impl BackendIter for Selected {
 }
 
 fn is_ipv4(backend: &Backend) -> bool {
-    backend.addr.as_inet().is_some_and(SocketAddr::is_ipv4)
+    backend.addr.as_inet().is_some_and(|address| address.is_ipv4() && is_unicast(address.ip()))
 }
 
-/// The server's address: the backend's own. Beside IPv6 backends and Unix sockets an IPv4 address is written
-/// in `64:ff9b::/96` (RFC 6052), and a socket's path in `fd00::/8`.
+/// True if a config may name the address.
+fn is_unicast(ip: IpAddr) -> bool {
+    let special = match ip {
+        IpAddr::V4(ip) => ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    !(special || ip.is_unspecified() || ip.is_multicast())
+}
+
+/// The server's address: the backend's own, if possible. Beside IPv6 backends and Unix sockets an IPv4
+/// address is written in `64:ff9b::/96` (RFC 6052); what else a config cannot name becomes a hash of its
+/// text in `fd00::/8`.
 fn address(backend: &Backend, family: Family) -> SocketAddr {
     match &backend.addr {
+        BackendAddress::Inet(address) if !is_unicast(address.ip()) => hashed(address),
         BackendAddress::Inet(SocketAddr::V4(address)) if family == Family::Inet6 => {
-            SocketAddr::new(embed(*address.ip()), address.port())
+            let number = (0x0064_ff9b << 96) | u128::from(u32::from(*address.ip()));
+            SocketAddr::new(Ipv6Addr::from(number).into(), address.port())
         }
-        BackendAddress::Inet(SocketAddr::V6(address)) => {
-            // Without its scope, which is no part of a server's address.
-            SocketAddrV6::new(*address.ip(), address.port(), 0, 0).into()
-        }
-        BackendAddress::Inet(address) => *address,
+        // Without its scope, which is no part of a server's address.
+        BackendAddress::Inet(address) => SocketAddr::new(address.ip(), address.port()),
         #[cfg(unix)]
-        BackendAddress::Unix(path) => {
-            let hash = hash_key(format!("{path:?}").as_bytes());
-            SocketAddr::new(Ipv6Addr::from((0xfd00 << 112) | u128::from(hash)).into(), 1)
-        }
+        BackendAddress::Unix(path) => hashed(path),
     }
 }
 
-fn embed(address: Ipv4Addr) -> IpAddr {
-    Ipv6Addr::from((0x0064_ff9b << 96) | u128::from(u32::from(address))).into()
+fn hashed(address: &impl fmt::Debug) -> SocketAddr {
+    let hash = hash_key(format!("{address:?}").as_bytes());
+    SocketAddr::new(Ipv6Addr::from((0xfd00 << 112) | u128::from(hash)).into(), 1)
 }
 
 impl fmt::Debug for Selection {

@@ -60,7 +60,11 @@ impl ProxyHttp for Proxy {
         Attempts::default()
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Attempts) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Attempts,
+    ) -> Result<Box<HttpPeer>> {
         self.balancer.upstream_peer(session, ctx).await
     }
 
@@ -196,7 +200,8 @@ impl Gateway {
     pub(crate) async fn assert_settled(&self) {
         let service = self.director.service(SERVICE).expect("a service");
         let servers = || self.director.servers(service).expect("it runs");
-        let open = || servers().iter().map(|(_, it)| it.counts.active + it.counts.inactive).sum::<u32>();
+        let open =
+            || servers().iter().map(|(_, it)| it.counts.active + it.counts.inactive).sum::<u32>();
         eventually("all connections are closed", || open() == 0).await;
         for (_, server) in servers() {
             let (health, opened) = (server.health, server.statistics.connections);

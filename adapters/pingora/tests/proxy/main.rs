@@ -6,6 +6,7 @@ mod failures;
 mod gateway;
 mod health;
 mod reload;
+mod selection;
 mod services;
 mod shares;
 

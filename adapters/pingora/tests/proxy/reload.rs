@@ -70,7 +70,8 @@ fn no_request_fails_while_the_config_changes() {
 
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = || {
-            let (stop, answered, address) = (Arc::clone(&stop), Arc::clone(&answered), gateway.address);
+            let (stop, answered, address) =
+                (Arc::clone(&stop), Arc::clone(&answered), gateway.address);
             async move {
                 while !stop.load(SeqCst) {
                     assert_eq!(request(address, "GET", "").await.status, 200);

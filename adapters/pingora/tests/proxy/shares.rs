@@ -87,7 +87,8 @@ fn a_header_decides_with_a_hashing_scheduler() {
         let backends = Backend::many::<4>();
         let servers = backends.each_ref().map(|backend| (backend, ""));
         let director = crate::gateway::director(&rules("-s mh", &servers));
-        let by_user = |balancer: vsched_pingora::Balancer| balancer.with_hash_key(header_key("x-user"));
+        let by_user =
+            |balancer: vsched_pingora::Balancer| balancer.with_hash_key(header_key("x-user"));
         let gateway = Gateway::start_with(&director, by_user, None).await;
         let mut users = std::collections::HashMap::new();
         for number in 0..120 {
