@@ -121,8 +121,13 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let file = ConfigFile::new(value("config")?);
     let director = file.start()?;
     let balancer = Balancer::new(director.handle(), value("service")?)?
-        .with_max_attempts(3)
-        .with_wait(Duration::from_secs(1));
+        .with_wait(Duration::from_secs(1))
+        .with_peer(|_, address| {
+            let mut peer = HttpPeer::new(address, false, String::new());
+            peer.options.connection_timeout = Some(Duration::from_secs(2));
+            peer.options.read_timeout = Some(Duration::from_secs(30));
+            peer
+        });
     let mut proxy = http_proxy_service(&server.configuration, Gateway { balancer });
     proxy.add_tcp(value("listen")?);
     server.add_service(proxy);

@@ -31,7 +31,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`ProxyHttp`](pingora_proxy::ProxyHttp).
 ///
 /// Five of its methods are named like those of `ProxyHttp`, which call them; each takes the request's
-/// [`Attempts`](crate::Attempts). Picks and counts cost what [`Handle`]'s do: no lock, no allocation.
+/// [`Attempts`](crate::Attempts). `upstream_peer` and `logging` are enough to choose and to count; the others
+/// add retries, failures and latencies. Picks and counts cost what [`Handle`]'s do: no lock, no allocation.
 pub struct Balancer {
     pub(crate) handle: Handle,
     target: Target,
@@ -152,7 +153,8 @@ impl Balancer {
     }
 
     /// Returns the balancer that makes pingora's description of a server by this closure: TLS, SNI,
-    /// timeouts, HTTP/2. Unless set: plain HTTP/1.1, at most 5 seconds to connect.
+    /// timeouts, HTTP/2. Unless set: plain HTTP/1.1, at most 5 seconds to connect, and as long as the server
+    /// takes to answer.
     pub fn with_peer(
         mut self,
         peer: impl Fn(&Session, SocketAddr) -> HttpPeer + Send + Sync + 'static,

@@ -114,6 +114,7 @@ impl HealthChecks {
         let servers = servers(director);
         let addresses: HashSet<SocketAddr> = servers.iter().map(|(address, _)| *address).collect();
         known.by_address.retain(|address, _| addresses.contains(address));
+        known.adopt(director, &servers);
         for (address, healthy) in self.check_all(addresses).await {
             let condition = known.by_address.entry(address).or_default();
             if condition.observe(healthy, self.check.health_threshold(healthy)) {
@@ -152,15 +153,30 @@ impl HealthChecks {
 }
 
 impl Known {
+    /// Takes in servers that are new, or back: then the director still holds them as it did.
+    fn adopt(&mut self, director: &Director, servers: &[(SocketAddr, ServerId)]) {
+        for (address, server) in servers {
+            if self.states.contains_key(server) {
+                continue;
+            }
+            let holds = director.holds(*server).unwrap_or_default();
+            let is_down = holds
+                .iter()
+                .any(|it| it.holder == Holder::HealthChecker && it.state == ServerState::Down);
+            let state = if is_down { ServerState::Down } else { ServerState::Up };
+            self.states.insert(*server, state);
+            self.by_address.entry(*address).or_insert(Condition { is_down, contrary: 0 });
+        }
+    }
+
     /// Sets what differs from what was set last.
     fn set_states(&mut self, director: &Director, servers: &[(SocketAddr, ServerId)]) {
         let mut states = HashMap::with_capacity(servers.len());
         for (address, server) in servers {
             let is_down = self.by_address.get(address).is_some_and(|it| it.is_down);
             let state = if is_down { ServerState::Down } else { ServerState::Up };
-            let before = self.states.get(server).copied();
-            let same = before.unwrap_or(ServerState::Up) == state;
-            if same {
+            let before = self.states.get(server).copied().unwrap_or_default();
+            if before == state {
                 states.insert(*server, state);
                 continue;
             }
@@ -170,7 +186,7 @@ impl Known {
                 // Removed in the meantime, or no memory: the next round tries again.
                 Err(error) => {
                     log::warn!("server {address}: {error}");
-                    states.extend(before.map(|before| (*server, before)));
+                    states.insert(*server, before);
                 }
             }
         }

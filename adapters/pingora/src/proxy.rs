@@ -52,7 +52,7 @@ impl Balancer {
     ) -> BError {
         error.retry.decide_reuse(false);
         let asked = error.retry();
-        if is_local(error.etype()) {
+        if !is_servers(&error) {
             attempts.abandon();
             error.set_retry(false);
             return error;
@@ -85,7 +85,7 @@ impl Balancer {
             // `upstream_response_filter` has decided.
             return error;
         }
-        if *error.esource() != ErrorSource::Upstream {
+        if !is_servers(&error) {
             attempts.abandon();
             error.set_retry(asked && repeatable);
             return error;
@@ -145,13 +145,16 @@ impl Balancer {
     /// [`ProxyHttp::logging`](pingora_proxy::ProxyHttp::logging).
     pub fn logging(&self, session: &mut Session, error: Option<&Error>, attempts: &mut Attempts) {
         let head = attempts.head().or_else(|| {
-            // The proxy does not call `upstream_response_filter`.
-            let failed = (self.is_failure)(session.response_written()?);
+            // The proxy does not call `upstream_response_filter`. After an error the response is its own.
+            let response = error.is_none().then(|| session.response_written()).flatten()?;
+            let failed = (self.is_failure)(response);
             Some(if failed { Outcome::Failed } else { Outcome::Done })
         });
         attempts.finish(match (error, head) {
             (_, Some(Outcome::Failed)) => Outcome::Failed,
             (None, Some(outcome)) => outcome,
+            // The proxy does not call `fail_to_connect` or `error_while_proxy`.
+            (Some(error), _) if is_servers(error) => Outcome::Failed,
             _ => Outcome::Abandoned,
         });
     }
@@ -182,14 +185,15 @@ fn is_repeatable(session: &Session) -> bool {
         && session.response_written().is_none()
 }
 
-/// Errors in connecting that are not the server's.
-fn is_local(error: &ErrorType) -> bool {
-    matches!(
-        error,
+/// True if the server is to blame: not the client, nor this host, which may be out of descriptors.
+fn is_servers(error: &Error) -> bool {
+    let local = matches!(
+        error.etype(),
         ErrorType::BindError
             | ErrorType::SocketError
             | ErrorType::InternalError
             | ErrorType::FileOpenError
             | ErrorType::FileReadError
-    )
+    );
+    *error.esource() == ErrorSource::Upstream && !local
 }

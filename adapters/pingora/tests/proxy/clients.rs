@@ -64,3 +64,36 @@ fn requests_that_end_with_the_server_are_closed() {
         assert!(gateway.records().is_empty(), "no request was logged");
     });
 }
+
+#[test]
+fn the_first_and_the_last_call_suffice_to_count() {
+    run(async {
+        let (backends, dead) = (Backend::many::<3>(), Backend::dead());
+        let [good, bad, slow] = &backends;
+        let servers = [(good, ""), (bad, ""), (slow, ""), (&dead, "")];
+        let gateway = Gateway::start_silent(&rules("-s rr", &servers)).await;
+        bad.set_status(500);
+        slow.set_mode(Mode::Wait);
+        let mut statuses = Vec::new();
+        for _ in 0..4 {
+            let before = slow.requests();
+            let mut client = send(gateway.address, "GET", "").await;
+            let mut head = [0; 12];
+            tokio::select! {
+                read = client.read_exact(&mut head) => drop(read.expect("a head")),
+                () = eventually("the slow one waits", || slow.requests() > before) => {}
+            }
+            statuses.push(String::from_utf8_lossy(&head[9..]).into_owned());
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, ["\0\0\0", "200", "500", "502"]);
+        gateway.assert_settled().await;
+        let totals = |backend| {
+            let health = gateway.health(backend);
+            assert_eq!(health.latency, None);
+            (health.done, health.failed, health.abandoned)
+        };
+        assert_eq!([good, bad].map(totals), [(1, 0, 0), (0, 1, 0)]);
+        assert_eq!([slow, &dead].map(totals), [(0, 0, 1), (0, 1, 0)]);
+    });
+}

@@ -1,5 +1,9 @@
 //! Servers that fail.
 
+use std::time::Duration;
+
+use pingora_core::upstreams::peer::HttpPeer;
+
 use crate::backend::{Backend, Mode};
 use crate::gateway::{Gateway, director, request, rules};
 use crate::run;
@@ -169,5 +173,34 @@ fn a_server_that_fails_again_and_again_is_ejected() {
         assert_eq!(a.requests() + b.requests(), 57);
         assert!(gateway.health(bad).ejected);
         gateway.assert_settled().await;
+    });
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_has_failed() {
+    run(async {
+        let backends = Backend::many::<2>();
+        let [slow, good] = &backends;
+        slow.set_mode(Mode::Wait);
+        let director = director(&rules("-s rr", &[(slow, ""), (good, "")]));
+        let limited = |balancer: Balancer| {
+            balancer.with_peer(|_, address| {
+                let mut peer = HttpPeer::new(address, false, String::new());
+                peer.options.read_timeout = Some(Duration::from_millis(20));
+                peer
+            })
+        };
+        let gateway = Gateway::start_with(&director, limited, None).await;
+        assert_eq!(gateway.shares(4, &backends).await, [2, 4]);
+        let mut statuses = Vec::new();
+        for _ in 0..2 {
+            let post = request(gateway.address, "POST", "Content-Length: 0\r\n").await;
+            statuses.push(post.status);
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 502]);
+        gateway.assert_settled().await;
+        assert_eq!(totals(&gateway, slow), (0, 3, 0));
+        assert_eq!(totals(&gateway, good), (5, 0, 0));
     });
 }

@@ -49,6 +49,8 @@ pub(crate) struct Record {
 
 struct Proxy {
     balancer: Balancer,
+    /// Whether it makes all five calls, or only the first and the last.
+    reports: bool,
     records: Arc<Mutex<Vec<Record>>>,
 }
 
@@ -75,6 +77,9 @@ impl ProxyHttp for Proxy {
         ctx: &mut Attempts,
         error: BError,
     ) -> BError {
+        if !self.reports {
+            return error;
+        }
         self.balancer.fail_to_connect(session, peer, ctx, error)
     }
 
@@ -86,6 +91,11 @@ impl ProxyHttp for Proxy {
         ctx: &mut Attempts,
         reused: bool,
     ) -> BError {
+        if !self.reports {
+            let mut error = error;
+            error.set_retry(false);
+            return error;
+        }
         self.balancer.error_while_proxy(peer, session, error, ctx, reused)
     }
 
@@ -95,6 +105,9 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Attempts,
     ) -> Result<()> {
+        if !self.reports {
+            return Ok(());
+        }
         self.balancer.upstream_response_filter(session, response, ctx)
     }
 
@@ -128,10 +141,28 @@ impl Gateway {
         Gateway::start_at(unused_address(), director, settings(balancer), control_loop).await
     }
 
+    /// A proxy that calls `upstream_peer` and `logging` only.
+    pub(crate) async fn start_silent(rules: &str) -> Self {
+        let director = director(rules);
+        let balancer = Balancer::new(director.handle(), SERVICE).expect("a service");
+        let proxy = Proxy { balancer, reports: false, records: Arc::default() };
+        Gateway::run(unused_address(), &director, proxy, None).await
+    }
+
     pub(crate) async fn start_at(
         address: SocketAddr,
         director: &Director,
         balancer: Balancer,
+        control_loop: Option<ControlLoop>,
+    ) -> Self {
+        let proxy = Proxy { balancer, reports: true, records: Arc::default() };
+        Gateway::run(address, director, proxy, control_loop).await
+    }
+
+    async fn run(
+        address: SocketAddr,
+        director: &Director,
+        proxy: Proxy,
         control_loop: Option<ControlLoop>,
     ) -> Self {
         let conf = ServerConf {
@@ -142,8 +173,7 @@ impl Gateway {
         };
         let mut server = Server::new_with_opt_and_conf(None, conf);
         server.bootstrap();
-        let records = Arc::default();
-        let proxy = Proxy { balancer, records: Arc::clone(&records) };
+        let records = Arc::clone(&proxy.records);
         let mut service = http_proxy_service(&server.configuration, proxy);
         service.add_tcp(&address.to_string());
         server.add_service(service);

@@ -98,3 +98,32 @@ fn servers_that_are_not_tcp_are_not_checked() {
         assert_eq!(director.servers(service).expect("it runs")[0].1.state, ServerState::Up);
     });
 }
+
+#[test]
+fn a_server_that_comes_back_healthy_is_released() {
+    run(async {
+        let (flapping, other) = (Backend::dead(), Backend::start());
+        let (with, without) =
+            (rules("", &[(&flapping, ""), (&other, "")]), rules("", &[(&other, "")]));
+        let director = director(&with);
+        let checks = HealthChecks::new(TcpHealthCheck::new());
+        let service = director.service(crate::gateway::SERVICE).expect("a service");
+        let states = || {
+            let servers = director.servers(service).expect("it runs").into_iter();
+            let of = servers.map(|(_, it)| (it.server.address == flapping.address, it.state));
+            let mut states: Vec<_> = of.collect();
+            states.sort_unstable_by_key(|(is_flapping, _)| *is_flapping);
+            states.into_iter().map(|(_, state)| state).collect::<Vec<_>>()
+        };
+        checks.run_once(&director).await;
+        assert_eq!(states(), [ServerState::Up, ServerState::Down]);
+        director.apply(&without.parse().expect("rules")).expect("a config");
+        checks.run_once(&director).await;
+        assert_eq!(states(), [ServerState::Up]);
+        flapping.listen();
+        director.apply(&with.parse().expect("rules")).expect("a config");
+        assert_eq!(states(), [ServerState::Up, ServerState::Down]);
+        checks.run_once(&director).await;
+        assert_eq!(states(), [ServerState::Up, ServerState::Up]);
+    });
+}

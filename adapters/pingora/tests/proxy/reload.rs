@@ -157,3 +157,15 @@ fn a_config_is_the_same_in_all_texts() {
     let error = ConfigFile::new(folder.file("none")).read().expect_err("no such file");
     assert!(error.to_string().contains("none"), "{error}");
 }
+
+#[test]
+fn the_config_of_the_readme_is_one() {
+    let readme = include_str!("../../README.md");
+    let text = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let folder = Folder::new("readme");
+    let path = folder.file("gateway.toml");
+    fs::write(&path, text.expect("a block of TOML")).expect("a file");
+    let director = ConfigFile::new(&path).start().expect("a config");
+    let web = director.service("web").expect("the README's service");
+    assert_eq!(director.servers(web).expect("it runs").len(), 3);
+}
