@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora_core::server::Server;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{BError, Error as ProxyError, ErrorType, OrErr, Result};
+use pingora_core::{BError, Error as ProxyError, ErrorType, OkOrErr, Result};
 use pingora_http::ResponseHeader;
 use pingora_load_balancing::LoadBalancer;
 use pingora_load_balancing::selection::RoundRobin;

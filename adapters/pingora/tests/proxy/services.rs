@@ -42,7 +42,8 @@ fn a_request_fails_or_waits_while_all_servers_are_overloaded() {
         let gateway = Gateway::start_with(&director(&rules), short, None).await;
         let _first = send(gateway.address, "GET", "").await;
         eventually("the first arrives", || backend.waiting() == 1).await;
-        assert_eq!(gateway.get().await.status, 503);
+        let second = tokio::time::timeout(Duration::from_secs(10), gateway.get());
+        assert_eq!(second.await.expect("it waits no longer than its limit").status, 503);
     });
 }
 
