@@ -112,7 +112,7 @@ impl BackgroundService for ControlLoop {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let stopped = async {
             if shutdown.wait_for(|stop| *stop).await.is_err() {
-                // No sender is left, so nobody can ask for the end.
+                // No sender is left that could ask for the end.
                 std::future::pending::<()>().await;
             }
         };

@@ -19,8 +19,8 @@ pub(crate) fn of(session: &Session) -> Flow {
 }
 
 /// Returns a number for these bytes, for [`Flow::with_key`]: the same in every process and release, so
-/// that a fleet of proxies sends one key to one server. FNV-1a with a final mix. It is not keyed: whoever
-/// chooses the bytes can choose the server.
+/// that a fleet of proxies sends one key to one server. FNV-1a with a final mix. It is not keyed: a client
+/// that chooses the bytes can choose its server.
 ///
 /// ```
 /// assert_eq!(vsched_pingora::hash_key(b"alice"), vsched_pingora::hash_key(b"alice"));

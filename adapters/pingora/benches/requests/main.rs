@@ -91,7 +91,8 @@ fn report(samples: &[Vec<Sample>]) {
         for samples in of_scenario {
             let rate = median(samples.iter().map(|sample| sample.rate));
             let p99 = median(samples.iter().map(|sample| sample.p99.as_secs_f64() * 1e3));
-            print!(" {rate:.0}/s, p99 {p99:.1} ms |");
+            let used = median(samples.iter().map(|sample| sample.processor.as_secs_f64() * 1e6));
+            print!(" {rate:.0}/s, p99 {p99:.1} ms, {used:.0} µs |");
         }
         println!();
     }
