@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lexopt::ValueExt;
 use pingora_core::server::Server;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::background::background_service;
@@ -25,7 +24,7 @@ use vsched_pingora::{Attempts, Balancer, ConfigFile, ControlLoop, HealthChecks, 
 
 const USAGE: &str = "usage: gateway --config FILE --service NAME --listen ADDRESS [--metrics ADDRESS] \
                      [--threads N]";
-const NAMES: [&str; 5] = ["config", "service", "listen", "metrics", "threads"];
+const NAMES: [&str; 5] = ["--config", "--service", "--listen", "--metrics", "--threads"];
 
 struct Gateway {
     balancer: Balancer,
@@ -95,32 +94,34 @@ impl ProxyHttp for Gateway {
 }
 
 /// The command line: `--name value`, in any order.
-fn arguments() -> std::result::Result<HashMap<String, String>, lexopt::Error> {
-    let (mut found, mut parser) = (HashMap::new(), lexopt::Parser::from_env());
-    while let Some(argument) = parser.next()? {
-        match argument {
-            lexopt::Arg::Long(name) if NAMES.contains(&name) => {
-                let name = name.to_owned();
-                found.insert(name, parser.value()?.string()?);
-            }
-            other => return Err(other.unexpected()),
-        }
-    }
-    Ok(found)
+fn arguments() -> std::result::Result<HashMap<String, String>, String> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let pair = |pair: &[String]| match pair {
+        [name, value] if NAMES.contains(&name.as_str()) => Ok((name.clone(), value.clone())),
+        words => Err(format!("unexpected: {}\n{USAGE}", words.join(" "))),
+    };
+    words.chunks(2).map(pair).collect()
 }
 
-fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("gateway: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).parse_default_env().init();
-    let arguments = arguments().map_err(|error| format!("{error}\n{USAGE}"))?;
-    let value = |name| arguments.get(name).ok_or_else(|| format!("--{name} is missing\n{USAGE}"));
-    let threads = arguments.get("threads").map_or(Ok(2), |threads| threads.parse())?;
+    let arguments = arguments()?;
+    let value = |name| arguments.get(name).ok_or_else(|| format!("{name} is missing\n{USAGE}"));
+    let threads = arguments.get("--threads").map_or(Ok(2), |threads| threads.parse())?;
     let conf = ServerConf { threads, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
 
-    let file = ConfigFile::new(value("config")?);
+    let file = ConfigFile::new(value("--config")?);
     let director = file.start()?;
-    let balancer = Balancer::new(director.handle(), value("service")?)?
+    let balancer = Balancer::new(director.handle(), value("--service")?)?
         .with_wait(Duration::from_secs(1))
         .with_peer(|_, address| {
             let mut peer = HttpPeer::new(address, false, String::new());
@@ -129,7 +130,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             peer
         });
     let mut proxy = http_proxy_service(&server.configuration, Gateway { balancer });
-    proxy.add_tcp(value("listen")?);
+    proxy.add_tcp(value("--listen")?);
     server.add_service(proxy);
 
     let mut check = TcpHealthCheck::new();
@@ -138,7 +139,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let work = ControlLoop::new(director.clone()).with_health_checks(checks).with_config_file(file);
     server.add_service(background_service("vsched", work));
 
-    if let Some(address) = arguments.get("metrics") {
+    if let Some(address) = arguments.get("--metrics") {
         let metrics = Metrics::new(director, Options::new().with_servers());
         let mut service = Service::new("metrics".to_owned(), metrics);
         service.add_tcp(address);

@@ -91,9 +91,14 @@ impl ControlLoop {
             times.tick().await;
             match file.reload_if_changed(&self.director) {
                 Ok(None) => {}
-                Ok(Some(applied)) => {
-                    log::info!("config {}: applied: {applied:?}", file.path().display());
-                }
+                Ok(Some(applied)) => log::info!(
+                    "config {} applied: {} added, {} changed, {} drained, {} removed",
+                    file.path().display(),
+                    applied.added.len(),
+                    applied.changed.len(),
+                    applied.drained.len(),
+                    applied.removed.len(),
+                ),
                 Err(error) => log::error!("config not applied, the former one runs: {error}"),
             }
         }
