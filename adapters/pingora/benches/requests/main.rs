@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod backends;
+mod calls;
 mod proxies;
 mod wrk;
 
@@ -21,7 +22,10 @@ use backends::Speed;
 use proxies::PROXIES;
 use wrk::Sample;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 6;
+
+/// Before each run.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Servers of one scenario: how long each works on a request, and on how many at a time.
 struct Scenario {
@@ -46,6 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
+    calls::report()?;
     let conf = ServerConf { threads: 2, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
@@ -71,10 +76,15 @@ fn measure(targets: &[SocketAddr]) -> Result<Vec<Vec<Sample>>, Box<dyn Error>> {
     }
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);
-        for step in 0..targets.len() {
-            // Each round begins with another one.
-            let index = (step + round) % targets.len();
-            samples[index].push(wrk::run(targets[index], Duration::from_secs(2))?);
+        for (scenario, of_scenario) in targets.chunks(PROXIES.len()).enumerate() {
+            for step in 0..of_scenario.len() {
+                // Each round begins with another proxy.
+                let proxy = (step + round) % of_scenario.len();
+                // What the run before left in the queues of these servers.
+                std::thread::sleep(PAUSE);
+                let sample = wrk::run(of_scenario[proxy], Duration::from_secs(2))?;
+                samples[scenario * PROXIES.len() + proxy].push(sample);
+            }
         }
     }
     Ok(samples)

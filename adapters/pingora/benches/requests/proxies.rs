@@ -32,12 +32,31 @@ pub(crate) const PROXIES: [Contestant; 3] = [
     },
 ];
 
+type Made<P> = std::result::Result<P, Box<dyn Error>>;
+
+pub(crate) fn pingora(
+    servers: &[SocketAddr],
+) -> Made<impl ProxyHttp<CTX = ()> + Send + Sync + 'static> {
+    Ok(Pingora { balancer: Arc::new(LoadBalancer::try_from_iter(servers)?) })
+}
+
+pub(crate) fn vsched(
+    servers: &[SocketAddr],
+    scheduler: &str,
+) -> Made<impl ProxyHttp<CTX = Attempts> + Send + Sync + 'static> {
+    let mut rules = format!("-A -t 10.0.0.1:80 -s {scheduler}\n");
+    for server in servers {
+        rules += &format!("-a -t 10.0.0.1:80 -r {server} -m\n");
+    }
+    let director = Director::new(&rules.parse::<Config>()?)?;
+    Ok(Vsched { balancer: Balancer::new(director.handle(), "tcp 10.0.0.1:80")? })
+}
+
 fn start_round_robin(
     server: &mut Server,
     servers: &[SocketAddr],
 ) -> std::result::Result<SocketAddr, Box<dyn Error>> {
-    let balancer = LoadBalancer::try_from_iter(servers)?;
-    listen(server, Pingora { balancer: Arc::new(balancer) })
+    listen(server, pingora(servers)?)
 }
 
 fn start_vsched(
@@ -45,13 +64,7 @@ fn start_vsched(
     servers: &[SocketAddr],
     scheduler: &str,
 ) -> std::result::Result<SocketAddr, Box<dyn Error>> {
-    let mut rules = format!("-A -t 10.0.0.1:80 -s {scheduler}\n");
-    for server in servers {
-        rules += &format!("-a -t 10.0.0.1:80 -r {server} -m\n");
-    }
-    let director = Director::new(&rules.parse::<Config>()?)?;
-    let balancer = Balancer::new(director.handle(), "tcp 10.0.0.1:80")?;
-    listen(server, Vsched { balancer })
+    listen(server, vsched(servers, scheduler)?)
 }
 
 fn listen<P>(server: &mut Server, proxy: P) -> std::result::Result<SocketAddr, Box<dyn Error>>
