@@ -208,8 +208,8 @@ impl Balancer {
         match first {
             Ok(connection) => Ok(connection),
             Err(Refused::NoService) => self.connect_anew(flow, tried),
-            Err(Refused::AllOverloaded) if !self.wait.is_zero() => {
-                self.connect_later(service, flow, tried).await
+            Err(Refused::AllOverloaded) if !self.wait.is_zero() && tried.is_empty() => {
+                self.connect_later(service, flow).await
             }
             Err(reason) => Err(errors::refused(self.name(), reason)),
         }
@@ -230,13 +230,13 @@ impl Balancer {
         &self,
         service: ServiceId,
         flow: &Flow,
-        tried: &[ServerId],
     ) -> Result<OwnedConnection, BError> {
         let deadline = Instant::now() + self.wait;
         loop {
             let waited = tokio::time::timeout_at(deadline, room(&self.handle, service)).await;
-            match self.handle.connect_excluding(service, flow, tried) {
-                Err(Refused::AllOverloaded) if waited.is_ok() => {}
+            match self.handle.connect(service, flow) {
+                // A time-out looks at the clock only when there is no room.
+                Err(Refused::AllOverloaded) if waited.is_ok() && Instant::now() < deadline => {}
                 connection => {
                     return connection.map_err(|reason| errors::refused(self.name(), reason));
                 }
