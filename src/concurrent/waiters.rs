@@ -120,12 +120,6 @@ impl Waiters {
             }
         }
     }
-
-    /// Number of tasks that wait.
-    #[cfg(test)]
-    pub(crate) fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::SeqCst)
-    }
 }
 
 fn place(tasks: &VecDeque<Task>, ticket: &Ticket) -> Option<usize> {

@@ -10,13 +10,16 @@ use crate::{bench, capi, cost, docs, examples, ffi, fuzz, package, packages, too
 /// The tests that `make quick` runs.
 const TEXTS: &str = "--lib --test netlink --test traces --test kernel_scenarios --test layering --test readme --test words";
 
+/// All features that need no other system.
+const FEATURES: &str = "capi,netlink,schema,vsched-tower/metrics,vsched-tower/tracing";
+
 pub(crate) fn run(project: &Project) -> Result<()> {
     project.cargo("run --release --example director")
 }
 
 fn lints(project: &Project) -> Result<()> {
     project.cargo("fmt --all --check")?;
-    project.cargo("clippy --workspace --all-targets --features capi,netlink,schema -- -D warnings")
+    project.cargo(&format!("clippy --workspace --all-targets --features {FEATURES} -- -D warnings"))
 }
 
 /// The status page of the example director after minutes of load, for the README.
@@ -42,9 +45,9 @@ pub(crate) fn portable(project: &Project) -> Result<()> {
 }
 
 /// Behavior, storms, threads that are stopped, property tests, loom models, examples as processes,
-/// and a real kernel's IPVS in a kernel that runs as a process.
+/// adapters between real servers, and a real kernel's IPVS in a kernel that runs as a process.
 fn everything(project: &Project) -> Result<()> {
-    project.cargo("test --workspace --features capi,netlink,schema")
+    project.cargo(&format!("test --workspace --features {FEATURES}"))
 }
 
 /// Without serde, netlink and random numbers, the rest must still build and pass.
