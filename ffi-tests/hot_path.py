@@ -20,6 +20,8 @@ HARMLESS = {
     r"<?(core|ahash|hashbrown)::(?!panicking|.*(unwrap|expect)_failed|.*_fail\b).*": "generic code",
 }
 OWN = r"<?&?(mut )?vsched(::|_)|^calls::hot::"
+# Not walked: own functions that do nothing until a host asks for what they do.
+WAITED_FOR = {r"::Arena>?::room_made$": "wakes tasks that wait for room (Handle::room)"}
 # What a name says of the one who is found; anything else that is not OWN or HARMLESS is refused, too.
 REFUSED = [
     (r"__rust_|__rdl_|malloc|calloc|realloc|\bfree\b|alloc::alloc|posix_memalign", "allocator"),
@@ -226,12 +228,18 @@ class Walk:
         while todo:
             function = todo.pop()
             for target, at in self.reached(function):
+                if self.is_waited_for(target):
+                    continue
                 if isinstance(target, str) or self.is_outside(target):
                     name = target if isinstance(target, str) else self.program.name(target)
                     self.outside.setdefault(name, (function, at))
                 elif target not in self.why:
                     self.why[target] = function
                     todo.append(target)
+
+    def is_waited_for(self, target):
+        name = target if isinstance(target, str) else self.program.name(target)
+        return any(re.search(pattern, name) for pattern in WAITED_FOR)
 
     def is_outside(self, address):
         name = self.program.name(address)

@@ -4,6 +4,7 @@
 //! [behaviour]: behaviour
 //! [configuration]: configuration
 //! [embedding]: embedding
+//! [embedding-in-rust]: embedding_in_rust
 //! [glossary]: glossary
 //! [linking]: linking
 //! [lvs]: lvs
@@ -50,6 +51,11 @@ pub mod lvs {}
 ///
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
+
+/// [embedding]: crate::embedding
+///
+#[doc = include_str!("../docs/embedding-in-rust.md")]
+pub mod embedding_in_rust {}
 
 /// [architecture]: crate::architecture
 /// [behaviour]: crate::behaviour

@@ -279,6 +279,40 @@ impl Worker {
         // Before the close: it may free the slot for a server of another service.
         let service = slot.service();
         let marked = slot.close(server.generation, activity, self.inner.arena.kernel_rules())?;
+        if marked {
+            self.closed_and_marked(lease, slot, service, activity);
+        } else {
+            self.closed(lease, slot, service, activity, false);
+        }
+        Ok(())
+    }
+
+    /// The rest of a close after which an overloaded server takes connections again. Apart, so that other
+    /// closes need not remember whether that is so.
+    #[cold]
+    #[inline(never)]
+    fn closed_and_marked(
+        &self,
+        lease: &mut Lease,
+        slot: &ServerSlot,
+        service: u32,
+        activity: Activity,
+    ) {
+        self.closed(lease, slot, service, activity, true);
+        // After the load index: who is woken picks by it.
+        self.inner.arena.room_made(slot.service());
+    }
+
+    #[inline(always)]
+    fn closed(
+        &self,
+        lease: &mut Lease,
+        slot: &ServerSlot,
+        service: u32,
+        activity: Activity,
+        marked: bool,
+    ) {
+        let server = lease.server;
         let (template, mut tag) = (lease.template, WorkerTag::NONE);
         if lease.has_tag() {
             tag = self.count_close(server, lease.tag(), activity);
@@ -293,10 +327,6 @@ impl Worker {
         if !template.is_none() {
             self.release_template(service, template);
         }
-        if marked {
-            self.inner.arena.room_made(now);
-        }
-        Ok(())
     }
 
     /// Whether a task need not wait for room in this service: there is some, or another reason to refuse

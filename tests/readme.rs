@@ -70,7 +70,13 @@ fn the_rust_version_is_the_manifests() {
         let wanted = format!("Rust {stated} or newer");
         assert!(read(name).contains(&wanted), "{name} should say: {wanted}");
     }
-    for name in ["README.md", "CONTRIBUTING.md", "docs/linking.md", "docs/embedding.md"] {
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/linking.md",
+        "docs/embedding.md",
+        "docs/embedding-in-rust.md",
+    ] {
         for rest in read(name).split("Rust 1.").skip(1) {
             let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
             assert_eq!(format!("1.{minor}"), stated, "{name}: Rust 1.{minor}");

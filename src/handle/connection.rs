@@ -93,7 +93,7 @@ impl OwnedConnection {
     /// Closes the connection now and reports its outcome.
     ///
     /// # Errors
-    /// As for [`Connection::finish`].
+    /// As for [`Connection::finish`](crate::Connection::finish).
     pub fn finish(
         mut self,
         outcome: Outcome,

@@ -1,7 +1,7 @@
 //! A director for async tasks: usable from any thread, with connections that any thread may close.
 //!
 //! Each thread that uses a handle gets a [`Worker`] of its own at its first call, in
-//! [`PerThread`](crate::concurrent::per_thread::PerThread). So a handle decides, counts and costs what a
+//! [`PerThread`]. So a handle decides, counts and costs what a
 //! worker does. A read of the current table through `ArcSwap`, which needs no worker, would cost two
 //! locked instructions each time, and a call needs two or three reads.
 //!

@@ -101,7 +101,7 @@ unsafe fn pick_ticket<R, P: FnOnce(Pick) -> R>(
     // Where a schedule is precomputed there are no templates, nor a twin that has some.
     match service.pick_general(flow, &[], None, Some(&tickets), |_| None) {
         Ok(Some(pick)) => Ok(emit(pick)),
-        Ok(None) => worker.refuse(id.word(), flow, emit),
+        Ok(None) => worker.refuse(id.word(), flow, emit, false),
         Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
     }
 }
@@ -171,17 +171,15 @@ where
 {
     // SAFETY: as in `pick_ticket`.
     let service = unsafe { service.as_ref() };
-    let id = service.id;
     let picked = match <&S>::try_from(&service.scheduler) {
         Ok(scheduler) => scheduler.pick(service.request(flow, &[], None, None)),
         // Another kind: unreachable, as `pick_fn` chose this function by the kind.
         Err(_) => Err(Superseded),
     };
-    match picked {
-        Ok(position) => match position.and_then(|position| service.servers.endpoint(position)) {
-            Some(endpoint) => Ok(emit(endpoint.pick())),
-            None => worker.refuse(id.word(), flow, emit),
-        },
-        Err(Superseded) => worker.pick_slow(id.word(), flow, emit, &[]),
+    let position = picked.ok().flatten();
+    match position.and_then(|position| service.servers.endpoint(position)) {
+        Some(endpoint) => Ok(emit(endpoint.pick())),
+        // One call for both: a second one costs every pick registers.
+        None => worker.refuse(service.id.word(), flow, emit, picked == Err(Superseded)),
     }
 }

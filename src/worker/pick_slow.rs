@@ -47,7 +47,7 @@ impl Worker {
     }
 
     /// The end of a first pick that found no server: the reason, as of the current table, or another pick
-    /// if a server is available by now.
+    /// if a server is available by now, or if a reload has superseded the first.
     #[cold]
     #[inline(never)]
     pub(super) fn refuse<R>(
@@ -55,14 +55,16 @@ impl Worker {
         id: u64,
         flow: &Flow,
         emit: impl FnOnce(Pick) -> R,
+        superseded: bool,
     ) -> Result<R, Refused> {
         let id = ServiceId::from_word(id);
-        let table = self.reader.load();
-        let Some(service) = table.service(id) else { return Err(Refused::NoService) };
-        if let Some(refused) = self.count_refusal(service, &[]) {
-            return Err(refused);
+        if !superseded {
+            let table = self.reader.load();
+            let Some(service) = table.service(id) else { return Err(Refused::NoService) };
+            if let Some(refused) = self.count_refusal(service, &[]) {
+                return Err(refused);
+            }
         }
-        drop(table);
         self.pick_repeated(id, flow, &[]).map(emit)
     }
 

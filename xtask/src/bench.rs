@@ -47,6 +47,15 @@ pub(crate) fn smoke(project: &Project) -> Result<()> {
     Ok(once.ignore_stdout().run()?)
 }
 
+pub(crate) fn tower(project: &Project) -> Result<()> {
+    project.cargo("bench -p vsched-tower --bench balance")
+}
+
+pub(crate) fn pingora(project: &Project) -> Result<()> {
+    packages::install(project)?;
+    project.cargo("bench -p vsched-pingora")
+}
+
 pub(crate) fn schedulers(project: &Project) -> Result<()> {
     project.cargo("bench --bench picks")
 }
