@@ -1,6 +1,6 @@
 //! Tasks that wait for something to become possible: first come, first woken.
 //!
-//! A task [enters](Waiters::enter), then looks again whether it still has to wait. Whoever makes the thing
+//! A task [enters](Waiters::enter), then looks again whether it still has to wait. A thread that makes the thing
 //! possible changes the state, then [notifies](Waiters::notify). Each has a SeqCst fence between the two,
 //! so one of them sees what the other did.
 //!

@@ -100,7 +100,7 @@ impl Side {
         let mut service = self.service();
         edit(&mut service);
         let config = self.director.config();
-        let config = config.with_service(service);
+        let config = config.with_services(vec![service]);
         self.director.apply(&config).expect("valid");
     }
 
@@ -177,7 +177,7 @@ impl Side {
                 let command = Command::DeleteService(self.key);
                 self.director.execute(&command).expect("it runs");
                 let config = self.director.config();
-                let config = config.with_service(service);
+                let config = config.with_services(vec![service]);
                 self.director.apply(&config).expect("valid");
             }
             Step::Company(at, count, stays) => {
