@@ -5,10 +5,7 @@
 //! costs it two stores. A reader never frees, never allocates, and touches no shared counter. An idle
 //! reader keeps one old value alive, not all of them.
 //!
-//! Downside compared with `arc_swap::ArcSwap`: a reader belongs to one thread at a time. Callers without a
-//! reader use that, in [`Snapshot::latest`]: it needs two locked instructions each time. The writer keeps
-//! an old value as long as one of them has it, too.
-//!
+//! Downside compared with `arc_swap::ArcSwap`: a reader belongs to one thread at a time.
 //! `arc_swap::Cache` would do the rest, but it allocates a record on each thread's first re-read (a
 //! worker may move to a new thread), which puts an allocator call into the object code of a pick. If
 //! arc-swap learns to take that record from the caller, use it and delete this file.
@@ -36,13 +33,11 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr;
 
-use crate::sync::{Arc, ArcSwap, AtomicPtr, AtomicUsize, Loaded, Mutex, Ordering};
+use crate::sync::{Arc, AtomicPtr, AtomicUsize, Mutex, Ordering};
 
 /// The current value for readers, and every older value that a reader may still use.
 pub(crate) struct Snapshot<T> {
     current: AtomicPtr<T>,
-    /// The current value, for callers without a reader. Never behind `current`.
-    latest: ArcSwap<T>,
     live: Mutex<Live<T>>,
 }
 
@@ -64,7 +59,6 @@ impl<T> Snapshot<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
         Snapshot {
             current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
-            latest: ArcSwap::new(Arc::clone(&first)),
             live: Mutex::new(Live { values: vec![first], slots: Vec::new() }),
         }
     }
@@ -73,7 +67,6 @@ impl<T> Snapshot<T> {
     pub(crate) fn publish(&self, next: Arc<T>) {
         let mut live = self.live.lock();
         let current = Arc::as_ptr(&next).cast_mut();
-        self.latest.store(Arc::clone(&next));
         live.values.push(next);
         // SeqCst: pairs with the loads in `protect`; before the loads in `reclaim`.
         self.current.store(current, Ordering::SeqCst);
@@ -84,31 +77,16 @@ impl<T> Snapshot<T> {
         let mut live = self.live.lock();
         let Live { values, slots } = &mut *live;
         let current = values.last().map_or(ptr::null(), Arc::as_ptr);
-        let is_kept = |value: &mut Arc<T>| {
-            // Who has it from `latest` has a reference of its own: the store of a newer value has made one
-            // for each that had none yet.
-            if Arc::get_mut(value).is_none() {
-                return true;
-            }
+        let is_kept = |value: &Arc<T>| {
             let value = Arc::as_ptr(value);
             // SeqCst: pairs with the store in `protect`.
             let protects =
                 |slot: &Arc<HazardSlot<T>>| ptr::eq(slot.protected.load(Ordering::SeqCst), value);
             ptr::eq(value, current) || slots.iter().any(protects)
         };
-        let (mut kept, mut gone) = (Vec::new(), Vec::new());
-        for mut value in std::mem::take(values) {
-            let to = if is_kept(&mut value) { &mut kept } else { &mut gone };
-            to.push(value);
-        }
+        let (kept, gone) = std::mem::take(values).into_iter().partition(is_kept);
         *values = kept;
         gone
-    }
-
-    /// Returns the current value, which lives as long as the result. Lock-free; a thread's first call
-    /// allocates.
-    pub(crate) fn latest(&self) -> Loaded<T> {
-        self.latest.load()
     }
 
     /// Calls `look` with every value that a reader may still use, oldest first.

@@ -1,4 +1,5 @@
-//! Look-ups and picks for callers without a worker: from the current table, without a lock.
+//! Look-ups and picks for callers without a worker: from the current table, under the
+//! snapshot's short lock, not the director's.
 
 use std::net::SocketAddr;
 
@@ -11,31 +12,30 @@ use crate::error::{Refused, ServerError, ServiceError};
 use crate::flow::Flow;
 use crate::pool::endpoint::{Endpoint, Pick};
 use crate::service::Service;
-use crate::sync::Loaded;
 
 impl Director {
     /// Returns the id of the service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`, or with
-    /// this [name](crate::config::Name), such as `web`. Lock-free; O(1).
+    /// this [name](crate::config::Name), such as `web`. Takes a short lock, not the director's; O(1).
     ///
     /// # Errors
     /// The text is neither a key nor a name, or there is no such service.
     pub fn service(&self, key: &str) -> Result<ServiceId, ServiceError> {
         let found = match ServiceRef::read(key)? {
             ServiceRef::Key(key) => self.service_by_key(&key),
-            ServiceRef::Name(name) => self.table().index().by_name(name),
+            ServiceRef::Name(name) => self.with_table(|table| table.index().by_name(name)),
         };
         found.ok_or_else(|| ServiceError::Unknown(key.to_owned()))
     }
 
-    /// Returns the id of the service with this key; `None` if there is none. Lock-free; O(1).
+    /// Returns the id of the service with this key; `None` if there is none. Takes a short lock, not the director's; O(1).
     pub fn service_by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
-        self.table().index().by_key(key)
+        self.with_table(|table| table.index().by_key(key))
     }
 
     /// Returns the service that takes this flow; see
-    /// [`Worker::service_for`](crate::Worker::service_for). Lock-free; O(1).
+    /// [`Worker::service_for`](crate::Worker::service_for). Takes a short lock, not the director's; O(1).
     pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
-        self.table().by_flow(flow)
+        self.with_table(|table| table.by_flow(flow))
     }
 
     /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
@@ -71,12 +71,13 @@ impl Director {
     }
 
     /// Returns the id of a service's server with this address and port; `None` if there is none.
-    /// Lock-free; O(servers of the service).
+    /// Takes a short lock, not the director's; O(servers of the service).
     pub fn server_by_address(&self, service: ServiceId, server: SocketAddr) -> Option<ServerId> {
-        let table = self.table();
-        let servers = &table.service(service)?.servers;
-        let mut endpoints = (0..servers.len()).filter_map(|position| servers.endpoint(position));
-        endpoints.find(|it| it.pick().address() == server).map(Endpoint::server)
+        self.with_table(|table| {
+            let servers = &table.service(service)?.servers;
+            let mut endpoints = (0..servers.len()).filter_map(|at| servers.endpoint(at));
+            endpoints.find(|it| it.pick().address() == server).map(Endpoint::server)
+        })
     }
 
     /// The same by the service's key.
@@ -98,29 +99,27 @@ impl Director {
         control.find(service)?.service.server(name).map(|server| server.address)
     }
 
-    /// Picks a server for a caller without a worker, and counts nothing, not even a refusal. Lock-free; a
-    /// thread's first call allocates. A data plane uses a [`Worker`](crate::Worker) or a
+    /// Picks a server for a caller without a worker, and counts nothing, not even a refusal. Takes a short
+    /// lock, not the director's. A data plane uses a [`Worker`](crate::Worker) or a
     /// [`Handle`](crate::Handle).
     ///
     /// # Errors
     /// As for [`Worker::pick_server`](crate::Worker::pick_server).
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
-        // Each repetition is a reload's progress.
-        loop {
-            let table = self.table();
-            let compiled = table.service(service).ok_or(Refused::NoService)?;
+        // Nothing is published meanwhile, so the pick cannot be superseded.
+        let picked = self.with_table(|table| {
+            let compiled = table.service(service)?;
             if !compiled.accepts(flow) {
-                return Err(Refused::NotScheduled);
+                return Some(Err(Refused::NotScheduled));
             }
             let twin = |key: &ServiceKey| table.service_of(key);
-            // Else superseded: a newer table is there.
-            if let Ok(pick) = compiled.pick_general(flow, &[], None, None, twin) {
-                return pick.ok_or_else(|| compiled.why_refused(&[]));
-            }
-        }
+            let pick = compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
+            Some(pick.ok_or_else(|| compiled.why_refused(&[])))
+        });
+        picked.unwrap_or(Err(Refused::NoService))
     }
 
-    /// Returns the present counts of a server; `None` if the id is stale. Lock-free; O(1), or
+    /// Returns the present counts of a server; `None` if the id is stale. Takes a short lock, not the director's; O(1), or
     /// O(templates) in a persistent service.
     ///
     /// ```
@@ -135,14 +134,19 @@ impl Director {
     /// ```
     pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
         let slot = self.inner.arena.servers.get(server.slot)?;
-        let table = self.table();
-        let service = table.service_at(slot.service());
-        let templates = service.and_then(Service::templates).map(|it| it.of_server(server.slot));
+        let templates = self.with_table(|table| {
+            let templates = table.service_at(slot.service()).and_then(Service::templates)?;
+            Some(templates.of_server(server.slot))
+        });
         slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
     }
 
-    fn table(&self) -> Loaded<ServiceTable> {
-        self.inner.publication.latest()
+    /// Looks at the current table. No newer one can be published meanwhile.
+    fn with_table<R: Default>(&self, look: impl FnOnce(&ServiceTable) -> R) -> R {
+        self.inner.publication.with_live(|tables| match tables.last() {
+            Some(table) => look(table),
+            None => R::default(),
+        })
     }
 }
 

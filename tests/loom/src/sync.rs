@@ -150,25 +150,6 @@ wrap_integer!(AtomicU32, u32);
 wrap_integer!(AtomicU64, u64);
 wrap_integer!(AtomicUsize, usize);
 
-/// Stands for `arc_swap`'s, which has tests of its own.
-pub(crate) struct ArcSwap<T>(Mutex<Arc<T>>);
-
-pub(crate) type Loaded<T> = Arc<T>;
-
-impl<T> ArcSwap<T> {
-    pub(crate) fn new(value: Arc<T>) -> Self {
-        ArcSwap(Mutex::new(value))
-    }
-
-    pub(crate) fn store(&self, value: Arc<T>) {
-        *self.0.lock() = value;
-    }
-
-    pub(crate) fn load(&self) -> Loaded<T> {
-        Arc::clone(&self.0.lock())
-    }
-}
-
 pub(crate) use loom::sync::atomic::fence;
 
 impl<T: Default> Default for Mutex<T> {
