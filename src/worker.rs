@@ -329,20 +329,6 @@ impl Worker {
         }
     }
 
-    /// Whether a task need not wait for room in this service: there is some, or another reason to refuse
-    /// than overload. `None` if all servers are overloaded. O(servers).
-    pub(crate) fn room(&self, service: ServiceId) -> Option<Result<(), Refused>> {
-        // SeqCst, in `load_latest`: pairs with the store in `Snapshot::publish`, after which the director
-        // wakes.
-        let table = self.reader.load_latest();
-        let Some(compiled) = table.service(service) else { return Some(Err(Refused::NoService)) };
-        match compiled.why_none(&[]) {
-            Some(Refused::AllOverloaded) => None,
-            None | Some(Refused::NotThisFlow) => Some(Ok(())),
-            Some(other) => Some(Err(other)),
-        }
-    }
-
     /// Opens on an overloaded server if the service picks such servers deliberately; else refuses.
     #[cold]
     #[inline(never)]

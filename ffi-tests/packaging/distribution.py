@@ -88,21 +88,16 @@ def without_others(manifest, names):
 
 
 def needed(root):
-    """The packages that this machine's build of the C library uses."""
+    """The packages that this machine's build of the C library uses, and no other package's features add."""
     host = re.search(r"host: (.*)", subprocess.check_output(["rustc", "-vV"], text=True))[1]
+    tree = subprocess.check_output(
+        ["cargo", "tree", "--locked", "--package", "vsched", "--edges", "normal,build", "--target", host,
+         "--features", FEATURES, "--prefix", "none", "--format", "{p}"], cwd=root, text=True)
+    wanted = set(re.findall(r"^(\S+) v(\S+)", tree, re.MULTILINE))
     metadata = json.loads(subprocess.check_output(
-        ["cargo", "metadata", "--format-version=1", "--locked", "--filter-platform", host,
-         "--features", FEATURES], cwd=root, text=True))
-    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    wanted, seen = [metadata["resolve"]["root"]], set()
-    while wanted:
-        identity = wanted.pop()
-        if identity not in seen:
-            seen.add(identity)
-            wanted += [dep["pkg"] for dep in nodes[identity]["deps"]
-                       if any(kind["kind"] != "dev" for kind in dep["dep_kinds"])]
-    seen.remove(metadata["resolve"]["root"])
-    return [package for package in metadata["packages"] if package["id"] in seen]
+        ["cargo", "metadata", "--format-version=1", "--locked"], cwd=root, text=True))
+    return [package for package in metadata["packages"]
+            if (package["name"], package["version"]) in wanted and package["source"]]
 
 
 def locked(root):
