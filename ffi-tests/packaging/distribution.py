@@ -95,7 +95,8 @@ def needed(root):
          "--features", FEATURES, "--prefix", "none", "--format", "{p}"], cwd=root, text=True)
     wanted = set(re.findall(r"^(\S+) v(\S+)", tree, re.MULTILINE))
     metadata = json.loads(subprocess.check_output(
-        ["cargo", "metadata", "--format-version=1", "--locked"], cwd=root, text=True))
+        ["cargo", "metadata", "--format-version=1", "--locked", "--features", FEATURES], cwd=root,
+        text=True))
     return [package for package in metadata["packages"]
             if (package["name"], package["version"]) in wanted and package["source"]]
 
