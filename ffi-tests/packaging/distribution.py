@@ -88,15 +88,15 @@ def without_others(manifest, names):
 
 
 def needed(root):
-    """The packages that this machine's build of the C library uses, and no other package's features add."""
+    """The packages that this machine's build may use with any feature: cargo wants the optional ones too. None that
+    only features of the workspace's other packages add."""
     host = re.search(r"host: (.*)", subprocess.check_output(["rustc", "-vV"], text=True))[1]
     tree = subprocess.check_output(
         ["cargo", "tree", "--locked", "--package", "vsched", "--edges", "normal,build", "--target", host,
-         "--features", FEATURES, "--prefix", "none", "--format", "{p}"], cwd=root, text=True)
+         "--all-features", "--prefix", "none", "--format", "{p}"], cwd=root, text=True)
     wanted = set(re.findall(r"^(\S+) v(\S+)", tree, re.MULTILINE))
     metadata = json.loads(subprocess.check_output(
-        ["cargo", "metadata", "--format-version=1", "--locked", "--features", FEATURES], cwd=root,
-        text=True))
+        ["cargo", "metadata", "--format-version=1", "--locked", "--all-features"], cwd=root, text=True))
     return [package for package in metadata["packages"]
             if (package["name"], package["version"]) in wanted and package["source"]]
 
