@@ -38,7 +38,9 @@ pub use tried::Tried;
 /// `Send`, not `Sync`: make one per thread. Creating a worker takes the director's lock and allocates;
 /// dropping it takes the lock and frees. Every other method is lock-free, allocates and frees nothing,
 /// makes no system call, reads no clock and panics on no input, even while configs change and on a
-/// thread to which the worker was moved. An idle worker keeps at most one old service table alive.
+/// thread to which the worker was moved. (One exception: a close that makes room also wakes the task that
+/// waits for it in [`Handle::room`](crate::Handle::room), and a waker may do anything.) An idle worker keeps
+/// at most one old service table alive.
 ///
 /// ```
 /// use vsched::{Activity, Config, Director, Flow};
@@ -438,7 +440,11 @@ impl Drop for Worker {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").finish_non_exhaustive()
+        let state = self.state();
+        f.debug_struct("Worker")
+            .field("number", &state.map(WorkerState::number))
+            .field("phase", &state.map(WorkerState::phase))
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{config, flow, rip};
+use common::{config, flow};
 use vsched::config::{Sharing, Thresholds};
 use vsched::{
     Activity, Config, Director, Handle, Outcome, OwnedConnection, Refused, SchedulerKind, ServerId,
@@ -356,6 +356,4 @@ fn reloads_beside_tasks_lose_no_count() {
     director.tick(Duration::from_secs(1));
     assert_eq!(connections(&director, service), 0);
     assert_eq!(director.removed_servers(), 0);
-    let address = director.servers(service).expect("it runs")[0].1.server.address;
-    assert!((1..=SERVERS).any(|n| rip(n) == address));
 }

@@ -4,8 +4,8 @@ mod common;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -231,6 +231,29 @@ fn the_latest_waker_counts() {
     }
     drop(held);
     assert_eq!([first, second].map(|woken| woken.0.load(Ordering::SeqCst)), [0, 1]);
+}
+
+/// A waker that is the last owner of a task drops it, with what the task waits for.
+#[test]
+fn a_waker_may_end_another_wait() {
+    struct Task(#[allow(dead_code, reason = "dropped with the waker")] Mutex<Waiting>);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (_director, handle, service) = running(&limited(1, 1));
+    let held = fill(&handle, service);
+    let mut room = Box::pin(handle.room(service));
+    let mut poll = |waker: Waker| room.as_mut().poll(&mut Context::from_waker(&waker));
+    for _ in 0..2 {
+        let mut inner = Waiting::new(&handle, service);
+        assert_eq!(inner.poll(), Poll::Pending);
+        // The second replaces the first, which is thereby dropped.
+        assert_eq!(poll(Waker::from(Arc::new(Task(Mutex::new(inner))))), Poll::Pending);
+    }
+    let last = Arc::new(Woken::default());
+    assert_eq!(poll(Waker::from(Arc::clone(&last))), Poll::Pending);
+    drop(held);
+    assert_eq!(last.0.load(Ordering::SeqCst), 1);
 }
 
 #[test]

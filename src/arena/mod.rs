@@ -137,7 +137,7 @@ impl Arena {
 
     /// Servers of any service may have room again.
     pub(crate) fn rooms_made(&self) {
-        // As in `room_made`.
+        // As in `room_made`, once for all.
         fence(Ordering::SeqCst);
         (0..).map_while(|service| self.rooms.get(service)).for_each(Waiters::notify);
     }

@@ -4,8 +4,8 @@
 //! number, so that dropping the owner drops them all, and a look-up is an index.
 //!
 //! Crate `thread_local` does the same, but panics where a thread's destructors use it after its own, and
-//! keeps the value of a thread that has ended for the next one with its number. Here such a
-//! thread has no value, and a value ends with its thread.
+//! keeps the value of a thread that has ended for the next one with its number. Here such a thread has no
+//! value, and a value ends with its thread.
 //!
 //! Why a value is one thread's: only the thread that has a number looks at the place of that number, except
 //! the owner's drop, which is alone. A number passes from one thread to the next through the lock of

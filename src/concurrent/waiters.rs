@@ -1,14 +1,16 @@
 //! Tasks that wait for something to become possible: first come, first woken.
 //!
-//! A task [enters](Waiters::enter), then looks again whether it still has to wait. A thread that makes the thing
-//! possible changes the state, then [notifies](Waiters::notify). Each has a SeqCst fence between the two,
-//! so one of them sees what the other did.
+//! A task [enters](Waiters::enter), then looks again whether it still has to wait. A thread that makes the
+//! thing possible changes the state, then [notifies](Waiters::notify). Each has a SeqCst fence between the
+//! two, so one of them sees what the other did.
 //!
 //! `notify` never waits for a lock: if the queue is locked, the thread that has it wakes in its stead, after
 //! it has unlocked. Again a fence on both sides stands between a store and a load: `due` and the lock.
 //!
 //! One is woken at a time, and passes it on: a task that stops waiting, for whatever reason, notifies the
 //! next, which finds for itself whether there is still something to have.
+//!
+//! Wakers are foreign code, which may come back here: none is cloned, dropped or woken under the lock.
 //!
 //! | location  | operation              | ordering | partner                                            |
 //! |-----------|------------------------|----------|----------------------------------------------------|
@@ -50,13 +52,15 @@ impl Waiters {
     /// Enters the queue, or enters again at the same place. The caller looks again after this, before it
     /// waits. Allocates.
     pub(crate) fn enter(&self, ticket: &mut Option<Ticket>, waker: &Waker) {
+        let mut waker = Some(waker.clone());
         let mut queue = self.queue.lock();
         let Queue { next, tasks } = &mut *queue;
         let known = ticket.as_ref().and_then(|ticket| place(tasks, ticket));
         match known.and_then(|at| tasks.get_mut(at)) {
-            Some(task) => task.waker = Some(waker.clone()),
+            // The former is dropped at the end.
+            Some(task) => std::mem::swap(&mut task.waker, &mut waker),
             None => {
-                tasks.push_back(Task { ticket: *next, waker: Some(waker.clone()) });
+                tasks.push_back(Task { ticket: *next, waker: waker.take() });
                 *ticket = Some(Ticket(*next));
                 *next += 1;
                 // SeqCst: pairs with the load in `notify`; before the caller's next look.
@@ -65,7 +69,7 @@ impl Waiters {
         }
         drop(queue);
         self.settle();
-        // Before the caller's next look; pairs with the fence in `notify`.
+        // Before the caller's next look; pairs with the fence before `notify`.
         fence(Ordering::SeqCst);
     }
 
@@ -78,16 +82,14 @@ impl Waiters {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
         }
         drop(queue);
-        self.notify();
-        // A waker's drop may run any code: after the lock.
         drop(left);
+        fence(Ordering::SeqCst);
+        self.notify();
     }
 
-    /// Wakes the first task that is not woken yet; after what it waits for has become possible. Lock-free
-    /// but for the waker.
+    /// Wakes the first task that is not woken yet. The caller has made possible what it waits for, and then
+    /// passed a SeqCst fence, which pairs with that in `enter`. Lock-free but for the waker.
     pub(crate) fn notify(&self) {
-        // After the caller's change; pairs with the fence in `enter`.
-        fence(Ordering::SeqCst);
         // SeqCst: pairs with the addition in `enter`.
         if self.waiting.load(Ordering::SeqCst) != 0 {
             // SeqCst: pairs with the swap in `settle`.
@@ -99,7 +101,7 @@ impl Waiters {
     /// Wakes the tasks that are due, unless the queue is locked: then the thread that has it calls this.
     fn settle(&self) {
         loop {
-            // Between `due` and the lock: after the store in `notify`, and after the caller's own unlocking.
+            // Between `due` and the lock: after the addition in `notify`, and after the caller's own unlocking.
             fence(Ordering::SeqCst);
             // SeqCst, here and below: pairs with the addition in `notify`.
             if self.due.load(Ordering::SeqCst) == 0 {

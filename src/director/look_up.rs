@@ -1,5 +1,5 @@
-//! Look-ups and picks for callers without a worker: from the current table, under the
-//! snapshot's short lock, not the director's.
+//! Look-ups and picks for callers without a worker: from the current table, under the snapshot's
+//! short lock, not the director's.
 
 use std::net::SocketAddr;
 
@@ -27,7 +27,8 @@ impl Director {
         found.ok_or_else(|| ServiceError::Unknown(key.to_owned()))
     }
 
-    /// Returns the id of the service with this key; `None` if there is none. Takes a short lock, not the director's; O(1).
+    /// Returns the id of the service with this key; `None` if there is none. Takes a short lock, not the
+    /// director's; O(1).
     pub fn service_by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
         self.with_table(|table| table.index().by_key(key))
     }
@@ -108,19 +109,17 @@ impl Director {
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
         // Nothing is published meanwhile, so the pick cannot be superseded.
         let picked = self.with_table(|table| {
-            let compiled = table.service(service)?;
-            if !compiled.accepts(flow) {
-                return Some(Err(Refused::NotScheduled));
-            }
-            let twin = |key: &ServiceKey| table.service_of(key);
-            let pick = compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
-            Some(pick.ok_or_else(|| compiled.why_refused(&[])))
+            Some(table.scheduling(service, flow).and_then(|compiled| {
+                let twin = |key: &ServiceKey| table.service_of(key);
+                let pick = compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
+                pick.ok_or_else(|| compiled.why_refused(&[]))
+            }))
         });
         picked.unwrap_or(Err(Refused::NoService))
     }
 
-    /// Returns the present counts of a server; `None` if the id is stale. Takes a short lock, not the director's; O(1), or
-    /// O(templates) in a persistent service.
+    /// Returns the present counts of a server; `None` if the id is stale. Takes a short lock, not the
+    /// director's; O(1), or O(templates) in a persistent service.
     ///
     /// ```
     /// use vsched::{Activity, Director};

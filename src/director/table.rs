@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::arena::id::ServiceId;
 use crate::config::{Family, Name, ServiceKey};
+use crate::error::Refused;
 use crate::flow::{FTP, Flow};
 use crate::service::Service;
 use crate::sync::Arc;
@@ -40,6 +41,13 @@ impl ServiceTable {
         // The slot index matches by position; only the generation is left to compare.
         self.service_at(service.slot)
             .filter(|compiled| compiled.id.generation == service.generation)
+    }
+
+    /// The service, if it schedules this flow.
+    #[inline(always)]
+    pub(crate) fn scheduling(&self, service: ServiceId, flow: &Flow) -> Result<&Service, Refused> {
+        let compiled = self.service(service).ok_or(Refused::NoService)?;
+        if compiled.accepts(flow) { Ok(compiled) } else { Err(Refused::NotScheduled) }
     }
 
     #[inline]

@@ -1,9 +1,8 @@
 //! A director for async tasks: usable from any thread, with connections that any thread may close.
 //!
-//! Each thread that uses a handle gets a [`Worker`] of its own at its first call, in
-//! [`PerThread`]. So a handle decides, counts and costs what a
-//! worker does. A read of the current table through `ArcSwap`, which needs no worker, would cost two
-//! locked instructions each time, and a call needs two or three reads.
+//! Each thread that uses a handle gets a [`Worker`] of its own at its first call, in [`PerThread`]. So a
+//! handle decides, counts and costs what a worker does. `arc_swap`, which would need no worker to read the
+//! current table, costs two locked instructions each time, and a call needs two or three reads.
 //!
 //! ```text
 //! Handle ──► Root ──► Token, one per few threads ──► Threads ──► Worker, one per thread ──► Director
@@ -41,7 +40,8 @@ pub use room::Room;
 /// `Clone`, `Send`, `Sync` and `'static`: for async runtimes, whose tasks wander between threads, and for
 /// hosts that do not manage threads. A thread's first call makes a [`Worker`] for the thread, which takes
 /// the director's lock, allocates, and costs what [`Director::worker`] does; it ends with the thread.
-/// Every later call is as lock-free and allocation-free as the worker's, and costs a few nanoseconds more.
+/// Every later call is as lock-free and allocation-free as the worker's. It costs a few nanoseconds more;
+/// `connect` and the drop also count a reference.
 /// A thread that has stopped calling keeps at most one old service table alive.
 ///
 /// A handle keeps its director alive, and so does a connection. In a service that is shared `per-worker`

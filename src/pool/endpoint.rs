@@ -10,11 +10,10 @@ use crate::arena::id::ServerId;
 use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
 use crate::memory::templates::TemplateId;
 
-/// The result of a pick: which server, and how to reach it. Plain data, 56 bytes, shared with C. The
-/// default is no server.
+/// The result of a pick: which server, and how to reach it. Plain data, 56 bytes, shared with C.
 // The bytes of C's fields, as words: a pick is assembled from words in registers. With smaller fields,
 // or one larger field, it went through the stack.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Pick {
     server: u64,

@@ -28,10 +28,7 @@ impl Worker {
         let id = ServiceId::from_word(id);
         let table = self.reader.load();
         // Service deleted: do not count a refusal; the slot may be reused.
-        let Some(service) = table.service(id) else { return Err(Refused::NoService) };
-        if !service.accepts(flow) {
-            return Err(Refused::NotScheduled);
-        }
+        let service = table.scheduling(id, flow)?;
         let twin = |key: &ServiceKey| table.service_of(key);
         match service.pick_general(flow, tried, self.state(), None, twin) {
             Ok(Some(pick)) => return Ok(emit(pick)),
@@ -82,7 +79,7 @@ impl Worker {
         let mut repeats = 0;
         loop {
             let table = self.reader.load();
-            let service = table.service(id).ok_or(Refused::NoService)?;
+            let service = table.scheduling(id, flow)?;
             let twin = |key: &ServiceKey| table.service_of(key);
             match service.pick_general(flow, tried, self.state(), None, twin) {
                 Ok(Some(pick)) => return Ok(pick),

@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 use loom::thread;
 
 use crate::concurrent::waiters::{Ticket, Waiters};
-use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::sync::{Arc, AtomicU32, Ordering, fence};
 
 struct World {
     places: AtomicU32,
@@ -63,6 +63,7 @@ impl World {
     /// A close that makes room.
     fn make(&self) {
         self.places.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         self.waiters.notify();
     }
 }
