@@ -20,6 +20,7 @@ use crate::pool::endpoint::Pick;
 use crate::service::{LoadUpdates, Service};
 use crate::sync::Arc;
 
+mod close;
 mod connection;
 mod lease;
 mod outcomes;
@@ -255,80 +256,6 @@ impl Worker {
             self.worker_load_moved(compiled, server, tag, activity);
         });
         Ok(())
-    }
-
-    /// Ends the connection, regardless of the reloads since it was opened. The cost is that of
-    /// [`open`](Self::open).
-    ///
-    /// # Errors
-    /// [`Stale`](ConnectionError::Stale) if the lease is empty, closed, or of another director. No
-    /// count changes then, and none ever goes below zero.
-    #[inline]
-    pub fn close(&self, mut lease: Lease) -> Result<(), ConnectionError> {
-        self.close_in_place(&mut lease)
-    }
-
-    /// Like [`close`](Self::close), for hosts that keep leases in their own memory: a closed lease
-    /// becomes empty, so that a second close changes nothing.
-    ///
-    /// # Errors
-    /// As for [`close`](Self::close). The lease is unchanged then.
-    #[inline]
-    pub fn close_in_place(&self, lease: &mut Lease) -> Result<(), ConnectionError> {
-        let server = lease.server;
-        let activity = lease.activity().ok_or(ConnectionError::Stale)?;
-        let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
-        // Before the close: it may free the slot for a server of another service.
-        let service = slot.service();
-        let marked = slot.close(server.generation, activity, self.inner.arena.kernel_rules())?;
-        if marked {
-            self.closed_and_marked(lease, slot, service, activity);
-        } else {
-            self.closed(lease, slot, service, activity, false);
-        }
-        Ok(())
-    }
-
-    /// The rest of a close after which an overloaded server takes connections again. Apart, so that other
-    /// closes need not remember whether that is so.
-    #[cold]
-    #[inline(never)]
-    fn closed_and_marked(
-        &self,
-        lease: &mut Lease,
-        slot: &ServerSlot,
-        service: u32,
-        activity: Activity,
-    ) {
-        self.closed(lease, slot, service, activity, true);
-        // After the load index: who is woken picks by it.
-        self.inner.arena.room_made(slot.service());
-    }
-
-    #[inline(always)]
-    fn closed(
-        &self,
-        lease: &mut Lease,
-        slot: &ServerSlot,
-        service: u32,
-        activity: Activity,
-        marked: bool,
-    ) {
-        let server = lease.server;
-        let (template, mut tag) = (lease.template, WorkerTag::NONE);
-        if lease.has_tag() {
-            tag = self.count_close(server, lease.tag(), activity);
-        }
-        *lease = Lease::default();
-        // Loaded again: meanwhile the server may have been added to a new service that was published
-        // before this close. Only this update then tells that service's load index.
-        let now = slot.service();
-        self.load_changed(server, slot, now, |compiled| {
-            self.worker_load_closed(compiled, server, tag, activity, marked);
-        });
-        if !template.is_none() {
-            self.release_template(service, template);
-        }
     }
 
     /// Opens on an overloaded server if the service picks such servers deliberately; else refuses.
