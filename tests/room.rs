@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::{config, flow};
 use vsched::config::{RealServer, Thresholds};
 use vsched::{
-    Config, Director, Handle, Holder, OwnedConnection, Refused, Room, SchedulerKind, ServerState,
-    ServiceId,
+    Config, Director, Handle, Holder, MAX_CONNECTIONS, OwnedConnection, Refused, Room,
+    SchedulerKind, ServerState, ServiceId,
 };
 
 /// Counts how often its task was woken.
@@ -200,6 +200,21 @@ fn whatever_makes_room_wakes() {
         assert_eq!(task.woken(), 1, "{what}");
         assert_eq!(task.poll(), Poll::Ready(result), "{what}");
     }
+}
+
+/// A full counter is no threshold, so no close clears a mark; whoever changes the state wakes.
+#[test]
+fn a_full_counter_is_waited_for() {
+    let (director, handle, service) = running(&limited(1, 0));
+    let server = director.servers(service).expect("it runs")[0].0;
+    director.set_counts(server, MAX_CONNECTIONS, 0).expect("it runs");
+    assert_eq!(handle.connect(service, &flow(1)).err(), Some(Refused::AllOverloaded));
+    let mut task = Waiting::new(&handle, service);
+    assert_eq!(task.poll(), Poll::Pending);
+    director.tick(Duration::from_secs(1));
+    assert_eq!((task.woken(), task.poll()), (1, Poll::Pending));
+    director.set_counts(server, 0, 0).expect("it runs");
+    assert_eq!((task.woken(), task.poll()), (2, Poll::Ready(Ok(()))));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The general path of a pick: which flows a service refuses, the server of a client's template (of this
 //! service or of its twin), and what is remembered of the scheduler's choice.
 
+use crate::arena::counts::MAX_CONNECTIONS;
 use crate::arena::id::ServerId;
 use crate::arena::worker_state::WorkerState;
 use crate::config::{Protocol, ServerState, ServiceKey};
@@ -135,6 +136,7 @@ impl Service {
             _ if quiesced(server) => Refused::AllQuiesced,
             ServerState::Draining | ServerState::Down => Refused::AllDown,
             ServerState::Up if server.counts.overloaded() => Refused::AllOverloaded,
+            ServerState::Up if server.counts.total() >= MAX_CONNECTIONS => Refused::AllOverloaded,
             ServerState::Up if tried.contains(&id) => Refused::AllTried,
             ServerState::Up => Refused::NotThisFlow,
         };

@@ -12,7 +12,7 @@ pub(crate) struct ServiceCell {
 }
 
 impl ServiceCell {
-    /// Takes the director's lock.
+    /// Takes a lock.
     pub(crate) fn new(handle: &Handle, key: String) -> Self {
         let cell = ServiceCell { key, id: AtomicU64::new(u64::MAX) };
         cell.look_up(handle);
@@ -25,7 +25,7 @@ impl ServiceCell {
         ServiceId::from_raw([word as u32, (word >> 32) as u32])
     }
 
-    /// Returns the present id. Takes the director's lock.
+    /// Returns the present id. Takes a lock.
     #[cold]
     pub(crate) fn look_up(&self, handle: &Handle) -> Option<ServiceId> {
         let found = handle.director().service(&self.key).ok()?;
