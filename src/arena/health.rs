@@ -7,7 +7,8 @@
 //! |--------------|-------------------------|----------|-------------------------------------------|
 //! | report words | exchanges in `change`   | SeqCst   | swaps in `assign`, loads in `change`      |
 //! | report words | loads in `value`        | Relaxed  | none: they order nothing                  |
-//! | `starts`     | all                     | Relaxed  | none: used under the director's lock only |
+//! | `starts`     | stores in `set`         | Release  | loads in `get`                            |
+//! | `starts`     | loads in `get`          | Acquire  | stores in `set`                           |
 //!
 //! A report counts for the owner that it names, or not at all. Each of its words contains the low 16
 //! bits of the owner's generation, and the exchange that counts compares them: of a report that is late,
@@ -75,14 +76,16 @@ struct Totals {
 }
 
 impl Totals {
-    // Relaxed: used under the director's lock only.
     fn get(&self) -> (u64, u64) {
-        (self.done.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+        // Acquire: what is read of the report words after this is not older than these totals; pairs
+        // with the stores in `set`.
+        (self.done.load(Ordering::Acquire), self.failed.load(Ordering::Acquire))
     }
 
     fn set(&self, (done, failed): (u64, u64)) {
-        self.done.store(done, Ordering::Relaxed);
-        self.failed.store(failed, Ordering::Relaxed);
+        // Release: pairs with the loads in `get`.
+        self.done.store(done, Ordering::Release);
+        self.failed.store(failed, Ordering::Release);
     }
 }
 
@@ -160,18 +163,18 @@ impl HealthSlot {
         let _ = change(&self.failures, tag, |failures| u64::from(failures as u32) | number);
     }
 
-    /// What was reported. Director only.
+    /// What was reported. If an interval begins meanwhile, what is recent is of one interval or of two.
     pub(crate) fn read(&self) -> Health {
         let (done, failed) = self.totals();
-        // Of the previous interval.
+        // Of the previous interval; later than the totals only if this thread was suspended for an interval.
         let [_, (done_before, failed_before)] = self.starts.each_ref().map(Totals::get);
         Health {
             done,
             failed,
             abandoned: value(&self.abandoned),
             consecutive_failures: consecutive(value(&self.failures)),
-            recent_done: done.wrapping_sub(done_before),
-            recent_failed: failed.wrapping_sub(failed_before),
+            recent_done: done.saturating_sub(done_before),
+            recent_failed: failed.saturating_sub(failed_before),
             latency: Latency::from_word(value(&self.latency)).average(),
         }
     }

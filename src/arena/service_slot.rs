@@ -14,6 +14,8 @@ pub(crate) struct ServiceSlot {
     /// Number of random draws so far.
     draws: AtomicU64,
     generation: AtomicU32,
+    /// 1 while the service takes servers that are down, because too many are.
+    panics: AtomicU32,
     pub(crate) ejections: EjectionBudget,
 }
 
@@ -25,6 +27,7 @@ impl ServiceSlot {
             worker_retries: WorkerRotation::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
+            panics: AtomicU32::new(0),
             ejections: EjectionBudget::new(generation),
         }
     }
@@ -52,8 +55,21 @@ impl ServiceSlot {
         self.generation.load(Ordering::SeqCst)
     }
 
+    /// For those who read the running state; picks obey each server's own.
+    pub(crate) fn panics(&self) -> bool {
+        // Relaxed: only a recent value matters.
+        self.panics.load(Ordering::Relaxed) != 0
+    }
+
+    /// Director only.
+    pub(crate) fn set_panics(&self, panics: bool) {
+        // Relaxed: as in `panics`.
+        self.panics.store(panics.into(), Ordering::Relaxed);
+    }
+
     /// Readies the slot for another service. Director only.
     pub(crate) fn renew(&self) {
+        self.set_panics(false);
         // SeqCst: no partner, as the slot has no owner.
         self.draws.store(0, Ordering::SeqCst);
         let left = self.generation.fetch_add(1, Ordering::SeqCst);

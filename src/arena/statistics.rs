@@ -38,6 +38,14 @@ impl Shard {
         Shard { servers: Segments::new(), services: Segments::new() }
     }
 
+    /// An upper bound of the memory of a shard with this many slots.
+    pub(crate) fn bytes(servers: u32, services: u32) -> u64 {
+        // Segments double, and the first has a minimum.
+        let rounded = |slots: u32| u64::from(slots.max(64)) * 2;
+        let (server, service) = (size_of::<Total>() as u64, size_of::<ServiceTotals>() as u64);
+        size_of::<Shard>() as u64 + rounded(servers) * server + rounded(services) * service
+    }
+
     /// Makes room for this many slots. Allocates.
     pub(crate) fn grow_to(&self, servers: u32, services: u32) {
         self.servers.grow_to(servers);

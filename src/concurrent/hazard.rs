@@ -5,10 +5,13 @@
 //! costs it two stores. A reader never frees, never allocates, and touches no shared counter. An idle
 //! reader keeps one old value alive, not all of them.
 //!
-//! Downside compared with `arc_swap::ArcSwap`: a reader belongs to one thread at a time.
-//! `arc_swap::Cache` would do the rest, but it allocates a record on each thread's first re-read (a
-//! worker may move to a new thread), which puts an allocator call into the object code of a pick. If
-//! arc-swap learns to take that record from the caller, use it and delete this file.
+//! A reader belongs to one thread at a time. Who reads once ([`Snapshot::read`]) borrows a slot: two
+//! read-modify-writes more.
+//!
+//! `arc_swap::ArcSwap` and its `Cache` would do, but they keep a record in thread-local storage: made at
+//! a thread's first read, which puts an allocator call into the object code of a pick (a worker may move
+//! to a new thread), and destroyed by a destructor of the thread, which a C library that is unloaded
+//! must not leave. If arc-swap learns to take that record from the caller, use it and delete this file.
 //!
 //! | location    | operation                        | ordering | partner                                  |
 //! |-------------|----------------------------------|----------|------------------------------------------|
@@ -18,7 +21,12 @@
 //! | `current`   | first load in `protect`          | Acquire  | none: a first guess                      |
 //! | `current`   | second load in `protect`         | SeqCst   | store in `publish`, total order with `protected` |
 //! | `protected` | store in `protect`               | SeqCst   | load in `reclaim`                        |
-//! | `protected` | load in `reclaim`                | SeqCst   | store in `protect`                       |
+//! | `protected` | load in `reclaim`                | SeqCst   | store in `protect`, `Borrowed::drop`     |
+//! | `protected` | store in `Borrowed::drop`        | Release  | load in `reclaim`                        |
+//! | `borrowed`  | exchange in `borrow`             | Acquire  | store in `Borrowed::drop`                |
+//! | `borrowed`  | store in `Borrowed::drop`        | Release  | exchange in `borrow`                     |
+//! | `lent`      | maximum in `borrow`              | SeqCst   | load in `reclaim`                        |
+//! | `lent`      | load in `reclaim`                | SeqCst   | maximum in `borrow`                      |
 //!
 //! Why a protected value is never freed. A reader stores `protected = p`, then loads `current`; the
 //! writer stores `current = q`, then loads `protected`. All four are SeqCst, so one of two things
@@ -26,6 +34,9 @@
 //!
 //! - The reader sees `q`, and does not use `p`.
 //! - The writer sees `protected == p`, and keeps it.
+//!
+//! A borrowed slot whose index the writer does not see in `lent` was borrowed after that load in the total
+//! order of SeqCst accesses, so its reader sees `q`.
 
 #![allow(unsafe_code)]
 
@@ -33,12 +44,17 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr;
 
-use crate::sync::{Arc, AtomicPtr, AtomicUsize, Mutex, Ordering};
+use crate::concurrent::segments::Segments;
+use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicUsize, Mutex, Ordering};
 
 /// The current value for readers, and every older value that a reader may still use.
 pub(crate) struct Snapshot<T> {
     current: AtomicPtr<T>,
     live: Mutex<Live<T>>,
+    /// Slots for those who read once; each is made when all before it are borrowed.
+    slots: Segments<LentSlot<T>>,
+    /// All slots that have ever been borrowed are below this index.
+    lent: AtomicU32,
 }
 
 struct Live<T> {
@@ -55,11 +71,38 @@ struct HazardSlot<T> {
     place: AtomicUsize,
 }
 
+/// Names the value that is read once.
+struct LentSlot<T> {
+    protected: AtomicPtr<T>,
+    /// 1 while a call has the slot.
+    borrowed: AtomicU32,
+}
+
+impl<T> Default for LentSlot<T> {
+    fn default() -> Self {
+        LentSlot { protected: AtomicPtr::new(ptr::null_mut()), borrowed: AtomicU32::new(0) }
+    }
+}
+
+/// The slot while a call has it.
+struct Borrowed<'s, T>(&'s LentSlot<T>);
+
+impl<T> Drop for Borrowed<'_, T> {
+    fn drop(&mut self) {
+        // Release: what was read comes before the free; pairs with the load in `reclaim`.
+        self.0.protected.store(ptr::null_mut(), Ordering::Release);
+        // Release: pairs with the exchange in `borrow`.
+        self.0.borrowed.store(0, Ordering::Release);
+    }
+}
+
 impl<T> Snapshot<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
         Snapshot {
             current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
             live: Mutex::new(Live { values: vec![first], slots: Vec::new() }),
+            slots: Segments::new(),
+            lent: AtomicU32::new(0),
         }
     }
 
@@ -80,9 +123,9 @@ impl<T> Snapshot<T> {
         let is_kept = |value: &Arc<T>| {
             let value = Arc::as_ptr(value);
             // SeqCst: pairs with the store in `protect`.
-            let protects =
-                |slot: &Arc<HazardSlot<T>>| ptr::eq(slot.protected.load(Ordering::SeqCst), value);
-            ptr::eq(value, current) || slots.iter().any(protects)
+            let names = |word: &AtomicPtr<T>| ptr::eq(word.load(Ordering::SeqCst), value);
+            let of_reader = |slot: &Arc<HazardSlot<T>>| names(&slot.protected);
+            ptr::eq(value, current) || slots.iter().any(of_reader) || self.lent().any(names)
         };
         let (kept, gone) = std::mem::take(values).into_iter().partition(is_kept);
         *values = kept;
@@ -92,6 +135,49 @@ impl<T> Snapshot<T> {
     /// Calls `look` with every value that a reader may still use, oldest first.
     pub(crate) fn with_live<R>(&self, look: impl FnOnce(&[Arc<T>]) -> R) -> R {
         look(&self.live.lock().values)
+    }
+
+    /// The words of all slots that were ever borrowed.
+    fn lent(&self) -> impl Iterator<Item = &AtomicPtr<T>> {
+        // SeqCst: pairs with the maximum in `borrow`.
+        let lent = self.lent.load(Ordering::SeqCst);
+        (0..lent).filter_map(|index| Some(&self.slots.get(index)?.protected))
+    }
+
+    /// Runs `look` on the current value, which stays until it returns. Lock-free, O(concurrent calls);
+    /// allocates if there have never been as many.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        let Some(slot) = self.borrow() else {
+            // More calls at once than there can be slots.
+            let current = self.with_live(|values| values.last().cloned());
+            return look(&current.expect("the invariant of `Live::values`"));
+        };
+        let value = protect(&self.current, &slot.0.protected);
+        // SAFETY: `current` is never null. `slot`, which outlives the call of `look`, names the value, so
+        // `reclaim` keeps it (see the module's argument): no other call stores into a borrowed slot.
+        look(unsafe { &*value })
+    }
+
+    /// The first free slot; a new one if there is none.
+    fn borrow(&self) -> Option<Borrowed<'_, T>> {
+        for index in 0.. {
+            if !self.slots.grow_to(index + 1) {
+                break;
+            }
+            let slot = self.slots.get(index)?;
+            let borrowed = &slot.borrowed;
+            // Acquire: pairs with the store in `Borrowed::drop`. Relaxed: only a guess.
+            if borrowed.load(Ordering::Relaxed) == 0
+                && borrowed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                // SeqCst, both: before the store and the load in `protect`; pairs with the load in `lent`.
+                if self.lent.load(Ordering::SeqCst) <= index {
+                    self.lent.fetch_max(index + 1, Ordering::SeqCst);
+                }
+                return Some(Borrowed(slot));
+            }
+        }
+        None
     }
 
     /// Registers a new reader. Allocates.
@@ -187,26 +273,27 @@ impl<T> Reader<T> {
     fn protect_unless_guarded(&self) -> *mut T {
         if self.guards.get() == 0 {
             // Relaxed: as in `load_as_of`.
-            self.value.store(self.protect(), Ordering::Relaxed);
+            let value = protect(&self.publication.current, &self.slot.protected);
+            self.value.store(value, Ordering::Relaxed);
         }
         // Relaxed: as in `load_as_of`.
         self.value.load(Ordering::Relaxed)
     }
+}
 
-    fn protect(&self) -> *mut T {
-        let current = &self.publication.current;
-        // Acquire: a first guess; the load below decides.
-        let mut wanted = current.load(Ordering::Acquire);
-        loop {
-            // SeqCst: pairs with the load in `reclaim`; before the load of `current` below.
-            self.slot.protected.store(wanted, Ordering::SeqCst);
-            // SeqCst: pairs with the store in `publish`.
-            let now = current.load(Ordering::SeqCst);
-            if now == wanted {
-                return now;
-            }
-            wanted = now;
+/// Names the current value in `protected`, and returns it.
+fn protect<T>(current: &AtomicPtr<T>, protected: &AtomicPtr<T>) -> *mut T {
+    // Acquire: a first guess; the load below decides.
+    let mut wanted = current.load(Ordering::Acquire);
+    loop {
+        // SeqCst: pairs with the load in `reclaim`; before the load of `current` below.
+        protected.store(wanted, Ordering::SeqCst);
+        // SeqCst: pairs with the store in `publish`.
+        let now = current.load(Ordering::SeqCst);
+        if now == wanted {
+            return now;
         }
+        wanted = now;
     }
 }
 

@@ -5,6 +5,7 @@ mod budget;
 mod ejection;
 mod health;
 mod names;
+mod publication;
 mod removed;
 mod reserve;
 mod shape;
@@ -17,7 +18,6 @@ use ahash::HashMap;
 
 use crate::arena::Arena;
 use crate::arena::id::ServiceId;
-use crate::arena::statistics::Shard;
 use crate::concurrent::hazard::Snapshot;
 use crate::config::diff::Change;
 use crate::config::{
@@ -27,11 +27,13 @@ use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
 use crate::director::health::HealthClock;
 use crate::director::held::HeldServers;
+use crate::director::record::ServiceRecord;
 use crate::director::registry::WorkerRegistry;
 pub(super) use crate::director::running::RunningService;
 use crate::director::running::SlotEdit;
 use crate::director::runtime::Runtime;
 use crate::director::service_edit::ServiceEdit;
+use crate::director::shards::Shards;
 use crate::director::table::ServiceTable;
 use crate::error::ApplyError;
 use crate::service::{Maps, Service, ServiceSpec};
@@ -51,10 +53,9 @@ pub(super) struct Control {
     pub(super) allocator: SlotAllocator,
     /// Number of the latest publication.
     pub(super) sequence: u64,
-    /// Statistics of living workers, by the shard's address.
-    pub(super) shards: HashMap<usize, Arc<Shard>>,
-    /// Sum of the statistics of dropped workers.
-    departed: Shard,
+    /// As published in `statistics`.
+    pub(super) shards: Arc<Shards>,
+    statistics: Arc<Snapshot<Shards>>,
     workers: WorkerRegistry,
     pub(super) budget: Budget,
     pub(super) held: HeldServers,
@@ -70,6 +71,7 @@ impl Control {
     pub(super) fn new(
         arena: Arc<Arena>,
         publication: Arc<Snapshot<ServiceTable>>,
+        (shards, statistics): (Arc<Shards>, Arc<Snapshot<Shards>>),
         limits: ResourceLimits,
     ) -> Self {
         Control {
@@ -82,8 +84,8 @@ impl Control {
             by_slot: Vec::new(),
             allocator: SlotAllocator::default(),
             sequence: 0,
-            shards: HashMap::default(),
-            departed: Shard::new(),
+            shards,
+            statistics,
             workers: WorkerRegistry::default(),
             budget: Budget::new(limits),
             held: HeldServers::default(),
@@ -125,7 +127,7 @@ impl Control {
         let all = decisive(settings) != decisive(&self.settings);
         let compiled = self.services.values().filter(|_| all);
         let mut maps = reserve::maps(self, changes, compiled)?;
-        // The last step that can fail: from here on, running services give up their lists.
+        // The last step that can fail.
         self.allocator.reserve(&self.arena, new_servers, new_services)?;
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);
@@ -152,9 +154,8 @@ impl Control {
             fresh.push((id, compiled));
         }
         let (servers, services) = self.allocator.high_water();
-        for shard in self.shards.values() {
-            shard.grow_to(servers, services);
-        }
+        self.shards.grow_to(servers, services);
+        let records = self.new_records(&mut service_edits, &fresh);
         let former = |edit: &ServiceEdit| Some(self.services.get(&edit.live?)?.compiled.as_ref());
         let renewed = || {
             service_edits
@@ -163,14 +164,15 @@ impl Control {
                 .zip(fresh.iter().map(|(_, compiled)| compiled.as_ref()))
         };
         self.workers.before_publish(&self.arena, (servers, services), renewed());
-        self.publish(&service_edits, &fresh, next, || {
+        let table = self.next_table(&service_edits, &fresh, &records, next, settings);
+        self.publish(table, &service_edits, &fresh, || {
             self.arena.set_kernel_rules(settings.kernel_rules);
             edits.iter().for_each(|edit| edit.carry_out(&self.arena, settings.kernel_rules));
         });
         self.workers.after_publish(&self.arena, renewed());
         self.share_exactly();
         let changed: Vec<ServiceKey> = service_edits.iter().map(|edit| edit.settings.key).collect();
-        self.record(service_edits, fresh, gone, next);
+        self.record(service_edits, fresh, records, gone, next);
         self.settings = settings.clone();
         self.sequence = next;
         for key in changed {
@@ -182,19 +184,19 @@ impl Control {
         Ok(())
     }
 
-    /// Applies the changes to edits of the services concerned; nothing running changes yet, except that
-    /// running services give up their lists.
+    /// Applies the changes to edits of the services concerned; nothing running changes yet, but for the
+    /// slow starts that begin.
     fn service_edits(
         &mut self,
         changes: &[Change],
         all: bool,
         gone: &mut Vec<(ServiceKey, SocketAddr, SlotClaim)>,
     ) -> Vec<ServiceEdit> {
-        let of = |(number, live): (&u64, &mut RunningService)| ServiceEdit::of(*number, live);
+        let of = |(number, live): (&u64, &RunningService)| ServiceEdit::of(*number, live);
         let mut service_edits: Vec<ServiceEdit> = Vec::new();
         let mut drafted: HashMap<ServiceKey, usize> = HashMap::default();
         if all {
-            service_edits.extend(self.services.iter_mut().map(of));
+            service_edits.extend(self.services.iter().map(of));
             let keys = service_edits.iter().map(|edit| edit.settings.key);
             drafted = keys.zip(0..).collect();
         }
@@ -207,8 +209,7 @@ impl Control {
                 Some((latest, at)) if latest == key => at,
                 _ => *drafted.entry(key).or_insert_with(|| {
                     let live = self.numbers.get(&key);
-                    let live =
-                        live.and_then(|number| Some((number, self.services.get_mut(number)?)));
+                    let live = live.and_then(|number| Some((number, self.services.get(number)?)));
                     service_edits.push(match (change, live) {
                         (Change::AddService(service), _) => ServiceEdit::new(service.clone()),
                         (_, Some(live)) => of(live),
@@ -279,7 +280,7 @@ impl Control {
         // stay.
         let moved = slot.service() != service.slot;
         slot.set_service(service.slot);
-        let base = if moved { self.server_total(claim.id.slot) } else { claim.base };
+        let base = if moved { self.shards.server_total(claim.id.slot) } else { claim.base };
         SlotClaim { base, ..claim }
     }
 
@@ -291,7 +292,7 @@ impl Control {
         if let Some(health) = self.arena.health.get(id.slot) {
             health.assign(id.generation);
         }
-        SlotClaim { id, since, base: self.server_total(id.slot), last_weight: 0 }
+        SlotClaim { id, since, base: self.shards.server_total(id.slot), last_weight: 0 }
     }
 
     fn compile(
@@ -323,35 +324,12 @@ impl Control {
     /// versions.
     fn publish(
         &self,
+        table: Arc<ServiceTable>,
         service_edits: &[ServiceEdit],
         fresh: &[(ServiceId, Arc<Service>)],
-        next: u64,
         assign: impl FnOnce(),
     ) {
-        let (mut services, index) = self.snapshot.with_live(|tables| match tables.last() {
-            Some(table) => (table.services().to_vec(), Arc::clone(table.index())),
-            None => Default::default(),
-        });
-        let (_, high_water) = self.allocator.high_water();
-        services.resize(high_water as usize, None);
-        for (edit, (id, compiled)) in service_edits.iter().zip(fresh) {
-            services[id.slot as usize] = (!edit.deleted).then(|| Arc::clone(compiled));
-        }
-        let gone = service_edits.iter().filter(|edit| edit.deleted);
-        let gone = gone.map(|edit| &edit.settings.key);
-        let come = service_edits.iter().zip(fresh);
-        let come = come.filter(|(edit, _)| edit.live.is_none() && !edit.deleted);
-        let come = come.map(|(edit, (id, _))| (&edit.settings.key, *id));
-        let (old_names, new_names) = self.renamed(service_edits, fresh);
-        let renamed = !(old_names.is_empty() && new_names.is_empty());
-        let index = if renamed || gone.clone().next().is_some() || come.clone().next().is_some() {
-            let mut index = index.edited(gone, come);
-            index.rename(&old_names, new_names);
-            Arc::new(index)
-        } else {
-            index
-        };
-        self.snapshot.publish(Arc::new(ServiceTable::new(next, services.into(), index)));
+        self.snapshot.publish(table);
         assign();
         for (edit, (_, compiled)) in service_edits.iter().zip(fresh) {
             if edit.deleted {
@@ -369,6 +347,7 @@ impl Control {
         &mut self,
         service_edits: Vec<ServiceEdit>,
         fresh: Vec<(ServiceId, Arc<Service>)>,
+        records: Vec<Option<Arc<ServiceRecord>>>,
         gone: Vec<(ServiceKey, SocketAddr, SlotClaim)>,
         next: u64,
     ) {
@@ -377,47 +356,34 @@ impl Control {
             self.arena.end_ejection(claim.id.slot, state);
             self.allocator.leave(service, server, claim, next);
         }
-        for (edit, (id, compiled)) in service_edits.into_iter().zip(fresh) {
-            let ServiceEdit { live, settings, mut servers, mut claims, deleted, .. } = edit;
-            let key = settings.key;
-            if deleted {
+        for ((edit, (_, compiled)), record) in service_edits.into_iter().zip(fresh).zip(records) {
+            let running = edit.live.and_then(|number| self.services.remove(&number));
+            self.budget.taken -= running.as_ref().map_or(0, |running| running.memory);
+            let Some(record) = record else {
+                let key = edit.settings.key;
                 self.allocator.detach(&self.arena, &key);
-                if let Some(live) = live.and_then(|number| self.services.remove(&number)) {
-                    self.numbers.remove(&key);
-                    self.budget.taken -= live.memory;
-                    self.allocator.leave_service(live.id, live.since, next);
+                self.numbers.remove(&key);
+                if let Some(running) = running {
+                    self.allocator.leave_service(running.id, running.since, next);
                 }
                 continue;
-            }
-            servers.shrink_to_fit();
-            claims.shrink_to_fit();
-            let service = settings.with_servers(servers);
-            let memory = Memory::of_service(&service).total();
+            };
+            let memory = Memory::of_service(&record.service).total();
             self.budget.taken += memory;
-            match live.and_then(|number| self.services.get_mut(&number)) {
-                Some(live) => {
-                    self.budget.taken -= live.memory;
-                    *live = RunningService { service, claims, compiled, memory, ..*live };
-                }
-                None => {
-                    let base = self.service_total(id.slot);
-                    let live =
-                        RunningService { service, claims, id, since: next, compiled, base, memory };
-                    self.start_service(key, live);
-                }
-            }
+            let since = running.map_or(next, |running| running.since);
+            self.start_service(RunningService { record, since, compiled, memory });
         }
     }
 
-    fn start_service(&mut self, key: ServiceKey, live: RunningService) {
-        let (number, slot) = (self.next_number, live.id.slot as usize);
+    fn start_service(&mut self, live: RunningService) {
+        let (number, slot) = (live.number, live.id.slot as usize);
         if self.by_slot.len() <= slot {
             self.by_slot.resize(slot + 1, u64::MAX);
         }
         self.by_slot[slot] = number;
-        self.numbers.insert(key, number);
+        self.numbers.insert(live.service.key, number);
         self.services.insert(number, live);
-        self.next_number += 1;
+        self.next_number = self.next_number.max(number + 1);
     }
 
     /// Does what is due at the arena's time.

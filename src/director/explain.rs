@@ -1,10 +1,12 @@
 //! Which server the next pick would choose, and why.
 
 use crate::arena::id::ServiceId;
-use crate::config::{RealServer, ServiceKey};
+use crate::config::RealServer;
 use crate::director::Director;
 use crate::director::allocator::SlotClaim;
+use crate::director::control::Control;
 use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
+use crate::director::observe::View;
 use crate::flow::Flow;
 
 impl Director {
@@ -44,16 +46,21 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn explain(&self, service: ServiceId, flow: &Flow) -> Option<Explanation> {
+        // For the reasons of the holders; and nothing is published meanwhile.
         let control = self.inner.control.lock();
-        let live = control.find_id(service)?;
-        let compiled = &live.compiled;
-        let twin = |key: &ServiceKey| Some(control.find(key)?.compiled.as_ref());
-        let named = compiled.named_server(flow, twin);
+        self.view(|view| control.explanation(view, service, flow))
+    }
+}
+
+impl Control {
+    fn explanation(&self, view: &View<'_>, service: ServiceId, flow: &Flow) -> Option<Explanation> {
+        let (record, compiled) = view.service(service)?;
+        let named = compiled.named_server(flow, |key| view.table.service_of(key));
         let pick = compiled.explain(flow, named.as_ref());
-        let key = live.service.key;
-        let observed = self.observed(&control, live).servers;
+        let key = record.service.key;
+        let observed = view.observed(record, compiled).servers;
         // In list order, as observed.
-        let claims = live.claims.iter().rev();
+        let claims = record.claims.iter().rev();
         let servers = (0..).zip(claims.zip(observed)).map(|(position, (claim, observed))| {
             let SlotClaim { id, .. } = *claim;
             let RealServer { address, weight, .. } = observed.server;
@@ -64,7 +71,7 @@ impl Director {
                 effective_weight: compiled.servers.weight(position),
                 counts: observed.counts,
                 state: observed.state,
-                holds: control.holds(&key, (id, address)),
+                holds: self.holds(&key, (id, address)),
                 health: observed.health,
                 bar: Bar::of(compiled.servers.weight(position), &observed),
                 load: compiled.load(position),
@@ -72,8 +79,8 @@ impl Director {
         });
         Some(Explanation {
             service: key,
-            scheduler: live.service.scheduler,
-            sharing: live.service.sharing,
+            scheduler: record.service.scheduler,
+            sharing: record.service.sharing,
             template: named.map(|named| named.pick.address()),
             pick: pick.map(|(pick, reason)| ExplainedPick {
                 server: pick.server(),

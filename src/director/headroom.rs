@@ -14,6 +14,7 @@ use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::config::diff::Change;
 use crate::config::{Memory, RealServer, VirtualService};
+use crate::director::allocator::SlotClaim;
 use crate::error::ApplyError;
 
 // All sizes are in bytes.
@@ -23,8 +24,8 @@ const LEAST: usize = 16 << 10;
 const SERVICE: usize = 2 * size_of::<VirtualService>() + 256;
 /// Per server: the same.
 const SERVER: usize = 2 * size_of::<RealServer>() + 128 + 64;
-/// Per service: a pointer in the copied service table, and again when the copy is boxed.
-const TABLE: usize = 16;
+/// Per service: two pointers in the copied service table, and again when the copy is boxed.
+const TABLE: usize = 32;
 /// Per service: its entry in the index of services.
 const INDEX: u64 = 76;
 /// Per named service: its entry there.
@@ -35,6 +36,8 @@ const RENAMED: u64 = 128;
 /// 16/7 as many places.
 const DISTINCT: u64 = 49 * 16 / 7;
 const DISTINCT_NAME: u64 = 17 * 16 / 7 + 1;
+/// Per server of a service that is edited: its entries in the copied lists, which double if they grow.
+const LISTED: usize = 2 * (size_of::<RealServer>() + size_of::<SlotClaim>());
 /// Two counts of a worker.
 const NUMBERS: usize = 16;
 /// Per change: its place in a list that doubles as it grows, and its entry in the report.
@@ -59,9 +62,10 @@ impl Headroom {
         Headroom { bytes: self.bytes + tables }
     }
 
-    /// Adds the memory for compiling a service: the result, as much again for its inputs, and the
-    /// rotation and counts of each of `workers` workers.
-    pub(super) fn compile(&mut self, memory: Memory, workers: usize) {
+    /// Adds the memory for compiling a service of at most this many servers: their lists, the result, as
+    /// much again for its inputs, and the rotation and counts of each of `workers` workers.
+    pub(super) fn compile(&mut self, servers: usize, memory: Memory, workers: usize) {
+        self.bytes += (servers * LISTED) as u64;
         self.bytes += 2 * memory.compiled() + workers as u64 * memory.per_worker();
     }
 

@@ -1,8 +1,13 @@
 //! What hosts report of servers: read out, and when it ages.
 
+use crate::arena::Arena;
+use crate::arena::counts::Counts;
+use crate::arena::health::HealthSlot;
 use crate::arena::id::ServerId;
+use crate::arena::slots::ServerSlot;
 use crate::config::ServerHealth;
 use crate::director::Director;
+use crate::sync::{Ordering, fence};
 
 /// Milliseconds of the ticks' clock after which an interval of the window ends.
 const INTERVAL: u64 = 10_000;
@@ -51,7 +56,7 @@ impl Director {
     ///
     /// It belongs to the server as its counts do: it survives every [`apply`](Self::apply) and
     /// [`execute`](Self::execute), also while the server is removed and still has connections, and
-    /// starts at zero for a new server. Takes the director's lock; O(1).
+    /// starts at zero for a new server. Lock-free; O(1).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -69,11 +74,32 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn health(&self, server: ServerId) -> Option<ServerHealth> {
-        // No slot gets another owner, and no interval begins, while the lock is held.
-        let control = self.inner.control.lock();
         let slot = self.inner.arena.servers.get(server.slot)?;
-        let known = slot.is(server.generation) && !slot.counts_relaxed().vacant();
-        known.then(|| control.health_of(server.slot))
+        let known = || slot.is(server.generation) && !slot.counts_relaxed().vacant();
+        if !known() {
+            return None;
+        }
+        let health = health_of(&self.inner.arena, server.slot);
+        // Acquire: if the slot got another owner while it was read, that is seen below.
+        fence(Ordering::Acquire);
+        known().then_some(health)
+    }
+}
+
+/// What was reported of the server that has this slot, and its state.
+pub(super) fn health_of(arena: &Arena, slot: u32) -> ServerHealth {
+    let health = arena.health.get(slot).map(HealthSlot::read).unwrap_or_default();
+    let counts = arena.servers.get(slot).map(ServerSlot::counts_relaxed);
+    ServerHealth {
+        state: counts.map(Counts::state).unwrap_or_default(),
+        ejected: counts.is_some_and(Counts::is_ejected),
+        done: health.done,
+        failed: health.failed,
+        abandoned: health.abandoned,
+        consecutive_failures: health.consecutive_failures,
+        recent_done: health.recent_done,
+        recent_failed: health.recent_failed,
+        latency: health.latency,
     }
 }
 

@@ -28,7 +28,7 @@ impl fmt::Debug for Director {
             return f.write_str("Director { locked }");
         };
         let servers: usize = control.services.values().map(|it| it.service.servers.len()).sum();
-        let (services, workers) = (control.services.len(), control.shards.len());
+        let (services, workers) = (control.services.len(), control.shards.workers());
         let publication = control.sequence;
         drop(control);
         f.debug_struct("Director")

@@ -1,5 +1,4 @@
-//! Look-ups and picks for callers without a worker: from the current table, under the snapshot's
-//! short lock, not the director's.
+//! Look-ups and picks for callers without a worker: from the current table, without a lock.
 
 use std::net::SocketAddr;
 
@@ -15,33 +14,33 @@ use crate::service::Service;
 
 impl Director {
     /// Returns the id of the service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`, or with
-    /// this [name](crate::config::Name), such as `web`. Takes a short lock, not the director's; O(1).
+    /// this [name](crate::config::Name), such as `web`. Lock-free; O(1).
     ///
     /// # Errors
     /// The text is neither a key nor a name, or there is no such service.
     pub fn service(&self, key: &str) -> Result<ServiceId, ServiceError> {
         let found = match ServiceRef::read(key)? {
             ServiceRef::Key(key) => self.service_by_key(&key),
-            ServiceRef::Name(name) => self.with_table(|table| table.index().by_name(name)),
+            ServiceRef::Name(name) => {
+                self.inner.publication.read(|table| table.index().by_name(name))
+            }
         };
         found.ok_or_else(|| ServiceError::Unknown(key.to_owned()))
     }
 
-    /// Returns the id of the service with this key; `None` if there is none. Takes a short lock, not the
-    /// director's; O(1).
+    /// Returns the id of the service with this key; `None` if there is none. Lock-free; O(1).
     pub fn service_by_key(&self, key: &ServiceKey) -> Option<ServiceId> {
-        self.with_table(|table| table.index().by_key(key))
+        self.inner.publication.read(|table| table.index().by_key(key))
     }
 
     /// Returns the service that takes this flow; see
-    /// [`Worker::service_for`](crate::Worker::service_for). Takes a short lock, not the director's; O(1).
+    /// [`Worker::service_for`](crate::Worker::service_for). Lock-free; O(1).
     pub fn service_for(&self, flow: &Flow) -> Option<ServiceId> {
-        self.with_table(|table| table.by_flow(flow))
+        self.inner.publication.read(|table| table.by_flow(flow))
     }
 
     /// Returns the id of a service's server with this address and port, such as `192.168.5.11:80`, or
-    /// with this [name](crate::config::Name). O(servers of the service). Takes the director's lock;
-    /// [`server_by_address`](Self::server_by_address) does not.
+    /// with this [name](crate::config::Name). Lock-free; O(servers of the service).
     ///
     /// # Errors
     /// The service was deleted, or it has no such server.
@@ -60,21 +59,22 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn server(&self, service: ServiceId, server: &str) -> Result<ServerId, ServerError> {
-        let control = self.inner.control.lock();
-        let Some(live) = control.find_id(service) else {
-            return Err(ServerError::no_service(service, server));
-        };
-        let place = live.service.place_of(server);
-        place
-            .and_then(|place| live.claims.get(place))
-            .map(|claim| claim.id)
-            .ok_or_else(|| ServerError::no_server(live.service.key, server))
+        self.view(|view| {
+            let Some((record, _)) = view.service(service) else {
+                return Err(ServerError::no_service(service, server));
+            };
+            let place = record.service.place_of(server);
+            place
+                .and_then(|place| record.claims.get(place))
+                .map(|claim| claim.id)
+                .ok_or_else(|| ServerError::no_server(record.service.key, server))
+        })
     }
 
     /// Returns the id of a service's server with this address and port; `None` if there is none.
-    /// Takes a short lock, not the director's; O(servers of the service).
+    /// Lock-free; O(servers of the service).
     pub fn server_by_address(&self, service: ServiceId, server: SocketAddr) -> Option<ServerId> {
-        self.with_table(|table| {
+        self.inner.publication.read(|table| {
             let servers = &table.service(service)?.servers;
             let mut endpoints = (0..servers.len()).filter_map(|at| servers.endpoint(at));
             endpoints.find(|it| it.pick().address() == server).map(Endpoint::server)
@@ -90,36 +90,47 @@ impl Director {
     /// The key of the service with this name.
     #[cfg(feature = "capi")]
     pub(crate) fn key_of(&self, name: &str) -> Option<ServiceKey> {
-        self.inner.control.lock().find_name(name).map(|live| live.service.key)
+        self.view(|view| {
+            let (record, _) = view.service(view.table.index().by_name(name)?)?;
+            Some(record.service.key)
+        })
     }
 
     /// The address of the service's server with this name.
     #[cfg(feature = "capi")]
     pub(crate) fn address_of(&self, service: &ServiceKey, name: &str) -> Option<SocketAddr> {
-        let control = self.inner.control.lock();
-        control.find(service)?.service.server(name).map(|server| server.address)
+        self.view(|view| {
+            let (record, _) = view.service(view.table.index().by_key(service)?)?;
+            record.service.server(name).map(|server| server.address)
+        })
     }
 
-    /// Picks a server for a caller without a worker, and counts nothing, not even a refusal. Takes a short
-    /// lock, not the director's. A data plane uses a [`Worker`](crate::Worker) or a
-    /// [`Handle`](crate::Handle).
+    /// Picks a server for a caller without a worker, and counts nothing, not even a refusal. Lock-free. A
+    /// data plane uses a [`Worker`](crate::Worker) or a [`Handle`](crate::Handle), which cost less.
     ///
     /// # Errors
     /// As for [`Worker::pick_server`](crate::Worker::pick_server).
     pub fn pick_server(&self, service: ServiceId, flow: &Flow) -> Result<Pick, Refused> {
-        // Nothing is published meanwhile, so the pick cannot be superseded.
-        let picked = self.with_table(|table| {
-            Some(table.scheduling(service, flow).and_then(|compiled| {
-                let twin = |key: &ServiceKey| table.service_of(key);
-                let pick = compiled.pick_general(flow, &[], None, None, twin).ok().flatten();
-                pick.ok_or_else(|| compiled.why_refused(&[]))
-            }))
-        });
-        picked.unwrap_or(Err(Refused::NoService))
+        let pick = |table: &ServiceTable| {
+            let compiled = table.scheduling(service, flow)?;
+            let twin = |key: &ServiceKey| table.service_of(key);
+            match compiled.pick_general(flow, &[], None, None, twin) {
+                Ok(Some(pick)) => Ok(Some(pick)),
+                Ok(None) => Err(compiled.why_refused(&[])),
+                // A reload has superseded the table.
+                Err(_) => Ok(None),
+            }
+        };
+        loop {
+            // Repeated only if a newer table was published meanwhile.
+            if let Some(pick) = self.inner.publication.read(pick)? {
+                return Ok(pick);
+            }
+        }
     }
 
-    /// Returns the present counts of a server; `None` if the id is stale. Takes a short lock, not the
-    /// director's; O(1), or O(templates) in a persistent service.
+    /// Returns the present counts of a server; `None` if the id is stale. Lock-free; O(1), or O(templates)
+    /// in a persistent service.
     ///
     /// ```
     /// use vsched::{Activity, Director};
@@ -133,19 +144,11 @@ impl Director {
     /// ```
     pub fn counts(&self, server: ServerId) -> Option<ServerCounts> {
         let slot = self.inner.arena.servers.get(server.slot)?;
-        let templates = self.with_table(|table| {
+        let templates = self.inner.publication.read(|table| {
             let templates = table.service_at(slot.service()).and_then(Service::templates)?;
             Some(templates.of_server(server.slot))
         });
         slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
-    }
-
-    /// Looks at the current table. No newer one can be published meanwhile.
-    fn with_table<R: Default>(&self, look: impl FnOnce(&ServiceTable) -> R) -> R {
-        self.inner.publication.with_live(|tables| match tables.last() {
-            Some(table) => look(table),
-            None => R::default(),
-        })
     }
 }
 

@@ -1,4 +1,8 @@
-use crate::{Config, Director, Flow};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::config::ServerHealth;
+use crate::{Config, Director, Flow, ServerState};
 
 const RULES: &str = "
     -A -t 10.0.0.1:80 -s rr --vsched-name web
@@ -14,7 +18,7 @@ fn running(rules: &str) -> (Config, Director) {
 
 /// A thread that takes a lock which it holds would wait for ever.
 #[test]
-fn look_ups_do_not_wait_for_the_directors_lock() {
+fn reads_do_not_wait_for_the_directors_lock() {
     let (config, director) = running(RULES);
     let key = config.services[0].key;
     let flow = Flow::tcp(([10, 9, 9, 9], 4000).into(), ([10, 0, 0, 1], 80).into());
@@ -30,5 +34,68 @@ fn look_ups_do_not_wait_for_the_directors_lock() {
         assert_eq!(director.counts(found), Some(Default::default()));
     }
     assert_eq!(director.server_by_address(service, ([10, 0, 1, 9], 80).into()), None);
+    assert_eq!(director.server(service, "10.0.1.1:80"), Ok(pick.server()));
+    assert_eq!(director.state(pick.server()), Some(ServerState::Up));
+    assert_eq!(director.health(pick.server()), Some(ServerHealth::default()));
+    assert_eq!(director.config(), config);
+    let observed = director.observe();
+    assert_eq!(observed.services.len(), 1);
+    assert_eq!(director.services(), [(service, observed.services[0].clone())]);
+    let servers = director.servers(service).expect("it runs");
+    let listed = servers.iter().map(|(_, server)| server);
+    assert!(listed.eq(&observed.services[0].servers));
+    for (id, server) in servers {
+        assert_eq!(director.observe_server(id), Some(server));
+    }
     drop(control);
+}
+
+/// What a slot counted for earlier servers, and workers that were dropped, is never counted as another's.
+#[test]
+fn read_out_beside_reloads_and_workers_counts_each_connection_once() {
+    const SERVERS: usize = 8;
+    let config = |first: usize| -> Config {
+        let server = |n: usize| format!("-a -t 10.0.0.1:80 -r 10.0.1.{}\n", n % 100);
+        let servers: String = (first..first + SERVERS).map(server).collect();
+        format!("-A -t 10.0.0.1:80 -s rr\n{servers}").parse().expect("valid rules")
+    };
+    let director = Director::new(&config(0)).expect("a valid config");
+    let service = director.service("tcp 10.0.0.1:80").expect("it runs");
+    let stop = AtomicBool::new(false);
+    let opened = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let reader = || {
+            let (mut reads, mut latest) = (0, 0);
+            while !stop.load(Ordering::SeqCst) || reads < 10 {
+                let before = opened.load(Ordering::SeqCst);
+                let observed = director.observe();
+                let after = opened.load(Ordering::SeqCst) + 1;
+                let [service] = &observed.services[..] else { panic!("one service") };
+                let total = service.statistics.connections;
+                assert!((before..=after).contains(&total), "{before} to {after}, read {total}");
+                assert!(total >= latest, "goes back from {latest} to {total}");
+                latest = total;
+                assert_eq!(service.servers.len(), SERVERS);
+                let of_servers: u64 =
+                    service.servers.iter().map(|it| it.statistics.connections).sum();
+                assert!(of_servers <= total, "{of_servers} of {total}");
+                reads += 1;
+            }
+            reads
+        };
+        let reading = [scope.spawn(reader), scope.spawn(reader)];
+        for round in 1..400 {
+            let worker = director.worker();
+            for _ in 0..20 {
+                drop(worker.connect(service, &Flow::default()).expect("all are up"));
+                opened.fetch_add(1, Ordering::SeqCst);
+            }
+            drop(worker);
+            director.apply(&config(round)).expect("a valid config");
+        }
+        stop.store(true, Ordering::SeqCst);
+        for thread in reading {
+            assert!(thread.join().expect("a reader") >= 10);
+        }
+    });
 }

@@ -19,6 +19,7 @@ mod observe;
 mod outliers;
 mod phase;
 mod policy;
+mod record;
 mod registry;
 mod removed;
 mod repair;
@@ -26,6 +27,7 @@ mod running;
 mod runtime;
 mod service_edit;
 mod shape;
+mod shards;
 mod state;
 mod steps;
 pub(crate) mod table;
@@ -52,6 +54,7 @@ pub use crate::director::held::Holder;
 use crate::director::observe::counts_of;
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
+use crate::director::shards::Shards;
 pub use crate::director::state::Hold;
 use crate::director::steps::{to_apply, validate};
 use crate::director::table::ServiceTable;
@@ -61,9 +64,10 @@ use crate::sync::Arc;
 /// Runs a config: compiles it, publishes it to workers, and keeps its state across changes.
 ///
 /// A director is a handle: `Send`, `Sync`, and cheap to clone; all clones are one director. Its methods
-/// belong to the control plane: they take locks, allocate, and free what is no longer needed. No pick
-/// or connection waits for them. Each thread that picks servers does so through its own
-/// [`Worker`](crate::Worker).
+/// belong to the control plane. Those that change something take the director's lock, allocate, and free
+/// what is no longer needed; those that read wait for none of them, unless they say so. No pick or
+/// connection waits for either. Each thread that picks servers does so through its own
+/// [`Worker`](crate::Worker), and tasks through a [`Handle`](crate::Handle).
 ///
 /// Connection counts, rotations and statistics outlive every change of the config. A server that is
 /// removed keeps counting until its last connection closes, and gets its counts back if it is added
@@ -91,6 +95,8 @@ pub struct Director {
 pub(crate) struct Inner {
     pub(crate) arena: Arc<Arena>,
     pub(crate) publication: Arc<Snapshot<ServiceTable>>,
+    /// Each worker that comes or goes is a publication.
+    statistics: Arc<Snapshot<Shards>>,
     control: Mutex<Control>,
     /// What a layer above keeps one of per director: see `handle`.
     companion: Mutex<Weak<dyn Any + Send + Sync>>,
@@ -112,13 +118,15 @@ impl Director {
     /// As for [`new`](Self::new).
     pub fn with_limits(config: &Config, limits: ResourceLimits) -> Result<Self, ApplyError> {
         let arena = Arc::new(Arena::new());
-        let empty = ServiceTable::new(0, Box::default(), Arc::default());
-        let publication = Arc::new(Snapshot::new(Arc::new(empty)));
-        let control = Control::new(Arc::clone(&arena), Arc::clone(&publication), limits);
+        let publication = Arc::new(Snapshot::new(Arc::new(ServiceTable::empty())));
+        let shards = Arc::new(Shards::default());
+        let statistics = Arc::new(Snapshot::new(Arc::clone(&shards)));
+        let workers = (shards, Arc::clone(&statistics));
+        let control = Control::new(Arc::clone(&arena), Arc::clone(&publication), workers, limits);
         let control = Mutex::new(control);
         let companion: Weak<()> = Weak::new();
         let companion = Mutex::new(companion as Weak<dyn Any + Send + Sync>);
-        let inner = Arc::new(Inner { arena, publication, control, companion });
+        let inner = Arc::new(Inner { arena, publication, statistics, control, companion });
         let director = Director { inner };
         director.apply(config)?;
         Ok(director)

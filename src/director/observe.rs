@@ -1,27 +1,50 @@
 //! Read-out: the running config with its counts, states and statistics.
 
+use crate::arena::Arena;
 use crate::arena::counts::Counts;
 use crate::arena::id::{ServerId, ServiceId};
+use crate::arena::service_slot::ServiceSlot;
+use crate::arena::slots::ServerSlot;
 use crate::config::{
     Config, Observed, ObservedServer, ObservedService, ServerCounts, ServerState, Statistics,
 };
-use crate::director::Director;
-use crate::director::control::{Control, RunningService};
+use crate::director::health::health_of;
+use crate::director::record::ServiceRecord;
+use crate::director::shards::Shards;
+use crate::director::table::ServiceTable;
+use crate::director::{Director, Inner};
 use crate::memory::templates::Templates;
+use crate::service::Service;
+
+/// What readers of the running state look at: the current table and what counts beside it. The table
+/// keeps the slots that it names as long as the view lives.
+pub(super) struct View<'a> {
+    pub(super) table: &'a ServiceTable,
+    shards: &'a Shards,
+    arena: &'a Arena,
+}
 
 impl Director {
-    /// Returns a copy of the running config. Takes the director's lock; O(services + servers).
+    /// Looks at what runs. Lock-free.
+    pub(super) fn view<R>(&self, look: impl FnOnce(&View<'_>) -> R) -> R {
+        let Inner { arena, publication, statistics, .. } = &*self.inner;
+        publication.read(|table| statistics.read(|shards| look(&View { table, shards, arena })))
+    }
+
+    /// Returns a copy of the running config. Lock-free, allocates; O(services + servers).
     pub fn config(&self) -> Config {
-        let control = self.inner.control.lock();
-        let services = control.services.values().map(|live| live.service.clone()).collect();
-        control.settings.clone().with_services(services)
+        self.view(|view| {
+            let listed = view.table.listed();
+            let services = listed.iter().map(|(record, _)| record.service.clone()).collect();
+            view.table.settings.clone().with_services(services)
+        })
     }
 
     /// Returns the running config with its counts and statistics. Connections that open or close during
-    /// the call may be included or not.
+    /// the call may be included or not; a change of the config during the call is not.
     ///
-    /// Takes the director's lock; O((services + servers) · workers + templates), because each worker
-    /// keeps its own statistics.
+    /// Lock-free, allocates; O((services + servers) · workers + templates), because each worker keeps its
+    /// own statistics.
     ///
     /// ```
     /// use vsched::Director;
@@ -33,87 +56,100 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn observe(&self) -> Observed {
-        let control = self.inner.control.lock();
-        let observed = |live: &RunningService| self.observed(&control, live);
-        let services = control.services.values().map(observed).collect();
-        Observed { settings: control.settings.clone(), services }
+        self.view(|view| Observed {
+            settings: view.table.settings.clone(),
+            services: view.services().map(|(_, service)| service).collect(),
+        })
     }
 
     /// Returns the running services with their ids, servers, counts and statistics, in the order in
-    /// which they were added. The cost is that of [`observe`](Self::observe).
+    /// which they were added. Cost and progress are those of [`observe`](Self::observe).
     pub fn services(&self) -> Vec<(ServiceId, ObservedService)> {
-        let control = self.inner.control.lock();
-        let observed = |live: &RunningService| (live.id, self.observed(&control, live));
-        control.services.values().map(observed).collect()
+        self.view(|view| view.services().collect())
     }
 
     /// Returns the servers of a service with their ids, in list order: the newest first. `None` if
-    /// the id is stale. The cost is that of [`observe`](Self::observe) for this service alone.
+    /// the id is stale. Cost and progress are those of [`observe`](Self::observe) for this service alone.
     pub fn servers(&self, service: ServiceId) -> Option<Vec<(ServerId, ObservedServer)>> {
-        let control = self.inner.control.lock();
-        let live = control.find_id(service)?;
-        let ids = live.claims.iter().rev().map(|claim| claim.id);
-        Some(ids.zip(self.observed(&control, live).servers).collect())
+        self.view(|view| {
+            let (record, compiled) = view.service(service)?;
+            let ids = record.claims.iter().rev().map(|claim| claim.id);
+            Some(ids.zip(view.observed(record, compiled).servers).collect())
+        })
     }
 
     /// Returns a server with its settings, counts, state, health and statistics; `None` if the id is
-    /// stale, or if the server was removed from the config. Takes the director's lock; O(servers of the
+    /// stale, or if the server was removed from the config. Lock-free, allocates; O(servers of the
     /// service + workers), or O(templates) in a persistent service.
     ///
     /// [`holds`](Self::holds) tells who holds it draining or down, and why.
     pub fn observe_server(&self, server: ServerId) -> Option<ObservedServer> {
-        let control = self.inner.control.lock();
-        let slot = self.inner.arena.servers.get(server.slot)?;
-        let live = control.find_slot(slot.service())?;
-        let place = live.claims.iter().position(|claim| claim.id == server)?;
-        let templates = live.compiled.templates().map(|it| it.of_server(server.slot));
-        let newest_first = live.claims.len() - 1 - place;
-        let weight = live.compiled.servers.weights().nth(newest_first)?;
-        Some(self.observed_server(&control, live, place, weight, templates))
+        self.view(|view| {
+            let slot = view.arena.servers.get(server.slot)?;
+            let (record, compiled) = view.table.listed_at(slot.service())?;
+            let place = record.claims.iter().position(|claim| claim.id == server)?;
+            let templates = compiled.templates().map(|it| it.of_server(server.slot));
+            let newest_first = record.claims.len() - 1 - place;
+            let weight = compiled.servers.weights().nth(newest_first)?;
+            Some(view.observed_server(record, place, weight, templates))
+        })
+    }
+}
+
+impl View<'_> {
+    pub(super) fn service(&self, service: ServiceId) -> Option<(&ServiceRecord, &Service)> {
+        let listed = self.table.listed_at(service.slot);
+        listed.filter(|(record, _)| record.id == service)
     }
 
-    pub(super) fn observed(&self, control: &Control, live: &RunningService) -> ObservedService {
-        let (connections, refused) = control.service_total(live.id.slot);
-        let templates = live.compiled.templates().map(Templates::by_server).unwrap_or_default();
-        let newest_first = (0..live.claims.len()).rev();
-        let server = |(place, weight): (usize, u32)| {
-            let templates = templates.get(&live.claims[place].id.slot).copied();
-            self.observed_server(control, live, place, weight, templates)
+    fn services(&self) -> impl Iterator<Item = (ServiceId, ObservedService)> + '_ {
+        let observed = |(record, compiled): (&ServiceRecord, &Service)| {
+            (record.id, self.observed(record, compiled))
         };
+        self.table.listed().into_iter().map(observed)
+    }
+
+    pub(super) fn observed(&self, record: &ServiceRecord, compiled: &Service) -> ObservedService {
+        let (connections, refused) = self.shards.service_total(record.id.slot);
+        let templates = compiled.templates().map(Templates::by_server).unwrap_or_default();
+        let newest_first = (0..record.claims.len()).rev();
+        let server = |(place, weight): (usize, u32)| {
+            let templates = templates.get(&record.claims[place].id.slot).copied();
+            self.observed_server(record, place, weight, templates)
+        };
+        let slot = self.arena.services.get(record.id.slot);
         ObservedService {
-            settings: live.service.settings(),
+            settings: record.service.settings(),
             statistics: Statistics {
-                connections: connections.wrapping_sub(live.base.0),
-                refused: refused.wrapping_sub(live.base.1),
+                connections: connections.wrapping_sub(record.base.0),
+                refused: refused.wrapping_sub(record.base.1),
                 ..Statistics::default()
             },
             rates: Default::default(),
-            remembered: live.compiled.remembered(),
-            templates: live.compiled.templates().map(Templates::remembered),
-            panics: control.panics(&live.service.key),
-            servers: newest_first.zip(live.compiled.servers.weights()).map(server).collect(),
+            remembered: compiled.remembered(),
+            templates: compiled.templates().map(Templates::remembered),
+            panics: slot.is_some_and(ServiceSlot::panics),
+            servers: newest_first.zip(compiled.servers.weights()).map(server).collect(),
         }
     }
 
     /// The server at this place of the config, with its effective weight and its templates.
     fn observed_server(
         &self,
-        control: &Control,
-        live: &RunningService,
+        record: &ServiceRecord,
         place: usize,
         effective_weight: u32,
         templates: Option<u32>,
     ) -> ObservedServer {
-        let (server, claim) = (&live.service.servers[place], &live.claims[place]);
-        let total = control.server_total(claim.id.slot);
-        let slot = self.inner.arena.servers.get(claim.id.slot);
-        let counts = slot.map(|slot| counts_of(slot.counts_relaxed(), templates));
+        let (server, claim) = (&record.service.servers[place], &record.claims[place]);
+        let total = self.shards.server_total(claim.id.slot);
+        let counts = self.arena.servers.get(claim.id.slot).map(ServerSlot::counts_relaxed);
         ObservedServer {
             server: server.clone(),
             effective_weight,
-            counts: counts.unwrap_or_default(),
-            state: slot.map_or(ServerState::Up, |slot| slot.counts_relaxed().state()),
-            health: control.health_of(claim.id.slot),
+            counts: counts.map(|counts| counts_of(counts, templates)).unwrap_or_default(),
+            state: counts.map_or(ServerState::Up, Counts::state),
+            health: health_of(self.arena, claim.id.slot),
             statistics: Statistics {
                 connections: total.wrapping_sub(claim.base),
                 ..Statistics::default()

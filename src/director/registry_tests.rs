@@ -3,16 +3,15 @@ use crate::arena::Arena;
 use crate::arena::tally::Incarnation;
 use crate::arena::worker_state::WorkerState;
 use crate::director::table::ServiceTable;
-use crate::sync::Arc;
 
 fn numbers(registry: &mut WorkerRegistry, arena: &Arena, count: u32) -> Vec<u32> {
-    let table = ServiceTable::new(0, Box::default(), Arc::default());
+    let table = ServiceTable::empty();
     let mut register = || registry.register(arena, None, (0, 0), &table).unwrap().get().number();
     (0..count).map(|_| register()).collect()
 }
 
 fn unregister(registry: &mut WorkerRegistry, arena: &Arena, number: u32) {
-    let table = ServiceTable::new(0, Box::default(), Arc::default());
+    let table = ServiceTable::empty();
     registry.unregister(arena, arena.workers.get(number).unwrap(), &table);
 }
 
@@ -49,7 +48,7 @@ fn a_place_with_a_guest_waits_and_one_that_is_over_is_left() {
 #[test]
 fn shares_are_exact_for_one_and_when_asked_for() {
     let (mut registry, arena) = (WorkerRegistry::default(), Arena::new());
-    let table = ServiceTable::new(0, Box::default(), Arc::default());
+    let table = ServiceTable::empty();
     let mut shares = Vec::new();
     for _ in 0..9 {
         numbers(&mut registry, &arena, 1);

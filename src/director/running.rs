@@ -1,27 +1,30 @@
 //! A running service as the control plane keeps it, and pending changes of slots.
 
+use std::ops::Deref;
+
 use crate::arena::Arena;
 use crate::arena::counts::Limits;
-use crate::arena::id::ServiceId;
-use crate::config::{KernelRules, VirtualService};
-use crate::director::allocator::SlotClaim;
+use crate::config::KernelRules;
+use crate::director::record::ServiceRecord;
 use crate::service::Service;
 use crate::sync::Arc;
 
 /// A running service.
 pub(super) struct RunningService {
-    /// As configured, servers oldest first.
-    pub(super) service: VirtualService,
-    /// Parallel to `service.servers`.
-    pub(super) claims: Vec<SlotClaim>,
-    pub(super) id: ServiceId,
+    pub(super) record: Arc<ServiceRecord>,
     /// First publication that can name the service.
     pub(super) since: u64,
     pub(super) compiled: Arc<Service>,
-    /// The slot's connections and refusals when it was assigned: those of previous owners.
-    pub(super) base: (u64, u64),
     /// Upper bound of its memory, in bytes.
     pub(super) memory: u64,
+}
+
+impl Deref for RunningService {
+    type Target = ServiceRecord;
+
+    fn deref(&self) -> &ServiceRecord {
+        &self.record
+    }
 }
 
 /// A server slot's settings, to be stored once the config is published.

@@ -1,5 +1,4 @@
-//! A service while changes are applied to it. It takes its lists from the running service and returns
-//! them, so that an edit of one server copies no other server. No step here can fail.
+//! A service while changes are applied to it. No step here can fail.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -62,10 +61,9 @@ impl ServiceEdit {
         }
     }
 
-    /// An edit of a running service. Takes the service's lists, which the director puts back at the
-    /// end.
-    pub(super) fn of(number: u64, live: &mut RunningService) -> Self {
-        let servers = mem::take(&mut live.service.servers);
+    /// An edit of a running service: of a copy of its lists, because the running ones may be read.
+    pub(super) fn of(number: u64, live: &RunningService) -> Self {
+        let servers = live.service.servers.clone();
         let mut start: Vec<u32> = live.compiled.servers.weights().collect();
         start.reverse();
         let is_configured = |(server, weight): (&RealServer, &u32)| server.weight == *weight;
@@ -73,7 +71,7 @@ impl ServiceEdit {
             live: Some(number),
             was_shaped: !servers.iter().zip(&start).all(is_configured),
             servers,
-            claims: mem::take(&mut live.claims),
+            claims: live.claims.clone(),
             history: History { start, ..History::default() },
             ..ServiceEdit::new(live.service.settings())
         }

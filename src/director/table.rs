@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::arena::id::ServiceId;
-use crate::config::{Family, Name, ServiceKey};
+use crate::config::{Config, Family, Name, ServiceKey, Settings};
+use crate::director::record::ServiceRecord;
 use crate::error::Refused;
 use crate::flow::{FTP, Flow};
 use crate::service::Service;
@@ -15,25 +16,46 @@ pub(crate) struct ServiceTable {
     /// Number of the publication.
     pub(crate) sequence: u64,
     /// By slot index.
-    services: Box<[Option<Arc<Service>>]>,
-    index: Arc<ServiceIndex>,
+    pub(super) services: Box<[Option<Arc<Service>>]>,
+    pub(super) index: Arc<ServiceIndex>,
+    /// For those who read the running state: parallel to `services`.
+    pub(super) records: Box<[Option<Arc<ServiceRecord>>]>,
+    pub(super) settings: Settings,
 }
 
 impl ServiceTable {
-    pub(crate) fn new(
-        sequence: u64,
-        compiled: Box<[Option<Arc<Service>>]>,
-        index: Arc<ServiceIndex>,
-    ) -> Self {
-        ServiceTable { sequence, services: compiled, index }
+    /// A table without services.
+    pub(crate) fn empty() -> Self {
+        ServiceTable {
+            sequence: 0,
+            services: Box::default(),
+            index: Arc::default(),
+            records: Box::default(),
+            settings: Config::default().settings(),
+        }
     }
 
     pub(crate) fn services(&self) -> &[Option<Arc<Service>>] {
         &self.services
     }
 
-    pub(crate) fn index(&self) -> &Arc<ServiceIndex> {
+    pub(crate) fn index(&self) -> &ServiceIndex {
         &self.index
+    }
+
+    /// Every service as configured and as compiled, in the order in which they were added.
+    pub(super) fn listed(&self) -> Vec<(&ServiceRecord, &Service)> {
+        let records = self.records.iter().map(Option::as_deref);
+        let services = self.services.iter().map(Option::as_deref);
+        let pairs = records.zip(services).filter_map(|(record, service)| record.zip(service));
+        let mut listed: Vec<_> = pairs.collect();
+        listed.sort_unstable_by_key(|(record, _)| record.number);
+        listed
+    }
+
+    /// The service as configured and as compiled.
+    pub(super) fn listed_at(&self, slot: u32) -> Option<(&ServiceRecord, &Service)> {
+        Some((self.records.get(slot as usize)?.as_deref()?, self.service_at(slot)?))
     }
 
     #[inline]

@@ -67,6 +67,7 @@ impl Control {
             let shape = control.running_shape(live, Some(runtime));
             runtime.panics = shape.is_some_and(|shape| shape.panics);
             let Some(service) = control.arena.services.get(live.id.slot) else { return };
+            service.set_panics(runtime.panics);
             let rule = live.service.ejection;
             let most = match &rule {
                 Some(rule) if !runtime.panics => most(rule, live.claims.len()),

@@ -4,20 +4,18 @@ use crate::arena::id::ServiceId;
 use crate::config::Name;
 use crate::director::control::{Control, RunningService};
 use crate::director::service_edit::ServiceEdit;
-use crate::director::table::ServiceTable;
 use crate::service::Service;
 use crate::sync::Arc;
 
 impl Control {
     pub(in crate::director) fn find_name(&self, name: &str) -> Option<&RunningService> {
-        let by_name = |table: &ServiceTable| table.index().by_name(name);
-        let id = self.snapshot.with_live(|tables| tables.last().and_then(|it| by_name(it)));
+        let id = self.snapshot.read(|table| table.index().by_name(name));
         self.find_id(id?)
     }
 
     /// Number of services that have a name.
     pub(super) fn named(&self) -> usize {
-        self.snapshot.with_live(|tables| tables.last().map_or(0, |table| table.index().named()))
+        self.snapshot.read(|table| table.index().named())
     }
 
     /// The names that services lose, and those that they get.

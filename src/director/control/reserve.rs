@@ -75,6 +75,10 @@ impl<'a> Wanted<'a> {
         before != self.settings.name.as_ref().filter(|_| !self.deleted)
     }
 
+    fn most_servers(&self) -> usize {
+        self.live.map_or(0, |live| live.service.servers.len()) + self.weights.len()
+    }
+
     /// An upper bound of the service's memory after the changes. It counts previous and new weights
     /// together: a longer list has a schedule that is longer or at its limit.
     fn memory(&self) -> Memory {
@@ -129,7 +133,7 @@ impl Control {
     /// The memory for compiling these services, and for the slots and statistics of all services.
     fn headroom(&self, services: &[Wanted]) -> Headroom {
         let mut headroom = Headroom::default();
-        let workers = self.shards.len();
+        let workers = self.shards.workers();
         let (servers, running) = self.allocator.high_water();
         let new = services.iter().filter(|wanted| wanted.live.is_none()).count();
         let added: usize = services.iter().map(|wanted| wanted.weights.len()).sum();
@@ -144,7 +148,7 @@ impl Control {
         }
         for wanted in services.iter().filter(|wanted| !wanted.deleted) {
             let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
-            headroom.compile(wanted.memory(), own);
+            headroom.compile(wanted.most_servers(), wanted.memory(), own);
         }
         headroom
     }

@@ -7,6 +7,7 @@ use crate::config::{RealServer, ServerState, ServiceKey, VirtualService};
 use crate::director::allocator::SlotClaim;
 use crate::director::control::RunningService;
 use crate::director::held::Holds;
+use crate::director::record::ServiceRecord;
 use crate::director::runtime::{Runtime, is_shaped};
 use crate::director::service_edit::ServiceEdit;
 use crate::director::shape::{Condition, Part, Shape, shape, step};
@@ -88,7 +89,7 @@ impl Control {
         live: &RunningService,
         runtime: Option<&Runtime>,
     ) -> Option<Shape> {
-        let RunningService { service, claims, .. } = live;
+        let ServiceRecord { service, claims, .. } = &**live;
         let shaped = is_shaped(service, &service.servers);
         shaped.then(|| self.shape_of(service, service.servers.iter().zip(claims), runtime))
     }

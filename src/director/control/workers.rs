@@ -4,6 +4,7 @@ use crate::arena::statistics::Shard;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::ArcRef;
 use crate::director::control::Control;
+use crate::director::shards::Shards;
 use crate::director::table::ServiceTable;
 use crate::sync::Arc;
 
@@ -15,7 +16,7 @@ impl Control {
     ) -> Option<ArcRef<WorkerState>> {
         let (servers, services) = self.allocator.high_water();
         shard.grow_to(servers, services);
-        self.shards.insert(Arc::as_ptr(shard).addr(), Arc::clone(shard));
+        self.set_shards(self.shards.with(shard));
         let table = self.table()?;
         self.workers.register(&self.arena, phase, (servers, services), &table)
     }
@@ -29,8 +30,13 @@ impl Control {
             self.workers.unregister(&self.arena, state, &table);
         }
         let (servers, services) = self.allocator.high_water();
-        self.shards.remove(&Arc::as_ptr(shard).addr());
-        self.departed.absorb(shard, servers, services);
+        self.set_shards(self.shards.without(shard, servers, services));
+    }
+
+    fn set_shards(&mut self, shards: Shards) {
+        self.shards = Arc::new(shards);
+        self.statistics.publish(Arc::clone(&self.shards));
+        drop(self.statistics.reclaim());
     }
 
     /// Divides the connections of no living worker exactly; see [`WorkerRegistry::share`].
@@ -45,15 +51,5 @@ impl Control {
     /// The current service table.
     pub(super) fn table(&self) -> Option<Arc<ServiceTable>> {
         self.snapshot.with_live(|tables| tables.last().cloned())
-    }
-
-    pub(in crate::director) fn server_total(&self, slot: u32) -> u64 {
-        let shards = self.shards.values().map(Arc::as_ref).chain([&self.departed]);
-        shards.map(|shard| shard.server_connections(slot)).sum()
-    }
-
-    pub(in crate::director) fn service_total(&self, slot: u32) -> (u64, u64) {
-        let shards = self.shards.values().map(Arc::as_ref).chain([&self.departed]);
-        shards.map(|shard| shard.service_totals(slot)).fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
     }
 }

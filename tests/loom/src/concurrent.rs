@@ -6,6 +6,7 @@
 pub(crate) mod hazard;
 #[path = "../../../src/concurrent/min_tree.rs"]
 pub(crate) mod min_tree;
+pub(crate) mod segments;
 pub(crate) mod simd;
 #[path = "../../../src/concurrent/stamps.rs"]
 pub(crate) mod stamps;

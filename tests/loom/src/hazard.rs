@@ -168,11 +168,61 @@ pub fn readers_come_and_go() {
     assert_eq!(kept(&publication), 1);
 }
 
+/// Two calls borrow slots, one of them twice, while the value is replaced twice: nothing that they look at
+/// is freed, and in the end only the current value is kept.
+pub fn borrowed_slots() {
+    let publication = published();
+    let reads = [1, 2].map(|times| {
+        let shared = Arc::clone(&publication);
+        thread::spawn(move || {
+            let seen: Vec<usize> = (0..times).map(|_| shared.read(Value::look)).collect();
+            assert!(seen.is_sorted(), "goes back");
+        })
+    });
+    let mut memory = replace(&publication, 1);
+    reads.into_iter().for_each(|read| read.join().unwrap());
+    memory.extend(replace(&publication, 2));
+    assert_eq!((memory.len(), kept(&publication)), (2, 1));
+}
+
+/// More calls than there are slots: one takes the lock.
+pub fn all_slots_are_borrowed() {
+    let publication = published();
+    let shared = Arc::clone(&publication);
+    publication.read(|outer| {
+        publication.read(|inner| {
+            let looking = thread::spawn(move || shared.read(Value::look));
+            let memory = replace(&publication, 1);
+            looking.join().unwrap();
+            assert_eq!((outer.look(), inner.look(), memory.len()), (0, 0, 0));
+        });
+    });
+    assert_eq!(publication.reclaim().len(), 1);
+}
+
+/// A borrowed slot is given back, value and all, also when the look panics.
+pub fn a_panic_gives_the_slot_back() {
+    let publication = published();
+    let look = || publication.read(|_| panic!("on purpose"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).is_err());
+    assert_eq!(replace(&publication, 1).len(), 1);
+}
+
 /// Wrong: a writer that frees old values without checking the hazard slots.
 pub fn planted_retire_ignores_holds() {
     let publication = published();
     let reader = Snapshot::reader(&publication);
     let looking = thread::spawn(move || look(&reader));
+    publication.publish(Value::new(1));
+    publication.with_live(|values| values[0].free());
+    looking.join().unwrap();
+}
+
+/// Wrong: the same beside a borrowed slot.
+pub fn planted_retire_ignores_borrowed_slots() {
+    let publication = published();
+    let shared = Arc::clone(&publication);
+    let looking = thread::spawn(move || shared.read(Value::look));
     publication.publish(Value::new(1));
     publication.with_live(|values| values[0].free());
     looking.join().unwrap();

@@ -138,6 +138,10 @@ macro_rules! wrap_integer {
                 fenced(order, || self.0.fetch_or(value, plain(order, AcqRel)))
             }
 
+            pub(crate) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                fenced(order, || self.0.fetch_max(value, plain(order, AcqRel)))
+            }
+
             pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
                 fenced(order, || self.0.fetch_and(value, plain(order, AcqRel)))
             }

@@ -28,7 +28,8 @@ macro_rules! planted {
 models! {
     waiters: no_wake_up_is_lost two_places_wake_two a_task_that_gives_up_passes_it_on;
     hazard: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
-        published_values_are_found readers_come_and_go;
+        published_values_are_found readers_come_and_go borrowed_slots all_slots_are_borrowed
+        a_panic_gives_the_slot_back;
     ejection: one_place_is_taken_once one_server_is_ejected_once a_place_given_back_is_taken_again
         a_state_does_not_end_an_ejection an_ejection_ends_with_the_owner;
     health: failures_beside_a_success_have_an_order failures_are_numbered_once
@@ -175,6 +176,7 @@ mod slots {
 planted! {
     waiters::planted_no_second_look, "waits for ever";
     hazard::planted_retire_ignores_holds, "Causality violation";
+    hazard::planted_retire_ignores_borrowed_slots, "Causality violation";
     hazard::planted_look_after_the_closure, "Causality violation";
     ejection::planted_a_place_that_is_lost, "places";
     health::planted_a_number_by_a_look, "the limit is reached by one";
