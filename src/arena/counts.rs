@@ -120,6 +120,12 @@ impl Counts {
         if self.is_ejected() { self } else { self.in_state(state) }
     }
 
+    /// The same counts of a server that no service ejects any more, as another version.
+    pub(crate) fn detached(self, state: ServerState) -> Self {
+        let counts = if self.is_ejected() { self.in_state(state) } else { self };
+        counts.next_version()
+    }
+
     /// The same counts in this state.
     pub(crate) fn in_state(self, state: ServerState) -> Self {
         let bits = match state {

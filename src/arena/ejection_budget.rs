@@ -80,6 +80,12 @@ impl EjectionBudget {
         Some(Place { owner: before >> OWNER })
     }
 
+    /// True if the place is one of the present owner's.
+    pub(super) fn is_of(&self, place: Place) -> bool {
+        // SeqCst: pairs with the store in `renew`.
+        self.word.load(Ordering::SeqCst) >> OWNER == place.owner
+    }
+
     pub(super) fn give_back(&self, place: Place) {
         let _ = self.change(|word| {
             (word >> OWNER == place.owner && word & MOST_SERVERS > 0).then(|| word - 1)

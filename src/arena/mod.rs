@@ -159,10 +159,11 @@ impl Arena {
     /// Ejects a server, if its service's budget has a place; false if it is down already, or if its id is
     /// stale. Lock-free.
     pub(crate) fn eject(&self, server: ServerId) -> bool {
-        let slot = self.servers.get(server.slot);
-        let budget = |slot: &ServerSlot| self.services.get(slot.service());
-        let owned = slot.and_then(|slot| Some((slot, budget(slot)?)));
-        owned.is_some_and(|(slot, of)| ejection::eject(slot, server.generation, &of.ejections))
+        let Some(slot) = self.servers.get(server.slot) else { return false };
+        let index = slot.service();
+        self.services.get(index).is_some_and(|service| {
+            ejection::eject(slot, server.generation, (index, &service.ejections))
+        })
     }
 
     /// As [`eject`](Self::eject), if the service ejects servers with this many failures in a row.

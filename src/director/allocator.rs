@@ -12,6 +12,7 @@ use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::{Ended, ServerSlot};
 use crate::concurrent::segments::CAPACITY;
 use crate::config::{ServerState, ServiceKey};
+use crate::director::held::HeldServers;
 use crate::error::ApplyError;
 
 /// A server's claim to its slot.
@@ -178,10 +179,10 @@ impl SlotAllocator {
 
     /// Detaches the removed servers of a deleted service: the service's slot may get another service,
     /// and their connections must not count for that one.
-    pub(super) fn detach(&self, arena: &Arena, deleted: &ServiceKey) {
-        for (claim, _) in self.removed.get(deleted).into_iter().flat_map(HashMap::values) {
+    pub(super) fn detach(&self, arena: &Arena, deleted: &ServiceKey, held: &HeldServers) {
+        for (server, (claim, _)) in self.removed.get(deleted).into_iter().flatten() {
             if let Some(slot) = arena.servers.get(claim.id.slot) {
-                slot.set_service(u32::MAX);
+                slot.detach(held.state(deleted, *server));
             }
         }
     }

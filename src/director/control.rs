@@ -361,7 +361,7 @@ impl Control {
             self.budget.taken -= running.as_ref().map_or(0, |running| running.memory);
             let Some(record) = record else {
                 let key = edit.settings.key;
-                self.allocator.detach(&self.arena, &key);
+                self.allocator.detach(&self.arena, &key, &self.held);
                 self.numbers.remove(&key);
                 if let Some(running) = running {
                     self.allocator.leave_service(running.id, running.since, next);

@@ -28,7 +28,7 @@ fn service(most: u32) -> Arc<Service> {
 
 impl Service {
     fn eject(&self, server: usize) -> bool {
-        eject(&self.servers[server], 0, &self.budget)
+        eject(&self.servers[server], 0, (0, &self.budget))
     }
 
     fn ejected(&self) -> usize {
@@ -114,6 +114,42 @@ pub fn an_ejection_ends_with_the_owner() {
     other.join().unwrap();
     assert_eq!(service.ejected(), 0, "the next owner is ejected");
     service.assert_agrees();
+}
+
+/// The service of a server that a worker ejects is deleted, and the server comes back in another service:
+/// it is ejected only with a place of that one.
+pub fn an_ejection_ends_with_the_service() {
+    an_ejection_beside_a_move(|slot| slot.detach(Up));
+}
+
+fn an_ejection_beside_a_move(detach: impl Fn(&ServerSlot)) {
+    let budgets = Arc::new([0, 1].map(|generation| {
+        let budget = EjectionBudget::new(generation);
+        budget.allow(1, 1);
+        budget
+    }));
+    let slot = Arc::new(ServerSlot::new(0));
+    slot.occupy(0);
+    let (shared, places) = (Arc::clone(&slot), Arc::clone(&budgets));
+    let worker = thread::spawn(move || {
+        let service = shared.service();
+        let budget = places.get(service as usize);
+        budget.is_some_and(|budget| eject(&shared, 0, (service, budget)))
+    });
+    // As the director does when it deletes the service, and when it adds the other.
+    if slot.end_ejection(Up) {
+        budgets[0].release();
+    }
+    detach(&slot);
+    slot.set_service(1);
+    worker.join().unwrap();
+    let ejected = slot.counts_seqcst().is_ejected();
+    assert_eq!(budgets[1].taken().0, u32::from(ejected), "places");
+}
+
+/// Wrong: only the service changes, not the word.
+pub fn planted_a_move_without_a_version() {
+    an_ejection_beside_a_move(|slot| slot.set_service(u32::MAX));
 }
 
 /// Wrong: the place of an owner that left is not given back.

@@ -31,7 +31,7 @@ models! {
         published_values_are_found readers_come_and_go borrowed_slots all_slots_are_borrowed
         a_panic_gives_the_slot_back;
     ejection: one_place_is_taken_once one_server_is_ejected_once a_place_given_back_is_taken_again
-        a_state_does_not_end_an_ejection an_ejection_ends_with_the_owner;
+        a_state_does_not_end_an_ejection an_ejection_ends_with_the_owner an_ejection_ends_with_the_service;
     health: failures_beside_a_success_have_an_order failures_are_numbered_once
         an_interval_beside_reports_loses_nothing a_sample_beside_a_decay_has_an_order
         a_late_report_counts_for_no_other;
@@ -179,6 +179,7 @@ planted! {
     hazard::planted_retire_ignores_borrowed_slots, "Causality violation";
     hazard::planted_look_after_the_closure, "Causality violation";
     ejection::planted_a_place_that_is_lost, "places";
+    ejection::planted_a_move_without_a_version, "places";
     health::planted_a_number_by_a_look, "the limit is reached by one";
     health::planted_an_interval_that_takes_what_is_counted, "lost";
     health::planted_the_present_owner_counts, "a late report counts for the next server";
