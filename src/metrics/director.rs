@@ -35,8 +35,8 @@ impl Director {
     /// Returns the running state as a text for Prometheus; see [`metrics`](crate::metrics) for names and
     /// labels.
     ///
-    /// The text is written without the director's lock, which is held to [`observe`](Self::observe)
-    /// alone; the cost is that of `observe`, and O(n log n) in removed servers.
+    /// The cost is that of [`observe`](Self::observe), and O(n log n) in removed servers, which it lists
+    /// under the director's lock.
     pub fn metrics(&self, options: &Options) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
