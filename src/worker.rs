@@ -252,7 +252,7 @@ impl Worker {
         if lease.has_tag() {
             tag = self.count_move(server, lease.tag(), activity);
         }
-        self.load_changed(server, slot, slot.service(), |compiled| {
+        self.load_changed(server, slot, slot.service_to_tell(), |compiled| {
             self.worker_load_moved(compiled, server, tag, activity);
         });
         Ok(())
@@ -300,9 +300,9 @@ impl Worker {
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let marked = slot.open(server.generation, activity, arena.kernel_rules(), below_limit)?;
         *lease = Lease::new(server, template, activity);
-        let service = slot.service();
+        let (service, told) = slot.service_to_tell();
         self.shard.count_connection(server.slot, service);
-        self.load_changed(server, slot, service, |compiled| {
+        self.load_changed(server, slot, (service, told), |compiled| {
             lease.set_tag(self.count_open(compiled, server, activity, marked));
         });
         if !template.is_none() {
@@ -334,9 +334,12 @@ impl Worker {
         &self,
         server: ServerId,
         slot: &ServerSlot,
-        service: u32,
+        (service, told): (u32, bool),
         state: impl FnOnce(&Service),
     ) {
+        if !told {
+            return;
+        }
         // SeqCst, in `load_latest`: pairs with the store in `Snapshot::publish`. A service published
         // before this count changed has not seen the change; one published later reads all counts
         // itself.

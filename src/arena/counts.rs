@@ -38,6 +38,12 @@ const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Counts(u64);
 
+/// What a connection of this activity adds to the word.
+#[inline(always)]
+fn one(activity: Activity) -> u64 {
+    (1 << TOTAL) + (u64::from(activity == Activity::Active) << ACTIVE)
+}
+
 impl Counts {
     pub(crate) const NO_SLOT: Counts = Counts(VACANT | OVERLOADED);
 
@@ -175,20 +181,19 @@ impl Counts {
         limits: Limits,
         rule: KernelRules,
     ) -> Option<Self> {
-        let total = self.total() + 1;
-        if total > MAX_CONNECTIONS {
+        if self.total() == MAX_CONNECTIONS {
             return None;
         }
-        let active = self.active() + u32::from(activity == Activity::Active);
-        let upper = limits.upper();
-        let overloaded = match rule {
-            KernelRules::A => self.overloaded() || upper != 0 && total >= upper,
-            KernelRules::B if upper != 0 && total >= upper => {
-                limits.evaluate(total, Towards::Overload, self.overloaded())
-            }
-            KernelRules::B => self.overloaded(),
-        };
-        Some(self.with(active, total, overloaded))
+        // Both counts at once: active is at most total, so neither overflows.
+        let opened = Counts(self.0 + one(activity));
+        let (total, upper) = (opened.total(), limits.upper());
+        if upper == 0 || total < upper {
+            return Some(opened);
+        }
+        Some(opened.marked(match rule {
+            KernelRules::A => true,
+            KernelRules::B => limits.evaluate(total, Towards::Overload, self.overloaded()),
+        }))
     }
 
     /// Removes one connection; `None` if there is none of that activity.
@@ -200,12 +205,19 @@ impl Counts {
         rule: KernelRules,
     ) -> Option<Self> {
         let (active, before) = (self.active(), self.total());
-        let active = match activity {
-            Activity::Active => active.checked_sub(1)?,
-            Activity::Inactive if before > active => active,
-            Activity::Inactive => return None,
+        let any = match activity {
+            Activity::Active => active > 0 && before > 0,
+            Activity::Inactive => before > active,
         };
-        let total = before.checked_sub(1)?;
+        if !any {
+            return None;
+        }
+        // Both counts at once: neither is 0.
+        let closed = Counts(self.0 - one(activity));
+        if !self.overloaded() && limits.upper() == 0 {
+            return Some(closed);
+        }
+        let total = closed.total();
         let overloaded = match rule {
             KernelRules::A => self.overloaded() && !limits.clears_a(total),
             KernelRules::B if before <= limits.level() => {
@@ -213,7 +225,7 @@ impl Counts {
             }
             KernelRules::B => self.overloaded(),
         };
-        Some(self.with(active, total, overloaded))
+        Some(closed.marked(overloaded))
     }
 
     /// Moves one connection from active to inactive or back; `None` if there is none to move.

@@ -11,7 +11,7 @@
 //! sees that the place is not one of the server's service any more.
 
 use crate::arena::ejection_budget::EjectionBudget;
-use crate::arena::slots::ServerSlot;
+use crate::arena::slots::{NO_SERVICE, ServerSlot};
 use crate::config::ServerState;
 use crate::error::ConnectionError;
 
@@ -48,7 +48,7 @@ impl ServerSlot {
     /// The server's service is deleted: from now on it belongs to none, and is in this state. A place that
     /// an ejection took of that service is not given back: nothing needs it any more. Director only.
     pub(crate) fn detach(&self, state: ServerState) {
-        self.set_service(u32::MAX);
+        self.set_service(NO_SERVICE);
         let _ = self.change(|counts| Ok(counts.detached(state)));
     }
 

@@ -10,7 +10,7 @@
 //! | `counts`     | load in `counts_seqcst`            | SeqCst   | exchanges in `swap`                 |
 //! | `limits`     | stores in `store_limits`, `occupy` | SeqCst   | load in `limits`                    |
 //! | `generation` | addition in `end`                  | SeqCst   | load in `is`                        |
-//! | `service`    | stores in `occupy`, `set_service`  | SeqCst   | load in `service`                   |
+//! | `service`    | stores in `occupy`, `set_service`, `set_told` | SeqCst | load in `service_to_tell`  |
 //! | `pins`       | additions in `pin`, `unpin`        | SeqCst   | load in `end`                       |
 //!
 //! A `ServiceSlot`'s `generation`, and the store in `renew`, are used only under the director's lock.
@@ -50,12 +50,18 @@ pub(crate) struct ServerSlot {
     counts: AtomicU64,
     limits: AtomicU64,
     generation: AtomicU32,
+    /// The service's slot index, and [`TOLD`].
     service: AtomicU32,
     /// As last configured; kept after the server is removed.
     weight: AtomicU32,
     /// Number of affinity entries that name the server.
     pins: AtomicU32,
 }
+
+/// In [`ServerSlot::service`]: the service is told of changes of the server's counts.
+const TOLD: u32 = 1 << 31;
+/// Index of no service.
+pub(crate) const NO_SERVICE: u32 = !TOLD;
 
 impl ServerSlot {
     /// A vacant slot whose first owner has this generation.
@@ -64,7 +70,7 @@ impl ServerSlot {
             counts: AtomicU64::new(Counts::NO_SLOT.word()),
             limits: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
-            service: AtomicU32::new(u32::MAX),
+            service: AtomicU32::new(NO_SERVICE),
             weight: AtomicU32::new(0),
             pins: AtomicU32::new(0),
         }
@@ -97,8 +103,16 @@ impl ServerSlot {
 
     /// Slot index of the service to which this server belongs, or last belonged.
     pub(crate) fn service(&self) -> u32 {
-        // SeqCst: pairs with the stores in `occupy` and `set_service`.
-        self.service.load(Ordering::SeqCst)
+        self.service_to_tell().0
+    }
+
+    /// The same, and whether the service is told of changes of this server's counts: false only as long as
+    /// no published version of the service wants to be.
+    #[inline(always)]
+    pub(crate) fn service_to_tell(&self) -> (u32, bool) {
+        // SeqCst: pairs with the stores in `occupy`, `set_service` and `set_told`.
+        let word = self.service.load(Ordering::SeqCst);
+        (word & !TOLD, word & TOLD != 0)
     }
 
     /// Adds one connection; true if that changed the mark. With `below_limit` an overloaded server
@@ -294,10 +308,20 @@ impl ServerSlot {
         self.pins.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Sets the server's service: `u32::MAX` if it was deleted, else the one added again. Director only.
+    /// Sets the server's service, which is not told of changes: the one added again, or [`NO_SERVICE`] if
+    /// it was deleted. Director only.
     pub(crate) fn set_service(&self, service: u32) {
-        // SeqCst: pairs with the load in `service`.
+        // SeqCst: pairs with the load in `service_to_tell`.
         self.service.store(service, Ordering::SeqCst);
+    }
+
+    /// Sets whether the service is told of changes. The director stores true before it publishes the
+    /// first version that wants to be: a change after which `service_to_tell` still says false comes before
+    /// that publication, after which the director reads all counts itself. Director only.
+    pub(crate) fn set_told(&self, told: bool) {
+        let service = self.service();
+        // SeqCst: pairs with the load in `service_to_tell`; before the store in `Snapshot::publish`.
+        self.service.store(service | if told { TOLD } else { 0 }, Ordering::SeqCst);
     }
 
     /// Takes the slot from its owner, whose ids become stale; false while connections are counted or

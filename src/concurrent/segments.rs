@@ -1,8 +1,18 @@
 //! A growing array whose elements never move: segments of doubling length, added once, never removed.
+//!
+//! The segment of 2^k elements has the indices from 2^k - 64 on: what is found by the highest bit of index
+//! plus 64. Its base, less 2^k elements, is kept beside it, so that an index needs no other arithmetic.
+//!
+//! | location | operation          | ordering | partner            |
+//! |----------|--------------------|----------|--------------------|
+//! | `bases`  | store in `segment` | Release  | load in `get`      |
+//! | `bases`  | load in `get`      | Acquire  | store in `segment` |
 
 #![allow(unsafe_code)]
 
-use std::ptr::NonNull;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::concurrent::simd::prefetch;
@@ -10,10 +20,16 @@ use crate::concurrent::simd::prefetch;
 const FIRST_BITS: u32 = 6;
 /// Segments of 64, 128, 256, … elements: in total half of what a `u32` can index.
 const SEGMENTS: usize = 25;
+/// The highest bit of an index plus 64.
+const LEVELS: usize = 33;
 
 /// An array that readers index without a lock while it grows.
 pub(crate) struct Segments<T> {
+    /// By level. Invariant: null, or 2^level elements before the first of that level's segment.
+    bases: [AtomicPtr<T>; LEVELS],
     segments: [OnceLock<Arc<[T]>>; SEGMENTS],
+    /// Readers share the elements.
+    elements: PhantomData<Arc<[T]>>,
 }
 
 /// A counted reference to one element, for callers that use it often. It dereferences by one load,
@@ -111,14 +127,27 @@ pub(crate) const CAPACITY: u32 = (1 << (FIRST_BITS + SEGMENTS as u32)) - (1 << F
 
 impl<T> Segments<T> {
     pub(crate) fn new() -> Self {
-        Segments { segments: std::array::from_fn(|_| OnceLock::new()) }
+        Segments {
+            bases: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            segments: std::array::from_fn(|_| OnceLock::new()),
+            elements: PhantomData,
+        }
     }
 
     /// The element, or `None` past what [`grow_to`](Self::grow_to) has made. O(1), wait-free.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        let (segment, offset) = self.find(index)?;
-        segment.get(offset)
+        let shifted = u64::from(index) + (1 << FIRST_BITS);
+        let level = shifted.ilog2();
+        // Acquire: pairs with the store in `segment`, after which the elements exist.
+        let base = self.bases.get(level as usize)?.load(Ordering::Acquire);
+        if base.is_null() {
+            return None;
+        }
+        // SAFETY: `base` is 2^level elements before a segment of as many elements, which lives as long as
+        // `self` and of which no mutable reference exists; `shifted` is from 2^level to below twice that.
+        // `NonNull` saves the caller a second look for null.
+        Some(unsafe { NonNull::new_unchecked(base.wrapping_add(shifted as usize)).as_ref() })
     }
 
     /// The first segment, made if need be, for a caller that keeps it: indexing it takes fewer
@@ -200,8 +229,13 @@ impl<T> Segments<T> {
     }
 
     fn segment(&self, level: usize, make: &impl Fn() -> T) -> &Arc<[T]> {
-        let size = 1usize << (FIRST_BITS as usize + level);
-        self.segments[level].get_or_init(|| (0..size).map(|_| make()).collect())
+        let bits = FIRST_BITS as usize + level;
+        let size = 1usize << bits;
+        let segment = self.segments[level].get_or_init(|| (0..size).map(|_| make()).collect());
+        let base = segment.as_ptr().cast_mut().wrapping_sub(size);
+        // Release: pairs with the load in `get`. Every store is of the same value.
+        self.bases[bits].store(base, Ordering::Release);
+        segment
     }
 }
 

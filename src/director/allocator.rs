@@ -9,7 +9,7 @@ use crate::arena::Arena;
 use crate::arena::health::HealthSlot;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::service_slot::ServiceSlot;
-use crate::arena::slots::{Ended, ServerSlot};
+use crate::arena::slots::{Ended, NO_SERVICE, ServerSlot};
 use crate::concurrent::segments::CAPACITY;
 use crate::config::{ServerState, ServiceKey};
 use crate::director::held::HeldServers;
@@ -163,7 +163,7 @@ impl SlotAllocator {
         for (SlotClaim { id, since, .. }, gone) in claims {
             arena.end_ejection(id.slot, ServerState::Up);
             if let Some(slot) = arena.servers.get(id.slot) {
-                slot.set_service(u32::MAX);
+                slot.set_service(NO_SERVICE);
             }
             slots.push(id.slot);
             self.forgotten.push(Vacancy { id, since, until: gone });

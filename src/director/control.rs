@@ -329,12 +329,11 @@ impl Control {
         fresh: &[(ServiceId, Arc<Service>)],
         assign: impl FnOnce(),
     ) {
+        let kept = || service_edits.iter().zip(fresh).filter(|(edit, _)| !edit.deleted);
+        kept().for_each(|(_, (_, compiled))| compiled.publishing());
         self.snapshot.publish(table);
         assign();
-        for (edit, (_, compiled)) in service_edits.iter().zip(fresh) {
-            if edit.deleted {
-                continue;
-            }
+        for (edit, (_, compiled)) in kept() {
             if edit.live.is_some() {
                 compiled.adopt_rotations();
             }

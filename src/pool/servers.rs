@@ -93,6 +93,11 @@ impl Servers {
         })
     }
 
+    /// See [`ServerSlot::set_told`].
+    pub(crate) fn set_told(&self, told: bool) {
+        self.list.iter().for_each(|(slot, _)| slot.set_told(told));
+    }
+
     pub(crate) fn arena(&self) -> &Arc<Arena> {
         &self.arena
     }

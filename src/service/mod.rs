@@ -223,11 +223,21 @@ impl Service {
         }
     }
 
+    /// Workers will find the service soon. Before the publication, never after.
+    pub(crate) fn publishing(&self) {
+        if !matches!(self.load_updates, LoadUpdates::Nothing) {
+            self.servers.set_told(true);
+        }
+    }
+
     /// All workers can find the service. After the publication, never before.
     pub(crate) fn published(&self) {
-        if let LoadUpdates::Counts(index) = &self.load_updates {
+        match &self.load_updates {
+            // The version before may have been told.
+            LoadUpdates::Nothing => self.servers.set_told(false),
             // Counts that changed since the index was made have not reached it.
-            index.published(&self.servers);
+            LoadUpdates::Counts(index) => index.published(&self.servers),
+            LoadUpdates::WorkerCounts => {}
         }
     }
 

@@ -72,7 +72,7 @@ impl Worker {
         *lease = Lease::default();
         // Loaded again: meanwhile the server may have been added to a new service that was published
         // before this close. Only this update then tells that service's load index.
-        let now = slot.service();
+        let now = slot.service_to_tell();
         self.load_changed(server, slot, now, |compiled| {
             self.worker_load_closed(compiled, server, tag, activity, marked);
         });

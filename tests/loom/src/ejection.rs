@@ -5,7 +5,7 @@ use loom::thread;
 
 use crate::arena::ejection::eject;
 use crate::arena::ejection_budget::EjectionBudget;
-use crate::arena::slots::{Ended, ServerSlot};
+use crate::arena::slots::{Ended, NO_SERVICE, ServerSlot};
 use crate::config::ServerState::{Down, Up};
 use crate::sync::Arc;
 
@@ -149,7 +149,7 @@ fn an_ejection_beside_a_move(detach: impl Fn(&ServerSlot)) {
 
 /// Wrong: only the service changes, not the word.
 pub fn planted_a_move_without_a_version() {
-    an_ejection_beside_a_move(|slot| slot.set_service(u32::MAX));
+    an_ejection_beside_a_move(|slot| slot.set_service(NO_SERVICE));
 }
 
 /// Wrong: the place of an owner that left is not given back.

@@ -5,7 +5,7 @@ use loom::thread;
 
 use crate::arena::counts::Activity::Active;
 use crate::arena::counts::Counts;
-use crate::arena::slots::ServerSlot;
+use crate::arena::slots::{NO_SERVICE, ServerSlot};
 use crate::concurrent::min_tree::MinTree;
 use crate::concurrent::simd::Simd;
 use crate::config::{KernelRules, ServerState};
@@ -35,6 +35,7 @@ impl World {
     fn new(connections: u32, look: fn(&ServerSlot) -> Counts) -> Arc<Self> {
         let slot = ServerSlot::new(0);
         slot.occupy(SERVICE);
+        slot.set_told(true);
         for _ in 0..connections {
             slot.open(0, Active, RULE, false).unwrap();
         }
@@ -49,22 +50,22 @@ impl World {
 
     fn open(&self) {
         self.slot.open(0, Active, RULE, false).unwrap();
-        self.load_changed(self.slot.service());
+        self.load_changed(self.slot.service_to_tell());
     }
 
     fn close(&self) {
         self.slot.close(0, Active, RULE).unwrap();
-        self.load_changed(self.slot.service());
+        self.load_changed(self.slot.service_to_tell());
     }
 
     fn set_state(&self, state: ServerState) {
         self.slot.set_state(0, state).unwrap();
-        self.load_changed(self.slot.service());
+        self.load_changed((self.slot.service(), true));
     }
 
     /// Does what `Worker::load_changed` does: another service's pool does not contain the server.
-    fn load_changed(&self, service: u32) {
-        if service == SERVICE {
+    fn load_changed(&self, (service, told): (u32, bool)) {
+        if told && service == SERVICE {
             self.renew(self.current.load(Ordering::SeqCst));
         }
     }
@@ -133,11 +134,37 @@ pub fn a_state_beside_a_close_is_told() {
     }
 }
 
+fn first_publication(publish: fn(&World)) {
+    let world = World::new(2, ServerSlot::counts_seqcst);
+    world.slot.set_told(false);
+    let closing = spawn(&world, World::close);
+    publish(&world);
+    closing.join().unwrap();
+    world.check();
+}
+
+/// The same where no version before was told of changes: the close need not look whether one is.
+pub fn a_change_beside_the_first_told_publication_is_told() {
+    first_publication(|world| {
+        world.slot.set_told(true);
+        world.publish();
+    });
+}
+
+/// Wrong: changes are told only from the publication on.
+pub fn planted_told_after_the_publication() {
+    first_publication(|world| {
+        world.publish();
+        world.slot.set_told(true);
+    });
+}
+
 fn homecoming(close: fn(&World)) {
     let world = World::new(2, ServerSlot::counts_seqcst);
-    world.slot.set_service(u32::MAX);
+    world.slot.set_service(NO_SERVICE);
     let closing = spawn(&world, close);
     world.slot.set_service(SERVICE);
+    world.slot.set_told(true);
     world.publish();
     closing.join().unwrap();
     world.check();
@@ -151,7 +178,7 @@ pub fn a_close_beside_a_homecoming_is_told() {
 /// Wrong: the closing thread loads the server's service before the close, not after it.
 pub fn planted_whose_it_was_before() {
     homecoming(|world| {
-        let service = world.slot.service();
+        let service = world.slot.service_to_tell();
         world.slot.close(0, Active, RULE).unwrap();
         world.load_changed(service);
     });

@@ -41,7 +41,7 @@ models! {
         a_cycle_begins_anew a_refusal_takes_no_turn a_restart_beside_pickers;
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
-    told: changes_are_told a_state_beside_a_close_is_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
+    told: a_change_beside_the_first_told_publication_is_told changes_are_told a_state_beside_a_close_is_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
     worker_state: what_changes_for_all_is_found an_index_made_beside_a_change_is_told own_changes_are_told
         company_beside_a_change_is_told an_end_beside_a_succession_counts_once;
     address_map: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
@@ -189,6 +189,7 @@ planted! {
     min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";
     min_tree::planted_no_second_look_at_the_block, "a node is not the least of its block";
     min_tree::planted_pickers_do_not_help, "a loaded server is picked";
+    told::planted_told_after_the_publication, "untold";
     told::planted_a_glance_at_the_counts, "untold";
     told::planted_whose_it_was_before, "untold";
     worker_state::planted_a_stamp_before_the_change, "untold";
