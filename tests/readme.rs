@@ -82,8 +82,15 @@ fn the_rust_version_is_the_manifests() {
             assert_eq!(format!("1.{minor}"), stated, "{name}: Rust 1.{minor}");
         }
     }
-    let manifests =
-        ["tests/property", "tests/loom", "tests/header", "fuzz", "benches/peers", "xtask"];
+    let manifests = [
+        "tests/property",
+        "tests/loom",
+        "tests/header",
+        "tests/public-api",
+        "fuzz",
+        "benches/peers",
+        "xtask",
+    ];
     for manifest in manifests.map(|folder| format!("{folder}/Cargo.toml")) {
         let text = read(&manifest);
         assert!(!text.lines().any(|line| line.starts_with("rust-version = ")), "{manifest}");

@@ -1,6 +1,7 @@
 //! The targets of the Makefile: `cargo xtask NAME`. Variables come from the environment, where
 //! `make NAME VARIABLE=value` puts them.
 
+mod api;
 mod bench;
 mod bench_director;
 mod capi;
@@ -50,6 +51,8 @@ const TASKS: &[Task] = tasks! {
     "deny" tools::deny: "licenses, duplicates and sources of dependencies, with cargo-deny",
     "package" package::package: "the crate as it would be published: it builds, and it is small",
     "schema" docs::schema: "docs/vsched.schema.json, from the types of a config",
+    "api" api::write: "tests/public-api/vsched.txt, the public Rust API as it is now",
+    "api-check" api::check: "compares that file with the sources",
     "header" ffi::header: "include/vsched.h, from the comments in src/ffi",
     "abi" ffi::abi: "records the header's ABI; refuses what needs a new VSCHED_ABI_VERSION",
     "test-ffi" ffi::test: "every C function in every way, from C: checked, sanitized, watched",

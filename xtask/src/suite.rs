@@ -5,7 +5,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::project::Project;
-use crate::{bench, capi, cost, docs, examples, ffi, fuzz, package, packages, toolchains, tools};
+use crate::{
+    api, bench, capi, cost, docs, examples, ffi, fuzz, package, packages, toolchains, tools,
+};
 
 /// The tests that `make quick` runs.
 const TEXTS: &str = "--lib --test netlink --test traces --test kernel_scenarios --test layering --test readme --test words";
@@ -79,6 +81,7 @@ const STEPS: &[Step] = &[
     ("hot-path", cost::hot_path),
     ("cost", cost::cost),
     ("doc", docs::doc),
+    ("api-check", api::check),
     ("package", package::package),
     ("test-packaging", capi::test_packaging),
     ("benches once through", bench::smoke),
