@@ -29,6 +29,25 @@ use crate::error::ConnectionError;
 use crate::sync::{AtomicU64, Ordering};
 
 /// How a connection or request ended, as the host saw it.
+///
+/// ```
+/// use std::time::Duration;
+/// use vsched::Outcome;
+/// # use vsched::{Config, Director};
+/// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// # let director = Director::new(&config)?;
+/// # let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+/// let worker = director.worker();
+/// for outcome in [Outcome::Failed, Outcome::Abandoned, Outcome::Failed] {
+///     worker.report(server, outcome, None)?;
+/// }
+/// let health = director.health(server).expect("it runs");
+/// assert_eq!((health.failed, health.consecutive_failures), (2, 2));
+/// worker.report(server, Outcome::Done, Some(Duration::from_millis(3)))?;
+/// let health = director.health(server).expect("it runs");
+/// assert_eq!((health.failed, health.consecutive_failures), (2, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]

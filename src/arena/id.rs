@@ -44,6 +44,18 @@ impl ServerId {
 ///
 /// As text it is the slot and the generation, such as `0.2654435769`. Ids are ordered by slot, which says
 /// nothing of the services.
+///
+/// ```
+/// use vsched::{Config, Director, Flow, Refused};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// let director = Director::new(&config)?;
+/// let before = director.service("tcp 10.0.0.1:80")?;
+/// director.apply(&Config::new())?;
+/// director.apply(&config)?;
+/// assert_ne!(director.service("tcp 10.0.0.1:80")?, before, "another service with the same key");
+/// assert_eq!(director.pick_server(before, &Flow::default()), Err(Refused::NoService));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct ServiceId {

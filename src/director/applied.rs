@@ -13,6 +13,19 @@ use crate::director::control::Control;
 /// did.
 ///
 /// A service that is added or removed is listed together with its servers.
+///
+/// ```
+/// use vsched::config::Command;
+/// # use vsched::{Config, Director};
+/// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// # let director = Director::new(&config)?;
+/// # let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+/// let quiesce = ["-e", "-t", "10.0.0.1:80", "-r", "10.0.1.1", "-w", "0"];
+/// let applied = director.execute(&Command::from_words(&quiesce)?)?;
+/// assert_eq!(applied.drained[0].server_id, Some(server));
+/// assert!(applied.changed.is_empty(), "each item is in one list");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

@@ -236,6 +236,15 @@ impl Director {
     /// `now` counts from any fixed moment, in steps of 1 ms; a time before the latest one is ignored.
     /// O(services + removed servers + remembered addresses); once outcomes are reported, also O(servers)
     /// in each second. Takes the director's lock; workers do not wait for it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let director = vsched::Director::new(&vsched::Config::new())?;
+    /// director.tick(Duration::from_secs(7));
+    /// director.tick(Duration::from_secs(5));
+    /// assert_eq!(director.now(), Duration::from_secs(7), "time never goes back");
+    /// # Ok::<(), vsched::error::ApplyError>(())
+    /// ```
     pub fn tick(&self, now: Duration) {
         self.inner.arena.set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         self.inner.changing().tick();
@@ -251,6 +260,24 @@ impl Director {
     /// have connections (see [`removed_with_connections`](Self::removed_with_connections)), are named
     /// by a table that a worker protects or by a remembered address, or wait for the next
     /// [`tick`](Self::tick). Takes the director's lock.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use vsched::Activity;
+    /// # use vsched::{Config, Director};
+    /// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// # let director = Director::new(&config)?;
+    /// # let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+    /// let worker = director.worker();
+    /// let lease = worker.open(server, Activity::Active)?;
+    /// director.apply(&Config::new())?;
+    /// director.tick(Duration::from_secs(1));
+    /// assert_eq!(director.removed_servers(), 1, "it has a connection");
+    /// worker.close(lease)?;
+    /// director.tick(Duration::from_secs(2));
+    /// assert_eq!(director.removed_servers(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn removed_servers(&self) -> usize {
         self.inner.control.lock().removed_servers()
     }

@@ -9,6 +9,17 @@ use std::fmt;
 /// drop out first, then those that are held, then those that are overloaded, then those that were tried;
 /// the reason is the step that left none. O(servers), lock-free. A server that changes meanwhile counts
 /// as it then is.
+///
+/// ```
+/// use vsched::{Config, Director, Flow, Refused};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -w 0".parse()?;
+/// let director = Director::new(&config)?;
+/// let service = director.service("tcp 10.0.0.1:80")?;
+/// let refused = director.pick_server(service, &Flow::default()).expect_err("there is no weight");
+/// assert_eq!(refused, Refused::AllQuiesced);
+/// assert_eq!(refused.to_string(), "all servers are quiesced");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -134,6 +145,18 @@ impl fmt::Display for TriedFull {
 impl std::error::Error for TriedFull {}
 
 /// Why a server's state could not be set. Nothing was changed.
+///
+/// ```
+/// use vsched::{Holder, ServerState, StateError};
+/// # use vsched::{Config, Director};
+/// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// # let director = Director::new(&config)?;
+/// # let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+/// let refusal = director.set_state(server, Holder::Ejector, ServerState::Down);
+/// assert_eq!(refusal, Err(StateError::Ejector), "a host may only end an ejection");
+/// director.set_state(server, Holder::Ejector, ServerState::Up)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StateError {

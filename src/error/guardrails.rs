@@ -7,6 +7,19 @@ use std::net::SocketAddr;
 const NAMED: usize = 5;
 
 /// A change refused by [`Guardrails`](crate::config::Guardrails). Nothing was changed.
+///
+/// ```
+/// use vsched::error::{ApplyError, Violation};
+/// use vsched::{ApplyPolicy, Config, Director};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// let director = Director::new(&config)?;
+/// let refusal = director.apply_with(&Config::new(), &ApplyPolicy::default());
+/// let Err(ApplyError::Guardrails(error)) = refusal else { panic!("{refusal:?}") };
+/// let [Violation::Deletes { losses, .. }] = error.violations() else { panic!("{error}") };
+/// assert_eq!(losses[0].service, "tcp 10.0.0.1:80");
+/// assert_eq!(losses[0].servers, ["10.0.1.1:80".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardrailError {
     violations: Vec<Violation>,

@@ -25,6 +25,15 @@ impl fmt::Display for IdError {
 impl std::error::Error for IdError {}
 
 /// A service that could not be looked up by the text of its key or name.
+///
+/// ```
+/// use vsched::error::ServiceError;
+/// use vsched::{Config, Director};
+/// let director = Director::new(&Config::new())?;
+/// assert!(matches!(director.service("tcp 10.0.0.1:80"), Err(ServiceError::Unknown(_))));
+/// assert!(matches!(director.service("tcp 10.0.0.1"), Err(ServiceError::Key(_))), "no port");
+/// # Ok::<(), vsched::error::ApplyError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {

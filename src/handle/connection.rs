@@ -112,6 +112,19 @@ impl OwnedConnection {
 
     /// Splits the connection, which stays open, into plain data without a destructor.
     /// [`Handle::adopt`](crate::Handle::adopt) puts the parts together again.
+    ///
+    /// ```
+    /// # use vsched::{Config, Director, Flow};
+    /// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// # let director = Director::new(&config)?;
+    /// # let (handle, service) = (director.handle(), director.service("tcp 10.0.0.1:80")?);
+    /// let (pick, lease) = handle.connect(service, &Flow::default())?.into_parts();
+    /// let active = || director.counts(pick.server()).map(|counts| counts.active);
+    /// assert_eq!(active(), Some(1), "parts that are dropped stay counted");
+    /// drop(handle.adopt(pick, lease));
+    /// assert_eq!(active(), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_parts(self) -> (Pick, Lease) {
         (self.pick, self.into_lease())
     }

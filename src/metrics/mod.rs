@@ -81,6 +81,15 @@ impl Options {
 }
 
 /// A text format for metrics.
+///
+/// ```
+/// use vsched::{Config, Director, metrics::Format, metrics::Options};
+/// let director = Director::new(&Config::new())?;
+/// let text = director.metrics(&Options::new().with_format(Format::OpenMetrics));
+/// assert!(text.ends_with("# EOF\n"), "so that a truncated answer is noticed");
+/// assert_eq!(Format::Prometheus.content_type(), "text/plain; version=0.0.4; charset=utf-8");
+/// # Ok::<(), vsched::error::ApplyError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Format {

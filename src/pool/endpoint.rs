@@ -11,6 +11,21 @@ use crate::config::{Forwarding, RealServer, Tunnel, TunnelChecksum};
 use crate::memory::templates::TemplateId;
 
 /// The result of a pick: which server, and how to reach it. Plain data, 56 bytes, shared with C.
+///
+/// ```
+/// use vsched::config::Forwarding;
+/// use vsched::{Config, Director, Flow};
+/// let config: Config =
+///     "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m --vsched-user-data 7".parse()?;
+/// let director = Director::new(&config)?;
+/// let pick = director.pick_server(director.service("tcp 10.0.0.1:80")?, &Flow::default())?;
+/// assert_eq!(pick.address(), "10.0.1.1:80".parse()?);
+/// assert_eq!(pick.user_data(), 7, "the host's own number, such as the index of a pool of sockets");
+/// assert_eq!(pick.forwarding(), Forwarding::Masq);
+/// let counts = director.counts(pick.server()).expect("it runs");
+/// assert_eq!(counts.active, 0, "a pick is a decision: `Worker::open_pick` counts the connection");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 // The bytes of C's fields, as words: a pick is assembled from words in registers. With smaller fields,
 // or one larger field, it went through the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]

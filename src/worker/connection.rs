@@ -11,6 +11,28 @@ use crate::worker::{Lease, Worker};
 
 /// An open connection that closes itself when dropped. Its methods, and the drop, are as lock-free and
 /// allocation-free as the [`Worker`]'s.
+///
+/// ```
+/// # use vsched::{Config, Director, Flow};
+/// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// # let director = Director::new(&config)?;
+/// # let service = director.service("tcp 10.0.0.1:80")?;
+/// let worker = director.worker();
+/// let (first, second) =
+///     (worker.connect(service, &Flow::default())?, worker.connect(service, &Flow::default())?);
+/// let server = first.server();
+/// let active = || director.counts(server).map(|counts| counts.active);
+/// assert_eq!(active(), Some(2));
+/// drop(first);
+/// assert_eq!(active(), Some(1));
+///
+/// // A connection borrows its worker. Its lease does not, and another worker may close it.
+/// let lease = second.into_lease();
+/// drop(worker);
+/// director.worker().close(lease)?;
+/// assert_eq!(active(), Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Connection<'w> {
     pub(super) worker: &'w Worker,

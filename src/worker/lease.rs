@@ -12,6 +12,23 @@ use crate::memory::templates::TemplateId;
 /// A lost lease stays counted; [`Director::set_counts`](crate::Director::set_counts) corrects that.
 ///
 /// The default is an empty lease, which holds no connection.
+///
+/// ```
+/// use vsched::{Activity, ConnectionError};
+/// # use vsched::{Config, Director};
+/// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// # let director = Director::new(&config)?;
+/// # let server = director.server(director.service("tcp 10.0.0.1:80")?, "10.0.1.1:80")?;
+/// let worker = director.worker();
+/// let mut lease = worker.open(server, Activity::Active)?;
+/// worker.update(&mut lease, Activity::Inactive)?;
+/// assert_eq!(director.counts(server).expect("it runs").inactive, 1);
+/// worker.close_in_place(&mut lease)?;
+/// assert!(lease.is_empty());
+/// assert_eq!(worker.close_in_place(&mut lease), Err(ConnectionError::Stale), "closed once");
+/// assert_eq!(director.counts(server).expect("it runs").inactive, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a lease that is dropped instead of closed stays counted"]
 #[repr(C)]

@@ -110,6 +110,21 @@ impl Connection<'_> {
     /// Closes the connection and counts how it went for its server; see
     /// [`Worker::close_with`]. A connection that is dropped reports nothing.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use vsched::Outcome;
+    /// # use vsched::{Config, Director, Flow};
+    /// # let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+    /// # let director = Director::new(&config)?;
+    /// # let (worker, service) = (director.worker(), director.service("tcp 10.0.0.1:80")?);
+    /// let connection = worker.connect(service, &Flow::default())?;
+    /// let server = connection.server();
+    /// connection.finish(Outcome::Done, Some(Duration::from_millis(3)))?;
+    /// let health = director.health(server).expect("it runs");
+    /// assert_eq!((health.done, health.latency), (1, Some(Duration::from_millis(3))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Stale`](ConnectionError::Stale) if the host has reset the counts
     /// ([`Director::set_counts`](crate::Director::set_counts),
