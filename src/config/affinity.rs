@@ -48,6 +48,18 @@ impl Default for Persistence {
 /// In rules texts `--vsched-affinity-capacity` and `--vsched-affinity-expiration`. In the kernel the
 /// expiration is a sysctl (`net.ipv4.vs.lblc_expiration`, `lblcr_expiration`) and the capacity is
 /// unbounded or fixed.
+///
+/// ```
+/// use vsched::config::{Affinity, ServiceKey, VirtualService};
+/// use vsched::{Config, SchedulerKind};
+/// let cache = |capacity| {
+///     let service = VirtualService::new(ServiceKey::tcp(([10, 0, 0, 1], 3128).into()))
+///         .with_scheduler(SchedulerKind::Lblc)
+///         .with_affinity(Affinity::default().with_capacity(capacity).with_expiration(3600));
+///     Config::new().with_service(service)
+/// };
+/// assert!(cache(1_000).memory() < cache(1_000_000).memory());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]

@@ -50,6 +50,18 @@ pub enum Command {
 impl Config {
     /// Applies the command to this config as a kernel would.
     ///
+    /// ```
+    /// use vsched::config::{Command, Config, ServiceKey, VirtualService};
+    /// use vsched::error::Refusal;
+    /// let add = Command::AddService(VirtualService::new("fwmark 7".parse()?).settings());
+    /// let mut config = Config::new();
+    /// config.execute(&add)?;
+    /// assert_eq!(config.execute(&add).unwrap_err().refusal(), Refusal::ServiceExists);
+    /// config.execute(&Command::DeleteService("fwmark 7".parse()?))?;
+    /// assert_eq!(config, Config::new());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What the kernel would refuse: a service, server or daemon that already exists or does not exist.
     /// The config is then unchanged. Limits are left to [`Config::validate`].

@@ -62,6 +62,20 @@ pub struct ServerHealth {
 }
 
 /// Totals since creation.
+///
+/// ```
+/// use vsched::{Config, Director, Flow};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -x 1".parse()?;
+/// let director = Director::new(&config)?;
+/// let service = director.service("tcp 10.0.0.1:80")?;
+/// let worker = director.worker();
+/// let connection = worker.connect(service, &Flow::default())?;
+/// assert!(worker.connect(service, &Flow::default()).is_err(), "one connection is the limit");
+/// let statistics = director.observe().services[0].statistics;
+/// assert_eq!((statistics.connections, statistics.refused), (1, 1));
+/// # drop(connection);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -223,6 +237,17 @@ impl Default for Observed {
 
 impl Observed {
     /// Returns the running config, with servers in the order in which they were added.
+    ///
+    /// ```
+    /// use vsched::Config;
+    /// use vsched::config::Observed;
+    /// let config: Config =
+    ///     "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2".parse()?;
+    /// let observed = Observed::from(&config);
+    /// assert_eq!(observed.services[0].servers[0].server, config.services[0].servers[1]);
+    /// assert_eq!(observed.config(), config);
+    /// # Ok::<(), vsched::error::RulesError>(())
+    /// ```
     pub fn config(&self) -> Config {
         let services = self.services.iter().map(|service| {
             let servers =

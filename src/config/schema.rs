@@ -29,6 +29,12 @@ impl Config {
     ///
     /// What it accepts, a config may still refuse: the schema knows the limits of each number and text, but
     /// not what depends on another field. [`validate`](Self::validate) knows both.
+    ///
+    /// ```
+    /// let schema: serde_json::Value = serde_json::from_str(&vsched::Config::schema_text())?;
+    /// assert_eq!(schema["$defs"]["RealServer"]["properties"]["weight"]["maximum"], 2_147_483_647);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn schema_text() -> String {
         let mut schema =
             SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>();

@@ -26,6 +26,20 @@ pub enum Forwarding {
 }
 
 /// Encapsulation of a tunneled packet.
+///
+/// ```
+/// use vsched::Config;
+/// use vsched::config::{Forwarding, RealServer, ServiceKey, Tunnel, TunnelChecksum, VirtualService};
+/// let tunnel = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Remote };
+/// let server = RealServer::new("192.168.5.11:80".parse()?).with_forwarding(Forwarding::Tunnel(tunnel));
+/// let service = VirtualService::new(ServiceKey::tcp("192.168.4.5:80".parse()?)).with_server(server);
+/// assert_eq!(
+///     Config::new().with_service(service).to_rules().to_string(),
+///     "-A -t 192.168.4.5:80 -s wlc\n\
+///      -a -t 192.168.4.5:80 -r 192.168.5.11:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-remcsum\n"
+/// );
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -81,6 +95,23 @@ pub enum TunnelChecksum {
 ///
 /// At `upper` connections the server is overloaded and gets no new ones until fewer than `lower` remain
 /// (three quarters of `upper` if `lower` is 0). 0 means no limit.
+///
+/// ```
+/// use vsched::{Activity, Config, Director, Flow, Refused};
+/// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -x 3 -y 2".parse()?;
+/// let director = Director::new(&config)?;
+/// let service = director.service("tcp 10.0.0.1:80")?;
+/// let worker = director.worker();
+/// let connect = || worker.connect(service, &Flow::default());
+/// let mut connections = vec![connect()?, connect()?, connect()?];
+/// assert_eq!(connect().unwrap_err(), Refused::AllOverloaded);
+/// connections.pop();
+/// assert_eq!(connect().unwrap_err(), Refused::AllOverloaded, "2 are not fewer than 2");
+/// connections.pop();
+/// connections.push(connect()?);
+/// # drop(connections);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields, default))]

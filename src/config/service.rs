@@ -275,6 +275,29 @@ impl<Servers> VirtualService<Servers> {
 /// It matters only where that changes picks: sh, dh and mh give every worker the same result, and the
 /// address maps of lblc, lblcr and persistence are always shared, as are all counts, thresholds and
 /// statistics.
+///
+/// ```
+/// use vsched::config::Sharing;
+/// use vsched::{Config, Director, Flow};
+/// let config: Config =
+///     "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
+///         .parse()?;
+/// // Two workers pick in turn, twice each: the servers that the first one gets.
+/// let picks = |sharing| {
+///     let mut config = config.clone();
+///     config.services[0].sharing = sharing;
+///     let director = Director::new(&config).expect("a valid config");
+///     let service = director.service("tcp 10.0.0.1:80").expect("it runs");
+///     let workers = [director.worker(), director.worker()];
+///     let pick = |worker: usize| workers[worker].pick_server(service, &Flow::default());
+///     [0, 1, 0, 1].map(|worker| pick(worker).expect("two are up").server())
+/// };
+/// let [first, _, third, _] = picks(Sharing::Exact);
+/// assert_eq!(first, third, "one rotation: the other worker got the server in between");
+/// let [first, _, third, _] = picks(Sharing::PerWorker);
+/// assert_ne!(first, third, "each worker goes around by itself");
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
@@ -311,6 +334,24 @@ impl Sharing {
 }
 
 /// Which of several equally loaded servers lc, wlc, sed and nq pick.
+///
+/// ```
+/// use vsched::config::Ties;
+/// use vsched::{Config, Director, Flow};
+/// let mut config: Config =
+///     "-A -t 10.0.0.1:80 -s lc\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
+///         .parse()?;
+/// let director = Director::new(&config)?;
+/// let service = director.service("tcp 10.0.0.1:80")?;
+/// let worker = director.worker();
+/// // Without connections all loads are equal.
+/// let pick = || worker.pick_server(service, &Flow::default());
+/// assert_eq!(pick()?, pick()?);
+/// config.services[0].ties = Ties::Rotate;
+/// director.apply(&config)?;
+/// assert_ne!(pick()?, pick()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]

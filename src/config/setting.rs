@@ -4,6 +4,16 @@ use crate::config::{Config, KernelRules, SyncDaemon, SyncRole, Timeouts};
 use crate::error::CommandError;
 
 /// One setting of a config that belongs to no service, as changed by one line of a rules text.
+///
+/// ```
+/// use vsched::Config;
+/// use vsched::config::{Command, Setting, Timeouts};
+/// let mut config = Config::new().with_timeouts(Timeouts::default().with_tcp(300));
+/// let udp = Timeouts::default().with_udp(30);
+/// config.execute(&Command::Set(Setting::Timeouts(udp)))?;
+/// assert_eq!(config.timeouts, udp.with_tcp(300), "what is not given stays");
+/// # Ok::<(), vsched::error::CommandError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {

@@ -72,6 +72,14 @@ pub struct Rules {
 }
 
 /// One command, with its line.
+///
+/// ```
+/// use vsched::config::rules::Rules;
+/// let rules: Rules = "# web\n-A -t 10.0.0.1:80\n\n-a -t 10.0.0.1:80 -r 10.0.1.1".parse()?;
+/// let lines: Vec<usize> = rules.iter().map(|rule| rule.line).collect();
+/// assert_eq!(lines, [2, 4]);
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {

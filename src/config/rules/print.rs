@@ -61,6 +61,15 @@ impl Config {
 impl RulesText<'_> {
     /// Returns the text with ` -x N -y N` on servers that have thresholds, and with everything else that
     /// ipvsadm's own text loses or misprints. ipvsadm can read it if no threshold is above 2147483647.
+    ///
+    /// ```
+    /// use vsched::Config;
+    /// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -x 100".parse()?;
+    /// assert!(!config.to_rules().to_string().contains("-x"), "as `ipvsadm --save`");
+    /// let text = config.to_rules().with_thresholds().to_string();
+    /// assert!(text.ends_with("-a -t 10.0.0.1:80 -r 10.0.1.1:80 -g -w 1 -x 100 -y 0\n"));
+    /// # Ok::<(), vsched::error::RulesError>(())
+    /// ```
     #[must_use]
     pub fn with_thresholds(self) -> Self {
         RulesText { form: Form::Readable, ..self }
