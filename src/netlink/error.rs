@@ -71,6 +71,16 @@ pub enum Cause {
 }
 
 /// A request that the kernel refused, and that changed nothing.
+///
+/// ```
+/// use vsched::netlink::{Cause, Object, Refused, wire::Command};
+/// let object = Object::Service("tcp 10.0.0.1:80".parse()?);
+/// // One number of the kernel, two meanings.
+/// let (add, edit) = (Command::NewService, Command::SetDest);
+/// assert_eq!(Refused::new(add, object, libc::ENOENT).cause(), Cause::NoScheduler);
+/// assert_eq!(Refused::new(edit, object, libc::ENOENT).cause(), Cause::NoServer);
+/// # Ok::<(), vsched::error::KeyError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
     command: Command,

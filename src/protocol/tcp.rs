@@ -137,6 +137,17 @@ impl TcpState {
 }
 
 /// Which of the two TCP state tables applies: a property of the whole director, not of a connection.
+///
+/// ```
+/// use vsched::config::Forwarding;
+/// use vsched::protocol::{Direction, TcpConnection, TcpFlags, TcpState, TcpTable};
+/// let mut connection = TcpConnection::new(Forwarding::Masq);
+/// let mut packet = |direction, flags| connection.packet_by(TcpTable::Secure, direction, flags);
+/// packet(Direction::Client, TcpFlags::SYN);
+/// // The client's ACK alone does not establish the connection.
+/// assert_eq!(packet(Direction::Client, TcpFlags::ACK), TcpState::SynReceived);
+/// assert_eq!(packet(Direction::Server, TcpFlags::ACK), TcpState::Established);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum TcpTable {

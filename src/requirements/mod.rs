@@ -96,6 +96,22 @@ pub enum Action {
 }
 
 /// A fact about a host that a program can check.
+///
+/// ```
+/// use vsched::Config;
+/// use vsched::requirements::{Check, Role};
+/// let config: Config = "-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
+/// let director = config.requirements().of(Role::Director);
+/// let modules: Vec<_> = director
+///     .iter()
+///     .filter_map(|item| match &item.check {
+///         Some(Check::Module { name, .. }) => Some(name.as_str()),
+///         _ => None,
+///     })
+///     .collect();
+/// assert!(modules.contains(&"ip_vs_wrr"));
+/// # Ok::<(), vsched::error::RulesError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -37,6 +37,13 @@ pub enum Status {
 
 impl Status {
     /// True if the step's effect is in place.
+    ///
+    /// ```
+    /// use vsched::netlink::Status;
+    /// assert!(Status::AlreadyDone.is_good());
+    /// assert!(Status::CutOff(3).is_good(), "the deadline of a drain is part of the plan");
+    /// assert!(!Status::Kept.is_good(), "the server is still there");
+    /// ```
     pub fn is_good(self) -> bool {
         use Status::{Adapted, AlreadyDone, CutOff, Done, Drained};
         matches!(self, Done | Adapted | AlreadyDone | Drained | CutOff(_))

@@ -40,6 +40,23 @@ impl From<StepLog> for Outcomes {
 }
 
 /// The outcome of a plan. Prints one line per step.
+///
+/// ```no_run
+/// use vsched::netlink::plan::Policy;
+/// use vsched::netlink::{Ipvs, SyncError};
+/// # let wanted = vsched::Config::new();
+/// match Ipvs::open()?.sync(wanted, &Policy::default()) {
+///     Err(SyncError::Incomplete(report)) => {
+///         for outcome in report.outcomes().iter().filter(|outcome| !outcome.status.is_good()) {
+///             eprintln!("{outcome}");
+///         }
+///         eprintln!("all is as before: {}", report.is_rolled_back() && report.left().next().is_none());
+///     }
+///     Err(error) => eprintln!("{error}"),
+///     Ok(report) => println!("{} requests", report.requests()),
+/// }
+/// # Ok::<(), vsched::netlink::Error>(())
+/// ```
 #[must_use]
 #[derive(Debug, Default)]
 pub struct Report {

@@ -130,6 +130,23 @@ pub enum Risk {
 }
 
 /// A change, with its phase, reason and risk.
+///
+/// ```
+/// use vsched::config::{Config, Observed};
+/// use vsched::netlink::plan::{Phase, Plan, Policy, Removal, Risk};
+/// let runs: Config = "
+///     -A -t 10.0.0.1:80
+///     -a -t 10.0.0.1:80 -r 10.0.1.1 -m
+///     -a -t 10.0.0.1:80 -r 10.0.1.2 -m
+/// ".parse()?;
+/// let wanted: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
+/// let mut found = Observed::from(&runs);
+/// found.services[0].servers[0].counts.active = 7;
+/// let plan = Plan::new(wanted, &found, &Policy::default().with_removal(Removal::Immediate))?;
+/// let last = plan.steps().iter().next_back().expect("a server leaves");
+/// assert_eq!((last.phase, last.risk), (Phase::DeleteServers, Some(Risk::Stalls(7))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {

@@ -75,6 +75,19 @@ pub enum OnRefusal {
 
 /// Which services in the kernel are ours, to edit and to delete. All others stay unchanged,
 /// whichever program created them.
+///
+/// ```
+/// use vsched::config::{Config, Observed};
+/// use vsched::netlink::plan::{Ownership, Plan, Policy};
+/// let found = Observed::from(&"-A -t 10.0.0.1:80\n-A -t 10.0.0.2:80".parse::<Config>()?);
+/// let wanted: Config = "-A -t 10.0.0.1:80".parse()?;
+/// let plan = Plan::new(wanted.clone(), &found, &Policy::default())?;
+/// assert!(plan.is_empty());
+/// assert_eq!(plan.foreign(), ["tcp 10.0.0.2:80".parse()?]);
+/// let plan = Plan::new(wanted, &found, &Policy::default().with_ownership(Ownership::All))?;
+/// assert_eq!(plan.to_string(), "delete services: delete service tcp 10.0.0.2:80 (not wanted)\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Ownership {

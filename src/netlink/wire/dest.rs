@@ -4,6 +4,17 @@ use super::attribute::{Value, Writer, attributes};
 use super::{Figures, WireError};
 
 /// The attributes of a real server, as in a message.
+///
+/// ```
+/// use vsched::config::{Family, RealServer};
+/// use vsched::netlink::wire::DestAttributes;
+/// let server = RealServer::new("192.168.5.11:80".parse()?).with_weight(2);
+/// let mut attributes = DestAttributes::of_server(&server);
+/// // What kernels before 3.18 do not send is the service's.
+/// attributes.family = None;
+/// assert_eq!(attributes.server(Family::Inet)?, server);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DestAttributes {

@@ -34,6 +34,20 @@ pub fn encode_family_request(
 
 /// Reads the number of a family from the answer.
 ///
+/// ```
+/// use vsched::netlink::wire::{FAMILY_NAME, decode_family, encode_family_request, packets};
+/// let mut bytes = Vec::new();
+/// encode_family_request(FAMILY_NAME, 1, &mut bytes)?;
+/// let request = packets(&bytes).next().expect("one packet")?;
+/// // The request says the name; only the kernel's answer has the number.
+/// assert!(decode_family(request.payload).is_err());
+/// let answer = [1, 2, 0, 0, 6, 0, 1, 0, 28, 0, 0, 0]; // as a little-endian machine gets it
+/// # if cfg!(target_endian = "little") {
+/// assert_eq!(decode_family(&answer)?, 28);
+/// # }
+/// # Ok::<(), vsched::netlink::wire::WireError>(())
+/// ```
+///
 /// # Errors
 /// Anything but that answer.
 pub fn decode_family(payload: &[u8]) -> Result<u16, WireError> {

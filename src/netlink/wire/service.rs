@@ -33,6 +33,19 @@ impl ServiceFlags {
 }
 
 /// The attributes of a virtual service, as in a message.
+///
+/// ```
+/// use vsched::config::{ServiceKey, VirtualService};
+/// use vsched::netlink::wire::ServiceAttributes;
+/// let service = VirtualService::new("fwmark 7".parse()?);
+/// let mut attributes = ServiceAttributes::of_settings(&service);
+/// assert_eq!((attributes.mark, attributes.protocol), (Some(7), None));
+/// assert_eq!(attributes.settings()?, service.settings());
+/// attributes.scheduler = Some("new".to_owned());
+/// let error = attributes.settings().expect_err("a scheduler of a newer kernel");
+/// assert_eq!(error.attribute(), "SERVICE.SCHED_NAME");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ServiceAttributes {

@@ -63,6 +63,22 @@ impl Requirements {
 
     /// Like [`check_local`](Self::check_local), with the files below `root` instead of `/`, such as a
     /// host's files that a container sees below `/host`.
+    ///
+    /// ```
+    /// use vsched::Config;
+    /// use vsched::requirements::{Answer, Role};
+    /// let config: Config = "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.1.1 -m".parse()?;
+    /// let root = std::env::temp_dir().join(format!("vsched-check-{}", std::process::id()));
+    /// let settings = root.join("proc/sys/net/ipv4");
+    /// std::fs::create_dir_all(&settings)?;
+    /// std::fs::write(settings.join("ip_forward"), "0\n")?;
+    /// let findings = config.requirements().of(Role::Director).check_in(&root);
+    /// std::fs::remove_dir_all(&root)?;
+    /// let forward = findings.iter().find(|finding| finding.requirement.reason.contains("forward"));
+    /// let answer = forward.map(|finding| &finding.answer);
+    /// assert!(matches!(answer, Some(Answer::Missing { .. })), "{findings:#?}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn check_in(&self, root: &Path) -> Vec<Finding> {
         let host = Host::new(root);
         self.findings(|requirement| match &requirement.check {
