@@ -18,7 +18,7 @@ pub(crate) fn features(project: &Project) -> Result<String> {
     Ok(rust.join(","))
 }
 
-/// Writes the list anew.
+/// Rewrites the list.
 pub(crate) fn write(project: &Project) -> Result<()> {
     let text = current(project)?;
     project.sh.write_file(LIST, text)?;
