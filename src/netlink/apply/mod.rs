@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Error;
-use super::plan::{Availability, AvailableServers, BeforeOrAfter, OnRefusal, Plan, Removal};
+use super::plan::{Availability, AvailableServers, BeforeOrAfter, OnRefusal, Plan, Removal, Steps};
 use crate::config::ServiceKey;
 
 pub use drains::Draining;
@@ -143,7 +143,7 @@ impl Rollout {
     fn turn_back(&mut self) {
         let undos = inverse::inverse(&self.forward.step_log, self.removal);
         let origins = undos.iter().map(|undo| undo.origin).collect();
-        let steps = undos.into_iter().map(|undo| undo.step).collect();
+        let steps = Steps::from_steps(undos.into_iter().map(|undo| undo.step));
         self.back =
             Some(Rollback { pass: Pass::new(steps, BeforeOrAfter::Before, false), origins });
     }

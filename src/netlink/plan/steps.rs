@@ -80,6 +80,13 @@ impl Steps {
         Steps { wanted, list, begins, length }
     }
 
+    /// Keeps the order of the iterator.
+    pub(in crate::netlink) fn from_steps(steps: impl Iterator<Item = Step>) -> Self {
+        let list: Vec<StepRecord> = steps.map(|step| StepRecord::Whole(Box::new(step))).collect();
+        let length = list.len();
+        Steps { wanted: Arc::default(), list, begins: (0..length as u32).collect(), length }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.length
@@ -163,16 +170,6 @@ fn added(phase: Phase, service: &VirtualService, server: usize) -> Option<Cow<'s
     let server = service.servers.get(server)?.clone();
     let action = Action::AddServer { service: service.key, server };
     Some(Cow::Owned(Step { phase, action, reason: WANTED, risk: None }))
-}
-
-impl FromIterator<Step> for Steps {
-    /// Keeps the order of the iterator.
-    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
-        let list: Vec<StepRecord> =
-            steps.into_iter().map(|step| StepRecord::Whole(Box::new(step))).collect();
-        let length = list.len();
-        Steps { wanted: Arc::default(), list, begins: (0..length as u32).collect(), length }
-    }
 }
 
 impl PartialEq for Steps {
