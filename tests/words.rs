@@ -316,9 +316,14 @@ fn below(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
-    for (folder, ending) in
-        [("src", "rs"), ("docs", "md"), ("include", "h"), ("tests/loom/src", "rs")]
-    {
+    for (folder, ending) in [
+        ("src", "rs"),
+        ("adapters", "rs"),
+        ("adapters", "md"),
+        ("docs", "md"),
+        ("include", "h"),
+        ("tests/loom/src", "rs"),
+    ] {
         below(&root.join(folder), ending, &mut paths);
     }
     paths.sort();
