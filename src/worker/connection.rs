@@ -34,6 +34,7 @@ use crate::worker::{Lease, Worker};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "a connection that is dropped is closed"]
 pub struct Connection<'w> {
     pub(super) worker: &'w Worker,
     pub(super) pick: Pick,
