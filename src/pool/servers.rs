@@ -160,6 +160,21 @@ impl Servers {
         }
     }
 
+    /// Prefetches the endpoint of a server that may be picked.
+    #[inline(always)]
+    pub(crate) fn prefetch_endpoint(&self, position: Position) {
+        if let Some(endpoint) = self.endpoint(position) {
+            prefetch(endpoint);
+        }
+    }
+
+    /// True if the server is one of these.
+    #[inline]
+    pub(crate) fn is_tried(&self, position: Position, tried: &[ServerId]) -> bool {
+        let is_tried = |endpoint: &Endpoint| tried.contains(&endpoint.server());
+        !tried.is_empty() && self.endpoint(position).is_some_and(is_tried)
+    }
+
     /// All available servers in list order, with position, weight and counts.
     #[inline]
     pub(crate) fn iter_available<'a>(
@@ -183,8 +198,7 @@ impl Servers {
         if listed.weight == 0 || !counts.available() {
             return None;
         }
-        let is_tried = |answer: &Endpoint| tried.contains(&answer.server());
-        (tried.is_empty() || !self.endpoint(position).is_some_and(is_tried)).then_some(counts)
+        (!self.is_tried(position, tried)).then_some(counts)
     }
 }
 
@@ -194,4 +208,12 @@ pub(crate) struct Candidate {
     pub(crate) position: Position,
     pub(crate) weight: u32,
     pub(crate) counts: Counts,
+}
+
+impl Candidate {
+    /// True if it may get a new connection: not quiesced, not overloaded, not held.
+    #[inline(always)]
+    pub(crate) fn is_available(&self) -> bool {
+        self.weight > 0 && self.counts.available()
+    }
 }

@@ -9,7 +9,7 @@
 //! Weight 0 and overloaded: skipped. Empty, or none available: no server.
 //! State: the number of picks, one word in the service's slot. The choices of pick k are a fixed function
 //! of the config's seed, the service and k, so equal histories repeat. Inactive connections are ignored.
-//! Cost: O(1) without a walk (see `random`); O(n) for some picks if most of the weight is unavailable.
+//! Cost: O(1 / the share of the weight that is available) expected, at most O(n); see `random`.
 //! Differences from twos: the two choices differ, so the choices themselves avoid a busy server even if
 //! there are two in all; load is the expected delay of sed; no bias toward the first in the list.
 //! Choose it when many directors share servers and no kernel has to run the config.
@@ -50,12 +50,12 @@ impl Scheduler for P2c {
 }
 
 impl P2c {
-    #[inline]
+    #[inline(always)]
     fn two(&self, request: PickRequest<'_>) -> Option<(Candidate, Option<Candidate>)> {
         let PickRequest { servers, tried, slot, .. } = request;
         let (first, second) = pair(self.seed, slot.next_draw());
         let one = self.table.choose(servers, tried, first, None)?;
-        Some((one, self.table.choose(servers, tried, second, Some(one))))
+        Some((one, self.table.choose(servers, tried, second, Some(one.position))))
     }
 }
 

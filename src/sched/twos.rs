@@ -8,7 +8,7 @@
 //! Weight 0 and overloaded: skipped. Empty, or none available: no server.
 //! State: the number of picks, one word in the service's slot. The draws of pick k are a fixed function of
 //! the config's seed, the service and k, so equal histories repeat.
-//! Cost: O(1) without a walk (see `random`); O(n) for some picks if most of the weight is unavailable.
+//! Cost: O(1 / the share of the weight that is available) expected, at most O(n); see `random`.
 //! Differences from the kernel: random there, reproducible here; same distribution, including the
 //! kernel's small bias toward the first in the list (T + 1 values are drawn); sums and products do not
 //! wrap at 32 bits.
@@ -56,7 +56,7 @@ impl Scheduler for Twos {
 }
 
 impl Twos {
-    #[inline]
+    #[inline(always)]
     fn two(&self, request: PickRequest<'_>) -> Option<(Candidate, Candidate)> {
         let PickRequest { servers, tried, slot, .. } = request;
         let (first, second) = pair(self.seed, slot.next_draw());

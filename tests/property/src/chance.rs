@@ -2,8 +2,11 @@
 
 use crate::twins::{Seen, eligible};
 
-/// After so many servers that are not eligible, or as many as there are, only the eligible are walked.
-const REJECTIONS: usize = 32;
+/// After so many servers that are not eligible, only the eligible are walked: as many as there are, but at
+/// most 32, or a quarter of a long list.
+fn limit(list: &[Seen]) -> usize {
+    list.len().min(32).max(list.len() / 4)
+}
 
 /// Output number `index` of SplitMix64.
 fn split_mix(seed: u64, index: u64) -> u64 {
@@ -77,10 +80,6 @@ pub(crate) fn p2c(
     let others: Vec<&Seen> = list.iter().filter(|server| server.name != one.name).collect();
     let two = choose(&others, 0, second, limit(list));
     Some(two.filter(|two| is_lighter(two, one, delay)).unwrap_or(one))
-}
-
-fn limit(list: &[Seen]) -> usize {
-    list.len().min(REJECTIONS)
 }
 
 fn is_lighter(two: &Seen, one: &Seen, load: impl Fn(&Seen) -> u64) -> bool {
