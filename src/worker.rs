@@ -352,7 +352,8 @@ impl Worker {
                     compiled.prefetch(next);
                 }
             }
-            LoadUpdates::WorkerCounts => state(compiled),
+            // Told apart there, so that the others need no check for it.
+            LoadUpdates::WorkerCounts | LoadUpdates::Locality(_) => state(compiled),
         }
     }
 

@@ -239,6 +239,14 @@ impl MinTree {
         known.map(|(_, stored)| stored)
     }
 
+    /// The leaf's key; `None` past the leaves.
+    #[inline(always)]
+    pub(crate) fn key(&self, index: u32) -> Option<u64> {
+        let (at, lane) = (index as usize / FAN_OUT, index as usize % FAN_OUT);
+        // SeqCst: pairs with the swaps in `set_by`; after what the caller has loaded to compare it with.
+        Some(self.blocks.get(at)?.lane(lane)?.load(Ordering::SeqCst))
+    }
+
     /// The first index of the least key; `None` if all keys are [`UNAVAILABLE`]. Lock-free.
     #[inline]
     pub(crate) fn least(&self) -> Result<Option<Least>, Contended> {

@@ -1,5 +1,6 @@
 //! Lock-free data structures that know nothing of load balancing.
 
+pub(crate) mod flag_set;
 pub(crate) mod hazard;
 pub(crate) mod min_tree;
 pub(crate) mod per_thread;

@@ -12,8 +12,8 @@
 //! State: a map of fixed capacity that survives reloads, but not a change of the scheduler. A sweep
 //! every half hour of the director's clock removes entries unused for `affinity.expiration`. If the map
 //! is full, the pick goes by wlc and is not remembered; this is counted.
-//! Cost: O(1) for a remembered destination whose server is not above its weight, O(log n) for one that
-//! is not remembered, O(n) to check whether a server above its weight is busy.
+//! Cost: O(1) for a remembered destination, also whether its server is busy; for another, amortized
+//! O(log n), and O(n) at most (see `locality_index`).
 //! Differences from the kernel: the map has a capacity; its sweeps run at exact minutes.
 //! Choose it for caches with different content, with destinations selected by firewall mark.
 
@@ -22,18 +22,16 @@ use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::{LBLC_ENTRY, PickReason, ServiceSettings};
 use crate::memory::address_map::AffinityEntry;
 use crate::memory::one_server::OneServer;
-use crate::pool::positions::Positions;
-use crate::pool::servers::Position;
+use crate::pool::servers::{Candidate, Position};
 use crate::rotation::version::Superseded;
-use crate::sched::least::{Least, Overhead};
-use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
-use crate::sched::{Build, Explained, PickRequest, Remembered, Scheduler};
+use crate::sched::locality::{AffinityCache, AffinityCaches};
+use crate::sched::locality_index::LocalityIndex;
+use crate::sched::{Build, Explained, LoadUpdates, PickRequest, Remembered, Scheduler};
 use crate::sync::Arc;
 
 pub(crate) struct Lblc {
     memory: Arc<AffinityCache<OneServer>>,
-    positions: Positions,
-    least: Least<Overhead>,
+    index: Arc<LocalityIndex>,
     expiration: u64,
 }
 
@@ -56,8 +54,7 @@ impl Scheduler for Lblc {
     fn build(build: &Build<'_>, _: Option<&Self>) -> Self {
         Lblc {
             memory: AffinityCache::reserved(build.caches.server.as_ref(), build.servers.arena()),
-            positions: Positions::of(build.servers),
-            least: Least::of(Overhead(build.generation), build.servers),
+            index: LocalityIndex::new(build.servers, build.generation),
             expiration: u64::from(build.settings.affinity.expiration) * 1000,
         }
     }
@@ -75,7 +72,7 @@ impl Scheduler for Lblc {
                 return Ok(Some(found));
             }
         }
-        let Some(position) = self.least.find(request) else {
+        let Some(position) = self.index.find(request) else {
             return Ok(None);
         };
         if let (Some((id, _)), Some(entry)) =
@@ -92,7 +89,7 @@ impl Scheduler for Lblc {
         let key = map.key(request.flow.destination_words(), request.flow.family());
         let slot = map.find(key).and_then(|entry| entry.payload.get(key));
         let found = self.remembered_server(slot, request);
-        let chosen = || self.least.find(request).map(|position| (position, Self::REASON));
+        let chosen = || self.index.find(request).map(|position| (position, Self::REASON));
         Ok(found.map(|position| (position, PickReason::Remembered)).or_else(chosen))
     }
 
@@ -104,7 +101,13 @@ impl Scheduler for Lblc {
         Some(self.memory.map.remembered())
     }
 
-    keeps_least!(least);
+    fn load_updates(&self) -> LoadUpdates {
+        self.index.load_updates()
+    }
+
+    fn load(&self, server: Candidate) -> Option<(u64, u32)> {
+        Some(self.index.load_of(server))
+    }
 }
 
 impl Lblc {
@@ -112,10 +115,10 @@ impl Lblc {
     #[inline(always)]
     fn remembered_server(&self, slot: Option<u32>, request: PickRequest<'_>) -> Option<Position> {
         let servers = request.servers;
-        let (id, server) = servers.counts_relaxed(self.positions.get(slot?)?)?;
+        let (id, server) = servers.counts_relaxed(self.index.position(slot?)?)?;
         let bars = server.counts.overloaded() || request.tried.contains(&id);
         let barred = !request.tried.is_empty() && bars;
         let usable = !server.counts.is_held() && server.weight > 0 && !barred;
-        (usable && !is_busy(server, servers)).then_some(server.position)
+        (usable && !self.index.is_busy(server, servers)).then_some(server.position)
     }
 }

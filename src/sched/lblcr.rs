@@ -10,8 +10,8 @@
 //! Weight 0 and overloaded: skipped. Empty, or none available: no server, and remembered entries stay.
 //! State: a map of fixed capacity that survives reloads, but not a change of the scheduler; entries
 //! expire as in lblc. If another thread is writing the set at that moment, the pick goes by wlc.
-//! Cost: O(servers of the set) while one of them is not above its weight, O(log n) for a destination
-//! that is not remembered, O(n) to check whether a server above its weight is busy.
+//! Cost: O(servers of the set) for a remembered destination; for another, amortized O(log n), and O(n)
+//! at most (see `locality_index`).
 //! Differences from the kernel: a set holds the 16 newest servers; the map has a capacity; its sweeps
 //! run at exact minutes.
 //! Choose it for caches if a single destination can overload a server.
@@ -27,15 +27,16 @@ use crate::memory::server_set::{Members, ServerSet};
 use crate::pool::positions::Positions;
 use crate::pool::servers::{Candidate, Position};
 use crate::rotation::version::Superseded;
-use crate::sched::least::{Least, Overhead, overhead};
-use crate::sched::locality::{AffinityCache, AffinityCaches, is_busy};
-use crate::sched::{Build, Explained, PickRequest, Remembered, Scheduler};
+use crate::sched::least::overhead;
+use crate::sched::locality::{AffinityCache, AffinityCaches};
+use crate::sched::locality_index::LocalityIndex;
+use crate::sched::{Build, Explained, LoadUpdates, PickRequest, Remembered, Scheduler};
 use crate::sync::Arc;
 
 pub(crate) struct Lblcr {
     memory: Arc<AffinityCache<ServerSet>>,
     positions: Positions,
-    least: Least<Overhead>,
+    index: Arc<LocalityIndex>,
     generation: KernelRules,
     expiration: u64,
 }
@@ -59,7 +60,7 @@ impl Scheduler for Lblcr {
         Lblcr {
             memory: AffinityCache::reserved(build.caches.set.as_ref(), build.servers.arena()),
             positions: Positions::of(build.servers),
-            least: Least::of(Overhead(build.generation), build.servers),
+            index: LocalityIndex::new(build.servers, build.generation),
             generation: build.generation,
             expiration: u64::from(build.settings.affinity.expiration) * 1000,
         }
@@ -84,14 +85,16 @@ impl Scheduler for Lblcr {
                 members.remove(slot, now);
                 changed = true;
             }
-            if let Some(server) = least.filter(|server| !is_busy(*server, request.servers)) {
+            if let Some(server) =
+                least.filter(|server| !self.index.is_busy(*server, request.servers))
+            {
                 if let (true, Some(entry)) = (changed, entry) {
                     map.write(entry, |set| set.write(map.arena(), key, members));
                 }
                 return Ok(Some(server.position));
             }
         }
-        let chosen = self.least.find(request);
+        let chosen = self.index.find(request);
         let joins = chosen.and_then(|position| request.servers.counts_relaxed(position));
         let entry = entry.or_else(|| joins.and_then(|_| map.claim(key)));
         if let Some(entry) = entry {
@@ -115,8 +118,8 @@ impl Scheduler for Lblcr {
         let key = map.key(request.flow.destination_words(), request.flow.family());
         let members = map.find(key).and_then(|entry| entry.payload.read(key));
         let least = members.and_then(|members| self.least_of(&members, request));
-        let found = least.filter(|server| !is_busy(*server, request.servers));
-        let chosen = || self.least.find(request).map(|position| (position, Self::REASON));
+        let found = least.filter(|server| !self.index.is_busy(*server, request.servers));
+        let chosen = || self.index.find(request).map(|position| (position, Self::REASON));
         Ok(found.map(|server| (server.position, PickReason::Remembered)).or_else(chosen))
     }
 
@@ -128,7 +131,13 @@ impl Scheduler for Lblcr {
         Some(self.memory.map.remembered())
     }
 
-    keeps_least!(least);
+    fn load_updates(&self) -> LoadUpdates {
+        self.index.load_updates()
+    }
+
+    fn load(&self, server: Candidate) -> Option<(u64, u32)> {
+        Some(self.index.load_of(server))
+    }
 }
 
 impl Lblcr {

@@ -1,5 +1,4 @@
-//! Shared by lblc and lblcr: the affinity cache, its expiration, and the rule that decides when a
-//! server is so busy that another should help.
+//! Shared by lblc and lblcr: the affinity cache and its expiration.
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
@@ -7,7 +6,6 @@ use crate::config::ServiceSettings;
 use crate::memory::address_map::{Affinity, Payload};
 use crate::memory::one_server::OneServer;
 use crate::memory::server_set::ServerSet;
-use crate::pool::servers::{Candidate, Servers};
 use crate::sched::hash::buckets::GOLDEN_RATIO;
 use crate::sync::{Arc, Mutex};
 
@@ -115,20 +113,6 @@ impl<P: Payload> AffinityCache<P> {
 /// The kernel's 10-bit hash of an address, which gives the order of partial sweeps.
 fn bucket_of(word: u64) -> u32 {
     (word as u32).wrapping_mul(GOLDEN_RATIO) >> (32 - BUCKET_BITS)
-}
-
-/// True if the server has more active connections than its weight, and another server of the service
-/// that is up has fewer than half of its weight. O(1), O(servers) for the second part.
-#[inline]
-pub(crate) fn is_busy(server: Candidate, servers: &Servers) -> bool {
-    server.counts.active() > server.weight && is_any_idle(servers)
-}
-
-/// Not inlined, so that a pick saves no registers for it.
-#[inline(never)]
-fn is_any_idle(servers: &Servers) -> bool {
-    let idle = |server: &Candidate| 2 * u64::from(server.counts.active()) < server.weight.into();
-    servers.iter().any(|server| !server.counts.is_held() && idle(&server))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(crate) mod lblcr;
 pub(crate) mod lc;
 mod list_rotation;
 mod locality;
+pub(crate) mod locality_index;
 mod max_tree;
 pub(crate) mod mh;
 pub(crate) mod nq;
@@ -43,6 +44,7 @@ use crate::pool::servers::{Candidate, Position, Servers};
 use crate::rotation::shared::{SharedRotation, TicketRange};
 use crate::rotation::version::{PoolVersion, Superseded};
 use crate::sched::least::index::LoadIndex;
+use crate::sched::locality_index::LocalityIndex;
 use crate::sync::Arc;
 
 pub(crate) use build::Build;
@@ -146,6 +148,8 @@ pub(crate) enum LoadUpdates {
     Nothing,
     /// All; they update this index.
     Counts(Arc<LoadIndex>),
+    /// All; they update this index.
+    Locality(Arc<LocalityIndex>),
     /// Changes of the connections that each worker has opened, per worker, and changes that affect all
     /// workers.
     WorkerCounts,

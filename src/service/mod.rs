@@ -237,6 +237,7 @@ impl Service {
             LoadUpdates::Nothing => self.servers.set_told(false),
             // Counts that changed since the index was made have not reached it.
             LoadUpdates::Counts(index) => index.published(&self.servers),
+            LoadUpdates::Locality(index) => index.published(&self.servers),
             LoadUpdates::WorkerCounts => {}
         }
     }
@@ -268,6 +269,7 @@ impl Service {
         match &self.load_updates {
             LoadUpdates::Nothing => {}
             LoadUpdates::Counts(index) => _ = index.load_changed(server.slot, slot),
+            LoadUpdates::Locality(index) => index.load_changed(server.slot, slot),
             LoadUpdates::WorkerCounts => self.worker_load_changed(server, None),
         }
     }

@@ -1,11 +1,12 @@
 //! Connections in services whose workers decide by the connections that they opened themselves: which
-//! worker's count changes, and which load indexes learn of it.
+//! worker's count changes, and which load indexes learn of it. Also which calls update the index of lblc and
+//! lblcr.
 
 use crate::arena::counts::Activity;
 use crate::arena::id::ServerId;
 use crate::arena::tally::Connections;
 use crate::arena::worker_state::WorkerTag;
-use crate::service::Service;
+use crate::service::{LoadUpdates, Service};
 use crate::worker::Worker;
 
 impl Worker {
@@ -19,6 +20,11 @@ impl Worker {
         activity: Activity,
         marked: bool,
     ) -> WorkerTag {
+        if let LoadUpdates::Locality(index) = compiled.load_updates() {
+            // A changed mark may also make the server available.
+            index.opened(server.slot, &self.inner.arena, marked);
+            return WorkerTag::NONE;
+        }
         let change = Connections::one(activity);
         let counted = self.state().is_some_and(|state| state.add(server.slot, change));
         let tag = if counted { self.tag } else { WorkerTag::NONE };
@@ -97,6 +103,9 @@ impl Worker {
         change: Connections,
         marked: bool,
     ) {
+        if let LoadUpdates::Locality(index) = compiled.load_updates() {
+            return index.closed(server.slot, &self.inner.arena);
+        }
         let state =
             if tag == self.tag { self.state() } else { self.inner.arena.workers.get(tag.number()) };
         match state.filter(|_| !tag.is_none()) {

@@ -180,7 +180,9 @@ impl LoadIndex {
         servers: &Servers,
         tried: &[ServerId],
     ) -> Option<Position> {
-        self.find_by(servers, || self.untried(tried, |excluded| self.keys.least_except(excluded)))
+        self.find_by(servers, || {
+            untried(&self.positions, tried, |excluded| self.keys.least_except(excluded))
+        })
     }
 
     /// Like [`find`](Self::find), among the servers that were not tried; on a tie the first from this
@@ -196,7 +198,7 @@ impl LoadIndex {
             self.find_by(servers, || self.keys.least_from(first).ok().flatten())
         } else {
             let least = |excluded: &[u32]| self.keys.least_except_from(first, excluded);
-            self.find_by(servers, || self.untried(tried, least))
+            self.find_by(servers, || untried(&self.positions, tried, least))
         }
     }
 
@@ -219,24 +221,6 @@ impl LoadIndex {
         servers
             .slot_and_weight(found.index)
             .is_some_and(|(slot, weight)| self.rule.key(weight, slot.counts_relaxed()) == found.key)
-    }
-
-    fn untried(
-        &self,
-        tried: &[ServerId],
-        least: impl FnOnce(&[u32]) -> Option<Least>,
-    ) -> Option<Least> {
-        const MANY: usize = 64;
-        let mut excluded = [0; MANY];
-        // More than the array holds: fall back to a scan.
-        let excluded = excluded.get_mut(..tried.len())?;
-        let mut length = 0;
-        let known = tried.iter().filter_map(|id| self.positions.get(id.slot));
-        for (place, position) in excluded.iter_mut().zip(known) {
-            *place = position;
-            length += 1;
-        }
-        least(excluded.get(..length)?)
     }
 
     #[cold]
@@ -266,4 +250,23 @@ impl LoadIndex {
     pub(in crate::sched) fn keys(&self) -> &MinTree {
         &self.keys
     }
+}
+
+/// What `least` finds, given the positions of the servers that were tried; `None` if there are so many that
+/// a scan is better.
+pub(in crate::sched) fn untried(
+    positions: &Positions<u32>,
+    tried: &[ServerId],
+    least: impl FnOnce(&[u32]) -> Option<Least>,
+) -> Option<Least> {
+    const MANY: usize = 64;
+    let mut excluded = [0; MANY];
+    let excluded = excluded.get_mut(..tried.len())?;
+    let mut length = 0;
+    let known = tried.iter().filter_map(|id| positions.get(id.slot));
+    for (place, position) in excluded.iter_mut().zip(known) {
+        *place = position;
+        length += 1;
+    }
+    least(excluded.get(..length)?)
 }

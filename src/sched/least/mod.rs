@@ -119,6 +119,11 @@ impl<L: Load> Least<L> {
         Least { load, strategy }
     }
 
+    /// Compiles a search that reads the counts of all servers.
+    pub(in crate::sched) fn scanning(load: L) -> Self {
+        Least { load, strategy: Strategy::Scan }
+    }
+
     /// Like [`of`](Self::of), or a search by each worker's own connections if the service is shared
     /// `per-worker`.
     pub(crate) fn shared(load: L, build: &Build<'_>) -> Self {
@@ -293,10 +298,14 @@ impl<L: Load> Least<L> {
     }
 }
 
-/// True if there are enough servers for an index, and keys can distinguish their loads.
+/// True if there are enough servers for an index, and it is exact.
 fn is_indexed(rule: Rule, servers: &Servers) -> bool {
-    let exact = !rule.is_weighted() || servers.weights().all(|weight| weight <= HEAVIEST);
-    exact && servers.len() > SCANNED
+    has_exact_keys(rule, servers) && servers.len() > SCANNED
+}
+
+/// True if keys can distinguish the loads of these servers.
+pub(in crate::sched) fn has_exact_keys(rule: Rule, servers: &Servers) -> bool {
+    !rule.is_weighted() || servers.weights().all(|weight| weight <= HEAVIEST)
 }
 
 #[cfg(test)]

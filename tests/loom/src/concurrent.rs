@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
+#[path = "../../../src/concurrent/flag_set.rs"]
+pub(crate) mod flag_set;
 #[path = "../../../src/concurrent/hazard.rs"]
 pub(crate) mod hazard;
 #[path = "../../../src/concurrent/min_tree.rs"]

@@ -16,6 +16,7 @@ mod error {
     pub(crate) use vsched::ConnectionError;
 }
 pub mod ejection;
+pub mod flag_set;
 pub mod hazard;
 pub mod health;
 mod memory;

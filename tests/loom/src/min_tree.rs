@@ -242,6 +242,73 @@ pub fn stopped_threads_hold_up_nobody((loads, [stops, goes]): Case, steps: usize
     servers.check_for_hidden();
 }
 
+impl Servers {
+    /// As `sched/locality_index` does, whose keys are lower bounds: tells only a load that has fallen, and
+    /// is below its key.
+    fn change_bounded(&self, (index, by): Change) {
+        self.loads[index as usize].fetch_add(by as u64, Ordering::SeqCst);
+        if by < 0 {
+            self.lower(index, |servers| servers.tree.key(index));
+        }
+    }
+
+    fn lower(&self, index: u32, key: impl Fn(&Servers) -> Option<u64>) {
+        let load = self.load(index);
+        if key(self).expect("a leaf") > load {
+            self.tell(index);
+        }
+    }
+
+    /// While no thread is in the tree: no key is above its load, and picks find the least loaded.
+    fn check_bounds(&self) {
+        for index in 0..self.loads.len() as u32 {
+            assert!(self.tree.key(index) <= Some(self.load(index)), "a key is too high");
+        }
+        assert_eq!(self.pick(), self.least());
+    }
+}
+
+/// Loads that have risen since their keys were set.
+fn with_low_keys(loads: &[u64]) -> Arc<Servers> {
+    let servers = Servers::new(loads, Simd::Scalar);
+    for index in 0..loads.len() as u32 {
+        servers.change_bounded((index, 4));
+    }
+    servers
+}
+
+/// A pick corrects low keys, concurrent with a change of one of the loads.
+pub fn a_correction_beside_a_change((loads, [(index, by), _]): Case) {
+    let servers = with_low_keys(loads);
+    let other = spawn(&servers, move |servers| servers.change_bounded((index, by)));
+    let _ = servers.pick();
+    other.join().unwrap();
+    servers.check_bounds();
+}
+
+/// Two threads change loads of which one has been corrected.
+pub fn two_changes_beside_low_keys((loads, [here, there]): Case) {
+    let servers = with_low_keys(loads);
+    servers.tell(here.0);
+    let other = spawn(&servers, move |servers| servers.change_bounded(there));
+    servers.change_bounded(here);
+    other.join().unwrap();
+    servers.check_bounds();
+}
+
+/// Wrong: a key is loaded before its server's load has changed.
+pub fn planted_a_key_from_before_the_change() {
+    let servers = with_low_keys(&[0, 3]);
+    let other = spawn(&servers, |servers| {
+        let key = servers.tree.key(0);
+        servers.loads[0].fetch_sub(3, Ordering::SeqCst);
+        servers.lower(0, |_| key);
+    });
+    let _ = servers.pick();
+    other.join().unwrap();
+    servers.check_bounds();
+}
+
 /// Wrong: after it has stored a leaf, a writer does not load the load again.
 pub fn planted_no_second_look_at_the_load() {
     let servers = Servers::new(&[0, 3, 5, 5], Simd::Scalar);

@@ -46,6 +46,7 @@ models! {
         company_beside_a_change_is_told an_end_beside_a_succession_counts_once;
     address_map: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
         what_is_written_late_is_swept a_claim_beside_a_clean_sweep another_capacity_beside_a_claim;
+    flag_set: a_set_beside_a_publication;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
     templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
         an_open_connection_keeps_its_template connections_beside_another_capacity;
@@ -101,6 +102,32 @@ mod min_tree_cases {
     fn stops() -> impl Iterator<Item = (min_tree::Case, usize)> {
         let steps = |case| (0..=min_tree::STEPS).map(move |steps| (case, steps));
         min_tree::CASES.into_iter().flat_map(steps)
+    }
+}
+
+mod flag_set_cases {
+    use vsched_loom::{check, flag_set, min_tree};
+
+    #[test]
+    fn two_threads_cross() {
+        for case in flag_set::CASES {
+            check(move || flag_set::two_threads_cross(case));
+        }
+    }
+
+    #[test]
+    fn three_threads_cross() {
+        for case in flag_set::THREE {
+            check(move || flag_set::three_threads_cross(case));
+        }
+    }
+
+    #[test]
+    fn low_keys_are_corrected() {
+        for case in min_tree::CASES {
+            check(move || min_tree::a_correction_beside_a_change(case));
+            check(move || min_tree::two_changes_beside_low_keys(case));
+        }
     }
 }
 
@@ -190,6 +217,8 @@ planted! {
     min_tree::planted_no_second_look_at_the_block, "a node is not the least of its block";
     min_tree::planted_pickers_do_not_help, "a loaded server is picked";
     told::planted_told_after_the_publication, "untold";
+    min_tree::planted_a_key_from_before_the_change, "a key is too high";
+    flag_set::planted_a_flag_by_one_look, "a flag is wrong";
     told::planted_a_glance_at_the_counts, "untold";
     told::planted_whose_it_was_before, "untold";
     worker_state::planted_a_stamp_before_the_change, "untold";
