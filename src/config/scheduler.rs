@@ -33,9 +33,9 @@ macro_rules! schedulers {
             /// destination hashing: one destination, one server
             "dh" => dh::Dh, cost "O(1)", linux true, shares false, flags GENERIC_FLAG_NAMES;
             /// locality-based least connections: one destination, one server, unless that is busy
-            "lblc" => lblc::Lblc, cost "O(1), O(log n) for a new address, O(n) for a busy server", linux true, shares true, flags GENERIC_FLAG_NAMES;
+            "lblc" => lblc::Lblc, cost "O(1), amortized O(log n) for a new address or a busy server", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// the same with replication: one destination, a set of servers that grows under load
-            "lblcr" => lblcr::Lblcr, cost "O(1), O(log n) for a new address, O(n) for a busy server", linux true, shares true, flags GENERIC_FLAG_NAMES;
+            "lblcr" => lblcr::Lblcr, cost "O(1), amortized O(log n) for a new address or a busy server", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// Maglev hashing: one client, one server; few others move when servers come and go
             "mh" => mh::Mh, cost "O(1)", linux true, shares false, flags ["mh-fallback", "mh-port", GENERIC_FLAG_NAMES[2]];
             /// failover: the available server of highest weight
@@ -43,9 +43,9 @@ macro_rules! schedulers {
             /// overflow: the highest weight until it has that many active connections, then the next
             "ovf" => ovf::Ovf, cost "O(servers full)", linux true, shares false, flags GENERIC_FLAG_NAMES;
             /// power of two choices: the less loaded of two weighted random draws
-            "twos" => twos::Twos, cost "O(1)", linux true, shares true, flags GENERIC_FLAG_NAMES;
+            "twos" => twos::Twos, cost "O(1) expected", linux true, shares true, flags GENERIC_FLAG_NAMES;
             /// weighted power of two choices: the less loaded of two different weighted random servers
-            "p2c" => p2c::P2c, cost "O(1)", linux false, shares true, flags GENERIC_FLAG_NAMES;
+            "p2c" => p2c::P2c, cost "O(1) expected", linux false, shares true, flags GENERIC_FLAG_NAMES;
         }
     };
 }
