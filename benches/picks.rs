@@ -1,17 +1,21 @@
-//! Measures a pick and an open + close, per scheduler and number of servers: `make
-//! bench-schedulers`.
+//! Measures a pick and an open + close, per scheduler and number of servers, and the same under load for
+//! schedulers whose cost depends on it: `make bench-schedulers`.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
 use std::fmt;
 use std::mem::replace;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use common::{Random, config, flow};
 use divan::{Bencher, black_box};
+use vsched::config::{Family, ServiceKey};
 use vsched::{Activity, Director, Flow, Lease, SchedulerKind, ServiceId, Worker};
 
-const SIZES: [u16; 4] = [2, 16, 256, 4096];
+const SIZES: [u16; 5] = [2, 10, 100, 1000, 10_000];
+/// Destinations that lblc and lblcr remember.
+const ADDRESSES: u32 = 1000;
 
 /// A scheduler, or none: the lower bound of every pick.
 #[derive(Clone, Copy)]
@@ -79,6 +83,55 @@ fn open_close<const SERVERS: u16>(bencher: Bencher<'_, '_>, scheduler: &Schedule
         let new = case.worker.open(case.held[at].server(), Activity::Active).expect("it runs");
         let old = replace(&mut case.held[at], new);
         case.worker.close(old).expect("an open lease");
+    });
+}
+
+/// A pick of the schedulers that choose at random, where every other server is at its upper threshold.
+#[divan::bench(args = [SchedulerKind::Twos, SchedulerKind::P2c].map(|it| Scheduler(Some(it))), consts = SIZES)]
+fn pick_half_overloaded<const SERVERS: u16>(bencher: Bencher<'_, '_>, scheduler: &Scheduler) {
+    let mut config = config(scheduler.0.expect("a scheduler"), SERVERS, &[1, 1, 2, 2, 3, 3]);
+    for server in config.services[0].servers.iter_mut().step_by(2) {
+        server.thresholds.upper = 5;
+    }
+    let director = Director::new(&config).expect("a valid config");
+    let service = director.service_for(&flow(0)).expect("it runs");
+    for server in config.services[0].servers.iter().step_by(2) {
+        let id = director.server_by_address(service, server.address).expect("it runs");
+        director.set_counts(id, 5, 0).expect("few");
+    }
+    let (worker, flow) = (director.worker(), flow(1));
+    bencher.bench_local(|| worker.pick_server(service, black_box(&flow)));
+}
+
+/// lblc and lblcr: a connection to a destination that is remembered for a server above its weight, while
+/// no server has weight to spare, and its close.
+#[divan::bench(args = [SchedulerKind::Lblc, SchedulerKind::Lblcr].map(|it| Scheduler(Some(it))), consts = SIZES)]
+fn hit_under_load<const SERVERS: u16>(bencher: Bencher<'_, '_>, scheduler: &Scheduler) {
+    let key = ServiceKey::fwmark(7, Family::Inet);
+    let mut config = config(scheduler.0.expect("a scheduler"), SERVERS, &[1, 2, 3]);
+    config.services[0].key = key;
+    let director = Director::new(&config).expect("a valid config");
+    let service = director.service_by_key(&key).expect("it runs");
+    for server in &config.services[0].servers {
+        let id = director.server_by_address(service, server.address).expect("it runs");
+        director.set_counts(id, 2 * server.weight, 0).expect("few");
+    }
+    let client = SocketAddr::from(([172, 16, 0, 1], 40_000));
+    let flow = |n: u32| {
+        let destination = SocketAddr::from((Ipv4Addr::from_bits(0xcb00_7100 + n), 80));
+        Flow::tcp(client, destination).with_fwmark(7)
+    };
+    let flows: Vec<Flow> = (0..ADDRESSES).map(flow).collect();
+    let worker = director.worker();
+    let (mut held, mut at) = (Vec::new(), 0);
+    for flow in &flows {
+        held.push(worker.connect(service, flow).expect("a server").into_lease());
+    }
+    bencher.bench_local(|| {
+        let connection = worker.connect(service, &flows[at]).expect("a server");
+        let old = replace(&mut held[at], connection.into_lease());
+        worker.close(old).expect("an open lease");
+        at = if at + 1 < flows.len() { at + 1 } else { 0 };
     });
 }
 
