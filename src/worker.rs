@@ -352,8 +352,7 @@ impl Worker {
                     compiled.prefetch(next);
                 }
             }
-            // Told apart there, so that the others need no check for it.
-            LoadUpdates::WorkerCounts | LoadUpdates::Locality(_) => state(compiled),
+            LoadUpdates::Other(_) => state(compiled),
         }
     }
 

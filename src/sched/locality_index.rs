@@ -31,7 +31,7 @@ use crate::pool::positions::Positions;
 use crate::pool::servers::{Candidate, Position, Servers};
 use crate::sched::least::index::{ATTEMPTS, untried};
 use crate::sched::least::{Least, Load, Overhead, has_exact_keys};
-use crate::sched::{LoadUpdates, PickRequest};
+use crate::sched::{LoadUpdates, OtherUpdates, PickRequest};
 use crate::sync::Arc;
 
 /// Up to this number of servers, a pick that asks about all of them scans them: that costs less than what
@@ -140,7 +140,7 @@ impl LocalityIndex {
 
     /// Updates the index after any change of the counts in this slot. O(1) while the server stays on one
     /// side of half its weight, and its load does not fall below its key, else O(log n); lock-free.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn load_changed(&self, number: u32, slot: &ServerSlot) {
         let (Some(many), Some((position, weight))) = (&self.many, self.positions.find(number))
         else {
@@ -156,8 +156,9 @@ impl LocalityIndex {
     }
 
     /// Updates the index after a connection was opened on the server in this slot of the arena; `marked` if
-    /// that changed its overload mark.
-    #[inline]
+    /// that changed its overload mark. Not inlined, so that workers of other services save no registers for
+    /// it.
+    #[inline(never)]
     pub(crate) fn opened(&self, number: u32, arena: &Arena, marked: bool) {
         match arena.servers.get(number) {
             Some(slot) if marked => self.load_changed(number, slot),
@@ -167,7 +168,7 @@ impl LocalityIndex {
     }
 
     /// The same after one was closed, or has changed its activity.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn closed(&self, number: u32, arena: &Arena) {
         if let Some(slot) = arena.servers.get(number) {
             self.load_changed(number, slot);
@@ -185,7 +186,7 @@ impl LocalityIndex {
     /// As [`Scheduler::load_updates`](crate::sched::Scheduler::load_updates).
     pub(super) fn load_updates(self: &Arc<Self>) -> LoadUpdates {
         if self.many.is_some() {
-            LoadUpdates::Locality(Arc::clone(self))
+            LoadUpdates::Other(OtherUpdates::Locality(Arc::clone(self)))
         } else {
             LoadUpdates::Nothing
         }

@@ -128,7 +128,7 @@ pub(crate) trait Scheduler: Sized {
 
     /// Called after a change of the connections that this worker has open at the server, or, without a
     /// worker, of something that affects all workers. Called only if
-    /// [`load_updates`](Self::load_updates) returns [`LoadUpdates::WorkerCounts`].
+    /// [`load_updates`](Self::load_updates) returns [`OtherUpdates::WorkerCounts`].
     fn worker_load_changed(
         &self,
         _servers: &Servers,
@@ -148,11 +148,17 @@ pub(crate) enum LoadUpdates {
     Nothing,
     /// All; they update this index.
     Counts(Arc<LoadIndex>),
-    /// All; they update this index.
-    Locality(Arc<LocalityIndex>),
+    /// Others, which cost a call.
+    Other(OtherUpdates),
+}
+
+/// What the calls after a change of counts do. Apart, so that other services pay for no more cases.
+pub(crate) enum OtherUpdates {
     /// Changes of the connections that each worker has opened, per worker, and changes that affect all
     /// workers.
     WorkerCounts,
+    /// All; they update this index.
+    Locality(Arc<LocalityIndex>),
 }
 
 /// A pick's server, and why.

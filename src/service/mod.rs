@@ -22,8 +22,8 @@ use crate::pool::servers::{Member, Position, Servers};
 use crate::rotation::schedule::Schedule;
 use crate::rotation::shared::{SharedRotation, TicketRange};
 use crate::rotation::version::PoolVersion;
-pub(crate) use crate::sched::LoadUpdates;
 use crate::sched::{AnyScheduler, Build, PickRequest};
+pub(crate) use crate::sched::{LoadUpdates, OtherUpdates};
 use crate::service::persistence::Persistent;
 pub(crate) use crate::service::spec::{Maps, ServiceSpec};
 use crate::service::standby::Standby;
@@ -237,8 +237,8 @@ impl Service {
             LoadUpdates::Nothing => self.servers.set_told(false),
             // Counts that changed since the index was made have not reached it.
             LoadUpdates::Counts(index) => index.published(&self.servers),
-            LoadUpdates::Locality(index) => index.published(&self.servers),
-            LoadUpdates::WorkerCounts => {}
+            LoadUpdates::Other(OtherUpdates::Locality(index)) => index.published(&self.servers),
+            LoadUpdates::Other(OtherUpdates::WorkerCounts) => {}
         }
     }
 
@@ -269,8 +269,12 @@ impl Service {
         match &self.load_updates {
             LoadUpdates::Nothing => {}
             LoadUpdates::Counts(index) => _ = index.load_changed(server.slot, slot),
-            LoadUpdates::Locality(index) => index.load_changed(server.slot, slot),
-            LoadUpdates::WorkerCounts => self.worker_load_changed(server, None),
+            LoadUpdates::Other(OtherUpdates::Locality(index)) => {
+                index.load_changed(server.slot, slot)
+            }
+            LoadUpdates::Other(OtherUpdates::WorkerCounts) => {
+                self.worker_load_changed(server, None)
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::arena::id::ServerId;
 use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::WorkerState;
-use crate::service::{LoadUpdates, Service};
+use crate::service::{LoadUpdates, OtherUpdates, Service};
 
 impl Service {
     /// Each worker decides by itself.
@@ -13,7 +13,7 @@ impl Service {
 
     /// Each worker goes by the connections that it has opened itself.
     pub(crate) fn counts_per_worker(&self) -> bool {
-        matches!(self.load_updates, LoadUpdates::WorkerCounts)
+        matches!(self.load_updates, LoadUpdates::Other(OtherUpdates::WorkerCounts))
     }
 
     /// Tells the scheduler that what this worker has open at the server has changed; if none is named,

@@ -6,7 +6,7 @@ use crate::arena::counts::Activity;
 use crate::arena::id::ServerId;
 use crate::arena::tally::Connections;
 use crate::arena::worker_state::WorkerTag;
-use crate::service::{LoadUpdates, Service};
+use crate::service::{LoadUpdates, OtherUpdates, Service};
 use crate::worker::Worker;
 
 impl Worker {
@@ -20,7 +20,7 @@ impl Worker {
         activity: Activity,
         marked: bool,
     ) -> WorkerTag {
-        if let LoadUpdates::Locality(index) = compiled.load_updates() {
+        if let LoadUpdates::Other(OtherUpdates::Locality(index)) = compiled.load_updates() {
             // A changed mark may also make the server available.
             index.opened(server.slot, &self.inner.arena, marked);
             return WorkerTag::NONE;
@@ -103,7 +103,7 @@ impl Worker {
         change: Connections,
         marked: bool,
     ) {
-        if let LoadUpdates::Locality(index) = compiled.load_updates() {
+        if let LoadUpdates::Other(OtherUpdates::Locality(index)) = compiled.load_updates() {
             return index.closed(server.slot, &self.inner.arena);
         }
         let state =

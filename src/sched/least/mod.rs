@@ -18,7 +18,7 @@ use crate::pool::servers::{Candidate, Position, Servers};
 pub(crate) use crate::sched::least::index::Rule;
 use crate::sched::least::index::{ACTIVE, ATTEMPTS, HEAVIEST, LoadIndex};
 use crate::sched::least::worker::{View, WorkerIndexes, candidate};
-use crate::sched::{Build, LoadUpdates, PickRequest};
+use crate::sched::{Build, LoadUpdates, OtherUpdates, PickRequest};
 use crate::sync::Arc;
 
 /// Up to this number of servers a scan is as fast as an index, which in addition costs an update at each
@@ -241,7 +241,9 @@ impl<L: Load> Least<L> {
         match &self.strategy {
             Strategy::Scan => LoadUpdates::Nothing,
             Strategy::Index(index) => LoadUpdates::Counts(Arc::clone(index)),
-            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => LoadUpdates::WorkerCounts,
+            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
+                LoadUpdates::Other(OtherUpdates::WorkerCounts)
+            }
         }
     }
 
