@@ -51,7 +51,7 @@ use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicUsize, Mutex, Ordering};
 pub(crate) struct Snapshot<T> {
     current: AtomicPtr<T>,
     live: Mutex<Live<T>>,
-    /// Slots for those who read once; each is made when all before it are borrowed.
+    /// Slots for those who read once; more are made when all are borrowed.
     slots: Segments<LentSlot<T>>,
     /// All slots that have ever been borrowed are below this index.
     lent: AtomicU32,
@@ -98,10 +98,13 @@ impl<T> Drop for Borrowed<'_, T> {
 
 impl<T> Snapshot<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
+        let slots = Segments::new();
+        // So that no read allocates before a whole segment of slots is borrowed.
+        slots.grow_to(1);
         Snapshot {
             current: AtomicPtr::new(Arc::as_ptr(&first).cast_mut()),
             live: Mutex::new(Live { values: vec![first], slots: Vec::new() }),
-            slots: Segments::new(),
+            slots,
             lent: AtomicU32::new(0),
         }
     }
@@ -145,7 +148,7 @@ impl<T> Snapshot<T> {
     }
 
     /// Runs `look` on the current value, which stays until it returns. Lock-free, O(concurrent calls);
-    /// allocates if there have never been as many.
+    /// allocates if there have never been as many, beyond 64.
     pub(crate) fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         let Some(slot) = self.borrow() else {
             // More calls at once than there can be slots.

@@ -9,18 +9,17 @@
 //!
 //! Why a value is one thread's: only the thread that has a number looks at the place of that number, except
 //! the owner's drop, which is alone. A number passes from one thread to the next through the lock of
-//! `FREE`, after the first has dropped its values.
+//! `numbers`, after the first has dropped its values.
 
 #![allow(unsafe_code)]
 
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Arc, Weak};
-
-use parking_lot::Mutex;
+use std::sync::Weak;
 
 use crate::concurrent::segments::Segments;
+use crate::sync::{Arc, Mutex, UnsafeCell, global, thread_local};
 
 /// Values of type `T`, one per thread.
 pub(crate) struct PerThread<T> {
@@ -51,12 +50,22 @@ pub(crate) struct Ending {
 /// The current thread, from its first use of any `PerThread` to its end.
 struct Thread {
     number: u32,
+    numbers: &'static Mutex<Numbers>,
     /// Owners in which the thread has a value.
     owners: RefCell<Vec<Weak<dyn Leave>>>,
 }
 
-/// Numbers of threads that have ended, and the first number that no thread has had.
-static FREE: Mutex<(BinaryHeap<Reverse<u32>>, u32)> = Mutex::new((BinaryHeap::new(), 0));
+struct Numbers {
+    /// Those of threads that have ended.
+    free: BinaryHeap<Reverse<u32>>,
+    /// The first that no thread has had.
+    next: u32,
+}
+
+global! {
+    /// The numbers of all threads.
+    fn numbers() -> Mutex<Numbers> = Mutex::new(Numbers { free: BinaryHeap::new(), next: 0 });
+}
 
 thread_local! {
     static THREAD: Thread = Thread::begin();
@@ -116,7 +125,7 @@ impl<T> PerThread<T> {
             owners.push(owner);
         });
         // SAFETY: as in `with`. If `make` has entered, its value stays, so that nothing is dropped here.
-        let own = unsafe { &mut *place.0.get() };
+        let own = unsafe { &mut *place.0.get_mut() };
         if noted.is_ok() && own.is_none() {
             *own = Some(value);
         }
@@ -129,14 +138,15 @@ impl<T> PerThread<T> {
         // SAFETY: as in `with`: this thread has the number until `Thread::drop` gives it back, and no
         // `act` is under way, as the thread's own functions have returned. The value is dropped after the
         // reference.
-        let value = unsafe { (*place.0.get()).take() };
+        let value = unsafe { (*place.0.get_mut()).take() };
         drop(value);
     }
 }
 
 impl Thread {
     fn begin() -> Self {
-        let (free, next) = &mut *FREE.lock();
+        let numbers = numbers();
+        let Numbers { free, next } = &mut *numbers.lock();
         let number = free.pop().map_or_else(
             || {
                 *next += 1;
@@ -144,7 +154,7 @@ impl Thread {
             },
             |Reverse(number)| number,
         );
-        Thread { number, owners: RefCell::default() }
+        Thread { number, numbers, owners: RefCell::default() }
     }
 }
 
@@ -157,7 +167,7 @@ impl Drop for Thread {
                 owner.leave(&ending);
             }
         }
-        FREE.lock().0.push(Reverse(self.number));
+        self.numbers.lock().free.push(Reverse(self.number));
     }
 }
 

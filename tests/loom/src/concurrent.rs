@@ -8,6 +8,8 @@ pub(crate) mod flag_set;
 pub(crate) mod hazard;
 #[path = "../../../src/concurrent/min_tree.rs"]
 pub(crate) mod min_tree;
+#[path = "../../../src/concurrent/per_thread.rs"]
+pub(crate) mod per_thread;
 pub(crate) mod segments;
 pub(crate) mod simd;
 #[path = "../../../src/concurrent/stamps.rs"]

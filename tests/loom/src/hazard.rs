@@ -12,6 +12,7 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use crate::concurrent::hazard::{Reader, Snapshot};
+use crate::concurrent::segments::CAPACITY;
 use crate::sync::{Arc, AtomicU32};
 
 struct Value {
@@ -189,15 +190,21 @@ pub fn borrowed_slots() {
 pub fn all_slots_are_borrowed() {
     let publication = published();
     let shared = Arc::clone(&publication);
-    publication.read(|outer| {
-        publication.read(|inner| {
-            let looking = thread::spawn(move || shared.read(Value::look));
-            let memory = replace(&publication, 1);
-            looking.join().unwrap();
-            assert_eq!((outer.look(), inner.look(), memory.len()), (0, 0, 0));
-        });
+    read_within_reads(&publication, CAPACITY, &mut |outer| {
+        let shared = Arc::clone(&shared);
+        let looking = thread::spawn(move || shared.read(Value::look));
+        let memory = replace(&publication, 1);
+        looking.join().unwrap();
+        assert_eq!((outer.look(), memory.len()), (0, 0));
     });
     assert_eq!(publication.reclaim().len(), 1);
+}
+
+fn read_within_reads(publication: &Shared, times: usize, act: &mut dyn FnMut(&Value)) {
+    publication.read(|value| match times {
+        1 => act(value),
+        _ => read_within_reads(publication, times - 1, act),
+    });
 }
 
 /// A borrowed slot is given back, value and all, also when the look panics.

@@ -21,6 +21,7 @@ pub mod hazard;
 pub mod health;
 mod memory;
 pub mod min_tree;
+pub mod per_thread;
 mod rotation;
 pub mod server_set;
 pub mod shared_rotation;

@@ -25,7 +25,7 @@ pub enum Fences {
     Nowhere,
 }
 
-thread_local! {
+std::thread_local! {
     // Loom runs all threads of a model on the one that started it.
     pub(crate) static FENCES: Cell<Fences> = const { Cell::new(Fences::Before) };
 }
@@ -155,6 +155,39 @@ wrap_integer!(AtomicU64, u64);
 wrap_integer!(AtomicUsize, usize);
 
 pub(crate) use loom::sync::atomic::fence;
+pub(crate) use loom::thread_local;
+
+/// Records each access as momentary: what follows a reference later on is for the model to record.
+pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        UnsafeCell(loom::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn get(&self) -> *const T {
+        self.0.with(|value| value)
+    }
+
+    pub(crate) fn get_mut(&self) -> *mut T {
+        self.0.with_mut(|value| value)
+    }
+}
+
+/// One value per execution, which stays: threads end after the model's function has returned.
+macro_rules! global {
+    ($(#[$about:meta])* fn $name:ident() -> $type:ty = $value:expr;) => {
+        $(#[$about])*
+        fn $name() -> &'static $type {
+            loom::lazy_static! {
+                static ref GLOBAL: &'static $type = Box::leak(Box::new($value));
+            }
+            *GLOBAL
+        }
+    };
+}
+
+pub(crate) use global;
 
 impl<T: Default> Default for Mutex<T> {
     fn default() -> Self {

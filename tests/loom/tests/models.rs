@@ -30,6 +30,8 @@ models! {
     hazard: one_reader_two_replacements two_readers nested_looks_keep_the_outer_value looks_end_in_any_order
         published_values_are_found readers_come_and_go borrowed_slots all_slots_are_borrowed
         a_panic_gives_the_slot_back;
+    per_thread: a_number_passes_to_the_next_thread a_holder_dropped_beside_an_end
+        an_end_beside_another_holder a_destructor_uses_its_holder;
     ejection: one_place_is_taken_once one_server_is_ejected_once a_place_given_back_is_taken_again
         a_state_does_not_end_an_ejection an_ejection_ends_with_the_owner an_ejection_ends_with_the_service;
     health: failures_beside_a_success_have_an_order failures_are_numbered_once
@@ -205,6 +207,7 @@ planted! {
     hazard::planted_retire_ignores_holds, "Causality violation";
     hazard::planted_retire_ignores_borrowed_slots, "Causality violation";
     hazard::planted_look_after_the_closure, "Causality violation";
+    per_thread::planted_a_holder_that_is_not_left, "the value of another thread";
     ejection::planted_a_place_that_is_lost, "places";
     ejection::planted_a_move_without_a_version, "places";
     health::planted_a_number_by_a_look, "the limit is reached by one";

@@ -1,19 +1,33 @@
-//! An array of at most two elements, all made at once: few enough for a model to go through.
+//! An array of at most a few elements, all made at once: few enough for a model to go through.
 
-const CAPACITY: usize = 2;
+use std::sync::{Arc, OnceLock};
 
-pub(crate) struct Segments<T>([T; CAPACITY]);
+pub(crate) const CAPACITY: usize = 3;
 
-impl<T: Default> Segments<T> {
+pub(crate) struct Segments<T>(OnceLock<Arc<[T]>>);
+
+impl<T> Segments<T> {
     pub(crate) fn new() -> Self {
-        Segments(Default::default())
+        Segments(OnceLock::new())
     }
 
-    pub(crate) fn grow_to(&self, length: u32) -> bool {
+    pub(crate) fn first(&self, make: impl Fn() -> T) -> Arc<[T]> {
+        Arc::clone(self.0.get_or_init(|| (0..CAPACITY).map(|_| make()).collect()))
+    }
+
+    pub(crate) fn grow_to(&self, length: u32) -> bool
+    where
+        T: Default,
+    {
+        self.grow_to_with(length, T::default)
+    }
+
+    pub(crate) fn grow_to_with(&self, length: u32, make: impl Fn() -> T) -> bool {
+        self.first(make);
         length as usize <= CAPACITY
     }
 
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        self.0.get(index as usize)
+        self.0.get()?.get(index as usize)
     }
 }
