@@ -50,6 +50,12 @@ pub(crate) fn affinity_entries(capacity: u32) -> u64 {
     (2 * u64::from(capacity)).max(32).next_power_of_two()
 }
 
+/// With more entries than this, an affinity cache is collected in part every minute
+/// (`sched::collector`).
+pub(crate) const MANY_ENTRIES: u32 = 16_384;
+/// Upper bound for what that takes.
+const COLLECTING: u64 = 40 << 10;
+
 /// Upper bound for a director with an empty config.
 pub(crate) const DIRECTOR: u64 = 24 << 10;
 /// Upper bound per service without the parts listed below: slots, indexes of services, the compiled
@@ -110,9 +116,10 @@ impl Memory {
             let bytes = entries * entry as u64 + entries / 128;
             bytes + bytes.min(8192) + 1024
         };
+        let collecting = u64::from(settings.affinity.capacity > MANY_ENTRIES) * COLLECTING;
         let remembered = match settings.scheduler {
-            Some(SchedulerKind::Lblc) => map(LBLC_ENTRY),
-            Some(SchedulerKind::Lblcr) => map(LBLCR_ENTRY),
+            Some(SchedulerKind::Lblc) => map(LBLC_ENTRY) + collecting,
+            Some(SchedulerKind::Lblcr) => map(LBLCR_ENTRY) + collecting,
             _ => 0,
         };
         let templates = settings.persistence.map_or(0, |_| map(TEMPLATE_ENTRY));

@@ -51,8 +51,8 @@ pub use limits::{MAX_SERVERS, MAX_SERVICES, MAX_TIMEOUT, MAX_WEIGHT};
 pub use linux::NotInLinux;
 pub use memory::ResourceLimits;
 pub(crate) use memory::{
-    DIRECTOR, Excess, LBLC_ENTRY, LBLCR_ENTRY, Memory, TEMPLATE_ENTRY, affinity_entries,
-    shaped_turns,
+    DIRECTOR, Excess, LBLC_ENTRY, LBLCR_ENTRY, MANY_ENTRIES, Memory, TEMPLATE_ENTRY,
+    affinity_entries, shaped_turns,
 };
 pub use mh::{DEFAULT_MH_TABLE_INDEX, MAX_MH_TABLE_INDEX, MIN_MH_TABLE_INDEX, mh_table_size};
 pub use name::Name;

@@ -64,8 +64,8 @@ pub(super) struct SlotAllocator {
     /// that removed them. An entry is obsolete if the server was added again since.
     queue: VecDeque<(ServiceKey, SocketAddr, u64)>,
     /// Removed servers that do not get their counts back.
-    forgotten: Vec<Vacancy<ServerId>>,
-    deleted_services: Vec<Vacancy<ServiceId>>,
+    forgotten: VecDeque<Vacancy<ServerId>>,
+    deleted_services: VecDeque<Vacancy<ServiceId>>,
 }
 
 impl SlotAllocator {
@@ -166,7 +166,7 @@ impl SlotAllocator {
                 slot.set_service(NO_SERVICE);
             }
             slots.push(id.slot);
-            self.forgotten.push(Vacancy { id, since, until: gone });
+            self.forgotten.push_back(Vacancy { id, since, until: gone });
         }
         slots.sort_unstable();
         slots
@@ -174,7 +174,7 @@ impl SlotAllocator {
 
     /// Records that publication `gone` deleted the service.
     pub(super) fn leave_service(&mut self, id: ServiceId, since: u64, gone: u64) {
-        self.deleted_services.push(Vacancy { id, since, until: gone });
+        self.deleted_services.push_back(Vacancy { id, since, until: gone });
     }
 
     /// Detaches the removed servers of a deleted service: the service's slot may get another service,
@@ -187,13 +187,18 @@ impl SlotAllocator {
         }
     }
 
+    /// How many [`sweep`](Self::sweep) would check, of whichever there are most.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len().max(self.forgotten.len()).max(self.deleted_services.len())
+    }
+
     /// Frees the slots that count no connection and that none of these publications names.
     ///
-    /// Checks at most `most` removed servers, beginning with those that were not checked for longest;
-    /// all forgotten servers and deleted services.
-    pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64], most: usize) {
+    /// Checks at most `removed` removed servers, and at most `others` forgotten servers and as many deleted
+    /// services, beginning with those that were not checked for longest.
+    pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64], removed: usize, others: usize) {
         let named = |since: u64, gone: u64| kept.iter().any(|at| (since..gone).contains(at));
-        for _ in 0..most.min(self.queue.len()) {
+        for _ in 0..removed.min(self.queue.len()) {
             let Some((service, server, left)) = self.queue.pop_front() else { break };
             let found = self.removed.get(&service).and_then(|servers| servers.get(&server));
             let Some((claim, _)) = found.filter(|(_, gone)| *gone == left).copied() else {
@@ -208,23 +213,31 @@ impl SlotAllocator {
                 self.queue.push_back((service, server, left));
             }
         }
-        let free = &mut self.free_servers;
-        self.forgotten.retain(|&Vacancy { id, since, until: gone }| {
-            let evicted = !named(since, gone) && ended(arena, id.slot, ServerSlot::evict);
+        check(&mut self.forgotten, others, |&Vacancy { id, since, until }| {
+            let evicted = !named(since, until) && ended(arena, id.slot, ServerSlot::evict);
             if evicted {
-                free.push(id.slot);
+                self.free_servers.push(id.slot);
             }
             !evicted
         });
-        let free = &mut self.free_services;
-        self.deleted_services.retain(|vacancy| {
-            let named = named(vacancy.since, vacancy.until);
-            if let (false, Some(slot)) = (named, arena.services.get(vacancy.id.slot)) {
+        check(&mut self.deleted_services, others, |&Vacancy { id, since, until }| {
+            let named = named(since, until);
+            if let (false, Some(slot)) = (named, arena.services.get(id.slot)) {
                 slot.renew();
-                free.push(vacancy.id.slot);
+                self.free_services.push(id.slot);
             }
             named
         });
+    }
+}
+
+/// Removes those of the first `most` of a queue that do not stay, and moves the others to its end.
+fn check<T>(queue: &mut VecDeque<T>, most: usize, mut stays: impl FnMut(&T) -> bool) {
+    for _ in 0..most.min(queue.len()) {
+        let Some(vacancy) = queue.pop_front() else { break };
+        if stays(&vacancy) {
+            queue.push_back(vacancy);
+        }
     }
 }
 

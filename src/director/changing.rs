@@ -23,6 +23,18 @@ impl Inner {
     }
 }
 
+impl Changing<'_> {
+    /// Lets a thread that waits for the lock have it first.
+    pub(super) fn give_way(&mut self) {
+        MutexGuard::bump(&mut self.control);
+    }
+
+    /// Calls `act` while other threads may have the lock.
+    pub(super) fn unlocked<R>(&mut self, act: impl FnOnce() -> R) -> R {
+        MutexGuard::unlocked(&mut self.control, act)
+    }
+}
+
 impl Drop for Wakes<'_> {
     fn drop(&mut self) {
         self.0.rooms_made();

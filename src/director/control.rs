@@ -9,6 +9,7 @@ mod publication;
 mod removed;
 mod reserve;
 mod shape;
+mod tick;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::config::{
 };
 use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
+pub(super) use crate::director::control::tick::Tick;
 use crate::director::health::HealthClock;
 use crate::director::held::HeldServers;
 use crate::director::record::ServiceRecord;
@@ -385,25 +387,17 @@ impl Control {
         self.next_number = self.next_number.max(number + 1);
     }
 
-    /// Does what is due at the arena's time.
-    pub(super) fn tick(&mut self) {
-        self.release_looks();
-        for live in self.services.values() {
-            live.compiled.tick(self.arena.clock());
-        }
-        self.tick_health();
-        self.tick_ejections();
-        self.tick_shapes();
-        self.share_exactly();
-        self.sweep(usize::MAX);
-    }
-
     /// Frees old tables that no worker protects, then slots that no table names any more, checking at
     /// most `most` removed servers.
     pub(super) fn sweep(&mut self, most: usize) {
         drop(self.snapshot.reclaim());
+        self.sweep_slots(most, usize::MAX);
+    }
+
+    /// Frees slots that no table names any more: of servers that were removed, and of others.
+    fn sweep_slots(&mut self, removed: usize, others: usize) {
         let kept: Vec<u64> =
             self.snapshot.with_live(|tables| tables.iter().map(|table| table.sequence).collect());
-        self.allocator.sweep(&self.arena, &kept, most);
+        self.allocator.sweep(&self.arena, &kept, removed, others);
     }
 }

@@ -48,7 +48,7 @@ use crate::concurrent::waiters::Waiters;
 use crate::config::diff::diff_services;
 use crate::config::{Command, Config, Guardrails, ResourceLimits};
 pub use crate::director::applied::{Applied, Item};
-use crate::director::control::{Control, SWEPT};
+use crate::director::control::{Control, SWEPT, Tick};
 pub use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
 pub use crate::director::held::Holder;
 use crate::director::observe::counts_of;
@@ -230,12 +230,23 @@ impl Director {
     }
 
     /// Sets the time, and does what is due: frees old service tables and the slots of removed servers
-    /// without connections, forgets expired addresses, and ages what was reported of servers. Call it
+    /// without connections, removes expired addresses, and ages what was reported of servers. Call it
     /// about once per second.
     ///
     /// `now` counts from any fixed moment, in steps of 1 ms; a time before the latest one is ignored.
-    /// O(services + removed servers + remembered addresses); once outcomes are reported, also O(servers)
-    /// in each second. Takes the director's lock; workers do not wait for it.
+    ///
+    /// An address that expires is not found any more, nor counted in any figure, once `tick` has returned,
+    /// whatever the number of addresses, and however far the clock has jumped. Its entry is removed later
+    /// in a large map: each call visits at most 131,072 entries of each map, which has two to four
+    /// per address of `affinity.capacity`. So a map for up to 65,536 addresses is swept in every call, one
+    /// for a million in 16 calls, and the largest in 256. Until then the entry pins the slot of a removed
+    /// server; in a full map it makes room for a new address.
+    ///
+    /// O(services + removed servers), plus for each map what its sweep visits; once outcomes are reported,
+    /// also O(servers) in each second. In a service of lblc or lblcr that remembers more than 16,384 addresses,
+    /// the first call in each minute visits all of them; a clock that jumps costs no more than that. Takes
+    /// the director's lock, and lets other threads have it after each millisecond or so, except while a
+    /// service is compiled again; workers do not wait for it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -247,7 +258,16 @@ impl Director {
     /// ```
     pub fn tick(&self, now: Duration) {
         self.inner.arena.set_clock(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        self.inner.changing().tick();
+        let mut control = self.inner.changing();
+        let mut tick = Tick::default();
+        while control.go_on(&mut tick) {
+            let freed = tick.take_freed();
+            if freed.is_empty() {
+                control.give_way();
+            } else {
+                control.unlocked(|| drop(freed));
+            }
+        }
     }
 
     /// Returns the latest time passed to [`tick`](Self::tick), in whole milliseconds; 0 before the

@@ -17,6 +17,9 @@
 //! tick would come after the burst that needs it, whose clients would be forgotten by then. A table
 //! reserves its address space at once, and memory page by page as it fills.
 //!
+//! Entries that are over ([`Payload::is_over`]) are not found, not counted, and make room in a full map;
+//! sweeps remove them at their own pace.
+//!
 //! | location  | operation | ordering | partner          |
 //! |-----------|-----------|----------|------------------|
 //! | `refused` | additions | Relaxed  | none: a statistic |
@@ -26,11 +29,15 @@ use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::Remembered;
 use crate::memory::address_table::AffinityTable;
 pub(crate) use crate::memory::address_table::{AddressKey, AffinityEntry, Payload};
+use crate::memory::pace::Pace;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// Tag bits of a key's word: it holds the hash of an IPv6 address, or a plain IPv4 address.
 const HASHED: u64 = 1 << 63;
 const PLAIN: u64 = 1 << 62;
+
+/// How often a pick looks for entries that are over in a full map.
+const ATTEMPTS: u32 = 4;
 
 pub(crate) struct Affinity<P: Payload> {
     arena: Arc<Arena>,
@@ -41,6 +48,15 @@ pub(crate) struct Affinity<P: Payload> {
     older: Box<[Arc<AffinityTable<P>>]>,
     /// Picks that could not be remembered, in this map and its predecessors.
     refused: Arc<AtomicU64>,
+    /// Which entries are over, of this map and its predecessors.
+    expiry: Arc<P::Expiry>,
+}
+
+/// How far a [`walk`](Affinity::walk) has come: which table, and how far in it.
+#[derive(Default)]
+pub(crate) struct Place {
+    table: usize,
+    word: usize,
 }
 
 impl<P: Payload> Affinity<P> {
@@ -62,6 +78,7 @@ impl<P: Payload> Affinity<P> {
             newest: Arc::new(table),
             older: Box::default(),
             refused: Arc::default(),
+            expiry: Arc::default(),
         }
     }
 
@@ -91,6 +108,7 @@ impl<P: Payload> Affinity<P> {
             newest,
             older,
             refused: Arc::clone(&self.refused),
+            expiry: Arc::clone(&self.expiry),
         }))
     }
 
@@ -103,16 +121,38 @@ impl<P: Payload> Affinity<P> {
         &self.arena
     }
 
+    pub(crate) fn expiry(&self) -> &P::Expiry {
+        &self.expiry
+    }
+
+    #[inline(always)]
+    fn is_over(&self, word: u64, entry: &AffinityEntry<P>) -> bool {
+        P::is_over(entry, word, &self.expiry, &self.arena)
+    }
+
+    /// Number of entries, with those that are over.
     pub(crate) fn entries(&self) -> u32 {
         let all = self.older.iter().map(|table| table.count());
         // May be negative briefly, if an entry is removed before it is counted.
         (all.fold(self.newest.count(), u32::wrapping_add) as i32).max(0) as u32
     }
 
+    /// What the map remembers, if no entry has ended since the sweep was begun. O(1) if the sweep is done,
+    /// else O(entries). Director only.
     pub(crate) fn remembered(&self) -> Remembered {
+        if self.is_swept() { self.of_entries(self.entries()) } else { self.remembered_now() }
+    }
+
+    /// What the map remembers. O(entries). Director only.
+    pub(crate) fn remembered_now(&self) -> Remembered {
+        let mut living = 0;
+        self.for_each(|_, _| living += 1);
+        self.of_entries(living)
+    }
+
+    fn of_entries(&self, entries: u32) -> Remembered {
         // Relaxed: a statistic.
-        let refused = self.refused.load(Ordering::Relaxed);
-        Remembered::new(self.entries(), self.capacity, refused)
+        Remembered::new(entries, self.capacity, self.refused.load(Ordering::Relaxed))
     }
 
     /// The key of an address, given as two words; an IPv4 address is the upper half of the first.
@@ -131,33 +171,53 @@ impl<P: Payload> Affinity<P> {
         AddressKey { word, hash }
     }
 
-    /// The key's entry, if it has one. Wait-free.
+    /// The key's entry, if it has one that is not over. Wait-free.
     #[inline]
     pub(crate) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        let found = self.newest.find(key);
+        let found = self.newest.find(key, |word, entry| self.is_over(word, entry));
         if found.is_some() || self.older.is_empty() { found } else { self.find_in_older(key) }
     }
 
     #[inline(never)]
     fn find_in_older(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        self.older.iter().find_map(|table| table.find_again(key))
+        let is_over = |word, entry: &AffinityEntry<P>| self.is_over(word, entry);
+        self.older.iter().find_map(|table| table.find(key, is_over))
     }
 
-    /// Every entry of the key: up to two per table, see [`AffinityTable::all`], and one per table that
-    /// pickers of different maps added to.
+    /// Every entry of the key, even if it is over: up to two per table, see [`AffinityTable::all`], and one
+    /// per table that pickers of different maps added to.
     pub(crate) fn all(&self, key: AddressKey) -> impl Iterator<Item = &AffinityEntry<P>> {
         self.tables().flat_map(move |table| table.all(key))
     }
 
-    /// Claims an entry for a key that has none; `None` if the map, or the key's window, is full. Counts
-    /// the failure.
+    /// Claims an entry for a key that has none; `None` if the map, or the key's window, is full of entries
+    /// that are not over. Counts the failure.
     pub(crate) fn claim(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         let claimed = if self.entries() < self.capacity { self.newest.claim(key) } else { None };
-        if claimed.is_none() {
-            // Relaxed: a statistic.
-            self.refused.fetch_add(1, Ordering::Relaxed);
+        let claimed = claimed.or_else(|| self.claim_in_full(key));
+        match claimed {
+            // What it remembers is another key's, or was over for this one.
+            Some(entry) if self.is_over(key.word, entry) => _ = entry.payload.forget(&self.arena),
+            Some(_) => {}
+            None => {
+                // Relaxed: a statistic.
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
         }
         claimed
+    }
+
+    /// As [`claim`](Self::claim), where entries that are over have to make room. Wait-free: looks at a few
+    /// windows.
+    #[cold]
+    #[inline(never)]
+    fn claim_in_full(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
+        let is_over = |word, entry: &AffinityEntry<P>| self.is_over(word, entry);
+        let has_room = (0..ATTEMPTS).any(|_| {
+            let mut tables = self.tables();
+            tables.any(|table| table.make_room(key, is_over))
+        });
+        if has_room { self.newest.claim(key) } else { None }
     }
 
     /// Runs `act` to write an entry's payload, then marks the entry for sweeps. Every write that pins a
@@ -169,51 +229,58 @@ impl<P: Payload> Affinity<P> {
         self.tables().any(|table| table.mark(entry));
     }
 
-    /// Removes the entries that were not used after `until`. O(entries). Director only.
-    pub(crate) fn expire(&self, until: Option<u64>) {
-        self.retain(|entry| until.is_none_or(|until| entry.idle_since() > until));
-    }
-
     /// Removes the entries that `stays` rejects, and the remains of entries removed before. O(entries).
     /// Director only.
     pub(crate) fn retain(&self, stays: impl Fn(&AffinityEntry<P>) -> bool) {
-        self.tables().for_each(|table| table.retain(&stays));
+        self.tables().for_each(|table| table.retain(|_, entry| stays(entry)));
     }
 
-    /// Calls `look` with every entry. O(entries). Director only.
+    /// Calls `look` with every entry that is not over. O(entries). Director only.
     pub(crate) fn for_each(&self, mut look: impl FnMut(AddressKey, &AffinityEntry<P>)) {
-        let entries = self.tables().flat_map(|table| table.iter());
-        entries.for_each(|(word, entry)| look(self.key_of(word), entry));
+        let mut all = usize::MAX;
+        self.walk(&mut Place::default(), &mut all, |word, entry| look(self.key_of(word), entry));
     }
 
-    /// Removes idle entries bucket by bucket, in the order of `buckets`, until at least `goal` are
-    /// removed. Returns the last bucket visited. O(entries). Director only.
-    pub(crate) fn expire_some(
+    /// The same in a part of the map: goes on at `place` until it has visited as many entries as are left
+    /// in `slice`. True at the end. Director only.
+    pub(crate) fn walk(
         &self,
-        until: Option<u64>,
-        goal: u32,
-        bucket_of: impl Fn(u64) -> u32,
-        buckets: impl Iterator<Item = u32>,
-    ) -> Option<u32> {
-        let is_idle =
-            |entry: &AffinityEntry<P>| until.is_some_and(|until| entry.idle_since() <= until);
-        let all = self.tables().flat_map(|table| table.iter().map(move |found| (table, found)));
-        let idle: Vec<_> = all.filter(|(_, (_, entry))| is_idle(entry)).collect();
-        let mut out = 0;
-        let mut last = None;
-        for bucket in buckets {
-            last = Some(bucket);
-            for (table, (word, entry)) in
-                idle.iter().filter(|(_, (word, _))| bucket_of(*word) == bucket)
-            {
-                table.clear(entry, *word);
-                out += 1;
+        place: &mut Place,
+        slice: &mut usize,
+        mut look: impl FnMut(u64, &AffinityEntry<P>),
+    ) -> bool {
+        for table in self.tables().skip(place.table) {
+            let visited = table.walk(&mut place.word, *slice, |word, entry| {
+                if !self.is_over(word, entry) {
+                    look(word, entry);
+                }
+            });
+            *slice = slice.saturating_sub(visited);
+            if !table.is_end(place.word) {
+                return false;
             }
-            if out >= goal {
-                break;
-            }
+            *place = Place { table: place.table + 1, word: 0 };
         }
-        last
+        true
+    }
+
+    /// Lets the next calls of [`sweep`](Self::sweep) visit the whole map.
+    pub(crate) fn begin_sweep(&self) {
+        self.tables().for_each(|table| table.begin_sweep());
+    }
+
+    /// True if the sweep has visited the whole map since it was begun.
+    pub(crate) fn is_swept(&self) -> bool {
+        self.tables().all(|table| table.is_swept())
+    }
+
+    /// Removes entries that are over, and the remains of entries removed before, as far as `pace` allows.
+    /// Director only.
+    pub(crate) fn sweep(&self, pace: &mut Pace<'_>) {
+        for table in self.tables() {
+            let visited = table.sweep(pace.left(), |word, entry| !self.is_over(word, entry));
+            pace.take(visited);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use super::{AddressKey, Affinity, AffinityTable, Arc, Arena, Ordering};
 use crate::arena::slots::ServerSlot;
 use crate::memory::one_server::OneServer;
+use crate::memory::pace::Pace;
 use crate::memory::sizes::CHUNK;
 
 type Map = Affinity<OneServer>;
@@ -45,6 +46,11 @@ fn visited(map: &Map) -> u64 {
     map.tables().map(|table| table.visited.swap(0, Ordering::Relaxed)).sum()
 }
 
+/// A part of a sweep: visits at least so many entries and words of marks, if there are.
+fn sweep(map: &Map, most: usize) {
+    map.sweep(&mut Pace { slice: &mut usize::MAX.clone(), call: &mut most.clone() });
+}
+
 /// A map has addresses of either family, and what says that an entry is empty is no key.
 #[test]
 fn no_two_families_share_a_key() {
@@ -70,12 +76,11 @@ fn sweeps_look_at_content_and_not_at_capacity() {
     assert!((10..=near).contains(&visited(&map)));
     map.retain(|_| true);
     assert!((10..=near).contains(&visited(&map)));
-    assert_eq!(map.expire_some(Some(0), 10, |_| 0, 0..1), Some(0));
+    map.expiry().end_all(1);
+    map.begin_sweep();
+    sweep(&map, usize::MAX);
     assert!((10..=near).contains(&visited(&map)));
     assert_eq!(map.entries(), 0, "all were idle");
-    // The first sweep visits what the partial one has left, and finds it clean.
-    map.retain(|_| true);
-    assert!((10..=near).contains(&visited(&map)));
     map.retain(|_| true);
     map.for_each(|_, _| panic!("nothing is there"));
     assert_eq!(visited(&map), 0);
@@ -160,4 +165,79 @@ fn a_map_has_no_more_tables_than_it_needs() {
     drop(map);
     let last = empty.next(20).expect("memory").expect("another map");
     assert_eq!(last.tables().count(), 1);
+}
+
+/// A sweep in parts removes what one sweep does; what is over is not found meanwhile.
+#[test]
+fn a_sweep_goes_on_where_it_stopped() {
+    let arena = arena();
+    let map = Map::new(Arc::clone(&arena), 4096).expect("memory");
+    remember(&map, 0..2000);
+    let words = 8192 / (64 * CHUNK) as u32;
+    map.expiry().end_all(1);
+    map.begin_sweep();
+    assert!((0..2000).all(|address| map.find(key(&map, address)).is_none()));
+    assert_eq!((map.entries(), map.remembered().entries), (2000, 0));
+    map.for_each(|_, _| panic!("nothing is to be seen"));
+    visited(&map);
+    for part in 0..words {
+        assert!(!map.is_swept() && is_pinned(&arena), "{part}");
+        sweep(&map, 500);
+    }
+    assert!(map.is_swept());
+    assert_eq!((map.entries(), is_pinned(&arena)), (0, false));
+    assert!((2000..=8192).contains(&visited(&map)), "once");
+    sweep(&map, usize::MAX);
+    assert_eq!(visited(&map), 0, "it is done");
+}
+
+/// Addresses that are over take no room from others, before any sweep.
+#[test]
+fn what_is_over_makes_room() {
+    let map = Map::new(arena(), 1000).expect("memory");
+    let mut old = 0..;
+    while map.entries() < 1000 {
+        let key = key(&map, old.next().expect("more"));
+        if let Some(entry) = map.find(key).or_else(|| map.claim(key)) {
+            map.write(entry, |server| server.set(map.arena(), key, 1));
+        }
+    }
+    let refused = map.remembered().refused;
+    assert!(map.claim(key(&map, 1 << 20)).is_none(), "it is full");
+    map.expiry().end_all(1);
+    map.begin_sweep();
+    let mut new = Vec::new();
+    for address in 1 << 20..(1 << 20) + 900 {
+        let key = key(&map, address);
+        let Some(entry) = map.claim(key) else { continue };
+        entry.touch(1);
+        assert_eq!(entry.payload.get(key), None, "what another had");
+        map.write(entry, |server| server.set(map.arena(), key, 2));
+        new.push(address);
+        assert!(map.entries() <= 1000);
+    }
+    let still_refused = map.remembered().refused - refused - 1;
+    assert_eq!(new.len() as u64 + still_refused, 900);
+    assert!(new.len() > 850, "{} found room", new.len());
+    assert_eq!(map.remembered().entries as usize, new.len());
+    sweep(&map, usize::MAX);
+    assert_eq!(map.entries() as usize, new.len());
+}
+
+/// An address that is over and comes again has none of what it had.
+#[test]
+fn what_is_over_begins_anew() {
+    let arena = arena();
+    for capacity in [1, 100] {
+        let map = Map::new(Arc::clone(&arena), capacity).expect("memory");
+        remember(&map, 7..8);
+        map.expiry().end_all(1);
+        let key = key(&map, 7);
+        let entry = map.claim(key).expect("its own");
+        assert_eq!(entry.payload.get(key), None);
+        entry.touch(1);
+        assert!(map.find(key).is_some());
+        assert_eq!((map.entries(), map.remembered().refused), (1, 0));
+    }
+    assert!(!is_pinned(&arena));
 }

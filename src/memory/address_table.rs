@@ -20,6 +20,9 @@
 //!
 //! So even a write by a picker that was stopped for any length of time is swept.
 //!
+//! A sweep goes on where it stopped, word by word of the marks, so that a large table takes several calls.
+//! An entry that is over stays until then, and lookups skip it.
+//!
 //! | location  | operation                            | ordering | partner                          |
 //! |-----------|--------------------------------------|----------|----------------------------------|
 //! | `key`     | exchanges in `claim`, `take_out`     | SeqCst   | each other, loads in `find`      |
@@ -27,6 +30,8 @@
 //! | `marks`   | load and `fetch_or` in `mark`        | SeqCst   | `fetch_and` in `unmark`; after the writer's write, before the sweep's last read |
 //! | `used`    | loads and stores                     | Relaxed  | none: a coarse time              |
 //! | `count`   | additions                            | Relaxed  | none: a limit, exact when quiescent |
+//! | `next`,`left` | loads and stores                 | Relaxed  | none: the director's, under its lock |
+//! | `next`,`ahead` | loads and additions in `make_room` | Relaxed | none: any place will do         |
 //!
 //! Servers that an entry names are pinned: their slots are not reused. A writer takes the pin before it
 //! writes the name, and releases it after it has overwritten the name.
@@ -37,12 +42,23 @@ use crate::arena::Arena;
 use crate::concurrent::zeroed::{OutOfMemory, Zeroed, zeroed, zeroed_struct};
 use crate::config::affinity_entries;
 use crate::memory::sizes::{CHUNK, WINDOW};
-use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 const EMPTY: u64 = 0;
 
 /// What an entry remembers: nothing if all its bytes are zero.
 pub(crate) trait Payload: Zeroed {
+    /// What a map keeps to tell which of its entries are over; says of none when it is new.
+    type Expiry: Default;
+
+    /// True if the entry with this key is over: lookups do not find it, and a sweep removes it.
+    fn is_over(
+        entry: &AffinityEntry<Self>,
+        word: u64,
+        expiry: &Self::Expiry,
+        arena: &Arena,
+    ) -> bool;
+
     /// Forgets it and unpins the servers it names; false if a thread is writing it.
     fn forget(&self, arena: &Arena) -> bool;
 
@@ -95,6 +111,11 @@ pub(crate) struct AffinityTable<P: Payload> {
     /// One bit per chunk, set if one of its entries has a key or remembers something.
     marks: Box<[AtomicU64]>,
     count: AtomicU32,
+    /// The word of marks with which the sweep goes on, and how many it has still to visit.
+    next: AtomicUsize,
+    left: AtomicUsize,
+    /// How far ahead of the sweep entries have made room for others.
+    ahead: AtomicUsize,
     /// Number of entries that sweeps have visited.
     #[cfg(test)]
     pub(super) visited: AtomicU64,
@@ -123,6 +144,9 @@ impl<P: Payload> AffinityTable<P> {
             entries,
             marks,
             count: AtomicU32::new(0),
+            next: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
+            ahead: AtomicUsize::new(0),
             #[cfg(test)]
             visited: AtomicU64::new(0),
         }
@@ -142,22 +166,27 @@ impl<P: Payload> AffinityTable<P> {
 
     #[inline]
     fn window(&self, key: AddressKey) -> impl Iterator<Item = &AffinityEntry<P>> {
+        self.window_at(key.hash as usize)
+    }
+
+    /// The window that begins at an entry, whose number is taken modulo the table's length.
+    #[inline]
+    fn window_at(&self, start: usize) -> impl Iterator<Item = &AffinityEntry<P>> {
         let mask = self.entries.len() - 1;
-        let start = key.hash as usize & mask;
+        let start = start & mask;
         (start..start + WINDOW).filter_map(move |at| self.entries.get(at & mask))
     }
 
-    /// The key's entry, if it has one. Wait-free. Inlined into the first lookup of a pick: a call takes
-    /// a dozen instructions.
+    /// The key's entry, if it has one that is not over. Wait-free. Inlined into the first lookup of a
+    /// pick: a call takes a dozen instructions.
     #[inline(always)]
-    pub(super) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        self.window(key).find(|entry| entry.key.load(Ordering::SeqCst) == key.word)
-    }
-
-    /// Like [`find`](Self::find), not inlined, for later lookups.
-    #[inline(never)]
-    pub(super) fn find_again(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        self.find(key)
+    pub(super) fn find(
+        &self,
+        key: AddressKey,
+        is_over: impl Fn(u64, &AffinityEntry<P>) -> bool,
+    ) -> Option<&AffinityEntry<P>> {
+        let has_key = |entry: &&AffinityEntry<P>| entry.key.load(Ordering::SeqCst) == key.word;
+        self.window(key).find(|entry| has_key(entry) && !is_over(key.word, entry))
     }
 
     /// Every entry of the key. There are two if a picker that was slow to claim one found an earlier
@@ -189,7 +218,7 @@ impl<P: Payload> AffinityTable<P> {
     /// Resolves a race: if two pickers have claimed two entries for one key, the first in the window
     /// stays.
     fn settle<'a>(&'a self, key: AddressKey, mine: &'a AffinityEntry<P>) -> &'a AffinityEntry<P> {
-        match self.find_again(key) {
+        match self.all(key).next() {
             Some(first) if !std::ptr::eq(first, mine) => {
                 self.take_out(mine, key.word);
                 first
@@ -198,8 +227,27 @@ impl<P: Payload> AffinityTable<P> {
         }
     }
 
-    /// Empties the entry unless its key has changed: the director and a picker in `settle` may both try,
-    /// and only one of them counts it.
+    /// Removes entries that are over: in the key's window, or else in one ahead of the sweep, where most of
+    /// them are; each call takes the next one. False if there is none.
+    pub(super) fn make_room(
+        &self,
+        key: AddressKey,
+        is_over: impl Fn(u64, &AffinityEntry<P>) -> bool,
+    ) -> bool {
+        let remove = |entry: &&AffinityEntry<P>| {
+            let word = entry.key.load(Ordering::SeqCst);
+            word != EMPTY && is_over(word, entry) && self.take_out(entry, word)
+        };
+        let ahead = || {
+            // Relaxed: only says where.
+            let next = self.next.load(Ordering::Relaxed) * CHUNK * u64::BITS as usize;
+            self.window_at(next.wrapping_add(self.ahead.fetch_add(WINDOW, Ordering::Relaxed)))
+        };
+        self.window(key).filter(remove).count() > 0 || ahead().filter(remove).count() > 0
+    }
+
+    /// Empties the entry unless its key has changed: the director and pickers in `settle` and
+    /// `make_room` may all try, and only one of them counts it.
     fn take_out(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
         let swap = entry.key.compare_exchange(word, EMPTY, Ordering::SeqCst, Ordering::SeqCst);
         if swap.is_ok() {
@@ -248,25 +296,21 @@ impl<P: Payload> AffinityTable<P> {
         self.entries.get(start..end).unwrap_or(&[])
     }
 
-    /// The indices of marked chunks. A word of marks covers 64 chunks: a sweep reads 256 KiB of marks
-    /// for a table of 2^25 entries, and 256 bytes for one of the default capacity.
-    fn marked(&self) -> impl Iterator<Item = usize> + '_ {
-        let bits_of = |mut bits: u64| {
-            iter::from_fn(move || {
-                let bit = bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
-                (bit < u64::BITS).then_some(bit as usize)
-            })
-        };
-        self.marks.iter().zip(0usize..).flat_map(move |(marks, word)| {
-            let bits = bits_of(marks.load(Ordering::SeqCst));
-            bits.map(move |bit| word * u64::BITS as usize + bit)
+    /// The marked chunks of a word of marks, which covers 64: a sweep reads 256 KiB of marks for a table of
+    /// 2^25 entries, and 256 bytes for one of the default capacity.
+    fn marked(&self, word: usize) -> impl Iterator<Item = usize> + use<P> {
+        let marks = self.marks.get(word);
+        let mut bits = marks.map_or(0, |marks| marks.load(Ordering::SeqCst));
+        iter::from_fn(move || {
+            let bit = bits.trailing_zeros();
+            bits &= bits.wrapping_sub(1);
+            (bit < u64::BITS).then_some(word * u64::BITS as usize + bit as usize)
         })
     }
 
-    /// The entries of marked chunks, with their keys.
-    fn content(&self) -> impl Iterator<Item = (u64, &AffinityEntry<P>)> {
-        let entries = self.marked().flat_map(|chunk| self.entries_of(chunk));
+    /// The entries of a word of marks in marked chunks, with their keys.
+    fn content_of(&self, word: usize) -> impl Iterator<Item = (u64, &AffinityEntry<P>)> {
+        let entries = self.marked(word).flat_map(|chunk| self.entries_of(chunk));
         entries.map(|entry| {
             #[cfg(test)]
             self.visited.fetch_add(1, Ordering::Relaxed);
@@ -274,36 +318,99 @@ impl<P: Payload> AffinityTable<P> {
         })
     }
 
-    /// The entries that have keys, with their keys. Director only.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &AffinityEntry<P>)> {
-        self.content().filter(|(word, _)| *word != EMPTY)
+    /// Calls `look` with every entry that has a key and is not over, from the word of marks `at` on, which
+    /// it moves on, until it has visited at least `most`. Returns the number of those visited, and 1 per
+    /// word. Director only.
+    pub(super) fn walk(
+        &self,
+        at: &mut usize,
+        most: usize,
+        mut look: impl FnMut(u64, &AffinityEntry<P>),
+    ) -> usize {
+        let mut visited = 0;
+        while *at < self.marks.len() && visited < most {
+            for (word, entry) in self.content_of(*at) {
+                visited += 1;
+                if word != EMPTY {
+                    look(word, entry);
+                }
+            }
+            visited += 1;
+            *at += 1;
+        }
+        visited
+    }
+
+    /// True if a [`walk`](Self::walk) that has come here is at its end.
+    pub(super) fn is_end(&self, at: usize) -> bool {
+        at >= self.marks.len()
     }
 
     /// Removes the entries that `stays` rejects, and the remains of entries removed before. Director
     /// only.
-    pub(super) fn retain(&self, stays: impl Fn(&AffinityEntry<P>) -> bool) {
-        for chunk in self.marked() {
+    pub(super) fn retain(&self, stays: impl Fn(u64, &AffinityEntry<P>) -> bool) {
+        (0..self.marks.len()).for_each(|word| _ = self.retain_in(word, &stays));
+    }
+
+    /// Lets the next calls of [`sweep`](Self::sweep) visit the whole table.
+    pub(super) fn begin_sweep(&self) {
+        // Relaxed, here and below: the director's.
+        self.left.store(self.marks.len(), Ordering::Relaxed);
+    }
+
+    /// True if the sweep has visited the whole table since it was begun.
+    pub(super) fn is_swept(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
+
+    /// As [`retain`](Self::retain), in a part of the table, until it has visited at least `most` entries.
+    /// Returns the number of those visited, and 1 per word of marks. Director only.
+    pub(super) fn sweep(
+        &self,
+        most: usize,
+        stays: impl Fn(u64, &AffinityEntry<P>) -> bool,
+    ) -> usize {
+        let mut left = self.left.load(Ordering::Relaxed);
+        let mut next = self.next.load(Ordering::Relaxed);
+        let mut visited = 0;
+        while left > 0 && visited < most {
+            visited += 1 + self.retain_in(next, &stays);
+            next = if next + 1 < self.marks.len() { next + 1 } else { 0 };
+            left -= 1;
+        }
+        self.left.store(left, Ordering::Relaxed);
+        self.next.store(next, Ordering::Relaxed);
+        self.ahead.store(0, Ordering::Relaxed);
+        visited
+    }
+
+    /// As [`retain`](Self::retain), in the chunks of a word of marks. Returns the number of entries visited.
+    fn retain_in(&self, word: usize, stays: &impl Fn(u64, &AffinityEntry<P>) -> bool) -> usize {
+        let mut visited = 0;
+        for chunk in self.marked(word) {
             let mut clean = true;
             for entry in self.entries_of(chunk) {
-                #[cfg(test)]
-                self.visited.fetch_add(1, Ordering::Relaxed);
+                visited += 1;
                 let word = entry.key.load(Ordering::SeqCst);
                 clean &= if word == EMPTY {
                     // Possibly written late, by a picker that found the entry under its previous key.
                     entry.payload.forget(&self.arena)
                 } else {
-                    !stays(entry) && self.clear(entry, word)
+                    !stays(word, entry) && self.clear(entry, word)
                 };
             }
             if clean {
                 self.unmark(chunk);
             }
         }
+        #[cfg(test)]
+        self.visited.fetch_add(visited as u64, Ordering::Relaxed);
+        visited
     }
 
     /// Removes an entry and clears its payload; false if something remains, which the next sweep clears.
     /// Director only.
-    pub(super) fn clear(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
+    fn clear(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
         self.take_out(entry, word) && entry.payload.forget(&self.arena)
     }
 }
@@ -320,8 +427,8 @@ fn place_of(chunk: usize) -> (usize, u64) {
 
 impl<P: Payload> Drop for AffinityTable<P> {
     fn drop(&mut self) {
-        for (_, entry) in self.content() {
-            entry.payload.forget(&self.arena);
+        for word in 0..self.marks.len() {
+            self.content_of(word).for_each(|(_, entry)| _ = entry.payload.forget(&self.arena));
         }
     }
 }

@@ -3,7 +3,9 @@
 
 pub(crate) mod address_map;
 pub(crate) mod address_table;
+pub(crate) mod expiry;
 pub(crate) mod one_server;
+pub(crate) mod pace;
 pub(crate) mod server_set;
 pub(crate) mod templates;
 

@@ -6,7 +6,8 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::zeroed_struct;
-use crate::memory::address_map::{AddressKey, Payload};
+use crate::memory::address_map::{AddressKey, AffinityEntry, Payload};
+use crate::memory::expiry::Expiry;
 use crate::sync::{AtomicU64, Ordering};
 
 zeroed_struct! {
@@ -52,6 +53,13 @@ impl OneServer {
 }
 
 impl Payload for OneServer {
+    type Expiry = Expiry;
+
+    #[inline(always)]
+    fn is_over(entry: &AffinityEntry<Self>, word: u64, expiry: &Expiry, _: &Arena) -> bool {
+        expiry.is_over(word, entry.idle_since())
+    }
+
     fn forget(&self, arena: &Arena) -> bool {
         if !self.is_clear() {
             unpin(arena, self.word.swap(NONE, Ordering::SeqCst));

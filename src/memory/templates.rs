@@ -4,11 +4,19 @@
 //! service's timeout after each new connection. If it expires while connections made through it are
 //! still open, it is extended by one minute at a time, and its timeout is one minute from then on.
 //!
-//! | location            | operation                             | ordering | partner                      |
-//! |---------------------|---------------------------------------|----------|------------------------------|
-//! | `held`              | updates in `acquire`, `release`, swap in `make` | SeqCst | each other, load in `is_due` |
-//! | `held`              | update in `clear_holds`               | SeqCst   | the same                     |
-//! | `timeout`,`deadline`| loads and stores                      | Relaxed  | none: coarse times           |
+//! After its deadline a template is over, or is extended if a connection holds it. Every operation checks
+//! that first, by the clock's latest time: a pick, the open or close of a connection, a sweep. So the result
+//! is the same whichever comes first, and however late a sweep is.
+//!
+//! | location   | operation                         | ordering | partner                                 |
+//! |------------|-----------------------------------|----------|-----------------------------------------|
+//! | `held`     | updates in `acquire`, `release`   | SeqCst   | each other, loads in `has_ended`        |
+//! | `held`     | update in `has_ended`, swap in `make` | SeqCst | the same                              |
+//! | `held`     | update in `clear_holds`           | SeqCst   | the same                                |
+//! | `timeout`  | loads and stores                  | Relaxed  | none: a coarse time                     |
+//! | `deadline` | store in `make`                   | Relaxed  | before the swap of `held`: visible with the new serial |
+//! | `deadline` | exchange in `has_ended`           | Relaxed  | before the update of `held` in `release`: visible once no connection is |
+//! | `deadline` | loads, store in `renew`           | Relaxed  | none: a coarse time                     |
 
 use std::collections::HashMap;
 
@@ -17,19 +25,25 @@ use crate::concurrent::zeroed::{OutOfMemory, zeroed_struct};
 use crate::config::Remembered;
 use crate::memory::address_map::{AddressKey, Affinity, AffinityEntry, Payload};
 use crate::memory::one_server::OneServer;
+use crate::memory::pace::Pace;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// By how much a template with open connections is extended when it expires, in milliseconds.
 const EXTENSION: u64 = 60_000;
 
+/// In `held`: the template has been extended, so its timeout is `EXTENSION`.
+const EXTENDED: u64 = 1 << 31;
+
 pub(crate) struct Templates {
     map: Affinity<Template>,
+    /// The clock's time when the sweep was begun.
+    began: AtomicU64,
 }
 
 zeroed_struct! {
     pub(crate) struct Template {
         server: OneServer,
-        /// serial:32, open connections made through it:32. The serial is unique in the director and
+        /// serial:32, extended:1, open connections made through it:31. The serial is unique in the director and
         /// distinguishes a template from an earlier one of the same client (even one of a deleted
         /// service), whose connections do not count for this one.
         held: AtomicU64,
@@ -60,20 +74,30 @@ fn serial_of(held: u64) -> u32 {
     (held >> 32) as u32
 }
 
+fn open_of(held: u64) -> u64 {
+    held & (EXTENDED - 1)
+}
+
 impl Templates {
     /// Templates for up to `capacity` clients, 1 to 2^24. Allocates.
     pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
-        Ok(Templates { map: Affinity::new(arena, capacity)? })
+        Ok(Templates { map: Affinity::new(arena, capacity)?, began: AtomicU64::new(0) })
     }
 
     /// The same templates, in place, with another capacity; `None` if nothing would change. May
     /// allocate.
     pub(crate) fn next(&self, capacity: u32) -> Result<Option<Self>, OutOfMemory> {
-        Ok(self.map.next(capacity)?.map(|map| Templates { map }))
+        // Relaxed, here and below: the director's.
+        let began = self.began.load(Ordering::Relaxed);
+        Ok(self.map.next(capacity)?.map(|map| Templates { map, began: AtomicU64::new(began) }))
     }
 
+    /// What is remembered. O(1) if the sweep was begun at the present time and is done, else O(templates).
+    /// Director only.
     pub(crate) fn remembered(&self) -> Remembered {
-        self.map.remembered()
+        let began = self.began.load(Ordering::Relaxed);
+        let now = began == self.map.arena().clock();
+        if now { self.map.remembered() } else { self.map.remembered_now() }
     }
 
     /// The key of a masked client address, given as two words; `family` is 4 or 6.
@@ -91,12 +115,15 @@ impl Templates {
 
     /// Restarts the template's timeout for a new connection.
     pub(crate) fn renew(&self, client: AddressKey, template: &Template) -> TemplateId {
+        let held = template.held.load(Ordering::SeqCst);
         // Relaxed: coarse times; they order nothing.
-        let timeout = template.timeout.load(Ordering::Relaxed);
+        let timeout = match held & EXTENDED {
+            0 => template.timeout.load(Ordering::Relaxed),
+            _ => EXTENSION,
+        };
         let deadline = self.map.arena().clock().saturating_add(timeout);
         template.deadline.store(deadline, Ordering::Relaxed);
-        let serial = serial_of(template.held.load(Ordering::SeqCst));
-        TemplateId { key: client.word(), serial, reserved: 0 }
+        TemplateId { key: client.word(), serial: serial_of(held), reserved: 0 }
     }
 
     /// Makes a template that sends the client to this server, and replaces the client's previous one.
@@ -105,14 +132,19 @@ impl Templates {
         let Some(entry) = self.map.find(client).or_else(|| self.map.claim(client)) else {
             return TemplateId::default();
         };
-        let serial = self.map.arena().next_serial();
+        let arena = self.map.arena();
+        let serial = arena.next_serial();
+        let deadline = arena.clock().saturating_add(timeout);
         self.map.write(entry, |template| {
-            // Relaxed: coarse times; they order nothing.
+            // Relaxed: before the swap, see above.
             template.timeout.store(timeout, Ordering::Relaxed);
+            template.deadline.store(deadline, Ordering::Relaxed);
             template.held.swap(u64::from(serial) << 32, Ordering::SeqCst);
-            template.server.set(self.map.arena(), client, slot);
+            template.server.set(arena, client, slot);
         });
-        self.renew(client, &entry.payload)
+        // Another pick may have made the client's template in the meantime.
+        let serial = serial_of(entry.payload.held.load(Ordering::SeqCst));
+        TemplateId { key: client.word(), serial, reserved: 0 }
     }
 
     /// Removes the server from the template. A sweep removes the rest once it expires.
@@ -122,21 +154,24 @@ impl Templates {
 
     /// Counts a connection that opens through the template.
     pub(crate) fn acquire(&self, id: TemplateId) {
-        self.count(id, |held| held.checked_add(1).filter(|held| *held as u32 != 0));
+        self.count(id, |held| (open_of(held) < EXTENDED - 1).then_some(held + 1));
     }
 
     /// Counts a connection that closes.
     pub(crate) fn release(&self, id: TemplateId) {
-        self.count(id, |held| held.checked_sub(1).filter(|_| held as u32 != 0));
+        self.count(id, |held| (open_of(held) > 0).then_some(held - 1));
     }
 
-    /// Changes the count unless the template has been replaced. Tries every entry of the client: in an
-    /// entry that lookups no longer find, an uncounted close would keep the template forever.
+    /// Changes the count unless the template is over or has been replaced. Tries every entry of the client:
+    /// in an entry that lookups no longer find, an uncounted close would keep the template forever.
     fn count(&self, id: TemplateId, next: impl Fn(u64) -> Option<u64>) {
+        let now = self.map.arena().clock();
         for entry in self.map.all(self.map.key_of(id.key)) {
-            let held = &entry.payload.held;
+            let template = &entry.payload;
             let mine = |held: u64| if serial_of(held) == id.serial { next(held) } else { None };
-            if held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, mine).is_ok() {
+            if !template.is_over(now)
+                && template.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, mine).is_ok()
+            {
                 return;
             }
         }
@@ -148,7 +183,7 @@ impl Templates {
         self.map.for_each(|_, entry| {
             let Template { server, held, .. } = &entry.payload;
             if server.slot() == Some(slot) {
-                let unheld = |held| Some(u64::from(serial_of(held)) << 32);
+                let unheld = |held| Some(held - open_of(held));
                 let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, unheld);
             }
         });
@@ -159,9 +194,18 @@ impl Templates {
         self.map.retain(|entry| !entry.payload.server.slot().is_some_and(&is_gone));
     }
 
-    /// Removes expired templates. O(templates). Director only.
-    pub(crate) fn tick(&self, now: u64) {
-        self.map.retain(|entry| !entry.payload.is_due(now));
+    /// Begins a sweep, unless the one before is not done. Director only.
+    pub(crate) fn begin_sweep(&self) {
+        if self.map.is_swept() {
+            self.began.store(self.map.arena().clock(), Ordering::Relaxed);
+            self.map.begin_sweep();
+        }
+    }
+
+    /// Removes expired templates as far as `pace` allows. True if that is all for this call. Director only.
+    pub(crate) fn sweep(&self, pace: &mut Pace<'_>) -> bool {
+        self.map.sweep(pace);
+        self.map.is_swept() || *pace.call == 0
     }
 
     /// Number of templates of a server. O(templates).
@@ -187,24 +231,55 @@ impl Templates {
 
 impl Template {
     /// True if the template has expired and no connection holds it. Extends it if one does.
-    fn is_due(&self, now: u64) -> bool {
-        // Relaxed: coarse times; they order nothing.
+    #[inline(always)]
+    fn is_over(&self, now: u64) -> bool {
+        // Relaxed: a first look.
+        self.deadline.load(Ordering::Relaxed) <= now && self.has_ended(now)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn has_ended(&self, now: u64) -> bool {
+        let serial = serial_of(self.held.load(Ordering::SeqCst));
+        // Relaxed: after the load of the serial, so not of an earlier template.
         let deadline = self.deadline.load(Ordering::Relaxed);
         if deadline > now {
             return false;
         }
-        let held = self.held.load(Ordering::SeqCst) as u32 != 0;
-        if held {
-            let minutes = (now - deadline) / EXTENSION + 1;
-            self.timeout.store(EXTENSION, Ordering::Relaxed);
-            let next = deadline.saturating_add(minutes.saturating_mul(EXTENSION));
-            self.deadline.store(next, Ordering::Relaxed);
+        let extended = |held| {
+            let holds = serial_of(held) == serial && open_of(held) > 0;
+            holds.then_some(held | EXTENDED)
+        };
+        match self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, extended) {
+            Ok(_) => {
+                let minutes = (now - deadline) / EXTENSION + 1;
+                let next = deadline.saturating_add(minutes.saturating_mul(EXTENSION));
+                // Relaxed: fails if it is renewed, extended or replaced; before an update in `release`.
+                let _ = self.deadline.compare_exchange(
+                    deadline,
+                    next,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                false
+            }
+            // Relaxed: after the load of the count, so that it sees an extension for a connection that has
+            // closed since.
+            Err(held) => {
+                serial_of(held) == serial && self.deadline.load(Ordering::Relaxed) == deadline
+            }
         }
-        !held
     }
 }
 
 impl Payload for Template {
+    type Expiry = ();
+
+    #[inline(always)]
+    fn is_over(entry: &AffinityEntry<Self>, _: u64, (): &(), arena: &Arena) -> bool {
+        entry.payload.is_over(arena.clock())
+    }
+
     fn forget(&self, arena: &Arena) -> bool {
         // `held` stays: the entry may already belong to a new client, whose template needs its serial.
         self.server.forget(arena)

@@ -8,6 +8,7 @@
 mod least;
 
 mod build;
+mod collector;
 pub(crate) mod dh;
 pub(crate) mod fo;
 mod hash;
@@ -113,7 +114,8 @@ pub(crate) trait Scheduler: Sized {
         state
     }
 
-    /// Does the periodic work that is due at `now`, in milliseconds of the clock. Director only.
+    /// Notes what is due at `now`, in milliseconds of the clock; [`AffinityCaches::go_on`] does it.
+    /// Director only.
     fn tick(&self, _now: u64) {}
 
     /// Size and capacity of the affinity cache; `None` if the scheduler has none.

@@ -16,14 +16,15 @@ use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::ArcRef;
 use crate::config::{Remembered, ServiceSettings, Sharing};
 use crate::flow::Flow;
+use crate::memory::pace::{CALL, Pace};
 use crate::memory::templates::Templates;
 use crate::pool::endpoint::Endpoint;
 use crate::pool::servers::{Member, Position, Servers};
 use crate::rotation::schedule::Schedule;
 use crate::rotation::shared::{SharedRotation, TicketRange};
 use crate::rotation::version::PoolVersion;
-use crate::sched::{AnyScheduler, Build, PickRequest};
 pub(crate) use crate::sched::{LoadUpdates, OtherUpdates};
+use crate::sched::{AffinityCaches, AnyScheduler, Build, PickRequest};
 use crate::service::persistence::Persistent;
 pub(crate) use crate::service::spec::{Maps, ServiceSpec};
 use crate::service::standby::Standby;
@@ -40,6 +41,8 @@ pub(crate) struct Service {
     /// Every ticket's server is looked at: one may be held.
     looks_at_holds: bool,
     persistence: Option<Persistent>,
+    /// The scheduler's.
+    caches: AffinityCaches,
     standby: Standby,
     /// The address of an FTP service that does not take its data connections.
     control_only: Option<[u64; 2]>,
@@ -75,6 +78,12 @@ pub(crate) enum Path {
     /// Everything else: persistence, servers without a port, refused flows, tiers that do not serve,
     /// decisions per worker, and ids of another service.
     General,
+}
+
+/// How many entries of a service's maps a call of tick may still visit to remove some.
+pub(crate) struct Allowance {
+    caches: usize,
+    templates: usize,
 }
 
 impl Service {
@@ -146,6 +155,7 @@ impl Service {
             retries,
             load_updates: scheduler.load_updates(),
             persistence,
+            caches: plan.maps.caches.clone(),
             standby,
             control_only,
             scheduler,
@@ -215,12 +225,21 @@ impl Service {
         self.persistence.as_ref().map(Persistent::templates)
     }
 
-    /// Does what is due at this time.
-    pub(crate) fn tick(&self, now: u64) {
+    /// Notes what is due at this time; [`go_on`](Self::go_on) does it.
+    pub(crate) fn begin_tick(&self, now: u64) -> Allowance {
         self.scheduler.tick(now);
         if let Some(templates) = self.templates() {
-            templates.tick(now);
+            templates.begin_sweep();
         }
+        Allowance { caches: CALL, templates: CALL }
+    }
+
+    /// Does what is due, until `slice` or the call's allowance is used up. True if that is all for this
+    /// call.
+    pub(crate) fn go_on(&self, slice: &mut usize, allowance: &mut Allowance) -> bool {
+        let Allowance { caches, templates } = allowance;
+        self.caches.go_on(&mut Pace { slice, call: caches })
+            && self.templates().is_none_or(|it| it.sweep(&mut Pace { slice, call: templates }))
     }
 
     /// Workers will find the service soon. Before the publication, never after.

@@ -252,31 +252,35 @@ impl Control {
         released
     }
 
-    /// Everything that is due: records what workers have ejected, ejects outliers, ends ejections and
-    /// trials.
-    pub(super) fn tick_ejections(&mut self) {
+    /// The services that eject servers, the latest first.
+    pub(super) fn ejecting(&self) -> Vec<ServiceKey> {
         let slot = |live: &RunningService| self.arena.services.get(live.id.slot);
         let ejects = |live: &&RunningService| {
             live.service.ejection.is_some()
                 || slot(live).is_some_and(|it| !it.ejections.is_unused())
         };
-        let keys: Vec<ServiceKey> =
-            self.services.values().filter(ejects).map(|live| live.service.key).collect();
-        for key in keys {
-            let mut agrees = false;
-            self.with_runtime(&key, |control, live, runtime| {
-                if let Some(rule) = &live.service.ejection {
-                    control.tick_service(runtime, live, rule);
-                    let taken = control.arena.services.get(live.id.slot);
-                    agrees = taken.is_none_or(|slot| !slot.ejections.is_exceeded());
-                }
-            });
-            // A worker that took its place before the latest change may mark a server after it.
-            if !agrees {
-                self.reconcile(&key);
+        self.services.values().rev().filter(ejects).map(|live| live.service.key).collect()
+    }
+
+    /// Everything that is due: records what workers have ejected, ejects outliers, ends ejections and
+    /// trials.
+    pub(super) fn tick_ejections_of(&mut self, key: &ServiceKey) {
+        let mut agrees = false;
+        self.with_runtime(key, |control, live, runtime| {
+            if let Some(rule) = &live.service.ejection {
+                control.tick_service(runtime, live, rule);
+                let taken = control.arena.services.get(live.id.slot);
+                agrees = taken.is_none_or(|slot| !slot.ejections.is_exceeded());
             }
+        });
+        // A worker that took its place before the latest change may mark a server after it.
+        if !agrees {
+            self.reconcile(key);
         }
-        // Of servers that are not configured any more, until their time is over.
+    }
+
+    /// Ends the ejections of servers that are not configured any more, once their time is over.
+    pub(super) fn forget_ejections(&mut self) {
         let now = self.arena.clock();
         for runtime in self.runtimes.values_mut() {
             runtime.ejections.records.retain(|_, record| {

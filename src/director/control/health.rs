@@ -4,14 +4,22 @@ use super::Control;
 use crate::director::health::Due;
 
 impl Control {
-    /// Begins an interval and lets latencies decay, if that is due. O(servers) then.
-    pub(super) fn tick_health(&mut self) {
-        let Due { interval, seconds } = self.health_clock.advance(self.arena.clock());
-        if !self.arena.has_reports() || !interval && seconds == 0 {
-            return;
+    /// Whether an interval begins, and latencies decay; nothing if nothing was reported.
+    pub(super) fn health_due(&mut self) -> Due {
+        let due = self.health_clock.advance(self.arena.clock());
+        if self.arena.has_reports() { due } else { Due::default() }
+    }
+
+    /// Does what is due for `most` slots of servers from this one on. Returns the next one; `None` at the
+    /// end.
+    pub(super) fn age_health(&self, due: &Due, from: u32, most: usize) -> Option<u32> {
+        let Due { interval, seconds } = *due;
+        if !interval && seconds == 0 {
+            return None;
         }
         let (servers, _) = self.allocator.high_water();
-        for health in (0..servers).filter_map(|slot| self.arena.health.get(slot)) {
+        let next = from.saturating_add(u32::try_from(most).unwrap_or(u32::MAX)).min(servers);
+        for health in (from..next).filter_map(|slot| self.arena.health.get(slot)) {
             if interval {
                 health.begin_interval();
             }
@@ -19,5 +27,6 @@ impl Control {
                 health.decay(seconds);
             }
         }
+        (next < servers).then_some(next)
     }
 }

@@ -115,8 +115,9 @@ impl Control {
         }
     }
 
-    /// Slow starts that are over, and shapes that have changed since the last tick.
-    pub(super) fn tick_shapes(&mut self) {
+    /// Ends slow starts that are over, and returns the services whose shapes may have changed since the
+    /// last tick, the latest first.
+    pub(super) fn shaped(&mut self) -> Vec<ServiceKey> {
         let now = self.arena.clock();
         for (key, runtime) in &mut self.runtimes {
             let live = self.numbers.get(key).and_then(|number| self.services.get(number));
@@ -129,12 +130,11 @@ impl Control {
             }
         }
         let shaped = |live: &&RunningService| is_shaped(&live.service, &live.service.servers);
-        let keys: Vec<ServiceKey> =
-            self.services.values().filter(shaped).map(|live| live.service.key).collect();
-        for key in keys {
-            // Without memory it stays as it is until the next tick.
-            let _ = self.reshape(&key);
-        }
+        self.services.values().rev().filter(shaped).map(|live| live.service.key).collect()
+    }
+
+    /// Forgets what is recorded of services without anything to record.
+    pub(super) fn end_runtimes(&mut self) {
         self.runtimes.retain(|_, runtime| !runtime.is_empty());
     }
 

@@ -1,11 +1,10 @@
 //! Shared by the hashing schedulers: the kernel's address hash, and tables of 256 buckets.
 
 use crate::flow::Flow;
+use crate::memory::expiry::GOLDEN_RATIO;
 use crate::pool::servers::Position;
 use crate::sched::PickRequest;
 
-/// The 32-bit golden ratio with which the kernel hashes (since Linux 4.7).
-pub(crate) const GOLDEN_RATIO: u32 = 0x61c8_8647;
 const BUCKETS: usize = 256;
 
 /// The kernel's 8-bit hash of an address.

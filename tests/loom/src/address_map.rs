@@ -7,6 +7,7 @@ use loom::thread;
 use crate::arena::Arena;
 use crate::memory::address_map::{AddressKey, Affinity};
 use crate::memory::one_server::OneServer;
+use crate::memory::pace::Pace;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 struct Map {
@@ -88,6 +89,63 @@ pub fn an_entry_ends_beside_claims() {
     for other in others {
         other.join().unwrap();
     }
+    map.check();
+}
+
+impl Map {
+    /// As [`remember`](Self::remember), at a time after which nothing is over.
+    fn remember_now(&self, key: AddressKey, server: u32) -> bool {
+        let entry = self.map.find(key).or_else(|| self.map.claim(key));
+        if let Some(entry) = entry {
+            entry.touch(2);
+            self.map.write(entry, |remembered| remembered.set(&self.arena, key, server));
+        }
+        entry.is_some()
+    }
+
+    fn sweep(&self) {
+        let (mut slice, mut call) = (usize::MAX, usize::MAX);
+        self.map.begin_sweep();
+        self.map.sweep(&mut Pace { slice: &mut slice, call: &mut call });
+    }
+}
+
+/// An address that is over comes again, concurrent with the sweep that removes it: it never has its earlier
+/// server.
+pub fn what_is_over_comes_again_beside_a_sweep() {
+    let map = Map::new(2, 2);
+    let key = key(&map, 0, 5);
+    assert!(map.remember(key, 0));
+    map.map.expiry().end_all(1);
+    let other = spawn(&map, move |map| {
+        map.remember_now(key, 1);
+        assert_ne!(map.server_of(key), Some(0), "it is over");
+    });
+    map.sweep();
+    other.join().unwrap();
+    assert_ne!(map.server_of(key), Some(0), "it is over");
+    map.sweep();
+    map.check();
+}
+
+/// Two addresses come to a full map in which one is over: it makes room for at most as many as fit, and each
+/// has its own server.
+pub fn what_is_over_makes_room_once() {
+    let map = Map::new(3, 1);
+    let old = key(&map, 0, 5);
+    assert!(map.remember(old, 2));
+    map.map.expiry().end_all(1);
+    let keys = [key(&map, 0, 6), key(&map, 1, 7)];
+    let other = spawn(&map, move |map| map.remember_now(keys[1], 1));
+    let mut remembered = u32::from(map.remember_now(keys[0], 0));
+    remembered += u32::from(other.join().unwrap());
+    assert!(remembered > 0, "no room");
+    for (key, server) in keys.into_iter().zip(0..) {
+        assert!(map.server_of(key).is_none_or(|found| found == server), "another's server");
+    }
+    map.sweep();
+    // A claim that is not written yet may make room for the other one.
+    assert!((1..=remembered).contains(&map.map.entries()), "entries");
     map.check();
 }
 

@@ -21,6 +21,8 @@ pub(crate) mod slots;
 #[path = "../../../src/arena/tally.rs"]
 pub(crate) mod tally;
 
+use std::sync::atomic::{AtomicU64, Ordering as Plain};
+
 use crate::arena::slots::ServerSlot;
 use crate::sync::{Arc, AtomicU32, Ordering};
 
@@ -32,6 +34,8 @@ pub(crate) mod sizes {
 pub(crate) struct Arena {
     pub(crate) servers: Servers,
     serial: AtomicU32,
+    /// Not modeled itself: a tick sets it before it does anything else.
+    clock: AtomicU64,
 }
 
 pub(crate) struct Servers(Vec<ServerSlot>);
@@ -54,7 +58,7 @@ impl Servers {
 impl Arena {
     /// As in the crate, for the unit tests in the files, which clippy compiles here too.
     pub(crate) fn new() -> Self {
-        Arena { servers: Servers(Vec::new()), serial: AtomicU32::new(0) }
+        Self::of(Vec::new())
     }
 
     pub(crate) fn with_servers(count: u32) -> Arc<Self> {
@@ -63,12 +67,20 @@ impl Arena {
             slot.occupy(0);
             slot
         });
-        Arc::new(Arena { servers: Servers(servers.collect()), serial: AtomicU32::new(0) })
+        Arc::new(Self::of(servers.collect()))
     }
 
-    /// Constant; models pass the time that they need to `tick`.
+    fn of(servers: Vec<ServerSlot>) -> Self {
+        let (serial, clock) = (AtomicU32::new(0), AtomicU64::new(0));
+        Arena { servers: Servers(servers), serial, clock }
+    }
+
     pub(crate) fn clock(&self) -> u64 {
-        0
+        self.clock.load(Plain::Relaxed)
+    }
+
+    pub(crate) fn set_clock(&self, now: u64) {
+        self.clock.store(now, Plain::Relaxed);
     }
 
     pub(crate) fn next_serial(&self) -> u32 {

@@ -6,8 +6,12 @@
 pub(crate) mod address_map;
 #[path = "../../../src/memory/address_table.rs"]
 pub(crate) mod address_table;
+#[path = "../../../src/memory/expiry.rs"]
+pub(crate) mod expiry;
 #[path = "../../../src/memory/one_server.rs"]
 pub(crate) mod one_server;
+#[path = "../../../src/memory/pace.rs"]
+pub(crate) mod pace;
 #[path = "../../../src/memory/server_set.rs"]
 pub(crate) mod server_set;
 #[path = "../../../src/memory/templates.rs"]

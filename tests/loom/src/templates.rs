@@ -5,11 +5,12 @@ use loom::thread;
 
 use crate::arena::Arena;
 use crate::memory::address_map::AddressKey;
+use crate::memory::pace::Pace;
 use crate::memory::templates::{TemplateId, Templates};
 use crate::sync::Arc;
 
 const TIMEOUT: u64 = 10;
-/// A time at which every template has expired, even if it was extended.
+/// By how much a tick advances the clock: every template has expired then, even if it was extended.
 const LATER: u64 = 1 << 40;
 
 struct Service {
@@ -41,6 +42,18 @@ impl Service {
         self.templates.release(id);
     }
 
+    /// Time passes, and a sweep visits the map.
+    fn tick(&self) {
+        self.arena.set_clock(self.arena.clock() + LATER);
+        self.sweep();
+    }
+
+    fn sweep(&self) {
+        self.templates.begin_sweep();
+        let (mut slice, mut call) = (usize::MAX, usize::MAX);
+        self.templates.sweep(&mut Pace { slice: &mut slice, call: &mut call });
+    }
+
     fn is_known(&self) -> bool {
         self.templates.find(self.client).is_some()
     }
@@ -51,10 +64,10 @@ impl Service {
             let id = self.templates.renew(self.client, template);
             assert!(!id.is_none(), "a template that connections cannot hold");
         }
-        self.templates.tick(LATER);
+        self.tick();
         assert!(!self.is_known(), "held by no connection");
         // Removes late writes.
-        self.templates.tick(LATER);
+        self.tick();
         assert_eq!(self.arena.unpinned().len(), 2, "pinned by no entry");
     }
 }
@@ -86,7 +99,7 @@ pub fn holds_are_counted_exactly() {
     let next = service.pick(1);
     service.templates.acquire(next);
     other.join().unwrap();
-    service.templates.tick(LATER);
+    service.tick();
     assert!(service.is_known(), "gone while a connection is open");
     service.templates.release(next);
     service.check();
@@ -97,7 +110,7 @@ pub fn a_template_ends_beside_a_pick() {
     let service = Service::new();
     service.connection(0);
     let other = spawn(&service, |service| service.connection(1));
-    service.templates.tick(LATER);
+    service.tick();
     other.join().unwrap();
     service.check();
 }
@@ -108,7 +121,7 @@ pub fn an_open_connection_keeps_its_template() {
     let id = service.pick(0);
     service.templates.acquire(id);
     let other = spawn(&service, |service| service.connection(1));
-    service.templates.tick(LATER);
+    service.tick();
     other.join().unwrap();
     assert!(service.is_known(), "gone while a connection is open");
     service.templates.release(id);
@@ -125,12 +138,43 @@ pub fn connections_beside_another_capacity() {
     let next = service.templates.next(8).expect("memory").expect("other templates");
     let (arena, client) = (Arc::clone(&service.arena), service.client);
     let after = Service { arena, templates: next, client };
-    after.templates.tick(LATER);
+    after.tick();
     other.join().unwrap();
     assert!(after.is_known(), "gone while a connection is open");
     after.templates.release(id);
     after.check();
     assert_eq!(service.templates.remembered().entries, 0);
+}
+
+/// The time of a template is over while a connection holds it, and the sweep comes by as that closes: the
+/// template is extended.
+pub fn a_close_after_the_deadline_extends_it() {
+    let service = Service::new();
+    let id = service.pick(0);
+    service.templates.acquire(id);
+    service.arena.set_clock(LATER);
+    let other = spawn(&service, move |service| service.templates.release(id));
+    service.sweep();
+    other.join().unwrap();
+    assert!(service.is_known(), "gone while a connection is open");
+    service.check();
+}
+
+/// A client whose template is over comes again, concurrent with the sweep: its new template is of its own.
+pub fn a_template_made_anew_beside_a_sweep() {
+    let service = Service::new();
+    service.connection(0);
+    service.arena.set_clock(LATER);
+    assert!(!service.is_known(), "it is over");
+    let other = spawn(&service, |service| service.pick(1));
+    service.sweep();
+    let id = other.join().unwrap();
+    if let Some((_, server)) = service.templates.find(service.client) {
+        assert_eq!(server, 1, "the server of the template that is over");
+    }
+    service.templates.acquire(id);
+    service.templates.release(id);
+    service.check();
 }
 
 /// Wrong: the next map has a separate template for the client, as if entries were copied.
@@ -142,7 +186,7 @@ pub fn planted_a_copy_for_another_capacity() {
     let id = service.pick(0);
     after.pick(0);
     service.templates.acquire(id);
-    after.templates.tick(LATER);
+    after.tick();
     assert!(after.is_known(), "gone while a connection is open");
 }
 
@@ -152,8 +196,8 @@ pub fn planted_let_go_without_hold() {
     let id = service.pick(0);
     service.templates.acquire(id);
     let other = spawn(&service, move |service| service.templates.release(id));
-    service.templates.tick(LATER);
+    service.tick();
     other.join().unwrap();
-    service.templates.tick(LATER << 1);
+    service.tick();
     assert!(service.is_known(), "gone while a connection is open");
 }

@@ -47,11 +47,13 @@ models! {
     worker_state: what_changes_for_all_is_found an_index_made_beside_a_change_is_told own_changes_are_told
         company_beside_a_change_is_told an_end_beside_a_succession_counts_once;
     address_map: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
-        what_is_written_late_is_swept a_claim_beside_a_clean_sweep another_capacity_beside_a_claim;
+        what_is_written_late_is_swept a_claim_beside_a_clean_sweep another_capacity_beside_a_claim
+        what_is_over_comes_again_beside_a_sweep what_is_over_makes_room_once;
     flag_set: a_set_beside_a_publication;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
     templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
-        an_open_connection_keeps_its_template connections_beside_another_capacity;
+        an_open_connection_keeps_its_template connections_beside_another_capacity
+        a_close_after_the_deadline_extends_it a_template_made_anew_beside_a_sweep;
 }
 
 mod round_cases {
