@@ -40,7 +40,7 @@ pub(crate) fn check(project: &Project) -> Result<()> {
 
 /// Runs each bench once without measuring; without the peers, which take minutes to build.
 pub(crate) fn smoke(project: &Project) -> Result<()> {
-    project.cargo("bench --bench picks --bench rules -- --test")?;
+    project.cargo("bench --bench picks --bench rules --bench ticks -- --test")?;
     capi::lib(project)?;
     let once = harness_command(project, "run", "--no-default-features -- --test");
     // A smoke run measures nothing, so its figures are discarded.
@@ -62,6 +62,10 @@ pub(crate) fn schedulers(project: &Project) -> Result<()> {
 
 pub(crate) fn rules(project: &Project) -> Result<()> {
     project.cargo("bench --bench rules")
+}
+
+pub(crate) fn ticks(project: &Project) -> Result<()> {
+    project.cargo("bench --bench ticks")
 }
 
 pub(crate) fn kernel(project: &Project) -> Result<()> {

@@ -79,6 +79,7 @@ const TASKS: &[Task] = tasks! {
     "bench-check" bench::check: "format and clippy of the harness, with all peers",
     "bench-schedulers" bench::schedulers: "nanoseconds per pick and open + close, by scheduler",
     "bench-rules" bench::rules: "nanoseconds per line of a rules text, by what the lines do",
+    "bench-ticks" bench::ticks: "how long a tick takes, and keeps other threads from the director's lock",
     "bench-director" bench_director::run: "the example director beside nginx and HAProxy: requests a second",
     "bench-tower" bench::tower: "vsched-tower beside tower's own balancer: requests a second, p99",
     "bench-pingora" bench::pingora: "vsched-pingora beside pingora's round robin: requests a second, p99",
