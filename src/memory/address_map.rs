@@ -48,8 +48,8 @@ pub(crate) struct Affinity<P: Payload> {
     older: Box<[Arc<AffinityTable<P>>]>,
     /// Picks that could not be remembered, in this map and its predecessors.
     refused: Arc<AtomicU64>,
-    /// Which entries are over, of this map and its predecessors.
-    expiry: Arc<P::Expiry>,
+    /// Which entries are over. In place, because every lookup reads it; the next map has a copy.
+    expiry: P::Expiry,
 }
 
 /// How far a [`walk`](Affinity::walk) has come: which table, and how far in it.
@@ -78,7 +78,7 @@ impl<P: Payload> Affinity<P> {
             newest: Arc::new(table),
             older: Box::default(),
             refused: Arc::default(),
-            expiry: Arc::default(),
+            expiry: P::Expiry::default(),
         }
     }
 
@@ -108,7 +108,7 @@ impl<P: Payload> Affinity<P> {
             newest,
             older,
             refused: Arc::clone(&self.refused),
-            expiry: Arc::clone(&self.expiry),
+            expiry: self.expiry.clone(),
         }))
     }
 
@@ -174,14 +174,17 @@ impl<P: Payload> Affinity<P> {
     /// The key's entry, if it has one that is not over. Wait-free.
     #[inline]
     pub(crate) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        let found = self.newest.find(key, |word, entry| self.is_over(word, entry));
-        if found.is_some() || self.older.is_empty() { found } else { self.find_in_older(key) }
+        match self.newest.find(key) {
+            Some(entry) if !P::may_be_over(entry, &self.expiry, &self.arena) => Some(entry),
+            None if self.older.is_empty() => None,
+            _ => self.find_among_all(key),
+        }
     }
 
+    #[cold]
     #[inline(never)]
-    fn find_in_older(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        let is_over = |word, entry: &AffinityEntry<P>| self.is_over(word, entry);
-        self.older.iter().find_map(|table| table.find(key, is_over))
+    fn find_among_all(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
+        self.all(key).find(|entry| !self.is_over(key.word, entry))
     }
 
     /// Every entry of the key, even if it is over: up to two per table, see [`AffinityTable::all`], and one

@@ -49,7 +49,10 @@ const EMPTY: u64 = 0;
 /// What an entry remembers: nothing if all its bytes are zero.
 pub(crate) trait Payload: Zeroed {
     /// What a map keeps to tell which of its entries are over; says of none when it is new.
-    type Expiry: Default;
+    type Expiry: Default + Clone;
+
+    /// True if the entry may be over: a cheap check, which is enough for most.
+    fn may_be_over(entry: &AffinityEntry<Self>, expiry: &Self::Expiry, arena: &Arena) -> bool;
 
     /// True if the entry with this key is over: lookups do not find it, and a sweep removes it.
     fn is_over(
@@ -177,16 +180,11 @@ impl<P: Payload> AffinityTable<P> {
         (start..start + WINDOW).filter_map(move |at| self.entries.get(at & mask))
     }
 
-    /// The key's entry, if it has one that is not over. Wait-free. Inlined into the first lookup of a
-    /// pick: a call takes a dozen instructions.
+    /// The key's first entry, even if it is over. Wait-free. Inlined into the first lookup of a pick: a
+    /// call takes a dozen instructions.
     #[inline(always)]
-    pub(super) fn find(
-        &self,
-        key: AddressKey,
-        is_over: impl Fn(u64, &AffinityEntry<P>) -> bool,
-    ) -> Option<&AffinityEntry<P>> {
-        let has_key = |entry: &&AffinityEntry<P>| entry.key.load(Ordering::SeqCst) == key.word;
-        self.window(key).find(|entry| has_key(entry) && !is_over(key.word, entry))
+    pub(super) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
+        self.window(key).find(|entry| entry.key.load(Ordering::SeqCst) == key.word)
     }
 
     /// Every entry of the key. There are two if a picker that was slow to claim one found an earlier

@@ -37,21 +37,21 @@ pub(crate) fn bucket_of(word: u64) -> u32 {
 }
 
 impl Expiry {
-    /// True if the entry with this key and last use is over. Wait-free.
+    /// True if an entry with this last use may be over.
     #[inline(always)]
-    pub(crate) fn is_over(&self, word: u64, used: u64) -> bool {
+    pub(crate) fn may_be_over(&self, used: u64) -> bool {
         // Relaxed, here and below: see the table.
-        used < self.latest.load(Ordering::Relaxed) && self.is_collected(word, used)
+        used < self.latest.load(Ordering::Relaxed)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn is_collected(&self, word: u64, used: u64) -> bool {
+    /// True if the entry with this key and last use is over. Wait-free.
+    pub(crate) fn is_over(&self, word: u64, used: u64) -> bool {
         let in_bucket = || {
             let bucket = self.buckets.get()?.get(bucket_of(word) as usize)?;
             Some(used < bucket.load(Ordering::Relaxed))
         };
-        used < self.all.load(Ordering::Relaxed) || in_bucket().unwrap_or(false)
+        self.may_be_over(used)
+            && (used < self.all.load(Ordering::Relaxed) || in_bucket().unwrap_or(false))
     }
 
     /// Ends all entries that were last used before `time`. Director only.
@@ -67,6 +67,15 @@ impl Expiry {
             raise(of_bucket, time);
         }
         raise(&self.latest, time);
+    }
+}
+
+impl Clone for Expiry {
+    fn clone(&self) -> Self {
+        let copy = |time: &AtomicU64| AtomicU64::new(time.load(Ordering::Relaxed));
+        let copies = |buckets: &Box<[AtomicU64]>| buckets.iter().map(copy).collect::<Box<[_]>>();
+        let buckets = self.buckets.get().map(copies).map_or_else(OnceLock::new, OnceLock::from);
+        Expiry { latest: copy(&self.latest), all: copy(&self.all), buckets }
     }
 }
 

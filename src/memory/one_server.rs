@@ -56,6 +56,10 @@ impl Payload for OneServer {
     type Expiry = Expiry;
 
     #[inline(always)]
+    fn may_be_over(entry: &AffinityEntry<Self>, expiry: &Expiry, _: &Arena) -> bool {
+        expiry.may_be_over(entry.idle_since())
+    }
+
     fn is_over(entry: &AffinityEntry<Self>, word: u64, expiry: &Expiry, _: &Arena) -> bool {
         expiry.is_over(word, entry.idle_since())
     }

@@ -233,8 +233,13 @@ impl Template {
     /// True if the template has expired and no connection holds it. Extends it if one does.
     #[inline(always)]
     fn is_over(&self, now: u64) -> bool {
+        self.is_due(now) && self.has_ended(now)
+    }
+
+    #[inline(always)]
+    fn is_due(&self, now: u64) -> bool {
         // Relaxed: a first look.
-        self.deadline.load(Ordering::Relaxed) <= now && self.has_ended(now)
+        self.deadline.load(Ordering::Relaxed) <= now
     }
 
     #[cold]
@@ -276,6 +281,10 @@ impl Payload for Template {
     type Expiry = ();
 
     #[inline(always)]
+    fn may_be_over(entry: &AffinityEntry<Self>, (): &(), arena: &Arena) -> bool {
+        entry.payload.is_due(arena.clock())
+    }
+
     fn is_over(entry: &AffinityEntry<Self>, _: u64, (): &(), arena: &Arena) -> bool {
         entry.payload.is_over(arena.clock())
     }
