@@ -36,7 +36,7 @@ fn flow(n: u32) -> Flow {
 fn director(service: VirtualService, servers: u32) -> Director {
     let server = |n: u32| RealServer::new((Ipv4Addr::from_bits(0x0a10_0000 + n), 80).into());
     let service = service.with_servers((0..servers).map(server).collect());
-    let limits = vsched::ResourceLimits::default().with_memory(u64::MAX);
+    let limits = vsched::config::ResourceLimits::default().with_memory(u64::MAX);
     let director = Director::with_limits(&Config::new().with_service(service), limits);
     director.expect("a valid config")
 }

@@ -16,7 +16,7 @@ const SERVICE: usize = 8;
 const COUNTED: usize = 2;
 const EJECTED: usize = 8;
 /// Removed servers and deleted services that are checked at a time.
-const CHECKED: usize = 4096;
+const CHECKED: usize = 2048;
 
 /// How far a call of tick has come.
 #[derive(Default)]
