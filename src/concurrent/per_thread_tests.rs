@@ -112,7 +112,7 @@ impl Drop for UsesAtEnd {
     }
 }
 
-thread_local! {
+std::thread_local! {
     static AT_END: RefCell<Option<UsesAtEnd>> = const { RefCell::new(None) };
 }
 
