@@ -73,8 +73,9 @@ impl Expiry {
 impl Clone for Expiry {
     fn clone(&self) -> Self {
         let copy = |time: &AtomicU64| AtomicU64::new(time.load(Ordering::Relaxed));
-        let copies = |buckets: &Box<[AtomicU64]>| buckets.iter().map(copy).collect::<Box<[_]>>();
-        let buckets = self.buckets.get().map(copies).map_or_else(OnceLock::new, OnceLock::from);
+        let copies = |buckets: &[AtomicU64]| buckets.iter().map(copy).collect::<Box<[_]>>();
+        let buckets = self.buckets.get().map(|buckets| copies(buckets));
+        let buckets = buckets.map_or_else(OnceLock::new, OnceLock::from);
         Expiry { latest: copy(&self.latest), all: copy(&self.all), buckets }
     }
 }
