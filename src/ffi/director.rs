@@ -169,14 +169,15 @@ pub unsafe extern "C" fn vsched_director_apply(
 /// Advances the director's clock and does what is due: frees what reloads have left and forgets
 /// expired addresses. Call it about once a second.
 ///
-/// An expired address is not found any more once this has returned, however many there are and however
-/// far the clock has jumped. Its memory is freed later in a large map: each call visits at most 131,072
-/// entries of each map, which has two to four per address of affinity_capacity. So a map for a million
-/// addresses is swept in 16 calls, and the largest in 256.
+/// An expired address is not found any more once this has returned, however many there are and
+/// however far the clock has jumped. Its memory is freed later in a large map: each call visits at
+/// most 131,072 entries of each map, which has two to four per address of affinity_capacity. So a
+/// map for a million addresses is swept in 16 calls, and the largest in 256.
 ///
-/// Threads: control. Other control calls get the director's lock after each millisecond or so. Cost:
-/// O(services + removed servers), plus what the sweeps visit; in a service of lblc or lblcr with more
-/// than 16,384 addresses, the first call in each minute visits all of them.
+/// Threads: control. Other control calls get the lock after each millisecond or so.
+///
+/// Cost: O(services + removed servers), plus what the sweeps visit; in a service of lblc or lblcr
+/// with more than 16,384 addresses, the first call in each minute visits all of them.
 ///
 /// @param director The director.
 /// @param now_ms Milliseconds since any fixed moment, such as CLOCK_MONOTONIC. A clock that jumps
