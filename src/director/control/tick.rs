@@ -94,6 +94,7 @@ impl Control {
             Stage::Tables => {
                 self.share_exactly();
                 tick.freed = self.snapshot.reclaim();
+                self.reclaim_shards();
                 Stage::Slots(self.allocator.waiting())
             }
             Stage::Slots(left) => {

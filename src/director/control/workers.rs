@@ -36,6 +36,11 @@ impl Control {
     fn set_shards(&mut self, shards: Shards) {
         self.shards = Arc::new(shards);
         self.statistics.publish(Arc::clone(&self.shards));
+        self.reclaim_shards();
+    }
+
+    /// Frees lists of shards that no reader looks at any more.
+    pub(super) fn reclaim_shards(&self) {
         drop(self.statistics.reclaim());
     }
 
