@@ -1126,7 +1126,8 @@ vsched_status vsched_director_apply(const struct vsched_director *director,
  * An expired address is not found any more once this has returned, however many there are and
  * however far the clock has jumped. Its memory is freed later in a large map: each call visits at
  * most 131,072 entries of each map, which has two to four per address of affinity_capacity. So a
- * map for a million addresses is swept in 16 calls, and the largest in 256.
+ * map for a million addresses is swept in 16 calls, and the largest in 256. A full map is swept
+ * whole at once, so that new addresses have room.
  *
  * Threads: control. Other control calls get the lock after each millisecond or so.
  *
@@ -1241,7 +1242,7 @@ vsched_status vsched_director_apply_with(const struct vsched_director *director,
  * @defgroup vsched-director_edit Director: edit
  *
  * Single commands on the running config. Each happens completely or not at all. The cost depends
- * on the service that it edits, plus a copy of one word per service. Connection counts stay. After
+ * on the service that it edits, plus a copy of two words per service. Connection counts stay. After
  * an error the error text of the director names the item.
  *
  * NULL: no pointer may be NULL, except `applied`, `done`, and a text whose length is 0, which is

@@ -74,7 +74,7 @@ impl Director {
     /// [`worker_with`](Self::worker_with).
     ///
     /// Takes the director's lock and allocates; the worker's own methods do neither. Creating or
-    /// dropping a worker costs O(services + servers + log workers). If a service is shared
+    /// dropping a worker costs O(services + servers + workers). If a service is shared
     /// `per-worker`, a step between one worker and two, and each doubling or halving of the number of
     /// workers, costs O(servers) for every worker.
     pub fn worker(&self) -> Worker {

@@ -119,7 +119,7 @@ fn another_capacity_changes_nothing_of_what_has_expired() {
 
 /// A full map takes new clients as soon as others have expired.
 #[test]
-fn a_full_map_has_room_for_new_clients_before_the_sweep() {
+fn a_full_map_has_room_for_new_clients_after_a_tick() {
     let world = filled(CLIENTS);
     let refused =
         |world: &World| world.director.observe().services[0].templates.expect("persistent").refused;

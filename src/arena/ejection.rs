@@ -7,8 +7,8 @@
 //! gives its place back; only the director clears marks.
 //!
 //! A server whose service is deleted keeps its slot while it has connections, and may come back in another
-//! service. `detach` changes the service, then the word: an exchange that took its place before fails, and
-//! sees that the place is not one of the server's service any more.
+//! service; one that is forgotten belongs to none. `detach` changes the service, then the word: an exchange
+//! that took its place before fails, and sees that the place is not one of the server's service any more.
 
 use crate::arena::ejection_budget::EjectionBudget;
 use crate::arena::slots::{NO_SERVICE, ServerSlot};
@@ -45,11 +45,12 @@ impl ServerSlot {
         ejected.is_ok()
     }
 
-    /// The server's service is deleted: from now on it belongs to none, and is in this state. A place that
-    /// an ejection took of that service is not given back: nothing needs it any more. Director only.
-    pub(crate) fn detach(&self, state: ServerState) {
+    /// From now on the server belongs to no service, and is in this state. True if it was ejected: then the
+    /// caller gives the place back. Director only.
+    pub(crate) fn detach(&self, state: ServerState) -> bool {
         self.set_service(NO_SERVICE);
-        let _ = self.change(|counts| Ok(counts.detached(state)));
+        let change = self.change(|counts| Ok(counts.detached(state)));
+        change.is_ok_and(|change| change.before.is_ejected())
     }
 
     /// Ends the server's ejection: from now on it is in this state. False if it is not ejected.

@@ -183,6 +183,18 @@ impl Arena {
         ended
     }
 
+    /// The server in this slot belongs to no service from now on, and is in this state; its ejection ends.
+    /// Director only.
+    pub(crate) fn detach(&self, slot: u32, state: ServerState) {
+        let Some(slot) = self.servers.get(slot) else { return };
+        let service = self.services.get(slot.service());
+        if slot.detach(state) {
+            if let Some(service) = service {
+                service.ejections.release();
+            }
+        }
+    }
+
     /// Gives the place of the server in this slot back, which is not ejected any more. Director only.
     pub(crate) fn release_place(&self, slot: u32) {
         let service = self.servers.get(slot).map(ServerSlot::service);

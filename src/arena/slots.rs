@@ -107,7 +107,7 @@ impl ServerSlot {
     }
 
     /// The same, and whether the service is told of changes of this server's counts: false only as long as
-    /// no published version of the service wants to be.
+    /// no published version of the service that contains this server wants to be.
     #[inline(always)]
     pub(crate) fn service_to_tell(&self) -> (u32, bool) {
         // SeqCst: pairs with the stores in `occupy`, `set_service` and `set_told`.
@@ -319,9 +319,12 @@ impl ServerSlot {
     /// first version that wants to be: a change after which `service_to_tell` still says false comes before
     /// that publication, after which the director reads all counts itself. Director only.
     pub(crate) fn set_told(&self, told: bool) {
-        let service = self.service();
-        // SeqCst: pairs with the load in `service_to_tell`; before the store in `Snapshot::publish`.
-        self.service.store(service | if told { TOLD } else { 0 }, Ordering::SeqCst);
+        let (service, is_told) = self.service_to_tell();
+        // Most often it is so already, and other threads have the cache line.
+        if told != is_told {
+            // SeqCst: pairs with the load in `service_to_tell`; before the store in `Snapshot::publish`.
+            self.service.store(service | if told { TOLD } else { 0 }, Ordering::SeqCst);
+        }
     }
 
     /// Takes the slot from its owner, whose ids become stale; false while connections are counted or

@@ -40,8 +40,8 @@ impl Shard {
 
     /// An upper bound of the memory of a shard with this many slots.
     pub(crate) fn bytes(servers: u32, services: u32) -> u64 {
-        // Segments double, and the first has a minimum.
-        let rounded = |slots: u32| u64::from(slots.max(64)) * 2;
+        // Segments double, from 64 on.
+        let rounded = |slots: u32| u64::from(slots) * 2 + 64;
         let (server, service) = (size_of::<Total>() as u64, size_of::<ServiceTotals>() as u64);
         size_of::<Shard>() as u64 + rounded(servers) * server + rounded(services) * service
     }

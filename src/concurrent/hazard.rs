@@ -23,9 +23,10 @@
 //! | `protected` | store in `protect`               | SeqCst   | load in `reclaim`                        |
 //! | `protected` | load in `reclaim`                | SeqCst   | store in `protect`, `Borrowed::drop`     |
 //! | `protected` | store in `Borrowed::drop`        | Release  | load in `reclaim`                        |
+//! | `borrowed`  | load in `borrow`                 | Relaxed  | none: a first guess                      |
 //! | `borrowed`  | exchange in `borrow`             | Acquire  | store in `Borrowed::drop`                |
 //! | `borrowed`  | store in `Borrowed::drop`        | Release  | exchange in `borrow`                     |
-//! | `lent`      | maximum in `borrow`              | SeqCst   | load in `reclaim`                        |
+//! | `lent`      | load and maximum in `borrow`     | SeqCst   | load in `reclaim`                        |
 //! | `lent`      | load in `reclaim`                | SeqCst   | maximum in `borrow`                      |
 //!
 //! Why a protected value is never freed. A reader stores `protected = p`, then loads `current`; the
@@ -148,7 +149,7 @@ impl<T> Snapshot<T> {
     }
 
     /// Runs `look` on the current value, which stays until it returns. Lock-free, O(concurrent calls);
-    /// allocates if there have never been as many, beyond 64.
+    /// allocates, which other calls wait for, if there have never been as many, beyond 64.
     pub(crate) fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         let Some(slot) = self.borrow() else {
             // More calls at once than there can be slots.
@@ -164,10 +165,11 @@ impl<T> Snapshot<T> {
     /// The first free slot; a new one if there is none.
     fn borrow(&self) -> Option<Borrowed<'_, T>> {
         for index in 0.. {
-            if !self.slots.grow_to(index + 1) {
-                break;
-            }
-            let slot = self.slots.get(index)?;
+            let slot = match self.slots.get(index) {
+                Some(slot) => slot,
+                None if self.slots.grow_to(index + 1) => self.slots.get(index)?,
+                None => break,
+            };
             let borrowed = &slot.borrowed;
             // Acquire: pairs with the store in `Borrowed::drop`. Relaxed: only a guess.
             if borrowed.load(Ordering::Relaxed) == 0

@@ -9,7 +9,7 @@ use crate::arena::Arena;
 use crate::arena::health::HealthSlot;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::service_slot::ServiceSlot;
-use crate::arena::slots::{Ended, NO_SERVICE, ServerSlot};
+use crate::arena::slots::{Ended, ServerSlot};
 use crate::concurrent::segments::CAPACITY;
 use crate::config::{ServerState, ServiceKey};
 use crate::director::held::HeldServers;
@@ -161,10 +161,7 @@ impl SlotAllocator {
         let claims = removed.into_values().flat_map(HashMap::into_values);
         let mut slots = Vec::new();
         for (SlotClaim { id, since, .. }, gone) in claims {
-            arena.end_ejection(id.slot, ServerState::Up);
-            if let Some(slot) = arena.servers.get(id.slot) {
-                slot.set_service(NO_SERVICE);
-            }
+            arena.detach(id.slot, ServerState::Up);
             slots.push(id.slot);
             self.forgotten.push_back(Vacancy { id, since, until: gone });
         }
@@ -181,9 +178,7 @@ impl SlotAllocator {
     /// and their connections must not count for that one.
     pub(super) fn detach(&self, arena: &Arena, deleted: &ServiceKey, held: &HeldServers) {
         for (server, (claim, _)) in self.removed.get(deleted).into_iter().flatten() {
-            if let Some(slot) = arena.servers.get(claim.id.slot) {
-                slot.detach(held.state(deleted, *server));
-            }
+            arena.detach(claim.id.slot, held.state(deleted, *server));
         }
     }
 

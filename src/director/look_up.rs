@@ -11,6 +11,7 @@ use crate::error::{Refused, ServerError, ServiceError};
 use crate::flow::Flow;
 use crate::pool::endpoint::{Endpoint, Pick};
 use crate::service::Service;
+use crate::sync::{Ordering, fence};
 
 impl Director {
     /// Returns the id of the service with this key, such as `tcp 192.168.4.5:80` or `fwmark 7`, or with
@@ -148,7 +149,10 @@ impl Director {
             let templates = table.service_at(slot.service()).and_then(Service::templates)?;
             Some(templates.of_server(server.slot))
         });
-        slot.is(server.generation).then(|| counts_of(slot.counts_relaxed(), templates))
+        let counts = slot.counts_relaxed();
+        // Acquire: if the slot has got another owner, that is seen below.
+        fence(Ordering::Acquire);
+        slot.is(server.generation).then(|| counts_of(counts, templates))
     }
 }
 

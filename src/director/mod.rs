@@ -197,7 +197,7 @@ impl Director {
     /// Executes one administrative command as a kernel would: the service is changed in place, even by
     /// an edit that changes nothing.
     ///
-    /// O(servers of the service), plus copying the service table, one word per service; adding or
+    /// O(servers of the service), plus copying the service table, two words per service; adding or
     /// deleting a service also copies the index of services. [`Command::Clear`] and [`Command::Set`]
     /// are O(services + servers). Takes the director's lock; workers do not wait for it.
     ///
@@ -236,17 +236,17 @@ impl Director {
     /// `now` counts from any fixed moment, in steps of 1 ms; a time before the latest one is ignored.
     ///
     /// An address that expires is not found any more, nor counted in any figure, once `tick` has returned,
-    /// whatever the number of addresses, and however far the clock has jumped. Its entry is removed later
-    /// in a large map: each call visits at most 131,072 entries of each map, which has two to four
-    /// per address of `affinity.capacity`. So a map for up to 65,536 addresses is swept in every call, one
-    /// for a million in 16 calls, and the largest in 256. Until then the entry pins the slot of a removed
-    /// server; in a full map it makes room for a new address.
+    /// whatever the number of addresses, and however far the clock has jumped. Its entry is removed by a
+    /// sweep, of which a call does a part in a large map: 131,072 entries of each map, which has two to four
+    /// per address of `affinity.capacity`, and at least 32. So a map for up to 65,536 addresses is swept in
+    /// every call, one for a million in 16 calls, and the largest in 256. Until then the entry pins the slot of
+    /// a removed server. A full map is swept whole at once, so that new addresses have room.
     ///
     /// O(services + removed servers), plus for each map what its sweep visits; once outcomes are reported,
     /// also O(servers) in each second. In a service of lblc or lblcr that remembers more than 16,384 addresses,
     /// the first call in each minute visits all of them; a clock that jumps costs no more than that. Takes
-    /// the director's lock, and lets other threads have it after each millisecond or so, except while a
-    /// service is compiled again; workers do not wait for it.
+    /// the director's lock, and lets other threads have it after each millisecond or so, except while
+    /// services are compiled again; workers do not wait for it.
     ///
     /// ```
     /// use std::time::Duration;

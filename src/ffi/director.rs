@@ -172,7 +172,8 @@ pub unsafe extern "C" fn vsched_director_apply(
 /// An expired address is not found any more once this has returned, however many there are and
 /// however far the clock has jumped. Its memory is freed later in a large map: each call visits at
 /// most 131,072 entries of each map, which has two to four per address of affinity_capacity. So a
-/// map for a million addresses is swept in 16 calls, and the largest in 256.
+/// map for a million addresses is swept in 16 calls, and the largest in 256. A full map is swept
+/// whole at once, so that new addresses have room.
 ///
 /// Threads: control. Other control calls get the lock after each millisecond or so.
 ///

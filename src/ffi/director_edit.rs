@@ -1,7 +1,7 @@
 //! # Director: edit
 //!
 //! Single commands on the running config. Each happens completely or not at all. The cost depends
-//! on the service that it edits, plus a copy of one word per service. Connection counts stay. After
+//! on the service that it edits, plus a copy of two words per service. Connection counts stay. After
 //! an error the error text of the director names the item.
 //!
 //! NULL: no pointer may be NULL, except `applied`, `done`, and a text whose length is 0, which is

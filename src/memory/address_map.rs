@@ -17,8 +17,8 @@
 //! tick would come after the burst that needs it, whose clients would be forgotten by then. A table
 //! reserves its address space at once, and memory page by page as it fills.
 //!
-//! Entries that are over ([`Payload::is_over`]) are not found, not counted, and make room in a full map;
-//! sweeps remove them at their own pace.
+//! Entries that are over ([`Payload::is_over`]) are not found and not counted. Sweeps remove them: in a full
+//! map all at the next tick, else at their own pace.
 //!
 //! | location  | operation | ordering | partner          |
 //! |-----------|-----------|----------|------------------|
@@ -35,9 +35,6 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 /// Tag bits of a key's word: it holds the hash of an IPv6 address, or a plain IPv4 address.
 const HASHED: u64 = 1 << 63;
 const PLAIN: u64 = 1 << 62;
-
-/// How often a pick looks for entries that are over in a full map.
-const ATTEMPTS: u32 = 4;
 
 pub(crate) struct Affinity<P: Payload> {
     arena: Arc<Arena>,
@@ -138,12 +135,12 @@ impl<P: Payload> Affinity<P> {
     }
 
     /// What the map remembers, if no entry has ended since the sweep was begun. O(1) if the sweep is done,
-    /// else O(entries). Director only.
+    /// else O(entries).
     pub(crate) fn remembered(&self) -> Remembered {
         if self.is_swept() { self.of_entries(self.entries()) } else { self.remembered_now() }
     }
 
-    /// What the map remembers. O(entries). Director only.
+    /// What the map remembers. O(entries).
     pub(crate) fn remembered_now(&self) -> Remembered {
         let mut living = 0;
         self.for_each(|_, _| living += 1);
@@ -193,34 +190,29 @@ impl<P: Payload> Affinity<P> {
         self.tables().flat_map(move |table| table.all(key))
     }
 
-    /// Claims an entry for a key that has none; `None` if the map, or the key's window, is full of entries
-    /// that are not over. Counts the failure.
+    /// Claims an entry for a key that has none, or only one that is over; `None` if the map, or the key's
+    /// window, is full. Counts the failure.
     pub(crate) fn claim(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        let claimed = if self.entries() < self.capacity { self.newest.claim(key) } else { None };
-        let claimed = claimed.or_else(|| self.claim_in_full(key));
-        match claimed {
+        let claimed = if self.is_full() { None } else { self.newest.claim(key) };
+        match claimed.or_else(|| self.all(key).next()) {
             // What it remembers is another key's, or was over for this one.
-            Some(entry) if self.is_over(key.word, entry) => _ = entry.payload.forget(&self.arena),
-            Some(_) => {}
+            Some(entry) => {
+                if self.is_over(key.word, entry) {
+                    entry.payload.forget(&self.arena);
+                }
+                Some(entry)
+            }
             None => {
                 // Relaxed: a statistic.
                 self.refused.fetch_add(1, Ordering::Relaxed);
+                None
             }
         }
-        claimed
     }
 
-    /// As [`claim`](Self::claim), where entries that are over have to make room. Wait-free: looks at a few
-    /// windows.
-    #[cold]
-    #[inline(never)]
-    fn claim_in_full(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
-        let is_over = |word, entry: &AffinityEntry<P>| self.is_over(word, entry);
-        let has_room = (0..ATTEMPTS).any(|_| {
-            let mut tables = self.tables();
-            tables.any(|table| table.make_room(key, is_over))
-        });
-        if has_room { self.newest.claim(key) } else { None }
+    /// True if no other address has room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries() >= self.capacity
     }
 
     /// Runs `act` to write an entry's payload, then marks the entry for sweeps. Every write that pins a
@@ -238,14 +230,14 @@ impl<P: Payload> Affinity<P> {
         self.tables().for_each(|table| table.retain(|_, entry| stays(entry)));
     }
 
-    /// Calls `look` with every entry that is not over. O(entries). Director only.
+    /// Calls `look` with every entry that is not over. O(entries).
     pub(crate) fn for_each(&self, mut look: impl FnMut(AddressKey, &AffinityEntry<P>)) {
         let mut all = usize::MAX;
         self.walk(&mut Place::default(), &mut all, |word, entry| look(self.key_of(word), entry));
     }
 
     /// The same in a part of the map: goes on at `place` until it has visited as many entries as are left
-    /// in `slice`. True at the end. Director only.
+    /// in `slice`. True at the end.
     pub(crate) fn walk(
         &self,
         place: &mut Place,
@@ -280,10 +272,13 @@ impl<P: Payload> Affinity<P> {
     /// Removes entries that are over, and the remains of entries removed before, as far as `pace` allows.
     /// Director only.
     pub(crate) fn sweep(&self, pace: &mut Pace<'_>) {
-        for table in self.tables() {
-            let visited = table.sweep(pace.left(), |word, entry| !self.is_over(word, entry));
-            pace.take(visited);
-        }
+        let sweep = |table: &AffinityTable<P>, most: usize, pace: &mut Pace<'_>| {
+            pace.take(table.sweep(most, |word, entry| !self.is_over(word, entry)));
+        };
+        // First each its share, so that no table waits for ever for a larger one.
+        let share = pace.left() / (1 + self.older.len());
+        self.tables().for_each(|table| sweep(table, share, pace));
+        self.tables().for_each(|table| sweep(table, pace.left(), pace));
     }
 }
 

@@ -30,8 +30,9 @@
 //! | `marks`   | load and `fetch_or` in `mark`        | SeqCst   | `fetch_and` in `unmark`; after the writer's write, before the sweep's last read |
 //! | `used`    | loads and stores                     | Relaxed  | none: a coarse time              |
 //! | `count`   | additions                            | Relaxed  | none: a limit, exact when quiescent |
-//! | `next`,`left` | loads and stores                 | Relaxed  | none: the director's, under its lock |
-//! | `next`,`ahead` | loads and additions in `make_room` | Relaxed | none: any place will do         |
+//! | `next`    | loads and stores                     | Relaxed  | none: the director's, under its lock |
+//! | `left`    | stores in `begin_sweep`, `sweep`     | Release  | load in `is_swept`               |
+//! | `left`    | load in `is_swept`                   | Acquire  | the stores                       |
 //!
 //! Servers that an entry names are pinned: their slots are not reused. A writer takes the pin before it
 //! writes the name, and releases it after it has overwritten the name.
@@ -117,8 +118,6 @@ pub(crate) struct AffinityTable<P: Payload> {
     /// The word of marks with which the sweep goes on, and how many it has still to visit.
     next: AtomicUsize,
     left: AtomicUsize,
-    /// How far ahead of the sweep entries have made room for others.
-    ahead: AtomicUsize,
     /// Number of entries that sweeps have visited.
     #[cfg(test)]
     pub(super) visited: AtomicU64,
@@ -149,7 +148,6 @@ impl<P: Payload> AffinityTable<P> {
             count: AtomicU32::new(0),
             next: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
-            ahead: AtomicUsize::new(0),
             #[cfg(test)]
             visited: AtomicU64::new(0),
         }
@@ -225,27 +223,8 @@ impl<P: Payload> AffinityTable<P> {
         }
     }
 
-    /// Removes entries that are over: in the key's window, or else in one ahead of the sweep, where most of
-    /// them are; each call takes the next one. False if there is none.
-    pub(super) fn make_room(
-        &self,
-        key: AddressKey,
-        is_over: impl Fn(u64, &AffinityEntry<P>) -> bool,
-    ) -> bool {
-        let remove = |entry: &&AffinityEntry<P>| {
-            let word = entry.key.load(Ordering::SeqCst);
-            word != EMPTY && is_over(word, entry) && self.take_out(entry, word)
-        };
-        let ahead = || {
-            // Relaxed: only says where.
-            let next = self.next.load(Ordering::Relaxed) * CHUNK * u64::BITS as usize;
-            self.window_at(next.wrapping_add(self.ahead.fetch_add(WINDOW, Ordering::Relaxed)))
-        };
-        self.window(key).filter(remove).count() > 0 || ahead().filter(remove).count() > 0
-    }
-
-    /// Empties the entry unless its key has changed: the director and pickers in `settle` and
-    /// `make_room` may all try, and only one of them counts it.
+    /// Empties the entry unless its key has changed: the director and pickers in `settle` may both try, and
+    /// only one of them counts it.
     fn take_out(&self, entry: &AffinityEntry<P>, word: u64) -> bool {
         let swap = entry.key.compare_exchange(word, EMPTY, Ordering::SeqCst, Ordering::SeqCst);
         if swap.is_ok() {
@@ -318,7 +297,7 @@ impl<P: Payload> AffinityTable<P> {
 
     /// Calls `look` with every entry that has a key and is not over, from the word of marks `at` on, which
     /// it moves on, until it has visited at least `most`. Returns the number of those visited, and 1 per
-    /// word. Director only.
+    /// word.
     pub(super) fn walk(
         &self,
         at: &mut usize,
@@ -350,15 +329,19 @@ impl<P: Payload> AffinityTable<P> {
         (0..self.marks.len()).for_each(|word| _ = self.retain_in(word, &stays));
     }
 
-    /// Lets the next calls of [`sweep`](Self::sweep) visit the whole table.
+    /// Lets the next calls of [`sweep`](Self::sweep) visit the whole table, after what a sweep before has
+    /// left of it.
     pub(super) fn begin_sweep(&self) {
-        // Relaxed, here and below: the director's.
-        self.left.store(self.marks.len(), Ordering::Relaxed);
+        // Relaxed: the director's, under its lock.
+        let before = self.left.load(Ordering::Relaxed).min(self.marks.len());
+        // Release: pairs with the load in `is_swept`.
+        self.left.store(before + self.marks.len(), Ordering::Release);
     }
 
     /// True if the sweep has visited the whole table since it was begun.
     pub(super) fn is_swept(&self) -> bool {
-        self.left.load(Ordering::Relaxed) == 0
+        // Acquire: who sees the end of a sweep sees what it has removed; pairs with the stores.
+        self.left.load(Ordering::Acquire) == 0
     }
 
     /// As [`retain`](Self::retain), in a part of the table, until it has visited at least `most` entries.
@@ -368,6 +351,7 @@ impl<P: Payload> AffinityTable<P> {
         most: usize,
         stays: impl Fn(u64, &AffinityEntry<P>) -> bool,
     ) -> usize {
+        // Relaxed, here and below: the director's, under its lock.
         let mut left = self.left.load(Ordering::Relaxed);
         let mut next = self.next.load(Ordering::Relaxed);
         let mut visited = 0;
@@ -376,9 +360,9 @@ impl<P: Payload> AffinityTable<P> {
             next = if next + 1 < self.marks.len() { next + 1 } else { 0 };
             left -= 1;
         }
-        self.left.store(left, Ordering::Relaxed);
         self.next.store(next, Ordering::Relaxed);
-        self.ahead.store(0, Ordering::Relaxed);
+        // Release: pairs with the load in `is_swept`.
+        self.left.store(left, Ordering::Release);
         visited
     }
 

@@ -10,6 +10,8 @@
 //!
 //! | location   | operation                         | ordering | partner                                 |
 //! |------------|-----------------------------------|----------|-----------------------------------------|
+//! | `began`    | store in `begin_sweep`            | Release  | load in `remembered`                    |
+//! | `began`    | load in `remembered`              | Acquire  | store in `begin_sweep`                  |
 //! | `held`     | updates in `acquire`, `release`   | SeqCst   | each other, loads in `has_ended`        |
 //! | `held`     | update in `has_ended`, swap in `make` | SeqCst | the same                              |
 //! | `held`     | update in `clear_holds`           | SeqCst   | the same                                |
@@ -87,15 +89,15 @@ impl Templates {
     /// The same templates, in place, with another capacity; `None` if nothing would change. May
     /// allocate.
     pub(crate) fn next(&self, capacity: u32) -> Result<Option<Self>, OutOfMemory> {
-        // Relaxed, here and below: the director's.
+        // Relaxed: the director's.
         let began = self.began.load(Ordering::Relaxed);
         Ok(self.map.next(capacity)?.map(|map| Templates { map, began: AtomicU64::new(began) }))
     }
 
     /// What is remembered. O(1) if the sweep was begun at the present time and is done, else O(templates).
-    /// Director only.
     pub(crate) fn remembered(&self) -> Remembered {
-        let began = self.began.load(Ordering::Relaxed);
+        // Acquire: pairs with the store in `begin_sweep`.
+        let began = self.began.load(Ordering::Acquire);
         let now = began == self.map.arena().clock();
         if now { self.map.remembered() } else { self.map.remembered_now() }
     }
@@ -197,9 +199,15 @@ impl Templates {
     /// Begins a sweep, unless the one before is not done. Director only.
     pub(crate) fn begin_sweep(&self) {
         if self.map.is_swept() {
-            self.began.store(self.map.arena().clock(), Ordering::Relaxed);
             self.map.begin_sweep();
+            // Release: after the sweep was begun; pairs with the load in `remembered`.
+            self.began.store(self.map.arena().clock(), Ordering::Release);
         }
+    }
+
+    /// True if no other client has room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.map.is_full()
     }
 
     /// Removes expired templates as far as `pace` allows. True if that is all for this call. Director only.

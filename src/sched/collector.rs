@@ -121,6 +121,8 @@ impl Collector {
     /// Passes all periods that are due, with no more entries than `MANY`: there are only full collections,
     /// of which the latest decides.
     fn pass_quietly<P: Payload<Expiry = Expiry>>(&mut self, map: &Affinity<P>) {
+        // What was counted was for another time.
+        self.counting = None;
         let periods = self.periods();
         let to_full = PERIODS_A_SWEEP.saturating_sub(self.count);
         match periods.checked_sub(to_full + 1) {

@@ -25,6 +25,12 @@ pub(crate) struct AffinityCaches {
 }
 
 impl AffinityCaches {
+    /// True if no other address has room in one of them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.server.as_ref().is_some_and(|cache| cache.map.is_full())
+            || self.set.as_ref().is_some_and(|cache| cache.map.is_full())
+    }
+
     /// Does what is due, as far as `pace` allows. True if that is all for this call. Director only.
     pub(crate) fn go_on(&self, pace: &mut Pace<'_>) -> bool {
         self.server.as_ref().is_none_or(|cache| cache.go_on(pace))

@@ -231,7 +231,10 @@ impl Service {
         if let Some(templates) = self.templates() {
             templates.begin_sweep();
         }
-        Allowance { caches: CALL, templates: CALL }
+        // What is over makes room for others at once.
+        let call = |is_full: bool| if is_full { usize::MAX } else { CALL };
+        let is_full = self.templates().is_some_and(Templates::is_full);
+        Allowance { caches: call(self.caches.is_full()), templates: call(is_full) }
     }
 
     /// Does what is due, until `slice` or the call's allowance is used up. True if that is all for this

@@ -98,7 +98,8 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn ejected(&self, server: ServerId) {
-        let table = self.reader.load();
+        // As in `load_changed`.
+        let table = self.reader.load_latest();
         let Some(slot) = self.inner.arena.servers.get(server.slot) else { return };
         if let Some(service) = table.service_at(slot.service()) {
             service.changed_for_all(server, slot);

@@ -12,7 +12,7 @@ use crate::service::Maps;
 use crate::sync::Arc;
 
 /// Bytes for the parts of a previous map that are kept, and its entry in the list of maps.
-const BESIDE_A_MAP: u64 = 4096;
+const BESIDE_A_MAP: u64 = 16 << 10;
 
 /// A service as the changes leave it.
 struct Wanted<'a> {

@@ -15,6 +15,9 @@ const SERVICE: usize = 8;
 /// What a server costs where outcomes are counted, and where servers are ejected.
 const COUNTED: usize = 2;
 const EJECTED: usize = 8;
+/// What a service costs that may have to be compiled again, and each of its servers.
+const COMPILED: usize = 2048;
+const COMPILED_SERVER: usize = 64;
 /// Removed servers and deleted services that are checked at a time.
 const CHECKED: usize = 2048;
 
@@ -73,7 +76,7 @@ impl Control {
                 None => Stage::Ejections(self.ejecting()),
             },
             Stage::Ejections(mut keys) => {
-                self.in_slice(&mut keys, EJECTED, Control::tick_ejections_of);
+                self.in_slice(&mut keys, (SERVICE, EJECTED), Control::tick_ejections_of);
                 if keys.is_empty() {
                     self.forget_ejections();
                     Stage::Shapes(self.shaped())
@@ -83,7 +86,8 @@ impl Control {
             }
             Stage::Shapes(mut keys) => {
                 // Without memory a service stays as it is until the next tick.
-                self.in_slice(&mut keys, EJECTED, |control, key| _ = control.reshape(key));
+                let each = (COMPILED, COMPILED_SERVER);
+                self.in_slice(&mut keys, each, |control, key| _ = control.reshape(key));
                 if keys.is_empty() {
                     self.end_runtimes();
                     Stage::Tables
@@ -131,18 +135,18 @@ impl Control {
     }
 
     /// Takes services off the end of the list and calls `act` with them, until a slice is used up, where a
-    /// server costs `each`.
+    /// service and each of its servers cost so much.
     fn in_slice(
         &mut self,
         keys: &mut Vec<ServiceKey>,
-        each: usize,
+        (service, each): (usize, usize),
         mut act: impl FnMut(&mut Self, &ServiceKey),
     ) {
         let mut slice = SLICE;
         while slice > 0 {
             let Some(key) = keys.pop() else { break };
             let servers = self.find(&key).map_or(0, |live| live.claims.len());
-            slice = slice.saturating_sub(SERVICE + each * servers);
+            slice = slice.saturating_sub(service + each * servers);
             act(self, &key);
         }
     }

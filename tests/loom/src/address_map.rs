@@ -128,27 +128,6 @@ pub fn what_is_over_comes_again_beside_a_sweep() {
     map.check();
 }
 
-/// Two addresses come to a full map in which one is over: it makes room for at most as many as fit, and each
-/// has its own server.
-pub fn what_is_over_makes_room_once() {
-    let map = Map::new(3, 1);
-    let old = key(&map, 0, 5);
-    assert!(map.remember(old, 2));
-    map.map.expiry().end_all(1);
-    let keys = [key(&map, 0, 6), key(&map, 1, 7)];
-    let other = spawn(&map, move |map| map.remember_now(keys[1], 1));
-    let mut remembered = u32::from(map.remember_now(keys[0], 0));
-    remembered += u32::from(other.join().unwrap());
-    assert!(remembered > 0, "no room");
-    for (key, server) in keys.into_iter().zip(0..) {
-        assert!(map.server_of(key).is_none_or(|found| found == server), "another's server");
-    }
-    map.sweep();
-    // A claim that is not written yet may make room for the other one.
-    assert!((1..=remembered).contains(&map.map.entries()), "entries");
-    map.check();
-}
-
 fn late_writer(tags: [u64; 2]) {
     let map = Map::new(2, 4);
     let [old, new] = tags.map(|tag| key(&map, 0, tag));

@@ -48,7 +48,7 @@ models! {
         company_beside_a_change_is_told an_end_beside_a_succession_counts_once;
     address_map: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
         what_is_written_late_is_swept a_claim_beside_a_clean_sweep another_capacity_beside_a_claim
-        what_is_over_comes_again_beside_a_sweep what_is_over_makes_room_once;
+        what_is_over_comes_again_beside_a_sweep;
     flag_set: a_set_beside_a_publication;
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
     templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
