@@ -338,6 +338,8 @@ impl Worker {
         state: impl FnOnce(&Service),
     ) {
         if !told {
+            // Nor does a worker that only closes keep old tables.
+            self.reader.catch_up();
             return;
         }
         // SeqCst, in `load_latest`: pairs with the store in `Snapshot::publish`. A service published

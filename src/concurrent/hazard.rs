@@ -267,6 +267,16 @@ impl<T> Reader<T> {
         self.load_as_of(self.publication.current.load(Ordering::SeqCst))
     }
 
+    /// Lets go of an older value, unless a guard keeps it.
+    #[inline(always)]
+    pub(crate) fn catch_up(&self) {
+        // Relaxed: as in `load` and in `load_as_of`.
+        let current = self.publication.current.load(Ordering::Relaxed);
+        if self.value.load(Ordering::Relaxed) != current {
+            self.protect_unless_guarded();
+        }
+    }
+
     /// Runs `look` on the current value.
     #[inline]
     pub(crate) fn with<R>(&self, look: impl FnOnce(&T) -> R) -> R {
