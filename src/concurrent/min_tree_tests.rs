@@ -1,18 +1,8 @@
 use super::{Least, MinTree};
 use crate::concurrent::simd::{Block, FAN_OUT, Simd, UNAVAILABLE};
-
-/// SplitMix64.
-struct Random(u64);
+use crate::concurrent::test_random::Random;
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
     /// Zeros, ties, [`UNAVAILABLE`], and numbers of every size.
     fn key(&mut self, spread: u64) -> u64 {
         match self.below(8) {

@@ -7,6 +7,8 @@ pub(crate) mod per_thread;
 pub(crate) mod segments;
 pub(crate) mod simd;
 pub(crate) mod stamps;
+#[cfg(test)]
+pub(crate) mod test_random;
 pub(crate) mod waiters;
 pub(crate) mod zeroed;
 

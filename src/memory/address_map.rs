@@ -17,7 +17,7 @@
 //! tick would come after the burst that needs it, whose clients would be forgotten by then. A table
 //! reserves its address space at once, and memory page by page as it fills.
 //!
-//! Entries that are over ([`Payload::is_over`]) are not found and not counted. Sweeps remove them: in a full
+//! Entries that are over ([`Expires::is_over`]) are not found and not counted. Sweeps remove them: in a full
 //! map all at the next tick, else at their own pace.
 //!
 //! | location  | operation | ordering | partner          |
@@ -28,7 +28,7 @@ use crate::arena::Arena;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::Remembered;
 use crate::memory::address_table::AffinityTable;
-pub(crate) use crate::memory::address_table::{AddressKey, AffinityEntry, Payload};
+pub(crate) use crate::memory::address_table::{AddressKey, AffinityEntry, Expires, Payload};
 use crate::memory::pace::Pace;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -124,7 +124,7 @@ impl<P: Payload> Affinity<P> {
 
     #[inline(always)]
     fn is_over(&self, word: u64, entry: &AffinityEntry<P>) -> bool {
-        P::is_over(entry, word, &self.expiry, &self.arena)
+        self.expiry.is_over(word, entry, &self.arena)
     }
 
     /// Number of entries, with those that are over.
@@ -172,7 +172,7 @@ impl<P: Payload> Affinity<P> {
     #[inline]
     pub(crate) fn find(&self, key: AddressKey) -> Option<&AffinityEntry<P>> {
         match self.newest.find(key) {
-            Some(entry) if !P::may_be_over(entry, &self.expiry, &self.arena) => Some(entry),
+            Some(entry) if !self.expiry.may_be_over(entry, &self.arena) => Some(entry),
             None if self.older.is_empty() => None,
             _ => self.find_among_all(key),
         }

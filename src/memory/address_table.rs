@@ -49,25 +49,23 @@ const EMPTY: u64 = 0;
 
 /// What an entry remembers: nothing if all its bytes are zero.
 pub(crate) trait Payload: Zeroed {
-    /// What a map keeps to tell which of its entries are over; says of none when it is new.
-    type Expiry: Default + Clone;
-
-    /// True if the entry may be over: a cheap check, which is enough for most.
-    fn may_be_over(entry: &AffinityEntry<Self>, expiry: &Self::Expiry, arena: &Arena) -> bool;
-
-    /// True if the entry with this key is over: lookups do not find it, and a sweep removes it.
-    fn is_over(
-        entry: &AffinityEntry<Self>,
-        word: u64,
-        expiry: &Self::Expiry,
-        arena: &Arena,
-    ) -> bool;
+    /// Which entries are over.
+    type Expiry: Expires<Self>;
 
     /// Forgets it and unpins the servers it names; false if a thread is writing it.
     fn forget(&self, arena: &Arena) -> bool;
 
     /// True if it names no server and no thread is writing it.
     fn is_clear(&self) -> bool;
+}
+
+/// What a map keeps to tell which of its entries are over; says of none when it is new.
+pub(crate) trait Expires<P>: Default + Clone {
+    /// True if the entry may be over: a cheap check, which is enough for most.
+    fn may_be_over(&self, entry: &AffinityEntry<P>, arena: &Arena) -> bool;
+
+    /// True if the entry with this key is over: lookups do not find it, and a sweep removes it.
+    fn is_over(&self, word: u64, entry: &AffinityEntry<P>, arena: &Arena) -> bool;
 }
 
 /// An address as a map stores it, and its hash.

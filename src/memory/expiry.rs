@@ -13,6 +13,8 @@
 
 use std::sync::OnceLock;
 
+use crate::arena::Arena;
+use crate::memory::address_table::{AffinityEntry, Expires};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The 32-bit golden ratio with which the kernel hashes (since Linux 4.7).
@@ -37,23 +39,6 @@ pub(crate) fn bucket_of(word: u64) -> u32 {
 }
 
 impl Expiry {
-    /// True if an entry with this last use may be over.
-    #[inline(always)]
-    pub(crate) fn may_be_over(&self, used: u64) -> bool {
-        // Relaxed, here and below: see the table.
-        used < self.latest.load(Ordering::Relaxed)
-    }
-
-    /// True if the entry with this key and last use is over. Wait-free.
-    pub(crate) fn is_over(&self, word: u64, used: u64) -> bool {
-        let in_bucket = || {
-            let bucket = self.buckets.get()?.get(bucket_of(word) as usize)?;
-            Some(used < bucket.load(Ordering::Relaxed))
-        };
-        self.may_be_over(used)
-            && (used < self.all.load(Ordering::Relaxed) || in_bucket().unwrap_or(false))
-    }
-
     /// Ends all entries that were last used before `time`. Director only.
     pub(crate) fn end_all(&self, time: u64) {
         raise(&self.all, time);
@@ -67,6 +52,25 @@ impl Expiry {
             raise(of_bucket, time);
         }
         raise(&self.latest, time);
+    }
+}
+
+impl<P> Expires<P> for Expiry {
+    #[inline(always)]
+    fn may_be_over(&self, entry: &AffinityEntry<P>, _: &Arena) -> bool {
+        // Relaxed, here and below: see the table.
+        entry.idle_since() < self.latest.load(Ordering::Relaxed)
+    }
+
+    /// Wait-free.
+    fn is_over(&self, word: u64, entry: &AffinityEntry<P>, arena: &Arena) -> bool {
+        let used = entry.idle_since();
+        let in_bucket = || {
+            let bucket = self.buckets.get()?.get(bucket_of(word) as usize)?;
+            Some(used < bucket.load(Ordering::Relaxed))
+        };
+        self.may_be_over(entry, arena)
+            && (used < self.all.load(Ordering::Relaxed) || in_bucket().unwrap_or(false))
     }
 }
 

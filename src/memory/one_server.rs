@@ -6,7 +6,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::zeroed_struct;
-use crate::memory::address_map::{AddressKey, AffinityEntry, Payload};
+use crate::memory::address_map::{AddressKey, Payload};
 use crate::memory::expiry::Expiry;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -54,15 +54,6 @@ impl OneServer {
 
 impl Payload for OneServer {
     type Expiry = Expiry;
-
-    #[inline(always)]
-    fn may_be_over(entry: &AffinityEntry<Self>, expiry: &Expiry, _: &Arena) -> bool {
-        expiry.may_be_over(entry.idle_since())
-    }
-
-    fn is_over(entry: &AffinityEntry<Self>, word: u64, expiry: &Expiry, _: &Arena) -> bool {
-        expiry.is_over(word, entry.idle_since())
-    }
 
     fn forget(&self, arena: &Arena) -> bool {
         if !self.is_clear() {

@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use crate::arena::Arena;
 use crate::concurrent::zeroed::{OutOfMemory, zeroed_struct};
 use crate::config::Remembered;
-use crate::memory::address_map::{AddressKey, Affinity, AffinityEntry, Payload};
+use crate::memory::address_map::{AddressKey, Affinity, AffinityEntry, Expires, Payload};
 use crate::memory::one_server::OneServer;
 use crate::memory::pace::Pace;
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -285,17 +285,20 @@ impl Template {
     }
 }
 
-impl Payload for Template {
-    type Expiry = ();
-
+/// Templates say themselves until when they live.
+impl Expires<Template> for () {
     #[inline(always)]
-    fn may_be_over(entry: &AffinityEntry<Self>, (): &(), arena: &Arena) -> bool {
+    fn may_be_over(&self, entry: &AffinityEntry<Template>, arena: &Arena) -> bool {
         entry.payload.is_due(arena.clock())
     }
 
-    fn is_over(entry: &AffinityEntry<Self>, _: u64, (): &(), arena: &Arena) -> bool {
+    fn is_over(&self, _: u64, entry: &AffinityEntry<Template>, arena: &Arena) -> bool {
         entry.payload.is_over(arena.clock())
     }
+}
+
+impl Payload for Template {
+    type Expiry = ();
 
     fn forget(&self, arena: &Arena) -> bool {
         // `held` stays: the entry may already belong to a new client, whose template needs its serial.

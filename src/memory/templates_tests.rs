@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::{AddressKey, Arc, Arena, Pace, Templates};
+use crate::concurrent::test_random::Random;
 
 /// A whole sweep at this time.
 fn tick(templates: &Templates, now: u64) {
@@ -76,15 +77,6 @@ fn expire(kernel: &mut Kernel, now: u64) {
     });
 }
 
-/// SplitMix64.
-fn random(state: &mut u64, below: u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)) % below
-}
-
 /// Connections come and go, the clock moves on, a capacity changes, counts are corrected: with whatever part
 /// of the map sweeps have visited, templates are those of a map that is swept whole at each time.
 #[test]
@@ -92,36 +84,36 @@ fn it_makes_no_difference_how_far_sweeps_have_come() {
     const CLIENTS: u64 = 600;
     let (mut ended, mut lasted) = (0, 0);
     for seed in 0..20 {
-        let mut state = seed;
+        let mut random = Random(seed);
         let arena = Arc::new(Arena::new());
         let mut templates = Templates::new(Arc::clone(&arena), 40_000).expect("memory");
         let mut kernel = Kernel::new();
         let mut open = Vec::new();
         let (mut now, mut next) = (0, 0);
         for step in 0..3_000 {
-            let client = random(&mut state, CLIENTS) as u32;
+            let client = random.below(CLIENTS) as u32;
             let key = templates.key([u64::from(client) << 32, 0], 4);
-            match random(&mut state, 100) {
+            match random.below(100) {
                 0..50 => {
-                    let slot = random(&mut state, 3) as u32;
+                    let slot = random.below(3) as u32;
                     let found = templates
                         .find(key)
                         .map(|(template, slot)| (slot, templates.renew(key, template)));
                     let expected = kernel.get(&client).map(|(_, slot, ..)| *slot);
                     assert_eq!(found.map(|(slot, _)| slot), expected, "{seed} {step} {client}");
-                    let timeout = 1_000 * (1 + random(&mut state, 300));
+                    let timeout = 1_000 * (1 + random.below(300));
                     let id = found.map_or_else(|| templates.make(key, slot, timeout), |it| it.1);
                     next += 1;
                     let it = kernel.entry(client).or_insert((next, slot, timeout, 0, 0));
                     it.3 = now + it.2;
-                    if random(&mut state, 3) > 0 {
+                    if random.below(3) > 0 {
                         it.4 += 1;
                         templates.acquire(id);
                         open.push((client, it.0, id));
                     }
                 }
                 50..85 if !open.is_empty() => {
-                    let at = random(&mut state, open.len() as u64) as usize;
+                    let at = random.below(open.len() as u64) as usize;
                     let (client, made, id) = open.swap_remove(at);
                     templates.release(id);
                     if let Some(it) = kernel.get_mut(&client).filter(|it| it.0 == made) {
@@ -129,26 +121,26 @@ fn it_makes_no_difference_how_far_sweeps_have_come() {
                     }
                 }
                 97 => {
-                    let capacity = [40_000, 25_000, 90_000][random(&mut state, 3) as usize];
+                    let capacity = [40_000, 25_000, 90_000][random.below(3) as usize];
                     if let Some(other) = templates.next(capacity).expect("memory") {
                         templates = other;
                     }
                 }
                 98 => {
-                    let slot = random(&mut state, 3) as u32;
+                    let slot = random.below(3) as u32;
                     templates.clear_holds(slot);
                     kernel.values_mut().filter(|it| it.1 == slot).for_each(|it| it.4 = 0);
                 }
                 _ => {
-                    now += random(&mut state, [900, 20_000, 200_000][step % 3]);
+                    now += random.below([900, 20_000, 200_000][step % 3]);
                     arena.set_clock(now);
                     let before = kernel.len();
                     expire(&mut kernel, now);
                     ended += before - kernel.len();
                     lasted += kernel.values().filter(|it| it.2 == 60_000).count();
                     templates.begin_sweep();
-                    for _ in 0..random(&mut state, 3) {
-                        let (mut slice, mut call) = (500, 1 + random(&mut state, 3_000) as usize);
+                    for _ in 0..random.below(3) {
+                        let (mut slice, mut call) = (500, 1 + random.below(3_000) as usize);
                         templates.sweep(&mut Pace { slice: &mut slice, call: &mut call });
                     }
                 }

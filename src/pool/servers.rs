@@ -217,3 +217,20 @@ impl Candidate {
         self.weight > 0 && self.counts.available()
     }
 }
+
+#[cfg(test)]
+impl Servers {
+    /// Servers with these weights, in an arena of their own: in slots 0, 1, ….
+    pub(crate) fn in_slots(count: u32, weight: impl Fn(u32) -> u32) -> Self {
+        let arena = Arc::new(Arena::new());
+        assert!(arena.servers.grow_to_with(count, || ServerSlot::new(0)));
+        let member = |slot| {
+            let address = ([10, 0, (slot >> 8) as u8, slot as u8], 80).into();
+            let server = RealServer::new(address).with_weight(weight(slot));
+            arena.servers.get(slot).expect("it was made").occupy(0);
+            Member { id: ServerId { slot, generation: 0 }, server, last_weight: 0, standby: 0 }
+        };
+        let members: Vec<Member> = (0..count).map(member).collect();
+        Servers::new(arena.clone(), &members)
+    }
+}

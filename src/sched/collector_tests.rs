@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::{BUCKETS, Collector, IDLE, MANY, MOST_AT_ONCE, PERIOD, PERIODS_A_SWEEP, bucket_of};
 use crate::arena::Arena;
+use crate::concurrent::test_random::Random;
 use crate::memory::address_map::Affinity;
 use crate::memory::one_server::OneServer;
 use crate::memory::pace::Pace;
@@ -110,15 +111,6 @@ impl World {
     }
 }
 
-/// SplitMix64.
-fn random(state: &mut u64, below: u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)) % below
-}
-
 /// Addresses come, are used again and are left, and the clock moves on by seconds, minutes or days: each
 /// collection ends what it would in a kernel, however little of it has been removed before the next one.
 #[test]
@@ -126,21 +118,21 @@ fn what_is_over_is_what_a_kernel_removes() {
     const ADDRESSES: u64 = 60_000;
     let mut collected = 0;
     for seed in 0..12 {
-        let mut state = seed;
+        let mut random = Random(seed);
         // Seconds, hours, a day.
         let expiration = [7_000, 3_600_000, 10_800_000, 86_400_000][seed as usize % 4];
         let mut world = World::new(expiration);
         for step in 0..40 {
-            let count = random(&mut state, 9_000) as u32;
-            let first = random(&mut state, ADDRESSES) as u32;
+            let count = random.below(9_000) as u32;
+            let first = random.below(ADDRESSES) as u32;
             world.touch((first..first + count).map(|n| n % ADDRESSES as u32));
             let (least, span) =
                 [(0, 59_000), (60_000, 120_000), (60_000, 900_000), (1_800_000, 90_000_000)]
-                    [random(&mut state, 4) as usize];
-            let now = world.arena.clock() + least + random(&mut state, span);
+                    [random.below(4) as usize];
+            let now = world.arena.clock() + least + random.below(span);
             let before = world.kernel.used.len();
-            let removed = [0, 500, 20_000, usize::MAX][random(&mut state, 4) as usize];
-            let slice = 1 + random(&mut state, 100_000) as usize;
+            let removed = [0, 500, 20_000, usize::MAX][random.below(4) as usize];
+            let slice = 1 + random.below(100_000) as usize;
             world.tick(now, slice, removed);
             collected += before - world.kernel.used.len();
             let what = format!("seed {seed} step {step} at {now}");

@@ -1,30 +1,14 @@
 use super::{FEW, LocalityIndex};
-use crate::arena::Arena;
 use crate::arena::counts::Activity::{Active, Inactive};
-use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
-use crate::config::{KernelRules, RealServer, ServerState};
-use crate::pool::servers::{Member, Servers};
+use crate::config::{KernelRules, ServerState};
+use crate::pool::servers::Servers;
 use crate::sched::least::index::HEAVIEST;
 use crate::sync::Arc;
 
 const RULE: KernelRules = KernelRules::B;
 /// One row of keys, two, and three.
 const SIZES: [u32; 5] = [FEW + 1, 64, 65, 100, 2100];
-
-/// Servers in slots 0, 1, ….
-fn servers(count: u32, weight: impl Fn(u32) -> u32) -> Servers {
-    let arena = Arc::new(Arena::new());
-    assert!(arena.servers.grow_to_with(count, || ServerSlot::new(0)));
-    let member = |slot| {
-        let address = ([10, 0, (slot >> 8) as u8, slot as u8], 80).into();
-        let server = RealServer::new(address).with_weight(weight(slot));
-        arena.servers.get(slot).unwrap().occupy(0);
-        Member { id: ServerId { slot, generation: 0 }, server, last_weight: 0, standby: 0 }
-    };
-    let members: Vec<Member> = (0..count).map(member).collect();
-    Servers::new(Arc::clone(&arena), &members)
-}
 
 struct Case {
     servers: Servers,
@@ -33,7 +17,7 @@ struct Case {
 
 impl Case {
     fn new(count: u32, weight: impl Fn(u32) -> u32) -> Self {
-        let servers = servers(count, weight);
+        let servers = Servers::in_slots(count, weight);
         Case { index: LocalityIndex::new(&servers, RULE), servers }
     }
 
@@ -167,9 +151,9 @@ fn many_corrections_are_spread_over_picks() {
 
 #[test]
 fn few_servers_have_no_index_and_heavy_ones_no_keys() {
-    assert!(LocalityIndex::new(&servers(FEW, |_| 1), RULE).many.is_none());
+    assert!(LocalityIndex::new(&Servers::in_slots(FEW, |_| 1), RULE).many.is_none());
     for (heaviest, keys) in [(HEAVIEST, true), (HEAVIEST + 1, false)] {
-        let servers = servers(40, |slot| if slot == 7 { heaviest } else { 3 });
+        let servers = Servers::in_slots(40, |slot| if slot == 7 { heaviest } else { 3 });
         let index = LocalityIndex::new(&servers, RULE);
         assert_eq!(index.many.as_ref().unwrap().keys.is_some(), keys);
     }

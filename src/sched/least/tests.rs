@@ -1,29 +1,14 @@
 use super::{ACTIVE, HEAVIEST, Least, LoadIndex, Overhead, Rule, SCANNED, Strategy};
-use crate::arena::Arena;
 use crate::arena::counts::Activity::{Active, Inactive};
 use crate::arena::counts::{Counts, Limits, MAX_CONNECTIONS};
 use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::simd::UNAVAILABLE;
-use crate::config::{KernelRules, RealServer};
-use crate::pool::servers::{Member, Servers};
+use crate::config::KernelRules;
+use crate::pool::servers::Servers;
 use crate::sched::least::index::quotient;
-use crate::sync::Arc;
 
 const RULE: KernelRules = KernelRules::B;
-
-fn servers(count: u32, weight: impl Fn(u32) -> u32) -> Servers {
-    let arena = Arc::new(Arena::new());
-    assert!(arena.servers.grow_to_with(count, || ServerSlot::new(0)));
-    let member = |slot| {
-        let address = ([10, 0, (slot >> 8) as u8, slot as u8], 80).into();
-        let server = RealServer::new(address).with_weight(weight(slot));
-        arena.servers.get(slot).unwrap().occupy(0);
-        Member { id: id(slot), server, last_weight: 0, standby: 0 }
-    };
-    let members: Vec<Member> = (0..count).map(member).collect();
-    Servers::new(Arc::clone(&arena), &members)
-}
 
 fn index<L>(least: &Least<L>) -> Option<&LoadIndex> {
     match &least.strategy {
@@ -117,7 +102,7 @@ const SIZES: [u32; 4] = [SCANNED + 1, 33, 100, 1025];
 #[test]
 fn an_untold_connection_is_found_out() {
     for count in SIZES {
-        let servers = servers(count, |_| 1);
+        let servers = Servers::in_slots(count, |_| 1);
         let least = Least::of(Overhead(RULE), &servers);
         assert!(index(&least).is_some());
         assert_eq!(least.find_among_all(&servers, &[]), Some(0));
@@ -137,7 +122,7 @@ fn an_untold_connection_is_found_out() {
 fn an_untold_mark_is_found_out() {
     use crate::config::Thresholds;
     for count in SIZES {
-        let servers = servers(count, |_| 1);
+        let servers = Servers::in_slots(count, |_| 1);
         let least = Least::of(Overhead(RULE), &servers);
         for at in 0..count {
             let limits = Limits::new(Thresholds { upper: 1, lower: 0 });
@@ -151,7 +136,7 @@ fn an_untold_mark_is_found_out() {
 #[test]
 fn an_untold_close_hides_that_connection_only() {
     for count in SIZES {
-        let servers = servers(count, |_| 1);
+        let servers = Servers::in_slots(count, |_| 1);
         let least = Least::of(Overhead(RULE), &servers);
         let open = |at: u32| {
             slot(&servers, at).open(0, Active, RULE, false).unwrap();
@@ -175,7 +160,7 @@ fn an_untold_close_hides_that_connection_only() {
 #[test]
 fn heavy_weights_are_scanned() {
     for (heaviest, indexed) in [(HEAVIEST, true), (HEAVIEST + 1, false)] {
-        let servers = servers(40, |slot| if slot == 7 { heaviest } else { 3 });
+        let servers = Servers::in_slots(40, |slot| if slot == 7 { heaviest } else { 3 });
         let least = Least::of(Overhead(RULE), &servers);
         assert_eq!(index(&least).is_some(), indexed);
         for at in 0..40 {
@@ -186,14 +171,14 @@ fn heavy_weights_are_scanned() {
         }
         assert_eq!(least.find_among_all(&servers, &[]), Some(7));
     }
-    assert!(index(&Least::of(Overhead(RULE), &servers(SCANNED, |_| 1))).is_none());
+    assert!(index(&Least::of(Overhead(RULE), &Servers::in_slots(SCANNED, |_| 1))).is_none());
 }
 
 /// A scan would find the same: here the index itself must know.
 #[test]
 fn the_index_answers_without_a_scan() {
     for count in SIZES {
-        let servers = servers(count, |_| 1);
+        let servers = Servers::in_slots(count, |_| 1);
         let least = Least::of(Overhead(RULE), &servers);
         let index = index(&least).unwrap();
         assert_eq!(index.find(&servers), Some(0));
@@ -220,7 +205,7 @@ fn the_index_answers_without_a_scan() {
 #[test]
 fn who_becomes_least_is_told() {
     for count in SIZES {
-        let servers = servers(count, |_| 1);
+        let servers = Servers::in_slots(count, |_| 1);
         let least = Least::of(Overhead(RULE), &servers);
         let index = index(&least).unwrap();
         let told = |at: u32| index.load_changed(id(at).slot, slot(&servers, at));
