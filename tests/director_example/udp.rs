@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::process::{self, Process};
 use crate::servers::{File, free_address};
@@ -122,6 +124,31 @@ fn replies_leave_from_the_address_that_the_client_sent_to() {
     let sources = [(); 2].map(|()| socket.recv_from(&mut [0; 64]).expect("a reply").1);
     assert_eq!(BTreeSet::from(sources), BTreeSet::from(places));
     assert!(has(&process.table(), good, 5));
+}
+
+/// Datagrams that arrive while the example starts, before a worker looks at its socket, too.
+#[test]
+fn early_replies_leave_from_the_address_that_the_client_sent_to() {
+    let (port, good) = (service().port(), answering("good"));
+    let every = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let file = File::new("udp-early", &rules(every, "-s rr", &[good]));
+    let place = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 31), port));
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+    socket.set_read_timeout(Some(process::PATIENCE)).expect("a timeout");
+    let serving = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in (0..200_000).take_while(|_| !serving.load(Ordering::Relaxed)) {
+                // Refused until the example has bound the address.
+                let _ = socket.send_to(b"who?", place);
+                thread::sleep(Duration::from_micros(50));
+            }
+        });
+        let _process = Process::serving(&["--rules", file.path(), "--workers", "2"]);
+        let sources = [(); 5].map(|()| socket.recv_from(&mut [0; 64]).map(|(_, from)| from));
+        serving.store(true, Ordering::Relaxed);
+        assert_eq!(sources.map(|from| from.expect("a reply")), [place; 5]);
+    });
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use vsched::config::Protocol;
 
@@ -32,18 +34,27 @@ pub(crate) fn bind_all(
         return (0..workers).map(|_| listener.try_clone().map(Socket::Stream)).collect();
     }
     // Bound without the option, so that it fails where other sockets are, ours of a wrong start included.
-    let first = UdpSocket::bind(address)?;
+    let first = datagram(address, false)?;
     sockopt::set_socket_reuseport(&first, true)?;
-    let others = (1..workers).map(|_| bind_beside(address));
-    let sockets: io::Result<Vec<UdpSocket>> = std::iter::once(Ok(first)).chain(others).collect();
-    let ready = |socket: UdpSocket| socket.set_nonblocking(true).map(|()| Socket::Datagram(socket));
-    sockets?.into_iter().map(ready).collect()
+    let others = (1..workers).map(|_| datagram(address, true));
+    std::iter::once(Ok(first)).chain(others).map(|socket| socket.map(Socket::Datagram)).collect()
 }
 
-fn bind_beside(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A socket bound to this address, beside others that are or alone.
+///
+/// Every option is set before the address is: the datagrams of a bound socket wait in it as they came, those
+/// before `IP_PKTINFO` without the address that they were sent to.
+fn datagram(address: SocketAddr, beside: bool) -> io::Result<UdpSocket> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
+    match address {
+        SocketAddr::V4(_) => setsockopt(&socket, Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) => setsockopt(&socket, Ipv6RecvPacketInfo, &true)?,
+    }
+    if beside {
+        sockopt::set_socket_reuseport(&socket, true)?;
+    }
     bind(&socket, &address)?;
     Ok(socket.into())
 }

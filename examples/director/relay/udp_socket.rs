@@ -7,8 +7,7 @@ use std::os::fd::AsRawFd;
 use mio::net::UdpSocket;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
-    sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg,
 };
 
 /// A local address of this machine that a client sent to, with its interface where that is needed.
@@ -33,16 +32,9 @@ pub(super) struct ServiceSocket {
 }
 
 impl ServiceSocket {
+    /// From a socket that tells each datagram's own address, as [`super::sockets`] binds them.
     pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
-        let address = socket.local_addr()?;
-        let wildcard = address.ip().is_unspecified();
-        match address {
-            SocketAddr::V4(_) if wildcard => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-            SocketAddr::V6(_) if wildcard => {
-                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-            }
-            _ => {}
-        }
+        let wildcard = socket.local_addr()?.ip().is_unspecified();
         let control = if wildcard { nix::cmsg_space!(in6_pktinfo, in_pktinfo) } else { Vec::new() };
         Ok(ServiceSocket { socket: UdpSocket::from_std(socket), wildcard, control })
     }
