@@ -44,6 +44,15 @@ fn one(activity: Activity) -> u64 {
     (1 << TOTAL) + (u64::from(activity == Activity::Active) << ACTIVE)
 }
 
+/// Where readers of bare words find the counts.
+pub(crate) mod layout {
+    /// The lowest bits of the active and of all connections, and how many bits each has.
+    pub(crate) const AT: [u32; 2] = [super::ACTIVE, super::TOTAL];
+    pub(crate) const BITS: u32 = super::FIELD;
+    /// The bits that keep a server from a new connection.
+    pub(crate) const UNAVAILABLE: u64 = super::OVERLOADED | super::DRAINING | super::DOWN;
+}
+
 impl Counts {
     pub(crate) const NO_SLOT: Counts = Counts(VACANT | OVERLOADED);
 
@@ -84,7 +93,7 @@ impl Counts {
     /// overloaded.
     #[inline]
     pub(crate) fn available(self) -> bool {
-        self.0 & (OVERLOADED | DRAINING | DOWN) == 0
+        self.0 & layout::UNAVAILABLE == 0
     }
 
     /// True unless the server is up.

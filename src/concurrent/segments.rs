@@ -112,6 +112,13 @@ impl<T, S> SlotRefs<T, S> {
         self.list.iter().map(Self::parts)
     }
 
+    /// The elements, `N` at a time, without the rest.
+    #[inline(always)]
+    pub(crate) fn chunks<const N: usize>(&self) -> impl Iterator<Item = [&T; N]> {
+        let chunks = self.list.chunks_exact(N);
+        chunks.map(|chunk| std::array::from_fn(|at| Self::parts(&chunk[at]).0))
+    }
+
     #[inline(always)]
     fn parts(slot_ref: &SlotRef<T, S>) -> (&T, &S) {
         // SAFETY: `element` was made from a reference into a slice that `_segments` keeps alive as

@@ -142,3 +142,6 @@ fn scalar<R>(act: impl FnOnce(Simd) -> R) -> R {
 
 #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
 pub(crate) mod avx2;
+#[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+mod avx2_quotients;
+pub(crate) mod quotients;

@@ -7,7 +7,7 @@
 //! State: the position picked last, as in rr: one word, which survives reloads as rr's does; one
 //! compare-and-swap per pick. It starts again if the scheduler or `ties` changes. Retries advance a
 //! separate rotation.
-//! Cost: that of the scheduler: O(n) for up to 12 servers, else O(log n) by the same index.
+//! Cost: that of the scheduler: O(n) for up to 32 servers, else O(log n) by the same index.
 //!
 //! A scheduler of its own, so that those without turns do not pay for the choice.
 

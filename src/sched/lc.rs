@@ -6,7 +6,7 @@
 //! Weight 0 and overloaded: skipped; other weights are ignored. Empty, or none available: no server.
 //! State: none; reads the servers' counts, which with several threads may be slightly stale, as in the
 //! kernel.
-//! Cost: O(n) for up to 12 servers, else O(log n) by an index (see `least`), which each open and close
+//! Cost: O(n) for up to 32 servers, else O(log n) by an index (see `least`), which each open and close
 //! updates in O(log n).
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it for equal servers and connections of unequal length.

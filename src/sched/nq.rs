@@ -5,7 +5,7 @@
 //! Source: Linux IPVS `nq`, as observed; Weinrib and Shenker, INFOCOM 1988.
 //! Weight 0 and overloaded: skipped. Empty, or none available: no server.
 //! State: none; reads the servers' counts. Inactive connections are ignored.
-//! Cost: O(n) for up to 12 servers, or if a weight is above 65,536; else O(log n) by an index (see
+//! Cost: O(n) for up to 32 servers, or if a weight is above 65,536; else O(log n) by an index (see
 //! `least`), which each open and close updates in O(log n).
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for long TCP requests: a slow idle server beats a queue at a fast one.

@@ -6,7 +6,7 @@
 //! Weight 0 and overloaded: skipped. Empty, or none available: no server.
 //! State: none; reads the servers' counts. Inactive connections are ignored, so UDP always goes to the
 //! first server with the highest weight.
-//! Cost: O(n) for up to 12 servers, or if a weight is above 65,536; else O(log n) by an index (see
+//! Cost: O(n) for up to 32 servers, or if a weight is above 65,536; else O(log n) by an index (see
 //! `least`), which each open and close updates in O(log n).
 //! Differences from the kernel: products do not wrap at 32 bits.
 //! Choose it for TCP services whose servers differ widely in weight.

@@ -5,7 +5,7 @@
 //! Source: Linux IPVS `wlc`, as observed (ipvsadm(8), `-s wlc`).
 //! Weight 0 and overloaded: skipped. Empty, or none available: no server.
 //! State: none; reads the servers' counts.
-//! Cost: O(n) for up to 12 servers, or if a weight is above 65,536; else O(log n) by an index (see
+//! Cost: O(n) for up to 32 servers, or if a weight is above 65,536; else O(log n) by an index (see
 //! `least`), which each open and close updates in O(log n).
 //! Differences from the kernel: overhead does not wrap at 32 bits (see `least`).
 //! Choose it when in doubt: it is ipvsadm's default.

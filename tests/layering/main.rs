@@ -12,6 +12,7 @@ use graph::Graph;
 const UNSAFE_ALLOWED: &[&str] = &[
     "netlink/socket.rs",
     "concurrent/simd/avx2.rs",
+    "concurrent/simd/avx2_quotients.rs",
     "concurrent/hazard.rs",
     "concurrent/per_thread.rs",
     "concurrent/segments.rs",

@@ -126,7 +126,16 @@ unsafe fn columns([a, b, c, d, e, f, g, h]: [__m256d; 8]) -> __m256d {
 #[target_feature(enable = "avx2")]
 unsafe fn least_of(keys: [__m256d; 8]) -> __m256d {
     // SAFETY: the processor has AVX2.
-    let four = unsafe { columns(keys) };
+    unsafe { least_lane(columns(keys)) }
+}
+
+/// The least of four numbers, in all four lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn least_lane(four: __m256d) -> __m256d {
     let two = _mm256_min_pd(four, _mm256_permute2f128_pd::<1>(four, four));
     _mm256_min_pd(two, _mm256_permute_pd::<0b0101>(two))
 }

@@ -4,10 +4,11 @@
 //! One type for all schedulers that search for the least load, so that an open or close updates it
 //! without dispatching on the scheduler.
 
-use crate::arena::counts::Counts;
+use crate::arena::counts::{Counts, layout};
 use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::min_tree::{Least, MinTree};
+use crate::concurrent::simd::quotients::{Dividend, Word};
 use crate::concurrent::simd::{Simd, UNAVAILABLE};
 use crate::config::KernelRules;
 use crate::pool::positions::Positions;
@@ -83,6 +84,13 @@ impl Rule {
     #[inline(always)]
     pub(in crate::sched) fn at_once(self, counts: Counts) -> bool {
         self.idle_first && counts.active() == 0
+    }
+
+    /// The load as a function of a count word.
+    pub(in crate::sched) fn dividend(self) -> Dividend {
+        let Rule { active, total, next, idle_first, .. } = self;
+        let word = Word { at: layout::AT, bits: layout::BITS, excluded: layout::UNAVAILABLE };
+        Dividend::new(word, [active, total], next, idle_first)
     }
 
     /// A number that orders as the load per weight does; [`UNAVAILABLE`] if the server is quiesced,

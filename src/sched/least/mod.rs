@@ -7,6 +7,7 @@
 //! has not propagated a change yet, the pick detects that and propagates it.
 
 pub(in crate::sched) mod index;
+mod scan;
 mod worker;
 
 use crate::arena::counts::Counts;
@@ -17,6 +18,7 @@ use crate::config::{KernelRules, Sharing};
 use crate::pool::servers::{Candidate, Position, Servers};
 pub(crate) use crate::sched::least::index::Rule;
 use crate::sched::least::index::{ACTIVE, ATTEMPTS, HEAVIEST, LoadIndex};
+use crate::sched::least::scan::Scan;
 use crate::sched::least::worker::{View, WorkerIndexes, candidate};
 use crate::sched::{Build, LoadUpdates, OtherUpdates, PickRequest};
 use crate::sync::Arc;
@@ -103,6 +105,7 @@ pub(crate) struct Least<L> {
 
 enum Strategy {
     Scan,
+    Few(Box<Scan>),
     Index(Arc<LoadIndex>),
     WorkerScan,
     WorkerIndexes(Box<WorkerIndexes>),
@@ -111,10 +114,12 @@ enum Strategy {
 impl<L: Load> Least<L> {
     /// Compiles a search by all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
-        let strategy = if is_indexed(load.rule(), servers) {
-            Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
-        } else {
-            Strategy::Scan
+        let strategy = match Scan::of(load.rule(), servers) {
+            Some(scan) => Strategy::Few(Box::new(scan)),
+            None if is_indexed(load.rule(), servers) => {
+                Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
+            }
+            None => Strategy::Scan,
         };
         Least { load, strategy }
     }
@@ -142,7 +147,8 @@ impl<L: Load> Least<L> {
     pub(crate) fn find(&self, request: PickRequest<'_>) -> Option<Position> {
         let PickRequest { servers, tried, worker, .. } = request;
         match &self.strategy {
-            Strategy::Scan => self.scan(servers.iter_available(tried)),
+            Strategy::Few(scan) if tried.is_empty() => scan.find(),
+            Strategy::Scan | Strategy::Few(_) => self.scan(servers.iter_available(tried)),
             Strategy::Index(index) => self.find_indexed(index, servers, tried),
             Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
                 self.find_own(servers, tried, worker)
@@ -171,6 +177,7 @@ impl<L: Load> Least<L> {
     fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
         match &self.strategy {
             Strategy::Index(index) => self.find_indexed(index, servers, tried),
+            Strategy::Few(scan) if tried.is_empty() => scan.find(),
             _ => self.scan(servers.iter_available(tried)),
         }
     }
@@ -239,7 +246,7 @@ impl<L: Load> Least<L> {
     /// Which changes the search needs.
     pub(crate) fn load_updates(&self) -> LoadUpdates {
         match &self.strategy {
-            Strategy::Scan => LoadUpdates::Nothing,
+            Strategy::Scan | Strategy::Few(_) => LoadUpdates::Nothing,
             Strategy::Index(index) => LoadUpdates::Counts(Arc::clone(index)),
             Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
                 LoadUpdates::Other(OtherUpdates::WorkerCounts)

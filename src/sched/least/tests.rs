@@ -1,10 +1,11 @@
-use super::{ACTIVE, HEAVIEST, Least, LoadIndex, Overhead, Rule, SCANNED, Strategy};
+use super::{ACTIVE, HEAVIEST, Least, LoadIndex, Overhead, Rule, Strategy, scan};
 use crate::arena::counts::Activity::{Active, Inactive};
 use crate::arena::counts::{Counts, Limits, MAX_CONNECTIONS};
 use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::simd::UNAVAILABLE;
-use crate::config::KernelRules;
+use crate::concurrent::test_random::Random;
+use crate::config::{KernelRules, ServerState};
 use crate::pool::servers::Servers;
 use crate::sched::least::index::quotient;
 
@@ -97,7 +98,7 @@ fn rules_are_the_formulas() {
 }
 
 /// Enough servers for an index of one, two and three rows.
-const SIZES: [u32; 4] = [SCANNED + 1, 33, 100, 1025];
+const SIZES: [u32; 4] = [scan::MOST + 1, 65, 100, 1025];
 
 #[test]
 fn an_untold_connection_is_found_out() {
@@ -171,7 +172,51 @@ fn heavy_weights_are_scanned() {
         }
         assert_eq!(least.find_among_all(&servers, &[]), Some(7));
     }
-    assert!(index(&Least::of(Overhead(RULE), &Servers::in_slots(SCANNED, |_| 1))).is_none());
+    assert!(index(&Least::of(Overhead(RULE), &Servers::in_slots(scan::MOST, |_| 1))).is_none());
+}
+
+/// Whatever strategy a number of servers gets, it finds what a comparison of all fractions does.
+#[test]
+fn every_strategy_finds_the_same() {
+    let mut random = Random(5);
+    for count in (0..scan::MOST + 4).chain([65, 300]) {
+        for (heaviest, version) in [(1, RULE), (3, KernelRules::A), (HEAVIEST, RULE)] {
+            let weights: Vec<u32> =
+                (0..count).map(|_| random.below(u64::from(heaviest) + 1) as u32).collect();
+            let servers = Servers::in_slots(count, |at| weights[at as usize]);
+            let rules = [
+                Rule::overhead(version),
+                Rule::overhead(version).unweighted(),
+                Rule::DELAY,
+                Rule::DELAY.idle_first(),
+            ];
+            let least = rules.map(|rule| (Least::of(rule, &servers), Least::scanning(rule)));
+            for _ in 0..200 {
+                for _ in 0..random.below(4).min(count.into()) {
+                    let slot = slot(&servers, random.below(count.into()) as u32);
+                    let activity = [Active, Inactive][random.below(2) as usize];
+                    let state = [ServerState::Up, ServerState::Draining, ServerState::Down]
+                        [random.below(3) as usize];
+                    let _ = match random.below(5) {
+                        0..3 => slot.open(0, activity, version, false).map(drop),
+                        3 => slot.close(0, activity, version).map(drop),
+                        _ => slot.set_state(0, state).map(drop),
+                    };
+                }
+                let tried: Vec<ServerId> = (0..random.below(3).min(count.into()))
+                    .map(|_| id(random.below(count.into()) as u32))
+                    .collect();
+                for ((least, all), rule) in least.iter().zip(rules) {
+                    if let Some(index) = index(least) {
+                        index.published(&servers);
+                    }
+                    let found = least.find_among_all(&servers, &tried);
+                    let expected = all.find_among_all(&servers, &tried);
+                    assert_eq!(found, expected, "{count} {weights:?} {tried:?} {rule:?}");
+                }
+            }
+        }
+    }
 }
 
 /// A scan would find the same: here the index itself must know.

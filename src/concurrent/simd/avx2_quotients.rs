@@ -1,0 +1,86 @@
+//! Quotients of packed words by AVX2, four at a time.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    _CMP_EQ_OQ, _CMP_LT_OQ, _mm_cvtsi64_si128, _mm_cvttsd_si32, _mm256_add_pd, _mm256_and_pd,
+    _mm256_and_si256, _mm256_andnot_pd, _mm256_blendv_pd, _mm256_castpd_si256,
+    _mm256_castpd256_pd128, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_cmpeq_epi64, _mm256_div_pd,
+    _mm256_mul_pd, _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setr_epi64x,
+    _mm256_setr_pd, _mm256_setzero_pd, _mm256_setzero_si256, _mm256_srl_epi64, _mm256_sub_pd,
+};
+
+use crate::concurrent::simd::avx2::{Token, least_lane};
+use crate::concurrent::simd::quotients::{Dividend, LANES};
+
+/// A number below 2^52 in the lower bits of this one adds itself.
+const BASE: f64 = (1u64 << 52) as f64;
+
+impl Token {
+    #[inline(always)]
+    pub(super) fn first_least_quotient<'a>(
+        self,
+        dividend: &Dividend,
+        words: impl Iterator<Item = ([u64; LANES], &'a [f64; LANES])>,
+    ) -> Option<usize> {
+        // SAFETY: a token is constructed only where AVX2 was detected.
+        unsafe {
+            if dividend.zero_if_first_is {
+                first_least_quotient::<true>(dividend, words)
+            } else {
+                first_least_quotient::<false>(dividend, words)
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn first_least_quotient<'a, const ZERO_IF_FIRST_IS: bool>(
+    dividend: &Dividend,
+    words: impl Iterator<Item = ([u64; LANES], &'a [f64; LANES])>,
+) -> Option<usize> {
+    let all = |number: u64| _mm256_set1_epi64x(number as i64);
+    let (base, zero) = (_mm256_set1_pd(BASE), _mm256_setzero_pd());
+    let (first, second, excluded) =
+        (all(dividend.first), all(dividend.second), all(dividend.excluded));
+    let shift = _mm_cvtsi64_si128(dividend.shift as i64);
+    let factors = dividend.factors.map(|factor| _mm256_set1_pd(factor));
+    let plus = _mm256_set1_pd(dividend.plus);
+
+    let none_found = _mm256_set1_pd(f64::INFINITY);
+    let (mut least, mut found) = (none_found, none_found);
+    let mut numbers = _mm256_setr_pd(0.0, 1.0, 2.0, 3.0);
+    for ([a, b, c, d], [e, f, g, h]) in words {
+        let words = _mm256_setr_epi64x(a as i64, b as i64, c as i64, d as i64);
+        let number = |bits| {
+            let bits = _mm256_or_si256(bits, _mm256_castpd_si256(base));
+            _mm256_sub_pd(_mm256_castsi256_pd(bits), base)
+        };
+        let first = number(_mm256_and_si256(words, first));
+        let second = number(_mm256_and_si256(_mm256_srl_epi64(words, shift), second));
+        let products = (_mm256_mul_pd(first, factors[0]), _mm256_mul_pd(second, factors[1]));
+        let mut sum = _mm256_add_pd(_mm256_add_pd(products.0, products.1), plus);
+        if ZERO_IF_FIRST_IS {
+            sum = _mm256_andnot_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(first, zero), sum);
+        }
+        let quotients = _mm256_div_pd(sum, _mm256_setr_pd(*e, *f, *g, *h));
+        let allowed = _mm256_cmpeq_epi64(_mm256_and_si256(words, excluded), _mm256_setzero_si256());
+        // Not on a tie: the first stays. Nor if the quotient is no number.
+        let less = _mm256_cmp_pd::<_CMP_LT_OQ>(quotients, least);
+        let less = _mm256_and_pd(less, _mm256_castsi256_pd(allowed));
+        least = _mm256_blendv_pd(least, quotients, less);
+        found = _mm256_blendv_pd(found, numbers, less);
+        numbers = _mm256_add_pd(numbers, _mm256_set1_pd(LANES as f64));
+    }
+    // SAFETY: the processor has AVX2.
+    let all_least = unsafe { least_lane(least) };
+    let is_least = _mm256_cmp_pd::<_CMP_EQ_OQ>(least, all_least);
+    let found = _mm256_blendv_pd(none_found, found, is_least);
+    // SAFETY: as above.
+    let first = _mm256_castpd256_pd128(unsafe { least_lane(found) });
+    // Infinite becomes negative.
+    usize::try_from(_mm_cvttsd_si32(first)).ok()
+}

@@ -1,0 +1,94 @@
+//! The first of a few words with the least quotient, four words at a time.
+
+use crate::concurrent::simd::Simd;
+
+/// Words that are compared at once.
+pub(crate) const LANES: usize = 4;
+
+/// A word that packs two numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word {
+    /// The lowest bit of each number; all of the first one's are below 2^52.
+    pub(crate) at: [u32; 2],
+    /// How many bits each number has.
+    pub(crate) bits: u32,
+    /// A word with any of these bits is never found.
+    pub(crate) excluded: u64,
+}
+
+/// What is divided: a linear function of the two numbers of a word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dividend {
+    /// The bits of the first number, where they are.
+    pub(super) first: u64,
+    /// The lowest bit of the second number, and its bits once they are shifted there.
+    pub(super) shift: u64,
+    pub(super) second: u64,
+    /// The first one makes up for the first number's place.
+    pub(super) factors: [f64; 2],
+    pub(super) plus: f64,
+    pub(super) excluded: u64,
+    pub(super) zero_if_first_is: bool,
+}
+
+impl Dividend {
+    /// With `zero_if_first_is` it is 0 if the first number is.
+    pub(crate) fn new(word: Word, factors: [u32; 2], plus: u32, zero_if_first_is: bool) -> Self {
+        let mask = (1 << word.bits) - 1;
+        let [first, second] = factors.map(f64::from);
+        Dividend {
+            first: mask << word.at[0],
+            shift: u64::from(word.at[1]),
+            second: mask,
+            factors: [first / (1u64 << word.at[0]) as f64, second],
+            plus: plus.into(),
+            excluded: word.excluded,
+            zero_if_first_is,
+        }
+    }
+
+    /// The dividend; infinite if the word is excluded.
+    #[inline(always)]
+    fn of(&self, word: u64) -> f64 {
+        let (first, second) = (word & self.first, word >> self.shift & self.second);
+        if word & self.excluded != 0 {
+            f64::INFINITY
+        } else if self.zero_if_first_is && first == 0 {
+            0.0
+        } else {
+            first as f64 * self.factors[0] + second as f64 * self.factors[1] + self.plus
+        }
+    }
+}
+
+impl Simd {
+    /// The first of these words with the least quotient; a word whose divisor is NaN is never found. `None`
+    /// if all are excluded.
+    #[inline(always)]
+    pub(crate) fn first_least_quotient<'a>(
+        self,
+        dividend: &Dividend,
+        words: impl Iterator<Item = ([u64; LANES], &'a [f64; LANES])>,
+    ) -> Option<usize> {
+        match self {
+            Simd::Scalar => {
+                let (mut least, mut found) = (f64::INFINITY, None);
+                for (round, (words, divisors)) in words.enumerate() {
+                    for (lane, (word, divisor)) in words.iter().zip(divisors).enumerate() {
+                        let quotient = dividend.of(*word) / divisor;
+                        if quotient < least {
+                            (least, found) = (quotient, Some(round * LANES + lane));
+                        }
+                    }
+                }
+                found
+            }
+            #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+            Simd::Avx2(token) => token.first_least_quotient(dividend, words),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "quotients_tests.rs"]
+mod tests;
