@@ -156,3 +156,30 @@ pub fn hurry() {
         libc::setpriority(libc::PRIO_PROCESS, 0, -20);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::at_once;
+    use crate::case::{Regime, Run, repeat};
+
+    /// Work between operations adds none.
+    #[test]
+    fn every_thread_does_its_operations() {
+        for regime in [Regime::Hot, Regime::Work] {
+            let done: [Arc<AtomicU64>; 2] = Default::default();
+            let run = |done: &Arc<AtomicU64>| {
+                let done = Arc::clone(done);
+                repeat(move || {
+                    done.fetch_add(1, Ordering::SeqCst);
+                })
+            };
+            let mut runs: Vec<Run> = done.iter().map(run).collect();
+            at_once(&mut runs, regime, 3, 5, 0);
+            let done = done.map(|done| done.load(Ordering::SeqCst));
+            assert_eq!(done, [8, 8], "{regime:?}");
+        }
+    }
+}
