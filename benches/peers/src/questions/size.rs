@@ -20,7 +20,7 @@ pub const FLOWS_IN_TURN: &str = "- (flows in turn)";
 
 /// Subjects that do not run at all sizes, with the reason. Printed below the table.
 pub const CAPS: [&str; 9] = [
-    "at 1,000,000, which take seconds to build: rr, wlc, p2c, and lists; equal weights",
+    "1,000,000 servers, which take seconds to build: rr, wlc, p2c and contiguous lists, equal weights",
     "vsched mh: table of 65521 slots up to 10,000 servers, 131071 (the largest) at 100,000",
     "vsched from C: to 100,000; beyond it is the same code with a larger config to read",
     "kernel's list, scattered: to 100,000, where a pick takes tens of milliseconds",
@@ -66,14 +66,22 @@ fn vsched(n: usize, how: Weights) -> Vec<Plan> {
         if kind == Mh && n > 131_071 {
             continue;
         }
-        plans.push(Plan::new(key(name::RUST, kind.name(), n, how), move || {
+        // Picks that follow one another read other servers, or other slots of a table.
+        let parts = match kind {
+            Twos | P2c => 2 * n,
+            Mh => FLOWS,
+            _ => 0,
+        };
+        let plan = Plan::new(key(name::RUST, kind.name(), n, how), move || {
             let director = Director::new(&config(kind, n, how)).expect("a valid config");
             rust::pick(&director, flows_for(kind))
-        }));
+        });
+        plans.push(plan.of_parts(parts));
         if n <= 100_000 && !matches!(kind, Twos | P2c) {
-            plans.push(Plan::new(key(name::C, kind.name(), n, how), move || {
+            let plan = Plan::new(key(name::C, kind.name(), n, how), move || {
                 c::pick(&c::Director::new(&config(kind, n, how)), flows_for(kind))
-            }));
+            });
+            plans.push(plan.of_parts(parts));
         }
     }
     for kind in [Rr, Wrr] {

@@ -158,9 +158,10 @@ fn calls() -> Vec<Picture> {
 /// Connections on one and two threads, hot and between work: by load beside locks, and the others.
 fn in_regimes() -> Vec<Picture> {
     let mut all = Vec::new();
-    for (regime, word, said) in
-        [(Regime::Hot, "hot", "in a hot loop"), (Regime::Work, "work", "between work, net of it")]
-    {
+    for (regime, word, said) in [
+        (Regime::Hot, "hot", "in a hot loop"),
+        (Regime::Work, "work", "with work between, net of it"),
+    ] {
         for threads in threads::THREAD_COUNTS {
             let key = |how| {
                 Key::new(name::REGIMES, "", "", 0).weights(how).threads(threads).regime(regime)
