@@ -34,14 +34,17 @@ pub(crate) fn doc(project: &Project) -> Result<()> {
 pub(crate) fn check(project: &Project) -> Result<()> {
     capi::lib(project)?;
     project.cargo("fmt --manifest-path benches/peers/Cargo.toml --check")?;
-    harness(project, "clippy", "-- -D warnings")?;
-    harness(project, "clippy", "--no-default-features -- -D warnings")
+    harness(project, "clippy", "--all-targets -- -D warnings")?;
+    harness(project, "clippy", "--all-targets --no-default-features -- -D warnings")?;
+    harness(project, "test", "")
 }
 
-/// Runs each bench once without measuring; without the peers, which take minutes to build.
+/// The harness's own tests, and each bench once without measuring; without the peers, which take minutes to
+/// build.
 pub(crate) fn smoke(project: &Project) -> Result<()> {
     project.cargo("bench --bench picks --bench rules --bench ticks -- --test")?;
     capi::lib(project)?;
+    harness(project, "test", "--no-default-features")?;
     let once = harness_command(project, "run", "--no-default-features -- --test");
     // A smoke run measures nothing, so its figures are discarded.
     Ok(once.ignore_stdout().run()?)

@@ -46,6 +46,16 @@ pub enum Weights {
     Skewed,
 }
 
+/// What a thread does between two operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Regime {
+    /// Nothing: operations follow one another in a loop.
+    Hot,
+    /// Work of its own, which is subtracted from the figure (see `work`).
+    Work,
+}
+
 /// The name of a case, in all outputs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
@@ -55,6 +65,7 @@ pub struct Key {
     pub n: usize,
     pub weights: Weights,
     pub threads: usize,
+    pub regime: Regime,
 }
 
 impl Key {
@@ -66,6 +77,7 @@ impl Key {
             n,
             weights: Weights::Equal,
             threads: 1,
+            regime: Regime::Hot,
         }
     }
 
@@ -75,6 +87,25 @@ impl Key {
 
     pub fn threads(self, threads: usize) -> Key {
         Key { threads, ..self }
+    }
+
+    pub fn regime(self, regime: Regime) -> Key {
+        Key { regime, ..self }
+    }
+}
+
+/// As messages name a case.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Key { question, subject, scheduler, n, weights, threads, regime } = self;
+        write!(f, "{question}: {subject} {scheduler}, n={n}, {weights}")?;
+        if *threads > 1 {
+            write!(f, ", {threads} threads")?;
+        }
+        match regime {
+            Regime::Hot => Ok(()),
+            Regime::Work => f.write_str(", with work between"),
+        }
     }
 }
 
@@ -91,18 +122,19 @@ impl fmt::Display for Weights {
 pub struct Plan {
     pub key: Key,
     parts: u64,
+    at_once: bool,
     build: Box<dyn FnOnce(usize) -> Vec<Run>>,
 }
 
 impl Plan {
-    /// A case for one thread.
+    /// A case for one thread: the one that measures.
     pub fn new(key: Key, build: impl FnOnce() -> Run + 'static) -> Plan {
-        Plan { key, parts: 0, build: Box::new(move |_| vec![build()]) }
+        Plan { key, parts: 0, at_once: false, build: Box::new(move |_| vec![build()]) }
     }
 
     /// A case for as many threads as its key says: one loop per thread.
     pub fn shared(key: Key, build: impl FnOnce(usize) -> Vec<Run> + 'static) -> Plan {
-        Plan { key, parts: 0, build: Box::new(build) }
+        Plan { key, parts: 0, at_once: true, build: Box::new(build) }
     }
 
     /// An operation works on one of this many parts, at random.
@@ -110,10 +142,16 @@ impl Plan {
         Plan { parts: parts as u64, ..self }
     }
 
+    pub fn has_parts(&self) -> bool {
+        self.parts > 0
+    }
+
     pub fn build(self) -> Case {
-        let runs = (self.build)(self.key.threads);
-        assert_eq!(runs.len(), self.key.threads, "a loop for each thread");
-        Case { key: self.key, parts: self.parts, runs }
+        let Plan { key, parts, at_once, build } = self;
+        let runs = build(key.threads);
+        assert_eq!(runs.len(), key.threads, "a loop for each thread");
+        assert!(at_once || key.regime == Regime::Hot, "work only between operations of threads");
+        Case { key, parts, at_once, runs }
     }
 }
 
@@ -123,5 +161,7 @@ pub struct Case {
     /// Number of parts, of which an operation works on a random one; 0 = on all, or on none in
     /// particular.
     pub parts: u64,
+    /// The loops run on threads of their own, at the same time.
+    pub at_once: bool,
     pub runs: Vec<Run>,
 }

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::case::{Key, Plan, Weights};
-use crate::questions::{connections, size};
+use crate::case::{Key, Plan, Regime, Weights};
+use crate::questions::{connections, name as question, regimes, size};
 use crate::subjects::name;
 
 /// Numbers of servers for which instructions are counted.
@@ -27,12 +27,20 @@ fn plans() -> Vec<Plan> {
         let depends_on_weights = matches!(key.scheduler.as_str(), "rr" | "wrr" | "wlc");
         // Its table takes half a gigabyte, too much under callgrind.
         let huge = key.subject == name::MAGLEV && key.n > 10;
-        !huge && (key.weights == Weights::Equal || depends_on_weights || key.question != "size")
+        let ours = key.subject == name::RUST;
+        !huge
+            && match key.question.as_str() {
+                question::SIZE => key.weights == Weights::Equal || depends_on_weights,
+                // Our own with skewed weights are among the connections.
+                question::REGIMES => key.weights == Weights::Equal || !ours,
+                _ => true,
+            }
     };
     let of = |n| {
-        let sizes =
-            [Weights::Equal, Weights::Skewed].into_iter().flat_map(move |how| size::plans(n, how));
-        sizes.chain(connections::plans(n))
+        let both = [Weights::Equal, Weights::Skewed];
+        let sizes = both.into_iter().flat_map(move |how| size::plans(n, how));
+        let hot = move |how| regimes::with(n, how, 1, Regime::Hot);
+        sizes.chain(connections::plans(n)).chain(both.into_iter().flat_map(hot))
     };
     SIZES.into_iter().flat_map(of).filter(main).collect()
 }

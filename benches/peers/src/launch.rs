@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::case::{Key, Plan, Weights};
 use crate::figure::Figure;
-use crate::measure::{Effort, group, hurry};
+use crate::measure::{Effort, group};
 use crate::pace;
-use crate::questions::{connections, name, reload, scale, size, table, threads};
+use crate::passes::hurry;
+use crate::questions::{affinity, connections, name, regimes, reload, scale, size, table, threads};
 
 /// The argument that makes a process a launch, followed by the pace and the questions (default: all).
 pub const ARGUMENT: &str = "--launch";
@@ -32,8 +33,10 @@ pub fn one(arguments: &[String]) {
     pace::know(shortest.parse().expect("nanoseconds"));
     let asked = |name: &str| questions.is_empty() || questions.iter().any(|known| known == name);
     for (name, groups) in groups(1_000_000) {
+        let at_once = [name::REGIMES, name::AFFINITY, name::THREADS].contains(&name);
+        let effort = if at_once { Effort::AT_ONCE } else { Effort::FULL };
         if asked(name) {
-            groups.into_iter().for_each(|plans| group(plans(), Effort::FULL));
+            groups.into_iter().for_each(|plans| group(plans(), effort));
         }
     }
     if asked(name::SCALE) {
@@ -53,6 +56,13 @@ pub fn once() {
     reload::measure(Duration::from_millis(10));
 }
 
+/// All cases of a launch, unbuilt.
+#[cfg(test)]
+pub fn plans() -> Vec<Plan> {
+    let groups = groups(usize::MAX).into_iter().flat_map(|(_, groups)| groups);
+    groups.flat_map(|plans| plans()).collect()
+}
+
 type Groups = Vec<Box<dyn FnOnce() -> Vec<Plan>>>;
 
 /// Each question's groups of cases that are measured alternately.
@@ -63,9 +73,13 @@ fn groups(most: usize) -> Vec<(&'static str, Groups)> {
     }
     let mut sizes = each(&size::SIZES, most, |n| size::plans(n, Weights::Equal));
     sizes.extend(each(&size::SIZES, most, |n| size::plans(n, Weights::Skewed)));
+    let mut regimes = each(&regimes::SIZES, most, |n| regimes::plans(n, Weights::Equal));
+    regimes.extend(each(&regimes::SIZES, most, |n| regimes::plans(n, Weights::Skewed)));
     vec![
         (name::SIZE, sizes),
         (name::CONNECTIONS, each(&connections::SIZES, most, connections::plans)),
+        (name::REGIMES, regimes),
+        (name::AFFINITY, each(&affinity::SIZES, most, affinity::plans)),
         (name::THREADS, each(&threads::SIZES, most, threads::plans)),
         (name::TABLE, each(&table::SIZES, most, table::plans)),
     ]

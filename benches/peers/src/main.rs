@@ -8,10 +8,12 @@ mod instructions;
 mod launch;
 mod measure;
 mod pace;
+mod passes;
 mod questions;
 mod report;
 mod servers;
 mod subjects;
+mod work;
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +22,7 @@ const USAGE: &str = "usage: vsched-peers [--test | --doc FILE | [--launches N] [
   --test        every case once through, unmeasured
   --doc FILE    puts the latest table into FILE, between its markers
   --launches N  5 if not given
-  QUESTION      size, connections, threads, table, scale, reload; all if none is given";
+  QUESTION      size, connections, regimes, affinity, threads, table, scale, reload; all if none is given";
 
 /// Where results go.
 fn folder() -> PathBuf {

@@ -9,25 +9,18 @@
 //! that fits the second-level cache would be measured as if it lived in memory. A figure is the
 //! median of the rounds; the process that started this one takes the median of the launches.
 
-use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::allocations;
-use crate::case::{Case, Plan, Run};
+use crate::case::{Case, Plan};
 use crate::figure::{Figure, median};
-use crate::pace;
+use crate::passes::{self, DEPTHS, Pass};
 
 /// Approximate duration of a timed pass.
 const PASS: Duration = Duration::from_micros(150);
-/// With several threads, a pass takes this many times as long, so that the threads overlap.
-const TOGETHER: u64 = 3;
+/// The same for threads that must overlap, with what is subtracted.
+const PASS_AT_ONCE: Duration = Duration::from_micros(450);
 /// Untimed passes before each timed one, where an operation is not slow.
 const WARMING: u64 = 3;
-/// Number of stack depths at which samples are taken; they spread over more than a page.
-const DEPTHS: usize = 32;
-const FRAME: usize = 208;
 /// If an operation works on a random part of its data, untimed passes continue until they have touched
 /// almost all of it, up to this many passes.
 const MOST_WARMING: u64 = 130;
@@ -43,7 +36,9 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub const FULL: Effort = Effort { samples: 25, slow_samples: 5, patience: 3 };
+    pub const FULL: Effort = Effort { samples: 25, slow_samples: 3, patience: 3 };
+    /// For threads that run at once: a sample takes several times as long, and there are many cases.
+    pub const AT_ONCE: Effort = Effort { samples: 15, slow_samples: 3, patience: 3 };
     /// Every case once, without measuring.
     pub const ONCE: Effort = Effort { samples: 1, slow_samples: 1, patience: 1 };
 }
@@ -76,30 +71,27 @@ pub fn group(plans: Vec<Plan>, effort: Effort) {
 }
 
 fn prepare(plan: Plan, effort: Effort) -> Timed {
-    let mut case = plan.build();
-    let mut count = 1;
-    let time = |run: &mut Run, count| {
-        let start = Instant::now();
-        run(count);
-        start.elapsed()
-    };
-    let mut took = time(&mut case.runs[0], count);
-    while took < PASS / 2 {
-        count *= 2;
-        took = time(&mut case.runs[0], count);
-    }
-    let slow = count == 1 && took > SLOW;
-    let wanted = if slow { effort.slow_samples } else { effort.samples };
-    Timed {
+    let case = plan.build();
+    let mut timed = Timed {
         case,
-        count,
-        slow,
-        wanted,
+        count: 1,
+        slow: false,
+        wanted: effort.samples,
         samples: Vec::new(),
         poor: Vec::new(),
         allocations: 0,
         operations: 0,
+    };
+    let enough = if timed.case.at_once { PASS_AT_ONCE / 2 } else { PASS / 2 };
+    let mut took = timed.pass(0, 0).took;
+    while took < enough {
+        timed.count *= 2;
+        took = timed.pass(0, 0).took;
     }
+    if timed.count == 1 && took > SLOW {
+        (timed.slow, timed.wanted) = (true, effort.slow_samples);
+    }
+    timed
 }
 
 impl Timed {
@@ -108,22 +100,25 @@ impl Timed {
         self.samples.len() < self.wanted && rounds < patience * self.wanted
     }
 
+    fn pass(&mut self, warming: u64, depth: usize) -> Pass {
+        let Case { key, runs, at_once, .. } = &mut self.case;
+        if *at_once {
+            return passes::at_once(runs, key.regime, warming, self.count, depth);
+        }
+        runs[0](warming);
+        passes::single(&mut runs[0], self.count, depth)
+    }
+
     fn round(&mut self) {
         let depth = (self.samples.len() + self.poor.len()) % DEPTHS;
-        if self.case.key.question == "threads" {
-            let (nanos, good) = together(&mut self.case.runs, TOGETHER * self.count, depth);
-            if good { &mut self.samples } else { &mut self.poor }.push(nanos);
-            return;
-        }
-        let warming = self.case.parts.clamp(WARMING * self.count, MOST_WARMING * self.count);
-        let run = &mut self.case.runs[0];
-        run(if self.slow { 1 } else { warming });
-        let before = allocations::calls();
-        let (took, undisturbed) = deeper(depth, &mut || timed(run, self.count));
-        self.allocations += allocations::calls() - before;
-        self.operations += self.count;
-        let samples = if undisturbed { &mut self.samples } else { &mut self.poor };
-        samples.push(nanos(took, self.count));
+        // A pass at once is as long as three others.
+        let long = if self.case.at_once { WARMING } else { 1 };
+        let (least, most) = (WARMING / long * self.count, MOST_WARMING / long * self.count);
+        let warming = self.case.parts.clamp(least, most);
+        let pass = self.pass(if self.slow { 1 } else { warming }, depth);
+        self.allocations += pass.allocations;
+        self.operations += self.count * self.case.runs.len() as u64;
+        if pass.good { &mut self.samples } else { &mut self.poor }.push(pass.nanos);
     }
 
     fn send(mut self) {
@@ -138,86 +133,5 @@ impl Timed {
         }
         figure.undisturbed = Some(undisturbed);
         figure.send();
-    }
-}
-
-/// How long this many operations take, and whether they were undisturbed.
-fn timed(run: &mut Run, count: u64) -> (Duration, bool) {
-    let before = pace::now();
-    let start = Instant::now();
-    run(count);
-    let took = start.elapsed();
-    (took, pace::is_undisturbed(before) && pace::is_undisturbed(pace::now()))
-}
-
-/// Calls `call` this many frames further down the stack. A value that happens to cross a page boundary
-/// takes several times as long to write; this must not affect all samples of a launch.
-#[inline(never)]
-fn deeper<R>(frames: usize, call: &mut dyn FnMut() -> R) -> R {
-    let frame = black_box([0u8; FRAME]);
-    let answer = if frames == 0 { call() } else { deeper(frames - 1, call) };
-    black_box(&frame);
-    answer
-}
-
-fn nanos(time: Duration, count: u64) -> f64 {
-    time.as_secs_f64() * 1e9 / count as f64
-}
-
-/// Runs all loops at once, each on its own processor. Returns nanoseconds per operation (the mean of
-/// the threads), and whether the threads overlapped almost from start to end and were undisturbed.
-fn together(runs: &mut [Run], count: u64, depth: usize) -> (f64, bool) {
-    let (waiting, threads) = (AtomicUsize::new(0), runs.len());
-    let passes: Vec<(Instant, Duration, bool)> = thread::scope(|scope| {
-        let handles: Vec<_> = runs
-            .iter_mut()
-            .enumerate()
-            .map(|(at, run)| {
-                let waiting = &waiting;
-                scope.spawn(move || {
-                    pin(at);
-                    run(count);
-                    // SeqCst: only the count matters here, and only once per pass.
-                    waiting.fetch_add(1, Ordering::SeqCst);
-                    while waiting.load(Ordering::SeqCst) < threads {
-                        std::hint::spin_loop();
-                    }
-                    let start = Instant::now();
-                    let (took, undisturbed) = deeper(depth, &mut || timed(run, count));
-                    (start, took, undisturbed)
-                })
-            })
-            .collect();
-        handles.into_iter().map(|handle| handle.join().expect("a pass")).collect()
-    });
-    let longest = passes.iter().map(|(_, took, _)| *took).max().unwrap_or_default();
-    let shortest = passes.iter().map(|(_, took, _)| *took).min().unwrap_or_default();
-    let first = passes.iter().map(|(start, ..)| *start).min();
-    let last = passes.iter().map(|(start, ..)| *start).max();
-    let late = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
-    let mean = passes.iter().map(|(_, took, _)| nanos(*took, count)).sum::<f64>() / threads as f64;
-    let undisturbed = passes.iter().all(|(.., undisturbed)| *undisturbed);
-    (mean, undisturbed && late < longest / 20 && longest < shortest * 5 / 4)
-}
-
-/// Binds this thread to one processor. Has no effect outside Linux, or if not permitted.
-pub fn pin(at: usize) {
-    let at = at % thread::available_parallelism().map_or(1, usize::from);
-    #[cfg(target_os = "linux")]
-    // SAFETY: the set is plain bits, and lives as long as the call.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(at, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
-    }
-    let _ = at;
-}
-
-/// Raises this process's priority, as far as permitted.
-pub fn hurry() {
-    #[cfg(unix)]
-    // SAFETY: no memory is involved.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, -20);
     }
 }

@@ -18,17 +18,23 @@ const TOLERANCE: u64 = 108;
 /// The shortest duration that this process knows of, in nanoseconds.
 static SHORTEST: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// How long the loop takes now, in nanoseconds.
-#[inline(never)]
-pub fn now() -> u64 {
-    let start = Instant::now();
+/// Keeps the core's arithmetic units busy, about a nanosecond or two per turn.
+#[inline(always)]
+pub fn keep_busy(turns: u64) {
     let mut chains = black_box([1u64, 2, 3, 4, 5, 6, 7, 8]);
-    for turn in 0..TURNS {
+    for turn in 0..turns {
         for chain in &mut chains {
             *chain = chain.wrapping_add(*chain << 2) ^ turn;
         }
     }
     black_box(chains);
+}
+
+/// How long the loop takes now, in nanoseconds.
+#[inline(never)]
+pub fn now() -> u64 {
+    let start = Instant::now();
+    keep_busy(TURNS);
     let took = start.elapsed().as_nanos() as u64;
     // Relaxed: an independent number.
     SHORTEST.fetch_min(took, Ordering::Relaxed);

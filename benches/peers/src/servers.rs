@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use vsched::config::{Forwarding, RealServer, ServiceKey, Sharing, VirtualService};
+use vsched::config::{
+    Affinity, Family, Forwarding, Persistence, RealServer, ServiceKey, Sharing, VirtualService,
+};
 use vsched::{Config, Flow, SchedulerKind};
 
 use crate::case::Weights;
@@ -64,6 +66,36 @@ pub fn config_shared(kind: SchedulerKind, n: usize, how: Weights, sharing: Shari
     let mut config = config(kind, n, how);
     config.services.iter_mut().for_each(|service| service.sharing = sharing);
     config
+}
+
+/// Seconds after which addresses might be forgotten; no clock runs here.
+const REMEMBERED: u32 = 3600;
+/// The firewall mark of services that remember destinations.
+const MARK: u32 = 1;
+
+/// One service that remembers this many addresses: clients with persistence, or destinations with lblc.
+pub fn config_remembering(kind: SchedulerKind, n: usize, how: Weights, addresses: usize) -> Config {
+    let mut config = config(kind, n, how);
+    for service in &mut config.services {
+        service.affinity = Affinity::default().with_capacity(2 * addresses as u32);
+        match kind {
+            SchedulerKind::Lblc => service.key = ServiceKey::fwmark(MARK, Family::Inet),
+            _ => service.persistence = Some(Persistence::new(REMEMBERED)),
+        }
+    }
+    config
+}
+
+/// Flows that such a service takes, from as many clients to as many destinations.
+pub fn flows_remembered(kind: SchedulerKind, addresses: usize) -> Vec<Flow> {
+    let mut flows = flows(addresses).to_vec();
+    if kind == SchedulerKind::Lblc {
+        for (number, flow) in flows.iter_mut().enumerate() {
+            let client = flow.client().expect("an address");
+            *flow = Flow::tcp(client, virtual_address(number)).with_fwmark(MARK);
+        }
+    }
+    flows
 }
 
 /// Flows of `count` clients to virtual address 0.

@@ -16,10 +16,12 @@ pub const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
 /// Names of operations, in place of schedulers.
 pub const OPEN_CLOSE: &str = "open + close";
+/// Of the harness's own cost.
+pub const NOTHING: &str = "a lease replaced";
 /// After a scheduler's name: through a handle instead of a worker.
 pub const HANDLE: &str = ", handle";
-/// Open connections per server.
-const HELD: usize = 4;
+/// Open connections per server, about.
+pub const HELD: usize = 4;
 const HOW: Weights = Weights::Skewed;
 
 pub fn plans(n: usize) -> Vec<Plan> {
@@ -30,6 +32,7 @@ pub fn plans(n: usize) -> Vec<Plan> {
     let list = move |layout| list::List::new(&weights(n, HOW), layout);
     let mut plans = vec![
         Plan::new(key(name::RUST, OPEN_CLOSE), move || rust::open_close(&director(Rr), flows(1))),
+        Plan::new(key(name::LOOP, NOTHING), move || rust::connections_loop(HELD * n)),
         Plan::new(key(name::LIST, "lc"), move || list::connect_close(&list(Layout::Row), false)),
     ];
     let layouts = [

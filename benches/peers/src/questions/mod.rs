@@ -1,6 +1,8 @@
 //! The questions, one per file.
 
+pub mod affinity;
 pub mod connections;
+pub mod regimes;
 pub mod reload;
 pub mod scale;
 pub mod size;
@@ -11,6 +13,8 @@ pub mod threads;
 pub mod name {
     pub const SIZE: &str = "size";
     pub const CONNECTIONS: &str = "connections";
+    pub const REGIMES: &str = "regimes";
+    pub const AFFINITY: &str = "affinity";
     pub const THREADS: &str = "threads";
     pub const TABLE: &str = "table";
     pub const SCALE: &str = "scale";

@@ -14,7 +14,7 @@ use vsched::{Config, Director, SchedulerKind};
 
 use crate::case::{Key, Weights};
 use crate::figure::Figure;
-use crate::measure::pin;
+use crate::passes::pin;
 use crate::questions::name::RELOAD;
 use crate::servers::{flows, service, weights};
 use crate::subjects::name;

@@ -7,10 +7,9 @@ use vsched::config::Sharing;
 use vsched::{Director, SchedulerKind};
 
 use crate::case::{Key, Plan, Weights};
-use crate::questions::connections::HANDLE;
 use crate::questions::name::THREADS;
-use crate::servers::{config, config_shared, flows, flows_for, weights};
-use crate::subjects::{c, list, name, rust};
+use crate::servers::{config, config_shared, flows_for, weights};
+use crate::subjects::{bare, c, list, name, rust};
 #[cfg(feature = "peers")]
 use crate::{servers::FLOWS, subjects::pingora};
 
@@ -20,15 +19,16 @@ const HOW: Weights = Weights::Skewed;
 
 /// Suffix of the scheduler's name: how the service is shared, if not exactly.
 pub const ALONE: &str = ", per-worker";
-/// The scheduler's name with the operation that follows the pick.
-pub const WHOLE: &str = ", connect + close";
+/// Names of operations on a shared number, in place of schedulers.
+pub const ADDITION: &str = "-";
+pub const ADDITION_AND_COPY: &str = "and a copy of the answer";
 
 pub fn plans(n: usize) -> Vec<Plan> {
     THREAD_COUNTS.into_iter().flat_map(|threads| with(n, threads)).collect()
 }
 
 fn with(n: usize, threads: usize) -> Vec<Plan> {
-    use SchedulerKind::{Lc, Mh, Rr, Wlc, Wrr};
+    use SchedulerKind::{Mh, Rr, Wlc, Wrr};
     use Sharing::{Exact, PerWorker};
     let key = |subject: &str, scheduler: &str| {
         Key::new(THREADS, subject, scheduler, n).weights(HOW).threads(threads)
@@ -52,20 +52,10 @@ fn with(n: usize, threads: usize) -> Vec<Plan> {
             (0..threads).map(|_| c::pick(&director, flows_for(kind))).collect()
         }));
     }
-    let exact = [Rr, Lc, Wlc].map(|kind| (kind, Exact, ""));
-    let alone = [Rr, Lc, Wlc].map(|kind| (kind, PerWorker, ALONE));
-    for (kind, sharing, how) in exact.into_iter().chain(alone) {
-        let what = format!("{}{how}{WHOLE}", kind.name());
-        plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
-            rust::connect_close(&director(kind, sharing), flows(1), threads)
-        }));
-    }
-    for kind in [Rr, Wlc] {
-        let what = format!("{}{HANDLE}{WHOLE}", kind.name());
-        plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
-            rust::handle_connect_close(&director(kind, Exact), flows(1), threads)
-        }));
-    }
+    plans.push(Plan::shared(key(name::ADDITION, ADDITION), bare::addition));
+    plans.push(Plan::shared(key(name::ADDITION, ADDITION_AND_COPY), move |threads| {
+        bare::addition_and_copy(n, threads)
+    }));
     let lists: [(_, fn(&_) -> _); 3] = [("rr", list::rr), ("wrr", list::wrr), ("wlc", list::wlc)];
     for (scheduler, pick) in lists {
         plans.push(Plan::shared(key(name::LIST, scheduler), move |threads| {

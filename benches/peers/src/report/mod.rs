@@ -30,13 +30,24 @@ pub fn write(
         fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
     };
     put("summary.json", &summary.json());
+    remove_plots(folder);
     for (name, svg) in plot::all(&summary) {
-        put(name, &svg);
+        put(&name, &svg);
     }
     let text = table::markdown(&summary, launches, loads) + &targets::markdown(&summary);
     put("table.md", &text);
     println!("{text}");
     println!("in {}: summary.json, table.md, *.svg", folder.display());
+}
+
+/// Plots of an earlier run, whose questions or pictures were others.
+fn remove_plots(folder: &Path) {
+    let entries = fs::read_dir(folder).expect("the folder for results").flatten();
+    for path in entries.map(|entry| entry.path()) {
+        if path.extension().is_some_and(|end| end == "svg") {
+            fs::remove_file(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
 }
 
 /// Puts table.md between the markers of a document.

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::process::Command;
 
-use crate::case::{Key, Weights};
-use crate::instructions;
-use crate::questions::{connections, name, reload, scale, size, table, threads};
+use crate::case::{Key, Regime, Weights};
+use crate::questions::{affinity, connections, name, regimes, reload, scale, size, table, threads};
 use crate::report::Summary;
 use crate::subjects::name::RUST;
+use crate::{instructions, work};
 
 pub fn markdown(summary: &Summary, launches: usize, loads: &(String, String)) -> String {
     let parts = [
@@ -16,6 +16,8 @@ pub fn markdown(summary: &Summary, launches: usize, loads: &(String, String)) ->
         sizes(summary, Weights::Skewed),
         counted(summary),
         connection_costs(summary),
+        regime_costs(summary),
+        remembering_costs(summary),
         thread_costs(summary),
         tables(summary),
         scales(summary),
@@ -131,7 +133,7 @@ fn sizes(summary: &Summary, how: Weights) -> String {
 
 fn counted(summary: &Summary) -> String {
     let mut lines = Vec::new();
-    for question in [name::SIZE, name::CONNECTIONS] {
+    for question in [name::SIZE, name::CONNECTIONS, name::REGIMES] {
         for (subject, scheduler, how) in summary.lines(question) {
             let rows = instructions::SIZES
                 .map(|n| summary.get(&Key::new(question, &subject, &scheduler, n).weights(how)));
@@ -159,6 +161,57 @@ fn connection_costs(summary: &Summary) -> String {
     });
     let title = "A whole connection: pick, open, close of an older one; skewed weights, ns";
     table(title, &heads(&connections::SIZES), lines.collect())
+}
+
+/// One table per regime and kind of weights.
+fn regime_costs(summary: &Summary) -> String {
+    let both = regimes::BOTH
+        .into_iter()
+        .flat_map(|regime| [Weights::Equal, Weights::Skewed].map(|how| (regime, how)));
+    let of = |(regime, how): (Regime, Weights)| {
+        let lines = summary.lines(name::REGIMES).into_iter().filter(|line| line.2 == how);
+        let lines = lines.map(|(subject, scheduler, _)| {
+            let key = |n: &usize, threads| {
+                let key = Key::new(name::REGIMES, &subject, &scheduler, *n).weights(how);
+                key.threads(threads).regime(regime)
+            };
+            let cells = regimes::SIZES.iter().flat_map(|n| {
+                threads::THREAD_COUNTS.map(|threads| cell(summary, &key(n, threads), 1.0))
+            });
+            (format!("{subject} {scheduler}"), cells.collect())
+        });
+        let heads = regimes::SIZES.iter().flat_map(|n| {
+            ["1 thread", "2 threads"].map(|threads| format!("n={}, {threads}", servers(*n)))
+        });
+        let said = match regime {
+            Regime::Hot => "in a hot loop".to_owned(),
+            Regime::Work => {
+                format!("with {:.1} µs of private work between, net of it", work::NANOSECONDS / 1e3)
+            }
+        };
+        let title = format!("Connect + close {said}; {how} weights, ns per thread");
+        table(&title, &heads.collect::<Vec<_>>(), lines.collect())
+    };
+    both.map(of).collect()
+}
+
+fn remembering_costs(summary: &Summary) -> String {
+    let lines = summary.lines(name::AFFINITY).into_iter().map(|(subject, scheduler, how)| {
+        let key = |n| Key::new(name::AFFINITY, &subject, &scheduler, n).weights(how);
+        let mut cells: Vec<String> =
+            affinity::SIZES.iter().map(|n| cell(summary, &key(*n), 1.0)).collect();
+        for (threads, regime) in [(2, Regime::Hot), (1, Regime::Work), (2, Regime::Work)] {
+            let key = key(affinity::SHARED).threads(threads).regime(regime);
+            cells.push(cell(summary, &key, 1.0));
+        }
+        (format!("{subject} {scheduler}"), cells)
+    });
+    let mut heads = heads(&affinity::SIZES);
+    let shared = ["2 threads", "with work", "2 threads, with work"];
+    heads.extend(shared.map(|what| format!("n={}, {what}", affinity::SHARED)));
+    let title =
+        "A connection of a remembered address, closed at once; equal weights, ns per thread";
+    table(title, &heads, lines.collect())
 }
 
 fn thread_costs(summary: &Summary) -> String {

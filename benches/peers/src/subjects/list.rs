@@ -103,9 +103,7 @@ impl List {
         let mut servers: Vec<*mut Server> = weights.iter().map(server).collect();
         let mut random = Random::new(11);
         for together in servers.chunks_mut(layout.together()) {
-            for at in (1..together.len()).rev() {
-                together.swap(at, random.below(at + 1));
-            }
+            random.shuffle(together);
         }
         for (place, server) in servers.iter().enumerate() {
             // SAFETY: just made; nothing else refers to it yet.

@@ -1,8 +1,10 @@
 //! The subjects, one per file. Each provides loops around one operation.
 
+pub mod bare;
 pub mod c;
 #[cfg(feature = "peers")]
 pub mod hashes;
+pub mod least;
 pub mod list;
 #[cfg(feature = "peers")]
 pub mod loads;
@@ -11,6 +13,7 @@ pub mod pingora;
 pub mod random;
 pub mod rust;
 pub mod smooth;
+pub mod spin;
 #[cfg(feature = "peers")]
 pub mod tower;
 
@@ -21,13 +24,17 @@ pub mod name {
     pub const LIST: &str = "kernel's list";
     pub const SLABS: &str = "kernel's list, in slabs";
     pub const SCATTERED: &str = "kernel's list, scattered";
+    pub const TREE: &str = "ordered tree";
+    pub const RINGS: &str = "tree of rings";
+    pub const TOURNAMENT: &str = "tournament";
+    pub const BUCKETS: &str = "bucket queue";
+    pub const RANDOM: &str = "random server";
+    pub const ADDITION: &str = "bare addition";
     pub const SMOOTH: &str = "nginx's loop";
     pub const LOOP: &str = "empty loop";
     pub const PINGORA: &str = "pingora";
     pub const TOWER: &str = "tower";
     pub const MAGLEV: &str = "maglev crate";
-    #[cfg(feature = "peers")]
     pub const HASHRING: &str = "hashring crate";
-    #[cfg(feature = "peers")]
     pub const LOADWISE: &str = "loadwise crate";
 }

@@ -34,6 +34,12 @@ impl Random {
         (((self.next() >> 32) * limit as u64) >> 32) as usize
     }
 
+    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+        for at in (1..all.len()).rev() {
+            all.swap(at, self.below(at + 1));
+        }
+    }
+
     /// A random element, prefetched into the cache, as a real caller would have it there.
     pub fn one_of<'a, T>(&mut self, all: &'a mut [T]) -> &'a mut T {
         let at = self.below(all.len());

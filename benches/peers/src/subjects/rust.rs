@@ -90,6 +90,41 @@ pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) ->
     (0..threads).map(run).collect()
 }
 
+/// A connection from or to one remembered address after the other. Each closes at once: if older ones did,
+/// connections would gather where the addresses are, and lblc would move addresses instead of finding
+/// them. One loop per thread, which begin at different addresses.
+pub fn remembered(director: &Director, flows: Vec<Flow>, threads: usize) -> Vec<Run> {
+    let (worker, service) = parts(director, &flows);
+    // Some connections on each server, which stay: lblc looks at how busy a remembered server is.
+    let _stay = hold(director, &worker, service);
+    for flow in &flows {
+        let lease = worker.connect(service, flow).expect("available").into_lease();
+        worker.close(lease).expect("an open lease");
+    }
+    let flows: Arc<[Flow]> = flows.into();
+    let run = |thread: usize| {
+        let (worker, service) = parts(director, &flows);
+        let flows = Arc::clone(&flows);
+        let mut at = thread * flows.len() / threads;
+        repeat(move || {
+            let connection = worker.connect(service, black_box(&flows[at])).expect("available");
+            drop(black_box(connection));
+            at = if at + 1 == flows.len() { 0 } else { at + 1 };
+        })
+    };
+    (0..threads).map(run).collect()
+}
+
+/// The harness's own cost around a connection: the loop of `connect_close` without the calls.
+pub fn connections_loop(n: usize) -> Run {
+    let mut held: Vec<Lease> = (0..n).map(|_| Lease::default()).collect();
+    let mut random = Random::new(7);
+    repeat(move || {
+        let old = random.one_of(&mut held);
+        *old = black_box(Lease::default());
+    })
+}
+
 /// The same through a handle, as an async task does it: each connection closes by its drop.
 pub fn handle_connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) -> Vec<Run> {
     let (worker, service) = parts(director, &flows);
