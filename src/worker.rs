@@ -178,22 +178,45 @@ impl Worker {
         let activity = if streams { Activity::Active } else { Activity::Inactive };
         // Early and in place too.
         let mut chosen = None;
-        let mut emit = |pick: Pick| {
-            chosen = Some(pick);
-            (pick.server(), pick.template)
+        self.pick(service, flow, tried, into(&mut chosen))?;
+        // `into` has run: there is a pick.
+        let Some(pick) = &chosen else { return Err(Refused::NotThisFlow) };
+        let server = pick.server();
+        let slot = self.inner.arena.servers.get(server.slot);
+        let opened = if slot.is_some_and(ServerSlot::is_counted_by_worker) {
+            self.open_own(lease, server, pick.template, activity, true)
+        } else {
+            self.open_into(lease, slot, server, pick.template, activity, true)
         };
-        let mut found = self.pick(service, flow, tried, &mut emit);
+        match opened {
+            Ok(()) => chosen.ok_or(Refused::NotThisFlow),
+            Err(why) => self.connect_slow(lease, chosen, (service, flow, tried), activity, why),
+        }
+    }
+
+    /// The rest of a connect whose pick could not be opened, for this reason.
+    #[cold]
+    #[inline(never)]
+    fn connect_slow(
+        &self,
+        lease: &mut Lease,
+        mut chosen: Option<Pick>,
+        (service, flow, tried): (ServiceId, &Flow, &[ServerId]),
+        activity: Activity,
+        why: ConnectionError,
+    ) -> Result<Pick, Refused> {
+        let mut opened = Err(why);
         loop {
-            let (server, template) = found?;
-            let opened = match self.open_into(lease, server, template, activity, true) {
+            let pick = chosen.ok_or(Refused::NotThisFlow)?;
+            let (server, template) = (pick.server(), pick.template);
+            opened = match opened {
                 Err(ConnectionError::Overloaded) => {
                     self.open_overloaded(lease, service, server, template, activity)
                 }
                 opened => opened,
             };
             match opened {
-                // `emit` has run: there is a pick.
-                Ok(()) => return chosen.ok_or(Refused::NotThisFlow),
+                Ok(()) => return Ok(pick),
                 // Filled or removed since the pick: each iteration is another thread's progress. A full
                 // counter is different: nothing promises that it changes soon.
                 Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
@@ -201,7 +224,9 @@ impl Worker {
             }
             // The slow path checks each server. The fast path relies on the limits that the service was
             // compiled with, and a reload under way may already have stored other limits.
-            found = self.pick_slow(service.word(), flow, &mut emit, tried);
+            self.pick_slow(service.word(), flow, into(&mut chosen), tried)?;
+            let pick = chosen.ok_or(Refused::NotThisFlow)?;
+            opened = self.open_any(lease, pick.server(), pick.template, activity, true);
         }
     }
 
@@ -246,14 +271,14 @@ impl Worker {
             let known = slot.is(lease.server.generation);
             return if known { Ok(()) } else { Err(ConnectionError::Stale) };
         }
+        if lease.has_tag() || slot.is_counted_by_worker() {
+            return self.update_own(lease, slot, activity);
+        }
         slot.update(lease.server.generation, activity)?;
         lease.set_activity(activity);
-        let (server, mut tag) = (lease.server, WorkerTag::NONE);
-        if lease.has_tag() {
-            tag = self.count_move(server, lease.tag(), activity);
-        }
+        let server = lease.server;
         self.load_changed(server, slot, slot.service_to_tell(), |compiled| {
-            self.worker_load_moved(compiled, server, tag, activity);
+            self.moved(compiled, server, activity);
         });
         Ok(())
     }
@@ -270,7 +295,7 @@ impl Worker {
         activity: Activity,
     ) -> Result<(), ConnectionError> {
         if self.reader.with(|table| table.service(service).is_some_and(Service::takes_overloaded)) {
-            self.open_into(lease, server, template, activity, false)
+            self.open_any(lease, server, template, activity, false)
         } else {
             Err(ConnectionError::Overloaded)
         }
@@ -284,11 +309,13 @@ impl Worker {
         activity: Activity,
     ) -> Result<Lease, ConnectionError> {
         let mut lease = Lease::default();
-        self.open_into(&mut lease, server, template, activity, false).map(|()| lease)
+        self.open_any(&mut lease, server, template, activity, false)?;
+        Ok(lease)
     }
 
+    /// Opens a connection, however the server's connections are counted.
     #[inline(always)]
-    fn open_into(
+    fn open_any(
         &self,
         lease: &mut Lease,
         server: ServerId,
@@ -296,14 +323,32 @@ impl Worker {
         activity: Activity,
         below_limit: bool,
     ) -> Result<(), ConnectionError> {
+        let slot = self.inner.arena.servers.get(server.slot);
+        if slot.is_some_and(ServerSlot::is_counted_by_worker) {
+            self.open_own(lease, server, template, activity, below_limit)
+        } else {
+            self.open_into(lease, slot, server, template, activity, below_limit)
+        }
+    }
+
+    #[inline(always)]
+    fn open_into(
+        &self,
+        lease: &mut Lease,
+        slot: Option<&ServerSlot>,
+        server: ServerId,
+        template: TemplateId,
+        activity: Activity,
+        below_limit: bool,
+    ) -> Result<(), ConnectionError> {
+        let slot = slot.ok_or(ConnectionError::Stale)?;
         let arena = &self.inner.arena;
-        let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let marked = slot.open(server.generation, activity, arena.kernel_rules(), below_limit)?;
         *lease = Lease::new(server, template, activity);
         let (service, told) = slot.service_to_tell();
         self.shard.count_connection(server.slot, service);
         self.load_changed(server, slot, (service, told), |compiled| {
-            lease.set_tag(self.count_open(compiled, server, activity, marked));
+            self.opened(compiled, server, activity, marked);
         });
         if !template.is_none() {
             self.acquire_template(service, template);
@@ -358,6 +403,12 @@ impl Worker {
         }
     }
 
+    /// The worker's state, if workers decide by themselves in this service.
+    #[inline(always)]
+    fn state_for(&self, service: &Service) -> Option<&WorkerState> {
+        if service.per_worker() { self.state() } else { None }
+    }
+
     #[inline]
     fn state(&self) -> Option<&WorkerState> {
         self.state.as_ref().map(ArcRef::get)
@@ -378,6 +429,12 @@ impl fmt::Debug for Worker {
             .field("phase", &state.map(WorkerState::phase))
             .finish_non_exhaustive()
     }
+}
+
+/// Keeps the pick here.
+#[inline(always)]
+fn into(chosen: &mut Option<Pick>) -> impl FnOnce(Pick) + '_ {
+    |pick| *chosen = Some(pick)
 }
 
 const UDP: u8 = 17;

@@ -7,12 +7,15 @@ pub(crate) mod health;
 pub(crate) mod id;
 mod id_text;
 pub(crate) mod latency;
+mod membership;
+pub(crate) mod own_count;
 pub(crate) mod service_slot;
 pub(crate) mod slots;
 pub(crate) mod statistics;
 pub(crate) mod tally;
 pub(crate) mod worker_state;
 
+use crate::arena::counts::{Counts, Limits};
 use crate::arena::health::HealthSlot;
 use crate::arena::id::ServerId;
 use crate::arena::service_slot::ServiceSlot;
@@ -21,7 +24,7 @@ use crate::arena::tally::Tally;
 use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::Segments;
 use crate::concurrent::waiters::Waiters;
-use crate::config::{KernelRules, ServerState};
+use crate::config::{KernelRules, ServerState, Thresholds};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
@@ -216,6 +219,43 @@ impl Arena {
     pub(crate) fn set_shares(&self, shares: u32) {
         // SeqCst: pairs with the load in `shares`.
         self.shares.store(shares, Ordering::SeqCst);
+    }
+
+    /// All connections of the server in this slot, with those that workers count alone. O(workers) if there
+    /// may be such. While the director folds them they may be counted twice.
+    pub(crate) fn all_connections(&self, number: u32) -> Option<Counts> {
+        let slot = self.servers.get(number)?;
+        let counts = slot.counts_seqcst();
+        if !slot.is_counted_by_worker() {
+            return Some(counts);
+        }
+        let generation = slot.generation();
+        let own = self.each_worker().filter_map(|worker| worker.own(number));
+        Some(own.map(|own| own.get(generation)).fold(counts, Counts::with_sole))
+    }
+
+    /// The places of all workers, living or not.
+    fn each_worker(&self) -> impl Iterator<Item = &WorkerState> {
+        (0..).map_while(|number| self.workers.get(number))
+    }
+
+    /// The server's slot counts all its connections from now on. Director only. O(workers).
+    pub(crate) fn fold(&self, number: u32) {
+        let Some(slot) = self.servers.get(number).filter(|slot| slot.is_counted_by_worker()) else {
+            return;
+        };
+        for own in self.each_worker().filter_map(|worker| worker.own(number)) {
+            own.fold(slot);
+        }
+    }
+
+    /// Sets limits, which apply to all connections. Director only. As [`ServerSlot::limit`]; O(workers) if
+    /// workers count connections alone.
+    pub(crate) fn limit(&self, number: u32, limits: Limits, rule: KernelRules) -> bool {
+        if limits != Limits::new(Thresholds::default()) {
+            self.fold(number);
+        }
+        self.servers.get(number).is_some_and(|slot| slot.limit(limits, rule))
     }
 
     /// The coarse clock: milliseconds on the caller's clock as of the last tick.

@@ -10,7 +10,6 @@
 //! | `counts`     | load in `counts_seqcst`            | SeqCst   | exchanges in `swap`                 |
 //! | `limits`     | stores in `store_limits`, `occupy` | SeqCst   | load in `limits`                    |
 //! | `generation` | addition in `end`                  | SeqCst   | load in `is`                        |
-//! | `service`    | stores in `occupy`, `set_service`, `set_told` | SeqCst | load in `service_to_tell`  |
 //! | `pins`       | additions in `pin`, `unpin`        | SeqCst   | load in `end`                       |
 //!
 //! A `ServiceSlot`'s `generation`, and the store in `renew`, are used only under the director's lock.
@@ -39,8 +38,11 @@
 
 use std::cell::Cell;
 
-use crate::arena::counts::{Activity, Counts, Limits};
-use crate::config::{KernelRules, ServerState};
+use crate::arena::counts::{Activity, Counts, Limits, MAX_CONNECTIONS};
+pub(crate) use crate::arena::membership::NO_SERVICE;
+use crate::arena::membership::{BY_WORKER, Membership, TOLD};
+use crate::arena::tally::Connections;
+use crate::config::{KernelRules, ServerState, Thresholds};
 use crate::error::ConnectionError;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -50,18 +52,12 @@ pub(crate) struct ServerSlot {
     counts: AtomicU64,
     limits: AtomicU64,
     generation: AtomicU32,
-    /// The service's slot index, and [`TOLD`].
-    service: AtomicU32,
+    service: Membership,
     /// As last configured; kept after the server is removed.
     weight: AtomicU32,
     /// Number of affinity entries that name the server.
     pins: AtomicU32,
 }
-
-/// In [`ServerSlot::service`]: the service is told of changes of the server's counts.
-const TOLD: u32 = 1 << 31;
-/// Index of no service.
-pub(crate) const NO_SERVICE: u32 = !TOLD;
 
 impl ServerSlot {
     /// A vacant slot whose first owner has this generation.
@@ -70,7 +66,7 @@ impl ServerSlot {
             counts: AtomicU64::new(Counts::NO_SLOT.word()),
             limits: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
-            service: AtomicU32::new(NO_SERVICE),
+            service: Membership::none(),
             weight: AtomicU32::new(0),
             pins: AtomicU32::new(0),
         }
@@ -110,9 +106,15 @@ impl ServerSlot {
     /// no published version of the service that contains this server wants to be.
     #[inline(always)]
     pub(crate) fn service_to_tell(&self) -> (u32, bool) {
-        // SeqCst: pairs with the stores in `occupy`, `set_service` and `set_told`.
-        let word = self.service.load(Ordering::SeqCst);
-        (word & !TOLD, word & TOLD != 0)
+        self.service.service_to_tell()
+    }
+
+    /// True if workers count the server's connections in words of their own (`arena::own_count`), which may be
+    /// sole. False may be late: every word is folded before it becomes false, and no word is sole before it
+    /// becomes true.
+    #[inline(always)]
+    pub(crate) fn is_counted_by_worker(&self) -> bool {
+        self.service.is_counted_by_worker()
     }
 
     /// Adds one connection; true if that changed the mark. With `below_limit` an overloaded server
@@ -182,12 +184,15 @@ impl ServerSlot {
         activity: Activity,
         rule: KernelRules,
     ) -> Result<bool, ConnectionError> {
-        let change = self.change(|counts| {
-            if !self.is(generation) {
-                return Err(ConnectionError::Stale);
-            }
-            counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
-        })?;
+        let change = self.change(
+            #[inline(always)]
+            |counts| {
+                if !self.is(generation) {
+                    return Err(ConnectionError::Stale);
+                }
+                counts.closed(activity, self.limits(), rule).ok_or(ConnectionError::Stale)
+            },
+        )?;
         if self.is(generation) || self.confirm_close(change.after, activity, rule) {
             Ok(change.marks())
         } else {
@@ -278,9 +283,9 @@ impl ServerSlot {
 
     /// Assigns the slot to a server of this service, up, without connections or limits. Director only.
     pub(crate) fn occupy(&self, service: u32) {
-        // SeqCst: pairs with the loads in `limits` and `service`; before the exchange below.
+        // SeqCst: pairs with the load in `limits`; before the exchange below.
         self.limits.store(0, Ordering::SeqCst);
-        self.service.store(service, Ordering::SeqCst);
+        self.service.set(service);
         let _ = self.change(|counts| Ok(counts.occupied()));
     }
 
@@ -311,20 +316,36 @@ impl ServerSlot {
     /// Sets the server's service, which is not told of changes: the one added again, or [`NO_SERVICE`] if
     /// it was deleted. Director only.
     pub(crate) fn set_service(&self, service: u32) {
-        // SeqCst: pairs with the load in `service_to_tell`.
-        self.service.store(service, Ordering::SeqCst);
+        self.service.set(service);
     }
 
     /// Sets whether the service is told of changes. The director stores true before it publishes the
     /// first version that wants to be: a change after which `service_to_tell` still says false comes before
     /// that publication, after which the director reads all counts itself. Director only.
     pub(crate) fn set_told(&self, told: bool) {
-        let (service, is_told) = self.service_to_tell();
-        // Most often it is so already, and other threads have the cache line.
-        if told != is_told {
-            // SeqCst: pairs with the load in `service_to_tell`; before the store in `Snapshot::publish`.
-            self.service.store(service | if told { TOLD } else { 0 }, Ordering::SeqCst);
-        }
+        self.service.set_flag(TOLD, told);
+    }
+
+    /// Sets [`is_counted_by_worker`](Self::is_counted_by_worker). Director only.
+    pub(crate) fn set_counted_by_worker(&self, by_worker: bool) {
+        self.service.set_flag(BY_WORKER, by_worker);
+    }
+
+    /// Adds connections that a worker has counted alone; false if the slot has no room for them. Director
+    /// only, while the server has no limits.
+    pub(crate) fn adjust(&self, by: Connections) -> bool {
+        let adjusted = self.change(|counts| {
+            let now = Connections::new(counts.active(), counts.total()).plus(by);
+            let fits = now.total() <= MAX_CONNECTIONS;
+            let adjusted = fits.then(|| counts.with_connections(now.active(), now.total()));
+            adjusted.ok_or(ConnectionError::Full)
+        });
+        adjusted.is_ok()
+    }
+
+    /// True if the server has an upper threshold.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits() != Limits::new(Thresholds::default())
     }
 
     /// Takes the slot from its owner, whose ids become stale; false while connections are counted or

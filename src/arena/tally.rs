@@ -5,7 +5,7 @@
 //!
 //! | location      | operation                        | ordering | partner                           |
 //! |---------------|----------------------------------|----------|-----------------------------------|
-//! | `Tally`       | additions in `add`, swap in `take` | SeqCst | loads in `get`                    |
+//! | `Tally`       | additions in `add`               | SeqCst   | loads in `get`                    |
 //! | `incarnation` | store in `end`                   | SeqCst   | load in `as_guest`                |
 //! | `guests`      | additions in `as_guest`          | SeqCst   | load in `is_vacant`, after `end`  |
 //!
@@ -102,12 +102,6 @@ impl Tally {
     pub(crate) fn add(&self, change: Connections) {
         // SeqCst: pairs with the load in `get`.
         self.0.fetch_add(change.0, Ordering::SeqCst);
-    }
-
-    /// Resets the count to 0 and returns what it was.
-    pub(crate) fn take(&self) -> Connections {
-        // SeqCst: as in `add`.
-        Connections(self.0.swap(0, Ordering::SeqCst))
     }
 }
 

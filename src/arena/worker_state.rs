@@ -2,20 +2,21 @@
 //! connections that it has opened.
 //!
 //! A place is found by the worker's number, and is reassigned to another worker once its owner has
-//! gone. Only the owner opens connections here; other workers may close or update them. These counts
-//! only decide where the owner's next connection goes: limits and statistics use the slots.
+//! gone. Only the owner opens connections here; other workers may close or update them.
 //!
 //! | location | operation         | ordering | partner                                              |
 //! |----------|-------------------|----------|------------------------------------------------------|
 //! | `number` | store in `assign` | SeqCst   | load in `number`; nothing else depends on it         |
 //! | `phase`  | store in `assign` | SeqCst   | load in `phase`; as above                            |
 //!
-//! For the counts, and why closing a previous owner's connection changes nothing of its successor's,
-//! see `arena::tally`.
+//! For the counts see `arena::own_count`, and for why closing a previous owner's connection changes nothing of
+//! its successor's `arena::tally`.
 
+use crate::arena::own_count::{Counted, Own, OwnCount};
 use crate::arena::service_slot::ServiceSlot;
-use crate::arena::tally::{Connections, Incarnation, Tally};
-use crate::concurrent::segments::Segments;
+use crate::arena::slots::ServerSlot;
+use crate::arena::tally::Incarnation;
+use crate::concurrent::segments::{Segments, SlotRefs};
 use crate::sync::{Arc, AtomicU32, Ordering};
 
 /// Most workers that have their own state at a time; any further ones use the shared rotations.
@@ -24,7 +25,7 @@ pub(crate) const MAX_WORKERS: u32 = (1 << 22) - 1;
 /// The state of one worker.
 pub(crate) struct WorkerState {
     services: Segments<ServiceSlot>,
-    servers: Segments<Tally>,
+    servers: Segments<OwnCount>,
     number: AtomicU32,
     phase: AtomicU32,
     incarnation: Incarnation,
@@ -121,23 +122,30 @@ impl WorkerState {
         self.services.first(|| ServiceSlot::new(0))
     }
 
-    /// The connections that the worker has opened to a server and that are still open.
-    #[inline]
-    pub(crate) fn connections(&self, server: u32) -> Connections {
-        self.servers.get(server).map_or(Connections::NONE, Tally::get)
+    /// The worker's count for the server in this slot; `None` past the end.
+    #[inline(always)]
+    pub(crate) fn own(&self, server: u32) -> Option<&OwnCount> {
+        self.servers.get(server)
     }
 
-    /// Changes the worker's own count of a server; false if the server's slot is past the end. The
-    /// worker only.
-    #[inline]
-    pub(crate) fn add(&self, server: u32, change: Connections) -> bool {
-        self.servers.get(server).map(|tally| tally.add(change)).is_some()
+    /// References to the counts for these servers. Allocates.
+    pub(crate) fn own_refs(
+        &self,
+        servers: impl Iterator<Item = u32>,
+    ) -> Option<SlotRefs<OwnCount, ()>> {
+        self.servers.slot_refs(servers.map(|server| (server, ())))
     }
 
-    /// Changes the count on behalf of the worker that `tag` names; false if that worker has gone.
-    pub(crate) fn add_for(&self, tag: WorkerTag, server: u32, change: Connections) -> bool {
-        let add = || self.add(server, change);
-        self.incarnation.as_guest(tag.incarnation(), add).unwrap_or(false)
+    /// Changes the count on behalf of the worker that `tag` names; `None` if that worker has gone, or counts
+    /// no such connection.
+    pub(crate) fn change_for(
+        &self,
+        tag: WorkerTag,
+        server: u32,
+        change: impl FnOnce(&OwnCount) -> Option<Counted>,
+    ) -> Option<Counted> {
+        let own = self.own(server)?;
+        self.incarnation.as_guest(tag.incarnation(), || change(own)).flatten()
     }
 
     /// Ends the worker's incarnation. Its connections stay for [`take_left`](Self::take_left). Director
@@ -171,12 +179,25 @@ impl WorkerState {
 
     /// Resets the counts of a worker that has gone, and passes each that was not 0 to `take`.
     /// O(servers). Director only.
-    pub(crate) fn take_left(&self, mut take: impl FnMut(u32, Connections)) {
-        let tallies = (0..).map_while(|server| Some((server, self.servers.get(server)?)));
-        for (server, tally) in tallies {
-            let left = if tally.get() == Connections::NONE { continue } else { tally.take() };
-            take(server, left);
+    pub(crate) fn take_left(&self, mut take: impl FnMut(u32, Own)) {
+        for (server, own) in self.each_own() {
+            if own.any().total() != 0 {
+                take(server, own.take());
+            }
         }
+    }
+
+    /// The slots of these servers count the worker's connections from now on. O(servers). Director only.
+    pub(crate) fn fold(&self, servers: &Segments<ServerSlot>) {
+        for (server, own) in self.each_own() {
+            if let Some(slot) = servers.get(server) {
+                own.fold(slot);
+            }
+        }
+    }
+
+    fn each_own(&self) -> impl Iterator<Item = (u32, &OwnCount)> {
+        (0..).map_while(|server| Some((server, self.servers.get(server)?)))
     }
 }
 

@@ -1,5 +1,6 @@
 use super::{MAX_WORKERS, WorkerState, WorkerTag, van_der_corput};
 use crate::arena::counts::Activity::{Active, Inactive};
+use crate::arena::own_count::{Counted, OwnCount};
 use crate::arena::tally::Connections;
 
 #[test]
@@ -11,22 +12,30 @@ fn places_are_far_apart() {
 
 #[test]
 fn ends_of_a_former_owners_connections_change_nothing() {
-    let own = WorkerState::default();
-    own.assign(3, 3, 10, 10);
-    let former = own.tag();
+    const GENERATION: u32 = 7;
+    let open = |own: &OwnCount| own.open(GENERATION, Active, || true).ok();
+    let close = |own: &OwnCount| own.close(GENERATION, Active);
+    let counts = |own: &OwnCount| own.get(GENERATION).connections();
+    let state = WorkerState::default();
+    state.assign(3, 3, 10, 10);
+    let own = state.own(5).expect("ten slots");
+    let (former, in_both) = (state.tag(), Some(Counted::InSlotToo));
     assert_eq!((former.number(), former.is_none()), (3, false));
-    let (one, less) = (Connections::one(Active), Connections::one(Active).negative());
-    assert!(own.add(5, one) && own.add(5, one) && own.add_for(former, 5, less));
-    own.end();
+    assert_eq!(
+        (open(own), open(own), state.change_for(former, 5, close)),
+        (in_both, in_both, in_both)
+    );
+    state.end();
     let mut left = Vec::new();
-    own.take_left(|server, connections| left.push((server, connections)));
-    assert_eq!(left, [(5, one)]);
-    assert!(own.is_vacant() && !own.is_exhausted());
-    own.assign(3, 3, 0, 0);
-    assert!(own.tag() != former && own.add(5, one) && !own.add_for(former, 5, less));
-    assert_eq!(own.connections(5), one);
-    assert!(own.add_for(own.tag(), 5, Connections::moved(Inactive)));
-    assert_eq!((own.connections(5).active(), own.connections(5).total()), (0, 1));
-    assert!(!own.add(MAX_WORKERS, one) && own.connections(MAX_WORKERS) == Connections::NONE);
+    state.take_left(|server, own| left.push((server, own.connections())));
+    assert_eq!(left, [(5, Connections::one(Active))]);
+    assert!(state.is_vacant() && !state.is_exhausted());
+    state.assign(3, 3, 0, 0);
+    assert!(state.tag() != former);
+    assert_eq!((open(own), state.change_for(former, 5, close)), (in_both, None));
+    assert_eq!(counts(own), Connections::one(Active));
+    let moved = state.change_for(state.tag(), 5, |own| own.update(GENERATION, Inactive));
+    assert_eq!((moved, counts(own)), (in_both, Connections::one(Inactive)));
+    assert!(state.own(MAX_WORKERS).is_none());
     assert!(WorkerTag::NONE.is_none() && WorkerTag::NONE.number() > MAX_WORKERS);
 }

@@ -315,7 +315,8 @@ pub enum Sharing {
     ///
     /// - rr and wrr: with n workers a server has at any time had at most n more turns than a single
     ///   rotation with as many picks would have given it.
-    /// - lc, wlc, sed and nq count the connections that the worker opened itself, and an equal part of
+    /// - lc, wlc, sed and nq count the connections that the worker opened itself (to servers without an upper
+    ///   threshold in words that no other worker opens connections in), and an equal part of
     ///   those that belong to no living worker (because they were opened before the service was shared
     ///   this way, or because their worker has gone). Each worker's connections are as even as the
     ///   kernel's, so with equal weights two servers differ by at most n connections.

@@ -166,6 +166,11 @@ impl Control {
                 .zip(fresh.iter().map(|(_, compiled)| compiled.as_ref()))
         };
         self.workers.before_publish(&self.arena, (servers, services), renewed());
+        // Workers no longer count the connections of these servers alone.
+        for (former, _) in renewed().filter(|(_, compiled)| !compiled.counts_per_worker()) {
+            former.into_iter().for_each(Service::fold);
+        }
+        gone.iter().for_each(|(_, _, claim)| self.arena.fold(claim.id.slot));
         let table = self.next_table(&service_edits, &fresh, &records, next, settings);
         self.publish(table, &service_edits, &fresh, || {
             self.arena.set_kernel_rules(settings.kernel_rules);

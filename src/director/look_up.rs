@@ -131,7 +131,8 @@ impl Director {
     }
 
     /// Returns the present counts of a server; `None` if the id is stale. Lock-free; O(1), or O(templates)
-    /// in a persistent service.
+    /// in a persistent service; O(workers) more if workers count connections by themselves
+    /// ([`Sharing::PerWorker`](crate::config::Sharing::PerWorker) with lc, wlc, sed or nq).
     ///
     /// ```
     /// use vsched::{Activity, Director};
@@ -149,7 +150,7 @@ impl Director {
             let templates = table.service_at(slot.service()).and_then(Service::templates)?;
             Some(templates.of_server(server.slot))
         });
-        let counts = slot.counts_relaxed();
+        let counts = self.inner.arena.all_connections(server.slot)?;
         // Acquire: if the slot has got another owner, that is seen below.
         fence(Ordering::Acquire);
         slot.is(server.generation).then(|| counts_of(counts, templates))

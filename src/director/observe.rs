@@ -4,7 +4,6 @@ use crate::arena::Arena;
 use crate::arena::counts::Counts;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::service_slot::ServiceSlot;
-use crate::arena::slots::ServerSlot;
 use crate::config::{
     Config, Observed, ObservedServer, ObservedService, ServerCounts, ServerState, Statistics,
 };
@@ -143,7 +142,7 @@ impl View<'_> {
     ) -> ObservedServer {
         let (server, claim) = (&record.service.servers[place], &record.claims[place]);
         let total = self.shards.server_total(claim.id.slot);
-        let counts = self.arena.servers.get(claim.id.slot).map(ServerSlot::counts_relaxed);
+        let counts = self.arena.all_connections(claim.id.slot);
         ObservedServer {
             server: server.clone(),
             effective_weight,

@@ -54,6 +54,8 @@ impl WorkerRegistry {
         self.share(arena, table, false);
         for compiled in compiled(table) {
             compiled.start_worker(worker);
+            compiled.adopt_own(worker);
+            compiled.make_sole(worker);
             compiled.index_worker(worker, true);
         }
         Some(place)
@@ -61,6 +63,8 @@ impl WorkerRegistry {
 
     /// Frees the place of a worker that was dropped. The cost is that of [`register`](Self::register).
     pub(super) fn unregister(&mut self, arena: &Arena, worker: &WorkerState, table: &ServiceTable) {
+        // First: what is closed on behalf of a worker that has gone is counted in the slot.
+        worker.fold(&arena.servers);
         worker.end();
         self.living.remove(&worker.number());
         if !worker.is_exhausted() {
@@ -130,6 +134,7 @@ impl WorkerRegistry {
                 if !former.is_some_and(Service::per_worker) {
                     compiled.start_worker(worker);
                 }
+                compiled.adopt_own(worker);
                 compiled.index_worker(worker, true);
             }
         }
@@ -149,6 +154,7 @@ impl WorkerRegistry {
         }
         for worker in self.states(arena) {
             for (former, compiled) in compiled.clone() {
+                compiled.make_sole(worker);
                 if former.is_some_and(Service::per_worker) {
                     compiled.adopt_worker(worker);
                 }
@@ -164,14 +170,16 @@ impl WorkerRegistry {
 
 /// Makes the open connections of a worker that was dropped no worker's own.
 fn leave(arena: &Arena, worker: &WorkerState, table: &ServiceTable) {
-    worker.take_left(|slot, connections| {
-        let Some(server) = arena.servers.get(slot) else { return };
+    worker.take_left(|slot, own| {
+        let Some(server) = arena.servers.get(slot).filter(|it| own.is_of(it.generation())) else {
+            return;
+        };
         // Other services derive these counts when they become shared per worker (`count_common`).
         if let Some(compiled) =
             table.service_at(server.service()).filter(|compiled| compiled.counts_per_worker())
         {
             let id = ServerId { slot, generation: server.generation() };
-            compiled.common_changed(id, connections);
+            compiled.common_changed(id, own.connections());
         }
     });
 }

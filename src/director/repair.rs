@@ -48,6 +48,7 @@ impl Director {
         let control = self.inner.changing();
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        arena.fold(server.slot);
         let former = slot.correct(server.generation, active, inactive, arena.kernel_rules())?;
         let now = Connections::new(active, active + inactive);
         let before = Connections::new(former.active(), former.total());

@@ -37,7 +37,7 @@ pub(super) struct SlotEdit {
 impl SlotEdit {
     pub(super) fn carry_out(&self, arena: &Arena, rule: KernelRules) {
         if let Some(slot) = arena.servers.get(self.slot) {
-            slot.limit(self.limits, rule);
+            arena.limit(self.slot, self.limits, rule);
             slot.set_weight(self.weight);
         }
     }

@@ -93,6 +93,18 @@ impl Servers {
         })
     }
 
+    /// Like [`counts_relaxed`](Self::counts_relaxed) without the id, with the connections that workers count
+    /// alone; see [`Arena::all_connections`].
+    pub(crate) fn all_connections(&self, position: Position) -> Option<Candidate> {
+        let counts = self.arena.all_connections(self.endpoint(position)?.server().slot)?;
+        Some(Candidate { position, weight: self.weight(position), counts })
+    }
+
+    /// See [`ServerSlot::set_counted_by_worker`].
+    pub(crate) fn set_counted_by_worker(&self, by_worker: bool) {
+        self.list.iter().for_each(|(slot, _)| slot.set_counted_by_worker(by_worker));
+    }
+
     /// See [`ServerSlot::set_told`].
     pub(crate) fn set_told(&self, told: bool) {
         self.list.iter().for_each(|(slot, _)| slot.set_told(told));

@@ -156,9 +156,9 @@ pub(crate) enum LoadUpdates {
 
 /// What the calls after a change of counts do. Apart, so that other services pay for no more cases.
 pub(crate) enum OtherUpdates {
-    /// Changes of the connections that each worker has opened, per worker, and changes that affect all
-    /// workers.
-    WorkerCounts,
+    /// Changes of the connections that each worker has opened, per worker, if there are indexes of them; and
+    /// changes that affect all workers.
+    WorkerCounts { indexed: bool },
     /// All; they update this index.
     Locality(Arc<LocalityIndex>),
 }

@@ -78,7 +78,7 @@ impl Service {
     /// The load of the server at this position, as the scheduler compares it. `None` if a weight of 0
     /// would divide it.
     pub(crate) fn load(&self, position: Position) -> Option<(u64, u32)> {
-        let load = self.scheduler.load(self.servers.counts_relaxed(position)?.1);
+        let load = self.scheduler.load(self.servers.all_connections(position)?);
         load.filter(|(_, share)| *share > 0)
     }
 }

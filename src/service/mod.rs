@@ -59,7 +59,7 @@ pub(crate) struct Service {
     /// As `ticket_service`.
     worker_ticket_service: u64,
     /// The service's id as a word if a pick is what the scheduler says and no more: no persistence, no
-    /// server without a port, no flow to refuse, no standby, no decisions per worker. Else no id.
+    /// server without a port, no flow to refuse, no standby. Else no id.
     scheduler_service: u64,
     /// Whose turn it is, for all workers.
     pub(crate) rotation: SharedRotation,
@@ -75,8 +75,8 @@ pub(crate) enum Path {
     WorkerTicket,
     /// The scheduler decides, and nothing else does.
     Scheduler,
-    /// Everything else: persistence, servers without a port, refused flows, tiers that do not serve,
-    /// decisions per worker, and ids of another service.
+    /// Everything else: persistence, servers without a port, refused flows, tiers that do not serve, and ids
+    /// of another service.
     General,
 }
 
@@ -144,7 +144,7 @@ impl Service {
                 .arc_ref(plan.id.slot)
                 .unwrap_or_else(|| ArcRef::standalone(ServiceSlot::new(0))),
             servers,
-            scheduler_service: word_if(is_plain),
+            scheduler_service: word_if(scheduler_decides),
             per_worker,
             looks_at_holds: plan.holds,
             ticket_service: word_if(!schedule.is_empty()),
@@ -245,22 +245,41 @@ impl Service {
             && self.templates().is_none_or(|it| it.sweep(&mut Pace { slice, call: templates }))
     }
 
+    /// True if every change of counts is told; see [`ServerSlot::set_told`].
+    fn is_told(&self) -> bool {
+        match self.load_updates {
+            LoadUpdates::Nothing => false,
+            LoadUpdates::Other(OtherUpdates::WorkerCounts { indexed }) => indexed,
+            LoadUpdates::Counts(_) | LoadUpdates::Other(OtherUpdates::Locality(_)) => true,
+        }
+    }
+
     /// Workers will find the service soon. Before the publication, never after.
     pub(crate) fn publishing(&self) {
-        if !matches!(self.load_updates, LoadUpdates::Nothing) {
+        if self.is_told() {
             self.servers.set_told(true);
+        }
+        if self.counts_per_worker() {
+            self.servers.set_counted_by_worker(true);
         }
     }
 
     /// All workers can find the service. After the publication, never before.
     pub(crate) fn published(&self) {
+        if !self.counts_per_worker() {
+            // The version before may have been; then all words are folded.
+            self.servers.set_counted_by_worker(false);
+        }
+        if !self.is_told() {
+            // The version before may have been.
+            self.servers.set_told(false);
+        }
         match &self.load_updates {
-            // The version before may have been told.
-            LoadUpdates::Nothing => self.servers.set_told(false),
+            LoadUpdates::Nothing => {}
             // Counts that changed since the index was made have not reached it.
             LoadUpdates::Counts(index) => index.published(&self.servers),
             LoadUpdates::Other(OtherUpdates::Locality(index)) => index.published(&self.servers),
-            LoadUpdates::Other(OtherUpdates::WorkerCounts) => {}
+            LoadUpdates::Other(OtherUpdates::WorkerCounts { .. }) => {}
         }
     }
 
@@ -294,7 +313,7 @@ impl Service {
             LoadUpdates::Other(OtherUpdates::Locality(index)) => {
                 index.load_changed(server.slot, slot)
             }
-            LoadUpdates::Other(OtherUpdates::WorkerCounts) => {
+            LoadUpdates::Other(OtherUpdates::WorkerCounts { .. }) => {
                 self.worker_load_changed(server, None)
             }
         }

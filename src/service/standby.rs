@@ -39,8 +39,8 @@ impl Standby {
             if best.is_some_and(|(best, _)| best.priority != spare.priority) {
                 break;
             }
-            let Some((id, server)) = servers.counts_relaxed(spare.position) else { continue };
-            if !server.counts.available() || tried.contains(&id) {
+            let Some(server) = servers.all_connections(spare.position) else { continue };
+            if !server.counts.available() || servers.is_tried(spare.position, tried) {
                 continue;
             }
             let load = u64::from(server.counts.active()) + 1;

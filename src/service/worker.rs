@@ -13,7 +13,7 @@ impl Service {
 
     /// Each worker goes by the connections that it has opened itself.
     pub(crate) fn counts_per_worker(&self) -> bool {
-        matches!(self.load_updates, LoadUpdates::Other(OtherUpdates::WorkerCounts))
+        matches!(self.load_updates, LoadUpdates::Other(OtherUpdates::WorkerCounts { .. }))
     }
 
     /// Tells the scheduler that what this worker has open at the server has changed; if none is named,
@@ -53,6 +53,38 @@ impl Service {
         }
     }
 
+    /// The worker's words for these servers are theirs from now on: before it can pick here.
+    pub(crate) fn adopt_own(&self, worker: &WorkerState) {
+        for id in self.own_servers() {
+            if let Some(own) = worker.own(id.slot) {
+                own.adopt(id.generation);
+            }
+        }
+    }
+
+    /// From now on the worker counts its connections to these servers alone, where it has none yet and the
+    /// server has no limits. After the publication.
+    pub(crate) fn make_sole(&self, worker: &WorkerState) {
+        for id in self.own_servers() {
+            let slot = self.servers.arena().servers.get(id.slot);
+            let own = worker.own(id.slot).filter(|_| slot.is_some_and(|slot| !slot.is_limited()));
+            if let Some(own) = own {
+                own.make_sole(id.generation);
+            }
+        }
+    }
+
+    /// From now on the servers' slots count all connections.
+    pub(crate) fn fold(&self) {
+        self.own_servers().for_each(|id| self.servers.arena().fold(id.slot));
+    }
+
+    /// The servers for which workers count the connections that they opened.
+    fn own_servers(&self) -> impl Iterator<Item = ServerId> + '_ {
+        let servers = self.counts_per_worker().then(|| self.servers.ids());
+        servers.into_iter().flatten()
+    }
+
     /// Works out which connections no worker counts as its own, for servers whose service has just
     /// begun to go by what each worker has open. After the publication.
     ///
@@ -79,10 +111,14 @@ impl Service {
             // Before the counts: what ends from here on is missing in both, or in none.
             let before = common.get();
             let counts = slot.counts_seqcst();
-            let worker = |worker: &WorkerState| worker.connections(id.slot);
+            // Of those in the slot.
+            let worker = |worker: &WorkerState| {
+                let own = worker.own(id.slot)?.get(id.generation);
+                (!own.is_sole()).then(|| own.connections())
+            };
             let owned = match counts.total() {
                 0 => Connections::NONE,
-                _ => workers.clone().map(worker).fold(Connections::NONE, Connections::plus),
+                _ => workers.clone().filter_map(worker).fold(Connections::NONE, Connections::plus),
             };
             let all = Connections::new(counts.active(), counts.total());
             common.add(all.plus(owned.negative()).plus(before.negative()));

@@ -28,6 +28,9 @@ impl Worker {
         let server = lease.server;
         let activity = lease.activity().ok_or(ConnectionError::Stale)?;
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        if slot.is_counted_by_worker() {
+            return self.close_own(lease, slot, activity);
+        }
         // Before the close: it may free the slot for a server of another service.
         let service = slot.service();
         let marked = slot.close(server.generation, activity, self.inner.arena.kernel_rules())?;
@@ -55,6 +58,13 @@ impl Worker {
         self.inner.arena.room_made(slot.service());
     }
 
+    /// The service's workers did count their connections when this one was opened.
+    #[cold]
+    #[inline(never)]
+    fn uncount_own(&self, lease: &Lease, activity: Activity) -> WorkerTag {
+        self.change_own(lease, |own| own.close(lease.server.generation, activity)).0
+    }
+
     #[inline(always)]
     fn closed(
         &self,
@@ -67,14 +77,14 @@ impl Worker {
         let server = lease.server;
         let (template, mut tag) = (lease.template, WorkerTag::NONE);
         if lease.has_tag() {
-            tag = self.count_close(server, lease.tag(), activity);
+            tag = self.uncount_own(lease, activity);
         }
         *lease = Lease::default();
         // Loaded again: meanwhile the server may have been added to a new service that was published
         // before this close. Only this update then tells that service's load index.
         let now = slot.service_to_tell();
         self.load_changed(server, slot, now, |compiled| {
-            self.worker_load_closed(compiled, server, tag, activity, marked);
+            self.gone(compiled, server, tag, activity, marked);
         });
         if !template.is_none() {
             self.release_template(service, template);

@@ -1,69 +1,202 @@
-//! Connections in services whose workers decide by the connections that they opened themselves: which
-//! worker's count changes, and which load indexes learn of it. Also which calls update the index of lblc and
-//! lblcr.
+//! Connections in services whose workers decide by the connections that they opened themselves: counted in the
+//! worker's own words (`arena::own_count`), and in the server's slot where those are not sole.
+//!
+//! Also which calls update the index of lblc and lblcr.
 
 use crate::arena::counts::Activity;
 use crate::arena::id::ServerId;
+use crate::arena::own_count::{Counted, OwnCount};
+use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Connections;
 use crate::arena::worker_state::WorkerTag;
+use crate::error::ConnectionError;
+use crate::memory::templates::TemplateId;
 use crate::service::{LoadUpdates, OtherUpdates, Service};
-use crate::worker::Worker;
+use crate::worker::{Lease, Worker};
+
+/// A change of a server's connections, as load indexes learn of it.
+#[derive(Clone, Copy)]
+struct LoadChange {
+    server: ServerId,
+    /// The worker that counts the connection as its own.
+    tag: WorkerTag,
+    by: Connections,
+    /// The server became overloaded, or ceased to be.
+    marked: bool,
+}
 
 impl Worker {
-    /// Counts a new connection as this worker's own; as no worker's if the worker has no state. Returns
-    /// the tag for the lease.
+    /// Opens a connection to a server that workers count connections for. It is this worker's own, or no
+    /// worker's if the worker has no state.
     #[inline(never)]
-    pub(super) fn count_open(
+    pub(super) fn open_own(
         &self,
-        compiled: &Service,
+        lease: &mut Lease,
         server: ServerId,
+        template: TemplateId,
         activity: Activity,
-        marked: bool,
-    ) -> WorkerTag {
-        if let LoadUpdates::Other(OtherUpdates::Locality(index)) = compiled.load_updates() {
-            // A changed mark may also make the server available.
-            index.opened(server.slot, &self.inner.arena, marked);
-            return WorkerTag::NONE;
+        below_limit: bool,
+    ) -> Result<(), ConnectionError> {
+        let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        let (arena, generation) = (&self.inner.arena, server.generation);
+        let own = self.state().and_then(|state| state.own(server.slot));
+        let counted = match own {
+            Some(own) => Some(own.open(generation, activity, || slot.is(generation))?),
+            None => None,
+        };
+        let tag = if own.is_some() { self.tag } else { WorkerTag::NONE };
+        let mut change = LoadChange { server, tag, by: Connections::one(activity), marked: false };
+        if counted != Some(Counted::Here) {
+            match slot.open(generation, activity, arena.kernel_rules(), below_limit) {
+                Ok(marked) => change.marked = marked,
+                Err(why) => {
+                    if let Some(own) = own {
+                        own.close(generation, activity);
+                    }
+                    // It may have been marked just now, and the worker's count was another for a moment.
+                    self.load_changed(server, slot, (slot.service(), true), |compiled| {
+                        compiled.changed_for_all(server, slot);
+                    });
+                    return Err(why);
+                }
+            }
         }
-        let change = Connections::one(activity);
-        let counted = self.state().is_some_and(|state| state.add(server.slot, change));
-        let tag = if counted { self.tag } else { WorkerTag::NONE };
-        self.worker_load_changed(compiled, server, tag, change, marked);
-        tag
+        *lease = Lease::new(server, template, activity);
+        lease.set_tag(tag);
+        let (service, told) = slot.service_to_tell();
+        self.shard.count_connection(server.slot, service);
+        if told || own.is_none() || change.marked {
+            self.tell(slot, &change);
+        } else {
+            self.reader.catch_up();
+        }
+        if !template.is_none() {
+            self.acquire_template(service, template);
+        }
+        Ok(())
     }
 
-    /// Uncounts a connection with this tag, which was closed. Returns the tag if its worker still
-    /// exists, else [`WorkerTag::NONE`].
+    /// Ends a connection of a server that workers count connections for.
     #[inline(never)]
-    pub(super) fn count_close(
+    pub(super) fn close_own(
         &self,
-        server: ServerId,
-        tag: WorkerTag,
+        lease: &mut Lease,
+        slot: &ServerSlot,
         activity: Activity,
-    ) -> WorkerTag {
-        self.count_change(server, tag, Connections::one(activity).negative())
+    ) -> Result<(), ConnectionError> {
+        let (server, template, arena) = (lease.server, lease.template, &self.inner.arena);
+        if !slot.is(server.generation) {
+            return Err(ConnectionError::Stale);
+        }
+        let service = slot.service();
+        let (tag, counted) = self.change_own(lease, |own| own.close(server.generation, activity));
+        let by = Connections::one(activity).negative();
+        let mut change = LoadChange { server, tag, by, marked: false };
+        if counted != Some(Counted::Here) {
+            match slot.close(server.generation, activity, arena.kernel_rules()) {
+                Ok(marked) => change.marked = marked,
+                Err(why) => {
+                    let again =
+                        |own: &OwnCount| own.open(server.generation, activity, || true).ok();
+                    self.change_own(lease, again);
+                    return Err(why);
+                }
+            }
+        }
+        *lease = Lease::default();
+        if slot.service_to_tell().1 || counted.is_none() || change.marked {
+            self.tell(slot, &change);
+        } else {
+            self.reader.catch_up();
+        }
+        if change.marked {
+            // After the load index: who is woken picks by it.
+            arena.room_made(slot.service());
+        }
+        if !template.is_none() {
+            self.release_template(service, template);
+        }
+        Ok(())
     }
 
-    /// Like [`count_close`](Self::count_close), for a connection whose activity has changed.
+    /// Counts a connection of such a server as active or inactive.
     #[inline(never)]
-    pub(super) fn count_move(&self, server: ServerId, tag: WorkerTag, to: Activity) -> WorkerTag {
-        self.count_change(server, tag, Connections::moved(to))
+    pub(super) fn update_own(
+        &self,
+        lease: &mut Lease,
+        slot: &ServerSlot,
+        to: Activity,
+    ) -> Result<(), ConnectionError> {
+        let server = lease.server;
+        if !slot.is(server.generation) {
+            return Err(ConnectionError::Stale);
+        }
+        let (tag, counted) = self.change_own(lease, |own| own.update(server.generation, to));
+        if counted != Some(Counted::Here) {
+            if let Err(why) = slot.update(server.generation, to) {
+                let back = match to {
+                    Activity::Active => Activity::Inactive,
+                    Activity::Inactive => Activity::Active,
+                };
+                self.change_own(lease, |own| own.update(server.generation, back));
+                return Err(why);
+            }
+        }
+        lease.set_activity(to);
+        let by = Connections::moved(to);
+        self.tell(slot, &LoadChange { server, tag, by, marked: false });
+        Ok(())
     }
 
+    /// Changes the count of the worker that opened the connection. Returns how it is counted, and the
+    /// worker's tag; none if no living worker counts it.
     #[inline]
-    fn count_change(&self, server: ServerId, tag: WorkerTag, change: Connections) -> WorkerTag {
-        let counted = if tag == self.tag {
-            self.state().is_some_and(|state| state.add(server.slot, change))
+    pub(super) fn change_own(
+        &self,
+        lease: &Lease,
+        change: impl FnOnce(&OwnCount) -> Option<Counted>,
+    ) -> (WorkerTag, Option<Counted>) {
+        let (tag, slot) = (lease.tag(), lease.server.slot);
+        let counted = if !lease.has_tag() {
+            None
+        } else if tag == self.tag {
+            self.state().and_then(|state| state.own(slot)).and_then(change)
         } else {
             let state = self.inner.arena.workers.get(tag.number());
-            state.is_some_and(|state| state.add_for(tag, server.slot, change))
+            state.and_then(|state| state.change_for(tag, slot, change))
         };
-        if counted { tag } else { WorkerTag::NONE }
+        (if counted.is_some() { tag } else { WorkerTag::NONE }, counted)
     }
 
-    /// Updates the load indexes after a close.
+    /// Tells the load indexes. A service whose workers keep none need not be told of connections that are some
+    /// worker's own.
     #[inline(never)]
-    pub(super) fn worker_load_closed(
+    fn tell(&self, slot: &ServerSlot, change: &LoadChange) {
+        self.load_changed(change.server, slot, (slot.service(), true), |compiled| {
+            self.changed(compiled, change);
+        });
+    }
+
+    /// Updates the load indexes after a new connection that no worker counts as its own.
+    #[inline(never)]
+    pub(super) fn opened(
+        &self,
+        compiled: &Service,
+        server: ServerId,
+        activity: Activity,
+        marked: bool,
+    ) {
+        if let LoadUpdates::Other(OtherUpdates::Locality(index)) = compiled.load_updates() {
+            // A changed mark may also make the server available.
+            return index.opened(server.slot, &self.inner.arena, marked);
+        }
+        let by = Connections::one(activity);
+        self.changed(compiled, &LoadChange { server, tag: WorkerTag::NONE, by, marked });
+    }
+
+    /// Updates the load indexes after the end of a connection that the worker with this tag counted.
+    #[inline(never)]
+    pub(super) fn gone(
         &self,
         compiled: &Service,
         server: ServerId,
@@ -71,38 +204,22 @@ impl Worker {
         activity: Activity,
         marked: bool,
     ) {
-        self.worker_load_changed(
-            compiled,
-            server,
-            tag,
-            Connections::one(activity).negative(),
-            marked,
-        );
+        let by = Connections::one(activity).negative();
+        self.changed(compiled, &LoadChange { server, tag, by, marked });
     }
 
-    /// Updates the load indexes after a change of activity.
+    /// Updates the load indexes after a change of activity of a connection that no worker counts as its own.
     #[inline(never)]
-    pub(super) fn worker_load_moved(
-        &self,
-        compiled: &Service,
-        server: ServerId,
-        tag: WorkerTag,
-        to: Activity,
-    ) {
-        self.worker_load_changed(compiled, server, tag, Connections::moved(to), false);
+    pub(super) fn moved(&self, compiled: &Service, server: ServerId, to: Activity) {
+        let by = Connections::moved(to);
+        self.changed(compiled, &LoadChange { server, tag: WorkerTag::NONE, by, marked: false });
     }
 
     /// Updates the index of the worker that opened the connection, or of all workers if no worker
     /// did. A changed overload mark concerns all workers in either case.
     #[inline]
-    fn worker_load_changed(
-        &self,
-        compiled: &Service,
-        server: ServerId,
-        tag: WorkerTag,
-        change: Connections,
-        marked: bool,
-    ) {
+    fn changed(&self, compiled: &Service, change: &LoadChange) {
+        let LoadChange { server, tag, by, marked } = *change;
         if let LoadUpdates::Other(OtherUpdates::Locality(index)) = compiled.load_updates() {
             return index.closed(server.slot, &self.inner.arena);
         }
@@ -115,7 +232,7 @@ impl Worker {
                     compiled.worker_load_changed(server, None);
                 }
             }
-            None => compiled.common_changed(server, change),
+            None => compiled.common_changed(server, by),
         }
     }
 }

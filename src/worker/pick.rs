@@ -172,7 +172,9 @@ where
     // SAFETY: as in `pick_ticket`.
     let service = unsafe { service.as_ref() };
     let picked = match <&S>::try_from(&service.scheduler) {
-        Ok(scheduler) => scheduler.pick(service.request(flow, &[], None, None)),
+        Ok(scheduler) => {
+            scheduler.pick(service.request(flow, &[], worker.state_for(service), None))
+        }
         // Another kind: unreachable, as `pick_fn` chose this function by the kind.
         Err(_) => Err(Superseded),
     };

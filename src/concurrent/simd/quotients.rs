@@ -62,29 +62,35 @@ impl Dividend {
 }
 
 impl Simd {
-    /// The first of these words with the least quotient; a word whose divisor is NaN is never found. `None`
-    /// if all are excluded.
+    /// The first of these words with the least quotient, from a place on, cyclically; `start` is that place
+    /// and the number of words, by default the first. A word whose divisor is NaN is never found. `None` if
+    /// all are excluded.
     #[inline(always)]
     pub(crate) fn first_least_quotient<'a>(
         self,
         dividend: &Dividend,
         words: impl Iterator<Item = ([u64; LANES], &'a [f64; LANES])>,
+        start: Option<(u32, u32)>,
     ) -> Option<usize> {
         match self {
             Simd::Scalar => {
                 let (mut least, mut found) = (f64::INFINITY, None);
+                let (first, length) = start.unwrap_or_default();
+                let rank = |at: usize| if at < first as usize { at + length as usize } else { at };
                 for (round, (words, divisors)) in words.enumerate() {
                     for (lane, (word, divisor)) in words.iter().zip(divisors).enumerate() {
                         let quotient = dividend.of(*word) / divisor;
-                        if quotient < least {
-                            (least, found) = (quotient, Some(round * LANES + lane));
+                        let at = round * LANES + lane;
+                        let sooner = || found.is_some_and(|found| rank(at) < rank(found));
+                        if quotient < least || quotient == least && sooner() {
+                            (least, found) = (quotient, Some(at));
                         }
                     }
                 }
                 found
             }
             #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
-            Simd::Avx2(token) => token.first_least_quotient(dividend, words),
+            Simd::Avx2(token) => token.first_least_quotient(dividend, words, start),
         }
     }
 }

@@ -144,7 +144,11 @@ impl Control {
     fn record_ejection(&self, runtime: &mut Runtime, at: Running<'_>, rule: &Ejection, why: &str) {
         let record = runtime.ejections.records.entry(at.server.address).or_default();
         if matches!(record.phase, Phase::Trial { .. }) {
-            at.slot.limit(Limits::new(at.server.thresholds), self.settings.kernel_rules);
+            self.arena.limit(
+                at.claim.id.slot,
+                Limits::new(at.server.thresholds),
+                self.settings.kernel_rules,
+            );
         }
         record.eject(self.arena.clock(), rule, why);
     }
@@ -188,9 +192,10 @@ impl Control {
     /// From now on the next failure ejects the server again, and few connections can be opened.
     fn begin_trial(&self, at: Running<'_>, rule: &Ejection, now: u64) -> Phase {
         at.health.set_consecutive(rule.failures.saturating_sub(1));
+        self.arena.fold(at.claim.id.slot);
         let upper = at.slot.counts_relaxed().total().saturating_add(rule.trials);
         // The limits come first: they must hold when the server returns.
-        at.slot.limit(on_trial(upper, at.server), self.settings.kernel_rules);
+        self.arena.limit(at.claim.id.slot, on_trial(upper, at.server), self.settings.kernel_rules);
         Phase::Trial { since: now, done: at.health.read().done, upper }
     }
 
@@ -199,7 +204,11 @@ impl Control {
         if matches!(record.phase, Phase::Trial { .. }) {
             record.phase = Phase::In;
             at.health.set_consecutive(0);
-            if at.slot.limit(Limits::new(at.server.thresholds), self.settings.kernel_rules) {
+            if self.arena.limit(
+                at.claim.id.slot,
+                Limits::new(at.server.thresholds),
+                self.settings.kernel_rules,
+            ) {
                 live.compiled.changed_for_all(at.claim.id, at.slot);
             }
         }

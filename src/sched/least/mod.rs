@@ -9,6 +9,7 @@
 pub(in crate::sched) mod index;
 mod scan;
 mod worker;
+mod worker_scan;
 
 use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
@@ -20,12 +21,9 @@ pub(crate) use crate::sched::least::index::Rule;
 use crate::sched::least::index::{ACTIVE, ATTEMPTS, HEAVIEST, LoadIndex};
 use crate::sched::least::scan::Scan;
 use crate::sched::least::worker::{View, WorkerIndexes, candidate};
+use crate::sched::least::worker_scan::WorkerScan;
 use crate::sched::{Build, LoadUpdates, OtherUpdates, PickRequest};
 use crate::sync::Arc;
-
-/// Up to this number of servers a scan is as fast as an index, which in addition costs an update at each
-/// open and close. Measured; see docs/performance.md.
-const SCANNED: u32 = 12;
 
 /// A scheduler's definition of load, as a type, so that the compiler folds the rule into a scan.
 pub(crate) trait Load: Copy {
@@ -107,6 +105,7 @@ enum Strategy {
     Scan,
     Few(Box<Scan>),
     Index(Arc<LoadIndex>),
+    WorkerFew(Box<WorkerScan>),
     WorkerScan,
     WorkerIndexes(Box<WorkerIndexes>),
 }
@@ -116,7 +115,7 @@ impl<L: Load> Least<L> {
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
         let strategy = match Scan::of(load.rule(), servers) {
             Some(scan) => Strategy::Few(Box::new(scan)),
-            None if is_indexed(load.rule(), servers) => {
+            None if has_exact_keys(load.rule(), servers) => {
                 Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
             }
             None => Strategy::Scan,
@@ -132,12 +131,16 @@ impl<L: Load> Least<L> {
     /// Like [`of`](Self::of), or a search by each worker's own connections if the service is shared
     /// `per-worker`.
     pub(crate) fn shared(load: L, build: &Build<'_>) -> Self {
+        let (rule, servers) = (load.rule(), build.servers);
         let strategy = match build.settings.sharing {
-            Sharing::Exact => return Self::of(load, build.servers),
-            Sharing::PerWorker if is_indexed(load.rule(), build.servers) => {
-                Strategy::WorkerIndexes(Box::new(WorkerIndexes::of(build.servers)))
-            }
-            Sharing::PerWorker => Strategy::WorkerScan,
+            Sharing::Exact => return Self::of(load, servers),
+            Sharing::PerWorker => match WorkerScan::of(rule, servers) {
+                Some(scan) => Strategy::WorkerFew(Box::new(scan)),
+                None if has_exact_keys(rule, servers) => {
+                    Strategy::WorkerIndexes(Box::new(WorkerIndexes::of(servers)))
+                }
+                None => Strategy::WorkerScan,
+            },
         };
         Least { load, strategy }
     }
@@ -150,7 +153,7 @@ impl<L: Load> Least<L> {
             Strategy::Few(scan) if tried.is_empty() => scan.find(),
             Strategy::Scan | Strategy::Few(_) => self.scan(servers.iter_available(tried)),
             Strategy::Index(index) => self.find_indexed(index, servers, tried),
-            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
+            Strategy::WorkerFew(_) | Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
                 self.find_own(servers, tried, worker)
             }
         }
@@ -174,14 +177,6 @@ impl<L: Load> Least<L> {
         self.scan(servers.iter_available(tried))
     }
 
-    fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        match &self.strategy {
-            Strategy::Index(index) => self.find_indexed(index, servers, tried),
-            Strategy::Few(scan) if tried.is_empty() => scan.find(),
-            _ => self.scan(servers.iter_available(tried)),
-        }
-    }
-
     #[inline(never)]
     fn find_own(
         &self,
@@ -189,13 +184,22 @@ impl<L: Load> Least<L> {
         tried: &[ServerId],
         worker: Option<&WorkerState>,
     ) -> Option<Position> {
-        // A pick without a worker uses all connections.
-        let Some(worker) = worker else { return self.find_among_all(servers, tried) };
-        if let (Strategy::WorkerIndexes(indexes), true) = (&self.strategy, tried.is_empty()) {
-            let least = |tree: &MinTree, _| tree.least();
-            if let Some(found) = indexes.find(self.load, servers, worker, ATTEMPTS, least) {
-                return Some(found);
+        let Some(worker) = worker else {
+            return self.scan_view(View::starting_at(0, servers), servers, tried, None);
+        };
+        match &self.strategy {
+            Strategy::WorkerFew(scan) if tried.is_empty() => {
+                if let Ok(found) = scan.find(servers, worker) {
+                    return found;
+                }
             }
+            Strategy::WorkerIndexes(indexes) if tried.is_empty() => {
+                let least = |tree: &MinTree, _| tree.least();
+                if let Some(found) = indexes.find(self.load, servers, worker, ATTEMPTS, least) {
+                    return Some(found);
+                }
+            }
+            _ => {}
         }
         self.scan_view(View::of(worker, servers), servers, tried, Some(worker))
     }
@@ -216,7 +220,8 @@ impl<L: Load> Least<L> {
         found.or_else(|| self.scan_view(view, servers, tried, worker))
     }
 
-    /// Scans the servers in this order. Counts are those that the worker goes by.
+    /// Scans the servers in this order. Counts are those that the worker goes by; without a worker those of
+    /// all connections.
     fn scan_view(
         &self,
         view: View,
@@ -226,10 +231,10 @@ impl<L: Load> Least<L> {
     ) -> Option<Position> {
         self.scan((0..servers.len()).filter_map(|place| {
             let position = view.position(place);
-            let counts = servers.available(position, tried)?;
+            servers.available(position, tried)?;
             match worker {
                 Some(worker) => candidate(worker, servers, position),
-                None => Some(Candidate { position, weight: servers.weight(position), counts }),
+                None => servers.all_connections(position),
             }
         }))
     }
@@ -248,8 +253,9 @@ impl<L: Load> Least<L> {
         match &self.strategy {
             Strategy::Scan | Strategy::Few(_) => LoadUpdates::Nothing,
             Strategy::Index(index) => LoadUpdates::Counts(Arc::clone(index)),
-            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
-                LoadUpdates::Other(OtherUpdates::WorkerCounts)
+            Strategy::WorkerFew(_) | Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
+                let indexed = matches!(self.strategy, Strategy::WorkerIndexes(_));
+                LoadUpdates::Other(OtherUpdates::WorkerCounts { indexed })
             }
         }
     }
@@ -262,16 +268,24 @@ impl<L: Load> Least<L> {
         server: ServerId,
         worker: Option<&WorkerState>,
     ) {
-        if let Strategy::WorkerIndexes(indexes) = &self.strategy {
-            indexes.load_changed(self.load, servers, worker, server);
+        match &self.strategy {
+            Strategy::WorkerIndexes(indexes) => {
+                indexes.load_changed(self.load, servers, worker, server)
+            }
+            Strategy::WorkerFew(scan) if worker.is_none() => scan.changed_for_all(),
+            _ => {}
         }
     }
 
     /// Prepares a worker's index, or refreshes it after a change: `all` if everything may have changed,
     /// else only what the worker shares with others. Director only.
     pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
-        if let Strategy::WorkerIndexes(indexes) = &self.strategy {
-            indexes.init_worker(self.load, servers, worker, all);
+        match &self.strategy {
+            Strategy::WorkerIndexes(indexes) => {
+                indexes.init_worker(self.load, servers, worker, all)
+            }
+            Strategy::WorkerFew(scan) => scan.init_worker(servers, worker),
+            _ => {}
         }
     }
 
@@ -305,11 +319,6 @@ impl<L: Load> Least<L> {
         }
         best.map(|(server, _)| server.position)
     }
-}
-
-/// True if there are enough servers for an index, and it is exact.
-fn is_indexed(rule: Rule, servers: &Servers) -> bool {
-    has_exact_keys(rule, servers) && servers.len() > SCANNED
 }
 
 /// True if keys can distinguish the loads of these servers.

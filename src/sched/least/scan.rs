@@ -1,6 +1,8 @@
 //! The least loaded of a few servers, by reading the counts of all of them. No state: no open or close costs
 //! more for it.
 
+use crate::arena::id::ServerId;
+use crate::arena::own_count::OwnCount;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::SlotRefs;
 use crate::concurrent::simd::Simd;
@@ -14,7 +16,7 @@ pub(super) const MOST: u32 = 32;
 
 pub(in crate::sched) struct Scan {
     simd: Simd,
-    /// By position, then the last server again up to a multiple of [`LANES`].
+    /// As [`places`](Self::places).
     slots: SlotRefs<ServerSlot, ()>,
     /// What the load is divided by; NaN for a server that is never found.
     weights: Box<[[f64; LANES]]>,
@@ -36,10 +38,7 @@ impl Scan {
         let rounds = weights.chunks(LANES);
         let rounds = rounds
             .map(|round| std::array::from_fn(|lane| round.get(lane).copied().unwrap_or(f64::NAN)));
-        let ids = servers.ids();
-        let again = ids.clone().last();
-        let listed = ids.chain(std::iter::repeat(again).flatten());
-        let listed = listed.map(|id| (id.slot, ())).take(rounds.len() * LANES);
+        let listed = Self::places(servers).map(|id| (id.slot, ()));
         Some(Scan {
             simd: Simd::detect(),
             slots: servers.arena().servers.slot_refs(listed)?,
@@ -48,16 +47,41 @@ impl Scan {
         })
     }
 
+    /// The servers in list order, then the last one again up to a multiple of [`LANES`].
+    pub(super) fn places(servers: &Servers) -> impl Iterator<Item = ServerId> + '_ {
+        let (ids, length) = (servers.ids(), servers.len() as usize);
+        let again = std::iter::repeat(ids.clone().last()).flatten();
+        ids.chain(again).take(length.next_multiple_of(LANES))
+    }
+
     /// The first available server with the least load.
     #[inline(always)]
     pub(in crate::sched) fn find(&self) -> Option<Position> {
+        let word = |slot: &ServerSlot| slot.counts_relaxed().word();
+        let words = || self.slots.chunks::<LANES>().map(|slots| slots.map(word));
+        self.first_least(words, None)
+    }
+
+    /// The same by a worker's words, on a tie from the place `start` on; see [`Simd::first_least_quotient`].
+    #[inline(always)]
+    pub(super) fn find_by(
+        &self,
+        own: &SlotRefs<OwnCount, ()>,
+        start: Option<(u32, u32)>,
+    ) -> Option<Position> {
+        let word = |own: &OwnCount| own.any().word();
+        self.first_least(|| own.chunks::<LANES>().map(|own| own.map(word)), start)
+    }
+
+    #[inline(always)]
+    fn first_least<W: Iterator<Item = [u64; LANES]>>(
+        &self,
+        words: impl Fn() -> W,
+        start: Option<(u32, u32)>,
+    ) -> Option<Position> {
         let found = self.simd.run(
             #[inline(always)]
-            |simd| {
-                let word = |slot: &ServerSlot| slot.counts_relaxed().word();
-                let words = self.slots.chunks::<LANES>().map(|slots| slots.map(word));
-                simd.first_least_quotient(&self.dividend, words.zip(&self.weights))
-            },
+            |simd| simd.first_least_quotient(&self.dividend, words().zip(&self.weights), start),
         );
         found.map(|found| found as Position)
     }

@@ -1,4 +1,4 @@
-use super::{ACTIVE, HEAVIEST, Least, LoadIndex, Overhead, Rule, Strategy, scan};
+use super::{ACTIVE, HEAVIEST, Least, Load, LoadIndex, Overhead, Rule, Strategy, scan};
 use crate::arena::counts::Activity::{Active, Inactive};
 use crate::arena::counts::{Counts, Limits, MAX_CONNECTIONS};
 use crate::arena::id::ServerId;
@@ -6,7 +6,7 @@ use crate::arena::slots::ServerSlot;
 use crate::concurrent::simd::UNAVAILABLE;
 use crate::concurrent::test_random::Random;
 use crate::config::{KernelRules, ServerState};
-use crate::pool::servers::Servers;
+use crate::pool::servers::{Position, Servers};
 use crate::sched::least::index::quotient;
 
 const RULE: KernelRules = KernelRules::B;
@@ -95,6 +95,16 @@ fn rules_are_the_formulas() {
     assert_eq!(Rule::overhead(RULE).load(full), 257 * u64::from(MAX_CONNECTIONS));
     assert_eq!(Rule::DELAY.key(0, full), UNAVAILABLE, "quiesced");
     assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), UNAVAILABLE, "overloaded");
+}
+
+impl<L: Load> Least<L> {
+    fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        match &self.strategy {
+            Strategy::Index(index) => self.find_indexed(index, servers, tried),
+            Strategy::Few(scan) if tried.is_empty() => scan.find(),
+            _ => self.scan(servers.iter_available(tried)),
+        }
+    }
 }
 
 /// Enough servers for an index of one, two and three rows.

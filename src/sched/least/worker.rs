@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use crate::arena::Arena;
 use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
+use crate::arena::own_count::Own;
 use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::{WorkerState, van_der_corput};
 use crate::concurrent::min_tree::{Contended, Least, MinTree};
@@ -90,11 +91,11 @@ impl View {
 
 /// True if there is a single worker, which then counts all connections, like the exact search.
 #[inline(always)]
-fn is_single_worker(servers: &Servers) -> bool {
+pub(super) fn is_single_worker(servers: &Servers) -> bool {
     servers.arena().shares() == 1
 }
 
-/// A server with the connections that the worker counts; its availability is the same for all workers.
+/// A server with the connections that the worker goes by; its availability is the same for all workers.
 #[inline(always)]
 pub(in crate::sched) fn candidate(
     worker: &WorkerState,
@@ -103,23 +104,30 @@ pub(in crate::sched) fn candidate(
 ) -> Option<Candidate> {
     // SeqCst: like the shared index, a worker's index reloads the counts after it has stored a key.
     let server = servers.counts_seqcst(position)?;
-    if is_single_worker(servers) {
-        return Some(server);
-    }
-    let slot = servers.endpoint(position)?.server().slot;
-    Some(Candidate { counts: counts_of(worker, servers.arena(), slot, server.counts), ..server })
+    let id = servers.endpoint(position)?.server();
+    let own = worker.own(id.slot).map(|own| own.get(id.generation));
+    let counts = if is_single_worker(servers) {
+        own.map_or(server.counts, |own| server.counts.with_sole(own))
+    } else {
+        counts_of(own, servers.arena(), id.slot, server.counts)
+    };
+    Some(Candidate { counts, ..server })
 }
 
+/// The worker's connections, and its part of those that no living worker opened.
 #[inline]
-fn counts_of(worker: &WorkerState, arena: &Arena, slot: u32, all: Counts) -> Counts {
-    let mut connections = worker.connections(slot);
+fn counts_of(own: Option<Own>, arena: &Arena, slot: u32, in_slot: Counts) -> Counts {
+    let mut connections = own.map_or(Connections::NONE, Own::connections);
     let common = arena.common.get(slot).map_or(Connections::NONE, Tally::get);
     if common != Connections::NONE {
         connections = connections.plus(common.part(arena.shares()));
     }
-    // At most the server's total: the host may have corrected that after it lost leases.
     let (active, total) = (connections.active(), connections.total());
-    all.with_connections(active.min(all.active()), total.min(all.total()))
+    if own.is_some_and(Own::is_sole) {
+        return in_slot.with_connections(active, total);
+    }
+    // At most the slot's total: the host may have corrected that after it lost leases.
+    in_slot.with_connections(active.min(in_slot.active()), total.min(in_slot.total()))
 }
 
 #[inline]

@@ -14,6 +14,10 @@ pub(crate) mod health;
 pub(crate) mod id;
 #[path = "../../../src/arena/latency.rs"]
 pub(crate) mod latency;
+#[path = "../../../src/arena/membership.rs"]
+mod membership;
+#[path = "../../../src/arena/own_count.rs"]
+pub(crate) mod own_count;
 #[path = "../../../src/arena/service_slot.rs"]
 pub(crate) mod service_slot;
 #[path = "../../../src/arena/slots.rs"]

@@ -21,6 +21,7 @@ pub mod hazard;
 pub mod health;
 mod memory;
 pub mod min_tree;
+pub mod own_count;
 pub mod per_thread;
 mod rotation;
 pub mod server_set;

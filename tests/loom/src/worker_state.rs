@@ -6,6 +6,7 @@ use vsched::config::Thresholds;
 
 use crate::arena::counts::Activity::Active;
 use crate::arena::counts::Limits;
+use crate::arena::own_count::OwnCount;
 use crate::arena::slots::ServerSlot;
 use crate::arena::tally::{Connections, Incarnation, Tally};
 use crate::concurrent::min_tree::MinTree;
@@ -21,7 +22,7 @@ const SERVERS: u32 = 4;
 /// A service with one worker's index, and the counts that it uses.
 struct World {
     slots: Vec<ServerSlot>,
-    own: Vec<Tally>,
+    own: Vec<OwnCount>,
     tenure: Incarnation,
     shares: AtomicU32,
     stamps: Stamps,
@@ -44,8 +45,8 @@ impl World {
         let seen = stamps.seen();
         let tree = MinTree::new((0..SERVERS).map(|_| UNAVAILABLE), Simd::Scalar);
         let slots = (0..SERVERS).map(slot).collect();
-        let own: Vec<Tally> = (0..SERVERS).map(|_| Tally::default()).collect();
-        own.iter().for_each(|own| own.add(Connections::one(Active)));
+        let own: Vec<OwnCount> = (0..SERVERS).map(|_| OwnCount::default()).collect();
+        own.iter().for_each(open);
         let shares = AtomicU32::new(shares);
         let world =
             World { slots, own, tenure: Incarnation::default(), shares, stamps, tree, seen };
@@ -57,7 +58,7 @@ impl World {
     fn key(&self, server: u32) -> u64 {
         let counts = self.slots[server as usize].counts_seqcst();
         let rotation = self.shares.load(Ordering::SeqCst) == 1;
-        let own = self.own[server as usize].get();
+        let own = self.own[server as usize].get(0);
         let active = if rotation { counts.active() } else { own.active() };
         if counts.overloaded() { UNAVAILABLE } else { active.into() }
     }
@@ -68,15 +69,15 @@ impl World {
 
     /// Another worker closes a connection of this one.
     fn close(&self, server: u32) {
+        let end = || self.own[server as usize].close(0, Active);
+        self.tenure.as_guest(0, end).flatten().expect("the worker lives, and counts it");
         self.slots[server as usize].close(0, Active, RULE).unwrap();
-        let end = || self.own[server as usize].add(Connections::one(Active).negative());
-        self.tenure.as_guest(0, end).expect("the worker lives");
         self.renew(server);
     }
 
     fn open(&self, server: u32) {
+        open(&self.own[server as usize]);
         self.slots[server as usize].open(0, Active, RULE, false).unwrap();
-        self.own[server as usize].add(Connections::one(Active));
         self.renew(server);
     }
 
@@ -92,6 +93,11 @@ impl World {
         let found = self.tree.least().unwrap().map(|found| (found.key, found.index));
         assert_eq!(found, least, "untold");
     }
+}
+
+/// Counts a connection that the slot counts too.
+fn open(own: &OwnCount) {
+    own.open(0, Active, || true).unwrap();
 }
 
 fn spawn(world: &Arc<World>, act: impl FnOnce(&World) + 'static) -> thread::JoinHandle<()> {
@@ -191,31 +197,31 @@ pub fn planted_a_look_before_company() {
 }
 
 fn succession(is_vacant: fn(&Incarnation) -> bool) {
-    let place = Arc::new((Incarnation::default(), Tally::default(), Tally::default()));
-    place.1.add(Connections::one(Active));
+    let place = Arc::new((Incarnation::default(), OwnCount::default(), Tally::default()));
+    open(&place.1);
     let guest = Arc::clone(&place);
     let ending = thread::spawn(move || {
         let (tenure, own, common) = &*guest;
-        let end = Connections::one(Active).negative();
-        if tenure.as_guest(0, || own.add(end)).is_none() {
-            common.add(end);
+        if tenure.as_guest(0, || own.close(0, Active)).flatten().is_none() {
+            common.add(Connections::one(Active).negative());
         }
     });
     let (tenure, own, common) = &*place;
     tenure.end();
-    common.add(own.take());
+    common.add(own.take().connections());
     let successor = is_vacant(tenure);
     if successor {
-        common.add(own.take());
+        common.add(own.take().connections());
         // The successor opens a connection.
-        own.add(Connections::one(Active));
+        open(own);
     }
     ending.join().unwrap();
     if successor {
-        assert_eq!(own.get(), Connections::one(Active), "an old end counts for a new worker");
+        let counted = own.get(0).connections();
+        assert_eq!(counted, Connections::one(Active), "an old end counts for a new worker");
     }
     // A place without a successor is cleared when it gets one.
-    let left = if successor { Connections::NONE } else { own.take() };
+    let left = if successor { Connections::NONE } else { own.take().connections() };
     assert_eq!(common.get().plus(left), Connections::NONE, "connections that have ended");
 }
 
