@@ -154,6 +154,34 @@ fn a_limit_applies_to_connections_that_were_counted_alone() {
     }
 }
 
+/// A server that returns with its deleted service is as limited as any other.
+#[test]
+fn a_limit_applies_after_the_service_has_returned() {
+    for servers in SIZES {
+        let mut config = per_worker(SchedulerKind::Wlc, servers);
+        let director = Director::new(&config).expect("a valid config");
+        let workers = [director.worker(), director.worker()];
+        let key = config.services[0].key;
+        let id = |n| server_id(&director, &key, rip(n)).expect("it runs");
+        // These keep their slots.
+        let held: Vec<Lease> = (1..=servers)
+            .map(|n| workers[0].open(id(n), Activity::Active).expect("it runs"))
+            .collect();
+        director.apply(&Config::new()).expect("a valid config");
+        for server in &mut config.services[0].servers {
+            server.thresholds = Thresholds::new(2, 0);
+        }
+        director.apply(&config).expect("a valid config");
+        let service = director.service_by_key(&key).expect("it runs");
+        let connect = |n: u32| workers[1].connect(service, &flow(n)).ok();
+        let more: Vec<_> = (0..1_000).map_while(connect).collect();
+        assert_eq!(more.len(), usize::from(servers));
+        drop(more);
+        held.into_iter().for_each(|lease| workers[1].close(lease).expect("an open lease"));
+        assert_eq!(counted(&director), Counts::new());
+    }
+}
+
 #[test]
 fn a_correction_replaces_what_workers_counted_alone() {
     let config = per_worker(SchedulerKind::Wlc, 3);

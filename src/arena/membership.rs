@@ -21,9 +21,16 @@ impl Membership {
         Membership(AtomicU32::new(NO_SERVICE))
     }
 
-    /// The index of the service, and whether it is told.
+    /// The index of the service, and whether it is told of changes of the slot's counts.
     #[inline(always)]
     pub(super) fn service_to_tell(&self) -> (u32, bool) {
+        let word = self.word();
+        (word & NO_SERVICE, word & (TOLD | BY_WORKER) != 0)
+    }
+
+    /// The index of the service, and whether it is told of changes of workers' counts too.
+    #[inline(always)]
+    pub(super) fn service_to_tell_all(&self) -> (u32, bool) {
         let word = self.word();
         (word & NO_SERVICE, word & TOLD != 0)
     }

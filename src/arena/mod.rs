@@ -18,6 +18,7 @@ pub(crate) mod worker_state;
 use crate::arena::counts::{Counts, Limits};
 use crate::arena::health::HealthSlot;
 use crate::arena::id::ServerId;
+use crate::arena::own_count::Own;
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Tally;
@@ -225,13 +226,21 @@ impl Arena {
     /// may be such. While the director folds them they may be counted twice.
     pub(crate) fn all_connections(&self, number: u32) -> Option<Counts> {
         let slot = self.servers.get(number)?;
-        let counts = slot.counts_seqcst();
         if !slot.is_counted_by_worker() {
-            return Some(counts);
+            return Some(slot.counts_seqcst());
         }
         let generation = slot.generation();
         let own = self.each_worker().filter_map(|worker| worker.own(number));
-        Some(own.map(|own| own.get(generation)).fold(counts, Counts::with_sole))
+        let sole = own.map(|own| own.get(generation)).filter(|own| own.is_sole());
+        let add = |(active, total): (u32, u32), own: Own| {
+            (active.saturating_add(own.active()), total.saturating_add(own.total()))
+        };
+        let (active, total) = sole.fold((0, 0), add);
+        // SeqCst: after the loads of the words. What is folded meanwhile is found twice, not never.
+        let counts = slot.counts_seqcst();
+        let (active, total) =
+            (counts.active().saturating_add(active), counts.total().saturating_add(total));
+        Some(counts.with_connections(active, total))
     }
 
     /// The places of all workers, living or not.

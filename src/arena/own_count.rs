@@ -6,7 +6,8 @@
 //! the worker's next connection goes. The word says which, so that a thread learns it in the same step in
 //! which it counts.
 //!
-//! - A thread changes the word first, then, unless the word was sole, the slot.
+//! - A thread changes the word first, then, unless the word was sole, the slot. (Only a close that began
+//!   before workers counted for the server does the reverse; the word is not 0 meanwhile.)
 //! - Only the director makes a word sole, and only one that counts nothing: no thread then is between the
 //!   word and the slot with a connection that the word counts.
 //! - Only the director ends that ([`OwnCount::fold`]): it adds the connections to the slot before the word
@@ -223,7 +224,7 @@ impl OwnCount {
     /// From now on the slot counts the connections too; false if it has no room for them. Director only.
     pub(crate) fn fold(&self, slot: &ServerSlot) -> bool {
         let mut own = self.any();
-        if !own.is_sole() {
+        if !own.is_sole() || !own.is_of(slot.generation()) {
             return true;
         }
         if !slot.adjust(own.connections()) {
@@ -265,7 +266,9 @@ impl Counts {
     #[inline(always)]
     pub(crate) fn with_sole(self, own: Own) -> Self {
         if own.is_sole() && own.total() > 0 {
-            self.with_connections(self.active() + own.active(), self.total() + own.total())
+            let (active, total) = (self.active(), self.total());
+            // Each has at most 25 bits.
+            self.with_connections(active + own.active(), total + own.total())
         } else {
             self
         }

@@ -109,6 +109,12 @@ impl ServerSlot {
         self.service.service_to_tell()
     }
 
+    /// The same for changes of what a worker counts alone: false also if the service's workers keep no indexes.
+    #[inline(always)]
+    pub(crate) fn service_to_tell_all(&self) -> (u32, bool) {
+        self.service.service_to_tell_all()
+    }
+
     /// True if workers count the server's connections in words of their own (`arena::own_count`), which may be
     /// sole. False may be late: every word is folded before it becomes false, and no word is sole before it
     /// becomes true.

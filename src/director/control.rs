@@ -176,7 +176,10 @@ impl Control {
             self.arena.set_kernel_rules(settings.kernel_rules);
             edits.iter().for_each(|edit| edit.carry_out(&self.arena, settings.kernel_rules));
         });
-        self.workers.after_publish(&self.arena, renewed());
+        // A deleted service is the version before: it must not be prepared again.
+        let kept = || service_edits.iter().zip(renewed());
+        let kept = || kept().filter(|(edit, _)| !edit.deleted).map(|(_, renewed)| renewed);
+        self.workers.after_publish(&self.arena, kept());
         self.share_exactly();
         let changed: Vec<ServiceKey> = service_edits.iter().map(|edit| edit.settings.key).collect();
         self.record(service_edits, fresh, records, gone, next);

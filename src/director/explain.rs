@@ -20,7 +20,8 @@ impl Director {
     /// wlc, sed and nq, connections of its own, which are not looked at: the explanation is for a caller
     /// without a worker.
     ///
-    /// Takes the director's lock, allocates; O(servers + templates).
+    /// Takes the director's lock, allocates; O(servers + templates), times the
+    /// number of workers if they count connections by themselves.
     ///
     /// ```
     /// use vsched::config::PickReason;

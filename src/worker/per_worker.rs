@@ -63,7 +63,7 @@ impl Worker {
         }
         *lease = Lease::new(server, template, activity);
         lease.set_tag(tag);
-        let (service, told) = slot.service_to_tell();
+        let (service, told) = slot.service_to_tell_all();
         self.shard.count_connection(server.slot, service);
         if told || own.is_none() || change.marked {
             self.tell(slot, &change);
@@ -96,15 +96,16 @@ impl Worker {
             match slot.close(server.generation, activity, arena.kernel_rules()) {
                 Ok(marked) => change.marked = marked,
                 Err(why) => {
+                    let is_current = || slot.is(server.generation);
                     let again =
-                        |own: &OwnCount| own.open(server.generation, activity, || true).ok();
+                        |own: &OwnCount| own.open(server.generation, activity, is_current).ok();
                     self.change_own(lease, again);
                     return Err(why);
                 }
             }
         }
         *lease = Lease::default();
-        if slot.service_to_tell().1 || counted.is_none() || change.marked {
+        if slot.service_to_tell_all().1 || counted.is_none() || change.marked {
             self.tell(slot, &change);
         } else {
             self.reader.catch_up();

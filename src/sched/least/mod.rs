@@ -190,7 +190,7 @@ impl<L: Load> Least<L> {
         match &self.strategy {
             Strategy::WorkerFew(scan) if tried.is_empty() => {
                 if let Ok(found) = scan.find(servers, worker) {
-                    return found;
+                    return Some(found);
                 }
             }
             Strategy::WorkerIndexes(indexes) if tried.is_empty() => {

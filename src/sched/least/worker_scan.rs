@@ -37,7 +37,7 @@ struct OneWorker {
 
 const NOT_ENOUGH: u64 = 1 << 63;
 
-/// Some connections are no living worker's own.
+/// A worker's words do not tell.
 pub(in crate::sched) struct NotEnough;
 
 impl WorkerScan {
@@ -52,7 +52,10 @@ impl WorkerScan {
         self.workers.grow_to(worker.number() + 1);
         if let Some(one) = self.workers.get(worker.number()) {
             let slots = Scan::places(servers).map(|id| id.slot);
-            one.own.get_or_init(|| worker.own_refs(slots).unwrap_or_default());
+            if let Some(own) = worker.own_refs(slots) {
+                // An error: they are known.
+                let _ = one.own.set(own);
+            }
         }
         self.changed_for_all();
     }
@@ -64,13 +67,14 @@ impl WorkerScan {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The first available server with the least load, from the worker's place on.
+    /// The first available server with the least load, from the worker's place on. The error is that the
+    /// worker's words are not enough, or that they know of none: another thread may be about to tell.
     #[inline(always)]
     pub(in crate::sched) fn find(
         &self,
         servers: &Servers,
         worker: &WorkerState,
-    ) -> Result<Option<Position>, NotEnough> {
+    ) -> Result<Position, NotEnough> {
         let one = self.workers.get(worker.number()).ok_or(NotEnough)?;
         let own = one.own.get().ok_or(NotEnough)?;
         // SeqCst: pairs with the addition; before the loads in `catch_up`.
@@ -83,7 +87,9 @@ impl WorkerScan {
             true => None,
             false => Some((View::of(worker, servers).position(0), servers.len())),
         };
-        Ok(self.scan.find_by(own, start))
+        let found = self.scan.find_by(own, start).ok_or(NotEnough)?;
+        // Held or full by now, and not told of yet.
+        servers.available(found, &[]).map(|_| found).ok_or(NotEnough)
     }
 
     /// Notes in the worker's words which servers are available. The error is that they are not enough.
