@@ -71,7 +71,8 @@ static void close_own(thread *self) {
 
 static void *work(void *argument) {
     thread *self = (thread *)argument;
-    for (unsigned long round = 0; round < self->rounds;) {
+    /* All rounds may pass between two reloads, while no server takes any. */
+    for (unsigned long round = 0; round < self->rounds || self->opened == 0;) {
         vsched_flow flow = flow_of((unsigned)(round * 7 + self->number));
         vsched_service_id service;
         if (vsched_worker_service_for(self->worker, &flow, &service) != VSCHED_OK) {
