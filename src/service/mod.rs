@@ -258,16 +258,16 @@ impl Service {
             // The version before may have been told.
             LoadUpdates::Nothing => self.servers.set_told(false),
             // Counts that changed since the index was made have not reached it.
-            LoadUpdates::Counts(index) => index.published(&self.servers),
+            LoadUpdates::Counts(index) => index.published(),
             LoadUpdates::Other(OtherUpdates::Locality(index)) => index.published(&self.servers),
             LoadUpdates::Other(OtherUpdates::WorkerCounts) => {}
         }
     }
 
-    /// Prefetches what a pick of this server reads: it may be the next.
+    /// Prefetches what a pick of this server reads besides the load index: it may be the next.
     #[inline(always)]
     pub(crate) fn prefetch(&self, position: Position) {
-        self.servers.prefetch(position);
+        self.servers.prefetch_endpoint(position);
     }
 
     /// Which changes of counts the scheduler needs to know.

@@ -7,6 +7,8 @@
 //! has not propagated a change yet, the pick detects that and propagates it.
 
 pub(in crate::sched) mod index;
+pub(in crate::sched) mod keys;
+mod rule;
 mod scan;
 mod worker;
 
@@ -16,8 +18,10 @@ use crate::arena::worker_state::WorkerState;
 use crate::concurrent::min_tree::MinTree;
 use crate::config::{KernelRules, Sharing};
 use crate::pool::servers::{Candidate, Position, Servers};
-pub(crate) use crate::sched::least::index::Rule;
-use crate::sched::least::index::{ACTIVE, ATTEMPTS, HEAVIEST, LoadIndex};
+use crate::sched::least::index::{ATTEMPTS, LoadIndex};
+use crate::sched::least::keys::HEAVIEST;
+use crate::sched::least::rule::ACTIVE;
+pub(crate) use crate::sched::least::rule::Rule;
 use crate::sched::least::scan::Scan;
 use crate::sched::least::worker::{View, WorkerIndexes, candidate};
 use crate::sched::{Build, LoadUpdates, OtherUpdates, PickRequest};
@@ -114,13 +118,13 @@ enum Strategy {
 impl<L: Load> Least<L> {
     /// Compiles a search by all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
-        let strategy = match Scan::of(load.rule(), servers) {
-            Some(scan) => Strategy::Few(Box::new(scan)),
-            None if is_indexed(load.rule(), servers) => {
-                Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
-            }
-            None => Strategy::Scan,
+        let index = || {
+            let index =
+                is_indexed(load.rule(), servers).then(|| LoadIndex::of(load.rule(), servers));
+            Some(Strategy::Index(Arc::new(index.flatten()?)))
         };
+        let scan = Scan::of(load.rule(), servers).map(|scan| Strategy::Few(Box::new(scan)));
+        let strategy = scan.or_else(index).unwrap_or(Strategy::Scan);
         Least { load, strategy }
     }
 
@@ -146,40 +150,47 @@ impl<L: Load> Least<L> {
     #[inline(always)]
     pub(crate) fn find(&self, request: PickRequest<'_>) -> Option<Position> {
         let PickRequest { servers, tried, worker, .. } = request;
-        match &self.strategy {
-            Strategy::Few(scan) if tried.is_empty() => scan.find(),
-            Strategy::Scan | Strategy::Few(_) => self.scan(servers.iter_available(tried)),
-            Strategy::Index(index) => self.find_indexed(index, servers, tried),
-            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
-                self.find_own(servers, tried, worker)
-            }
-        }
+        self.find_in(servers, tried, worker)
     }
 
     #[inline(always)]
-    fn find_indexed(
+    fn find_in(
         &self,
-        index: &LoadIndex,
         servers: &Servers,
         tried: &[ServerId],
+        worker: Option<&WorkerState>,
     ) -> Option<Position> {
-        let found =
-            if tried.is_empty() { index.find(servers) } else { index.find_untried(servers, tried) };
-        found.or_else(|| self.scan_late(servers, tried))
+        match &self.strategy {
+            Strategy::Few(scan) if tried.is_empty() => scan.find(),
+            Strategy::Index(index) if tried.is_empty() => {
+                index.find().or_else(|| self.find_otherwise(servers, tried, worker))
+            }
+            _ => self.find_otherwise(servers, tried, worker),
+        }
     }
 
-    #[cold]
+    /// The rest of [`find_in`](Self::find_in). Not inlined, so that a pick saves no registers for it.
     #[inline(never)]
-    fn scan_late(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        self.scan(servers.iter_available(tried))
+    fn find_otherwise(
+        &self,
+        servers: &Servers,
+        tried: &[ServerId],
+        worker: Option<&WorkerState>,
+    ) -> Option<Position> {
+        match &self.strategy {
+            Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
+                self.find_own(servers, tried, worker)
+            }
+            _ => self.find_among_all(servers, tried),
+        }
     }
 
     fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        match &self.strategy {
-            Strategy::Index(index) => self.find_indexed(index, servers, tried),
-            Strategy::Few(scan) if tried.is_empty() => scan.find(),
-            _ => self.scan(servers.iter_available(tried)),
-        }
+        let found = match &self.strategy {
+            Strategy::Index(index) => index.find_untried(tried),
+            _ => None,
+        };
+        found.or_else(|| self.scan(servers.iter_available(tried)))
     }
 
     #[inline(never)]
@@ -204,7 +215,7 @@ impl<L: Load> Least<L> {
     pub(crate) fn find_from(&self, request: PickRequest<'_>, first: Position) -> Option<Position> {
         let PickRequest { servers, tried, worker, .. } = request;
         let found = match (&self.strategy, worker) {
-            (Strategy::Index(index), _) => index.find_from(servers, tried, first),
+            (Strategy::Index(index), _) => index.find_from(tried, first),
             (Strategy::WorkerIndexes(indexes), Some(worker)) if tried.is_empty() => {
                 indexes.find(self.load, servers, worker, ATTEMPTS, |tree, view| {
                     tree.least_from(view.place(first))

@@ -18,7 +18,8 @@ use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::{WorkerState, van_der_corput};
 use crate::concurrent::min_tree::{Contended, Least, MinTree};
 use crate::concurrent::segments::Segments;
-use crate::concurrent::simd::{Simd, UNAVAILABLE};
+use crate::concurrent::simd::Simd;
+use crate::concurrent::simd::key::Key;
 use crate::concurrent::stamps::{Seen, Stamps};
 use crate::pool::positions::Positions;
 use crate::pool::servers::{Candidate, Position, Servers};
@@ -124,7 +125,7 @@ fn counts_of(worker: &WorkerState, arena: &Arena, slot: u32, all: Counts) -> Cou
 
 #[inline]
 fn key_of<L: Load>(load: L, server: Option<Candidate>) -> u64 {
-    server.map_or(UNAVAILABLE, |server| load.rule().key(server.weight, server.counts))
+    server.map_or(u64::UNAVAILABLE, |server| load.rule().key(server.weight, server.counts))
 }
 
 impl WorkerIndexes {

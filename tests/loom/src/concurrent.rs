@@ -14,6 +14,9 @@ pub(crate) mod segments;
 pub(crate) mod simd;
 #[path = "../../../src/concurrent/stamps.rs"]
 pub(crate) mod stamps;
+#[cfg(test)]
+#[path = "../../../src/concurrent/test_random.rs"]
+pub(crate) mod test_random;
 #[path = "../../../src/concurrent/waiters.rs"]
 pub(crate) mod waiters;
 pub(crate) mod zeroed;
