@@ -144,6 +144,7 @@ fn scalar<R>(act: impl FnOnce(Simd) -> R) -> R {
     act(Simd::Scalar)
 }
 
+/// Like [`scalar`], with arguments in registers.
 #[inline(never)]
 fn scalar_with<A, B, C, D, R>(
     a: A,

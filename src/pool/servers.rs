@@ -151,6 +151,15 @@ impl Servers {
         self.endpoints.get(position as usize)
     }
 
+    /// Prefetches what a pick of this server reads, except its counts.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, position: Position) {
+        if let Some(answer) = self.endpoint(position) {
+            prefetch(answer);
+            self.list.prefetch(position as usize);
+        }
+    }
+
     /// Prefetches the endpoint of a server that may be picked.
     #[inline(always)]
     pub(crate) fn prefetch_endpoint(&self, position: Position) {

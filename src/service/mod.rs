@@ -258,16 +258,17 @@ impl Service {
             // The version before may have been told.
             LoadUpdates::Nothing => self.servers.set_told(false),
             // Counts that changed since the index was made have not reached it.
-            LoadUpdates::Counts(index) => index.published(),
+            LoadUpdates::Counts(index) => index.published(&self.servers),
             LoadUpdates::Other(OtherUpdates::Locality(index)) => index.published(&self.servers),
             LoadUpdates::Other(OtherUpdates::WorkerCounts) => {}
         }
     }
 
-    /// Prefetches what a pick of this server reads besides the load index: it may be the next.
-    #[inline(always)]
+    /// Prefetches what a pick of this server reads: it may be the next. Not inlined, so that a call that
+    /// ends without it saves no registers for it.
+    #[inline(never)]
     pub(crate) fn prefetch(&self, position: Position) {
-        self.servers.prefetch_endpoint(position);
+        self.servers.prefetch(position);
     }
 
     /// Which changes of counts the scheduler needs to know.

@@ -25,7 +25,10 @@ impl<K: Key> Blocks<K> {
     /// A word by its index among the words of all blocks: fewer instructions than by block and lane.
     #[inline(always)]
     pub(crate) fn word(&self, index: usize) -> Option<&K::Word> {
-        const { assert!(size_of::<Block<K>>() == FAN_OUT * size_of::<K::Word>()) };
+        const {
+            assert!(size_of::<K::Word>() == size_of::<K>(), "for vector loads");
+            assert!(size_of::<Block<K>>() == FAN_OUT * size_of::<K::Word>());
+        }
         // SAFETY: the memory of so many blocks, each of which is an array of `FAN_OUT` words and nothing else,
         // borrowed as long as the blocks.
         let words = unsafe {

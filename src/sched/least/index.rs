@@ -7,12 +7,11 @@
 use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::min_tree::{Least, MinTree, NO_INDEX};
-use crate::concurrent::segments::SlotRefs;
 use crate::concurrent::simd::Simd;
 use crate::concurrent::simd::key::Key;
 use crate::pool::positions::Positions;
 use crate::pool::servers::{Candidate, Position, Servers};
-use crate::sched::least::keys::{KeyRule, LoadKey, divisor, factors};
+use crate::sched::least::keys::{KeyRule, LoadKey, common_multiple};
 use crate::sched::least::rule::Rule;
 
 /// How many results of the index a pick compares with the counts before it falls back to a scan.
@@ -29,11 +28,8 @@ pub(crate) struct Index<K: Key> {
     simd: Simd,
     keys: MinTree<K>,
     rule: KeyRule,
-    /// Of the servers that are not quiesced, with what [`LoadKey::of`] takes for the weight: an update needs
-    /// no other immutable data.
+    /// Of the servers that are not quiesced, with their scales: an update needs no other immutable data.
     positions: Positions<u32>,
-    /// The same by position, with 0 for a quiesced server: nor does a pick.
-    slots: SlotRefs<ServerSlot, u32>,
 }
 
 macro_rules! by_width {
@@ -46,13 +42,11 @@ macro_rules! by_width {
 }
 
 impl LoadIndex {
-    /// `None` if the slots do not exist.
-    pub(in crate::sched) fn of(rule: Rule, servers: &Servers) -> Option<Self> {
-        let divisors = || servers.weights().map(|weight| divisor(rule, weight));
-        Some(match factors(divisors) {
-            Some(factors) => LoadIndex::Narrow(Index::of(rule, servers, &factors)?),
-            None => LoadIndex::Wide(Index::of(rule, servers, &divisors().collect::<Vec<_>>())?),
-        })
+    pub(in crate::sched) fn of(rule: Rule, servers: &Servers) -> Self {
+        match common_multiple(rule, servers.weights()) {
+            Some(multiple) => LoadIndex::Narrow(Index::of(KeyRule::new(rule, multiple), servers)),
+            None => LoadIndex::Wide(Index::of(KeyRule::new(rule, 0), servers)),
+        }
     }
 
     /// Updates the index after a change of the counts in this slot. Returns the server's position if it
@@ -60,14 +54,7 @@ impl LoadIndex {
     #[inline(always)]
     pub(crate) fn load_changed(&self, number: u32, slot: &ServerSlot) -> Option<Position> {
         let position = self.update(number, slot);
-        (position != NO_INDEX).then(|| self.prefetch(position))
-    }
-
-    /// Prefetches what the next pick may read. Not inlined, so that callers save no registers for it.
-    #[inline(never)]
-    fn prefetch(&self, position: Position) -> Position {
-        by_width!(self, index => index.slots.prefetch(position as usize));
-        position
+        (position != NO_INDEX).then_some(position)
     }
 
     /// Not inlined, so that callers contain one call instead of one for each width and processor.
@@ -81,29 +68,33 @@ impl LoadIndex {
 
     /// Recomputes all keys once the pool is published: counts may have changed while this index was not
     /// yet reachable through it.
-    pub(crate) fn published(&self) {
-        by_width!(self, index => index.refresh_all());
+    pub(crate) fn published(&self, servers: &Servers) {
+        by_width!(self, index => (0..servers.len()).for_each(|at| index.refresh(servers, at)));
     }
 
     /// The first available server with the least load. `None` if the index has no available server, or
     /// if [`find_untried`](Self::find_untried) is needed: changes have not reached the index yet.
     #[inline(always)]
-    pub(in crate::sched) fn find(&self) -> Option<Position> {
-        let found = self.find_or_none();
+    pub(in crate::sched) fn find(&self, servers: &Servers) -> Option<Position> {
+        let found = self.find_or_none(servers);
         (found != NO_INDEX).then_some(found)
     }
 
     /// As for [`update`](Self::update).
     #[inline(never)]
-    fn find_or_none(&self) -> Position {
-        by_width!(self, index => index.find_or_none())
+    fn find_or_none(&self, servers: &Servers) -> Position {
+        by_width!(self, index => index.find_or_none(servers))
     }
 
     /// The first available server with the least load among those that were not tried. `None` if the index
     /// has none, or is too contended.
     #[inline(never)]
-    pub(in crate::sched) fn find_untried(&self, tried: &[ServerId]) -> Option<Position> {
-        by_width!(self, index => index.find_by(|| if tried.is_empty() {
+    pub(in crate::sched) fn find_untried(
+        &self,
+        servers: &Servers,
+        tried: &[ServerId],
+    ) -> Option<Position> {
+        by_width!(self, index => index.find_by(servers, || if tried.is_empty() {
             index.keys.least().ok().flatten()
         } else {
             index.untried(tried)
@@ -114,13 +105,14 @@ impl LoadIndex {
     #[inline(never)]
     pub(in crate::sched) fn find_from(
         &self,
+        servers: &Servers,
         tried: &[ServerId],
         first: Position,
     ) -> Option<Position> {
         by_width!(self, index => if tried.is_empty() {
-            index.find_by(|| index.keys.least_from(first).ok().flatten())
+            index.find_by(servers, || index.keys.least_from(first).ok().flatten())
         } else {
-            index.find_by(|| index.untried_from(tried, first))
+            index.find_by(servers, || index.untried_from(tried, first))
         })
     }
 }
@@ -134,23 +126,16 @@ impl LoadIndex {
 }
 
 impl<K: LoadKey> Index<K> {
-    pub(super) fn of(rule: Rule, servers: &Servers, scales: &[u32]) -> Option<Self> {
-        let rule = KeyRule::new(rule);
-        let key = |(server, scale): (Candidate, &u32)| match *scale {
-            0 => K::UNAVAILABLE,
-            scale => rule.key(scale, server.counts),
+    pub(super) fn of(rule: KeyRule, servers: &Servers) -> Self {
+        let scale = |weight| Some(rule.scale::<K>(weight)).filter(|scale| *scale > 0);
+        let key = |server: Candidate| match scale(server.weight) {
+            Some(scale) => rule.key(scale, server.counts),
+            None => K::UNAVAILABLE,
         };
-        let keys = servers.iter().zip(scales).map(key);
-        let slots = servers.ids().map(|id| id.slot).zip(scales.iter().copied());
-        let not_quiesced = |(slot, scale)| (slot, Some(scale).filter(|scale| *scale > 0));
+        let slots = servers.ids().map(|id| id.slot);
+        let positions = Positions::of_slots(slots.zip(servers.weights().map(scale)));
         let simd = Simd::detect();
-        Some(Index {
-            simd,
-            keys: MinTree::new(keys, simd),
-            rule,
-            positions: Positions::of_slots(slots.clone().map(not_quiesced)),
-            slots: servers.arena().servers.slot_refs(slots)?,
-        })
+        Index { simd, keys: MinTree::new(servers.iter().map(key), simd), rule, positions }
     }
 
     #[inline(always)]
@@ -170,31 +155,25 @@ impl<K: LoadKey> Index<K> {
         }
     }
 
-    fn refresh_all(&self) {
-        for position in 0..self.slots.len() {
-            self.refresh(position as Position);
-        }
-    }
-
     #[inline(always)]
-    fn find_or_none(&self) -> Position {
+    fn find_or_none(&self, servers: &Servers) -> Position {
         self.simd.run(
             #[inline(always)]
             move |simd| match self.keys.descend(simd) {
-                Ok(Some(found)) if self.is_current(found) => found.index,
+                Ok(Some(found)) if self.is_current(servers, found) => found.index,
                 _ => NO_INDEX,
             },
         )
     }
 
-    fn find_by(&self, least: impl Fn() -> Option<Least<K>>) -> Option<Position> {
+    fn find_by(&self, servers: &Servers, least: impl Fn() -> Option<Least<K>>) -> Option<Position> {
         for _ in 0..ATTEMPTS {
             let found = least()?;
-            if self.is_current(found) {
+            if self.is_current(servers, found) {
                 return Some(found.index);
             }
             // Another thread has changed the counts and not updated the index yet.
-            self.refresh(found.index);
+            self.refresh(servers, found.index);
         }
         None
     }
@@ -210,18 +189,19 @@ impl<K: LoadKey> Index<K> {
 
     /// True if the key that was found matches the counts.
     #[inline(always)]
-    fn is_current(&self, found: Least<K>) -> bool {
-        self.slots.get(found.index as usize).is_some_and(|(slot, scale)| {
-            self.rule.key::<K>(*scale, slot.counts_relaxed()) == found.key
+    fn is_current(&self, servers: &Servers, found: Least<K>) -> bool {
+        let server = servers.slot_and_weight(found.index);
+        server.is_some_and(|(slot, weight)| {
+            self.rule.is_key(found.key, weight, slot.counts_relaxed())
         })
     }
 
     #[cold]
     #[inline(never)]
-    fn refresh(&self, position: Position) {
-        let Some((slot, scale)) = self.slots.get(position as usize) else { return };
-        if *scale > 0 {
-            self.set(position, *scale, slot);
+    fn refresh(&self, servers: &Servers, position: Position) {
+        let Some((slot, weight)) = servers.slot_and_weight(position) else { return };
+        if weight > 0 {
+            self.set(position, self.rule.scale::<K>(weight), slot);
         }
     }
 
@@ -238,7 +218,7 @@ impl<K: LoadKey> Index<K> {
         );
         match set {
             Ok(least) => least,
-            Err(over) => self.set_again(position, over),
+            Err(over) => self.set_again(position, over, scale, slot),
         }
     }
 
@@ -246,9 +226,8 @@ impl<K: LoadKey> Index<K> {
     /// arguments, to save no registers where it is not called.
     #[cold]
     #[inline(never)]
-    fn set_again(&self, position: Position, over: K) -> Position {
-        let Some((slot, scale)) = self.slots.get(position as usize) else { return NO_INDEX };
-        let key = |counts| self.rule.key(*scale, counts);
+    fn set_again(&self, position: Position, over: K, scale: u32, slot: &ServerSlot) -> Position {
+        let key = |counts| self.rule.key(scale, counts);
         self.keys.set_again(position, over, || slot.counts_seqcst(), key)
     }
 }

@@ -1,6 +1,6 @@
 //! Keys of both widths order as the fractions that they stand for.
 
-use super::{HEAVIEST, KeyRule, LoadKey, MOST_COMMON_MULTIPLE, divisor, factors};
+use super::{HEAVIEST, KeyRule, LoadKey, MOST_COMMON_MULTIPLE, common_multiple, divisor};
 use crate::arena::counts::{Counts, MAX_CONNECTIONS};
 use crate::concurrent::simd::key::Key;
 use crate::concurrent::test_random::Random;
@@ -63,38 +63,40 @@ fn narrow_keys_order_as_fractions_do() {
             .collect();
         let unweighted = random.below(4) == 0;
         let rule = if unweighted { Rule::DELAY.unweighted() } else { Rule::DELAY };
-        let divisors = || weights.iter().map(|weight| divisor(rule, *weight));
-        let Some(factors) = factors(divisors) else {
+        let Some(multiple) = common_multiple(rule, weights.iter().copied()) else {
             refused += 1;
             assert!(!unweighted && heaviest > 6, "{weights:?}");
             continue;
         };
-        let servers: Vec<(u64, u32, u64, u32)> = weights
+        let servers: Vec<(u64, u32, u32)> = weights
             .iter()
-            .zip(&factors)
-            .filter(|(weight, factor)| {
-                assert_eq!(**weight == 0, **factor == 0, "{weights:?} {factors:?}");
-                assert!(**factor <= MOST_COMMON_MULTIPLE);
-                **weight > 0
-            })
-            .map(|(weight, factor)| {
-                let border = u64::from(u32::MAX) / u64::from(*factor);
+            .filter(|weight| **weight > 0)
+            .map(|weight| {
+                let weight = divisor(rule, *weight);
+                let factor = u32::scale(multiple, weight);
+                assert!(factor * weight == multiple && factor <= MOST_COMMON_MULTIPLE);
+                let border = u64::from(u32::MAX) / u64::from(factor);
                 let load = match random.below(3) {
                     0 => random.below(most + 1) >> random.below(35),
                     1 => (border + random.below(5)).saturating_sub(2),
                     _ => random.below(border),
                 };
                 let load = load.min(most);
-                let key = u32::of(load, *factor);
-                let product = load * u64::from(*factor);
+                let key = u32::of(load, factor);
+                let product = load * u64::from(factor);
                 assert_eq!(u64::from(key), product.min(u32::UNAVAILABLE.into()));
                 // At least so many active connections per unit of weight: see `keys`.
                 assert!(key < u32::UNAVAILABLE || product / u64::from(ACTIVE + 1) >= 16_000_000);
-                (load, divisor(rule, *weight), product, key)
+                for near in [load.saturating_sub(1), load, load + 1] {
+                    let is_of = key < u32::UNAVAILABLE && near == load;
+                    let found = key < u32::UNAVAILABLE && key.is_of(near, multiple, weight);
+                    assert_eq!(found, is_of, "{load}/{weight} {multiple}");
+                }
+                (load, weight, key)
             })
             .collect();
-        for (a, v, _, key) in &servers {
-            for (b, w, _, other) in &servers {
+        for (a, v, key) in &servers {
+            for (b, w, other) in &servers {
                 let fractions =
                     (u128::from(*a) * u128::from(*w)).cmp(&(u128::from(*b) * u128::from(*v)));
                 let saturated = *key == u32::UNAVAILABLE && *other == u32::UNAVAILABLE;
@@ -112,22 +114,23 @@ fn narrow_keys_order_as_fractions_do() {
 
 #[test]
 fn weights_decide_how_wide_keys_are() {
-    let lists: [(&[u32], Option<&[u32]>); 11] = [
-        (&[], Some(&[])),
-        (&[0, 0], Some(&[0, 0])),
-        (&[1, 1, 1], Some(&[1, 1, 1])),
-        (&[7, 7, 0], Some(&[1, 1, 0])),
-        (&[1, 2, 3], Some(&[6, 3, 2])),
-        (&[100, 200, 300], Some(&[6, 3, 2])),
-        (&[17, 15], Some(&[15, 17])),
-        (&[1, 255], Some(&[255, 1])),
+    let lists: [(&[u32], Option<u32>); 11] = [
+        (&[], Some(1)),
+        (&[0, 0], Some(1)),
+        (&[1, 1, 1], Some(1)),
+        (&[7, 7, 0], Some(7)),
+        (&[1, 2, 3], Some(6)),
+        (&[100, 200, 300], Some(600)),
+        (&[17, 15], Some(255)),
+        (&[1, 255], Some(255)),
         (&[1, 256], None),
         (&[16, 17], None),
-        (&[u32::MAX, u32::MAX - 1], None),
+        (&[HEAVIEST, HEAVIEST - 1], None),
     ];
     for (weights, expected) in lists {
-        let found = factors(|| weights.iter().copied());
-        assert_eq!(found.as_deref(), expected, "{weights:?}");
+        let found = |rule| common_multiple(rule, weights.iter().copied());
+        assert_eq!(found(Rule::DELAY), expected, "{weights:?}");
+        assert_eq!(found(Rule::DELAY.unweighted()), Some(1), "{weights:?}");
     }
 }
 
@@ -147,13 +150,27 @@ fn prepared_rules_are_the_rules() {
         let states = [ServerState::Up, ServerState::Draining, ServerState::Down];
         let counts = counts.in_state(states[random.below(3) as usize]);
         for rule in rules {
-            let prepared = KeyRule::new(rule);
-            assert_eq!(prepared.key::<u64>(7, counts), rule.key(7, counts));
-            let narrow = match rule.key(1, counts) {
-                u64::UNAVAILABLE => u32::UNAVAILABLE,
-                load => u32::of(f64::from_bits(load) as u64, 3),
-            };
-            assert_eq!(prepared.key::<u32>(3, counts), narrow, "{counts:?} {rule:?}");
+            for rule in [rule, rule.unweighted()] {
+                let (prepared, load) = (KeyRule::new(rule, 21), rule.unweighted().key(1, counts));
+                let is_key = |key: u64| prepared.is_key(key, 7, counts);
+                let key = prepared.key::<u64>(prepared.scale::<u64>(7), counts);
+                assert_eq!(key, rule.key(7, counts), "{counts:?} {rule:?}");
+                assert_eq!(is_key(key), counts.available());
+                assert!(!is_key(key + 1) && !is_key(1.5f64.to_bits()));
+                let scale = prepared.scale::<u32>(7);
+                assert_eq!(scale, if rule.is_weighted() { 3 } else { 21 });
+                let key = prepared.key::<u32>(scale, counts);
+                let expected = match load {
+                    u64::UNAVAILABLE => u32::UNAVAILABLE,
+                    load => u32::of(f64::from_bits(load) as u64, scale),
+                };
+                assert_eq!(key, expected, "{counts:?} {rule:?}");
+                if key < u32::UNAVAILABLE {
+                    assert!(prepared.is_key(key, 7, counts), "{counts:?} {rule:?}");
+                    assert!(!prepared.is_key(key + 1, 7, counts));
+                }
+                assert_eq!(prepared.scale::<u32>(0) + prepared.scale::<u64>(0), 0, "quiesced");
+            }
         }
     }
 }

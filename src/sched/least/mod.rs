@@ -1,10 +1,10 @@
 //! The search shared by lc, wlc, sed, nq, lblc and lblcr: the least load per weight, the first in the
 //! list on a tie, or from a given position on (see `in_turn`).
 //!
-//! Few servers are scanned; many have an index of keys (`least::index`). A key is always recomputed from
-//! the server's counts, never incremented, so the close of a connection corrects the index no matter
-//! through which pool it arrives. A pick compares the key it found with the counts: if a stopped thread
-//! has not propagated a change yet, the pick detects that and propagates it.
+//! Few servers are scanned; many have an index of keys (`least::index`, `least::keys`). A key is always
+//! recomputed from the server's counts, never incremented, so the close of a connection corrects the
+//! index no matter through which pool it arrives. A pick compares the key it found with the counts: if a
+//! stopped thread has not propagated a change yet, the pick detects that and propagates it.
 
 pub(in crate::sched) mod index;
 pub(in crate::sched) mod keys;
@@ -118,13 +118,13 @@ enum Strategy {
 impl<L: Load> Least<L> {
     /// Compiles a search by all connections of the service's servers.
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
-        let index = || {
-            let index =
-                is_indexed(load.rule(), servers).then(|| LoadIndex::of(load.rule(), servers));
-            Some(Strategy::Index(Arc::new(index.flatten()?)))
+        let strategy = match Scan::of(load.rule(), servers) {
+            Some(scan) => Strategy::Few(Box::new(scan)),
+            None if is_indexed(load.rule(), servers) => {
+                Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
+            }
+            None => Strategy::Scan,
         };
-        let scan = Scan::of(load.rule(), servers).map(|scan| Strategy::Few(Box::new(scan)));
-        let strategy = scan.or_else(index).unwrap_or(Strategy::Scan);
         Least { load, strategy }
     }
 
@@ -163,7 +163,7 @@ impl<L: Load> Least<L> {
         match &self.strategy {
             Strategy::Few(scan) if tried.is_empty() => scan.find(),
             Strategy::Index(index) if tried.is_empty() => {
-                index.find().or_else(|| self.find_otherwise(servers, tried, worker))
+                index.find(servers).or_else(|| self.find_otherwise(servers, tried, worker))
             }
             _ => self.find_otherwise(servers, tried, worker),
         }
@@ -187,7 +187,7 @@ impl<L: Load> Least<L> {
 
     fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
         let found = match &self.strategy {
-            Strategy::Index(index) => index.find_untried(tried),
+            Strategy::Index(index) => index.find_untried(servers, tried),
             _ => None,
         };
         found.or_else(|| self.scan(servers.iter_available(tried)))
@@ -215,7 +215,7 @@ impl<L: Load> Least<L> {
     pub(crate) fn find_from(&self, request: PickRequest<'_>, first: Position) -> Option<Position> {
         let PickRequest { servers, tried, worker, .. } = request;
         let found = match (&self.strategy, worker) {
-            (Strategy::Index(index), _) => index.find_from(tried, first),
+            (Strategy::Index(index), _) => index.find_from(servers, tried, first),
             (Strategy::WorkerIndexes(indexes), Some(worker)) if tried.is_empty() => {
                 indexes.find(self.load, servers, worker, ATTEMPTS, |tree, view| {
                     tree.least_from(view.place(first))

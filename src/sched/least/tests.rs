@@ -1,5 +1,5 @@
 use super::index::Index;
-use super::keys::HEAVIEST;
+use super::keys::{HEAVIEST, KeyRule};
 use super::{Least, Load, LoadIndex, Overhead, Rule, Strategy, View, scan};
 use crate::arena::counts::Activity::{Active, Inactive};
 use crate::arena::counts::{Counts, Limits, MAX_CONNECTIONS};
@@ -22,10 +22,10 @@ fn index<L>(least: &Least<L>) -> Option<&LoadIndex> {
 
 /// An index with keys of 32 bits, and the same with 64.
 fn both_widths(servers: &Servers) -> [Least<Overhead>; 2] {
-    let (load, weights) = (Overhead(RULE), servers.weights().collect::<Vec<_>>());
+    let load = Overhead(RULE);
     let narrow = Least::of(load, servers);
     assert!(matches!(index(&narrow), Some(LoadIndex::Narrow(_))));
-    let wide = LoadIndex::Wide(Index::of(load.rule(), servers, &weights).unwrap());
+    let wide = LoadIndex::Wide(Index::of(KeyRule::new(load.rule(), 0), servers));
     [narrow, Least { load, strategy: Strategy::Index(Arc::new(wide)) }]
 }
 
@@ -181,7 +181,7 @@ fn every_strategy_finds_the_same() {
                     .collect();
                 for ((least, all), rule) in least.iter().zip(rules) {
                     if let Some(index) = index(least) {
-                        index.published();
+                        index.published(&servers);
                     }
                     let found = least.find_in(&servers, &tried, None);
                     let expected = all.find_in(&servers, &tried, None);
@@ -197,22 +197,22 @@ fn every_strategy_finds_the_same() {
 fn the_index_answers_without_a_scan() {
     indexed(|servers, least| {
         let index = index(least).unwrap();
-        assert_eq!(index.find(), Some(0));
-        assert_eq!(index.find_untried(&[id(0), id(1)]), Some(2));
+        assert_eq!(index.find(servers), Some(0));
+        assert_eq!(index.find_untried(servers, &[id(0), id(1)]), Some(2));
         // Told, and of no server that is least then.
         slot(servers, 0).open(0, Active, RULE, false).unwrap();
         assert_eq!(index.load_changed(id(0).slot, slot(servers, 0)), None);
-        assert_eq!(index.find(), Some(1));
+        assert_eq!(index.find(servers), Some(1));
         // Untold, it is found out by the pick, of the servers that were not tried, too.
         slot(servers, 1).open(0, Active, RULE, false).unwrap();
         assert_eq!(least.find_in(servers, &[], None), Some(2));
         slot(servers, 3).open(0, Active, RULE, false).unwrap();
-        assert_eq!(index.find_untried(&[id(2)]), Some(4));
+        assert_eq!(index.find_untried(servers, &[id(2)]), Some(4));
         assert_eq!(index.known(&[2]), Some(4));
         // All that others changed untold is known after a publication.
         slot(servers, 0).close(0, Active, RULE).unwrap();
         slot(servers, 2).open(0, Active, RULE, false).unwrap();
-        index.published();
+        index.published(servers);
         assert_eq!(index.known(&[]), Some(0));
         assert_eq!(index.known(&[0]), Some(4));
     });
@@ -231,7 +231,7 @@ fn who_becomes_least_is_told() {
         slot(servers, 5).close(0, Active, RULE).unwrap();
         // In a tree of one row there is no node above to tell of it.
         assert_eq!(told(5), (count > 64).then_some(5));
-        assert_eq!(index.find(), Some(5));
+        assert_eq!(index.find(servers), Some(5));
         assert_eq!(told(5), None, "nothing changed");
     });
 }
@@ -277,13 +277,13 @@ fn loads_beyond_narrow_keys_are_compared_exactly() {
                 for tried in [&[][..], &[id(first)]] {
                     let expected = all.find_in(&servers, tried, None);
                     assert_eq!(least.find_in(&servers, tried, None), expected, "{weights:?}");
-                    let found = index.find_untried(tried);
+                    let found = index.find_untried(&servers, tried);
                     *if found.is_some() { &mut answered } else { &mut scanned } += 1;
                     assert!(found.is_none() || found == expected, "{weights:?}");
                 }
                 let expected =
                     all.scan_view(View::starting_at(first, &servers), &servers, &[], None);
-                let found = index.find_from(&[], first);
+                let found = index.find_from(&servers, &[], first);
                 assert!(found.is_none() || found == expected, "{weights:?} from {first}");
             }
         }
