@@ -126,6 +126,19 @@ fn settings() -> impl Iterator<Item = String> {
     named.map(|(name, value)| format!("vsched_{name}={value}"))
 }
 
+/// What `xstate.c` says, compiled.
+fn preloaded() -> PathBuf {
+    let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("xstate.so");
+    // Programs that run at the same time put the same file into its place.
+    let built = library.with_extension(std::process::id().to_string());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kernel/xstate.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", source, "-o"]).arg(&built);
+    assert!(compiler.status().is_ok_and(|status| status.success()), "{compiler:?}");
+    std::fs::rename(&built, &library).expect("the library in its place");
+    library
+}
+
 fn start(only: &str) -> Child {
     let program = std::env::current_exe().expect("this program's path");
     let init = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kernel/init.sh");
@@ -141,6 +154,7 @@ fn start(only: &str) -> Child {
         .args(settings())
         // Where its memory is a file. In containers /dev/shm is small and not executable.
         .env("TMPDIR", std::env::temp_dir())
+        .env("LD_PRELOAD", preloaded())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
