@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use ahash::HashMap;
-
 use crate::arena::Arena;
 use crate::arena::health::HealthSlot;
 use crate::arena::id::{ServerId, ServiceId};
@@ -12,6 +10,9 @@ use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::{Ended, ServerSlot};
 use crate::concurrent::segments::CAPACITY;
 use crate::config::{ServerState, ServiceKey};
+use crate::director::ask::ask;
+use crate::director::by_server::ByServer;
+use crate::director::hash_trie::HashTrie;
 use crate::director::held::HeldServers;
 use crate::error::ApplyError;
 
@@ -50,6 +51,37 @@ struct Vacancy<T> {
     until: u64,
 }
 
+/// The servers that were removed and still have a slot, as they are at one time.
+#[derive(Clone, Default)]
+pub(super) struct Removed {
+    /// Those that get their counts back if added again, each with the publication that removed it.
+    servers: ByServer<(SlotClaim, u64)>,
+    /// Number of the others.
+    forgotten: usize,
+}
+
+impl Removed {
+    pub(super) fn len(&self) -> usize {
+        self.servers.len() + self.forgotten
+    }
+
+    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
+        self.servers.is_copy_of(&other.servers) && self.forgotten == other.forgotten
+    }
+
+    /// Those that get their counts back if added again.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ServiceKey, SocketAddr, ServerId)> {
+        self.servers.iter().map(|(service, server, (claim, _))| (service, server, claim.id))
+    }
+
+    /// The name of one of these. O(their number).
+    pub(super) fn name_of(&self, server: ServerId) -> Option<(ServiceKey, SocketAddr)> {
+        let mut removed = self.iter();
+        let (service, address, _) = removed.find(|(_, _, id)| *id == server)?;
+        Some((*service, address))
+    }
+}
+
 /// Slots in use, waiting to be freed, and free.
 #[derive(Default)]
 pub(super) struct SlotAllocator {
@@ -57,13 +89,11 @@ pub(super) struct SlotAllocator {
     next_server: u32,
     free_services: Vec<u32>,
     next_service: u32,
-    /// Servers removed from the config, which get their counts back if added again, each with the
-    /// publication that removed it.
-    removed: HashMap<ServiceKey, HashMap<SocketAddr, (SlotClaim, u64)>>,
-    /// The same servers in the order in which [`sweep`](Self::sweep) checks them, with the publications
-    /// that removed them. An entry is obsolete if the server was added again since.
+    removed: Removed,
+    /// Those that get their counts back, in the order in which [`sweep`](Self::sweep) checks them, with
+    /// the publications that removed them. An entry is obsolete if the server was added again since.
     queue: VecDeque<(ServiceKey, SocketAddr, u64)>,
-    /// Removed servers that do not get their counts back.
+    /// Those that do not.
     forgotten: VecDeque<Vacancy<ServerId>>,
     deleted_services: VecDeque<Vacancy<ServiceId>>,
 }
@@ -74,18 +104,28 @@ impl SlotAllocator {
         (self.next_server, self.next_service)
     }
 
-    /// Number of removed servers that still have a slot.
-    pub(super) fn removed(&self) -> usize {
-        self.removed.values().map(HashMap::len).sum::<usize>() + self.forgotten.len()
+    /// The removed servers that still have a slot. O(1).
+    pub(super) fn removed(&self) -> &Removed {
+        &self.removed
     }
 
-    /// The removed servers that get their counts back if added again.
-    pub(super) fn each_removed(
+    /// Their number, counted.
+    #[cfg(test)]
+    pub(super) fn removed_and_forgotten(&self) -> usize {
+        self.removed.iter().count() + self.forgotten.len()
+    }
+
+    /// Bytes that are allocated for what is known of removed servers, at most, if so many servers of each
+    /// service come and so many leave.
+    pub(super) fn to_move<'a>(
         &self,
-    ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
-        self.removed.iter().flat_map(|(service, servers)| {
-            servers.iter().map(move |(server, (claim, _))| (service, server, claim.id))
-        })
+        services: impl Iterator<Item = (&'a ServiceKey, usize, usize)>,
+    ) -> u64 {
+        let changes = |(service, come, leave): (&'a ServiceKey, usize, usize)| {
+            let removed = self.removed.servers.of(service).map_or(0, HashTrie::len);
+            (service, come.min(removed) + leave)
+        };
+        self.removed.servers.to_change_all(services.map(changes))
     }
 
     /// Ensures that this many slots can be assigned. Allocates.
@@ -114,7 +154,7 @@ impl SlotAllocator {
 
     /// Returns the removed server's claim, if it still has a slot.
     pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<SlotClaim> {
-        self.take_out(&service, &server)
+        self.removed.servers.remove(&service, server).map(|(claim, _)| claim)
     }
 
     /// Returns a vacant slot for a new server. [`reserve`](Self::reserve) has ensured that there is
@@ -140,31 +180,22 @@ impl SlotAllocator {
         claim: SlotClaim,
         gone: u64,
     ) {
-        self.removed.entry(service).or_default().insert(server, (claim, gone));
+        self.removed.servers.insert(service, server, (claim, gone));
         self.queue.push_back((service, server, gone));
-    }
-
-    fn take_out(&mut self, service: &ServiceKey, server: &SocketAddr) -> Option<SlotClaim> {
-        let servers = self.removed.get_mut(service)?;
-        let (claim, _) = servers.remove(server)?;
-        if servers.is_empty() {
-            self.removed.remove(service);
-        }
-        Some(claim)
     }
 
     /// Makes all removed servers lose their counts: their slots belong to no service from now on, and
     /// are freed once no table names them. Returns these slots, sorted.
     pub(super) fn forget(&mut self, arena: &Arena) -> Vec<u32> {
         self.queue.clear();
-        let removed = std::mem::take(&mut self.removed);
-        let claims = removed.into_values().flat_map(HashMap::into_values);
+        let removed = std::mem::take(&mut self.removed.servers);
         let mut slots = Vec::new();
-        for (SlotClaim { id, since, .. }, gone) in claims {
+        for (_, _, &(SlotClaim { id, since, .. }, gone)) in removed.iter() {
             arena.detach(id.slot, ServerState::Up);
             slots.push(id.slot);
             self.forgotten.push_back(Vacancy { id, since, until: gone });
         }
+        self.removed.forgotten = self.forgotten.len();
         slots.sort_unstable();
         slots
     }
@@ -177,7 +208,8 @@ impl SlotAllocator {
     /// Detaches the removed servers of a deleted service: the service's slot may get another service,
     /// and their connections must not count for that one.
     pub(super) fn detach(&self, arena: &Arena, deleted: &ServiceKey, held: &HeldServers) {
-        for (server, (claim, _)) in self.removed.get(deleted).into_iter().flatten() {
+        let removed = self.removed.servers.of(deleted).into_iter().flat_map(HashTrie::iter);
+        for (server, (claim, _)) in removed {
             arena.detach(claim.id.slot, held.state(deleted, *server));
         }
     }
@@ -195,15 +227,22 @@ impl SlotAllocator {
         let named = |since: u64, gone: u64| kept.iter().any(|at| (since..gone).contains(at));
         for _ in 0..removed.min(self.queue.len()) {
             let Some((service, server, left)) = self.queue.pop_front() else { break };
-            let found = self.removed.get(&service).and_then(|servers| servers.get(&server));
+            let found = self.removed.servers.get(&service, server);
             let Some((claim, _)) = found.filter(|(_, gone)| *gone == left).copied() else {
                 continue;
             };
+            let slot = claim.id.slot;
+            // Without memory it keeps its slot until the next time.
+            let removable = || {
+                let counts = arena.servers.get(slot).map(ServerSlot::counts_relaxed);
+                let change = self.removed.servers.to_change(&service, 1);
+                counts.is_some_and(|counts| counts.total() == 0) && ask(change, String::new).is_ok()
+            };
             let vacated =
-                !named(claim.since, left) && ended(arena, claim.id.slot, ServerSlot::vacate);
+                !named(claim.since, left) && removable() && ended(arena, slot, ServerSlot::vacate);
             if vacated {
-                self.take_out(&service, &server);
-                self.free_servers.push(claim.id.slot);
+                self.removed.servers.remove(&service, server);
+                self.free_servers.push(slot);
             } else {
                 self.queue.push_back((service, server, left));
             }
@@ -215,6 +254,7 @@ impl SlotAllocator {
             }
             !evicted
         });
+        self.removed.forgotten = self.forgotten.len();
         check(&mut self.deleted_services, others, |&Vacancy { id, since, until }| {
             let named = named(since, until);
             if let (false, Some(slot)) = (named, arena.services.get(id.slot)) {

@@ -8,6 +8,7 @@ mod names;
 mod publication;
 mod removed;
 mod reserve;
+mod roster;
 mod shape;
 mod tick;
 mod workers;
@@ -26,11 +27,13 @@ use crate::config::{
 };
 use crate::director::allocator::{SlotAllocator, SlotClaim};
 use crate::director::budget::Budget;
+use crate::director::by_server::ByServer;
 pub(super) use crate::director::control::tick::Tick;
 use crate::director::health::HealthClock;
 use crate::director::held::HeldServers;
 use crate::director::record::ServiceRecord;
 use crate::director::registry::WorkerRegistry;
+use crate::director::roster::Roster;
 pub(super) use crate::director::running::RunningService;
 use crate::director::running::SlotEdit;
 use crate::director::runtime::Runtime;
@@ -60,7 +63,14 @@ pub(super) struct Control {
     statistics: Arc<Snapshot<Shards>>,
     workers: WorkerRegistry,
     pub(super) budget: Budget,
+    /// Number of servers of all services.
+    pub(super) configured: usize,
     pub(super) held: HeldServers,
+    /// Why servers are ejected, as in `runtimes`.
+    ejected: ByServer<Arc<str>>,
+    /// As published in `rosters`.
+    roster: Arc<Roster>,
+    rosters: Arc<Snapshot<Roster>>,
     pub(super) health_clock: HealthClock,
     pub(super) runtimes: HashMap<ServiceKey, Runtime>,
 }
@@ -74,6 +84,7 @@ impl Control {
         arena: Arc<Arena>,
         publication: Arc<Snapshot<ServiceTable>>,
         (shards, statistics): (Arc<Shards>, Arc<Snapshot<Shards>>),
+        (roster, rosters): (Arc<Roster>, Arc<Snapshot<Roster>>),
         limits: ResourceLimits,
     ) -> Self {
         Control {
@@ -90,7 +101,11 @@ impl Control {
             statistics,
             workers: WorkerRegistry::default(),
             budget: Budget::new(limits),
+            configured: 0,
             held: HeldServers::default(),
+            ejected: ByServer::default(),
+            roster,
+            rosters,
             health_clock: HealthClock::default(),
             runtimes: HashMap::default(),
         }
@@ -131,6 +146,7 @@ impl Control {
         let mut maps = reserve::maps(self, changes, compiled)?;
         // The last step that can fail.
         self.allocator.reserve(&self.arena, new_servers, new_services)?;
+        let removed = self.allocator.removed().clone();
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);
         let next = self.sequence + 1;
@@ -155,6 +171,7 @@ impl Control {
             };
             fresh.push((id, compiled));
         }
+        self.leave(&gone, next, removed);
         let (servers, services) = self.allocator.high_water();
         self.shards.grow_to(servers, services);
         let records = self.new_records(&mut service_edits, &fresh);
@@ -182,7 +199,7 @@ impl Control {
         self.workers.after_publish(&self.arena, kept());
         self.share_exactly();
         let changed: Vec<ServiceKey> = service_edits.iter().map(|edit| edit.settings.key).collect();
-        self.record(service_edits, fresh, records, gone, next);
+        self.record(service_edits, fresh, records, &gone, next);
         self.settings = settings.clone();
         self.sequence = next;
         for key in changed {
@@ -357,17 +374,17 @@ impl Control {
         service_edits: Vec<ServiceEdit>,
         fresh: Vec<(ServiceId, Arc<Service>)>,
         records: Vec<Option<Arc<ServiceRecord>>>,
-        gone: Vec<(ServiceKey, SocketAddr, SlotClaim)>,
+        gone: &[(ServiceKey, SocketAddr, SlotClaim)],
         next: u64,
     ) {
         for (service, server, claim) in gone {
-            let state = self.held.state(&service, server);
+            let state = self.held.state(service, *server);
             self.arena.end_ejection(claim.id.slot, state);
-            self.allocator.leave(service, server, claim, next);
         }
         for ((edit, (_, compiled)), record) in service_edits.into_iter().zip(fresh).zip(records) {
             let running = edit.live.and_then(|number| self.services.remove(&number));
             self.budget.taken -= running.as_ref().map_or(0, |running| running.memory);
+            self.configured -= running.as_ref().map_or(0, |running| running.claims.len());
             let Some(record) = record else {
                 let key = edit.settings.key;
                 self.allocator.detach(&self.arena, &key, &self.held);
@@ -379,6 +396,7 @@ impl Control {
             };
             let memory = Memory::of_service(&record.service).total();
             self.budget.taken += memory;
+            self.configured += record.claims.len();
             let since = running.map_or(next, |running| running.since);
             self.start_service(RunningService { record, since, compiled, memory });
         }
@@ -393,19 +411,5 @@ impl Control {
         self.numbers.insert(live.service.key, number);
         self.services.insert(number, live);
         self.next_number = self.next_number.max(number + 1);
-    }
-
-    /// Frees old tables that no worker protects, then slots that no table names any more, checking at
-    /// most `most` removed servers.
-    pub(super) fn sweep(&mut self, most: usize) {
-        drop(self.snapshot.reclaim());
-        self.sweep_slots(most, usize::MAX);
-    }
-
-    /// Frees slots that no table names any more: of servers that were removed, and of others.
-    fn sweep_slots(&mut self, removed: usize, others: usize) {
-        let kept: Vec<u64> =
-            self.snapshot.with_live(|tables| tables.iter().map(|table| table.sequence).collect());
-        self.allocator.sweep(&self.arena, &kept, removed, others);
     }
 }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::config::Ejection;
+use crate::director::hash_trie::HashTrie;
+use crate::sync::Arc;
 
 /// The ejections of one service.
 #[derive(Default)]
@@ -15,6 +17,22 @@ pub(super) struct Ejections {
     pub(super) began: Option<u64>,
     /// Done and failed of each server when the interval began.
     pub(super) totals: HashMap<SocketAddr, (u64, u64)>,
+}
+
+impl Ejections {
+    /// Why servers are ejected.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = (SocketAddr, &Arc<str>)> {
+        self.records.iter().filter_map(|(server, record)| Some((*server, record.reason()?)))
+    }
+
+    /// True if these are the reasons.
+    pub(super) fn has_reasons(&self, known: Option<&HashTrie<SocketAddr, Arc<str>>>) -> bool {
+        let same = |(server, reason)| {
+            known.and_then(|known| known.get(&server)).is_some_and(|it| Arc::ptr_eq(it, reason))
+        };
+        let known = known.map_or(0, HashTrie::len);
+        self.reasons().count() == known && self.reasons().all(same)
+    }
 }
 
 /// A server that was ejected. Times are those of ticks.
@@ -35,7 +53,7 @@ pub(super) enum Phase {
     Ejected {
         since: u64,
         until: u64,
-        reason: String,
+        reason: Arc<str>,
     },
     /// It is back, and may have few connections until one is done.
     Trial {
@@ -52,12 +70,24 @@ impl Record {
     pub(super) fn eject(&mut self, now: u64, rule: &Ejection, why: &str) {
         self.times = self.times.saturating_add(1);
         let reason = format!("{why}; ejection {}", self.times);
-        self.phase = Phase::Ejected { since: now, until: now + duration(rule, self.times), reason };
+        self.phase = Phase::Ejected {
+            since: now,
+            until: now + duration(rule, self.times),
+            reason: reason.into(),
+        };
     }
 
     pub(super) fn end(&mut self, now: u64, next: Phase) {
         self.phase = next;
         self.ended = now;
+    }
+
+    /// Why the server is ejected, if it is.
+    pub(super) fn reason(&self) -> Option<&Arc<str>> {
+        match &self.phase {
+            Phase::Ejected { reason, .. } => Some(reason),
+            _ => None,
+        }
     }
 
     /// Since when the server has been ejected.

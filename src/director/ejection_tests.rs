@@ -27,7 +27,7 @@ fn the_number_falls_by_one_in_each_interval_without_an_ejection() {
     record.eject(31_000, &rule, "one more");
     assert!(!record.is_over(90_999) && record.is_over(91_000));
     assert!(
-        matches!(&record.phase, Phase::Ejected { reason, .. } if reason == "one more; ejection 2")
+        matches!(&record.phase, Phase::Ejected { reason, .. } if **reason == *"one more; ejection 2")
     );
     record.interval_over(80_000);
     record.end(91_000, Phase::In);

@@ -1,13 +1,15 @@
 //! Which server the next pick would choose, and why.
 
 use crate::arena::id::ServiceId;
-use crate::config::RealServer;
+use crate::config::{ObservedServer, ObservedService, RealServer};
 use crate::director::Director;
 use crate::director::allocator::SlotClaim;
-use crate::director::control::Control;
 use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
 use crate::director::observe::View;
+use crate::director::record::ServiceRecord;
+use crate::director::roster::Roster;
 use crate::flow::Flow;
+use crate::service::Service;
 
 impl Director {
     /// Says which server the next pick of this flow would choose and why, or why none, with what decides
@@ -20,8 +22,11 @@ impl Director {
     /// wlc, sed and nq, connections of its own, which are not looked at: the explanation is for a caller
     /// without a worker.
     ///
-    /// Takes the director's lock, allocates; O(servers + templates), times the
-    /// number of workers if they count connections by themselves.
+    /// Lock-free, allocates; O(servers + templates), times the number of workers if they count
+    /// connections by themselves. The servers and their weights are those of one
+    /// published config, and a server's state is what its holds come to. What changes during the call, as
+    /// connections do, may be seen in part: the pick may be of before a change, and a server's line of
+    /// after it.
     ///
     /// ```
     /// use vsched::config::PickReason;
@@ -47,48 +52,61 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn explain(&self, service: ServiceId, flow: &Flow) -> Option<Explanation> {
-        // For the reasons of the holders; and nothing is published meanwhile.
-        let control = self.inner.control.lock();
-        self.view(|view| control.explanation(view, service, flow))
+        loop {
+            let explained = self.view_with_roster(|view, roster| {
+                let Some((record, compiled)) = view.service(service) else { return Some(None) };
+                let named = compiled.named_server(flow, |key| view.table.service_of(key));
+                let pick = compiled.explain(flow, named.as_ref())?;
+                let servers = explained_servers(view, roster, (record, compiled));
+                Some(Some(Explanation {
+                    service: record.service.key,
+                    scheduler: record.service.scheduler,
+                    sharing: record.service.sharing,
+                    template: named.map(|named| named.pick.address()),
+                    pick: pick.map(|(pick, reason)| ExplainedPick {
+                        server: pick.server(),
+                        address: pick.address(),
+                        reason,
+                    }),
+                    servers,
+                }))
+            });
+            // Repeated only if a newer table was published meanwhile.
+            if let Some(explained) = explained {
+                return explained;
+            }
+        }
     }
 }
 
-impl Control {
-    fn explanation(&self, view: &View<'_>, service: ServiceId, flow: &Flow) -> Option<Explanation> {
-        let (record, compiled) = view.service(service)?;
-        let named = compiled.named_server(flow, |key| view.table.service_of(key));
-        let pick = compiled.explain(flow, named.as_ref());
-        let key = record.service.key;
-        let observed = view.observed(record, compiled).servers;
-        // In list order, as observed.
-        let claims = record.claims.iter().rev();
-        let servers = (0..).zip(claims.zip(observed)).map(|(position, (claim, observed))| {
-            let SlotClaim { id, .. } = *claim;
-            let RealServer { address, weight, .. } = observed.server;
-            ExplainedServer {
-                id,
-                address,
-                weight,
-                effective_weight: compiled.servers.weight(position),
-                counts: observed.counts,
-                state: observed.state,
-                holds: self.holds(&key, (id, address)),
-                health: observed.health,
-                bar: Bar::of(compiled.servers.weight(position), &observed),
-                load: compiled.load(position),
-            }
-        });
-        Some(Explanation {
-            service: key,
-            scheduler: record.service.scheduler,
-            sharing: record.service.sharing,
-            template: named.map(|named| named.pick.address()),
-            pick: pick.map(|(pick, reason)| ExplainedPick {
-                server: pick.server(),
-                address: pick.address(),
-                reason,
-            }),
-            servers: servers.collect(),
-        })
-    }
+fn explained_servers(
+    view: &View<'_>,
+    roster: &Roster,
+    (record, compiled): (&ServiceRecord, &Service),
+) -> Vec<ExplainedServer> {
+    let key = record.service.key;
+    let ObservedService { servers, panics, .. } = view.observed(record, compiled);
+    // In list order, as observed.
+    let claims = record.claims.iter().rev();
+    let explained = |(position, (claim, mut observed)): (_, (&SlotClaim, ObservedServer))| {
+        let RealServer { address, weight, .. } = observed.server;
+        let holds = roster.holds(&key, address, observed.health.ejected);
+        // Not as observed: state and holds are of the same moment.
+        observed.state = roster.state(&key, address, (&holds, panics));
+        observed.health.state = observed.state;
+        let effective_weight = compiled.servers.weight(position);
+        ExplainedServer {
+            id: claim.id,
+            address,
+            weight,
+            effective_weight,
+            counts: observed.counts,
+            state: observed.state,
+            holds,
+            bar: Bar::of(effective_weight, &observed),
+            health: observed.health,
+            load: compiled.load(position),
+        }
+    };
+    (0..).zip(claims.zip(servers)).map(explained).collect()
 }

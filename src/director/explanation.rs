@@ -8,7 +8,7 @@ use crate::config::{
     ObservedServer, PickReason, SchedulerKind, ServerCounts, ServerHealth, ServerState, ServiceKey,
     Sharing,
 };
-use crate::director::state::Hold;
+use crate::director::held::Hold;
 use crate::error::Refused;
 
 /// Which server the next pick of a flow would choose and why, and what decides for each server.

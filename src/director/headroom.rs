@@ -6,8 +6,6 @@
 //! fit is an error. Memory that other threads allocate between the check and the change is not
 //! accounted for.
 
-use std::hint::black_box;
-
 use crate::arena::Arena;
 use crate::arena::health::HealthSlot;
 use crate::arena::service_slot::ServiceSlot;
@@ -15,6 +13,7 @@ use crate::arena::slots::ServerSlot;
 use crate::config::diff::Change;
 use crate::config::{Memory, RealServer, VirtualService};
 use crate::director::allocator::SlotClaim;
+use crate::director::ask::ask;
 use crate::error::ApplyError;
 
 // All sizes are in bytes.
@@ -59,7 +58,12 @@ impl Headroom {
     /// Adds the memory for comparing the keys and names of all wanted services with each other.
     pub(super) fn and_validate(self, services: usize, named: usize) -> Self {
         let tables = services as u64 * DISTINCT + named as u64 * DISTINCT_NAME;
-        Headroom { bytes: self.bytes + tables }
+        self.and(tables)
+    }
+
+    /// Adds so many bytes.
+    pub(super) fn and(self, bytes: u64) -> Self {
+        Headroom { bytes: self.bytes + bytes }
     }
 
     /// Adds the memory for compiling a service of at most this many servers: their lists, the result, as
@@ -99,17 +103,5 @@ impl Headroom {
     /// Checks that the system has this much memory.
     pub(super) fn check(&self) -> Result<(), ApplyError> {
         ask(self.bytes, || "the change as a whole".to_owned())
-    }
-}
-
-/// Checks that the system has one block of this size, by allocating and freeing it.
-pub(super) fn ask(bytes: u64, what: impl FnOnce() -> String) -> Result<(), ApplyError> {
-    let mut block = Vec::<u8>::new();
-    let reserved = usize::try_from(bytes).map(|bytes| block.try_reserve_exact(bytes));
-    // Otherwise the compiler could remove the allocation.
-    black_box(&mut block);
-    match reserved {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(ApplyError::OutOfMemory { what: what(), bytes }),
     }
 }

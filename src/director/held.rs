@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use ahash::{HashMap, HashSet};
+use ahash::HashSet;
 
 use crate::config::{ServerState, ServiceKey};
+use crate::director::ask::ask;
+use crate::director::by_server::ByServer;
 use crate::director::shape::Condition;
 use crate::sync::Arc;
 
@@ -50,6 +52,19 @@ impl fmt::Display for Holder {
     }
 }
 
+/// One holder's hold on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Hold {
+    /// Who holds it.
+    pub holder: Holder,
+    /// In which state: draining or down.
+    pub state: ServerState,
+    /// Why, as the holder said; empty if it did not.
+    pub reason: String,
+}
+
 /// Of servers that are not configured this number may be held beside all that are; beyond it those held
 /// longest are released.
 const MAX_ABSENT: usize = 4096;
@@ -91,6 +106,11 @@ impl Holds {
         }
     }
 
+    /// The state in which the server takes part, apart from an ejection.
+    pub(super) fn taking_part(&self, panics: bool) -> ServerState {
+        if panics && self.condition() == Condition::Down { ServerState::Up } else { self.state() }
+    }
+
     /// Every holder that holds the server draining or down.
     pub(super) fn iter(
         &self,
@@ -114,13 +134,18 @@ impl Holds {
 /// All servers that are held, whether they are configured or not.
 #[derive(Default)]
 pub(super) struct HeldServers {
-    by_service: HashMap<ServiceKey, HashMap<SocketAddr, Holds>>,
+    servers: ByServer<Holds>,
     changes: u64,
 }
 
 impl HeldServers {
+    /// A copy is O(1).
+    pub(super) fn by_server(&self) -> &ByServer<Holds> {
+        &self.servers
+    }
+
     pub(super) fn get(&self, service: &ServiceKey, server: SocketAddr) -> Option<&Holds> {
-        self.by_service.get(service)?.get(&server)
+        self.servers.get(service, server)
     }
 
     pub(super) fn state(&self, service: &ServiceKey, server: SocketAddr) -> ServerState {
@@ -129,46 +154,51 @@ impl HeldServers {
 
     /// True if any server of this service is held.
     pub(super) fn any(&self, service: &ServiceKey) -> bool {
-        self.by_service.contains_key(service)
+        self.servers.of(service).is_some()
     }
 
-    /// Replaces the states of a server; forgets it once no holder holds it.
+    /// Replaces the states of a server; forgets it once no holder holds it. O(log n).
     pub(super) fn set(&mut self, service: ServiceKey, server: SocketAddr, holds: Holds) {
         self.changes += 1;
-        if holds.state() != ServerState::Up {
-            let holds = Holds { changed: self.changes, ..holds };
-            self.by_service.entry(service).or_default().insert(server, holds);
-        } else if let Some(servers) = self.by_service.get_mut(&service) {
-            servers.remove(&server);
-            if servers.is_empty() {
-                self.by_service.remove(&service);
-            }
+        if holds.state() == ServerState::Up {
+            self.servers.remove(&service, server);
+        } else {
+            self.servers.insert(service, server, Holds { changed: self.changes, ..holds });
         }
     }
 
-    /// Releases servers that are not configured, if there are too many. O(servers held) then.
+    /// As it was, a copy of [`by_server`](Self::by_server).
+    pub(super) fn restore(&mut self, servers: ByServer<Holds>) {
+        self.servers = servers;
+    }
+
+    /// Releases servers that are not configured, if more are held than so many that are. O(servers held)
+    /// then.
     pub(super) fn release_absent(
         &mut self,
-        configured: impl FnOnce() -> usize,
+        configured: usize,
         servers_of: impl Fn(&ServiceKey) -> HashSet<SocketAddr>,
     ) {
-        let held: usize = self.by_service.values().map(HashMap::len).sum();
-        if held <= MAX_ABSENT || held <= configured() + MAX_ABSENT {
+        if self.servers.len() <= configured + MAX_ABSENT {
             return;
         }
         let mut absent: Vec<(u64, ServiceKey, SocketAddr)> = self
-            .by_service
-            .iter()
+            .servers
+            .services()
             .flat_map(|(service, servers)| {
                 let configured = servers_of(service);
-                let absent = servers.iter().filter(move |(server, _)| !configured.contains(server));
+                let absent =
+                    servers.iter().filter(move |(server, _)| !configured.contains(*server));
                 absent.map(|(server, holds)| (holds.changed, *service, *server))
             })
             .collect();
         absent.sort_unstable();
         let most = absent.len().saturating_sub(MAX_ABSENT);
         for (_, service, server) in absent.into_iter().take(most) {
-            self.set(service, server, Holds::default());
+            // Without memory it is held until the next time.
+            if ask(self.servers.to_change(&service, 1), String::new).is_ok() {
+                self.set(service, server, Holds::default());
+            }
         }
     }
 }

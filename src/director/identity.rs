@@ -24,7 +24,7 @@ impl fmt::Debug for Director {
     /// Writes the numbers of services, servers, workers and publications; waits for no lock: `locked`
     /// stands for them while another thread has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(control) = self.inner.control.try_lock() else {
+        let Some(control) = self.inner.control.try_read() else {
             return f.write_str("Director { locked }");
         };
         let servers: usize = control.services.values().map(|it| it.service.servers.len()).sum();

@@ -1,8 +1,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use crate::config::ServerHealth;
-use crate::{Config, Director, Flow, ServerState};
+use crate::config::{RealServer, ServerHealth};
+use crate::metrics::Options;
+use crate::{Activity, Config, Director, Flow, Holder, ServerId, ServerState};
 
 const RULES: &str = "
     -A -t 10.0.0.1:80 -s rr --vsched-name web
@@ -16,12 +17,29 @@ fn running(rules: &str) -> (Config, Director) {
     (config, director)
 }
 
+/// A server that comes, gets a connection and goes.
+fn removed_with_a_connection(director: &Director, config: &Config) -> ServerId {
+    let mut more = config.clone();
+    more.services[0].servers.push(RealServer::new(([10, 0, 1, 3], 80).into()));
+    director.apply(&more).expect("a valid config");
+    let service = director.service("web").expect("it runs");
+    let removed = director.server(service, "10.0.1.3:80").expect("it runs");
+    let _kept = director.worker().open(removed, Activity::Active).expect("it runs");
+    director.apply(config).expect("a valid config");
+    removed
+}
+
 /// A thread that takes a lock which it holds would wait for ever.
 #[test]
 fn reads_do_not_wait_for_the_directors_lock() {
     let (config, director) = running(RULES);
     let key = config.services[0].key;
     let flow = Flow::tcp(([10, 9, 9, 9], 4000).into(), ([10, 0, 0, 1], 80).into());
+    let held = director.server(director.service("web").expect("it runs"), "10.0.1.2:80");
+    let held = held.expect("it runs");
+    let (checker, down) = (Holder::HealthChecker, ServerState::Down);
+    director.set_state_because(held, checker, down, "no answer").expect("it runs");
+    let removed = removed_with_a_connection(&director, &config);
     let control = director.inner.control.lock();
     let service = director.service_by_key(&key).expect("it runs");
     assert_eq!(director.service("web"), Ok(service));
@@ -36,8 +54,18 @@ fn reads_do_not_wait_for_the_directors_lock() {
     assert_eq!(director.server_by_address(service, ([10, 0, 1, 9], 80).into()), None);
     assert_eq!(director.server(service, "10.0.1.1:80"), Ok(pick.server()));
     assert_eq!(director.state(pick.server()), Some(ServerState::Up));
+    assert_eq!(director.state(held), Some(down));
     assert_eq!(director.health(pick.server()), Some(ServerHealth::default()));
     assert_eq!(director.config(), config);
+    let holds = director.holds(held).expect("it runs");
+    assert_eq!((holds[0].holder, holds[0].reason.as_str()), (checker, "no answer"));
+    assert_eq!(director.holds(removed), Some(Vec::new()));
+    let explanation = director.explain(service, &flow).expect("it runs");
+    assert_eq!(explanation.pick.expect("one is up").server, pick.server());
+    assert_eq!(explanation.servers[0].holds, holds);
+    assert_eq!(director.removed_servers(), 1);
+    assert_eq!(director.removed_with_connections()[0].id, removed);
+    assert!(director.metrics(&Options::default()).contains("vsched_removed_servers 1"));
     let observed = director.observe();
     assert_eq!(observed.services.len(), 1);
     assert_eq!(director.services(), [(service, observed.services[0].clone())]);

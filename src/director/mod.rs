@@ -3,13 +3,16 @@
 
 mod allocator;
 mod applied;
+mod ask;
 mod budget;
+mod by_server;
 mod changing;
 mod command;
 mod control;
 mod ejection;
 mod explain;
 mod explanation;
+mod hash_trie;
 mod headroom;
 mod health;
 mod held;
@@ -23,6 +26,7 @@ mod record;
 mod registry;
 mod removed;
 mod repair;
+mod roster;
 mod running;
 mod runtime;
 mod service_edit;
@@ -48,14 +52,15 @@ use crate::concurrent::waiters::Waiters;
 use crate::config::diff::diff_services;
 use crate::config::{Command, Config, Guardrails, ResourceLimits};
 pub use crate::director::applied::{Applied, Item};
+use crate::director::changing::ControlLock;
 use crate::director::control::{Control, SWEPT, Tick};
 pub use crate::director::explanation::{Bar, ExplainedPick, ExplainedServer, Explanation};
-pub use crate::director::held::Holder;
-use crate::director::observe::counts_of;
+pub use crate::director::held::{Hold, Holder};
+use crate::director::observe::{View, counts_of};
 pub use crate::director::policy::ApplyPolicy;
 pub use crate::director::removed::RemovedServer;
+use crate::director::roster::Roster;
 use crate::director::shards::Shards;
-pub use crate::director::state::Hold;
 use crate::director::steps::{to_apply, validate};
 use crate::director::table::ServiceTable;
 use crate::error::ApplyError;
@@ -65,7 +70,7 @@ use crate::sync::Arc;
 ///
 /// A director is a handle: `Send`, `Sync`, and cheap to clone; all clones are one director. Its methods
 /// belong to the control plane. Those that change something take the director's lock, allocate, and free
-/// what is no longer needed; those that read wait for none of them, unless they say so. No pick or
+/// what is no longer needed; those that read take no lock, so they wait for no change. No pick or
 /// connection waits for either. Each thread that picks servers does so through its own
 /// [`Worker`](crate::Worker), and tasks through a [`Handle`](crate::Handle).
 ///
@@ -97,7 +102,9 @@ pub(crate) struct Inner {
     pub(crate) publication: Arc<Snapshot<ServiceTable>>,
     /// Each worker that comes or goes is a publication.
     statistics: Arc<Snapshot<Shards>>,
-    control: Mutex<Control>,
+    /// Holds, and servers that were removed. A publication each time they change.
+    roster: Arc<Snapshot<Roster>>,
+    control: ControlLock,
     /// What a layer above keeps one of per director: see `handle`.
     companion: Mutex<Weak<dyn Any + Send + Sync>>,
 }
@@ -122,11 +129,15 @@ impl Director {
         let shards = Arc::new(Shards::default());
         let statistics = Arc::new(Snapshot::new(Arc::clone(&shards)));
         let workers = (shards, Arc::clone(&statistics));
-        let control = Control::new(Arc::clone(&arena), Arc::clone(&publication), workers, limits);
-        let control = Mutex::new(control);
+        let first = Arc::new(Roster::default());
+        let roster = Arc::new(Snapshot::new(Arc::clone(&first)));
+        let rosters = (first, Arc::clone(&roster));
+        let table = Arc::clone(&publication);
+        let control = Control::new(Arc::clone(&arena), table, workers, rosters, limits);
+        let control = ControlLock::new(control);
         let companion: Weak<()> = Weak::new();
         let companion = Mutex::new(companion as Weak<dyn Any + Send + Sync>);
-        let inner = Arc::new(Inner { arena, publication, statistics, control, companion });
+        let inner = Arc::new(Inner { arena, publication, statistics, roster, control, companion });
         let director = Director { inner };
         director.apply(config)?;
         Ok(director)
@@ -279,7 +290,7 @@ impl Director {
     /// Returns the number of servers that were removed from the config and still occupy a slot: they
     /// have connections (see [`removed_with_connections`](Self::removed_with_connections)), are named
     /// by a table that a worker protects or by a remembered address, or wait for the next
-    /// [`tick`](Self::tick). Takes the director's lock.
+    /// [`tick`](Self::tick). Lock-free; O(1).
     ///
     /// ```
     /// use std::time::Duration;
@@ -299,7 +310,8 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn removed_servers(&self) -> usize {
-        self.inner.control.lock().removed_servers()
+        let at = |view: &View<'_>, roster: &Roster| roster.removed_at(view.table.sequence).len();
+        self.view_with_roster(at)
     }
 
     /// The tasks that wait for room in this service.

@@ -1,11 +1,14 @@
 //! Read-out: the running config with its counts, states and statistics.
 
+use std::net::SocketAddr;
+
 use crate::arena::Arena;
 use crate::arena::counts::Counts;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::service_slot::ServiceSlot;
 use crate::config::{
-    Config, Observed, ObservedServer, ObservedService, ServerCounts, ServerState, Statistics,
+    Config, Observed, ObservedServer, ObservedService, ServerCounts, ServerState, ServiceKey,
+    Statistics,
 };
 use crate::director::health::health_of;
 use crate::director::record::ServiceRecord;
@@ -84,9 +87,7 @@ impl Director {
     /// [`holds`](Self::holds) tells who holds it draining or down, and why.
     pub fn observe_server(&self, server: ServerId) -> Option<ObservedServer> {
         self.view(|view| {
-            let slot = view.arena.servers.get(server.slot)?;
-            let (record, compiled) = view.table.listed_at(slot.service())?;
-            let place = record.claims.iter().position(|claim| claim.id == server)?;
+            let (record, compiled, place) = view.server(server)?;
             let templates = compiled.templates().map(|it| it.of_server(server.slot));
             let newest_first = record.claims.len() - 1 - place;
             let weight = compiled.servers.weights().nth(newest_first)?;
@@ -99,6 +100,20 @@ impl View<'_> {
     pub(super) fn service(&self, service: ServiceId) -> Option<(&ServiceRecord, &Service)> {
         let listed = self.table.listed_at(service.slot);
         listed.filter(|(record, _)| record.id == service)
+    }
+
+    /// A configured server's service, and the server's place in it. O(servers of the service).
+    fn server(&self, server: ServerId) -> Option<(&ServiceRecord, &Service, usize)> {
+        let slot = self.arena.servers.get(server.slot)?;
+        let (record, compiled) = self.table.listed_at(slot.service())?;
+        let place = record.claims.iter().position(|claim| claim.id == server)?;
+        Some((record, compiled, place))
+    }
+
+    /// Service and address of a configured server. As [`server`](Self::server).
+    pub(super) fn name_of(&self, server: ServerId) -> Option<(ServiceKey, SocketAddr)> {
+        let (record, _, place) = self.server(server)?;
+        Some((record.service.key, record.service.servers.get(place)?.address))
     }
 
     fn services(&self) -> impl Iterator<Item = (ServiceId, ObservedService)> + '_ {

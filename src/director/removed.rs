@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::arena::id::ServerId;
 use crate::config::ServiceKey;
 use crate::director::Director;
+use crate::sync::{Ordering, fence};
 
 /// A server that was removed from the config and still has connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,7 +30,7 @@ impl Director {
     /// service and address.
     ///
     /// A server that was added again is not listed, nor is one whose connections were
-    /// [forgotten](Self::forget_removed). Takes the director's lock, allocates; O(n log n) in
+    /// [forgotten](Self::forget_removed). Lock-free, allocates; O(n log n) in
     /// [`removed_servers`](Self::removed_servers).
     ///
     /// ```
@@ -45,15 +46,20 @@ impl Director {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn removed_with_connections(&self) -> Vec<RemovedServer> {
-        let control = self.inner.control.lock();
-        let with_connections = |(service, server, id): (&ServiceKey, &SocketAddr, ServerId)| {
-            let counts = self.inner.arena.servers.get(id.slot)?.counts_relaxed();
+        let arena = &self.inner.arena;
+        let with_connections = |(service, server, id): (&ServiceKey, SocketAddr, ServerId)| {
+            let slot = arena.servers.get(id.slot)?;
+            let counts = slot.counts_relaxed();
+            // Acquire: if the slot has got another owner, that is seen below.
+            fence(Ordering::Acquire);
             let (active, inactive) = (counts.active(), counts.inactive());
-            let removed =
-                RemovedServer { service: *service, server: *server, id, active, inactive };
-            (active > 0 || inactive > 0).then_some(removed)
+            let counted = slot.is(id.generation) && (active > 0 || inactive > 0);
+            counted.then_some(RemovedServer { service: *service, server, id, active, inactive })
         };
-        let mut found: Vec<_> = control.removed().filter_map(with_connections).collect();
+        let mut found: Vec<_> = self.view_with_roster(|view, roster| {
+            let removed = roster.removed_at(view.table.sequence);
+            removed.iter().filter_map(with_connections).collect()
+        });
         found.sort_unstable_by_key(|removed| (removed.service, removed.server));
         found
     }

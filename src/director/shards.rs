@@ -1,7 +1,7 @@
 //! The statistics of all workers, living and dropped.
 
 use crate::arena::statistics::Shard;
-use crate::director::headroom::ask;
+use crate::director::ask::ask;
 use crate::sync::Arc;
 
 /// The sum of these shards counts every connection once. Immutable: a worker that comes or goes

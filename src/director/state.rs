@@ -3,33 +3,19 @@
 use std::mem;
 use std::net::SocketAddr;
 
-use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
-use crate::arena::slots::ServerSlot;
 use crate::config::diff::Change;
 use crate::config::{RealServer, ServerState, ServiceKey};
 use crate::director::Director;
 use crate::director::control::{Control, RunningService};
 use crate::director::headroom::Headroom;
-use crate::director::held::{Holder, Holds};
+use crate::director::held::{Hold, Holder, Holds};
+use crate::director::roster::Roster;
 use crate::error::{ApplyError, StateError};
-use crate::sync::Arc;
+use crate::sync::{Ordering, fence};
 
 /// Longest reason, in bytes.
 const MAX_REASON: usize = 255;
-
-/// One holder's hold on a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct Hold {
-    /// Who holds it.
-    pub holder: Holder,
-    /// In which state: draining or down.
-    pub state: ServerState,
-    /// Why, as the holder said; empty if it did not.
-    pub reason: String,
-}
 
 impl Director {
     /// Holds a server in a state, or with [`Up`](ServerState::Up) releases it. Returns the state that
@@ -48,7 +34,7 @@ impl Director {
     /// are not configured and were held longest are released.
     ///
     /// Takes the director's lock; workers do not wait for it. O(servers of the service), plus O(services)
-    /// if thousands are held. A service of rr or wrr is compiled again when its first server is held,
+    /// if it releases others. A service of rr or wrr is compiled again when its first server is held,
     /// and at the [`tick`](Self::tick) after its last is released; in between its picks look at each
     /// server's counts.
     ///
@@ -100,8 +86,11 @@ impl Director {
             return Err(StateError::Reason { length: reason.len() });
         }
         let mut control = self.inner.changing();
-        Headroom::to_change(1, 1).check().map_err(no_memory)?;
+        let headroom = Headroom::to_change(1, 1);
+        headroom.check().map_err(no_memory)?;
         let (service, address) = control.name_of(server).ok_or(StateError::Stale)?;
+        let hold = control.held.by_server().to_change(&service, 1);
+        headroom.and(hold + 2 * Roster::PUBLISHED).check().map_err(no_memory)?;
         if holder == Holder::Ejector {
             return control.end_ejection(server, (service, address), state);
         }
@@ -118,35 +107,25 @@ impl Director {
         (slot.is(server.generation) && !counts.vacant()).then(|| counts.state())
     }
 
-    /// Who holds a server draining or down, and why; empty if it is up, `None` if the id is stale. Takes
-    /// the director's lock, allocates; O(servers of the service).
+    /// Who holds a server draining or down, and why; empty if it is up, `None` if the id is stale.
+    ///
+    /// Lock-free, allocates; O(servers of the service), or for a server that was removed O(removed
+    /// servers). A hold is there before the state that it leads to is, and until a release is over. Of a
+    /// server that a worker has just ejected it says no more than that, until the next
+    /// [`tick`](Self::tick).
     pub fn holds(&self, server: ServerId) -> Option<Vec<Hold>> {
-        let control = self.inner.control.lock();
-        let (service, address) = control.name_of(server)?;
-        Some(control.holds(&service, (server, address)))
+        self.find_with_roster(|view, roster| {
+            let (service, address) = view.name_of(server).or_else(|| roster.name_of(server))?;
+            let slot = self.inner.arena.servers.get(server.slot)?;
+            let ejected = slot.counts_relaxed().is_ejected();
+            // Acquire: if the slot has got another owner, that is seen below.
+            fence(Ordering::Acquire);
+            slot.is(server.generation).then(|| roster.holds(&service, address, ejected))
+        })
     }
 }
 
 impl Control {
-    /// Who holds this server, and why.
-    pub(super) fn holds(
-        &self,
-        service: &ServiceKey,
-        (server, address): (ServerId, SocketAddr),
-    ) -> Vec<Hold> {
-        let hold = |(holder, state, reason): (_, _, Option<&Arc<str>>)| Hold {
-            holder,
-            state,
-            reason: reason.map_or_else(String::new, |reason| reason.to_string()),
-        };
-        let held = self.held.get(service, address).into_iter().flat_map(Holds::iter).map(hold);
-        let of = |id: ServerId| self.arena.servers.get(id.slot).map(ServerSlot::counts_relaxed);
-        let ejected = of(server).is_some_and(Counts::is_ejected);
-        let reason = self.ejection_of(service, address, ejected);
-        let ejector = |reason| Hold { holder: Holder::Ejector, state: ServerState::Down, reason };
-        held.chain(reason.map(ejector)).collect()
-    }
-
     /// Service and description of a server that is configured. O(servers of the service).
     pub(super) fn configured(&self, server: ServerId) -> Option<(ServiceKey, RealServer)> {
         let slot = self.arena.servers.get(server.slot).filter(|it| it.is(server.generation))?;
@@ -158,10 +137,7 @@ impl Control {
     /// Service and address of a server that is configured, or was removed and still has a slot.
     fn name_of(&self, server: ServerId) -> Option<(ServiceKey, SocketAddr)> {
         let configured = self.configured(server).map(|(service, server)| (service, server.address));
-        configured.or_else(|| {
-            let mut removed = self.removed();
-            removed.find(|(_, _, id)| *id == server).map(|(service, server, _)| (*service, *server))
-        })
+        configured.or_else(|| self.allocator.removed().name_of(server))
     }
 
     /// Holds a server as `holds` says, and tells the pool that runs.
@@ -171,15 +147,20 @@ impl Control {
         (service, address): (ServiceKey, SocketAddr),
         holds: Holds,
     ) -> Result<ServerState, StateError> {
-        let (before, state) = (self.held.get(&service, address).cloned(), holds.state());
+        let (before, state) = (self.held.by_server().clone(), holds.state());
         self.held.set(service, address, holds);
         let obeyed = state == ServerState::Up
             || self.find(&service).is_none_or(|live| live.compiled.obeys_holds());
         if !obeyed {
             if let Err(error) = self.compile_again(&service) {
-                self.held.set(service, address, before.unwrap_or_default());
+                self.held.restore(before);
                 return Err(no_memory(error));
             }
+        }
+        drop(before);
+        if state != ServerState::Up {
+            // Before the server's state, so that there is a hold for every state that is read.
+            self.publish_roster();
         }
         let panics = self.panics(&service);
         let takes_part = self.held_state(&service, address, panics);
@@ -201,8 +182,7 @@ impl Control {
         // Without memory, tiers and weights follow at the next tick.
         let _ = self.reshape(&service);
         let mut held = mem::take(&mut self.held);
-        let configured = || self.services.values().map(|live| live.claims.len()).sum();
-        held.release_absent(configured, |service| {
+        held.release_absent(self.configured, |service| {
             let servers = self.find(service).into_iter().flat_map(|live| &live.service.servers);
             servers.map(|server| server.address).collect()
         });

@@ -45,34 +45,39 @@ impl Service {
     }
 
     /// The next pick for this flow by a caller without a worker, and why; `named` is the server of the
-    /// client's template. Only while no newer version is being published.
+    /// client's template. `None` if a newer version has superseded this one, which the caller has read
+    /// from the snapshot.
     pub(crate) fn explain(
         &self,
         flow: &Flow,
         named: Option<&NamedServer>,
-    ) -> Result<(Pick, PickReason), Refused> {
+    ) -> Option<Result<(Pick, PickReason), Refused>> {
         if !self.accepts(flow) {
-            return Err(Refused::NotScheduled);
+            return Some(Err(Refused::NotScheduled));
         }
         let (mut pick, reason) = match named.filter(|named| named.usable) {
             Some(named) => (named.pick, PickReason::Template),
             None => {
+                // As the first picker would, if the director has not done so yet.
+                self.adopt_rotations();
                 let (slot, rotation) = (self.slot.get().with_same_draws(), self.rotation.copy());
                 let request = self.request(flow, &[], None, None);
                 let request = PickRequest { slot: &slot, rotation: &rotation, ..request };
-                let found = self.scheduler.explain(request).ok().flatten();
+                let found = self.scheduler.explain(request).ok()?;
                 let standby =
                     || Some((self.standby.pick(&self.servers, &[])?, PickReason::Standby));
                 let found = found.or_else(standby);
                 let endpoint =
                     |(position, reason)| Some((self.servers.endpoint(position)?, reason));
                 let found = found.and_then(endpoint);
-                let (endpoint, reason) = found.ok_or_else(|| self.why_refused(&[]))?;
+                let Some((endpoint, reason)) = found else {
+                    return Some(Err(self.why_refused(&[])));
+                };
                 (endpoint.pick(), reason)
             }
         };
         self.set_port(&mut pick, flow);
-        Ok((pick, reason))
+        Some(Ok((pick, reason)))
     }
 
     /// The load of the server at this position, as the scheduler compares it. `None` if a weight of 0

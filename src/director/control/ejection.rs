@@ -1,18 +1,19 @@
 //! Passive ejection, under the director's lock: what workers have ejected is recorded, ends after its
 //! time, and stays within the service's share.
 
-use std::net::SocketAddr;
-
 use super::Control;
 use crate::arena::counts::Limits;
 use crate::arena::health::HealthSlot;
 use crate::arena::slots::ServerSlot;
 use crate::config::{Ejection, RealServer, ServiceKey, Thresholds};
 use crate::director::allocator::SlotClaim;
+use crate::director::ask::ask;
+use crate::director::by_server::ByServer;
 use crate::director::control::RunningService;
-use crate::director::ejection::{Phase, Record, most};
+use crate::director::ejection::{Ejections, Phase, Record, most};
 use crate::director::outliers::below;
 use crate::director::runtime::Runtime;
+use crate::sync::Arc;
 
 /// A server that runs, and its slots.
 #[derive(Clone, Copy)]
@@ -44,7 +45,8 @@ impl Control {
         if let Some(live) = self.find(key) {
             change(self, live, &mut runtime);
         }
-        if !runtime.is_empty() {
+        let noted = note_reasons(&mut self.ejected, key, &runtime.ejections);
+        if !(noted && runtime.is_empty()) {
             self.runtimes.insert(*key, runtime);
         }
     }
@@ -223,21 +225,6 @@ impl Control {
         }
     }
 
-    /// Why a server is ejected; `ejected` says whether it is marked.
-    pub(in crate::director) fn ejection_of(
-        &self,
-        key: &ServiceKey,
-        server: SocketAddr,
-        ejected: bool,
-    ) -> Option<String> {
-        let record = self.runtimes.get(key).and_then(|it| it.ejections.records.get(&server));
-        match record.map(|record| &record.phase) {
-            Some(Phase::Ejected { reason, .. }) => Some(reason.clone()),
-            // A worker has just ejected it; the next tick records that.
-            _ => ejected.then(|| "failures in a row".to_owned()),
-        }
-    }
-
     /// Ends the ejection of a server by hand; false if it is not ejected.
     pub(in crate::director) fn release_ejection(
         &mut self,
@@ -291,13 +278,14 @@ impl Control {
     /// Ends the ejections of servers that are not configured any more, once their time is over.
     pub(super) fn forget_ejections(&mut self) {
         let now = self.arena.clock();
-        for runtime in self.runtimes.values_mut() {
+        for (key, runtime) in &mut self.runtimes {
             runtime.ejections.records.retain(|_, record| {
                 if record.is_over(now) {
                     record.end(now, Phase::In);
                 }
                 !record.is_empty()
             });
+            note_reasons(&mut self.ejected, key, &runtime.ejections);
         }
     }
 
@@ -362,6 +350,21 @@ impl Control {
             }
         }
     }
+}
+
+/// Makes what is published of a service's ejections agree with the records: after every change of these.
+/// False if there is no memory for it; the next tick tries again.
+fn note_reasons(noted: &mut ByServer<Arc<str>>, key: &ServiceKey, ejections: &Ejections) -> bool {
+    if ejections.has_reasons(noted.of(key)) {
+        return true;
+    }
+    let count = ejections.reasons().count();
+    let is_there = ask(noted.to_change(key, count), String::new).is_ok();
+    if is_there {
+        let reasons = ejections.reasons().map(|(server, reason)| (server, Arc::clone(reason)));
+        noted.replace(key, reasons.collect());
+    }
+    is_there
 }
 
 /// At most `upper` connections, and no more than configured; at one less, one more may be opened.

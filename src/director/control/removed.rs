@@ -1,12 +1,9 @@
 //! Servers that were removed from the config, and counts that the host has corrected.
 
-use std::net::SocketAddr;
-
 use super::{Control, SWEPT};
 use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Connections;
-use crate::config::ServiceKey;
 
 impl Control {
     /// Updates the server's running service after its counts were corrected by `by`.
@@ -34,15 +31,17 @@ impl Control {
         slots.len()
     }
 
-    /// Number of servers that were removed from the config and still have a slot.
-    pub(in crate::director) fn removed_servers(&self) -> usize {
-        self.allocator.removed()
+    /// Frees old tables that no worker protects, then slots that no table names any more, checking at
+    /// most `most` removed servers.
+    pub(in crate::director) fn sweep(&mut self, most: usize) {
+        drop(self.snapshot.reclaim());
+        self.sweep_slots(most, usize::MAX);
     }
 
-    /// Those of them that get their counts back if added again.
-    pub(in crate::director) fn removed(
-        &self,
-    ) -> impl Iterator<Item = (&ServiceKey, &SocketAddr, ServerId)> {
-        self.allocator.each_removed()
+    /// Frees slots that no table names any more: of servers that were removed, and of others.
+    pub(super) fn sweep_slots(&mut self, removed: usize, others: usize) {
+        let kept: Vec<u64> =
+            self.snapshot.with_live(|tables| tables.iter().map(|table| table.sequence).collect());
+        self.allocator.sweep(&self.arena, &kept, removed, others);
     }
 }

@@ -5,8 +5,10 @@ use ahash::HashMap;
 use crate::arena::Arena;
 use crate::config::diff::Change;
 use crate::config::{Memory, ServiceKey, ServiceSettings, Sharing};
+use crate::director::ask::ask;
 use crate::director::control::{Control, RunningService};
-use crate::director::headroom::{Headroom, ask};
+use crate::director::headroom::Headroom;
+use crate::director::roster::Roster;
 use crate::error::ApplyError;
 use crate::service::Maps;
 use crate::sync::Arc;
@@ -23,6 +25,8 @@ struct Wanted<'a> {
     deleted: bool,
     /// Weights of added and edited servers.
     weights: Vec<u32>,
+    /// Number of deleted servers.
+    leaving: usize,
 }
 
 impl<'a> Wanted<'a> {
@@ -31,7 +35,14 @@ impl<'a> Wanted<'a> {
     }
 
     fn new(settings: ServiceSettings) -> Self {
-        Wanted { settings, live: None, bound: true, deleted: false, weights: Vec::new() }
+        Wanted {
+            settings,
+            live: None,
+            bound: true,
+            deleted: false,
+            weights: Vec::new(),
+            leaving: 0,
+        }
     }
 
     fn change(&mut self, change: &'a Change) {
@@ -44,7 +55,8 @@ impl<'a> Wanted<'a> {
             Change::AddServer { server, .. } | Change::EditServer { server, .. } => {
                 self.weights.push(server.weight);
             }
-            Change::AddService(_) | Change::DeleteServer { .. } => {}
+            Change::DeleteServer { .. } => self.leaving += 1,
+            Change::AddService(_) => {}
         }
     }
 
@@ -73,6 +85,11 @@ impl<'a> Wanted<'a> {
     fn is_renamed(&self) -> bool {
         let before = self.live.and_then(|live| live.service.name.as_ref());
         before != self.settings.name.as_ref().filter(|_| !self.deleted)
+    }
+
+    /// How many servers leave.
+    fn leaving(&self) -> usize {
+        if self.deleted { self.live.map_or(0, |live| live.claims.len()) } else { self.leaving }
     }
 
     fn most_servers(&self) -> usize {
@@ -146,6 +163,9 @@ impl Control {
             let renamed = services.iter().filter(|wanted| wanted.is_renamed()).count();
             headroom.index(running, self.named() + renamed, renamed);
         }
+        let moved = services.iter().map(|it| (&it.settings.key, it.weights.len(), it.leaving()));
+        let moved = self.allocator.to_move(moved);
+        let mut headroom = headroom.and(moved + 2 * Roster::PUBLISHED);
         for wanted in services.iter().filter(|wanted| !wanted.deleted) {
             let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
             headroom.compile(wanted.most_servers(), wanted.memory(), own);

@@ -37,10 +37,8 @@ impl Control {
         server: SocketAddr,
         panics: bool,
     ) -> ServerState {
-        match self.held.get(service, server) {
-            Some(holds) if panics && holds.condition() == Condition::Down => ServerState::Up,
-            holds => holds.map_or(ServerState::Up, Holds::state),
-        }
+        let holds = self.held.get(service, server);
+        holds.map_or(ServerState::Up, |holds| holds.taking_part(panics))
     }
 
     /// What the state of the servers comes to.
@@ -135,7 +133,8 @@ impl Control {
 
     /// Forgets what is recorded of services without anything to record.
     pub(super) fn end_runtimes(&mut self) {
-        self.runtimes.retain(|_, runtime| !runtime.is_empty());
+        let ejected = &self.ejected;
+        self.runtimes.retain(|key, runtime| !runtime.is_empty() || ejected.of(key).is_some());
     }
 
     /// A server begins to get connections again.

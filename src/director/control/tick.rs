@@ -19,7 +19,7 @@ const EJECTED: usize = 8;
 const COMPILED: usize = 2048;
 const COMPILED_SERVER: usize = 64;
 /// Removed servers and deleted services that are checked at a time.
-const CHECKED: usize = 2048;
+const CHECKED: usize = 1024;
 
 /// How far a call of tick has come.
 #[derive(Default)]
@@ -99,6 +99,7 @@ impl Control {
                 self.share_exactly();
                 tick.freed = self.snapshot.reclaim();
                 self.reclaim_shards();
+                self.reclaim_rosters();
                 Stage::Slots(self.allocator.waiting())
             }
             Stage::Slots(left) => {

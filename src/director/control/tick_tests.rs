@@ -129,7 +129,7 @@ fn a_thread_that_waits_gets_the_lock_between_two_slices() {
         let mut control = inner.changing();
         scope.spawn(move || {
             asks.send(()).expect("the test waits");
-            director.removed_servers();
+            director.forget_removed();
             asks.send(()).expect("the test waits");
         });
         asked.recv().expect("a thread");
