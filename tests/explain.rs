@@ -3,10 +3,12 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
 
 use common::{Random, flow, rip, server, vip};
 use vsched::config::{
-    Command, Ejection, Persistence, PickReason, SchedulerFlags, ServiceKey, Sharing, Ties,
+    Command, Ejection, Persistence, PickReason, SchedulerFlags, ServiceKey, Setting, Sharing, Ties,
     VirtualService,
 };
 use vsched::{
@@ -284,4 +286,44 @@ fn a_text_for_programs() {
     assert_eq!(down["holds"][1]["reason"], "no answer");
     assert_eq!(text["servers"][3]["load"], "2/2");
     assert_eq!(text["servers"][0]["eligible"], true);
+}
+
+/// As long as nothing is picked, the next pick stays the same however often the service is compiled again:
+/// under schedulers with a rotation, which is in the middle of its cycle, and without one.
+#[test]
+fn an_explanation_beside_reloads_says_the_same() {
+    for (kind, ties) in [
+        (SchedulerKind::Rr, Ties::default()),
+        (SchedulerKind::Wrr, Ties::default()),
+        (SchedulerKind::Wlc, Ties::Rotate),
+        (SchedulerKind::Wlc, Ties::default()),
+    ] {
+        // The last of many that are published together, whose rotations follow one after the other.
+        let others = (1..60).map(|n| common::service(n, kind).with_servers(vec![server(1, 1)]));
+        let last = common::config(kind, 5, &[3, 1, 2]).services.remove(0);
+        let mut config: Config = Config::new().with_services(others.chain([last]).collect());
+        config.services.iter_mut().for_each(|service| service.ties = ties);
+        let director = Director::new(&config).expect("valid");
+        let service = director.service_by_key(&config.services[59].key).expect("it runs");
+        for n in 0..2 {
+            director.pick_server(service, &flow(n)).expect("all are up");
+        }
+        let expected = director.explain(service, &flow(9));
+        let (stop, explained) = (AtomicBool::new(false), AtomicU32::new(0));
+        thread::scope(|scope| {
+            let reader = || {
+                while !stop.load(Ordering::Relaxed) {
+                    assert_eq!(director.explain(service, &flow(9)), expected);
+                    explained.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            let readers = [scope.spawn(reader), scope.spawn(reader)];
+            let failed = || readers.iter().any(|reader| reader.is_finished());
+            let enough = |seed| seed >= 1000 && explained.load(Ordering::Relaxed) >= 20_000;
+            for seed in (1..).take_while(|seed| !enough(*seed) && !failed()) {
+                director.execute(&Command::Set(Setting::Seed(seed))).expect("valid");
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
 }

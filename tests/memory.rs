@@ -11,13 +11,15 @@ use common::service;
 use vsched::config::{
     Affinity, Command, Persistence, RealServer, ResourceLimits, Setting, Sharing, VirtualService,
 };
-use vsched::error::ApplyError;
-use vsched::{Applied, Config, Director, SchedulerKind};
+use vsched::error::{ApplyError, StateError};
+use vsched::{Activity, Applied, Config, Director, Holder, SchedulerKind, ServerState};
 
 struct Counting;
 
 thread_local! {
-    /// Bytes that this thread has allocated and not freed.
+    /// Bytes that this thread has ever allocated.
+    static ALL: Cell<u64> = const { Cell::new(0) };
+    /// Those that it has not freed.
     static BYTES: Cell<i64> = const { Cell::new(0) };
     /// More than these are not there for it.
     static MOST: Cell<i64> = const { Cell::new(i64::MAX) };
@@ -43,6 +45,7 @@ unsafe impl GlobalAlloc for Counting {
             return ptr::null_mut();
         }
         count(layout.size(), 1);
+        ALL.with(|all| all.set(all.get() + layout.size() as u64));
         // SAFETY: the caller's duty, passed on.
         unsafe { System.alloc(layout) }
     }
@@ -299,6 +302,70 @@ fn a_change_is_carried_out_where_there_is_room_for_it() {
     }
 }
 
+/// A hold costs the same however many services have servers that are held: what is published of them
+/// shares what stays. So does a release.
+#[test]
+fn a_hold_among_many_allocates_no_more() {
+    let most = |services: u16| {
+        let one = |n| service(n, SchedulerKind::Wlc).with_servers(vec![real(n.into(), 1)]);
+        let config = Config::new().with_services((0..services).map(one).collect());
+        let director = Director::new(&config).expect("a valid config");
+        let servers: Vec<_> = director
+            .services()
+            .into_iter()
+            .map(|(id, _)| director.servers(id).expect("it runs")[0].0)
+            .collect();
+        let (holder, mut most) = (Holder::HealthChecker, 0);
+        for state in [ServerState::Down, ServerState::Down, ServerState::Up] {
+            for server in &servers {
+                let before = ALL.get();
+                director.set_state_because(*server, holder, state, "why").expect("it runs");
+                let taken = ALL.get() - before;
+                most = most.max(taken);
+            }
+        }
+        most
+    };
+    let (few, many) = (most(10), most(10_000));
+    // Three levels of branches, twice: what is asked for, and what is taken.
+    assert!(many < few + 8192, "{few} bytes among 10, {many} among 10,000");
+}
+
+/// What a removal publishes does not grow with the servers that were removed before.
+#[test]
+fn a_removal_among_many_removed_allocates_no_more() {
+    let most = |removed: u32| {
+        let key = service(0, SchedulerKind::Wlc).key;
+        let director = Director::new(&Config::default()).expect("a valid config");
+        let few = service(0, SchedulerKind::Wlc).with_servers(vec![real(1_000_000, 1)]);
+        director.apply(&Config::new().with_service(few.clone())).expect("a valid config");
+        let mut many = few.clone();
+        many.servers.extend((0..removed).map(|n| real(n, 1)));
+        director.apply(&Config::new().with_service(many)).expect("a valid config");
+        let (id, worker) = (director.service_by_key(&key).expect("it runs"), director.worker());
+        for (server, _) in director.servers(id).expect("it runs") {
+            let _kept = worker.open(server, Activity::Active).expect("it runs");
+        }
+        director.apply(&Config::new().with_service(few)).expect("a valid config");
+        assert_eq!(director.removed_servers(), removed as usize);
+        let mut most = 0;
+        for n in 0..100 {
+            let server = real(2_000_000 + n, 1);
+            let address = server.address;
+            director.execute(&Command::AddServer { service: key, server }).expect("valid");
+            let server = director.server_by_address(id, address).expect("it runs");
+            let _kept = worker.open(server, Activity::Active).expect("it runs");
+            let before = ALL.get();
+            let delete = Command::DeleteServer { service: key, server: address };
+            director.execute(&delete).expect("it runs");
+            most = most.max(ALL.get() - before);
+        }
+        most
+    };
+    let (few, many) = (most(10), most(20_000));
+    assert!(many < few + (32 << 10), "{few} bytes among 10, {many} among 20,000");
+}
+
 fn with_ever_more_memory(what: &str, config: &Config) {
     let few = Config::new().with_services(config.services[..1].to_vec());
     let mut services = config.services.clone();
@@ -315,6 +382,12 @@ fn with_ever_more_memory(what: &str, config: &Config) {
     for base in [Config::default(), few, smaller, larger, unnamed] {
         let director = Director::new(&base).expect("a valid config");
         let workers: Vec<_> = (0..3).map(|_| director.worker()).collect();
+        // Those that leave stay known, and the others come back to it.
+        let of_services = director.services().into_iter().take(30);
+        let servers = of_services.flat_map(|(id, _)| director.servers(id).expect("it runs"));
+        for (server, _) in servers.take(500) {
+            let _kept = workers[0].open(server, Activity::Active).expect("it runs");
+        }
         let (mut refused, mut more) = (0, WORDS);
         loop {
             MOST.set(BYTES.get() + more);
@@ -334,6 +407,40 @@ fn with_ever_more_memory(what: &str, config: &Config) {
         drop(workers);
     }
     commands_with_ever_more_memory(what, config);
+    holds_with_ever_more_memory(what, config);
+}
+
+/// The same of what is so at run time.
+fn holds_with_ever_more_memory(what: &str, config: &Config) {
+    let director = Director::new(config).expect("a valid config");
+    let services = director.services().into_iter().take(30).map(|(id, _)| id);
+    let servers: Vec<_> =
+        services.flat_map(|id| director.servers(id).expect("it runs")).take(10).collect();
+    let (holder, down, why) = (Holder::HealthChecker, ServerState::Down, "no answer");
+    for state in [down, down, ServerState::Up] {
+        for (server, _) in &servers {
+            let before = director.holds(*server);
+            let (mut refused, mut more) = (0, WORDS);
+            loop {
+                MOST.set(BYTES.get() + more);
+                let held = director.set_state_because(*server, holder, state, why);
+                MOST.set(i64::MAX);
+                match held {
+                    Ok(_) => break,
+                    Err(StateError::OutOfMemory { bytes, .. }) => assert!(bytes > 0),
+                    Err(other) => panic!("{what}: {other}"),
+                }
+                assert_eq!(director.holds(*server), before, "{what}: nothing has changed");
+                refused += 1;
+                more += more / 6;
+            }
+            assert!(refused > 0, "{what}");
+            let holds = director.holds(*server).expect("it runs");
+            let held = holds.iter().map(|hold| (hold.holder, hold.state, hold.reason.as_str()));
+            let expected = (state == down).then_some((holder, state, why));
+            assert!(held.eq(expected), "{what}: {holds:?}");
+        }
+    }
 }
 
 /// The same of every command.
