@@ -27,7 +27,7 @@
  * | any       | from any thread at any time                                                     |
  * | shared    | by several threads at once on one handle, but not during an exclusive call      |
  * | exclusive | while no other thread uses the handle                                           |
- * | control   | from any thread at any time; may take the director's lock; workers never wait   |
+ * | control   | from any thread at any time; takes the director's lock if it changes anything   |
  * | worker    | by the thread that owns the worker; takes no lock                               |
  */
 
@@ -1998,7 +1998,8 @@ vsched_status vsched_director_state(const struct vsched_director *director,
 /**
  * Copies who holds a server draining or down, and why. None: it is up.
  *
- * Threads: control. Cost: O(servers of the service).
+ * Threads: control. Cost: O(servers of the service); O(removed servers) for one that was
+ * removed.
  *
  * @param director The director.
  * @param server Id of the server.
@@ -2071,7 +2072,7 @@ typedef struct vsched_removed_server {
  * worker still uses or a remembered address refers to them, or they wait for the next
  * vsched_director_tick.
  *
- * Threads: control. Cost: O(services).
+ * Threads: control. Cost: O(1).
  *
  * @param director The director.
  * @param[out] count Number of servers.

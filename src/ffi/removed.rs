@@ -45,7 +45,7 @@ const _: () = assert!(size_of::<vsched_removed_server>() == 8 + 64 + 64 + 4 + 4)
 /// worker still uses or a remembered address refers to them, or they wait for the next
 /// vsched_director_tick.
 ///
-/// Threads: control. Cost: O(services).
+/// Threads: control. Cost: O(1).
 ///
 /// @param director The director.
 /// @param[out] count Number of servers.

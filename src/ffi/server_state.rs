@@ -139,7 +139,8 @@ pub extern "C" fn vsched_director_state(
 
 /// Copies who holds a server draining or down, and why. None: it is up.
 ///
-/// Threads: control. Cost: O(servers of the service).
+/// Threads: control. Cost: O(servers of the service); O(removed servers) for one that was
+/// removed.
 ///
 /// @param director The director.
 /// @param server Id of the server.

@@ -35,8 +35,7 @@ impl Director {
     /// Returns the running state as a text for Prometheus; see [`metrics`](crate::metrics) for names and
     /// labels.
     ///
-    /// The cost is that of [`observe`](Self::observe), and O(n log n) in removed servers, which it lists
-    /// under the director's lock.
+    /// Cost and progress are those of [`observe`](Self::observe), plus O(n log n) in removed servers.
     pub fn metrics(&self, options: &Options) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.

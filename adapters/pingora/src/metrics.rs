@@ -28,8 +28,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Returns an application for a pingora service. A scrape takes the director's lock; requests that are
-    /// proxied do not wait for it.
+    /// Returns an application for a pingora service. A scrape takes no lock.
     pub fn new(director: Director, options: Options) -> Self {
         Metrics { director, options }
     }

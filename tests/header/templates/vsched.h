@@ -27,7 +27,7 @@
  * | any       | from any thread at any time                                                     |
  * | shared    | by several threads at once on one handle, but not during an exclusive call      |
  * | exclusive | while no other thread uses the handle                                           |
- * | control   | from any thread at any time; may take the director's lock; workers never wait   |
+ * | control   | from any thread at any time; takes the director's lock if it changes anything   |
  * | worker    | by the thread that owns the worker; takes no lock                               |
  */
 
