@@ -1,7 +1,8 @@
 //! A concurrent tree of minima: the least of many keys, the first index among equals, kept current
 //! while threads change keys.
 //!
-//! Fan-out 32: the leaves are the keys, and a node holds the least key of its block of 32 children.
+//! Fan-out 32: the leaves are the keys, and a node holds the least key of its block of 32 children. Keys
+//! have 32 or 64 bits ([`Key`]).
 //!
 //! A writer ([`MinTree::set`]) stores a leaf, then propagates upward until a node is unchanged:
 //!
@@ -32,40 +33,51 @@
 //!    store would not), and reads the whole block: it either finds another `v`, or stores to the node,
 //!    which contradicts that the store of `v` was the last.
 //!
-//! The same holds one row lower for a leaf and the value that `current` returns. So `current`, too,
-//! must load in one total order with the stores (SeqCst).
+//! The same holds one row lower for a leaf and the value that `current` returns, even if the thread that has
+//! changed the value stores no key, but only compares it with the leaf's ([`MinTree::key`]). So `current`,
+//! too, must load in one total order with the stores (SeqCst).
 //!
 //! | location | operation                     | ordering | partner                               |
 //! |----------|-------------------------------|----------|---------------------------------------|
-//! | `blocks` | swaps in `set_by`, `recompute` | SeqCst  | loads in `set_by`, `propagate`, `recompute`, `descend`, `least_in` |
+//! | `blocks` | swaps in `set_once`, `set_again`, `recompute` | SeqCst | loads in `stored`, `climb`, `propagate`, `recompute`, `descend`, `least_in` |
 //! | `blocks` | exchange in `propagate`       | SeqCst   | the same; before the load of the word |
 //! | `blocks` | loads of a block              | SeqCst   | the swaps: a node is read after its block |
 //! | `blocks` | vector loads of a block       | as SeqCst loads on x86, the only platform that has them | |
 
-use crate::concurrent::simd::{Block, FAN_OUT, ROOTS, Simd, UNAVAILABLE};
-use crate::sync::{AtomicU64, Ordering};
+use crate::concurrent::simd::key::{Key, Word};
+use crate::concurrent::simd::{Block, Blocks, FAN_OUT, ROOTS, Simd};
+use crate::sync::Ordering;
 
 /// Upper bound: more rows than 32-bit positions can fill.
 const ROWS: usize = 8;
 
+/// Past all words, and so are those after it.
+const NO_ROW: usize = usize::MAX / 2;
+
+/// No leaf. Instead of an `Option`, so that the last call of a function that returns it is a jump.
+pub(crate) const NO_INDEX: u32 = u32::MAX;
+
 /// How many descents [`MinTree::least`] tries before it gives up.
 const ATTEMPTS: usize = 8;
 
-pub(crate) struct MinTree {
-    /// The blocks of the leaves, then those of each row above; the last row is the top.
-    blocks: Box<[Block]>,
-    /// Where each row begins in `blocks`, leaves first.
+pub(crate) struct MinTree<K: Key = u64> {
+    /// The leaves, then the nodes of each row above; the last row is the top.
+    blocks: Blocks<K>,
+    /// The first word of each row, leaves first; [`NO_ROW`] above the top.
     rows: [usize; ROWS],
     /// Index of the last row.
     top: usize,
+    /// The first word of the last row, and how many blocks it has.
+    root: usize,
+    roots: usize,
     simd: Simd,
 }
 
 /// What [`MinTree::least`] finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Least {
+pub(crate) struct Least<K = u64> {
     pub(crate) index: u32,
-    pub(crate) key: u64,
+    pub(crate) key: K,
 }
 
 /// Other threads changed the tree faster than it could be read and repaired.
@@ -74,59 +86,30 @@ pub(crate) struct Contended;
 
 /// What a writer has stored in one word of the tree.
 #[derive(Clone, Copy)]
-struct Update {
+struct Update<K> {
     /// The latest key stored.
-    key: u64,
+    key: K,
     /// The least of the keys overwritten.
-    over: u64,
+    over: K,
 }
 
-impl Update {
+impl<K: Key> Update<K> {
+    /// True if the node above the block, which makes this claim, stands for another word before and after.
     #[inline(always)]
-    fn after(before: Option<Update>, key: u64, over: u64) -> Self {
-        Update { key, over: before.map_or(over, |before| before.over.min(over)) }
-    }
-
-    /// Propagates this store to one of a block's words into the node above the block. Returns what it
-    /// stored in the node; `None` if the node stands as it was.
-    #[inline(always)]
-    fn propagate(
-        self,
-        simd: Simd,
-        block: &Block,
-        word: &AtomicU64,
-        node: &AtomicU64,
-    ) -> Option<Update> {
-        // SeqCst: after the swap of the word, which every writer to the node reads after its store.
-        let claim = node.load(Ordering::SeqCst);
-        if self.key >= claim {
-            // The node did not stand for this word, and does not now.
-            return if self.over > claim { None } else { recompute(simd, block, node, None) };
-        }
-        // SeqCst: before the second load of the word. An exchange, because another writer may have
-        // stored a lesser key.
-        let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        if node.compare_exchange(claim, self.key, success, failure).is_err() {
-            return recompute(simd, block, node, None);
-        }
-        let stored = Update { key: self.key, over: claim };
-        // SeqCst: after the exchange: a writer that replaces the key from here on finds it in the node.
-        if word.load(Ordering::SeqCst) == self.key {
-            return Some(stored);
-        }
-        recompute(simd, block, node, Some(stored))
+    fn passes_by(self, claim: K) -> bool {
+        self.key >= claim && self.over > claim
     }
 }
 
 /// Stores the least key of the block in the node until the two agree. Returns all that this writer has
 /// stored in the node, `stored` included.
 #[inline(always)]
-fn recompute(
+fn recompute<K: Key>(
     simd: Simd,
-    block: &Block,
-    node: &AtomicU64,
-    stored: Option<Update>,
-) -> Option<Update> {
+    block: &Block<K>,
+    node: &K::Word,
+    stored: Option<Update<K>>,
+) -> Option<Update<K>> {
     let mut stored = stored;
     loop {
         let key = simd.least(block);
@@ -136,120 +119,193 @@ fn recompute(
         }
         // SeqCst: before the loads of the block in the next iteration.
         let over = node.swap(key, Ordering::SeqCst);
-        stored = Some(Update::after(stored, key, over));
+        let least = stored.map_or(over, |before: Update<K>| before.over.min(over));
+        stored = Some(Update { key, over: least });
     }
 }
 
-impl MinTree {
-    /// Keys are the bits of non-negative numbers, [`UNAVAILABLE`] included.
-    pub(crate) fn new(keys: impl Iterator<Item = u64>, simd: Simd) -> Self {
-        let mut row: Vec<u64> = keys.collect();
-        let (mut blocks, mut rows, mut top) = (Vec::new(), [0; ROWS], 0);
+impl<K: Key> MinTree<K> {
+    /// Keys include [`UNAVAILABLE`](Key::UNAVAILABLE).
+    pub(crate) fn new(keys: impl Iterator<Item = K>, simd: Simd) -> Self {
+        const { assert!(ROOTS <= 2, "what `descend` reads") };
+        let mut row: Vec<K> = keys.collect();
+        let (mut words, mut rows, mut top) = (Vec::new(), [NO_ROW; ROWS], 0);
         loop {
-            rows[top] = blocks.len();
-            let chunks = row.chunks(FAN_OUT).chain(row.is_empty().then_some(&[][..]));
-            blocks.extend(chunks.map(Block::of));
+            rows[top] = words.len();
+            words.extend(&row);
+            words.resize(words.len().next_multiple_of(FAN_OUT).max(FAN_OUT), K::UNAVAILABLE);
             if row.len() <= FAN_OUT * ROOTS || top + 1 == ROWS {
                 break;
             }
-            let least = |chunk: &[u64]| chunk.iter().copied().min().unwrap_or(UNAVAILABLE);
+            let least = |chunk: &[K]| chunk.iter().copied().min().unwrap_or(K::UNAVAILABLE);
             row = row.chunks(FAN_OUT).map(least).collect();
             top += 1;
         }
-        MinTree { blocks: blocks.into(), rows, top, simd }
+        let blocks = Blocks::of(&words);
+        let roots = row.len().div_ceil(FAN_OUT);
+        MinTree { blocks, rows, top, root: rows[top], roots, simd }
     }
 
-    fn block(&self, row: usize, at: usize) -> Option<&Block> {
-        self.blocks.get(self.rows.get(row)? + at)
+    /// The key at this index of a row.
+    #[inline(always)]
+    fn word(&self, row: usize, at: usize) -> Option<&K::Word> {
+        self.blocks.word(self.rows.get(row)? + at)
     }
 
-    /// Sets the leaf to the key of what `current` returns, and repeats until it matches. Lock-free; does
-    /// nothing past the leaves. `current` must load with SeqCst what others change with SeqCst.
+    /// The block of a row that contains this index.
+    #[inline(always)]
+    fn block(&self, row: usize, at: usize) -> Option<&Block<K>> {
+        self.blocks.block(self.rows.get(row)? + at)
+    }
+
+    /// A block of the top row.
+    #[inline(always)]
+    fn root(&self, number: usize) -> Option<&Block<K>> {
+        self.blocks.block(self.root + number * FAN_OUT)
+    }
+
+    /// Sets the leaf to the key of what `current` returns, and repeats until it matches. Lock-free.
+    /// `current` must load with SeqCst what others change with SeqCst.
+    #[inline(always)]
     pub(crate) fn set<T: PartialEq + Copy>(
         &self,
         index: u32,
         current: impl Fn() -> T,
-        key: impl Fn(T) -> u64,
+        key: impl Fn(T) -> K,
     ) {
-        self.run(
-            #[inline(always)]
-            move |tree, simd| _ = tree.set_by(simd, index, current, key),
-        );
+        if let Err(over) = self.set_once(index, &current, &key) {
+            self.set_again(index, over, current, key);
+        }
     }
 
-    /// Like [`set`](Self::set), reading blocks by `simd`. True if there are nodes above and all of them
-    /// now hold this key.
+    /// Like [`set`](Self::set). Returns the index if there are nodes above and all of them now hold this
+    /// key, else [`NO_INDEX`]. If `current` has changed meanwhile, returns the key that was overwritten: the
+    /// caller must go on with [`set_again`](Self::set_again).
     #[inline(always)]
-    pub(crate) fn set_by<T: PartialEq + Copy>(
+    pub(crate) fn set_once<T: PartialEq + Copy>(
         &self,
-        simd: Simd,
         index: u32,
         current: impl Fn() -> T,
-        key: impl Fn(T) -> u64,
-    ) -> bool {
-        let (at, lane) = (index as usize / FAN_OUT, index as usize % FAN_OUT);
-        let Some(block) = self.blocks.get(at) else { return false };
-        let Some(leaf) = block.lane(lane) else { return false };
-        let mut stored: Option<Update> = None;
-        let mut seen = current();
+        key: impl Fn(T) -> K,
+    ) -> Result<u32, K> {
+        let Some(leaf) = self.word(0, index as usize) else { return Ok(NO_INDEX) };
+        let seen = current();
+        let key = key(seen);
+        // SeqCst: before the next load by `current`, and before the load of the node.
+        let over = leaf.swap(key, Ordering::SeqCst);
+        if current() == seen { Ok(self.stored(index, Update { key, over })) } else { Err(over) }
+    }
+
+    /// The rest of [`set_once`](Self::set_once) where `current` has changed.
+    #[inline(never)]
+    pub(crate) fn set_again<T: PartialEq + Copy>(
+        &self,
+        index: u32,
+        over: K,
+        current: impl Fn() -> T,
+        key: impl Fn(T) -> K,
+    ) -> u32 {
+        let Some(leaf) = self.word(0, index as usize) else { return NO_INDEX };
+        let (mut seen, mut over) = (current(), over);
         loop {
             let key = key(seen);
-            // SeqCst: pairs with the swaps; the writer that stored this key propagates it, or has done.
-            if leaf.load(Ordering::SeqCst) == key {
-                break;
-            }
-            // SeqCst: before the next load by `current`, and before the load of the node in `propagate`.
-            let over = leaf.swap(key, Ordering::SeqCst);
-            stored = Some(Update::after(stored, key, over));
+            // SeqCst: as in `set_once`.
+            over = over.min(leaf.swap(key, Ordering::SeqCst));
             let now = current();
             if now == seen {
-                break;
+                return self.stored(index, Update { key, over });
             }
             seen = now;
         }
-        let Some(stored) = stored else { return false };
-        self.climb(simd, block, (0, at), Some((leaf, stored)))
-            .is_some_and(|above| self.top > 0 && above.key == stored.key)
     }
 
-    /// Corrects the nodes above a block, `place` being its row and index: after this writer's store in
-    /// one word of the block (`known`), or after another thread's unpropagated store (`None`). Returns
-    /// what it stored in the top row, if it got that far.
+    /// After a store in a leaf: corrects the nodes above if need be. Returns what
+    /// [`set_once`](Self::set_once) does.
     #[inline(always)]
-    fn climb<'a>(
-        &'a self,
-        simd: Simd,
-        block: &'a Block,
-        place: (usize, usize),
-        known: Option<(&'a AtomicU64, Update)>,
-    ) -> Option<Update> {
-        let (mut block, (mut row, mut at), mut known) = (block, place, known);
-        while row < self.top {
-            row += 1;
-            let lane = at % FAN_OUT;
-            at /= FAN_OUT;
-            let above = self.block(row, at)?;
-            let node = above.lane(lane)?;
-            let stored = match known {
-                Some((word, stored)) => stored.propagate(simd, block, word, node),
-                None => recompute(simd, block, node, None),
-            };
-            (block, known) = (above, Some((node, stored?)));
+    fn stored(&self, index: u32, stored: Update<K>) -> u32 {
+        let Some(node) = self.word(1, index as usize / FAN_OUT) else { return NO_INDEX };
+        // SeqCst: after the swap of the leaf, which every writer to the node reads after its store.
+        let claim = node.load(Ordering::SeqCst);
+        if stored.passes_by(claim) {
+            return NO_INDEX;
         }
-        known.map(|(_, stored)| stored)
+        self.simd.run_with(
+            (self, index, stored, claim),
+            #[inline(always)]
+            |simd, tree, index, stored, claim| {
+                let place = (0, index as usize);
+                match tree.propagate(simd, place, stored, claim) {
+                    Some(above) => tree.climb_for(index, stored.key, above),
+                    None => NO_INDEX,
+                }
+            },
+        )
+    }
+
+    /// The rest of [`stored`](Self::stored) where the node above the leaf has changed.
+    #[inline(never)]
+    fn climb_for(&self, index: u32, key: K, above: Update<K>) -> u32 {
+        let top = self.climb((1, index as usize / FAN_OUT), above);
+        if top == Some(key) { index } else { NO_INDEX }
+    }
+
+    /// Corrects the nodes above a word, `place` being its row and index, after this writer's store in it.
+    /// Returns the key that this writer has stored in the top row, if it got that far.
+    #[inline(always)]
+    fn climb(&self, place: (usize, usize), stored: Update<K>) -> Option<K> {
+        let ((mut row, mut at), mut stored) = (place, stored);
+        while let Some(node) = self.word(row + 1, at / FAN_OUT) {
+            // SeqCst: after the store in the word, which every writer to the node reads after its store.
+            let claim = node.load(Ordering::SeqCst);
+            if stored.passes_by(claim) {
+                return None;
+            }
+            stored = self.run(
+                #[inline(always)]
+                |tree, simd| tree.propagate(simd, (row, at), stored, claim),
+            )?;
+            (row, at) = (row + 1, at / FAN_OUT);
+        }
+        Some(stored.key)
+    }
+
+    /// Propagates a store to one of a block's words into the node above the block, which claimed `claim` after
+    /// that store. Returns what it stored in the node; `None` if the node stands as it was.
+    #[inline(always)]
+    fn propagate(
+        &self,
+        simd: Simd,
+        (row, at): (usize, usize),
+        stored: Update<K>,
+        claim: K,
+    ) -> Option<Update<K>> {
+        let (node, mut known) = (self.word(row + 1, at / FAN_OUT)?, None);
+        if stored.key < claim {
+            // SeqCst: before the second load of the word. An exchange, because another writer may have
+            // stored a lesser key.
+            let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+            if node.compare_exchange(claim, stored.key, success, failure).is_ok() {
+                known = Some(Update { key: stored.key, over: claim });
+                // SeqCst: after the exchange: a writer that replaces the key from here on finds it in the
+                // node.
+                if self.word(row, at)?.load(Ordering::SeqCst) == stored.key {
+                    return known;
+                }
+            }
+        }
+        recompute(simd, self.block(row, at)?, node, known)
     }
 
     /// The leaf's key; `None` past the leaves.
     #[inline(always)]
-    pub(crate) fn key(&self, index: u32) -> Option<u64> {
-        let (at, lane) = (index as usize / FAN_OUT, index as usize % FAN_OUT);
-        // SeqCst: pairs with the swaps in `set_by`; after what the caller has loaded to compare it with.
-        Some(self.blocks.get(at)?.lane(lane)?.load(Ordering::SeqCst))
+    pub(crate) fn key(&self, index: u32) -> Option<K> {
+        // SeqCst: pairs with the swaps in `set_once`; after what the caller has loaded to compare it with.
+        Some(self.word(0, index as usize)?.load(Ordering::SeqCst))
     }
 
-    /// The first index of the least key; `None` if all keys are [`UNAVAILABLE`]. Lock-free.
+    /// The first index of the least key; `None` if all keys are [`UNAVAILABLE`](Key::UNAVAILABLE). Lock-free.
     #[inline]
-    pub(crate) fn least(&self) -> Result<Option<Least>, Contended> {
+    pub(crate) fn least(&self) -> Result<Option<Least<K>>, Contended> {
         self.run(
             #[inline(always)]
             |tree, simd| tree.least_by(simd),
@@ -267,7 +323,7 @@ impl MinTree {
 
     /// Like [`least`](Self::least), reading blocks by `simd`.
     #[inline(always)]
-    fn least_by(&self, simd: Simd) -> Result<Option<Least>, Contended> {
+    fn least_by(&self, simd: Simd) -> Result<Option<Least<K>>, Contended> {
         for _ in 0..ATTEMPTS {
             match self.descend(simd) {
                 Ok(found) => return Ok(found),
@@ -277,24 +333,28 @@ impl MinTree {
         Err(Contended)
     }
 
-    /// Like [`least`](Self::least), in one attempt. The error is the row and index of a block whose
-    /// least key differs from what the node above claims.
+    /// Like [`least`](Self::least), in one attempt. The error is the row and first index of a block
+    /// whose least key differs from what the node above claims.
     #[inline(always)]
-    pub(crate) fn descend(&self, simd: Simd) -> Result<Option<Least>, (usize, usize)> {
-        let (mut key, mut at) = (UNAVAILABLE, 0);
-        for (number, root) in self.roots().iter().enumerate() {
+    pub(crate) fn descend(&self, simd: Simd) -> Result<Option<Least<K>>, (usize, usize)> {
+        let Some(root) = self.root(0) else { return Ok(None) };
+        let (mut key, mut at) = simd.first_least(root);
+        if self.roots > 1 {
+            let Some(root) = self.root(1) else { return Ok(None) };
             let (least, lane) = simd.first_least(root);
             if least < key {
-                (key, at) = (least, number * FAN_OUT + lane);
+                (key, at) = (least, FAN_OUT + lane);
             }
         }
-        if key == UNAVAILABLE {
+        if key == K::UNAVAILABLE {
             return Ok(None);
         }
-        for row in (0..self.top).rev() {
+        let mut row = self.top;
+        while row > 0 {
+            (row, at) = (row - 1, at * FAN_OUT);
             let Some(block) = self.block(row, at) else { return Ok(None) };
             let Some(lane) = simd.lane_of_least(block, key) else { return Err((row, at)) };
-            at = at * FAN_OUT + lane;
+            at += lane;
         }
         Ok(Some(Least { index: at as u32, key }))
     }
@@ -303,135 +363,21 @@ impl MinTree {
     #[cold]
     #[inline(never)]
     fn repair(&self, row: usize, at: usize) {
-        self.run(
+        let stored = self.run(
             #[inline(always)]
             |tree, simd| {
-                if let Some(block) = tree.block(row, at) {
-                    tree.climb(simd, block, (row, at), None);
-                }
+                let node = tree.word(row + 1, at / FAN_OUT)?;
+                recompute(simd, tree.block(row, at)?, node, None)
             },
         );
-    }
-
-    /// The first index of the least key among those not `excluded`. Trusts the nodes: does not repair.
-    pub(crate) fn least_except(&self, excluded: &[u32]) -> Option<Least> {
-        let top = self.top;
-        let roots = (0..self.roots().len()).filter_map(|at| self.least_in(top, at, excluded));
-        // On a tie, the first.
-        roots.reduce(|best, next| if next.key < best.key { next } else { best })
-    }
-
-    /// The first index of the least key at or after `first`, else before it; `None` if all keys are
-    /// [`UNAVAILABLE`]. Lock-free; O(log n) while no writer is inside the tree.
-    pub(crate) fn least_from(&self, first: u32) -> Result<Option<Least>, Contended> {
-        self.run(
-            #[inline(always)]
-            |tree, simd| {
-                for _ in 0..ATTEMPTS {
-                    let keys = tree.roots().iter().map(|root| simd.least(root));
-                    let key = keys.min().unwrap_or(UNAVAILABLE);
-                    if key == UNAVAILABLE {
-                        return Ok(None);
-                    }
-                    if let Some(found) = tree.cyclically(simd, key, first, &[]) {
-                        return Ok(Some(found));
-                    }
-                    if let Err((row, at)) = tree.descend(simd) {
-                        tree.repair(row, at);
-                    }
-                }
-                Err(Contended)
-            },
-        )
-    }
-
-    /// Like [`least_from`](Self::least_from), among the indices that are not `excluded`. Trusts the
-    /// nodes: does not repair.
-    pub(crate) fn least_except_from(&self, first: u32, excluded: &[u32]) -> Option<Least> {
-        let key = self.least_except(excluded)?.key;
-        self.run(
-            #[inline(always)]
-            |tree, simd| tree.cyclically(simd, key, first, excluded),
-        )
-    }
-
-    #[inline(always)]
-    fn cyclically(&self, simd: Simd, key: u64, first: u32, excluded: &[u32]) -> Option<Least> {
-        [first, 0].into_iter().find_map(
-            #[inline(always)]
-            |first| self.first_up_to(simd, key, first, excluded),
-        )
-    }
-
-    /// The first index at or after `first`, and not excluded, whose key is not above this one.
-    ///
-    /// Reads from left to right, and of each block only the lanes that are not above the key: O(log n)
-    /// if no key is less, except that of excluded leaves.
-    #[inline(always)]
-    fn first_up_to(&self, simd: Simd, key: u64, first: u32, excluded: &[u32]) -> Option<Least> {
-        let (mut row, mut at) = (0, first as usize);
-        loop {
-            let number = at / FAN_OUT;
-            let block =
-                if row < self.top { self.block(row, number)? } else { self.roots().get(number)? };
-            match simd.first_up_to(block, key, at % FAN_OUT) {
-                Some(lane) if row > 0 => {
-                    at = (number * FAN_OUT + lane) * FAN_OUT;
-                    row -= 1;
-                    continue;
-                }
-                Some(lane) => {
-                    at = number * FAN_OUT + lane;
-                    let index = at as u32;
-                    // SeqCst: pairs with the swaps. Changed meanwhile, or less than any node says: a
-                    // writer was stopped before it propagated that.
-                    let found = block.lane(lane)?.load(Ordering::SeqCst);
-                    if found <= key && !excluded.contains(&index) {
-                        return Some(Least { index, key: found });
-                    }
-                    at += 1;
-                }
-                None => at = (number + 1) * FAN_OUT,
-            }
-            // Past the end of a block: on with the next node above.
-            while at.is_multiple_of(FAN_OUT) && row < self.top {
-                at /= FAN_OUT;
-                row += 1;
-            }
+        if let Some(stored) = stored {
+            self.climb((row + 1, at / FAN_OUT), stored);
         }
-    }
-
-    #[inline]
-    fn roots(&self) -> &[Block] {
-        self.rows.get(self.top).and_then(|top| self.blocks.get(*top..)).unwrap_or(&[])
-    }
-
-    fn least_in(&self, row: usize, at: usize, excluded: &[u32]) -> Option<Least> {
-        let block = self.block(row, at)?;
-        let below = |index: u32| index as usize >> (FAN_OUT.trailing_zeros() * row as u32);
-        let mut best: Option<Least> = None;
-        for lane in 0..FAN_OUT {
-            let child = at * FAN_OUT + lane;
-            // SeqCst: pairs with the stores.
-            let claim = block.lane(lane)?.load(Ordering::SeqCst);
-            if claim == UNAVAILABLE || best.is_some_and(|best| best.key <= claim) {
-                continue;
-            }
-            let found = match (row, excluded.iter().any(|index| below(*index) == child)) {
-                (0, false) => Some(Least { index: child as u32, key: claim }),
-                (0, true) => None,
-                (_, false) => self.least_in(row - 1, child, &[]),
-                (_, true) => self.least_in(row - 1, child, excluded),
-            };
-            if let Some(found) = found {
-                if best.is_none_or(|best| found.key < best.key) {
-                    best = Some(found);
-                }
-            }
-        }
-        best
     }
 }
+
+#[path = "min_tree_search.rs"]
+mod search;
 
 #[cfg(test)]
 #[path = "min_tree_tests.rs"]

@@ -1,9 +1,8 @@
 //! The least of a block of 32 keys: by AVX2 where the processor has it, else one key at a time.
 
-use crate::sync::{AtomicU64, Ordering};
-
-/// The key of an element that must never be found. Greater than all others.
-pub(crate) const UNAVAILABLE: u64 = f64::INFINITY.to_bits();
+pub(crate) use crate::concurrent::simd::blocks::{Block, Blocks};
+use crate::concurrent::simd::key::{Key, Word};
+use crate::sync::Ordering;
 
 /// Keys per block.
 pub(crate) const FAN_OUT: usize = 32;
@@ -11,24 +10,6 @@ pub(crate) const FAN_OUT: usize = 32;
 /// Most blocks in the top row of a tree, which a reader reads one after the other: up to this number
 /// that costs less than one more row, which each change has to propagate through.
 pub(crate) const ROOTS: usize = 2;
-
-/// 32 keys on separate cache lines.
-#[repr(C, align(64))]
-pub(crate) struct Block([AtomicU64; FAN_OUT]);
-
-impl Block {
-    /// A block of these keys; the lanes past the end are [`UNAVAILABLE`].
-    pub(crate) fn of(keys: &[u64]) -> Self {
-        Block(std::array::from_fn(|lane| {
-            AtomicU64::new(keys.get(lane).copied().unwrap_or(UNAVAILABLE))
-        }))
-    }
-
-    #[inline]
-    pub(crate) fn lane(&self, lane: usize) -> Option<&AtomicU64> {
-        self.0.get(lane)
-    }
-}
 
 /// Prefetches `what` into the cache, where the target has such an instruction.
 #[inline(always)]
@@ -44,7 +25,7 @@ pub(crate) fn prefetch<T>(what: &T) {
 pub(crate) enum Simd {
     /// One key at a time, on any processor.
     Scalar,
-    /// Four keys at a time.
+    /// Four or eight keys at a time.
     #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
     Avx2(avx2::Token),
 }
@@ -73,13 +54,31 @@ impl Simd {
         }
     }
 
+    /// Like [`run`](Self::run), with arguments in registers: what a closure captures goes through memory.
+    #[inline(always)]
+    pub(crate) fn run_with<A, B, C, D, R>(
+        self,
+        (a, b, c, d): (A, B, C, D),
+        act: impl FnOnce(Simd, A, B, C, D) -> R,
+    ) -> R {
+        match self {
+            Simd::Scalar => scalar_with(a, b, c, d, act),
+            #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+            Simd::Avx2(token) => token.run_with(
+                (a, b, c, d),
+                #[inline(always)]
+                move |a, b, c, d| act(Simd::Avx2(token), a, b, c, d),
+            ),
+        }
+    }
+
     /// The least key of the block.
     #[inline(always)]
-    pub(crate) fn least(self, block: &Block) -> u64 {
+    pub(crate) fn least<K: Key>(self, block: &Block<K>) -> K {
         match self {
             Simd::Scalar => {
                 // SeqCst: pairs with the stores in `min_tree`.
-                block.0.iter().map(|key| key.load(Ordering::SeqCst)).min().unwrap_or(UNAVAILABLE)
+                block.0.iter().map(|key| key.load(Ordering::SeqCst)).min().unwrap_or(K::UNAVAILABLE)
             }
             #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
             Simd::Avx2(token) => token.least(&block.0),
@@ -88,7 +87,7 @@ impl Simd {
 
     /// The first lane of this key, if it is the least of the block.
     #[inline(always)]
-    pub(crate) fn lane_of_least(self, block: &Block, key: u64) -> Option<usize> {
+    pub(crate) fn lane_of_least<K: Key>(self, block: &Block<K>, key: K) -> Option<usize> {
         match self {
             Simd::Scalar => {
                 let (least, lane) = self.first_least(block);
@@ -101,10 +100,10 @@ impl Simd {
 
     /// The least key of the block and its first lane.
     #[inline(always)]
-    pub(crate) fn first_least(self, block: &Block) -> (u64, usize) {
+    pub(crate) fn first_least<K: Key>(self, block: &Block<K>) -> (K, usize) {
         match self {
             Simd::Scalar => {
-                let mut least = (u64::MAX, 0);
+                let mut least = (K::UNAVAILABLE, 0);
                 for (lane, key) in block.0.iter().enumerate() {
                     // SeqCst: pairs with the stores in `min_tree`.
                     let key = key.load(Ordering::SeqCst);
@@ -121,7 +120,12 @@ impl Simd {
 
     /// The first lane from this one on whose key is not above `key`.
     #[inline(always)]
-    pub(crate) fn first_up_to(self, block: &Block, key: u64, from: usize) -> Option<usize> {
+    pub(crate) fn first_up_to<K: Key>(
+        self,
+        block: &Block<K>,
+        key: K,
+        from: usize,
+    ) -> Option<usize> {
         match self {
             Simd::Scalar => {
                 // SeqCst: pairs with the stores in `min_tree`.
@@ -140,8 +144,33 @@ fn scalar<R>(act: impl FnOnce(Simd) -> R) -> R {
     act(Simd::Scalar)
 }
 
+/// Like [`scalar`], with arguments in registers.
+#[inline(never)]
+fn scalar_with<A, B, C, D, R>(
+    a: A,
+    b: B,
+    c: C,
+    d: D,
+    act: impl FnOnce(Simd, A, B, C, D) -> R,
+) -> R {
+    act(Simd::Scalar, a, b, c, d)
+}
+
 #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
 pub(crate) mod avx2;
 #[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+pub(crate) use avx2_vectors::Vectors;
+
+/// Without vectors, any key will do.
+#[cfg(not(all(target_arch = "x86_64", not(vsched_portable))))]
+pub(crate) trait Vectors {}
+#[cfg(not(all(target_arch = "x86_64", not(vsched_portable))))]
+impl<K> Vectors for K {}
+
+#[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
 mod avx2_quotients;
+#[cfg(all(target_arch = "x86_64", not(vsched_portable)))]
+mod avx2_vectors;
+mod blocks;
+pub(crate) mod key;
 pub(crate) mod quotients;

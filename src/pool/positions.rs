@@ -3,12 +3,15 @@
 use crate::pool::servers::{Position, Servers};
 
 /// Immutable once the pool is built. Each position may carry a value that callers need with it.
-pub(crate) enum Positions<B = ()> {
-    /// For slots close together, as those of a service created in one step are: an array indexed by the
-    /// slot minus the lowest slot. A quarter of the memory, and one load.
-    Close { first: u32, places: Box<[(Position, B)]> },
-    /// An open-addressing table, at most half full.
-    Scattered { mask: usize, places: Box<[(u32, (Position, B))]> },
+///
+/// Slots close together, as those of a service created in one step are, have an array: a quarter of the memory,
+/// and one load. Others have a table. The one that is not used is empty.
+pub(crate) struct Positions<B = ()> {
+    /// By the slot minus the lowest slot.
+    close: Box<[(Position, B)]>,
+    lowest: u32,
+    /// By the slot's lower bits, then the next free place; at most half full.
+    scattered: Box<[(u32, (Position, B))]>,
 }
 
 const NOBODY: Position = Position::MAX;
@@ -20,42 +23,48 @@ const SPREAD: usize = 4;
 
 impl Positions {
     pub(crate) fn of(servers: &Servers) -> Self {
-        Self::of_slots(servers.ids().map(|id| (id.slot, ())))
+        Self::of_slots(servers.ids().map(|id| (id.slot, Some(()))))
     }
 }
 
 impl Positions<u32> {
     /// Positions that carry the servers' weights.
     pub(crate) fn with_weights(servers: &Servers) -> Self {
-        Self::of_slots(servers.ids().map(|id| id.slot).zip(servers.weights()))
+        let weights = servers.weights().map(Some);
+        Self::of_slots(servers.ids().map(|id| id.slot).zip(weights))
     }
 }
 
 impl<B: Copy + Default> Positions<B> {
-    fn of_slots(slots: impl Iterator<Item = (u32, B)> + Clone) -> Self {
-        let ends = |(low, high, count): (u32, u32, usize), (slot, _): (u32, B)| {
+    /// Of these slots in list order, with what each position carries; `None` leaves it out.
+    pub(crate) fn of_slots(slots: impl Iterator<Item = (u32, Option<B>)> + Clone) -> Self {
+        let places = (0..).zip(slots);
+        let places =
+            places.filter_map(|(position, (slot, beside))| Some((slot, (position, beside?))));
+        let ends = |(low, high, count): (u32, u32, usize), (slot, _): (u32, _)| {
             (low.min(slot), high.max(slot), count + 1)
         };
-        let (first, last, count) = slots.clone().fold((u32::MAX, 0, 0), ends);
+        let (first, last, count) = places.clone().fold((u32::MAX, 0, 0), ends);
         let reach = if count == 0 { 0 } else { (last - first) as usize + 1 };
         let none = (NOBODY, B::default());
         if reach <= SPREAD * count {
-            let mut places = vec![none; reach];
-            for (position, (slot, beside)) in (0..).zip(slots) {
-                places[(slot - first) as usize] = (position, beside);
+            let mut array = vec![none; reach];
+            for (slot, place) in places {
+                array[(slot - first) as usize] = place;
             }
-            return Positions::Close { first, places: places.into() };
+            let (close, scattered) = (array.into(), [].into());
+            return Positions { close, lowest: first, scattered };
         }
         let length = (2 * count).next_power_of_two();
-        let (mask, mut places) = (length - 1, vec![(FREE, none); length]);
-        for (position, (slot, beside)) in (0..).zip(slots) {
+        let (mask, mut table) = (length - 1, vec![(FREE, none); length]);
+        for (slot, place) in places {
             let mut at = start(slot, mask);
-            while places[at].0 != FREE {
+            while table[at].0 != FREE {
                 at = (at + 1) & mask;
             }
-            places[at] = (slot, (position, beside));
+            table[at] = (slot, place);
         }
-        Positions::Scattered { mask, places: places.into() }
+        Positions { close: [].into(), lowest: 0, scattered: table.into() }
     }
 
     /// The position of the server in this slot; `None` if it is not in the list. O(1).
@@ -67,25 +76,26 @@ impl<B: Copy + Default> Positions<B> {
     /// Like [`get`](Self::get), with the value that the position carries.
     #[inline]
     pub(crate) fn find(&self, slot: u32) -> Option<(Position, B)> {
-        match self {
-            Positions::Close { first, places } => {
-                // A slot below the first wraps past the end.
-                let place = *places.get(slot.wrapping_sub(*first) as usize)?;
-                (place.0 != NOBODY).then_some(place)
-            }
-            Positions::Scattered { mask, places } => {
-                let mut at = start(slot, *mask);
-                loop {
-                    match *places.get(at)? {
-                        (found, place) if found == slot => {
-                            return (slot != FREE).then_some(place);
-                        }
-                        (FREE, _) => return None,
-                        _ => at = (at + 1) & mask,
-                    }
-                }
+        if let Some(place) = self.find_close(slot) {
+            return (place.0 != NOBODY).then_some(place);
+        }
+        let mask = self.scattered.len().wrapping_sub(1);
+        let mut at = start(slot, mask);
+        loop {
+            match *self.scattered.get(at)? {
+                (found, place) if found == slot => return (slot != FREE).then_some(place),
+                (FREE, _) => return None,
+                _ => at = (at + 1) & mask,
             }
         }
+    }
+
+    /// Like [`find`](Self::find) in a list of slots close together; the position may be past the end of any
+    /// list. For a caller that checks the position anyway.
+    #[inline(always)]
+    pub(crate) fn find_close(&self, slot: u32) -> Option<(Position, B)> {
+        // A slot below the lowest wraps past the end.
+        self.close.get(slot.wrapping_sub(self.lowest) as usize).copied()
     }
 }
 

@@ -13,10 +13,11 @@ fn close_and_scattered_slots_are_found_and_no_others() {
         (&[0, 64, 128, 192, 256], false),
     ];
     for (slots, close) in lists {
-        let positions = Positions::of_slots(slots.iter().map(|slot| (*slot, *slot + 1)));
-        assert_eq!(matches!(positions, Positions::Close { .. }), close, "{slots:?}");
-        if let Positions::Scattered { places, .. } = &positions {
-            assert!(places.len() >= 2 * slots.len(), "at most half full: {slots:?}");
+        let positions = Positions::of_slots(slots.iter().map(|slot| (*slot, Some(*slot + 1))));
+        assert_eq!(positions.scattered.is_empty(), close, "{slots:?}");
+        if !close {
+            assert!(positions.close.is_empty(), "{slots:?}");
+            assert!(positions.scattered.len() >= 2 * slots.len(), "at most half full: {slots:?}");
         }
         for slot in (0..300).chain([1_000_000, 1 << 30, u32::MAX - 1, u32::MAX]) {
             let place = slots.iter().position(|known| *known == slot);

@@ -3,7 +3,7 @@ use crate::arena::counts::Activity::{Active, Inactive};
 use crate::arena::slots::ServerSlot;
 use crate::config::{KernelRules, ServerState};
 use crate::pool::servers::Servers;
-use crate::sched::least::index::HEAVIEST;
+use crate::sched::least::keys::HEAVIEST;
 use crate::sync::Arc;
 
 const RULE: KernelRules = KernelRules::B;

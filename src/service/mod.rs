@@ -283,8 +283,9 @@ impl Service {
         }
     }
 
-    /// Prefetches what a pick of this server reads: it may be the next.
-    #[inline(always)]
+    /// Prefetches what a pick of this server reads: it may be the next. Not inlined, so that a call that
+    /// ends without it saves no registers for it.
+    #[inline(never)]
     pub(crate) fn prefetch(&self, position: Position) {
         self.servers.prefetch(position);
     }

@@ -13,6 +13,8 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "netlink/socket.rs",
     "concurrent/simd/avx2.rs",
     "concurrent/simd/avx2_quotients.rs",
+    "concurrent/simd/avx2_vectors.rs",
+    "concurrent/simd/blocks.rs",
     "concurrent/hazard.rs",
     "concurrent/per_thread.rs",
     "concurrent/segments.rs",

@@ -11,7 +11,8 @@ use std::arch::x86_64::{
     _mm256_sub_pd,
 };
 
-use crate::concurrent::simd::avx2::{Token, least_lane};
+use crate::concurrent::simd::avx2::Token;
+use crate::concurrent::simd::avx2_vectors::Vectors;
 use crate::concurrent::simd::quotients::{Dividend, LANES};
 
 /// A number below 2^52 in the lower bits of this one adds itself.
@@ -89,11 +90,11 @@ unsafe fn first_least_quotient<'a, const ZERO_IF_FIRST_IS: bool, const STARTS: b
         numbers = _mm256_add_pd(numbers, _mm256_set1_pd(LANES as f64));
     }
     // SAFETY: the processor has AVX2.
-    let all_least = unsafe { least_lane(least) };
+    let all_least = unsafe { u64::least_lane(least) };
     let is_least = _mm256_cmp_pd::<_CMP_EQ_OQ>(least, all_least);
     let found = _mm256_blendv_pd(none_found, found, is_least);
     // SAFETY: as above.
-    let first = _mm256_castpd256_pd128(unsafe { least_lane(found) });
+    let first = _mm256_castpd256_pd128(unsafe { u64::least_lane(found) });
     // Infinite becomes negative.
     let rank = u32::try_from(_mm_cvttsd_si32(first)).ok()?;
     let is_past_end = STARTS && rank >= length;

@@ -1,139 +1,51 @@
-//! The index of the least loaded server: a tree of keys (`concurrent::min_tree`). A key encodes a load
-//! per weight as one number that orders exactly as the fractions do.
+//! The index of the least loaded server: a tree of keys (`concurrent::min_tree`), of the width that these
+//! weights need (`least::keys`).
 //!
 //! One type for all schedulers that search for the least load, so that an open or close updates it
 //! without dispatching on the scheduler.
 
-use crate::arena::counts::{Counts, layout};
 use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
-use crate::concurrent::min_tree::{Least, MinTree};
-use crate::concurrent::simd::quotients::{Dividend, Word};
-use crate::concurrent::simd::{Simd, UNAVAILABLE};
-use crate::config::KernelRules;
+use crate::concurrent::min_tree::{Least, MinTree, NO_INDEX};
+use crate::concurrent::simd::Simd;
+use crate::concurrent::simd::key::Key;
 use crate::pool::positions::Positions;
-use crate::pool::servers::{Position, Servers};
-
-/// Weight of an active connection relative to an inactive one.
-pub(in crate::sched) const ACTIVE: u32 = 256;
-
-/// Largest weight for which 64-bit floating point distinguishes any two loads per weight: a load has up
-/// to 35 bits, so fractions differ by at least 2^-51, while rounding moves one by at most 2^-53.
-pub(in crate::sched) const HEAVIEST: u32 = 1 << 16;
+use crate::pool::servers::{Candidate, Position, Servers};
+use crate::sched::least::keys::{KeyRule, LoadKey, common_multiple};
+use crate::sched::least::rule::Rule;
 
 /// How many results of the index a pick compares with the counts before it falls back to a scan.
 pub(in crate::sched) const ATTEMPTS: usize = 8;
 
-/// A scheduler's definition of load: a linear function of the active connections, all connections, and
-/// the connection to come.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rule {
-    /// Factor of the active connections, at most [`ACTIVE`].
-    active: u32,
-    /// Factor of all connections, at most 1.
-    total: u32,
-    /// Share of the connection to come, at most 1.
-    next: u32,
-    /// The load is divided by the weight.
-    weighted: bool,
-    /// A server without active connections is picked immediately.
-    idle_first: bool,
-}
-
-impl Rule {
-    /// The kernel's connection overhead per weight, in 64 bits. The kernel's 32 bits wrap at 8.3 million
-    /// active connections, after which a loaded server would attract all new ones; that is deliberately
-    /// not reproduced.
-    #[inline(always)]
-    pub(in crate::sched) const fn overhead(generation: KernelRules) -> Self {
-        // Kernel rules A add the inactive connections instead of the total, so an active connection
-        // counts `ACTIVE` altogether.
-        let active = match generation {
-            KernelRules::A => ACTIVE - 1,
-            KernelRules::B => ACTIVE,
-        };
-        Rule { active, total: 1, next: 0, weighted: true, idle_first: false }
-    }
-
-    /// The expected delay: active connections, including the one to come, per weight.
-    pub(in crate::sched) const DELAY: Self =
-        Rule { active: 1, total: 0, next: 1, weighted: true, idle_first: false };
-
-    pub(in crate::sched) const fn unweighted(self) -> Self {
-        Rule { weighted: false, ..self }
-    }
-
-    #[inline(always)]
-    pub(in crate::sched) const fn is_weighted(self) -> bool {
-        self.weighted
-    }
-
-    pub(in crate::sched) const fn idle_first(self) -> Self {
-        Rule { idle_first: true, ..self }
-    }
-
-    /// The load, at most 257 times the maximum number of connections of a server.
-    #[inline(always)]
-    pub(in crate::sched) fn load(self, counts: Counts) -> u64 {
-        u64::from(self.active) * u64::from(counts.active())
-            + u64::from(self.total) * u64::from(counts.total())
-            + u64::from(self.next)
-    }
-
-    /// True if the first such server is picked regardless of the load of others.
-    #[inline(always)]
-    pub(in crate::sched) fn at_once(self, counts: Counts) -> bool {
-        self.idle_first && counts.active() == 0
-    }
-
-    /// The load as a function of a count word.
-    pub(in crate::sched) fn dividend(self) -> Dividend {
-        let Rule { active, total, next, idle_first, .. } = self;
-        let word = Word { at: layout::AT, bits: layout::BITS, excluded: layout::UNAVAILABLE };
-        Dividend::new(word, [active, total], next, idle_first)
-    }
-
-    /// A number that orders as the load per weight does; [`UNAVAILABLE`] if the server is quiesced,
-    /// overloaded, draining or down.
-    #[inline(always)]
-    pub(in crate::sched) fn key(self, weight: u32, counts: Counts) -> u64 {
-        if weight == 0 || !counts.available() {
-            UNAVAILABLE
-        } else if self.at_once(counts) {
-            0
-        } else if self.weighted {
-            quotient(self.load(counts), weight)
-        } else {
-            quotient(self.load(counts), 1)
-        }
-    }
-}
-
-/// The bits of the quotient, which order as the fractions do.
-#[inline(always)]
-pub(in crate::sched) fn quotient(load: u64, weight: u32) -> u64 {
-    // The signed conversion is one instruction, and a load has at most 35 bits.
-    (load as i64 as f64 / f64::from(weight)).to_bits()
-}
-
 /// An index of one pool's servers by load per weight.
-pub(crate) struct LoadIndex {
+pub(crate) enum LoadIndex {
+    Narrow(Index<u32>),
+    Wide(Index<u64>),
+}
+
+/// The same with keys of this width.
+pub(crate) struct Index<K: Key> {
     simd: Simd,
-    keys: MinTree,
-    rule: Rule,
-    /// With the weights: an update needs no other immutable data.
+    keys: MinTree<K>,
+    rule: KeyRule,
+    /// Of the servers that are not quiesced, with their scales: an update needs no other immutable data.
     positions: Positions<u32>,
+}
+
+macro_rules! by_width {
+    ($self:expr, $index:pat => $result:expr) => {
+        match $self {
+            LoadIndex::Narrow($index) => $result,
+            LoadIndex::Wide($index) => $result,
+        }
+    };
 }
 
 impl LoadIndex {
     pub(in crate::sched) fn of(rule: Rule, servers: &Servers) -> Self {
-        let keys = servers.iter().map(|server| rule.key(server.weight, server.counts));
-        let simd = Simd::detect();
-        LoadIndex {
-            simd,
-            keys: MinTree::new(keys, simd),
-            rule,
-            positions: Positions::with_weights(servers),
+        match common_multiple(rule, servers.weights()) {
+            Some(multiple) => LoadIndex::Narrow(Index::of(KeyRule::new(rule, multiple), servers)),
+            None => LoadIndex::Wide(Index::of(KeyRule::new(rule, 0), servers)),
         }
     }
 
@@ -141,60 +53,55 @@ impl LoadIndex {
     /// may have become the least loaded. O(log n), lock-free.
     #[inline(always)]
     pub(crate) fn load_changed(&self, number: u32, slot: &ServerSlot) -> Option<Position> {
-        self.simd.run(
-            #[inline(always)]
-            move |simd| {
-                let (position, weight) = self.positions.find(number)?;
-                self.refresh_with(simd, position, weight, slot).then_some(position)
-            },
-        )
+        let position = self.update(number, slot);
+        (position != NO_INDEX).then_some(position)
+    }
+
+    /// Not inlined, so that callers contain one call instead of one for each width and processor.
+    #[inline(never)]
+    fn update(&self, number: u32, slot: &ServerSlot) -> Position {
+        match self {
+            LoadIndex::Narrow(index) => index.update(number, slot),
+            LoadIndex::Wide(index) => index.update_apart(number, slot),
+        }
     }
 
     /// Recomputes all keys once the pool is published: counts may have changed while this index was not
     /// yet reachable through it.
     pub(crate) fn published(&self, servers: &Servers) {
-        for position in 0..servers.len() {
-            if let Some((slot, weight)) = servers.slot_and_weight(position) {
-                self.refresh(position, weight, slot);
-            }
-        }
+        by_width!(self, index => (0..servers.len()).for_each(|at| index.refresh(servers, at)));
     }
 
     /// The first available server with the least load. `None` if the index has no available server, or
-    /// is too contended.
+    /// if [`find_untried`](Self::find_untried) is needed: changes have not reached the index yet.
     #[inline(always)]
     pub(in crate::sched) fn find(&self, servers: &Servers) -> Option<Position> {
-        let found = self.simd.run(
-            #[inline(always)]
-            move |simd| {
-                let found = self.keys.descend(simd).ok()??;
-                self.is_current(servers, found).then_some(found.index)
-            },
-        );
-        found.or_else(|| self.find_again(servers))
+        let found = self.find_or_none(servers);
+        (found != NO_INDEX).then_some(found)
     }
 
-    #[cold]
+    /// As for [`update`](Self::update).
     #[inline(never)]
-    fn find_again(&self, servers: &Servers) -> Option<Position> {
-        self.find_by(servers, || self.keys.least().ok().flatten())
+    fn find_or_none(&self, servers: &Servers) -> Position {
+        by_width!(self, index => index.find_or_none(servers))
     }
 
-    /// Like [`find`](Self::find), among the servers that were not tried.
-    #[cold]
+    /// The first available server with the least load among those that were not tried. `None` if the index
+    /// has none, or is too contended.
     #[inline(never)]
     pub(in crate::sched) fn find_untried(
         &self,
         servers: &Servers,
         tried: &[ServerId],
     ) -> Option<Position> {
-        self.find_by(servers, || {
-            untried(&self.positions, tried, |excluded| self.keys.least_except(excluded))
-        })
+        by_width!(self, index => index.find_by(servers, || if tried.is_empty() {
+            index.keys.least().ok().flatten()
+        } else {
+            index.untried(tried)
+        }))
     }
 
-    /// Like [`find`](Self::find), among the servers that were not tried; on a tie the first from this
-    /// position on, cyclically.
+    /// Like [`find_untried`](Self::find_untried), on a tie the first from this position on, cyclically.
     #[inline(never)]
     pub(in crate::sched) fn find_from(
         &self,
@@ -202,71 +109,136 @@ impl LoadIndex {
         tried: &[ServerId],
         first: Position,
     ) -> Option<Position> {
-        if tried.is_empty() {
-            self.find_by(servers, || self.keys.least_from(first).ok().flatten())
+        by_width!(self, index => if tried.is_empty() {
+            index.find_by(servers, || index.keys.least_from(first).ok().flatten())
         } else {
-            let least = |excluded: &[u32]| self.keys.least_except_from(first, excluded);
-            self.find_by(servers, || untried(&self.positions, tried, least))
+            index.find_by(servers, || index.untried_from(tried, first))
+        })
+    }
+}
+
+#[cfg(test)]
+impl LoadIndex {
+    /// The first position of the least key, whether it is current or not.
+    pub(in crate::sched) fn known(&self, excluded: &[u32]) -> Option<Position> {
+        by_width!(self, index => index.keys.least_except(excluded).map(|least| least.index))
+    }
+}
+
+impl<K: LoadKey> Index<K> {
+    pub(super) fn of(rule: KeyRule, servers: &Servers) -> Self {
+        let scale = |weight| Some(rule.scale::<K>(weight)).filter(|scale| *scale > 0);
+        let key = |server: Candidate| match scale(server.weight) {
+            Some(scale) => rule.key(scale, server.counts),
+            None => K::UNAVAILABLE,
+        };
+        let slots = servers.ids().map(|id| id.slot);
+        let positions = Positions::of_slots(slots.zip(servers.weights().map(scale)));
+        let simd = Simd::detect();
+        Index { simd, keys: MinTree::new(servers.iter().map(key), simd), rule, positions }
+    }
+
+    #[inline(always)]
+    fn update(&self, number: u32, slot: &ServerSlot) -> Position {
+        match self.positions.find_close(number) {
+            Some((position, scale)) => self.set(position, scale, slot),
+            None => self.update_apart(number, slot),
         }
     }
 
-    fn find_by(&self, servers: &Servers, least: impl Fn() -> Option<Least>) -> Option<Position> {
+    /// Not inlined, to save no registers where it is not called.
+    #[inline(never)]
+    fn update_apart(&self, number: u32, slot: &ServerSlot) -> Position {
+        match self.positions.find(number) {
+            Some((position, scale)) => self.set(position, scale, slot),
+            None => NO_INDEX,
+        }
+    }
+
+    #[inline(always)]
+    fn find_or_none(&self, servers: &Servers) -> Position {
+        self.simd.run(
+            #[inline(always)]
+            move |simd| match self.keys.descend(simd) {
+                Ok(Some(found)) if self.is_current(servers, found) => found.index,
+                _ => NO_INDEX,
+            },
+        )
+    }
+
+    fn find_by(&self, servers: &Servers, least: impl Fn() -> Option<Least<K>>) -> Option<Position> {
         for _ in 0..ATTEMPTS {
             let found = least()?;
             if self.is_current(servers, found) {
                 return Some(found.index);
             }
             // Another thread has changed the counts and not updated the index yet.
-            let (slot, weight) = servers.slot_and_weight(found.index)?;
-            self.refresh(found.index, weight, slot);
+            self.refresh(servers, found.index);
         }
         None
     }
 
+    fn untried(&self, tried: &[ServerId]) -> Option<Least<K>> {
+        untried(&self.positions, tried, |excluded| self.keys.least_except(excluded))
+    }
+
+    fn untried_from(&self, tried: &[ServerId], first: Position) -> Option<Least<K>> {
+        let least = |excluded: &[u32]| self.keys.least_except_from(first, excluded);
+        untried(&self.positions, tried, least)
+    }
+
     /// True if the key that was found matches the counts.
     #[inline(always)]
-    fn is_current(&self, servers: &Servers, found: Least) -> bool {
-        servers
-            .slot_and_weight(found.index)
-            .is_some_and(|(slot, weight)| self.rule.key(weight, slot.counts_relaxed()) == found.key)
+    fn is_current(&self, servers: &Servers, found: Least<K>) -> bool {
+        let server = servers.slot_and_weight(found.index);
+        server.is_some_and(|(slot, weight)| {
+            self.rule.is_key(found.key, weight, slot.counts_relaxed())
+        })
     }
 
     #[cold]
     #[inline(never)]
-    fn refresh(&self, position: Position, weight: u32, slot: &ServerSlot) {
-        self.simd.run(
-            #[inline(always)]
-            move |simd| _ = self.refresh_with(simd, position, weight, slot),
-        );
+    fn refresh(&self, servers: &Servers, position: Position) {
+        let Some((slot, weight)) = servers.slot_and_weight(position) else { return };
+        if weight > 0 {
+            self.set(position, self.rule.scale::<K>(weight), slot);
+        }
     }
 
     #[inline(always)]
-    fn refresh_with(&self, simd: Simd, position: Position, weight: u32, slot: &ServerSlot) -> bool {
-        // SeqCst, in one total order with the tree's stores: a relaxed load could be ordered before the
-        // store of the leaf, and miss the change of a thread that found the leaf's previous key.
-        self.keys.set_by(
-            simd,
+    fn set(&self, position: Position, scale: u32, slot: &ServerSlot) -> Position {
+        // SeqCst, in one total order with the tree's stores, as a tree requires; and after a publication,
+        // with which a change of the counts pairs that has not seen it.
+        let set = self.keys.set_once(
             position,
             #[inline(always)]
             || slot.counts_seqcst(),
             #[inline(always)]
-            |counts| self.rule.key(weight, counts),
-        )
+            |counts| self.rule.key(scale, counts),
+        );
+        match set {
+            Ok(least) => least,
+            Err(over) => self.set_again(position, over, scale, slot),
+        }
     }
 
-    #[cfg(test)]
-    pub(in crate::sched) fn keys(&self) -> &MinTree {
-        &self.keys
+    /// The rest of [`set`](Self::set) where the counts have changed meanwhile. Not inlined, and with few
+    /// arguments, to save no registers where it is not called.
+    #[cold]
+    #[inline(never)]
+    fn set_again(&self, position: Position, over: K, scale: u32, slot: &ServerSlot) -> Position {
+        let key = |counts| self.rule.key(scale, counts);
+        self.keys.set_again(position, over, || slot.counts_seqcst(), key)
     }
 }
 
 /// What `least` finds, given the positions of the servers that were tried; `None` if there are so many that
 /// a scan is better.
-pub(in crate::sched) fn untried(
+pub(in crate::sched) fn untried<K>(
     positions: &Positions<u32>,
     tried: &[ServerId],
-    least: impl FnOnce(&[u32]) -> Option<Least>,
-) -> Option<Least> {
+    least: impl FnOnce(&[u32]) -> Option<Least<K>>,
+) -> Option<Least<K>> {
     const MANY: usize = 64;
     let mut excluded = [0; MANY];
     let excluded = excluded.get_mut(..tried.len())?;

@@ -1,12 +1,14 @@
 //! The search shared by lc, wlc, sed, nq, lblc and lblcr: the least load per weight, the first in the
 //! list on a tie, or from a given position on (see `in_turn`).
 //!
-//! Few servers are scanned; many have an index of keys (`least::index`). A key is always recomputed from
-//! the server's counts, never incremented, so the close of a connection corrects the index no matter
-//! through which pool it arrives. A pick compares the key it found with the counts: if a stopped thread
-//! has not propagated a change yet, the pick detects that and propagates it.
+//! Few servers are scanned; many have an index of keys (`least::index`, `least::keys`). A key is always
+//! recomputed from the server's counts, never incremented, so the close of a connection corrects the
+//! index no matter through which pool it arrives. A pick compares the key it found with the counts: if a
+//! stopped thread has not propagated a change yet, the pick detects that and propagates it.
 
 pub(in crate::sched) mod index;
+pub(in crate::sched) mod keys;
+mod rule;
 mod scan;
 mod worker;
 mod worker_scan;
@@ -17,8 +19,10 @@ use crate::arena::worker_state::WorkerState;
 use crate::concurrent::min_tree::MinTree;
 use crate::config::{KernelRules, Sharing};
 use crate::pool::servers::{Candidate, Position, Servers};
-pub(crate) use crate::sched::least::index::Rule;
-use crate::sched::least::index::{ACTIVE, ATTEMPTS, HEAVIEST, LoadIndex};
+use crate::sched::least::index::{ATTEMPTS, LoadIndex};
+use crate::sched::least::keys::HEAVIEST;
+use crate::sched::least::rule::ACTIVE;
+pub(crate) use crate::sched::least::rule::Rule;
 use crate::sched::least::scan::Scan;
 use crate::sched::least::worker::{View, WorkerIndexes, candidate};
 use crate::sched::least::worker_scan::WorkerScan;
@@ -149,32 +153,47 @@ impl<L: Load> Least<L> {
     #[inline(always)]
     pub(crate) fn find(&self, request: PickRequest<'_>) -> Option<Position> {
         let PickRequest { servers, tried, worker, .. } = request;
-        match &self.strategy {
-            Strategy::Few(scan) if tried.is_empty() => scan.find(),
-            Strategy::Scan | Strategy::Few(_) => self.scan(servers.iter_available(tried)),
-            Strategy::Index(index) => self.find_indexed(index, servers, tried),
-            Strategy::WorkerFew(_) | Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
-                self.find_own(servers, tried, worker)
-            }
-        }
+        self.find_in(servers, tried, worker)
     }
 
     #[inline(always)]
-    fn find_indexed(
+    fn find_in(
         &self,
-        index: &LoadIndex,
         servers: &Servers,
         tried: &[ServerId],
+        worker: Option<&WorkerState>,
     ) -> Option<Position> {
-        let found =
-            if tried.is_empty() { index.find(servers) } else { index.find_untried(servers, tried) };
-        found.or_else(|| self.scan_late(servers, tried))
+        match &self.strategy {
+            Strategy::Few(scan) if tried.is_empty() => scan.find(),
+            Strategy::Index(index) if tried.is_empty() => {
+                index.find(servers).or_else(|| self.find_otherwise(servers, tried, worker))
+            }
+            _ => self.find_otherwise(servers, tried, worker),
+        }
     }
 
-    #[cold]
+    /// The rest of [`find_in`](Self::find_in). Not inlined, so that a pick saves no registers for it.
     #[inline(never)]
-    fn scan_late(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        self.scan(servers.iter_available(tried))
+    fn find_otherwise(
+        &self,
+        servers: &Servers,
+        tried: &[ServerId],
+        worker: Option<&WorkerState>,
+    ) -> Option<Position> {
+        match &self.strategy {
+            Strategy::WorkerFew(_) | Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
+                self.find_own(servers, tried, worker)
+            }
+            _ => self.find_among_all(servers, tried),
+        }
+    }
+
+    fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        let found = match &self.strategy {
+            Strategy::Index(index) => index.find_untried(servers, tried),
+            _ => None,
+        };
+        found.or_else(|| self.scan(servers.iter_available(tried)))
     }
 
     #[inline(never)]

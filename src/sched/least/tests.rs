@@ -1,13 +1,15 @@
-use super::{ACTIVE, HEAVIEST, Least, Load, LoadIndex, Overhead, Rule, Strategy, scan};
+use super::index::Index;
+use super::keys::{HEAVIEST, KeyRule};
+use super::{Least, Load, LoadIndex, Overhead, Rule, Strategy, View, scan};
 use crate::arena::counts::Activity::{Active, Inactive};
 use crate::arena::counts::{Counts, Limits, MAX_CONNECTIONS};
 use crate::arena::id::ServerId;
 use crate::arena::slots::ServerSlot;
-use crate::concurrent::simd::UNAVAILABLE;
+use crate::concurrent::simd::key::Key;
 use crate::concurrent::test_random::Random;
 use crate::config::{KernelRules, ServerState};
-use crate::pool::servers::{Position, Servers};
-use crate::sched::least::index::quotient;
+use crate::pool::servers::Servers;
+use crate::sync::Arc;
 
 const RULE: KernelRules = KernelRules::B;
 
@@ -18,56 +20,21 @@ fn index<L>(least: &Least<L>) -> Option<&LoadIndex> {
     }
 }
 
+/// An index with keys of 32 bits, and the same with 64.
+fn both_widths(servers: &Servers) -> [Least<Overhead>; 2] {
+    let load = Overhead(RULE);
+    let narrow = Least::of(load, servers);
+    assert!(matches!(index(&narrow), Some(LoadIndex::Narrow(_))));
+    let wide = LoadIndex::Wide(Index::of(KeyRule::new(load.rule(), 0), servers));
+    [narrow, Least { load, strategy: Strategy::Index(Arc::new(wide)) }]
+}
+
 fn id(slot: u32) -> ServerId {
     ServerId { slot, generation: 0 }
 }
 
 fn slot(servers: &Servers, at: u32) -> &ServerSlot {
     servers.arena().servers.get(at).unwrap()
-}
-
-#[test]
-fn keys_order_as_fractions_do() {
-    let most = u64::from(ACTIVE + 1) * u64::from(MAX_CONNECTIONS);
-    assert!(most < 1 << 35);
-    let mut state = 7u64;
-    let mut random = |limit: u64| {
-        // Knuth's constants; the high bits are the good ones.
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((u128::from(state) * u128::from(limit)) >> 64) as u64
-    };
-    let compare = |(a, v): (u64, u64), (b, w): (u64, u64)| {
-        let exact = (u128::from(a) * u128::from(w)).cmp(&(u128::from(b) * u128::from(v)));
-        let found = quotient(a, v as u32).cmp(&quotient(b, w as u32));
-        assert_eq!(found, exact, "{a}/{v} and {b}/{w}");
-        assert!(quotient(a, v as u32) < UNAVAILABLE);
-    };
-    let heaviest = u64::from(HEAVIEST);
-    for round in 0..2_000_000 {
-        let (a, v) = (random(most) >> random(35), 1 + random(heaviest));
-        let (b, w) = match round % 4 {
-            // Arbitrary fractions.
-            0 => (random(most), 1 + random(heaviest)),
-            // The closest fraction with another weight, and its neighbors.
-            1 | 2 => {
-                let w = if round % 8 < 4 { 1 + random(heaviest) } else { heaviest - random(9) };
-                let near = (u128::from(a) * u128::from(w) / u128::from(v)) as u64;
-                ((near + random(3)).saturating_sub(1).min(most), w)
-            }
-            // An equal fraction.
-            _ => {
-                let factor = 1 + random((heaviest / v).min(most / a.max(1)).max(1));
-                (a * factor, v * factor)
-            }
-        };
-        compare((a, v), (b, w));
-    }
-    // The largest loads with the largest weights: the closest two fractions there are.
-    for d in 0..9 {
-        compare((most - d, heaviest), (most - d - 1, heaviest - 1));
-        compare((most - d, heaviest - 1), (most - d, heaviest));
-    }
 }
 
 #[test]
@@ -93,79 +60,75 @@ fn rules_are_the_formulas() {
     let full = Counts::of(u32::MAX, u32::MAX, false);
     assert_eq!(full.active(), MAX_CONNECTIONS);
     assert_eq!(Rule::overhead(RULE).load(full), 257 * u64::from(MAX_CONNECTIONS));
-    assert_eq!(Rule::DELAY.key(0, full), UNAVAILABLE, "quiesced");
-    assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), UNAVAILABLE, "overloaded");
-}
-
-impl<L: Load> Least<L> {
-    fn find_among_all(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
-        match &self.strategy {
-            Strategy::Index(index) => self.find_indexed(index, servers, tried),
-            Strategy::Few(scan) if tried.is_empty() => scan.find(),
-            _ => self.scan(servers.iter_available(tried)),
-        }
-    }
+    assert_eq!(Rule::DELAY.key(0, full), u64::UNAVAILABLE, "quiesced");
+    assert_eq!(Rule::DELAY.key(1, Counts::of(0, 0, true)), u64::UNAVAILABLE, "overloaded");
 }
 
 /// Enough servers for an index of one, two and three rows.
-const SIZES: [u32; 4] = [scan::MOST + 1, 65, 100, 1025];
+const SIZES: [u32; 4] = [scan::MOST + 1, 65, 100, 2049];
+
+/// With servers of weight 1, and an index of each width.
+fn indexed(check: impl Fn(&Servers, &Least<Overhead>)) {
+    for count in SIZES {
+        for width in 0..2 {
+            let servers = Servers::in_slots(count, |_| 1);
+            check(&servers, &both_widths(&servers)[width]);
+        }
+    }
+}
 
 #[test]
 fn an_untold_connection_is_found_out() {
-    for count in SIZES {
-        let servers = Servers::in_slots(count, |_| 1);
-        let least = Least::of(Overhead(RULE), &servers);
-        assert!(index(&least).is_some());
-        assert_eq!(least.find_among_all(&servers, &[]), Some(0));
+    indexed(|servers, least| {
+        assert!(index(least).is_some());
+        assert_eq!(least.find_in(servers, &[], None), Some(0));
         // Opened by a thread that was stopped before it updated the index.
         for untold in [0, 1, 2] {
-            slot(&servers, untold).open(0, Active, RULE, false).unwrap();
+            slot(servers, untold).open(0, Active, RULE, false).unwrap();
         }
-        assert_eq!(least.find_among_all(&servers, &[]), Some(3));
-        assert_eq!(least.find_among_all(&servers, &[id(3)]), Some(4));
+        assert_eq!(least.find_in(servers, &[], None), Some(3));
+        assert_eq!(least.find_in(servers, &[id(3)], None), Some(4));
         // The pick has updated the index.
-        let index = index(&least).unwrap();
-        assert_eq!(index.keys().least().unwrap().unwrap().index, 3);
-    }
+        let index = index(least).unwrap();
+        assert_eq!(index.known(&[]), Some(3));
+    });
 }
 
 #[test]
 fn an_untold_mark_is_found_out() {
     use crate::config::Thresholds;
-    for count in SIZES {
-        let servers = Servers::in_slots(count, |_| 1);
-        let least = Least::of(Overhead(RULE), &servers);
+    indexed(|servers, least| {
+        let count = servers.len();
         for at in 0..count {
             let limits = Limits::new(Thresholds { upper: 1, lower: 0 });
-            slot(&servers, at).limit(limits, RULE);
-            slot(&servers, at).open(0, Active, RULE, true).unwrap();
+            slot(servers, at).limit(limits, RULE);
+            slot(servers, at).open(0, Active, RULE, true).unwrap();
         }
-        assert_eq!(least.find_among_all(&servers, &[]), None, "all are overloaded");
-    }
+        assert_eq!(least.find_in(servers, &[], None), None, "all are overloaded");
+    });
 }
 
 #[test]
 fn an_untold_close_hides_that_connection_only() {
-    for count in SIZES {
-        let servers = Servers::in_slots(count, |_| 1);
-        let least = Least::of(Overhead(RULE), &servers);
+    indexed(|servers, least| {
+        let count = servers.len();
         let open = |at: u32| {
-            slot(&servers, at).open(0, Active, RULE, false).unwrap();
-            index(&least).unwrap().load_changed(id(at).slot, slot(&servers, at));
+            slot(servers, at).open(0, Active, RULE, false).unwrap();
+            index(least).unwrap().load_changed(id(at).slot, slot(servers, at));
         };
         (0..count).for_each(open);
         // A connection of server 5 closes without an update: it looks as loaded as the others.
-        slot(&servers, 5).close(0, Active, RULE).unwrap();
+        slot(servers, 5).close(0, Active, RULE).unwrap();
         for picked in 0..count {
-            assert_eq!(least.find_among_all(&servers, &[]), Some(picked));
+            assert_eq!(least.find_in(servers, &[], None), Some(picked));
             if picked == 5 {
                 // Its next change updates the index completely.
                 open(5);
-                assert_eq!(least.find_among_all(&servers, &[]), Some(5));
+                assert_eq!(least.find_in(servers, &[], None), Some(5));
             }
             open(picked);
         }
-    }
+    });
 }
 
 #[test]
@@ -180,7 +143,7 @@ fn heavy_weights_are_scanned() {
                 index.load_changed(id(at).slot, slot(&servers, at));
             }
         }
-        assert_eq!(least.find_among_all(&servers, &[]), Some(7));
+        assert_eq!(least.find_in(&servers, &[], None), Some(7));
     }
     assert!(index(&Least::of(Overhead(RULE), &Servers::in_slots(scan::MOST, |_| 1))).is_none());
 }
@@ -190,7 +153,7 @@ fn heavy_weights_are_scanned() {
 fn every_strategy_finds_the_same() {
     let mut random = Random(5);
     for count in (0..scan::MOST + 4).chain([65, 300]) {
-        for (heaviest, version) in [(1, RULE), (3, KernelRules::A), (HEAVIEST, RULE)] {
+        for (heaviest, version) in [(1, RULE), (3, KernelRules::A), (6, RULE), (HEAVIEST, RULE)] {
             let weights: Vec<u32> =
                 (0..count).map(|_| random.below(u64::from(heaviest) + 1) as u32).collect();
             let servers = Servers::in_slots(count, |at| weights[at as usize]);
@@ -220,8 +183,8 @@ fn every_strategy_finds_the_same() {
                     if let Some(index) = index(least) {
                         index.published(&servers);
                     }
-                    let found = least.find_among_all(&servers, &tried);
-                    let expected = all.find_among_all(&servers, &tried);
+                    let found = least.find_in(&servers, &tried, None);
+                    let expected = all.find_in(&servers, &tried, None);
                     assert_eq!(found, expected, "{count} {weights:?} {tried:?} {rule:?}");
                 }
             }
@@ -232,46 +195,98 @@ fn every_strategy_finds_the_same() {
 /// A scan would find the same: here the index itself must know.
 #[test]
 fn the_index_answers_without_a_scan() {
-    for count in SIZES {
-        let servers = Servers::in_slots(count, |_| 1);
-        let least = Least::of(Overhead(RULE), &servers);
-        let index = index(&least).unwrap();
-        assert_eq!(index.find(&servers), Some(0));
-        assert_eq!(index.find_untried(&servers, &[id(0), id(1)]), Some(2));
+    indexed(|servers, least| {
+        let index = index(least).unwrap();
+        assert_eq!(index.find(servers), Some(0));
+        assert_eq!(index.find_untried(servers, &[id(0), id(1)]), Some(2));
         // Told, and of no server that is least then.
-        slot(&servers, 0).open(0, Active, RULE, false).unwrap();
-        assert_eq!(index.load_changed(id(0).slot, slot(&servers, 0)), None);
-        assert_eq!(index.find(&servers), Some(1));
+        slot(servers, 0).open(0, Active, RULE, false).unwrap();
+        assert_eq!(index.load_changed(id(0).slot, slot(servers, 0)), None);
+        assert_eq!(index.find(servers), Some(1));
         // Untold, it is found out by the pick, of the servers that were not tried, too.
-        slot(&servers, 1).open(0, Active, RULE, false).unwrap();
-        assert_eq!(index.find(&servers), Some(2));
-        slot(&servers, 3).open(0, Active, RULE, false).unwrap();
-        assert_eq!(index.find_untried(&servers, &[id(2)]), Some(4));
-        assert_eq!(index.keys().least_except(&[2]).unwrap().index, 4);
+        slot(servers, 1).open(0, Active, RULE, false).unwrap();
+        assert_eq!(least.find_in(servers, &[], None), Some(2));
+        slot(servers, 3).open(0, Active, RULE, false).unwrap();
+        assert_eq!(index.find_untried(servers, &[id(2)]), Some(4));
+        assert_eq!(index.known(&[2]), Some(4));
         // All that others changed untold is known after a publication.
-        slot(&servers, 0).close(0, Active, RULE).unwrap();
-        slot(&servers, 2).open(0, Active, RULE, false).unwrap();
-        index.published(&servers);
-        assert_eq!(index.keys().least().unwrap().unwrap().index, 0);
-        assert_eq!(index.keys().least_except(&[0]).unwrap().index, 4);
-    }
+        slot(servers, 0).close(0, Active, RULE).unwrap();
+        slot(servers, 2).open(0, Active, RULE, false).unwrap();
+        index.published(servers);
+        assert_eq!(index.known(&[]), Some(0));
+        assert_eq!(index.known(&[0]), Some(4));
+    });
 }
 
 #[test]
 fn who_becomes_least_is_told() {
-    for count in SIZES {
-        let servers = Servers::in_slots(count, |_| 1);
-        let least = Least::of(Overhead(RULE), &servers);
-        let index = index(&least).unwrap();
-        let told = |at: u32| index.load_changed(id(at).slot, slot(&servers, at));
+    indexed(|servers, least| {
+        let count = servers.len();
+        let index = index(least).unwrap();
+        let told = |at: u32| index.load_changed(id(at).slot, slot(servers, at));
         for at in 0..count {
-            slot(&servers, at).open(0, Active, RULE, false).unwrap();
+            slot(servers, at).open(0, Active, RULE, false).unwrap();
             told(at);
         }
-        slot(&servers, 5).close(0, Active, RULE).unwrap();
+        slot(servers, 5).close(0, Active, RULE).unwrap();
         // In a tree of one row there is no node above to tell of it.
         assert_eq!(told(5), (count > 64).then_some(5));
-        assert_eq!(index.find(&servers), Some(5));
+        assert_eq!(index.find(servers), Some(5));
         assert_eq!(told(5), None, "nothing changed");
+    });
+}
+
+#[test]
+fn rules_and_weights_decide_how_wide_keys_are() {
+    let servers = Servers::in_slots(40, |slot| [16, 17][slot as usize % 2]);
+    for (rule, is_narrow) in [(Rule::DELAY, false), (Rule::DELAY.unweighted(), true)] {
+        let least = Least::of(rule, &servers);
+        let narrow = matches!(index(&least), Some(LoadIndex::Narrow(_)));
+        assert_eq!((index(&least).is_some(), narrow), (true, is_narrow));
     }
+}
+
+/// Loads of which 32-bit keys keep only that they are beyond all others, of some servers or of all.
+#[test]
+fn loads_beyond_narrow_keys_are_compared_exactly() {
+    let mut random = Random(13);
+    let (mut answered, mut scanned) = (0, 0);
+    // Weights, and the active connections per unit of weight at which their keys end: see `keys`.
+    let cases = [
+        ([3, 5, 17], 65_536),
+        ([1, 255, 255], 65_536),
+        ([1, 1, 1], 16_711_935),
+        ([4, 2, 0], 4_177_983),
+    ];
+    for (weights, most) in cases {
+        for count in [scan::MOST + 1, 100, 1100] {
+            let servers = Servers::in_slots(count, |at| weights[at as usize % 3]);
+            let least = Least::of(Overhead(RULE), &servers);
+            let (all, index) = (Least::scanning(Overhead(RULE)), index(&least).unwrap());
+            assert!(matches!(index, LoadIndex::Narrow(_)));
+            for round in 0..60 {
+                let low = most / 10 * [0, 9, 11][round % 3];
+                for at in 0..count {
+                    let weight = u64::from(weights[at as usize % 3]);
+                    let active = weight * (low + random.below(most / 4)) + random.below(3);
+                    let active = active.min(MAX_CONNECTIONS.into()) as u32;
+                    slot(&servers, at).correct(0, active, 0, RULE).unwrap();
+                    index.load_changed(at, slot(&servers, at));
+                }
+                let first = random.below(count.into()) as u32;
+                for tried in [&[][..], &[id(first)]] {
+                    let expected = all.find_in(&servers, tried, None);
+                    assert_eq!(least.find_in(&servers, tried, None), expected, "{weights:?}");
+                    let found = index.find_untried(&servers, tried);
+                    *if found.is_some() { &mut answered } else { &mut scanned } += 1;
+                    assert!(found.is_none() || found == expected, "{weights:?}");
+                }
+                let expected =
+                    all.scan_view(View::starting_at(first, &servers), &servers, &[], None);
+                let found = index.find_from(&servers, &[], first);
+                assert!(found.is_none() || found == expected, "{weights:?} from {first}");
+            }
+        }
+    }
+    assert!(answered > 100 && scanned > 100, "{answered} by the index, {scanned} by a scan");
 }

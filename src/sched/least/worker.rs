@@ -19,7 +19,8 @@ use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::{WorkerState, van_der_corput};
 use crate::concurrent::min_tree::{Contended, Least, MinTree};
 use crate::concurrent::segments::Segments;
-use crate::concurrent::simd::{Simd, UNAVAILABLE};
+use crate::concurrent::simd::Simd;
+use crate::concurrent::simd::key::Key;
 use crate::concurrent::stamps::{Seen, Stamps};
 use crate::pool::positions::Positions;
 use crate::pool::servers::{Candidate, Position, Servers};
@@ -132,7 +133,7 @@ fn counts_of(own: Option<Own>, arena: &Arena, slot: u32, in_slot: Counts) -> Cou
 
 #[inline]
 fn key_of<L: Load>(load: L, server: Option<Candidate>) -> u64 {
-    server.map_or(UNAVAILABLE, |server| load.rule().key(server.weight, server.counts))
+    server.map_or(u64::UNAVAILABLE, |server| load.rule().key(server.weight, server.counts))
 }
 
 impl WorkerIndexes {

@@ -21,7 +21,6 @@ struct World {
     trees: [MinTree; 2],
     /// Which of them is published.
     current: AtomicU32,
-    look: fn(&ServerSlot) -> Counts,
 }
 
 /// The key of a server that is not up.
@@ -32,7 +31,7 @@ fn key(counts: Counts) -> u64 {
 }
 
 impl World {
-    fn new(connections: u32, look: fn(&ServerSlot) -> Counts) -> Arc<Self> {
+    fn new(connections: u32) -> Arc<Self> {
         let slot = ServerSlot::new(0);
         slot.occupy(SERVICE);
         slot.set_told(true);
@@ -41,11 +40,11 @@ impl World {
         }
         let tree = || MinTree::new([connections.into(), 7].into_iter(), Simd::Scalar);
         let current = AtomicU32::new(0);
-        Arc::new(World { slot, trees: [tree(), tree()], current, look })
+        Arc::new(World { slot, trees: [tree(), tree()], current })
     }
 
     fn renew(&self, tree: u32) {
-        self.trees[tree as usize].set(0, || (self.look)(&self.slot), key);
+        self.trees[tree as usize].set(0, || self.slot.counts_seqcst(), key);
     }
 
     fn open(&self) {
@@ -91,27 +90,18 @@ fn spawn(world: &Arc<World>, act: impl FnOnce(&World) + 'static) -> thread::Join
     thread::spawn(move || act(&world))
 }
 
-fn open_beside_close(look: fn(&ServerSlot) -> Counts) {
-    let world = World::new(1, look);
+/// One connection opens, another closes: in the end the tree agrees with the slot.
+pub fn changes_are_told() {
+    let world = World::new(1);
     let other = spawn(&world, World::close);
     world.open();
     other.join().unwrap();
     world.check();
 }
 
-/// One connection opens, another closes: in the end the tree agrees with the slot.
-pub fn changes_are_told() {
-    open_beside_close(ServerSlot::counts_seqcst);
-}
-
-/// Wrong: a load of the counts that may be ordered before the store of the key.
-pub fn planted_a_glance_at_the_counts() {
-    open_beside_close(ServerSlot::counts_relaxed);
-}
-
 /// A connection closes while a pool is published that was compiled before: its tree has the change.
 pub fn a_change_beside_a_publication_is_told() {
-    let world = World::new(2, ServerSlot::counts_seqcst);
+    let world = World::new(2);
     let closing = spawn(&world, World::close);
     world.publish();
     closing.join().unwrap();
@@ -123,7 +113,7 @@ pub fn a_state_beside_a_close_is_told() {
     for (before, after) in
         [(ServerState::Up, ServerState::Down), (ServerState::Down, ServerState::Up)]
     {
-        let world = World::new(1, ServerSlot::counts_seqcst);
+        let world = World::new(1);
         world.set_state(before);
         let closing = spawn(&world, World::close);
         world.set_state(after);
@@ -135,7 +125,7 @@ pub fn a_state_beside_a_close_is_told() {
 }
 
 fn first_publication(publish: fn(&World)) {
-    let world = World::new(2, ServerSlot::counts_seqcst);
+    let world = World::new(2);
     world.slot.set_told(false);
     let closing = spawn(&world, World::close);
     publish(&world);
@@ -160,7 +150,7 @@ pub fn planted_told_after_the_publication() {
 }
 
 fn homecoming(close: fn(&World)) {
-    let world = World::new(2, ServerSlot::counts_seqcst);
+    let world = World::new(2);
     world.slot.set_service(NO_SERVICE);
     let closing = spawn(&world, close);
     world.slot.set_service(SERVICE);

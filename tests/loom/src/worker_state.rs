@@ -10,7 +10,8 @@ use crate::arena::own_count::OwnCount;
 use crate::arena::slots::ServerSlot;
 use crate::arena::tally::{Connections, Incarnation, Tally};
 use crate::concurrent::min_tree::MinTree;
-use crate::concurrent::simd::{Simd, UNAVAILABLE};
+use crate::concurrent::simd::Simd;
+use crate::concurrent::simd::key::Key;
 use crate::concurrent::stamps::{Seen, Stamps};
 use crate::config::KernelRules;
 use crate::sync::{Arc, AtomicU32, Ordering};
@@ -43,7 +44,7 @@ impl World {
         };
         let stamps = Stamps::new(SERVERS);
         let seen = stamps.seen();
-        let tree = MinTree::new((0..SERVERS).map(|_| UNAVAILABLE), Simd::Scalar);
+        let tree = MinTree::new((0..SERVERS).map(|_| u64::UNAVAILABLE), Simd::Scalar);
         let slots = (0..SERVERS).map(slot).collect();
         let own: Vec<OwnCount> = (0..SERVERS).map(|_| OwnCount::default()).collect();
         own.iter().for_each(open);
@@ -60,7 +61,7 @@ impl World {
         let rotation = self.shares.load(Ordering::SeqCst) == 1;
         let own = self.own[server as usize].get(0);
         let active = if rotation { counts.active() } else { own.active() };
-        if counts.overloaded() { UNAVAILABLE } else { active.into() }
+        if counts.overloaded() { u64::UNAVAILABLE } else { active.into() }
     }
 
     fn renew(&self, server: u32) {
@@ -89,7 +90,7 @@ impl World {
 
     fn check(&self) {
         let keys = (0..SERVERS).map(|server| (self.key(server), server));
-        let least = keys.min().filter(|(key, _)| *key != UNAVAILABLE);
+        let least = keys.min().filter(|(key, _)| *key != u64::UNAVAILABLE);
         let found = self.tree.least().unwrap().map(|found| (found.key, found.index));
         assert_eq!(found, least, "untold");
     }

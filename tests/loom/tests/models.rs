@@ -76,6 +76,7 @@ mod min_tree_cases {
     fn two_updaters() {
         for case in min_tree::CASES {
             check(move || min_tree::two_updaters(case));
+            check(move || min_tree::two_updaters_of_narrow_keys(case));
         }
     }
 
@@ -226,7 +227,7 @@ planted! {
     told::planted_told_after_the_publication, "untold";
     min_tree::planted_a_key_from_before_the_change, "a key is too high";
     flag_set::planted_a_flag_by_one_look, "a flag is wrong";
-    told::planted_a_glance_at_the_counts, "untold";
+    min_tree::planted_a_relaxed_look_at_the_load, "a key is too high";
     told::planted_whose_it_was_before, "untold";
     worker_state::planted_a_stamp_before_the_change, "untold";
     worker_state::planted_seen_after_the_look, "untold";
