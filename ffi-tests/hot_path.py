@@ -31,6 +31,14 @@ REFUSED = [
 ]
 # Instructions between the load from a jump table and the jump.
 FARTHEST_LOAD = 8
+# Registers that instructions change without naming them.
+IMPLIED = [
+    (r"(mul|div|idiv)[bwlq]? |imul[bwlq]? [^,(]*(\([^)]*\))?$|xgetbv", ("rax", "rdx")),
+    (r"(cltd|cqto|cwtd)", ("rdx",)),
+    (r"(cltq|cwtl|cbtw|cmpxchg)", ("rax",)),
+    (r"cpuid|rdtscp", ("rax", "rbx", "rcx", "rdx")),
+    (r"(movs|stos|lods|cmps|scas)[bwlq]? ", ("rax", "rcx", "rsi", "rdi")),
+]
 RETURNS = ("ret", "ud2", "hlt", "int3")
 
 
@@ -136,29 +144,47 @@ class Program:
 
     def called(self, at, register):
         """What a register may hold that is called or jumped to: functions whose addresses were put
-        there, on whatever way the instruction is reached; none if one of them cannot be told."""
-        names = {register, "e" + register[1:], register[1:], register[1:-1] + "l", register + "d"}
-        found, seen, todo = set(), set(), list(self.before(at))
+        there, by way of other registers as well, on whatever way the instruction is reached; none if one
+        of them cannot be told."""
+        found, seen = set(), set()
+        todo = [(place, register) for place in self.before(at)]
         while todo:
-            place = todo.pop()
-            if place in seen:
+            place, register = todo.pop()
+            if (place, register) in seen:
                 continue
-            seen.add(place)
+            seen.add((place, register))
             mnemonic, operands, _ = self.code[place]
-            target = re.search(r"(?:^|,)%(\w+)$", operands.split("#")[0].strip())
-            writes = not mnemonic.startswith(("cmp", "test", "j", "push", "bt"))
-            if writes and target and target[1] in names:
-                functions = self.addresses(place, mnemonic, operands)
-                if not functions:
-                    return []
-                found.update(functions)
-            elif mnemonic == "call" and register not in ("rbx", "rbp", "r12", "r13", "r14", "r15"):
+            before = self.before(place)
+            if not before:
                 return []
-            elif before := self.before(place):
-                todo.extend(before)
+            if not self.writes(mnemonic, operands, register):
+                todo.extend((earlier, register) for earlier in before)
+            elif mnemonic == "mov" and (copied := re.match(r"%(r\w+),%(r\w+)$", operands)):
+                todo.extend((earlier, copied[1]) for earlier in before)
+            elif functions := self.addresses(place, mnemonic, operands):
+                found.update(functions)
             else:
                 return []
         return sorted(found, key=str)
+
+    @staticmethod
+    def writes(mnemonic, operands, register):
+        """Whether the instruction may change the register, or one that has its name as its low part."""
+        if mnemonic in ("lock", "rep"):
+            mnemonic, operands = (operands.split(None, 1) + [""])[:2]
+        if mnemonic == "call":
+            return register not in ("rbx", "rbp", "r12", "r13", "r14", "r15")
+        operands = operands.split("#")[0].strip()
+        for pattern, registers in IMPLIED:
+            if re.match(pattern, f"{mnemonic} {operands}") and register in registers:
+                return True
+        if re.match(r"(cmp(?!xchg)|test|j|push|bt[bwlq]?$)", mnemonic):
+            return False
+        names = {register, "e" + register[1:], register[1:], register[1:-1] + "l", register + "d"}
+        if mnemonic.startswith(("xchg", "xadd")):
+            return any(name in names for name in re.findall(r"%(\w+)", operands))
+        target = re.search(r"(?:^|,)%(\w+)$", operands)
+        return bool(target) and target[1] in names
 
     def addresses(self, at, mnemonic, operands):
         """The functions whose address this instruction may load."""

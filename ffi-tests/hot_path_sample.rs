@@ -87,6 +87,41 @@ pub extern "C" fn vsched_calls_a_pointer(function: extern "C" fn(u64) -> u64) ->
     function(1) + 1
 }
 
+/// As from a loop that loads the address once.
+#[unsafe(no_mangle)]
+pub extern "C" fn vsched_allocates_by_a_copied_pointer(n: u64) -> u64 {
+    let result;
+    unsafe {
+        std::arch::asm!(
+            "lea rcx, [rip + {}]", "2:", "mov r14, rcx", "call r14", "test al, 1", "mov rcx, r14", "je 2b",
+            sym c_helper, in("rdi") n, out("r14") _, lateout("rax") result, clobber_abi("C"),
+        );
+    }
+    result
+}
+
+/// A copy that is no longer what it was.
+#[unsafe(no_mangle)]
+pub extern "C" fn vsched_calls_a_changed_copy(n: u64) -> u64 {
+    let result;
+    unsafe {
+        std::arch::asm!(
+            "lea rcx, [rip + {}]", "xchg rcx, rdi", "mov r14, rcx", "call r14",
+            sym harmless_too, in("rdi") n, out("r14") _, lateout("rax") result,
+            clobber_abi("C"),
+        );
+    }
+    result
+}
+
+extern "C" fn c_helper(n: u64) -> u64 {
+    helper(n)
+}
+
+extern "C" fn harmless_too(n: u64) -> u64 {
+    n
+}
+
 mod pick {
     use super::{COUNT, Ordering};
 

@@ -20,6 +20,8 @@ CASES = [
     ("vsched_system_call", "REACHED system call: syscall"),
     ("vsched_allocates_by_jump_table", "REACHED allocator: "),
     ("vsched_allocates_by_function_table", "REACHED allocator: "),
+    ("vsched_allocates_by_a_copied_pointer", "REACHED allocator: "),
+    ("vsched_calls_a_changed_copy", "REACHED call through a pointer: "),
     ("vsched_calls_a_pointer", "REACHED call through a pointer: "),
     ("vsched_harmless vsched_allocates", "REACHED allocator: "),
     ("vsched_harmless pick::two:2", "stands for 2 functions or more, and 1 are reached"),

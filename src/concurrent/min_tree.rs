@@ -304,7 +304,10 @@ impl<K: Key> MinTree<K> {
     }
 
     /// The first index of the least key; `None` if all keys are [`UNAVAILABLE`](Key::UNAVAILABLE). Lock-free.
-    #[inline]
+    ///
+    /// Not inlined: in a caller's loop the calls for each processor would become one through a pointer, which
+    /// the walk through the object code does not follow.
+    #[inline(never)]
     pub(crate) fn least(&self) -> Result<Option<Least<K>>, Contended> {
         self.run(
             #[inline(always)]

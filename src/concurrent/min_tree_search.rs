@@ -16,6 +16,9 @@ impl<K: Key> MinTree<K> {
 
     /// The first index of the least key at or after `first`, else before it; `None` if all keys are
     /// [`UNAVAILABLE`](Key::UNAVAILABLE). Lock-free; O(log n) while no writer is inside the tree.
+    ///
+    /// Not inlined, like [`least`](Self::least).
+    #[inline(never)]
     pub(crate) fn least_from(&self, first: u32) -> Result<Option<Least<K>>, Contended> {
         self.run(
             #[inline(always)]

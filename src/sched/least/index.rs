@@ -88,32 +88,22 @@ impl LoadIndex {
 
     /// The first available server with the least load among those that were not tried. `None` if the index
     /// has none, or is too contended.
-    #[inline(never)]
     pub(in crate::sched) fn find_untried(
         &self,
         servers: &Servers,
         tried: &[ServerId],
     ) -> Option<Position> {
-        by_width!(self, index => index.find_by(servers, || if tried.is_empty() {
-            index.keys.least().ok().flatten()
-        } else {
-            index.untried(tried)
-        }))
+        by_width!(self, index => index.find_untried(servers, tried))
     }
 
     /// Like [`find_untried`](Self::find_untried), on a tie the first from this position on, cyclically.
-    #[inline(never)]
     pub(in crate::sched) fn find_from(
         &self,
         servers: &Servers,
         tried: &[ServerId],
         first: Position,
     ) -> Option<Position> {
-        by_width!(self, index => if tried.is_empty() {
-            index.find_by(servers, || index.keys.least_from(first).ok().flatten())
-        } else {
-            index.find_by(servers, || index.untried_from(tried, first))
-        })
+        by_width!(self, index => index.find_from(servers, tried, first))
     }
 }
 
@@ -164,6 +154,28 @@ impl<K: LoadKey> Index<K> {
                 _ => NO_INDEX,
             },
         )
+    }
+
+    /// Not inlined, as [`MinTree::least`] is not, here for each width.
+    #[inline(never)]
+    fn find_untried(&self, servers: &Servers, tried: &[ServerId]) -> Option<Position> {
+        self.find_by(servers, || match tried {
+            [] => self.keys.least().ok().flatten(),
+            _ => self.untried(tried),
+        })
+    }
+
+    #[inline(never)]
+    fn find_from(
+        &self,
+        servers: &Servers,
+        tried: &[ServerId],
+        first: Position,
+    ) -> Option<Position> {
+        self.find_by(servers, || match tried {
+            [] => self.keys.least_from(first).ok().flatten(),
+            _ => self.untried_from(tried, first),
+        })
     }
 
     fn find_by(&self, servers: &Servers, least: impl Fn() -> Option<Least<K>>) -> Option<Position> {

@@ -45,7 +45,7 @@ impl LoadKey for u32 {
     const AT_ONCE: u32 = 0;
 
     fn scale(multiple: u32, weight: u32) -> u32 {
-        multiple / weight
+        multiple.checked_div(weight).unwrap_or(0)
     }
 
     #[inline(always)]
