@@ -79,6 +79,17 @@ impl Own {
         self.0
     }
 
+    /// True if the word has a note: a server with it is unavailable, or the word does not say all.
+    pub(crate) fn is_noted(self) -> bool {
+        self.0 & layout::UNAVAILABLE != 0
+    }
+
+    /// The word as counts of a server that is available, if it is sole and has no note.
+    #[inline(always)]
+    pub(crate) fn as_counts(self) -> Option<Counts> {
+        (self.0 & (layout::UNAVAILABLE | SOLE) == SOLE).then(|| Counts::from_word(self.0))
+    }
+
     pub(crate) fn connections(self) -> Connections {
         Connections::new(self.active(), self.total())
     }
@@ -211,9 +222,9 @@ impl OwnCount {
         own.is_sole() || own.total() == 0 && self.exchange(own, Own(own.0 | SOLE)).is_ok()
     }
 
-    /// Notes whether a server with these counts is available.
-    pub(crate) fn note_availability(&self, generation: u32, counts: Counts) {
-        let unavailable = counts.word() & layout::UNAVAILABLE;
+    /// Notes whether the server is available, and the word says all that the worker goes by.
+    pub(crate) fn note_availability(&self, generation: u32, available: bool) {
+        let unavailable = if available { 0 } else { layout::UNAVAILABLE };
         // `None` if that is so already, or if the word is of another generation.
         self.change(generation, |own| {
             let noted = Own(own.0 & !layout::UNAVAILABLE | unavailable);

@@ -50,6 +50,7 @@ use crate::sync::Arc;
 
 pub(crate) use build::Build;
 pub(crate) use in_turn::InTurn;
+pub(crate) use least::WorkerLoads;
 pub(crate) use locality::AffinityCaches;
 
 /// One algorithm, compiled for one service. Immutable; state that changes between picks lives in slots.
@@ -127,21 +128,6 @@ pub(crate) trait Scheduler: Sized {
     fn load_updates(&self) -> LoadUpdates {
         LoadUpdates::Nothing
     }
-
-    /// Called after a change of the connections that this worker has open at the server, or, without a
-    /// worker, of something that affects all workers. Called only if
-    /// [`load_updates`](Self::load_updates) returns [`OtherUpdates::WorkerCounts`].
-    fn worker_load_changed(
-        &self,
-        _servers: &Servers,
-        _server: ServerId,
-        _own: Option<&WorkerState>,
-    ) {
-    }
-
-    /// Prepares the scheduler for a worker that will pick here, or refreshes it after a change: `all`
-    /// if everything may have changed, else only what the worker shares with others. Director only.
-    fn init_worker(&self, _servers: &Servers, _own: &WorkerState, _all: bool) {}
 }
 
 /// Which changes of counts a scheduler needs.
@@ -156,11 +142,16 @@ pub(crate) enum LoadUpdates {
 
 /// What the calls after a change of counts do. Apart, so that other services pay for no more cases.
 pub(crate) enum OtherUpdates {
-    /// Changes of the connections that each worker has opened, per worker, if there are indexes of them; and
-    /// changes that affect all workers.
-    WorkerCounts { indexed: bool },
+    /// Changes of the connections that each worker has opened, and changes that affect all workers.
+    WorkerCounts(WorkerLoads),
     /// All; they update this index.
     Locality(Arc<LocalityIndex>),
+}
+
+impl LoadUpdates {
+    fn worker_counts(loads: WorkerLoads) -> Self {
+        LoadUpdates::Other(OtherUpdates::WorkerCounts(loads))
+    }
 }
 
 /// A pick's server, and why.
@@ -414,27 +405,6 @@ macro_rules! any_scheduler {
                     AnyScheduler::None(_) => LoadUpdates::Nothing,
                     AnyScheduler::InTurn(scheduler) => scheduler.load_updates(),
                     $(AnyScheduler::$kind(scheduler) => scheduler.load_updates(),)+
-                }
-            }
-
-            pub(crate) fn worker_load_changed(
-                &self,
-                servers: &Servers,
-                server: ServerId,
-                worker: Option<&WorkerState>,
-            ) {
-                match self {
-                    AnyScheduler::None(_) => {}
-                    AnyScheduler::InTurn(scheduler) => scheduler.worker_load_changed(servers, server, worker),
-                    $(AnyScheduler::$kind(scheduler) => scheduler.worker_load_changed(servers, server, worker),)+
-                }
-            }
-
-            pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
-                match self {
-                    AnyScheduler::None(_) => {}
-                    AnyScheduler::InTurn(scheduler) => scheduler.init_worker(servers, worker, all),
-                    $(AnyScheduler::$kind(scheduler) => scheduler.init_worker(servers, worker, all),)+
                 }
             }
 

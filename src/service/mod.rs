@@ -24,7 +24,7 @@ use crate::rotation::schedule::Schedule;
 use crate::rotation::shared::{SharedRotation, TicketRange};
 use crate::rotation::version::PoolVersion;
 use crate::sched::{AffinityCaches, AnyScheduler, Build, PickRequest};
-pub(crate) use crate::sched::{LoadUpdates, OtherUpdates};
+pub(crate) use crate::sched::{LoadUpdates, OtherUpdates, WorkerLoads};
 use crate::service::persistence::Persistent;
 pub(crate) use crate::service::spec::{Maps, ServiceSpec};
 use crate::service::standby::Standby;
@@ -247,9 +247,9 @@ impl Service {
 
     /// True if every change of counts is told; see [`ServerSlot::set_told`].
     fn is_told(&self) -> bool {
-        match self.load_updates {
+        match &self.load_updates {
             LoadUpdates::Nothing => false,
-            LoadUpdates::Other(OtherUpdates::WorkerCounts { indexed }) => indexed,
+            LoadUpdates::Other(OtherUpdates::WorkerCounts(loads)) => loads.is_indexed(),
             LoadUpdates::Counts(_) | LoadUpdates::Other(OtherUpdates::Locality(_)) => true,
         }
     }
@@ -279,7 +279,7 @@ impl Service {
             // Counts that changed since the index was made have not reached it.
             LoadUpdates::Counts(index) => index.published(&self.servers),
             LoadUpdates::Other(OtherUpdates::Locality(index)) => index.published(&self.servers),
-            LoadUpdates::Other(OtherUpdates::WorkerCounts { .. }) => {}
+            LoadUpdates::Other(OtherUpdates::WorkerCounts(_)) => {}
         }
     }
 
@@ -314,8 +314,8 @@ impl Service {
             LoadUpdates::Other(OtherUpdates::Locality(index)) => {
                 index.load_changed(server.slot, slot)
             }
-            LoadUpdates::Other(OtherUpdates::WorkerCounts { .. }) => {
-                self.worker_load_changed(server, None)
+            LoadUpdates::Other(OtherUpdates::WorkerCounts(loads)) => {
+                loads.changed_for_all(server.slot)
             }
         }
     }

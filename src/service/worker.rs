@@ -3,7 +3,7 @@
 use crate::arena::id::ServerId;
 use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::WorkerState;
-use crate::service::{LoadUpdates, OtherUpdates, Service};
+use crate::service::{LoadUpdates, OtherUpdates, Service, WorkerLoads};
 
 impl Service {
     /// Each worker decides by itself.
@@ -13,15 +13,14 @@ impl Service {
 
     /// Each worker goes by the connections that it has opened itself.
     pub(crate) fn counts_per_worker(&self) -> bool {
-        matches!(self.load_updates, LoadUpdates::Other(OtherUpdates::WorkerCounts { .. }))
+        self.worker_loads().is_some()
     }
 
-    /// Tells the scheduler that what this worker has open at the server has changed; if none is named,
-    /// what is so for all workers: the server's availability, or a connection that none of them
-    /// counts as its own. The cost does not depend on how many workers there are.
-    #[inline(never)]
-    pub(crate) fn worker_load_changed(&self, server: ServerId, worker: Option<&WorkerState>) {
-        self.scheduler.worker_load_changed(&self.servers, server, worker);
+    fn worker_loads(&self) -> Option<&WorkerLoads> {
+        match &self.load_updates {
+            LoadUpdates::Other(OtherUpdates::WorkerCounts(loads)) => Some(loads),
+            _ => None,
+        }
     }
 
     /// Starts a worker's rotations. Nothing else refers to them: the worker is new, or the service is
@@ -48,8 +47,8 @@ impl Service {
     /// Indexes the loads that the worker goes by: before it can pick here, again after the publication,
     /// and when the number of workers has changed, which often concerns only what they share.
     pub(crate) fn index_worker(&self, worker: &WorkerState, all: bool) {
-        if self.per_worker {
-            self.scheduler.init_worker(&self.servers, worker, all);
+        if let Some(loads) = self.worker_loads() {
+            loads.init_worker(&self.servers, worker, all);
         }
     }
 
@@ -137,7 +136,9 @@ impl Service {
         if let Some(common) = self.common(server) {
             common.add(change);
         }
-        self.worker_load_changed(server, None);
+        if let Some(loads) = self.worker_loads() {
+            loads.changed_for_all(server.slot);
+        }
     }
 
     fn common(&self, server: ServerId) -> Option<&Tally> {

@@ -38,35 +38,59 @@ impl Worker {
         below_limit: bool,
     ) -> Result<(), ConnectionError> {
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
-        let (arena, generation) = (&self.inner.arena, server.generation);
-        let own = self.state().and_then(|state| state.own(server.slot));
+        let (generation, state) = (server.generation, self.state());
+        let own = state.and_then(|state| state.own(server.slot));
         let counted = match own {
             Some(own) => Some(own.open(generation, activity, || slot.is(generation))?),
             None => None,
         };
-        let tag = if own.is_some() { self.tag } else { WorkerTag::NONE };
-        let mut change = LoadChange { server, tag, by: Connections::one(activity), marked: false };
         if counted != Some(Counted::Here) {
-            match slot.open(generation, activity, arena.kernel_rules(), below_limit) {
-                Ok(marked) => change.marked = marked,
-                Err(why) => {
-                    if let Some(own) = own {
-                        own.close(generation, activity);
-                    }
-                    // It may have been marked just now, and the worker's count was another for a moment.
-                    self.load_changed(server, slot, (slot.service(), true), |compiled| {
-                        compiled.changed_for_all(server, slot);
-                    });
-                    return Err(why);
-                }
-            }
+            return self.open_in_slot(lease, server, template, activity, below_limit);
         }
+        *lease = Lease::new(server, template, activity);
+        lease.set_tag(self.tag);
+        let (service, told) = slot.service_to_tell_all();
+        self.shard.count_connection(server.slot, service);
+        self.tell_own(server, slot, told);
+        if !template.is_none() {
+            self.acquire_template(service, template);
+        }
+        Ok(())
+    }
+
+    /// The rest of [`open_own`](Self::open_own) where the slot counts the connection too.
+    #[inline(never)]
+    fn open_in_slot(
+        &self,
+        lease: &mut Lease,
+        server: ServerId,
+        template: TemplateId,
+        activity: Activity,
+        below_limit: bool,
+    ) -> Result<(), ConnectionError> {
+        let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        let (generation, rules) = (server.generation, self.inner.arena.kernel_rules());
+        let own = self.state().and_then(|state| state.own(server.slot));
+        let tag = if own.is_some() { self.tag } else { WorkerTag::NONE };
+        let marked = match slot.open(generation, activity, rules, below_limit) {
+            Ok(marked) => marked,
+            Err(why) => {
+                if let Some(own) = own {
+                    own.close(generation, activity);
+                }
+                // It may have been marked just now, and the worker's count was another for a moment.
+                self.load_changed(server, slot, (slot.service(), true), |compiled| {
+                    compiled.changed_for_all(server, slot);
+                });
+                return Err(why);
+            }
+        };
         *lease = Lease::new(server, template, activity);
         lease.set_tag(tag);
         let (service, told) = slot.service_to_tell_all();
         self.shard.count_connection(server.slot, service);
-        if told || own.is_none() || change.marked {
-            self.tell(slot, &change);
+        if told || own.is_none() || marked {
+            self.tell(slot, &LoadChange { server, tag, by: Connections::one(activity), marked });
         } else {
             self.reader.catch_up();
         }
@@ -84,12 +108,34 @@ impl Worker {
         slot: &ServerSlot,
         activity: Activity,
     ) -> Result<(), ConnectionError> {
-        let (server, template, arena) = (lease.server, lease.template, &self.inner.arena);
+        let (server, template) = (lease.server, lease.template);
         if !slot.is(server.generation) {
             return Err(ConnectionError::Stale);
         }
-        let service = slot.service();
         let (tag, counted) = self.change_own(lease, |own| own.close(server.generation, activity));
+        if counted != Some(Counted::Here) || tag != self.tag {
+            return self.close_in_slot(lease, slot, activity, (tag, counted));
+        }
+        *lease = Lease::default();
+        let (service, told) = slot.service_to_tell_all();
+        self.tell_own(server, slot, told);
+        if !template.is_none() {
+            self.release_template(service, template);
+        }
+        Ok(())
+    }
+
+    /// The rest of [`close_own`](Self::close_own) where the slot or another worker counts the connection.
+    #[inline(never)]
+    fn close_in_slot(
+        &self,
+        lease: &mut Lease,
+        slot: &ServerSlot,
+        activity: Activity,
+        (tag, counted): (WorkerTag, Option<Counted>),
+    ) -> Result<(), ConnectionError> {
+        let (server, template, arena) = (lease.server, lease.template, &self.inner.arena);
+        let service = slot.service();
         let by = Connections::one(activity).negative();
         let mut change = LoadChange { server, tag, by, marked: false };
         if counted != Some(Counted::Here) {
@@ -118,6 +164,18 @@ impl Worker {
             self.release_template(service, template);
         }
         Ok(())
+    }
+
+    /// Tells this worker's index of a change of its own connections, which no other memory counts.
+    #[inline(always)]
+    fn tell_own(&self, server: ServerId, slot: &ServerSlot, told: bool) {
+        self.load_changed(server, slot, (slot.service(), told), |compiled| {
+            if let (LoadUpdates::Other(OtherUpdates::WorkerCounts(loads)), Some(state)) =
+                (compiled.load_updates(), self.state())
+            {
+                loads.changed(&compiled.servers, state, server.slot);
+            }
+        });
     }
 
     /// Counts a connection of such a server as active or inactive.
@@ -221,19 +279,23 @@ impl Worker {
     #[inline]
     fn changed(&self, compiled: &Service, change: &LoadChange) {
         let LoadChange { server, tag, by, marked } = *change;
-        if let LoadUpdates::Other(OtherUpdates::Locality(index)) = compiled.load_updates() {
-            return index.closed(server.slot, &self.inner.arena);
-        }
-        let state =
-            if tag == self.tag { self.state() } else { self.inner.arena.workers.get(tag.number()) };
-        match state.filter(|_| !tag.is_none()) {
-            Some(state) => {
-                compiled.worker_load_changed(server, Some(state));
+        match compiled.load_updates() {
+            LoadUpdates::Other(OtherUpdates::Locality(index)) => {
+                index.closed(server.slot, &self.inner.arena);
+            }
+            LoadUpdates::Other(OtherUpdates::WorkerCounts(loads)) => {
+                let own = tag == self.tag;
+                let state =
+                    if own { self.state() } else { self.inner.arena.workers.get(tag.number()) };
+                let Some(state) = state.filter(|_| !tag.is_none()) else {
+                    return compiled.common_changed(server, by);
+                };
+                loads.changed(&compiled.servers, state, server.slot);
                 if marked {
-                    compiled.worker_load_changed(server, None);
+                    loads.changed_for_all(server.slot);
                 }
             }
-            None => compiled.common_changed(server, by),
+            LoadUpdates::Nothing | LoadUpdates::Counts(_) => {}
         }
     }
 }

@@ -10,23 +10,26 @@ pub(in crate::sched) mod index;
 pub(in crate::sched) mod keys;
 mod rule;
 mod scan;
+mod view;
 mod worker;
+mod worker_loads;
 mod worker_scan;
 
 use crate::arena::counts::Counts;
 use crate::arena::id::ServerId;
 use crate::arena::worker_state::WorkerState;
-use crate::concurrent::min_tree::MinTree;
 use crate::config::{KernelRules, Sharing};
 use crate::pool::servers::{Candidate, Position, Servers};
-use crate::sched::least::index::{ATTEMPTS, LoadIndex};
+use crate::sched::least::index::LoadIndex;
 use crate::sched::least::keys::HEAVIEST;
 use crate::sched::least::rule::ACTIVE;
 pub(crate) use crate::sched::least::rule::Rule;
 use crate::sched::least::scan::Scan;
-use crate::sched::least::worker::{View, WorkerIndexes, candidate};
+use crate::sched::least::view::{View, candidate};
+use crate::sched::least::worker::WorkerIndexes;
+pub(crate) use crate::sched::least::worker_loads::WorkerLoads;
 use crate::sched::least::worker_scan::WorkerScan;
-use crate::sched::{Build, LoadUpdates, OtherUpdates, PickRequest};
+use crate::sched::{Build, LoadUpdates, PickRequest};
 use crate::sync::Arc;
 
 /// A scheduler's definition of load, as a type, so that the compiler folds the rule into a scan.
@@ -75,24 +78,6 @@ macro_rules! keeps_least {
             self.$field.load_updates()
         }
 
-        fn worker_load_changed(
-            &self,
-            servers: &crate::pool::servers::Servers,
-            server: crate::arena::id::ServerId,
-            worker: Option<&crate::arena::worker_state::WorkerState>,
-        ) {
-            self.$field.worker_load_changed(servers, server, worker);
-        }
-
-        fn init_worker(
-            &self,
-            servers: &crate::pool::servers::Servers,
-            worker: &crate::arena::worker_state::WorkerState,
-            all: bool,
-        ) {
-            self.$field.init_worker(servers, worker, all);
-        }
-
         fn load(&self, server: crate::pool::servers::Candidate) -> Option<(u64, u32)> {
             Some(self.$field.load_of(server))
         }
@@ -109,9 +94,9 @@ enum Strategy {
     Scan,
     Few(Box<Scan>),
     Index(Arc<LoadIndex>),
-    WorkerFew(Box<WorkerScan>),
+    WorkerFew(Arc<WorkerScan>),
     WorkerScan,
-    WorkerIndexes(Box<WorkerIndexes>),
+    WorkerIndexes(Arc<WorkerIndexes>),
 }
 
 impl<L: Load> Least<L> {
@@ -139,9 +124,9 @@ impl<L: Load> Least<L> {
         let strategy = match build.settings.sharing {
             Sharing::Exact => return Self::of(load, servers),
             Sharing::PerWorker => match WorkerScan::of(rule, servers) {
-                Some(scan) => Strategy::WorkerFew(Box::new(scan)),
+                Some(scan) => Strategy::WorkerFew(Arc::new(scan)),
                 None if has_exact_keys(rule, servers) => {
-                    Strategy::WorkerIndexes(Box::new(WorkerIndexes::of(servers)))
+                    Strategy::WorkerIndexes(Arc::new(WorkerIndexes::of(rule, servers)))
                 }
                 None => Strategy::WorkerScan,
             },
@@ -163,13 +148,16 @@ impl<L: Load> Least<L> {
         tried: &[ServerId],
         worker: Option<&WorkerState>,
     ) -> Option<Position> {
-        match &self.strategy {
-            Strategy::Few(scan) if tried.is_empty() => scan.find(),
-            Strategy::Index(index) if tried.is_empty() => {
-                index.find(servers).or_else(|| self.find_otherwise(servers, tried, worker))
-            }
-            _ => self.find_otherwise(servers, tried, worker),
-        }
+        let found = match (&self.strategy, worker) {
+            _ if !tried.is_empty() => None,
+            // All that there is to find.
+            (Strategy::Few(scan), _) => return scan.find(),
+            (Strategy::Index(index), _) => index.find(servers),
+            (Strategy::WorkerFew(scan), Some(worker)) => scan.find(servers, worker).ok(),
+            (Strategy::WorkerIndexes(indexes), Some(worker)) => indexes.find(servers, worker),
+            _ => None,
+        };
+        found.or_else(|| self.find_otherwise(servers, tried, worker))
     }
 
     /// The rest of [`find_in`](Self::find_in). Not inlined, so that a pick saves no registers for it.
@@ -196,7 +184,6 @@ impl<L: Load> Least<L> {
         found.or_else(|| self.scan(servers.iter_available(tried)))
     }
 
-    #[inline(never)]
     fn find_own(
         &self,
         servers: &Servers,
@@ -206,19 +193,10 @@ impl<L: Load> Least<L> {
         let Some(worker) = worker else {
             return self.scan_view(View::starting_at(0, servers), servers, tried, None);
         };
-        match &self.strategy {
-            Strategy::WorkerFew(scan) if tried.is_empty() => {
-                if let Ok(found) = scan.find(servers, worker) {
-                    return Some(found);
-                }
+        if let (Strategy::WorkerIndexes(indexes), []) = (&self.strategy, tried) {
+            if let Some(found) = indexes.find_again(servers, worker, None) {
+                return Some(found);
             }
-            Strategy::WorkerIndexes(indexes) if tried.is_empty() => {
-                let least = |tree: &MinTree, _| tree.least();
-                if let Some(found) = indexes.find(self.load, servers, worker, ATTEMPTS, least) {
-                    return Some(found);
-                }
-            }
-            _ => {}
         }
         self.scan_view(View::of(worker, servers), servers, tried, Some(worker))
     }
@@ -229,9 +207,7 @@ impl<L: Load> Least<L> {
         let found = match (&self.strategy, worker) {
             (Strategy::Index(index), _) => index.find_from(servers, tried, first),
             (Strategy::WorkerIndexes(indexes), Some(worker)) if tried.is_empty() => {
-                indexes.find(self.load, servers, worker, ATTEMPTS, |tree, view| {
-                    tree.least_from(view.place(first))
-                })
+                indexes.find_again(servers, worker, Some(first))
             }
             _ => None,
         };
@@ -272,39 +248,13 @@ impl<L: Load> Least<L> {
         match &self.strategy {
             Strategy::Scan | Strategy::Few(_) => LoadUpdates::Nothing,
             Strategy::Index(index) => LoadUpdates::Counts(Arc::clone(index)),
-            Strategy::WorkerFew(_) | Strategy::WorkerScan | Strategy::WorkerIndexes(_) => {
-                let indexed = matches!(self.strategy, Strategy::WorkerIndexes(_));
-                LoadUpdates::Other(OtherUpdates::WorkerCounts { indexed })
+            Strategy::WorkerFew(scan) => {
+                LoadUpdates::worker_counts(WorkerLoads::Scan(Arc::clone(scan)))
             }
-        }
-    }
-
-    /// Called after a change of the connections that this worker has open at the server, or, without a
-    /// worker, of something that affects all workers.
-    pub(crate) fn worker_load_changed(
-        &self,
-        servers: &Servers,
-        server: ServerId,
-        worker: Option<&WorkerState>,
-    ) {
-        match &self.strategy {
+            Strategy::WorkerScan => LoadUpdates::worker_counts(WorkerLoads::Nothing),
             Strategy::WorkerIndexes(indexes) => {
-                indexes.load_changed(self.load, servers, worker, server)
+                LoadUpdates::worker_counts(WorkerLoads::Indexes(Arc::clone(indexes)))
             }
-            Strategy::WorkerFew(scan) if worker.is_none() => scan.changed_for_all(),
-            _ => {}
-        }
-    }
-
-    /// Prepares a worker's index, or refreshes it after a change: `all` if everything may have changed,
-    /// else only what the worker shares with others. Director only.
-    pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
-        match &self.strategy {
-            Strategy::WorkerIndexes(indexes) => {
-                indexes.init_worker(self.load, servers, worker, all)
-            }
-            Strategy::WorkerFew(scan) => scan.init_worker(servers, worker),
-            _ => {}
         }
     }
 

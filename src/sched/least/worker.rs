@@ -8,251 +8,413 @@
 //! - Changes that affect all workers (a server's availability, a connection that belongs to none of
 //!   them) are stamped once for all, and each worker catches up at its next pick. The cost does not
 //!   depend on the number of workers.
+//!
+//! Most often a worker's own word says all that a key is made of. Otherwise the word has a note
+//! ([`OwnCount::note_availability`]), and a key is made of what the word refers to. The worker alone clears
+//! notes, when it catches up; the director sets one where it is missing, and stamps what it has set.
+//!
+//! | location | operation           | ordering | partner                                              |
+//! |----------|---------------------|----------|------------------------------------------------------|
+//! | `first`  | store in `set_view` | Relaxed  | load in `view`: the worker at this place begins later |
 
 use std::sync::OnceLock;
 
-use crate::arena::Arena;
-use crate::arena::counts::Counts;
-use crate::arena::id::ServerId;
-use crate::arena::own_count::Own;
-use crate::arena::tally::{Connections, Tally};
-use crate::arena::worker_state::{WorkerState, van_der_corput};
-use crate::concurrent::min_tree::{Contended, Least, MinTree};
+use crate::arena::own_count::OwnCount;
+use crate::arena::worker_state::WorkerState;
+use crate::concurrent::min_tree::{Contended, Least, MinTree, NO_INDEX};
 use crate::concurrent::segments::Segments;
 use crate::concurrent::simd::Simd;
 use crate::concurrent::simd::key::Key;
 use crate::concurrent::stamps::{Seen, Stamps};
 use crate::pool::positions::Positions;
-use crate::pool::servers::{Candidate, Position, Servers};
-use crate::sched::least::Load;
+use crate::pool::servers::{Position, Servers};
+use crate::sched::least::index::ATTEMPTS;
+use crate::sched::least::keys::{KeyRule, LoadKey, common_multiple};
+use crate::sched::least::rule::Rule;
+use crate::sched::least::view::{View, counts, is_counted, is_single_worker, note, own, says_all};
+use crate::sync::{AtomicU32, Ordering};
 
-/// The indexes of all workers, by worker number.
-pub(in crate::sched) struct WorkerIndexes {
-    positions: Positions,
-    indexes: Segments<WorkerIndex>,
+/// The indexes of all workers, with keys of the width that the weights need (`least::keys`).
+pub(crate) enum WorkerIndexes {
+    Narrow(Indexes<u32>),
+    Wide(Indexes<u64>),
+}
+
+/// The same with keys of this width.
+pub(crate) struct Indexes<K: Key> {
+    simd: Simd,
+    rule: KeyRule,
+    /// As in the index that all workers share.
+    positions: Positions<u32>,
+    /// By worker number.
+    workers: Segments<OneWorker<K>>,
     /// By position: changes that affect all workers.
     stamps: Stamps,
 }
 
-/// The index of one worker.
-#[derive(Default)]
-struct WorkerIndex {
-    /// By places in the worker's view.
-    tree: OnceLock<MinTree>,
-    /// By positions. Made when there is a single worker, unless its view is the list itself.
-    in_list_order: OnceLock<MinTree>,
-    seen: OnceLock<Seen>,
+struct OneWorker<K: Key>(OnceLock<WorkerIndex<K>>);
+
+impl<K: Key> Default for OneWorker<K> {
+    fn default() -> Self {
+        OneWorker(OnceLock::new())
+    }
 }
 
-/// The list as one worker sees it: rotated, so that workers do not all prefer the same server on a tie.
-#[derive(Clone, Copy, PartialEq)]
-pub(in crate::sched) struct View {
-    first: Position,
+struct WorkerIndex<K: Key> {
+    seen: Seen,
+    tree: Tree<K>,
+    /// Made when there is a single worker, unless its view is the list itself.
+    in_list_order: OnceLock<Tree<K>>,
+}
+
+/// By places in a view.
+struct Tree<K: Key> {
+    /// Position of the first place.
+    first: AtomicU32,
     length: u32,
+    keys: MinTree<K>,
 }
 
-impl View {
-    pub(in crate::sched) fn of(worker: &WorkerState, servers: &Servers) -> Self {
-        if is_single_worker(servers) {
-            Self::in_list_order(servers)
-        } else {
-            Self::rotated(worker, servers)
+impl<K: Key> Tree<K> {
+    #[inline(always)]
+    fn view(&self) -> View {
+        // Relaxed: the director stores it before the worker that picks by it begins.
+        View { first: self.first.load(Ordering::Relaxed), length: self.length }
+    }
+
+    /// For another worker at the same place. Director only, which then refreshes all servers.
+    fn set_view(&self, view: View) {
+        // Relaxed: as above.
+        self.first.store(view.first, Ordering::Relaxed);
+    }
+}
+
+macro_rules! by_width {
+    ($self:expr, $indexes:pat => $result:expr) => {
+        match $self {
+            WorkerIndexes::Narrow($indexes) => $result,
+            WorkerIndexes::Wide($indexes) => $result,
         }
-    }
-
-    fn rotated(worker: &WorkerState, servers: &Servers) -> Self {
-        View { first: van_der_corput(worker.phase(), servers.len()), length: servers.len() }
-    }
-
-    fn in_list_order(servers: &Servers) -> Self {
-        Self::starting_at(0, servers)
-    }
-
-    pub(in crate::sched) fn starting_at(first: Position, servers: &Servers) -> Self {
-        View { first, length: servers.len() }
-    }
-
-    /// The position of the server at this place of the view.
-    #[inline]
-    pub(in crate::sched) fn position(self, place: u32) -> Position {
-        let position = u64::from(self.first) + u64::from(place);
-        let length = u64::from(self.length);
-        (if position < length { position } else { position - length }) as Position
-    }
-
-    #[inline]
-    pub(in crate::sched) fn place(self, position: Position) -> u32 {
-        if position >= self.first {
-            position - self.first
-        } else {
-            position + (self.length - self.first)
-        }
-    }
-}
-
-/// True if there is a single worker, which then counts all connections, like the exact search.
-#[inline(always)]
-pub(super) fn is_single_worker(servers: &Servers) -> bool {
-    servers.arena().shares() == 1
-}
-
-/// A server with the connections that the worker goes by; its availability is the same for all workers.
-#[inline(always)]
-pub(in crate::sched) fn candidate(
-    worker: &WorkerState,
-    servers: &Servers,
-    position: Position,
-) -> Option<Candidate> {
-    // SeqCst: like the shared index, a worker's index reloads the counts after it has stored a key.
-    let server = servers.counts_seqcst(position)?;
-    let id = servers.endpoint(position)?.server();
-    let own = worker.own(id.slot).map(|own| own.get(id.generation));
-    let counts = if is_single_worker(servers) {
-        own.map_or(server.counts, |own| server.counts.with_sole(own))
-    } else {
-        counts_of(own, servers.arena(), id.slot, server.counts)
     };
-    Some(Candidate { counts, ..server })
-}
-
-/// The worker's connections, and its part of those that no living worker opened.
-#[inline]
-fn counts_of(own: Option<Own>, arena: &Arena, slot: u32, in_slot: Counts) -> Counts {
-    let mut connections = own.map_or(Connections::NONE, Own::connections);
-    let common = arena.common.get(slot).map_or(Connections::NONE, Tally::get);
-    if common != Connections::NONE {
-        connections = connections.plus(common.part(arena.shares()));
-    }
-    let (active, total) = (connections.active(), connections.total());
-    if own.is_some_and(Own::is_sole) {
-        return in_slot.with_connections(active, total);
-    }
-    // At most the slot's total: the host may have corrected that after it lost leases.
-    in_slot.with_connections(active.min(in_slot.active()), total.min(in_slot.total()))
-}
-
-#[inline]
-fn key_of<L: Load>(load: L, server: Option<Candidate>) -> u64 {
-    server.map_or(u64::UNAVAILABLE, |server| load.rule().key(server.weight, server.counts))
 }
 
 impl WorkerIndexes {
-    pub(in crate::sched) fn of(servers: &Servers) -> Self {
-        let (positions, stamps) = (Positions::of(servers), Stamps::new(servers.len()));
-        WorkerIndexes { positions, indexes: Segments::new(), stamps }
+    pub(in crate::sched) fn of(rule: Rule, servers: &Servers) -> Self {
+        match common_multiple(rule, servers.weights()) {
+            Some(multiple) => {
+                WorkerIndexes::Narrow(Indexes::of(KeyRule::new(rule, multiple), servers))
+            }
+            None => WorkerIndexes::Wide(Indexes::of(KeyRule::new(rule, 0), servers)),
+        }
     }
 
-    /// Makes the worker's index if it has none, then refreshes all servers, or without `all` only those
-    /// with connections that belong to no worker. Director only.
-    pub(in crate::sched) fn init_worker<L: Load>(
+    /// Makes the worker's index if it has none, or refreshes all servers, without `all` only those with
+    /// connections that belong to no worker. O(servers), allocates. Director only.
+    pub(in crate::sched) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
+        by_width!(self, indexes => indexes.init_worker(servers, worker, all));
+    }
+
+    /// Updates the worker's index after a change of its own connections to the server in this slot.
+    /// O(log n), lock-free. Not inlined, so that callers contain one call.
+    #[inline(never)]
+    pub(crate) fn changed(
         &self,
-        load: L,
         servers: &Servers,
         worker: &WorkerState,
-        all: bool,
+        own: &OwnCount,
+        slot: u32,
     ) {
-        self.indexes.grow_to(worker.number() + 1);
-        let Some(index) = self.indexes.get(worker.number()) else { return };
-        // Before the counts are read, so that a later change is newer than this copy.
-        index.seen.get_or_init(|| self.stamps.seen());
-        let rotated = View::rotated(worker, servers);
+        match self {
+            WorkerIndexes::Narrow(indexes) => indexes.changed(servers, worker, own, slot),
+            WorkerIndexes::Wide(indexes) => indexes.changed_apart(servers, worker, own, slot),
+        }
+    }
+
+    /// Stamps a change at the server in this slot that affects all workers. O(log n), wait-free.
+    pub(in crate::sched) fn changed_for_all(&self, slot: u32) {
+        let positions = by_width!(self, indexes => &indexes.positions);
+        let stamps = by_width!(self, indexes => &indexes.stamps);
+        if let Some(position) = positions.get(slot) {
+            stamps.changed(position);
+        }
+    }
+
+    /// The least loaded available server. `None` if the index has none, or if
+    /// [`find_again`](Self::find_again) is needed.
+    #[inline(always)]
+    pub(in crate::sched) fn find(
+        &self,
+        servers: &Servers,
+        worker: &WorkerState,
+    ) -> Option<Position> {
+        let found = self.find_or_none(servers, worker);
+        (found != NO_INDEX).then_some(found)
+    }
+
+    /// As for [`changed`](Self::changed).
+    #[inline(never)]
+    fn find_or_none(&self, servers: &Servers, worker: &WorkerState) -> Position {
+        match self {
+            WorkerIndexes::Narrow(indexes) => indexes.find_or_none(servers, worker),
+            WorkerIndexes::Wide(indexes) => indexes.find_apart(servers, worker),
+        }
+    }
+
+    /// The least loaded available server; on a tie from this position on, or in the order of the worker's
+    /// view. `None` if the index has none, or is too contended.
+    #[inline(never)]
+    pub(in crate::sched) fn find_again(
+        &self,
+        servers: &Servers,
+        worker: &WorkerState,
+        first: Option<Position>,
+    ) -> Option<Position> {
+        by_width!(self, indexes => indexes.find_again(servers, worker, first))
+    }
+}
+
+impl<K: LoadKey> Indexes<K> {
+    fn of(rule: KeyRule, servers: &Servers) -> Self {
+        let scale = |weight| Some(rule.scale::<K>(weight)).filter(|scale| *scale > 0);
+        let slots = servers.ids().map(|id| id.slot);
+        let positions = Positions::of_slots(slots.zip(servers.weights().map(scale)));
+        let stamps = Stamps::new(servers.len());
+        Indexes { simd: Simd::detect(), rule, positions, workers: Segments::new(), stamps }
+    }
+
+    fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
+        self.workers.grow_to(worker.number() + 1);
+        let Some(OneWorker(index)) = self.workers.get(worker.number()) else { return };
+        for (position, id) in (0..).zip(servers.ids()) {
+            self.note_missing(servers, worker, position, id.slot);
+        }
         let tree = |view: View| {
-            let key_at = |place| key_of(load, candidate(worker, servers, view.position(place)));
-            MinTree::new((0..servers.len()).map(key_at), Simd::detect())
+            let key = |at| self.key_at(servers, worker, view.position(at));
+            let keys = MinTree::new((0..servers.len()).map(key), self.simd);
+            Tree { first: AtomicU32::new(view.first), length: view.length, keys }
         };
-        index.tree.get_or_init(|| tree(rotated));
+        let rotated = View::rotated(worker, servers);
+        let is_new = index.get().is_none();
+        let index = index.get_or_init(|| {
+            // Before the counts are read, so that a later change is newer than this copy.
+            let seen = self.stamps.seen();
+            WorkerIndex { seen, tree: tree(rotated), in_list_order: OnceLock::new() }
+        });
         if is_single_worker(servers) && rotated != View::in_list_order(servers) {
             index.in_list_order.get_or_init(|| tree(View::in_list_order(servers)));
         }
+        if is_new {
+            return;
+        }
+        index.tree.set_view(rotated);
         let common = &servers.arena().common;
         for (position, id) in (0..).zip(servers.ids()) {
-            let shared = |tally: &Tally| tally.get() != Connections::NONE;
-            if all || common.get(id.slot).is_some_and(shared) {
-                refresh(load, servers, worker, index, position);
+            if all || common.get(id.slot).is_some_and(is_counted) {
+                self.refresh(servers, worker, index, position);
             }
         }
     }
 
-    /// The least loaded server, which `least` finds in a tree that is in the order of a view. `None` if
-    /// the index has no available server, or is too contended.
-    pub(in crate::sched) fn find<L: Load>(
+    /// Notes in the worker's word that it does not say all, and stamps that: the worker may just have found
+    /// that it does. Stamps as well what is noted and need not be.
+    fn note_missing(&self, servers: &Servers, worker: &WorkerState, position: Position, slot: u32) {
+        let Some(own) = worker.own(slot) else { return };
+        let (says_all, noted) = (says_all(servers, position), own.any().is_noted());
+        if says_all != noted {
+            return;
+        }
+        if !says_all {
+            note(servers, worker, position, false);
+        }
+        if self.positions.get(slot).is_some() {
+            self.stamps.changed(position);
+        }
+    }
+
+    #[inline(always)]
+    fn index(&self, worker: &WorkerState) -> Option<&WorkerIndex<K>> {
+        let OneWorker(index) = self.workers.get(worker.number())?;
+        index.get()
+    }
+
+    #[inline(always)]
+    fn changed(&self, servers: &Servers, worker: &WorkerState, own: &OwnCount, slot: u32) {
+        #[cfg(test)]
+        RENEWED.with(|renewed| renewed.set(renewed.get() + 1));
+        let Some(index) = self.index(worker) else { return };
+        match self.positions.find_close(slot) {
+            Some((position, scale)) => self.set(index, scale, own, (servers, worker, position)),
+            None => self.changed_scattered(index, servers, worker, slot),
+        }
+    }
+
+    /// Not inlined, to save no registers where it is not called.
+    #[inline(never)]
+    fn changed_apart(&self, servers: &Servers, worker: &WorkerState, own: &OwnCount, slot: u32) {
+        self.changed(servers, worker, own, slot);
+    }
+
+    #[inline(never)]
+    fn changed_scattered(
         &self,
-        load: L,
+        index: &WorkerIndex<K>,
         servers: &Servers,
         worker: &WorkerState,
-        attempts: usize,
-        least: impl Fn(&MinTree, View) -> Result<Option<Least>, Contended>,
-    ) -> Option<Position> {
-        let index = self.indexes.get(worker.number())?;
-        if self.stamps.are_newer(index.seen.get()?) {
-            self.catch_up(load, servers, worker, index);
+        slot: u32,
+    ) {
+        if let Some(position) = self.positions.get(slot) {
+            self.refresh(servers, worker, index, position);
         }
-        let in_list_order = index.in_list_order.get().filter(|_| is_single_worker(servers));
-        let (tree, view) = match in_list_order {
-            Some(tree) => (tree, View::in_list_order(servers)),
-            None => (index.tree.get()?, View::rotated(worker, servers)),
-        };
-        for _ in 0..attempts {
-            let found = match least(tree, view) {
-                Ok(found) => found?,
-                Err(Contended) => return None,
+    }
+
+    #[inline(never)]
+    fn find_apart(&self, servers: &Servers, worker: &WorkerState) -> Position {
+        self.find_or_none(servers, worker)
+    }
+
+    #[inline(always)]
+    fn find_or_none(&self, servers: &Servers, worker: &WorkerState) -> Position {
+        let Some(index) = self.index(worker) else { return NO_INDEX };
+        if self.stamps.are_newer(&index.seen) {
+            return NO_INDEX;
+        }
+        let tree = index.tree_for(servers);
+        let found = self.simd.run(
+            #[inline(always)]
+            move |simd| tree.keys.descend(simd),
+        );
+        let Ok(Some(found)) = found else { return NO_INDEX };
+        let position = tree.view().position(found.index);
+        if self.is_current(found.key, servers, worker, position) { position } else { NO_INDEX }
+    }
+
+    fn find_again(
+        &self,
+        servers: &Servers,
+        worker: &WorkerState,
+        first: Option<Position>,
+    ) -> Option<Position> {
+        let index = self.index(worker)?;
+        self.stamps.catch_up(&index.seen, |position| {
+            note(servers, worker, position, says_all(servers, position));
+            self.refresh(servers, worker, index, position);
+        });
+        let tree = index.tree_for(servers);
+        let (view, keys) = (tree.view(), &tree.keys);
+        for _ in 0..ATTEMPTS {
+            let found: Result<Option<Least<K>>, Contended> = match first {
+                Some(first) => keys.least_from(view.place(first)),
+                None => keys.least(),
             };
+            let found = found.ok().flatten()?;
             let position = view.position(found.index);
-            if key_of(load, candidate(worker, servers, position)) == found.key {
+            if self.is_current(found.key, servers, worker, position) {
                 return Some(position);
             }
-            refresh(load, servers, worker, index, position);
+            self.refresh(servers, worker, index, position);
         }
         None
     }
 
-    #[cold]
-    #[inline(never)]
-    fn catch_up<L: Load>(
+    /// True if the key that was found is that of the counts.
+    #[inline(always)]
+    fn is_current(
         &self,
-        load: L,
+        key: K,
         servers: &Servers,
         worker: &WorkerState,
-        index: &WorkerIndex,
+        position: Position,
+    ) -> bool {
+        let server = servers.slot_and_weight(position);
+        let (Some((slot, weight)), Some(own)) = (server, own(servers, worker, position)) else {
+            return false;
+        };
+        // Held or full by now, and not told of yet.
+        slot.counts_relaxed().available()
+            && self.rule.is_key(key, weight, counts(own, servers, worker, position))
+    }
+
+    fn key_at(&self, servers: &Servers, worker: &WorkerState, position: Position) -> K {
+        let scale = self.rule.scale::<K>(servers.weight(position));
+        let own = own(servers, worker, position).filter(|_| scale > 0);
+        own.map_or(K::UNAVAILABLE, |own| {
+            self.rule.key(scale, counts(own, servers, worker, position))
+        })
+    }
+
+    #[inline(never)]
+    fn refresh(
+        &self,
+        servers: &Servers,
+        worker: &WorkerState,
+        index: &WorkerIndex<K>,
+        position: Position,
     ) {
-        if let Some(seen) = index.seen.get() {
-            self.stamps.catch_up(seen, |position| refresh(load, servers, worker, index, position));
+        #[cfg(test)]
+        RENEWED.with(|renewed| renewed.set(renewed.get() + 1));
+        let scale = self.rule.scale::<K>(servers.weight(position));
+        let Some(own) = own(servers, worker, position) else { return };
+        if scale > 0 {
+            return self.set(index, scale, own, (servers, worker, position));
+        }
+        // Another server's key may be there, of another view.
+        let trees = [Some(&index.tree), index.in_list_order.get()];
+        for tree in trees.into_iter().flatten() {
+            let place = tree.view().place(position);
+            tree.keys.set(place, || 0, |_| K::UNAVAILABLE);
         }
     }
 
-    /// Updates the worker's index after a change at this server; without a worker, stamps a change that
-    /// affects all workers.
-    pub(in crate::sched) fn load_changed<L: Load>(
+    #[inline(always)]
+    fn set(
         &self,
-        load: L,
-        servers: &Servers,
-        worker: Option<&WorkerState>,
-        server: ServerId,
+        index: &WorkerIndex<K>,
+        scale: u32,
+        own: &OwnCount,
+        (servers, worker, position): (&Servers, &WorkerState, Position),
     ) {
-        let Some(position) = self.positions.get(server.slot) else { return };
-        let Some(worker) = worker else { return self.stamps.changed(position) };
-        if let Some(index) = self.indexes.get(worker.number()) {
-            refresh(load, servers, worker, index, position);
+        let tree = &index.tree;
+        let set = tree.keys.set_once(
+            tree.view().place(position),
+            #[inline(always)]
+            || counts(own, servers, worker, position),
+            #[inline(always)]
+            |counts| self.rule.key(scale, counts),
+        );
+        if let Err(over) = set {
+            self.set_again(tree, over, servers, worker, position);
+        }
+        if let Some(tree) = index.in_list_order.get() {
+            self.set_again(tree, K::UNAVAILABLE, servers, worker, position);
+        }
+    }
+
+    /// The rest of [`set`](Self::set) where the counts have changed meanwhile, `over` being the key that was
+    /// overwritten; or all of it. With few arguments, to save no registers where it is not called.
+    #[cold]
+    #[inline(never)]
+    fn set_again(
+        &self,
+        tree: &Tree<K>,
+        over: K,
+        servers: &Servers,
+        worker: &WorkerState,
+        position: Position,
+    ) {
+        let scale = self.rule.scale::<K>(servers.weight(position));
+        if let Some(own) = own(servers, worker, position) {
+            let key = |counts| self.rule.key(scale, counts);
+            let counts = || counts(own, servers, worker, position);
+            tree.keys.set_again(tree.view().place(position), over, counts, key);
         }
     }
 }
 
-fn refresh<L: Load>(
-    load: L,
-    servers: &Servers,
-    worker: &WorkerState,
-    index: &WorkerIndex,
-    position: Position,
-) {
-    #[cfg(test)]
-    RENEWED.with(|renewed| renewed.set(renewed.get() + 1));
-    let current = || candidate(worker, servers, position);
-    let key = |server| key_of(load, server);
-    if let Some(tree) = index.tree.get() {
-        tree.set(View::rotated(worker, servers).place(position), current, key);
-    }
-    if let Some(tree) = index.in_list_order.get() {
-        tree.set(position, current, key);
+impl<K: Key> WorkerIndex<K> {
+    #[inline(always)]
+    fn tree_for(&self, servers: &Servers) -> &Tree<K> {
+        let in_list_order = self.in_list_order.get().filter(|_| is_single_worker(servers));
+        in_list_order.unwrap_or(&self.tree)
     }
 }
 

@@ -17,10 +17,10 @@ use crate::concurrent::segments::{Segments, SlotRefs};
 use crate::pool::servers::{Position, Servers};
 use crate::sched::least::Rule;
 use crate::sched::least::scan::Scan;
-use crate::sched::least::worker::{View, is_single_worker};
+use crate::sched::least::view::{View, is_single_worker};
 use crate::sync::{AtomicU64, Ordering};
 
-pub(in crate::sched) struct WorkerScan {
+pub(crate) struct WorkerScan {
     scan: Scan,
     /// By worker number.
     workers: Segments<OneWorker>,
@@ -110,7 +110,7 @@ impl WorkerScan {
         for (position, id) in (0..).zip(servers.ids()) {
             let counts = servers.counts_seqcst(position).map(|server| server.counts);
             let (Some(own), Some(counts)) = (worker.own(id.slot), counts) else { continue };
-            own.note_availability(id.generation, counts);
+            own.note_availability(id.generation, counts.available());
             let own = own.get(id.generation);
             enough &= common.get(id.slot).is_none_or(|it: &Tally| it.get() == Connections::NONE);
             // A single worker goes by all connections, whatever is noted of them.
