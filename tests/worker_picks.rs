@@ -81,7 +81,8 @@ impl Model {
         let (active, total) = if self.shares == 1 {
             sum(&|_| true)
         } else {
-            let (own, common) = (sum(&|owner| owner == Some(worker)), sum(&|owner| owner.is_none()));
+            let (own, common) =
+                (sum(&|owner| owner == Some(worker)), sum(&|owner| owner.is_none()));
             (own.0 + common.0 / u128::from(self.shares), own.1 + common.1 / u128::from(self.shares))
         };
         let weight = u128::from(server.weight);

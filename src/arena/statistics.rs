@@ -1,5 +1,11 @@
 //! Per-worker statistics. Each worker is the only writer of its shard, so counting is a load and a store
-//! on an unshared cache line; readers sum the shards.
+//! on an unshared cache line; readers sum the shards. A connection counts for the service before it does for the
+//! server, so that a reader who reads the servers first never finds more there.
+//!
+//! | location | operation      | ordering | partner         |
+//! |----------|----------------|----------|-----------------|
+//! | `Total`  | store in `add` | Release  | load in `get`   |
+//! | `Total`  | load in `get`  | Acquire  | store in `add`  |
 
 use crate::concurrent::segments::Segments;
 use crate::sync::{AtomicU64, Ordering};
@@ -23,13 +29,15 @@ impl Total {
     /// Adds `count`. Only the shard's writer may call it.
     #[inline]
     fn add(&self, count: u64) {
-        // Relaxed: no partner, as readers need only a recent value. No read-modify-write: one writer.
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        // Relaxed: its own last store. No read-modify-write: one writer.
+        let total = self.0.load(Ordering::Relaxed).wrapping_add(count);
+        // Release: pairs with the load in `get`; after what was added before.
+        self.0.store(total, Ordering::Release);
     }
 
     fn get(&self) -> u64 {
-        // Relaxed: as in `add`.
-        self.0.load(Ordering::Relaxed)
+        // Acquire: pairs with the store in `add`; before what is read next.
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -55,11 +63,11 @@ impl Shard {
     /// Counts a connection to a server of a service.
     #[inline]
     pub(crate) fn count_connection(&self, server: u32, service: u32) {
-        if let Some(total) = self.servers.get(server) {
-            total.add(1);
-        }
         if let Some(totals) = self.services.get(service) {
             totals.connections.add(1);
+        }
+        if let Some(total) = self.servers.get(server) {
+            total.add(1);
         }
     }
 

@@ -127,3 +127,24 @@ fn read_out_beside_reloads_and_workers_counts_each_connection_once() {
         }
     });
 }
+
+/// A connection is never counted for a server before it is for the service.
+#[test]
+fn servers_never_have_more_connections_than_their_service() {
+    let rules = "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1\n";
+    let director = Director::new(&rules.parse().expect("valid rules")).expect("a valid config");
+    let service = director.service("tcp 10.0.0.1:80").expect("it runs");
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| {
+            let worker = director.worker();
+            for _ in 0..300_000 {
+                drop(worker.connect(service, &Flow::default()).expect("it is up"));
+            }
+        });
+        while !opening.is_finished() {
+            let observed = &director.observe().services[0];
+            let (all, of_server) = (observed.statistics, observed.servers[0].statistics);
+            assert!(of_server.connections <= all.connections, "{of_server:?} of {all:?}");
+        }
+    });
+}

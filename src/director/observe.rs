@@ -43,7 +43,8 @@ impl Director {
     }
 
     /// Returns the running config with its counts and statistics. Connections that open or close during
-    /// the call may be included or not; a change of the config during the call is not.
+    /// the call may be included or not; a change of the config during the call is not. A service's statistics
+    /// never have fewer connections than those of its servers together.
     ///
     /// Lock-free, allocates; O((services + servers) · workers + templates), because each worker keeps its
     /// own statistics.
@@ -124,13 +125,15 @@ impl View<'_> {
     }
 
     pub(super) fn observed(&self, record: &ServiceRecord, compiled: &Service) -> ObservedService {
-        let (connections, refused) = self.shards.service_total(record.id.slot);
         let templates = compiled.templates().map(Templates::by_server).unwrap_or_default();
         let newest_first = (0..record.claims.len()).rev();
         let server = |(place, weight): (usize, u32)| {
             let templates = templates.get(&record.claims[place].id.slot).copied();
             self.observed_server(record, place, weight, templates)
         };
+        let servers = newest_first.zip(compiled.servers.weights()).map(server).collect();
+        // After the servers: whoever counts a connection there has counted it here.
+        let (connections, refused) = self.shards.service_total(record.id.slot);
         let slot = self.arena.services.get(record.id.slot);
         ObservedService {
             settings: record.service.settings(),
@@ -143,7 +146,7 @@ impl View<'_> {
             remembered: compiled.remembered(),
             templates: compiled.templates().map(Templates::remembered),
             panics: slot.is_some_and(ServiceSlot::panics),
-            servers: newest_first.zip(compiled.servers.weights()).map(server).collect(),
+            servers,
         }
     }
 

@@ -55,7 +55,7 @@ impl World {
         Arc::new(world)
     }
 
-    /// The key, from the counts that `candidate` in `sched/least/worker.rs` uses.
+    /// The key, from the counts that `candidate` in `sched/least/view.rs` uses.
     fn key(&self, server: u32) -> u64 {
         let counts = self.slots[server as usize].counts_seqcst();
         let rotation = self.shares.load(Ordering::SeqCst) == 1;
@@ -234,4 +234,72 @@ pub fn an_end_beside_a_succession_counts_once() {
 /// Wrong: the place is reassigned while a guest acts for its previous owner.
 pub fn planted_a_place_with_a_guest() {
     succession(|_| true);
+}
+
+/// A server's availability, and a worker's word that may have a note of it (`sched/least/worker.rs`).
+struct Noted {
+    down: AtomicU32,
+    own: OwnCount,
+    stamps: Stamps,
+    seen: Seen,
+}
+
+impl Noted {
+    fn is_up(&self) -> bool {
+        self.down.load(Ordering::SeqCst) == 0
+    }
+
+    fn set_down(&self, down: u32) {
+        self.down.store(down, Ordering::SeqCst);
+        self.stamps.changed(0);
+    }
+
+    /// The worker's.
+    fn catch_up(&self) {
+        self.stamps.catch_up(&self.seen, |_| self.own.note_availability(0, self.is_up()));
+    }
+
+    /// The director's. True if there is something to stamp.
+    fn note_missing(&self) -> bool {
+        let (is_up, noted) = (self.is_up(), self.own.any().is_noted());
+        if is_up == noted && !is_up {
+            self.own.note_availability(0, false);
+        }
+        is_up == noted
+    }
+}
+
+fn noted(director: fn(&Noted)) {
+    let stamps = Stamps::new(1);
+    let (seen, own, down) = (stamps.seen(), OwnCount::default(), AtomicU32::new(0));
+    let world = Arc::new(Noted { down, own, stamps, seen });
+    assert!(world.own.make_sole(0));
+    let spawn = |act: fn(&Noted)| {
+        let world = Arc::clone(&world);
+        thread::spawn(move || act(&world))
+    };
+    let holder = spawn(|world| {
+        world.set_down(1);
+        world.set_down(0);
+    });
+    let director = spawn(director);
+    world.catch_up();
+    holder.join().unwrap();
+    director.join().unwrap();
+    world.catch_up();
+    assert!(!world.own.any().is_noted(), "noted for good");
+}
+
+/// A note that the director sets beside the worker and a change does not stay.
+pub fn a_note_beside_a_change_is_cleared() {
+    noted(|world| {
+        if world.note_missing() {
+            world.stamps.changed(0);
+        }
+    });
+}
+
+/// Wrong: the worker does not learn of the note.
+pub fn planted_a_note_without_a_stamp() {
+    noted(|world| _ = world.note_missing());
 }
