@@ -132,7 +132,7 @@ impl View<'_> {
             self.observed_server(record, place, weight, templates)
         };
         let servers = newest_first.zip(compiled.servers.weights()).map(server).collect();
-        // After the servers: whoever counts a connection there has counted it here.
+        // After the servers: a worker counts a connection here first.
         let (connections, refused) = self.shards.service_total(record.id.slot);
         let slot = self.arena.services.get(record.id.slot);
         ObservedService {

@@ -15,7 +15,7 @@
 //!
 //! | location | operation           | ordering | partner                                              |
 //! |----------|---------------------|----------|------------------------------------------------------|
-//! | `first`  | store in `set_view` | Relaxed  | load in `view`: the worker at this place begins later |
+//! | `first`  | store in `set_view` | SeqCst   | load in `view`, before and after the store of a key  |
 
 use std::sync::OnceLock;
 
@@ -31,7 +31,7 @@ use crate::pool::servers::{Position, Servers};
 use crate::sched::least::index::ATTEMPTS;
 use crate::sched::least::keys::{KeyRule, LoadKey, common_multiple};
 use crate::sched::least::rule::Rule;
-use crate::sched::least::view::{View, counts, is_counted, is_single_worker, note, own, says_all};
+use crate::sched::least::view::{View, counts, is_counted, note, own, says_all};
 use crate::sync::{AtomicU32, Ordering};
 
 /// The indexes of all workers, with keys of the width that the weights need (`least::keys`).
@@ -60,32 +60,29 @@ impl<K: Key> Default for OneWorker<K> {
     }
 }
 
+/// By places in the worker's view, which changes when a worker becomes the only one, or ceases to be, or when
+/// another one gets its number. A thread that stores the key of a server at its place by the view of before
+/// finds the view changed afterward, and corrects the place.
 struct WorkerIndex<K: Key> {
     seen: Seen,
-    tree: Tree<K>,
-    /// Made when there is a single worker, unless its view is the list itself.
-    in_list_order: OnceLock<Tree<K>>,
-}
-
-/// By places in a view.
-struct Tree<K: Key> {
     /// Position of the first place.
     first: AtomicU32,
     length: u32,
     keys: MinTree<K>,
 }
 
-impl<K: Key> Tree<K> {
+impl<K: Key> WorkerIndex<K> {
     #[inline(always)]
     fn view(&self) -> View {
-        // Relaxed: the director stores it before the worker that picks by it begins.
-        View { first: self.first.load(Ordering::Relaxed), length: self.length }
+        // SeqCst: pairs with the store in `set_view`; after the store of a key, before which it is loaded
+        // as well.
+        View { first: self.first.load(Ordering::SeqCst), length: self.length }
     }
 
-    /// For another worker at the same place. Director only, which then refreshes all servers.
+    /// Director only, which then refreshes all servers.
     fn set_view(&self, view: View) {
-        // Relaxed: as above.
-        self.first.store(view.first, Ordering::Relaxed);
+        // SeqCst: pairs with the load in `view`; before the stores of the keys.
+        self.first.store(view.first, Ordering::SeqCst);
     }
 }
 
@@ -188,25 +185,20 @@ impl<K: LoadKey> Indexes<K> {
         for (position, id) in (0..).zip(servers.ids()) {
             self.note_missing(servers, worker, position, id.slot);
         }
-        let tree = |view: View| {
-            let key = |at| self.key_at(servers, worker, view.position(at));
-            let keys = MinTree::new((0..servers.len()).map(key), self.simd);
-            Tree { first: AtomicU32::new(view.first), length: view.length, keys }
-        };
-        let rotated = View::rotated(worker, servers);
+        let view = View::of(worker, servers);
         let is_new = index.get().is_none();
         let index = index.get_or_init(|| {
             // Before the counts are read, so that a later change is newer than this copy.
             let seen = self.stamps.seen();
-            WorkerIndex { seen, tree: tree(rotated), in_list_order: OnceLock::new() }
+            let key = |at| self.key_at(servers, worker, view.position(at));
+            let keys = MinTree::new((0..servers.len()).map(key), self.simd);
+            WorkerIndex { seen, first: AtomicU32::new(view.first), length: view.length, keys }
         });
-        if is_single_worker(servers) && rotated != View::in_list_order(servers) {
-            index.in_list_order.get_or_init(|| tree(View::in_list_order(servers)));
-        }
         if is_new {
             return;
         }
-        index.tree.set_view(rotated);
+        let all = all || index.view() != view;
+        index.set_view(view);
         let common = &servers.arena().common;
         for (position, id) in (0..).zip(servers.ids()) {
             if all || common.get(id.slot).is_some_and(is_counted) {
@@ -278,13 +270,12 @@ impl<K: LoadKey> Indexes<K> {
         if self.stamps.are_newer(&index.seen) {
             return NO_INDEX;
         }
-        let tree = index.tree_for(servers);
         let found = self.simd.run(
             #[inline(always)]
-            move |simd| tree.keys.descend(simd),
+            move |simd| index.keys.descend(simd),
         );
         let Ok(Some(found)) = found else { return NO_INDEX };
-        let position = tree.view().position(found.index);
+        let position = index.view().position(found.index);
         if self.is_current(found.key, servers, worker, position) { position } else { NO_INDEX }
     }
 
@@ -299,8 +290,7 @@ impl<K: LoadKey> Indexes<K> {
             note(servers, worker, position, says_all(servers, position));
             self.refresh(servers, worker, index, position);
         });
-        let tree = index.tree_for(servers);
-        let (view, keys) = (tree.view(), &tree.keys);
+        let (view, keys) = (index.view(), &index.keys);
         for _ in 0..ATTEMPTS {
             let found: Result<Option<Least<K>>, Contended> = match first {
                 Some(first) => keys.least_from(view.place(first)),
@@ -358,10 +348,10 @@ impl<K: LoadKey> Indexes<K> {
             return self.set(index, scale, own, (servers, worker, position));
         }
         // Another server's key may be there, of another view.
-        let trees = [Some(&index.tree), index.in_list_order.get()];
-        for tree in trees.into_iter().flatten() {
-            let place = tree.view().place(position);
-            tree.keys.set(place, || 0, |_| K::UNAVAILABLE);
+        let view = index.view();
+        index.keys.set(view.place(position), || 0, |_| K::UNAVAILABLE);
+        if index.view() != view {
+            self.set_moved(index, view, servers, worker, position);
         }
     }
 
@@ -373,30 +363,31 @@ impl<K: LoadKey> Indexes<K> {
         own: &OwnCount,
         (servers, worker, position): (&Servers, &WorkerState, Position),
     ) {
-        let tree = &index.tree;
-        let set = tree.keys.set_once(
-            tree.view().place(position),
+        let view = index.view();
+        let set = index.keys.set_once(
+            view.place(position),
             #[inline(always)]
             || counts(own, servers, worker, position),
             #[inline(always)]
             |counts| self.rule.key(scale, counts),
         );
         if let Err(over) = set {
-            self.set_again(tree, over, servers, worker, position);
+            self.set_again(index, over, view, servers, worker, position);
         }
-        if let Some(tree) = index.in_list_order.get() {
-            self.set_again(tree, K::UNAVAILABLE, servers, worker, position);
+        if index.view() != view {
+            self.set_moved(index, view, servers, worker, position);
         }
     }
 
     /// The rest of [`set`](Self::set) where the counts have changed meanwhile, `over` being the key that was
-    /// overwritten; or all of it. With few arguments, to save no registers where it is not called.
+    /// overwritten. Not inlined, to save no registers where it is not called.
     #[cold]
     #[inline(never)]
     fn set_again(
         &self,
-        tree: &Tree<K>,
+        index: &WorkerIndex<K>,
         over: K,
+        view: View,
         servers: &Servers,
         worker: &WorkerState,
         position: Position,
@@ -405,16 +396,24 @@ impl<K: LoadKey> Indexes<K> {
         if let Some(own) = own(servers, worker, position) {
             let key = |counts| self.rule.key(scale, counts);
             let counts = || counts(own, servers, worker, position);
-            tree.keys.set_again(tree.view().place(position), over, counts, key);
+            index.keys.set_again(view.place(position), over, counts, key);
         }
     }
-}
 
-impl<K: Key> WorkerIndex<K> {
-    #[inline(always)]
-    fn tree_for(&self, servers: &Servers) -> &Tree<K> {
-        let in_list_order = self.in_list_order.get().filter(|_| is_single_worker(servers));
-        in_list_order.unwrap_or(&self.tree)
+    /// The rest of [`set`](Self::set) where the view is another by now.
+    #[cold]
+    #[inline(never)]
+    fn set_moved(
+        &self,
+        index: &WorkerIndex<K>,
+        before: View,
+        servers: &Servers,
+        worker: &WorkerState,
+        position: Position,
+    ) {
+        self.refresh(servers, worker, index, position);
+        let place = before.place(position);
+        self.refresh(servers, worker, index, index.view().position(place));
     }
 }
 

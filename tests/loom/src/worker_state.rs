@@ -303,3 +303,61 @@ pub fn a_note_beside_a_change_is_cleared() {
 pub fn planted_a_note_without_a_stamp() {
     noted(|world| _ = world.note_missing());
 }
+
+/// A worker's index of two servers, and the one that comes first in the worker's view, which changes
+/// (`sched/least/worker.rs`).
+struct Viewed {
+    own: [OwnCount; 2],
+    first: AtomicU32,
+    tree: MinTree,
+}
+
+impl Viewed {
+    fn key(&self, server: u32) -> u64 {
+        self.own[server as usize].any().total().into()
+    }
+
+    /// The place of a server, and the server at a place.
+    fn place(first: u32, server: u32) -> u32 {
+        server ^ first
+    }
+
+    fn set(&self, server: u32, looks_again: bool) {
+        let first = self.first.load(Ordering::SeqCst);
+        let place = Self::place(first, server);
+        self.tree.set(place, || self.key(server), |key| key);
+        let now = self.first.load(Ordering::SeqCst);
+        if looks_again && now != first {
+            self.set(server, true);
+            self.set(Self::place(now, place), true);
+        }
+    }
+}
+
+fn turned(looks_again: bool) {
+    let own = [OwnCount::default(), OwnCount::default()];
+    let tree = MinTree::new([0, 0].into_iter(), Simd::Scalar);
+    let world = Arc::new(Viewed { own, first: AtomicU32::new(0), tree });
+    let worker = Arc::clone(&world);
+    let worker = thread::spawn(move || {
+        open(&worker.own[0]);
+        worker.set(0, looks_again);
+    });
+    world.first.store(1, Ordering::SeqCst);
+    (0..2).for_each(|server| world.set(server, true));
+    worker.join().unwrap();
+    for server in 0..2 {
+        let key = world.tree.key(Viewed::place(1, server));
+        assert_eq!(key, Some(world.key(server)), "another server's key");
+    }
+}
+
+/// While a worker becomes the only one, its connections reach the places of its new view.
+pub fn a_view_changes_beside_a_connection() {
+    turned(true);
+}
+
+/// Wrong: a thread that stores a key by the view of before does not look again.
+pub fn planted_one_look_at_the_view() {
+    turned(false);
+}
