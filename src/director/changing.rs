@@ -23,7 +23,7 @@ impl ControlLock {
     }
 
     /// To be read, unless another thread has it.
-    pub(super) fn try_read(&self) -> Option<impl Deref<Target = Control>> {
+    pub(super) fn try_read(&self) -> Option<impl Deref<Target = Control> + '_> {
         self.0.try_lock()
     }
 }
