@@ -27,7 +27,7 @@ fn only_a_server_that_had_weight_is_drained() {
 }
 
 #[test]
-fn a_weight_is_set_alone() {
+fn a_weight_is_set_unshared() {
     let mut wanted = config(SchedulerKind::Wlc, 3, &[1]);
     wanted.services[0].servers[1].thresholds.upper = 9;
     let director = Director::new(&wanted).expect("a valid config");

@@ -22,6 +22,17 @@ use crate::sync::{Arc, AtomicU32, Ordering};
 /// Most workers that have their own state at a time; any further ones use the shared rotations.
 pub(crate) const MAX_WORKERS: u32 = (1 << 22) - 1;
 
+/// What a worker remembers of servers' loads and may not be right any more.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Renewal {
+    /// Everything, and the order of ties.
+    All,
+    /// Servers with connections that no living worker counts as its own.
+    Common,
+    /// What the worker changed while it used the version before.
+    Untold,
+}
+
 /// The state of one worker.
 pub(crate) struct WorkerState {
     services: Segments<ServiceSlot>,

@@ -381,6 +381,8 @@ impl<K: Key> MinTree<K> {
 
 #[path = "min_tree_search.rs"]
 mod search;
+#[path = "min_tree_unshared.rs"]
+mod unshared;
 
 #[cfg(test)]
 #[path = "min_tree_tests.rs"]

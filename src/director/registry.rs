@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::arena::Arena;
 use crate::arena::id::ServerId;
-use crate::arena::worker_state::{MAX_WORKERS, WorkerState};
+use crate::arena::worker_state::{MAX_WORKERS, Renewal, WorkerState};
 use crate::concurrent::segments::ArcRef;
 use crate::director::table::ServiceTable;
 use crate::service::Service;
@@ -56,7 +56,7 @@ impl WorkerRegistry {
             compiled.start_worker(worker);
             compiled.adopt_own(worker);
             compiled.make_sole(worker);
-            compiled.index_worker(worker, true);
+            compiled.index_worker(worker, Renewal::All);
         }
         Some(place)
     }
@@ -111,8 +111,9 @@ impl WorkerRegistry {
         // A single worker counts all connections and searches in list order; one of several does
         // neither.
         let all = living.min(before) == 1;
+        let renewal = if all { Renewal::All } else { Renewal::Common };
         for compiled in compiled(table).filter(|compiled| all || compiled.has_common()) {
-            self.states(arena).for_each(|worker| compiled.index_worker(worker, all));
+            self.states(arena).for_each(|worker| compiled.index_worker(worker, renewal));
         }
     }
 
@@ -135,7 +136,7 @@ impl WorkerRegistry {
                     compiled.start_worker(worker);
                 }
                 compiled.adopt_own(worker);
-                compiled.index_worker(worker, true);
+                compiled.index_worker(worker, Renewal::Untold);
             }
         }
     }
@@ -158,7 +159,7 @@ impl WorkerRegistry {
                 if former.is_some_and(Service::per_worker) {
                     compiled.adopt_worker(worker);
                 }
-                compiled.index_worker(worker, true);
+                compiled.index_worker(worker, Renewal::Untold);
             }
         }
     }

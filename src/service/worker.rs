@@ -2,7 +2,7 @@
 
 use crate::arena::id::ServerId;
 use crate::arena::tally::{Connections, Tally};
-use crate::arena::worker_state::WorkerState;
+use crate::arena::worker_state::{Renewal, WorkerState};
 use crate::service::{LoadUpdates, OtherUpdates, Service, WorkerLoads};
 
 impl Service {
@@ -46,9 +46,9 @@ impl Service {
 
     /// Indexes the loads that the worker goes by: before it can pick here, again after the publication,
     /// and when the number of workers has changed, which often concerns only what they share.
-    pub(crate) fn index_worker(&self, worker: &WorkerState, all: bool) {
+    pub(crate) fn index_worker(&self, worker: &WorkerState, renewal: Renewal) {
         if let Some(loads) = self.worker_loads() {
-            loads.init_worker(&self.servers, worker, all);
+            loads.init_worker(&self.servers, worker, renewal);
         }
     }
 

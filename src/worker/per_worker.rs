@@ -290,7 +290,11 @@ impl Worker {
                 let Some(state) = state.filter(|_| !tag.is_none()) else {
                     return compiled.common_changed(server, by);
                 };
-                loads.changed(&compiled.servers, state, server.slot);
+                if own {
+                    loads.changed(&compiled.servers, state, server.slot);
+                } else {
+                    loads.changed_by_another(state, server.slot);
+                }
                 if marked {
                     loads.changed_for_all(server.slot);
                 }

@@ -16,6 +16,7 @@ pub(crate) trait Key: Copy + Ord + Vectors + 'static {
 pub(crate) trait Word<K> {
     fn new(key: K) -> Self;
     fn load(&self, order: Ordering) -> K;
+    fn store(&self, key: K, order: Ordering);
     fn swap(&self, key: K, order: Ordering) -> K;
     fn compare_exchange(
         &self,
@@ -47,6 +48,11 @@ macro_rules! word {
             #[inline(always)]
             fn load(&self, order: Ordering) -> $key {
                 <$atomic>::load(self, order)
+            }
+
+            #[inline(always)]
+            fn store(&self, key: $key, order: Ordering) {
+                <$atomic>::store(self, key, order);
             }
 
             #[inline(always)]

@@ -4,7 +4,8 @@
 //! opened. Workers break ties in favor of different servers. A single worker counts all connections and
 //! starts at the head of the list, like the exact search.
 //!
-//! - Changes of a worker's own connections update its index immediately.
+//! - A worker's changes of its own connections update its index immediately. Others who change them stamp that,
+//!   and the worker catches up at its next pick: so an index has one writer, and needs no locked instruction.
 //! - Changes that affect all workers (a server's availability, a connection that belongs to none of
 //!   them) are stamped once for all, and each worker catches up at its next pick. The cost does not
 //!   depend on the number of workers.
@@ -13,14 +14,14 @@
 //! ([`OwnCount::note_availability`]), and a key is made of what the word refers to. The worker alone clears
 //! notes, when it catches up; the director sets one where it is missing, and stamps what it has set.
 //!
-//! | location | operation           | ordering | partner                                              |
-//! |----------|---------------------|----------|------------------------------------------------------|
-//! | `first`  | store in `set_view` | SeqCst   | load in `view`, before and after the store of a key  |
+//! | location   | operation               | ordering | partner                                               |
+//! |------------|-------------------------|----------|-------------------------------------------------------|
+//! | `renewals` | addition in `renew_all` | SeqCst   | load in `is_to_renew_all`; before a stamp in `others` |
 
 use std::sync::OnceLock;
 
 use crate::arena::own_count::OwnCount;
-use crate::arena::worker_state::WorkerState;
+use crate::arena::worker_state::{Renewal, WorkerState};
 use crate::concurrent::min_tree::{Contended, Least, MinTree, NO_INDEX};
 use crate::concurrent::segments::Segments;
 use crate::concurrent::simd::Simd;
@@ -60,29 +61,52 @@ impl<K: Key> Default for OneWorker<K> {
     }
 }
 
-/// By places in the worker's view, which changes when a worker becomes the only one, or ceases to be, or when
-/// another one gets its number. A thread that stores the key of a server at its place by the view of before
-/// finds the view changed afterward, and corrects the place.
+/// Written by its worker alone: others stamp what they have changed.
 struct WorkerIndex<K: Key> {
+    /// Of the changes that affect all workers.
     seen: Seen,
-    /// Position of the first place.
+    /// By position: what others have changed of the worker's connections.
+    others: Stamps,
+    others_seen: Seen,
+    /// How often the director has asked to renew all, and how often the worker has.
+    renewals: AtomicU32,
+    renewed: AtomicU32,
+    /// Position of the first place of the worker's view, which changes when a worker becomes the only one, or
+    /// ceases to be, or when another one gets its number.
     first: AtomicU32,
     length: u32,
+    /// By places in the view.
     keys: MinTree<K>,
 }
 
 impl<K: Key> WorkerIndex<K> {
     #[inline(always)]
     fn view(&self) -> View {
-        // SeqCst: pairs with the store in `set_view`; after the store of a key, before which it is loaded
-        // as well.
-        View { first: self.first.load(Ordering::SeqCst), length: self.length }
+        // Relaxed: only the worker uses it.
+        View { first: self.first.load(Ordering::Relaxed), length: self.length }
     }
 
-    /// Director only, which then refreshes all servers.
-    fn set_view(&self, view: View) {
-        // SeqCst: pairs with the load in `view`; before the stores of the keys.
-        self.first.store(view.first, Ordering::SeqCst);
+    #[inline(always)]
+    fn is_news(&self, stamps: &Stamps) -> bool {
+        stamps.are_newer(&self.seen) || self.others.are_newer(&self.others_seen)
+    }
+
+    /// Makes the worker renew all at its next pick. Director only.
+    fn renew_all(&self) {
+        // SeqCst: pairs with the load in `is_to_renew_all`; after what has changed, before the stamp that
+        // makes the worker look.
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.others.changed(0);
+    }
+
+    /// True once after [`renew_all`](Self::renew_all). The worker's, after it has caught up.
+    fn is_to_renew_all(&self) -> bool {
+        // SeqCst: pairs with the addition in `renew_all`; before the loads of what has changed.
+        let renewals = self.renewals.load(Ordering::SeqCst);
+        // Relaxed: only the worker uses it.
+        let is_due = self.renewed.load(Ordering::Relaxed) != renewals;
+        self.renewed.store(renewals, Ordering::Relaxed);
+        is_due
     }
 }
 
@@ -105,14 +129,19 @@ impl WorkerIndexes {
         }
     }
 
-    /// Makes the worker's index if it has none, or refreshes all servers, without `all` only those with
-    /// connections that belong to no worker. O(servers), allocates. Director only.
-    pub(in crate::sched) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
-        by_width!(self, indexes => indexes.init_worker(servers, worker, all));
+    /// Makes the worker's index if it has none, or has the worker renew it. O(servers), allocates. Director
+    /// only.
+    pub(in crate::sched) fn init_worker(
+        &self,
+        servers: &Servers,
+        worker: &WorkerState,
+        renewal: Renewal,
+    ) {
+        by_width!(self, indexes => indexes.init_worker(servers, worker, renewal));
     }
 
-    /// Updates the worker's index after a change of its own connections to the server in this slot.
-    /// O(log n), lock-free. Not inlined, so that callers contain one call.
+    /// Updates the worker's index after its own change of its connections to the server in this slot.
+    /// O(log n), wait-free. Not inlined, so that callers contain one call.
     #[inline(never)]
     pub(crate) fn changed(
         &self,
@@ -125,6 +154,16 @@ impl WorkerIndexes {
             WorkerIndexes::Narrow(indexes) => indexes.changed(servers, worker, own, slot),
             WorkerIndexes::Wide(indexes) => indexes.changed_apart(servers, worker, own, slot),
         }
+    }
+
+    /// Stamps another thread's change of the worker's connections. O(log n), wait-free.
+    #[inline(never)]
+    pub(in crate::sched) fn changed_by_another(&self, worker: &WorkerState, slot: u32) {
+        by_width!(self, indexes => {
+            if let (Some(index), Some(position)) = (indexes.index(worker), indexes.positions.get(slot)) {
+                index.others.changed(position);
+            }
+        });
     }
 
     /// Stamps a change at the server in this slot that affects all workers. O(log n), wait-free.
@@ -179,7 +218,7 @@ impl<K: LoadKey> Indexes<K> {
         Indexes { simd: Simd::detect(), rule, positions, workers: Segments::new(), stamps }
     }
 
-    fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
+    fn init_worker(&self, servers: &Servers, worker: &WorkerState, renewal: Renewal) {
         self.workers.grow_to(worker.number() + 1);
         let Some(OneWorker(index)) = self.workers.get(worker.number()) else { return };
         for (position, id) in (0..).zip(servers.ids()) {
@@ -189,21 +228,31 @@ impl<K: LoadKey> Indexes<K> {
         let is_new = index.get().is_none();
         let index = index.get_or_init(|| {
             // Before the counts are read, so that a later change is newer than this copy.
-            let seen = self.stamps.seen();
+            let (seen, others) = (self.stamps.seen(), Stamps::new(servers.len()));
             let key = |at| self.key_at(servers, worker, view.position(at));
             let keys = MinTree::new((0..servers.len()).map(key), self.simd);
-            WorkerIndex { seen, first: AtomicU32::new(view.first), length: view.length, keys }
+            let (others_seen, length) = (others.seen(), view.length);
+            let [renewals, renewed] = [0; 2].map(AtomicU32::new);
+            let first = AtomicU32::new(view.first);
+            WorkerIndex { seen, others, others_seen, renewals, renewed, first, length, keys }
         });
         if is_new {
             return;
         }
-        let all = all || index.view() != view;
-        index.set_view(view);
         let common = &servers.arena().common;
-        for (position, id) in (0..).zip(servers.ids()) {
-            if all || common.get(id.slot).is_some_and(is_counted) {
-                self.refresh(servers, worker, index, position);
+        let is_due = |position: Position, slot: u32| match renewal {
+            Renewal::All => false,
+            Renewal::Common => common.get(slot).is_some_and(is_counted),
+            // A change of the worker's own is found here, or the worker has found this version.
+            Renewal::Untold => {
+                let key = self.key_at(servers, worker, position);
+                index.keys.key(view.place(position)) != Some(key)
             }
+        };
+        let due = (0..).zip(servers.ids()).filter(|(position, id)| is_due(*position, id.slot));
+        due.for_each(|(position, _)| index.others.changed(position));
+        if renewal == Renewal::All {
+            index.renew_all();
         }
     }
 
@@ -232,7 +281,7 @@ impl<K: LoadKey> Indexes<K> {
     #[inline(always)]
     fn changed(&self, servers: &Servers, worker: &WorkerState, own: &OwnCount, slot: u32) {
         #[cfg(test)]
-        RENEWED.with(|renewed| renewed.set(renewed.get() + 1));
+        LOOKED_AT.with(|looked_at| looked_at.set(looked_at.get() + 1));
         let Some(index) = self.index(worker) else { return };
         match self.positions.find_close(slot) {
             Some((position, scale)) => self.set(index, scale, own, (servers, worker, position)),
@@ -267,7 +316,7 @@ impl<K: LoadKey> Indexes<K> {
     #[inline(always)]
     fn find_or_none(&self, servers: &Servers, worker: &WorkerState) -> Position {
         let Some(index) = self.index(worker) else { return NO_INDEX };
-        if self.stamps.are_newer(&index.seen) {
+        if index.is_news(&self.stamps) {
             return NO_INDEX;
         }
         let found = self.simd.run(
@@ -290,6 +339,14 @@ impl<K: LoadKey> Indexes<K> {
             note(servers, worker, position, says_all(servers, position));
             self.refresh(servers, worker, index, position);
         });
+        index.others.catch_up(&index.others_seen, |position| {
+            self.refresh(servers, worker, index, position);
+        });
+        if index.is_to_renew_all() {
+            // Relaxed: only the worker uses it.
+            index.first.store(View::of(worker, servers).first, Ordering::Relaxed);
+            (0..servers.len()).for_each(|at| self.refresh(servers, worker, index, at));
+        }
         let (view, keys) = (index.view(), &index.keys);
         for _ in 0..ATTEMPTS {
             let found: Result<Option<Least<K>>, Contended> = match first {
@@ -325,6 +382,8 @@ impl<K: LoadKey> Indexes<K> {
     }
 
     fn key_at(&self, servers: &Servers, worker: &WorkerState, position: Position) -> K {
+        #[cfg(test)]
+        LOOKED_AT.with(|looked_at| looked_at.set(looked_at.get() + 1));
         let scale = self.rule.scale::<K>(servers.weight(position));
         let own = own(servers, worker, position).filter(|_| scale > 0);
         own.map_or(K::UNAVAILABLE, |own| {
@@ -340,19 +399,8 @@ impl<K: LoadKey> Indexes<K> {
         index: &WorkerIndex<K>,
         position: Position,
     ) {
-        #[cfg(test)]
-        RENEWED.with(|renewed| renewed.set(renewed.get() + 1));
-        let scale = self.rule.scale::<K>(servers.weight(position));
-        let Some(own) = own(servers, worker, position) else { return };
-        if scale > 0 {
-            return self.set(index, scale, own, (servers, worker, position));
-        }
-        // Another server's key may be there, of another view.
-        let view = index.view();
-        index.keys.set(view.place(position), || 0, |_| K::UNAVAILABLE);
-        if index.view() != view {
-            self.set_moved(index, view, servers, worker, position);
-        }
+        let key = self.key_at(servers, worker, position);
+        index.keys.set_unshared(index.view().place(position), key);
     }
 
     #[inline(always)]
@@ -363,64 +411,15 @@ impl<K: LoadKey> Indexes<K> {
         own: &OwnCount,
         (servers, worker, position): (&Servers, &WorkerState, Position),
     ) {
-        let view = index.view();
-        let set = index.keys.set_once(
-            view.place(position),
-            #[inline(always)]
-            || counts(own, servers, worker, position),
-            #[inline(always)]
-            |counts| self.rule.key(scale, counts),
-        );
-        if let Err(over) = set {
-            self.set_again(index, over, view, servers, worker, position);
-        }
-        if index.view() != view {
-            self.set_moved(index, view, servers, worker, position);
-        }
-    }
-
-    /// The rest of [`set`](Self::set) where the counts have changed meanwhile, `over` being the key that was
-    /// overwritten. Not inlined, to save no registers where it is not called.
-    #[cold]
-    #[inline(never)]
-    fn set_again(
-        &self,
-        index: &WorkerIndex<K>,
-        over: K,
-        view: View,
-        servers: &Servers,
-        worker: &WorkerState,
-        position: Position,
-    ) {
-        let scale = self.rule.scale::<K>(servers.weight(position));
-        if let Some(own) = own(servers, worker, position) {
-            let key = |counts| self.rule.key(scale, counts);
-            let counts = || counts(own, servers, worker, position);
-            index.keys.set_again(view.place(position), over, counts, key);
-        }
-    }
-
-    /// The rest of [`set`](Self::set) where the view is another by now.
-    #[cold]
-    #[inline(never)]
-    fn set_moved(
-        &self,
-        index: &WorkerIndex<K>,
-        before: View,
-        servers: &Servers,
-        worker: &WorkerState,
-        position: Position,
-    ) {
-        self.refresh(servers, worker, index, position);
-        let place = before.place(position);
-        self.refresh(servers, worker, index, index.view().position(place));
+        let key = self.rule.key(scale, counts(own, servers, worker, position));
+        index.keys.set_unshared(index.view().place(position), key);
     }
 }
 
 #[cfg(test)]
 thread_local! {
-    /// How often this thread has refreshed a server in some worker's index.
-    static RENEWED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// How often this thread has made the key of a server, for some worker's index.
+    static LOOKED_AT: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

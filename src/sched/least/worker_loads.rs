@@ -1,6 +1,6 @@
 //! What of a per-worker search learns of changes, without dispatching on the scheduler.
 
-use crate::arena::worker_state::WorkerState;
+use crate::arena::worker_state::{Renewal, WorkerState};
 use crate::pool::servers::Servers;
 use crate::sched::least::worker::WorkerIndexes;
 use crate::sched::least::worker_scan::WorkerScan;
@@ -21,11 +21,18 @@ impl WorkerLoads {
         matches!(self, WorkerLoads::Indexes(_))
     }
 
-    /// The connections that this worker has open at the server in this slot have changed.
+    /// The calling worker has changed its connections to the server in this slot.
     #[inline(always)]
     pub(crate) fn changed(&self, servers: &Servers, worker: &WorkerState, slot: u32) {
         if let (WorkerLoads::Indexes(indexes), Some(own)) = (self, worker.own(slot)) {
             indexes.changed(servers, worker, own, slot);
+        }
+    }
+
+    /// Another thread has changed this worker's connections to the server in this slot.
+    pub(crate) fn changed_by_another(&self, worker: &WorkerState, slot: u32) {
+        if let WorkerLoads::Indexes(indexes) = self {
+            indexes.changed_by_another(worker, slot);
         }
     }
 
@@ -40,13 +47,12 @@ impl WorkerLoads {
         }
     }
 
-    /// Prepares the search for a worker that will pick here, or refreshes it after a change: `all` if
-    /// everything may have changed, else only what the worker shares with others. Director only.
-    pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, all: bool) {
+    /// Prepares the search for a worker that will pick here, or has it renewed after a change. Director only.
+    pub(crate) fn init_worker(&self, servers: &Servers, worker: &WorkerState, renewal: Renewal) {
         match self {
             WorkerLoads::Nothing => {}
             WorkerLoads::Scan(scan) => scan.init_worker(servers, worker),
-            WorkerLoads::Indexes(indexes) => indexes.init_worker(servers, worker, all),
+            WorkerLoads::Indexes(indexes) => indexes.init_worker(servers, worker, renewal),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! What a change costs the indexes of workers, and that they stay right.
 
-use super::{RENEWED, View};
+use super::{LOOKED_AT, View};
 use crate::arena::counts::Activity::Active;
 use crate::config::Sharing;
 use crate::worker::Worker;
 use crate::{Config, Director, Flow};
 
 fn renewed(act: impl FnOnce()) -> u32 {
-    RENEWED.set(0);
+    LOOKED_AT.set(0);
     act();
-    RENEWED.get()
+    LOOKED_AT.get()
 }
 
 /// Servers that take one connection each, after `gone` workers have left, with `living` workers.
@@ -23,7 +23,12 @@ fn director(servers: u32, gone: usize, living: usize) -> (Director, Vec<Worker>)
     config.services[0].sharing = Sharing::PerWorker;
     let director = Director::new(&config).unwrap();
     drop((0..gone).map(|_| director.worker()).collect::<Vec<_>>());
-    let workers = (0..living).map(|_| director.worker()).collect();
+    let workers: Vec<Worker> = (0..living).map(|_| director.worker()).collect();
+    // Each renews its index at its first pick, as the number of workers has changed.
+    let service = director.service("tcp 10.0.0.1:80").unwrap();
+    for worker in &workers {
+        assert!(worker.pick_server(service, &Flow::default()).is_ok());
+    }
     (director, workers)
 }
 
@@ -68,8 +73,8 @@ fn a_worker_costs_the_same_however_many_there_are() {
         let (director, _workers) = director(100, gone, living);
         renewed(|| drop(director.worker()))
     });
-    // A worker at a place without an index gets a new one; the next one there refreshes it.
-    assert_eq!(costs, [0, 100, 0]);
+    // At a place with an index the worker itself renews it, at its first pick.
+    assert_eq!(costs, [100, 0, 100]);
 }
 
 #[test]

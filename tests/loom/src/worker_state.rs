@@ -27,8 +27,13 @@ struct World {
     tenure: Incarnation,
     shares: AtomicU32,
     stamps: Stamps,
+    others: Stamps,
+    renewals: AtomicU32,
+    /// The worker's own from here on.
     tree: MinTree,
     seen: Seen,
+    others_seen: Seen,
+    renewed: AtomicU32,
 }
 
 impl World {
@@ -42,15 +47,27 @@ impl World {
             slot.open(0, Active, RULE, false).unwrap();
             slot
         };
-        let stamps = Stamps::new(SERVERS);
-        let seen = stamps.seen();
+        let (stamps, others) = (Stamps::new(SERVERS), Stamps::new(SERVERS));
+        let (seen, others_seen) = (stamps.seen(), others.seen());
+        let [shares, renewals, renewed] = [shares, 0, 0].map(AtomicU32::new);
         let tree = MinTree::new((0..SERVERS).map(|_| u64::UNAVAILABLE), Simd::Scalar);
         let slots = (0..SERVERS).map(slot).collect();
         let own: Vec<OwnCount> = (0..SERVERS).map(|_| OwnCount::default()).collect();
         own.iter().for_each(open);
-        let shares = AtomicU32::new(shares);
-        let world =
-            World { slots, own, tenure: Incarnation::default(), shares, stamps, tree, seen };
+        let tenure = Incarnation::default();
+        let world = World {
+            slots,
+            own,
+            tenure,
+            shares,
+            stamps,
+            others,
+            renewals,
+            tree,
+            seen,
+            others_seen,
+            renewed,
+        };
         (0..SERVERS).for_each(|server| world.renew(server));
         Arc::new(world)
     }
@@ -65,15 +82,27 @@ impl World {
     }
 
     fn renew(&self, server: u32) {
-        self.tree.set(server, || self.key(server), |key| key);
+        self.tree.set_unshared(server, self.key(server));
     }
 
     /// Another worker closes a connection of this one.
-    fn close(&self, server: u32) {
+    fn close_as_guest(&self, server: u32) {
         let end = || self.own[server as usize].close(0, Active);
         self.tenure.as_guest(0, end).flatten().expect("the worker lives, and counts it");
         self.slots[server as usize].close(0, Active, RULE).unwrap();
+        self.others.changed(server);
+    }
+
+    fn close(&self, server: u32) {
+        self.own[server as usize].close(0, Active).expect("the worker counts it");
+        self.slots[server as usize].close(0, Active, RULE).unwrap();
         self.renew(server);
+    }
+
+    /// The director has the worker renew all.
+    fn renew_all(&self) {
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.others.changed(0);
     }
 
     fn open(&self, server: u32) {
@@ -83,8 +112,15 @@ impl World {
     }
 
     fn catch_up(&self) {
-        if self.stamps.are_newer(&self.seen) {
-            self.stamps.catch_up(&self.seen, |server| self.renew(server));
+        if !self.stamps.are_newer(&self.seen) && !self.others.are_newer(&self.others_seen) {
+            return;
+        }
+        self.stamps.catch_up(&self.seen, |server| self.renew(server));
+        self.others.catch_up(&self.others_seen, |server| self.renew(server));
+        let renewals = self.renewals.load(Ordering::SeqCst);
+        if self.renewed.load(Ordering::Relaxed) != renewals {
+            self.renewed.store(renewals, Ordering::Relaxed);
+            (0..SERVERS).for_each(|server| self.renew(server));
         }
     }
 
@@ -159,13 +195,28 @@ pub fn planted_seen_after_the_look() {
     made(false);
 }
 
+fn guest(close: fn(&World, u32)) {
+    let world = World::new(0, 2);
+    let other = spawn(&world, move |world| close(world, 0));
+    world.open(0);
+    world.catch_up();
+    other.join().unwrap();
+    world.catch_up();
+    world.check();
+}
+
 /// The worker opens a connection while another worker closes one of its connections.
 pub fn own_changes_are_told() {
-    let world = World::new(0, 2);
-    let other = spawn(&world, |world| world.close(0));
-    world.open(0);
-    other.join().unwrap();
-    world.check();
+    guest(World::close_as_guest);
+}
+
+/// Wrong: a guest stamps what it has not changed yet.
+pub fn planted_a_stamp_before_the_close() {
+    guest(|world, server| {
+        world.others.changed(server);
+        world.own[server as usize].close(0, Active).expect("the worker counts it");
+        world.slots[server as usize].close(0, Active, RULE).unwrap();
+    });
 }
 
 fn company(join: fn(&World)) {
@@ -175,26 +226,62 @@ fn company(join: fn(&World)) {
     world.renew(2);
     let joining = spawn(&world, join);
     world.close(2);
+    world.catch_up();
     joining.join().unwrap();
+    world.catch_up();
     world.check();
-}
-
-fn join(world: &World) {
-    world.shares.store(2, Ordering::SeqCst);
-    (0..SERVERS).for_each(|server| world.renew(server));
 }
 
 /// A single worker is joined by another: from then on its index counts its own connections.
 pub fn company_beside_a_change_is_told() {
-    company(join);
+    company(|world| {
+        world.shares.store(2, Ordering::SeqCst);
+        world.renew_all();
+    });
 }
 
-/// Wrong: the director refreshes the index before the other worker joins.
+/// Wrong: the worker renews its index before the other one joins.
 pub fn planted_a_look_before_company() {
     company(|world| {
-        (0..SERVERS).for_each(|server| world.renew(server));
+        world.renew_all();
         world.shares.store(2, Ordering::SeqCst);
     });
+}
+
+/// The worker has changed its connections by the version of before, or finds the new one, whose index the
+/// director has made meanwhile.
+fn published(compares: bool) {
+    let world = World::new(0, 2);
+    let is_published = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&is_published);
+    // The tree is the new version's.
+    let worker = spawn(&world, move |world| {
+        open(&world.own[0]);
+        world.slots[0].open(0, Active, RULE, false).unwrap();
+        if seen.load(Ordering::SeqCst) == 1 {
+            world.renew(0);
+        }
+    });
+    is_published.store(1, Ordering::SeqCst);
+    for server in (0..SERVERS).filter(|_| compares) {
+        if world.tree.key(server) != Some(world.key(server)) {
+            world.others.changed(server);
+        }
+    }
+    worker.join().unwrap();
+    world.catch_up();
+    world.check();
+    assert_eq!(world.tree.key(0), Some(world.key(0)), "untold");
+}
+
+/// A connection beside a publication reaches the new version's index.
+pub fn a_connection_beside_a_publication_is_told() {
+    published(true);
+}
+
+/// Wrong: the director does not compare what it has made with what there is.
+pub fn planted_no_look_after_the_publication() {
+    published(false);
 }
 
 fn succession(is_vacant: fn(&Incarnation) -> bool) {
@@ -302,62 +389,4 @@ pub fn a_note_beside_a_change_is_cleared() {
 /// Wrong: the worker does not learn of the note.
 pub fn planted_a_note_without_a_stamp() {
     noted(|world| _ = world.note_missing());
-}
-
-/// A worker's index of two servers, and the one that comes first in the worker's view, which changes
-/// (`sched/least/worker.rs`).
-struct Viewed {
-    own: [OwnCount; 2],
-    first: AtomicU32,
-    tree: MinTree,
-}
-
-impl Viewed {
-    fn key(&self, server: u32) -> u64 {
-        self.own[server as usize].any().total().into()
-    }
-
-    /// The place of a server, and the server at a place.
-    fn place(first: u32, server: u32) -> u32 {
-        server ^ first
-    }
-
-    fn set(&self, server: u32, looks_again: bool) {
-        let first = self.first.load(Ordering::SeqCst);
-        let place = Self::place(first, server);
-        self.tree.set(place, || self.key(server), |key| key);
-        let now = self.first.load(Ordering::SeqCst);
-        if looks_again && now != first {
-            self.set(server, true);
-            self.set(Self::place(now, place), true);
-        }
-    }
-}
-
-fn turned(looks_again: bool) {
-    let own = [OwnCount::default(), OwnCount::default()];
-    let tree = MinTree::new([0, 0].into_iter(), Simd::Scalar);
-    let world = Arc::new(Viewed { own, first: AtomicU32::new(0), tree });
-    let worker = Arc::clone(&world);
-    let worker = thread::spawn(move || {
-        open(&worker.own[0]);
-        worker.set(0, looks_again);
-    });
-    world.first.store(1, Ordering::SeqCst);
-    (0..2).for_each(|server| world.set(server, true));
-    worker.join().unwrap();
-    for server in 0..2 {
-        let key = world.tree.key(Viewed::place(1, server));
-        assert_eq!(key, Some(world.key(server)), "another server's key");
-    }
-}
-
-/// While a worker becomes the only one, its connections reach the places of its new view.
-pub fn a_view_changes_beside_a_connection() {
-    turned(true);
-}
-
-/// Wrong: a thread that stores a key by the view of before does not look again.
-pub fn planted_one_look_at_the_view() {
-    turned(false);
 }

@@ -46,7 +46,7 @@ models! {
     told: a_change_beside_the_first_told_publication_is_told changes_are_told a_state_beside_a_close_is_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
     worker_state: what_changes_for_all_is_found an_index_made_beside_a_change_is_told own_changes_are_told
         company_beside_a_change_is_told an_end_beside_a_succession_counts_once
-        a_note_beside_a_change_is_cleared a_view_changes_beside_a_connection;
+        a_note_beside_a_change_is_cleared a_connection_beside_a_publication_is_told;
     own_count: a_fold_beside_connections_loses_none a_sole_word_beside_connections_counts_once
         a_limit_counts_what_was_counted_alone an_end_beside_a_workers_counts_once;
     address_map: one_address_has_one_entry an_entry_ends_beside_claims what_is_written_late_is_nobodys
@@ -234,7 +234,8 @@ planted! {
     worker_state::planted_seen_after_the_look, "untold";
     worker_state::planted_a_look_before_company, "untold";
     worker_state::planted_a_note_without_a_stamp, "noted for good";
-    worker_state::planted_one_look_at_the_view, "another server's key";
+    worker_state::planted_a_stamp_before_the_close, "untold";
+    worker_state::planted_no_look_after_the_publication, "untold";
     own_count::planted_a_fold_that_takes_first, "the slot counts it";
     own_count::planted_the_slot_before_the_word, "counted once";
     own_count::planted_a_fold_after_the_worker, "the slot counts it";
