@@ -18,7 +18,7 @@
 //!
 //! | location   | operation                     | ordering | partner                                |
 //! |------------|-------------------------------|----------|----------------------------------------|
-//! | `OwnCount` | exchanges in `exchange`       | SeqCst   | loads in `get`, `change`               |
+//! | `OwnCount` | exchanges in `exchange`, swap in `take` | SeqCst | load in `any`                  |
 
 use crate::arena::counts::{Activity, Counts, MAX_CONNECTIONS, layout};
 use crate::arena::sizes::VERSION_BITS;
@@ -45,7 +45,8 @@ const VERSION: u32 = TOTAL + layout::BITS;
 const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
 
 /// As the count word of a slot, with the server's generation as the version, and with a bit that says whether
-/// the word is sole instead of the one for a vacant slot.
+/// the word is sole instead of the one for a vacant slot. The other bits for servers that are unavailable are the
+/// worker's note of that, or that the word does not say all that the worker goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Own(u64);
 
@@ -143,8 +144,8 @@ impl OwnCount {
     /// What the word counts, of whichever generation.
     #[inline(always)]
     pub(crate) fn any(&self) -> Own {
-        // SeqCst: pairs with the exchanges. Of a thread that stores in an index and a thread that changes the
-        // word, at least one sees the other's store.
+        // SeqCst: pairs with the exchanges. After a publication the director sees each change whose thread has
+        // not seen that publication yet.
         Own(self.0.load(Ordering::SeqCst))
     }
 

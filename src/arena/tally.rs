@@ -93,8 +93,7 @@ pub(crate) struct Tally(AtomicU64);
 impl Tally {
     #[inline]
     pub(crate) fn get(&self) -> Connections {
-        // SeqCst: pairs with the additions. Of a thread that stores in an index and a thread that
-        // changes the tally, at least one sees the other's store.
+        // SeqCst: pairs with the additions. A change that is not seen is stamped after this.
         Connections(self.0.load(Ordering::SeqCst))
     }
 

@@ -51,7 +51,7 @@ impl Worker {
         lease.set_tag(self.tag);
         let (service, told) = slot.service_to_tell_all();
         self.shard.count_connection(server.slot, service);
-        self.tell_own(server, slot, told);
+        self.tell_own(server, slot, (service, told));
         if !template.is_none() {
             self.acquire_template(service, template);
         }
@@ -118,7 +118,7 @@ impl Worker {
         }
         *lease = Lease::default();
         let (service, told) = slot.service_to_tell_all();
-        self.tell_own(server, slot, told);
+        self.tell_own(server, slot, (service, told));
         if !template.is_none() {
             self.release_template(service, template);
         }
@@ -168,8 +168,8 @@ impl Worker {
 
     /// Tells this worker's index of a change of its own connections, which no other memory counts.
     #[inline(always)]
-    fn tell_own(&self, server: ServerId, slot: &ServerSlot, told: bool) {
-        self.load_changed(server, slot, (slot.service(), told), |compiled| {
+    fn tell_own(&self, server: ServerId, slot: &ServerSlot, to_tell: (u32, bool)) {
+        self.load_changed(server, slot, to_tell, |compiled| {
             if let (LoadUpdates::Other(OtherUpdates::WorkerCounts(loads)), Some(state)) =
                 (compiled.load_updates(), self.state())
             {

@@ -67,7 +67,7 @@ pub(in crate::sched) fn candidate(
     servers: &Servers,
     position: Position,
 ) -> Option<Candidate> {
-    // SeqCst: like the shared index, a worker's index reloads the counts after it has stored a key.
+    // SeqCst: a change that is not seen here is stamped after this.
     let server = servers.counts_seqcst(position)?;
     let id = servers.endpoint(position)?.server();
     let own = worker.own(id.slot).map(|own| own.get(id.generation));

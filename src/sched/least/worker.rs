@@ -256,12 +256,12 @@ impl<K: LoadKey> Indexes<K> {
         }
     }
 
-    /// Notes in the worker's word that it does not say all, and stamps that: the worker may just have found
-    /// that it does. Stamps as well what is noted and need not be.
+    /// Notes in the worker's word, if it is sole, that it does not say all, and stamps that: the worker may just
+    /// have found that it does. Stamps as well what is noted and need not be.
     fn note_missing(&self, servers: &Servers, worker: &WorkerState, position: Position, slot: u32) {
         let Some(own) = worker.own(slot) else { return };
-        let (says_all, noted) = (says_all(servers, position), own.any().is_noted());
-        if says_all != noted {
+        let (says_all, own) = (says_all(servers, position), own.any());
+        if !own.is_sole() || says_all && !own.is_noted() {
             return;
         }
         if !says_all {
@@ -335,17 +335,18 @@ impl<K: LoadKey> Indexes<K> {
         first: Option<Position>,
     ) -> Option<Position> {
         let index = self.index(worker)?;
-        self.stamps.catch_up(&index.seen, |position| {
+        let look = |position| {
             note(servers, worker, position, says_all(servers, position));
             self.refresh(servers, worker, index, position);
-        });
+        };
+        self.stamps.catch_up(&index.seen, look);
         index.others.catch_up(&index.others_seen, |position| {
             self.refresh(servers, worker, index, position);
         });
         if index.is_to_renew_all() {
             // Relaxed: only the worker uses it.
             index.first.store(View::of(worker, servers).first, Ordering::Relaxed);
-            (0..servers.len()).for_each(|at| self.refresh(servers, worker, index, at));
+            (0..servers.len()).for_each(look);
         }
         let (view, keys) = (index.view(), &index.keys);
         for _ in 0..ATTEMPTS {

@@ -349,10 +349,10 @@ impl Noted {
     /// The director's. True if there is something to stamp.
     fn note_missing(&self) -> bool {
         let (is_up, noted) = (self.is_up(), self.own.any().is_noted());
-        if is_up == noted && !is_up {
+        if !is_up {
             self.own.note_availability(0, false);
         }
-        is_up == noted
+        !is_up || noted
     }
 }
 
