@@ -43,6 +43,8 @@ struct Known {
     stops: u64,
     /// Instructions of the longest run so far.
     longest: u64,
+    /// Instructions of the latest run, of those that ended.
+    latest: u64,
     /// Instructions after which the thread was stopped.
     places: BTreeSet<u64>,
 }
@@ -131,8 +133,10 @@ impl Tracer {
         let mut at = 0;
         for stop in 0..STOPS_A_RUN {
             let known = &self.calls[&call];
-            let range = if survey { ENDLESS } else { known.longest.max(2) };
-            let steps = 1 + self.random.below(range);
+            // The longest run may be rare, such as the first pick after a reload, and many times
+            // as long as the others.
+            let range = if self.random.below(2) == 0 { known.longest } else { known.latest };
+            let steps = 1 + self.random.below(range.max(2));
             for _ in 0..if survey { ENDLESS } else { steps } {
                 at += 1;
                 match thread.step().map_err(|what| Failure(format!("the child {what}")))? {
@@ -159,6 +163,7 @@ impl Tracer {
     fn ended(&mut self, thread: &Thread, call: Call, steps: u64) -> Result<(), Failure> {
         let known = self.calls.get_mut(&call).expect("all calls are known");
         known.longest = known.longest.max(steps);
+        known.latest = steps;
         thread.go_on();
         Ok(())
     }
