@@ -7,6 +7,7 @@ pub(crate) mod health;
 pub(crate) mod id;
 mod id_text;
 pub(crate) mod latency;
+pub(crate) mod ledger;
 mod membership;
 pub(crate) mod own_count;
 pub(crate) mod service_slot;
@@ -32,6 +33,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 pub(crate) mod sizes {
     /// Bits of the version in a server's count word: the bits that the counts leave over.
     pub(crate) const VERSION_BITS: u32 = 10;
+    /// How often `settle` looks for a moment in which no owner changes a server's connections.
+    pub(crate) const LOOKS: u32 = 1_000;
 }
 
 /// All slots of one director.
