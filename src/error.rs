@@ -7,6 +7,7 @@
 //! A message says all, the cause included, so no error has a [`source`](std::error::Error::source): a
 //! printer of error chains repeats nothing. The cause is a field or has an accessor.
 
+mod block;
 mod connection;
 mod guardrails;
 mod lookup;
@@ -15,6 +16,7 @@ mod quoted;
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use block::BlockError;
 pub use connection::{ConnectionError, Refused, StateError, TriedFull};
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
 pub use lookup::{IdError, ServerError, ServiceError};

@@ -22,10 +22,10 @@
 //! count is off until it is settled again.)
 
 use crate::arena::counts::{Activity, Counts, MAX_CONNECTIONS};
+use crate::arena::sizes::LOOKS;
 use crate::arena::slots::ServerSlot;
 use crate::config::KernelRules;
 use crate::error::ConnectionError;
-use crate::arena::sizes::LOOKS;
 use crate::sync::{AtomicU64, Ordering, spin_loop};
 
 /// From the lowest bit: changes under way:12, number of changes:8, active:22, total:22.
@@ -259,8 +259,7 @@ pub(crate) fn recount(
     }
     let (active, total) = (active.min(MAX_CONNECTIONS), total.min(MAX_CONNECTIONS));
     let recounted = slot.change(|counts| {
-        let corrected =
-            counts.corrected(active, total.saturating_sub(active), slot.limits(), rule);
+        let corrected = counts.corrected(active, total.saturating_sub(active), slot.limits(), rule);
         let corrected = corrected.filter(|_| counts == known).map(Counts::next_version);
         corrected.ok_or(ConnectionError::Stale)
     });

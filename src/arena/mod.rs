@@ -1,5 +1,6 @@
 //! Runtime state that outlives every config: slots of atomics, found by index and generation.
 
+pub(crate) mod block;
 pub(crate) mod counts;
 pub(crate) mod ejection;
 pub(crate) mod ejection_budget;

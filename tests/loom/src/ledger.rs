@@ -84,7 +84,9 @@ impl World {
     }
 
     fn settle(&self) -> Settled {
-        settle(&self.slot, &self.dead, RULE, || -> LivingEntries<'_> { Box::new(self.living.iter()) })
+        settle(&self.slot, &self.dead, RULE, || -> LivingEntries<'_> {
+            Box::new(self.living.iter())
+        })
     }
 
     /// After everything: the count is that of the living.

@@ -114,8 +114,8 @@ mod min_tree_cases {
 }
 
 mod ledger {
-    use vsched_loom::ledger::{self, Died};
     use vsched_loom::check;
+    use vsched_loom::ledger::{self, Died};
 
     fn all(model: fn(Died)) {
         for died in ledger::DEATHS {
