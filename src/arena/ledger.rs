@@ -61,7 +61,7 @@ impl Entry {
     }
 
     /// True if the entry neither counts a connection nor is being changed.
-    fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.is_settled() && self.total() == 0
     }
 }

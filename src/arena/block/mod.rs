@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod claim;
+pub(crate) mod directory;
 pub(crate) mod header;
 pub(crate) mod layout;
 pub(crate) mod names;
@@ -18,6 +20,7 @@ use crate::arena::block::layout::{ALIGN, BASE_ALIGN, BlockLimits, Layout, VERSIO
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::{OwnerId, OwnerSlot};
 use crate::arena::health::HealthSlot;
+use crate::arena::id::ServiceId;
 use crate::arena::ledger::{Ledger, LivingEntries, Settled, settle};
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
@@ -312,6 +315,12 @@ impl Parts {
     pub(crate) fn first_generation(&self) -> u32 {
         // Relaxed: the same since the block was formatted.
         self.header.first().map_or(0, |header| header.first_generation.load(Ordering::Relaxed))
+    }
+
+    /// The id of the service that has this slot now.
+    pub(crate) fn service_id(&self, slot: u32) -> ServiceId {
+        let generation = self.services.get(slot as usize).map_or(0, ServiceSlot::generation);
+        ServiceId { slot, generation }
     }
 
     /// The entry of an owner for a server.

@@ -2,6 +2,7 @@ use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 use super::{Block, BlockLimits, OwnerId, Reclaimed};
+use crate::arena::block::directory::{Directory, Taken};
 use crate::arena::counts::Activity::{Active, Inactive};
 use crate::config::KernelRules;
 use crate::error::{BlockError, ConnectionError};
@@ -187,4 +188,43 @@ fn connections_of_the_dead_are_given_back() {
     let refused = b_entry.close(Active, || slot.close(generation, Active, RULE));
     assert_eq!(refused, Err(ConnectionError::Stale), "it has none of these");
     assert_eq!(counts(), (0, 3));
+}
+
+/// Owners with the same names have the same slots; a slot is free once no owner has it and no connection.
+#[test]
+fn names_lead_to_slots() {
+    let memory = Memory::of(&limits());
+    let [block, other] = [memory.format_or_attach(&limits()), memory.attach()].map(Result::unwrap);
+    let [a, b] = [block.join(1), other.join(2)].map(Result::unwrap);
+    let key = "tcp 10.0.0.1:80".parse().unwrap();
+    let address = "10.0.1.1:80".parse().unwrap();
+    let read = |block: &Block, owner| Directory::read(block, owner, block.claim(owner).unwrap());
+    let mut directory = read(&block, a);
+    assert!(block.try_claim(b).is_none(), "one at a time");
+    assert_eq!(directory.free(), (64, 64));
+    let service = directory.take_service(&key).unwrap();
+    let server = directory.take_server(service.id, address).unwrap();
+    assert!(service.is_new && server.is_new && directory.free() == (63, 63));
+    drop(directory);
+    let mut directory = read(&other, b);
+    let found = directory.take_service(&key).unwrap();
+    assert_eq!(found, Taken { is_new: false, ..service });
+    let found = directory.take_server(service.id, address).unwrap();
+    assert_eq!(found, Taken { is_new: false, ..server });
+    drop(directory);
+    let mut directory = read(&block, a);
+    assert!(!directory.leave_server(server.id.slot), "the other has it");
+    directory.leave_service(service.id);
+    assert_eq!(directory.free(), (63, 63));
+    drop(directory);
+    // A claim of one that died is anyone's.
+    let slot = &block.parts().servers[server.id.slot as usize];
+    let ledger = other.parts().ledger(b.number, server.id.slot).unwrap();
+    ledger.open(Active, || slot.open(server.id.generation, Active, RULE, false)).unwrap();
+    std::mem::forget(block.claim(b).unwrap());
+    assert!(block.try_claim(a).is_none());
+    assert_eq!(block.reclaim(b), Ok(Reclaimed::All));
+    let directory = read(&block, a);
+    assert_eq!(directory.free(), (64, 64), "nobody has it");
+    assert!(!slot.is(server.id.generation), "ids are stale");
 }
