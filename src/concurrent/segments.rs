@@ -101,11 +101,23 @@ unsafe impl<T: Send + Sync> Send for ArcRef<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for ArcRef<T> {}
 
+impl<T> Clone for ArcRef<T> {
+    fn clone(&self) -> Self {
+        ArcRef { element: self.element, _segment: self._segment.clone() }
+    }
+}
+
 impl<T> ArcRef<T> {
     /// A reference to an element that belongs to no array. Allocates.
     pub(crate) fn standalone(element: T) -> Self {
         let segment: Arc<[T]> = Arc::new([element]);
         ArcRef { element: NonNull::from(&segment[0]), _segment: Segment::Own(segment) }
+    }
+
+    /// A reference to one of these elements; `None` past their end.
+    pub(crate) fn of(elements: &Segment<T>, at: usize) -> Option<Self> {
+        let element = NonNull::from(elements.get(at)?);
+        Some(ArcRef { element, _segment: elements.clone() })
     }
 
     #[inline]

@@ -3,12 +3,14 @@
 use crate::arena::block::header::Header;
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::OwnerSlot;
+use crate::arena::block::rotations::{RotationSlot, VERSIONS};
 use crate::arena::health::HealthSlot;
 use crate::arena::ledger::Ledger;
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::Segments;
 use crate::error::BlockError;
+use crate::rotation::shared::TicketWord;
 
 /// For how much a block has room.
 ///
@@ -80,6 +82,8 @@ pub(crate) struct Layout {
     pub(super) service_names: usize,
     pub(super) owners: usize,
     pub(super) ledgers: usize,
+    pub(super) rotations: usize,
+    pub(super) turns: usize,
     /// With what may have to be left out before the aligned start.
     pub(super) size: usize,
 }
@@ -90,7 +94,7 @@ pub(super) const ALIGN: usize = 64;
 pub(super) const BASE_ALIGN: usize = 8;
 
 /// Differs between builds whose blocks differ. The first number changes with the meaning of any word.
-pub(super) const VERSION: u64 = {
+pub(super) const LAYOUT: u64 = {
     let sizes = [
         1,
         size_of::<Header>(),
@@ -101,6 +105,8 @@ pub(super) const VERSION: u64 = {
         size_of::<ServiceName>(),
         size_of::<OwnerSlot>(),
         size_of::<Ledger>(),
+        size_of::<RotationSlot>(),
+        size_of::<TicketWord>(),
     ];
     let (mut version, mut at) = (0u64, 0);
     while at < sizes.len() {
@@ -142,6 +148,8 @@ impl Layout {
                 service_names: part(some, size_of::<ServiceName>())?,
                 owners: part(owners.into(), size_of::<OwnerSlot>())?,
                 ledgers: part(many * u64::from(owners), size_of::<Ledger>())?,
+                rotations: part(versions(some), size_of::<RotationSlot>())?,
+                turns: part(2 * versions(some), size_of::<TicketWord>())?,
                 size: 0,
             })
         };
@@ -151,6 +159,17 @@ impl Layout {
             None => limit("servers", servers, MOST_SERVERS),
         }
     }
+}
+
+impl Layout {
+    /// Versions of services' configs that there is room for.
+    pub(super) fn versions(&self) -> usize {
+        versions(self.limits.services().into()) as usize
+    }
+}
+
+fn versions(services: u64) -> u64 {
+    services * u64::from(VERSIONS)
 }
 
 /// Most servers of a block: what a 32-bit address space cannot hold is refused all the same.

@@ -12,13 +12,15 @@ pub(crate) mod header;
 pub(crate) mod layout;
 pub(crate) mod names;
 pub(crate) mod owners;
+pub(crate) mod rotations;
 
 use std::ptr::{self, NonNull};
 
 use crate::arena::block::header::{Header, Identity, Stage};
-use crate::arena::block::layout::{ALIGN, BASE_ALIGN, BlockLimits, Layout, VERSION};
+use crate::arena::block::layout::{ALIGN, BASE_ALIGN, BlockLimits, LAYOUT, Layout};
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::{OwnerId, OwnerSlot};
+use crate::arena::block::rotations::RotationSlot;
 use crate::arena::health::HealthSlot;
 use crate::arena::id::ServiceId;
 use crate::arena::ledger::{Ledger, LivingEntries, Settled, settle};
@@ -27,6 +29,7 @@ use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::{Lender, Segment};
 use crate::config::KernelRules;
 use crate::error::BlockError;
+use crate::rotation::shared::TicketWord;
 use crate::sync::{Arc, Ordering};
 
 /// A type of which every sequence of bytes is a value, and which is changed through shared references only.
@@ -51,6 +54,10 @@ unsafe impl Shared for ServiceName {}
 unsafe impl Shared for OwnerSlot {}
 // SAFETY: as above.
 unsafe impl Shared for Ledger {}
+// SAFETY: as above.
+unsafe impl Shared for RotationSlot {}
+// SAFETY: as above.
+unsafe impl Shared for TicketWord {}
 
 /// Memory that processes share, attached: the state of directors in all of them. A handle, cheap to clone.
 #[derive(Clone)]
@@ -68,6 +75,9 @@ pub(crate) struct Parts {
     pub(crate) service_names: Segment<ServiceName>,
     owners: Segment<OwnerSlot>,
     ledgers: Segment<Ledger>,
+    pub(crate) rotations: Segment<RotationSlot>,
+    /// Two for each of these: its turns, and those of retries.
+    pub(crate) turns: Segment<TicketWord>,
 }
 
 /// What has been given back of a dead owner.
@@ -199,7 +209,7 @@ impl Block {
             Stage::Unknown => return Err(BlockError::Unknown),
             Stage::Ready => {}
         }
-        if header.version() != VERSION {
+        if header.version() != LAYOUT {
             return Err(BlockError::Unknown);
         }
         let identity = header.identity().ok_or(BlockError::Corrupt)?;
@@ -260,6 +270,7 @@ impl Block {
         }
         self.parts.server_names.iter().for_each(|name| name.let_go(owner.number));
         self.parts.service_names.iter().for_each(|name| name.let_go(owner.number));
+        self.parts.rotations.iter().for_each(|slot| slot.let_go(owner.number));
         slot.free(owner.incarnation);
         Ok(Reclaimed::All)
     }
@@ -308,6 +319,8 @@ impl Parts {
                 service_names: part(start, layout.service_names, services, lender),
                 owners: part(start, layout.owners, owners, lender),
                 ledgers: part(start, layout.ledgers, owners * servers, lender),
+                rotations: part(start, layout.rotations, layout.versions(), lender),
+                turns: part(start, layout.turns, 2 * layout.versions(), lender),
             }
         }
     }
@@ -371,6 +384,8 @@ unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
         write(start, layout.service_names, services, ServiceName::default);
         write(start, layout.owners, owners, OwnerSlot::default);
         write(start, layout.ledgers, owners * servers, Ledger::default);
+        write(start, layout.rotations, layout.versions(), RotationSlot::free);
+        write(start, layout.turns, 2 * layout.versions(), TicketWord::uninitialized);
         let header = start.cast::<Header>().as_ref();
         header.claim.store(0, Ordering::Relaxed);
         header.identify(&Identity::new(limits, layout.size, skipped), first);
