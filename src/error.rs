@@ -383,6 +383,8 @@ pub enum ApplyError {
     Stale,
     /// The change would remove more than the guardrails allow.
     Guardrails(GuardrailError),
+    /// The [`Block`](crate::Block) with the director's state cannot be used, or cannot carry the config.
+    Block(BlockError),
 }
 
 impl fmt::Display for ApplyError {
@@ -398,6 +400,7 @@ impl fmt::Display for ApplyError {
             ApplyError::Command(error) => error.fmt(f),
             ApplyError::Stale => f.write_str("no such server"),
             ApplyError::Guardrails(error) => error.fmt(f),
+            ApplyError::Block(error) => error.fmt(f),
         }
     }
 }

@@ -28,6 +28,7 @@ mod per_worker;
 mod pick;
 mod pick_server;
 mod pick_slow;
+mod shared;
 mod tried;
 
 pub use connection::Connection;

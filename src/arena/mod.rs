@@ -1,5 +1,6 @@
 //! Runtime state that outlives every config: slots of atomics, found by index and generation.
 
+pub(crate) mod attached;
 pub(crate) mod block;
 pub(crate) mod counts;
 pub(crate) mod ejection;
@@ -17,6 +18,9 @@ pub(crate) mod statistics;
 pub(crate) mod tally;
 pub(crate) mod worker_state;
 
+use crate::arena::attached::Attached;
+use crate::arena::block::Block;
+use crate::arena::block::names::ServerName;
 use crate::arena::counts::{Counts, Limits};
 use crate::arena::health::HealthSlot;
 use crate::arena::id::ServerId;
@@ -28,6 +32,7 @@ use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::Segments;
 use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState, Thresholds};
+use crate::error::BlockError;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
@@ -59,6 +64,8 @@ pub(crate) struct Arena {
     /// 1 once a host has reported an outcome.
     reports: AtomicU32,
     first_generation: u32,
+    /// The slots of servers and services are those of a block.
+    attached: Option<Attached>,
 }
 
 /// How many arenas this process has made.
@@ -84,7 +91,32 @@ impl Arena {
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
             reports: AtomicU32::new(0),
+            attached: None,
         }
+    }
+
+    /// An arena whose servers and services are those of a block, for the owner with this number of the host's.
+    pub(crate) fn in_block(block: &Block, host: u64) -> Result<Self, BlockError> {
+        let parts = block.parts();
+        Ok(Arena {
+            first_generation: parts.first_generation(),
+            servers: Segments::of_lent(&parts.servers),
+            health: Segments::of_lent(&parts.health),
+            services: Segments::of_lent(&parts.services),
+            attached: Some(Attached::new(block, host)?),
+            ..Arena::new()
+        })
+    }
+
+    /// The name of a server's slot, if it is one of a block.
+    pub(crate) fn shared_name(&self, server: u32) -> Option<&ServerName> {
+        self.attached()?.block.parts().server_names.get(server as usize)
+    }
+
+    /// The owner, if the arena's slots are those of a block.
+    #[inline(always)]
+    pub(crate) fn attached(&self) -> Option<&Attached> {
+        self.attached.as_ref()
     }
 
     /// The generation of a slot's first owner. It differs per director, so that an id or a lease of one

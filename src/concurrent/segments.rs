@@ -64,6 +64,19 @@ impl<T> Segment<T> {
     }
 }
 
+impl<T> Segment<T> {
+    /// Some of the elements, if these are lent; `None` past their end.
+    pub(crate) fn part(&self, range: std::ops::Range<usize>) -> Option<Self> {
+        let elements = NonNull::from(self.get(range)?);
+        match self {
+            Segment::Own(_) => None,
+            Segment::Lent { _lender, .. } => {
+                Some(Segment::Lent { elements, _lender: Arc::clone(_lender) })
+            }
+        }
+    }
+}
+
 impl<T> Clone for Segment<T> {
     fn clone(&self) -> Self {
         match self {

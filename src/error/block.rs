@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::config::ServiceKey;
+
 /// Why memory could not be formatted or attached as a [`Block`](crate::Block), or an owner could not join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -48,6 +50,27 @@ pub enum BlockError {
         /// For how many there is room.
         limit: u32,
     },
+    /// Another owner has been changing the block's services for longer than ten seconds.
+    Busy,
+    /// The state of this setting of a service cannot be shared.
+    NotShareable {
+        /// The service.
+        service: ServiceKey,
+        /// The setting, as in the config.
+        setting: &'static str,
+    },
+    /// The system refused a call.
+    System {
+        /// Which call.
+        what: &'static str,
+        /// The system's error number.
+        code: i32,
+    },
+    /// A file that others than this user may have written.
+    Untrusted {
+        /// Why.
+        reason: &'static str,
+    },
     /// There is no such owner: it has left, or has been reclaimed.
     NoOwner,
 }
@@ -84,6 +107,14 @@ impl fmt::Display for BlockError {
             BlockError::OwnersFull { limit } => {
                 write!(f, "block: all {limit} places for owners are taken")
             }
+            BlockError::Busy => write!(f, "block: another owner is changing its services"),
+            BlockError::NotShareable { service, setting } => {
+                write!(f, "block: service {service}: the state of `{setting}` cannot be shared")
+            }
+            BlockError::System { what, code } => {
+                write!(f, "block: {what}: {}", std::io::Error::from_raw_os_error(*code))
+            }
+            BlockError::Untrusted { reason } => write!(f, "block: its file: {reason}"),
             BlockError::NoOwner => write!(f, "block: no such owner"),
         }
     }

@@ -37,6 +37,9 @@ impl Worker {
         activity: Activity,
         below_limit: bool,
     ) -> Result<(), ConnectionError> {
+        if let Some(attached) = self.inner.arena.attached() {
+            return self.open_shared(attached, lease, server, activity, below_limit);
+        }
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let (generation, state) = (server.generation, self.state());
         let own = state.and_then(|state| state.own(server.slot));
@@ -108,6 +111,9 @@ impl Worker {
         slot: &ServerSlot,
         activity: Activity,
     ) -> Result<(), ConnectionError> {
+        if let Some(attached) = self.inner.arena.attached() {
+            return self.close_shared(attached, lease, slot, activity);
+        }
         let (server, template) = (lease.server, lease.template);
         if !slot.is(server.generation) {
             return Err(ConnectionError::Stale);
@@ -186,6 +192,9 @@ impl Worker {
         slot: &ServerSlot,
         to: Activity,
     ) -> Result<(), ConnectionError> {
+        if let Some(attached) = self.inner.arena.attached() {
+            return self.update_shared(attached, lease, slot, to);
+        }
         let server = lease.server;
         if !slot.is(server.generation) {
             return Err(ConnectionError::Stale);

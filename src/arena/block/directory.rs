@@ -119,6 +119,8 @@ impl Directory {
         if is_new {
             name.set(service, address);
             counts.occupy(service.slot);
+            // From the beginning and for good: all connections are in somebody's ledger.
+            counts.set_counted_by_worker(true);
             if let Some(health) = parts.health.get(slot as usize) {
                 health.assign(counts.generation());
             }

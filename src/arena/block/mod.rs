@@ -10,6 +10,8 @@ pub(crate) mod claim;
 pub(crate) mod directory;
 pub(crate) mod header;
 pub(crate) mod layout;
+#[cfg(all(unix, feature = "shared-memory"))]
+mod mapping;
 pub(crate) mod names;
 pub(crate) mod owners;
 pub(crate) mod rotations;
@@ -341,6 +343,13 @@ impl Parts {
         let servers = self.layout.limits.servers();
         let first = (owner as usize).checked_mul(servers as usize)?;
         self.ledgers.get(first..)?.get(server as usize).filter(|_| server < servers)
+    }
+
+    /// The entries of an owner, by server.
+    pub(crate) fn ledger_of(&self, owner: u32) -> Option<Segment<Ledger>> {
+        let servers = self.layout.limits.servers() as usize;
+        let first = servers.checked_mul(owner as usize)?;
+        self.ledgers.part(first..first.checked_add(servers)?)
     }
 
     /// The entries of all living owners for a server.

@@ -9,11 +9,12 @@
 //! | `kind`    | load in `read`             | Acquire  | store in `write`                     |
 //! | others    | loads and stores           | Relaxed  | tied to `kind`                       |
 //! | `holders` | additions and removals     | SeqCst   | load in `is_held`                    |
+//! | `states`  | exchanges and loads        | SeqCst   | each other                           |
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::arena::id::ServiceId;
-use crate::config::{Family, Protocol, ServiceKey};
+use crate::config::{Family, Protocol, ServerState, ServiceKey};
 use crate::sync::{AtomicU64, Ordering};
 
 /// An address or a firewall mark, in words. All zeros: none.
@@ -41,7 +42,12 @@ pub(crate) struct ServerName {
     /// Its service's id.
     service: AtomicU64,
     holders: AtomicU64,
+    /// In which state each of those who may hold it does: two bits each.
+    states: AtomicU64,
 }
+
+const DRAINING: u64 = 1;
+const DOWN: u64 = 2;
 
 const INET: u64 = 1;
 const INET6: u64 = 2;
@@ -167,7 +173,36 @@ impl ServerName {
         Some((ServiceId::from_word(self.service.load(Ordering::Relaxed)), address))
     }
 
+    /// Records that this one, by number, holds the server in this state.
+    pub(crate) fn set_state(&self, by: u32, state: ServerState) {
+        let shift = 2 * by.min(31);
+        let bits = match state {
+            ServerState::Up => 0,
+            ServerState::Draining => DRAINING,
+            ServerState::Down => DOWN,
+        };
+        let with = |states: u64| Some(states & !(3 << shift) | bits << shift);
+        // SeqCst: pairs with the load in `state`.
+        let _ = self.states.fetch_update(Ordering::SeqCst, Ordering::SeqCst, with);
+    }
+
+    /// The state in which the server is held, by all of them together.
+    pub(crate) fn state(&self) -> ServerState {
+        // SeqCst: pairs with the exchanges in `set_state`.
+        let states = self.states.load(Ordering::SeqCst);
+        let any = |bits: u64| (0..32).any(|by| states >> (2 * by) & 3 == bits);
+        if any(DOWN) {
+            ServerState::Down
+        } else if any(DRAINING) {
+            ServerState::Draining
+        } else {
+            ServerState::Up
+        }
+    }
+
     pub(crate) fn set(&self, service: ServiceId, address: SocketAddr) {
+        // SeqCst: pairs with the load in `state`.
+        self.states.store(0, Ordering::SeqCst);
         // Relaxed: before the name is stored.
         self.service.store(service.word(), Ordering::Relaxed);
         self.name.write(words(address, 0));
