@@ -28,15 +28,15 @@ use crate::config::KernelRules;
 use crate::error::ConnectionError;
 use crate::sync::{AtomicU64, Ordering, spin_loop};
 
-/// From the lowest bit: changes under way:12, number of changes:8, active:22, total:22.
+/// From the lowest bit: changes under way:12, active:22, total:22, number of changes:8, which wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry(u64);
 
 const CHANGING_BITS: u32 = 12;
-const CHANGE: u32 = CHANGING_BITS;
-const ACTIVE: u32 = CHANGE + 8;
+const ACTIVE: u32 = CHANGING_BITS;
 const FIELD: u32 = 22;
 const TOTAL: u32 = ACTIVE + FIELD;
+const CHANGE: u32 = TOTAL + FIELD;
 /// Threads of one process that may be in the middle of a change of one server's connections. Some fewer than
 /// there is room for, because a thread announces itself before it looks.
 const MOST_CHANGING: u64 = (1 << CHANGING_BITS) - 64;
@@ -49,7 +49,7 @@ impl Entry {
     }
 
     pub(crate) fn total(self) -> u32 {
-        (self.0 >> TOTAL) as u32
+        (self.0 >> TOTAL) as u32 & MOST_OWNED
     }
 
     fn changing(self) -> u64 {
@@ -179,7 +179,7 @@ impl Ledger {
     /// Strikes out all connections, of an owner that is dead. What it had announced stays: an owner that is
     /// declared dead while it lives must not find less than that.
     fn clear(&self) {
-        let kept = (1 << CHANGE) - 1;
+        let kept = (1 << CHANGING_BITS) - 1;
         // SeqCst: after the exchange of the server's count.
         self.0.fetch_and(kept, Ordering::SeqCst);
     }
@@ -265,3 +265,7 @@ pub(crate) fn recount(
     });
     recounted.is_ok()
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;
