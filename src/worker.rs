@@ -221,7 +221,9 @@ impl Worker {
                 // Filled or removed since the pick: each iteration is another thread's progress. A full
                 // counter is different: nothing promises that it changes soon.
                 Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
-                Err(ConnectionError::Full) => return Err(Refused::AllOverloaded),
+                Err(ConnectionError::Full | ConnectionError::Busy) => {
+                    return Err(Refused::AllOverloaded);
+                }
             }
             // The slow path checks each server. The fast path relies on the limits that the service was
             // compiled with, and a reload under way may already have stored other limits.

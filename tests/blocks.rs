@@ -24,10 +24,10 @@ fn limits() -> BlockLimits {
 }
 
 impl World {
-    fn new(config: &Config, count: u64) -> Self {
+    fn new(config: &Config, count: usize) -> Self {
         let block = Block::anonymous(&limits()).expect("memory");
-        let directors = (0..count).map(|host| {
-            let director = Director::in_block(config, &block, host);
+        let directors = (0..count).map(|_| {
+            let director = Director::in_block(config, &block);
             let director = director.expect("a config that can be shared");
             let worker = director.worker();
             (director, worker)
@@ -187,7 +187,7 @@ fn a_state_is_obeyed_by_all() {
         );
         // A reload undoes nothing, nor does a newcomer.
         world.directors[0].0.apply(&config).expect("a valid config");
-        let late = Director::in_block(&config, &world.block, 9).expect("room");
+        let late = Director::in_block(&config, &world.block).expect("room");
         assert_eq!(late.state(id), Some(ServerState::Down));
         // Each releases what it holds: another process may do it in the same name.
         set(0, Holder::HealthChecker, ServerState::Up);
@@ -318,4 +318,76 @@ fn what_cannot_be_shared_is_refused() {
         assert!(error.contains(&format!("`{setting}`")), "{error}");
         assert_eq!(world.directors[0].0.config().services, plain.services);
     }
+}
+
+/// A correction changes what the director itself has open; what others have stays.
+#[test]
+fn counts_are_corrected() {
+    let config = config(SchedulerKind::Lc, &[1]);
+    let world = World::new(&config, 2);
+    let service = world.service(&config);
+    let id = server_id(&world.directors[0].0, &config.services[0].key, rip(1)).expect("it runs");
+    let open = |n: usize| world.worker(n).connect(service, &flow(0)).expect("up").into_lease();
+    let (_lost, kept) = ([open(0), open(0)], open(1));
+    let active = |n: usize| world.directors[n].0.counts(id).expect("it runs").active;
+    let set = |n: usize, active, inactive| world.directors[n].0.set_counts(id, active, inactive);
+    assert_eq!(set(0, 1, 0).expect("it runs").active, 3);
+    assert_eq!((active(0), active(1)), (1, 1));
+    assert_eq!(set(0, 0, 0).expect("it runs").active, 1);
+    assert_eq!(active(0), 1, "the other's");
+    assert_eq!(set(0, 3, 2).expect("it runs").active, 1);
+    assert_eq!(active(1), 3);
+    world.worker(1).close(kept).expect("open");
+    assert_eq!(active(1), 2);
+    assert_eq!(set(1, u32::MAX, 1), Err(vsched::ConnectionError::Full));
+    let owner = world.directors[0].0.owner().expect("in a block");
+    assert_eq!(world.block.reclaim(owner), Ok(Reclaimed::All));
+    assert_eq!(active(1), 0);
+}
+
+/// Versions that nobody uses any more make room for others.
+#[test]
+fn versions_are_reused() {
+    let world = World::new(&config(SchedulerKind::Rr, &[1, 1]), 2);
+    for n in 0..1_000 {
+        let weights: Vec<u32> = (0..3).map(|at| 1 + (n >> at) % 5).collect();
+        let config = config(SchedulerKind::Wrr, &weights);
+        let (director, worker) = &world.directors[n as usize % 2];
+        director.apply(&config).expect("room for its version");
+        let _ = worker.service_for(&flow(0));
+    }
+}
+
+/// Directors of processes see a block at different addresses.
+#[test]
+fn blocks_have_names() {
+    let folder = std::env::temp_dir().join(format!("vsched-blocks-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a new folder");
+    let path = folder.join("block");
+    let blocks =
+        [0, 1, 2].map(|_| Block::named(&path, &limits()).expect("a new file, or the same"));
+    let config = config(SchedulerKind::Rr, &[1, 1, 1]);
+    let directors =
+        blocks.each_ref().map(|block| Director::in_block(&config, block).expect("room"));
+    let workers = directors.each_ref().map(Director::worker);
+    let service = directors[0].service_by_key(&config.services[0].key).expect("it runs");
+    let picks =
+        (0..9).map(|n| workers[n % 3].pick_server(service, &flow(0)).expect("up").address());
+    assert_eq!(picks.collect::<Vec<_>>(), [3, 2, 1, 3, 2, 1, 3, 2, 1].map(rip));
+    let others = BlockLimits::new(64, 64).with_owners(9);
+    assert!(Block::named(&path, &others).is_err());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let link = folder.join("link");
+        symlink(&path, &link).expect("a link");
+        let refused = Block::named(&link, &limits()).err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|why| why.starts_with("block: open: ")));
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&path, mode(0o620)).expect("its owner's");
+        let refused = Block::named(&path, &limits()).err().map(|error| error.to_string());
+        assert_eq!(refused.as_deref(), Some("block: its file: other users can write it"));
+    }
+    std::fs::remove_dir_all(&folder).expect("it is there");
 }

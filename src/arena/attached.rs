@@ -6,10 +6,11 @@ use crate::arena::block::directory::Directory;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::block::rotations::{Begins, Used, Version};
 use crate::arena::id::ServiceId;
-use crate::arena::ledger::Ledger;
+use crate::arena::ledger::{Ledger, Settled, correct};
 use crate::arena::tally::Incarnation;
 use crate::arena::worker_state::WorkerTag;
 use crate::concurrent::segments::Segment;
+use crate::config::KernelRules;
 use crate::error::BlockError;
 use crate::sync::Arc;
 
@@ -26,8 +27,8 @@ pub(crate) struct Attached {
 
 impl Attached {
     /// Joins the block.
-    pub(crate) fn new(block: &Block, host: u64) -> Result<Self, BlockError> {
-        let owner = block.join(host)?;
+    pub(crate) fn new(block: &Block) -> Result<Self, BlockError> {
+        let owner = block.join()?;
         let ledger = block.parts().ledger_of(owner.number).ok_or(BlockError::Corrupt)?;
         let tag = WorkerTag::new(owner.number + 1, owner.incarnation & Incarnation::LAST);
         Ok(Attached { block: block.clone(), owner, tag, ledger, used: Arc::default() })
@@ -37,6 +38,22 @@ impl Attached {
     #[inline(always)]
     pub(crate) fn ledger(&self, server: u32) -> Option<&Ledger> {
         self.ledger.get(server as usize)
+    }
+
+    /// Sets what this owner has open at a server, so that all owners together have these connections, active
+    /// and total: as [`correct`](crate::arena::ledger::correct).
+    pub(crate) fn correct(&self, server: u32, wanted: (u32, u32), rule: KernelRules) -> Settled {
+        let parts = self.block.parts();
+        let (Some(slot), Some(own)) = (parts.servers.get(server as usize), self.ledger(server))
+        else {
+            return Settled::NotYet;
+        };
+        correct(slot, own, wanted, rule, || parts.living(server))
+    }
+
+    /// True for one of the owners that are alive: it does what only one should do.
+    pub(crate) fn is_first(&self) -> bool {
+        self.block.owners().first().is_some_and(|(first, _)| *first == self.owner)
     }
 
     /// Waits for the claim, and reads the directory.

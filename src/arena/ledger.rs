@@ -26,7 +26,7 @@ use crate::arena::sizes::LOOKS;
 use crate::arena::slots::ServerSlot;
 use crate::config::KernelRules;
 use crate::error::ConnectionError;
-use crate::sync::{AtomicU64, Ordering, spin_loop};
+use crate::sync::{AtomicU64, Ordering, spin_loop, yield_now};
 
 /// From the lowest bit: changes under way:12, active:22, total:22, number of changes:8, which wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,11 +184,53 @@ impl Ledger {
         self.0.fetch_and(kept, Ordering::SeqCst);
     }
 
+    /// Other connections, if the entry is still the same and settled.
+    fn replace(&self, before: Entry, active: u32, total: u32) -> bool {
+        let changes = (before.0 >> CHANGE).wrapping_add(1) << CHANGE;
+        let after = changes | u64::from(total) << TOTAL | u64::from(active) << ACTIVE;
+        // SeqCst: pairs with the load in `get`.
+        let swap = || self.0.compare_exchange(before.0, after, Ordering::SeqCst, Ordering::SeqCst);
+        before.is_settled() && swap().is_ok()
+    }
+
     /// An empty entry, for an owner that has just come.
     pub(crate) fn reset(&self) {
         // SeqCst: before the owner's first change.
         self.0.store(0, Ordering::SeqCst);
     }
+}
+
+/// Sets what the owner of this ledger has open at a server, so that all living owners together have these
+/// connections, or as near as that comes: what others have stays. Then makes the server's count anew. Only while
+/// the owner itself makes no other such correction.
+pub(crate) fn correct<'a>(
+    slot: &ServerSlot,
+    own: &Ledger,
+    (active, total): (u32, u32),
+    rule: KernelRules,
+    living: impl Fn() -> LivingEntries<'a>,
+) -> Settled {
+    let mut corrected = false;
+    for look in 0..10 * LOOKS {
+        let before = own.get();
+        if let Some((counts, sum)) = moment(slot, &living).filter(|_| own.get() == before) {
+            if corrected {
+                if recount(slot, counts, sum, rule) {
+                    return Settled::Yes;
+                }
+            } else {
+                let others = (sum.0 - before.active(), sum.1 - before.total());
+                let total = total.saturating_sub(others.1).min(MOST_OWNED);
+                let active = active.saturating_sub(others.0).min(total);
+                corrected = own.replace(before, active, total);
+            }
+        }
+        spin_loop();
+        if look % LOOKS == LOOKS - 1 {
+            yield_now();
+        }
+    }
+    Settled::NotYet
 }
 
 /// Whether a server's count is that of the living again.

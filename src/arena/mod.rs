@@ -95,15 +95,15 @@ impl Arena {
         }
     }
 
-    /// An arena whose servers and services are those of a block, for the owner with this number of the host's.
-    pub(crate) fn in_block(block: &Block, host: u64) -> Result<Self, BlockError> {
+    /// An arena whose servers and services are those of a block.
+    pub(crate) fn in_block(block: &Block) -> Result<Self, BlockError> {
         let parts = block.parts();
         Ok(Arena {
             first_generation: parts.first_generation(),
             servers: Segments::of_lent(&parts.servers),
             health: Segments::of_lent(&parts.health),
             services: Segments::of_lent(&parts.services),
-            attached: Some(Attached::new(block, host)?),
+            attached: Some(Attached::new(block)?),
             ..Arena::new()
         })
     }
@@ -226,6 +226,10 @@ impl Arena {
     /// The server in this slot belongs to no service from now on, and is in this state; its ejection ends.
     /// Director only.
     pub(crate) fn detach(&self, slot: u32, state: ServerState) {
+        if self.attached().is_some() {
+            // Other owners may have the server in theirs.
+            return;
+        }
         let Some(slot) = self.servers.get(slot) else { return };
         let service = self.services.get(slot.service());
         if slot.detach(state) {

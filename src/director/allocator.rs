@@ -17,7 +17,7 @@ use crate::director::ask::ask;
 use crate::director::by_server::ByServer;
 use crate::director::hash_trie::HashTrie;
 use crate::director::held::HeldServers;
-use crate::error::ApplyError;
+use crate::error::{ApplyError, BlockError};
 
 /// A server's claim to its slot.
 #[derive(Debug, Clone, Copy)]
@@ -133,12 +133,20 @@ impl SlotAllocator {
         self.removed.servers.to_change_all(services.map(changes))
     }
 
-    /// Ensures that these changes find slots. Of slots in a block, no other owner can take one until
+    /// Ensures that these changes find slots, and a block room for new versions of so many services. Of slots in a block, no other owner can take one until
     /// [`end_changes`](Self::end_changes). Allocates.
-    pub(super) fn reserve(&mut self, arena: &Arena, changes: &[Change]) -> Result<(), ApplyError> {
+    pub(super) fn reserve(
+        &mut self,
+        arena: &Arena,
+        changes: &[Change],
+        versions: usize,
+    ) -> Result<(), ApplyError> {
         if let Some(attached) = arena.attached() {
             let directory = attached.directory().map_err(ApplyError::Block)?;
             check_room(&directory, changes, &attached.block.limits())?;
+            if versions > directory.free_versions() {
+                return Err(ApplyError::Block(BlockError::VersionsFull { needed: versions }));
+            }
             self.directory = Some(directory);
             return Ok(());
         }

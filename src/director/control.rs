@@ -146,8 +146,10 @@ impl Control {
         let all = decisive(settings) != decisive(&self.settings);
         let compiled = self.services.values().filter(|_| all);
         let mut maps = reserve::maps(self, changes, compiled)?;
+        // All that are compiled.
+        let versions = maps.len();
         // The last step that can fail.
-        self.allocator.reserve(&self.arena, changes)?;
+        self.allocator.reserve(&self.arena, changes, versions)?;
         let removed = self.allocator.removed().clone();
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);

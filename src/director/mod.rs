@@ -130,14 +130,14 @@ impl Director {
         Self::in_arena(Arena::new(), config, limits)
     }
 
-    /// Creates a director whose state is in a block: that of all directors on it, in any process. `host` is a
-    /// number of the caller's for this owner of the block, such as a process id.
+    /// Creates a director whose state is in a block: that of all directors on it, in any process. It is one
+    /// owner of the block until it is dropped; then what it held is given back.
     ///
     /// # Errors
     /// As for [`new`](Self::new); [`ApplyError::Block`] if the block has no place for another owner, or no
     /// room for the config, or the config has a setting whose state cannot be shared.
-    pub fn in_block(config: &Config, block: &Block, host: u64) -> Result<Self, ApplyError> {
-        let arena = Arena::in_block(block, host).map_err(ApplyError::Block)?;
+    pub fn in_block(config: &Config, block: &Block) -> Result<Self, ApplyError> {
+        let arena = Arena::in_block(block).map_err(ApplyError::Block)?;
         Self::in_arena(arena, config, ResourceLimits::default())
     }
 

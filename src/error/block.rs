@@ -50,6 +50,12 @@ pub enum BlockError {
         /// For how many there is room.
         limit: u32,
     },
+    /// There is no room for the new versions of so many services: owners with other configs, or workers that
+    /// have not looked at the new config yet, use the old ones.
+    VersionsFull {
+        /// For how many services.
+        needed: usize,
+    },
     /// Another owner has been changing the block's services for longer than ten seconds.
     Busy,
     /// The state of this setting of a service cannot be shared.
@@ -106,6 +112,12 @@ impl fmt::Display for BlockError {
             BlockError::OtherLimits => write!(f, "block: it exists with other limits"),
             BlockError::OwnersFull { limit } => {
                 write!(f, "block: all {limit} places for owners are taken")
+            }
+            BlockError::VersionsFull { needed } => {
+                write!(
+                    f,
+                    "block: no room for new versions of {needed} services beside the old ones"
+                )
             }
             BlockError::Busy => write!(f, "block: another owner is changing its services"),
             BlockError::NotShareable { service, setting } => {

@@ -123,6 +123,7 @@ pub(super) fn of(error: ConnectionError) -> vsched_status {
     match error {
         ConnectionError::Stale => VSCHED_STALE,
         ConnectionError::Full => VSCHED_FULL,
+        ConnectionError::Busy => VSCHED_E_REFUSED,
         _ => VSCHED_NO_SERVER,
     }
 }

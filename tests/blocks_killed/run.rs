@@ -94,7 +94,7 @@ struct World {
 impl World {
     fn new(block: Block, seed: u64) -> Self {
         let config = &configs()[0];
-        let director = Director::in_block(config, &block, 0).expect("a valid config");
+        let director = Director::in_block(config, &block).expect("a valid config");
         let worker = director.worker();
         let services = services(&director);
         let own: Vec<Lease> = (0..7)
@@ -181,7 +181,8 @@ impl World {
     }
 
     fn owner_of(&self, process: pid_t) -> Option<OwnerId> {
-        self.block.owners().find(|(_, host)| *host == process as u64).map(|(owner, _)| owner)
+        let owners = self.block.owners();
+        owners.into_iter().find(|(_, of)| *of == process as u32).map(|(owner, _)| owner)
     }
 
     /// Until all is given back: others go on meanwhile.
@@ -219,8 +220,8 @@ impl World {
             expected.entry((n, address)).or_default().0 += 1;
         }
         assert_eq!(self.open(), expected, "{what}");
-        let owners: Vec<_> = self.block.owners().map(|(_, host)| host).collect();
-        assert_eq!(owners, [0], "{what}: owners");
+        let owners: Vec<_> = self.block.owners().into_iter().map(|(_, process)| process).collect();
+        assert_eq!(owners, [std::process::id()], "{what}: owners");
         // Nobody else holds a server down, and changes are possible: nobody has the claim.
         for server in self.director.servers(self.services[0]).into_iter().flatten() {
             let set = self.director.set_state(server.0, Holder::Host, ServerState::Up);
@@ -275,8 +276,7 @@ struct Child {
 
 impl Child {
     fn new(block: &Block, seed: u64) -> Self {
-        let host = u64::from(std::process::id());
-        let director = Director::in_block(&configs()[0], block, host).expect("a valid config");
+        let director = Director::in_block(&configs()[0], block).expect("a valid config");
         let worker = director.worker();
         let services = services(&director);
         let (random, held) = (Random(seed), Vec::with_capacity(2 * HELD));

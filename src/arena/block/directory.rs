@@ -76,6 +76,11 @@ impl Directory {
         (self.free_services.len(), self.free_servers.len())
     }
 
+    /// Number of versions of services' configs that there is room for.
+    pub(crate) fn free_versions(&self) -> usize {
+        self.block.parts().rotations.iter().filter(|slot| !slot.is_held()).count()
+    }
+
     pub(crate) fn service(&self, key: &ServiceKey) -> Option<ServiceId> {
         self.services.get(key).copied()
     }

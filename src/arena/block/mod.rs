@@ -239,13 +239,30 @@ impl Block {
         self.parts.layout.limits
     }
 
-    /// Returns the owners that have joined and are not reclaimed, each with the host's number for it.
-    pub fn owners(&self) -> impl Iterator<Item = (OwnerId, u64)> + '_ {
+    /// Returns the owners that have joined and have neither left nor been reclaimed, each with the id of its
+    /// process, as that process saw it. O(owners).
+    pub fn owners(&self) -> Vec<(OwnerId, u32)> {
         let owners = self.parts.owners.iter().zip(0..);
-        owners.filter_map(|(slot, number)| {
-            let (incarnation, host) = slot.present()?;
-            Some((OwnerId { number, incarnation }, host))
-        })
+        let present = owners.filter_map(|(slot, number)| {
+            let (incarnation, process) = slot.present()?;
+            Some((OwnerId { number, incarnation }, process))
+        });
+        present.collect()
+    }
+
+    /// [Reclaims](Self::reclaim) every owner of this process, which has ended. O(owners + servers).
+    pub fn reclaim_process(&self, process: u32) -> Reclaimed {
+        let mut left = 0;
+        for slot in (0..).zip(self.parts.owners.iter()) {
+            let (number, slot) = slot;
+            let Some(incarnation) = slot.of_process(process) else { continue };
+            match self.reclaim(OwnerId { number, incarnation }) {
+                Ok(Reclaimed::AllBut(servers)) => left += servers,
+                // Another has done it.
+                Ok(Reclaimed::All) | Err(_) => {}
+            }
+        }
+        if left > 0 { Reclaimed::AllBut(left) } else { Reclaimed::All }
     }
 
     /// Gives back what an owner held that is dead: its connections, and what it had in its config. Call it
@@ -277,20 +294,21 @@ impl Block {
         Ok(Reclaimed::All)
     }
 
-    /// Takes a place for an owner, for which the host has this number.
-    pub(crate) fn join(&self, host: u64) -> Result<OwnerId, BlockError> {
+    /// Takes a place for an owner in this process.
+    pub(crate) fn join(&self) -> Result<OwnerId, BlockError> {
+        let process = std::process::id();
         for (slot, number) in self.parts.owners.iter().zip(0..) {
             if let Some(incarnation) = slot.dead() {
                 // Most often all can be given back by now.
                 let _ = self.reclaim(OwnerId { number, incarnation });
             }
-            let Some(incarnation) = slot.begin(host) else { continue };
+            let Some(incarnation) = slot.begin(process) else { continue };
             for server in 0..self.parts.layout.limits.servers() {
                 if let Some(ledger) = self.parts.ledger(number, server) {
                     ledger.reset();
                 }
             }
-            if slot.complete(incarnation) {
+            if slot.complete(incarnation, process) {
                 return Ok(OwnerId { number, incarnation });
             }
         }
@@ -353,7 +371,7 @@ impl Parts {
     }
 
     /// The entries of all living owners for a server.
-    fn living(&self, server: u32) -> LivingEntries<'_> {
+    pub(crate) fn living(&self, server: u32) -> LivingEntries<'_> {
         let owners = self.owners.iter().zip(0..).filter(|(slot, _)| slot.is_alive());
         Box::new(owners.filter_map(move |(_, number)| self.ledger(number, server)))
     }

@@ -16,10 +16,8 @@ use crate::sync::{AtomicU64, Ordering};
 #[repr(C, align(64))]
 #[derive(Default)]
 pub(crate) struct OwnerSlot {
-    /// state:2, incarnation:32 from bit 32 on.
+    /// state:2, incarnation:30, process id:32. One word, so that whose place it is is known at every instruction.
     state: AtomicU64,
-    /// The host's own number for the owner, such as a process id.
-    host: AtomicU64,
 }
 
 const STATES: u64 = 3;
@@ -27,7 +25,21 @@ const FREE: u64 = 0;
 const JOINING: u64 = 1;
 const ALIVE: u64 = 2;
 const DEAD: u64 = 3;
-const INCARNATION: u32 = 32;
+const INCARNATION: u32 = 2;
+const INCARNATIONS: u64 = (1 << 30) - 1;
+const PROCESS: u32 = 32;
+
+fn incarnation_of(word: u64) -> u32 {
+    (word >> INCARNATION & INCARNATIONS) as u32
+}
+
+fn process_of(word: u64) -> u32 {
+    (word >> PROCESS) as u32
+}
+
+fn word_of(state: u64, incarnation: u32, process: u32) -> u64 {
+    u64::from(process) << PROCESS | u64::from(incarnation) << INCARNATION | state
+}
 
 /// An owner of a block: a plain value, which a supervisor may keep to [reclaim](crate::Block::reclaim) what the
 /// owner held.
@@ -49,33 +61,27 @@ impl OwnerSlot {
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Takes a free place; its next incarnation.
-    pub(super) fn begin(&self, host: u64) -> Option<u32> {
+    /// Takes a free place for this process; its next incarnation.
+    pub(super) fn begin(&self, process: u32) -> Option<u32> {
         let word = self.word();
         if word & STATES != FREE {
             return None;
         }
-        let incarnation = ((word >> INCARNATION) as u32).wrapping_add(1);
-        let joining = u64::from(incarnation) << INCARNATION | JOINING;
-        // Relaxed: a number for readers.
-        let taken = self.exchange(word, joining);
-        if taken {
-            self.host.store(host, Ordering::Relaxed);
-        }
-        taken.then_some(incarnation)
+        let incarnation = (u64::from(incarnation_of(word)) + 1 & INCARNATIONS) as u32;
+        self.exchange(word, word_of(JOINING, incarnation, process)).then_some(incarnation)
     }
 
     /// The ledger is empty: from now on it counts. False if the owner has been declared dead.
-    pub(super) fn complete(&self, incarnation: u32) -> bool {
-        let of = u64::from(incarnation) << INCARNATION;
-        self.exchange(of | JOINING, of | ALIVE)
+    pub(super) fn complete(&self, incarnation: u32, process: u32) -> bool {
+        let from = word_of(JOINING, incarnation, process);
+        self.exchange(from, word_of(ALIVE, incarnation, process))
     }
 
     /// Declares this incarnation dead. True if it is dead now, and not free yet.
     pub(super) fn declare_dead(&self, incarnation: u32) -> bool {
         loop {
             let word = self.word();
-            if (word >> INCARNATION) as u32 != incarnation || word & STATES == FREE {
+            if incarnation_of(word) != incarnation || word & STATES == FREE {
                 return false;
             }
             if word & STATES == DEAD || self.exchange(word, word | DEAD) {
@@ -86,9 +92,11 @@ impl OwnerSlot {
 
     /// Everything is given back.
     pub(super) fn free(&self, incarnation: u32) {
-        let of = u64::from(incarnation) << INCARNATION;
-        // False if another thread has done it.
-        self.exchange(of | DEAD, of | FREE);
+        let word = self.word();
+        if incarnation_of(word) == incarnation && word & STATES == DEAD {
+            // False if another thread has done it.
+            self.exchange(word, word_of(FREE, incarnation, 0));
+        }
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -97,21 +105,26 @@ impl OwnerSlot {
 
     /// True if this incarnation joins or is alive.
     pub(super) fn is_present(&self, incarnation: u32) -> bool {
-        let word = self.word();
-        (word >> INCARNATION) as u32 == incarnation && [JOINING, ALIVE].contains(&(word & STATES))
+        self.present().is_some_and(|(present, _)| present == incarnation)
     }
 
     /// The incarnation that is dead and not free yet.
     pub(super) fn dead(&self) -> Option<u32> {
         let word = self.word();
-        (word & STATES == DEAD).then_some((word >> INCARNATION) as u32)
+        (word & STATES == DEAD).then(|| incarnation_of(word))
     }
 
-    /// The incarnation that joins or is alive, and the host's number for it.
-    pub(super) fn present(&self) -> Option<(u32, u64)> {
+    /// The incarnation of this process that is not free yet.
+    pub(super) fn of_process(&self, process: u32) -> Option<u32> {
         let word = self.word();
-        // Relaxed: a number for readers.
-        let host = self.host.load(Ordering::Relaxed);
-        [JOINING, ALIVE].contains(&(word & STATES)).then_some(((word >> INCARNATION) as u32, host))
+        let is = process_of(word) == process && word & STATES != FREE;
+        is.then(|| incarnation_of(word))
+    }
+
+    /// The incarnation that joins or is alive, and its process.
+    pub(super) fn present(&self) -> Option<(u32, u32)> {
+        let word = self.word();
+        let is_present = [JOINING, ALIVE].contains(&(word & STATES));
+        is_present.then(|| (incarnation_of(word), process_of(word)))
     }
 }

@@ -67,7 +67,7 @@ impl RotationSlot {
         self.holders.fetch_or(1 << owner, Ordering::SeqCst);
     }
 
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         // SeqCst: pairs with the changes of the word.
         self.holders.load(Ordering::SeqCst) != 0
     }

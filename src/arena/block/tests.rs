@@ -142,14 +142,19 @@ fn a_damaged_header_is_refused() {
 fn owners_come_and_go() {
     let memory = Memory::of(&limits());
     let block = memory.format_or_attach(&limits()).expect("new");
-    let ids: Vec<OwnerId> = (0..3).map(|host| block.join(host).expect("room")).collect();
-    assert_eq!(block.join(9), Err(BlockError::OwnersFull { limit: 3 }));
-    assert!(block.owners().eq(ids.iter().copied().zip(0..)));
+    let ids: Vec<OwnerId> = (0..3).map(|_| block.join().expect("room")).collect();
+    assert_eq!(block.join(), Err(BlockError::OwnersFull { limit: 3 }));
+    let process = std::process::id();
+    assert_eq!(block.owners(), ids.iter().map(|id| (*id, process)).collect::<Vec<_>>());
     assert_eq!(block.reclaim(ids[1]), Ok(Reclaimed::All));
     assert_eq!(block.reclaim(ids[1]), Err(BlockError::NoOwner), "once");
-    let again = block.join(7).expect("a place is free");
+    let again = block.join().expect("a place is free");
     assert_eq!((again.number, again.incarnation), (1, ids[1].incarnation + 1));
     assert_eq!(block.reclaim(ids[1]), Err(BlockError::NoOwner), "that one has gone");
+    assert_eq!(block.reclaim_process(process.wrapping_add(1)), Reclaimed::All);
+    assert_eq!(block.owners().len(), 3, "of another process");
+    assert_eq!(block.reclaim_process(process), Reclaimed::All);
+    assert_eq!(block.owners(), []);
     let nobody = OwnerId { number: 77, incarnation: 0 };
     assert_eq!(block.reclaim(nobody), Err(BlockError::NoOwner));
 }
@@ -159,7 +164,7 @@ fn owners_come_and_go() {
 fn connections_of_the_dead_are_given_back() {
     let memory = Memory::of(&limits());
     let [block, other] = [memory.format_or_attach(&limits()), memory.attach()].map(Result::unwrap);
-    let [a, b] = [block.join(1), other.join(2)].map(Result::unwrap);
+    let [a, b] = [block.join(), other.join()].map(Result::unwrap);
     let slot = &block.parts().servers[5];
     slot.occupy(0);
     let generation = slot.generation();
@@ -195,7 +200,7 @@ fn connections_of_the_dead_are_given_back() {
 fn names_lead_to_slots() {
     let memory = Memory::of(&limits());
     let [block, other] = [memory.format_or_attach(&limits()), memory.attach()].map(Result::unwrap);
-    let [a, b] = [block.join(1), other.join(2)].map(Result::unwrap);
+    let [a, b] = [block.join(), other.join()].map(Result::unwrap);
     let key = "tcp 10.0.0.1:80".parse().unwrap();
     let address = "10.0.1.1:80".parse().unwrap();
     let read = |block: &Block, owner| Directory::read(block, owner, block.claim(owner).unwrap());

@@ -156,6 +156,7 @@ wrap_integer!(AtomicUsize, usize);
 
 pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::fence;
+pub(crate) use loom::thread::yield_now;
 pub(crate) use loom::thread_local;
 
 /// Records each access as momentary: what follows a reference later on is for the model to record.
