@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::arena::Arena;
 use crate::arena::block::directory::{Directory, Taken};
-use crate::arena::block::layout::BlockLimits;
+use crate::arena::block::limits::BlockLimits;
 use crate::arena::health::HealthSlot;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::service_slot::ServiceSlot;

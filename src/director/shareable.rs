@@ -15,7 +15,7 @@ pub(super) fn check(changes: &[Change]) -> Result<(), ApplyError> {
             _ => None,
         };
         if let Some(setting) = setting {
-            let service = change.service();
+            let service = change.service().to_string();
             return Err(ApplyError::Block(BlockError::NotShareable { service, setting }));
         }
     }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::config::ServiceKey;
-
 /// Why memory could not be formatted or attached as a [`Block`](crate::Block), or an owner could not join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,8 +58,8 @@ pub enum BlockError {
     Busy,
     /// The state of this setting of a service cannot be shared.
     NotShareable {
-        /// The service.
-        service: ServiceKey,
+        /// The service's key.
+        service: String,
         /// The setting, as in the config.
         setting: &'static str,
     },

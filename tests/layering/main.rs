@@ -11,6 +11,8 @@ use graph::Graph;
 
 const UNSAFE_ALLOWED: &[&str] = &[
     "netlink/socket.rs",
+    "arena/block/mod.rs",
+    "arena/block/mapping.rs",
     "concurrent/simd/avx2.rs",
     "concurrent/simd/avx2_quotients.rs",
     "concurrent/simd/avx2_vectors.rs",

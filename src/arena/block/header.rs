@@ -7,7 +7,7 @@
 //! | `stage`            | load in `stage`                    | Acquire  | store in `end`                 |
 //! | what it is         | loads and stores                   | Relaxed  | between `begin` and `end`, or after `stage` |
 
-use crate::arena::block::layout::{BlockLimits, LAYOUT};
+use crate::arena::block::limits::BlockLimits;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// A block of this machine's byte order. Never changes, whatever the version.
@@ -120,16 +120,16 @@ impl Header {
     }
 
     /// Says what the block is. Only between `begin` and `end`.
-    pub(super) fn identify(&self, identity: &Identity, first_generation: u32) {
+    pub(super) fn identify(&self, identity: &Identity, layout: u64, first_generation: u32) {
         // Relaxed, here and below: before the store in `end`.
         self.magic.store(MAGIC, Ordering::Relaxed);
-        self.version.store(LAYOUT, Ordering::Relaxed);
+        self.version.store(layout, Ordering::Relaxed);
         self.size.store(identity.size, Ordering::Relaxed);
         self.servers.store(identity.servers, Ordering::Relaxed);
         self.services.store(identity.services, Ordering::Relaxed);
         self.owners.store(identity.owners, Ordering::Relaxed);
         self.skipped.store(identity.skipped, Ordering::Relaxed);
-        self.check.store(identity.check(LAYOUT), Ordering::Relaxed);
+        self.check.store(identity.check(layout), Ordering::Relaxed);
         self.first_generation.store(first_generation, Ordering::Relaxed);
     }
 

@@ -1,6 +1,7 @@
 //! Where the parts of a block stand.
 
 use crate::arena::block::header::Header;
+use crate::arena::block::limits::{BlockLimits, MOST_OWNERS};
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::OwnerSlot;
 use crate::arena::block::rotations::{RotationSlot, VERSIONS};
@@ -12,56 +13,7 @@ use crate::concurrent::segments::Segments;
 use crate::error::BlockError;
 use crate::rotation::shared::TicketWord;
 
-/// For how much a block has room.
-///
-/// ```
-/// use vsched::BlockLimits;
-/// let limits = BlockLimits::new(500, 10).with_owners(8);
-/// assert_eq!((limits.servers(), limits.services()), (960, 64), "rounded up");
-/// assert!(limits.size()? < 960 * 300);
-/// # Ok::<(), vsched::error::BlockError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BlockLimits {
-    servers: u32,
-    services: u32,
-    owners: u32,
-}
-
-/// Most owners of one block.
-pub(crate) const MOST_OWNERS: u32 = 64;
-/// Owners, unless the limits say otherwise.
-const OWNERS: u32 = 16;
-
 impl BlockLimits {
-    /// Returns limits with room for this many servers and services, each rounded up to the next of 64, 192,
-    /// 448, 960, …: 2^k - 64. A server that was removed takes its room until its last connection has closed.
-    pub fn new(servers: u32, services: u32) -> Self {
-        let round = |count| Segments::<ServerSlot>::lent_length(count).unwrap_or(u32::MAX);
-        BlockLimits { servers: round(servers), services: round(services), owners: OWNERS }
-    }
-
-    /// Returns these limits with room for this many owners at a time, 1 to 64; by default 16.
-    pub fn with_owners(mut self, owners: u32) -> Self {
-        self.owners = owners;
-        self
-    }
-
-    /// Returns how many servers there is room for.
-    pub fn servers(&self) -> u32 {
-        self.servers
-    }
-
-    /// Returns how many services there is room for.
-    pub fn services(&self) -> u32 {
-        self.services
-    }
-
-    /// Returns how many owners there is room for.
-    pub fn owners(&self) -> u32 {
-        self.owners
-    }
-
     /// Returns the size of a block with this room, in bytes. A block must be aligned to 8.
     ///
     /// # Errors

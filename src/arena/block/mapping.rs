@@ -11,7 +11,7 @@ use std::path::Path;
 use std::ptr::{self, NonNull};
 
 use crate::arena::block::Block;
-use crate::arena::block::layout::BlockLimits;
+use crate::arena::block::limits::BlockLimits;
 use crate::error::BlockError;
 use crate::sync::Arc;
 

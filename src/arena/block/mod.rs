@@ -10,6 +10,7 @@ pub(crate) mod claim;
 pub(crate) mod directory;
 pub(crate) mod header;
 pub(crate) mod layout;
+pub(crate) mod limits;
 #[cfg(all(unix, feature = "shared-memory"))]
 mod mapping;
 pub(crate) mod names;
@@ -19,7 +20,8 @@ pub(crate) mod rotations;
 use std::ptr::{self, NonNull};
 
 use crate::arena::block::header::{Header, Identity, Stage};
-use crate::arena::block::layout::{ALIGN, BASE_ALIGN, BlockLimits, LAYOUT, Layout};
+use crate::arena::block::layout::{ALIGN, BASE_ALIGN, LAYOUT, Layout};
+use crate::arena::block::limits::BlockLimits;
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::{OwnerId, OwnerSlot};
 use crate::arena::block::rotations::RotationSlot;
@@ -61,7 +63,37 @@ unsafe impl Shared for RotationSlot {}
 // SAFETY: as above.
 unsafe impl Shared for TicketWord {}
 
-/// Memory that processes share, attached: the state of directors in all of them. A handle, cheap to clone.
+/// Memory in which directors of several processes share the state of their servers and services.
+///
+/// Shared are connection counts with their overload marks, run-time states, reported outcomes, and the
+/// rotations of equal configs: directors on one block pick as one. Each director is an owner, with a ledger
+/// of the connections that it has open, so that what a killed process held can be
+/// [given back](Self::reclaim) exactly. [Embedding][crate::embedding] says under Processes what is shared
+/// and what is not, and whom the memory must be kept from.
+///
+/// A block is a handle, cheap to clone: `Send` and `Sync`. It contains no pointers, so processes may map it at
+/// different addresses; make it before a fork, and directors afterwards.
+///
+/// ```
+/// # #[cfg(all(unix, feature = "shared-memory"))] {
+/// use vsched::{Block, BlockLimits, Config, Director, Flow};
+/// let config: Config = "
+///     -A -t 10.0.0.1:80 -s rr
+///     -a -t 10.0.0.1:80 -r 10.0.1.1
+///     -a -t 10.0.0.1:80 -r 10.0.1.2
+/// ".parse()?;
+/// let block = Block::anonymous(&BlockLimits::new(500, 10))?;
+/// // As two processes do.
+/// let directors =
+///     [Director::in_block(&config, &block)?, Director::in_block(&config, &block)?];
+/// let picks = directors.each_ref().map(|director| {
+///     let service = director.service("tcp 10.0.0.1:80").expect("it runs");
+///     director.worker().pick_server(service, &Flow::default()).expect("two are up").address()
+/// });
+/// assert_ne!(picks[0], picks[1], "one takes its turn after the other");
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Block {
     parts: Arc<Parts>,
@@ -415,7 +447,7 @@ unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
         write(start, layout.turns, 2 * layout.versions(), TicketWord::uninitialized);
         let header = start.cast::<Header>().as_ref();
         header.claim.store(0, Ordering::Relaxed);
-        header.identify(&Identity::new(limits, layout.size, skipped), first);
+        header.identify(&Identity::new(limits, layout.size, skipped), LAYOUT, first);
     }
 }
 

@@ -41,8 +41,8 @@ fn word_of(state: u64, incarnation: u32, process: u32) -> u64 {
     u64::from(process) << PROCESS | u64::from(incarnation) << INCARNATION | state
 }
 
-/// An owner of a block: a plain value, which a supervisor may keep to [reclaim](crate::Block::reclaim) what the
-/// owner held.
+/// Identifies an owner of a [`Block`](crate::Block): one director in one process, until it is dropped or
+/// [reclaimed](crate::Block::reclaim). A plain value, which another process may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct OwnerId {
