@@ -1,5 +1,6 @@
 //! Correction of counts whose leases were lost, so that no event will correct them.
 
+use crate::arena::counts::MAX_CONNECTIONS;
 use crate::arena::id::ServerId;
 use crate::arena::tally::Connections;
 use crate::config::ServerCounts;
@@ -48,6 +49,13 @@ impl Director {
         let control = self.inner.changing();
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        // Before the fold, after which workers must learn of a change.
+        if !slot.is(server.generation) {
+            return Err(ConnectionError::Stale);
+        }
+        if active.checked_add(inactive).is_none_or(|total| total > MAX_CONNECTIONS) {
+            return Err(ConnectionError::Full);
+        }
         arena.fold(server.slot);
         let former = slot.correct(server.generation, active, inactive, arena.kernel_rules())?;
         let now = Connections::new(active, active + inactive);
