@@ -199,6 +199,13 @@ impl<T, S> SlotRefs<T, S> {
         chunks.map(|chunk| std::array::from_fn(|at| Self::parts(&chunk[at]).0))
     }
 
+    /// The elements from `N` times `at` on; `None` past the last `N`.
+    #[inline(always)]
+    pub(crate) fn chunk<const N: usize>(&self, at: usize) -> Option<[&T; N]> {
+        let chunk = self.list.get(at * N..)?.first_chunk::<N>()?;
+        Some(chunk.each_ref().map(|slot_ref| Self::parts(slot_ref).0))
+    }
+
     #[inline(always)]
     fn parts(slot_ref: &SlotRef<T, S>) -> (&T, &S) {
         // SAFETY: `element` was made from a reference into a slice that `_segments` keeps alive as

@@ -55,13 +55,16 @@ impl Director {
         let control = self.inner.changing();
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        // Before the fold, after which workers must learn of a change.
+        if !slot.is(server.generation) || slot.counts_relaxed().vacant() {
+            return Err(ConnectionError::Stale);
+        }
+        if active.checked_add(inactive).is_none_or(|total| total > MAX_CONNECTIONS) {
+            return Err(ConnectionError::Full);
+        }
         if let Some(attached) = arena.attached() {
             let former = slot.counts_seqcst();
-            if former.vacant() || !slot.is(server.generation) {
-                return Err(ConnectionError::Stale);
-            }
-            let total = active.checked_add(inactive).filter(|total| *total <= MAX_CONNECTIONS);
-            let wanted = (active, total.ok_or(ConnectionError::Full)?);
+            let wanted = (active, active + inactive);
             return match attached.correct(server.slot, wanted, arena.kernel_rules()) {
                 Settled::Yes => Ok(counts_of(former, None)),
                 Settled::NotYet => Err(ConnectionError::Busy),
