@@ -129,7 +129,7 @@ impl World {
             Role::Changes => child.change(),
             Role::Reclaims => child.reclaim(corpse.expect("one that is dead")),
         });
-        if round % STEPPED == 0 {
+        if round.is_multiple_of(STEPPED) {
             self.stepped += 1;
             step(dies, 1 + self.random.below(STEPPED_WITHIN));
         } else {
@@ -167,7 +167,7 @@ impl World {
         // SAFETY: it stops this process until the parent lets it go on.
         let stop = || unsafe { libc::raise(libc::SIGSTOP) };
         // Some die as they join.
-        let joins = seed % 4 == 0;
+        let joins = seed.is_multiple_of(4);
         if joins {
             stop();
         }

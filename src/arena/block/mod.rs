@@ -128,7 +128,7 @@ pub enum Reclaimed {
 /// The aligned start of memory, and how many bytes are left out before it.
 fn aligned(memory: NonNull<u8>) -> Result<(NonNull<u8>, usize), BlockError> {
     let offset = memory.as_ptr().addr() % ALIGN;
-    if offset % BASE_ALIGN != 0 {
+    if !offset.is_multiple_of(BASE_ALIGN) {
         return Err(BlockError::Misaligned { offset: offset as u8, expected: None });
     }
     let skipped = (ALIGN - offset) % ALIGN;
@@ -359,7 +359,7 @@ impl Parts {
         let [servers, services, owners] =
             [layout.limits.servers(), layout.limits.services(), layout.limits.owners()]
                 .map(|count| count as usize);
-        // SAFETY, for all: the layout has these parts, and each consists of atomic integers.
+        // SAFETY: for all: the layout has these parts, and each consists of atomic integers.
         unsafe {
             Parts {
                 layout,
@@ -434,7 +434,7 @@ unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
     let [servers, services, owners] =
         [limits.servers(), limits.services(), limits.owners()].map(|count| count as usize);
     let first = first_generation();
-    // SAFETY, for all: the caller's duty.
+    // SAFETY: for all: the caller's duty.
     unsafe {
         write(start, layout.servers, servers, || ServerSlot::new(first));
         write(start, layout.health, servers, || HealthSlot::new(first));
@@ -454,9 +454,12 @@ unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
 /// # Safety
 /// From `start` + `offset` on there is room for so many elements, aligned, and nobody else uses it.
 unsafe fn write<T: Shared>(start: NonNull<u8>, offset: usize, count: usize, make: impl Fn() -> T) {
-    // SAFETY: the caller's duty, here and below.
+    // SAFETY: the caller's duty.
     let first = unsafe { start.add(offset) }.cast::<T>();
-    (0..count).for_each(|at| unsafe { ptr::write(first.add(at).as_ptr(), make()) });
+    for at in 0..count {
+        // SAFETY: as above.
+        unsafe { ptr::write(first.add(at).as_ptr(), make()) };
+    }
 }
 
 /// Another one for each block, so that ids of one are stale in another.

@@ -67,7 +67,7 @@ impl OwnerSlot {
         if word & STATES != FREE {
             return None;
         }
-        let incarnation = (u64::from(incarnation_of(word)) + 1 & INCARNATIONS) as u32;
+        let incarnation = ((u64::from(incarnation_of(word)) + 1) & INCARNATIONS) as u32;
         self.exchange(word, word_of(JOINING, incarnation, process)).then_some(incarnation)
     }
 
