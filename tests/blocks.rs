@@ -303,7 +303,8 @@ fn what_cannot_be_shared_is_refused() {
     use vsched::config::{Ejection, Persistence, Sharing, SlowStart};
     let plain = config(SchedulerKind::Wlc, &[1, 1]);
     let world = World::new(&plain, 1);
-    let edits: [(&str, fn(&mut vsched::config::VirtualService)); 6] = [
+    type Edit = fn(&mut vsched::config::VirtualService);
+    let edits: [(&str, Edit); 6] = [
         ("persistence", |service| service.persistence = Some(Persistence::new(60))),
         ("scheduler", |service| service.scheduler = Some(SchedulerKind::Lblc)),
         ("sharing", |service| service.sharing = Sharing::PerWorker),

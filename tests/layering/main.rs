@@ -13,6 +13,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "netlink/socket.rs",
     "arena/block/mod.rs",
     "arena/block/mapping.rs",
+    "arena/block/parts.rs",
     "concurrent/simd/avx2.rs",
     "concurrent/simd/avx2_quotients.rs",
     "concurrent/simd/avx2_vectors.rs",

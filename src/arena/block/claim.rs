@@ -10,8 +10,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::arena::block::Block;
 use crate::arena::block::owners::OwnerId;
-use crate::arena::block::{Block, Parts};
+use crate::arena::block::parts::Parts;
 use crate::sync::{Arc, Ordering};
 
 /// The right to change the membership, until it is dropped.

@@ -18,6 +18,7 @@ struct Memory {
 
 impl Memory {
     fn new(offset: usize, length: usize) -> Self {
+        // SAFETY: the size is not 0.
         let start = NonNull::new(unsafe { alloc_zeroed(Self::allocation(offset, length)) });
         Memory { start: start.expect("memory"), offset, length }
     }
@@ -31,28 +32,34 @@ impl Memory {
     }
 
     fn first(&self) -> NonNull<u8> {
+        // SAFETY: within the memory.
         unsafe { self.start.add(self.offset) }
     }
 
     fn format(&self, limits: &BlockLimits) -> Result<(), BlockError> {
+        // SAFETY: the memory outlives the tests' blocks, and is zeros or a block.
         unsafe { Block::format(self.first(), self.length, limits) }
     }
 
     fn attach(&self) -> Result<Block, BlockError> {
+        // SAFETY: the memory outlives the tests' blocks, and is zeros or a block.
         unsafe { Block::attach(self.first(), self.length) }
     }
 
     fn format_or_attach(&self, limits: &BlockLimits) -> Result<Block, BlockError> {
+        // SAFETY: the memory outlives the tests' blocks, and is zeros or a block.
         unsafe { Block::format_or_attach(self.first(), self.length, limits) }
     }
 
     fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: within the memory, which no block uses meanwhile.
         unsafe { std::slice::from_raw_parts_mut(self.first().as_ptr(), self.length) }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
         unsafe { dealloc(self.start.as_ptr(), Self::allocation(self.offset, self.length)) }
     }
 }
@@ -106,6 +113,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(memory.attach().err(), Some(BlockError::New), "nothing was written");
     let memory = Memory::of(&limits());
     memory.format(&limits()).expect("long enough");
+    // SAFETY: shorter than the memory.
     let shorter = unsafe { Block::attach(memory.first(), size - 1) };
     assert_eq!(shorter.err(), Some(short));
     for (wrong, what) in [
