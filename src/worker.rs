@@ -207,6 +207,7 @@ impl Worker {
         why: ConnectionError,
     ) -> Result<Pick, Refused> {
         let mut opened = Err(why);
+        let mut repeats = 0;
         loop {
             let pick = chosen.ok_or(Refused::NotThisFlow)?;
             let (server, template) = (pick.server(), pick.template);
@@ -224,6 +225,10 @@ impl Worker {
                 Err(ConnectionError::Full | ConnectionError::Busy) => {
                     return Err(Refused::AllOverloaded);
                 }
+            }
+            repeats += 1;
+            if repeats > shared::MOST_REPEATS && self.inner.arena.attached().is_some() {
+                return Err(Refused::NotThisFlow);
             }
             // The slow path checks each server. The fast path relies on the limits that the service was
             // compiled with, and a reload under way may already have stored other limits.

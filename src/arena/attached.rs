@@ -80,7 +80,7 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // What could not be given back now is left to whoever joins or reclaims next.
+        // What could not be given back now is left to the next owner that joins or reclaims.
         let _ = self.block.reclaim(self.owner);
     }
 }

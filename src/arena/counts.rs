@@ -33,7 +33,7 @@ const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
 
 /// From the lowest bit: overloaded:1, vacant:1, draining:1, down:1, active:25, total:25, version:10.
 ///
-/// The version changes whenever the limits or the slot's owner change, or the counts are made anew, so that
+/// The version changes whenever the limits or the slot's owner change, or the counts are made again, so that
 /// a compare-and-swap based on what was before fails. It wraps; `slots` explains why that is harmless.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Counts(u64);

@@ -3,7 +3,7 @@
 //! A process may die between any two instructions, so neither a server's count nor an owner's ledger can be
 //! trusted to say both. The ledgers of the living are what is true, and a server's count is made from them
 //! again once an owner has died ([`settle`]). So nothing has to be known of what the dead owner was doing, and
-//! whoever settles may die of it too: the next one does the same again.
+//! a process that settles may die of it too: the next one does the same again.
 //!
 //! Each change announces itself in the ledger before it changes the server's count, and says there when it
 //! is done. While no living owner is in the middle of a change of a server, and no ledger changes, the server's
@@ -201,7 +201,7 @@ impl Ledger {
 }
 
 /// Sets what the owner of this ledger has open at a server, so that all living owners together have these
-/// connections, or as near as that comes: what others have stays. Then makes the server's count anew. Only while
+/// connections, or as near as that comes: what others have stays. Then makes the server's count again. Only while
 /// the owner itself makes no other such correction.
 pub(crate) fn correct<'a>(
     slot: &ServerSlot,
@@ -219,7 +219,8 @@ pub(crate) fn correct<'a>(
                     return Settled::Yes;
                 }
             } else {
-                let others = (sum.0 - before.active(), sum.1 - before.total());
+                let others =
+                    (sum.0.saturating_sub(before.active()), sum.1.saturating_sub(before.total()));
                 let total = total.saturating_sub(others.1).min(MOST_OWNED);
                 let active = active.saturating_sub(others.0).min(total);
                 corrected = own.replace(before, active, total);
@@ -242,7 +243,7 @@ pub(crate) enum Settled {
 }
 
 /// Makes a server's count from the entries of the owners that are alive, and strikes out what the dead one
-/// had. Any number of threads may do this at once. Waits for nobody.
+/// had. Any number of threads may do this at once. Waits for no other thread.
 pub(crate) fn settle<'a>(
     slot: &ServerSlot,
     dead: &Ledger,

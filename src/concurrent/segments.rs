@@ -42,17 +42,20 @@ pub(crate) type Lender = Arc<dyn Send + Sync>;
 /// A counted reference to elements: of one level, or in lent memory.
 pub(crate) enum Segment<T> {
     Own(Arc<[T]>),
-    Lent {
-        /// Invariant: elements that exist as long as `_lender`, and of which no mutable reference exists.
-        elements: NonNull<[T]>,
-        _lender: Lender,
-    },
+    Lent(Arc<Lent<T>>),
 }
 
-// SAFETY: a `Segment` shares its elements as an `Arc<[T]>` does, and a lender is `Send` and `Sync`.
-unsafe impl<T: Send + Sync> Send for Segment<T> {}
+/// Elements in lent memory.
+pub(crate) struct Lent<T> {
+    /// Invariant: elements that exist as long as `lender`, and of which no mutable reference exists.
+    elements: NonNull<[T]>,
+    lender: Lender,
+}
+
+// SAFETY: it shares its elements as an `Arc<[T]>` does, and a lender is `Send` and `Sync`.
+unsafe impl<T: Send + Sync> Send for Lent<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Segment<T> {}
+unsafe impl<T: Send + Sync> Sync for Lent<T> {}
 
 impl<T> Segment<T> {
     /// Elements in lent memory.
@@ -60,7 +63,7 @@ impl<T> Segment<T> {
     /// # Safety
     /// While the lender exists, so do the elements, and there is no mutable reference to any of them.
     pub(crate) unsafe fn lent(elements: NonNull<[T]>, lender: &Lender) -> Self {
-        Segment::Lent { elements, _lender: Arc::clone(lender) }
+        Segment::Lent(Arc::new(Lent { elements, lender: Arc::clone(lender) }))
     }
 }
 
@@ -70,8 +73,8 @@ impl<T> Segment<T> {
         let elements = NonNull::from(self.get(range)?);
         match self {
             Segment::Own(_) => None,
-            Segment::Lent { _lender, .. } => {
-                Some(Segment::Lent { elements, _lender: Arc::clone(_lender) })
+            Segment::Lent(lent) => {
+                Some(Segment::Lent(Arc::new(Lent { elements, lender: Arc::clone(&lent.lender) })))
             }
         }
     }
@@ -81,9 +84,7 @@ impl<T> Clone for Segment<T> {
     fn clone(&self) -> Self {
         match self {
             Segment::Own(elements) => Segment::Own(Arc::clone(elements)),
-            Segment::Lent { elements, _lender } => {
-                Segment::Lent { elements: *elements, _lender: Arc::clone(_lender) }
-            }
+            Segment::Lent(lent) => Segment::Lent(Arc::clone(lent)),
         }
     }
 }
@@ -95,7 +96,7 @@ impl<T> Deref for Segment<T> {
         match self {
             Segment::Own(elements) => elements,
             // SAFETY: the invariant of `Lent`, whose lender is alive as long as this is.
-            Segment::Lent { elements, .. } => unsafe { elements.as_ref() },
+            Segment::Lent(lent) => unsafe { lent.elements.as_ref() },
         }
     }
 }
@@ -245,13 +246,7 @@ impl<T> Segments<T> {
         for (level, segment) in array.segments.iter().enumerate() {
             let size = 1usize << (FIRST_BITS as usize + level);
             let start = size - (1 << FIRST_BITS);
-            let (Some(elements), Segment::Lent { _lender, .. }) =
-                (lent.get(start..start + size), lent)
-            else {
-                break;
-            };
-            let part =
-                Segment::Lent { elements: NonNull::from(elements), _lender: Arc::clone(_lender) };
+            let Some(part) = lent.part(start..start + size) else { break };
             array.publish(level, segment.get_or_init(|| part));
         }
         array

@@ -69,7 +69,7 @@ fn lent_memory_has_a_fixed_length() {
     for length in [64, 192, 200, 960] {
         let memory: Arc<[AtomicU32]> = (0..length).map(AtomicU32::new).collect();
         let lender: Lender = Arc::new(Arc::clone(&memory));
-        // SAFETY: the lender holds the memory, and nobody has a mutable reference to it.
+        // SAFETY: the lender holds the memory, and there is no mutable reference to it.
         let lent = unsafe { Segment::lent(NonNull::from(&memory[..]), &lender) };
         let segments = Segments::of_lent(&lent);
         // Whole levels only.

@@ -59,8 +59,8 @@ pub const VSCHED_E_CAPACITY: u32 = 109;
 /// Error: the change would take away more than vsched_apply_policy allows. The error text of the
 /// director names what would be removed, the limit, and the field that allows it.
 pub const VSCHED_E_GUARDRAILS: u32 = 110;
-/// Error: memory is no block, or the block cannot be used, or cannot carry the config. The error text
-/// of the handle says why.
+/// Error: memory is no block, or the block cannot be used, or cannot carry the config. The error
+/// text of the handle says why.
 pub const VSCHED_E_BLOCK: u32 = 111;
 /// Error: a bug in the library, caught. The handle stays usable; please report it.
 pub const VSCHED_E_PANIC: u32 = 199;

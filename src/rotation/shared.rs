@@ -89,10 +89,11 @@ impl SharedRotation {
         SharedRotation { current, previous }
     }
 
-    /// A rotation that other processes turn too, whose word this is. It takes over nothing: whoever made
-    /// the word has done that.
+    /// A rotation that other processes turn too, whose word this is. It takes over nothing: the process
+    /// that made the word has done that.
     pub(crate) fn of(word: ArcRef<TicketWord>, cycle: u32) -> Self {
-        SharedRotation { current: TicketCounter::of(word, cycle), previous: None }
+        let current = TicketCounter { is_foreign: true, ..TicketCounter::of(word, cycle) };
+        SharedRotation { current, previous: None }
     }
 
     /// The scheduler's state now, if the word is in use.
@@ -191,6 +192,8 @@ pub(crate) struct TicketCounter {
     word: ArcRef<TicketWord>,
     /// Length of the cycle; `None` if nothing is precomputed, and all tickets are invalid.
     cycle: Option<NonZeroU32>,
+    /// Other processes turn it too: no process supersedes it, and the word may be anything.
+    is_foreign: bool,
 }
 
 impl TicketCounter {
@@ -202,7 +205,7 @@ impl TicketCounter {
     }
 
     fn of(word: ArcRef<TicketWord>, cycle: u32) -> Self {
-        TicketCounter { word, cycle: NonZeroU32::new(cycle) }
+        TicketCounter { word, cycle: NonZeroU32::new(cycle), is_foreign: false }
     }
 
     /// Begins in this state. Before it is in use.
@@ -227,7 +230,7 @@ impl TicketCounter {
 
     fn copy(&self) -> Self {
         let word = TicketWord(AtomicU64::new(self.word().load(Ordering::SeqCst)));
-        TicketCounter { word: ArcRef::standalone(word), cycle: self.cycle }
+        TicketCounter { word: ArcRef::standalone(word), cycle: self.cycle, is_foreign: false }
     }
 
     /// Takes a ticket. It is valid if it is below the cycle's length, or if
@@ -273,6 +276,12 @@ impl TicketCounter {
         let mut word = self.word().load(Ordering::SeqCst);
         loop {
             if word & SUPERSEDED != 0 {
+                if self.is_foreign {
+                    // Corrupted: it begins again.
+                    let _ = self.swap(word, self.word_for(0));
+                    word = self.word().load(Ordering::SeqCst);
+                    continue;
+                }
                 return Err(Superseded);
             }
             if word & UNINITIALIZED != 0 {

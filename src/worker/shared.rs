@@ -9,6 +9,10 @@ use crate::error::ConnectionError;
 use crate::memory::templates::TemplateId;
 use crate::worker::{Lease, Worker};
 
+/// Repetitions of a connect that others' progress explains. More mean that the block is corrupt: a server that
+/// is picked cannot be opened.
+pub(super) const MOST_REPEATS: u32 = 1_000;
+
 impl Worker {
     #[inline(never)]
     pub(super) fn open_shared(

@@ -123,14 +123,15 @@ impl Directory {
         let is_new = is_new || counts.counts_relaxed().vacant();
         if is_new {
             name.set(service, address);
-            counts.occupy(service.slot);
-            // From the beginning and for good: all connections are in somebody's ledger.
-            counts.set_counted_by_worker(true);
             if let Some(health) = parts.health.get(slot as usize) {
                 health.assign(counts.generation());
             }
+            counts.occupy(service.slot);
             self.servers.insert((service, address), slot);
         }
+        // From the beginning and for good: all connections are in a ledger. Also where an owner has died
+        // before it could say so.
+        counts.set_counted_by_worker(true);
         Some(Taken { id: ServerId { slot, generation: counts.generation() }, is_new })
     }
 
@@ -139,7 +140,7 @@ impl Directory {
     pub(crate) fn leave_server(&mut self, slot: u32) -> bool {
         let parts = self.block.parts();
         let Some(name) = parts.server_names.get(slot as usize) else { return false };
-        name.let_go(self.owner.number);
+        name.release(self.owner.number);
         let server = name.get();
         let ended = !name.is_held() && self.end_server(slot);
         if let Some(server) = server.filter(|_| ended) {
@@ -153,7 +154,7 @@ impl Directory {
     pub(crate) fn leave_service(&mut self, id: ServiceId) {
         let parts = self.block.parts();
         let Some(name) = parts.service_names.get(id.slot as usize) else { return };
-        name.let_go(self.owner.number);
+        name.release(self.owner.number);
         let key = name.get();
         if let Some(key) = key.filter(|_| !name.is_held() && self.end_service(id)) {
             self.services.remove(&key);
@@ -187,7 +188,7 @@ impl Directory {
         true
     }
 
-    /// True if a free slot may have another server: nobody's ledger has an entry for it.
+    /// True if a free slot may have another server: no ledger has an entry for it.
     fn is_fit(&self, slot: u32) -> bool {
         let parts = self.block.parts();
         let counts = parts.servers.get(slot as usize);

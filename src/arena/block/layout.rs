@@ -14,7 +14,7 @@ use crate::error::BlockError;
 use crate::rotation::shared::TicketWord;
 
 impl BlockLimits {
-    /// Returns the size of a block with this room, in bytes. A block must be aligned to 8.
+    /// Rewords the size of a block with this room, in bytes. A block must be aligned to 8.
     ///
     /// # Errors
     /// [`BlockError::Limit`] if a limit is out of range.
@@ -35,7 +35,7 @@ pub(crate) struct Layout {
     pub(super) owners: usize,
     pub(super) ledgers: usize,
     pub(super) rotations: usize,
-    pub(super) turns: usize,
+    pub(super) words: usize,
     /// With what may have to be left out before the aligned start.
     pub(super) size: usize,
 }
@@ -101,7 +101,7 @@ impl Layout {
                 owners: part(owners.into(), size_of::<OwnerSlot>())?,
                 ledgers: part(many * u64::from(owners), size_of::<Ledger>())?,
                 rotations: part(versions(some), size_of::<RotationSlot>())?,
-                turns: part(2 * versions(some), size_of::<TicketWord>())?,
+                words: part(2 * versions(some), size_of::<TicketWord>())?,
                 size: 0,
             })
         };
@@ -114,6 +114,23 @@ impl Layout {
 }
 
 impl Layout {
+    /// Where the parts begin.
+    #[cfg(test)]
+    pub(super) fn starts(&self) -> [usize; 10] {
+        [
+            0,
+            self.servers,
+            self.health,
+            self.server_names,
+            self.services,
+            self.service_names,
+            self.owners,
+            self.ledgers,
+            self.rotations,
+            self.words,
+        ]
+    }
+
     /// Versions of services' configs that there is room for.
     pub(super) fn versions(&self) -> usize {
         versions(self.limits.services().into()) as usize

@@ -78,9 +78,9 @@ impl Block {
     /// Returns the block in this file, which is made if it does not exist. Of any number of processes that
     /// call this at once, one formats it.
     ///
-    /// The file is readable and writable by this user alone. Whoever can write it can spoil every decision
-    /// of the directors on it, and whoever shortens it ends their processes: keep it where no other user
-    /// can, such as a folder of the proxy's own in `/dev/shm` or `/run`.
+    /// The file is readable and writable by this user alone. A program that can write it can spoil every decision
+    /// of the directors on it, and one that shortens it ends their processes: keep it where no other user
+    /// can do so, such as a folder of the proxy's own in `/dev/shm` or `/run`.
     ///
     /// # Errors
     /// As for [`attach`](Self::attach); [`BlockError::System`] if the system refuses;

@@ -37,7 +37,7 @@ use crate::sync::Arc;
 /// rotations of equal configs: directors on one block pick as one. Each director is an owner, with a ledger
 /// of the connections that it has open, so that what a killed process held can be
 /// [given back](Self::reclaim) exactly. [Embedding][crate::embedding] says under Processes what is shared
-/// and what is not, and whom the memory must be kept from.
+/// and what is not, and from which other users the memory must be kept.
 ///
 /// A block is a handle, cheap to clone: `Send` and `Sync`. It contains no pointers, so processes may map it at
 /// different addresses; make it before a fork, and directors afterwards.
@@ -104,7 +104,7 @@ impl Block {
     /// The limits are out of range, or the memory is too short or misaligned. Nothing is written then.
     ///
     /// # Safety
-    /// The memory is `length` bytes that may be written, and nobody else uses it during the call.
+    /// The memory is `length` bytes that may be written, and no other code uses it during the call.
     pub unsafe fn format(
         memory: NonNull<u8>,
         length: usize,
@@ -253,7 +253,7 @@ impl Block {
     /// Gives back what an owner held that is dead: its connections, and what it had in its config. Call it
     /// once the owner's process has ended; of one that goes on, counts are wrong afterwards. Any process may
     /// call it, and any number of them at once: each count is given back once, even if the caller dies here.
-    /// Waits for nobody. O(servers).
+    /// Waits for no other process. O(servers).
     ///
     /// # Errors
     /// [`BlockError::NoOwner`] if the owner has left or is reclaimed already.
@@ -272,9 +272,9 @@ impl Block {
         if left > 0 {
             return Ok(Reclaimed::AllBut(left));
         }
-        self.parts.server_names.iter().for_each(|name| name.let_go(owner.number));
-        self.parts.service_names.iter().for_each(|name| name.let_go(owner.number));
-        self.parts.rotations.iter().for_each(|slot| slot.let_go(owner.number));
+        self.parts.server_names.iter().for_each(|name| name.release(owner.number));
+        self.parts.service_names.iter().for_each(|name| name.release(owner.number));
+        self.parts.rotations.iter().for_each(|slot| slot.release(owner.number));
         slot.free(owner.incarnation);
         Ok(Reclaimed::All)
     }

@@ -133,7 +133,7 @@ macro_rules! holders {
             }
 
             /// The owner with this number has it no more.
-            pub(crate) fn let_go(&self, owner: u32) {
+            pub(crate) fn release(&self, owner: u32) {
                 // SeqCst: pairs with the load in `is_held`.
                 self.holders.fetch_and(!(1 << owner), Ordering::SeqCst);
             }

@@ -3,9 +3,9 @@
 //! | state     | what its ledger says                | who goes on                                     |
 //! |-----------|-------------------------------------|-------------------------------------------------|
 //! | `FREE`    | nothing                             | `join`, by compare-and-swap: it becomes `JOINING` |
-//! | `JOINING` | nothing that counts                 | the owner, once the ledger is empty: `ALIVE`; or whoever declares it dead |
-//! | `ALIVE`   | what the owner holds                | the owner's end, or whoever declares it dead: `DEAD` |
-//! | `DEAD`    | what is not given back yet          | whoever reclaims it: `FREE`, once all is given back |
+//! | `JOINING` | nothing that counts                 | the owner, once the ledger is empty: `ALIVE`; or a process that declares it dead |
+//! | `ALIVE`   | what the owner holds                | the owner's end, or a process that declares it dead: `DEAD` |
+//! | `DEAD`    | what is not given back yet          | the process that reclaims it: `FREE`, once all is given back |
 //!
 //! | location | operation                        | ordering | partner                           |
 //! |----------|----------------------------------|----------|-----------------------------------|

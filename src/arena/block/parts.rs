@@ -57,8 +57,8 @@ pub(crate) struct Parts {
     pub(super) owners: Segment<OwnerSlot>,
     ledgers: Segment<Ledger>,
     pub(crate) rotations: Segment<RotationSlot>,
-    /// Two for each of these: its turns, and those of retries.
-    pub(crate) turns: Segment<TicketWord>,
+    /// Two for each of these: its own, and that of retries.
+    pub(crate) words: Segment<TicketWord>,
 }
 
 impl Parts {
@@ -81,7 +81,7 @@ impl Parts {
                 owners: part(start, layout.owners, owners, lender),
                 ledgers: part(start, layout.ledgers, owners * servers, lender),
                 rotations: part(start, layout.rotations, layout.versions(), lender),
-                turns: part(start, layout.turns, 2 * layout.versions(), lender),
+                words: part(start, layout.words, 2 * layout.versions(), lender),
             }
         }
     }
@@ -137,7 +137,7 @@ unsafe fn part<T: Shared>(
 /// Writes an empty block, but for the stage.
 ///
 /// # Safety
-/// From `start` on there is room for the layout, and nobody else uses it.
+/// From `start` on there is room for the layout, and no other code uses it.
 pub(super) unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
     let limits = &layout.limits;
     let [servers, services, owners] =
@@ -153,7 +153,7 @@ pub(super) unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
         write(start, layout.owners, owners, OwnerSlot::default);
         write(start, layout.ledgers, owners * servers, Ledger::default);
         write(start, layout.rotations, layout.versions(), RotationSlot::free);
-        write(start, layout.turns, 2 * layout.versions(), TicketWord::uninitialized);
+        write(start, layout.words, 2 * layout.versions(), TicketWord::uninitialized);
         let header = start.cast::<Header>().as_ref();
         header.claim.store(0, Ordering::Relaxed);
         header.identify(&Identity::new(limits, layout.size, skipped), LAYOUT, first);
@@ -161,7 +161,7 @@ pub(super) unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
 }
 
 /// # Safety
-/// From `start` + `offset` on there is room for so many elements, aligned, and nobody else uses it.
+/// From `start` + `offset` on there is room for so many elements, aligned, and no other code uses it.
 unsafe fn write<T: Shared>(start: NonNull<u8>, offset: usize, count: usize, make: impl Fn() -> T) {
     // SAFETY: the caller's duty.
     let first = unsafe { start.add(offset) }.cast::<T>();

@@ -57,7 +57,7 @@ impl RotationSlot {
     }
 
     /// The owner with this number does not use it any more.
-    pub(super) fn let_go(&self, owner: u32) {
+    pub(super) fn release(&self, owner: u32) {
         // SeqCst: pairs with the load in `is_held`.
         self.holders.fetch_and(!(1 << owner), Ordering::SeqCst);
     }
@@ -85,7 +85,7 @@ pub(crate) struct InUse {
 #[derive(Default)]
 pub(crate) struct Used(Mutex<HashMap<u32, Weak<InUse>>>);
 
-/// What a new version begins with, of the turns and of those of retries.
+/// What a new version begins with, in the rotation and in that of retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Begins {
     pub(crate) cycle: u32,
@@ -116,11 +116,11 @@ impl Used {
         let at = known.or_else(free)?;
         let slot = slots.get(at)?;
         let Begins { cycle, states } = begins();
-        // What nobody uses has stopped at a turn of long ago.
+        // One without an owner has stopped at a turn of long ago.
         let is_new = known.is_none() || !slot.is_held();
         let in_use = self.in_use(block, owner.number, at as u32);
         let mut rotations = [0, 1].map(|which| {
-            let word = ArcRef::of(&block.parts().turns, 2 * at + which);
+            let word = ArcRef::of(&block.parts().words, 2 * at + which);
             let word = word.unwrap_or_else(|| ArcRef::standalone(TicketWord::uninitialized()));
             SharedRotation::of(word, if which == 0 { cycle } else { 0 })
         });
@@ -156,7 +156,7 @@ impl Drop for InUse {
         if is_last {
             used.remove(&self.slot);
             if let Some(slot) = self.block.parts().rotations.get(self.slot as usize) {
-                slot.let_go(self.owner);
+                slot.release(self.owner);
             }
         }
     }

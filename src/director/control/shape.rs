@@ -56,7 +56,7 @@ impl Control {
         }
     }
 
-    /// Lets the other owners of the block know who holds the server here, if somebody does.
+    /// Lets the other owners of the block know who holds the server here, if a holder does.
     pub(in crate::director) fn share_holds(
         &self,
         id: ServerId,

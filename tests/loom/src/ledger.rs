@@ -92,7 +92,7 @@ impl World {
     /// After everything: the count is that of the living.
     fn check(&self) {
         if self.settle() != Settled::Yes {
-            panic!("nobody is changing it");
+            panic!("no thread is changing it");
         }
         let sum: u32 = self.living.iter().map(|owner| owner.get().total()).sum();
         let counts = self.slot.counts_seqcst();
