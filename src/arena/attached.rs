@@ -41,7 +41,7 @@ impl Attached {
     }
 
     /// Sets what this owner has open at a server, so that all owners together have these connections, active
-    /// and total: as [`correct`](crate::arena::ledger::correct).
+    /// and total: as [`correct`].
     pub(crate) fn correct(&self, server: u32, wanted: (u32, u32), rule: KernelRules) -> Settled {
         let parts = self.block.parts();
         let (Some(slot), Some(own)) = (parts.servers.get(server as usize), self.ledger(server))

@@ -32,7 +32,7 @@ impl Director {
     ///
     /// # Errors
     /// [`Stale`](ConnectionError::Stale) if the id is stale; [`Full`](ConnectionError::Full) if the
-    /// sum of the counts exceeds [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). Nothing changes then.
+    /// sum of the counts exceeds [`MAX_CONNECTIONS`]. Nothing changes then.
     /// [`Busy`](ConnectionError::Busy), in a block only, if other owners never stopped changing the counts:
     /// call it again.
     ///

@@ -66,6 +66,21 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> BlockError {
     move |error| BlockError::System { what, code: error.raw_os_error().unwrap_or(0) }
 }
 
+/// Makes the file as long as this. Memory that the file system does not have is missed here, not when it is
+/// written.
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, size: usize) -> Result<(), BlockError> {
+    // SAFETY: a descriptor that is open.
+    let code = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as libc::off_t) };
+    if code == 0 { Ok(()) } else { Err(BlockError::System { what: "posix_fallocate", code }) }
+}
+
+/// Makes the file as long as this.
+#[cfg(not(target_os = "linux"))]
+fn reserve(file: &File, size: usize) -> Result<(), BlockError> {
+    file.set_len(size as u64).map_err(failed("ftruncate"))
+}
+
 impl Block {
     /// Returns a new block in memory of its own, which child processes inherit.
     ///
@@ -113,12 +128,7 @@ impl Block {
             return Err(BlockError::Untrusted { reason });
         }
         if about.len() == 0 {
-            // Memory that the file system does not have would otherwise be missed only when it is written.
-            // SAFETY: a descriptor that is open.
-            let code = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as libc::off_t) };
-            if code != 0 {
-                return Err(BlockError::System { what: "posix_fallocate", code });
-            }
+            reserve(&file, size)?;
         } else if about.len() < size as u64 {
             return Err(BlockError::TooShort { length: about.len(), needed: size as u64 });
         }
