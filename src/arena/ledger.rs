@@ -137,9 +137,13 @@ impl Ledger {
         to: Activity,
         update: impl FnOnce() -> Result<T, ConnectionError>,
     ) -> Result<T, ConnectionError> {
-        let (is_recorded, by): (fn(Entry) -> bool, u64) = match to {
-            Activity::Active => (|entry| entry.total() > entry.active(), 1 << ACTIVE),
-            Activity::Inactive => (|entry| entry.active() > 0, 0u64.wrapping_sub(1 << ACTIVE)),
+        let by = match to {
+            Activity::Active => 1 << ACTIVE,
+            Activity::Inactive => 0u64.wrapping_sub(1 << ACTIVE),
+        };
+        let is_recorded = |entry: Entry| match to {
+            Activity::Active => entry.total() > entry.active(),
+            Activity::Inactive => entry.active() > 0,
         };
         self.announce(is_recorded, by)?;
         let updated = update();
