@@ -180,14 +180,6 @@ impl Ledger {
         self.0.fetch_add(change.wrapping_sub(1), Ordering::SeqCst);
     }
 
-    /// Strikes out all connections, of an owner that is dead. What it had announced stays: an owner that is
-    /// declared dead while it lives must not find less than that.
-    fn clear(&self) {
-        let kept = (1 << CHANGING_BITS) - 1;
-        // SeqCst: after the exchange of the server's count.
-        self.0.fetch_and(kept, Ordering::SeqCst);
-    }
-
     /// Other connections, if the entry is still the same and settled.
     fn replace(&self, before: Entry, active: u32, total: u32) -> bool {
         let changes = (before.0 >> CHANGE).wrapping_add(1) << CHANGE;
@@ -246,8 +238,8 @@ pub(crate) enum Settled {
     NotYet,
 }
 
-/// Makes a server's count from the entries of the owners that are alive, and strikes out what the dead one
-/// had. Any number of threads may do this at once. Waits for no other thread.
+/// Makes a server's count from the entries of the owners that are alive. The entry of the dead one stays: by
+/// now it may be that of the next owner in its place. Any number of threads may do this at once. Waits for no other thread.
 pub(crate) fn settle<'a>(
     slot: &ServerSlot,
     dead: &Ledger,
@@ -260,7 +252,6 @@ pub(crate) fn settle<'a>(
     for _ in 0..LOOKS {
         if let Some((counts, sum)) = moment(slot, &living) {
             if recount(slot, counts, sum, rule) {
-                dead.clear();
                 return Settled::Yes;
             }
         }
