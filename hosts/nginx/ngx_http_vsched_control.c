@@ -10,7 +10,7 @@
 
 
 typedef struct {
-    /* Format of "vsched_status" unless the request asks for another one. */
+    /* Unless the request asks for another one. */
     ngx_uint_t                 format;
 } ngx_http_vsched_control_loc_conf_t;
 
@@ -25,6 +25,7 @@ static ngx_int_t ngx_http_vsched_set_handler(ngx_http_request_t *r);
 static void ngx_http_vsched_set_body_read(ngx_http_request_t *r);
 static ngx_int_t ngx_http_vsched_change(ngx_http_request_t *r,
     ngx_str_t *answer);
+static ngx_int_t ngx_http_vsched_format(ngx_str_t *name);
 static ngx_int_t ngx_http_vsched_accepts(ngx_http_request_t *r, char *type);
 static ngx_int_t ngx_http_vsched_arg(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
@@ -112,11 +113,7 @@ ngx_http_vsched_format(ngx_str_t *name)
     ngx_int_t  i;
 
     for (i = 0; ngx_http_vsched_formats[i].len; i++) {
-        if (name->len == ngx_http_vsched_formats[i].len
-            && ngx_strncmp(name->data, ngx_http_vsched_formats[i].data,
-                           name->len)
-               == 0)
-        {
+        if (ngx_vsched_equal(name, &ngx_http_vsched_formats[i])) {
             return i;
         }
     }
@@ -138,7 +135,6 @@ ngx_http_vsched_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (cf->args->nelts == 2) {
         format = ngx_http_vsched_format(&value[1]);
-
         if (format < 0) {
             return "takes \"text\", \"json\" or \"prometheus\"";
         }
@@ -180,7 +176,6 @@ ngx_http_vsched_status_handler(ngx_http_request_t *r)
     }
 
     rc = ngx_http_discard_request_body(r);
-
     if (rc != NGX_OK) {
         return rc;
     }
@@ -190,7 +185,6 @@ ngx_http_vsched_status_handler(ngx_http_request_t *r)
 
     if (ngx_http_vsched_arg(r, "format", &arg) == NGX_OK) {
         format = ngx_http_vsched_format(&arg);
-
         if (format < 0) {
             return NGX_HTTP_BAD_REQUEST;
         }
@@ -206,7 +200,6 @@ ngx_http_vsched_status_handler(ngx_http_request_t *r)
     (void) ngx_http_vsched_arg(r, "module", &module);
 
     out = ngx_vsched_status(r->pool, format, &module, &upstream);
-
     if (out == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -248,10 +241,8 @@ ngx_http_vsched_set_body_read(ngx_http_request_t *r)
     ngx_str_null(&answer);
 
     status = ngx_http_vsched_change(r, &answer);
-
     b = ngx_create_temp_buf(r->pool, answer.len + 1);
     out = ngx_alloc_chain_link(r->pool);
-
     if (b == NULL || out == NULL) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
@@ -303,25 +294,20 @@ ngx_http_vsched_change(ngx_http_request_t *r, ngx_str_t *answer)
     up = upstreams->elts;
 
     for (i = 0; i < upstreams->nelts; i++) {
-        if (up[i]->name.len != name.len
-            || ngx_strncmp(up[i]->name.data, name.data, name.len) != 0
-            || up[i]->module.len != module.len
-            || ngx_strncmp(up[i]->module.data, module.data, module.len) != 0)
+        if (!ngx_vsched_equal(&up[i]->name, &name)
+            || !ngx_vsched_equal(&up[i]->module, &module))
         {
             continue;
         }
 
-        rc = ngx_vsched_set_state(r->pool, up[i], &server, &state, &reason,
-                                  answer);
+        rc = ngx_vsched_set_state(up[i], &server, &state, &reason, answer);
 
-        if (rc == NGX_OK) {
-            ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                          "vsched upstream \"%V\": server %V set %V: %V",
-                          &name, &server, &state, &reason);
-            return NGX_HTTP_OK;
-        }
+        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                      "vsched upstream \"%V\": server %V set %V: %V: %V",
+                      &name, &server, &state, &reason, answer);
 
-        return rc == NGX_DECLINED ? NGX_HTTP_NOT_FOUND
+        return rc == NGX_OK ? NGX_HTTP_OK
+               : rc == NGX_DECLINED ? NGX_HTTP_NOT_FOUND
                : rc == NGX_AGAIN ? NGX_HTTP_SERVICE_UNAVAILABLE
                : NGX_HTTP_BAD_REQUEST;
     }

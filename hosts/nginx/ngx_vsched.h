@@ -103,6 +103,18 @@ ngx_int_t ngx_vsched_describe(ngx_conf_t *cf, ngx_vsched_upstream_t *u,
     ngx_vsched_server_t *servers, ngx_uint_t n);
 ngx_int_t ngx_vsched_add_zone(ngx_conf_t *cf, ngx_vsched_upstream_t *u);
 ngx_array_t *ngx_vsched_upstreams(ngx_cycle_t *cycle);
+void ngx_vsched_conf_failed(ngx_conf_t *cf, ngx_vsched_upstream_t *u,
+    vsched_status status);
+const char *ngx_vsched_config_error(ngx_vsched_upstream_t *u,
+    vsched_status status);
+void ngx_vsched_block_failed(ngx_vsched_upstream_t *u, ngx_log_t *log,
+    vsched_status status);
+
+/* A worker's life. */
+
+ngx_int_t ngx_vsched_init_process(ngx_cycle_t *cycle);
+void ngx_vsched_exit_process(ngx_cycle_t *cycle);
+void ngx_vsched_leave(ngx_vsched_upstream_t *u);
 
 /* Requests, in a worker. */
 
@@ -118,11 +130,15 @@ void ngx_vsched_free(ngx_vsched_tries_t *t, ngx_uint_t outcome,
 
 ngx_chain_t *ngx_vsched_status(ngx_pool_t *pool, ngx_uint_t format,
     ngx_str_t *module, ngx_str_t *name);
-ngx_int_t ngx_vsched_set_state(ngx_pool_t *pool, ngx_vsched_upstream_t *u,
-    ngx_str_t *server, ngx_str_t *state, ngx_str_t *reason, ngx_str_t *answer);
+ngx_int_t ngx_vsched_set_state(ngx_vsched_upstream_t *u, ngx_str_t *server,
+    ngx_str_t *state, ngx_str_t *reason, ngx_str_t *answer);
+
+#define ngx_vsched_equal(s, t)                                                \
+    ((s)->len == (t)->len && ngx_strncmp((s)->data, (t)->data, (s)->len) == 0)
 
 
 extern ngx_module_t  ngx_vsched_module;
+extern char         *ngx_vsched_states[];
 
 
 #endif /* _NGX_VSCHED_H_INCLUDED_ */

@@ -1,7 +1,6 @@
 
 /*
- * What a worker sees of the blocks, as text, JSON or for Prometheus, and the
- * states that an administrator sets.
+ * What a worker sees of the blocks, as text, JSON or for Prometheus.
  */
 
 
@@ -42,7 +41,7 @@ static u_char *ngx_vsched_metric(u_char *p, ngx_vsched_snapshot_t *s,
     ngx_vsched_metric_t *m);
 
 
-static char  *ngx_vsched_states[] = { "up", "draining", "down" };
+char  *ngx_vsched_states[] = { "up", "draining", "down" };
 
 
 #define ngx_vsched_value(name, expression)                                    \
@@ -126,14 +125,8 @@ ngx_vsched_status(ngx_pool_t *pool, ngx_uint_t format, ngx_str_t *module,
     servers = 1;
 
     for (i = 0; i < upstreams->nelts; i++) {
-        if ((module->len && (module->len != up[i]->module.len
-                             || ngx_strncmp(module->data, up[i]->module.data,
-                                            module->len)
-                                != 0))
-            || (name->len && (name->len != up[i]->name.len
-                              || ngx_strncmp(name->data, up[i]->name.data,
-                                             name->len)
-                                 != 0)))
+        if ((module->len && !ngx_vsched_equal(module, &up[i]->module))
+            || (name->len && !ngx_vsched_equal(name, &up[i]->name)))
         {
             continue;
         }
@@ -350,64 +343,4 @@ ngx_vsched_metric(u_char *p, ngx_vsched_snapshot_t *s, ngx_vsched_metric_t *m)
     }
 
     return p;
-}
-
-
-/*
- * Obeyed by all workers from their next try on, and kept over reloads.
- * NGX_DECLINED: no such server; NGX_AGAIN: this worker has not joined.
- */
-
-ngx_int_t
-ngx_vsched_set_state(ngx_pool_t *pool, ngx_vsched_upstream_t *u,
-    ngx_str_t *server, ngx_str_t *state, ngx_str_t *reason, ngx_str_t *answer)
-{
-    uint32_t          i, result;
-    vsched_status     status;
-    vsched_server_id  id;
-
-    if (u->director == NULL) {
-        ngx_str_set(answer, "this worker has not joined the block");
-        return NGX_AGAIN;
-    }
-
-    for (i = VSCHED_UP; i <= VSCHED_DOWN; i++) {
-        if (ngx_strlen(ngx_vsched_states[i]) == state->len
-            && ngx_strncmp(ngx_vsched_states[i], state->data, state->len) == 0)
-        {
-            break;
-        }
-    }
-
-    if (i > VSCHED_DOWN) {
-        ngx_str_set(answer, "state is up, draining or down");
-        return NGX_ERROR;
-    }
-
-    status = vsched_director_server(u->director, (char *) u->key.data,
-                                    u->key.len, (char *) server->data,
-                                    server->len, &id);
-
-    if (status == VSCHED_OK) {
-        status = vsched_director_set_state(u->director, id,
-                                           VSCHED_HOLDER_ADMINISTRATOR, i,
-                                           (char *) reason->data, reason->len,
-                                           &result);
-    }
-
-    if (status == VSCHED_OK) {
-        answer->data = (u_char *) ngx_vsched_states[result % 3];
-        answer->len = ngx_strlen(answer->data);
-        return NGX_OK;
-    }
-
-    if (status == VSCHED_STALE) {
-        ngx_str_set(answer, "no such server in this upstream");
-        return NGX_DECLINED;
-    }
-
-    answer->data = (u_char *) vsched_status_text(status);
-    answer->len = ngx_strlen(answer->data);
-
-    return NGX_ERROR;
 }
