@@ -1,0 +1,69 @@
+//! Workers that end without a word.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::backend::{FAST, slow};
+use crate::nginx::{Config, Nginx, Setup, servers, signal};
+use crate::reload::Load;
+use crate::{Outcome, check, client, status, wait_until};
+
+/// Killed three times under load, while each of two workers holds requests.
+pub(crate) fn killed(setup: &Setup) -> Outcome {
+    let fast = setup.backends(&[FAST; 2]);
+    let held = setup.backends(&[slow(2500); 2]);
+    let text = format!(
+        "upstream u {{ vsched scheduler=wlc; {} }} upstream held {{ vsched scheduler=lc; {} }}",
+        servers(&fast, ""),
+        servers(&held, "")
+    );
+    let more = "location /held { proxy_pass http://held; }".to_owned();
+    let nginx = Nginx::start(setup, &Config { more, ..Config::new(2, text) })?;
+    for round in 1..=3 {
+        let load = Load::start(nginx.port);
+        let requests = client::start(16, nginx.port, "/held");
+        let arrived = wait_until(|| status::of(nginx.port, "held").open() == 16);
+        check(arrived, || "the held requests do not arrive".to_owned())?;
+        let killed = nginx.workers()[round % 2];
+        signal("-KILL", killed);
+        // What the other worker holds, and nothing else: its clients still wait.
+        let mut last = status::Status::default();
+        let mut waiting = 0;
+        let is_exact = wait_until(|| {
+            last = status::of(nginx.port, "held");
+            waiting = requests.iter().filter(|request| !request.is_finished()).count() as u64;
+            waiting < 16 && last.joined && last.open() == waiting
+        });
+        check(is_exact, || format!("round {round}: {waiting} wait: {last:?}"))?;
+        let (good, bad) = load.end();
+        check(good > 0 && bad <= 4, || format!("{good} answered, {bad} not"))?;
+        let served =
+            client::finish(requests).iter().filter(|answer| answer.status == 200).count() as u64;
+        check(served == waiting, || format!("round {round}: {served} of {waiting} served"))?;
+        let is_idle = wait_until(|| status::of(nginx.port, "held").is_idle());
+        check(is_idle, || "held is open".to_owned())?;
+        nginx.idle()?;
+    }
+    check(setup.error_log().contains("gave back what process"), || "not in the log".to_owned())
+}
+
+/// No successor gets its place: another worker finds it.
+pub(crate) fn killed_while_it_drains(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[slow(5000)]);
+    let text = format!("upstream u {{ vsched scheduler=lc; {} }}", servers(&backends, ""));
+    let config = Config { spread: false, ..Config::new(1, text) };
+    let nginx = Nginx::start(setup, &config)?;
+    let old = nginx.workers()[0];
+    let requests = client::start(3, nginx.port, "/");
+    check(wait_until(|| nginx.status().open() == 3), || "they do not arrive".to_owned())?;
+    nginx.reload(&config)?;
+    check(nginx.status().open() == 3, || "not seen by the new worker".to_owned())?;
+    signal("-KILL", old);
+    let status = nginx.idle()?;
+    check(status.worker != old && backends[0].open() == 3, || format!("{status:?}"))?;
+    let answers = client::finish(requests);
+    check(answers.iter().all(|answer| answer.status == 0), || "served after death".to_owned())?;
+    // The counts do not fall again when the backend ends.
+    thread::sleep(Duration::from_millis(50));
+    nginx.idle().map(|_| ())
+}

@@ -1,0 +1,118 @@
+//! Many requests at once.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::backend::{FAST, Mode, slow};
+use crate::nginx::{Config, Nginx, Setup, servers};
+use crate::{Outcome, check, client};
+
+/// Twelve slow requests over three servers, by eight workers: four each.
+pub(crate) fn least_of_all(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[slow(300); 3]);
+    let upstream = format!("upstream u {{ vsched scheduler=wlc; {} }}", servers(&backends, ""));
+    let nginx = Nginx::start(setup, &Config::new(8, upstream))?;
+    for round in 1..=5 {
+        let answers = client::finish(client::start(12, nginx.port, "/"));
+        let served = answers.iter().filter(|answer| answer.status == 200).count();
+        check(served == 12, || format!("round {round}: {served} answers"))?;
+        let counts: Vec<u64> = backends.iter().map(|backend| backend.requests()).collect();
+        check(counts.iter().all(|count| *count == 4 * round), || {
+            format!("round {round}: {counts:?}")
+        })?;
+        nginx.idle()?;
+    }
+    Ok(())
+}
+
+/// Forty slow requests for three servers that take four each.
+pub(crate) fn thresholds(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[slow(400); 3]);
+    let lines = servers(&backends, "max_conns=4");
+    let upstream = format!("upstream u {{ vsched scheduler=wlc; {lines} }}");
+    let nginx = Nginx::start(setup, &Config::new(4, upstream))?;
+    let answers = client::finish(client::start(40, nginx.port, "/"));
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    let refused = answers.iter().filter(|answer| answer.status == 502).count();
+    check(served >= 12 && served + refused == 40 && refused > 0, || {
+        format!("{served} served, {refused} refused")
+    })?;
+    let most: Vec<usize> = backends.iter().map(|backend| backend.most()).collect();
+    check(most == [4, 4, 4], || format!("{most:?} at a time"))?;
+    // There is room again.
+    nginx.idle()?;
+    check(client::get(nginx.port, "/").status == 200, || "refused when idle".to_owned())
+}
+
+/// A burst over a refused port and servers that close, fail and are slow, with clients that leave.
+pub(crate) fn every_try_ends(setup: &Setup) -> Outcome {
+    const CLIENTS: usize = 16;
+    const REQUESTS: usize = 125;
+    let backends = setup.backends(&[FAST, FAST, Mode::Close, Mode::Unavailable, slow(30)]);
+    let refused = setup.port();
+    let upstream = format!(
+        "upstream u {{ vsched scheduler=rr; {} server 127.0.0.1:{refused}; }}",
+        servers(&backends, "")
+    );
+    let nginx = Nginx::start(setup, &Config::new(2, upstream))?;
+    let port = nginx.port;
+    let one = move |client: usize| {
+        let mut served = 0;
+        for request in 0..REQUESTS {
+            if (client + request) % 10 == 0 {
+                client::abort(port, "/", Duration::from_millis(request as u64 % 8));
+            } else {
+                served += usize::from(client::get(port, "/").status == 200);
+            }
+        }
+        served
+    };
+    let clients: Vec<_> = (0..CLIENTS).map(|client| thread::spawn(move || one(client))).collect();
+    let served: usize = clients.into_iter().map(|client| client.join().unwrap_or(0)).sum();
+    let left = (0..CLIENTS * REQUESTS).filter(|n| (n / REQUESTS + n % REQUESTS) % 10 == 0).count();
+    check(served == CLIENTS * REQUESTS - left, || format!("{served} served, {left} left"))?;
+
+    let status = nginx.idle()?;
+    let mut abandoned = 0;
+    for (backend, mode) in
+        backends.iter().zip([FAST, FAST, Mode::Close, Mode::Unavailable, slow(30)])
+    {
+        let arrived = backend.requests();
+        let server = status.server(backend.port).ok_or("a server is missing")?;
+        abandoned += server.abandoned;
+        let ended = server.done + server.failed;
+        // An abandoned try may have ended before its request arrived.
+        let is_equal = (ended..=ended + server.abandoned).contains(&arrived);
+        check(is_equal, || format!("{arrived} requests arrived: {server:?}"))?;
+        let is_right = match mode {
+            Mode::Answer(_) => server.failed == 0 && server.done > 0,
+            Mode::Close | Mode::Unavailable => server.done == 0 && server.failed > 0,
+        };
+        check(is_right, || format!("{mode:?}: {server:?}"))?;
+    }
+    let server = status.server(refused).ok_or("the refused server is missing")?;
+    check(server.done == 0 && server.failed > 0, || format!("{server:?}"))?;
+    check(abandoned > 0, || "no client left in time".to_owned())
+}
+
+/// nginx keeps connections to servers; each request counts while it runs.
+pub(crate) fn keepalive(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[FAST; 2]);
+    let upstream = format!(
+        "upstream u {{ vsched scheduler=wrr; {} keepalive 4; }}
+        proxy_http_version 1.1; proxy_set_header Connection \"\";",
+        servers(&backends, "weight=2")
+    );
+    let nginx = Nginx::start(setup, &Config::new(1, upstream))?;
+    for _ in 0..50 {
+        check(client::get(nginx.port, "/").status == 200, || "no answer".to_owned())?;
+    }
+    let status = nginx.idle()?;
+    for backend in &backends {
+        let server = status.server(backend.port).ok_or("a server is missing")?;
+        check(server.done == 25 && backend.requests() == 25, || format!("{server:?}"))?;
+        let connections = backend.connections();
+        check(connections < 5, || format!("{connections} connections, none kept alive"))?;
+    }
+    Ok(())
+}
