@@ -23,7 +23,7 @@ PC_LIBDIR = $(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))
 PC_INCLUDEDIR = $(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))
 
 TASKS := help lib test quick bench doc run picture deps spelling deny package schema api api-check semver header abi test-ffi \
-	test-c-examples test-packaging test-portable tsan hot-path cost baseline msrv targets fuzz fuzz-short mutants soak kernel-soak \
+	test-c-examples hosts-nginx hosts-test test-packaging test-portable tsan hot-path cost baseline msrv targets fuzz fuzz-short mutants soak kernel-soak \
 	kernel-newer bench-quick bench-doc bench-check bench-schedulers bench-rules bench-ticks bench-kernel bench-director \
 	bench-tower bench-pingora
 

@@ -10,6 +10,7 @@ mod docs;
 mod examples;
 mod ffi;
 mod fuzz;
+mod hosts;
 mod kernel;
 mod links;
 mod package;
@@ -59,6 +60,8 @@ const TASKS: &[Task] = tasks! {
     "abi" ffi::abi: "records the header's ABI; refuses what needs a new VSCHED_ABI_VERSION",
     "test-ffi" ffi::test: "every C function in every way, from C: checked, sanitized, watched",
     "test-c-examples" examples::test: "the C and C++ examples, by both compilers, with real servers",
+    "hosts-nginx" hosts::nginx: "nginx modules with a real nginx; WORD picks tests",
+    "hosts-test" hosts::test: "the modules in hosts/, in their hosts",
     "test-packaging" capi::test_packaging: "installs in a temporary folder and builds against it",
     "test-portable" suite::portable: "unit tests and traces, built as for processors without AVX2",
     "tsan" ffi::tsan: "the storm of the C tests under ThreadSanitizer; needs nightly Rust",

@@ -98,6 +98,14 @@ pub(crate) fn install_stream_module(project: &Project) -> Result<()> {
     }
 }
 
+/// nginx's headers and its module for TCP, to build and load modules.
+pub(crate) fn install_nginx_headers(project: &Project) -> Result<()> {
+    if !Path::new("/usr/share/nginx/src/conf_flags").exists() {
+        add(project, &["nginx-dev", "make"])?;
+    }
+    install_stream_module(project)
+}
+
 fn add(project: &Project, packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());

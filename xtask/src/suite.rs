@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::project::Project;
 use crate::{
-    api, bench, capi, cost, docs, examples, ffi, fuzz, package, packages, toolchains, tools,
+    api, bench, capi, cost, docs, examples, ffi, fuzz, hosts, package, packages, toolchains, tools,
 };
 
 /// The tests that `make quick` runs.
@@ -87,6 +87,7 @@ const STEPS: &[Step] = &[
     ("benches once through", bench::smoke),
     ("commands of the README", readme_commands),
     ("test-c-examples", examples::test),
+    ("hosts-test", hosts::test),
     ("fuzz-short", fuzz::short),
 ];
 
