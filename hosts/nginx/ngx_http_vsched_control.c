@@ -196,6 +196,8 @@ ngx_http_vsched_status_handler(ngx_http_request_t *r)
         format = NGX_VSCHED_PROMETHEUS;
     }
 
+    ngx_str_null(&upstream);
+    ngx_str_null(&module);
     (void) ngx_http_vsched_arg(r, "upstream", &upstream);
     (void) ngx_http_vsched_arg(r, "module", &module);
 
@@ -282,17 +284,13 @@ ngx_http_vsched_change(ngx_http_request_t *r, ngx_str_t *answer)
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    if (ngx_http_vsched_arg(r, "reason", &reason) != NGX_OK) {
-        ngx_str_set(&reason, "vsched_set");
-    }
-
-    if (ngx_http_vsched_arg(r, "module", &module) != NGX_OK) {
-        ngx_str_set(&module, "http");
-    }
+    ngx_str_set(&module, "http");
+    ngx_str_set(&reason, "vsched_set");
+    (void) ngx_http_vsched_arg(r, "module", &module);
+    (void) ngx_http_vsched_arg(r, "reason", &reason);
 
     upstreams = ngx_vsched_upstreams((ngx_cycle_t *) ngx_cycle);
     up = upstreams->elts;
-
     for (i = 0; i < upstreams->nelts; i++) {
         if (!ngx_vsched_equal(&up[i]->name, &name)
             || !ngx_vsched_equal(&up[i]->module, &module))
@@ -346,13 +344,13 @@ ngx_http_vsched_accepts(ngx_http_request_t *r, char *type)
 }
 
 
+/* An argument of the query; without it the value stays. */
+
 static ngx_int_t
 ngx_http_vsched_arg(ngx_http_request_t *r, char *name, ngx_str_t *value)
 {
     u_char     *src, *dst;
     ngx_str_t   arg;
-
-    ngx_str_null(value);
 
     if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &arg) != NGX_OK) {
         return NGX_DECLINED;
@@ -391,8 +389,10 @@ ngx_http_vsched_send(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
         cl->buf->last_buf = (cl->next == NULL);
     }
 
-    rc = ngx_http_send_header(r);
+    /* Of buffers without bytes nginx alerts. */
+    r->header_only |= (r->headers_out.content_length_n == 0);
 
+    rc = ngx_http_send_header(r);
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
     }

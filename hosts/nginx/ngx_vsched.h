@@ -114,7 +114,6 @@ void ngx_vsched_block_failed(ngx_vsched_upstream_t *u, ngx_log_t *log,
 
 ngx_int_t ngx_vsched_init_process(ngx_cycle_t *cycle);
 void ngx_vsched_exit_process(ngx_cycle_t *cycle);
-void ngx_vsched_leave(ngx_vsched_upstream_t *u);
 
 /* Requests, in a worker. */
 

@@ -222,12 +222,16 @@ ngx_vsched_config_error(ngx_vsched_upstream_t *u, vsched_status status)
 }
 
 
+/*
+ * With the pool of the cycle.  The zone may be gone by now, as a reload has
+ * another one or none: its memory is not touched here.
+ */
+
 static void
 ngx_vsched_free_config(void *data)
 {
     ngx_vsched_upstream_t  *u = data;
 
-    ngx_vsched_leave(u);
     vsched_block_free(u->block);
     vsched_config_free(u->config);
 }

@@ -10,6 +10,7 @@
 
 
 static void ngx_vsched_join(ngx_vsched_upstream_t *u, ngx_log_t *log);
+static void ngx_vsched_leave(ngx_vsched_upstream_t *u);
 static void ngx_vsched_tick(ngx_event_t *ev);
 static void ngx_vsched_find_dead(ngx_vsched_upstream_t *u, ngx_log_t *log);
 static ngx_int_t ngx_vsched_reclaim(ngx_vsched_upstream_t *u, ngx_uint_t slot,
@@ -126,7 +127,7 @@ failed:
 
 /* What is still open is given back. */
 
-void
+static void
 ngx_vsched_leave(ngx_vsched_upstream_t *u)
 {
     vsched_worker_free(u->worker);

@@ -39,6 +39,7 @@ const CASES: &[Case] = cases! {
     "every try that begins ends" load::every_try_ends,
     "connections that are kept alive count per request" load::keepalive,
     "a reload keeps counts and loses no request" reload::counts,
+    "a reload replaces blocks that old workers use" reload::blocks,
     "reloads leave nothing behind" reload::many,
     "two masters share a named block" reload::named,
     "what a killed worker held is given back" crash::killed,

@@ -1,8 +1,9 @@
 //! An nginx with our modules, in a folder of its own.
 
+use std::cell::RefCell;
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 
@@ -61,6 +62,15 @@ impl Setup {
 
     pub(crate) fn error_log(&self) -> String {
         fs::read_to_string(self.folder.join("error.log")).unwrap_or_default()
+    }
+
+    /// The log has no line of these levels.
+    pub(crate) fn check_log(&self) -> Outcome {
+        let log = self.error_log();
+        let is_bad =
+            |line: &&str| ["[alert]", "[emerg]", "[crit]"].iter().any(|at| line.contains(at));
+        let bad: Vec<&str> = log.lines().filter(is_bad).collect();
+        check(bad.is_empty(), || bad.join("\n"))
     }
 
     pub(crate) fn end_of_log(&self) -> String {
@@ -134,6 +144,8 @@ pub(crate) struct Nginx<'s> {
     name: String,
     pub(crate) port: u16,
     child: Child,
+    /// Workers that were seen; they outlive a master that crashes.
+    seen: RefCell<Vec<u32>>,
 }
 
 fn command(setup: &Setup, path: &str) -> Command {
@@ -162,11 +174,12 @@ impl<'s> Nginx<'s> {
         let port = setup.port();
         let name = format!("nginx-{port}");
         let path = setup.write(&format!("{name}.conf"), &config.text(setup, port, &name));
-        let child = command(setup, &path).stderr(Stdio::null()).spawn();
+        let child = command(setup, &path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.map_err(|error| format!("nginx: {error}"))?;
-        let nginx = Nginx { setup, name, port, child };
+        let nginx = Nginx { setup, name, port, child, seen: RefCell::default() };
         let runs = wait_until(|| client::get(port, "/status").status == 200);
         check(runs, || "nginx does not start".to_owned())?;
+        nginx.workers();
         Ok(nginx)
     }
 
@@ -179,7 +192,10 @@ impl<'s> Nginx<'s> {
         let master = self.master();
         let path = format!("/proc/{master}/task/{master}/children");
         let text = fs::read_to_string(path).unwrap_or_default();
-        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+        let workers: Vec<u32> =
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        self.seen.borrow_mut().extend(&workers);
+        workers
     }
 
     /// Replaces the config and reloads; returns when new workers answer.
@@ -192,11 +208,26 @@ impl<'s> Nginx<'s> {
             new >= config.workers
         };
         check(wait_until(is_new), || "no new workers".to_owned())?;
-        let answers = || {
-            let worker = client::get(self.port, "/status").worker();
-            worker != 0 && !before.contains(&worker)
-        };
-        check(wait_until(answers), || "the new workers do not answer".to_owned())
+        let is_over = || !before.iter().any(|worker| self.listens(*worker));
+        check(wait_until(is_over), || "old workers go on to listen".to_owned())?;
+        let worker = client::get(self.port, "/status").worker();
+        check(worker != 0 && !before.contains(&worker), || "no new worker answers".to_owned())
+    }
+
+    /// True if this worker may still accept connections.
+    fn listens(&self, worker: u32) -> bool {
+        const LISTEN: &str = "0A";
+        let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let port = format!(":{:04X}", self.port);
+        let sockets: Vec<String> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|words| words.len() > 9 && words[1].ends_with(&port) && words[3] == LISTEN)
+            .map(|words| format!("socket:[{}]", words[9]))
+            .collect();
+        let Ok(files) = fs::read_dir(format!("/proc/{worker}/fd")) else { return false };
+        let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        targets.into_iter().any(|target| sockets.iter().any(|socket| target == *Path::new(socket)))
     }
 
     pub(crate) fn request_reload(&self, config: &Config) {
@@ -221,14 +252,27 @@ impl<'s> Nginx<'s> {
     }
 }
 
+/// True for an nginx that init has adopted.
+fn is_orphan(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let mut words = stat.split_whitespace();
+    words.nth(1) == Some("(nginx)") && words.nth(1) == Some("1")
+}
+
 impl Drop for Nginx<'_> {
     fn drop(&mut self) {
+        let workers = self.workers();
         let child = &mut self.child;
         let master = child.id();
         let _ = Command::new("kill").args(["-TERM", &master.to_string()]).status();
         if !wait_until(|| !matches!(child.try_wait(), Ok(None))) {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        if workers.is_empty() {
+            for worker in self.seen.borrow().iter().filter(|worker| is_orphan(**worker)) {
+                signal("-KILL", *worker);
+            }
         }
     }
 }

@@ -92,6 +92,40 @@ pub(crate) fn counts(setup: &Setup) -> Outcome {
     check(done == good as u64, || format!("{good} answered: {status:?}"))
 }
 
+/// Blocks come and go: an upstream is removed, added, and gets a block of another size, while an old worker
+/// still counts on the first block.
+pub(crate) fn blocks(setup: &Setup) -> Outcome {
+    let fast = setup.backends(&[FAST]);
+    let held = setup.backends(&[slow(2500)]);
+    let config = |held_upstream: &str| {
+        let lines = servers(&fast, "");
+        let text = format!("upstream u {{ vsched scheduler=rr; {lines} }} {held_upstream}");
+        let held = if held_upstream.is_empty() { "u" } else { "held" };
+        let more = format!("location /held {{ proxy_pass http://{held}; }}");
+        Config { spread: false, more, ..Config::new(1, text) }
+    };
+    let lines = servers(&held, "");
+    let small = config(&format!("upstream held {{ vsched scheduler=lc; {lines} }}"));
+    let large = config(&format!("upstream held {{ vsched scheduler=lc room=1000; {lines} }}"));
+    let nginx = Nginx::start(setup, &small)?;
+    let master = nginx.master();
+    let requests = client::start(2, nginx.port, "/held");
+    check(wait_until(|| held[0].open() == 2), || "no request arrived".to_owned())?;
+    nginx.reload(&config(""))?;
+    check(!status::of(nginx.port, "held").joined, || "the upstream is still there".to_owned())?;
+    nginx.reload(&large)?;
+    check(status::of(nginx.port, "held").is_idle(), || "not a new block".to_owned())?;
+    nginx.reload(&small)?;
+    let answers = client::finish(requests);
+    check(answers.iter().all(|answer| answer.status == 200), || "a request was lost".to_owned())?;
+    nginx.reload(&small)?;
+    check(client::get(nginx.port, "/").status == 200, || "no answer".to_owned())?;
+    check(nginx.master() == master, || "the master has died".to_owned())?;
+    let is_single = wait_until(|| nginx.workers().len() == 1);
+    check(is_single, || "an old worker does not end".to_owned())?;
+    setup.check_log()
+}
+
 /// Kilobytes that a process has in memory.
 fn resident(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
@@ -127,8 +161,7 @@ pub(crate) fn many(setup: &Setup) -> Outcome {
             })?;
         }
     }
-    let log = setup.error_log();
-    check(!log.contains("[alert]") && !log.contains("[emerg]"), || "see the log".to_owned())
+    setup.check_log()
 }
 
 /// As in an upgrade of the program: the masters know nothing of each other.
