@@ -10,7 +10,6 @@
 
 
 typedef struct {
-    /* Unless the request asks for another one. */
     ngx_uint_t                 format;
 } ngx_http_vsched_control_loc_conf_t;
 
@@ -182,7 +181,6 @@ ngx_http_vsched_status_handler(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_vsched_control_module);
     format = lcf->format;
-
     if (ngx_http_vsched_arg(r, "format", &arg) == NGX_OK) {
         format = ngx_http_vsched_format(&arg);
         if (format < 0) {

@@ -317,15 +317,27 @@ ngx_http_vsched_free_peer(ngx_peer_connection_t *pc, void *data,
 {
     ngx_http_vsched_peer_data_t  *pd = data;
 
+    ngx_uint_t            outcome, stale;
     ngx_http_upstream_t  *u;
 
     u = pd->request->upstream;
 
+    /*
+     * The server has closed a connection that was kept alive: this says
+     * nothing about it, and nginx gives the request another try.
+     */
+
+    stale = (state & NGX_PEER_FAILED) && pc->cached
+            && u->headers_in.status_n == 0
+            && (pc->connection == NULL || !pc->connection->read->timedout);
+
+    outcome = stale ? VSCHED_OUTCOME_ABANDONED
+                    : ngx_http_vsched_outcome(pd->request, pc, state);
+
     /* Until the header: the same for short and for long answers. */
 
-    ngx_vsched_free(&pd->tries,
-                    ngx_http_vsched_outcome(pd->request, pc, state),
-                    u->state ? u->state->header_time : 0);
+    ngx_vsched_free(&pd->tries, outcome, u->state ? u->state->header_time : 0,
+                    !stale);
 
     if (pc->tries) {
         pc->tries--;

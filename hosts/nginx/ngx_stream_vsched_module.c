@@ -334,7 +334,7 @@ ngx_stream_vsched_free_peer(ngx_peer_connection_t *pc, void *data,
         latency = u->state ? u->state->connect_time : 0;
     }
 
-    ngx_vsched_free(&pd->tries, outcome, latency);
+    ngx_vsched_free(&pd->tries, outcome, latency, 1);
 
     if (pc->tries) {
         pc->tries--;

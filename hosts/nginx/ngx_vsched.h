@@ -123,7 +123,7 @@ ngx_int_t ngx_vsched_start(ngx_vsched_upstream_t *u, ngx_vsched_tries_t *t,
 ngx_int_t ngx_vsched_get(ngx_vsched_tries_t *t, ngx_log_t *log,
     ngx_uint_t *server);
 void ngx_vsched_free(ngx_vsched_tries_t *t, ngx_uint_t outcome,
-    ngx_msec_t latency);
+    ngx_msec_t latency, ngx_uint_t exclude);
 
 /* Status and control, in a worker. */
 

@@ -66,7 +66,7 @@ ngx_vsched_get(ngx_vsched_tries_t *t, ngx_log_t *log, ngx_uint_t *server)
             return NGX_OK;
         }
 
-        ngx_vsched_free(t, VSCHED_OUTCOME_ABANDONED, 0);
+        ngx_vsched_free(t, VSCHED_OUTCOME_ABANDONED, 0, 1);
     }
 
     ngx_log_error(NGX_LOG_INFO, log, 0, "vsched upstream \"%V\": %s",
@@ -78,10 +78,11 @@ ngx_vsched_get(ngx_vsched_tries_t *t, ngx_log_t *log, ngx_uint_t *server)
 }
 
 
-/* Ends a try, if one is open; the next one excludes its server. */
+/* Ends a try, if one is open; the next one excludes its server, or not. */
 
 void
-ngx_vsched_free(ngx_vsched_tries_t *t, ngx_uint_t outcome, ngx_msec_t latency)
+ngx_vsched_free(ngx_vsched_tries_t *t, ngx_uint_t outcome, ngx_msec_t latency,
+    ngx_uint_t exclude)
 {
     ngx_vsched_upstream_t  *u;
 
@@ -96,6 +97,10 @@ ngx_vsched_free(ngx_vsched_tries_t *t, ngx_uint_t outcome, ngx_msec_t latency)
 
     (void) vsched_worker_close_with(u->worker, &t->lease, outcome,
                                     latency ? (uint64_t) latency * 1000 : 1);
+
+    if (!exclude) {
+        return;
+    }
 
     if (t->tried == NULL) {
         t->tried = ngx_palloc(t->pool, u->nservers * sizeof(vsched_server_id));

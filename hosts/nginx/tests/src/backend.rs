@@ -16,6 +16,8 @@ pub(crate) enum Mode {
     Unavailable,
     /// Reads it and closes the connection.
     Close,
+    /// Answers the first one of a connection, and closes at the second, as if it had waited too long.
+    Once,
 }
 
 /// Answers at once.
@@ -105,6 +107,9 @@ impl Shared {
         let mut reader = BufReader::new(&connection);
         let mut is_first = true;
         while let Some(keeps) = read_request(&mut reader) {
+            if self.mode == Mode::Once && !is_first {
+                return;
+            }
             self.requests.fetch_add(1, SeqCst);
             self.connections.fetch_add(u64::from(is_first), SeqCst);
             is_first = false;
@@ -117,7 +122,7 @@ impl Shared {
             // Before the answer: nginx cannot send the next request earlier.
             self.open.fetch_sub(1, SeqCst);
             let status = match self.mode {
-                Mode::Answer(_) => "200 OK",
+                Mode::Answer(_) | Mode::Once => "200 OK",
                 Mode::Unavailable => "503 Service Unavailable",
                 Mode::Close => return,
             };

@@ -85,7 +85,7 @@ pub(crate) fn every_try_ends(setup: &Setup) -> Outcome {
         let is_equal = (ended..=ended + server.abandoned).contains(&arrived);
         check(is_equal, || format!("{arrived} requests arrived: {server:?}"))?;
         let is_right = match mode {
-            Mode::Answer(_) => server.failed == 0 && server.done > 0,
+            Mode::Answer(_) | Mode::Once => server.failed == 0 && server.done > 0,
             Mode::Close | Mode::Unavailable => server.done == 0 && server.failed > 0,
         };
         check(is_right, || format!("{mode:?}: {server:?}"))?;
@@ -115,4 +115,23 @@ pub(crate) fn keepalive(setup: &Setup) -> Outcome {
         check(connections < 5, || format!("{connections} connections, none kept alive"))?;
     }
     Ok(())
+}
+
+/// The only server closes connections that nginx has kept: that is no failure, and no reason to give up.
+pub(crate) fn stale(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[Mode::Once]);
+    let upstream = format!(
+        "upstream u {{ vsched scheduler=lc; {} keepalive 4; }}
+        proxy_http_version 1.1; proxy_set_header Connection \"\";",
+        servers(&backends, "")
+    );
+    let nginx = Nginx::start(setup, &Config::new(1, upstream))?;
+    for at in 0..20 {
+        let status = client::get(nginx.port, "/").status;
+        check(status == 200, || format!("request {at}: status {status}"))?;
+    }
+    let seen = nginx.idle()?;
+    let server = &seen.servers[0];
+    let is_right = server.done == 20 && server.failed == 0 && server.abandoned > 10;
+    check(is_right, || format!("{server:?}"))
 }

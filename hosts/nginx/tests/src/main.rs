@@ -38,6 +38,7 @@ const CASES: &[Case] = cases! {
     "upper thresholds hold over all workers" load::thresholds,
     "every try that begins ends" load::every_try_ends,
     "connections that are kept alive count per request" load::keepalive,
+    "connections that were kept too long are no failures" load::stale,
     "a reload keeps counts and loses no request" reload::counts,
     "a reload replaces blocks that old workers use" reload::blocks,
     "reloads leave nothing behind" reload::many,
