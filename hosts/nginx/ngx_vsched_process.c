@@ -212,10 +212,7 @@ ngx_vsched_reclaim(ngx_vsched_upstream_t *u, ngx_uint_t slot, ngx_log_t *log)
 
     pid = u->owners->pids[slot];
 
-    if (pid == 0
-        || (ngx_process == NGX_PROCESS_SINGLE
-            && pid == (ngx_atomic_uint_t) ngx_pid))
-    {
+    if (pid == 0) {
         return NGX_OK;
     }
 

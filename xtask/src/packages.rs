@@ -25,6 +25,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ninja", "ninja-build"),
     ("doxygen", "doxygen"),
     ("luajit", "luajit"),
+    ("openssl", "openssl"),
     ("pip3", "python3-pip"),
     ("pkg-config", "pkg-config"),
     ("promtool", "prometheus"),

@@ -1,5 +1,6 @@
 //! Many requests at once.
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -134,4 +135,35 @@ pub(crate) fn stale(setup: &Setup) -> Outcome {
     let server = &seen.servers[0];
     let is_right = server.done == 20 && server.failed == 0 && server.abandoned > 10;
     check(is_right, || format!("{server:?}"))
+}
+
+/// Sessions of TLS to servers are reused, through nginx's own functions for them.
+pub(crate) fn sessions(setup: &Setup) -> Outcome {
+    let (key, certificate) = (setup.folder.join("key.pem"), setup.folder.join("certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=test", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output();
+    check(made.is_ok_and(|made| made.status.success()), || "openssl req failed".to_owned())?;
+    let ports = [setup.port(), setup.port()];
+    let secure = ports.map(|port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {};
+            ssl_session_cache shared:s{port}:1m; return 200 $ssl_session_reused; }}",
+            certificate.display(),
+            key.display()
+        )
+    });
+    let text = format!(
+        "{} upstream u {{ vsched scheduler=rr; server 127.0.0.1:{}; server 127.0.0.1:{}; }}",
+        secure.concat(),
+        ports[0],
+        ports[1]
+    );
+    let more = "location /tls { proxy_pass https://u; }".to_owned();
+    let nginx = Nginx::start(setup, &Config { more, ..Config::new(1, text) })?;
+    let reused: Vec<String> = (0..8).map(|_| client::get(nginx.port, "/tls").body).collect();
+    check(reused == [".", ".", "r", "r", "r", "r", "r", "r"], || format!("{reused:?}"))
 }

@@ -34,10 +34,12 @@ macro_rules! cases {
 const CASES: &[Case] = cases! {
     "two workers pick in one exact sequence" order::one_sequence,
     "retries do not advance the rotation" order::retries,
+    "servers come from JSON" order::json,
     "least connections are least of all workers" load::least_of_all,
     "upper thresholds hold over all workers" load::thresholds,
     "every try that begins ends" load::every_try_ends,
     "connections that are kept alive count per request" load::keepalive,
+    "sessions of TLS are reused" load::sessions,
     "connections that were kept too long are no failures" load::stale,
     "a reload keeps counts and loses no request" reload::counts,
     "a reload replaces blocks that old workers use" reload::blocks,

@@ -69,3 +69,30 @@ pub(crate) fn retries(setup: &Setup) -> Outcome {
     let failed = status.server(refused).map(|server| (server.done, server.failed));
     check(failed == Some((0, 20)), || format!("{status:?}"))
 }
+
+/// Servers from a JSON file, the service by its name; two upstreams on two services of one file.
+pub(crate) fn json(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[FAST; 2]);
+    let server =
+        |at: usize| format!("{{\"address\": \"127.0.0.1:{}\", \"weight\": 1}}", backends[at].port);
+    let text = format!(
+        "{{\"services\": [
+            {{\"key\": \"tcp 192.0.2.1:80\", \"name\": \"both\", \"scheduler\": \"rr\", \"servers\": [{}, {}]}},
+            {{\"key\": \"fwmark 7\", \"scheduler\": \"rr\", \"servers\": [{}]}}
+        ]}}",
+        server(0),
+        server(1),
+        server(1)
+    );
+    let path = setup.write("vsched.json", &text);
+    let upstreams = format!(
+        "upstream u {{ vsched {path} both; }} upstream one {{ vsched {path} \"fwmark 7\" room=70; }}"
+    );
+    let more = "location /one { proxy_pass http://one; }".to_owned();
+    let nginx = Nginx::start(setup, &Config { more, ..Config::new(1, upstreams) })?;
+    for path in ["/", "/", "/", "/", "/one", "/one"] {
+        check(client::get(nginx.port, path).status == 200, || format!("{path}: no answer"))?;
+    }
+    let log = setup.take_log();
+    check([&[0, 1, 0, 1, 1, 1][..], &[1, 0, 1, 0, 1, 1]].contains(&&log[..]), || format!("{log:?}"))
+}
