@@ -321,6 +321,8 @@ fn files() -> Vec<(String, String)> {
         ("adapters", "rs"),
         ("adapters", "md"),
         ("docs", "md"),
+        ("hosts", "md"),
+        ("hosts", "rs"),
         ("include", "h"),
         ("tests/loom/src", "rs"),
     ] {

@@ -21,7 +21,7 @@
 
 /* Servers for which a block has room, unless "room=" says otherwise. */
 #define NGX_VSCHED_ROOM    448
-/* Directors at a time: the workers of all generations that still run. */
+/* Directors at a time: the master's, and those of workers of all generations. */
 #define NGX_VSCHED_OWNERS  64
 
 #define NGX_VSCHED_TEXT        0
@@ -68,6 +68,8 @@ typedef struct {
     ngx_shm_zone_t            *zone;
     ngx_vsched_owners_t       *owners;
     ngx_uint_t                 nservers;
+    /* The master's own; workers have a copy of the pointer and leave it. */
+    vsched_director           *master;
 
     /* Of a worker; NULL until it has joined the block. */
     vsched_director           *director;

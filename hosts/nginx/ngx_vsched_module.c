@@ -1,6 +1,6 @@
 
 /*
- * The blocks of all upstreams, in the master.
+ * The blocks of all upstreams, in the master process.
  */
 
 
@@ -11,6 +11,7 @@ static void *ngx_vsched_create_conf(ngx_cycle_t *cycle);
 static ngx_int_t ngx_vsched_init_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_vsched_rehearse(ngx_vsched_upstream_t *u, ngx_log_t *log);
 static ngx_int_t ngx_vsched_init_module(ngx_cycle_t *cycle);
+static void ngx_vsched_exit_master(ngx_cycle_t *cycle);
 
 
 static ngx_core_module_t  ngx_vsched_module_ctx = {
@@ -31,9 +32,14 @@ ngx_module_t  ngx_vsched_module = {
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_vsched_exit_process,               /* exit process */
-    NULL,                                  /* exit master */
+    ngx_vsched_exit_master,                /* exit master */
     NGX_MODULE_V1_PADDING
 };
+
+
+/* Those whose blocks the master is on. */
+
+static ngx_array_t  *ngx_vsched_master_upstreams;
 
 
 static void *
@@ -194,25 +200,77 @@ ngx_vsched_rehearse(ngx_vsched_upstream_t *u, ngx_log_t *log)
 }
 
 
-/* A reload has twice as many workers for a while. */
+/*
+ * The master is on each block, too: with the last director on it a block
+ * forgets states, outcomes and rotations, and between two generations of
+ * workers, or when the only one is killed, there may be none.
+ */
 
 static ngx_int_t
 ngx_vsched_init_module(ngx_cycle_t *cycle)
 {
-    ngx_core_conf_t  *ccf;
+    ngx_uint_t               i;
+    ngx_array_t             *upstreams;
+    vsched_status            status;
+    ngx_core_conf_t         *ccf;
+    ngx_vsched_upstream_t  **up;
+
+    if (ngx_test_config) {
+        return NGX_OK;
+    }
+
+    upstreams = ngx_vsched_upstreams(cycle);
+    up = upstreams->elts;
+
+    for (i = 0; i < upstreams->nelts; i++) {
+        status = vsched_director_new_in_block(up[i]->config, up[i]->block,
+                                              &up[i]->master);
+        if (status != VSCHED_OK) {
+            ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
+                          "vsched upstream \"%V\": the master: %s",
+                          &up[i]->name, ngx_vsched_config_error(up[i], status));
+        }
+    }
+
+    /* The zones of the old cycle are still there, and now not needed. */
+
+    ngx_vsched_exit_master(NULL);
+
+    ngx_vsched_master_upstreams = upstreams;
+
+    /* A reload has twice as many workers for a while. */
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    if (ngx_vsched_upstreams(cycle)->nelts
-        && 2 * ccf->worker_processes > NGX_VSCHED_OWNERS)
-    {
+    if (upstreams->nelts && 2 * ccf->worker_processes >= NGX_VSCHED_OWNERS) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "vsched: %i workers: new ones use plain round robin "
                       "until old ones have ended, as a block has room for %d",
-                      ccf->worker_processes, NGX_VSCHED_OWNERS);
+                      ccf->worker_processes, NGX_VSCHED_OWNERS - 1);
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_vsched_exit_master(ngx_cycle_t *cycle)
+{
+    ngx_uint_t               i;
+    ngx_vsched_upstream_t  **up;
+
+    if (ngx_vsched_master_upstreams == NULL) {
+        return;
+    }
+
+    up = ngx_vsched_master_upstreams->elts;
+
+    for (i = 0; i < ngx_vsched_master_upstreams->nelts; i++) {
+        vsched_director_free(up[i]->master);
+        up[i]->master = NULL;
+    }
+
+    ngx_vsched_master_upstreams = NULL;
 }
 
 

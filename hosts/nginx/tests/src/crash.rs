@@ -67,3 +67,32 @@ pub(crate) fn killed_while_it_drains(setup: &Setup) -> Outcome {
     thread::sleep(Duration::from_millis(50));
     nginx.idle().map(|_| ())
 }
+
+/// The only worker dies: what an administrator has said and what was reported is not lost with it, and the
+/// rotation goes on.
+pub(crate) fn killed_while_single(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[FAST; 3]);
+    let text = format!("upstream u {{ vsched scheduler=rr; {} }}", servers(&backends, ""));
+    let nginx = Nginx::start(setup, &Config::new(1, text))?;
+    let down = backends[2].port;
+    let path = format!("/set?upstream=u&server=127.0.0.1:{down}&state=down");
+    check(client::request(nginx.port, "POST", &path, "").status == 200, || "not set".to_owned())?;
+    for round in 1..=4 {
+        check(client::get(nginx.port, "/").status == 200, || "no answer".to_owned())?;
+        let killed = nginx.workers()[0];
+        signal("-KILL", killed);
+        let mut seen = status::Status::default();
+        let is_back = wait_until(|| {
+            seen = nginx.status();
+            seen.joined && seen.worker != killed
+        });
+        check(is_back, || "no successor".to_owned())?;
+        let state = seen.server(down).map(|server| server.state.as_str());
+        let done: u64 = seen.servers.iter().map(|server| server.done).sum();
+        check(state == Some("down") && done == round, || format!("round {round}: {seen:?}"))?;
+    }
+    let log = setup.take_log();
+    check([[0, 1, 0, 1], [1, 0, 1, 0]].contains(&log[..].try_into().unwrap_or_default()), || {
+        format!("{log:?}")
+    })
+}

@@ -60,7 +60,7 @@ pub(crate) fn every_try_ends(setup: &Setup) -> Outcome {
     let one = move |client: usize| {
         let mut served = 0;
         for request in 0..REQUESTS {
-            if (client + request) % 10 == 0 {
+            if (client + request).is_multiple_of(10) {
                 client::abort(port, "/", Duration::from_millis(request as u64 % 8));
             } else {
                 served += usize::from(client::get(port, "/").status == 200);
@@ -70,7 +70,9 @@ pub(crate) fn every_try_ends(setup: &Setup) -> Outcome {
     };
     let clients: Vec<_> = (0..CLIENTS).map(|client| thread::spawn(move || one(client))).collect();
     let served: usize = clients.into_iter().map(|client| client.join().unwrap_or(0)).sum();
-    let left = (0..CLIENTS * REQUESTS).filter(|n| (n / REQUESTS + n % REQUESTS) % 10 == 0).count();
+    let left = (0..CLIENTS * REQUESTS)
+        .filter(|n| (n / REQUESTS + n % REQUESTS).is_multiple_of(10))
+        .count();
     check(served == CLIENTS * REQUESTS - left, || format!("{served} served, {left} left"))?;
 
     let status = nginx.idle()?;

@@ -47,6 +47,7 @@ const CASES: &[Case] = cases! {
     "two masters share a named block" reload::named,
     "what a killed worker held is given back" crash::killed,
     "a worker of an old generation is killed" crash::killed_while_it_drains,
+    "what is known of servers outlives all workers" crash::killed_while_single,
     "a state that is set counts for all workers" control::states,
     "status has three formats" control::formats,
     "stream retries a refused server" stream::refused,

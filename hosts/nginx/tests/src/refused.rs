@@ -67,10 +67,10 @@ pub(crate) fn configs(setup: &Setup) -> Outcome {
     let nginx = Nginx::start(setup, &good)?;
     let (text, part) = &refused[0];
     nginx.request_reload(&Config::new(2, format!("upstream u {{ {text} }}")));
-    let is_said = wait_until(|| {
+    let logged = wait_until(|| {
         setup.error_log().lines().any(|line| line.contains("[emerg]") && line.contains(part))
     });
-    check(is_said, || "not in the log".to_owned())?;
+    check(logged, || "not in the log".to_owned())?;
     check(client::get(nginx.port, "/").status == 200, || "no answer".to_owned())?;
     nginx.reload(&good)
 }
