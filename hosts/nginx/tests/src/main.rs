@@ -45,6 +45,7 @@ const CASES: &[Case] = cases! {
     "a reload replaces blocks that old workers use" reload::blocks,
     "reloads leave nothing behind" reload::many,
     "two masters share a named block" reload::named,
+    "an upgrade keeps counts in a named block" reload::upgrade,
     "what a killed worker held is given back" crash::killed,
     "a worker of an old generation is killed" crash::killed_while_it_drains,
     "what is known of servers outlives all workers" crash::killed_while_single,

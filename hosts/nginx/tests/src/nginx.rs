@@ -91,6 +91,8 @@ pub(crate) struct Config {
     pub(crate) workers: usize,
     /// Spread connections over the workers by the system; a reload loses those that wait.
     pub(crate) spread: bool,
+    /// In the background, which an upgrade needs.
+    pub(crate) daemon: bool,
     pub(crate) upstreams: String,
     pub(crate) stream: String,
     pub(crate) more: String,
@@ -98,13 +100,15 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn new(workers: usize, upstreams: String) -> Self {
-        Config { workers, spread: true, upstreams, stream: String::new(), more: String::new() }
+        let (stream, more) = (String::new(), String::new());
+        Config { workers, spread: true, daemon: false, upstreams, stream, more }
     }
 
     fn text(&self, setup: &Setup, port: u16, name: &str) -> String {
         let folder = setup.folder.display();
         let modules = &setup.modules;
         let listen = if self.spread { "reuseport" } else { "backlog=511" };
+        let daemon = if self.daemon { "on" } else { "off" };
         let Config { workers, upstreams, stream, more, .. } = self;
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
@@ -116,7 +120,7 @@ impl Config {
             load_module {modules}/ngx_http_vsched_module.so;
             load_module {modules}/ngx_stream_vsched_module.so;
             worker_processes {workers};
-            daemon off;
+            daemon {daemon};
             pid {folder}/{name}.pid;
             error_log {folder}/error.log notice;
             events {{ worker_connections 512; }}
@@ -143,13 +147,23 @@ pub(crate) struct Nginx<'s> {
     setup: &'s Setup,
     name: String,
     pub(crate) port: u16,
-    child: Child,
+    master: u32,
+    /// The master, unless it runs in the background.
+    child: Option<Child>,
     /// Workers that were seen; they outlive a master that crashes.
     seen: RefCell<Vec<u32>>,
 }
 
+/// With its whole path, as an upgrade needs it.
+fn program() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let mut programs = folders.map(|folder| folder.join("nginx"));
+    programs.find(|program| program.is_file()).unwrap_or_else(|| "nginx".into())
+}
+
 fn command(setup: &Setup, path: &str) -> Command {
-    let mut command = Command::new("nginx");
+    let mut command = Command::new(program());
     // What nginx says before it has opened its log goes to stderr, too.
     command.arg("-p").arg(&setup.folder).args(["-e", "error.log", "-c", path]);
     command
@@ -175,8 +189,16 @@ impl<'s> Nginx<'s> {
         let name = format!("nginx-{port}");
         let path = setup.write(&format!("{name}.conf"), &config.text(setup, port, &name));
         let child = command(setup, &path).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let child = child.map_err(|error| format!("nginx: {error}"))?;
-        let nginx = Nginx { setup, name, port, child, seen: RefCell::default() };
+        let mut child = child.map_err(|error| format!("nginx: {error}"))?;
+        let (mut master, mut kept) = (child.id(), None);
+        if config.daemon {
+            let started = child.wait().is_ok_and(|status| status.success());
+            let file = setup.folder.join(format!("{name}.pid"));
+            master = wait_for_process(&file, 0).filter(|_| started).ok_or("nginx fails")?;
+        } else {
+            kept = Some(child);
+        }
+        let nginx = Nginx { setup, name, port, master, child: kept, seen: RefCell::default() };
         let runs = wait_until(|| client::get(port, "/status").status == 200);
         check(runs, || "nginx does not start".to_owned())?;
         nginx.workers();
@@ -184,7 +206,7 @@ impl<'s> Nginx<'s> {
     }
 
     pub(crate) fn master(&self) -> u32 {
-        self.child.id()
+        self.master
     }
 
     /// The master's workers, old ones that still run included.
@@ -214,8 +236,16 @@ impl<'s> Nginx<'s> {
         check(worker != 0 && !before.contains(&worker), || "no new worker answers".to_owned())
     }
 
+    /// Starts another master beside this one, as for a new nginx.
+    pub(crate) fn upgrade(&self) -> Result<Upgraded, String> {
+        signal("-USR2", self.master());
+        let file = self.setup.folder.join(format!("{}.pid", self.name));
+        let new = wait_for_process(&file, self.master()).ok_or("no new master")?;
+        Ok(Upgraded(new))
+    }
+
     /// True if this worker may still accept connections.
-    fn listens(&self, worker: u32) -> bool {
+    pub(crate) fn listens(&self, worker: u32) -> bool {
         const LISTEN: &str = "0A";
         let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
         let port = format!(":{:04X}", self.port);
@@ -252,28 +282,59 @@ impl<'s> Nginx<'s> {
     }
 }
 
-/// True for an nginx that init has adopted.
-fn is_orphan(process: u32) -> bool {
+/// True if this process runs and is an nginx, with this parent.
+fn runs(process: u32, parent: Option<&str>) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let mut words = stat.split_whitespace();
-    words.nth(1) == Some("(nginx)") && words.nth(1) == Some("1")
+    let words: Vec<&str> = stat.split_whitespace().skip(1).take(3).collect();
+    let is_nginx = words.len() == 3 && words[0] == "(nginx)" && words[1] != "Z";
+    is_nginx && parent.is_none_or(|parent| words[2] == parent)
 }
 
 impl Drop for Nginx<'_> {
     fn drop(&mut self) {
         let workers = self.workers();
-        let child = &mut self.child;
-        let master = child.id();
-        let _ = Command::new("kill").args(["-TERM", &master.to_string()]).status();
-        if !wait_until(|| !matches!(child.try_wait(), Ok(None))) {
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            if !wait_until(|| !matches!(child.try_wait(), Ok(None))) {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        } else {
+            end(self.master);
         }
         if workers.is_empty() {
-            for worker in self.seen.borrow().iter().filter(|worker| is_orphan(**worker)) {
+            for worker in self.seen.borrow().iter().filter(|worker| runs(**worker, Some("1"))) {
                 signal("-KILL", *worker);
             }
         }
+    }
+}
+
+/// The process in a pid file, once it is there and another one than this.
+fn wait_for_process(file: &Path, other: u32) -> Option<u32> {
+    let mut found = None;
+    wait_until(|| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        found = text.trim().parse().ok().filter(|process| *process != other);
+        found.is_some()
+    });
+    found
+}
+
+/// The master that an upgrade has started.
+pub(crate) struct Upgraded(u32);
+
+impl Drop for Upgraded {
+    fn drop(&mut self) {
+        end(self.0);
+    }
+}
+
+/// Ends a master in the background.
+fn end(master: u32) {
+    if runs(master, None) {
+        signal("-TERM", master);
+        wait_until(|| !runs(master, None));
     }
 }
 

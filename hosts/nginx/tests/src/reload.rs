@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use crate::backend::{FAST, slow};
-use crate::nginx::{Config, Nginx, Setup, servers};
+use crate::nginx::{Config, Nginx, Setup, servers, signal};
 use crate::{Outcome, check, client, status, wait_until};
 
 /// Requests in four threads until it is dropped.
@@ -183,4 +183,33 @@ pub(crate) fn named(setup: &Setup) -> Outcome {
     check(backends.iter().all(|backend| backend.requests() == 1), || "not one each".to_owned())?;
     drop(first);
     second.idle().map(|_| ())
+}
+
+/// An upgrade of the program, with a named block: the old master's request counts, and states stay.
+pub(crate) fn upgrade(setup: &Setup) -> Outcome {
+    let backends = setup.backends(&[slow(3000); 2]);
+    let lines = servers(&backends, "");
+    let zone = setup.folder.join("block");
+    let text = format!("upstream u {{ vsched scheduler=lc zone={}; {lines} }}", zone.display());
+    let config = Config { spread: false, daemon: true, ..Config::new(1, text) };
+    let nginx = Nginx::start(setup, &config)?;
+    let (down, old) = (backends[1].port, nginx.workers()[0]);
+    let path = format!("/set?upstream=u&server=127.0.0.1:{down}&state=down");
+    check(client::request(nginx.port, "POST", &path, "").status == 200, || "not set".to_owned())?;
+    let requests = client::start(2, nginx.port, "/");
+    check(wait_until(|| backends[0].open() == 2), || "no request arrived".to_owned())?;
+    let upgraded = nginx.upgrade()?;
+    signal("-QUIT", nginx.master());
+    check(wait_until(|| !nginx.listens(old)), || "the old worker listens".to_owned())?;
+    let seen = nginx.status();
+    let state = seen.server(down).map(|server| server.state.as_str());
+    check(seen.worker != old && seen.open() == 2 && state == Some("down"), || format!("{seen:?}"))?;
+    let answers = client::finish(requests);
+    check(answers.iter().all(|answer| answer.status == 200), || "a request was lost".to_owned())?;
+    let seen = nginx.idle()?;
+    check(seen.server(backends[0].port).is_some_and(|server| server.done == 2), || {
+        format!("{seen:?}")
+    })?;
+    drop(upgraded);
+    Ok(())
 }
