@@ -235,7 +235,7 @@ ngx_http_vsched_init(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
         }
     }
 
-    if (u->file.len == 0 && ngx_vsched_describe(cf, u, servers, n) != NGX_OK) {
+    if (ngx_vsched_describe(cf, u, servers, n) != NGX_OK) {
         return NGX_ERROR;
     }
 

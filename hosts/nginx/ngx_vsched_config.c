@@ -61,8 +61,7 @@ ngx_vsched_directive(ngx_conf_t *cf, char *module, ngx_str_t *name)
         return NULL;
     }
 
-    if (vsched_abi_version() != VSCHED_ABI_VERSION
-        || vsched_config_new(&u->config) != VSCHED_OK
+    if (vsched_config_new(&u->config) != VSCHED_OK
         || vsched_block_new(&u->block) != VSCHED_OK)
     {
         return NULL;
@@ -127,7 +126,7 @@ invalid:
 }
 
 
-/* Fills the config from "server" lines. */
+/* Fills the config from "server" lines, unless a file has done it. */
 
 ngx_int_t
 ngx_vsched_describe(ngx_conf_t *cf, ngx_vsched_upstream_t *u,
@@ -137,6 +136,17 @@ ngx_vsched_describe(ngx_conf_t *cf, ngx_vsched_upstream_t *u,
     ngx_uint_t      i;
     vsched_server   server;
     vsched_status   status;
+
+    if (u->file.len) {
+        if (n == u->nservers) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "vsched upstream \"%V\" has its servers from \"%V\": "
+                      "remove the directives \"server\"", &u->name, &u->file);
+        return NGX_ERROR;
+    }
 
     /* A key of the upstream's own: a mark, of the family of its servers. */
 
@@ -165,9 +175,9 @@ ngx_vsched_describe(ngx_conf_t *cf, ngx_vsched_upstream_t *u,
         if (servers[i].sockaddr->sa_family != AF_INET
             && servers[i].sockaddr->sa_family != AF_INET6)
         {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"vsched\" takes no server \"%V\": only "
-                               "IP addresses", &servers[i].name);
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "vsched upstream \"%V\" takes no server \"%V\": "
+                          "only IP addresses", &u->name, &servers[i].name);
             return NGX_ERROR;
         }
 
@@ -196,8 +206,6 @@ ngx_vsched_describe(ngx_conf_t *cf, ngx_vsched_upstream_t *u,
     return NGX_OK;
 }
 
-
-/* In a config. */
 
 void
 ngx_vsched_conf_failed(ngx_conf_t *cf, ngx_vsched_upstream_t *u,

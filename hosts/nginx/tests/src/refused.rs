@@ -17,6 +17,10 @@ pub(crate) fn configs(setup: &Setup) -> Outcome {
     );
     let bad = setup.write("bad.rules", "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r\n");
     let json = setup.write("bad.json", "{\"services\": 1}");
+    let one = setup.write(
+        "one.rules",
+        &format!("-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 127.0.0.1:{port} -m\n"),
+    );
     let per_worker = "\"options=--vsched-sharing per-worker\"";
     let refused = [
         (
@@ -28,6 +32,7 @@ pub(crate) fn configs(setup: &Setup) -> Outcome {
             "service tcp 192.0.2.1:80: the state of `sharing`",
         ),
         (format!("vsched {rules} \"tcp 192.0.2.2:80\";"), "\"tcp 192.0.2.2:80\" has no server"),
+        (format!("vsched {one} \"tcp 192.0.2.1:80\"; {lines}"), "remove the directives \"server\""),
         (
             format!("vsched {rules} \"tcp 192.0.2.3:80\";"),
             "no virtual service \"tcp 192.0.2.3:80\"",
