@@ -376,6 +376,11 @@ ngx_http_vsched_outcome(ngx_http_request_t *r, ngx_peer_connection_t *pc,
         return VSCHED_OUTCOME_ABANDONED;
     }
 
+    if (u->upgrade) {
+        /* A tunnel that ends, or is idle for too long, is no failure. */
+        return VSCHED_OUTCOME_DONE;
+    }
+
     if ((p && (p->upstream_error
                || (p->upstream_eof && !p->upstream_done && p->length > 0)))
         || (!u->buffering && u->length > 0
