@@ -4,7 +4,7 @@ use crate::arena::block::Block;
 use crate::arena::block::claim::Claim;
 use crate::arena::block::directory::Directory;
 use crate::arena::block::owners::OwnerId;
-use crate::arena::block::rotations::{Begins, Used, Version};
+use crate::arena::block::rotations::{self, Begins, Used, Version};
 use crate::arena::id::ServiceId;
 use crate::arena::ledger::{Ledger, Settled, correct};
 use crate::arena::tally::Incarnation;
@@ -73,8 +73,14 @@ impl Attached {
         &self,
         version: (ServiceId, u64),
         begins: impl FnOnce() -> Begins,
+        is_any_held: impl Fn() -> bool,
     ) -> Option<Version> {
-        self.used.version(&self.block, self.owner, version, begins)
+        self.used.version(&self.block, self.owner, version, begins, is_any_held)
+    }
+
+    /// A server of the service in this slot is held from now on: every pick obeys.
+    pub(crate) fn look_at(&self, service: u32) {
+        rotations::look_at(&self.block, self.block.parts().service_id(service));
     }
 }
 

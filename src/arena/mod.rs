@@ -32,7 +32,7 @@ use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::Segments;
 use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState, Thresholds};
-use crate::error::BlockError;
+use crate::error::{BlockError, ConnectionError};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
@@ -196,14 +196,40 @@ impl Arena {
         self.reports.load(Ordering::Relaxed) != 0
     }
 
+    /// Sets a server's run-time state; returns the previous one. Every pick that begins later obeys, unless the
+    /// version of its service that picks know does not look at states. O(1); in a block O(versions).
+    pub(crate) fn set_state(
+        &self,
+        server: ServerId,
+        state: ServerState,
+    ) -> Result<ServerState, ConnectionError> {
+        let slot = self.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        let before = slot.set_state(server.generation, state)?;
+        if state != ServerState::Up {
+            self.look_at(slot);
+        }
+        Ok(before)
+    }
+
+    /// The server in this slot is held, in other processes' picks too.
+    fn look_at(&self, slot: &ServerSlot) {
+        if let Some(attached) = self.attached() {
+            attached.look_at(slot.service());
+        }
+    }
+
     /// Ejects a server, if its service's budget has a place; false if it is down already, or if its id is
     /// stale. Lock-free.
     pub(crate) fn eject(&self, server: ServerId) -> bool {
         let Some(slot) = self.servers.get(server.slot) else { return false };
         let index = slot.service();
-        self.services.get(index).is_some_and(|service| {
+        let ejected = self.services.get(index).is_some_and(|service| {
             ejection::eject(slot, server.generation, (index, &service.ejections))
-        })
+        });
+        if ejected {
+            self.look_at(slot);
+        }
+        ejected
     }
 
     /// As [`eject`](Self::eject), if the service ejects servers with this many failures in a row.

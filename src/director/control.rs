@@ -295,12 +295,10 @@ impl Control {
                 }
                 None => self.allocate(id, server.address, next),
             };
-            if let Some(slot) = self.arena.servers.get(claim.id.slot) {
-                // Never an error: only the director takes the slot away.
-                self.share_holds(claim.id, &key, server.address);
-                let state = self.state_of(claim.id, &key, server.address, self.panics(&key));
-                let _ = slot.set_state(claim.id.generation, state);
-            }
+            self.share_holds(claim.id, &key, server.address);
+            let state = self.state_of(claim.id, &key, server.address, self.panics(&key));
+            // Never an error: only the director takes the slot away.
+            let _ = self.arena.set_state(claim.id, state);
             edit(&claim).carry_out(&self.arena, rule);
             claim
         });
@@ -340,7 +338,7 @@ impl Control {
             generation: settings.kernel_rules,
             seed: settings.seed,
             expire_quiescent: settings.expire_quiescent_template,
-            holds: self.held.any(&edit.settings.key) || edit.settings.ejection.is_some(),
+            holds: self.looks_at(&edit.settings),
             history: &edit.history,
             former,
             maps,

@@ -3,5 +3,6 @@
 
 pub(crate) mod schedule;
 pub(crate) mod shared;
+pub(crate) mod ticket_word;
 pub(crate) mod version;
 pub(crate) mod worker;

@@ -60,13 +60,13 @@ impl Schedule {
     /// is no position.
     #[inline(always)]
     pub(crate) fn unconditional(&self, ticket: u64) -> Option<u32> {
-        self.words.get(ticket as usize).copied()
+        self.words.get(usize::try_from(ticket).ok()?).copied()
     }
 
     /// The position of this ticket's server, which may be unavailable.
     #[inline]
     pub(crate) fn position(&self, ticket: u64) -> Option<u32> {
-        self.words.get(ticket as usize).map(|word| *word & !CHECK)
+        self.words.get(usize::try_from(ticket).ok()?).map(|word| *word & !CHECK)
     }
 }
 

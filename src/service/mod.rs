@@ -68,7 +68,7 @@ pub(crate) struct Service {
     /// The same for retries, without a schedule.
     retries: SharedRotation,
     /// The version whose rotations these are, if other processes turn them too.
-    _in_use: Option<Arc<InUse>>,
+    in_use: Option<Arc<InUse>>,
 }
 
 /// The path of a first pick; see `worker::pick`.
@@ -124,8 +124,7 @@ impl Service {
             && standby.is_empty()
             && members.iter().all(has_port);
         let is_plain = scheduler_decides && !per_worker;
-        // Another process may hold one at any time.
-        let holds = plan.holds || arena.attached().is_some();
+        let holds = plan.holds;
         let precomputed = |wanted| {
             let cycle = if wanted { scheduler.schedule(&servers) } else { None };
             let always = |position| !holds && servers.always_available(position);
@@ -150,7 +149,8 @@ impl Service {
                 let states = [state(|former| &former.rotation), state(|former| &former.retries)];
                 Begins { cycle, states }
             };
-            attached.version((plan.id, digest(plan, members, cycle)), begins)
+            let version = (plan.id, digest(plan, members, cycle));
+            attached.version(version, begins, || servers.is_any_held())
         });
         let (rotation, retries, in_use) = match shared {
             Some(Version { rotations: [rotation, retries], in_use }) => {
@@ -187,7 +187,7 @@ impl Service {
             standby,
             control_only,
             scheduler,
-            _in_use: in_use,
+            in_use,
         }
     }
 
@@ -329,9 +329,17 @@ impl Service {
         &self.load_updates
     }
 
-    /// True if picks obey the states in which servers are held. Without a schedule they always do.
+    /// True if picks obey the states in which servers are held. Without a schedule they always do, and with a
+    /// rotation of a block.
     pub(crate) fn obeys_holds(&self) -> bool {
-        self.looks_at_holds || self.schedule.is_empty() && self.worker_schedule.is_empty()
+        self.looks_at_holds
+            || self.in_use.is_some()
+            || self.schedule.is_empty() && self.worker_schedule.is_empty()
+    }
+
+    /// Other processes' picks, and this one's, no longer look at servers because one was held, if none is.
+    pub(crate) fn stop_looking(&self) {
+        self.rotation.lower(|| self.servers.is_any_held());
     }
 
     /// True if picks look at servers because one may be held.

@@ -11,7 +11,7 @@ use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::Segments;
 use crate::error::BlockError;
-use crate::rotation::shared::TicketWord;
+use crate::rotation::ticket_word::TicketWord;
 
 impl BlockLimits {
     /// Rewords the size of a block with this room, in bytes. A block must be aligned to 8.
@@ -48,7 +48,7 @@ pub(super) const BASE_ALIGN: usize = 8;
 /// Differs between builds whose blocks differ. The first number changes with the meaning of any word.
 pub(super) const LAYOUT: u64 = {
     let sizes = [
-        1,
+        2,
         size_of::<Header>(),
         size_of::<ServerSlot>(),
         size_of::<HealthSlot>(),

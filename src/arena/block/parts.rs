@@ -15,7 +15,7 @@ use crate::arena::ledger::{Ledger, LivingEntries};
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::{Lender, Segment};
-use crate::rotation::shared::TicketWord;
+use crate::rotation::ticket_word::TicketWord;
 use crate::sync::Ordering;
 
 /// A type of which every sequence of bytes is a value, and which is changed through shared references only.

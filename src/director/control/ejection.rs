@@ -78,7 +78,7 @@ impl Control {
             service.ejections.allow(rule.map_or(0, |rule| rule.failures), most);
             for at in control.running(live) {
                 let state = control.state_of(at.claim.id, key, at.server.address, runtime.panics);
-                if at.slot.set_state(at.claim.id.generation, state).is_ok_and(|was| was != state) {
+                if control.arena.set_state(at.claim.id, state).is_ok_and(|was| was != state) {
                     live.compiled.changed_for_all(at.claim.id, at.slot);
                 }
                 match &rule {

@@ -20,6 +20,7 @@ pub mod flag_set;
 pub mod hazard;
 pub mod health;
 pub mod ledger;
+pub mod looks;
 mod memory;
 pub mod min_tree;
 pub mod own_count;

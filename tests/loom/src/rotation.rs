@@ -6,6 +6,8 @@
 pub(crate) mod schedule;
 #[path = "../../../src/rotation/shared.rs"]
 pub(crate) mod shared;
+#[path = "../../../src/rotation/ticket_word.rs"]
+pub(crate) mod ticket_word;
 #[path = "../../../src/rotation/version.rs"]
 pub(crate) mod version;
 #[path = "../../../src/rotation/worker.rs"]

@@ -41,6 +41,7 @@ models! {
     shared_rotation: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
         two_retries_one_reload one_retry_two_reloads
         a_cycle_begins_anew a_refusal_takes_no_turn a_restart_beside_pickers;
+    looks: a_hold_beside_pickers a_hold_beside_the_end_of_another a_hold_beside_a_new_version;
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
     told: a_change_beside_the_first_told_publication_is_told changes_are_told a_state_beside_a_close_is_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
@@ -248,6 +249,8 @@ planted! {
     worker_rotation::planted_no_note, "each reload is carried over once";
     shared_rotation::planted_begun_before_publication, "nothing newer is published";
     shared_rotation::planted_former_left_open, "lost or given twice";
+    looks::planted_a_look_before_the_hold, "a held server is not looked at";
+    looks::planted_a_version_looked_at_before_it_is_found, "a held server is not looked at";
     min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";
     min_tree::planted_no_second_look_at_the_block, "a node is not the least of its block";
     min_tree::planted_pickers_do_not_help, "a loaded server is picked";
