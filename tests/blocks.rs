@@ -300,17 +300,14 @@ fn servers_come_and_go() {
 
 #[test]
 fn what_cannot_be_shared_is_refused() {
-    use vsched::config::{Ejection, Persistence, Sharing, SlowStart};
+    use vsched::config::{Persistence, Sharing};
     let plain = config(SchedulerKind::Wlc, &[1, 1]);
     let world = World::new(&plain, 1);
     type Edit = fn(&mut vsched::config::VirtualService);
-    let edits: [(&str, Edit); 6] = [
+    let edits: [(&str, Edit); 3] = [
         ("persistence", |service| service.persistence = Some(Persistence::new(60))),
         ("scheduler", |service| service.scheduler = Some(SchedulerKind::Lblc)),
         ("sharing", |service| service.sharing = Sharing::PerWorker),
-        ("ejection", |service| service.ejection = Some(Ejection::default())),
-        ("slow_start", |service| service.slow_start = Some(SlowStart::default())),
-        ("priority", |service| service.servers[0].priority = 1),
     ];
     for (setting, edit) in edits {
         let mut config = plain.clone();

@@ -5,6 +5,7 @@ use crate::arena::block::claim::Claim;
 use crate::arena::block::directory::Directory;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::block::rotations::{self, Begins, Used, Version};
+use crate::arena::block::totals::Totals;
 use crate::arena::id::ServiceId;
 use crate::arena::ledger::{Ledger, Settled, correct};
 use crate::arena::tally::Incarnation;
@@ -23,6 +24,7 @@ pub(crate) struct Attached {
     /// By server slot.
     ledger: Segment<Ledger>,
     used: Arc<Used>,
+    pub(crate) totals: Totals,
 }
 
 impl Attached {
@@ -31,7 +33,8 @@ impl Attached {
         let owner = block.join()?;
         let ledger = block.parts().ledger_of(owner.number).ok_or(BlockError::Corrupt)?;
         let tag = WorkerTag::new(owner.number + 1, owner.incarnation & Incarnation::LAST);
-        Ok(Attached { block: block.clone(), owner, tag, ledger, used: Arc::default() })
+        let (block, used, totals) = (block.clone(), Arc::default(), Totals::new());
+        Ok(Attached { block, owner, tag, ledger, used, totals })
     }
 
     /// The owner's entry for a server.
@@ -54,6 +57,14 @@ impl Attached {
     /// True for one of the owners that are alive: it does what only one should do.
     pub(crate) fn is_first(&self) -> bool {
         self.block.owners().first().is_some_and(|(first, _)| *first == self.owner)
+    }
+
+    /// True for one of the owners that are alive and have the service in this slot in their configs: it does what
+    /// only one should do for it.
+    pub(crate) fn leads(&self, service: u32) -> bool {
+        let parts = self.block.parts();
+        let name = parts.service_names.get(service as usize);
+        name.and_then(|name| name.first(parts.alive())) == Some(self.owner.number)
     }
 
     /// Waits for the claim, and reads the directory.

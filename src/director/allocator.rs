@@ -217,6 +217,12 @@ impl SlotAllocator {
         Taken { id, is_new: true }
     }
 
+    /// The slot of a server that some owner of the block has in its config. While something changes.
+    pub(super) fn shared_slot(&self, service: &ServiceKey, server: SocketAddr) -> Option<u32> {
+        let directory = self.directory.as_ref()?;
+        directory.server(directory.service(service)?, server)
+    }
+
     /// Returns a slot for a new service. As for [`take_server`](Self::take_server).
     pub(super) fn take_service(&mut self, arena: &Arena, key: &ServiceKey) -> Taken<ServiceId> {
         if let Some(directory) = &mut self.directory {

@@ -27,7 +27,11 @@ impl Director {
     pub fn set_weight(&self, server: ServerId, weight: u32) -> Result<Applied, ApplyError> {
         let mut control = self.inner.changing();
         let (service, known) = control.configured(server).ok_or(ApplyError::Stale)?;
-        control.execute(&Command::EditServer { service, server: RealServer { weight, ..known } })
+        let (former, set) = (known.weight, control.run_time_weight(server));
+        let edited = RealServer { weight, ..known };
+        let applied = control.execute(&Command::EditServer { service, server: edited })?;
+        control.weight_set(server, set, (former, weight));
+        Ok(applied)
     }
 }
 

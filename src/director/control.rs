@@ -11,6 +11,7 @@ mod reserve;
 mod roster;
 mod shape;
 mod tick;
+mod together;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use ahash::HashMap;
 
 use crate::arena::Arena;
 use crate::arena::block::directory::Taken;
-use crate::arena::id::ServiceId;
+use crate::arena::id::{ServerId, ServiceId};
 use crate::concurrent::hazard::Snapshot;
 use crate::config::diff::Change;
 use crate::config::{
@@ -75,6 +76,8 @@ pub(super) struct Control {
     rosters: Arc<Snapshot<Roster>>,
     pub(super) health_clock: HealthClock,
     pub(super) runtimes: HashMap<ServiceKey, Runtime>,
+    /// Servers of a block whose weights other owners have set at run time, and the weights.
+    followed: HashMap<ServerId, u32>,
 }
 
 /// Number of removed servers that each publication checks, in addition to two per change. Bounded, so
@@ -110,6 +113,7 @@ impl Control {
             rosters,
             health_clock: HealthClock::default(),
             runtimes: HashMap::default(),
+            followed: HashMap::default(),
         }
     }
 
@@ -207,6 +211,7 @@ impl Control {
         self.record(service_edits, fresh, records, &gone, next);
         self.settings = settings.clone();
         self.sequence = next;
+        self.weights_edited(changes);
         for key in changed {
             if self.has_runtime(&key) {
                 self.reconcile(&key);
@@ -278,13 +283,15 @@ impl Control {
         rule: KernelRules,
         edits: &mut Vec<SlotEdit>,
     ) {
-        let key = edit.settings.key;
+        let (key, starts_slowly) = (edit.settings.key, edit.settings.slow_start.is_some());
         edit.assign_slots(|server, claim| {
-            let limits = self.limits_of(&key, server);
-            let edit =
-                |claim: &SlotClaim| SlotEdit { slot: claim.id.slot, limits, weight: server.weight };
+            let edit = |control: &Self, claim: &SlotClaim| SlotEdit {
+                slot: claim.id.slot,
+                limits: control.limits_of(&key, server, claim),
+                weight: server.weight,
+            };
             if claim.has_slot() {
-                edits.push(edit(&claim));
+                edits.push(edit(self, &claim));
                 return claim;
             }
             let claim = match self.allocator.revive(key, server.address) {
@@ -293,13 +300,15 @@ impl Control {
                     self.arena.end_ejection(claim.id.slot, ServerState::Up);
                     self.readopt(claim, id)
                 }
-                None => self.allocate(id, server.address, next),
+                None => {
+                    let begins = self.now().filter(|_| starts_slowly);
+                    self.allocate(id, (&key, server.address), next, begins)
+                }
             };
-            self.share_holds(claim.id, &key, server.address);
             let state = self.state_of(claim.id, &key, server.address, self.panics(&key));
             // Never an error: only the director takes the slot away.
             let _ = self.arena.set_state(claim.id, state);
-            edit(&claim).carry_out(&self.arena, rule);
+            edit(self, &claim).carry_out(&self.arena, rule);
             claim
         });
     }
@@ -316,9 +325,27 @@ impl Control {
         SlotClaim { base, ..claim }
     }
 
-    fn allocate(&mut self, service: ServiceId, server: SocketAddr, since: u64) -> SlotClaim {
-        let id = self.allocator.take_server(&self.arena, service, server).id;
-        SlotClaim { id, since, base: self.shards.server_total(id.slot), last_weight: 0 }
+    /// A slot for a server that has none. If it is new in a block, the other owners know from then on who holds it,
+    /// and whether it begins slowly.
+    fn allocate(
+        &mut self,
+        service: ServiceId,
+        (key, server): (&ServiceKey, SocketAddr),
+        since: u64,
+        begins: Option<u64>,
+    ) -> SlotClaim {
+        let Taken { id, is_new } = self.allocator.take_server(&self.arena, service, server);
+        let base = self.shards.server_total(id.slot);
+        if let (Some(attached), Some(name)) =
+            (self.arena.attached(), self.arena.shared_name(id.slot))
+        {
+            attached.totals.begin_server(id.slot, base);
+            if is_new {
+                self.share_holds(name, key, server);
+                begins.into_iter().for_each(|now| name.set_start(now));
+            }
+        }
+        SlotClaim { id, since, base, last_weight: 0 }
     }
 
     fn compile(
@@ -377,8 +404,14 @@ impl Control {
         next: u64,
     ) {
         for (service, server, claim) in gone {
-            let state = self.held.state(service, *server);
-            self.arena.end_ejection(claim.id.slot, state);
+            match self.arena.attached() {
+                // Other owners may have it.
+                Some(attached) => self.add_server(attached, claim),
+                None => {
+                    let state = self.held.state(service, *server);
+                    self.arena.end_ejection(claim.id.slot, state);
+                }
+            }
         }
         for ((edit, (_, compiled)), record) in service_edits.into_iter().zip(fresh).zip(records) {
             let running = edit.live.and_then(|number| self.services.remove(&number));

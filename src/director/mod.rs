@@ -138,7 +138,9 @@ impl Director {
     /// room for the config, or the config has a setting whose state cannot be shared.
     pub fn in_block(config: &Config, block: &Block) -> Result<Self, ApplyError> {
         let arena = Arena::in_block(block).map_err(ApplyError::Block)?;
-        Self::in_arena(arena, config, ResourceLimits::default())
+        let director = Self::in_arena(arena, config, ResourceLimits::default())?;
+        director.inner.changing().follow_weights();
+        Ok(director)
     }
 
     /// Returns this director's place in its block; `None` if its state is its own.

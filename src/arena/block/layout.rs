@@ -48,7 +48,7 @@ pub(super) const BASE_ALIGN: usize = 8;
 /// Differs between builds whose blocks differ. The first number changes with the meaning of any word.
 pub(super) const LAYOUT: u64 = {
     let sizes = [
-        2,
+        3,
         size_of::<Header>(),
         size_of::<ServerSlot>(),
         size_of::<HealthSlot>(),

@@ -17,6 +17,7 @@ pub(crate) mod names;
 pub(crate) mod owners;
 pub(crate) mod parts;
 pub(crate) mod rotations;
+pub(crate) mod totals;
 
 use std::ptr::NonNull;
 
