@@ -300,12 +300,11 @@ fn servers_come_and_go() {
 
 #[test]
 fn what_cannot_be_shared_is_refused() {
-    use vsched::config::{Persistence, Sharing};
+    use vsched::config::Sharing;
     let plain = config(SchedulerKind::Wlc, &[1, 1]);
     let world = World::new(&plain, 1);
     type Edit = fn(&mut vsched::config::VirtualService);
-    let edits: [(&str, Edit); 3] = [
-        ("persistence", |service| service.persistence = Some(Persistence::new(60))),
+    let edits: [(&str, Edit); 2] = [
         ("scheduler", |service| service.scheduler = Some(SchedulerKind::Lblc)),
         ("sharing", |service| service.sharing = Sharing::PerWorker),
     ];

@@ -3,6 +3,8 @@
 use crate::arena::block::Block;
 use crate::arena::block::claim::Claim;
 use crate::arena::block::directory::Directory;
+use crate::arena::block::maps::{NoMap, SharedMap, UsedMaps};
+use crate::arena::block::names;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::block::rotations::{self, Begins, Used, Version};
 use crate::arena::block::totals::Totals;
@@ -11,7 +13,7 @@ use crate::arena::ledger::{Ledger, Settled, correct};
 use crate::arena::tally::Incarnation;
 use crate::arena::worker_state::WorkerTag;
 use crate::concurrent::segments::Segment;
-use crate::config::KernelRules;
+use crate::config::{KernelRules, ServiceKey};
 use crate::error::BlockError;
 use crate::sync::Arc;
 
@@ -25,6 +27,7 @@ pub(crate) struct Attached {
     ledger: Segment<Ledger>,
     used: Arc<Used>,
     pub(crate) totals: Totals,
+    maps: Arc<UsedMaps>,
 }
 
 impl Attached {
@@ -34,7 +37,7 @@ impl Attached {
         let ledger = block.parts().ledger_of(owner.number).ok_or(BlockError::Corrupt)?;
         let tag = WorkerTag::new(owner.number + 1, owner.incarnation & Incarnation::LAST);
         let (block, used, totals) = (block.clone(), Arc::default(), Totals::new());
-        Ok(Attached { block, owner, tag, ledger, used, totals })
+        Ok(Attached { block, owner, tag, ledger, used, totals, maps: Arc::default() })
     }
 
     /// The owner's entry for a server.
@@ -87,6 +90,15 @@ impl Attached {
         is_any_held: impl Fn() -> bool,
     ) -> Option<Version> {
         self.used.version(&self.block, self.owner, version, begins, is_any_held)
+    }
+
+    /// As [`UsedMaps::map`].
+    pub(crate) fn map(&self, service: &ServiceKey, capacity: u32) -> Result<Arc<SharedMap>, NoMap> {
+        self.maps.map(&self.block, self.owner, names::digest(service), capacity)
+    }
+
+    pub(crate) fn next_serial(&self) -> Option<u32> {
+        Some(self.block.parts().header()?.next_serial())
     }
 
     /// A server of the service in this slot is held from now on: every pick obeys.

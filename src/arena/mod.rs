@@ -29,7 +29,7 @@ use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Tally;
 use crate::arena::worker_state::WorkerState;
-use crate::concurrent::segments::Segments;
+use crate::concurrent::segments::{ArcRef, Segments};
 use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState, Thresholds};
 use crate::error::{BlockError, ConnectionError};
@@ -59,7 +59,8 @@ pub(crate) struct Arena {
     shares: AtomicU32,
     kernel_rules: AtomicU32,
     phase: AtomicU32,
-    clock: AtomicU64,
+    /// That of all owners, in a block.
+    clock: ArcRef<AtomicU64>,
     serial: AtomicU32,
     /// 1 once a host has reported an outcome.
     reports: AtomicU32,
@@ -67,6 +68,9 @@ pub(crate) struct Arena {
     /// The slots of servers and services are those of a block.
     attached: Option<Attached>,
 }
+
+/// The latest time of the clock, in milliseconds: sums of times do not overflow.
+const LATEST: u64 = 1 << 53;
 
 /// How many arenas this process has made.
 static ARENAS: AtomicU32 = AtomicU32::new(0);
@@ -88,7 +92,7 @@ impl Arena {
             shares: AtomicU32::new(1),
             kernel_rules: AtomicU32::new(0),
             phase: AtomicU32::new(0),
-            clock: AtomicU64::new(0),
+            clock: ArcRef::standalone(AtomicU64::new(0)),
             serial: AtomicU32::new(0),
             reports: AtomicU32::new(0),
             attached: None,
@@ -98,12 +102,14 @@ impl Arena {
     /// An arena whose servers and services are those of a block.
     pub(crate) fn in_block(block: &Block) -> Result<Self, BlockError> {
         let parts = block.parts();
+        let attached = Attached::new(block)?;
         Ok(Arena {
+            clock: ArcRef::of(&parts.clock, 0).ok_or(BlockError::Corrupt)?,
             first_generation: parts.first_generation(),
             servers: Segments::of_lent(&parts.servers),
             health: Segments::of_lent(&parts.health),
             services: Segments::of_lent(&parts.services),
-            attached: Some(Attached::new(block)?),
+            attached: Some(attached),
             ..Arena::new()
         })
     }
@@ -117,6 +123,18 @@ impl Arena {
     #[inline(always)]
     pub(crate) fn attached(&self) -> Option<&Attached> {
         self.attached.as_ref()
+    }
+
+    /// True if the arena's slots are those of a block.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.attached.is_some()
+    }
+
+    /// The owners of the block that are alive, as bits. Those of a block with maps of addresses have 32 at most.
+    pub(crate) fn owners_alive(&self) -> Option<u64> {
+        let alive = self.attached()?.block.parts().alive();
+        Some(alive & u64::from(u32::MAX))
     }
 
     /// The generation of a slot's first owner. It differs per director, so that an id or a lease of one
@@ -152,6 +170,9 @@ impl Arena {
 
     /// A unique number (until it wraps), never 0.
     pub(crate) fn next_serial(&self) -> u32 {
+        if let Some(serial) = self.attached().and_then(Attached::next_serial) {
+            return serial;
+        }
         // Relaxed: only uniqueness matters.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
     }
@@ -336,12 +357,12 @@ impl Arena {
     /// The coarse clock: milliseconds on the caller's clock as of the last tick.
     pub(crate) fn clock(&self) -> u64 {
         // Relaxed: a coarse clock; orders nothing.
-        self.clock.load(Ordering::Relaxed)
+        self.clock.get().load(Ordering::Relaxed).min(LATEST)
     }
 
     /// Advances the clock; a smaller value is ignored.
     pub(crate) fn set_clock(&self, now: u64) {
         // Relaxed: as in `clock`.
-        self.clock.fetch_max(now, Ordering::Relaxed);
+        self.clock.get().fetch_max(now.min(LATEST), Ordering::Relaxed);
     }
 }

@@ -148,12 +148,13 @@ impl Control {
             (config.kernel_rules, config.seed, config.expire_quiescent_template)
         };
         let all = decisive(settings) != decisive(&self.settings);
-        let compiled = self.services.values().filter(|_| all);
-        let mut maps = reserve::maps(self, changes, compiled)?;
-        // All that are compiled.
-        let versions = maps.len();
-        // The last step that can fail.
-        self.allocator.reserve(&self.arena, changes, versions)?;
+        self.allocator.begin_changes(&self.arena)?;
+        // All steps that can fail.
+        let reserved = self.reserve(changes, all);
+        if reserved.is_err() {
+            self.allocator.end_changes();
+        }
+        let mut maps = reserved?;
         let removed = self.allocator.removed().clone();
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);
@@ -220,6 +221,18 @@ impl Control {
         self.sweep(SWEPT + 2 * changes.len());
         self.allocator.end_changes();
         Ok(())
+    }
+
+    /// The maps of all services that are compiled, and room for what changes.
+    fn reserve(
+        &mut self,
+        changes: &[Change],
+        all: bool,
+    ) -> Result<HashMap<ServiceKey, Maps>, ApplyError> {
+        let compiled = self.services.values().filter(|_| all);
+        let maps = reserve::maps(self, changes, compiled)?;
+        self.allocator.reserve(&self.arena, changes, maps.len())?;
+        Ok(maps)
     }
 
     /// Applies the changes to edits of the services concerned; nothing running changes yet, but for the

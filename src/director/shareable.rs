@@ -22,7 +22,6 @@ pub(super) fn check(changes: &[Change]) -> Result<(), ApplyError> {
 fn service_setting(service: &ServiceSettings) -> Option<&'static str> {
     let remembers = [SchedulerKind::Lblc, SchedulerKind::Lblcr].map(Some);
     let settings = [
-        (service.persistence.is_some(), "persistence"),
         (remembers.contains(&service.scheduler), "scheduler"),
         (service.sharing == Sharing::PerWorker, "sharing"),
     ];

@@ -29,6 +29,7 @@
 //! | `payload` | see the payloads                     | SeqCst   | its loads; the tag ties it to key |
 //! | `marks`   | load and `fetch_or` in `mark`        | SeqCst   | `fetch_and` in `unmark`; after the writer's write, before the sweep's last read |
 //! | `used`    | loads and stores                     | Relaxed  | none: a coarse time              |
+//! | `wrong`   | swap in `recount`                    | Relaxed  | none: the director's             |
 //! | `count`   | additions                            | Relaxed  | none: a limit, exact when quiescent |
 //! | `next`    | loads and stores                     | Relaxed  | none: the director's, under its lock |
 //! | `left`    | stores in `begin_sweep`, `sweep`     | Release  | load in `is_swept`               |
@@ -38,8 +39,11 @@
 //! writes the name, and releases it after it has overwritten the name.
 
 use std::iter;
+use std::ops::Deref;
 
 use crate::arena::Arena;
+use crate::arena::block::maps::SharedMap;
+use crate::concurrent::segments::Segment;
 use crate::concurrent::zeroed::{OutOfMemory, Zeroed, zeroed, zeroed_struct};
 use crate::config::affinity_entries;
 use crate::memory::sizes::{CHUNK, WINDOW};
@@ -87,6 +91,7 @@ impl AddressKey {
 }
 
 zeroed_struct! {
+    #[repr(C)]
     pub(crate) struct AffinityEntry<P> {
         key: AtomicU64,
         /// Milliseconds of the clock at the last pick.
@@ -109,16 +114,39 @@ impl<P> AffinityEntry<P> {
 
 pub(crate) struct AffinityTable<P: Payload> {
     arena: Arc<Arena>,
-    entries: Box<[AffinityEntry<P>]>,
+    entries: Store<AffinityEntry<P>>,
     /// One bit per chunk, set if one of its entries has a key or remembers something.
-    marks: Box<[AtomicU64]>,
+    marks: Store<AtomicU64>,
+    /// Its own count if it has its own entries.
     count: AtomicU32,
+    /// The block's map whose entries these are.
+    pub(super) shared: Option<Arc<SharedMap>>,
     /// The word of marks with which the sweep goes on, and how many it has still to visit.
     next: AtomicUsize,
     left: AtomicUsize,
+    /// The number of entries, counted otherwise than it should be, and what it should be.
+    wrong: AtomicU64,
     /// Number of entries that sweeps have visited.
     #[cfg(test)]
     pub(super) visited: AtomicU64,
+}
+
+/// A table's own elements, or those that others share.
+pub(super) enum Store<T> {
+    Own(Box<[T]>),
+    Shared(Segment<T>),
+}
+
+impl<T> Deref for Store<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        match self {
+            Store::Own(elements) => elements,
+            Store::Shared(elements) => elements,
+        }
+    }
 }
 
 impl<P: Payload> AffinityTable<P> {
@@ -127,7 +155,18 @@ impl<P: Payload> AffinityTable<P> {
     pub(super) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
         // A length past `usize` is more memory than exists.
         let length = usize::try_from(affinity_entries(capacity)).unwrap_or(usize::MAX);
-        Ok(Self::of(arena, zeroed(length)?, zeroed(marks_for(length))?))
+        let store = (Store::Own(zeroed(length)?), Store::Own(zeroed(marks_for(length))?));
+        Ok(Self::of(arena, store, None))
+    }
+
+    /// A table whose entries other owners of a block use too.
+    pub(super) fn shared(
+        arena: Arc<Arena>,
+        map: Arc<SharedMap>,
+        entries: Segment<AffinityEntry<P>>,
+    ) -> Self {
+        let marks = Store::Shared(map.marks.clone());
+        Self::of(arena, (Store::Shared(entries), marks), Some(map))
     }
 
     /// A table for one address.
@@ -135,17 +174,23 @@ impl<P: Payload> AffinityTable<P> {
         let entries: Box<[_]> =
             (0..affinity_entries(1)).map(|_| AffinityEntry::default()).collect();
         let marks = (0..marks_for(entries.len())).map(|_| AtomicU64::new(0)).collect();
-        Self::of(arena, entries, marks)
+        Self::of(arena, (Store::Own(entries), Store::Own(marks)), None)
     }
 
-    fn of(arena: Arc<Arena>, entries: Box<[AffinityEntry<P>]>, marks: Box<[AtomicU64]>) -> Self {
+    fn of(
+        arena: Arc<Arena>,
+        (entries, marks): (Store<AffinityEntry<P>>, Store<AtomicU64>),
+        shared: Option<Arc<SharedMap>>,
+    ) -> Self {
         AffinityTable {
             arena,
             entries,
             marks,
             count: AtomicU32::new(0),
+            shared,
             next: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
+            wrong: AtomicU64::new(0),
             #[cfg(test)]
             visited: AtomicU64::new(0),
         }
@@ -160,7 +205,34 @@ impl<P: Payload> AffinityTable<P> {
     pub(super) fn count(&self) -> u32 {
         // Relaxed: a statistic, compared with a limit. May be negative briefly, if an entry is removed
         // before it is counted.
-        self.count.load(Ordering::Relaxed)
+        self.counter().load(Ordering::Relaxed)
+    }
+
+    /// Corrects the number of entries that have a key, if it has been wrong by the same since the last call: an owner
+    /// of a block may have died between a change of an entry and that of the number. O(entries).
+    pub(super) fn recount(&self) {
+        let (counted, mut keys) = (self.count(), 0);
+        self.walk(&mut 0, usize::MAX, |_, _| keys += 1);
+        let wrong = u64::from(counted) << 32 | u64::from(keys);
+        // Relaxed, all: as in `count`.
+        if counted != keys && self.wrong.swap(wrong, Ordering::Relaxed) == wrong {
+            let counter = self.counter();
+            let _ = counter.compare_exchange(counted, keys, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn counter(&self) -> &AtomicU32 {
+        self.shared.as_ref().map_or(&self.count, |map| &map.slot.get().count)
+    }
+
+    /// The number of an entry; `None` if it is not in this table.
+    #[inline]
+    pub(super) fn place(&self, entry: &AffinityEntry<P>) -> Option<usize> {
+        let start = self.entries.as_ptr().addr();
+        // An address below the first entry wraps past the end.
+        let at =
+            std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<AffinityEntry<P>>();
+        (at < self.entries.len()).then_some(at)
     }
 
     #[inline]
@@ -171,9 +243,10 @@ impl<P: Payload> AffinityTable<P> {
     /// The window that begins at an entry, whose number is taken modulo the table's length.
     #[inline]
     fn window_at(&self, start: usize) -> impl Iterator<Item = &AffinityEntry<P>> {
-        let mask = self.entries.len() - 1;
+        let entries = &*self.entries;
+        let mask = entries.len() - 1;
         let start = start & mask;
-        (start..start + WINDOW).filter_map(move |at| self.entries.get(at & mask))
+        (start..start + WINDOW).filter_map(move |at| entries.get(at & mask))
     }
 
     /// The key's first entry, even if it is over. Wait-free. Inlined into the first lookup of a pick: a
@@ -197,7 +270,7 @@ impl<P: Payload> AffinityTable<P> {
             match swap {
                 Ok(_) => {
                     // Relaxed: as in `count`.
-                    self.count.fetch_add(1, Ordering::Relaxed);
+                    self.counter().fetch_add(1, Ordering::Relaxed);
                     self.mark(entry);
                     return Some(self.settle(key, entry));
                 }
@@ -227,7 +300,7 @@ impl<P: Payload> AffinityTable<P> {
         let swap = entry.key.compare_exchange(word, EMPTY, Ordering::SeqCst, Ordering::SeqCst);
         if swap.is_ok() {
             // Relaxed: as in `count`.
-            self.count.fetch_sub(1, Ordering::Relaxed);
+            self.counter().fetch_sub(1, Ordering::Relaxed);
         }
         swap.is_ok()
     }
@@ -235,14 +308,9 @@ impl<P: Payload> AffinityTable<P> {
     /// Marks the entry's chunk, so that sweeps visit it; false if the entry is not in this table.
     #[inline]
     pub(super) fn mark(&self, entry: &AffinityEntry<P>) -> bool {
-        let start = self.entries.as_ptr().addr();
-        // An address below the first entry wraps past the end.
-        let at =
-            std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<AffinityEntry<P>>();
+        let Some(at) = self.place(entry) else { return false };
         let (word, bit) = place_of(at / CHUNK);
-        let (true, Some(marks)) = (at < self.entries.len(), self.marks.get(word)) else {
-            return false;
-        };
+        let Some(marks) = self.marks.get(word) else { return false };
         // SeqCst: after the write that it covers; pairs with `unmark`. A load first: the mark is nearly
         // always set, and many entries share its cache line.
         if marks.load(Ordering::SeqCst) & bit == 0 {
@@ -407,6 +475,9 @@ fn place_of(chunk: usize) -> (usize, u64) {
 
 impl<P: Payload> Drop for AffinityTable<P> {
     fn drop(&mut self) {
+        if self.shared.is_some() {
+            return;
+        }
         for word in 0..self.marks.len() {
             self.content_of(word).for_each(|(_, entry)| _ = entry.payload.forget(&self.arena));
         }

@@ -39,6 +39,9 @@ const MAX_TICKETS: usize = 8;
 /// The state of a precomputed rotation off its schedule: a turn's number and a mark.
 const OFF_SCHEDULE_STATE: u64 = (1 << 33) - 1;
 
+// States end below the bits that `TicketWord::raise` changes.
+const _: () = assert!(OFF_SCHEDULE_STATE << TICKET_BITS | MAX_STATE < 1 << 57);
+
 /// The previous pool version's counter; `None` for the first version.
 pub(crate) type Previous<'a> = Option<&'a TicketCounter>;
 

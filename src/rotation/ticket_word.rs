@@ -16,8 +16,8 @@
 //! | `word`   | exchange in `raise`                  | SeqCst   | all exchanges of `word`                    |
 //!
 //! Why no ticket without `LOOK` is taken once a server is held. The holder sets the server's state, then `looks`, then
-//! changes the word, and every such change makes another word of it: of one with flags it changes the low bits, of one
-//! with `LOOK` the count above the ticket's number. Who exchanges the word has loaded it first, then `looks`, and makes
+//! changes the word, and every such change makes another word of it: it counts on in the bits above the state, or above
+//! the ticket's number. Who exchanges the word has loaded it first, then `looks`, and makes
 //! a word without `LOOK` only if that is even.
 //!
 //! - It was even before the holder's exchange: then the holder changes the word after it was loaded, and the exchange
@@ -37,8 +37,10 @@ pub(super) const FLAGS: u64 = SUPERSEDED | OFF_SCHEDULE | UNINITIALIZED;
 
 /// Low bits that invalid tickets may change. Each invalid ticket is followed by a step that clears the
 /// bits or leaves this word for good, so at most one per worker is in flight.
-pub(super) const TICKET_BITS: u32 = 28;
-const TICKET: u64 = (1 << TICKET_BITS) - 1;
+pub(super) const TICKET_BITS: u32 = 24;
+/// Of words with flags, these bits count how often a server was held: those above every state.
+const HOLDS: u64 = 0xf << HOLDS_AT;
+const HOLDS_AT: u32 = 57;
 
 /// Of words without flags: the ticket's server has to be looked at.
 const LOOK: u64 = 1 << 60;
@@ -73,7 +75,7 @@ impl TicketWord {
         let looks = said(exchange(&self.looks, said));
         exchange(&self.word, |word| {
             if word & FLAGS != 0 {
-                word & !TICKET | word.wrapping_add(1) & TICKET
+                word & !HOLDS | word.wrapping_add(1 << HOLDS_AT) & HOLDS
             } else if word & LOOK != 0 {
                 word & !RAISES | word.wrapping_add(1 << RAISES_AT) & RAISES
             } else {

@@ -257,7 +257,10 @@ impl Service {
     /// Notes what is due at this time; [`go_on`](Self::go_on) does it.
     pub(crate) fn begin_tick(&self, now: u64) -> Allowance {
         self.scheduler.tick(now);
-        if let Some(templates) = self.templates() {
+        // One owner of a block sweeps for all.
+        let attached = self.servers.arena().attached();
+        let sweeps = attached.is_none_or(|attached| attached.leads(self.id.slot));
+        if let Some(templates) = self.templates().filter(|_| sweeps) {
             templates.begin_sweep();
         }
         // What is over makes room for others at once.

@@ -30,8 +30,12 @@ impl Worker {
         ledger.open(activity, || slot.open(generation, activity, rules, below_limit))?;
         *lease = Lease::new(server, template, activity);
         lease.set_tag(attached.tag);
-        self.shard.count_connection(server.slot, slot.service());
+        let service = slot.service();
+        self.shard.count_connection(server.slot, service);
         self.reader.catch_up();
+        if !template.is_none() {
+            self.acquire_template(service, template);
+        }
         Ok(())
     }
 
@@ -42,7 +46,7 @@ impl Worker {
         slot: &ServerSlot,
         activity: Activity,
     ) -> Result<(), ConnectionError> {
-        let (server, arena) = (lease.server, &self.inner.arena);
+        let (server, template, arena) = (lease.server, lease.template, &self.inner.arena);
         let attached = arena.attached().ok_or(ConnectionError::Stale)?;
         let ledger = attached.ledger(server.slot).ok_or(ConnectionError::Stale)?;
         let (service, rules) = (slot.service(), arena.kernel_rules());
@@ -54,6 +58,9 @@ impl Worker {
         self.reader.catch_up();
         if marked {
             arena.room_made(service);
+        }
+        if !template.is_none() {
+            self.release_template(service, template);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libc::pid_t;
-use vsched::config::{Ejection, ServerHealth, VirtualService};
+use vsched::config::{Affinity, Ejection, Persistence, ServerHealth, VirtualService};
 use vsched::{
     Activity, Block, BlockLimits, Config, Director, Holder, Lease, Outcome, OwnerId, Reclaimed,
     SchedulerKind, ServerState, ServiceId, Worker,
@@ -54,6 +54,7 @@ fn configs() -> [Config; 2] {
                 server(3, 1),
             ]))
             .with_service(ejecting())
+            .with_service(persistent())
     };
     [
         of(&[(1, 1), (2, 2), (3, 3)], SchedulerKind::Wlc),
@@ -68,13 +69,20 @@ fn ejecting() -> VirtualService {
     service(2, SchedulerKind::Rr).with_ejection(ejection.with_max_share(50)).with_servers(servers)
 }
 
+/// Its templates live for two seconds.
+fn persistent() -> VirtualService {
+    let servers = (1..=3).map(|n| server(n, n.into())).collect();
+    let service = service(3, SchedulerKind::Wrr).with_persistence(Persistence::new(2));
+    service.with_affinity(Affinity::default().with_capacity(100)).with_servers(servers)
+}
+
 pub(super) fn main() {
     if std::env::args().any(|argument| argument == "--list") {
         println!("killed: test");
         return;
     }
     let (kills, seed) = (number("VSCHED_KILLS", 600), number("VSCHED_SEED", 1));
-    let limits = BlockLimits::new(64, 64).with_owners(8);
+    let limits = BlockLimits::new(64, 64).with_owners(8).with_addresses(512);
     let block = Block::anonymous(&limits).expect("memory");
     let mut world = World::new(block, seed);
     for round in 0..kills {
@@ -92,7 +100,7 @@ struct World {
     block: Block,
     director: Director,
     worker: Worker,
-    services: [ServiceId; 3],
+    services: [ServiceId; 4],
     own: Vec<Lease>,
     random: Random,
     stepped: u64,
@@ -251,6 +259,7 @@ impl World {
         let _ = self.worker.service_for(&flow(0));
         self.tick();
         self.check_ejections(what);
+        self.check_templates(what);
         // One cycle of the rotation gives each server its weight.
         let picks = (0..6).map(|_| {
             let pick = self.worker.pick_server(self.services[0], &flow(0)).expect("one is up");
@@ -296,6 +305,24 @@ impl World {
         assert_eq!(ejected(), 0, "{what}: ejections end");
     }
 
+    /// No template is left, as the dead hold none, and there is room for as many as before.
+    fn check_templates(&mut self, what: &str) {
+        let remembered = || {
+            let service = self.director.observe().services.remove(3);
+            service.templates.expect("it is persistent")
+        };
+        // One that a connection held when it was over has lived for a minute more.
+        (0..2).for_each(|_| self.director.tick(self.director.now() + Duration::from_secs(61)));
+        assert_eq!(remembered().entries, 0, "{what}: templates");
+        for client in 0..100 {
+            let pick = self.worker.pick_server(self.services[3], &flow(client)).expect("one is up");
+            let again = self.worker.pick_server(self.services[3], &flow(client));
+            assert_eq!(again.map(|it| it.address()), Ok(pick.address()), "{what}: {client}");
+        }
+        let remembered = remembered();
+        assert_eq!((remembered.entries, remembered.refused), (100, 0), "{what}: templates");
+    }
+
     fn place_of(&self, lease: &Lease) -> (usize, std::net::SocketAddr) {
         let found = self.services.iter().enumerate().find_map(|(n, service)| {
             let mut servers = self.director.servers(*service).into_iter().flatten();
@@ -305,8 +332,8 @@ impl World {
     }
 }
 
-fn services(director: &Director) -> [ServiceId; 3] {
-    let keys = [0, 1, 2].map(|n| configs()[0].services[n].key);
+fn services(director: &Director) -> [ServiceId; 4] {
+    let keys = [0, 1, 2, 3].map(|n| configs()[0].services[n].key);
     keys.map(|key| director.service_by_key(&key).expect("it runs"))
 }
 
@@ -315,7 +342,7 @@ struct Child {
     block: Block,
     director: Director,
     worker: Worker,
-    services: [ServiceId; 3],
+    services: [ServiceId; 4],
     random: Random,
     held: Vec<Lease>,
 }
@@ -331,7 +358,7 @@ impl Child {
 
     fn connect_for(&mut self, rounds: u64) {
         for n in 0..rounds {
-            let service = self.services[(n % 3) as usize];
+            let service = self.services[(n % 4) as usize];
             let client = self.random.below(20) as u32;
             if let Ok(connection) = self.worker.connect(service, &flow(client)) {
                 self.held.push(connection.into_lease());
@@ -357,7 +384,7 @@ impl Child {
             self.director.apply(config).expect("a valid config");
             let services = self.services;
             let states = [ServerState::Up, ServerState::Draining, ServerState::Down];
-            let servers = self.director.servers(services[self.random.below(3) as usize]);
+            let servers = self.director.servers(services[self.random.below(4) as usize]);
             for (id, _) in servers.into_iter().flatten() {
                 let state = states[self.random.below(3) as usize];
                 let _ = self.director.set_state(id, Holder::Host, state);

@@ -13,6 +13,7 @@ pub(crate) mod layout;
 pub(crate) mod limits;
 #[cfg(all(unix, feature = "shared-memory"))]
 mod mapping;
+pub(crate) mod maps;
 pub(crate) mod names;
 pub(crate) mod owners;
 pub(crate) mod parts;
@@ -201,8 +202,9 @@ impl Block {
             return Err(BlockError::Unknown);
         }
         let identity = header.identity().ok_or(BlockError::Corrupt)?;
-        let Identity { servers, services, owners, .. } = identity;
+        let Identity { servers, services, owners, addresses, .. } = identity;
         let limits = BlockLimits::new(servers, services).with_owners(owners);
+        let limits = limits.with_addresses(addresses);
         let layout = Layout::new(&limits).map_err(|_| BlockError::Corrupt)?;
         if identity.skipped != skipped as u32 {
             let offset = |skipped: u32| (ALIGN as u32).wrapping_sub(skipped) as u8 % ALIGN as u8;
@@ -296,6 +298,7 @@ impl Block {
             self.parts.server_names.iter().for_each(|name| name.release(number));
             self.parts.service_names.iter().for_each(|name| name.release(number));
             self.parts.rotations.iter().for_each(|slot| slot.release(number));
+            maps::forget_owner(&self.parts, number);
             if slot.complete(incarnation, process) {
                 return Ok(OwnerId { number, incarnation });
             }

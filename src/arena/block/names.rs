@@ -144,6 +144,15 @@ fn key_of_words(words: Words) -> Option<ServiceKey> {
     }
 }
 
+/// A hash of a service's key, the same in every process; not 0.
+pub(crate) fn digest(key: &ServiceKey) -> u64 {
+    // FNV-1a, word by word.
+    let hash = words_of_key(key).into_iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| {
+        (hash ^ word).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
+}
+
 impl Name {
     fn read(&self) -> Words {
         // Acquire: pairs with the store in `write`.

@@ -17,9 +17,10 @@ use crate::director::shape::{Condition, Part, Shape, shape, step};
 use crate::error::ApplyError;
 
 impl Control {
-    /// The time, once ticks have told it.
+    /// The time, once ticks have told it: of a block, those of any owner.
     pub(in crate::director) fn now(&self) -> Option<u64> {
-        self.health_clock.is_running().then(|| self.arena.clock())
+        let is_told = self.arena.is_shared() && self.arena.clock() > 0;
+        (is_told || self.health_clock.is_running()).then(|| self.arena.clock())
     }
 
     /// True if the service takes servers that are down, because too many are.
