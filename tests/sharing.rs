@@ -94,7 +94,8 @@ fn templates_and_flows_ports_hold_for_one_worker_as_for_all() {
             for number in 1..=5 {
                 writeln!(rules, "-a {key} -r 10.0.1.{number}:{port} -g -w {number}").expect("text");
             }
-            let answers = [Sharing::Exact, Sharing::PerWorker].map(|sharing| {
+            let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Blocks(16)];
+            let answers = sharings.map(|sharing| {
                 let mut config: Config = rules.parse().expect("rules");
                 config.services[0].sharing = sharing;
                 let director = Director::new(&config).expect("a config");
@@ -104,6 +105,7 @@ fn templates_and_flows_ports_hold_for_one_worker_as_for_all() {
                 (0..93).map(|turn| pick(turn % 31).address()).collect::<Vec<_>>()
             });
             assert_eq!(answers[0], answers[1], "{kind:?}, {service}");
+            assert_eq!(answers[0], answers[2], "{kind:?}, {service}");
             assert!(answers[1].iter().all(|address| address.port() == 80), "{kind:?}, {service}");
             if service.contains("-p") {
                 assert_eq!(answers[1][..31], answers[1][31..62], "{kind:?}, {service}");
@@ -283,7 +285,9 @@ fn sharing_changes_while_connections_are_open() {
         let workers = [director.worker(), director.worker()];
         let mut open = Vec::new();
         for round in 0..12 {
-            let sharing = [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact][round % 3];
+            let sharings =
+                [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact, Sharing::Blocks(5)];
+            let sharing = sharings[round % 4];
             let mut wanted = config(*kind, &weights, sharing);
             if round % 2 == 0 {
                 wanted.services[0].servers.pop();

@@ -368,7 +368,7 @@ int main(void) {
     static const char wrong[] = "-A -f 7\n-A -f 8 --vsched-sharing each";
     IS(vsched_config_read_rules(again, wrong, strlen(wrong)), VSCHED_E_PARSE);
     TEXT_IS(config_error(again, why, sizeof why),
-            "line 2, column 26: `each`: illegal sharing: expected exact or per-worker");
+            "line 2, column 26: `each`: illegal sharing: expected exact, per-worker or blocks-1 to blocks-64");
     free(reread);
     free(rules);
     free(json);

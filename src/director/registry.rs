@@ -48,7 +48,7 @@ impl WorkerRegistry {
             number,
             phase.unwrap_or_else(|| arena.phase().wrapping_add(number)),
             room(Service::counts_per_worker, reach.0),
-            room(Service::per_worker, reach.1),
+            room(Service::has_worker_slots, reach.1),
         );
         self.living.insert(number);
         self.share(arena, table, false);
@@ -129,7 +129,8 @@ impl WorkerRegistry {
             arena.common.grow_to(servers);
         }
         for worker in self.states(arena) {
-            for (former, compiled) in compiled.clone().filter(|(_, compiled)| compiled.per_worker())
+            for (former, compiled) in
+                compiled.clone().filter(|(_, compiled)| compiled.has_worker_slots())
             {
                 worker.grow_to(if compiled.counts_per_worker() { servers } else { 0 }, services);
                 if !former.is_some_and(Service::per_worker) {

@@ -19,11 +19,11 @@
 //!
 //! | location | operation                                  | ordering | partner                  |
 //! |----------|--------------------------------------------|----------|--------------------------|
-//! | `word`   | additions in `take_ticket`                 | SeqCst   | the swaps                |
+//! | `word`   | additions in `take_ticket`, `take_block`   | SeqCst   | the swaps                |
 //! | `word`   | loads in `advance`, `adopt`, `supersede`, `copy` | SeqCst | the additions and swaps  |
-//! | `word`   | swaps in all but `take_ticket`             | SeqCst   | the others; the snapshot's `current` |
+//! | `word`   | swaps in all but these two                 | SeqCst   | the others; the snapshot's `current` |
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use crate::rotation::schedule::{Schedule, repeats};
 use crate::rotation::version::{MAX_STATE, Superseded};
@@ -36,10 +36,10 @@ const FLAGS: u64 = SUPERSEDED | OFF_SCHEDULE | UNINITIALIZED;
 
 /// A pick passes over at most this many servers ticket by ticket. Then it asks the scheduler, which
 /// has a shorter way past unavailable servers and knows whether any is available.
-const MAX_TICKETS: usize = 8;
-/// Low bits that invalid tickets may change. Each invalid ticket is followed by a step that clears the
-/// bits or leaves this word for good, so at most one per worker is in flight.
-const TICKET_BITS: u32 = 28;
+pub(super) const MAX_TICKETS: usize = 8;
+/// Low bits that invalid tickets may change. Each invalid ticket or block is followed by a step that clears
+/// the bits or leaves this word for good, so at most one per worker is in flight.
+pub(crate) const TICKET_BITS: u32 = 28;
 /// The state of a precomputed rotation off its schedule: a turn's number and a mark.
 const OFF_SCHEDULE_STATE: u64 = (1 << 33) - 1;
 
@@ -191,6 +191,19 @@ impl TicketCounter {
     #[inline(always)]
     pub(crate) fn take_ticket(&self) -> u64 {
         self.word.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Takes this many tickets, and wraps at the end of the schedule. The first of them, as an index of the
+    /// schedule; `None` if they are invalid.
+    pub(super) fn take_block(&self, length: NonZeroU8, schedule: &Schedule) -> Option<u64> {
+        let length = u64::from(length.get());
+        let first = self.word.fetch_add(length, Ordering::SeqCst);
+        let last = first + length - 1;
+        if !schedule.past_end(last) {
+            return Some(first);
+        }
+        self.wrap(last);
+        if schedule.past_end(first) { self.valid_ticket(first) } else { Some(first) }
     }
 
     /// The turn of a ticket; `None` if the ticket is invalid.

@@ -1,11 +1,55 @@
-//! What a service does for each worker, if it is shared `per-worker`.
+//! What a service does for each worker, if it is shared `per-worker` or in blocks.
+
+use std::num::NonZeroU8;
 
 use crate::arena::id::ServerId;
+use crate::arena::service_slot::ServiceSlot;
 use crate::arena::tally::{Connections, Tally};
-use crate::arena::worker_state::{Renewal, WorkerState};
+use crate::arena::worker_state::{MAX_WORKERS, Renewal, WorkerState};
+use crate::config::MAX_BLOCK;
+use crate::pool::endpoint::Endpoint;
+use crate::rotation::shared::TICKET_BITS;
 use crate::service::{LoadUpdates, OtherUpdates, Service, WorkerLoads};
 
+/// All workers' invalid blocks fit into the bits that invalid tickets may change.
+const _: () = assert!(MAX_BLOCK as u64 * MAX_WORKERS as u64 <= 1 << TICKET_BITS);
+
 impl Service {
+    /// The server of the next turn of the worker's own rotation, if it is available.
+    #[inline(always)]
+    pub(crate) fn take_worker_ticket(&self, slot: &ServiceSlot) -> Option<&Endpoint> {
+        let available = |position| self.servers.available_endpoint(position);
+        slot.worker_rotation.take_available(self.version, &self.worker_schedule, available)
+    }
+
+    /// The server of the next ticket of the worker's block, if it is always available.
+    #[inline(always)]
+    pub(crate) fn take_of_block(&self, slot: &ServiceSlot) -> Option<&Endpoint> {
+        let endpoint = self.ticket_endpoint(slot.block.next(self.sequence))?;
+        slot.block.take_next();
+        Some(endpoint)
+    }
+
+    /// The first available server of the next tickets of the worker's block, and then of another block.
+    /// `None` if the worker takes no blocks, or leaves this pick to the scheduler.
+    #[inline]
+    pub(crate) fn redeem_block(&self, worker: Option<&WorkerState>) -> Option<&Endpoint> {
+        let length = NonZeroU8::new(self.block)?;
+        let slot = worker?.service(self.id.slot)?;
+        let available = |position| self.servers.available_endpoint(position);
+        slot.block.redeem(
+            (self.sequence, length),
+            &self.rotation.current,
+            &self.schedule,
+            available,
+        )
+    }
+
+    /// Workers have state of their own for the service.
+    pub(crate) fn has_worker_slots(&self) -> bool {
+        self.per_worker || self.block != 0
+    }
+
     /// Each worker decides by itself.
     pub(crate) fn per_worker(&self) -> bool {
         self.per_worker

@@ -8,9 +8,9 @@ use super::{also_of, server, too_many};
 use crate::config::SchedulerKind::{self, Lc, Nq, Sed, Wlc};
 use crate::config::field::Field;
 use crate::config::{
-    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
-    MIN_MH_TABLE_INDEX, Netmask, Outliers, Persistence, Protocol, ServiceKey, SlowStart, Ties,
-    VirtualService, mh_table_size,
+    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_BLOCK, MAX_MH_TABLE_INDEX,
+    MAX_TIMEOUT, MIN_MH_TABLE_INDEX, Netmask, Outliers, Persistence, Protocol, ServiceKey, Sharing,
+    SlowStart, Ties, VirtualService, mh_table_size,
 };
 use crate::error::Quoted;
 
@@ -59,6 +59,11 @@ pub(super) fn check(
     }
     if !(1..=MAX_TIMEOUT).contains(&expiration) {
         item.add("affinity: expiration", outside(expiration, 1, MAX_TIMEOUT));
+    }
+    if let Sharing::Blocks(length) = settings.sharing {
+        if !(1..=MAX_BLOCK).contains(&length) {
+            item.add("sharing: blocks", outside(length, 1, MAX_BLOCK));
+        }
     }
     check_table(settings, &mut item);
     check_scheduler(settings, &mut item);

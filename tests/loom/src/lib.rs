@@ -10,6 +10,7 @@ extern crate self as ahash;
 
 pub mod address_map;
 mod arena;
+pub mod block;
 mod concurrent;
 mod config;
 mod error {
