@@ -460,7 +460,9 @@ typedef struct vsched_service {
     uint32_t affinity_expiration;
     /**
      * "exact": all workers share one sequence of decisions, as in one kernel. "per-worker": each
-     * worker decides separately, and its picks write no memory of another worker. Default:
+     * worker decides separately, and its picks write no memory of another worker. "blocks-16", or
+     * another number from 1 to 64: one sequence, but under rr and wrr each worker takes so many
+     * turns of it at once, so that few of its picks write what another worker writes. Default:
      * "exact".
      */
     struct vsched_text sharing;
@@ -1561,7 +1563,7 @@ typedef struct vsched_service_state {
      * cut.
      */
     char persistence_engine[16];
-    /** "exact" or "per-worker". */
+    /** "exact", "per-worker", or "blocks-1" to "blocks-64". */
     char sharing[16];
     /** Seconds that a client keeps its server; 0: not persistent. */
     uint32_t persistence_timeout;
