@@ -53,8 +53,8 @@ fn sharing_is_read_by_each_name() {
     for (name, sharing) in [
         ("exact", Sharing::Exact),
         ("per-worker", Sharing::PerWorker),
-        ("blocks-1", Sharing::Blocks(1)),
-        ("blocks-64", Sharing::Blocks(64)),
+        ("chunks-1", Sharing::Chunks(1)),
+        ("chunks-64", Sharing::Chunks(64)),
     ] {
         assert_eq!(sharing.to_string(), name);
         let json = serde_json::to_string(&sharing).expect("JSON");
@@ -66,26 +66,26 @@ fn sharing_is_read_by_each_name() {
     }
     for name in [
         "other",
-        "blocks",
-        "blocks-",
-        "blocks-0",
-        "blocks-65",
-        "blocks-300",
-        "blocks-+4",
-        "blocks-04",
-        "blocks-4 ",
+        "chunks",
+        "chunks-",
+        "chunks-0",
+        "chunks-65",
+        "chunks-300",
+        "chunks-+4",
+        "chunks-04",
+        "chunks-4 ",
     ] {
         assert!(format!("-A -t 10.0.0.1:80 --vsched-sharing '{name}'").parse::<Config>().is_err());
         let error = serde_json::from_str::<Sharing>(&format!("\"{name}\"")).expect_err(name);
         let expected =
-            format!("sharing `{name}`: expected exact, per-worker or blocks-1 to blocks-64");
+            format!("sharing `{name}`: expected exact, per-worker or chunks-1 to chunks-64");
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
     for turns in [0, 65] {
-        let service = service(0, SchedulerKind::Rr).with_sharing(Sharing::Blocks(turns));
+        let service = service(0, SchedulerKind::Rr).with_sharing(Sharing::Chunks(turns));
         let error = Config::new().with_service(service).validate().expect_err("outside");
         assert!(
-            error.to_string().contains(&format!("sharing: blocks: {turns} is outside 1 to 64")),
+            error.to_string().contains(&format!("sharing: chunks: {turns} is outside 1 to 64")),
             "{error}"
         );
     }
@@ -98,7 +98,7 @@ fn every_setting_of_a_service_survives_json() {
         (Affinity::default().with_capacity(7).with_expiration(8), Sharing::PerWorker),
         (Affinity::default().with_capacity(7), Sharing::Exact),
         (Affinity::default(), Sharing::PerWorker),
-        (Affinity::default(), Sharing::Blocks(16)),
+        (Affinity::default(), Sharing::Chunks(16)),
         (Affinity::default(), Sharing::Exact),
     ] {
         let service = service(0, SchedulerKind::Lblc).with_affinity(affinity).with_sharing(sharing);

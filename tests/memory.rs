@@ -88,7 +88,7 @@ fn held(config: &Config) -> u64 {
 fn configs() -> impl Iterator<Item = (String, Config)> {
     let counts = [(0, 1), (0, 100), (1, 1), (3, 200), (100, 1), (100, 20), (4000, 1)];
     let weights = [[1, 1, 1], [7, 3, 1000]];
-    let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Blocks(16)];
+    let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(16)];
     let persistences = [None, Some(Persistence::default())];
     let every = SchedulerKind::ALL.iter().flat_map(move |kind| {
         let sizes = counts.into_iter().flat_map(move |count| weights.map(|it| (count, it)));

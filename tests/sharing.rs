@@ -94,7 +94,7 @@ fn templates_and_flows_ports_hold_for_one_worker_as_for_all() {
             for number in 1..=5 {
                 writeln!(rules, "-a {key} -r 10.0.1.{number}:{port} -g -w {number}").expect("text");
             }
-            let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Blocks(16)];
+            let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(16)];
             let answers = sharings.map(|sharing| {
                 let mut config: Config = rules.parse().expect("rules");
                 config.services[0].sharing = sharing;
@@ -286,7 +286,7 @@ fn sharing_changes_while_connections_are_open() {
         let mut open = Vec::new();
         for round in 0..12 {
             let sharings =
-                [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact, Sharing::Blocks(5)];
+                [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact, Sharing::Chunks(5)];
             let sharing = sharings[round % 4];
             let mut wanted = config(*kind, &weights, sharing);
             if round % 2 == 0 {

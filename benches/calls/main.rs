@@ -194,7 +194,7 @@ fn main() {
                 count(kind, servers, Sharing::PerWorker, &CASES);
             }
             for (kind, servers) in cases(&[SchedulerKind::Rr, SchedulerKind::Wrr]) {
-                count(kind, servers, Sharing::Blocks(16), &CASES[..1]);
+                count(kind, servers, Sharing::Chunks(16), &CASES[..1]);
             }
         }
         ["--schedulers"] => println!("{}", SchedulerKind::ALL.len()),

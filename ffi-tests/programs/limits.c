@@ -137,9 +137,9 @@ int main(void) {
     no_service(service, "mh_table_index 256", "8 to 17");
     service = described("tcp 10.1.0.9:80");
     service.sharing = text("fairly");
-    no_service(service, "sharing fairly", "exact, per-worker or blocks-1 to blocks-64");
-    service.sharing = text("blocks-65");
-    no_service(service, "sharing blocks-65", "exact, per-worker or blocks-1 to blocks-64");
+    no_service(service, "sharing fairly", "exact, per-worker or chunks-1 to chunks-64");
+    service.sharing = text("chunks-65");
+    no_service(service, "sharing chunks-65", "exact, per-worker or chunks-1 to chunks-64");
     service = described("tcp 10.1.0.9:80");
     service.ties = text("first");
     no_service(service, "ties first", "kernel or rotate");

@@ -87,7 +87,7 @@ SERVICE_EDIT(packet, service->one_packet = 0)
 SERVICE_EDIT(capacity, service->affinity_capacity = 1235)
 SERVICE_EDIT(expiration, service->affinity_expiration = 4322)
 SERVICE_EDIT(sharing, service->sharing = text("exact"))
-SERVICE_EDIT(blocks, service->sharing = text("blocks-16"))
+SERVICE_EDIT(chunks, service->sharing = text("chunks-16"))
 SERVICE_EDIT(ties, service->ties = text("kernel"))
 SERVICE_EDIT(spill, service->spill_over = 0)
 SERVICE_EDIT(factor_of_tiers, service->spill_over = 1000)
@@ -131,7 +131,7 @@ static const edit edits[] = {
     {capacity, NULL, "1234,", "1235,"},
     {expiration, NULL, "4321", "4322"},
     {sharing, NULL, "\"sharing\": \"per-worker\",\n      ", ""},
-    {blocks, NULL, "\"per-worker\"", "\"blocks-16\""},
+    {chunks, NULL, "\"per-worker\"", "\"chunks-16\""},
     {NULL, weight, "\"weight\": 7", "\"weight\": 8"},
     {NULL, upper, "4000000000", "4000000001"},
     {NULL, lower, "\"lower\": 9", "\"lower\": 10"},
@@ -370,8 +370,8 @@ int main(void) {
     static const char wrong[] = "-A -f 7\n-A -f 8 --vsched-sharing each";
     IS(vsched_config_read_rules(again, wrong, strlen(wrong)), VSCHED_E_PARSE);
     TEXT_IS(config_error(again, why, sizeof why),
-            "line 2, column 26: `each`: illegal sharing: expected exact, per-worker or blocks-1 to"
-            " blocks-64");
+            "line 2, column 26: `each`: illegal sharing: expected exact, per-worker or chunks-1 to"
+            " chunks-64");
     free(reread);
     free(rules);
     free(json);

@@ -1,7 +1,7 @@
 //! Live state of one virtual service.
 
 use crate::arena::ejection_budget::EjectionBudget;
-use crate::rotation::block::TicketBlock;
+use crate::rotation::chunk::TicketChunk;
 use crate::rotation::worker::WorkerRotation;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ pub(crate) struct ServiceSlot {
     /// The rotation of its retries.
     pub(crate) worker_retries: WorkerRotation,
     /// What a worker has taken of the shared rotation.
-    pub(crate) block: TicketBlock,
+    pub(crate) chunk: TicketChunk,
     /// Number of random draws so far.
     draws: AtomicU64,
     generation: AtomicU32,
@@ -28,7 +28,7 @@ impl ServiceSlot {
         ServiceSlot {
             worker_rotation: WorkerRotation::default(),
             worker_retries: WorkerRotation::default(),
-            block: TicketBlock::default(),
+            chunk: TicketChunk::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
             panics: AtomicU32::new(0),

@@ -70,7 +70,7 @@ pub use server::{Forwarding, RealServer, Thresholds, Tunnel, TunnelChecksum};
 pub use service::{ServiceSettings, Ties, VirtualService};
 pub use setting::Setting;
 pub use sharing::Sharing;
-pub(crate) use sharing::{MAX_BLOCK, SHARINGS};
+pub(crate) use sharing::{MAX_CHUNK, SHARINGS};
 pub use slow_start::SlowStart;
 pub use state::ServerState;
 pub use timeouts::Timeouts;

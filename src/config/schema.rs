@@ -24,8 +24,8 @@ fn endpoint() -> String {
     format!(r"({OCTET}(\.{OCTET}){{3}}|\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\]):{PORT}")
 }
 
-/// 1 to `MAX_BLOCK`.
-const BLOCKS: &str = "^blocks-([1-9]|[1-5][0-9]|6[0-4])$";
+/// 1 to `MAX_CHUNK`.
+const CHUNKS: &str = "^chunks-([1-9]|[1-5][0-9]|6[0-4])$";
 
 impl Config {
     /// Returns the JSON Schema (draft 2020-12) of a config as text, as in `docs/vsched.schema.json`.
@@ -91,7 +91,7 @@ texts! {
             { "const": "exact",
               "description": "One sequence of picks for all workers: together they pick as one kernel would." },
             { "const": "per-worker", "description": "One sequence of picks per worker." },
-            { "type": "string", "pattern": BLOCKS, "examples": ["blocks-16"],
+            { "type": "string", "pattern": CHUNKS, "examples": ["chunks-16"],
               "description": "One sequence of picks for all workers. With rr and wrr a worker takes 1 to 64 turns of it at once." },
         ],
     });

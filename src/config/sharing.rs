@@ -28,7 +28,7 @@ use std::fmt;
 /// assert_eq!(first, third, "one rotation: the other worker got the server in between");
 /// let [first, _, third, _] = picks(Sharing::PerWorker);
 /// assert_ne!(first, third, "each worker goes around by itself");
-/// let [_, second, _, fourth] = picks(Sharing::Blocks(16));
+/// let [_, second, _, fourth] = picks(Sharing::Chunks(16));
 /// assert_ne!(second, fourth, "the other worker has taken the turns that follow");
 /// # Ok::<(), vsched::error::RulesError>(())
 /// ```
@@ -52,7 +52,7 @@ pub enum Sharing {
     ///   kernel's, so with equal weights two servers differ by at most n connections.
     /// - twos and p2c draw separate random numbers per worker.
     PerWorker,
-    /// In texts `blocks-1` to `blocks-64`. One sequence of picks for all workers, as with
+    /// In texts `chunks-1` to `chunks-64`. One sequence of picks for all workers, as with
     /// [`Exact`](Self::Exact), of which a worker takes so many turns at once and then uses one per pick. So
     /// only one pick in as many writes a word that other workers write.
     ///
@@ -60,32 +60,32 @@ pub enum Sharing {
     /// not so large that it has none). Everywhere else, and for retries, it is the same as `Exact`.
     ///
     /// - A single worker picks as with `Exact`, until a reload changes its service. With several, each
-    ///   worker's turns are in order, and at any time each has fewer turns than a block left to use. So with
-    ///   n workers and blocks of b, a server has had at most n * (b - 1) turns more or fewer than a single
+    ///   worker's turns are in order, and at any time each has fewer turns than a chunk left to use. So with
+    ///   n workers and chunks of b, a server has had at most n * (b - 1) turns more or fewer than a single
     ///   rotation with as many picks would have given it.
     /// - A turn whose server is quiesced, overloaded or down is passed over when its pick comes, as with
     ///   `Exact`. If several in a row are, the scheduler chooses the next available server after the turns
     ///   that all workers have taken.
     /// - No turn is lost in a reload that leaves the sequence of servers as it is: each worker uses up its
-    ///   block, and what is left of a worker that is gone is for the next worker in its place. A reload that
+    ///   chunk, and what is left of a worker that is gone is for the next worker in its place. A reload that
     ///   changes the sequence (other servers, weights or another scheduler) discards what is left of the
-    ///   blocks.
-    Blocks(u8),
+    ///   chunks.
+    Chunks(u8),
 }
 
-/// Most turns of a block.
-pub(crate) const MAX_BLOCK: u8 = 64;
+/// Most turns of a chunk.
+pub(crate) const MAX_CHUNK: u8 = 64;
 /// The texts of all values, for error messages.
-pub(crate) const SHARINGS: &str = "exact, per-worker or blocks-1 to blocks-64";
+pub(crate) const SHARINGS: &str = "exact, per-worker or chunks-1 to chunks-64";
 
 impl Sharing {
-    /// Returns the name, without the number of turns of a block: `exact`, `per-worker` or `blocks`. As a
+    /// Returns the name, without the number of turns of a chunk: `exact`, `per-worker` or `chunks`. As a
     /// whole it is the `Display` text, as in serde texts.
     pub const fn name(self) -> &'static str {
         match self {
             Sharing::Exact => "exact",
             Sharing::PerWorker => "per-worker",
-            Sharing::Blocks(_) => "blocks",
+            Sharing::Chunks(_) => "chunks",
         }
     }
 
@@ -96,10 +96,10 @@ impl Sharing {
             "per-worker" => Some(Sharing::PerWorker),
             _ => {
                 // One text per value: no sign, no leading zero.
-                let digits = text.strip_prefix("blocks-")?;
+                let digits = text.strip_prefix("chunks-")?;
                 let plain = digits.starts_with(|first: char| ('1'..='9').contains(&first));
                 let length: u8 = digits.parse().ok().filter(|_| plain)?;
-                (1..=MAX_BLOCK).contains(&length).then_some(Sharing::Blocks(length))
+                (1..=MAX_CHUNK).contains(&length).then_some(Sharing::Chunks(length))
             }
         }
     }
@@ -108,7 +108,7 @@ impl Sharing {
 impl fmt::Display for Sharing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Sharing::Blocks(length) => write!(f, "blocks-{length}"),
+            Sharing::Chunks(length) => write!(f, "chunks-{length}"),
             _ => f.pad(self.name()),
         }
     }

@@ -139,7 +139,7 @@ impl fmt::Display for Explanation {
         match self.sharing {
             Sharing::Exact => {}
             Sharing::PerWorker => write!(f, ", per worker: as for a caller without one")?,
-            Sharing::Blocks(_) => {
+            Sharing::Chunks(_) => {
                 write!(f, ", {}: as for a caller without a worker", self.sharing)?
             }
         }

@@ -22,7 +22,7 @@ impl Director {
     /// [`worker_with`](Self::worker_with).
     ///
     /// Rotations that run start again, also if the phase stays the same. A concurrent pick takes its
-    /// turn before or after. In a service shared in blocks workers first use the turns that they have taken. O(services). Takes the director's lock; workers do not wait for it.
+    /// turn before or after. In a service shared in chunks workers first use the turns that they have taken. O(services). Takes the director's lock; workers do not wait for it.
     ///
     /// ```
     /// use vsched::{Config, Director, Flow};

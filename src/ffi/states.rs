@@ -72,7 +72,7 @@ pub struct vsched_service_state {
     /// Persistence engine; empty: none. Longer names, which vsched_config_validate rejects, are
     /// cut.
     pub persistence_engine: [c_char; 16],
-    /// "exact", "per-worker", or "blocks-1" to "blocks-64".
+    /// "exact", "per-worker", or "chunks-1" to "chunks-64".
     pub sharing: [c_char; 16],
     /// Seconds that a client keeps its server; 0: not persistent.
     pub persistence_timeout: u32,

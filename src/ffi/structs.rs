@@ -48,7 +48,7 @@ pub struct vsched_service {
     /// Seconds that lblc and lblcr remember an address, 1 to 2678400. Default: 86400.
     pub affinity_expiration: u32,
     /// "exact": all workers share one sequence of decisions, as in one kernel. "per-worker": each
-    /// worker decides separately, and its picks write no memory of another worker. "blocks-16", or
+    /// worker decides separately, and its picks write no memory of another worker. "chunks-16", or
     /// another number from 1 to 64: one sequence, but under rr and wrr each worker takes so many
     /// turns of it at once, so that few of its picks write what another worker writes. Default:
     /// "exact".

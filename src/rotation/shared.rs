@@ -19,7 +19,7 @@
 //!
 //! | location | operation                                  | ordering | partner                  |
 //! |----------|--------------------------------------------|----------|--------------------------|
-//! | `word`   | additions in `take_ticket`, `take_block`   | SeqCst   | the swaps                |
+//! | `word`   | additions in `take_ticket`, `take_chunk`   | SeqCst   | the swaps                |
 //! | `word`   | loads in `advance`, `adopt`, `supersede`, `copy` | SeqCst | the additions and swaps  |
 //! | `word`   | swaps in all but these two                 | SeqCst   | the others; the snapshot's `current` |
 
@@ -37,7 +37,7 @@ const FLAGS: u64 = SUPERSEDED | OFF_SCHEDULE | UNINITIALIZED;
 /// A pick passes over at most this many servers ticket by ticket. Then it asks the scheduler, which
 /// has a shorter way past unavailable servers and knows whether any is available.
 pub(super) const MAX_TICKETS: usize = 8;
-/// Low bits that invalid tickets may change. Each invalid ticket or block is followed by a step that clears
+/// Low bits that invalid tickets may change. Each invalid ticket or chunk is followed by a step that clears
 /// the bits or leaves this word for good, so at most one per worker is in flight.
 pub(crate) const TICKET_BITS: u32 = 28;
 /// The state of a precomputed rotation off its schedule: a turn's number and a mark.
@@ -195,7 +195,7 @@ impl TicketCounter {
 
     /// Takes this many tickets, and wraps at the end of the schedule. The first of them, as an index of the
     /// schedule; `None` if they are invalid.
-    pub(super) fn take_block(&self, length: NonZeroU8, schedule: &Schedule) -> Option<u64> {
+    pub(super) fn take_chunk(&self, length: NonZeroU8, schedule: &Schedule) -> Option<u64> {
         let length = u64::from(length.get());
         let first = self.word.fetch_add(length, Ordering::SeqCst);
         let last = first + length - 1;

@@ -1,4 +1,4 @@
-//! What a service does for each worker, if it is shared `per-worker` or in blocks.
+//! What a service does for each worker, if it is shared `per-worker` or in chunks.
 
 use std::num::NonZeroU8;
 
@@ -6,13 +6,13 @@ use crate::arena::id::ServerId;
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::{MAX_WORKERS, Renewal, WorkerState};
-use crate::config::MAX_BLOCK;
+use crate::config::MAX_CHUNK;
 use crate::pool::endpoint::Endpoint;
 use crate::rotation::shared::TICKET_BITS;
 use crate::service::{LoadUpdates, OtherUpdates, Service, WorkerLoads};
 
-/// All workers' invalid blocks fit into the bits that invalid tickets may change.
-const _: () = assert!(MAX_BLOCK as u64 * MAX_WORKERS as u64 <= 1 << TICKET_BITS);
+/// All workers' invalid chunks fit into the bits that invalid tickets may change.
+const _: () = assert!(MAX_CHUNK as u64 * MAX_WORKERS as u64 <= 1 << TICKET_BITS);
 
 impl Service {
     /// The server of the next turn of the worker's own rotation, if it is available.
@@ -22,22 +22,22 @@ impl Service {
         slot.worker_rotation.take_available(self.version, &self.worker_schedule, available)
     }
 
-    /// The server of the next ticket of the worker's block, if it is always available.
+    /// The server of the next ticket of the worker's chunk, if it is always available.
     #[inline(always)]
-    pub(crate) fn take_of_block(&self, slot: &ServiceSlot) -> Option<&Endpoint> {
-        let endpoint = self.ticket_endpoint(slot.block.next(self.sequence))?;
-        slot.block.take_next();
+    pub(crate) fn take_of_chunk(&self, slot: &ServiceSlot) -> Option<&Endpoint> {
+        let endpoint = self.ticket_endpoint(slot.chunk.next(self.sequence))?;
+        slot.chunk.take_next();
         Some(endpoint)
     }
 
-    /// The first available server of the next tickets of the worker's block, and then of another block.
-    /// `None` if the worker takes no blocks, or leaves this pick to the scheduler.
+    /// The first available server of the next tickets of the worker's chunk, and then of another chunk.
+    /// `None` if the worker takes no chunks, or leaves this pick to the scheduler.
     #[inline]
-    pub(crate) fn redeem_block(&self, worker: Option<&WorkerState>) -> Option<&Endpoint> {
-        let length = NonZeroU8::new(self.block)?;
+    pub(crate) fn redeem_chunk(&self, worker: Option<&WorkerState>) -> Option<&Endpoint> {
+        let length = NonZeroU8::new(self.chunk)?;
         let slot = worker?.service(self.id.slot)?;
         let available = |position| self.servers.available_endpoint(position);
-        slot.block.redeem(
+        slot.chunk.redeem(
             (self.sequence, length),
             &self.rotation.current,
             &self.schedule,
@@ -47,7 +47,7 @@ impl Service {
 
     /// Workers have state of their own for the service.
     pub(crate) fn has_worker_slots(&self) -> bool {
-        self.per_worker || self.block != 0
+        self.per_worker || self.chunk != 0
     }
 
     /// Each worker decides by itself.

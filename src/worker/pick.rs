@@ -74,7 +74,7 @@ impl Worker {
             }
             // Not here: a third copy of `emit` would cost each caller's other picks a jump.
             // SAFETY: the service is of the table just loaded.
-            Path::Block => unsafe {
+            Path::Chunk => unsafe {
                 pick_worker_ticket::<true, R, _>(self, NonNull::from(service), flow, emit)
             },
             Path::General => self.pick_slow(id.word(), flow, emit, &[]),
@@ -114,12 +114,12 @@ unsafe fn pick_ticket<R, P: FnOnce(Pick) -> R>(
 }
 
 /// The rest of [`Path::WorkerTicket`]: a service outside the cached first segment, the start of a
-/// cycle, or a server that needs a check. With `BLOCK`, [`Path::Block`].
+/// cycle, or a server that needs a check. With `CHUNK`, [`Path::Chunk`].
 ///
 /// # Safety
 /// As for [`pick_ticket`].
 #[inline(never)]
-unsafe fn pick_worker_ticket<const BLOCK: bool, R, P: FnOnce(Pick) -> R>(
+unsafe fn pick_worker_ticket<const CHUNK: bool, R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     service: NonNull<Service>,
     flow: &Flow,
@@ -128,8 +128,8 @@ unsafe fn pick_worker_ticket<const BLOCK: bool, R, P: FnOnce(Pick) -> R>(
     // SAFETY: as in `pick_ticket`.
     let service = unsafe { service.as_ref() };
     let id = service.id;
-    let endpoint = if BLOCK {
-        worker.rotations.get(id.slot as usize).and_then(|slot| service.take_of_block(slot))
+    let endpoint = if CHUNK {
+        worker.rotations.get(id.slot as usize).and_then(|slot| service.take_of_chunk(slot))
     } else {
         let slot = worker.state().and_then(|state| state.service(id.slot));
         slot.and_then(|slot| service.take_worker_ticket(slot))

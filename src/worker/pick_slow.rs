@@ -14,7 +14,7 @@ use crate::worker::Worker;
 const MOST_REPEATS: u32 = 100;
 
 impl Worker {
-    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id, a new block. The
+    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id, a new chunk. The
     /// id is a word so that the arguments fit registers.
     #[cold]
     #[inline(never)]
@@ -30,7 +30,7 @@ impl Worker {
         // Service deleted: do not count a refusal; the slot may be reused.
         let service = table.scheduling(id, flow)?;
         let worker = self.state().filter(|_| tried.is_empty());
-        if let Some(endpoint) = service.redeem_block(worker) {
+        if let Some(endpoint) = service.redeem_chunk(worker) {
             return Ok(emit(endpoint.pick()));
         }
         let twin = |key: &ServiceKey| table.service_of(key);

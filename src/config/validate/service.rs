@@ -8,7 +8,7 @@ use super::{also_of, server, too_many};
 use crate::config::SchedulerKind::{self, Lc, Nq, Sed, Wlc};
 use crate::config::field::Field;
 use crate::config::{
-    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_BLOCK, MAX_MH_TABLE_INDEX,
+    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_CHUNK, MAX_MH_TABLE_INDEX,
     MAX_TIMEOUT, MIN_MH_TABLE_INDEX, Netmask, Outliers, Persistence, Protocol, ServiceKey, Sharing,
     SlowStart, Ties, VirtualService, mh_table_size,
 };
@@ -60,9 +60,9 @@ pub(super) fn check(
     if !(1..=MAX_TIMEOUT).contains(&expiration) {
         item.add("affinity: expiration", outside(expiration, 1, MAX_TIMEOUT));
     }
-    if let Sharing::Blocks(length) = settings.sharing {
-        if !(1..=MAX_BLOCK).contains(&length) {
-            item.add("sharing: blocks", outside(length, 1, MAX_BLOCK));
+    if let Sharing::Chunks(length) = settings.sharing {
+        if !(1..=MAX_CHUNK).contains(&length) {
+            item.add("sharing: chunks", outside(length, 1, MAX_CHUNK));
         }
     }
     check_table(settings, &mut item);

@@ -40,9 +40,9 @@ pub(crate) fn all() -> Vec<Scenario> {
     for kind in [SchedulerKind::Rr, SchedulerKind::Wrr] {
         let mut configs = configs(kind, None);
         for config in &mut configs {
-            config.services[0].sharing = Sharing::Blocks(3);
+            config.services[0].sharing = Sharing::Chunks(3);
         }
-        all.push(scenario(&kind, "+blocks", configs));
+        all.push(scenario(&kind, "+chunks", configs));
     }
     // Failures eject, a backup takes over, and servers start slowly.
     for kind in [SchedulerKind::Wrr, SchedulerKind::Wlc, SchedulerKind::Mh] {

@@ -10,7 +10,7 @@ extern crate self as ahash;
 
 pub mod address_map;
 mod arena;
-pub mod block;
+pub mod chunk;
 mod concurrent;
 mod config;
 mod error {

@@ -38,7 +38,7 @@ models! {
         an_interval_beside_reports_loses_nothing a_sample_beside_a_decay_has_an_order
         a_late_report_counts_for_no_other;
     worker_rotation: one_reload two_reloads;
-    block: blocks_outlive_a_reload a_block_outlives_two_reloads blocks_before_the_first_turn blocks_wrap;
+    chunk: chunks_outlive_a_reload a_chunk_outlives_two_reloads chunks_before_the_first_turn chunks_wrap;
     shared_rotation: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
         two_retries_one_reload one_retry_two_reloads
         a_cycle_begins_anew a_refusal_takes_no_turn a_restart_beside_pickers;
@@ -221,8 +221,8 @@ planted! {
     health::planted_an_interval_that_takes_what_is_counted, "lost";
     health::planted_the_present_owner_counts, "a late report counts for the next server";
     worker_rotation::planted_no_note, "each reload is carried over once";
-    block::planted_another_number, "lost or given twice";
-    block::planted_one_place, "lost or given twice";
+    chunk::planted_another_number, "lost or given twice";
+    chunk::planted_one_place, "lost or given twice";
     shared_rotation::planted_begun_before_publication, "nothing newer is published";
     shared_rotation::planted_former_left_open, "lost or given twice";
     min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";

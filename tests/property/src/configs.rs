@@ -299,7 +299,7 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
     (
         (option::of(select(SchedulerKind::ALL)), flags, number(8..=17u8)),
         (persistence, option::of(name("[!-~]{1,15}")), any::<bool>()),
-        (affinity, select(vec![Sharing::Exact, Sharing::PerWorker, Sharing::Blocks(16)])),
+        (affinity, select(vec![Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(16)])),
         (
             select(vec![Ties::Kernel, Ties::Rotate]),
             option::of(ejection()),

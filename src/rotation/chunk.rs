@@ -40,11 +40,11 @@ impl Sequence {
 
 /// One worker's tickets of one service.
 #[derive(Default)]
-pub(crate) struct TicketBlock {
+pub(crate) struct TicketChunk {
     word: AtomicU64,
 }
 
-impl TicketBlock {
+impl TicketChunk {
     /// The next ticket; past the end of every schedule if none of this sequence is left. The worker only,
     /// as all methods.
     #[inline(always)]
@@ -72,7 +72,7 @@ impl TicketBlock {
         for _ in 0..MAX_TICKETS {
             let mut ticket = self.next(sequence);
             if ticket == NONE {
-                ticket = rotation.take_block(length, schedule)?;
+                ticket = rotation.take_chunk(length, schedule)?;
                 self.store(sequence.0 | u64::from(length.get()) << LEFT | ticket & NEXT);
             } else if schedule.ends_at(ticket) {
                 self.store(self.load() & !NEXT);
@@ -100,5 +100,5 @@ impl TicketBlock {
 }
 
 #[cfg(test)]
-#[path = "block_tests.rs"]
+#[path = "chunk_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 use std::num::NonZeroU8;
 
-use super::{MAX_TICKETS, NONE, Sequence, TicketBlock};
+use super::{MAX_TICKETS, NONE, Sequence, TicketChunk};
 use crate::rotation::schedule::{SHORT, Schedule};
 use crate::rotation::shared::TicketCounter;
 
@@ -16,23 +16,23 @@ fn schedule(cycle: u32) -> Schedule {
 }
 
 /// As a pick does it.
-fn pick(block: &TicketBlock, length: u8, counter: &TicketCounter, schedule: &Schedule) -> u32 {
-    let ticket = block.next(SEQUENCE);
+fn pick(chunk: &TicketChunk, length: u8, counter: &TicketCounter, schedule: &Schedule) -> u32 {
+    let ticket = chunk.next(SEQUENCE);
     if let Some(position) = schedule.unconditional(ticket) {
-        block.take_next();
+        chunk.take_next();
         return position;
     }
-    block.redeem((SEQUENCE, some(length)), counter, schedule, Some).expect("a valid ticket")
+    chunk.redeem((SEQUENCE, some(length)), counter, schedule, Some).expect("a valid ticket")
 }
 
 #[test]
 fn one_worker_takes_every_turn_in_order() {
     for cycle in [1, 2, 5, SHORT - 1, SHORT, SHORT + 1, 1000] {
         for length in [1, 2, 16, LONGEST - 1, LONGEST] {
-            let (block, schedule) = (TicketBlock::default(), schedule(cycle));
+            let (chunk, schedule) = (TicketChunk::default(), schedule(cycle));
             let counter = TicketCounter::new(cycle, u64::from(cycle) - 1);
             for number in 0..5 * cycle.max(SHORT) {
-                let position = pick(&block, length, &counter, &schedule);
+                let position = pick(&chunk, length, &counter, &schedule);
                 assert_eq!(position, number % cycle, "{cycle}, {length}: {number}");
             }
         }
@@ -41,19 +41,19 @@ fn one_worker_takes_every_turn_in_order() {
 
 /// What workers have taken together is the sequence so far, without the tickets that each has left.
 #[test]
-fn workers_leave_no_more_than_their_blocks() {
+fn workers_leave_no_more_than_their_chunks() {
     let (cycle, length) = (100, 16);
     let schedule = schedule(cycle);
     let counter = TicketCounter::new(cycle, u64::from(cycle) - 1);
-    let blocks: [TicketBlock; 3] = Default::default();
+    let chunks: [TicketChunk; 3] = Default::default();
     let mut taken = vec![0; cycle as usize];
     for number in 0..2400u32 {
-        let block = &blocks[(number * number / 7 % 3) as usize];
-        taken[pick(block, length, &counter, &schedule) as usize] += 1;
+        let chunk = &chunks[(number * number / 7 % 3) as usize];
+        taken[pick(chunk, length, &counter, &schedule) as usize] += 1;
     }
-    for block in &blocks {
-        while block.next(SEQUENCE) != NONE {
-            taken[pick(block, length, &counter, &schedule) as usize] += 1;
+    for chunk in &chunks {
+        while chunk.next(SEQUENCE) != NONE {
+            taken[pick(chunk, length, &counter, &schedule) as usize] += 1;
         }
     }
     let (least, most) = (taken.iter().min(), taken.iter().max());
@@ -62,44 +62,44 @@ fn workers_leave_no_more_than_their_blocks() {
 
 #[test]
 fn tickets_of_another_sequence_are_none() {
-    let (block, schedule, counter) =
-        (TicketBlock::default(), schedule(5), TicketCounter::new(5, 4));
-    assert_eq!((block.next(Sequence::NONE), block.next(Sequence::new(1))), (NONE, NONE));
-    assert_eq!(pick(&block, 3, &counter, &schedule), 0);
-    assert_eq!((block.next(SEQUENCE), block.next(Sequence::NONE)), (1, NONE));
+    let (chunk, schedule, counter) =
+        (TicketChunk::default(), schedule(5), TicketCounter::new(5, 4));
+    assert_eq!((chunk.next(Sequence::NONE), chunk.next(Sequence::new(1))), (NONE, NONE));
+    assert_eq!(pick(&chunk, 3, &counter, &schedule), 0);
+    assert_eq!((chunk.next(SEQUENCE), chunk.next(Sequence::NONE)), (1, NONE));
     for other in [Sequence::new(6), Sequence::new(8), Sequence::new(u32::MAX)] {
-        assert_eq!(block.next(other), NONE);
+        assert_eq!(chunk.next(other), NONE);
     }
     // Used up, it is none of the next number either.
-    (1..3).for_each(|number| assert_eq!(pick(&block, 3, &counter, &schedule), number));
-    assert_eq!((block.next(SEQUENCE), block.next(Sequence::new(8))), (NONE, NONE));
+    (1..3).for_each(|number| assert_eq!(pick(&chunk, 3, &counter, &schedule), number));
+    assert_eq!((chunk.next(SEQUENCE), chunk.next(Sequence::new(8))), (NONE, NONE));
 }
 
 #[test]
 fn unavailable_servers_are_passed_over_up_to_a_limit() {
-    let (block, schedule, counter) =
-        (TicketBlock::default(), schedule(40), TicketCounter::new(40, 39));
+    let (chunk, schedule, counter) =
+        (TicketChunk::default(), schedule(40), TicketCounter::new(40, 39));
     let redeem = |least: u32| {
-        block.redeem((SEQUENCE, some(16)), &counter, &schedule, |position| {
+        chunk.redeem((SEQUENCE, some(16)), &counter, &schedule, |position| {
             (position >= least).then_some(position)
         })
     };
     let few = MAX_TICKETS as u32;
     assert_eq!(redeem(few - 1), Some(few - 1));
     assert_eq!(redeem(2 * few), None);
-    // The next block.
+    // The next chunk.
     assert_eq!(redeem(2 * few), Some(2 * few));
 }
 
 #[test]
-fn an_invalid_block_leaves_the_state() {
-    let (block, schedule) = (TicketBlock::default(), schedule(5));
+fn an_invalid_chunk_leaves_the_state() {
+    let (chunk, schedule) = (TicketChunk::default(), schedule(5));
     // Before the first server.
     let counter = TicketCounter::new(5, 1 << 32);
     for _ in 0..3 {
-        assert_eq!(block.redeem((SEQUENCE, some(LONGEST)), &counter, &schedule, Some), None);
+        assert_eq!(chunk.redeem((SEQUENCE, some(LONGEST)), &counter, &schedule, Some), None);
     }
     let step = |state: u64| (state, 0);
     assert_eq!(counter.advance(None, None, |state| state, step), Ok(1 << 32));
-    assert_eq!(pick(&block, LONGEST, &counter, &schedule), 1);
+    assert_eq!(pick(&chunk, LONGEST, &counter, &schedule), 1);
 }

@@ -1,4 +1,4 @@
-//! Models of `rotation/block.rs`: workers take tickets in blocks while others take some and the director
+//! Models of `rotation/chunk.rs`: workers take tickets in chunks while others take some and the director
 //! reloads.
 //!
 //! The tickets of all together, with those that are left at the end, are the first ones, each exactly once.
@@ -7,7 +7,7 @@ use std::num::NonZeroU8;
 
 use loom::thread;
 
-use crate::rotation::block::{Sequence, TicketBlock};
+use crate::rotation::chunk::{Sequence, TicketChunk};
 use crate::rotation::schedule::Schedule;
 use crate::rotation::shared::{Previous, TicketCounter};
 use crate::sync::{Arc, AtomicU32, Ordering};
@@ -24,7 +24,7 @@ struct Service {
     /// One per pool version.
     sequences: Vec<Sequence>,
     /// One per worker.
-    blocks: [TicketBlock; 2],
+    chunks: [TicketChunk; 2],
     /// Number of the pool published last.
     current: AtomicU32,
 }
@@ -42,7 +42,7 @@ impl Service {
             counters: std::iter::once(TicketCounter::new(CYCLE, state)).chain(others).collect(),
             schedule: Schedule::new((0..CYCLE).collect(), |_| true),
             sequences: sequences.iter().map(|serial| Sequence::new(*serial)).collect(),
-            blocks: Default::default(),
+            chunks: Default::default(),
             current: AtomicU32::new(0),
         })
     }
@@ -51,13 +51,13 @@ impl Service {
         pool.checked_sub(1).map(|previous| &self.counters[previous as usize])
     }
 
-    /// As a pick does it: a ticket of the block, else of another, else the scheduler's.
+    /// As a pick does it: a ticket of the chunk, else of another, else the scheduler's.
     fn pick(&self, worker: usize) -> u32 {
         loop {
             let pool = self.current.load(Ordering::Acquire);
             let counter = &self.counters[pool as usize];
-            let block = (self.sequences[pool as usize], LENGTH);
-            if let Some(found) = self.blocks[worker].redeem(block, counter, &self.schedule, Some) {
+            let chunk = (self.sequences[pool as usize], LENGTH);
+            if let Some(found) = self.chunks[worker].redeem(chunk, counter, &self.schedule, Some) {
                 return found;
             }
             if let Ok(found) = counter.advance(self.previous(pool), None, |state| state, next) {
@@ -71,13 +71,13 @@ impl Service {
         self.counters[pool as usize].adopt(self.previous(pool), |state| state);
     }
 
-    /// Takes what is left of the blocks; then all are the first tickets from this one.
+    /// Takes what is left of the chunks; then all are the first tickets from this one.
     fn check(&self, first: u32, mut taken: Vec<u32>) {
         let pool = self.current.load(Ordering::Acquire) as usize;
-        for left in &self.blocks {
+        for left in &self.chunks {
             while left.next(self.sequences[pool]) <= u64::from(CYCLE) {
-                let block = (self.sequences[pool], LENGTH);
-                taken.extend(left.redeem(block, &self.counters[pool], &self.schedule, Some));
+                let chunk = (self.sequences[pool], LENGTH);
+                taken.extend(left.redeem(chunk, &self.counters[pool], &self.schedule, Some));
             }
         }
         taken.sort_unstable();
@@ -101,16 +101,16 @@ fn two_pickers(service: &Arc<Service>, counts: [usize; 2], reloads: u32) -> Vec<
     pickers.map(|picker| picker.join().unwrap()).concat()
 }
 
-/// Two workers while the director reloads the same sequence: a block that was taken before is used up
+/// Two workers while the director reloads the same sequence: a chunk that was taken before is used up
 /// after it.
-pub fn blocks_outlive_a_reload() {
+pub fn chunks_outlive_a_reload() {
     let service = Service::new(0, &[1, 1]);
     let taken = two_pickers(&service, [3, 1], 1);
     service.check(1, taken);
 }
 
 /// The same with a worker and two reloads.
-pub fn a_block_outlives_two_reloads() {
+pub fn a_chunk_outlives_two_reloads() {
     let service = Service::new(0, &[1, 1, 1]);
     let picking = picker(&service, 0, 3);
     service.reload(1);
@@ -118,15 +118,15 @@ pub fn a_block_outlives_two_reloads() {
     service.check(1, picking.join().unwrap());
 }
 
-/// Before the first turn a block is invalid, and the scheduler decides.
-pub fn blocks_before_the_first_turn() {
+/// Before the first turn a chunk is invalid, and the scheduler decides.
+pub fn chunks_before_the_first_turn() {
     let service = Service::new(BEFORE, &[1]);
     let taken = two_pickers(&service, [2, 2], 0);
     service.check(0, taken);
 }
 
-/// Blocks that cross the end of the schedule.
-pub fn blocks_wrap() {
+/// Chunks that cross the end of the schedule.
+pub fn chunks_wrap() {
     let service = Service::new(u64::from(CYCLE) - 3, &[1]);
     let taken = two_pickers(&service, [3, 3], 0);
     service.check(CYCLE - 2, taken);

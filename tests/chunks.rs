@@ -1,4 +1,4 @@
-//! `Sharing::Blocks`: the sequence is the exact one, workers stay within the bounds that its documentation
+//! `Sharing::Chunks`: the sequence is the exact one, workers stay within the bounds that its documentation
 //! states, and no turn is lost while the sequence stays the same.
 
 use std::fmt::Write as _;
@@ -58,7 +58,7 @@ fn counts(picks: &[usize], servers: usize) -> Vec<usize> {
 fn a_single_worker_picks_as_exactly() {
     for kind in SchedulerKind::ALL {
         for length in [1, 2, 16, 64] {
-            let picks = [Sharing::Exact, Sharing::Blocks(length)].map(|sharing| {
+            let picks = [Sharing::Exact, Sharing::Chunks(length)].map(|sharing| {
                 let mut config = config(*kind, &[3, 1, 2, 5, 1], sharing);
                 let (director, service) = run(&config);
                 let worker = director.worker();
@@ -84,11 +84,11 @@ fn a_single_worker_picks_as_exactly() {
 }
 
 /// At any time each worker has at most `length - 1` turns left to use: the picks are turns of the sequence of
-/// which no more than that are missing. Fails if blocks are longer.
+/// which no more than that are missing. Fails if chunks are longer.
 #[test]
-fn workers_stay_within_their_blocks() {
+fn workers_stay_within_their_chunks() {
     const PICKS: usize = 4000;
-    // In the second, more turns than all blocks have lie between two of one server.
+    // In the second, more turns than all chunks have lie between two of one server.
     let weights = [vec![1, 3, 1, 2, 1, 1, 4], (0..200).map(|number| 1 + number / 199).collect()];
     for (kind, weights) in
         ROTATIONS.into_iter().flat_map(|kind| weights.iter().map(move |it| (kind, it)))
@@ -98,7 +98,7 @@ fn workers_stay_within_their_blocks() {
             let sequence = sequence(kind, weights, PICKS + unused);
             let mut turns = vec![Vec::new(); weights.len()];
             sequence.iter().enumerate().for_each(|(turn, server)| turns[*server].push(turn));
-            let (director, service) = run(&config(kind, weights, Sharing::Blocks(length)));
+            let (director, service) = run(&config(kind, weights, Sharing::Chunks(length)));
             let workers: Vec<Worker> = (0..workers).map(|_| director.worker()).collect();
             let (mut seed, mut had, mut last) = (7, vec![0; weights.len()], 0);
             for count in 1..=PICKS {
@@ -116,13 +116,13 @@ fn workers_stay_within_their_blocks() {
     }
 }
 
-/// The bound itself is reached: each worker's first turns follow those of the other's block.
+/// The bound itself is reached: each worker's first turns follow those of the other's chunk.
 #[test]
 fn each_worker_takes_its_turns_in_order() {
-    let (director, service) = run(&config(SchedulerKind::Rr, &[1; 40], Sharing::Blocks(8)));
+    let (director, service) = run(&config(SchedulerKind::Rr, &[1; 40], Sharing::Chunks(8)));
     let workers = [director.worker(), director.worker()];
     let first = pick(&workers[0], service);
-    // The scheduler made that pick, and a pick by a worker without a place takes none of a block.
+    // The scheduler made that pick, and a pick by a worker without a place takes none of a chunk.
     let turn = |number: usize| (first + 40 - number) % 40;
     let mut picks = [Vec::new(), Vec::new()];
     for number in 0..24 {
@@ -136,12 +136,12 @@ fn each_worker_takes_its_turns_in_order() {
 }
 
 /// Reloads that change other settings, hold servers or leave the service alone, with every worker in the
-/// middle of a block: after a long run all servers have had their share.
+/// middle of a chunk: after a long run all servers have had their share.
 #[test]
 fn no_turn_is_lost_in_reloads_that_keep_the_sequence() {
     for workers in [1, 3] {
         for length in [4, 15, 64] {
-            let mut wanted = config(SchedulerKind::Rr, &[1; 16], Sharing::Blocks(length));
+            let mut wanted = config(SchedulerKind::Rr, &[1; 16], Sharing::Chunks(length));
             let (director, service) = run(&wanted);
             let workers: Vec<Worker> = (0..workers).map(|_| director.worker()).collect();
             let (mut seed, mut picks) = (3, Vec::new());
@@ -171,16 +171,16 @@ fn workers_that_come_and_go_lose_no_turn() {
     let weights = [1, 2, 1];
     for kind in ROTATIONS {
         let sequence = sequence(kind, &weights, 100);
-        let (director, service) = run(&config(kind, &weights, Sharing::Blocks(16)));
+        let (director, service) = run(&config(kind, &weights, Sharing::Chunks(16)));
         let picks: Vec<usize> = (0..100).map(|_| pick(&director.worker(), service)).collect();
         assert_eq!(picks, sequence, "{kind:?}");
     }
 }
 
-/// The service of a slot, then another one there, or the same key again: nothing of the block is left.
+/// The service of a slot, then another one there, or the same key again: nothing of the chunk is left.
 #[test]
-fn another_service_has_no_block() {
-    let wanted = config(SchedulerKind::Rr, &[1; 5], Sharing::Blocks(16));
+fn another_service_has_no_chunk() {
+    let wanted = config(SchedulerKind::Rr, &[1; 5], Sharing::Chunks(16));
     let (director, service) = run(&wanted);
     let worker = director.worker();
     let first: Vec<usize> = (0..3).map(|_| pick(&worker, service)).collect();
@@ -192,9 +192,9 @@ fn another_service_has_no_block() {
 
 /// A reload that changes the servers discards what is left: nothing that was removed is picked.
 #[test]
-fn other_servers_end_a_block() {
+fn other_servers_end_a_chunk() {
     for kind in ROTATIONS {
-        let (director, service) = run(&config(kind, &[1; 6], Sharing::Blocks(64)));
+        let (director, service) = run(&config(kind, &[1; 6], Sharing::Chunks(64)));
         let workers = [director.worker(), director.worker()];
         let key = SERVICE.parse().expect("a key");
         for removed in 0..4 {
@@ -211,11 +211,11 @@ fn other_servers_end_a_block() {
 }
 
 /// Servers that are held, overloaded or quiesced are passed over from the next pick on, also in the middle
-/// of a block, and are picked again when they can be.
+/// of a chunk, and are picked again when they can be.
 #[test]
-fn unavailable_servers_are_passed_over_in_a_block() {
+fn unavailable_servers_are_passed_over_in_a_chunk() {
     for servers in [3, 40] {
-        let mut wanted = config(SchedulerKind::Rr, &vec![1; servers], Sharing::Blocks(16));
+        let mut wanted = config(SchedulerKind::Rr, &vec![1; servers], Sharing::Chunks(16));
         wanted.services[0].servers[1].thresholds.upper = 1;
         let (director, service) = run(&wanted);
         let worker = director.worker();
@@ -242,7 +242,7 @@ fn unavailable_servers_are_passed_over_in_a_block() {
 
 /// Services beyond the ones that a worker finds at once.
 #[test]
-fn many_services_have_blocks() {
+fn many_services_have_chunks() {
     let mut wanted = Config::new();
     for number in 0..300u32 {
         let rules = format!(
@@ -253,7 +253,7 @@ fn many_services_have_blocks() {
     }
     let director = Director::new(&wanted).expect("a config");
     let before = director.worker();
-    wanted.services.iter_mut().for_each(|service| service.sharing = Sharing::Blocks(4));
+    wanted.services.iter_mut().for_each(|service| service.sharing = Sharing::Chunks(4));
     director.apply(&wanted).expect("a config");
     let after = director.worker();
     for (service, _) in director.services() {
@@ -267,7 +267,7 @@ fn many_services_have_blocks() {
 /// Threads pick while reloads change nothing of the sequence: every server has its share.
 #[test]
 fn threads_beside_reloads_lose_no_turn() {
-    let mut wanted = config(SchedulerKind::Rr, &[1; 8], Sharing::Blocks(16));
+    let mut wanted = config(SchedulerKind::Rr, &[1; 8], Sharing::Chunks(16));
     let (director, service) = run(&wanted);
     let counted = std::thread::scope(|scope| {
         let picker = || {
