@@ -30,6 +30,7 @@ static const uint32_t VSCHED_E_INVALID = 107;
 static const uint32_t VSCHED_E_REFUSED = 108;
 static const uint32_t VSCHED_E_CAPACITY = 109;
 static const uint32_t VSCHED_E_GUARDRAILS = 110;
+static const uint32_t VSCHED_E_BLOCK = 111;
 static const uint32_t VSCHED_E_PANIC = 199;
 
 const char *vsched_status_text(vsched_status status);
@@ -380,6 +381,61 @@ vsched_status vsched_director_delete_server(const struct vsched_director *direct
                                             const char *address,
                                             size_t address_length,
                                             struct vsched_applied *applied);
+
+/* ==== Block: state that processes share ======================================================= */
+
+typedef struct vsched_block vsched_block;
+
+typedef struct vsched_block_limits {
+    uint32_t struct_size;
+    uint32_t servers;
+    uint32_t services;
+    uint32_t owners;
+    uint32_t reserved;
+} vsched_block_limits;
+
+vsched_status vsched_block_new(struct vsched_block **block);
+
+void vsched_block_free(struct vsched_block *block);
+
+vsched_status vsched_block_size(const struct vsched_block *block,
+                                const struct vsched_block_limits *limits,
+                                size_t *size);
+
+vsched_status vsched_block_anonymous(const struct vsched_block *block,
+                                     const struct vsched_block_limits *limits);
+
+vsched_status vsched_block_named(const struct vsched_block *block,
+                                 const char *path,
+                                 size_t length,
+                                 const struct vsched_block_limits *limits);
+
+vsched_status vsched_block_format(const struct vsched_block *block,
+                                  void *memory,
+                                  size_t length,
+                                  const struct vsched_block_limits *limits);
+
+vsched_status vsched_block_attach(const struct vsched_block *block,
+                                  void *memory,
+                                  size_t length);
+
+vsched_status vsched_block_format_or_attach(const struct vsched_block *block,
+                                            void *memory,
+                                            size_t length,
+                                            const struct vsched_block_limits *limits);
+
+vsched_status vsched_block_reclaim_process(const struct vsched_block *block,
+                                           uint32_t process,
+                                           uint32_t *left);
+
+vsched_status vsched_director_new_in_block(const struct vsched_config *config,
+                                           const struct vsched_block *block,
+                                           struct vsched_director **director);
+
+vsched_status vsched_block_error(const struct vsched_block *block,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *length);
 
 /* ==== Director: look-up ======================================================================= */
 

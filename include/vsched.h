@@ -129,6 +129,11 @@ typedef uint32_t vsched_status;
  * director names what would be removed, the limit, and the field that allows it.
  */
 #define VSCHED_E_GUARDRAILS 110
+/**
+ * Error: memory is no block, or the block cannot be used, or cannot carry the config. The error
+ * text of the handle says why.
+ */
+#define VSCHED_E_BLOCK 111
 /** Error: a bug in the library, caught. The handle stays usable; please report it. */
 #define VSCHED_E_PANIC 199
 
@@ -1411,6 +1416,237 @@ vsched_status vsched_director_delete_server(const struct vsched_director *direct
                                             const char *address,
                                             size_t address_length,
                                             struct vsched_applied *applied);
+
+/** @} */
+
+/* ==== Block: state that processes share ======================================================= */
+
+/**
+ * @defgroup vsched-block Block: state that processes share
+ *
+ * A block is memory in which directors of several processes share connection counts, states of
+ * servers and rotations, so that they pick as one. Make a handle with vsched_block_new, give it
+ * memory with one of vsched_block_anonymous, vsched_block_named, vsched_block_attach and
+ * vsched_block_format_or_attach, and make a director on it in each process with
+ * vsched_director_new_in_block. A director keeps the block's memory of the library until it and
+ * its workers are freed; memory of the caller must stay for as long. After an error the error text
+ * of the handle says why.
+ *
+ * NULL: no pointer may be NULL, except `buffer` if `capacity` is 0, `length`, and the argument of
+ * vsched_block_free.
+ *
+ * @{
+ */
+
+/**
+ * A handle of shared memory. Its functions may be called from several threads at once. Free it
+ * with vsched_block_free.
+ */
+typedef struct vsched_block vsched_block;
+
+/** For how much a block has room. */
+typedef struct vsched_block_limits {
+    /** sizeof(vsched_block_limits). */
+    uint32_t struct_size;
+    /**
+     * Servers of all services, those that were removed and still have connections included.
+     * Rounded up to the next of 64, 192, 448, 960, ...: 2^k - 64.
+     */
+    uint32_t servers;
+    /** Services, rounded up likewise. */
+    uint32_t services;
+    /** Directors at a time, 1 to 64. 0: 16. */
+    uint32_t owners;
+    /** Set to 0. */
+    uint32_t reserved;
+} vsched_block_limits;
+
+/**
+ * Makes a handle without a block.
+ *
+ * Threads: any.
+ *
+ * @param[out] block The new handle; free it with vsched_block_free.
+ * @return VSCHED_OK.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_new(struct vsched_block **block);
+
+/**
+ * Frees a handle. Directors on its block go on.
+ *
+ * Threads: exclusive.
+ *
+ * @param block The handle; NULL does nothing.
+ */
+void vsched_block_free(struct vsched_block *block);
+
+/**
+ * Returns the size of a block.
+ *
+ * Threads: any.
+ *
+ * @param block The handle, for the error text.
+ * @param limits For how much it has room.
+ * @param[out] size Its size in bytes. Its memory must be aligned to 8.
+ * @return VSCHED_OK; VSCHED_E_ARGUMENT: a limit is out of range; VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_size(const struct vsched_block *block,
+                                const struct vsched_block_limits *limits,
+                                size_t *size);
+
+/**
+ * Makes a new block in memory of the library, which children inherit through fork.
+ *
+ * Threads: any.
+ *
+ * @param block The handle, without a block.
+ * @param limits For how much it has room.
+ * @return VSCHED_OK; VSCHED_E_BLOCK: the system has no memory; VSCHED_E_ARGUMENT: a limit is out
+ *   of range; VSCHED_E_REFUSED: the handle has a block; VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_anonymous(const struct vsched_block *block,
+                                     const struct vsched_block_limits *limits);
+
+/**
+ * Uses the block in a file, which is made if it does not exist. The file is readable and writable
+ * by its user alone. Keep it where no other user can write: a program that can may spoil every
+ * decision, and one that shortens the file ends the processes that use it.
+ *
+ * Threads: any.
+ *
+ * @param block The handle, without a block.
+ * @param path The file, such as one in a folder of the proxy's own in /dev/shm.
+ * @param length Length of the path in bytes.
+ * @param limits For how much it has room.
+ * @return VSCHED_OK; VSCHED_E_BLOCK: the file cannot be opened, is something else, belongs to
+ *   another user, can be written by others, or has other limits; VSCHED_E_ARGUMENT;
+ *   VSCHED_E_LENGTH: the file is too short; VSCHED_E_UTF8; VSCHED_E_REFUSED: the handle has a
+ *   block; VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_named(const struct vsched_block *block,
+                                 const char *path,
+                                 size_t length,
+                                 const struct vsched_block_limits *limits);
+
+/**
+ * Makes memory of the caller a new block, whatever it was. No other code may use it during the
+ * call.
+ *
+ * Threads: any.
+ *
+ * @param block The handle, for the error text; it does not get the block.
+ * @param memory The memory, aligned to 8. After an error nothing was written.
+ * @param length Its length in bytes, at least that of vsched_block_size.
+ * @param limits For how much the block has room.
+ * @return VSCHED_OK; VSCHED_E_LENGTH: the memory is too short; VSCHED_E_BLOCK: it is misaligned;
+ *   VSCHED_E_ARGUMENT: a limit is out of range; VSCHED_E_STRUCT_SIZE.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_format(const struct vsched_block *block,
+                                  void *memory,
+                                  size_t length,
+                                  const struct vsched_block_limits *limits);
+
+/**
+ * Uses memory of the caller that is a block, formatted by any process. Everything that the memory
+ * says of itself is checked.
+ *
+ * Threads: any.
+ *
+ * @param block The handle, without a block.
+ * @param memory The memory, which begins as many bytes after a multiple of 64 as when it was
+ *   formatted. It must stay until the handle, every director on the block and their workers are
+ *   freed.
+ * @param length Its length in bytes.
+ * @return VSCHED_OK; VSCHED_E_BLOCK: it is not formatted, is being formatted, is something else,
+ *   is damaged or misaligned; VSCHED_E_LENGTH: it is shorter than it says; VSCHED_E_REFUSED: the
+ *   handle has a block.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_attach(const struct vsched_block *block,
+                                  void *memory,
+                                  size_t length);
+
+/**
+ * Uses memory of the caller that is a block with these limits, or makes it one if it is all zeros.
+ * Of any number of processes that call this at once, one formats; to the others it is a block that
+ * is being formatted, until it is one: call again.
+ *
+ * Threads: any.
+ *
+ * @param block The handle, without a block.
+ * @param memory The memory, as for vsched_block_attach.
+ * @param length Its length in bytes, at least that of vsched_block_size.
+ * @param limits For how much the block has room.
+ * @return VSCHED_OK; as vsched_block_attach and vsched_block_format; VSCHED_E_BLOCK: it has other
+ *   limits.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_format_or_attach(const struct vsched_block *block,
+                                            void *memory,
+                                            size_t length,
+                                            const struct vsched_block_limits *limits);
+
+/**
+ * Gives back what a process held that has ended: its connections, and its place in the block. Any
+ * process may call it, several at once, and die of it: each count is given back once. Waits for no
+ * other process. Only for a process that has ended: of one that goes on, counts are wrong
+ * afterwards.
+ *
+ * Threads: any.
+ *
+ * @param block The handle.
+ * @param process The process id, as the process itself saw it.
+ * @param[out] left At how many servers others kept changing the counts, so that they are not given
+ *   back yet: call again while it is not 0.
+ * @return VSCHED_OK, also if it held nothing; VSCHED_E_ARGUMENT: the handle has no block.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_reclaim_process(const struct vsched_block *block,
+                                           uint32_t process,
+                                           uint32_t *left);
+
+/**
+ * Makes a director whose state is in a block: that of all directors on it, in any process. Call it
+ * after fork. What it has open when it is freed is given back.
+ *
+ * Threads: shared on the config and the handle. Cost: O(services + servers) and O(room of the
+ * block).
+ *
+ * @param config The config; it stays yours. After an error its error text says why.
+ * @param block The handle; its block stays until the director and its workers are freed.
+ * @param[out] director The new director; free it with vsched_director_free.
+ * @return VSCHED_OK; VSCHED_E_BLOCK: a setting of the config cannot be shared; VSCHED_E_CAPACITY:
+ *   the block has no room for the config or for another director; VSCHED_E_REFUSED: another
+ *   process has been changing the block's services for ten seconds; VSCHED_E_INVALID;
+ *   VSCHED_E_ARGUMENT: the handle has no block.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_director_new_in_block(const struct vsched_config *config,
+                                           const struct vsched_block *block,
+                                           struct vsched_director **director);
+
+/**
+ * Copies the text of the latest failure of a function on this handle, in any thread; empty if no
+ * function has failed. VSCHED_E_NULL, VSCHED_E_BUFFER and VSCHED_E_STRUCT_SIZE may leave the
+ * previous text.
+ *
+ * Threads: any.
+ *
+ * @param block The handle.
+ * @param[out] buffer Receives the text and a NUL.
+ * @param capacity Bytes of the buffer.
+ * @param[out] length Length of the text in bytes.
+ * @return VSCHED_OK; VSCHED_E_BUFFER.
+ */
+vsched_status vsched_block_error(const struct vsched_block *block,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *length);
 
 /** @} */
 

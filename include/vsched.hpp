@@ -38,6 +38,7 @@ using removed_server = vsched_removed_server;
 using hold = vsched_hold;
 using health = vsched_health;
 using settings = vsched_settings;
+using block_limits = vsched_block_limits;
 using limits = vsched_limits;
 
 /* Status of a function without a value. */
@@ -78,6 +79,7 @@ private:
 namespace detail {
 
 struct freeing {
+    void operator()(vsched_block *handle) const noexcept { vsched_block_free(handle); }
     void operator()(vsched_config *handle) const noexcept { vsched_config_free(handle); }
     void operator()(vsched_director *handle) const noexcept { vsched_director_free(handle); }
     void operator()(vsched_worker *handle) const noexcept { vsched_worker_free(handle); }
@@ -560,9 +562,68 @@ private:
     std::unique_ptr<vsched_worker, detail::freeing> handle_;
 };
 
+/* See vsched_block. */
+class block {
+public:
+    static result<block> make() {
+        return detail::handle_of<block, vsched_block>(
+            [](vsched_block **out) { return vsched_block_new(out); });
+    }
+    explicit block(vsched_block *handle = nullptr) noexcept : handle_(handle) {}
+    vsched_block *get() const noexcept { return handle_.get(); }
+    vsched_block *release() noexcept { return handle_.release(); }
+
+    result<std::size_t> size(block_limits limits) const {
+        limits.struct_size = sizeof limits;
+        return detail::value_of<std::size_t>(
+            [&](std::size_t *out) { return vsched_block_size(get(), &limits, out); });
+    }
+    [[nodiscard]] outcome anonymous(block_limits limits) {
+        limits.struct_size = sizeof limits;
+        return vsched_block_anonymous(get(), &limits);
+    }
+    [[nodiscard]] outcome named(std::string_view path, block_limits limits) {
+        limits.struct_size = sizeof limits;
+        return vsched_block_named(get(), path.data(), path.size(), &limits);
+    }
+    [[nodiscard]] outcome format(void *memory, std::size_t length, block_limits limits) const {
+        limits.struct_size = sizeof limits;
+        return vsched_block_format(get(), memory, length, &limits);
+    }
+    [[nodiscard]] outcome attach(void *memory, std::size_t length) {
+        return vsched_block_attach(get(), memory, length);
+    }
+    [[nodiscard]] outcome format_or_attach(void *memory, std::size_t length,
+                                           block_limits limits) {
+        limits.struct_size = sizeof limits;
+        return vsched_block_format_or_attach(get(), memory, length, &limits);
+    }
+    /* At how many servers it is to be called again. */
+    result<std::uint32_t> reclaim_process(std::uint32_t process) const {
+        return detail::value_of<std::uint32_t>([&](std::uint32_t *out) {
+            return vsched_block_reclaim_process(get(), process, out);
+        });
+    }
+    /* The text of the latest failure. */
+    result<std::string> error() const {
+        return detail::text_of([this](char *buffer, std::size_t capacity, std::size_t *length) {
+            return vsched_block_error(get(), buffer, capacity, length);
+        });
+    }
+
+private:
+    std::unique_ptr<vsched_block, detail::freeing> handle_;
+};
+
 /* See vsched_director. */
 class director {
 public:
+    /* On a block. */
+    static result<director> make(const config &config, const block &block) {
+        return detail::handle_of<director, vsched_director>([&](vsched_director **out) {
+            return vsched_director_new_in_block(config.get(), block.get(), out);
+        });
+    }
     /* After VSCHED_E_INVALID the error text of the config lists the problems. */
     static result<director> make(const config &config) {
         return detail::handle_of<director, vsched_director>(

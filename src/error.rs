@@ -7,6 +7,7 @@
 //! A message says all, the cause included, so no error has a [`source`](std::error::Error::source): a
 //! printer of error chains repeats nothing. The cause is a field or has an accessor.
 
+mod block;
 mod connection;
 mod guardrails;
 mod lookup;
@@ -15,6 +16,7 @@ mod quoted;
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use block::BlockError;
 pub use connection::{ConnectionError, Refused, StateError, TriedFull};
 pub use guardrails::{GuardrailError, ServiceLoss, Violation};
 pub use lookup::{IdError, ServerError, ServiceError};
@@ -381,6 +383,8 @@ pub enum ApplyError {
     Stale,
     /// The change would remove more than the guardrails allow.
     Guardrails(GuardrailError),
+    /// The [`Block`](crate::Block) with the director's state cannot be used, or cannot carry the config.
+    Block(BlockError),
 }
 
 impl fmt::Display for ApplyError {
@@ -396,6 +400,7 @@ impl fmt::Display for ApplyError {
             ApplyError::Command(error) => error.fmt(f),
             ApplyError::Stale => f.write_str("no such server"),
             ApplyError::Guardrails(error) => error.fmt(f),
+            ApplyError::Block(error) => error.fmt(f),
         }
     }
 }

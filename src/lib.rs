@@ -80,6 +80,9 @@ pub mod operations {}
 /// repository. `make bench` measures them on your machine.
 pub mod performance {}
 
+pub use arena::block::limits::BlockLimits;
+pub use arena::block::owners::OwnerId;
+pub use arena::block::{Block, Reclaimed};
 pub use arena::counts::{Activity, MAX_CONNECTIONS};
 pub use arena::health::Outcome;
 pub use arena::id::{ServerId, ServiceId};

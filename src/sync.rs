@@ -2,8 +2,10 @@
 //! its own module of this name, so that the model checker runs the code that ships.
 
 pub(crate) use parking_lot::Mutex;
+pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use std::thread::yield_now;
 pub(crate) use std::thread_local;
 
 /// The standard library's, with a name for each kind of access, which a model records.

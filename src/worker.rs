@@ -28,6 +28,7 @@ mod per_worker;
 mod pick;
 mod pick_server;
 mod pick_slow;
+mod shared;
 mod tried;
 
 pub use connection::Connection;
@@ -206,6 +207,7 @@ impl Worker {
         why: ConnectionError,
     ) -> Result<Pick, Refused> {
         let mut opened = Err(why);
+        let mut repeats = 0;
         loop {
             let pick = chosen.ok_or(Refused::NotThisFlow)?;
             let (server, template) = (pick.server(), pick.template);
@@ -220,7 +222,13 @@ impl Worker {
                 // Filled or removed since the pick: each iteration is another thread's progress. A full
                 // counter is different: nothing promises that it changes soon.
                 Err(ConnectionError::Overloaded | ConnectionError::Stale) => {}
-                Err(ConnectionError::Full) => return Err(Refused::AllOverloaded),
+                Err(ConnectionError::Full | ConnectionError::Busy) => {
+                    return Err(Refused::AllOverloaded);
+                }
+            }
+            repeats += 1;
+            if repeats > shared::MOST_REPEATS && self.inner.arena.attached().is_some() {
+                return Err(Refused::NotThisFlow);
             }
             // The slow path checks each server. The fast path relies on the limits that the service was
             // compiled with, and a reload under way may already have stored other limits.

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use vsched::config::{Command, Config, Guardrails, Name, ServiceKey};
-use vsched::error::ApplyError;
-use vsched::{ApplyPolicy, Director, Holder, Outcome, ServerId, ServerState, Tried};
+use vsched::error::{ApplyError, BlockError};
+use vsched::{ApplyPolicy, BlockLimits, Director, Holder, Outcome, ServerId, ServerState, Tried};
 
 /// An error's type, the error, and the text of its cause, if it has one.
 type Case = (&'static str, Box<dyn Error>, Option<String>);
@@ -27,6 +27,7 @@ fn applied(error: ApplyError) -> Case {
         ApplyError::Invalid(cause) => cause.to_string(),
         ApplyError::Command(cause) => cause.to_string(),
         ApplyError::Guardrails(cause) => cause.to_string(),
+        ApplyError::Block(cause) => cause.to_string(),
         other => panic!("{other}"),
     };
     case(error, Some(cause))
@@ -59,6 +60,8 @@ fn cases() -> Vec<Case> {
     let refused = rules.refused().map(ToString::to_string);
     let key = director.service("tcp x").expect_err("no key");
     vec![
+        plain(BlockLimits::new(1, 1).with_owners(0).size()),
+        applied(ApplyError::Block(BlockError::NoOwner)),
         plain("tcp x".parse::<ServiceKey>()),
         plain("!".parse::<Name>()),
         plain("x".parse::<vsched::SchedulerKind>()),

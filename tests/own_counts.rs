@@ -203,7 +203,10 @@ fn a_correction_replaces_what_workers_counted_alone() {
 #[test]
 fn a_storm_of_changes_loses_no_connection() {
     const THREADS: u64 = 3;
-    const ROUNDS: u32 = 4_000;
+    /// Connections of each thread.
+    const CONNECTIONS: u64 = 2_000;
+    /// Rounds of each thread at most: at times there is no service, or no server.
+    const ROUNDS: u32 = 1_000_000;
     for servers in SIZES {
         let kind = SchedulerKind::Wlc;
         let director = Director::new(&per_worker(kind, servers)).expect("a valid config");
@@ -217,14 +220,22 @@ fn a_storm_of_changes_loses_no_connection() {
                     scope.spawn(move || {
                         let mut random = Random(seed);
                         let mut worker = director.worker();
+                        let mut left = CONNECTIONS;
                         for n in 0..ROUNDS {
+                            if left == 0 {
+                                break;
+                            }
                             if random.below(200) == 0 {
                                 worker = director.worker();
                             }
                             let service = director.service_by_key(&key);
                             let connected =
                                 service.and_then(|it| worker.connect(it, &flow(n)).ok());
+                            if connected.is_none() {
+                                thread::yield_now();
+                            }
                             if let Some(connection) = connected {
+                                left -= 1;
                                 opened.fetch_add(1, Ordering::SeqCst);
                                 pool.lock().unwrap().push(connection.into_lease());
                             }
@@ -263,7 +274,7 @@ fn a_storm_of_changes_loses_no_connection() {
         let worker = director.worker();
         left.into_iter().for_each(|lease| worker.close(lease).expect("an open lease"));
         assert_eq!(counted(&director), Counts::new(), "{servers}");
-        assert!(opened.load(Ordering::SeqCst) > u64::from(ROUNDS));
+        assert_eq!(opened.load(Ordering::SeqCst), THREADS * CONNECTIONS);
     }
 }
 

@@ -5,6 +5,7 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
+#include "blocks.h"
 #include "configs.h"
 #include "directors.h"
 #include "workers.h"
@@ -29,6 +30,8 @@ static void (*const calls[])(void) = {
     worker_connect, worker_open, worker_open_pick, worker_update, worker_close,
     flow_from_sockaddr, pick_sockaddr, service_sockaddr, pick_text, constants, flow_to_service,
     worker_refusal, worker_close_with, worker_report, director_health,
+    block_new, block_free, block_size, block_anonymous, block_named, block_format, block_of_memory,
+    block_reclaim_process, block_error, director_new_in_block,
 };
 
 /* So that there is something to spoil. */
@@ -42,6 +45,7 @@ static void begin(const char *json) {
     for (size_t at = 0; at < COUNT(directors); at++) {
         MUST(vsched_director_new_with_limits(configs[0], &limits, &directors[at]) == VSCHED_OK);
     }
+    MUST(vsched_block_new(&blocks[0]) == VSCHED_OK);
     for (size_t at = 0; at < COUNT(workers) - 1; at++) {
         MUST(vsched_worker_new(directors[at % 2], &workers[at]) == VSCHED_OK);
     }
@@ -105,6 +109,10 @@ static void hostile_calls(const uint8_t *bytes, size_t length) {
     for (size_t at = 0; at < COUNT(workers); at++) {
         vsched_worker_free(workers[at]);
         workers[at] = NULL;
+    }
+    for (size_t at = 0; at < COUNT(blocks); at++) {
+        vsched_block_free(blocks[at]);
+        blocks[at] = NULL;
     }
     for (size_t at = 0; at < COUNT(configs); at++) {
         vsched_config_free(configs[at]);

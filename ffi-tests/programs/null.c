@@ -267,6 +267,43 @@ int main(void) {
     };
     ALL_NULL(of_worker);
 
+    vsched_block *block, *block_out;
+    OK(vsched_block_new(&block));
+    vsched_block_limits room;
+    memset(&room, 0, sizeof room);
+    room.struct_size = sizeof room;
+    room.servers = room.services = 1;
+    POISONED(block_out);
+    row of_block[] = {
+        ROW(vsched_block_new(NULL)),
+        ROW(vsched_block_size(NULL, &room, &size_out)),
+        ROW(vsched_block_size(block, NULL, &size_out)),
+        ROW(vsched_block_size(block, &room, NULL)),
+        ROW(vsched_block_anonymous(NULL, &room)),
+        ROW(vsched_block_anonymous(block, NULL)),
+        ROW(vsched_block_named(NULL, "x", 1, &room)),
+        ROW(vsched_block_named(block, NULL, 1, &room)),
+        ROW(vsched_block_named(block, "x", 1, NULL)),
+        ROW(vsched_block_format(NULL, chars, sizeof chars, &room)),
+        ROW(vsched_block_format(block, NULL, sizeof chars, &room)),
+        ROW(vsched_block_format(block, chars, sizeof chars, NULL)),
+        ROW(vsched_block_attach(NULL, chars, sizeof chars)),
+        ROW(vsched_block_attach(block, NULL, sizeof chars)),
+        ROW(vsched_block_format_or_attach(NULL, chars, sizeof chars, &room)),
+        ROW(vsched_block_format_or_attach(block, NULL, sizeof chars, &room)),
+        ROW(vsched_block_format_or_attach(block, chars, sizeof chars, NULL)),
+        ROW(vsched_block_reclaim_process(NULL, 1, &number_out)),
+        ROW(vsched_block_reclaim_process(block, 1, NULL)),
+        ROW(vsched_director_new_in_block(NULL, block, &director_out)),
+        ROW(vsched_director_new_in_block(config, NULL, &director_out)),
+        ROW(vsched_director_new_in_block(config, block, NULL)),
+        ROW(vsched_block_error(NULL, chars, sizeof chars, &size_out)),
+        ROW(vsched_block_error(block, NULL, 1, &size_out)),
+    };
+    ALL_NULL(of_block);
+    UNTOUCHED(block_out);
+    vsched_block_free(block);
+
     UNTOUCHED(config_out), UNTOUCHED(director_out), UNTOUCHED(worker_out), UNTOUCHED(service_out);
     UNTOUCHED(server_out), UNTOUCHED(flow_out), UNTOUCHED(pick_out), UNTOUCHED(lease_out);
     UNTOUCHED(counts_out), UNTOUCHED(chars), UNTOUCHED(address), UNTOUCHED(size_out);

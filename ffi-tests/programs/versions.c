@@ -9,7 +9,7 @@ int main(void) {
         VSCHED_FULL,      VSCHED_E_NULL,    VSCHED_E_LENGTH,   VSCHED_E_UTF8,
         VSCHED_E_STRUCT_SIZE, VSCHED_E_ARGUMENT, VSCHED_E_BUFFER, VSCHED_E_PARSE,
         VSCHED_E_INVALID, VSCHED_E_REFUSED, VSCHED_E_CAPACITY, VSCHED_E_GUARDRAILS,
-        VSCHED_E_PANIC};
+        VSCHED_E_BLOCK,   VSCHED_E_PANIC};
     const size_t known = sizeof statuses / sizeof *statuses;
     const char *unknown = vsched_status_text(4294967295u);
     CHECK(unknown != NULL && *unknown != 0);

@@ -33,8 +33,8 @@ const VERSIONS: u64 = (1 << VERSION_BITS) - 1;
 
 /// From the lowest bit: overloaded:1, vacant:1, draining:1, down:1, active:25, total:25, version:10.
 ///
-/// The version changes whenever the limits or the slot's owner change, so that a compare-and-swap
-/// based on the previous limits or owner fails. It wraps; `slots` explains why that is harmless.
+/// The version changes whenever the limits or the slot's owner change, or the counts are made again, so that
+/// a compare-and-swap based on what was before fails. It wraps; `slots` explains why that is harmless.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Counts(u64);
 
@@ -177,7 +177,7 @@ impl Counts {
         self.0 >> VERSION & VERSIONS
     }
 
-    fn next_version(self) -> Self {
+    pub(crate) fn next_version(self) -> Self {
         let version = (self.version() + 1) & VERSIONS;
         Counts(self.0 & !(u64::MAX << VERSION) | version << VERSION)
     }

@@ -1,5 +1,7 @@
 //! Runtime state that outlives every config: slots of atomics, found by index and generation.
 
+pub(crate) mod attached;
+pub(crate) mod block;
 pub(crate) mod counts;
 pub(crate) mod ejection;
 pub(crate) mod ejection_budget;
@@ -7,6 +9,7 @@ pub(crate) mod health;
 pub(crate) mod id;
 mod id_text;
 pub(crate) mod latency;
+pub(crate) mod ledger;
 mod membership;
 pub(crate) mod own_count;
 pub(crate) mod service_slot;
@@ -15,6 +18,9 @@ pub(crate) mod statistics;
 pub(crate) mod tally;
 pub(crate) mod worker_state;
 
+use crate::arena::attached::Attached;
+use crate::arena::block::Block;
+use crate::arena::block::names::ServerName;
 use crate::arena::counts::{Counts, Limits};
 use crate::arena::health::HealthSlot;
 use crate::arena::id::ServerId;
@@ -26,12 +32,15 @@ use crate::arena::worker_state::WorkerState;
 use crate::concurrent::segments::Segments;
 use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState, Thresholds};
+use crate::error::BlockError;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
 pub(crate) mod sizes {
     /// Bits of the version in a server's count word: the bits that the counts leave over.
     pub(crate) const VERSION_BITS: u32 = 10;
+    /// How often `settle` looks for a moment in which no owner changes a server's connections.
+    pub(crate) const LOOKS: u32 = 1_000;
 }
 
 /// All slots of one director.
@@ -55,6 +64,8 @@ pub(crate) struct Arena {
     /// 1 once a host has reported an outcome.
     reports: AtomicU32,
     first_generation: u32,
+    /// The slots of servers and services are those of a block.
+    attached: Option<Attached>,
 }
 
 /// How many arenas this process has made.
@@ -80,7 +91,32 @@ impl Arena {
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
             reports: AtomicU32::new(0),
+            attached: None,
         }
+    }
+
+    /// An arena whose servers and services are those of a block.
+    pub(crate) fn in_block(block: &Block) -> Result<Self, BlockError> {
+        let parts = block.parts();
+        Ok(Arena {
+            first_generation: parts.first_generation(),
+            servers: Segments::of_lent(&parts.servers),
+            health: Segments::of_lent(&parts.health),
+            services: Segments::of_lent(&parts.services),
+            attached: Some(Attached::new(block)?),
+            ..Arena::new()
+        })
+    }
+
+    /// The name of a server's slot, if it is one of a block.
+    pub(crate) fn shared_name(&self, server: u32) -> Option<&ServerName> {
+        self.attached()?.block.parts().server_names.get(server as usize)
+    }
+
+    /// The owner, if the arena's slots are those of a block.
+    #[inline(always)]
+    pub(crate) fn attached(&self) -> Option<&Attached> {
+        self.attached.as_ref()
     }
 
     /// The generation of a slot's first owner. It differs per director, so that an id or a lease of one
@@ -190,6 +226,10 @@ impl Arena {
     /// The server in this slot belongs to no service from now on, and is in this state; its ejection ends.
     /// Director only.
     pub(crate) fn detach(&self, slot: u32, state: ServerState) {
+        if self.attached().is_some() {
+            // Other owners may have the server in theirs.
+            return;
+        }
         let Some(slot) = self.servers.get(slot) else { return };
         let service = self.services.get(slot.service());
         if slot.detach(state) {

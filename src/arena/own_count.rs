@@ -91,6 +91,17 @@ impl Own {
         (self.0 & (layout::UNAVAILABLE | SOLE) == SOLE).then(|| Counts::from_word(self.0))
     }
 
+    /// The word with more connections, as counts have them.
+    #[inline(always)]
+    pub(crate) fn with(self, more: Connections) -> u64 {
+        if more == Connections::NONE {
+            return self.0;
+        }
+        // Each has at most 25 bits.
+        let (active, total) = (self.active() + more.active(), self.total() + more.total());
+        Counts::from_word(self.0).with_connections(active, total).word()
+    }
+
     pub(crate) fn connections(self) -> Connections {
         Connections::new(self.active(), self.total())
     }

@@ -378,7 +378,7 @@ impl ServerSlot {
     }
 
     #[inline(always)]
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         // SeqCst: pairs with the stores in `store_limits` and `occupy`.
         Limits::from_word(self.limits.load(Ordering::SeqCst))
     }

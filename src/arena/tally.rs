@@ -57,6 +57,21 @@ impl Connections {
         Connections(self.0.wrapping_add(other.0))
     }
 
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    /// As [`word`](Self::word) has it.
+    #[inline(always)]
+    pub(crate) fn from_word(word: u64) -> Self {
+        Connections(word)
+    }
+
+    /// True if one of the two numbers is below 0.
+    pub(crate) fn is_negative(self) -> bool {
+        self != Connections::new(self.active(), self.total())
+    }
+
     /// The quotient by `of`, rounded toward zero; 0 is treated as 1.
     pub(crate) fn part(self, of: u32) -> Self {
         let of = of.clamp(1, i32::MAX as u32) as i32;

@@ -1,16 +1,18 @@
-//! A growing array whose elements never move: segments of doubling length, added once, never removed.
+//! A growing array whose elements never move: segments of doubling length, added once, never removed. Or an
+//! array in memory that is lent, whose length is fixed.
 //!
 //! The segment of 2^k elements has the indices from 2^k - 64 on: what is found by the highest bit of index
 //! plus 64. Its base, less 2^k elements, is kept beside it, so that an index needs no other arithmetic.
 //!
 //! | location | operation          | ordering | partner            |
 //! |----------|--------------------|----------|--------------------|
-//! | `bases`  | store in `segment` | Release  | load in `get`      |
-//! | `bases`  | load in `get`      | Acquire  | store in `segment` |
+//! | `bases`  | store in `publish` | Release  | load in `get`      |
+//! | `bases`  | load in `get`      | Acquire  | store in `publish` |
 
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -27,9 +29,76 @@ const LEVELS: usize = 33;
 pub(crate) struct Segments<T> {
     /// By level. Invariant: null, or 2^level elements before the first of that level's segment.
     bases: [AtomicPtr<T>; LEVELS],
-    segments: [OnceLock<Arc<[T]>>; SEGMENTS],
+    segments: [OnceLock<Segment<T>>; SEGMENTS],
     /// Readers share the elements.
     elements: PhantomData<Arc<[T]>>,
+    /// The memory is lent: there is nothing to add.
+    fixed: bool,
+}
+
+/// What is lent with memory: while it exists, so does the memory.
+pub(crate) type Lender = Arc<dyn Send + Sync>;
+
+/// A counted reference to elements: of one level, or in lent memory.
+pub(crate) enum Segment<T> {
+    Own(Arc<[T]>),
+    Lent(Arc<Lent<T>>),
+}
+
+/// Elements in lent memory.
+pub(crate) struct Lent<T> {
+    /// Invariant: elements that exist as long as `lender`, and of which no mutable reference exists.
+    elements: NonNull<[T]>,
+    lender: Lender,
+}
+
+// SAFETY: it shares its elements as an `Arc<[T]>` does, and a lender is `Send` and `Sync`.
+unsafe impl<T: Send + Sync> Send for Lent<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Lent<T> {}
+
+impl<T> Segment<T> {
+    /// Elements in lent memory.
+    ///
+    /// # Safety
+    /// While the lender exists, so do the elements, and there is no mutable reference to any of them.
+    pub(crate) unsafe fn lent(elements: NonNull<[T]>, lender: &Lender) -> Self {
+        Segment::Lent(Arc::new(Lent { elements, lender: Arc::clone(lender) }))
+    }
+}
+
+impl<T> Segment<T> {
+    /// Some of the elements, if these are lent; `None` past their end.
+    pub(crate) fn part(&self, range: std::ops::Range<usize>) -> Option<Self> {
+        let elements = NonNull::from(self.get(range)?);
+        match self {
+            Segment::Own(_) => None,
+            Segment::Lent(lent) => {
+                Some(Segment::Lent(Arc::new(Lent { elements, lender: Arc::clone(&lent.lender) })))
+            }
+        }
+    }
+}
+
+impl<T> Clone for Segment<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Segment::Own(elements) => Segment::Own(Arc::clone(elements)),
+            Segment::Lent(lent) => Segment::Lent(Arc::clone(lent)),
+        }
+    }
+}
+
+impl<T> Deref for Segment<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Segment::Own(elements) => elements,
+            // SAFETY: the invariant of `Lent`, whose lender is alive as long as this is.
+            Segment::Lent(lent) => unsafe { lent.elements.as_ref() },
+        }
+    }
 }
 
 /// A counted reference to one element, for callers that use it often. It dereferences by one load,
@@ -37,27 +106,39 @@ pub(crate) struct Segments<T> {
 pub(crate) struct ArcRef<T> {
     /// Invariant: an element of `_segment`.
     element: NonNull<T>,
-    _segment: Arc<[T]>,
+    _segment: Segment<T>,
 }
 
-// SAFETY: an `ArcRef` is an `Arc<[T]>` and a shared reference into it; both are `Send` if `T` is `Sync`
+// SAFETY: an `ArcRef` is a `Segment<T>` and a shared reference into it; both are `Send` if `T` is `Sync`
 // and `Send`.
 unsafe impl<T: Send + Sync> Send for ArcRef<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for ArcRef<T> {}
 
+impl<T> Clone for ArcRef<T> {
+    fn clone(&self) -> Self {
+        ArcRef { element: self.element, _segment: self._segment.clone() }
+    }
+}
+
 impl<T> ArcRef<T> {
     /// A reference to an element that belongs to no array. Allocates.
     pub(crate) fn standalone(element: T) -> Self {
         let segment: Arc<[T]> = Arc::new([element]);
-        ArcRef { element: NonNull::from(&segment[0]), _segment: segment }
+        ArcRef { element: NonNull::from(&segment[0]), _segment: Segment::Own(segment) }
+    }
+
+    /// A reference to one of these elements; `None` past their end.
+    pub(crate) fn of(elements: &Segment<T>, at: usize) -> Option<Self> {
+        let element = NonNull::from(elements.get(at)?);
+        Some(ArcRef { element, _segment: elements.clone() })
     }
 
     #[inline]
     pub(crate) fn get(&self) -> &T {
         // SAFETY: `element` was made from a reference into the slice that `_segment` keeps alive as
-        // long as this `ArcRef`. An `Arc` never moves its slice, and no mutable reference to it exists:
-        // it is shared from the start, and this file never calls `get_mut`.
+        // long as this `ArcRef`. An `Arc` never moves its slice, nor does a lender, and no mutable
+        // reference to it exists: it is shared from the start, and this file never calls `get_mut`.
         unsafe { self.element.as_ref() }
     }
 }
@@ -66,7 +147,7 @@ impl<T> ArcRef<T> {
 pub(crate) struct SlotRefs<T, S> {
     list: Box<[SlotRef<T, S>]>,
     /// Keeps the elements alive.
-    _segments: Vec<Arc<[T]>>,
+    _segments: Vec<Segment<T>>,
 }
 
 #[repr(C)]
@@ -76,7 +157,7 @@ struct SlotRef<T, S> {
     value: S,
 }
 
-// SAFETY: `SlotRefs` holds `Arc<[T]>`s, shared references into them, and values of type `S`.
+// SAFETY: `SlotRefs` holds `Segment<T>`s, shared references into them, and values of type `S`.
 unsafe impl<T: Send + Sync, S: Send> Send for SlotRefs<T, S> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync, S: Sync> Sync for SlotRefs<T, S> {}
@@ -119,12 +200,19 @@ impl<T, S> SlotRefs<T, S> {
         chunks.map(|chunk| std::array::from_fn(|at| Self::parts(&chunk[at]).0))
     }
 
+    /// The elements from `N` times `at` on; `None` past the last `N`.
+    #[inline(always)]
+    pub(crate) fn chunk<const N: usize>(&self, at: usize) -> Option<[&T; N]> {
+        let chunk = self.list.get(at * N..)?.first_chunk::<N>()?;
+        Some(chunk.each_ref().map(|slot_ref| Self::parts(slot_ref).0))
+    }
+
     #[inline(always)]
     fn parts(slot_ref: &SlotRef<T, S>) -> (&T, &S) {
         // SAFETY: `element` was made from a reference into a slice that `_segments` keeps alive as
         // long as the `SlotRefs` that `slot_ref` is borrowed from: a `SlotRef` exists nowhere else. An
-        // `Arc` never moves its slice, and no mutable reference to it exists: it is shared from the
-        // start, and this file never calls `get_mut`.
+        // `Arc` never moves its slice, nor does a lender, and no mutable reference to it exists: it is
+        // shared from the start, and this file never calls `get_mut`.
         (unsafe { slot_ref.element.as_ref() }, &slot_ref.value)
     }
 }
@@ -138,7 +226,30 @@ impl<T> Segments<T> {
             bases: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             segments: std::array::from_fn(|_| OnceLock::new()),
             elements: PhantomData,
+            fixed: false,
         }
+    }
+
+    /// The least length of lent memory with room for so many elements: a number of whole levels. `None` above
+    /// [`CAPACITY`].
+    pub(crate) fn lent_length(length: u32) -> Option<u32> {
+        if length > CAPACITY {
+            return None;
+        }
+        let whole = (u64::from(length) + (1 << FIRST_BITS)).next_power_of_two();
+        u32::try_from(whole.max(2 << FIRST_BITS) - (1 << FIRST_BITS)).ok()
+    }
+
+    /// An array of elements in lent memory, as many as a [`lent_length`](Self::lent_length).
+    pub(crate) fn of_lent(lent: &Segment<T>) -> Self {
+        let array = Segments { fixed: true, ..Segments::new() };
+        for (level, segment) in array.segments.iter().enumerate() {
+            let size = 1usize << (FIRST_BITS as usize + level);
+            let start = size - (1 << FIRST_BITS);
+            let Some(part) = lent.part(start..start + size) else { break };
+            array.publish(level, segment.get_or_init(|| part));
+        }
+        array
     }
 
     /// The element, or `None` past what [`grow_to`](Self::grow_to) has made. O(1), wait-free.
@@ -146,7 +257,7 @@ impl<T> Segments<T> {
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         let shifted = u64::from(index) + (1 << FIRST_BITS);
         let level = shifted.ilog2();
-        // Acquire: pairs with the store in `segment`, after which the elements exist.
+        // Acquire: pairs with the store in `publish`, after which the elements exist.
         let base = self.bases.get(level as usize)?.load(Ordering::Acquire);
         if base.is_null() {
             return None;
@@ -160,14 +271,18 @@ impl<T> Segments<T> {
     /// The first segment, made if need be, for a caller that keeps it: indexing it takes fewer
     /// instructions.
     pub(crate) fn first(&self, make: impl Fn() -> T) -> Arc<[T]> {
-        Arc::clone(self.segment(0, &make))
+        match self.segment(0, &make) {
+            Some(Segment::Own(elements)) => Arc::clone(elements),
+            // Lent memory has no such reference.
+            _ => Arc::new([]),
+        }
     }
 
     /// Like [`get`](Self::get), as a reference that the caller may keep.
     pub(crate) fn arc_ref(&self, index: u32) -> Option<ArcRef<T>> {
         let (segment, offset) = self.find(index)?;
         let element = NonNull::from(segment.get(offset)?);
-        Some(ArcRef { element, _segment: Arc::clone(segment) })
+        Some(ArcRef { element, _segment: segment.clone() })
     }
 
     /// References to these elements; `None` if one does not exist. Allocates.
@@ -175,14 +290,14 @@ impl<T> Segments<T> {
         &self,
         list: impl Iterator<Item = (u32, S)>,
     ) -> Option<SlotRefs<T, S>> {
-        let mut segments: Vec<Arc<[T]>> = Vec::new();
+        let mut segments: Vec<Segment<T>> = Vec::new();
         // Not collected through `Option`, which loses the size hint.
         let mut slot_refs = Vec::with_capacity(list.size_hint().0);
         for (index, beside) in list {
             let (segment, offset) = self.find(index)?;
             let element = NonNull::from(segment.get(offset)?);
-            if !segments.iter().any(|known| Arc::ptr_eq(known, segment)) {
-                segments.push(Arc::clone(segment));
+            if !segments.iter().any(|known| ptr::eq(known.as_ptr(), segment.as_ptr())) {
+                segments.push(segment.clone());
             }
             slot_refs.push(SlotRef { element, value: beside });
         }
@@ -191,14 +306,15 @@ impl<T> Segments<T> {
     }
 
     #[inline]
-    fn find(&self, index: u32) -> Option<(&Arc<[T]>, usize)> {
+    fn find(&self, index: u32) -> Option<(&Segment<T>, usize)> {
         let shifted = u64::from(index) + (1 << FIRST_BITS);
         let level = shifted.ilog2();
         let segment = self.segments.get((level - FIRST_BITS) as usize)?.get()?;
         Some((segment, (shifted - (1 << level)) as usize))
     }
 
-    /// Makes elements 0 to `length` - 1 exist. Allocates; false if `length` exceeds [`CAPACITY`].
+    /// Makes elements 0 to `length` - 1 exist. Allocates; false if `length` exceeds [`CAPACITY`], or that of
+    /// lent memory.
     pub(crate) fn grow_to(&self, length: u32) -> bool
     where
         T: Default,
@@ -216,7 +332,8 @@ impl<T> Segments<T> {
             if made >= u64::from(length) {
                 break;
             }
-            made += self.segment(level, &make).len() as u64;
+            let Some(segment) = self.segment(level, &make) else { return false };
+            made += segment.len() as u64;
         }
         true
     }
@@ -235,14 +352,24 @@ impl<T> Segments<T> {
         missing
     }
 
-    fn segment(&self, level: usize, make: &impl Fn() -> T) -> &Arc<[T]> {
+    /// The segment of this level, made if need be; `None` past the end of lent memory.
+    fn segment(&self, level: usize, make: &impl Fn() -> T) -> Option<&Segment<T>> {
+        let segment = self.segments.get(level)?;
+        if self.fixed {
+            return segment.get();
+        }
+        let size = 1usize << (FIRST_BITS as usize + level);
+        let segment = segment.get_or_init(|| Segment::Own((0..size).map(|_| make()).collect()));
+        self.publish(level, segment);
+        Some(segment)
+    }
+
+    /// Lets readers find the elements of this level.
+    fn publish(&self, level: usize, segment: &Segment<T>) {
         let bits = FIRST_BITS as usize + level;
-        let size = 1usize << bits;
-        let segment = self.segments[level].get_or_init(|| (0..size).map(|_| make()).collect());
-        let base = segment.as_ptr().cast_mut().wrapping_sub(size);
+        let base = segment.as_ptr().cast_mut().wrapping_sub(1usize << bits);
         // Release: pairs with the load in `get`. Every store is of the same value.
         self.bases[bits].store(base, Ordering::Release);
-        segment
     }
 }
 

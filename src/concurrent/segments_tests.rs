@@ -1,4 +1,5 @@
-use super::{CAPACITY, Segments};
+use super::{CAPACITY, Lender, Segment, Segments};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -54,4 +55,32 @@ fn elements_live_as_long_as_their_places_and_seats() {
     assert_eq!(count(), 256 + 64);
     drop(place);
     assert_eq!(count(), 256 + 64 + 128);
+}
+
+/// Lent memory is indexed like other memory, and ends.
+#[test]
+fn lent_memory_has_a_fixed_length() {
+    assert_eq!(
+        [0, 1, 64, 65, 960, 961].map(Segments::<u8>::lent_length),
+        [64, 64, 64, 192, 960, 1984].map(Some)
+    );
+    assert_eq!(Segments::<u8>::lent_length(CAPACITY), Some(CAPACITY));
+    assert_eq!(Segments::<u8>::lent_length(CAPACITY + 1), None);
+    for length in [64, 192, 200, 960] {
+        let memory: Arc<[AtomicU32]> = (0..length).map(AtomicU32::new).collect();
+        let lender: Lender = Arc::new(Arc::clone(&memory));
+        // SAFETY: the lender holds the memory, and there is no mutable reference to it.
+        let lent = unsafe { Segment::lent(NonNull::from(&memory[..]), &lender) };
+        let segments = Segments::of_lent(&lent);
+        // Whole levels only.
+        let whole = if length == 200 { 192 } else { length };
+        for index in 0..2 * length {
+            let found = segments.get(index).map(|element| element.load(Ordering::Relaxed));
+            assert_eq!(found, (index < whole).then_some(index));
+        }
+        assert!(segments.grow_to(whole) && !segments.grow_to(whole + 1));
+        let place = segments.arc_ref(whole - 1).expect("an element");
+        drop((segments, lent, lender, memory));
+        assert_eq!(place.get().load(Ordering::Relaxed), whole - 1, "it keeps the lender");
+    }
 }

@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::arena::Arena;
+use crate::arena::block::directory::{Directory, Taken};
+use crate::arena::block::limits::BlockLimits;
 use crate::arena::health::HealthSlot;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::{Ended, ServerSlot};
 use crate::concurrent::segments::CAPACITY;
+use crate::config::diff::Change;
 use crate::config::{ServerState, ServiceKey};
 use crate::director::ask::ask;
 use crate::director::by_server::ByServer;
 use crate::director::hash_trie::HashTrie;
 use crate::director::held::HeldServers;
-use crate::error::ApplyError;
+use crate::error::{ApplyError, BlockError};
 
 /// A server's claim to its slot.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +99,8 @@ pub(super) struct SlotAllocator {
     /// Those that do not.
     forgotten: VecDeque<Vacancy<ServerId>>,
     deleted_services: VecDeque<Vacancy<ServiceId>>,
+    /// Of the block whose slots these are, while something changes.
+    directory: Option<Directory>,
 }
 
 impl SlotAllocator {
@@ -128,13 +133,26 @@ impl SlotAllocator {
         self.removed.servers.to_change_all(services.map(changes))
     }
 
-    /// Ensures that this many slots can be assigned. Allocates.
+    /// Ensures that these changes find slots, and a block room for new versions of so many services. Of slots in a block, no other owner can take one until
+    /// [`end_changes`](Self::end_changes). Allocates.
     pub(super) fn reserve(
         &mut self,
         arena: &Arena,
-        servers: usize,
-        services: usize,
+        changes: &[Change],
+        versions: usize,
     ) -> Result<(), ApplyError> {
+        if let Some(attached) = arena.attached() {
+            let directory = attached.directory().map_err(ApplyError::Block)?;
+            check_room(&directory, changes, &attached.block.limits())?;
+            if versions > directory.free_versions() {
+                return Err(ApplyError::Block(BlockError::VersionsFull { needed: versions }));
+            }
+            self.directory = Some(directory);
+            return Ok(());
+        }
+        let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+        let servers = count(|change| matches!(change, Change::AddServer { .. }));
+        let services = count(|change| matches!(change, Change::AddService(_)));
         let fresh = |wanted: usize, free: usize, next: u32, what| {
             u32::try_from(wanted.saturating_sub(free))
                 .ok()
@@ -154,22 +172,63 @@ impl SlotAllocator {
 
     /// Returns the removed server's claim, if it still has a slot.
     pub(super) fn revive(&mut self, service: ServiceKey, server: SocketAddr) -> Option<SlotClaim> {
-        self.removed.servers.remove(&service, server).map(|(claim, _)| claim)
+        let (claim, gone) = self.removed.servers.remove(&service, server)?;
+        if self.directory.is_some() {
+            // `take_server` finds it, unless its service has another slot now.
+            self.forgotten.push_back(Vacancy { id: claim.id, since: claim.since, until: gone });
+            self.removed.forgotten = self.forgotten.len();
+            return None;
+        }
+        Some(claim)
     }
 
-    /// Returns a vacant slot for a new server. [`reserve`](Self::reserve) has ensured that there is
-    /// one.
-    pub(super) fn take_server(&mut self, arena: &Arena) -> ServerId {
+    /// The changes that [`reserve`](Self::reserve) was for are done.
+    pub(super) fn end_changes(&mut self) {
+        self.directory = None;
+    }
+
+    /// Returns the slot of a server of this service that has none: a vacant one, which is occupied then, or
+    /// that of the same server in other owners' configs. [`reserve`](Self::reserve) has ensured that there
+    /// is one.
+    pub(super) fn take_server(
+        &mut self,
+        arena: &Arena,
+        service: ServiceId,
+        address: SocketAddr,
+    ) -> Taken<ServerId> {
+        if let Some(directory) = &mut self.directory {
+            // Never the default: `reserve` has looked.
+            let none = Taken { id: SlotClaim::NONE.id, is_new: true };
+            let taken = directory.take_server(service, address).unwrap_or(none);
+            self.next_server = self.next_server.max(taken.id.slot.saturating_add(1));
+            self.forgotten.retain(|vacancy| vacancy.id != taken.id);
+            self.removed.forgotten = self.forgotten.len();
+            return taken;
+        }
         let slot = take(&mut self.free_servers, &mut self.next_server);
         let generation = arena.servers.get(slot).map_or(0, ServerSlot::generation);
-        ServerId { slot, generation }
+        let id = ServerId { slot, generation };
+        if let Some(slot) = arena.servers.get(slot) {
+            slot.occupy(service.slot);
+        }
+        if let Some(health) = arena.health.get(slot) {
+            health.assign(generation);
+        }
+        Taken { id, is_new: true }
     }
 
     /// Returns a slot for a new service. As for [`take_server`](Self::take_server).
-    pub(super) fn take_service(&mut self, arena: &Arena) -> ServiceId {
+    pub(super) fn take_service(&mut self, arena: &Arena, key: &ServiceKey) -> Taken<ServiceId> {
+        if let Some(directory) = &mut self.directory {
+            let none = Taken { id: ServiceId { slot: u32::MAX, generation: 0 }, is_new: true };
+            let taken = directory.take_service(key).unwrap_or(none);
+            self.next_service = self.next_service.max(taken.id.slot.saturating_add(1));
+            self.deleted_services.retain(|vacancy| vacancy.id != taken.id);
+            return taken;
+        }
         let slot = take(&mut self.free_services, &mut self.next_service);
         let generation = arena.services.get(slot).map_or(0, ServiceSlot::generation);
-        ServiceId { slot, generation }
+        Taken { id: ServiceId { slot, generation }, is_new: true }
     }
 
     /// Records that publication `gone` removed the server.
@@ -224,6 +283,22 @@ impl SlotAllocator {
     /// Checks at most `removed` removed servers, and at most `others` forgotten servers and as many deleted
     /// services, beginning with those that were not checked for longest.
     pub(super) fn sweep(&mut self, arena: &Arena, kept: &[u64], removed: usize, others: usize) {
+        let had_directory = self.directory.is_some();
+        if let Some(attached) = arena.attached().filter(|_| !had_directory && self.waiting() > 0) {
+            self.directory = attached.try_directory();
+            if self.directory.is_none() {
+                // The next time.
+                return;
+            }
+        }
+        self.sweep_slots(arena, kept, removed, others);
+        if !had_directory {
+            self.directory = None;
+        }
+    }
+
+    fn sweep_slots(&mut self, arena: &Arena, kept: &[u64], removed: usize, others: usize) {
+        let mut directory = self.directory.take();
         let named = |since: u64, gone: u64| kept.iter().any(|at| (since..gone).contains(at));
         for _ in 0..removed.min(self.queue.len()) {
             let Some((service, server, left)) = self.queue.pop_front() else { break };
@@ -238,17 +313,32 @@ impl SlotAllocator {
                 let change = self.removed.servers.to_change(&service, 1);
                 counts.is_some_and(|counts| counts.total() == 0) && ask(change, String::new).is_ok()
             };
-            let vacated =
-                !named(claim.since, left) && removable() && ended(arena, slot, ServerSlot::vacate);
-            if vacated {
+            let end = |directory: &mut Option<Directory>| match directory {
+                // What others have is theirs from now on.
+                Some(directory) => {
+                    directory.leave_server(slot);
+                    true
+                }
+                None => ended(arena, slot, ServerSlot::vacate),
+            };
+            if !named(claim.since, left) && removable() && end(&mut directory) {
                 self.removed.servers.remove(&service, server);
-                self.free_servers.push(slot);
+                if directory.is_none() {
+                    self.free_servers.push(slot);
+                }
             } else {
                 self.queue.push_back((service, server, left));
             }
         }
         check(&mut self.forgotten, others, |&Vacancy { id, since, until }| {
-            let evicted = !named(since, until) && ended(arena, id.slot, ServerSlot::evict);
+            if named(since, until) {
+                return true;
+            }
+            if let Some(directory) = &mut directory {
+                directory.leave_server(id.slot);
+                return false;
+            }
+            let evicted = ended(arena, id.slot, ServerSlot::evict);
             if evicted {
                 self.free_servers.push(id.slot);
             }
@@ -257,13 +347,46 @@ impl SlotAllocator {
         self.removed.forgotten = self.forgotten.len();
         check(&mut self.deleted_services, others, |&Vacancy { id, since, until }| {
             let named = named(since, until);
-            if let (false, Some(slot)) = (named, arena.services.get(id.slot)) {
+            if let (false, Some(directory)) = (named, &mut directory) {
+                directory.leave_service(id);
+            } else if let (false, Some(slot)) = (named, arena.services.get(id.slot)) {
                 slot.renew();
                 self.free_services.push(id.slot);
             }
             named
         });
+        self.directory = directory;
     }
+}
+
+/// Checks that a block has room for what these changes add.
+fn check_room(
+    directory: &Directory,
+    changes: &[Change],
+    limits: &BlockLimits,
+) -> Result<(), ApplyError> {
+    let (mut services, mut servers) = (0, 0);
+    for change in changes {
+        match change {
+            Change::AddService(service) => {
+                services += usize::from(directory.service(&service.key).is_none());
+            }
+            Change::AddServer { service, server } => {
+                let id = directory.service(service);
+                let known = id.is_some_and(|id| directory.server(id, server.address).is_some());
+                servers += usize::from(!known);
+            }
+            _ => {}
+        }
+    }
+    let (free_services, free_servers) = directory.free();
+    if services > free_services {
+        return Err(ApplyError::Full { what: "services", limit: limits.services() });
+    }
+    if servers > free_servers {
+        return Err(ApplyError::Full { what: "servers", limit: limits.servers() });
+    }
+    Ok(())
 }
 
 /// Removes those of the first `most` of a queue that do not stay, and moves the others to its end.

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use ahash::HashMap;
 
 use crate::arena::Arena;
+use crate::arena::block::directory::Taken;
 use crate::arena::id::ServiceId;
 use crate::concurrent::hazard::Snapshot;
 use crate::config::diff::Change;
@@ -39,6 +40,7 @@ use crate::director::running::SlotEdit;
 use crate::director::runtime::Runtime;
 use crate::director::service_edit::ServiceEdit;
 use crate::director::shards::Shards;
+use crate::director::shareable;
 use crate::director::table::ServiceTable;
 use crate::error::ApplyError;
 use crate::service::{Maps, Service, ServiceSpec};
@@ -135,26 +137,29 @@ impl Control {
         changes: &[Change],
         settings: &Settings,
     ) -> Result<(), ApplyError> {
-        let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
-        let new_servers = count(|change| matches!(change, Change::AddServer { .. }));
-        let new_services = count(|change| matches!(change, Change::AddService(_)));
+        if self.arena.attached().is_some() {
+            shareable::check(changes)?;
+        }
         let decisive = |config: &Settings| {
             (config.kernel_rules, config.seed, config.expire_quiescent_template)
         };
         let all = decisive(settings) != decisive(&self.settings);
         let compiled = self.services.values().filter(|_| all);
         let mut maps = reserve::maps(self, changes, compiled)?;
+        // All that are compiled.
+        let versions = maps.len();
         // The last step that can fail.
-        self.allocator.reserve(&self.arena, new_servers, new_services)?;
+        self.allocator.reserve(&self.arena, changes, versions)?;
         let removed = self.allocator.removed().clone();
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);
         let next = self.sequence + 1;
         let (mut fresh, mut edits) = (Vec::new(), Vec::new());
         for edit in &mut service_edits {
-            let id = match edit.live.and_then(|number| self.services.get(&number)) {
-                Some(live) => live.id,
-                None => self.allocator.take_service(&self.arena),
+            let Taken { id, is_new } = match edit.live.and_then(|number| self.services.get(&number))
+            {
+                Some(live) => Taken { id: live.id, is_new: false },
+                None => self.allocator.take_service(&self.arena, &edit.settings.key),
             };
             self.assign_slots(edit, id, next, settings.kernel_rules, &mut edits);
             let compiled = match edit.live.and_then(|number| self.services.get(&number)) {
@@ -163,7 +168,7 @@ impl Control {
                 _ => {
                     let maps = maps.remove(&edit.settings.key).unwrap_or_default();
                     let compiled = self.compile(edit, id, settings, maps);
-                    if edit.live.is_none() {
+                    if is_new {
                         compiled.start_draws();
                     }
                     compiled
@@ -208,6 +213,7 @@ impl Control {
             }
         }
         self.sweep(SWEPT + 2 * changes.len());
+        self.allocator.end_changes();
         Ok(())
     }
 
@@ -287,11 +293,12 @@ impl Control {
                     self.arena.end_ejection(claim.id.slot, ServerState::Up);
                     self.readopt(claim, id)
                 }
-                None => self.allocate(id, next),
+                None => self.allocate(id, server.address, next),
             };
             if let Some(slot) = self.arena.servers.get(claim.id.slot) {
                 // Never an error: only the director takes the slot away.
-                let state = self.held_state(&key, server.address, self.panics(&key));
+                self.share_holds(claim.id, &key, server.address);
+                let state = self.state_of(claim.id, &key, server.address, self.panics(&key));
                 let _ = slot.set_state(claim.id.generation, state);
             }
             edit(&claim).carry_out(&self.arena, rule);
@@ -311,14 +318,8 @@ impl Control {
         SlotClaim { base, ..claim }
     }
 
-    fn allocate(&mut self, service: ServiceId, since: u64) -> SlotClaim {
-        let id = self.allocator.take_server(&self.arena);
-        if let Some(slot) = self.arena.servers.get(id.slot) {
-            slot.occupy(service.slot);
-        }
-        if let Some(health) = self.arena.health.get(id.slot) {
-            health.assign(id.generation);
-        }
+    fn allocate(&mut self, service: ServiceId, server: SocketAddr, since: u64) -> SlotClaim {
+        let id = self.allocator.take_server(&self.arena, service, server).id;
         SlotClaim { id, since, base: self.shards.server_total(id.slot), last_weight: 0 }
     }
 

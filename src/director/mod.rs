@@ -32,6 +32,7 @@ mod runtime;
 mod service_edit;
 mod shape;
 mod shards;
+mod shareable;
 mod state;
 mod steps;
 pub(crate) mod table;
@@ -43,6 +44,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::arena::Arena;
+use crate::arena::block::Block;
+use crate::arena::block::owners::OwnerId;
 use crate::arena::id::ServiceId;
 use crate::arena::statistics::Shard;
 use crate::arena::worker_state::WorkerState;
@@ -124,7 +127,27 @@ impl Director {
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn with_limits(config: &Config, limits: ResourceLimits) -> Result<Self, ApplyError> {
-        let arena = Arc::new(Arena::new());
+        Self::in_arena(Arena::new(), config, limits)
+    }
+
+    /// Creates a director whose state is in a block: that of all directors on it, in any process. It is one
+    /// owner of the block until it is dropped; then what it held is given back.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); [`ApplyError::Block`] if the block has no place for another owner, or no
+    /// room for the config, or the config has a setting whose state cannot be shared.
+    pub fn in_block(config: &Config, block: &Block) -> Result<Self, ApplyError> {
+        let arena = Arena::in_block(block).map_err(ApplyError::Block)?;
+        Self::in_arena(arena, config, ResourceLimits::default())
+    }
+
+    /// Returns this director's place in its block; `None` if its state is its own.
+    pub fn owner(&self) -> Option<OwnerId> {
+        self.inner.arena.attached().map(|attached| attached.owner)
+    }
+
+    fn in_arena(arena: Arena, config: &Config, limits: ResourceLimits) -> Result<Self, ApplyError> {
+        let arena = Arc::new(arena);
         let publication = Arc::new(Snapshot::new(Arc::new(ServiceTable::empty())));
         let shards = Arc::new(Shards::default());
         let statistics = Arc::new(Snapshot::new(Arc::clone(&shards)));

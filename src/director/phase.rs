@@ -24,6 +24,8 @@ impl Director {
     /// Rotations that run start again, also if the phase stays the same. A concurrent pick takes its
     /// turn before or after. In a service shared in chunks workers first use the turns that they have taken. O(services). Takes the director's lock; workers do not wait for it.
     ///
+    /// Directors in one [`Block`](crate::Block) turn one rotation, and have no phases: there it does nothing.
+    ///
     /// ```
     /// use vsched::{Config, Director, Flow};
     /// let config: Config =
@@ -43,6 +45,9 @@ impl Director {
     pub fn set_phase(&self, phase: u32) {
         // Held for the arena's sake too: a reload must not translate by two phases.
         let control = self.inner.control.lock();
+        if self.inner.arena.attached().is_some() {
+            return;
+        }
         self.inner.arena.set_phase(phase);
         control.services.values().for_each(|live| live.compiled.restart());
     }

@@ -1,6 +1,8 @@
 //! Correction of counts whose leases were lost, so that no event will correct them.
 
+use crate::arena::counts::MAX_CONNECTIONS;
 use crate::arena::id::ServerId;
+use crate::arena::ledger::Settled;
 use crate::arena::tally::Connections;
 use crate::config::ServerCounts;
 use crate::director::{Director, counts_of};
@@ -22,12 +24,17 @@ impl Director {
     /// In a service shared `per-worker`, each living worker takes an equal part of the correction
     /// into account.
     ///
+    /// Of a director in a [`Block`](crate::Block) it corrects what this director has open: what other owners
+    /// have stays counted.
+    ///
     /// If the new counts are 0 and the service is persistent, O(templates); else O(log n). Takes the
     /// director's lock; workers do not wait for it.
     ///
     /// # Errors
     /// [`Stale`](ConnectionError::Stale) if the id is stale; [`Full`](ConnectionError::Full) if the
-    /// sum of the counts exceeds [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS). Nothing changes then.
+    /// sum of the counts exceeds [`MAX_CONNECTIONS`]. Nothing changes then.
+    /// [`Busy`](ConnectionError::Busy), in a block only, if other owners never stopped changing the counts:
+    /// call it again.
     ///
     /// ```
     /// use vsched::{Activity, Config, Director};
@@ -48,6 +55,21 @@ impl Director {
         let control = self.inner.changing();
         let arena = &self.inner.arena;
         let slot = arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        // Before the fold, after which workers must learn of a change.
+        if !slot.is(server.generation) || slot.counts_relaxed().vacant() {
+            return Err(ConnectionError::Stale);
+        }
+        if active.checked_add(inactive).is_none_or(|total| total > MAX_CONNECTIONS) {
+            return Err(ConnectionError::Full);
+        }
+        if let Some(attached) = arena.attached() {
+            let former = slot.counts_seqcst();
+            let wanted = (active, active + inactive);
+            return match attached.correct(server.slot, wanted, arena.kernel_rules()) {
+                Settled::Yes => Ok(counts_of(former, None)),
+                Settled::NotYet => Err(ConnectionError::Busy),
+            };
+        }
         arena.fold(server.slot);
         let former = slot.correct(server.generation, active, inactive, arena.kernel_rules())?;
         let now = Connections::new(active, active + inactive);

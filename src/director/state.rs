@@ -95,7 +95,7 @@ impl Director {
             return control.end_ejection(server, (service, address), state);
         }
         let holds = control.held.get(&service, address).cloned().unwrap_or_default();
-        control.hold(server, (service, address), holds.with(holder, state, reason))
+        control.hold(server, (service, address), holds.with(holder, state, reason), (holder, state))
     }
 
     /// The state in which a server takes part at this moment: that in which it is held, down while it is
@@ -146,6 +146,7 @@ impl Control {
         server: ServerId,
         (service, address): (ServiceKey, SocketAddr),
         holds: Holds,
+        (holder, held): (Holder, ServerState),
     ) -> Result<ServerState, StateError> {
         let (before, state) = (self.held.by_server().clone(), holds.state());
         self.held.set(service, address, holds);
@@ -163,7 +164,10 @@ impl Control {
             self.publish_roster();
         }
         let panics = self.panics(&service);
-        let takes_part = self.held_state(&service, address, panics);
+        if let Some(name) = self.arena.shared_name(server.slot) {
+            name.set_state(holder as u32, held);
+        }
+        let takes_part = self.state_of(server, &service, address, panics);
         let mut ejected = false;
         if let Some(slot) = self.arena.servers.get(server.slot) {
             let before =

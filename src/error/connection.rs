@@ -105,6 +105,9 @@ pub enum ConnectionError {
     /// The server is overloaded. No public method returns this: [`open`](crate::Worker::open) accepts
     /// an overloaded server, and [`connect`](crate::Worker::connect) picks another one.
     Overloaded,
+    /// Other owners of the [`Block`](crate::Block) never stopped changing the server's counts meanwhile. Only
+    /// [`set_counts`](crate::Director::set_counts) returns this.
+    Busy,
 }
 
 impl fmt::Display for ConnectionError {
@@ -113,6 +116,7 @@ impl fmt::Display for ConnectionError {
             ConnectionError::Stale => "the server is gone, or the lease was closed already",
             ConnectionError::Full => "the server counts 33554431 connections, the most it can",
             ConnectionError::Overloaded => "the server is overloaded",
+            ConnectionError::Busy => "other processes keep changing the server's counts",
         })
     }
 }

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 #![allow(clippy::missing_safety_doc, reason = "the header's rules are the safety section")]
 
+mod block;
 mod config;
 mod config_edit;
 mod connection;

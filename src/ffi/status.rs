@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 use std::os::raw::c_char;
 
-use crate::error::{ApplyError, ServiceError, StateError};
+use crate::error::{ApplyError, BlockError, ServiceError, StateError};
 use crate::ffi::Fault;
 use crate::{ConnectionError, Refused};
 
@@ -59,6 +59,9 @@ pub const VSCHED_E_CAPACITY: u32 = 109;
 /// Error: the change would take away more than vsched_apply_policy allows. The error text of the
 /// director names what would be removed, the limit, and the field that allows it.
 pub const VSCHED_E_GUARDRAILS: u32 = 110;
+/// Error: memory is no block, or the block cannot be used, or cannot carry the config. The error
+/// text of the handle says why.
+pub const VSCHED_E_BLOCK: u32 = 111;
 /// Error: a bug in the library, caught. The handle stays usable; please report it.
 pub const VSCHED_E_PANIC: u32 = 199;
 
@@ -82,6 +85,7 @@ pub(super) fn text(status: vsched_status) -> &'static CStr {
             c"no room or memory for so many services, servers or remembered addresses"
         }
         VSCHED_E_GUARDRAILS => c"the change would take away more than the policy allows",
+        VSCHED_E_BLOCK => c"the memory is no block that can be used",
         VSCHED_E_PANIC => c"a bug in the library was caught",
         _ => c"unknown status",
     }
@@ -119,6 +123,7 @@ pub(super) fn of(error: ConnectionError) -> vsched_status {
     match error {
         ConnectionError::Stale => VSCHED_STALE,
         ConnectionError::Full => VSCHED_FULL,
+        ConnectionError::Busy => VSCHED_E_REFUSED,
         _ => VSCHED_NO_SERVER,
     }
 }
@@ -131,6 +136,21 @@ impl From<ApplyError> for Fault {
             ApplyError::Command(_) => VSCHED_E_REFUSED,
             ApplyError::Stale => VSCHED_STALE,
             ApplyError::Guardrails(_) => VSCHED_E_GUARDRAILS,
+            ApplyError::Block(error) => return Fault::from(error),
+        };
+        Fault::new(status, error)
+    }
+}
+
+impl From<BlockError> for Fault {
+    fn from(error: BlockError) -> Self {
+        let status = match error {
+            BlockError::Limit { .. } => VSCHED_E_ARGUMENT,
+            BlockError::TooShort { .. } => VSCHED_E_LENGTH,
+            BlockError::OwnersFull { .. } => VSCHED_E_CAPACITY,
+            BlockError::NoOwner => VSCHED_STALE,
+            BlockError::Busy => VSCHED_E_REFUSED,
+            _ => VSCHED_E_BLOCK,
         };
         Fault::new(status, error)
     }

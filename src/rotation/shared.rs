@@ -25,9 +25,10 @@
 
 use std::num::{NonZeroU8, NonZeroU32};
 
+use crate::concurrent::segments::ArcRef;
 use crate::rotation::schedule::{Schedule, repeats};
 use crate::rotation::version::{MAX_STATE, Superseded};
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 const SUPERSEDED: u64 = 1 << 63;
 const OFF_SCHEDULE: u64 = 1 << 62;
@@ -69,8 +70,8 @@ impl TicketRange {
 
 /// A pool version's counter, and the previous version's, whose state it takes over.
 pub(crate) struct SharedRotation {
-    pub(crate) current: Arc<TicketCounter>,
-    previous: Option<Arc<TicketCounter>>,
+    pub(crate) current: TicketCounter,
+    previous: Option<TicketCounter>,
 }
 
 impl SharedRotation {
@@ -80,12 +81,24 @@ impl SharedRotation {
         previous: Option<&SharedRotation>,
         start: impl FnOnce() -> u64,
     ) -> Self {
-        let previous = previous.map(|previous| Arc::clone(&previous.current));
-        let now = match previous {
+        let previous = previous.map(|previous| previous.current.clone());
+        let current = match previous {
             Some(_) => TicketCounter::uninitialized(cycle),
             None => TicketCounter::new(cycle, start()),
         };
-        SharedRotation { current: Arc::new(now), previous }
+        SharedRotation { current, previous }
+    }
+
+    /// A rotation that other processes turn too, whose word this is. It takes over nothing: the process
+    /// that made the word has done that.
+    pub(crate) fn of(word: ArcRef<TicketWord>, cycle: u32) -> Self {
+        let current = TicketCounter { is_foreign: true, ..TicketCounter::of(word, cycle) };
+        SharedRotation { current, previous: None }
+    }
+
+    /// The scheduler's state now, if the word is in use.
+    pub(crate) fn state(&self) -> Option<u64> {
+        self.current.current_state()
     }
 
     /// As [`TicketCounter::advance`].
@@ -95,7 +108,7 @@ impl SharedRotation {
         translate: impl Fn(u64) -> u64,
         step: impl Fn(u64) -> (R, u64),
     ) -> Result<R, Superseded> {
-        self.current.advance(self.previous.as_deref(), ticket, translate, step)
+        self.current.advance(self.previous.as_ref(), ticket, translate, step)
     }
 
     /// The first available server of this ticket and those that follow it; else the tickets taken, none
@@ -148,7 +161,7 @@ impl SharedRotation {
     /// A rotation in the same state that nothing else advances. Of the published version, whose state has
     /// been adopted.
     pub(crate) fn copy(&self) -> Self {
-        SharedRotation { current: Arc::new(self.current.copy()), previous: None }
+        SharedRotation { current: self.current.copy(), previous: None }
     }
 
     /// As [`TicketCounter::restart`].
@@ -158,39 +171,73 @@ impl SharedRotation {
 
     /// As [`TicketCounter::adopt`].
     pub(crate) fn adopt(&self, translate: impl Fn(u64) -> u64) {
-        self.current.adopt(self.previous.as_deref(), translate);
+        self.current.adopt(self.previous.as_ref(), translate);
     }
 }
 
-#[repr(align(64))]
+/// The word of a counter.
+#[repr(C, align(64))]
+pub(crate) struct TicketWord(AtomicU64);
+
+impl TicketWord {
+    /// A word that is not in use yet.
+    pub(crate) fn uninitialized() -> Self {
+        TicketWord(AtomicU64::new(UNINITIALIZED))
+    }
+}
+
+/// The counter of a pool version: its word, which all copies of the counter share.
+#[derive(Clone)]
 pub(crate) struct TicketCounter {
-    word: AtomicU64,
+    word: ArcRef<TicketWord>,
     /// Length of the cycle; `None` if nothing is precomputed, and all tickets are invalid.
     cycle: Option<NonZeroU32>,
+    /// Other processes turn it too: no process supersedes it, and the word may be anything.
+    is_foreign: bool,
 }
 
 impl TicketCounter {
     /// The counter of a new service.
     pub(crate) fn new(cycle: u32, state: u64) -> Self {
-        let round = Self::uninitialized(cycle);
-        round.word.store(round.word_for(state), Ordering::SeqCst);
-        round
+        let counter = Self::uninitialized(cycle);
+        counter.initialize(state);
+        counter
+    }
+
+    fn of(word: ArcRef<TicketWord>, cycle: u32) -> Self {
+        TicketCounter { word, cycle: NonZeroU32::new(cycle), is_foreign: false }
+    }
+
+    /// Begins in this state. Before it is in use.
+    pub(crate) fn initialize(&self, state: u64) {
+        self.word().store(self.word_for(state), Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    fn word(&self) -> &AtomicU64 {
+        &self.word.get().0
+    }
+
+    fn current_state(&self) -> Option<u64> {
+        let word = self.word().load(Ordering::SeqCst);
+        (word & (UNINITIALIZED | SUPERSEDED) == 0).then(|| self.state(word))
     }
 
     /// A counter that will take over the state of a previous one.
     pub(crate) fn uninitialized(cycle: u32) -> Self {
-        TicketCounter { word: AtomicU64::new(UNINITIALIZED), cycle: NonZeroU32::new(cycle) }
+        Self::of(ArcRef::standalone(TicketWord::uninitialized()), cycle)
     }
 
     fn copy(&self) -> Self {
-        TicketCounter { word: AtomicU64::new(self.word.load(Ordering::SeqCst)), cycle: self.cycle }
+        let word = TicketWord(AtomicU64::new(self.word().load(Ordering::SeqCst)));
+        TicketCounter { word: ArcRef::standalone(word), cycle: self.cycle, is_foreign: false }
     }
 
     /// Takes a ticket. It is valid if it is below the cycle's length, or if
     /// [`valid_ticket`](Self::valid_ticket) says so.
     #[inline(always)]
     pub(crate) fn take_ticket(&self) -> u64 {
-        self.word.fetch_add(1, Ordering::SeqCst)
+        self.word().fetch_add(1, Ordering::SeqCst)
     }
 
     /// Takes this many tickets, and wraps at the end of the schedule. The first of them, as an index of the
@@ -239,14 +286,20 @@ impl TicketCounter {
                 return Ok(answer);
             }
         }
-        let mut word = self.word.load(Ordering::SeqCst);
+        let mut word = self.word().load(Ordering::SeqCst);
         loop {
             if word & SUPERSEDED != 0 {
+                if self.is_foreign {
+                    // Corrupted: it begins again.
+                    let _ = self.swap(word, self.word_for(0));
+                    word = self.word().load(Ordering::SeqCst);
+                    continue;
+                }
                 return Err(Superseded);
             }
             if word & UNINITIALIZED != 0 {
                 self.adopt(previous, &translate);
-                word = self.word.load(Ordering::SeqCst);
+                word = self.word().load(Ordering::SeqCst);
                 continue;
             }
             let (answer, state) = step(self.state(word));
@@ -263,7 +316,7 @@ impl TicketCounter {
 
     /// Takes over the previous counter's state, unless that is done already.
     pub(crate) fn adopt(&self, previous: Previous<'_>, translate: impl Fn(u64) -> u64) {
-        let mut word = self.word.load(Ordering::SeqCst);
+        let mut word = self.word().load(Ordering::SeqCst);
         if word & UNINITIALIZED == 0 {
             return;
         }
@@ -281,12 +334,12 @@ impl TicketCounter {
     /// concurrent pick takes its turn before or after. Director only, of the published version, whose
     /// state has been adopted.
     pub(crate) fn restart(&self, state: u64) {
-        self.word.swap(self.word_for(state), Ordering::SeqCst);
+        self.word().swap(self.word_for(state), Ordering::SeqCst);
     }
 
     /// Ends this counter: all later tickets are invalid. Returns the last state.
     fn supersede(&self) -> u64 {
-        let mut word = self.word.load(Ordering::SeqCst);
+        let mut word = self.word().load(Ordering::SeqCst);
         loop {
             let state = self.state(word);
             if word & SUPERSEDED != 0 {
@@ -300,7 +353,7 @@ impl TicketCounter {
     }
 
     fn swap(&self, from: u64, to: u64) -> Result<(), u64> {
-        self.word.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).map(|_| ())
+        self.word().compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).map(|_| ())
     }
 
     /// The scheduler's state: the number of the latest turn, or the state off the schedule.

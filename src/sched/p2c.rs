@@ -53,9 +53,7 @@ impl P2c {
     #[inline(always)]
     fn two(&self, request: PickRequest<'_>) -> Option<(Candidate, Option<Candidate>)> {
         let PickRequest { servers, tried, slot, .. } = request;
-        let (first, second) = pair(self.seed, slot.next_draw());
-        let one = self.table.choose(servers, tried, first, None)?;
-        Some((one, self.table.choose(servers, tried, second, Some(one.position))))
+        self.table.two::<true>(servers, tried, pair(self.seed, slot.next_draw()))
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{WeightedTable, mix, reduce};
+use super::{Even, Find, Shares, Uneven, WeightedTable, mix, reduce};
 use crate::arena::Arena;
 use crate::arena::counts::Activity::Active;
 use crate::arena::counts::Limits;
@@ -105,7 +105,7 @@ fn choices_are_those_of_walks() {
         state = mix(state, 1);
         state % limit
     };
-    let (mut found, mut none, mut retried) = (0, 0, 0);
+    let (mut found, mut none, mut retried, mut divided) = (0, 0, 0, 0);
     for case in 0..1500_u64 {
         let count = [1, 2, 3, 9, 31, 33, 64, 130, 500][random(9) as usize];
         let heaviest = [1, 3, 100, 1 << 31][random(4) as usize];
@@ -115,7 +115,11 @@ fn choices_are_those_of_walks() {
             1 => random(heaviest) as u32,
             _ => 1 + random(heaviest.min(40)) as u32,
         };
-        let weights: Vec<u32> = (0..count).map(|_| weight()).collect();
+        let mut weights: Vec<u32> = (0..count).map(|_| weight()).collect();
+        if random(3) == 0 {
+            let equal = weights[0];
+            weights.fill(equal);
+        }
         let open: Vec<bool> = (0..count).map(|_| random(1000) < share_open).collect();
         let servers = servers(&weights, &open);
         let tried: Vec<ServerId> = match random(4) {
@@ -129,7 +133,13 @@ fn choices_are_those_of_walks() {
             let walks = Walks { weights: &weights, open: &open, bonus, except };
             let number = mix(case, random(u64::MAX));
             let wanted = walks.choose(&tried, number);
-            let chosen = table.choose(&servers, &tried, number, except);
+            let chosen = match &table.shares {
+                Shares::Even(even) => {
+                    divided += 1;
+                    table.choose(even, &servers, &tried, number, except)
+                }
+                Shares::Uneven(uneven) => table.choose(uneven, &servers, &tried, number, except),
+            };
             assert_eq!(
                 chosen.map(|it| it.position),
                 wanted,
@@ -143,4 +153,31 @@ fn choices_are_those_of_walks() {
         }
     }
     assert!(found > 10_000 && none > 2_000 && retried > 3_000, "{found} {none} {retried}");
+    assert!(divided > 5_000, "{divided}");
+}
+
+/// The numbers at the edges of servers' shares, where rounding would show.
+#[test]
+fn divisions_are_exact() {
+    for weight in [1, 2, 3, 7, 100, 65_535, 65_536, 1_000_003, (1 << 31) - 1] {
+        for bonus in [0, 1] {
+            let weights = vec![weight; 700];
+            let servers = servers(&weights, &[true; 700]);
+            let total = bonus + 700 * u64::from(weight);
+            let even = Even::new(&servers, total);
+            // 700 * weight^2 below 2^64.
+            assert_eq!(even.is_some(), weight < 1 << 27, "{weight}");
+            let Some(even) = even else { continue };
+            let uneven = Uneven::new(&servers, bonus, total);
+            for position in 0..700 {
+                let numbers = even.numbers(position, bonus).unwrap();
+                let Some(same) = uneven.numbers(position, bonus) else { panic!("{position}") };
+                assert_eq!((numbers.start, numbers.width), (same.start, same.width));
+                for number in [numbers.start, numbers.start + numbers.width - 1] {
+                    assert_eq!(even.owner(number, bonus), Some(position), "{weight} {number}");
+                    assert_eq!(uneven.owner(number, bonus), Some(position), "{weight} {number}");
+                }
+            }
+        }
+    }
 }

@@ -59,10 +59,10 @@ impl Twos {
     #[inline(always)]
     fn two(&self, request: PickRequest<'_>) -> Option<(Candidate, Candidate)> {
         let PickRequest { servers, tried, slot, .. } = request;
-        let (first, second) = pair(self.seed, slot.next_draw());
-        let one = self.table.choose(servers, tried, first, None)?;
+        let random = pair(self.seed, slot.next_draw());
+        let (one, two) = self.table.two::<false>(servers, tried, random)?;
         // None: the last available server has become unavailable.
-        Some((one, self.table.choose(servers, tried, second, None).unwrap_or(one)))
+        Some((one, two.unwrap_or(one)))
     }
 
     fn less_loaded(&self, one: Candidate, two: Candidate) -> Candidate {

@@ -8,6 +8,7 @@ mod standby;
 mod worker;
 
 use crate::arena::Arena;
+use crate::arena::block::rotations::{Begins, InUse, Version};
 use crate::arena::id::{ServerId, ServiceId};
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
@@ -27,6 +28,7 @@ use crate::rotation::version::PoolVersion;
 use crate::sched::{AffinityCaches, AnyScheduler, Build, PickRequest};
 pub(crate) use crate::sched::{LoadUpdates, OtherUpdates, WorkerLoads};
 use crate::service::persistence::Persistent;
+use crate::service::spec::digest;
 pub(crate) use crate::service::spec::{Maps, ServiceSpec};
 use crate::service::standby::Standby;
 use crate::sync::Arc;
@@ -73,6 +75,8 @@ pub(crate) struct Service {
     pub(crate) rotation: SharedRotation,
     /// The same for retries, without a schedule.
     retries: SharedRotation,
+    /// The version whose rotations these are, if other processes turn them too.
+    _in_use: Option<Arc<InUse>>,
 }
 
 /// The path of a first pick; see `worker::pick`.
@@ -130,9 +134,11 @@ impl Service {
             && standby.is_empty()
             && members.iter().all(has_port);
         let is_plain = scheduler_decides && !per_worker;
+        // Another process may hold one at any time.
+        let holds = plan.holds || arena.attached().is_some();
         let precomputed = |wanted| {
             let cycle = if wanted { scheduler.schedule(&servers) } else { None };
-            let always = |position| !plan.holds && servers.always_available(position);
+            let always = |position| !holds && servers.always_available(position);
             cycle.map_or_else(Schedule::default, |cycle| Schedule::new(cycle, always))
         };
         let (schedule, own_schedule) =
@@ -156,9 +162,31 @@ impl Service {
         let former_rounds = plan.former.map(|former| &former.rotation);
         // One of them is empty.
         let cycle = schedule.cycle().max(own_schedule.cycle());
-        let rotation = SharedRotation::new(cycle, former_rounds, || scheduler.start(phase));
-        let former_retries = plan.former.map(|former| &former.retries);
-        let retries = SharedRotation::new(0, former_retries, || scheduler.start(phase));
+        let shared = arena.attached().and_then(|attached| {
+            let begins = || {
+                let state = |rotation: fn(&Service) -> &SharedRotation| {
+                    let former = plan.former.and_then(|former| rotation(former).state());
+                    former.map_or_else(
+                        || scheduler.start(phase),
+                        |state| scheduler.translate(state, phase),
+                    )
+                };
+                let states = [state(|former| &former.rotation), state(|former| &former.retries)];
+                Begins { cycle, states }
+            };
+            attached.version((plan.id, digest(plan, members, cycle)), begins)
+        });
+        let (rotation, retries, in_use) = match shared {
+            Some(Version { rotations: [rotation, retries], in_use }) => {
+                (rotation, retries, Some(in_use))
+            }
+            None => {
+                let former_retries = plan.former.map(|former| &former.retries);
+                let start = || scheduler.start(phase);
+                let rotation = SharedRotation::new(cycle, former_rounds, start);
+                (rotation, SharedRotation::new(0, former_retries, start), None)
+            }
+        };
         Service {
             id: plan.id,
             version: plan.former.map_or(PoolVersion::default(), |former| former.version.next()),
@@ -170,7 +198,7 @@ impl Service {
             servers,
             scheduler_service: word_if(scheduler_decides && chunk == 0),
             per_worker,
-            looks_at_holds: plan.holds,
+            looks_at_holds: holds,
             ticket_service: word_if(!schedule.is_empty() && chunk == 0),
             chunk_service: word_if(chunk != 0),
             sequence,
@@ -186,6 +214,7 @@ impl Service {
             standby,
             control_only,
             scheduler,
+            _in_use: in_use,
         }
     }
 
@@ -295,6 +324,10 @@ impl Service {
 
     /// All workers can find the service. After the publication, never before.
     pub(crate) fn published(&self) {
+        if self.servers.arena().attached().is_some() {
+            // Nothing is told here, and every connection is in a ledger.
+            return;
+        }
         if !self.counts_per_worker() {
             // The version before may have been; then all words are folded.
             self.servers.set_counted_by_worker(false);

@@ -3,9 +3,10 @@
 use crate::arena::Arena;
 use crate::arena::id::ServiceId;
 use crate::concurrent::zeroed::OutOfMemory;
-use crate::config::{KernelRules, ServiceSettings};
+use crate::config::{KernelRules, SchedulerKind, ServiceSettings, Ties};
 use crate::memory::templates::Templates;
 use crate::pool::history::History;
+use crate::pool::servers::Member;
 use crate::sched::{AffinityCaches, AnyScheduler};
 use crate::service::Service;
 use crate::service::persistence::Persistent;
@@ -52,4 +53,24 @@ impl Maps {
             caches: AnyScheduler::reserve(arena, settings, scheduler)?,
         })
     }
+}
+
+/// Differs between versions of a service whose sequences differ: what decides them is the scheduler, how ties are
+/// broken, and the servers with their weights, in order. `cycle` is the length of the precomputed sequence.
+pub(super) fn digest(spec: &ServiceSpec<'_>, members: &[Member], cycle: u32) -> u64 {
+    // FNV-1a: the same in every process, unlike a keyed hash.
+    let step = |state: u64, word: u64| (state ^ word).wrapping_mul(0x100_0000_01b3);
+    let name = spec.settings.scheduler.map_or("", SchedulerKind::name);
+    let rotates = spec.settings.ties == Ties::Rotate;
+    let words = name.bytes().map(u64::from).chain([u64::from(rotates), u64::from(cycle)]);
+    let servers = members.iter().flat_map(|member| {
+        [
+            u64::from(member.id.slot),
+            u64::from(member.id.generation),
+            u64::from(member.server.weight),
+        ]
+    });
+    let digest = words.chain(servers).fold(0xcbf2_9ce4_8422_2325, step);
+    // The lower bits of FNV-1a are weak.
+    digest ^ digest >> 32
 }

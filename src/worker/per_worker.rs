@@ -58,7 +58,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The rest of [`open_own`](Self::open_own) where the slot counts the connection too.
+    /// The rest of [`open_own`](Self::open_own) where the slot counts the connection too, or an owner's ledger.
     #[inline(never)]
     fn open_in_slot(
         &self,
@@ -68,6 +68,9 @@ impl Worker {
         activity: Activity,
         below_limit: bool,
     ) -> Result<(), ConnectionError> {
+        if let Some(attached) = self.inner.arena.attached() {
+            return self.open_shared(attached, lease, server, activity, below_limit);
+        }
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let (generation, rules) = (server.generation, self.inner.arena.kernel_rules());
         let own = self.state().and_then(|state| state.own(server.slot));
@@ -134,6 +137,9 @@ impl Worker {
         activity: Activity,
         (tag, counted): (WorkerTag, Option<Counted>),
     ) -> Result<(), ConnectionError> {
+        if let Some(attached) = self.inner.arena.attached() {
+            return self.close_shared(attached, lease, slot, activity);
+        }
         let (server, template, arena) = (lease.server, lease.template, &self.inner.arena);
         let service = slot.service();
         let by = Connections::one(activity).negative();
@@ -192,6 +198,9 @@ impl Worker {
         }
         let (tag, counted) = self.change_own(lease, |own| own.update(server.generation, to));
         if counted != Some(Counted::Here) {
+            if let Some(attached) = self.inner.arena.attached() {
+                return self.update_shared(attached, lease, slot, to);
+            }
             if let Err(why) = slot.update(server.generation, to) {
                 let back = match to {
                     Activity::Active => Activity::Inactive,

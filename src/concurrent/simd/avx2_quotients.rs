@@ -3,12 +3,11 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    _CMP_EQ_OQ, _CMP_LT_OQ, _mm_cvtsi64_si128, _mm_cvttsd_si32, _mm256_add_pd, _mm256_and_pd,
-    _mm256_and_si256, _mm256_andnot_pd, _mm256_blendv_pd, _mm256_castpd_si256,
+    _CMP_EQ_OQ, _CMP_LT_OQ, _mm_cvtsi64_si128, _mm_cvttsd_si32, _mm256_add_epi64, _mm256_add_pd,
+    _mm256_and_pd, _mm256_and_si256, _mm256_andnot_pd, _mm256_blendv_pd, _mm256_castpd_si256,
     _mm256_castpd256_pd128, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_cmpeq_epi64, _mm256_div_pd,
-    _mm256_mul_pd, _mm256_or_pd, _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd,
-    _mm256_setr_epi64x, _mm256_setr_pd, _mm256_setzero_pd, _mm256_setzero_si256, _mm256_srl_epi64,
-    _mm256_sub_pd,
+    _mm256_mul_epu32, _mm256_or_pd, _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd,
+    _mm256_setr_epi64x, _mm256_setr_pd, _mm256_setzero_si256, _mm256_srl_epi64, _mm256_sub_pd,
 };
 
 use crate::concurrent::simd::avx2::Token;
@@ -48,12 +47,12 @@ unsafe fn first_least_quotient<'a, const ZERO_IF_FIRST_IS: bool, const STARTS: b
     (start, length): (u32, u32),
 ) -> Option<usize> {
     let all = |number: u64| _mm256_set1_epi64x(number as i64);
-    let (base, zero) = (_mm256_set1_pd(BASE), _mm256_setzero_pd());
+    let base = _mm256_set1_pd(BASE);
     let (first, second, excluded) =
-        (all(dividend.first), all(dividend.second), all(dividend.excluded));
+        (all(dividend.first.into()), all(dividend.second), all(dividend.excluded));
     let shift = _mm_cvtsi64_si128(dividend.shift as i64);
-    let factors = dividend.factors.map(|factor| _mm256_set1_pd(factor));
-    let plus = _mm256_set1_pd(dividend.plus);
+    let factor = all(dividend.factor.into());
+    let base_without_plus = _mm256_set1_pd(BASE - dividend.plus);
 
     let none_found = _mm256_set1_pd(f64::INFINITY);
     let (mut least, mut found) = (none_found, none_found);
@@ -61,16 +60,15 @@ unsafe fn first_least_quotient<'a, const ZERO_IF_FIRST_IS: bool, const STARTS: b
     let (start, past_end) = (_mm256_set1_pd(start.into()), _mm256_set1_pd(length.into()));
     for ([a, b, c, d], [e, f, g, h]) in words {
         let words = _mm256_setr_epi64x(a as i64, b as i64, c as i64, d as i64);
-        let number = |bits| {
-            let bits = _mm256_or_si256(bits, _mm256_castpd_si256(base));
-            _mm256_sub_pd(_mm256_castsi256_pd(bits), base)
-        };
-        let first = number(_mm256_and_si256(words, first));
-        let second = number(_mm256_and_si256(_mm256_srl_epi64(words, shift), second));
-        let products = (_mm256_mul_pd(first, factors[0]), _mm256_mul_pd(second, factors[1]));
-        let mut sum = _mm256_add_pd(_mm256_add_pd(products.0, products.1), plus);
+        let first = _mm256_and_si256(words, first);
+        let second = _mm256_and_si256(_mm256_srl_epi64(words, shift), second);
+        // Both factors have less than 32 bits.
+        let sum = _mm256_add_epi64(_mm256_mul_epu32(first, factor), second);
+        let sum = _mm256_castsi256_pd(_mm256_or_si256(sum, _mm256_castpd_si256(base)));
+        let mut sum = _mm256_sub_pd(sum, base_without_plus);
         if ZERO_IF_FIRST_IS {
-            sum = _mm256_andnot_pd(_mm256_cmp_pd::<_CMP_EQ_OQ>(first, zero), sum);
+            let is_zero = _mm256_cmpeq_epi64(first, _mm256_setzero_si256());
+            sum = _mm256_andnot_pd(_mm256_castsi256_pd(is_zero), sum);
         }
         let quotients = _mm256_div_pd(sum, _mm256_setr_pd(*e, *f, *g, *h));
         let allowed = _mm256_cmpeq_epi64(_mm256_and_si256(words, excluded), _mm256_setzero_si256());

@@ -8,7 +8,7 @@ pub(crate) const LANES: usize = 4;
 /// A word that packs two numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word {
-    /// The lowest bit of each number; all of the first one's are below 2^52.
+    /// The lowest bit of each number; all of the first one's are below 2^32.
     pub(crate) at: [u32; 2],
     /// How many bits each number has.
     pub(crate) bits: u32,
@@ -16,32 +16,40 @@ pub(crate) struct Word {
     pub(crate) excluded: u64,
 }
 
-/// What is divided: a linear function of the two numbers of a word.
+/// What is divided: a linear function of the two numbers of a word, times the first one's place, so that both
+/// need no more than one shift. That changes no order: all quotients are the same power of two larger.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dividend {
     /// The bits of the first number, where they are.
-    pub(super) first: u64,
-    /// The lowest bit of the second number, and its bits once they are shifted there.
+    pub(super) first: u32,
+    pub(super) factor: u32,
+    /// How far the second number is above the first, and its bits once it is there; none if it counts nothing.
     pub(super) shift: u64,
     pub(super) second: u64,
-    /// The first one makes up for the first number's place.
-    pub(super) factors: [f64; 2],
     pub(super) plus: f64,
     pub(super) excluded: u64,
     pub(super) zero_if_first_is: bool,
 }
 
 impl Dividend {
-    /// With `zero_if_first_is` it is 0 if the first number is.
-    pub(crate) fn new(word: Word, factors: [u32; 2], plus: u32, zero_if_first_is: bool) -> Self {
-        let mask = (1 << word.bits) - 1;
-        let [first, second] = factors.map(f64::from);
+    /// The second number counts once, or not at all. With `zero_if_first_is` the dividend is 0 if the first
+    /// number is.
+    pub(crate) fn new(
+        word: Word,
+        factor: u32,
+        counts_second: bool,
+        plus: u32,
+        zero_if_first_is: bool,
+    ) -> Self {
+        let [first, second] = word.at;
+        let bits = ((1u64 << word.bits) - 1) << first;
+        debug_assert!(u32::try_from(bits).is_ok(), "a product of 32 bits by 32");
         Dividend {
-            first: mask << word.at[0],
-            shift: u64::from(word.at[1]),
-            second: mask,
-            factors: [first / (1u64 << word.at[0]) as f64, second],
-            plus: plus.into(),
+            first: bits as u32,
+            factor,
+            shift: u64::from(second - first),
+            second: if counts_second { bits } else { 0 },
+            plus: (u64::from(plus) << first) as f64,
             excluded: word.excluded,
             zero_if_first_is,
         }
@@ -50,13 +58,14 @@ impl Dividend {
     /// The dividend; infinite if the word is excluded.
     #[inline(always)]
     fn of(&self, word: u64) -> f64 {
-        let (first, second) = (word & self.first, word >> self.shift & self.second);
+        let first = word & u64::from(self.first);
+        let second = word >> self.shift & self.second;
         if word & self.excluded != 0 {
             f64::INFINITY
         } else if self.zero_if_first_is && first == 0 {
             0.0
         } else {
-            first as f64 * self.factors[0] + second as f64 * self.factors[1] + self.plus
+            (first * u64::from(self.factor) + second) as f64 + self.plus
         }
     }
 }

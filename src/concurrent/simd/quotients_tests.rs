@@ -55,7 +55,7 @@ fn vectors_find_what_whole_numbers_do() {
         ties += usize::from(
             expected.is_some_and(|at| words[at + 1..].iter().any(|other| same(&words[at], other))),
         );
-        let dividend = Dividend::new(WORD, factors, plus, zero_if_first_is);
+        let dividend = Dividend::new(WORD, factors[0], factors[1] == 1, plus, zero_if_first_is);
         let divisor = |(_, divisor): &(u64, u32)| match divisor {
             0 => f64::NAN,
             divisor => f64::from(*divisor),

@@ -77,7 +77,7 @@ impl Control {
             };
             service.ejections.allow(rule.map_or(0, |rule| rule.failures), most);
             for at in control.running(live) {
-                let state = control.held_state(key, at.server.address, runtime.panics);
+                let state = control.state_of(at.claim.id, key, at.server.address, runtime.panics);
                 if at.slot.set_state(at.claim.id.generation, state).is_ok_and(|was| was != state) {
                     live.compiled.changed_for_all(at.claim.id, at.slot);
                 }
@@ -115,7 +115,7 @@ impl Control {
         let recorded = record.is_some_and(|record| record.since().is_some());
         let marked = self.is_ejected(at.claim);
         if marked && runtime.panics {
-            let state = self.held_state(&live.service.key, address, true);
+            let state = self.state_of(at.claim.id, &live.service.key, address, true);
             self.arena.end_ejection(at.claim.id.slot, state);
             live.compiled.changed_for_all(at.claim.id, at.slot);
         } else if recorded && !marked && !runtime.panics {
@@ -182,7 +182,7 @@ impl Control {
     ) {
         let (key, address, now) = (&live.service.key, at.server.address, self.arena.clock());
         let next = rule.map_or(Phase::In, |rule| self.begin_trial(at, rule, now));
-        let state = self.held_state(key, address, runtime.panics);
+        let state = self.state_of(at.claim.id, key, address, runtime.panics);
         self.arena.end_ejection(at.claim.id.slot, state);
         live.compiled.changed_for_all(at.claim.id, at.slot);
         runtime.ejections.records.entry(address).or_default().end(now, next);

@@ -7,7 +7,12 @@ impl Control {
     /// Whether an interval begins, and latencies decay; nothing if nothing was reported.
     pub(super) fn health_due(&mut self) -> Due {
         let due = self.health_clock.advance(self.arena.clock());
-        if self.arena.has_reports() { due } else { Due::default() }
+        // Of a block, one owner does it for all; any of them may have been told of outcomes.
+        let is_due = match self.arena.attached() {
+            Some(attached) => attached.is_first(),
+            None => self.arena.has_reports(),
+        };
+        if is_due { due } else { Due::default() }
     }
 
     /// Does what is due for `most` slots of servers from this one on. Returns the next one; `None` at the

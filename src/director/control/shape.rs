@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Control;
+use crate::arena::id::ServerId;
 use crate::config::{RealServer, ServerState, ServiceKey, VirtualService};
 use crate::director::allocator::SlotClaim;
 use crate::director::control::RunningService;
@@ -39,6 +40,37 @@ impl Control {
     ) -> ServerState {
         let holds = self.held.get(service, server);
         holds.map_or(ServerState::Up, |holds| holds.taking_part(panics))
+    }
+
+    /// The same, of all owners' holds together if the server's slot is one of a block.
+    pub(in crate::director) fn state_of(
+        &self,
+        id: ServerId,
+        service: &ServiceKey,
+        server: SocketAddr,
+        panics: bool,
+    ) -> ServerState {
+        match self.arena.shared_name(id.slot) {
+            Some(name) => name.state(),
+            None => self.held_state(service, server, panics),
+        }
+    }
+
+    /// Lets the other owners of the block know who holds the server here, if a holder does.
+    pub(in crate::director) fn share_holds(
+        &self,
+        id: ServerId,
+        service: &ServiceKey,
+        server: SocketAddr,
+    ) {
+        let (Some(name), Some(holds)) =
+            (self.arena.shared_name(id.slot), self.held.get(service, server))
+        else {
+            return;
+        };
+        for (holder, state, _) in holds.iter() {
+            name.set_state(holder as u32, state);
+        }
     }
 
     /// What the state of the servers comes to.

@@ -104,7 +104,10 @@ impl<L: Load> Least<L> {
     pub(crate) fn of(load: L, servers: &Servers) -> Self {
         let strategy = match Scan::of(load.rule(), servers) {
             Some(scan) => Strategy::Few(Box::new(scan)),
-            None if has_exact_keys(load.rule(), servers) => {
+            // Of what other processes change, no index would learn.
+            None if has_exact_keys(load.rule(), servers)
+                && servers.arena().attached().is_none() =>
+            {
                 Strategy::Index(Arc::new(LoadIndex::of(load.rule(), servers)))
             }
             None => Strategy::Scan,

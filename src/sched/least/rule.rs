@@ -73,7 +73,7 @@ impl Rule {
     pub(in crate::sched) fn dividend(self) -> Dividend {
         let Rule { active, total, next, idle_first, .. } = self;
         let word = Word { at: layout::AT, bits: layout::BITS, excluded: layout::UNAVAILABLE };
-        Dividend::new(word, [active, total], next, idle_first)
+        Dividend::new(word, active, total == 1, next, idle_first)
     }
 
     /// The factors of the active and of all connections, and the share of the connection to come.

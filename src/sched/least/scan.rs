@@ -4,11 +4,13 @@
 use crate::arena::id::ServerId;
 use crate::arena::own_count::OwnCount;
 use crate::arena::slots::ServerSlot;
+use crate::arena::tally::Connections;
 use crate::concurrent::segments::SlotRefs;
 use crate::concurrent::simd::Simd;
 use crate::concurrent::simd::quotients::{Dividend, LANES};
 use crate::pool::servers::{Position, Servers};
 use crate::sched::least::{Rule, has_exact_keys};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Most servers for which a scan costs less than an index, which in addition costs an update at each open
 /// and close. Measured; see docs/performance.md.
@@ -21,6 +23,30 @@ pub(in crate::sched) struct Scan {
     /// What the load is divided by; NaN for a server that is never found.
     weights: Box<[[f64; LANES]]>,
     dividend: Dividend,
+}
+
+/// What a worker goes by, as [`Scan::places`].
+pub(super) struct Words {
+    pub(super) own: SlotRefs<OwnCount, ()>,
+    /// The connections that the worker goes by beside its own, most often none.
+    pub(super) beside: Box<[[Beside; LANES]]>,
+}
+
+/// Written and read by one worker alone.
+#[derive(Default)]
+pub(super) struct Beside(AtomicU64);
+
+impl Beside {
+    #[inline(always)]
+    pub(super) fn get(&self) -> Connections {
+        // Relaxed: only the worker uses it.
+        Connections::from_word(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set(&self, connections: Connections) {
+        // Relaxed: as in `get`.
+        self.0.store(connections.word(), Ordering::Relaxed);
+    }
 }
 
 impl Scan {
@@ -71,6 +97,23 @@ impl Scan {
     ) -> Option<Position> {
         let word = |own: &OwnCount| own.any().word();
         self.first_least(|| own.chunks::<LANES>().map(|own| own.map(word)), start)
+    }
+
+    /// The same by the sums of a worker's words and what it goes by beside them.
+    #[inline(always)]
+    pub(super) fn find_by_sums(
+        &self,
+        words: &Words,
+        start: Option<(u32, u32)>,
+    ) -> Option<Position> {
+        let sum = |own: &OwnCount, beside: &Beside| own.any().with(beside.get());
+        let sums = || {
+            words.beside.iter().enumerate().map_while(|(at, [e, f, g, h])| {
+                let [a, b, c, d] = words.own.chunk(at)?;
+                Some([sum(a, e), sum(b, f), sum(c, g), sum(d, h)])
+            })
+        };
+        self.first_least(sums, start)
     }
 
     #[inline(always)]

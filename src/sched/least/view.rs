@@ -57,7 +57,35 @@ impl View {
 /// True if there is a single worker, which then counts all connections, like the exact search.
 #[inline(always)]
 pub(super) fn is_single_worker(servers: &Servers) -> bool {
-    servers.arena().shares() == 1
+    is_single(servers.arena())
+}
+
+#[inline(always)]
+fn is_single(arena: &Arena) -> bool {
+    arena.shares() == 1
+}
+
+/// The connections that the worker goes by at a server beside those of its own word. `None` if the word and
+/// those do not make a sum until something changes for all workers.
+pub(super) fn beside_own(
+    own: Own,
+    arena: &Arena,
+    slot: u32,
+    in_slot: Counts,
+) -> Option<Connections> {
+    let in_slot = Connections::new(in_slot.active(), in_slot.total());
+    let common = arena.common.get(slot).map_or(Connections::NONE, Tally::get);
+    let (single, sole) = (is_single(arena), own.is_sole());
+    // A single worker goes by all connections, whatever is noted of them.
+    let beside = match (single, sole) {
+        (true, true) => in_slot,
+        (true, false) => in_slot.plus(own.connections().negative()),
+        (false, true) => common.part(arena.shares()),
+        (false, false) => common,
+    };
+    // Where the slot counts both, it changes with the word, and may be the limit (`counts_of`).
+    let is_sum = if sole { !beside.is_negative() } else { beside == Connections::NONE };
+    is_sum.then_some(beside)
 }
 
 /// A server with the connections that the worker goes by; its availability is the same for all workers.

@@ -1,8 +1,9 @@
 //! The scan of a few servers by the connections that a worker goes by: its own words alone.
 //!
-//! The words also say which servers are available ([`OwnCount::note_availability`]), as of the last change for all
+//! The words also say which servers are available (`OwnCount::note_availability`), as of the last change for all
 //! workers that the worker has seen. Such a change is counted once, and each worker catches up at its next
-//! pick. If some connections are no living worker's own, a pick compares the servers one by one instead.
+//! pick. It also works out then what the worker goes by at each server beside its own word, and adds that to
+//! the word at each pick. Where a sum would not be exact, a pick compares the servers one by one instead.
 //!
 //! | location  | operation                   | ordering | partner                                       |
 //! |-----------|-----------------------------|----------|-----------------------------------------------|
@@ -10,14 +11,14 @@
 
 use std::sync::OnceLock;
 
-use crate::arena::own_count::OwnCount;
-use crate::arena::tally::{Connections, Tally};
+use crate::arena::tally::Connections;
 use crate::arena::worker_state::WorkerState;
-use crate::concurrent::segments::{Segments, SlotRefs};
+use crate::concurrent::segments::Segments;
+use crate::concurrent::simd::quotients::LANES;
 use crate::pool::servers::{Position, Servers};
 use crate::sched::least::Rule;
-use crate::sched::least::scan::Scan;
-use crate::sched::least::view::{View, is_single_worker};
+use crate::sched::least::scan::{Scan, Words};
+use crate::sched::least::view::{View, beside_own, is_single_worker};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) struct WorkerScan {
@@ -29,13 +30,15 @@ pub(crate) struct WorkerScan {
 
 #[derive(Default)]
 struct OneWorker {
-    /// As [`Scan::places`].
-    own: OnceLock<SlotRefs<OwnCount, ()>>,
-    /// Of `changes`, how many the worker has seen; the highest bit says that its words are not enough.
+    words: OnceLock<Words>,
+    /// Of `changes`, how many the worker has seen; the highest bits say that its words are not enough.
     seen: AtomicU64,
 }
 
+/// In `seen`: not even the sums say all.
 const NOT_ENOUGH: u64 = 1 << 63;
+/// In `seen`: the sums do.
+const SUMS: u64 = 1 << 62;
 
 /// A worker's words do not tell.
 pub(in crate::sched) struct NotEnough;
@@ -53,8 +56,9 @@ impl WorkerScan {
         if let Some(one) = self.workers.get(worker.number()) {
             let slots = Scan::places(servers).map(|id| id.slot);
             if let Some(own) = worker.own_refs(slots) {
+                let beside = (0..own.len() / LANES).map(|_| Default::default()).collect();
                 // An error: they are known.
-                let _ = one.own.set(own);
+                let _ = one.words.set(Words { own, beside });
             }
         }
         self.changed_for_all();
@@ -76,49 +80,85 @@ impl WorkerScan {
         worker: &WorkerState,
     ) -> Result<Position, NotEnough> {
         let one = self.workers.get(worker.number()).ok_or(NotEnough)?;
-        let own = one.own.get().ok_or(NotEnough)?;
+        let words = one.words.get().ok_or(NotEnough)?;
         // SeqCst: pairs with the addition; before the loads in `catch_up`.
         let changes = self.changes.load(Ordering::SeqCst);
         // Relaxed: only this worker uses it.
         if one.seen.load(Ordering::Relaxed) != changes {
-            self.catch_up(servers, worker, one, changes)?;
+            return self.find_closely(servers, worker, one, changes);
         }
-        let start = match is_single_worker(servers) {
-            true => None,
-            false => Some((View::of(worker, servers).position(0), servers.len())),
-        };
-        let found = self.scan.find_by(own, start).ok_or(NotEnough)?;
+        let found = self.scan.find_by(&words.own, start(servers, worker)).ok_or(NotEnough)?;
         // Held or full by now, and not told of yet.
         servers.available(found, &[]).map(|_| found).ok_or(NotEnough)
     }
 
-    /// Notes in the worker's words which servers are available. The error is that they are not enough.
-    #[cold]
+    /// The rest of [`find`](Self::find) after a change for all workers, or where the worker's own words do not
+    /// say all.
     #[inline(never)]
-    fn catch_up(
+    fn find_closely(
         &self,
         servers: &Servers,
         worker: &WorkerState,
         one: &OneWorker,
         changes: u64,
-    ) -> Result<(), NotEnough> {
-        if one.seen.load(Ordering::Relaxed) == changes | NOT_ENOUGH {
-            return Err(NotEnough);
+    ) -> Result<Position, NotEnough> {
+        let words = one.words.get().ok_or(NotEnough)?;
+        // Relaxed, here and below: as in `find`.
+        let mut seen = one.seen.load(Ordering::Relaxed);
+        if seen & !(NOT_ENOUGH | SUMS) != changes {
+            seen = changes | catch_up(servers, worker, words);
+            // Relaxed: as above.
+            one.seen.store(seen, Ordering::Relaxed);
         }
-        let (common, single) = (&servers.arena().common, is_single_worker(servers));
-        let mut enough = true;
-        for (position, id) in (0..).zip(servers.ids()) {
-            let counts = servers.counts_seqcst(position).map(|server| server.counts);
-            let (Some(own), Some(counts)) = (worker.own(id.slot), counts) else { continue };
-            own.note_availability(id.generation, counts.available());
-            let own = own.get(id.generation);
-            enough &= common.get(id.slot).is_none_or(|it: &Tally| it.get() == Connections::NONE);
-            // A single worker goes by all connections, whatever is noted of them.
-            let in_slot = if own.is_sole() { (0, 0) } else { (own.active(), own.total()) };
-            enough &= !single || in_slot == (counts.active(), counts.total());
-        }
-        // Relaxed: as in `find`.
-        one.seen.store(if enough { changes } else { changes | NOT_ENOUGH }, Ordering::Relaxed);
-        if enough { Ok(()) } else { Err(NotEnough) }
+        let start = start(servers, worker);
+        let found = match seen ^ changes {
+            0 => self.scan.find_by(&words.own, start),
+            SUMS => self.scan.find_by_sums(words, start),
+            _ => None,
+        };
+        let found = found.ok_or(NotEnough)?;
+        servers.available(found, &[]).map(|_| found).ok_or(NotEnough)
     }
 }
+
+/// The place where the worker's view begins, and the number of servers.
+#[inline(always)]
+fn start(servers: &Servers, worker: &WorkerState) -> Option<(u32, u32)> {
+    match is_single_worker(servers) {
+        true => None,
+        false => Some((View::of(worker, servers).position(0), servers.len())),
+    }
+}
+
+/// Notes in the worker's words which servers are available, and beside them what else it goes by. Returns
+/// what of that a pick needs: 0, [`SUMS`] or [`NOT_ENOUGH`].
+#[cold]
+#[inline(never)]
+fn catch_up(servers: &Servers, worker: &WorkerState, words: &Words) -> u64 {
+    let last = servers.len().saturating_sub(1);
+    let mut needed = 0;
+    for (place, beside) in (0..).zip(words.beside.iter().flatten()) {
+        let position = Position::min(place, last);
+        let (Some(server), Some(endpoint)) =
+            (servers.counts_seqcst(position), servers.endpoint(position))
+        else {
+            continue;
+        };
+        let id = endpoint.server();
+        if let Some(own) = worker.own(id.slot) {
+            own.note_availability(id.generation, server.counts.available());
+            let found = beside_own(own.get(id.generation), servers.arena(), id.slot, server.counts);
+            beside.set(found.unwrap_or(Connections::NONE));
+            needed |= match found {
+                Some(Connections::NONE) => 0,
+                Some(_) => SUMS,
+                None => NOT_ENOUGH,
+            };
+        }
+    }
+    needed
+}
+
+#[cfg(test)]
+#[path = "worker_scan_tests.rs"]
+mod tests;

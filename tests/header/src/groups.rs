@@ -18,6 +18,7 @@ const FILES: &[&str] = &[
     "director",
     "policy",
     "director_edit",
+    "block",
     "lookup",
     "states",
     "read_out",

@@ -14,6 +14,8 @@ pub(crate) mod health;
 pub(crate) mod id;
 #[path = "../../../src/arena/latency.rs"]
 pub(crate) mod latency;
+#[path = "../../../src/arena/ledger.rs"]
+pub(crate) mod ledger;
 #[path = "../../../src/arena/membership.rs"]
 mod membership;
 #[path = "../../../src/arena/own_count.rs"]
@@ -33,6 +35,8 @@ use crate::sync::{Arc, AtomicU32, Ordering};
 pub(crate) mod sizes {
     /// Two bits, so that four changes lead back to the previous word (ABA): a new owner and two edits.
     pub(crate) const VERSION_BITS: u32 = 2;
+    /// One that fails and one that does not.
+    pub(crate) const LOOKS: u32 = 2;
 }
 
 pub(crate) struct Arena {

@@ -20,6 +20,7 @@ pub mod ejection;
 pub mod flag_set;
 pub mod hazard;
 pub mod health;
+pub mod ledger;
 mod memory;
 pub mod min_tree;
 pub mod own_count;

@@ -154,7 +154,9 @@ wrap_integer!(AtomicU32, u32);
 wrap_integer!(AtomicU64, u64);
 wrap_integer!(AtomicUsize, usize);
 
+pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::fence;
+pub(crate) use loom::thread::yield_now;
 pub(crate) use loom::thread_local;
 
 /// Records each access as momentary: what follows a reference later on is for the model to record.

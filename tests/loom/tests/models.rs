@@ -114,6 +114,32 @@ mod min_tree_cases {
     }
 }
 
+mod ledger {
+    use vsched_loom::check;
+    use vsched_loom::ledger::{self, Died};
+
+    fn all(model: fn(Died)) {
+        for died in ledger::DEATHS {
+            check(move || model(died));
+        }
+    }
+
+    #[test]
+    fn a_death_beside_connections() {
+        all(ledger::a_death_beside_connections);
+    }
+
+    #[test]
+    fn a_death_beside_two_owners() {
+        all(ledger::a_death_beside_two_owners);
+    }
+
+    #[test]
+    fn two_survivors_settle() {
+        all(ledger::two_survivors_settle);
+    }
+}
+
 mod flag_set_cases {
     use vsched_loom::{check, flag_set, min_tree};
 
@@ -243,6 +269,9 @@ planted! {
     own_count::planted_the_slot_before_the_word, "counted once";
     own_count::planted_a_fold_after_the_worker, "the slot counts it";
     worker_state::planted_a_place_with_a_guest, "an old end counts for a new worker";
+    ledger::planted_one_look, "the connections of the living";
+    ledger::planted_a_subtraction, "the connections of the living";
+    ledger::planted_announced_late, "the connections of the living";
     address_map::planted_equal_tags, "an address has another's server";
     address_map::planted_a_name_without_its_pin, "not pinned";
     address_map::planted_written_without_a_mark, "pinned by no entry";

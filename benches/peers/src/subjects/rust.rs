@@ -87,7 +87,12 @@ pub fn connect_close(director: &Director, flows: Arc<[Flow]>, threads: usize) ->
             *old = new.into_lease();
         })
     };
-    (0..threads).map(run).collect()
+    let runs = (0..threads).map(run).collect();
+    // What does not divide: no connection of a worker that has gone stays.
+    for lease in held {
+        worker.close(lease).expect("an open lease");
+    }
+    runs
 }
 
 /// A connection from or to one remembered address after the other. Each closes at once: if older ones did,

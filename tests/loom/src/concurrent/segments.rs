@@ -31,3 +31,22 @@ impl<T> Segments<T> {
         self.0.get()?.get(index as usize)
     }
 }
+
+/// A counted reference.
+pub(crate) struct ArcRef<T>(Arc<T>);
+
+impl<T> Clone for ArcRef<T> {
+    fn clone(&self) -> Self {
+        ArcRef(Arc::clone(&self.0))
+    }
+}
+
+impl<T> ArcRef<T> {
+    pub(crate) fn standalone(element: T) -> Self {
+        ArcRef(Arc::new(element))
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        &self.0
+    }
+}

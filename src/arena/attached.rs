@@ -1,0 +1,86 @@
+//! An arena's place in a block: what a director that shares its state with other processes has of its own.
+
+use crate::arena::block::Block;
+use crate::arena::block::claim::Claim;
+use crate::arena::block::directory::Directory;
+use crate::arena::block::owners::OwnerId;
+use crate::arena::block::rotations::{Begins, Used, Version};
+use crate::arena::id::ServiceId;
+use crate::arena::ledger::{Ledger, Settled, correct};
+use crate::arena::tally::Incarnation;
+use crate::arena::worker_state::WorkerTag;
+use crate::concurrent::segments::Segment;
+use crate::config::KernelRules;
+use crate::error::BlockError;
+use crate::sync::Arc;
+
+/// One owner of a block.
+pub(crate) struct Attached {
+    pub(crate) block: Block,
+    pub(crate) owner: OwnerId,
+    /// In the leases of the owner's connections.
+    pub(crate) tag: WorkerTag,
+    /// By server slot.
+    ledger: Segment<Ledger>,
+    used: Arc<Used>,
+}
+
+impl Attached {
+    /// Joins the block.
+    pub(crate) fn new(block: &Block) -> Result<Self, BlockError> {
+        let owner = block.join()?;
+        let ledger = block.parts().ledger_of(owner.number).ok_or(BlockError::Corrupt)?;
+        let tag = WorkerTag::new(owner.number + 1, owner.incarnation & Incarnation::LAST);
+        Ok(Attached { block: block.clone(), owner, tag, ledger, used: Arc::default() })
+    }
+
+    /// The owner's entry for a server.
+    #[inline(always)]
+    pub(crate) fn ledger(&self, server: u32) -> Option<&Ledger> {
+        self.ledger.get(server as usize)
+    }
+
+    /// Sets what this owner has open at a server, so that all owners together have these connections, active
+    /// and total: as [`correct`].
+    pub(crate) fn correct(&self, server: u32, wanted: (u32, u32), rule: KernelRules) -> Settled {
+        let parts = self.block.parts();
+        let (Some(slot), Some(own)) = (parts.servers.get(server as usize), self.ledger(server))
+        else {
+            return Settled::NotYet;
+        };
+        correct(slot, own, wanted, rule, || parts.living(server))
+    }
+
+    /// True for one of the owners that are alive: it does what only one should do.
+    pub(crate) fn is_first(&self) -> bool {
+        self.block.owners().first().is_some_and(|(first, _)| *first == self.owner)
+    }
+
+    /// Waits for the claim, and reads the directory.
+    pub(crate) fn directory(&self) -> Result<Directory, BlockError> {
+        let claim = self.block.claim(self.owner).ok_or(BlockError::Busy)?;
+        Ok(Directory::read(&self.block, self.owner, claim))
+    }
+
+    /// The directory, unless another owner has the claim.
+    pub(crate) fn try_directory(&self) -> Option<Directory> {
+        let claim: Claim = self.block.try_claim(self.owner)?;
+        Some(Directory::read(&self.block, self.owner, claim))
+    }
+
+    /// As [`Used::version`].
+    pub(crate) fn version(
+        &self,
+        version: (ServiceId, u64),
+        begins: impl FnOnce() -> Begins,
+    ) -> Option<Version> {
+        self.used.version(&self.block, self.owner, version, begins)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // What could not be given back now is left to the next owner that joins or reclaims.
+        let _ = self.block.reclaim(self.owner);
+    }
+}

@@ -1,0 +1,163 @@
+//! Whose turn it is, by service and version of its config: owners whose configs agree on all that decides the
+//! sequence turn one word, and those of another version turn another one.
+//!
+//! Versions are made and given to other services by the owner that has the claim alone.
+//!
+//! | location  | operation              | ordering | partner                                     |
+//! |-----------|------------------------|----------|---------------------------------------------|
+//! | `digest`  | store in `make`        | Release  | load in `is`; after the words and the service |
+//! | `digest`  | load in `is`           | Acquire  | store in `make`                             |
+//! | `service` | loads and stores       | Relaxed  | tied to `digest`                            |
+//! | `holders` | additions and removals | SeqCst   | load in `is_held`                           |
+
+use std::sync::Weak;
+
+use ahash::HashMap;
+
+use crate::arena::block::Block;
+use crate::arena::block::owners::OwnerId;
+use crate::arena::id::ServiceId;
+use crate::concurrent::segments::ArcRef;
+use crate::rotation::shared::{SharedRotation, TicketWord};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+
+/// Versions of each service that there is room for, on average.
+pub(super) const VERSIONS: u32 = 4;
+
+#[repr(C, align(64))]
+pub(crate) struct RotationSlot {
+    /// The service's id.
+    service: AtomicU64,
+    /// Of all that decides the sequence; 0 = free.
+    digest: AtomicU64,
+    /// The owners that use it.
+    holders: AtomicU64,
+}
+
+impl RotationSlot {
+    pub(super) fn free() -> Self {
+        RotationSlot {
+            service: AtomicU64::new(0),
+            digest: AtomicU64::new(0),
+            holders: AtomicU64::new(0),
+        }
+    }
+
+    fn is(&self, service: ServiceId, digest: u64) -> bool {
+        // Acquire: pairs with the store in `make`. Relaxed: before it.
+        self.digest.load(Ordering::Acquire) == digest
+            && self.service.load(Ordering::Relaxed) == service.word()
+    }
+
+    fn make(&self, service: ServiceId, digest: u64) {
+        // Relaxed: before the store of the digest.
+        self.service.store(service.word(), Ordering::Relaxed);
+        // Release: pairs with the load in `is`.
+        self.digest.store(digest, Ordering::Release);
+    }
+
+    /// The owner with this number does not use it any more.
+    pub(super) fn release(&self, owner: u32) {
+        // SeqCst: pairs with the load in `is_held`.
+        self.holders.fetch_and(!(1 << owner), Ordering::SeqCst);
+    }
+
+    fn hold(&self, owner: u32) {
+        // SeqCst: pairs with the load in `is_held`.
+        self.holders.fetch_or(1 << owner, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        // SeqCst: pairs with the changes of the word.
+        self.holders.load(Ordering::SeqCst) != 0
+    }
+}
+
+/// One owner's use of a version, as long as this exists.
+pub(crate) struct InUse {
+    used: Arc<Used>,
+    block: Block,
+    owner: u32,
+    slot: u32,
+}
+
+/// The versions that one owner uses, by slot.
+#[derive(Default)]
+pub(crate) struct Used(Mutex<HashMap<u32, Weak<InUse>>>);
+
+/// What a new version begins with, in the rotation and in that of retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Begins {
+    pub(crate) cycle: u32,
+    pub(crate) states: [u64; 2],
+}
+
+/// A version's rotations, and those of its retries.
+pub(crate) struct Version {
+    pub(crate) rotations: [SharedRotation; 2],
+    pub(crate) in_use: Arc<InUse>,
+}
+
+impl Used {
+    /// The rotations of this version, made if no owner uses it yet; `None` if there is no room. Only with
+    /// the claim.
+    pub(crate) fn version(
+        self: &Arc<Self>,
+        block: &Block,
+        owner: OwnerId,
+        (service, digest): (ServiceId, u64),
+        begins: impl FnOnce() -> Begins,
+    ) -> Option<Version> {
+        // 0 is that of a free slot.
+        let digest = digest.max(1);
+        let slots = &block.parts().rotations;
+        let known = slots.iter().position(|slot| slot.is(service, digest));
+        let free = || slots.iter().position(|slot| !slot.is_held());
+        let at = known.or_else(free)?;
+        let slot = slots.get(at)?;
+        let Begins { cycle, states } = begins();
+        // One without an owner has stopped at a turn of long ago.
+        let is_new = known.is_none() || !slot.is_held();
+        let in_use = self.in_use(block, owner.number, at as u32);
+        let mut rotations = [0, 1].map(|which| {
+            let word = ArcRef::of(&block.parts().words, 2 * at + which);
+            let word = word.unwrap_or_else(|| ArcRef::standalone(TicketWord::uninitialized()));
+            SharedRotation::of(word, if which == 0 { cycle } else { 0 })
+        });
+        if is_new {
+            for (rotation, state) in rotations.iter_mut().zip(states) {
+                rotation.current.initialize(state);
+            }
+            slot.make(service, digest);
+        }
+        Some(Version { rotations, in_use })
+    }
+
+    fn in_use(self: &Arc<Self>, block: &Block, owner: u32, slot: u32) -> Arc<InUse> {
+        let mut used = self.0.lock();
+        if let Some(in_use) = used.get(&slot).and_then(Weak::upgrade) {
+            return in_use;
+        }
+        let used_by = Arc::clone(self);
+        let in_use = Arc::new(InUse { used: used_by, block: block.clone(), owner, slot });
+        if let Some(slot) = block.parts().rotations.get(slot as usize) {
+            slot.hold(owner);
+        }
+        used.insert(slot, Arc::downgrade(&in_use));
+        in_use
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut used = self.used.0.lock();
+        // Unless another use of the same version has begun since.
+        let is_last = used.get(&self.slot).is_some_and(|now| now.strong_count() == 0);
+        if is_last {
+            used.remove(&self.slot);
+            if let Some(slot) = self.block.parts().rotations.get(self.slot as usize) {
+                slot.release(self.owner);
+            }
+        }
+    }
+}
