@@ -137,9 +137,13 @@ impl Ledger {
         to: Activity,
         update: impl FnOnce() -> Result<T, ConnectionError>,
     ) -> Result<T, ConnectionError> {
-        let (is_recorded, by): (fn(Entry) -> bool, u64) = match to {
-            Activity::Active => (|entry| entry.total() > entry.active(), 1 << ACTIVE),
-            Activity::Inactive => (|entry| entry.active() > 0, 0u64.wrapping_sub(1 << ACTIVE)),
+        let by = match to {
+            Activity::Active => 1 << ACTIVE,
+            Activity::Inactive => 0u64.wrapping_sub(1 << ACTIVE),
+        };
+        let is_recorded = |entry: Entry| match to {
+            Activity::Active => entry.total() > entry.active(),
+            Activity::Inactive => entry.active() > 0,
         };
         self.announce(is_recorded, by)?;
         let updated = update();
@@ -174,14 +178,6 @@ impl Ledger {
     fn end(&self, change: u64) {
         // SeqCst: after the exchange of the server's count. Sums of single connections: no field overflows.
         self.0.fetch_add(change.wrapping_sub(1), Ordering::SeqCst);
-    }
-
-    /// Strikes out all connections, of an owner that is dead. What it had announced stays: an owner that is
-    /// declared dead while it lives must not find less than that.
-    fn clear(&self) {
-        let kept = (1 << CHANGING_BITS) - 1;
-        // SeqCst: after the exchange of the server's count.
-        self.0.fetch_and(kept, Ordering::SeqCst);
     }
 
     /// Other connections, if the entry is still the same and settled.
@@ -242,8 +238,8 @@ pub(crate) enum Settled {
     NotYet,
 }
 
-/// Makes a server's count from the entries of the owners that are alive, and strikes out what the dead one
-/// had. Any number of threads may do this at once. Waits for no other thread.
+/// Makes a server's count from the entries of the owners that are alive. The entry of the dead one stays: by
+/// now it may be that of the next owner in its place. Any number of threads may do this at once. Waits for no other thread.
 pub(crate) fn settle<'a>(
     slot: &ServerSlot,
     dead: &Ledger,
@@ -256,7 +252,6 @@ pub(crate) fn settle<'a>(
     for _ in 0..LOOKS {
         if let Some((counts, sum)) = moment(slot, &living) {
             if recount(slot, counts, sum, rule) {
-                dead.clear();
                 return Settled::Yes;
             }
         }

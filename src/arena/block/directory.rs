@@ -18,6 +18,8 @@ use crate::config::ServiceKey;
 pub(crate) struct Directory {
     block: Block,
     owner: OwnerId,
+    /// The owners that were alive when this was read: what only others had is nowhere in use.
+    alive: u64,
     services: HashMap<ServiceKey, ServiceId>,
     servers: HashMap<(ServiceId, SocketAddr), u32>,
     /// Highest first.
@@ -40,6 +42,7 @@ impl Directory {
         let mut directory = Directory {
             block: block.clone(),
             owner,
+            alive: block.parts().alive(),
             services: HashMap::default(),
             servers: HashMap::default(),
             free_services: Vec::new(),
@@ -49,7 +52,10 @@ impl Directory {
         let parts = block.parts();
         for (slot, name) in parts.server_names.iter().enumerate().rev() {
             let slot = slot as u32;
-            match name.get().filter(|_| name.is_held() || !directory.end_server(slot)) {
+            match name
+                .get()
+                .filter(|_| name.is_held(directory.alive) || !directory.end_server(slot))
+            {
                 Some(server) => {
                     directory.servers.insert(server, slot);
                 }
@@ -61,7 +67,8 @@ impl Directory {
         for (slot, name) in parts.service_names.iter().enumerate().rev() {
             let slot = slot as u32;
             let id = parts.service_id(slot);
-            match name.get().filter(|_| name.is_held() || !directory.end_service(id)) {
+            match name.get().filter(|_| name.is_held(directory.alive) || !directory.end_service(id))
+            {
                 Some(key) => {
                     directory.services.insert(key, id);
                 }
@@ -78,7 +85,7 @@ impl Directory {
 
     /// Number of versions of services' configs that there is room for.
     pub(crate) fn free_versions(&self) -> usize {
-        self.block.parts().rotations.iter().filter(|slot| !slot.is_held()).count()
+        self.block.parts().rotations.iter().filter(|slot| !slot.is_held(self.alive)).count()
     }
 
     pub(crate) fn service(&self, key: &ServiceKey) -> Option<ServiceId> {
@@ -142,7 +149,7 @@ impl Directory {
         let Some(name) = parts.server_names.get(slot as usize) else { return false };
         name.release(self.owner.number);
         let server = name.get();
-        let ended = !name.is_held() && self.end_server(slot);
+        let ended = !name.is_held(self.alive) && self.end_server(slot);
         if let Some(server) = server.filter(|_| ended) {
             self.servers.remove(&server);
             self.free_servers.push(slot);
@@ -156,7 +163,7 @@ impl Directory {
         let Some(name) = parts.service_names.get(id.slot as usize) else { return };
         name.release(self.owner.number);
         let key = name.get();
-        if let Some(key) = key.filter(|_| !name.is_held() && self.end_service(id)) {
+        if let Some(key) = key.filter(|_| !name.is_held(self.alive) && self.end_service(id)) {
             self.services.remove(&key);
             self.free_services.push(id.slot);
         }

@@ -272,9 +272,8 @@ impl Block {
         if left > 0 {
             return Ok(Reclaimed::AllBut(left));
         }
-        self.parts.server_names.iter().for_each(|name| name.release(owner.number));
-        self.parts.service_names.iter().for_each(|name| name.release(owner.number));
-        self.parts.rotations.iter().for_each(|slot| slot.release(owner.number));
+        // What it had in its config is nowhere in use, as it is not alive; the next owner in its place clears that.
+        // Not here: others may reclaim it too, and be overtaken by that owner.
         slot.free(owner.incarnation);
         Ok(Reclaimed::All)
     }
@@ -293,6 +292,9 @@ impl Block {
                     ledger.reset();
                 }
             }
+            self.parts.server_names.iter().for_each(|name| name.release(number));
+            self.parts.service_names.iter().for_each(|name| name.release(number));
+            self.parts.rotations.iter().for_each(|slot| slot.release(number));
             if slot.complete(incarnation, process) {
                 return Ok(OwnerId { number, incarnation });
             }

@@ -138,10 +138,10 @@ macro_rules! holders {
                 self.holders.fetch_and(!(1 << owner), Ordering::SeqCst);
             }
 
-            /// True if an owner has it in its config.
-            pub(crate) fn is_held(&self) -> bool {
+            /// True if one of these owners has it in its config.
+            pub(crate) fn is_held(&self, by: u64) -> bool {
                 // SeqCst: pairs with the changes of the word.
-                self.holders.load(Ordering::SeqCst) != 0
+                self.holders.load(Ordering::SeqCst) & by != 0
             }
         }
     };

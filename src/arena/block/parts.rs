@@ -111,6 +111,12 @@ impl Parts {
         self.ledgers.part(first..first.checked_add(servers)?)
     }
 
+    /// The owners that are alive, as bits by number.
+    pub(crate) fn alive(&self) -> u64 {
+        let owners = self.owners.iter().zip(0..).filter(|(slot, _)| slot.is_alive());
+        owners.fold(0, |alive, (_, number)| alive | 1 << (number & 63))
+    }
+
     /// The entries of all living owners for a server.
     pub(crate) fn living(&self, server: u32) -> LivingEntries<'_> {
         let owners = self.owners.iter().zip(0..).filter(|(slot, _)| slot.is_alive());

@@ -67,9 +67,10 @@ impl RotationSlot {
         self.holders.fetch_or(1 << owner, Ordering::SeqCst);
     }
 
-    pub(super) fn is_held(&self) -> bool {
+    /// True if one of these owners uses it.
+    pub(super) fn is_held(&self, by: u64) -> bool {
         // SeqCst: pairs with the changes of the word.
-        self.holders.load(Ordering::SeqCst) != 0
+        self.holders.load(Ordering::SeqCst) & by != 0
     }
 }
 
@@ -112,12 +113,13 @@ impl Used {
         let digest = digest.max(1);
         let slots = &block.parts().rotations;
         let known = slots.iter().position(|slot| slot.is(service, digest));
-        let free = || slots.iter().position(|slot| !slot.is_held());
+        let alive = block.parts().alive();
+        let free = || slots.iter().position(|slot| !slot.is_held(alive));
         let at = known.or_else(free)?;
         let slot = slots.get(at)?;
         let Begins { cycle, states } = begins();
         // One without an owner has stopped at a turn of long ago.
-        let is_new = known.is_none() || !slot.is_held();
+        let is_new = known.is_none() || !slot.is_held(alive);
         let in_use = self.in_use(block, owner.number, at as u32);
         let mut rotations = [0, 1].map(|which| {
             let word = ArcRef::of(&block.parts().words, 2 * at + which);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Block, BlockLimits, OwnerId, Reclaimed};
 use crate::arena::block::directory::{Directory, Taken};
 use crate::arena::counts::Activity::{Active, Inactive};
+use crate::arena::ledger::{Settled, settle};
 use crate::config::KernelRules;
 use crate::error::{BlockError, ConnectionError};
 
@@ -197,6 +198,10 @@ fn connections_of_the_dead_are_given_back() {
     assert_eq!(other.reclaim(a), Ok(Reclaimed::All));
     assert_eq!(counts(), (0, 4));
     let b_entry = block.parts().ledger(b.number, 5).unwrap();
+    // A process that reclaims late, when another owner has the place, changes nothing of that one's.
+    let living = || block.parts().living(5);
+    assert_eq!(settle(slot, b_entry, RULE, living), Settled::Yes);
+    assert_eq!((b_entry.get().total(), counts()), (4, (0, 4)));
     b_entry.close(Inactive, || slot.close(generation, Inactive, RULE)).unwrap();
     assert_eq!(counts(), (0, 3));
     let refused = b_entry.close(Active, || slot.close(generation, Active, RULE));
