@@ -244,7 +244,7 @@ impl TicketCounter {
     /// schedule; `None` if they are invalid.
     pub(super) fn take_chunk(&self, length: NonZeroU8, schedule: &Schedule) -> Option<u64> {
         let length = u64::from(length.get());
-        let first = self.word.fetch_add(length, Ordering::SeqCst);
+        let first = self.word().fetch_add(length, Ordering::SeqCst);
         let last = first + length - 1;
         if !schedule.past_end(last) {
             return Some(first);
