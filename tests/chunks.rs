@@ -53,13 +53,13 @@ fn counts(picks: &[usize], servers: usize) -> Vec<usize> {
     (0..servers).map(|number| picks.iter().filter(|pick| **pick == number).count()).collect()
 }
 
-/// Every scheduler: a worker by itself picks as with `exact`, also beside reloads of other services.
+/// A worker by itself picks as with `exact`, also beside reloads of other services.
 #[test]
 fn a_single_worker_picks_as_exactly() {
-    for kind in SchedulerKind::ALL {
+    for kind in ROTATIONS {
         for length in [1, 2, 16, 64] {
             let picks = [Sharing::Exact, Sharing::Chunks(length)].map(|sharing| {
-                let mut config = config(*kind, &[3, 1, 2, 5, 1], sharing);
+                let mut config = config(kind, &[3, 1, 2, 5, 1], sharing);
                 let (director, service) = run(&config);
                 let worker = director.worker();
                 let mut picks = Vec::new();
@@ -175,6 +175,90 @@ fn workers_that_come_and_go_lose_no_turn() {
         let picks: Vec<usize> = (0..100).map(|_| pick(&director.worker(), service)).collect();
         assert_eq!(picks, sequence, "{kind:?}");
     }
+}
+
+/// A worker ends in the middle of a chunk while another picks: the next one in its place continues there.
+#[test]
+fn the_next_worker_uses_what_one_left() {
+    let (director, service) = run(&config(SchedulerKind::Rr, &[1; 40], Sharing::Chunks(8)));
+    let stays = director.worker();
+    let sequence: Vec<usize> = sequence(SchedulerKind::Rr, &[1; 40], 40);
+    // The scheduler makes the first pick.
+    assert_eq!(pick(&stays, service), sequence[0]);
+    let leaves = director.worker();
+    let picks =
+        |worker: &Worker, count| (0..count).map(|_| pick(worker, service)).collect::<Vec<usize>>();
+    assert_eq!(picks(&leaves, 3), sequence[1..4]);
+    assert_eq!(picks(&stays, 2), sequence[9..11]);
+    drop(leaves);
+    assert_eq!(picks(&stays, 6), sequence[11..17]);
+    assert_eq!(picks(&stays, 1), sequence[17..18], "not what the other left");
+    let comes = director.worker();
+    assert_eq!(picks(&comes, 5), sequence[4..9]);
+    assert_eq!(picks(&comes, 1), sequence[25..26], "a chunk of its own");
+}
+
+/// Reloads that keep the sequence keep a chunk: weights under rr, even 0, and another length, which applies
+/// from the next chunk.
+#[test]
+fn a_chunk_outlives_weights_and_another_length() {
+    let config =
+        |weights: &[u32], length| config(SchedulerKind::Rr, weights, Sharing::Chunks(length));
+    let (mut weights, sequence) = ([1; 20], sequence(SchedulerKind::Rr, &[1; 20], 20));
+    let (director, service) = run(&config(&weights, 8));
+    let workers = [director.worker(), director.worker()];
+    let picks = |worker: usize, count| {
+        (0..count).map(|_| pick(&workers[worker], service)).collect::<Vec<usize>>()
+    };
+    assert_eq!(picks(0, 1), sequence[..1]);
+    assert_eq!(picks(0, 2), sequence[1..3]);
+    assert_eq!(picks(1, 2), sequence[9..11]);
+    weights[sequence[3]] = 0;
+    weights[sequence[5]] = 7;
+    director.apply(&config(&weights, 8)).expect("a config");
+    assert_eq!(picks(0, 2), sequence[4..6]);
+    weights[sequence[3]] = 1;
+    director.apply(&config(&weights, 2)).expect("a config");
+    assert_eq!(picks(0, 3), sequence[6..9]);
+    // A chunk of two.
+    assert_eq!(picks(0, 1), sequence[17..18]);
+    assert_eq!(picks(1, 6), sequence[11..17]);
+    assert_eq!(picks(1, 1), sequence[19..20]);
+    assert_eq!(picks(0, 1), sequence[18..19]);
+}
+
+/// Other weights of wrr: what is left of the former sequence is discarded, and from the next pick on the
+/// picks are those of the new weights.
+#[test]
+fn other_weights_of_wrr_end_a_chunk() {
+    const PICKS: usize = 100;
+    let weights = [1, 4, 2, 1, 6];
+    let cycle = sequence(SchedulerKind::Wrr, &weights, 2 * PICKS);
+    for length in [2, 16, 64] {
+        let sharing = Sharing::Chunks(length);
+        let (director, service) = run(&config(SchedulerKind::Wrr, &[3, 1, 2, 5, 1], sharing));
+        let worker = director.worker();
+        (0..4).for_each(|_| _ = pick(&worker, service));
+        director.apply(&config(SchedulerKind::Wrr, &weights, sharing)).expect("a config");
+        let picks: Vec<usize> = (0..PICKS).map(|_| pick(&worker, service)).collect();
+        let of_cycle = cycle.windows(PICKS).any(|turns| turns == picks);
+        assert!(of_cycle, "{length}: {picks:?} is no part of {cycle:?}");
+    }
+}
+
+/// Without a worker each pick takes one turn, after those that workers have taken.
+#[test]
+fn a_caller_without_a_worker_takes_single_turns() {
+    let (director, service) = run(&config(SchedulerKind::Rr, &[1; 40], Sharing::Chunks(8)));
+    let sequence = sequence(SchedulerKind::Rr, &[1; 40], 40);
+    let worker = director.worker();
+    let alone = || {
+        let picked = director.pick_server(service, &Flow::default()).expect("a server").address();
+        (0..40).find(|number| address(*number) == picked).expect("one of them")
+    };
+    assert_eq!([pick(&worker, service), pick(&worker, service)], sequence[..2]);
+    assert_eq!([alone(), alone()], sequence[9..11]);
+    assert_eq!(pick(&worker, service), sequence[2]);
 }
 
 /// The service of a slot, then another one there, or the same key again: nothing of the chunk is left.

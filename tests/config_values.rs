@@ -81,7 +81,7 @@ fn sharing_is_read_by_each_name() {
             format!("sharing `{name}`: expected exact, per-worker or chunks-1 to chunks-64");
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
-    for turns in [0, 65] {
+    for turns in [0, 65, 255] {
         let service = service(0, SchedulerKind::Rr).with_sharing(Sharing::Chunks(turns));
         let error = Config::new().with_service(service).validate().expect_err("outside");
         assert!(
@@ -101,7 +101,11 @@ fn every_setting_of_a_service_survives_json() {
         (Affinity::default(), Sharing::Chunks(16)),
         (Affinity::default(), Sharing::Exact),
     ] {
-        let service = service(0, SchedulerKind::Lblc).with_affinity(affinity).with_sharing(sharing);
+        let kind = match sharing {
+            Sharing::Chunks(_) => SchedulerKind::Wrr,
+            _ => SchedulerKind::Lblc,
+        };
+        let service = service(0, kind).with_affinity(affinity).with_sharing(sharing);
         let json = serde_json::to_string(&service).expect("JSON");
         assert_eq!(serde_json::from_str::<VirtualService>(&json).expect("a service"), service);
         assert_eq!(json.contains("affinity"), affinity != Affinity::default());

@@ -96,6 +96,10 @@ fn configs() -> impl Iterator<Item = (String, Config)> {
         let all = shared.flat_map(move |shared| persistences.map(|it| (shared, it)));
         all.map(move |it| (*kind, it))
     });
+    let every = every.filter(|(kind, ((_, sharing), _))| {
+        let in_turn = matches!(*kind, SchedulerKind::Rr | SchedulerKind::Wrr);
+        in_turn || !matches!(sharing, Sharing::Chunks(_))
+    });
     every.map(|(kind, ((((servers, services), weights), sharing), persistence))| {
         let servers = (0..servers).map(|n| real(n, weights[n as usize % 3]));
         let servers: Vec<RealServer> = servers.collect();

@@ -8,6 +8,8 @@ use vsched::config::{Command, RealServer, Sharing};
 use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServerId, ServiceId, Worker};
 
 const SERVICE: &str = "tcp 10.0.0.1:80";
+/// Only these can share in chunks.
+const ROTATIONS: [SchedulerKind; 2] = [SchedulerKind::Rr, SchedulerKind::Wrr];
 
 fn config(kind: SchedulerKind, weights: &[u32], sharing: Sharing) -> Config {
     let mut rules = format!("-A -t 10.0.0.1:80 -s {}\n", kind.name());
@@ -94,8 +96,9 @@ fn templates_and_flows_ports_hold_for_one_worker_as_for_all() {
             for number in 1..=5 {
                 writeln!(rules, "-a {key} -r 10.0.1.{number}:{port} -g -w {number}").expect("text");
             }
-            let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(16)];
-            let answers = sharings.map(|sharing| {
+            let chunks =
+                if ROTATIONS.contains(kind) { Sharing::Chunks(16) } else { Sharing::Exact };
+            let answers = [Sharing::Exact, Sharing::PerWorker, chunks].map(|sharing| {
                 let mut config: Config = rules.parse().expect("rules");
                 config.services[0].sharing = sharing;
                 let director = Director::new(&config).expect("a config");
@@ -285,8 +288,8 @@ fn sharing_changes_while_connections_are_open() {
         let workers = [director.worker(), director.worker()];
         let mut open = Vec::new();
         for round in 0..12 {
-            let sharings =
-                [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact, Sharing::Chunks(5)];
+            let chunks = if ROTATIONS.contains(kind) { Sharing::Chunks(5) } else { Sharing::Exact };
+            let sharings = [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact, chunks];
             let sharing = sharings[round % 4];
             let mut wanted = config(*kind, &weights, sharing);
             if round % 2 == 0 {

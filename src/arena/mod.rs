@@ -33,6 +33,7 @@ use crate::concurrent::segments::Segments;
 use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState, Thresholds};
 use crate::error::BlockError;
+use crate::rotation::chunk::Sequence;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
@@ -61,6 +62,7 @@ pub(crate) struct Arena {
     phase: AtomicU32,
     clock: AtomicU64,
     serial: AtomicU32,
+    sequences: AtomicU32,
     /// 1 once a host has reported an outcome.
     reports: AtomicU32,
     first_generation: u32,
@@ -90,6 +92,7 @@ impl Arena {
             phase: AtomicU32::new(0),
             clock: AtomicU64::new(0),
             serial: AtomicU32::new(0),
+            sequences: AtomicU32::new(0),
             reports: AtomicU32::new(0),
             attached: None,
         }
@@ -154,6 +157,13 @@ impl Arena {
     pub(crate) fn next_serial(&self) -> u32 {
         // Relaxed: only uniqueness matters.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
+    }
+
+    /// A sequence that no chunk is of yet, until the numbers come again after 2^32 - 1 of them.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        // Relaxed: only uniqueness matters.
+        let former = self.sequences.fetch_add(1, Ordering::Relaxed);
+        Sequence::new(former.wrapping_add(1).max(1))
     }
 
     /// The tasks that wait for room in the service of this slot, which exists. Allocates.

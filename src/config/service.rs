@@ -46,7 +46,8 @@ pub struct VirtualService<Servers = Vec<RealServer>> {
     pub one_packet: bool,
     /// How many addresses lblc, lblcr and persistence remember, and for how long lblc and lblcr do.
     pub affinity: Affinity,
-    /// Whether all workers share one sequence of picks, and how closely. In rules texts `--vsched-sharing`.
+    /// Whether all workers share one sequence of picks, and how closely. In rules texts
+    /// `--vsched-sharing`.
     pub sharing: Sharing,
     /// Which of equally loaded servers lc, wlc, sed and nq pick. In rules texts `--vsched-ties`.
     pub ties: Ties,

@@ -52,24 +52,28 @@ pub enum Sharing {
     ///   kernel's, so with equal weights two servers differ by at most n connections.
     /// - twos and p2c draw separate random numbers per worker.
     PerWorker,
-    /// In texts `chunks-1` to `chunks-64`. One sequence of picks for all workers, as with
-    /// [`Exact`](Self::Exact), of which a worker takes so many turns at once and then uses one per pick. So
-    /// only one pick in as many writes a word that other workers write.
+    /// In texts `chunks-1` to `chunks-64`, for rr and wrr; with other schedulers a config is invalid. One
+    /// sequence of picks for all workers, as with [`Exact`](Self::Exact), of which a worker takes so many turns
+    /// at once, a chunk, and then uses one per pick. So only one pick in as many writes a word that other
+    /// workers write.
     ///
-    /// For rr and wrr, if a precomputed schedule is all that decides (no persistence, and the weights of wrr
-    /// not so large that it has none). Everywhere else, and for retries, it is the same as `Exact`.
+    /// Workers take chunks if a precomputed schedule is all that decides. Picks are those of `Exact` in a service
+    /// that is persistent, is of FTP's port, or has servers without a port or of several priorities, under wrr
+    /// with weights so large that it has no schedule, for retries, and for a caller without a worker.
     ///
-    /// - A single worker picks as with `Exact`, until a reload changes its service. With several, each
-    ///   worker's turns are in order, and at any time each has fewer turns than a chunk left to use. So with
-    ///   n workers and chunks of b, a server has had at most n * (b - 1) turns more or fewer than a single
-    ///   rotation with as many picks would have given it.
+    /// - Each worker uses its turns in order, and at any time has fewer left than a chunk has: these are all that
+    ///   is out of order. So with n workers and chunks of c, a server has had at most n * (c - 1) turns more
+    ///   or fewer than a single rotation with as many picks would have given it. An idle worker keeps its
+    ///   turns. A single worker picks as with `Exact`, until a reload changes its service's servers.
     /// - A turn whose server is quiesced, overloaded or down is passed over when its pick comes, as with
-    ///   `Exact`. If several in a row are, the scheduler chooses the next available server after the turns
+    ///   `Exact`. If eight in a row are, the scheduler chooses the next available server after the turns
     ///   that all workers have taken.
+    /// - A worker that ends loses no turn: the next worker in its place uses what is left of the chunk. Until
+    ///   one comes, those turns count like an idle worker's.
     /// - No turn is lost in a reload that leaves the sequence of servers as it is: each worker uses up its
-    ///   chunk, and what is left of a worker that is gone is for the next worker in its place. A reload that
-    ///   changes the sequence (other servers, weights or another scheduler) discards what is left of the
-    ///   chunks.
+    ///   chunk. A reload that changes the sequence (other servers, another order, other weights under wrr, another
+    ///   scheduler), or after which the service takes no chunks, discards what is left of them, at most
+    ///   c - 1 turns per worker.
     Chunks(u8),
 }
 
@@ -79,8 +83,8 @@ pub(crate) const MAX_CHUNK: u8 = 64;
 pub(crate) const SHARINGS: &str = "exact, per-worker or chunks-1 to chunks-64";
 
 impl Sharing {
-    /// Returns the name, without the number of turns of a chunk: `exact`, `per-worker` or `chunks`. As a
-    /// whole it is the `Display` text, as in serde texts.
+    /// Returns the name without the number of turns: `exact`, `per-worker` or `chunks`. With the number it is
+    /// the `Display` text, as in serde texts.
     pub const fn name(self) -> &'static str {
         match self {
             Sharing::Exact => "exact",

@@ -1,4 +1,5 @@
-//! Assigns places, which hold per-worker state, to workers, for services that are shared `per-worker`.
+//! Assigns places, which hold per-worker state, to workers, for services that are shared `per-worker` or
+//! in chunks.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -40,7 +41,7 @@ impl WorkerRegistry {
         let worker = place.get();
         // Connections that guests counted after the previous owner had gone.
         leave(arena, worker, table);
-        // Without a service that is shared per worker, only the first segment is allocated.
+        // Without a service that is shared per worker or in chunks, only the first segment is allocated.
         let room = |is_needed: fn(&Service) -> bool, room| {
             if compiled(table).any(is_needed) { room } else { 0 }
         };

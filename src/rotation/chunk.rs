@@ -4,13 +4,14 @@
 //! the tickets are of (32 bits), how many are left (8), and the next one (24), an index of the schedule.
 //!
 //! A reload that leaves the sequence of servers as it is leaves its number, so the tickets remain valid:
-//! none is lost, although the pool version is another. A number is never used again, so a word that was
-//! left by an earlier service or worker holds valid tickets or none. The next owner of a worker's place
-//! redeems those that are left.
+//! none is lost, although the pool version is another. Another sequence has another number, so what is left
+//! of an earlier one, or of another service in this slot, is not redeemed. (Numbers come again after 2^32.
+//! Then a worker that has not picked since redeems fewer tickets than a chunk has, and past the end none.)
+//! When a worker ends, its word stays: the next worker in its place redeems what is left.
 //!
-//! | location | operation            | ordering | partner                                                |
-//! |----------|----------------------|----------|--------------------------------------------------------|
-//! | `word`   | loads and stores     | Relaxed  | none: the worker's own; the director's lock hands a place over |
+//! | location | operation        | ordering | partner                                                    |
+//! |----------|------------------|----------|------------------------------------------------------------|
+//! | `word`   | loads and stores | Relaxed  | none: the worker's own; a place is handed over by the director's lock |
 
 use std::num::NonZeroU8;
 
@@ -32,7 +33,7 @@ impl Sequence {
     /// No schedule: no ticket is of it.
     pub(crate) const NONE: Self = Sequence(0);
 
-    /// `serial` is unique and not 0: a new word is of no sequence.
+    /// `serial` is not 0: a new word is of no sequence.
     pub(crate) fn new(serial: u32) -> Self {
         Sequence(u64::from(serial) << SERIAL)
     }
@@ -59,7 +60,7 @@ impl TicketChunk {
         self.store(self.load().wrapping_add(1).wrapping_sub(1 << LEFT));
     }
 
-    /// The first available server of the next few tickets; after the last one it takes `length` more.
+    /// The first available server of the next few tickets. After the last ticket it takes a chunk of `length`.
     /// `None` if no server of these is available, or the rotation gives no valid ticket: then the
     /// scheduler decides, from the rotation's state.
     pub(crate) fn redeem<A>(

@@ -240,8 +240,8 @@ impl TicketCounter {
         self.word().fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Takes this many tickets, and wraps at the end of the schedule. The first of them, as an index of the
-    /// schedule; `None` if they are invalid.
+    /// Takes this many tickets, and wraps the word if the last is past the end of the schedule. The first of
+    /// them, as an index of the schedule; `None` if they are invalid.
     pub(super) fn take_chunk(&self, length: NonZeroU8, schedule: &Schedule) -> Option<u64> {
         let length = u64::from(length.get());
         let first = self.word().fetch_add(length, Ordering::SeqCst);

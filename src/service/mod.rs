@@ -55,13 +55,13 @@ pub(crate) struct Service {
     /// What [`Path::Ticket`] and [`Path::Chunk`] take their servers from; empty on every other path.
     pub(crate) schedule: Schedule,
     /// The service's id as a word if `schedule` is not empty and tickets are taken one by one, else no id:
-    /// one comparison for all.
+    /// one comparison for all three.
     ticket_service: u64,
     /// The same where they are taken in chunks.
     chunk_service: u64,
-    /// Names what `schedule` has; for its chunks.
+    /// Names the servers of `schedule` and their order, for chunks of its tickets.
     pub(crate) sequence: Sequence,
-    /// Tickets that a worker takes at once; 0 = it does not.
+    /// Tickets that a worker takes at once; 0 = no chunks.
     chunk: u8,
     /// What [`Path::WorkerTicket`] takes its servers from. Apart from `schedule`, so that the shared
     /// path needs no second check.
@@ -155,7 +155,7 @@ impl Service {
         let sequence = match plan.former {
             _ if chunk == 0 => Sequence::NONE,
             Some(former) if is_same(&former) => former.sequence,
-            _ => Sequence::new(arena.next_serial()),
+            _ => arena.next_sequence(),
         };
         let word_if = |so| if so { plan.id.word() } else { u64::MAX };
         let phase = arena.phase();

@@ -14,8 +14,8 @@ use crate::worker::Worker;
 const MOST_REPEATS: u32 = 100;
 
 impl Worker {
-    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id, a new chunk. The
-    /// id is a word so that the arguments fit registers.
+    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id, a new
+    /// chunk. The id is a word so that the arguments fit registers.
     #[cold]
     #[inline(never)]
     pub(super) fn pick_slow<R>(

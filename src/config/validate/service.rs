@@ -5,7 +5,7 @@ use ahash::HashMapExt;
 use super::known::{Beside, Known};
 use super::report::{Path, Problems, Subject, outside};
 use super::{also_of, server, too_many};
-use crate::config::SchedulerKind::{self, Lc, Nq, Sed, Wlc};
+use crate::config::SchedulerKind::{self, Lc, Nq, Rr, Sed, Wlc, Wrr};
 use crate::config::field::Field;
 use crate::config::{
     Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_CHUNK, MAX_MH_TABLE_INDEX,
@@ -59,11 +59,6 @@ pub(super) fn check(
     }
     if !(1..=MAX_TIMEOUT).contains(&expiration) {
         item.add("affinity: expiration", outside(expiration, 1, MAX_TIMEOUT));
-    }
-    if let Sharing::Chunks(length) = settings.sharing {
-        if !(1..=MAX_CHUNK).contains(&length) {
-            item.add("sharing: chunks", outside(length, 1, MAX_CHUNK));
-        }
     }
     check_table(settings, &mut item);
     check_scheduler(settings, &mut item);
@@ -142,6 +137,20 @@ fn check_table(settings: &VirtualService, item: &mut Subject<'_>) {
 fn check_scheduler(settings: &VirtualService, item: &mut Subject<'_>) {
     let scheduler = settings.scheduler;
     let name = scheduler.map_or("none", SchedulerKind::name);
+    if let Sharing::Chunks(length) = settings.sharing {
+        if !(1..=MAX_CHUNK).contains(&length) {
+            item.add("sharing: chunks", outside(length, 1, MAX_CHUNK));
+        }
+        if !matches!(scheduler, Some(Rr | Wrr)) {
+            let sharing = settings.sharing;
+            item.add(
+                "sharing",
+                format!(
+                    "{sharing} is for schedulers rr and wrr, this one is {name}: exact or per-worker"
+                ),
+            );
+        }
+    }
     if settings.ties == Ties::Rotate && !matches!(scheduler, Some(Lc | Wlc | Sed | Nq)) {
         item.add(
             "ties",

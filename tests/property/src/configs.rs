@@ -326,6 +326,10 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
             if !service.scheduler.is_some_and(SchedulerKind::shares_by_weight) {
                 (service.slow_start, service.spill_over) = (None, None);
             }
+            let in_turn = [SchedulerKind::Rr, SchedulerKind::Wrr].map(Some);
+            if matches!(sharing, Sharing::Chunks(_)) && !in_turn.contains(&service.scheduler) {
+                service.sharing = Sharing::Exact;
+            }
             if !service.scheduler.is_some_and(|kind| ROTATING.contains(&kind)) {
                 service.ties = Ties::Kernel;
             }
