@@ -92,7 +92,7 @@ texts! {
               "description": "One sequence of picks for all workers: together they pick as one kernel would." },
             { "const": "per-worker", "description": "One sequence of picks per worker." },
             { "type": "string", "pattern": CHUNKS, "examples": ["chunks-16"],
-              "description": "One sequence of picks for all workers. With rr and wrr a worker takes 1 to 64 turns of it at once." },
+              "description": "For rr and wrr: one sequence of picks for all workers, of which each takes 1 to 64 turns at once." },
         ],
     });
     Wide json_schema!({
