@@ -141,7 +141,7 @@ int main(void) {
     service.sharing = text("chunks-65");
     no_service(service, "sharing chunks-65", "exact, per-worker or chunks-1 to chunks-64");
     service.sharing = text("chunks-16");
-    no_service(service, "chunks-16 is for schedulers rr and wrr", "exact or per-worker");
+    bad_service(service, "service tcp 10.1.0.9:80: sharing: chunks-16", "exact or per-worker");
     service = described("tcp 10.1.0.9:80");
     service.ties = text("first");
     no_service(service, "ties first", "kernel or rotate");
