@@ -21,7 +21,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 const SERIAL: u32 = 32;
 const LEFT: u32 = 24;
-const NEXT: u64 = (1 << LEFT) - 1;
+/// The highest index of a ticket.
+pub(crate) const NEXT: u64 = (1 << LEFT) - 1;
 /// Past the end of every schedule.
 const NONE: u64 = u64::MAX;
 

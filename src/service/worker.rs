@@ -6,13 +6,17 @@ use crate::arena::id::ServerId;
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::tally::{Connections, Tally};
 use crate::arena::worker_state::{MAX_WORKERS, Renewal, WorkerState};
-use crate::config::MAX_CHUNK;
+use crate::config::{MAX_CHUNK, MAX_SERVERS};
 use crate::pool::endpoint::Endpoint;
+use crate::rotation::chunk::NEXT;
 use crate::rotation::shared::TICKET_BITS;
+use crate::sched::MOST_TURNS;
 use crate::service::{LoadUpdates, OtherUpdates, Service, WorkerLoads};
 
 /// All workers' invalid chunks fit into the bits that invalid tickets may change.
 const _: () = assert!(MAX_CHUNK as u64 * MAX_WORKERS as u64 <= 1 << TICKET_BITS);
+/// A chunk has room for every ticket of a schedule, and for the one past the end.
+const _: () = assert!(MOST_TURNS <= NEXT && MAX_SERVERS as u64 <= NEXT);
 
 impl Service {
     /// The server of the next turn of the worker's own rotation, if it is available.
