@@ -64,7 +64,8 @@ pub enum Sharing {
     /// - Each worker uses its turns in order, and at any time has fewer left than a chunk has: these are all that
     ///   is out of order. So with n workers and chunks of c, a server has had at most n * (c - 1) turns more
     ///   or fewer than a single rotation with as many picks would have given it. An idle worker keeps its
-    ///   turns. A single worker picks as with `Exact`, until a reload changes its service's servers.
+    ///   turns. A single worker picks as with `Exact`, as long as no reload changes its service, the phase
+    ///   stays, and fewer than eight servers in a row are unavailable.
     /// - A turn whose server is quiesced, overloaded or down is passed over when its pick comes, as with
     ///   `Exact`. If eight in a row are, the scheduler chooses the next available server after the turns
     ///   that all workers have taken.
