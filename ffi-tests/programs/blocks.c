@@ -159,6 +159,12 @@ static void what_cannot_be(void) {
     HAS(why, "`persistence`"), HAS(why, KEY);
     UNTOUCHED(director);
     vsched_config_free(persistent);
+    vsched_config *chunks = config_of("-A -t 10.1.0.1:80 -s wrr --vsched-sharing chunks-16");
+    IS(vsched_director_new_in_block(chunks, block, &director), VSCHED_E_BLOCK);
+    OK(vsched_config_error(chunks, why, sizeof why, NULL));
+    HAS(why, "`sharing`"), HAS(why, KEY);
+    UNTOUCHED(director);
+    vsched_config_free(chunks);
     vsched_config_free(config);
     vsched_block_free(block);
     vsched_block_free(NULL);

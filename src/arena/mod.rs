@@ -33,6 +33,7 @@ use crate::concurrent::segments::{ArcRef, Segments};
 use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState, Thresholds};
 use crate::error::{BlockError, ConnectionError};
+use crate::rotation::chunk::Sequence;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
@@ -62,6 +63,7 @@ pub(crate) struct Arena {
     /// That of all owners, in a block.
     clock: ArcRef<AtomicU64>,
     serial: AtomicU32,
+    sequences: AtomicU32,
     /// 1 once a host has reported an outcome.
     reports: AtomicU32,
     first_generation: u32,
@@ -94,6 +96,7 @@ impl Arena {
             phase: AtomicU32::new(0),
             clock: ArcRef::standalone(AtomicU64::new(0)),
             serial: AtomicU32::new(0),
+            sequences: AtomicU32::new(0),
             reports: AtomicU32::new(0),
             attached: None,
         }
@@ -175,6 +178,13 @@ impl Arena {
         }
         // Relaxed: only uniqueness matters.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
+    }
+
+    /// A sequence that no chunk is of yet, until the numbers come again after 2^32 - 1 of them.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        // Relaxed: only uniqueness matters.
+        let former = self.sequences.fetch_add(1, Ordering::Relaxed);
+        Sequence::new(former.wrapping_add(1).max(1))
     }
 
     /// The tasks that wait for room in the service of this slot, which exists. Allocates.

@@ -23,7 +23,7 @@ fn service_setting(service: &ServiceSettings) -> Option<&'static str> {
     let remembers = [SchedulerKind::Lblc, SchedulerKind::Lblcr].map(Some);
     let settings = [
         (remembers.contains(&service.scheduler), "scheduler"),
-        (service.sharing == Sharing::PerWorker, "sharing"),
+        (service.sharing != Sharing::Exact, "sharing"),
     ];
     settings.into_iter().find_map(|(is_set, name)| is_set.then_some(name))
 }

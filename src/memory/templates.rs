@@ -79,6 +79,10 @@ impl TemplateId {
     pub(crate) fn is_none(self) -> bool {
         self.serial == 0
     }
+
+    pub(crate) fn serial(self) -> u32 {
+        self.serial
+    }
 }
 
 fn serial_of(held: u64) -> u32 {
@@ -196,7 +200,7 @@ impl Templates {
             let Some(at) = at.filter(|_| is_it && !template.is_over(now, self.map.arena())) else {
                 continue;
             };
-            if map.open(at, id.serial) {
+            if map.open.open(at, id.serial()) {
                 let set = |held: u64| {
                     let changes = held.wrapping_add(CHANGE) & CHANGES;
                     let set = held & !CHANGES | changes | map.bit();
@@ -216,7 +220,7 @@ impl Templates {
         for entry in self.map.all(self.map.key_of(id.key)) {
             let Some(at) = self.map.place(entry) else { continue };
             let held = &entry.payload.held;
-            match map.close(at, id.serial) {
+            match map.open.close(at, id.serial()) {
                 None => continue,
                 Some(false) => return,
                 Some(true) => {}
@@ -224,7 +228,7 @@ impl Templates {
             let removed = |held: u64| {
                 let is_it = serial_of(held) == id.serial && held & map.bit() != 0;
                 // After the load of `held`.
-                (is_it && !map.is_open(at, id.serial)).then_some(held & !map.bit())
+                (is_it && !map.open.is_open(at, id.serial)).then_some(held & !map.bit())
             };
             // SeqCst: before the look at the count; fails if the bit was set since.
             let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, removed);
@@ -255,7 +259,7 @@ impl Templates {
             let Template { server, held, .. } = &entry.payload;
             if server.slot() == Some(slot) {
                 if let Some((map, at)) = shared.zip(self.map.place(entry)) {
-                    map.end(at);
+                    map.open.end(at);
                 }
                 let own = shared.map_or(OPEN, SharedMap::bit);
                 let unheld = |held| Some(held & !own);

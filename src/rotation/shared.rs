@@ -19,28 +19,24 @@
 //!
 //! | location | operation                                  | ordering | partner                  |
 //! |----------|--------------------------------------------|----------|--------------------------|
-//! | `word`   | additions in `take_ticket`                 | SeqCst   | the swaps                |
+//! | `word`   | additions in `take_ticket`, `take_chunk`   | SeqCst   | the swaps                |
 //! | `word`   | loads in `advance`, `adopt`, `supersede`, `copy` | SeqCst | the additions and swaps  |
-//! | `word`   | swaps in all but `take_ticket`             | SeqCst   | the others; the snapshot's `current` |
+//! | `word`   | swaps in all but these two                 | SeqCst   | the others; the snapshot's `current` |
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use crate::concurrent::segments::ArcRef;
 use crate::rotation::schedule::{Schedule, repeats};
 use crate::rotation::ticket_word::{
-    FLAGS, NUMBER, OFF_SCHEDULE, SUPERSEDED, TICKET_BITS, TicketWord, UNINITIALIZED,
+    FLAGS, NUMBER, OFF_SCHEDULE, SUPERSEDED, TicketWord, UNINITIALIZED, off_schedule_bits,
+    off_schedule_state,
 };
 use crate::rotation::version::{MAX_STATE, Superseded};
 use crate::sync::{AtomicU64, Ordering};
 
 /// A pick passes over at most this many servers ticket by ticket. Then it asks the scheduler, which
 /// has a shorter way past unavailable servers and knows whether any is available.
-const MAX_TICKETS: usize = 8;
-/// The state of a precomputed rotation off its schedule: a turn's number and a mark.
-const OFF_SCHEDULE_STATE: u64 = (1 << 33) - 1;
-
-// States end below the bits that `TicketWord::raise` changes.
-const _: () = assert!(OFF_SCHEDULE_STATE << TICKET_BITS | MAX_STATE < 1 << 57);
+pub(super) const MAX_TICKETS: usize = 8;
 
 /// The previous pool version's counter; `None` for the first version.
 pub(crate) type Previous<'a> = Option<&'a TicketCounter>;
@@ -250,6 +246,19 @@ impl TicketCounter {
         self.word().fetch_add(1, Ordering::SeqCst)
     }
 
+    /// Takes this many tickets, and wraps the word if the last is past the end of the schedule. The first of
+    /// them, as an index of the schedule; `None` if they are invalid.
+    pub(super) fn take_chunk(&self, length: NonZeroU8, schedule: &Schedule) -> Option<u64> {
+        let length = u64::from(length.get());
+        let first = self.word().fetch_add(length, Ordering::SeqCst);
+        let last = first + length - 1;
+        if !schedule.past_end(last) {
+            return Some(first);
+        }
+        self.wrap(last);
+        if schedule.past_end(first) { self.valid_ticket(first) } else { Some(first) }
+    }
+
     /// The turn of a ticket; `None` if the ticket is invalid.
     #[inline]
     pub(crate) fn valid_ticket(&self, ticket: u64) -> Option<u64> {
@@ -357,7 +366,7 @@ impl TicketCounter {
     fn state(&self, word: u64) -> u64 {
         match self.cycle {
             None => word & MAX_STATE,
-            Some(_) if word & FLAGS != 0 => word >> TICKET_BITS & OFF_SCHEDULE_STATE,
+            Some(_) if word & FLAGS != 0 => off_schedule_state(word),
             Some(cycle) => {
                 let cycle = u64::from(cycle.get());
                 ((word & NUMBER) % cycle).checked_sub(1).unwrap_or(cycle - 1)
@@ -392,7 +401,7 @@ impl TicketCounter {
     fn off_schedule(&self, state: u64) -> u64 {
         match self.cycle {
             None => state & MAX_STATE,
-            Some(_) => (state & OFF_SCHEDULE_STATE) << TICKET_BITS,
+            Some(_) => off_schedule_bits(state),
         }
     }
 }

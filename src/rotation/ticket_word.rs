@@ -28,6 +28,7 @@
 //! A version that is new begins with a flag. Its maker publishes it, then looks at the servers; a holder sets the
 //! state, then looks for versions. So one of them sees the other.
 
+use crate::rotation::version::MAX_STATE;
 use crate::sync::{AtomicU64, Ordering};
 
 pub(super) const SUPERSEDED: u64 = 1 << 63;
@@ -35,12 +36,20 @@ pub(super) const OFF_SCHEDULE: u64 = 1 << 62;
 pub(super) const UNINITIALIZED: u64 = 1 << 61;
 pub(super) const FLAGS: u64 = SUPERSEDED | OFF_SCHEDULE | UNINITIALIZED;
 
-/// Low bits that invalid tickets may change. Each invalid ticket is followed by a step that clears the
-/// bits or leaves this word for good, so at most one per worker is in flight.
-pub(super) const TICKET_BITS: u32 = 24;
+/// Low bits that invalid tickets may change. Each invalid ticket or chunk is followed by a step that clears
+/// the bits or leaves this word for good, so at most one per worker is in flight.
+pub(crate) const TICKET_BITS: u32 = 28;
+/// Above them, of a precomputed rotation off its schedule, a turn's number and a mark. The largest number stands for
+/// that of no turn, `u32::MAX`.
+pub(crate) const TURN: u64 = (1 << 27) - 1;
+const MARK: u64 = TURN + 1;
+/// Where a state has its mark.
+const STATE_MARK: u64 = 1 << 32;
 /// Of words with flags, these bits count how often a server was held: those above every state.
 const HOLDS: u64 = 0xf << HOLDS_AT;
 const HOLDS_AT: u32 = 57;
+
+const _: () = assert!((MARK | TURN) << TICKET_BITS | MAX_STATE < 1 << HOLDS_AT);
 
 /// Of words without flags: the ticket's server has to be looked at.
 const LOOK: u64 = 1 << 60;
@@ -108,6 +117,20 @@ impl TicketWord {
             LOOK | looks << RAISES_AT & RAISES
         }
     }
+}
+
+/// The state of a precomputed rotation off its schedule, as it is in a word.
+pub(super) fn off_schedule_bits(state: u64) -> u64 {
+    let mark = if state & STATE_MARK != 0 { MARK } else { 0 };
+    (mark | u64::from(state as u32).min(TURN)) << TICKET_BITS
+}
+
+/// The state that such a word has.
+pub(super) fn off_schedule_state(word: u64) -> u64 {
+    let bits = word >> TICKET_BITS;
+    let mark = if bits & MARK != 0 { STATE_MARK } else { 0 };
+    let turn = bits & TURN;
+    mark | if turn == TURN { u32::MAX.into() } else { turn }
 }
 
 /// Exchanges a word; returns what it was.

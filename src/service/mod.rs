@@ -21,6 +21,7 @@ use crate::memory::pace::{CALL, Pace};
 use crate::memory::templates::Templates;
 use crate::pool::endpoint::Endpoint;
 use crate::pool::servers::{Member, Position, Servers};
+use crate::rotation::chunk::Sequence;
 use crate::rotation::schedule::Schedule;
 use crate::rotation::shared::{SharedRotation, TicketRange};
 use crate::rotation::version::PoolVersion;
@@ -51,17 +52,24 @@ pub(crate) struct Service {
     pub(crate) scheduler: AnyScheduler,
     /// The scheduler's answer, at hand: most need no updates, and every connection asks.
     load_updates: LoadUpdates,
-    /// What [`Path::Ticket`] takes its servers from; empty on every other path.
+    /// What [`Path::Ticket`] and [`Path::Chunk`] take their servers from; empty on every other path.
     pub(crate) schedule: Schedule,
-    /// The service's id as a word if `schedule` is not empty, else no id: one comparison for both.
+    /// The service's id as a word if `schedule` is not empty and tickets are taken one by one, else no id:
+    /// one comparison for all three.
     ticket_service: u64,
+    /// The same where they are taken in chunks.
+    chunk_service: u64,
+    /// Names the servers of `schedule` and their order, for chunks of its tickets.
+    pub(crate) sequence: Sequence,
+    /// Tickets that a worker takes at once; 0 = no chunks.
+    chunk: u8,
     /// What [`Path::WorkerTicket`] takes its servers from. Apart from `schedule`, so that the shared
     /// path needs no second check.
     pub(crate) worker_schedule: Schedule,
     /// As `ticket_service`.
     worker_ticket_service: u64,
     /// The service's id as a word if a pick is what the scheduler says and no more: no persistence, no
-    /// server without a port, no flow to refuse, no standby. Else no id.
+    /// server without a port, no flow to refuse, no standby, no chunk. Else no id.
     scheduler_service: u64,
     /// Whose turn it is, for all workers.
     pub(crate) rotation: SharedRotation,
@@ -77,6 +85,8 @@ pub(crate) enum Path {
     Ticket,
     /// The same for each worker's own rotation.
     WorkerTicket,
+    /// The shared rotation is precomputed, and each worker has taken a chunk of its tickets.
+    Chunk,
     /// The scheduler decides, and nothing else does.
     Scheduler,
     /// Everything else: persistence, servers without a port, refused flows, tiers that do not serve, and ids
@@ -132,6 +142,20 @@ impl Service {
         };
         let (schedule, own_schedule) =
             (precomputed(is_plain), precomputed(scheduler_decides && per_worker));
+        let chunk = match plan.settings.sharing {
+            Sharing::Chunks(length) if !schedule.is_empty() => length,
+            _ => 0,
+        };
+        let is_same = |former: &&Service| {
+            former.chunk != 0
+                && former.schedule.is_same(&schedule)
+                && former.servers.ids().eq(servers.ids())
+        };
+        let sequence = match plan.former {
+            _ if chunk == 0 => Sequence::NONE,
+            Some(former) if is_same(&former) => former.sequence,
+            _ => arena.next_sequence(),
+        };
         let word_if = |so| if so { plan.id.word() } else { u64::MAX };
         let phase = arena.phase();
         let former_rounds = plan.former.map(|former| &former.rotation);
@@ -172,10 +196,13 @@ impl Service {
                 .arc_ref(plan.id.slot)
                 .unwrap_or_else(|| ArcRef::standalone(ServiceSlot::new(0))),
             servers,
-            scheduler_service: word_if(scheduler_decides),
+            scheduler_service: word_if(scheduler_decides && chunk == 0),
             per_worker,
             looks_at_holds: holds,
-            ticket_service: word_if(!schedule.is_empty()),
+            ticket_service: word_if(!schedule.is_empty() && chunk == 0),
+            chunk_service: word_if(chunk != 0),
+            sequence,
+            chunk,
             worker_ticket_service: word_if(!own_schedule.is_empty()),
             schedule,
             worker_schedule: own_schedule,
@@ -200,6 +227,8 @@ impl Service {
             Path::WorkerTicket
         } else if self.scheduler_service == id.word() {
             Path::Scheduler
+        } else if self.chunk_service == id.word() {
+            Path::Chunk
         } else {
             Path::General
         }

@@ -9,17 +9,17 @@
 //! | `holders` | additions and removals        | SeqCst   | load in `is_held`                         |
 //! | entries   | stores in `clear`             | Relaxed  | before the hold; others read them after the claim |
 //! | entries   | exchanges                     | SeqCst   | those in `memory`                         |
-//! | `open`    | exchanges                     | SeqCst   | each other                                |
 
 use std::sync::Weak;
 
 use ahash::HashMap;
 
 use crate::arena::block::Block;
+use crate::arena::block::open_counts::OpenCounts;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::block::parts::Parts;
 use crate::concurrent::segments::{ArcRef, Segment};
-use crate::concurrent::zeroed::{OutOfMemory, zeroed, zeroed_struct};
+use crate::concurrent::zeroed::{OutOfMemory, zeroed_struct};
 use crate::config::affinity_entries;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering};
 
@@ -142,8 +142,8 @@ pub(crate) struct SharedMap {
     pub(crate) entries: Segment<MapEntry>,
     pub(crate) marks: Segment<AtomicU64>,
     pub(crate) capacity: u32,
-    /// Connections that this owner has open through each entry: serial:32, number:32.
-    open: Box<[AtomicU64]>,
+    /// What this owner has open.
+    pub(crate) open: OpenCounts,
 }
 
 /// The maps that one owner uses, by place.
@@ -182,7 +182,7 @@ impl UsedMaps {
         let full = || NoMap::Full(0);
         let slot = ArcRef::of(&parts.maps, at).ok_or_else(full)?;
         let (entries, marks) = content(parts, slot.get()).ok_or_else(full)?;
-        let open = zeroed(entries.len()).map_err(NoMap::OutOfMemory)?;
+        let open = OpenCounts::new(entries.len()).map_err(NoMap::OutOfMemory)?;
         let capacity = slot.get().capacity.load(Ordering::SeqCst).min(entries.len() as u32 / 2);
         slot.get().hold(owner.number);
         // What an earlier use of the map had open.
@@ -255,42 +255,6 @@ impl SharedMap {
     pub(crate) fn bit(&self) -> u64 {
         owner_bit(self.owner)
     }
-
-    /// Counts a connection that this owner opens through the entry, of the template with this serial. True if it
-    /// is the first.
-    pub(crate) fn open(&self, at: usize, serial: u32) -> bool {
-        let one = |word: u64| if serial_of(word) == serial { word.checked_add(1) } else { None };
-        let opened = |word| Some(one(word).unwrap_or(u64::from(serial) << 32 | 1));
-        let before = self
-            .open
-            .get(at)
-            .and_then(|open| open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, opened).ok());
-        before.is_none_or(|before| serial_of(before) != serial || before as u32 == 0)
-    }
-
-    /// Counts one that closes; `None` if none is open, true if it was the last.
-    pub(crate) fn close(&self, at: usize, serial: u32) -> Option<bool> {
-        let closed = |word| (serial_of(word) == serial && word as u32 > 0).then(|| word - 1);
-        let before = self.open.get(at)?.fetch_update(Ordering::SeqCst, Ordering::SeqCst, closed);
-        before.ok().map(|before| before as u32 == 1)
-    }
-
-    /// True if this owner has a connection open through the entry.
-    pub(crate) fn is_open(&self, at: usize, serial: u32) -> bool {
-        let word = self.open.get(at).map_or(0, |open| open.load(Ordering::SeqCst));
-        serial_of(word) == serial && word as u32 > 0
-    }
-
-    /// None is open any more.
-    pub(crate) fn end(&self, at: usize) {
-        if let Some(open) = self.open.get(at) {
-            open.store(0, Ordering::SeqCst);
-        }
-    }
-}
-
-fn serial_of(word: u64) -> u32 {
-    (word >> 32) as u32
 }
 
 impl Drop for SharedMap {

@@ -15,6 +15,7 @@ pub(crate) mod limits;
 mod mapping;
 pub(crate) mod maps;
 pub(crate) mod names;
+pub(crate) mod open_counts;
 pub(crate) mod owners;
 pub(crate) mod parts;
 pub(crate) mod rotations;

@@ -178,8 +178,8 @@ impl Control {
         let reach =
             |now: u32, more: usize| now.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         let (servers, running) = (reach(servers, added), reach(running, new));
-        let per_worker = |wanted: &Wanted| wanted.settings.sharing == Sharing::PerWorker;
-        headroom.slots(&self.arena, workers, (servers, running), services.iter().any(per_worker));
+        let in_workers = |wanted: &Wanted| wanted.settings.sharing != Sharing::Exact;
+        headroom.slots(&self.arena, workers, (servers, running), services.iter().any(in_workers));
         if services.iter().any(Wanted::changes_index) {
             let renamed = services.iter().filter(|wanted| wanted.is_renamed()).count();
             headroom.index(running, self.named() + renamed, renamed);
@@ -188,7 +188,7 @@ impl Control {
         let moved = self.allocator.to_move(moved);
         let mut headroom = headroom.and(moved + 2 * Roster::PUBLISHED);
         for wanted in services.iter().filter(|wanted| !wanted.deleted) {
-            let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
+            let own = if in_workers(wanted) { workers } else { 0 };
             headroom.compile(wanted.most_servers(), wanted.memory(), own);
         }
         headroom

@@ -10,6 +10,7 @@ extern crate self as ahash;
 
 pub mod address_map;
 mod arena;
+pub mod chunk;
 mod concurrent;
 mod config;
 mod error {
@@ -47,6 +48,10 @@ pub(crate) struct RandomState;
 
 impl RandomState {
     pub(crate) fn new() -> Self {
+        RandomState
+    }
+
+    pub(crate) fn with_seeds(_: u64, _: u64, _: u64, _: u64) -> Self {
         RandomState
     }
 

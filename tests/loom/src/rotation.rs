@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
+#[path = "../../../src/rotation/chunk.rs"]
+pub(crate) mod chunk;
 #[path = "../../../src/rotation/schedule.rs"]
 pub(crate) mod schedule;
 #[path = "../../../src/rotation/shared.rs"]
