@@ -26,7 +26,7 @@ pub(crate) struct Attached {
     /// By server slot.
     ledger: Segment<Ledger>,
     used: Arc<Used>,
-    pub(crate) totals: Totals,
+    pub(crate) totals: Box<Totals>,
     maps: Arc<UsedMaps>,
 }
 
@@ -36,7 +36,7 @@ impl Attached {
         let owner = block.join()?;
         let ledger = block.parts().ledger_of(owner.number).ok_or(BlockError::Corrupt)?;
         let tag = WorkerTag::new(owner.number + 1, owner.incarnation & Incarnation::LAST);
-        let (block, used, totals) = (block.clone(), Arc::default(), Totals::new());
+        let (block, used, totals) = (block.clone(), Arc::default(), Box::new(Totals::new()));
         Ok(Attached { block, owner, tag, ledger, used, totals, maps: Arc::default() })
     }
 

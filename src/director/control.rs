@@ -338,29 +338,6 @@ impl Control {
         SlotClaim { base, ..claim }
     }
 
-    /// A slot for a server that has none. If it is new in a block, the other owners know from then on who holds it,
-    /// and whether it begins slowly.
-    fn allocate(
-        &mut self,
-        service: ServiceId,
-        (key, server): (&ServiceKey, SocketAddr),
-        since: u64,
-        begins: Option<u64>,
-    ) -> SlotClaim {
-        let Taken { id, is_new } = self.allocator.take_server(&self.arena, service, server);
-        let base = self.shards.server_total(id.slot);
-        if let (Some(attached), Some(name)) =
-            (self.arena.attached(), self.arena.shared_name(id.slot))
-        {
-            attached.totals.begin_server(id.slot, base);
-            if is_new {
-                self.share_holds(name, key, server);
-                begins.into_iter().for_each(|now| name.set_start(now));
-            }
-        }
-        SlotClaim { id, since, base, last_weight: 0 }
-    }
-
     fn compile(
         &self,
         edit: &ServiceEdit,

@@ -29,8 +29,8 @@ use crate::arena::block::maps::SharedMap;
 use crate::concurrent::segments::Segment;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::Remembered;
+pub(crate) use crate::memory::address_entry::{AddressKey, AffinityEntry, Expires, Payload};
 use crate::memory::address_table::AffinityTable;
-pub(crate) use crate::memory::address_table::{AddressKey, AffinityEntry, Expires, Payload};
 use crate::memory::pace::Pace;
 use crate::sync::{Arc, AtomicU64, Ordering};
 

@@ -28,7 +28,6 @@
 //! | `key`     | exchanges in `claim`, `take_out`     | SeqCst   | each other, loads in `find`      |
 //! | `payload` | see the payloads                     | SeqCst   | its loads; the tag ties it to key |
 //! | `marks`   | load and `fetch_or` in `mark`        | SeqCst   | `fetch_and` in `unmark`; after the writer's write, before the sweep's last read |
-//! | `used`    | loads and stores                     | Relaxed  | none: a coarse time              |
 //! | `wrong`   | swap in `recount`                    | Relaxed  | none: the director's             |
 //! | `count`   | additions                            | Relaxed  | none: a limit, exact when quiescent |
 //! | `next`    | loads and stores                     | Relaxed  | none: the director's, under its lock |
@@ -39,78 +38,17 @@
 //! writes the name, and releases it after it has overwritten the name.
 
 use std::iter;
-use std::ops::Deref;
 
 use crate::arena::Arena;
 use crate::arena::block::maps::SharedMap;
 use crate::concurrent::segments::Segment;
-use crate::concurrent::zeroed::{OutOfMemory, Zeroed, zeroed, zeroed_struct};
+use crate::concurrent::zeroed::{OutOfMemory, zeroed};
 use crate::config::affinity_entries;
+use crate::memory::address_entry::{AddressKey, AffinityEntry, Payload, Store};
 use crate::memory::sizes::{CHUNK, WINDOW};
 use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 const EMPTY: u64 = 0;
-
-/// What an entry remembers: nothing if all its bytes are zero.
-pub(crate) trait Payload: Zeroed {
-    /// Which entries are over.
-    type Expiry: Expires<Self>;
-
-    /// Forgets it and unpins the servers it names; false if a thread is writing it.
-    fn forget(&self, arena: &Arena) -> bool;
-
-    /// True if it names no server and no thread is writing it.
-    fn is_clear(&self) -> bool;
-}
-
-/// What a map keeps to tell which of its entries are over; says of none when it is new.
-pub(crate) trait Expires<P>: Default + Clone {
-    /// True if the entry may be over: a cheap check, which is enough for most.
-    fn may_be_over(&self, entry: &AffinityEntry<P>, arena: &Arena) -> bool;
-
-    /// True if the entry with this key is over: lookups do not find it, and a sweep removes it.
-    fn is_over(&self, word: u64, entry: &AffinityEntry<P>, arena: &Arena) -> bool;
-}
-
-/// An address as a map stores it, and its hash.
-#[derive(Clone, Copy)]
-pub(crate) struct AddressKey {
-    pub(super) word: u64,
-    pub(super) hash: u64,
-}
-
-impl AddressKey {
-    pub(crate) fn word(self) -> u64 {
-        self.word
-    }
-
-    /// Bits that distinguish a payload written for this key from one written for another.
-    pub(crate) fn tag(self) -> u32 {
-        (self.hash >> 32) as u32
-    }
-}
-
-zeroed_struct! {
-    #[repr(C)]
-    pub(crate) struct AffinityEntry<P> {
-        key: AtomicU64,
-        /// Milliseconds of the clock at the last pick.
-        used: AtomicU64,
-        pub(crate) payload: P,
-    }
-}
-
-impl<P> AffinityEntry<P> {
-    pub(crate) fn touch(&self, now: u64) {
-        // Relaxed: a coarse time; orders nothing.
-        self.used.store(now, Ordering::Relaxed);
-    }
-
-    pub(crate) fn idle_since(&self) -> u64 {
-        // Relaxed: as in `touch`.
-        self.used.load(Ordering::Relaxed)
-    }
-}
 
 pub(crate) struct AffinityTable<P: Payload> {
     arena: Arc<Arena>,
@@ -129,24 +67,6 @@ pub(crate) struct AffinityTable<P: Payload> {
     /// Number of entries that sweeps have visited.
     #[cfg(test)]
     pub(super) visited: AtomicU64,
-}
-
-/// A table's own elements, or those that others share.
-pub(super) enum Store<T> {
-    Own(Box<[T]>),
-    Shared(Segment<T>),
-}
-
-impl<T> Deref for Store<T> {
-    type Target = [T];
-
-    #[inline(always)]
-    fn deref(&self) -> &[T] {
-        match self {
-            Store::Own(elements) => elements,
-            Store::Shared(elements) => elements,
-        }
-    }
 }
 
 impl<P: Payload> AffinityTable<P> {

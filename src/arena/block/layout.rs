@@ -2,7 +2,7 @@
 
 use crate::arena::block::header::Header;
 use crate::arena::block::limits::{BlockLimits, MOST_ADDRESSES, MOST_OWNERS, MOST_REMEMBERING};
-use crate::arena::block::maps::{ENTRIES, MapEntry, MapSlot};
+use crate::arena::block::map_slot::{ENTRIES, MapEntry, MapSlot};
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::OwnerSlot;
 use crate::arena::block::rotations::{RotationSlot, VERSIONS};

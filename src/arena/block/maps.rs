@@ -5,8 +5,6 @@
 //!
 //! | location  | operation                     | ordering | partner                                   |
 //! |-----------|-------------------------------|----------|-------------------------------------------|
-//! | `MapSlot` | loads and stores              | SeqCst   | `holders`, which are read first           |
-//! | `holders` | additions and removals        | SeqCst   | load in `is_held`                         |
 //! | entries   | stores in `clear`             | Relaxed  | before the hold; others read them after the claim |
 //! | entries   | exchanges                     | SeqCst   | those in `memory`                         |
 
@@ -15,68 +13,14 @@ use std::sync::Weak;
 use ahash::HashMap;
 
 use crate::arena::block::Block;
+use crate::arena::block::map_slot::{CHUNK, ENTRIES, MapEntry, MapSlot, OWNERS, SERVER};
 use crate::arena::block::open_counts::OpenCounts;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::block::parts::Parts;
 use crate::concurrent::segments::{ArcRef, Segment};
-use crate::concurrent::zeroed::{OutOfMemory, zeroed_struct};
+use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::affinity_entries;
-use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering};
-
-/// Maps consist of so many entries, or a multiple.
-pub(crate) const ENTRIES: u64 = 1024;
-/// Entries that share a mark.
-const CHUNK: usize = 16;
-
-zeroed_struct! {
-    /// An entry, as `memory` defines its words.
-    #[repr(C)]
-    pub(crate) struct MapEntry {
-        words: [AtomicU64; 6],
-    }
-}
-
-/// Which of an entry's words names its server, by the complement of its slot in the lower half; 0 = none.
-pub(crate) const SERVER: usize = 2;
-/// Which has, in its lower half, a bit for each owner that has connections open through it.
-pub(crate) const OWNERS: usize = 3;
-
-/// A map's place.
-#[repr(C, align(64))]
-#[derive(Default)]
-pub(crate) struct MapSlot {
-    /// A hash of the service's key.
-    service: AtomicU64,
-    /// The owners that use it.
-    holders: AtomicU64,
-    /// In units of [`ENTRIES`].
-    first: AtomicU32,
-    length: AtomicU32,
-    /// Addresses that it may remember, and how many it does.
-    capacity: AtomicU32,
-    pub(crate) count: AtomicU32,
-}
-
-impl MapSlot {
-    fn is_held(&self, by: u64) -> bool {
-        self.holders.load(Ordering::SeqCst) & by != 0
-    }
-
-    fn hold(&self, owner: u32) {
-        self.holders.fetch_or(1 << owner, Ordering::SeqCst);
-    }
-
-    fn release(&self, owner: u32) {
-        self.holders.fetch_and(!(1 << owner), Ordering::SeqCst);
-    }
-
-    /// In units of [`ENTRIES`].
-    fn range(&self) -> std::ops::Range<u64> {
-        let [first, length] =
-            [&self.first, &self.length].map(|word| u64::from(word.load(Ordering::SeqCst)));
-        first..first + length
-    }
-}
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// The entries of a map, and their marks; `None` where the block is corrupt.
 fn content(parts: &Parts, slot: &MapSlot) -> Option<(Segment<MapEntry>, Segment<AtomicU64>)> {

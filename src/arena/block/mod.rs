@@ -11,6 +11,7 @@ pub(crate) mod directory;
 pub(crate) mod header;
 pub(crate) mod layout;
 pub(crate) mod limits;
+pub(crate) mod map_slot;
 #[cfg(all(unix, feature = "shared-memory"))]
 mod mapping;
 pub(crate) mod maps;

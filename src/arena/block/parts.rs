@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 
 use crate::arena::block::header::{Header, Identity};
 use crate::arena::block::layout::{LAYOUT, Layout};
-use crate::arena::block::maps::{MapEntry, MapSlot};
+use crate::arena::block::map_slot::{MapEntry, MapSlot};
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::OwnerSlot;
 use crate::arena::block::rotations::RotationSlot;

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use super::Control;
 use crate::arena::attached::Attached;
+use crate::arena::block::directory::Taken;
 use crate::arena::block::names::{RunTimeWeight, ServerName};
-use crate::arena::id::ServerId;
+use crate::arena::id::{ServerId, ServiceId};
 use crate::config::diff::Change;
 use crate::config::{Command, RealServer, ServerState, ServiceKey};
 use crate::director::allocator::SlotClaim;
@@ -35,6 +36,29 @@ impl Control {
             }
             None => own.cloned(),
         }
+    }
+
+    /// A slot for a server that has none. If it is new in a block, the other owners know from then on who holds it,
+    /// and whether it begins slowly.
+    pub(super) fn allocate(
+        &mut self,
+        service: ServiceId,
+        (key, server): (&ServiceKey, SocketAddr),
+        since: u64,
+        begins: Option<u64>,
+    ) -> SlotClaim {
+        let Taken { id, is_new } = self.allocator.take_server(&self.arena, service, server);
+        let base = self.shards.server_total(id.slot);
+        if let (Some(attached), Some(name)) =
+            (self.arena.attached(), self.arena.shared_name(id.slot))
+        {
+            attached.totals.begin_server(id.slot, base);
+            if is_new {
+                self.share_holds(name, key, server);
+                begins.into_iter().for_each(|now| name.set_start(now));
+            }
+        }
+        SlotClaim { id, since, base, last_weight: 0 }
     }
 
     /// Takes over what other owners of the block have set, and tells them what this one counts. O(servers).
