@@ -1455,10 +1455,14 @@ typedef struct vsched_block_limits {
     uint32_t servers;
     /** Services, rounded up likewise. */
     uint32_t services;
-    /** Directors at a time, 1 to 64. 0: 16. */
+    /** Directors at a time, 1 to 64, or to 32 with `addresses`. 0: 16. */
     uint32_t owners;
-    /** Set to 0. */
-    uint32_t reserved;
+    /**
+     * Client addresses that persistent services remember, together, up to 16,777,216: each service
+     * takes as many as its affinity.capacity, at least 512, rounded up to a power of two. 0: none;
+     * then a config with a persistent service is refused.
+     */
+    uint32_t addresses;
 } vsched_block_limits;
 
 /**

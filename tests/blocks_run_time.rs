@@ -75,8 +75,10 @@ fn four(kind: SchedulerKind) -> VirtualService {
     service(0, kind).with_servers((1..=4).map(|n| server(n, u32::from(n))).collect())
 }
 
+type Shape = fn(VirtualService) -> VirtualService;
+
 /// Configs whose servers' effective weights, states or limits change at run time.
-fn shaped() -> Vec<(&'static str, fn(VirtualService) -> VirtualService)> {
+fn shaped() -> Vec<(&'static str, Shape)> {
     vec![
         ("plain", |service| service),
         ("slow start", |service| service.with_slow_start(SlowStart::default().with_duration(20))),

@@ -49,7 +49,7 @@ const STATE_MARK: u64 = 1 << 32;
 const HOLDS: u64 = 0xf << HOLDS_AT;
 const HOLDS_AT: u32 = 57;
 
-const _: () = assert!((MARK | TURN) << TICKET_BITS | MAX_STATE < 1 << HOLDS_AT);
+const _: () = assert!((MARK | TURN) << TICKET_BITS < 1 << HOLDS_AT && MAX_STATE < 1 << HOLDS_AT);
 
 /// Of words without flags: the ticket's server has to be looked at.
 const LOOK: u64 = 1 << 60;

@@ -157,7 +157,7 @@ fn make(parts: &Parts, alive: u64, service: u64, capacity: u32) -> Result<usize,
     let all = parts.entries.len() as u64 / ENTRIES;
     let length = affinity_entries(capacity).max(ENTRIES) / ENTRIES;
     let (mut first, mut largest) = (0, 0);
-    for range in taken.into_iter().chain([all..all]) {
+    for range in taken.into_iter().chain(std::iter::once(all..all)) {
         let gap = range.start.saturating_sub(first);
         if gap >= length {
             break;
