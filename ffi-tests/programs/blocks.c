@@ -182,7 +182,7 @@ static void what_cannot_be(void) {
     block_says(block, "open");
     OK(vsched_block_anonymous(block, &limits));
     vsched_config *persistent = config_of("-A -t 10.1.0.1:80 -s rr -p 60");
-    IS(vsched_director_new_in_block(persistent, block, &director), VSCHED_E_BLOCK);
+    IS(vsched_director_new_in_block(persistent, block, &director), VSCHED_E_CAPACITY);
     OK(vsched_config_error(persistent, why, sizeof why, NULL));
     HAS(why, "there is room for 0"), HAS(why, KEY);
     UNTOUCHED(director);

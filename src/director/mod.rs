@@ -131,7 +131,10 @@ impl Director {
     }
 
     /// Creates a director whose state is in a block: that of all directors on it, in any process. It is one
-    /// owner of the block until it is dropped; then what it held is given back.
+    /// owner of the block until it is dropped; then what it held is given back. The block forgets what it knows
+    /// of a server once no director has it in its config.
+    ///
+    /// Takes the block's claim: while another director changes what runs, it waits, at most ten seconds.
     ///
     /// # Errors
     /// As for [`new`](Self::new); [`ApplyError::Block`] if the block has no place for another owner, or no

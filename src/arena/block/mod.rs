@@ -37,11 +37,11 @@ use crate::sync::Arc;
 
 /// Memory in which directors of several processes share the state of their servers and services.
 ///
-/// Shared are connection counts with their overload marks, run-time states, reported outcomes, and the
-/// rotations of equal configs: directors on one block pick as one. Each director is an owner, with a ledger
-/// of the connections that it has open, so that what a killed process held can be
+/// Directors on one block pick as one: they share connection counts with their overload marks, run-time states,
+/// reported outcomes, ejections, persistence templates, and the rotations of equal configs. Each director is an
+/// owner, with a ledger of the connections that it has open, so that what a killed process held can be
 /// [given back](Self::reclaim) exactly. [Embedding][crate::embedding] says under Processes what is shared
-/// and what is not, and from which other users the memory must be kept.
+/// when, what is not, and from which other users the memory must be kept.
 ///
 /// A block is a handle, cheap to clone: `Send` and `Sync`. It contains no pointers, so processes may map it at
 /// different addresses; make it before a fork, and directors afterwards.
