@@ -391,7 +391,7 @@ typedef struct vsched_block_limits {
     uint32_t servers;
     uint32_t services;
     uint32_t owners;
-    uint32_t reserved;
+    uint32_t addresses;
 } vsched_block_limits;
 
 vsched_status vsched_block_new(struct vsched_block **block);

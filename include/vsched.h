@@ -465,8 +465,10 @@ typedef struct vsched_service {
     uint32_t affinity_expiration;
     /**
      * "exact": all workers share one sequence of decisions, as in one kernel. "per-worker": each
-     * worker decides separately, and its picks write no memory of another worker. Default:
-     * "exact".
+     * worker decides separately, and its picks write no memory of another worker. "chunks-16", or
+     * another number from 1 to 64, for schedulers rr and wrr: all workers share one sequence, of
+     * which each takes so many turns at once and uses them one by one, so that few of its picks
+     * write what another worker writes. Default: "exact".
      */
     struct vsched_text sharing;
     /**
@@ -1453,10 +1455,14 @@ typedef struct vsched_block_limits {
     uint32_t servers;
     /** Services, rounded up likewise. */
     uint32_t services;
-    /** Directors at a time, 1 to 64. 0: 16. */
+    /** Directors at a time, 1 to 64, or to 32 with `addresses`. 0: 16. */
     uint32_t owners;
-    /** Set to 0. */
-    uint32_t reserved;
+    /**
+     * Client addresses that persistent services remember, together, up to 16,777,216: each service
+     * takes as many as its affinity.capacity, at least 512, rounded up to a power of two. 0: none;
+     * then a config with a persistent service is refused.
+     */
+    uint32_t addresses;
 } vsched_block_limits;
 
 /**
@@ -1797,7 +1803,7 @@ typedef struct vsched_service_state {
      * cut.
      */
     char persistence_engine[16];
-    /** "exact" or "per-worker". */
+    /** "exact", "per-worker", or "chunks-1" to "chunks-64". */
     char sharing[16];
     /** Seconds that a client keeps its server; 0: not persistent. */
     uint32_t persistence_timeout;
@@ -2811,7 +2817,7 @@ vsched_status vsched_director_health(const struct vsched_director *director,
  * Says as JSON text which server the next pick of this flow would choose and why, or why none,
  * with what decides for each server: weights, connections, state and who holds it, load. Changes
  * nothing: no rotation advances, nothing is counted, no template is made. In a service that is
- * shared per-worker it is what a caller without a worker would get.
+ * shared per-worker or in chunks it is what a caller without a worker would get.
  *
  * Threads: control. Cost: O(servers + persistence templates).
  *

@@ -88,8 +88,8 @@ impl Director {
     /// does not tell it from all others: with one director per process, or with workers that come and
     /// go. Its rotations keep apart through all reloads.
     ///
-    /// In a service that is shared exactly, all workers of a director share one rotation, which has the
-    /// director's phase; see [`set_phase`](Self::set_phase). A single worker of a director still counts
+    /// In a service that is shared exactly or in chunks, all workers of a director share one rotation, which has
+    /// the director's phase; see [`set_phase`](Self::set_phase). A single worker of a director still counts
     /// all connections, and without `ties: rotate` picks the first in the list among equals, whatever
     /// its phase.
     pub fn worker_with(&self, phase: u32) -> Worker {

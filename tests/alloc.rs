@@ -147,7 +147,11 @@ fn through_handle(handle: &Handle, round: u32, elsewhere: &mut Vec<OwnedConnecti
 #[test]
 fn no_allocation_through_a_handle_after_a_threads_first_call() {
     for scheduler in SchedulerKind::ALL {
-        for sharing in [Sharing::Exact, Sharing::PerWorker] {
+        for sharing in [Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(4)] {
+            let in_turn = matches!(scheduler, SchedulerKind::Rr | SchedulerKind::Wrr);
+            if matches!(sharing, Sharing::Chunks(_)) && !in_turn {
+                continue;
+            }
             let mut configs = [
                 config(*scheduler, 5, &[3, 1, 0, 2, 1]),
                 config(*scheduler, 7, &[1, 1, 4, 2, 0, 1, 1]),

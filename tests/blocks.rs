@@ -300,17 +300,17 @@ fn servers_come_and_go() {
 
 #[test]
 fn what_cannot_be_shared_is_refused() {
-    use vsched::config::{Ejection, Persistence, Sharing, SlowStart};
+    use vsched::config::Sharing;
     let plain = config(SchedulerKind::Wlc, &[1, 1]);
     let world = World::new(&plain, 1);
     type Edit = fn(&mut vsched::config::VirtualService);
-    let edits: [(&str, Edit); 6] = [
-        ("persistence", |service| service.persistence = Some(Persistence::new(60))),
+    let edits: [(&str, Edit); 3] = [
         ("scheduler", |service| service.scheduler = Some(SchedulerKind::Lblc)),
         ("sharing", |service| service.sharing = Sharing::PerWorker),
-        ("ejection", |service| service.ejection = Some(Ejection::default())),
-        ("slow_start", |service| service.slow_start = Some(SlowStart::default())),
-        ("priority", |service| service.servers[0].priority = 1),
+        ("sharing", |service| {
+            service.scheduler = Some(SchedulerKind::Rr);
+            service.sharing = Sharing::Chunks(1);
+        }),
     ];
     for (setting, edit) in edits {
         let mut config = plain.clone();
@@ -319,6 +319,32 @@ fn what_cannot_be_shared_is_refused() {
         assert!(error.contains(&format!("`{setting}`")), "{error}");
         assert_eq!(world.directors[0].0.config().services, plain.services);
     }
+}
+
+/// By name, at the start as in a reload, and as a type that a host can match.
+#[test]
+fn chunks_are_refused() {
+    use vsched::config::Sharing;
+    let mut chunks = config(SchedulerKind::Wrr, &[1, 2]);
+    chunks.services[0].sharing = Sharing::Chunks(16);
+    let key = chunks.services[0].key.to_string();
+    let refused = |error: ApplyError| {
+        let ApplyError::Block(BlockError::NotShareable { service, setting }) = &error else {
+            panic!("{error}");
+        };
+        assert_eq!((service, *setting), (&key, "sharing"));
+        let expected = format!("service {key}: the state of `sharing` cannot be shared");
+        assert!(error.to_string().contains(&expected), "{error}");
+    };
+    let block = Block::anonymous(&limits()).expect("memory");
+    refused(Director::in_block(&chunks, &block).expect_err("chunks"));
+    // Nothing of it is left, and the block works.
+    let exact = config(SchedulerKind::Wrr, &[1, 2]);
+    let director = Director::in_block(&exact, &block).expect("a config that can be shared");
+    refused(director.apply(&chunks).expect_err("chunks"));
+    assert_eq!(director.config().services, exact.services);
+    let service = director.service_by_key(&exact.services[0].key).expect("it runs");
+    director.worker().pick_server(service, &flow(0)).expect("two are up");
 }
 
 /// A correction changes what the director itself has open; what others have stays.

@@ -207,6 +207,14 @@ const SERVICES: &[(&str, &str)] = &[
         "ties: rotate is for schedulers lc, wlc, sed and nq, this one is none",
     ),
     (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "wlc", "sharing": "chunks-16""#,
+        "sharing: chunks-16 is for schedulers rr and wrr, this one is wlc: exact or per-worker",
+    ),
+    (
+        r#""key": "tcp 10.1.0.1:80", "scheduler": "none", "sharing": "chunks-1""#,
+        "sharing: chunks-1 is for schedulers rr and wrr, this one is none: exact or per-worker",
+    ),
+    (
         r#""key": "tcp [fe80::1%3]:80""#,
         "address: scope id 3 is not 0; addresses here have no scope",
     ),

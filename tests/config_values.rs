@@ -49,13 +49,46 @@ fn rules_are_walked_in_their_order() {
 }
 
 #[test]
-fn sharing_is_read_by_either_name() {
-    for (name, sharing) in [("exact", Sharing::Exact), ("per-worker", Sharing::PerWorker)] {
+fn sharing_is_read_by_each_name() {
+    for (name, sharing) in [
+        ("exact", Sharing::Exact),
+        ("per-worker", Sharing::PerWorker),
+        ("chunks-1", Sharing::Chunks(1)),
+        ("chunks-64", Sharing::Chunks(64)),
+    ] {
+        assert_eq!(sharing.to_string(), name);
+        let json = serde_json::to_string(&sharing).expect("JSON");
+        assert_eq!(json, format!("\"{name}\""));
+        assert_eq!(serde_json::from_str::<Sharing>(&json).expect("a sharing"), sharing);
         let config: Config =
             format!("-A -t 10.0.0.1:80 --vsched-sharing {name}").parse().expect("rules");
         assert_eq!(config.services[0].sharing, sharing);
     }
-    assert!("-A -t 10.0.0.1:80 --vsched-sharing other".parse::<Config>().is_err());
+    for name in [
+        "other",
+        "chunks",
+        "chunks-",
+        "chunks-0",
+        "chunks-65",
+        "chunks-300",
+        "chunks-+4",
+        "chunks-04",
+        "chunks-4 ",
+    ] {
+        assert!(format!("-A -t 10.0.0.1:80 --vsched-sharing '{name}'").parse::<Config>().is_err());
+        let error = serde_json::from_str::<Sharing>(&format!("\"{name}\"")).expect_err(name);
+        let expected =
+            format!("sharing `{name}`: expected exact, per-worker or chunks-1 to chunks-64");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    for turns in [0, 65, 255] {
+        let service = service(0, SchedulerKind::Rr).with_sharing(Sharing::Chunks(turns));
+        let error = Config::new().with_service(service).validate().expect_err("outside");
+        assert!(
+            error.to_string().contains(&format!("sharing: chunks: {turns} is outside 1 to 64")),
+            "{error}"
+        );
+    }
 }
 
 /// What is not the default is written, too.
@@ -65,9 +98,14 @@ fn every_setting_of_a_service_survives_json() {
         (Affinity::default().with_capacity(7).with_expiration(8), Sharing::PerWorker),
         (Affinity::default().with_capacity(7), Sharing::Exact),
         (Affinity::default(), Sharing::PerWorker),
+        (Affinity::default(), Sharing::Chunks(16)),
         (Affinity::default(), Sharing::Exact),
     ] {
-        let service = service(0, SchedulerKind::Lblc).with_affinity(affinity).with_sharing(sharing);
+        let kind = match sharing {
+            Sharing::Chunks(_) => SchedulerKind::Wrr,
+            _ => SchedulerKind::Lblc,
+        };
+        let service = service(0, kind).with_affinity(affinity).with_sharing(sharing);
         let json = serde_json::to_string(&service).expect("JSON");
         assert_eq!(serde_json::from_str::<VirtualService>(&json).expect("a service"), service);
         assert_eq!(json.contains("affinity"), affinity != Affinity::default());

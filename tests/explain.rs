@@ -30,11 +30,14 @@ fn reason(director: &Director, service: ServiceId, flow: &Flow) -> PickReason {
 fn configs() -> impl Iterator<Item = Config> {
     let kinds = SchedulerKind::ALL.iter().copied();
     let sized = kinds.flat_map(|kind| [(kind, 3), (kind, 40)]);
-    let sharings = [Sharing::Exact, Sharing::PerWorker];
+    let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(3)];
     let persistences = [None, Some(Persistence::new(60))];
     sized.flat_map(move |(kind, count)| {
         let mut configs = Vec::new();
         for sharing in sharings {
+            if matches!(sharing, Sharing::Chunks(_)) && !matches!(kind.name(), "rr" | "wrr") {
+                continue;
+            }
             for persistence in persistences {
                 let mut config = common::config(kind, count, &[1, 2, 1, 0, 3]);
                 let service = &mut config.services[0];
@@ -267,6 +270,14 @@ fn a_text_for_people() {
     director.apply(&config).expect("valid");
     let text = director.explain(service, &flow(1)).expect("it runs").to_string();
     assert!(text.starts_with("tcp 10.1.0.1:1000, sed, per worker: as for a caller without one\n"));
+    config.services[0].scheduler = Some(SchedulerKind::Rr);
+    config.services[0].sharing = Sharing::Chunks(16);
+    director.apply(&config).expect("valid");
+    let told = director.explain(service, &flow(1)).expect("it runs");
+    let first = "tcp 10.1.0.1:1000, rr, chunks-16: as for a caller without a worker\n";
+    assert!(told.to_string().starts_with(first), "{told}");
+    #[cfg(feature = "serde")]
+    assert_eq!(serde_json::to_value(&told).expect("plain data")["sharing"], "chunks-16");
 }
 
 #[cfg(feature = "serde")]

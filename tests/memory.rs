@@ -88,13 +88,17 @@ fn held(config: &Config) -> u64 {
 fn configs() -> impl Iterator<Item = (String, Config)> {
     let counts = [(0, 1), (0, 100), (1, 1), (3, 200), (100, 1), (100, 20), (4000, 1)];
     let weights = [[1, 1, 1], [7, 3, 1000]];
-    let sharings = [Sharing::Exact, Sharing::PerWorker];
+    let sharings = [Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(16)];
     let persistences = [None, Some(Persistence::default())];
     let every = SchedulerKind::ALL.iter().flat_map(move |kind| {
         let sizes = counts.into_iter().flat_map(move |count| weights.map(|it| (count, it)));
         let shared = sizes.flat_map(move |sizes| sharings.map(|it| (sizes, it)));
         let all = shared.flat_map(move |shared| persistences.map(|it| (shared, it)));
         all.map(move |it| (*kind, it))
+    });
+    let every = every.filter(|(kind, ((_, sharing), _))| {
+        let in_turn = matches!(*kind, SchedulerKind::Rr | SchedulerKind::Wrr);
+        in_turn || !matches!(sharing, Sharing::Chunks(_))
     });
     every.map(|(kind, ((((servers, services), weights), sharing), persistence))| {
         let servers = (0..servers).map(|n| real(n, weights[n as usize % 3]));

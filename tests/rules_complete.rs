@@ -106,6 +106,13 @@ fn one_by_one() -> Vec<(Config, &'static str)> {
             " --vsched-affinity-expiration 1\n",
         ),
         (service(|service| service.sharing = Sharing::PerWorker), " --vsched-sharing per-worker\n"),
+        (
+            service(|service| {
+                service.scheduler = Some(SchedulerKind::Rr);
+                service.sharing = Sharing::Chunks(16);
+            }),
+            " -s rr --vsched-sharing chunks-16\n",
+        ),
         (service(|service| service.ties = Ties::Rotate), " --vsched-ties rotate\n"),
         (service(|service| service.spill_over = Some(140)), " --vsched-spill-over 140\n"),
         (service(|service| service.panic_threshold = 100), " --vsched-panic-threshold 100\n"),

@@ -8,6 +8,8 @@ use vsched::config::{Command, RealServer, Sharing};
 use vsched::{Activity, Config, Director, Flow, Lease, SchedulerKind, ServerId, ServiceId, Worker};
 
 const SERVICE: &str = "tcp 10.0.0.1:80";
+/// Only these can share in chunks.
+const ROTATIONS: [SchedulerKind; 2] = [SchedulerKind::Rr, SchedulerKind::Wrr];
 
 fn config(kind: SchedulerKind, weights: &[u32], sharing: Sharing) -> Config {
     let mut rules = format!("-A -t 10.0.0.1:80 -s {}\n", kind.name());
@@ -94,7 +96,9 @@ fn templates_and_flows_ports_hold_for_one_worker_as_for_all() {
             for number in 1..=5 {
                 writeln!(rules, "-a {key} -r 10.0.1.{number}:{port} -g -w {number}").expect("text");
             }
-            let answers = [Sharing::Exact, Sharing::PerWorker].map(|sharing| {
+            let chunks =
+                if ROTATIONS.contains(kind) { Sharing::Chunks(16) } else { Sharing::Exact };
+            let answers = [Sharing::Exact, Sharing::PerWorker, chunks].map(|sharing| {
                 let mut config: Config = rules.parse().expect("rules");
                 config.services[0].sharing = sharing;
                 let director = Director::new(&config).expect("a config");
@@ -104,6 +108,7 @@ fn templates_and_flows_ports_hold_for_one_worker_as_for_all() {
                 (0..93).map(|turn| pick(turn % 31).address()).collect::<Vec<_>>()
             });
             assert_eq!(answers[0], answers[1], "{kind:?}, {service}");
+            assert_eq!(answers[0], answers[2], "{kind:?}, {service}");
             assert!(answers[1].iter().all(|address| address.port() == 80), "{kind:?}, {service}");
             if service.contains("-p") {
                 assert_eq!(answers[1][..31], answers[1][31..62], "{kind:?}, {service}");
@@ -283,7 +288,9 @@ fn sharing_changes_while_connections_are_open() {
         let workers = [director.worker(), director.worker()];
         let mut open = Vec::new();
         for round in 0..12 {
-            let sharing = [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact][round % 3];
+            let chunks = if ROTATIONS.contains(kind) { Sharing::Chunks(5) } else { Sharing::Exact };
+            let sharings = [Sharing::PerWorker, Sharing::PerWorker, Sharing::Exact, chunks];
+            let sharing = sharings[round % 4];
             let mut wanted = config(*kind, &weights, sharing);
             if round % 2 == 0 {
                 wanted.services[0].servers.pop();

@@ -133,7 +133,7 @@ const SAME_PER_WORKER: &[&str] =
 
 fn count(kind: SchedulerKind, servers: u16, sharing: Sharing, calls: &[Case]) {
     let it = Loop::shared(kind, servers, sharing);
-    let how = if sharing == Sharing::Exact { "" } else { ",per-worker" };
+    let how = if sharing == Sharing::Exact { String::new() } else { format!(",{sharing}") };
     for (call, case) in calls {
         case(&it, WARM_UP);
         let name = format!("{call} {}{how} n={servers} / {CALLS}", kind.name());
@@ -192,6 +192,9 @@ fn main() {
             let kinds: Vec<_> = SchedulerKind::ALL.iter().copied().filter(per_worker).collect();
             for (kind, servers) in cases(&kinds) {
                 count(kind, servers, Sharing::PerWorker, &CASES);
+            }
+            for (kind, servers) in cases(&[SchedulerKind::Rr, SchedulerKind::Wrr]) {
+                count(kind, servers, Sharing::Chunks(16), &CASES[..1]);
             }
         }
         ["--schedulers"] => println!("{}", SchedulerKind::ALL.len()),

@@ -16,7 +16,7 @@ static vsched_block_limits *some_room(void) {
     limits.servers = byte() < 200 ? 64 : counts[below(COUNT(counts))];
     limits.services = byte() < 200 ? 64 : counts[below(COUNT(counts))];
     limits.owners = byte() < 200 ? 2 : number();
-    limits.reserved = byte() >= 250;
+    limits.addresses = byte() < 250 ? byte() : 0xffffffffu;
     return (vsched_block_limits *)sized(&limits, sizeof limits);
 }
 

@@ -84,7 +84,7 @@ static const char *const JSON[] = {
 static const char *const HOSTS[] = {"", "director", "10.9.0.1", "10.9.0.2", "nonesuch"};
 static const char *const FLAGS[] = {"", "sh-port,sh-fallback", "mh-port", "1", "sh-port,", "flag-4"};
 static const char *const MASKS[] = {"", "255.255.255.0", "64", "255.0.255.0", "129", "0.0.0.0"};
-static const char *const SHARING[] = {"", "exact", "per-worker", "both"};
+static const char *const SHARING[] = {"", "exact", "per-worker", "chunks-1", "chunks-64", "chunks-65"};
 static const char *const TIES[] = {"", "kernel", "rotate", "first"};
 static const char *const ENGINES[] = {"", "sip", "none"};
 

@@ -90,6 +90,33 @@ static void processes_pick_as_one(void) {
     vsched_director_free(director);
 }
 
+/* A client that one director knows is sent to the same server by another. */
+static void clients_are_known_to_all(void) {
+    vsched_block *block;
+    OK(vsched_block_new(&block));
+    vsched_block_limits limits = room();
+    limits.addresses = 65536;
+    OK(vsched_block_anonymous(block, &limits));
+    vsched_director *directors[2];
+    vsched_worker *workers[2];
+    for (size_t n = 0; n < 2; n++) {
+        directors[n] = director_in(block, RULES("rr -p 60"));
+        workers[n] = worker_of(directors[n]);
+    }
+    vsched_service_id service = service_of(directors[0], KEY);
+    for (unsigned client = 0; client < 20; client++) {
+        vsched_pick first = pick_of(workers[client % 2], service, client);
+        for (size_t n = 0; n < 2; n++) {
+            CHECK(same(pick_of(workers[n], service, client).server, first.server));
+        }
+    }
+    for (size_t n = 0; n < 2; n++) {
+        vsched_worker_free(workers[n]);
+        vsched_director_free(directors[n]);
+    }
+    vsched_block_free(block);
+}
+
 static void memory_of_the_caller(void) {
     vsched_block *one, *two;
     OK(vsched_block_new(&one));
@@ -143,8 +170,9 @@ static void what_cannot_be(void) {
     IS(vsched_block_size(block, &limits, &size), VSCHED_E_ARGUMENT);
     block_says(block, "owners");
     limits = room();
-    limits.reserved = 1;
+    limits.addresses = (1u << 24) + 1;
     IS(vsched_block_anonymous(block, &limits), VSCHED_E_ARGUMENT);
+    block_says(block, "addresses");
     limits = room();
     limits.struct_size = 3;
     IS(vsched_block_anonymous(block, &limits), VSCHED_E_STRUCT_SIZE);
@@ -154,11 +182,17 @@ static void what_cannot_be(void) {
     block_says(block, "open");
     OK(vsched_block_anonymous(block, &limits));
     vsched_config *persistent = config_of("-A -t 10.1.0.1:80 -s rr -p 60");
-    IS(vsched_director_new_in_block(persistent, block, &director), VSCHED_E_BLOCK);
+    IS(vsched_director_new_in_block(persistent, block, &director), VSCHED_E_CAPACITY);
     OK(vsched_config_error(persistent, why, sizeof why, NULL));
-    HAS(why, "`persistence`"), HAS(why, KEY);
+    HAS(why, "there is room for 0"), HAS(why, KEY);
     UNTOUCHED(director);
     vsched_config_free(persistent);
+    vsched_config *chunks = config_of("-A -t 10.1.0.1:80 -s wrr --vsched-sharing chunks-16");
+    IS(vsched_director_new_in_block(chunks, block, &director), VSCHED_E_BLOCK);
+    OK(vsched_config_error(chunks, why, sizeof why, NULL));
+    HAS(why, "`sharing`"), HAS(why, KEY);
+    UNTOUCHED(director);
+    vsched_config_free(chunks);
     vsched_config_free(config);
     vsched_block_free(block);
     vsched_block_free(NULL);
@@ -166,6 +200,7 @@ static void what_cannot_be(void) {
 
 int main(void) {
     processes_pick_as_one();
+    clients_are_known_to_all();
     memory_of_the_caller();
     what_cannot_be();
     return DONE();

@@ -137,7 +137,11 @@ int main(void) {
     no_service(service, "mh_table_index 256", "8 to 17");
     service = described("tcp 10.1.0.9:80");
     service.sharing = text("fairly");
-    no_service(service, "sharing fairly", "exact or per-worker");
+    no_service(service, "sharing fairly", "exact, per-worker or chunks-1 to chunks-64");
+    service.sharing = text("chunks-65");
+    no_service(service, "sharing chunks-65", "exact, per-worker or chunks-1 to chunks-64");
+    service.sharing = text("chunks-16");
+    bad_service(service, "service tcp 10.1.0.9:80: sharing: chunks-16", "exact or per-worker");
     service = described("tcp 10.1.0.9:80");
     service.ties = text("first");
     no_service(service, "ties first", "kernel or rotate");

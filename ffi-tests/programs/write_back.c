@@ -37,6 +37,11 @@ static const char other[] =
     "\"servers\": [{\"address\": \"" SERVER "\", \"priority\": 21, "
     "\"user_data\": \"18446744073709551615\", \"name\": \"dns-1\"}]}]}";
 
+/* What rr and wrr alone can have. */
+static const char in_turn[] =
+    "{\"services\": [{\"key\": \"" SERVICE "\", \"scheduler\": \"rr\", \"sharing\": \"chunks-16\", "
+    "\"servers\": [{\"address\": \"" SERVER "\"}]}]}";
+
 static char *json_of(const vsched_config *config) {
     size_t length = 0;
     (void)!vsched_config_write_json(config, NULL, 0, &length);
@@ -87,6 +92,7 @@ SERVICE_EDIT(packet, service->one_packet = 0)
 SERVICE_EDIT(capacity, service->affinity_capacity = 1235)
 SERVICE_EDIT(expiration, service->affinity_expiration = 4322)
 SERVICE_EDIT(sharing, service->sharing = text("exact"))
+SERVICE_EDIT(chunks, service->sharing = text("chunks-64"))
 SERVICE_EDIT(ties, service->ties = text("kernel"))
 SERVICE_EDIT(spill, service->spill_over = 0)
 SERVICE_EDIT(factor_of_tiers, service->spill_over = 1000)
@@ -164,6 +170,12 @@ static const edit other_edits[] = {
     {unnamed, NULL, "\"name\": \"dns\",\n      ", ""},
     {NULL, data, "\"18446744073709551615\"", "23"},
     {NULL, renamed_server, "\"dns-1\"", "\"x/dns-2@here\""},
+};
+
+static const edit turn_edits[] = {
+    {same_service, NULL, "chunks-16", "chunks-16"},
+    {sharing, NULL, "\"sharing\": \"chunks-16\",\n      ", ""},
+    {chunks, NULL, "chunks-16", "chunks-64"},
 };
 
 /* Reads the first service or its first server, from a config or what runs, edits it, writes it back. */
@@ -325,6 +337,7 @@ static void shown(void) {
 int main(void) {
     each(whole, edits, sizeof edits / sizeof *edits);
     each(other, other_edits, sizeof other_edits / sizeof *other_edits);
+    each(in_turn, turn_edits, sizeof turn_edits / sizeof *turn_edits);
     shown();
     vsched_config *config = read_config(whole);
     everything(config);
@@ -368,7 +381,8 @@ int main(void) {
     static const char wrong[] = "-A -f 7\n-A -f 8 --vsched-sharing each";
     IS(vsched_config_read_rules(again, wrong, strlen(wrong)), VSCHED_E_PARSE);
     TEXT_IS(config_error(again, why, sizeof why),
-            "line 2, column 26: `each`: illegal sharing: expected exact or per-worker");
+            "line 2, column 26: `each`: illegal sharing: expected exact, per-worker or chunks-1 to"
+            " chunks-64");
     free(reread);
     free(rules);
     free(json);

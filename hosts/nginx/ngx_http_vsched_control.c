@@ -257,7 +257,10 @@ ngx_http_vsched_set_body_read(ngx_http_request_t *r)
 }
 
 
-/* POST ?upstream=NAME&server=ADDRESS&state=up|draining|down[&reason=WHY] */
+/*
+ * POST ?upstream=NAME&server=ADDRESS&state=up|draining|down[&reason=WHY],
+ * or &weight=N instead of the state
+ */
 
 static ngx_int_t
 ngx_http_vsched_change(ngx_http_request_t *r, ngx_str_t *answer)
@@ -268,17 +271,17 @@ ngx_http_vsched_change(ngx_http_request_t *r, ngx_str_t *answer)
     ngx_array_t             *upstreams;
     ngx_vsched_upstream_t  **up;
 
-    if (ngx_http_vsched_arg(r, "weight", &weight) == NGX_OK) {
-        ngx_str_set(answer, "weights are part of the config: change it there "
-                            "and reload, or use state=draining");
-        return NGX_HTTP_BAD_REQUEST;
-    }
+    ngx_str_null(&state);
+    ngx_str_null(&weight);
+    (void) ngx_http_vsched_arg(r, "state", &state);
+    (void) ngx_http_vsched_arg(r, "weight", &weight);
 
     if (ngx_http_vsched_arg(r, "upstream", &name) != NGX_OK
         || ngx_http_vsched_arg(r, "server", &server) != NGX_OK
-        || ngx_http_vsched_arg(r, "state", &state) != NGX_OK)
+        || (state.data == NULL) == (weight.data == NULL))
     {
-        ngx_str_set(answer, "needs upstream=, server= and state=");
+        ngx_str_set(answer, "needs upstream=, server=, "
+                            "and either state= or weight=");
         return NGX_HTTP_BAD_REQUEST;
     }
 
@@ -296,11 +299,14 @@ ngx_http_vsched_change(ngx_http_request_t *r, ngx_str_t *answer)
             continue;
         }
 
-        rc = ngx_vsched_set_state(up[i], &server, &state, &reason, answer);
+        rc = state.data
+             ? ngx_vsched_set_state(up[i], &server, &state, &reason, answer)
+             : ngx_vsched_set_weight(up[i], &server, &weight, answer);
 
         ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                      "vsched upstream \"%V\": server %V set %V: %V: %V",
-                      &name, &server, &state, &reason, answer);
+                      "vsched upstream \"%V\": server %V set %s%V: %V: %V",
+                      &name, &server, state.data ? "" : "weight ",
+                      state.data ? &state : &weight, &reason, answer);
 
         return rc == NGX_OK ? NGX_HTTP_OK
                : rc == NGX_DECLINED ? NGX_HTTP_NOT_FOUND

@@ -133,6 +133,8 @@ ngx_chain_t *ngx_vsched_status(ngx_pool_t *pool, ngx_uint_t format,
     ngx_str_t *module, ngx_str_t *name);
 ngx_int_t ngx_vsched_set_state(ngx_vsched_upstream_t *u, ngx_str_t *server,
     ngx_str_t *state, ngx_str_t *reason, ngx_str_t *answer);
+ngx_int_t ngx_vsched_set_weight(ngx_vsched_upstream_t *u, ngx_str_t *server,
+    ngx_str_t *weight, ngx_str_t *answer);
 
 #define ngx_vsched_equal(s, t)                                                \
     ((s)->len == (t)->len && ngx_strncmp((s)->data, (t)->data, (s)->len) == 0)

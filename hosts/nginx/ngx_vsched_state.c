@@ -1,6 +1,6 @@
 
 /*
- * The states that an administrator sets.
+ * What an administrator sets: states and weights.
  */
 
 
@@ -64,4 +64,53 @@ ngx_vsched_set_state(ngx_vsched_upstream_t *u, ngx_str_t *server,
     answer->len = ngx_strlen(answer->data);
 
     return NGX_ERROR;
+}
+
+
+/*
+ * A weight is every worker's after its next tick, and that of workers to come
+ * as long as their config has the weight that was replaced.
+ */
+
+ngx_int_t
+ngx_vsched_set_weight(ngx_vsched_upstream_t *u, ngx_str_t *server,
+    ngx_str_t *weight, ngx_str_t *answer)
+{
+    ngx_int_t         n;
+    vsched_status     status;
+    vsched_server_id  id;
+
+    if (u->director == NULL) {
+        ngx_str_set(answer, "this worker has not joined the block");
+        return NGX_AGAIN;
+    }
+
+    n = ngx_atoi(weight->data, weight->len);
+    if (n == NGX_ERROR || n > 65535) {
+        ngx_str_set(answer, "weight is a number from 0 to 65535");
+        return NGX_ERROR;
+    }
+
+    status = vsched_director_server(u->director, (char *) u->key.data,
+                                    u->key.len, (char *) server->data,
+                                    server->len, &id);
+
+    if (status == VSCHED_OK) {
+        status = vsched_director_set_weight(u->director, id, (uint32_t) n,
+                                            NULL);
+    }
+
+    if (status == VSCHED_STALE) {
+        ngx_str_set(answer, "no such server in this upstream");
+        return NGX_DECLINED;
+    }
+
+    if (status != VSCHED_OK) {
+        answer->data = (u_char *) vsched_status_text(status);
+        answer->len = ngx_strlen(answer->data);
+        return NGX_ERROR;
+    }
+
+    *answer = *weight;
+    return NGX_OK;
 }

@@ -3,14 +3,17 @@
 use crate::arena::block::Block;
 use crate::arena::block::claim::Claim;
 use crate::arena::block::directory::Directory;
+use crate::arena::block::maps::{NoMap, SharedMap, UsedMaps};
+use crate::arena::block::names;
 use crate::arena::block::owners::OwnerId;
-use crate::arena::block::rotations::{Begins, Used, Version};
+use crate::arena::block::rotations::{self, Begins, Used, Version};
+use crate::arena::block::totals::Totals;
 use crate::arena::id::ServiceId;
 use crate::arena::ledger::{Ledger, Settled, correct};
 use crate::arena::tally::Incarnation;
 use crate::arena::worker_state::WorkerTag;
 use crate::concurrent::segments::Segment;
-use crate::config::KernelRules;
+use crate::config::{KernelRules, ServiceKey};
 use crate::error::BlockError;
 use crate::sync::Arc;
 
@@ -23,6 +26,8 @@ pub(crate) struct Attached {
     /// By server slot.
     ledger: Segment<Ledger>,
     used: Arc<Used>,
+    pub(crate) totals: Box<Totals>,
+    maps: Arc<UsedMaps>,
 }
 
 impl Attached {
@@ -31,7 +36,8 @@ impl Attached {
         let owner = block.join()?;
         let ledger = block.parts().ledger_of(owner.number).ok_or(BlockError::Corrupt)?;
         let tag = WorkerTag::new(owner.number + 1, owner.incarnation & Incarnation::LAST);
-        Ok(Attached { block: block.clone(), owner, tag, ledger, used: Arc::default() })
+        let (block, used, totals) = (block.clone(), Arc::default(), Box::new(Totals::new()));
+        Ok(Attached { block, owner, tag, ledger, used, totals, maps: Arc::default() })
     }
 
     /// The owner's entry for a server.
@@ -56,6 +62,14 @@ impl Attached {
         self.block.owners().first().is_some_and(|(first, _)| *first == self.owner)
     }
 
+    /// True for one of the owners that are alive and have the service in this slot in their configs: it does what
+    /// only one should do for it.
+    pub(crate) fn leads(&self, service: u32) -> bool {
+        let parts = self.block.parts();
+        let name = parts.service_names.get(service as usize);
+        name.and_then(|name| name.first(parts.alive())) == Some(self.owner.number)
+    }
+
     /// Waits for the claim, and reads the directory.
     pub(crate) fn directory(&self) -> Result<Directory, BlockError> {
         let claim = self.block.claim(self.owner).ok_or(BlockError::Busy)?;
@@ -73,8 +87,23 @@ impl Attached {
         &self,
         version: (ServiceId, u64),
         begins: impl FnOnce() -> Begins,
+        is_any_held: impl Fn() -> bool,
     ) -> Option<Version> {
-        self.used.version(&self.block, self.owner, version, begins)
+        self.used.version(&self.block, self.owner, version, begins, is_any_held)
+    }
+
+    /// As [`UsedMaps::map`].
+    pub(crate) fn map(&self, service: &ServiceKey, capacity: u32) -> Result<Arc<SharedMap>, NoMap> {
+        self.maps.map(&self.block, self.owner, names::digest(service), capacity)
+    }
+
+    pub(crate) fn next_serial(&self) -> Option<u32> {
+        Some(self.block.parts().header()?.next_serial())
+    }
+
+    /// A server of the service in this slot is held from now on: every pick obeys.
+    pub(crate) fn look_at(&self, service: u32) {
+        rotations::look_at(&self.block, self.block.parts().service_id(service));
     }
 }
 

@@ -98,6 +98,14 @@ impl EjectionBudget {
         let _ = self.change(|word| (word & MOST_SERVERS > 0).then(|| word - 1));
     }
 
+    /// So many servers are ejected, if still so many places are taken.
+    pub(crate) fn recount(&self, taken: u32, ejected: u32) {
+        let ejected = u64::from(ejected).min(MOST_SERVERS);
+        let _ = self.change(|word| {
+            (word & MOST_SERVERS == u64::from(taken)).then_some(word & !MOST_SERVERS | ejected)
+        });
+    }
+
     /// Exchanges the word; returns the previous one, or `None` if `next` does.
     fn change(&self, next: impl Fn(u64) -> Option<u64>) -> Option<u64> {
         // SeqCst, here and below: pairs with itself and with the store in `renew`.

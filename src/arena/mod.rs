@@ -29,10 +29,11 @@ use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::arena::tally::Tally;
 use crate::arena::worker_state::WorkerState;
-use crate::concurrent::segments::Segments;
+use crate::concurrent::segments::{ArcRef, Segments};
 use crate::concurrent::waiters::Waiters;
 use crate::config::{KernelRules, ServerState, Thresholds};
-use crate::error::BlockError;
+use crate::error::{BlockError, ConnectionError};
+use crate::rotation::chunk::Sequence;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sizes that `tests/loom` replaces with smaller ones.
@@ -59,14 +60,19 @@ pub(crate) struct Arena {
     shares: AtomicU32,
     kernel_rules: AtomicU32,
     phase: AtomicU32,
-    clock: AtomicU64,
+    /// That of all owners, in a block.
+    clock: ArcRef<AtomicU64>,
     serial: AtomicU32,
+    sequences: AtomicU32,
     /// 1 once a host has reported an outcome.
     reports: AtomicU32,
     first_generation: u32,
     /// The slots of servers and services are those of a block.
     attached: Option<Attached>,
 }
+
+/// The latest time of the clock, in milliseconds: sums of times do not overflow.
+const LATEST: u64 = 1 << 53;
 
 /// How many arenas this process has made.
 static ARENAS: AtomicU32 = AtomicU32::new(0);
@@ -88,8 +94,9 @@ impl Arena {
             shares: AtomicU32::new(1),
             kernel_rules: AtomicU32::new(0),
             phase: AtomicU32::new(0),
-            clock: AtomicU64::new(0),
+            clock: ArcRef::standalone(AtomicU64::new(0)),
             serial: AtomicU32::new(0),
+            sequences: AtomicU32::new(0),
             reports: AtomicU32::new(0),
             attached: None,
         }
@@ -98,12 +105,14 @@ impl Arena {
     /// An arena whose servers and services are those of a block.
     pub(crate) fn in_block(block: &Block) -> Result<Self, BlockError> {
         let parts = block.parts();
+        let attached = Attached::new(block)?;
         Ok(Arena {
+            clock: ArcRef::of(&parts.clock, 0).ok_or(BlockError::Corrupt)?,
             first_generation: parts.first_generation(),
             servers: Segments::of_lent(&parts.servers),
             health: Segments::of_lent(&parts.health),
             services: Segments::of_lent(&parts.services),
-            attached: Some(Attached::new(block)?),
+            attached: Some(attached),
             ..Arena::new()
         })
     }
@@ -117,6 +126,18 @@ impl Arena {
     #[inline(always)]
     pub(crate) fn attached(&self) -> Option<&Attached> {
         self.attached.as_ref()
+    }
+
+    /// True if the arena's slots are those of a block.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.attached.is_some()
+    }
+
+    /// The owners of the block that are alive, as bits. Those of a block with maps of addresses have 32 at most.
+    pub(crate) fn owners_alive(&self) -> Option<u64> {
+        let alive = self.attached()?.block.parts().alive();
+        Some(alive & u64::from(u32::MAX))
     }
 
     /// The generation of a slot's first owner. It differs per director, so that an id or a lease of one
@@ -152,8 +173,18 @@ impl Arena {
 
     /// A unique number (until it wraps), never 0.
     pub(crate) fn next_serial(&self) -> u32 {
+        if let Some(serial) = self.attached().and_then(Attached::next_serial) {
+            return serial;
+        }
         // Relaxed: only uniqueness matters.
         self.serial.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
+    }
+
+    /// A sequence that no chunk is of yet, until the numbers come again after 2^32 - 1 of them.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        // Relaxed: only uniqueness matters.
+        let former = self.sequences.fetch_add(1, Ordering::Relaxed);
+        Sequence::new(former.wrapping_add(1).max(1))
     }
 
     /// The tasks that wait for room in the service of this slot, which exists. Allocates.
@@ -196,14 +227,40 @@ impl Arena {
         self.reports.load(Ordering::Relaxed) != 0
     }
 
+    /// Sets a server's run-time state; returns the previous one. Every pick that begins later obeys, unless the
+    /// version of its service that picks know does not look at states. O(1); in a block O(versions).
+    pub(crate) fn set_state(
+        &self,
+        server: ServerId,
+        state: ServerState,
+    ) -> Result<ServerState, ConnectionError> {
+        let slot = self.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
+        let before = slot.set_state(server.generation, state)?;
+        if state != ServerState::Up {
+            self.look_at(slot);
+        }
+        Ok(before)
+    }
+
+    /// The server in this slot is held, in other processes' picks too.
+    fn look_at(&self, slot: &ServerSlot) {
+        if let Some(attached) = self.attached() {
+            attached.look_at(slot.service());
+        }
+    }
+
     /// Ejects a server, if its service's budget has a place; false if it is down already, or if its id is
     /// stale. Lock-free.
     pub(crate) fn eject(&self, server: ServerId) -> bool {
         let Some(slot) = self.servers.get(server.slot) else { return false };
         let index = slot.service();
-        self.services.get(index).is_some_and(|service| {
+        let ejected = self.services.get(index).is_some_and(|service| {
             ejection::eject(slot, server.generation, (index, &service.ejections))
-        })
+        });
+        if ejected {
+            self.look_at(slot);
+        }
+        ejected
     }
 
     /// As [`eject`](Self::eject), if the service ejects servers with this many failures in a row.
@@ -310,12 +367,12 @@ impl Arena {
     /// The coarse clock: milliseconds on the caller's clock as of the last tick.
     pub(crate) fn clock(&self) -> u64 {
         // Relaxed: a coarse clock; orders nothing.
-        self.clock.load(Ordering::Relaxed)
+        self.clock.get().load(Ordering::Relaxed).min(LATEST)
     }
 
     /// Advances the clock; a smaller value is ignored.
     pub(crate) fn set_clock(&self, now: u64) {
         // Relaxed: as in `clock`.
-        self.clock.fetch_max(now, Ordering::Relaxed);
+        self.clock.get().fetch_max(now.min(LATEST), Ordering::Relaxed);
     }
 }

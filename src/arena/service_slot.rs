@@ -1,6 +1,7 @@
 //! Live state of one virtual service.
 
 use crate::arena::ejection_budget::EjectionBudget;
+use crate::rotation::chunk::TicketChunk;
 use crate::rotation::worker::WorkerRotation;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -11,6 +12,8 @@ pub(crate) struct ServiceSlot {
     pub(crate) worker_rotation: WorkerRotation,
     /// The rotation of its retries.
     pub(crate) worker_retries: WorkerRotation,
+    /// What a worker has taken of the shared rotation.
+    pub(crate) chunk: TicketChunk,
     /// Number of random draws so far.
     draws: AtomicU64,
     generation: AtomicU32,
@@ -25,6 +28,7 @@ impl ServiceSlot {
         ServiceSlot {
             worker_rotation: WorkerRotation::default(),
             worker_retries: WorkerRotation::default(),
+            chunk: TicketChunk::default(),
             draws: AtomicU64::new(0),
             generation: AtomicU32::new(generation),
             panics: AtomicU32::new(0),

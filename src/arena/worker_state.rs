@@ -1,5 +1,5 @@
-//! Per-worker state of services that are shared `per-worker`: the worker's rotations, and the number of
-//! connections that it has opened.
+//! Per-worker state of services that are shared `per-worker` or in chunks: the worker's rotations and chunks,
+//! and the number of connections that it has opened.
 //!
 //! A place is found by the worker's number, and is reassigned to another worker once its owner has
 //! gone. Only the owner opens connections here; other workers may close or update them.

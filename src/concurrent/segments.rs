@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::concurrent::simd::prefetch;
+use crate::concurrent::zeroed::Zeroed;
 
 const FIRST_BITS: u32 = 6;
 /// Segments of 64, 128, 256, … elements: in total half of what a `u32` can index.
@@ -77,6 +78,18 @@ impl<T> Segment<T> {
                 Some(Segment::Lent(Arc::new(Lent { elements, lender: Arc::clone(&lent.lender) })))
             }
         }
+    }
+}
+
+impl<T: Zeroed> Segment<T> {
+    /// The same memory as elements of another type of the same size, if it is lent.
+    pub(crate) fn cast<U: Zeroed>(&self) -> Option<Segment<U>> {
+        const { assert!(size_of::<T>() == size_of::<U>() && align_of::<T>() == align_of::<U>()) };
+        let Segment::Lent(lent) = self else { return None };
+        let elements = lent.elements;
+        // The invariant of `Lent`: both types are atomic integers and nothing else, whose values are all valid.
+        let elements = NonNull::slice_from_raw_parts(elements.cast::<U>(), elements.len());
+        Some(Segment::Lent(Arc::new(Lent { elements, lender: Arc::clone(&lent.lender) })))
     }
 }
 

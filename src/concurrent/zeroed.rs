@@ -11,10 +11,10 @@ use std::ptr;
 
 use crate::sync::{AtomicU32, AtomicU64};
 
-/// A type whose default value consists of zero bytes only.
+/// A type whose default value consists of zero bytes only, of atomic integers.
 ///
 /// # Safety
-/// Zeroed memory of the type's size and alignment holds its default value.
+/// Zeroed memory of the type's size and alignment holds its default value, and other bytes hold another one.
 pub(crate) unsafe trait Zeroed: Default {}
 
 // SAFETY: an atomic integer has the layout of the integer, and its default is 0.

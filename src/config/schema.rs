@@ -12,7 +12,7 @@ use super::validate::{MAX_AFFINITY, MAX_ENGINE, MAX_INTERFACE, MAX_MESSAGE, SPIL
 use super::{
     Config, Ejection, GENERIC_FLAG_NAMES, MAX_MH_TABLE_INDEX, MAX_SERVERS, MAX_SERVICES,
     MAX_TIMEOUT, MAX_WEIGHT, MIN_MH_TABLE_INDEX, Name, Outliers, SchedulerFlags, SchedulerKind,
-    ServiceKey, SlowStart, TunnelChecksum, VirtualService,
+    ServiceKey, Sharing, SlowStart, TunnelChecksum, VirtualService,
 };
 
 const OCTET: &str = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
@@ -23,6 +23,9 @@ const MARK: &str = "0*[1-9][0-9]{0,9}";
 fn endpoint() -> String {
     format!(r"({OCTET}(\.{OCTET}){{3}}|\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\]):{PORT}")
 }
+
+/// 1 to `MAX_CHUNK`.
+const CHUNKS: &str = "^chunks-([1-9]|[1-5][0-9]|6[0-4])$";
 
 impl Config {
     /// Returns the JSON Schema (draft 2020-12) of a config as text, as in `docs/vsched.schema.json`.
@@ -81,6 +84,16 @@ texts! {
     SchedulerFlags json_schema!({
         "type": "array",
         "items": { "enum": flags() },
+    });
+    Sharing json_schema!({
+        "description": "Whether the workers of a director share scheduling state or each have their own.",
+        "oneOf": [
+            { "const": "exact",
+              "description": "One sequence of picks for all workers: together they pick as one kernel would." },
+            { "const": "per-worker", "description": "One sequence of picks per worker." },
+            { "type": "string", "pattern": CHUNKS, "examples": ["chunks-16"],
+              "description": "For rr and wrr: one sequence of picks for all workers, of which each takes 1 to 64 turns at once." },
+        ],
     });
     Wide json_schema!({
         "description": "A number from 0 to 18446744073709551615, or a text of its digits.",

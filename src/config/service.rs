@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::config::{
     Affinity, DEFAULT_MH_TABLE_INDEX, Ejection, MAX_SERVERS, Name, Persistence, RealServer,
-    SchedulerFlags, SchedulerKind, ServiceKey, SlowStart, mh_table_size,
+    SchedulerFlags, SchedulerKind, ServiceKey, Sharing, SlowStart, mh_table_size,
 };
 
 /// A virtual service and its real servers; without them, [`ServiceSettings`].
@@ -46,7 +46,8 @@ pub struct VirtualService<Servers = Vec<RealServer>> {
     pub one_packet: bool,
     /// How many addresses lblc, lblcr and persistence remember, and for how long lblc and lblcr do.
     pub affinity: Affinity,
-    /// Whether all workers share one sequence of picks. In rules texts `--vsched-sharing`.
+    /// Whether all workers share one sequence of picks, and how closely. In rules texts
+    /// `--vsched-sharing`.
     pub sharing: Sharing,
     /// Which of equally loaded servers lc, wlc, sed and nq pick. In rules texts `--vsched-ties`.
     pub ties: Ties,
@@ -266,70 +267,6 @@ impl<Servers> VirtualService<Servers> {
         match (self.scheduler, mh_table_size(self.mh_table_index)) {
             (Some(SchedulerKind::Mh), Some(slots)) => slots as usize,
             _ => MAX_SERVERS,
-        }
-    }
-}
-
-/// Whether the workers of a director share scheduling state or each have their own.
-///
-/// It matters only where that changes picks: sh, dh and mh give every worker the same result, and the
-/// address maps of lblc, lblcr and persistence are always shared, as are all counts, thresholds and
-/// statistics.
-///
-/// ```
-/// use vsched::config::Sharing;
-/// use vsched::{Config, Director, Flow};
-/// let config: Config =
-///     "-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.0.1.1\n-a -t 10.0.0.1:80 -r 10.0.1.2"
-///         .parse()?;
-/// // Two workers pick in turn, twice each: the servers that the first one gets.
-/// let picks = |sharing| {
-///     let mut config = config.clone();
-///     config.services[0].sharing = sharing;
-///     let director = Director::new(&config).expect("a valid config");
-///     let service = director.service("tcp 10.0.0.1:80").expect("it runs");
-///     let workers = [director.worker(), director.worker()];
-///     let pick = |worker: usize| workers[worker].pick_server(service, &Flow::default());
-///     [0, 1, 0, 1].map(|worker| pick(worker).expect("two are up").server())
-/// };
-/// let [first, _, third, _] = picks(Sharing::Exact);
-/// assert_eq!(first, third, "one rotation: the other worker got the server in between");
-/// let [first, _, third, _] = picks(Sharing::PerWorker);
-/// assert_ne!(first, third, "each worker goes around by itself");
-/// # Ok::<(), vsched::error::RulesError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(remote = "Self", rename_all = "kebab-case"))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Sharing", transform = super::schema::plain))]
-#[non_exhaustive]
-pub enum Sharing {
-    /// One sequence of picks for all workers: together they pick as one kernel would.
-    #[default]
-    Exact,
-    /// One sequence of picks per worker: a pick writes no word that another worker writes, so its cost
-    /// does not depend on the number of workers. A single worker picks as a kernel would. Each of
-    /// several workers picks as a kernel that had only this worker's connections, and starts at another
-    /// place of the rotation or list, so that they do not all start with the same server.
-    ///
-    /// - rr and wrr: with n workers a server has at any time had at most n more turns than a single
-    ///   rotation with as many picks would have given it.
-    /// - lc, wlc, sed and nq count the connections that the worker opened itself (to servers without an upper
-    ///   threshold in words that no other worker opens connections in), and an equal part of
-    ///   those that belong to no living worker (because they were opened before the service was shared
-    ///   this way, or because their worker has gone). Each worker's connections are as even as the
-    ///   kernel's, so with equal weights two servers differ by at most n connections.
-    /// - twos and p2c draw separate random numbers per worker.
-    PerWorker,
-}
-
-impl Sharing {
-    /// Returns the name, as in serde texts.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Sharing::Exact => "exact",
-            Sharing::PerWorker => "per-worker",
         }
     }
 }

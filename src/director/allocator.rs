@@ -133,21 +133,27 @@ impl SlotAllocator {
         self.removed.servers.to_change_all(services.map(changes))
     }
 
-    /// Ensures that these changes find slots, and a block room for new versions of so many services. Of slots in a block, no other owner can take one until
-    /// [`end_changes`](Self::end_changes). Allocates.
+    /// Something is to be changed: no other owner of the arena's block can change it until
+    /// [`end_changes`](Self::end_changes).
+    pub(super) fn begin_changes(&mut self, arena: &Arena) -> Result<(), ApplyError> {
+        if let Some(attached) = arena.attached() {
+            self.directory = Some(attached.directory().map_err(ApplyError::Block)?);
+        }
+        Ok(())
+    }
+
+    /// Ensures that these changes find slots, and a block room for new versions of so many services. Allocates.
     pub(super) fn reserve(
         &mut self,
         arena: &Arena,
         changes: &[Change],
         versions: usize,
     ) -> Result<(), ApplyError> {
-        if let Some(attached) = arena.attached() {
-            let directory = attached.directory().map_err(ApplyError::Block)?;
-            check_room(&directory, changes, &attached.block.limits())?;
+        if let (Some(attached), Some(directory)) = (arena.attached(), &self.directory) {
+            check_room(directory, changes, &attached.block.limits())?;
             if versions > directory.free_versions() {
                 return Err(ApplyError::Block(BlockError::VersionsFull { needed: versions }));
             }
-            self.directory = Some(directory);
             return Ok(());
         }
         let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
@@ -215,6 +221,12 @@ impl SlotAllocator {
             health.assign(generation);
         }
         Taken { id, is_new: true }
+    }
+
+    /// The slot of a server that some owner of the block has in its config. While something changes.
+    pub(super) fn shared_slot(&self, service: &ServiceKey, server: SocketAddr) -> Option<u32> {
+        let directory = self.directory.as_ref()?;
+        directory.server(directory.service(service)?, server)
     }
 
     /// Returns a slot for a new service. As for [`take_server`](Self::take_server).

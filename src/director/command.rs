@@ -11,6 +11,10 @@ impl Director {
     /// Gives a server another weight, in the config that runs; 0 drains it. As
     /// [`execute`](Self::execute) of a [`Command::EditServer`] that changes the weight alone.
     ///
+    /// In a [`Block`](crate::Block) all directors whose config gives the server the weight that this one replaces
+    /// follow at their next [`tick`](Self::tick), and those that come later when they begin. That ends when the weight
+    /// is set again, or where a director that has it applies a config with another weight.
+    ///
     /// # Errors
     /// [`Stale`](ApplyError::Stale) if the id is, or the server is no longer configured; a weight above
     /// [`MAX_WEIGHT`](crate::config::MAX_WEIGHT). Nothing has changed then.
@@ -27,7 +31,11 @@ impl Director {
     pub fn set_weight(&self, server: ServerId, weight: u32) -> Result<Applied, ApplyError> {
         let mut control = self.inner.changing();
         let (service, known) = control.configured(server).ok_or(ApplyError::Stale)?;
-        control.execute(&Command::EditServer { service, server: RealServer { weight, ..known } })
+        let (former, set) = (known.weight, control.run_time_weight(server));
+        let edited = RealServer { weight, ..known };
+        let applied = control.execute(&Command::EditServer { service, server: edited })?;
+        control.weight_set(server, set, (former, weight));
+        Ok(applied)
     }
 }
 

@@ -11,6 +11,7 @@ mod reserve;
 mod roster;
 mod shape;
 mod tick;
+mod together;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use ahash::HashMap;
 
 use crate::arena::Arena;
 use crate::arena::block::directory::Taken;
-use crate::arena::id::ServiceId;
+use crate::arena::id::{ServerId, ServiceId};
 use crate::concurrent::hazard::Snapshot;
 use crate::config::diff::Change;
 use crate::config::{
@@ -75,6 +76,8 @@ pub(super) struct Control {
     rosters: Arc<Snapshot<Roster>>,
     pub(super) health_clock: HealthClock,
     pub(super) runtimes: HashMap<ServiceKey, Runtime>,
+    /// Servers of a block whose weights other owners have set at run time, and the weights.
+    followed: HashMap<ServerId, u32>,
 }
 
 /// Number of removed servers that each publication checks, in addition to two per change. Bounded, so
@@ -110,6 +113,7 @@ impl Control {
             rosters,
             health_clock: HealthClock::default(),
             runtimes: HashMap::default(),
+            followed: HashMap::default(),
         }
     }
 
@@ -144,12 +148,13 @@ impl Control {
             (config.kernel_rules, config.seed, config.expire_quiescent_template)
         };
         let all = decisive(settings) != decisive(&self.settings);
-        let compiled = self.services.values().filter(|_| all);
-        let mut maps = reserve::maps(self, changes, compiled)?;
-        // All that are compiled.
-        let versions = maps.len();
-        // The last step that can fail.
-        self.allocator.reserve(&self.arena, changes, versions)?;
+        self.allocator.begin_changes(&self.arena)?;
+        // All steps that can fail.
+        let reserved = self.reserve(changes, all);
+        if reserved.is_err() {
+            self.allocator.end_changes();
+        }
+        let mut maps = reserved?;
         let removed = self.allocator.removed().clone();
         let mut gone = Vec::new();
         let mut service_edits = self.service_edits(changes, all, &mut gone);
@@ -207,6 +212,7 @@ impl Control {
         self.record(service_edits, fresh, records, &gone, next);
         self.settings = settings.clone();
         self.sequence = next;
+        self.weights_edited(changes);
         for key in changed {
             if self.has_runtime(&key) {
                 self.reconcile(&key);
@@ -215,6 +221,18 @@ impl Control {
         self.sweep(SWEPT + 2 * changes.len());
         self.allocator.end_changes();
         Ok(())
+    }
+
+    /// The maps of all services that are compiled, and room for what changes.
+    fn reserve(
+        &mut self,
+        changes: &[Change],
+        all: bool,
+    ) -> Result<HashMap<ServiceKey, Maps>, ApplyError> {
+        let compiled = self.services.values().filter(|_| all);
+        let maps = reserve::maps(self, changes, compiled)?;
+        self.allocator.reserve(&self.arena, changes, maps.len())?;
+        Ok(maps)
     }
 
     /// Applies the changes to edits of the services concerned; nothing running changes yet, but for the
@@ -278,13 +296,15 @@ impl Control {
         rule: KernelRules,
         edits: &mut Vec<SlotEdit>,
     ) {
-        let key = edit.settings.key;
+        let (key, starts_slowly) = (edit.settings.key, edit.settings.slow_start.is_some());
         edit.assign_slots(|server, claim| {
-            let limits = self.limits_of(&key, server);
-            let edit =
-                |claim: &SlotClaim| SlotEdit { slot: claim.id.slot, limits, weight: server.weight };
+            let edit = |control: &Self, claim: &SlotClaim| SlotEdit {
+                slot: claim.id.slot,
+                limits: control.limits_of(&key, server, claim),
+                weight: server.weight,
+            };
             if claim.has_slot() {
-                edits.push(edit(&claim));
+                edits.push(edit(self, &claim));
                 return claim;
             }
             let claim = match self.allocator.revive(key, server.address) {
@@ -293,15 +313,15 @@ impl Control {
                     self.arena.end_ejection(claim.id.slot, ServerState::Up);
                     self.readopt(claim, id)
                 }
-                None => self.allocate(id, server.address, next),
+                None => {
+                    let begins = self.now().filter(|_| starts_slowly);
+                    self.allocate(id, (&key, server.address), next, begins)
+                }
             };
-            if let Some(slot) = self.arena.servers.get(claim.id.slot) {
-                // Never an error: only the director takes the slot away.
-                self.share_holds(claim.id, &key, server.address);
-                let state = self.state_of(claim.id, &key, server.address, self.panics(&key));
-                let _ = slot.set_state(claim.id.generation, state);
-            }
-            edit(&claim).carry_out(&self.arena, rule);
+            let state = self.state_of(claim.id, &key, server.address, self.panics(&key));
+            // Never an error: only the director takes the slot away.
+            let _ = self.arena.set_state(claim.id, state);
+            edit(self, &claim).carry_out(&self.arena, rule);
             claim
         });
     }
@@ -316,11 +336,6 @@ impl Control {
         slot.set_service(service.slot);
         let base = if moved { self.shards.server_total(claim.id.slot) } else { claim.base };
         SlotClaim { base, ..claim }
-    }
-
-    fn allocate(&mut self, service: ServiceId, server: SocketAddr, since: u64) -> SlotClaim {
-        let id = self.allocator.take_server(&self.arena, service, server).id;
-        SlotClaim { id, since, base: self.shards.server_total(id.slot), last_weight: 0 }
     }
 
     fn compile(
@@ -340,7 +355,7 @@ impl Control {
             generation: settings.kernel_rules,
             seed: settings.seed,
             expire_quiescent: settings.expire_quiescent_template,
-            holds: self.held.any(&edit.settings.key) || edit.settings.ejection.is_some(),
+            holds: self.looks_at(&edit.settings),
             history: &edit.history,
             former,
             maps,
@@ -379,8 +394,14 @@ impl Control {
         next: u64,
     ) {
         for (service, server, claim) in gone {
-            let state = self.held.state(service, *server);
-            self.arena.end_ejection(claim.id.slot, state);
+            match self.arena.attached() {
+                // Other owners may have it.
+                Some(attached) => self.add_server(attached, claim),
+                None => {
+                    let state = self.held.state(service, *server);
+                    self.arena.end_ejection(claim.id.slot, state);
+                }
+            }
         }
         for ((edit, (_, compiled)), record) in service_edits.into_iter().zip(fresh).zip(records) {
             let running = edit.live.and_then(|number| self.services.remove(&number));

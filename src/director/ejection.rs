@@ -17,6 +17,8 @@ pub(super) struct Ejections {
     pub(super) began: Option<u64>,
     /// Done and failed of each server when the interval began.
     pub(super) totals: HashMap<SocketAddr, (u64, u64)>,
+    /// Places that were taken of the budget at the latest tick, and servers that were ejected, if these differed.
+    pub(super) wrong_places: Option<(u32, u32)>,
 }
 
 impl Ejections {

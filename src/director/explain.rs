@@ -19,8 +19,8 @@ impl Director {
     /// The pick is the one that [`pick_server`](Self::pick_server) and, in services that are shared
     /// exactly, [`Worker::pick_server`](crate::Worker::pick_server) would return if nothing happened in
     /// between. In services that are shared `per-worker` each worker has a rotation, draws and, for lc,
-    /// wlc, sed and nq, connections of its own, which are not looked at: the explanation is for a caller
-    /// without a worker.
+    /// wlc, sed and nq, connections of its own, and in services that are shared in chunks it has turns that
+    /// it has taken. These are not looked at: the explanation is for a caller without a worker.
     ///
     /// Lock-free, allocates; O(servers + templates), times the number of workers if they count
     /// connections by themselves. The servers and their weights are those of one

@@ -21,7 +21,7 @@ pub struct Explanation {
     pub service: ServiceKey,
     /// Its scheduler.
     pub scheduler: Option<SchedulerKind>,
-    /// If `per-worker`, this is what a caller without a worker would get.
+    /// Unless `exact`, this is what a caller without a worker would get.
     pub sharing: Sharing,
     /// The server that the client's persistence template names, even if it may not be used.
     pub template: Option<SocketAddr>,
@@ -136,8 +136,12 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheduler = self.scheduler.map_or("no scheduler", SchedulerKind::name);
         write!(f, "{}, {scheduler}", self.service)?;
-        if self.sharing == Sharing::PerWorker {
-            write!(f, ", per worker: as for a caller without one")?;
+        match self.sharing {
+            Sharing::Exact => {}
+            Sharing::PerWorker => write!(f, ", per worker: as for a caller without one")?,
+            Sharing::Chunks(_) => {
+                write!(f, ", {}: as for a caller without a worker", self.sharing)?
+            }
         }
         match &self.pick {
             Ok(pick) => write!(f, "\nnext: {}, {}", pick.address, pick.reason)?,
@@ -181,13 +185,13 @@ impl fmt::Display for ExplainedServer {
 mod text {
     use serde::{Serialize, Serializer};
 
-    use super::{ExplainedServer, Explanation, Hold, PickReason, SocketAddr};
+    use super::{ExplainedServer, Explanation, Hold, PickReason, Sharing, SocketAddr};
 
     #[derive(Serialize)]
     struct Text<'a> {
         service: String,
         scheduler: Option<&'static str>,
-        sharing: &'static str,
+        sharing: Sharing,
         template: Option<SocketAddr>,
         next: Option<SocketAddr>,
         reason: Option<PickReason>,
@@ -230,7 +234,7 @@ mod text {
             Text {
                 service: self.service.to_string(),
                 scheduler: self.scheduler.map(|scheduler| scheduler.name()),
-                sharing: self.sharing.name(),
+                sharing: self.sharing,
                 template: self.template,
                 next: self.pick.ok().map(|pick| pick.address),
                 reason: self.pick.ok().map(|pick| pick.reason),

@@ -74,17 +74,17 @@ impl Headroom {
     }
 
     /// Adds the memory for this many servers and services: new slots with the statistics of each
-    /// worker, and the service table. If a service is shared `per-worker`, each worker may also need
+    /// worker, and the service table. If a service is not shared exactly, each worker may also need
     /// state for every server and service.
     pub(super) fn slots(
         &mut self,
         arena: &Arena,
         workers: usize,
         (servers, services): (u32, u32),
-        per_worker: bool,
+        in_workers: bool,
     ) {
         let new = (arena.servers.missing(servers), arena.services.missing(services));
-        let all = if per_worker { (servers as usize, services as usize) } else { (0, 0) };
+        let all = if in_workers { (servers as usize, services as usize) } else { (0, 0) };
         let totals = (new.0 + new.1 + 2 * all.0) * NUMBERS;
         let rotations = 2 * all.1 * size_of::<ServiceSlot>();
         let server = size_of::<ServerSlot>() + size_of::<HealthSlot>();

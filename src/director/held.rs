@@ -70,7 +70,7 @@ pub struct Hold {
 const MAX_ABSENT: usize = 4096;
 
 /// All but the ejector, whose holds are in the servers' count words.
-const HOLDERS: usize = Holder::ALL.len() - 1;
+pub(super) const HOLDERS: usize = Holder::ALL.len() - 1;
 
 /// One holder's state of a server, and why.
 #[derive(Clone, Default)]
@@ -88,6 +88,22 @@ pub(super) struct Holds {
 }
 
 impl Holds {
+    /// Those of all owners of a block, who hold the server in these states. Reasons are known of one's own.
+    pub(super) fn shared(states: [ServerState; HOLDERS], own: Option<&Holds>) -> Self {
+        let mut holds = Holds::default();
+        for (place, (hold, state)) in holds.by_holder.iter_mut().zip(states).enumerate() {
+            let known = own.and_then(|own| own.by_holder.get(place));
+            let known = known.filter(|known| known.state == state);
+            *hold = known.cloned().unwrap_or(HolderState { state, reason: None });
+        }
+        holds
+    }
+
+    /// True if the same holders hold the server in the same states.
+    pub(super) fn are(&self, states: [ServerState; HOLDERS]) -> bool {
+        self.by_holder.iter().map(|hold| hold.state).eq(states)
+    }
+
     /// The state that results: the most severe.
     pub(super) fn state(&self) -> ServerState {
         self.by_holder.iter().map(|hold| hold.state).max().unwrap_or_default()

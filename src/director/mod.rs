@@ -131,14 +131,19 @@ impl Director {
     }
 
     /// Creates a director whose state is in a block: that of all directors on it, in any process. It is one
-    /// owner of the block until it is dropped; then what it held is given back.
+    /// owner of the block until it is dropped; then what it held is given back. The block forgets what it knows
+    /// of a server once no director has it in its config.
+    ///
+    /// Takes the block's claim: while another director changes what runs, it waits, at most ten seconds.
     ///
     /// # Errors
     /// As for [`new`](Self::new); [`ApplyError::Block`] if the block has no place for another owner, or no
     /// room for the config, or the config has a setting whose state cannot be shared.
     pub fn in_block(config: &Config, block: &Block) -> Result<Self, ApplyError> {
         let arena = Arena::in_block(block).map_err(ApplyError::Block)?;
-        Self::in_arena(arena, config, ResourceLimits::default())
+        let director = Self::in_arena(arena, config, ResourceLimits::default())?;
+        director.inner.changing().follow_weights();
+        Ok(director)
     }
 
     /// Returns this director's place in its block; `None` if its state is its own.

@@ -10,6 +10,7 @@ use crate::config::{
     Config, Observed, ObservedServer, ObservedService, ServerCounts, ServerState, ServiceKey,
     Statistics,
 };
+use crate::director::allocator::SlotClaim;
 use crate::director::health::health_of;
 use crate::director::record::ServiceRecord;
 use crate::director::shards::Shards;
@@ -131,22 +132,39 @@ impl View<'_> {
             let templates = templates.get(&record.claims[place].id.slot).copied();
             self.observed_server(record, place, weight, templates)
         };
-        let servers = newest_first.zip(compiled.servers.weights()).map(server).collect();
+        let servers: Vec<_> = newest_first.zip(compiled.servers.weights()).map(server).collect();
         // After the servers: a worker counts a connection here first.
-        let (connections, refused) = self.shards.service_total(record.id.slot);
+        let (connections, refused) = self.service_total(record, &servers);
         let slot = self.arena.services.get(record.id.slot);
         ObservedService {
             settings: record.service.settings(),
-            statistics: Statistics {
-                connections: connections.wrapping_sub(record.base.0),
-                refused: refused.wrapping_sub(record.base.1),
-                ..Statistics::default()
-            },
+            statistics: Statistics { connections, refused, ..Statistics::default() },
             rates: Default::default(),
             remembered: compiled.remembered(),
             templates: compiled.templates().map(Templates::remembered),
             panics: slot.is_some_and(ServiceSlot::panics),
             servers,
+        }
+    }
+
+    /// Connections and refusals of a service, where its servers are these.
+    fn service_total(&self, record: &ServiceRecord, servers: &[ObservedServer]) -> (u64, u64) {
+        let own = self.shards.service_total(record.id.slot);
+        let Some(attached) = self.arena.attached() else {
+            return (own.0.wrapping_sub(record.base.0), own.1.wrapping_sub(record.base.1));
+        };
+        let (all, refused) = attached.totals.of_service(&attached.block, record.id.slot, own);
+        // Owners add to each total by itself.
+        let of_servers = servers.iter().map(|server| server.statistics.connections);
+        (all.max(of_servers.fold(0, u64::saturating_add)), refused)
+    }
+
+    /// Connections of a server.
+    fn server_total(&self, claim: &SlotClaim) -> u64 {
+        let own = self.shards.server_total(claim.id.slot);
+        match self.arena.attached() {
+            Some(attached) => attached.totals.of_server(&attached.block, claim.id.slot, own),
+            None => own.wrapping_sub(claim.base),
         }
     }
 
@@ -159,7 +177,6 @@ impl View<'_> {
         templates: Option<u32>,
     ) -> ObservedServer {
         let (server, claim) = (&record.service.servers[place], &record.claims[place]);
-        let total = self.shards.server_total(claim.id.slot);
         let counts = self.arena.all_connections(claim.id.slot);
         ObservedServer {
             server: server.clone(),
@@ -168,7 +185,7 @@ impl View<'_> {
             state: counts.map_or(ServerState::Up, Counts::state),
             health: health_of(self.arena, claim.id.slot),
             statistics: Statistics {
-                connections: total.wrapping_sub(claim.base),
+                connections: self.server_total(claim),
                 ..Statistics::default()
             },
             rates: Default::default(),

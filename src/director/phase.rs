@@ -14,7 +14,7 @@ impl Director {
     /// that a reload sends before the first server goes to the phase's start instead. Phase 0, the
     /// initial one, is as in a kernel. What one director does repeats: the same phase, the same picks.
     ///
-    /// A service that is shared exactly has one rotation for all workers, so its phase is the
+    /// A service that is shared exactly or in chunks has one rotation for all workers, so its phase is the
     /// director's. In a service that is shared `per-worker` each worker has a phase of its own, by
     /// default the director's plus the worker's number: the first worker of a director of phase 8 starts
     /// where the ninth of one of phase 0 does. So processes with four workers each take 0, 4, 8 and so
@@ -22,7 +22,8 @@ impl Director {
     /// [`worker_with`](Self::worker_with).
     ///
     /// Rotations that run start again, also if the phase stays the same. A concurrent pick takes its
-    /// turn before or after. O(services). Takes the director's lock; workers do not wait for it.
+    /// turn before or after. In a service that is shared in chunks, each worker first uses the turns that it
+    /// has taken. O(services). Takes the director's lock; workers do not wait for it.
     ///
     /// Directors in one [`Block`](crate::Block) turn one rotation, and have no phases: there it does nothing.
     ///

@@ -1,4 +1,5 @@
-//! Assigns places, which hold per-worker state, to workers, for services that are shared `per-worker`.
+//! Assigns places, which hold per-worker state, to workers, for services that are shared `per-worker` or
+//! in chunks.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -40,7 +41,7 @@ impl WorkerRegistry {
         let worker = place.get();
         // Connections that guests counted after the previous owner had gone.
         leave(arena, worker, table);
-        // Without a service that is shared per worker, only the first segment is allocated.
+        // Without a service that is shared per worker or in chunks, only the first segment is allocated.
         let room = |is_needed: fn(&Service) -> bool, room| {
             if compiled(table).any(is_needed) { room } else { 0 }
         };
@@ -48,7 +49,7 @@ impl WorkerRegistry {
             number,
             phase.unwrap_or_else(|| arena.phase().wrapping_add(number)),
             room(Service::counts_per_worker, reach.0),
-            room(Service::per_worker, reach.1),
+            room(Service::has_worker_slots, reach.1),
         );
         self.living.insert(number);
         self.share(arena, table, false);
@@ -129,7 +130,8 @@ impl WorkerRegistry {
             arena.common.grow_to(servers);
         }
         for worker in self.states(arena) {
-            for (former, compiled) in compiled.clone().filter(|(_, compiled)| compiled.per_worker())
+            for (former, compiled) in
+                compiled.clone().filter(|(_, compiled)| compiled.has_worker_slots())
             {
                 worker.grow_to(if compiled.counts_per_worker() { servers } else { 0 }, services);
                 if !former.is_some_and(Service::per_worker) {

@@ -19,7 +19,7 @@ pub(super) struct Runtime {
 
 impl Runtime {
     pub(super) fn is_empty(&self) -> bool {
-        let Ejections { records, began, totals: _ } = &self.ejections;
+        let Ejections { records, began, .. } = &self.ejections;
         self.starts.is_empty() && records.is_empty() && began.is_none() && !self.panics
     }
 }

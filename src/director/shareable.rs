@@ -1,7 +1,7 @@
 //! Which configs a block can carry: those whose state is in it.
 
 use crate::config::diff::Change;
-use crate::config::{RealServer, SchedulerKind, ServiceSettings, Sharing};
+use crate::config::{SchedulerKind, ServiceSettings, Sharing};
 use crate::error::{ApplyError, BlockError};
 
 /// Checks that the state of everything that these changes add or edit can be shared.
@@ -9,9 +9,6 @@ pub(super) fn check(changes: &[Change]) -> Result<(), ApplyError> {
     for change in changes {
         let setting = match change {
             Change::AddService(service) | Change::EditService(service) => service_setting(service),
-            Change::AddServer { server, .. } | Change::EditServer { server, .. } => {
-                server_setting(server)
-            }
             _ => None,
         };
         if let Some(setting) = setting {
@@ -25,16 +22,8 @@ pub(super) fn check(changes: &[Change]) -> Result<(), ApplyError> {
 fn service_setting(service: &ServiceSettings) -> Option<&'static str> {
     let remembers = [SchedulerKind::Lblc, SchedulerKind::Lblcr].map(Some);
     let settings = [
-        (service.persistence.is_some(), "persistence"),
         (remembers.contains(&service.scheduler), "scheduler"),
-        (service.sharing == Sharing::PerWorker, "sharing"),
-        (service.ejection.is_some(), "ejection"),
-        (service.slow_start.is_some(), "slow_start"),
-        (service.panic_threshold > 0, "panic_threshold"),
+        (service.sharing != Sharing::Exact, "sharing"),
     ];
     settings.into_iter().find_map(|(is_set, name)| is_set.then_some(name))
-}
-
-fn server_setting(server: &RealServer) -> Option<&'static str> {
-    (server.priority > 0).then_some("priority")
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::arena::id::ServerId;
 use crate::config::diff::Change;
-use crate::config::{RealServer, ServerState, ServiceKey};
+use crate::config::{RealServer, ServerState, ServiceKey, VirtualService};
 use crate::director::Director;
 use crate::director::control::{Control, RunningService};
 use crate::director::headroom::Headroom;
@@ -170,10 +170,10 @@ impl Control {
         let takes_part = self.state_of(server, &service, address, panics);
         let mut ejected = false;
         if let Some(slot) = self.arena.servers.get(server.slot) {
-            let before =
-                slot.set_state(server.generation, takes_part).map_err(|_| StateError::Stale)?;
+            let before = self.arena.set_state(server, takes_part).map_err(|_| StateError::Stale)?;
             if let Some(live) = self.find_slot(slot.service()) {
                 live.compiled.changed_for_all(server, slot);
+                live.compiled.stop_looking();
             }
             ejected = slot.counts_relaxed().is_ejected();
             if before != ServerState::Up && takes_part == ServerState::Up && !ejected {
@@ -222,13 +222,18 @@ impl Control {
         self.advance(&[change], &settings)
     }
 
+    /// True if picks of a service have to look at each server, because one is or may be held. Those of a block
+    /// learn from its rotation that one is.
+    pub(super) fn looks_at<S>(&self, service: &VirtualService<S>) -> bool {
+        service.ejection.is_some() || self.arena.attached().is_none() && self.held.any(&service.key)
+    }
+
     /// Services whose servers are all released go back to picks that do not look at each server.
     pub(super) fn release_looks(&mut self) {
         let released = |live: &&RunningService| {
-            live.compiled.looks_at_holds()
-                && live.service.ejection.is_none()
-                && !self.held.any(&live.service.key)
+            live.compiled.looks_at_holds() && !self.looks_at(&live.service)
         };
+        self.services.values().for_each(|live| live.compiled.stop_looking());
         let keys: Vec<ServiceKey> =
             self.services.values().filter(released).map(|live| live.service.key).collect();
         for key in keys {

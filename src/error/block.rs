@@ -54,6 +54,15 @@ pub enum BlockError {
         /// For how many services.
         needed: usize,
     },
+    /// There is no room for the addresses that a persistent service remembers.
+    AddressesFull {
+        /// The service's key.
+        service: String,
+        /// Its `affinity.capacity`.
+        needed: u32,
+        /// For how many there is room in one piece.
+        room: u32,
+    },
     /// Another owner has been changing the block's services for longer than ten seconds.
     Busy,
     /// The state of this setting of a service cannot be shared.
@@ -117,6 +126,10 @@ impl fmt::Display for BlockError {
                     "block: no room for new versions of {needed} services beside the old ones"
                 )
             }
+            BlockError::AddressesFull { service, needed, room } => write!(
+                f,
+                "block: service {service}: affinity: capacity: {needed} addresses, and there is room for {room}"
+            ),
             BlockError::Busy => write!(f, "block: another owner is changing its services"),
             BlockError::NotShareable { service, setting } => {
                 write!(f, "block: service {service}: the state of `{setting}` cannot be shared")

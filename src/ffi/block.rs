@@ -22,7 +22,6 @@ use crate::ffi::config::vsched_config;
 use crate::ffi::director::vsched_director;
 use crate::ffi::sized::{self, Grows};
 use crate::ffi::status::{VSCHED_E_ARGUMENT, VSCHED_E_NULL, VSCHED_E_REFUSED, vsched_status};
-use crate::ffi::structs::bad;
 use crate::ffi::{Fault, LastError, guard, text};
 use crate::{Block, BlockLimits, Director, Reclaimed};
 
@@ -44,10 +43,12 @@ pub struct vsched_block_limits {
     pub servers: u32,
     /// Services, rounded up likewise.
     pub services: u32,
-    /// Directors at a time, 1 to 64. 0: 16.
+    /// Directors at a time, 1 to 64, or to 32 with `addresses`. 0: 16.
     pub owners: u32,
-    /// Set to 0.
-    pub reserved: u32,
+    /// Client addresses that persistent services remember, together, up to 16,777,216: each service
+    /// takes as many as its affinity.capacity, at least 512, rounded up to a power of two. 0: none;
+    /// then a config with a persistent service is refused.
+    pub addresses: u32,
 }
 
 // SAFETY: it begins with its size, ends without padding, and holds numbers.
@@ -56,10 +57,7 @@ unsafe impl Grows for vsched_block_limits {
 }
 
 fn limits_of(from: vsched_block_limits) -> Result<BlockLimits, Fault> {
-    if from.reserved != 0 {
-        return Err(bad("reserved", from.reserved, "0"));
-    }
-    let limits = BlockLimits::new(from.servers, from.services);
+    let limits = BlockLimits::new(from.servers, from.services).with_addresses(from.addresses);
     Ok(if from.owners == 0 { limits } else { limits.with_owners(from.owners) })
 }
 

@@ -18,7 +18,7 @@ use crate::ffi::{guard, text};
 /// Says as JSON text which server the next pick of this flow would choose and why, or why none,
 /// with what decides for each server: weights, connections, state and who holds it, load. Changes
 /// nothing: no rotation advances, nothing is counted, no template is made. In a service that is
-/// shared per-worker it is what a caller without a worker would get.
+/// shared per-worker or in chunks it is what a caller without a worker would get.
 ///
 /// Threads: control. Cost: O(servers + persistence templates).
 ///

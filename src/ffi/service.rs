@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use crate::config::{
-    Affinity, Ejection, Netmask, OutlierMethod, Outliers, Persistence, SchedulerFlags, ServiceKey,
-    ServiceSettings, Sharing, SlowStart, Ties, VirtualService,
+    Affinity, Ejection, Netmask, OutlierMethod, Outliers, Persistence, SHARINGS, SchedulerFlags,
+    ServiceKey, ServiceSettings, Sharing, SlowStart, Ties, VirtualService,
 };
 use crate::error::Quoted;
 use crate::ffi::Fault;
@@ -43,9 +43,8 @@ pub(super) unsafe fn read(from: vsched_service) -> Result<ServiceSettings, Fault
     let engine = text(from.persistence_engine)?;
     let table = or(from.mh_table_index, u32::from(default.mh_table_index));
     let sharing = match text(from.sharing)? {
-        "" | "exact" => Sharing::Exact,
-        "per-worker" => Sharing::PerWorker,
-        name => return Err(bad("sharing", Quoted(name), "exact or per-worker")),
+        "" => Sharing::Exact,
+        name => Sharing::read(name).ok_or_else(|| bad("sharing", Quoted(name), SHARINGS))?,
     };
     let ties = match text(from.ties)? {
         "" | "kernel" => Ties::Kernel,

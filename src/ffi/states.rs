@@ -72,7 +72,7 @@ pub struct vsched_service_state {
     /// Persistence engine; empty: none. Longer names, which vsched_config_validate rejects, are
     /// cut.
     pub persistence_engine: [c_char; 16],
-    /// "exact" or "per-worker".
+    /// "exact", "per-worker", or "chunks-1" to "chunks-64".
     pub sharing: [c_char; 16],
     /// Seconds that a client keeps its server; 0: not persistent.
     pub persistence_timeout: u32,
@@ -262,7 +262,7 @@ pub(super) fn state_of(id: vsched_service_id, service: &ObservedService) -> vsch
             None => String::new(),
         }),
         persistence_engine: chars(settings.persistence_engine.as_deref().unwrap_or_default()),
-        sharing: chars(settings.sharing.name()),
+        sharing: chars(&settings.sharing.to_string()),
         persistence_timeout: settings.persistence.map_or(0, |it| it.timeout),
         mh_table_index: settings.mh_table_index.into(),
         affinity_capacity: settings.affinity.capacity,

@@ -85,7 +85,7 @@ pub(super) fn text(status: vsched_status) -> &'static CStr {
             c"no room or memory for so many services, servers or remembered addresses"
         }
         VSCHED_E_GUARDRAILS => c"the change would take away more than the policy allows",
-        VSCHED_E_BLOCK => c"the memory is no block that can be used",
+        VSCHED_E_BLOCK => c"the memory is no block that can be used, or that can carry the config",
         VSCHED_E_PANIC => c"a bug in the library was caught",
         _ => c"unknown status",
     }
@@ -147,7 +147,7 @@ impl From<BlockError> for Fault {
         let status = match error {
             BlockError::Limit { .. } => VSCHED_E_ARGUMENT,
             BlockError::TooShort { .. } => VSCHED_E_LENGTH,
-            BlockError::OwnersFull { .. } => VSCHED_E_CAPACITY,
+            BlockError::OwnersFull { .. } | BlockError::AddressesFull { .. } => VSCHED_E_CAPACITY,
             BlockError::NoOwner => VSCHED_STALE,
             BlockError::Busy => VSCHED_E_REFUSED,
             _ => VSCHED_E_BLOCK,

@@ -48,8 +48,10 @@ pub struct vsched_service {
     /// Seconds that lblc and lblcr remember an address, 1 to 2678400. Default: 86400.
     pub affinity_expiration: u32,
     /// "exact": all workers share one sequence of decisions, as in one kernel. "per-worker": each
-    /// worker decides separately, and its picks write no memory of another worker. Default:
-    /// "exact".
+    /// worker decides separately, and its picks write no memory of another worker. "chunks-16", or
+    /// another number from 1 to 64, for schedulers rr and wrr: all workers share one sequence, of
+    /// which each takes so many turns at once and uses them one by one, so that few of its picks
+    /// write what another worker writes. Default: "exact".
     pub sharing: vsched_text,
     /// Which of equally loaded servers lc, wlc, sed and nq pick. "kernel": the one that was added
     /// last. "rotate": in turn. Default: "kernel".

@@ -45,7 +45,7 @@ pub use room::Room;
 /// A thread that has stopped calling keeps at most one old service table alive.
 ///
 /// A handle keeps its director alive, and so does a connection. In a service that is shared `per-worker`
-/// each thread decides by itself.
+/// each thread decides by itself; in one that is shared in chunks, each thread takes chunks.
 ///
 /// ```
 /// use vsched::{Config, Director, Flow};

@@ -25,10 +25,12 @@
 //! | `refused` | additions | Relaxed  | none: a statistic |
 
 use crate::arena::Arena;
+use crate::arena::block::maps::SharedMap;
+use crate::concurrent::segments::Segment;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::Remembered;
+pub(crate) use crate::memory::address_entry::{AddressKey, AffinityEntry, Expires, Payload};
 use crate::memory::address_table::AffinityTable;
-pub(crate) use crate::memory::address_table::{AddressKey, AffinityEntry, Expires, Payload};
 use crate::memory::pace::Pace;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -67,6 +69,35 @@ impl<P: Payload> Affinity<P> {
         Self::of(AffinityTable::smallest(Arc::clone(&arena)), arena, 1)
     }
 
+    /// A map that other owners of a block use too. Every owner hashes alike.
+    pub(super) fn shared(
+        arena: Arc<Arena>,
+        map: Arc<SharedMap>,
+        entries: Segment<AffinityEntry<P>>,
+    ) -> Self {
+        let (capacity, seed) = (map.capacity, map.seed());
+        let table = AffinityTable::shared(Arc::clone(&arena), map, entries);
+        let hasher =
+            ahash::RandomState::with_seeds(seed, !seed, seed.rotate_left(17), seed ^ 0x9e37_79b9);
+        Affinity { hasher, ..Self::of(table, arena, capacity) }
+    }
+
+    /// The block's map that this is.
+    #[inline]
+    pub(super) fn shared_map(&self) -> Option<&SharedMap> {
+        self.newest.shared.as_deref()
+    }
+
+    /// As [`AffinityTable::recount`].
+    pub(super) fn recount(&self) {
+        self.newest.recount();
+    }
+
+    /// The number of an entry of the newest table.
+    pub(super) fn place(&self, entry: &AffinityEntry<P>) -> Option<usize> {
+        self.newest.place(entry)
+    }
+
     fn of(table: AffinityTable<P>, arena: Arc<Arena>, capacity: u32) -> Self {
         Affinity {
             arena,
@@ -83,6 +114,9 @@ impl<P: Payload> Affinity<P> {
     /// `None` if nothing would change. Allocates a table unless one of the right size exists. Director
     /// only: nothing else shares tables.
     pub(crate) fn next(&self, capacity: u32) -> Result<Option<Self>, OutOfMemory> {
+        if self.shared_map().is_some() {
+            return Ok(None);
+        }
         let fitting = self.tables().find(|table| table.fits(capacity));
         let newest = match fitting {
             Some(table) => Arc::clone(table),

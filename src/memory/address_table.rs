@@ -28,7 +28,7 @@
 //! | `key`     | exchanges in `claim`, `take_out`     | SeqCst   | each other, loads in `find`      |
 //! | `payload` | see the payloads                     | SeqCst   | its loads; the tag ties it to key |
 //! | `marks`   | load and `fetch_or` in `mark`        | SeqCst   | `fetch_and` in `unmark`; after the writer's write, before the sweep's last read |
-//! | `used`    | loads and stores                     | Relaxed  | none: a coarse time              |
+//! | `wrong`   | swap in `recount`                    | Relaxed  | none: the director's             |
 //! | `count`   | additions                            | Relaxed  | none: a limit, exact when quiescent |
 //! | `next`    | loads and stores                     | Relaxed  | none: the director's, under its lock |
 //! | `left`    | stores in `begin_sweep`, `sweep`     | Release  | load in `is_swept`               |
@@ -40,82 +40,30 @@
 use std::iter;
 
 use crate::arena::Arena;
-use crate::concurrent::zeroed::{OutOfMemory, Zeroed, zeroed, zeroed_struct};
+use crate::arena::block::maps::SharedMap;
+use crate::concurrent::segments::Segment;
+use crate::concurrent::zeroed::{OutOfMemory, zeroed};
 use crate::config::affinity_entries;
+use crate::memory::address_entry::{AddressKey, AffinityEntry, Payload, Store};
 use crate::memory::sizes::{CHUNK, WINDOW};
 use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 const EMPTY: u64 = 0;
 
-/// What an entry remembers: nothing if all its bytes are zero.
-pub(crate) trait Payload: Zeroed {
-    /// Which entries are over.
-    type Expiry: Expires<Self>;
-
-    /// Forgets it and unpins the servers it names; false if a thread is writing it.
-    fn forget(&self, arena: &Arena) -> bool;
-
-    /// True if it names no server and no thread is writing it.
-    fn is_clear(&self) -> bool;
-}
-
-/// What a map keeps to tell which of its entries are over; says of none when it is new.
-pub(crate) trait Expires<P>: Default + Clone {
-    /// True if the entry may be over: a cheap check, which is enough for most.
-    fn may_be_over(&self, entry: &AffinityEntry<P>, arena: &Arena) -> bool;
-
-    /// True if the entry with this key is over: lookups do not find it, and a sweep removes it.
-    fn is_over(&self, word: u64, entry: &AffinityEntry<P>, arena: &Arena) -> bool;
-}
-
-/// An address as a map stores it, and its hash.
-#[derive(Clone, Copy)]
-pub(crate) struct AddressKey {
-    pub(super) word: u64,
-    pub(super) hash: u64,
-}
-
-impl AddressKey {
-    pub(crate) fn word(self) -> u64 {
-        self.word
-    }
-
-    /// Bits that distinguish a payload written for this key from one written for another.
-    pub(crate) fn tag(self) -> u32 {
-        (self.hash >> 32) as u32
-    }
-}
-
-zeroed_struct! {
-    pub(crate) struct AffinityEntry<P> {
-        key: AtomicU64,
-        /// Milliseconds of the clock at the last pick.
-        used: AtomicU64,
-        pub(crate) payload: P,
-    }
-}
-
-impl<P> AffinityEntry<P> {
-    pub(crate) fn touch(&self, now: u64) {
-        // Relaxed: a coarse time; orders nothing.
-        self.used.store(now, Ordering::Relaxed);
-    }
-
-    pub(crate) fn idle_since(&self) -> u64 {
-        // Relaxed: as in `touch`.
-        self.used.load(Ordering::Relaxed)
-    }
-}
-
 pub(crate) struct AffinityTable<P: Payload> {
     arena: Arc<Arena>,
-    entries: Box<[AffinityEntry<P>]>,
+    entries: Store<AffinityEntry<P>>,
     /// One bit per chunk, set if one of its entries has a key or remembers something.
-    marks: Box<[AtomicU64]>,
+    marks: Store<AtomicU64>,
+    /// Its own count if it has its own entries.
     count: AtomicU32,
+    /// The block's map whose entries these are.
+    pub(super) shared: Option<Arc<SharedMap>>,
     /// The word of marks with which the sweep goes on, and how many it has still to visit.
     next: AtomicUsize,
     left: AtomicUsize,
+    /// The number of entries, counted otherwise than it should be, and what it should be.
+    wrong: AtomicU64,
     /// Number of entries that sweeps have visited.
     #[cfg(test)]
     pub(super) visited: AtomicU64,
@@ -127,7 +75,18 @@ impl<P: Payload> AffinityTable<P> {
     pub(super) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
         // A length past `usize` is more memory than exists.
         let length = usize::try_from(affinity_entries(capacity)).unwrap_or(usize::MAX);
-        Ok(Self::of(arena, zeroed(length)?, zeroed(marks_for(length))?))
+        let store = (Store::Own(zeroed(length)?), Store::Own(zeroed(marks_for(length))?));
+        Ok(Self::of(arena, store, None))
+    }
+
+    /// A table whose entries other owners of a block use too.
+    pub(super) fn shared(
+        arena: Arc<Arena>,
+        map: Arc<SharedMap>,
+        entries: Segment<AffinityEntry<P>>,
+    ) -> Self {
+        let marks = Store::Shared(map.marks.clone());
+        Self::of(arena, (Store::Shared(entries), marks), Some(map))
     }
 
     /// A table for one address.
@@ -135,17 +94,23 @@ impl<P: Payload> AffinityTable<P> {
         let entries: Box<[_]> =
             (0..affinity_entries(1)).map(|_| AffinityEntry::default()).collect();
         let marks = (0..marks_for(entries.len())).map(|_| AtomicU64::new(0)).collect();
-        Self::of(arena, entries, marks)
+        Self::of(arena, (Store::Own(entries), Store::Own(marks)), None)
     }
 
-    fn of(arena: Arc<Arena>, entries: Box<[AffinityEntry<P>]>, marks: Box<[AtomicU64]>) -> Self {
+    fn of(
+        arena: Arc<Arena>,
+        (entries, marks): (Store<AffinityEntry<P>>, Store<AtomicU64>),
+        shared: Option<Arc<SharedMap>>,
+    ) -> Self {
         AffinityTable {
             arena,
             entries,
             marks,
             count: AtomicU32::new(0),
+            shared,
             next: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
+            wrong: AtomicU64::new(0),
             #[cfg(test)]
             visited: AtomicU64::new(0),
         }
@@ -160,7 +125,34 @@ impl<P: Payload> AffinityTable<P> {
     pub(super) fn count(&self) -> u32 {
         // Relaxed: a statistic, compared with a limit. May be negative briefly, if an entry is removed
         // before it is counted.
-        self.count.load(Ordering::Relaxed)
+        self.counter().load(Ordering::Relaxed)
+    }
+
+    /// Corrects the number of entries that have a key, if it has been wrong by the same since the last call: an owner
+    /// of a block may have died between a change of an entry and that of the number. O(entries).
+    pub(super) fn recount(&self) {
+        let (counted, mut keys) = (self.count(), 0);
+        self.walk(&mut 0, usize::MAX, |_, _| keys += 1);
+        let wrong = u64::from(counted) << 32 | u64::from(keys);
+        // Relaxed, all: as in `count`.
+        if counted != keys && self.wrong.swap(wrong, Ordering::Relaxed) == wrong {
+            let counter = self.counter();
+            let _ = counter.compare_exchange(counted, keys, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn counter(&self) -> &AtomicU32 {
+        self.shared.as_ref().map_or(&self.count, |map| &map.slot.get().count)
+    }
+
+    /// The number of an entry; `None` if it is not in this table.
+    #[inline]
+    pub(super) fn place(&self, entry: &AffinityEntry<P>) -> Option<usize> {
+        let start = self.entries.as_ptr().addr();
+        // An address below the first entry wraps past the end.
+        let at =
+            std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<AffinityEntry<P>>();
+        (at < self.entries.len()).then_some(at)
     }
 
     #[inline]
@@ -171,9 +163,10 @@ impl<P: Payload> AffinityTable<P> {
     /// The window that begins at an entry, whose number is taken modulo the table's length.
     #[inline]
     fn window_at(&self, start: usize) -> impl Iterator<Item = &AffinityEntry<P>> {
-        let mask = self.entries.len() - 1;
+        let entries = &*self.entries;
+        let mask = entries.len() - 1;
         let start = start & mask;
-        (start..start + WINDOW).filter_map(move |at| self.entries.get(at & mask))
+        (start..start + WINDOW).filter_map(move |at| entries.get(at & mask))
     }
 
     /// The key's first entry, even if it is over. Wait-free. Inlined into the first lookup of a pick: a
@@ -197,7 +190,7 @@ impl<P: Payload> AffinityTable<P> {
             match swap {
                 Ok(_) => {
                     // Relaxed: as in `count`.
-                    self.count.fetch_add(1, Ordering::Relaxed);
+                    self.counter().fetch_add(1, Ordering::Relaxed);
                     self.mark(entry);
                     return Some(self.settle(key, entry));
                 }
@@ -227,7 +220,7 @@ impl<P: Payload> AffinityTable<P> {
         let swap = entry.key.compare_exchange(word, EMPTY, Ordering::SeqCst, Ordering::SeqCst);
         if swap.is_ok() {
             // Relaxed: as in `count`.
-            self.count.fetch_sub(1, Ordering::Relaxed);
+            self.counter().fetch_sub(1, Ordering::Relaxed);
         }
         swap.is_ok()
     }
@@ -235,14 +228,9 @@ impl<P: Payload> AffinityTable<P> {
     /// Marks the entry's chunk, so that sweeps visit it; false if the entry is not in this table.
     #[inline]
     pub(super) fn mark(&self, entry: &AffinityEntry<P>) -> bool {
-        let start = self.entries.as_ptr().addr();
-        // An address below the first entry wraps past the end.
-        let at =
-            std::ptr::from_ref(entry).addr().wrapping_sub(start) / size_of::<AffinityEntry<P>>();
+        let Some(at) = self.place(entry) else { return false };
         let (word, bit) = place_of(at / CHUNK);
-        let (true, Some(marks)) = (at < self.entries.len(), self.marks.get(word)) else {
-            return false;
-        };
+        let Some(marks) = self.marks.get(word) else { return false };
         // SeqCst: after the write that it covers; pairs with `unmark`. A load first: the mark is nearly
         // always set, and many entries share its cache line.
         if marks.load(Ordering::SeqCst) & bit == 0 {
@@ -407,6 +395,9 @@ fn place_of(chunk: usize) -> (usize, u64) {
 
 impl<P: Payload> Drop for AffinityTable<P> {
     fn drop(&mut self) {
+        if self.shared.is_some() {
+            return;
+        }
         for word in 0..self.marks.len() {
             self.content_of(word).for_each(|(_, entry)| _ = entry.payload.forget(&self.arena));
         }

@@ -14,7 +14,7 @@
 use std::sync::OnceLock;
 
 use crate::arena::Arena;
-use crate::memory::address_table::{AffinityEntry, Expires};
+use crate::memory::address_entry::{AffinityEntry, Expires};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The 32-bit golden ratio with which the kernel hashes (since Linux 4.7).

@@ -1,6 +1,7 @@
 //! Affinity and persistence: what services remember of clients and destinations, in address maps of
 //! fixed capacity whose entries outlive reloads.
 
+pub(crate) mod address_entry;
 pub(crate) mod address_map;
 pub(crate) mod address_table;
 pub(crate) mod expiry;

@@ -11,6 +11,7 @@ use crate::memory::expiry::Expiry;
 use crate::sync::{AtomicU64, Ordering};
 
 zeroed_struct! {
+    #[repr(C)]
     pub(crate) struct OneServer {
         /// tag:32, the slot's complement:32; 0 = none. No server has slot 2^32 - 1.
         word: AtomicU64,
@@ -67,7 +68,11 @@ impl Payload for OneServer {
     }
 }
 
+/// In a block no pin is needed: where a server leaves for good, entries that name it are cleared first.
 pub(crate) fn pin(arena: &Arena, slot: u32) {
+    if arena.is_shared() {
+        return;
+    }
     if let Some(server) = arena.servers.get(slot) {
         server.pin();
     }
@@ -80,6 +85,9 @@ fn unpin(arena: &Arena, word: u64) {
 }
 
 pub(crate) fn unpin_slot(arena: &Arena, slot: u32) {
+    if arena.is_shared() {
+        return;
+    }
     if let Some(server) = arena.servers.get(slot) {
         server.unpin();
     }

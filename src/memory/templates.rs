@@ -23,6 +23,7 @@
 use std::collections::HashMap;
 
 use crate::arena::Arena;
+use crate::arena::block::maps::SharedMap;
 use crate::concurrent::zeroed::{OutOfMemory, zeroed_struct};
 use crate::config::Remembered;
 use crate::memory::address_map::{AddressKey, Affinity, AffinityEntry, Expires, Payload};
@@ -34,7 +35,12 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 const EXTENSION: u64 = 60_000;
 
 /// In `held`: the template has been extended, so its timeout is `EXTENSION`.
-const EXTENDED: u64 = 1 << 31;
+const EXTENDED: u64 = 1 << 39;
+const OPEN: u64 = (1 << 32) - 1;
+const CHANGES: u64 = EXTENDED - 1 - OPEN;
+const CHANGE: u64 = OPEN + 1;
+const SERIAL: u32 = 40;
+const SERIALS: u32 = (1 << 24) - 1;
 
 pub(crate) struct Templates {
     map: Affinity<Template>,
@@ -43,11 +49,14 @@ pub(crate) struct Templates {
 }
 
 zeroed_struct! {
+    #[repr(C)]
     pub(crate) struct Template {
         server: OneServer,
-        /// serial:32, extended:1, open connections made through it:31. The serial is unique in the director and
-        /// distinguishes a template from an earlier one of the same client (even one of a deleted
-        /// service), whose connections do not count for this one.
+        /// serial:24, extended:1, changes:7, open connections made through it:32. The serial distinguishes a
+        /// template from an earlier one of the same client (even one of a deleted service), whose connections do
+        /// not count for this one; it wraps after 16 million templates.
+        /// In a block, a bit per owner that has connections open instead of their number; then `changes` counts
+        /// the bits that were set.
         held: AtomicU64,
         timeout: AtomicU64,
         deadline: AtomicU64,
@@ -70,20 +79,30 @@ impl TemplateId {
     pub(crate) fn is_none(self) -> bool {
         self.serial == 0
     }
+
+    pub(crate) fn serial(self) -> u32 {
+        self.serial
+    }
 }
 
 fn serial_of(held: u64) -> u32 {
-    (held >> 32) as u32
+    (held >> SERIAL) as u32
 }
 
 fn open_of(held: u64) -> u64 {
-    held & (EXTENDED - 1)
+    held & OPEN
 }
 
 impl Templates {
     /// Templates for up to `capacity` clients, 1 to 2^24. Allocates.
     pub(crate) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
         Ok(Templates { map: Affinity::new(arena, capacity)?, began: AtomicU64::new(0) })
+    }
+
+    /// Templates that all owners of a block use.
+    pub(crate) fn shared(arena: Arc<Arena>, map: Arc<SharedMap>) -> Option<Self> {
+        let entries = map.entries.cast::<AffinityEntry<Template>>()?;
+        Some(Templates { map: Affinity::shared(arena, map, entries), began: AtomicU64::new(0) })
     }
 
     /// The same templates, in place, with another capacity; `None` if nothing would change. May
@@ -135,13 +154,13 @@ impl Templates {
             return TemplateId::default();
         };
         let arena = self.map.arena();
-        let serial = arena.next_serial();
+        let serial = (arena.next_serial() & SERIALS).max(1);
         let deadline = arena.clock().saturating_add(timeout);
         self.map.write(entry, |template| {
             // Relaxed: before the swap, see above.
             template.timeout.store(timeout, Ordering::Relaxed);
             template.deadline.store(deadline, Ordering::Relaxed);
-            template.held.swap(u64::from(serial) << 32, Ordering::SeqCst);
+            template.held.swap(u64::from(serial) << SERIAL, Ordering::SeqCst);
             template.server.set(arena, client, slot);
         });
         // Another pick may have made the client's template in the meantime.
@@ -156,12 +175,65 @@ impl Templates {
 
     /// Counts a connection that opens through the template.
     pub(crate) fn acquire(&self, id: TemplateId) {
-        self.count(id, |held| (open_of(held) < EXTENDED - 1).then_some(held + 1));
+        match self.map.shared_map() {
+            Some(map) => self.acquire_shared(map, id),
+            None => self.count(id, |held| (open_of(held) < OPEN).then_some(held + 1)),
+        }
     }
 
     /// Counts a connection that closes.
     pub(crate) fn release(&self, id: TemplateId) {
-        self.count(id, |held| (open_of(held) > 0).then_some(held - 1));
+        match self.map.shared_map() {
+            Some(map) => self.release_shared(map, id),
+            None => self.count(id, |held| (open_of(held) > 0).then_some(held - 1)),
+        }
+    }
+
+    /// As [`acquire`](Self::acquire): the first of this owner's connections sets its bit.
+    #[cold]
+    #[inline(never)]
+    fn acquire_shared(&self, map: &SharedMap, id: TemplateId) {
+        let now = self.map.arena().clock();
+        for entry in self.map.all(self.map.key_of(id.key)) {
+            let (template, at) = (&entry.payload, self.map.place(entry));
+            let is_it = serial_of(template.held.load(Ordering::SeqCst)) == id.serial;
+            let Some(at) = at.filter(|_| is_it && !template.is_over(now, self.map.arena())) else {
+                continue;
+            };
+            if map.open.open(at, id.serial()) {
+                let set = |held: u64| {
+                    let changes = held.wrapping_add(CHANGE) & CHANGES;
+                    let set = held & !CHANGES | changes | map.bit();
+                    (serial_of(held) == id.serial).then_some(set)
+                };
+                // SeqCst: after the count; its change makes a removal of the bit fail that did not see the count.
+                let _ = template.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, set);
+            }
+            return;
+        }
+    }
+
+    /// As [`release`](Self::release): the last of this owner's connections removes its bit.
+    #[cold]
+    #[inline(never)]
+    fn release_shared(&self, map: &SharedMap, id: TemplateId) {
+        for entry in self.map.all(self.map.key_of(id.key)) {
+            let Some(at) = self.map.place(entry) else { continue };
+            let held = &entry.payload.held;
+            match map.open.close(at, id.serial()) {
+                None => continue,
+                Some(false) => return,
+                Some(true) => {}
+            }
+            let removed = |held: u64| {
+                let is_it = serial_of(held) == id.serial && held & map.bit() != 0;
+                // After the load of `held`.
+                (is_it && !map.open.is_open(at, id.serial)).then_some(held & !map.bit())
+            };
+            // SeqCst: before the look at the count; fails if the bit was set since.
+            let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, removed);
+            return;
+        }
     }
 
     /// Changes the count unless the template is over or has been replaced. Tries every entry of the client:
@@ -171,7 +243,7 @@ impl Templates {
         for entry in self.map.all(self.map.key_of(id.key)) {
             let template = &entry.payload;
             let mine = |held: u64| if serial_of(held) == id.serial { next(held) } else { None };
-            if !template.is_over(now)
+            if !template.is_over(now, self.map.arena())
                 && template.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, mine).is_ok()
             {
                 return;
@@ -182,10 +254,15 @@ impl Templates {
     /// Resets the connection counts of this server's templates, so that none keeps one alive. Director
     /// only.
     pub(crate) fn clear_holds(&self, slot: u32) {
+        let shared = self.map.shared_map();
         self.map.for_each(|_, entry| {
             let Template { server, held, .. } = &entry.payload;
             if server.slot() == Some(slot) {
-                let unheld = |held| Some(held - open_of(held));
+                if let Some((map, at)) = shared.zip(self.map.place(entry)) {
+                    map.open.end(at);
+                }
+                let own = shared.map_or(OPEN, SharedMap::bit);
+                let unheld = |held| Some(held & !own);
                 let _ = held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, unheld);
             }
         });
@@ -212,8 +289,13 @@ impl Templates {
 
     /// Removes expired templates as far as `pace` allows. True if that is all for this call. Director only.
     pub(crate) fn sweep(&self, pace: &mut Pace<'_>) -> bool {
+        let was_swept = self.map.is_swept();
         self.map.sweep(pace);
-        self.map.is_swept() || *pace.call == 0
+        let is_swept = self.map.is_swept();
+        if is_swept && !was_swept && self.map.shared_map().is_some() {
+            self.map.recount();
+        }
+        is_swept || *pace.call == 0
     }
 
     /// Number of templates of a server. O(templates).
@@ -240,8 +322,8 @@ impl Templates {
 impl Template {
     /// True if the template has expired and no connection holds it. Extends it if one does.
     #[inline(always)]
-    fn is_over(&self, now: u64) -> bool {
-        self.is_due(now) && self.has_ended(now)
+    fn is_over(&self, now: u64, arena: &Arena) -> bool {
+        self.is_due(now) && self.has_ended(now, arena)
     }
 
     #[inline(always)]
@@ -252,7 +334,9 @@ impl Template {
 
     #[cold]
     #[inline(never)]
-    fn has_ended(&self, now: u64) -> bool {
+    fn has_ended(&self, now: u64, arena: &Arena) -> bool {
+        // Of a block's owners those that are alive.
+        let counted = arena.owners_alive().unwrap_or(OPEN);
         let serial = serial_of(self.held.load(Ordering::SeqCst));
         // Relaxed: after the load of the serial, so not of an earlier template.
         let deadline = self.deadline.load(Ordering::Relaxed);
@@ -260,7 +344,7 @@ impl Template {
             return false;
         }
         let extended = |held| {
-            let holds = serial_of(held) == serial && open_of(held) > 0;
+            let holds = serial_of(held) == serial && open_of(held) & counted > 0;
             holds.then_some(held | EXTENDED)
         };
         match self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, extended) {
@@ -293,7 +377,7 @@ impl Expires<Template> for () {
     }
 
     fn is_over(&self, _: u64, entry: &AffinityEntry<Template>, arena: &Arena) -> bool {
-        entry.payload.is_over(arena.clock())
+        entry.payload.is_over(arena.clock(), arena)
     }
 }
 

@@ -91,8 +91,7 @@ fn servers(service: &ObservedService) -> Vec<(&'static str, Value)> {
 fn info(service: &ObservedService) -> Vec<(&'static str, String)> {
     let settings = &service.settings;
     let scheduler = settings.scheduler.map_or("none", SchedulerKind::name).to_owned();
-    let mut labels =
-        vec![("scheduler", scheduler), ("sharing", settings.sharing.name().to_owned())];
+    let mut labels = vec![("scheduler", scheduler), ("sharing", settings.sharing.to_string())];
     if let Some(engine) = &settings.persistence_engine {
         labels.push(("persistence_engine", engine.clone()));
     }

@@ -85,6 +85,11 @@ impl Servers {
         self.list.get(position as usize).map(|(slot, listed)| (slot, listed.weight))
     }
 
+    /// True if a server is draining or down. O(n).
+    pub(crate) fn is_any_held(&self) -> bool {
+        self.list.iter().any(|(slot, _)| slot.counts_seqcst().is_held())
+    }
+
     /// Every server, including quiesced and overloaded ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
         self.list.iter().zip(0..).map(|((slot, listed), position)| {

@@ -36,6 +36,12 @@ impl Schedule {
         Schedule { words, cycle: length }
     }
 
+    /// True if every ticket's server is at the same position, whether it needs a check or not.
+    pub(crate) fn is_same(&self, other: &Schedule) -> bool {
+        self.words.len() == other.words.len()
+            && self.words.iter().zip(other.words.iter()).all(|(a, b)| (a ^ b) & !CHECK == 0)
+    }
+
     /// Tickets of one cycle; 0 = nothing is precomputed.
     pub(crate) fn cycle(&self) -> u32 {
         self.cycle
@@ -60,13 +66,13 @@ impl Schedule {
     /// is no position.
     #[inline(always)]
     pub(crate) fn unconditional(&self, ticket: u64) -> Option<u32> {
-        self.words.get(ticket as usize).copied()
+        self.words.get(usize::try_from(ticket).ok()?).copied()
     }
 
     /// The position of this ticket's server, which may be unavailable.
     #[inline]
     pub(crate) fn position(&self, ticket: u64) -> Option<u32> {
-        self.words.get(ticket as usize).map(|word| *word & !CHECK)
+        self.words.get(usize::try_from(ticket).ok()?).map(|word| *word & !CHECK)
     }
 }
 

@@ -19,30 +19,24 @@
 //!
 //! | location | operation                                  | ordering | partner                  |
 //! |----------|--------------------------------------------|----------|--------------------------|
-//! | `word`   | additions in `take_ticket`                 | SeqCst   | the swaps                |
+//! | `word`   | additions in `take_ticket`, `take_chunk`   | SeqCst   | the swaps                |
 //! | `word`   | loads in `advance`, `adopt`, `supersede`, `copy` | SeqCst | the additions and swaps  |
-//! | `word`   | swaps in all but `take_ticket`             | SeqCst   | the others; the snapshot's `current` |
+//! | `word`   | swaps in all but these two                 | SeqCst   | the others; the snapshot's `current` |
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use crate::concurrent::segments::ArcRef;
 use crate::rotation::schedule::{Schedule, repeats};
+use crate::rotation::ticket_word::{
+    FLAGS, NUMBER, OFF_SCHEDULE, SUPERSEDED, TicketWord, UNINITIALIZED, off_schedule_bits,
+    off_schedule_state,
+};
 use crate::rotation::version::{MAX_STATE, Superseded};
 use crate::sync::{AtomicU64, Ordering};
 
-const SUPERSEDED: u64 = 1 << 63;
-const OFF_SCHEDULE: u64 = 1 << 62;
-const UNINITIALIZED: u64 = 1 << 61;
-const FLAGS: u64 = SUPERSEDED | OFF_SCHEDULE | UNINITIALIZED;
-
 /// A pick passes over at most this many servers ticket by ticket. Then it asks the scheduler, which
 /// has a shorter way past unavailable servers and knows whether any is available.
-const MAX_TICKETS: usize = 8;
-/// Low bits that invalid tickets may change. Each invalid ticket is followed by a step that clears the
-/// bits or leaves this word for good, so at most one per worker is in flight.
-const TICKET_BITS: u32 = 28;
-/// The state of a precomputed rotation off its schedule: a turn's number and a mark.
-const OFF_SCHEDULE_STATE: u64 = (1 << 33) - 1;
+pub(super) const MAX_TICKETS: usize = 8;
 
 /// The previous pool version's counter; `None` for the first version.
 pub(crate) type Previous<'a> = Option<&'a TicketCounter>;
@@ -164,6 +158,24 @@ impl SharedRotation {
         SharedRotation { current: self.current.copy(), previous: None }
     }
 
+    /// Begins in this state, in a word that is not initialized and that other threads may raise.
+    pub(crate) fn begin(&self, state: u64, is_any_held: impl Fn() -> bool) {
+        if is_any_held() {
+            self.current.word.get().raise();
+        } else {
+            // What is left of the word's last use.
+            self.lower(is_any_held);
+        }
+        self.current.adopt(None, |_| state);
+    }
+
+    /// No server need be looked at for the sake of other processes' holds, if none is held.
+    pub(crate) fn lower(&self, is_any_held: impl Fn() -> bool) {
+        if self.current.is_foreign {
+            self.current.word.get().lower(is_any_held);
+        }
+    }
+
     /// As [`TicketCounter::restart`].
     pub(crate) fn restart(&self, state: u64) {
         self.current.restart(state);
@@ -172,17 +184,6 @@ impl SharedRotation {
     /// As [`TicketCounter::adopt`].
     pub(crate) fn adopt(&self, translate: impl Fn(u64) -> u64) {
         self.current.adopt(self.previous.as_ref(), translate);
-    }
-}
-
-/// The word of a counter.
-#[repr(C, align(64))]
-pub(crate) struct TicketWord(AtomicU64);
-
-impl TicketWord {
-    /// A word that is not in use yet.
-    pub(crate) fn uninitialized() -> Self {
-        TicketWord(AtomicU64::new(UNINITIALIZED))
     }
 }
 
@@ -209,13 +210,18 @@ impl TicketCounter {
     }
 
     /// Begins in this state. Before it is in use.
-    pub(crate) fn initialize(&self, state: u64) {
+    fn initialize(&self, state: u64) {
         self.word().store(self.word_for(state), Ordering::SeqCst);
+    }
+
+    /// Not in use from now on, whatever the word was.
+    pub(crate) fn uninitialize(&self) {
+        self.word().store(UNINITIALIZED, Ordering::SeqCst);
     }
 
     #[inline(always)]
     fn word(&self) -> &AtomicU64 {
-        &self.word.get().0
+        &self.word.get().word
     }
 
     fn current_state(&self) -> Option<u64> {
@@ -229,7 +235,7 @@ impl TicketCounter {
     }
 
     fn copy(&self) -> Self {
-        let word = TicketWord(AtomicU64::new(self.word().load(Ordering::SeqCst)));
+        let word = TicketWord::new(self.word().load(Ordering::SeqCst));
         TicketCounter { word: ArcRef::standalone(word), cycle: self.cycle, is_foreign: false }
     }
 
@@ -240,18 +246,31 @@ impl TicketCounter {
         self.word().fetch_add(1, Ordering::SeqCst)
     }
 
+    /// Takes this many tickets, and wraps the word if the last is past the end of the schedule. The first of
+    /// them, as an index of the schedule; `None` if they are invalid.
+    pub(super) fn take_chunk(&self, length: NonZeroU8, schedule: &Schedule) -> Option<u64> {
+        let length = u64::from(length.get());
+        let first = self.word().fetch_add(length, Ordering::SeqCst);
+        let last = first + length - 1;
+        if !schedule.past_end(last) {
+            return Some(first);
+        }
+        self.wrap(last);
+        if schedule.past_end(first) { self.valid_ticket(first) } else { Some(first) }
+    }
+
     /// The turn of a ticket; `None` if the ticket is invalid.
     #[inline]
     pub(crate) fn valid_ticket(&self, ticket: u64) -> Option<u64> {
         let cycle = self.cycle.filter(|_| ticket & FLAGS == 0)?;
-        Some(ticket % u64::from(cycle.get()))
+        Some((ticket & NUMBER) % u64::from(cycle.get()))
     }
 
     /// Subtracts whole cycles from the word, after a ticket past the end. Leaves that to the later
     /// picker if another ticket was taken since.
     pub(crate) fn wrap(&self, ticket: u64) {
         let Some(number) = self.valid_ticket(ticket) else { return };
-        let next = self.word_for(number);
+        let next = self.word_after(ticket, number);
         let _ = self.swap(ticket + 1, next);
     }
 
@@ -269,7 +288,7 @@ impl TicketCounter {
             ticket.filter(|ticket| self.valid_ticket(ticket.last).is_some())
         {
             let (answer, state) = step(self.state(first));
-            if self.swap(last + 1, self.word_for(state)).is_ok() {
+            if self.swap(last + 1, self.word_after(last, state)).is_ok() {
                 return Ok(answer);
             }
         }
@@ -278,7 +297,7 @@ impl TicketCounter {
             if word & SUPERSEDED != 0 {
                 if self.is_foreign {
                     // Corrupted: it begins again.
-                    let _ = self.swap(word, self.word_for(0));
+                    let _ = self.swap(word, self.word_after(word, 0));
                     word = self.word().load(Ordering::SeqCst);
                     continue;
                 }
@@ -290,7 +309,7 @@ impl TicketCounter {
                 continue;
             }
             let (answer, state) = step(self.state(word));
-            let next = self.word_for(state);
+            let next = self.word_after(word, state);
             if next == word {
                 return Ok(answer);
             }
@@ -307,10 +326,10 @@ impl TicketCounter {
         if word & UNINITIALIZED == 0 {
             return;
         }
-        let next = self.word_for(translate(previous.map_or(0, TicketCounter::supersede)));
+        let state = translate(previous.map_or(0, TicketCounter::supersede));
         // Retries only if another thread took a ticket meanwhile.
         while word & UNINITIALIZED != 0 {
-            match self.swap(word, next) {
+            match self.swap(word, self.word_after(word, state)) {
                 Ok(()) => return,
                 Err(now) => word = now,
             }
@@ -347,10 +366,10 @@ impl TicketCounter {
     fn state(&self, word: u64) -> u64 {
         match self.cycle {
             None => word & MAX_STATE,
-            Some(_) if word & FLAGS != 0 => word >> TICKET_BITS & OFF_SCHEDULE_STATE,
+            Some(_) if word & FLAGS != 0 => off_schedule_state(word),
             Some(cycle) => {
                 let cycle = u64::from(cycle.get());
-                (word % cycle).checked_sub(1).unwrap_or(cycle - 1)
+                ((word & NUMBER) % cycle).checked_sub(1).unwrap_or(cycle - 1)
             }
         }
     }
@@ -369,10 +388,20 @@ impl TicketCounter {
         }
     }
 
+    /// The word of this state, to be exchanged for this word: other processes' holds stay.
+    fn word_after(&self, from: u64, state: u64) -> u64 {
+        let word = self.word_for(state);
+        if self.is_foreign && word & FLAGS == 0 {
+            word | self.word.get().look_bits(from)
+        } else {
+            word
+        }
+    }
+
     fn off_schedule(&self, state: u64) -> u64 {
         match self.cycle {
             None => state & MAX_STATE,
-            Some(_) => (state & OFF_SCHEDULE_STATE) << TICKET_BITS,
+            Some(_) => off_schedule_bits(state),
         }
     }
 }

@@ -52,6 +52,7 @@ pub(crate) use build::Build;
 pub(crate) use in_turn::InTurn;
 pub(crate) use least::WorkerLoads;
 pub(crate) use locality::AffinityCaches;
+pub(crate) use wrr_schedule::MOST as MOST_TURNS;
 
 /// One algorithm, compiled for one service. Immutable; state that changes between picks lives in slots.
 pub(crate) trait Scheduler: Sized {

@@ -6,7 +6,7 @@ use crate::sync::Arc;
 /// megabytes per service. A longer cycle is not precomputed; each pick then searches.
 const FEW: u64 = 1 << 18;
 const A_SERVER: u64 = 64;
-const MOST: u64 = 1 << 22;
+pub(crate) const MOST: u64 = 1 << 22;
 
 /// Flag: the walk is before the first server of its level. Above the 32 bits of the turn.
 const AT_HEAD: u64 = 1 << 32;

@@ -21,6 +21,7 @@ use crate::memory::pace::{CALL, Pace};
 use crate::memory::templates::Templates;
 use crate::pool::endpoint::Endpoint;
 use crate::pool::servers::{Member, Position, Servers};
+use crate::rotation::chunk::Sequence;
 use crate::rotation::schedule::Schedule;
 use crate::rotation::shared::{SharedRotation, TicketRange};
 use crate::rotation::version::PoolVersion;
@@ -51,24 +52,31 @@ pub(crate) struct Service {
     pub(crate) scheduler: AnyScheduler,
     /// The scheduler's answer, at hand: most need no updates, and every connection asks.
     load_updates: LoadUpdates,
-    /// What [`Path::Ticket`] takes its servers from; empty on every other path.
+    /// What [`Path::Ticket`] and [`Path::Chunk`] take their servers from; empty on every other path.
     pub(crate) schedule: Schedule,
-    /// The service's id as a word if `schedule` is not empty, else no id: one comparison for both.
+    /// The service's id as a word if `schedule` is not empty and tickets are taken one by one, else no id:
+    /// one comparison for all three.
     ticket_service: u64,
+    /// The same where they are taken in chunks.
+    chunk_service: u64,
+    /// Names the servers of `schedule` and their order, for chunks of its tickets.
+    pub(crate) sequence: Sequence,
+    /// Tickets that a worker takes at once; 0 = no chunks.
+    chunk: u8,
     /// What [`Path::WorkerTicket`] takes its servers from. Apart from `schedule`, so that the shared
     /// path needs no second check.
     pub(crate) worker_schedule: Schedule,
     /// As `ticket_service`.
     worker_ticket_service: u64,
     /// The service's id as a word if a pick is what the scheduler says and no more: no persistence, no
-    /// server without a port, no flow to refuse, no standby. Else no id.
+    /// server without a port, no flow to refuse, no standby, no chunk. Else no id.
     scheduler_service: u64,
     /// Whose turn it is, for all workers.
     pub(crate) rotation: SharedRotation,
     /// The same for retries, without a schedule.
     retries: SharedRotation,
     /// The version whose rotations these are, if other processes turn them too.
-    _in_use: Option<Arc<InUse>>,
+    in_use: Option<Arc<InUse>>,
 }
 
 /// The path of a first pick; see `worker::pick`.
@@ -77,6 +85,8 @@ pub(crate) enum Path {
     Ticket,
     /// The same for each worker's own rotation.
     WorkerTicket,
+    /// The shared rotation is precomputed, and each worker has taken a chunk of its tickets.
+    Chunk,
     /// The scheduler decides, and nothing else does.
     Scheduler,
     /// Everything else: persistence, servers without a port, refused flows, tiers that do not serve, and ids
@@ -124,8 +134,7 @@ impl Service {
             && standby.is_empty()
             && members.iter().all(has_port);
         let is_plain = scheduler_decides && !per_worker;
-        // Another process may hold one at any time.
-        let holds = plan.holds || arena.attached().is_some();
+        let holds = plan.holds;
         let precomputed = |wanted| {
             let cycle = if wanted { scheduler.schedule(&servers) } else { None };
             let always = |position| !holds && servers.always_available(position);
@@ -133,6 +142,20 @@ impl Service {
         };
         let (schedule, own_schedule) =
             (precomputed(is_plain), precomputed(scheduler_decides && per_worker));
+        let chunk = match plan.settings.sharing {
+            Sharing::Chunks(length) if !schedule.is_empty() => length,
+            _ => 0,
+        };
+        let is_same = |former: &&Service| {
+            former.chunk != 0
+                && former.schedule.is_same(&schedule)
+                && former.servers.ids().eq(servers.ids())
+        };
+        let sequence = match plan.former {
+            _ if chunk == 0 => Sequence::NONE,
+            Some(former) if is_same(&former) => former.sequence,
+            _ => arena.next_sequence(),
+        };
         let word_if = |so| if so { plan.id.word() } else { u64::MAX };
         let phase = arena.phase();
         let former_rounds = plan.former.map(|former| &former.rotation);
@@ -150,7 +173,8 @@ impl Service {
                 let states = [state(|former| &former.rotation), state(|former| &former.retries)];
                 Begins { cycle, states }
             };
-            attached.version((plan.id, digest(plan, members, cycle)), begins)
+            let version = (plan.id, digest(plan, members, cycle));
+            attached.version(version, begins, || servers.is_any_held())
         });
         let (rotation, retries, in_use) = match shared {
             Some(Version { rotations: [rotation, retries], in_use }) => {
@@ -172,10 +196,13 @@ impl Service {
                 .arc_ref(plan.id.slot)
                 .unwrap_or_else(|| ArcRef::standalone(ServiceSlot::new(0))),
             servers,
-            scheduler_service: word_if(scheduler_decides),
+            scheduler_service: word_if(scheduler_decides && chunk == 0),
             per_worker,
             looks_at_holds: holds,
-            ticket_service: word_if(!schedule.is_empty()),
+            ticket_service: word_if(!schedule.is_empty() && chunk == 0),
+            chunk_service: word_if(chunk != 0),
+            sequence,
+            chunk,
             worker_ticket_service: word_if(!own_schedule.is_empty()),
             schedule,
             worker_schedule: own_schedule,
@@ -187,7 +214,7 @@ impl Service {
             standby,
             control_only,
             scheduler,
-            _in_use: in_use,
+            in_use,
         }
     }
 
@@ -200,6 +227,8 @@ impl Service {
             Path::WorkerTicket
         } else if self.scheduler_service == id.word() {
             Path::Scheduler
+        } else if self.chunk_service == id.word() {
+            Path::Chunk
         } else {
             Path::General
         }
@@ -257,7 +286,10 @@ impl Service {
     /// Notes what is due at this time; [`go_on`](Self::go_on) does it.
     pub(crate) fn begin_tick(&self, now: u64) -> Allowance {
         self.scheduler.tick(now);
-        if let Some(templates) = self.templates() {
+        // One owner of a block sweeps for all.
+        let attached = self.servers.arena().attached();
+        let sweeps = attached.is_none_or(|attached| attached.leads(self.id.slot));
+        if let Some(templates) = self.templates().filter(|_| sweeps) {
             templates.begin_sweep();
         }
         // What is over makes room for others at once.
@@ -329,9 +361,17 @@ impl Service {
         &self.load_updates
     }
 
-    /// True if picks obey the states in which servers are held. Without a schedule they always do.
+    /// True if picks obey the states in which servers are held. Without a schedule they always do, and with a
+    /// rotation of a block.
     pub(crate) fn obeys_holds(&self) -> bool {
-        self.looks_at_holds || self.schedule.is_empty() && self.worker_schedule.is_empty()
+        self.looks_at_holds
+            || self.in_use.is_some()
+            || self.schedule.is_empty() && self.worker_schedule.is_empty()
+    }
+
+    /// Other processes' picks, and this one's, no longer look at servers because one was held, if none is.
+    pub(crate) fn stop_looking(&self) {
+        self.rotation.lower(|| self.servers.is_any_held());
     }
 
     /// True if picks look at servers because one may be held.

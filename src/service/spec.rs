@@ -1,6 +1,7 @@
 //! What a service is compiled from, and the part of it that memory may not suffice for.
 
 use crate::arena::Arena;
+use crate::arena::block::maps::SharedMap;
 use crate::arena::id::ServiceId;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::{KernelRules, SchedulerKind, ServiceSettings, Ties};
@@ -39,17 +40,20 @@ pub(crate) struct Maps {
 
 impl Maps {
     /// The maps for these settings. `former` is the running version; `bound` says that its scheduler, with
-    /// what that remembers, is replaced. Changes nothing that runs.
+    /// what that remembers, is replaced, and `shared` is a block's map for templates. Changes nothing that runs.
     pub(crate) fn reserve(
         arena: &Arc<Arena>,
         settings: &ServiceSettings,
         former: Option<&Service>,
-        bound: bool,
+        (bound, shared): (bool, Option<Arc<SharedMap>>),
     ) -> Result<Self, OutOfMemory> {
         let scheduler = former.filter(|_| !bound).map(|compiled| &compiled.scheduler);
         let persistence = former.and_then(|compiled| compiled.persistence.as_ref());
         Ok(Maps {
-            templates: Persistent::reserve(arena, settings, persistence)?,
+            templates: match shared.and_then(|map| Templates::shared(Arc::clone(arena), map)) {
+                Some(templates) => Some(Arc::new(templates)),
+                None => Persistent::reserve(arena, settings, persistence)?,
+            },
             caches: AnyScheduler::reserve(arena, settings, scheduler)?,
         })
     }

@@ -1,11 +1,61 @@
-//! What a service does for each worker, if it is shared `per-worker`.
+//! What a service does for each worker, if it is shared `per-worker` or in chunks.
+
+use std::num::NonZeroU8;
 
 use crate::arena::id::ServerId;
+use crate::arena::service_slot::ServiceSlot;
 use crate::arena::tally::{Connections, Tally};
-use crate::arena::worker_state::{Renewal, WorkerState};
+use crate::arena::worker_state::{MAX_WORKERS, Renewal, WorkerState};
+use crate::config::{MAX_CHUNK, MAX_SERVERS};
+use crate::pool::endpoint::Endpoint;
+use crate::rotation::chunk::NEXT;
+use crate::rotation::ticket_word::{TICKET_BITS, TURN};
+use crate::sched::MOST_TURNS;
 use crate::service::{LoadUpdates, OtherUpdates, Service, WorkerLoads};
 
+/// All workers' invalid chunks fit into the bits that invalid tickets may change.
+const _: () = assert!(MAX_CHUNK as u64 * MAX_WORKERS as u64 <= 1 << TICKET_BITS);
+/// A word off its schedule has room for every turn.
+const _: () = assert!(MOST_TURNS < TURN && (MAX_SERVERS as u64) < TURN);
+/// A chunk has room for every ticket of a schedule, and for the one past the end.
+const _: () = assert!(MOST_TURNS <= NEXT && MAX_SERVERS as u64 <= NEXT);
+
 impl Service {
+    /// The server of the next turn of the worker's own rotation, if it is available.
+    #[inline(always)]
+    pub(crate) fn take_worker_ticket(&self, slot: &ServiceSlot) -> Option<&Endpoint> {
+        let available = |position| self.servers.available_endpoint(position);
+        slot.worker_rotation.take_available(self.version, &self.worker_schedule, available)
+    }
+
+    /// The server of the next ticket of the worker's chunk, if it is always available.
+    #[inline(always)]
+    pub(crate) fn take_of_chunk(&self, slot: &ServiceSlot) -> Option<&Endpoint> {
+        let endpoint = self.ticket_endpoint(slot.chunk.next(self.sequence))?;
+        slot.chunk.take_next();
+        Some(endpoint)
+    }
+
+    /// The first available server of the next tickets of the worker's chunk, and then of another chunk.
+    /// `None` if the worker takes no chunks, or leaves this pick to the scheduler.
+    #[inline]
+    pub(crate) fn redeem_chunk(&self, worker: Option<&WorkerState>) -> Option<&Endpoint> {
+        let length = NonZeroU8::new(self.chunk)?;
+        let slot = worker?.service(self.id.slot)?;
+        let available = |position| self.servers.available_endpoint(position);
+        slot.chunk.redeem(
+            (self.sequence, length),
+            &self.rotation.current,
+            &self.schedule,
+            available,
+        )
+    }
+
+    /// Workers have state of their own for the service.
+    pub(crate) fn has_worker_slots(&self) -> bool {
+        self.per_worker || self.chunk != 0
+    }
+
     /// Each worker decides by itself.
     pub(crate) fn per_worker(&self) -> bool {
         self.per_worker

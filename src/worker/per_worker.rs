@@ -37,6 +37,9 @@ impl Worker {
         activity: Activity,
         below_limit: bool,
     ) -> Result<(), ConnectionError> {
+        if self.inner.arena.attached().is_some() {
+            return self.open_shared(lease, server, template, activity, below_limit);
+        }
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let (generation, state) = (server.generation, self.state());
         let own = state.and_then(|state| state.own(server.slot));
@@ -58,7 +61,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The rest of [`open_own`](Self::open_own) where the slot counts the connection too, or an owner's ledger.
+    /// The rest of [`open_own`](Self::open_own) where the slot counts the connection too.
     #[inline(never)]
     fn open_in_slot(
         &self,
@@ -68,9 +71,6 @@ impl Worker {
         activity: Activity,
         below_limit: bool,
     ) -> Result<(), ConnectionError> {
-        if let Some(attached) = self.inner.arena.attached() {
-            return self.open_shared(attached, lease, server, activity, below_limit);
-        }
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let (generation, rules) = (server.generation, self.inner.arena.kernel_rules());
         let own = self.state().and_then(|state| state.own(server.slot));
@@ -111,6 +111,9 @@ impl Worker {
         slot: &ServerSlot,
         activity: Activity,
     ) -> Result<(), ConnectionError> {
+        if self.inner.arena.attached().is_some() {
+            return self.close_shared(lease, slot, activity);
+        }
         let (server, template) = (lease.server, lease.template);
         if !slot.is(server.generation) {
             return Err(ConnectionError::Stale);
@@ -137,9 +140,6 @@ impl Worker {
         activity: Activity,
         (tag, counted): (WorkerTag, Option<Counted>),
     ) -> Result<(), ConnectionError> {
-        if let Some(attached) = self.inner.arena.attached() {
-            return self.close_shared(attached, lease, slot, activity);
-        }
         let (server, template, arena) = (lease.server, lease.template, &self.inner.arena);
         let service = slot.service();
         let by = Connections::one(activity).negative();
@@ -192,15 +192,15 @@ impl Worker {
         slot: &ServerSlot,
         to: Activity,
     ) -> Result<(), ConnectionError> {
+        if self.inner.arena.attached().is_some() {
+            return self.update_shared(lease, slot, to);
+        }
         let server = lease.server;
         if !slot.is(server.generation) {
             return Err(ConnectionError::Stale);
         }
         let (tag, counted) = self.change_own(lease, |own| own.update(server.generation, to));
         if counted != Some(Counted::Here) {
-            if let Some(attached) = self.inner.arena.attached() {
-                return self.update_shared(attached, lease, slot, to);
-            }
             if let Err(why) = slot.update(server.generation, to) {
                 let back = match to {
                     Activity::Active => Activity::Inactive,

@@ -1,6 +1,6 @@
 //! The hot path: from a service's id to a server, top to bottom.
 //!
-//! A first pick takes one of four [`Path`]s. What makes it fast:
+//! A first pick takes one of five [`Path`]s. What makes it fast:
 //!
 //! - The ticket paths call nothing before they have an answer, and every slower path is the last thing
 //!   that is called. So the ticket paths save no registers, and each slower function saves its own.
@@ -63,13 +63,20 @@ impl Worker {
                     }
                 }
                 // SAFETY: the service is of the table just loaded.
-                unsafe { pick_worker_ticket(self, NonNull::from(service), flow, emit) }
+                unsafe {
+                    pick_worker_ticket::<false, R, _>(self, NonNull::from(service), flow, emit)
+                }
             }
             Path::Scheduler => {
                 let pick = pick_fn(&service.scheduler);
                 // SAFETY: the service is of the table just loaded.
                 unsafe { pick(self, NonNull::from(service), flow, emit) }
             }
+            // Not here: a third copy of `emit` would cost each caller's other picks a jump.
+            // SAFETY: the service is of the table just loaded.
+            Path::Chunk => unsafe {
+                pick_worker_ticket::<true, R, _>(self, NonNull::from(service), flow, emit)
+            },
             Path::General => self.pick_slow(id.word(), flow, emit, &[]),
         }
     }
@@ -107,12 +114,12 @@ unsafe fn pick_ticket<R, P: FnOnce(Pick) -> R>(
 }
 
 /// The rest of [`Path::WorkerTicket`]: a service outside the cached first segment, the start of a
-/// cycle, or a server that needs a check.
+/// cycle, or a server that needs a check. With `CHUNK`, [`Path::Chunk`].
 ///
 /// # Safety
 /// As for [`pick_ticket`].
 #[inline(never)]
-unsafe fn pick_worker_ticket<R, P: FnOnce(Pick) -> R>(
+unsafe fn pick_worker_ticket<const CHUNK: bool, R, P: FnOnce(Pick) -> R>(
     worker: &Worker,
     service: NonNull<Service>,
     flow: &Flow,
@@ -121,11 +128,12 @@ unsafe fn pick_worker_ticket<R, P: FnOnce(Pick) -> R>(
     // SAFETY: as in `pick_ticket`.
     let service = unsafe { service.as_ref() };
     let id = service.id;
-    let slot = worker.state().and_then(|state| state.service(id.slot));
-    let available = |position| service.servers.available_endpoint(position);
-    let schedule = &service.worker_schedule;
-    let endpoint = slot
-        .and_then(|slot| slot.worker_rotation.take_available(service.version, schedule, available));
+    let endpoint = if CHUNK {
+        worker.rotations.get(id.slot as usize).and_then(|slot| service.take_of_chunk(slot))
+    } else {
+        let slot = worker.state().and_then(|state| state.service(id.slot));
+        slot.and_then(|slot| service.take_worker_ticket(slot))
+    };
     match endpoint {
         Some(endpoint) => Ok(emit(endpoint.pick())),
         None => worker.pick_slow(id.word(), flow, emit, &[]),

@@ -14,8 +14,8 @@ use crate::worker::Worker;
 const MOST_REPEATS: u32 = 100;
 
 impl Worker {
-    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id. The
-    /// id is a word so that the arguments fit registers.
+    /// Every pick that the fast paths cannot make: retries, persistence, a newer table, a stale id, a new
+    /// chunk. The id is a word so that the arguments fit registers.
     #[cold]
     #[inline(never)]
     pub(super) fn pick_slow<R>(
@@ -29,6 +29,10 @@ impl Worker {
         let table = self.reader.load();
         // Service deleted: do not count a refusal; the slot may be reused.
         let service = table.scheduling(id, flow)?;
+        let worker = self.state().filter(|_| tried.is_empty());
+        if let Some(endpoint) = service.redeem_chunk(worker) {
+            return Ok(emit(endpoint.pick()));
+        }
         let twin = |key: &ServiceKey| table.service_of(key);
         match service.pick_general(flow, tried, self.state(), None, twin) {
             Ok(Some(pick)) => return Ok(emit(pick)),

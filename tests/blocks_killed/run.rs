@@ -6,19 +6,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libc::pid_t;
+use vsched::config::{Affinity, Ejection, Persistence, ServerHealth, VirtualService};
 use vsched::{
-    Activity, Block, BlockLimits, Config, Director, Holder, Lease, OwnerId, Reclaimed,
+    Activity, Block, BlockLimits, Config, Director, Holder, Lease, Outcome, OwnerId, Reclaimed,
     SchedulerKind, ServerState, ServiceId, Worker,
 };
 
-use crate::common::{Random, flow, server, service};
+use crate::common::{Random, flow, server, server_id, service};
 
 /// What the process does that is killed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Role {
     /// Picks, connects, updates and closes.
     Connects,
-    /// Applies one config and another, sets states, and ticks.
+    /// Applies one config and another, sets states and weights, and ticks.
     Changes,
     /// Reclaims a process that was killed before.
     Reclaims,
@@ -52,11 +53,27 @@ fn configs() -> [Config; 2] {
                 server(2, 2),
                 server(3, 1),
             ]))
+            .with_service(ejecting())
+            .with_service(persistent())
     };
     [
         of(&[(1, 1), (2, 2), (3, 3)], SchedulerKind::Wlc),
         of(&[(1, 1), (2, 3), (4, 1), (5, 2)], SchedulerKind::Lc),
     ]
+}
+
+/// Of its servers two may be ejected at a time, at the second failure in a row.
+fn ejecting() -> VirtualService {
+    let ejection = Ejection::default().with_failures(2).with_base_time(1).with_max_time(1);
+    let servers = (1..=4).map(|n| server(n, 1)).collect();
+    service(2, SchedulerKind::Rr).with_ejection(ejection.with_max_share(50)).with_servers(servers)
+}
+
+/// Its templates live for two seconds.
+fn persistent() -> VirtualService {
+    let servers = (1..=3).map(|n| server(n, n.into())).collect();
+    let service = service(3, SchedulerKind::Wrr).with_persistence(Persistence::new(2));
+    service.with_affinity(Affinity::default().with_capacity(100)).with_servers(servers)
 }
 
 pub(super) fn main() {
@@ -65,7 +82,7 @@ pub(super) fn main() {
         return;
     }
     let (kills, seed) = (number("VSCHED_KILLS", 600), number("VSCHED_SEED", 1));
-    let limits = BlockLimits::new(64, 64).with_owners(8);
+    let limits = BlockLimits::new(64, 64).with_owners(8).with_addresses(512);
     let block = Block::anonymous(&limits).expect("memory");
     let mut world = World::new(block, seed);
     for round in 0..kills {
@@ -83,7 +100,7 @@ struct World {
     block: Block,
     director: Director,
     worker: Worker,
-    services: [ServiceId; 2],
+    services: [ServiceId; 4],
     own: Vec<Lease>,
     random: Random,
     stepped: u64,
@@ -227,11 +244,22 @@ impl World {
             let set = self.director.set_state(server.0, Holder::Host, ServerState::Up);
             assert_eq!(set, Ok(ServerState::Up), "{what}");
         }
+        self.tick();
+        // Weights that were set at run time stay where the config is the same.
+        for service in &configs()[0].services {
+            for server in &service.servers {
+                let id = server_id(&self.director, &service.key, server.address);
+                let set = self.director.set_weight(id.expect("it runs"), server.weight);
+                set.unwrap_or_else(|error| panic!("{what}: {error}"));
+            }
+        }
         let [first, second] = configs();
         self.director.apply(&second).unwrap_or_else(|error| panic!("{what}: {error}"));
         self.director.apply(&first).unwrap_or_else(|error| panic!("{what}: {error}"));
         let _ = self.worker.service_for(&flow(0));
-        self.director.tick(self.director.now() + Duration::from_secs(1));
+        self.tick();
+        self.check_ejections(what);
+        self.check_templates(what);
         // One cycle of the rotation gives each server its weight.
         let picks = (0..6).map(|_| {
             let pick = self.worker.pick_server(self.services[0], &flow(0)).expect("one is up");
@@ -250,6 +278,51 @@ impl World {
         self.own.push(connection.into_lease());
     }
 
+    fn tick(&self) {
+        self.director.tick(self.director.now() + Duration::from_secs(2));
+    }
+
+    /// Ejections end, and then there is a place for each that may be ejected.
+    fn check_ejections(&mut self, what: &str) {
+        let servers = self.director.servers(self.services[2]).expect("it runs");
+        let servers: Vec<_> = servers.into_iter().map(|(id, _)| id).collect();
+        let of = |id| -> ServerHealth { self.director.health(id).expect("it runs") };
+        let ejected = || servers.iter().filter(|id| of(**id).ejected).count();
+        for server in &servers {
+            let set = self.director.set_state(*server, Holder::Host, ServerState::Up);
+            set.unwrap_or_else(|error| panic!("{what}: {error}"));
+        }
+        (0..3).for_each(|_| self.tick());
+        assert_eq!(ejected(), 0, "{what}: ejections end");
+        for server in servers.iter().chain(&servers) {
+            self.worker.report(*server, Outcome::Failed, None).expect("it runs");
+        }
+        assert_eq!(ejected(), 2, "{what}: places");
+        for server in &servers {
+            self.worker.report(*server, Outcome::Done, None).expect("it runs");
+        }
+        (0..3).for_each(|_| self.tick());
+        assert_eq!(ejected(), 0, "{what}: ejections end");
+    }
+
+    /// No template is left, as the dead hold none, and there is room for as many as before.
+    fn check_templates(&mut self, what: &str) {
+        let remembered = || {
+            let service = self.director.observe().services.remove(3);
+            service.templates.expect("it is persistent")
+        };
+        // One that a connection held when it was over has lived for a minute more.
+        (0..2).for_each(|_| self.director.tick(self.director.now() + Duration::from_secs(61)));
+        assert_eq!(remembered().entries, 0, "{what}: templates");
+        for client in 0..100 {
+            let pick = self.worker.pick_server(self.services[3], &flow(client)).expect("one is up");
+            let again = self.worker.pick_server(self.services[3], &flow(client));
+            assert_eq!(again.map(|it| it.address()), Ok(pick.address()), "{what}: {client}");
+        }
+        let remembered = remembered();
+        assert_eq!((remembered.entries, remembered.refused), (100, 0), "{what}: templates");
+    }
+
     fn place_of(&self, lease: &Lease) -> (usize, std::net::SocketAddr) {
         let found = self.services.iter().enumerate().find_map(|(n, service)| {
             let mut servers = self.director.servers(*service).into_iter().flatten();
@@ -259,8 +332,8 @@ impl World {
     }
 }
 
-fn services(director: &Director) -> [ServiceId; 2] {
-    let keys = [0, 1].map(|n| configs()[0].services[n].key);
+fn services(director: &Director) -> [ServiceId; 4] {
+    let keys = [0, 1, 2, 3].map(|n| configs()[0].services[n].key);
     keys.map(|key| director.service_by_key(&key).expect("it runs"))
 }
 
@@ -269,7 +342,7 @@ struct Child {
     block: Block,
     director: Director,
     worker: Worker,
-    services: [ServiceId; 2],
+    services: [ServiceId; 4],
     random: Random,
     held: Vec<Lease>,
 }
@@ -285,7 +358,7 @@ impl Child {
 
     fn connect_for(&mut self, rounds: u64) {
         for n in 0..rounds {
-            let service = self.services[(n % 2) as usize];
+            let service = self.services[(n % 4) as usize];
             let client = self.random.below(20) as u32;
             if let Ok(connection) = self.worker.connect(service, &flow(client)) {
                 self.held.push(connection.into_lease());
@@ -295,7 +368,10 @@ impl Child {
                 let _ = self.worker.update(lease, Activity::Inactive);
             }
             if self.held.len() > HELD {
-                let _ = self.worker.close(self.held.swap_remove(at));
+                let lease = self.held.swap_remove(at);
+                let outcomes = [Outcome::Failed, Outcome::Failed, Outcome::Done];
+                let outcome = outcomes[self.random.below(3) as usize];
+                let _ = self.worker.close_with(lease, outcome, None);
             }
         }
     }
@@ -306,6 +382,18 @@ impl Child {
             self.connect_for(3);
             let config = &configs()[(n % 2) as usize];
             self.director.apply(config).expect("a valid config");
+            let services = self.services;
+            let states = [ServerState::Up, ServerState::Draining, ServerState::Down];
+            let servers = self.director.servers(services[self.random.below(4) as usize]);
+            for (id, _) in servers.into_iter().flatten() {
+                let state = states[self.random.below(3) as usize];
+                let _ = self.director.set_state(id, Holder::Host, state);
+                let _ = self.worker.report(id, Outcome::Failed, None);
+                if self.random.below(4) == 0 {
+                    let _ = self.director.set_weight(id, self.random.below(5) as u32);
+                }
+                let _ = self.director.set_state(id, Holder::Host, ServerState::Up);
+            }
             now += Duration::from_secs(1);
             self.director.tick(now);
         }

@@ -350,6 +350,17 @@ fn the_text_of_one_service() {
     assert_eq!(text, expected, "WRITE_METRICS=1 cargo test --test metrics writes the text");
 }
 
+#[test]
+fn sharing_is_a_label_as_in_a_config() {
+    for sharing in ["exact", "per-worker", "chunks-16"] {
+        let rules = format!("-A -t 10.1.0.1:80 -s rr --vsched-sharing {sharing}");
+        let config: Config = rules.parse().expect("rules");
+        let text = Director::new(&config).expect("valid").metrics(&Options::new());
+        let label = format!("scheduler=\"rr\",sharing=\"{sharing}\"");
+        assert!(text.contains(&label), "{text}");
+    }
+}
+
 /// A family's series follow its head, and no head comes twice.
 #[test]
 fn families_are_contiguous() {

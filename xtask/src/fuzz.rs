@@ -61,5 +61,19 @@ pub(crate) fn soak(project: &Project) -> Result<()> {
     project.cargo_command("test -p vsched-property").env("PROPTEST_CASES", cases).run()?;
     let stopped = project.cargo_command("test --test freeze").env("VSCHED_SEED", seed());
     stopped.env("VSCHED_STOPS", variable("VSCHED_STOPS", "1000")).run()?;
+    let killed =
+        project.cargo_command("test --release --features shared-memory --test blocks_killed");
+    let killed = killed.env("VSCHED_SEED", seed());
+    killed.env("VSCHED_KILLS", variable("VSCHED_KILLS", "100000")).run()?;
+    corruption(project)
+}
+
+/// Changes words of a block that is in use, under AddressSanitizer: needs nightly Rust.
+fn corruption(project: &Project) -> Result<()> {
+    let test = "+nightly test --release --lib --features shared-memory --target x86_64-unknown-linux-gnu \
+                --target-dir target/asan -- corruption";
+    let changed = project.cargo_command(test).env("RUSTFLAGS", "-Zsanitizer=address");
+    let changed = changed.env("VSCHED_SEED", seed());
+    changed.env("VSCHED_CORRUPTIONS", variable("VSCHED_CORRUPTIONS", "10000000")).run()?;
     Ok(())
 }

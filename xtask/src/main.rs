@@ -73,7 +73,7 @@ const TASKS: &[Task] = tasks! {
     "fuzz" fuzz::fuzz: "a minute (SECONDS_EACH) of rules, JSON, netlink bytes, C calls each",
     "fuzz-short" fuzz::short: "the same for two seconds each, where nightly Rust is installed",
     "mutants" fuzz::mutants: "changes the core (SHARD=k/n): do tests notice? needs cargo-mutants",
-    "soak" fuzz::soak: "property tests (PROPTEST_CASES) and stopped threads (VSCHED_STOPS), long",
+    "soak" fuzz::soak: "property tests, stopped threads, killed processes, corrupted blocks, for hours",
     "kernel-soak" kernel::soak: "a million decisions (VSCHED_DECISIONS) beside a real kernel",
     "kernel-newer" kernel::newer: "kernel tests (WORDS) on newer Debians' kernels (SUITES)",
     "bench" bench::bench: "beside other balancers, six to twelve minutes; results in target/bench",

@@ -10,6 +10,7 @@ use ahash::HashMap;
 
 use crate::arena::block::Block;
 use crate::arena::block::claim::Claim;
+use crate::arena::block::maps;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::id::{ServerId, ServiceId};
 use crate::config::ServiceKey;
@@ -179,6 +180,8 @@ impl Directory {
         };
         let ended = counts.counts_relaxed().vacant() || counts.vacate().has_left();
         if ended {
+            // No owner that is alive can make a template for it any more.
+            maps::forget_server(parts, slot);
             name.clear();
         }
         ended

@@ -6,6 +6,7 @@
 //! | `stage`            | store in `end`                     | Release  | load in `stage`                |
 //! | `stage`            | load in `stage`                    | Acquire  | store in `end`                 |
 //! | what it is         | loads and stores                   | Relaxed  | between `begin` and `end`, or after `stage` |
+//! | `clock`, `serials` | exchanges and loads                | Relaxed  | none: a coarse time; only uniqueness matters |
 
 use crate::arena::block::limits::BlockLimits;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -31,9 +32,16 @@ pub(crate) struct Header {
     check: AtomicU64,
     /// The generation of each slot's first server or service.
     pub(super) first_generation: AtomicU32,
-    reserved: AtomicU32,
+    /// How many addresses are remembered at most.
+    addresses: AtomicU32,
     /// Who changes the membership: see `claim`.
     pub(super) claim: AtomicU64,
+    /// With which addresses are hashed.
+    pub(super) seed: AtomicU64,
+    /// The owners' time in milliseconds, as of the latest tick of any.
+    pub(super) clock: AtomicU64,
+    serials: AtomicU32,
+    reserved: AtomicU32,
 }
 
 /// In which state a block is.
@@ -55,6 +63,7 @@ pub(super) struct Identity {
     pub(super) servers: u32,
     pub(super) services: u32,
     pub(super) owners: u32,
+    pub(super) addresses: u32,
     pub(super) skipped: u32,
 }
 
@@ -65,6 +74,7 @@ impl Identity {
             servers: limits.servers(),
             services: limits.services(),
             owners: limits.owners(),
+            addresses: limits.addresses(),
             skipped: skipped as u32,
         }
     }
@@ -76,6 +86,7 @@ impl Identity {
             self.size,
             pair(self.servers, self.services),
             pair(self.owners, self.skipped),
+            self.addresses.into(),
         ];
         // FNV-1a, word by word: against accidents, not against malice.
         words
@@ -128,9 +139,25 @@ impl Header {
         self.servers.store(identity.servers, Ordering::Relaxed);
         self.services.store(identity.services, Ordering::Relaxed);
         self.owners.store(identity.owners, Ordering::Relaxed);
+        self.addresses.store(identity.addresses, Ordering::Relaxed);
         self.skipped.store(identity.skipped, Ordering::Relaxed);
         self.check.store(identity.check(layout), Ordering::Relaxed);
         self.first_generation.store(first_generation, Ordering::Relaxed);
+    }
+
+    /// What owners change. Only between `begin` and `end`.
+    pub(super) fn begin_life(&self, seed: u64) {
+        // Relaxed: before the store in `end`.
+        self.claim.store(0, Ordering::Relaxed);
+        self.seed.store(seed, Ordering::Relaxed);
+        self.clock.store(0, Ordering::Relaxed);
+        self.serials.store(0, Ordering::Relaxed);
+    }
+
+    /// A number that no other call gets, until it wraps.
+    pub(crate) fn next_serial(&self) -> u32 {
+        // Relaxed: only uniqueness matters.
+        self.serials.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The block is ready.
@@ -147,6 +174,7 @@ impl Header {
             servers: self.servers.load(Ordering::Relaxed),
             services: self.services.load(Ordering::Relaxed),
             owners: self.owners.load(Ordering::Relaxed),
+            addresses: self.addresses.load(Ordering::Relaxed),
             skipped: self.skipped.load(Ordering::Relaxed),
         };
         let check = self.check.load(Ordering::Relaxed);

@@ -1,7 +1,8 @@
 //! Where the parts of a block stand.
 
 use crate::arena::block::header::Header;
-use crate::arena::block::limits::{BlockLimits, MOST_OWNERS};
+use crate::arena::block::limits::{BlockLimits, MOST_ADDRESSES, MOST_OWNERS, MOST_REMEMBERING};
+use crate::arena::block::map_slot::{ENTRIES, MapEntry, MapSlot};
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::OwnerSlot;
 use crate::arena::block::rotations::{RotationSlot, VERSIONS};
@@ -11,7 +12,7 @@ use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::Segments;
 use crate::error::BlockError;
-use crate::rotation::shared::TicketWord;
+use crate::rotation::ticket_word::TicketWord;
 
 impl BlockLimits {
     /// Rewords the size of a block with this room, in bytes. A block must be aligned to 8.
@@ -36,6 +37,9 @@ pub(crate) struct Layout {
     pub(super) ledgers: usize,
     pub(super) rotations: usize,
     pub(super) words: usize,
+    pub(super) maps: usize,
+    pub(super) entries: usize,
+    pub(super) marks: usize,
     /// With what may have to be left out before the aligned start.
     pub(super) size: usize,
 }
@@ -48,7 +52,7 @@ pub(super) const BASE_ALIGN: usize = 8;
 /// Differs between builds whose blocks differ. The first number changes with the meaning of any word.
 pub(super) const LAYOUT: u64 = {
     let sizes = [
-        1,
+        4,
         size_of::<Header>(),
         size_of::<ServerSlot>(),
         size_of::<HealthSlot>(),
@@ -59,6 +63,8 @@ pub(super) const LAYOUT: u64 = {
         size_of::<Ledger>(),
         size_of::<RotationSlot>(),
         size_of::<TicketWord>(),
+        size_of::<MapSlot>(),
+        size_of::<MapEntry>(),
     ];
     let (mut version, mut at) = (0u64, 0);
     while at < sizes.len() {
@@ -71,7 +77,7 @@ pub(super) const LAYOUT: u64 = {
 
 impl Layout {
     pub(crate) fn new(limits: &BlockLimits) -> Result<Self, BlockError> {
-        let BlockLimits { servers, services, owners } = *limits;
+        let BlockLimits { servers, services, owners, addresses } = *limits;
         let limit = |what, value: u32, most| Err(BlockError::Limit { what, value, most });
         if Segments::<ServerSlot>::lent_length(servers) != Some(servers) {
             return limit("servers", servers, MOST_SERVERS);
@@ -79,8 +85,12 @@ impl Layout {
         if Segments::<ServiceSlot>::lent_length(services) != Some(services) {
             return limit("services", services, MOST_SERVERS);
         }
-        if owners == 0 || owners > MOST_OWNERS {
-            return limit("owners", owners, MOST_OWNERS);
+        let most_owners = if addresses == 0 { MOST_OWNERS } else { MOST_REMEMBERING };
+        if owners == 0 || owners > most_owners {
+            return limit("owners", owners, most_owners);
+        }
+        if addresses > MOST_ADDRESSES {
+            return limit("addresses", addresses, MOST_ADDRESSES);
         }
         let mut end = size_of::<Header>();
         let mut part = |count: u64, size: usize| -> Option<usize> {
@@ -102,6 +112,9 @@ impl Layout {
                 ledgers: part(many * u64::from(owners), size_of::<Ledger>())?,
                 rotations: part(versions(some), size_of::<RotationSlot>())?,
                 words: part(2 * versions(some), size_of::<TicketWord>())?,
+                maps: part(maps(limits), size_of::<MapSlot>())?,
+                entries: part(entries(limits), size_of::<MapEntry>())?,
+                marks: part(entries(limits) / ENTRIES, size_of::<u64>())?,
                 size: 0,
             })
         };
@@ -116,7 +129,7 @@ impl Layout {
 impl Layout {
     /// Where the parts begin.
     #[cfg(test)]
-    pub(super) fn starts(&self) -> [usize; 10] {
+    pub(super) fn starts(&self) -> [usize; 13] {
         [
             0,
             self.servers,
@@ -128,13 +141,39 @@ impl Layout {
             self.ledgers,
             self.rotations,
             self.words,
+            self.maps,
+            self.entries,
+            self.marks,
         ]
+    }
+
+    /// Maps of addresses that there is room for.
+    pub(super) fn maps(&self) -> usize {
+        maps(&self.limits) as usize
+    }
+
+    pub(super) fn marks(&self) -> usize {
+        self.entries() / ENTRIES as usize
+    }
+
+    /// Entries of all maps together.
+    pub(super) fn entries(&self) -> usize {
+        entries(&self.limits) as usize
     }
 
     /// Versions of services' configs that there is room for.
     pub(super) fn versions(&self) -> usize {
         versions(self.limits.services().into()) as usize
     }
+}
+
+fn maps(limits: &BlockLimits) -> u64 {
+    if limits.addresses() == 0 { 0 } else { limits.services().into() }
+}
+
+/// Twice as many as addresses, so that maps are at most half full.
+fn entries(limits: &BlockLimits) -> u64 {
+    (2 * u64::from(limits.addresses())).next_multiple_of(ENTRIES)
 }
 
 fn versions(services: u64) -> u64 {

@@ -11,12 +11,16 @@ pub(crate) mod directory;
 pub(crate) mod header;
 pub(crate) mod layout;
 pub(crate) mod limits;
+pub(crate) mod map_slot;
 #[cfg(all(unix, feature = "shared-memory"))]
 mod mapping;
+pub(crate) mod maps;
 pub(crate) mod names;
+pub(crate) mod open_counts;
 pub(crate) mod owners;
 pub(crate) mod parts;
 pub(crate) mod rotations;
+pub(crate) mod totals;
 
 use std::ptr::NonNull;
 
@@ -33,11 +37,11 @@ use crate::sync::Arc;
 
 /// Memory in which directors of several processes share the state of their servers and services.
 ///
-/// Shared are connection counts with their overload marks, run-time states, reported outcomes, and the
-/// rotations of equal configs: directors on one block pick as one. Each director is an owner, with a ledger
-/// of the connections that it has open, so that what a killed process held can be
+/// Directors on one block pick as one: they share connection counts with their overload marks, run-time states,
+/// reported outcomes, ejections, persistence templates, and the rotations of equal configs. Each director is an
+/// owner, with a ledger of the connections that it has open, so that what a killed process held can be
 /// [given back](Self::reclaim) exactly. [Embedding][crate::embedding] says under Processes what is shared
-/// and what is not, and from which other users the memory must be kept.
+/// when, what is not, and from which other users the memory must be kept.
 ///
 /// A block is a handle, cheap to clone: `Send` and `Sync`. It contains no pointers, so processes may map it at
 /// different addresses; make it before a fork, and directors afterwards.
@@ -200,8 +204,9 @@ impl Block {
             return Err(BlockError::Unknown);
         }
         let identity = header.identity().ok_or(BlockError::Corrupt)?;
-        let Identity { servers, services, owners, .. } = identity;
+        let Identity { servers, services, owners, addresses, .. } = identity;
         let limits = BlockLimits::new(servers, services).with_owners(owners);
+        let limits = limits.with_addresses(addresses);
         let layout = Layout::new(&limits).map_err(|_| BlockError::Corrupt)?;
         if identity.skipped != skipped as u32 {
             let offset = |skipped: u32| (ALIGN as u32).wrapping_sub(skipped) as u8 % ALIGN as u8;
@@ -295,6 +300,7 @@ impl Block {
             self.parts.server_names.iter().for_each(|name| name.release(number));
             self.parts.service_names.iter().for_each(|name| name.release(number));
             self.parts.rotations.iter().for_each(|slot| slot.release(number));
+            maps::forget_owner(&self.parts, number);
             if slot.complete(incarnation, process) {
                 return Ok(OwnerId { number, incarnation });
             }

@@ -10,11 +10,12 @@
 //! | others    | loads and stores           | Relaxed  | tied to `kind`                       |
 //! | `holders` | additions and removals     | SeqCst   | load in `is_held`                    |
 //! | `states`  | exchanges and loads        | SeqCst   | each other                           |
+//! | `start`, `weight`, totals | loads, stores and additions | Relaxed | none: nothing depends on them |
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::arena::id::ServiceId;
-use crate::config::{Family, Protocol, ServerState, ServiceKey};
+use crate::config::{Family, MAX_WEIGHT, Protocol, ServerState, ServiceKey};
 use crate::sync::{AtomicU64, Ordering};
 
 /// An address or a firewall mark, in words. All zeros: none.
@@ -32,6 +33,8 @@ struct Name {
 pub(crate) struct ServiceName {
     name: Name,
     holders: AtomicU64,
+    connections: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// A server's name.
@@ -42,10 +45,45 @@ pub(crate) struct ServerName {
     /// Its service's id.
     service: AtomicU64,
     holders: AtomicU64,
-    /// In which state each of those who may hold it does: two bits each.
+    /// In which state each of those who may hold it does: two bits each in the lower half. Above them the most
+    /// connections that it may have on trial, and 1.
     states: AtomicU64,
+    /// When its slow start began, and 1 ms; 0 = never.
+    start: AtomicU64,
+    /// A [`RunTimeWeight`].
+    weight: AtomicU64,
+    connections: AtomicU64,
 }
 
+/// A weight that was set at run time, for all owners whose configs have another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunTimeWeight {
+    /// The configured one that it replaces.
+    pub(crate) configured: u32,
+    pub(crate) weight: u32,
+}
+
+impl RunTimeWeight {
+    const BITS: u32 = 31;
+    const IS_SET: u64 = 1 << 63;
+
+    fn word(self) -> u64 {
+        let bits = |weight: u32| u64::from(weight.min(MAX_WEIGHT));
+        Self::IS_SET | bits(self.configured) << Self::BITS | bits(self.weight)
+    }
+
+    fn of_word(word: u64) -> Option<Self> {
+        let weight = |bits: u64| bits as u32 & MAX_WEIGHT;
+        let (configured, weight) = (weight(word >> Self::BITS), weight(word));
+        (word & Self::IS_SET != 0).then_some(RunTimeWeight { configured, weight })
+    }
+}
+
+// A weight is a mask of its bits.
+const _: () = assert!(MAX_WEIGHT == (1 << RunTimeWeight::BITS) - 1);
+
+const TRIAL: u32 = 32;
+const MOST_HOLDERS: u32 = TRIAL / 2;
 const DRAINING: u64 = 1;
 const DOWN: u64 = 2;
 
@@ -106,6 +144,15 @@ fn key_of_words(words: Words) -> Option<ServiceKey> {
     }
 }
 
+/// A hash of a service's key, the same in every process; not 0.
+pub(crate) fn digest(key: &ServiceKey) -> u64 {
+    // FNV-1a, word by word.
+    let hash = words_of_key(key).into_iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| {
+        (hash ^ word).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
+}
+
 impl Name {
     fn read(&self) -> Words {
         // Acquire: pairs with the store in `write`.
@@ -143,6 +190,17 @@ macro_rules! holders {
                 // SeqCst: pairs with the changes of the word.
                 self.holders.load(Ordering::SeqCst) & by != 0
             }
+
+            /// Counts so many connections in the total of all owners.
+            pub(crate) fn add_connections(&self, count: u64) {
+                // Relaxed: no partner.
+                self.connections.fetch_add(count, Ordering::Relaxed);
+            }
+
+            pub(crate) fn connections(&self) -> u64 {
+                // Relaxed: no partner.
+                self.connections.load(Ordering::Relaxed)
+            }
         }
     };
 }
@@ -156,7 +214,28 @@ impl ServiceName {
         key_of_words(self.name.read())
     }
 
+    /// The first of these owners that has it in its config.
+    pub(crate) fn first(&self, of: u64) -> Option<u32> {
+        // SeqCst: pairs with the changes of the word.
+        let holders = self.holders.load(Ordering::SeqCst) & of;
+        (holders != 0).then(|| holders.trailing_zeros())
+    }
+
+    /// As [`add_connections`](Self::add_connections), of refusals.
+    pub(crate) fn add_refused(&self, count: u64) {
+        // Relaxed: no partner.
+        self.refused.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        // Relaxed: no partner.
+        self.refused.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set(&self, key: &ServiceKey) {
+        // Relaxed: no partner.
+        self.connections.store(0, Ordering::Relaxed);
+        self.refused.store(0, Ordering::Relaxed);
         self.name.write(words_of_key(key));
     }
 
@@ -175,34 +254,69 @@ impl ServerName {
 
     /// Records that this one, by number, holds the server in this state.
     pub(crate) fn set_state(&self, by: u32, state: ServerState) {
-        let shift = 2 * by.min(31);
+        let shift = 2 * by.min(MOST_HOLDERS - 1);
         let bits = match state {
             ServerState::Up => 0,
             ServerState::Draining => DRAINING,
             ServerState::Down => DOWN,
         };
         let with = |states: u64| Some(states & !(3 << shift) | bits << shift);
-        // SeqCst: pairs with the load in `state`.
+        // SeqCst: pairs with the load in `states`.
         let _ = self.states.fetch_update(Ordering::SeqCst, Ordering::SeqCst, with);
     }
 
-    /// The state in which the server is held, by all of them together.
-    pub(crate) fn state(&self) -> ServerState {
+    /// The states in which these, by number, hold the server.
+    pub(crate) fn states<const N: usize>(&self) -> [ServerState; N] {
         // SeqCst: pairs with the exchanges in `set_state`.
         let states = self.states.load(Ordering::SeqCst);
-        let any = |bits: u64| (0..32).any(|by| states >> (2 * by) & 3 == bits);
-        if any(DOWN) {
-            ServerState::Down
-        } else if any(DRAINING) {
-            ServerState::Draining
-        } else {
-            ServerState::Up
-        }
+        std::array::from_fn(|by| match states >> (2 * by.min(MOST_HOLDERS as usize - 1)) & 3 {
+            DOWN => ServerState::Down,
+            DRAINING => ServerState::Draining,
+            _ => ServerState::Up,
+        })
+    }
+
+    /// The most connections that the server may have after an ejection, if it is on trial.
+    pub(crate) fn trial(&self) -> Option<u32> {
+        // SeqCst: pairs with the exchanges in `set_trial`.
+        ((self.states.load(Ordering::SeqCst) >> TRIAL) as u32).checked_sub(1)
+    }
+
+    pub(crate) fn set_trial(&self, upper: Option<u32>) {
+        let upper = upper.map_or(0, |upper| upper.saturating_add(1));
+        let with = |states: u64| Some(states & ((1 << TRIAL) - 1) | u64::from(upper) << TRIAL);
+        // SeqCst: pairs with the load in `trial`.
+        let _ = self.states.fetch_update(Ordering::SeqCst, Ordering::SeqCst, with);
+    }
+
+    /// When the server's slow start began, in milliseconds of the owners' clock.
+    pub(crate) fn start(&self) -> Option<u64> {
+        // Relaxed: no partner.
+        self.start.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    pub(crate) fn set_start(&self, now: u64) {
+        // Relaxed: no partner.
+        self.start.store(now.saturating_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn run_time_weight(&self) -> Option<RunTimeWeight> {
+        // Relaxed: no partner.
+        RunTimeWeight::of_word(self.weight.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_run_time_weight(&self, weight: Option<RunTimeWeight>) {
+        // Relaxed: no partner.
+        self.weight.store(weight.map_or(0, RunTimeWeight::word), Ordering::Relaxed);
     }
 
     pub(crate) fn set(&self, service: ServiceId, address: SocketAddr) {
-        // SeqCst: pairs with the load in `state`.
+        // SeqCst: pairs with the load in `states`.
         self.states.store(0, Ordering::SeqCst);
+        for word in [&self.start, &self.weight, &self.connections] {
+            // Relaxed: no partner.
+            word.store(0, Ordering::Relaxed);
+        }
         // Relaxed: before the name is stored.
         self.service.store(service.word(), Ordering::Relaxed);
         self.name.write(words(address, 0));
@@ -215,8 +329,22 @@ impl ServerName {
 
 #[cfg(test)]
 mod tests {
-    use super::{ServerName, ServiceName};
+    use super::{RunTimeWeight, ServerName, ServiceName};
     use crate::arena::id::ServiceId;
+    use crate::config::MAX_WEIGHT;
+
+    #[test]
+    fn weights_are_what_was_set() {
+        let server = ServerName::default();
+        assert_eq!(server.run_time_weight(), None);
+        for (configured, weight) in [(0, 0), (1, 0), (0, 1), (MAX_WEIGHT, MAX_WEIGHT)] {
+            let set = Some(RunTimeWeight { configured, weight });
+            server.set_run_time_weight(set);
+            assert_eq!(server.run_time_weight(), set);
+        }
+        server.set_run_time_weight(None);
+        assert_eq!(server.run_time_weight(), None);
+    }
 
     #[test]
     fn names_are_what_was_written() {

@@ -2,10 +2,12 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 
 use crate::arena::block::header::{Header, Identity};
 use crate::arena::block::layout::{LAYOUT, Layout};
+use crate::arena::block::map_slot::{MapEntry, MapSlot};
 use crate::arena::block::names::{ServerName, ServiceName};
 use crate::arena::block::owners::OwnerSlot;
 use crate::arena::block::rotations::RotationSlot;
@@ -15,8 +17,8 @@ use crate::arena::ledger::{Ledger, LivingEntries};
 use crate::arena::service_slot::ServiceSlot;
 use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::{Lender, Segment};
-use crate::rotation::shared::TicketWord;
-use crate::sync::Ordering;
+use crate::rotation::ticket_word::TicketWord;
+use crate::sync::{AtomicU64, Ordering};
 
 /// A type of which every sequence of bytes is a value, and which is changed through shared references only.
 ///
@@ -44,11 +46,19 @@ unsafe impl Shared for Ledger {}
 unsafe impl Shared for RotationSlot {}
 // SAFETY: as above.
 unsafe impl Shared for TicketWord {}
+// SAFETY: as above.
+unsafe impl Shared for MapSlot {}
+// SAFETY: as above.
+unsafe impl Shared for MapEntry {}
+// SAFETY: an atomic integer.
+unsafe impl Shared for AtomicU64 {}
 
 /// All of a block.
 pub(crate) struct Parts {
     pub(crate) layout: Layout,
     pub(super) header: Segment<Header>,
+    /// One: the header's.
+    pub(crate) clock: Segment<AtomicU64>,
     pub(crate) servers: Segment<ServerSlot>,
     pub(crate) health: Segment<HealthSlot>,
     pub(crate) server_names: Segment<ServerName>,
@@ -59,6 +69,10 @@ pub(crate) struct Parts {
     pub(crate) rotations: Segment<RotationSlot>,
     /// Two for each of these: its own, and that of retries.
     pub(crate) words: Segment<TicketWord>,
+    pub(super) maps: Segment<MapSlot>,
+    pub(super) entries: Segment<MapEntry>,
+    /// One bit for 16 entries.
+    pub(super) marks: Segment<AtomicU64>,
 }
 
 impl Parts {
@@ -73,6 +87,7 @@ impl Parts {
             Parts {
                 layout,
                 header: part(start, 0, 1, lender),
+                clock: part(start, offset_of!(Header, clock), 1, lender),
                 servers: part(start, layout.servers, servers, lender),
                 health: part(start, layout.health, servers, lender),
                 server_names: part(start, layout.server_names, servers, lender),
@@ -82,6 +97,9 @@ impl Parts {
                 ledgers: part(start, layout.ledgers, owners * servers, lender),
                 rotations: part(start, layout.rotations, layout.versions(), lender),
                 words: part(start, layout.words, 2 * layout.versions(), lender),
+                maps: part(start, layout.maps, layout.maps(), lender),
+                entries: part(start, layout.entries, layout.entries(), lender),
+                marks: part(start, layout.marks, layout.marks(), lender),
             }
         }
     }
@@ -109,6 +127,10 @@ impl Parts {
         let servers = self.layout.limits.servers() as usize;
         let first = servers.checked_mul(owner as usize)?;
         self.ledgers.part(first..first.checked_add(servers)?)
+    }
+
+    pub(crate) fn header(&self) -> Option<&Header> {
+        self.header.first()
     }
 
     /// The owners that are alive, as bits by number.
@@ -148,7 +170,7 @@ pub(super) unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
     let limits = &layout.limits;
     let [servers, services, owners] =
         [limits.servers(), limits.services(), limits.owners()].map(|count| count as usize);
-    let first = first_generation();
+    let first = random() as u32;
     // SAFETY: for all: the caller's duty.
     unsafe {
         write(start, layout.servers, servers, || ServerSlot::new(first));
@@ -160,8 +182,10 @@ pub(super) unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
         write(start, layout.ledgers, owners * servers, Ledger::default);
         write(start, layout.rotations, layout.versions(), RotationSlot::free);
         write(start, layout.words, 2 * layout.versions(), TicketWord::uninitialized);
+        write(start, layout.maps, layout.maps(), MapSlot::default);
+        // Entries are cleared when a map takes them: until then nothing reads them, and no page is touched.
         let header = start.cast::<Header>().as_ref();
-        header.claim.store(0, Ordering::Relaxed);
+        header.begin_life(random());
         header.identify(&Identity::new(limits, layout.size, skipped), LAYOUT, first);
     }
 }
@@ -177,8 +201,8 @@ unsafe fn write<T: Shared>(start: NonNull<u8>, offset: usize, count: usize, make
     }
 }
 
-/// Another one for each block, so that ids of one are stale in another.
-fn first_generation() -> u32 {
+/// Another number for each block: ids of one are stale in another, and nobody can choose addresses that collide.
+fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id()) as u32
+    RandomState::new().hash_one(std::process::id())
 }

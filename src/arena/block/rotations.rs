@@ -7,7 +7,8 @@
 //! |-----------|------------------------|----------|---------------------------------------------|
 //! | `digest`  | store in `make`        | Release  | load in `is`; after the words and the service |
 //! | `digest`  | load in `is`           | Acquire  | store in `make`                             |
-//! | `service` | loads and stores       | Relaxed  | tied to `digest`                            |
+//! | `service` | store in `make`        | SeqCst   | load in `is_of`; before the loads of servers' states |
+//! | `service` | load in `is_of`        | SeqCst   | store in `make`; after the store of a server's state |
 //! | `holders` | additions and removals | SeqCst   | load in `is_held`                           |
 
 use std::sync::Weak;
@@ -18,7 +19,8 @@ use crate::arena::block::Block;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::id::ServiceId;
 use crate::concurrent::segments::ArcRef;
-use crate::rotation::shared::{SharedRotation, TicketWord};
+use crate::rotation::shared::SharedRotation;
+use crate::rotation::ticket_word::TicketWord;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// Versions of each service that there is room for, on average.
@@ -44,14 +46,20 @@ impl RotationSlot {
     }
 
     fn is(&self, service: ServiceId, digest: u64) -> bool {
-        // Acquire: pairs with the store in `make`. Relaxed: before it.
-        self.digest.load(Ordering::Acquire) == digest
-            && self.service.load(Ordering::Relaxed) == service.word()
+        // Acquire: pairs with the store in `make`.
+        self.digest.load(Ordering::Acquire) == digest && self.is_of(service)
+    }
+
+    /// True if it is or was one of this service.
+    fn is_of(&self, service: ServiceId) -> bool {
+        // SeqCst: pairs with the store in `make`. Of a thread that sets a server's state and one that makes a
+        // version, one sees the other's store.
+        self.service.load(Ordering::SeqCst) == service.word()
     }
 
     fn make(&self, service: ServiceId, digest: u64) {
-        // Relaxed: before the store of the digest.
-        self.service.store(service.word(), Ordering::Relaxed);
+        // SeqCst: pairs with the load in `is_of`; before the store of the digest.
+        self.service.store(service.word(), Ordering::SeqCst);
         // Release: pairs with the load in `is`.
         self.digest.store(digest, Ordering::Release);
     }
@@ -99,15 +107,27 @@ pub(crate) struct Version {
     pub(crate) in_use: Arc<InUse>,
 }
 
+/// A server of this service is held from now on, after its state was set: see [`TicketWord::raise`].
+/// O(versions of all services).
+pub(crate) fn look_at(block: &Block, service: ServiceId) {
+    let parts = block.parts();
+    for (at, _) in parts.rotations.iter().enumerate().filter(|(_, slot)| slot.is_of(service)) {
+        if let Some(word) = parts.words.get(2 * at) {
+            word.raise();
+        }
+    }
+}
+
 impl Used {
-    /// The rotations of this version, made if no owner uses it yet; `None` if there is no room. Only with
-    /// the claim.
+    /// The rotations of this version, made if no owner uses it yet; `None` if there is no room. Servers are looked
+    /// at from the beginning if one is held. Only with the claim.
     pub(crate) fn version(
         self: &Arc<Self>,
         block: &Block,
         owner: OwnerId,
         (service, digest): (ServiceId, u64),
         begins: impl FnOnce() -> Begins,
+        is_any_held: impl Fn() -> bool,
     ) -> Option<Version> {
         // 0 is that of a free slot.
         let digest = digest.max(1);
@@ -121,16 +141,17 @@ impl Used {
         // One without an owner has stopped at a turn of long ago.
         let is_new = known.is_none() || !slot.is_held(alive);
         let in_use = self.in_use(block, owner.number, at as u32);
-        let mut rotations = [0, 1].map(|which| {
+        let rotations = [0, 1].map(|which| {
             let word = ArcRef::of(&block.parts().words, 2 * at + which);
             let word = word.unwrap_or_else(|| ArcRef::standalone(TicketWord::uninitialized()));
             SharedRotation::of(word, if which == 0 { cycle } else { 0 })
         });
         if is_new {
-            for (rotation, state) in rotations.iter_mut().zip(states) {
-                rotation.current.initialize(state);
-            }
+            rotations.iter().for_each(|rotation| rotation.current.uninitialize());
             slot.make(service, digest);
+            for (rotation, state) in rotations.iter().zip(states) {
+                rotation.begin(state, &is_any_held);
+            }
         }
         Some(Version { rotations, in_use })
     }

@@ -1,6 +1,5 @@
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Block, BlockLimits, OwnerId, Reclaimed};
 use crate::arena::block::directory::{Directory, Taken};
@@ -10,6 +9,14 @@ use crate::config::KernelRules;
 use crate::error::{BlockError, ConnectionError};
 
 const RULE: KernelRules = KernelRules::B;
+
+/// The number in this variable of the environment.
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}: {text} is no number")),
+        Err(_) => default,
+    }
+}
 
 /// Zeroed memory that begins at this distance from a multiple of 64.
 struct Memory {
@@ -248,104 +255,5 @@ fn names_lead_to_slots() {
     assert!(!slot.is(server.id.generation), "ids are stale");
 }
 
-/// Whatever another process writes into a block that is in use: every call ends, and picks lead to servers of
-/// the config.
-#[test]
-fn corruption_spoils_decisions_and_no_more() {
-    use crate::config::{Config, ServerState};
-    use crate::{Director, Flow, Holder};
-    let rules = "-A -t 10.0.0.1:80 -s wrr
-        -a -t 10.0.0.1:80 -r 10.0.1.1 -w 3 -x 9 -y 4
-        -a -t 10.0.0.1:80 -r 10.0.1.2 -w 2
-        -A -t 10.0.0.1:81 -s rr
-        -a -t 10.0.0.1:81 -r 10.0.1.1
-        -a -t 10.0.0.1:81 -r 10.0.1.3
-        -A -t 10.0.0.1:82 -s wlc
-        -a -t 10.0.0.1:82 -r 10.0.1.1
-        -a -t 10.0.0.1:82 -r 10.0.1.2 -w 2 -x 5
-        -A -t 10.0.0.1:83 -s mh
-        -a -t 10.0.0.1:83 -r 10.0.1.4
-        -A -t 10.0.0.1:84 -s twos
-        -a -t 10.0.0.1:84 -r 10.0.1.4
-        -a -t 10.0.0.1:84 -r 10.0.1.5";
-    let configs: [Config; 2] =
-        [rules, &rules.replace("-w 3", "-w 4")].map(|it| it.parse().unwrap());
-    let limits = BlockLimits::new(64, 64).with_owners(4);
-    let (mut random, mut picked) = (crate::concurrent::test_random::Random(1), 0u32);
-    for round in 0..300u32 {
-        let memory = Memory::of(&limits);
-        let block = memory.format_or_attach(&limits).unwrap();
-        let director = Director::in_block(&configs[0], &block).unwrap();
-        let (worker, mut leases) = (director.worker(), Vec::new());
-        let corrupt = |random: &mut crate::concurrent::test_random::Random| {
-            // Most of the parts that are in use are at the beginning of theirs.
-            let layout = block.parts().layout;
-            let starts = layout.starts();
-            let start = starts[random.below(starts.len() as u64) as usize];
-            let at = (start + random.below(512) as usize) / 8;
-            // SAFETY: within the memory, which all access as atomic integers.
-            let words = unsafe {
-                std::slice::from_raw_parts(
-                    memory.first().as_ptr().cast::<AtomicU64>(),
-                    memory.length / 8,
-                )
-            };
-            let with = match random.below(4) {
-                0 => 0,
-                1 => u64::MAX,
-                2 => 1 << random.below(64),
-                _ => random.below(u64::MAX),
-            };
-            if let Some(word) = words.get(at) {
-                word.fetch_xor(with, Ordering::SeqCst);
-            }
-        };
-        for n in 0..150u32 {
-            corrupt(&mut random);
-            for port in 80..85u16 {
-                let flow = Flow::tcp(
-                    format!("172.16.0.{}:9", n % 200).parse().unwrap(),
-                    format!("10.0.0.1:{port}").parse().unwrap(),
-                );
-                let Some(service) = worker.service_for(&flow) else { continue };
-                if let Ok(connection) = worker.connect(service, &flow) {
-                    picked += 1;
-                    let address = connection.address().to_string();
-                    assert!(address.starts_with("10.0.1."), "{address}");
-                    leases.push(connection.into_lease());
-                }
-                let _ = director.explain(service, &flow);
-            }
-            if leases.len() > 20 {
-                let mut lease = leases.swap_remove(random.below(20) as usize);
-                let _ = worker.update(&mut lease, Inactive);
-                let _ = worker.close(lease);
-            }
-            match n % 30 {
-                5 | 20 => _ = director.apply(&configs[(n / 20 % 2) as usize]),
-                10 => director.tick(director.now() + std::time::Duration::from_secs(70)),
-                12 => _ = director.observe(),
-                15 => {
-                    for (server, _) in configs[0].services.iter().flat_map(|service| {
-                        let id = director.service_by_key(&service.key);
-                        id.and_then(|id| director.servers(id)).unwrap_or_default()
-                    }) {
-                        let state = [ServerState::Up, ServerState::Down][(round % 2) as usize];
-                        let _ = director.set_state(server, Holder::Host, state);
-                        if server.to_raw()[0] == 1 {
-                            let _ = director.set_counts(server, 1, 1);
-                        }
-                    }
-                }
-                25 => {
-                    if let Ok(other) = block.join() {
-                        let _ = block.reclaim(other);
-                    }
-                    let _ = memory.attach();
-                }
-                _ => {}
-            }
-        }
-    }
-    assert!(picked > 20_000, "{picked}");
-}
+#[path = "corruption_tests.rs"]
+mod corruption;

@@ -16,8 +16,8 @@ use crate::config::rules::words::Word;
 use crate::config::validate::{MAX_AFFINITY, SPILL_OVER};
 use crate::config::{
     Affinity, Command, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
-    MIN_MH_TABLE_INDEX, Name, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind,
-    ServiceKey, ServiceSettings, Sharing, SlowStart, Ties, VirtualService,
+    MIN_MH_TABLE_INDEX, Name, Netmask, Persistence, Protocol, SHARINGS, SchedulerFlags,
+    SchedulerKind, ServiceKey, ServiceSettings, Sharing, SlowStart, Ties, VirtualService,
 };
 use crate::error::{Quoted, RulesError};
 
@@ -115,11 +115,8 @@ impl<'t> Draft<'t> {
                     number::within(word, "affinity expiration", 1, MAX_TIMEOUT)?;
             }
             Opt::Sharing => {
-                self.sharing = match word.text {
-                    "exact" => Sharing::Exact,
-                    "per-worker" => Sharing::PerWorker,
-                    _ => return Err(word.error("illegal sharing: expected exact or per-worker")),
-                };
+                let illegal = || word.error(format!("illegal sharing: expected {SHARINGS}"));
+                self.sharing = Sharing::read(word.text).ok_or_else(illegal)?;
             }
             Opt::Ties => {
                 self.ties = match word.text {

@@ -273,7 +273,7 @@ fn service_extension(f: &mut Formatter<'_>, service: &VirtualService) -> fmt::Re
         write!(f, " --vsched-affinity-expiration {}", service.affinity.expiration)?;
     }
     if service.sharing != Sharing::default() {
-        write!(f, " --vsched-sharing {}", service.sharing.name())?;
+        write!(f, " --vsched-sharing {}", service.sharing)?;
     }
     if service.ties != Ties::default() {
         write!(f, " --vsched-ties {}", service.ties.name())?;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::ServiceText;
 use crate::config::{
     Affinity, Config, Ejection, Family, KernelRules, OutlierMethod, Outliers, Persistence,
-    Protocol, RealServer, Sharing, SlowStart, SyncDaemon, SyncRole, Thresholds, Ties, Timeouts,
-    Tunnel, TunnelChecksum, VirtualService,
+    Protocol, RealServer, SlowStart, SyncDaemon, SyncRole, Thresholds, Ties, Timeouts, Tunnel,
+    TunnelChecksum, VirtualService,
 };
 use crate::error::legible;
 
@@ -39,7 +39,7 @@ macro_rules! legible {
 
 legible! {
     Affinity Config Ejection Family KernelRules OutlierMethod Outliers Persistence Protocol RealServer
-    Sharing SlowStart SyncDaemon SyncRole Thresholds Ties Timeouts Tunnel TunnelChecksum
+    SlowStart SyncDaemon SyncRole Thresholds Ties Timeouts Tunnel TunnelChecksum
 }
 
 impl<'de> Deserialize<'de> for VirtualService {

@@ -5,12 +5,12 @@ use ahash::HashMapExt;
 use super::known::{Beside, Known};
 use super::report::{Path, Problems, Subject, outside};
 use super::{also_of, server, too_many};
-use crate::config::SchedulerKind::{self, Lc, Nq, Sed, Wlc};
+use crate::config::SchedulerKind::{self, Lc, Nq, Rr, Sed, Wlc, Wrr};
 use crate::config::field::Field;
 use crate::config::{
-    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_MH_TABLE_INDEX, MAX_TIMEOUT,
-    MIN_MH_TABLE_INDEX, Netmask, Outliers, Persistence, Protocol, ServiceKey, SlowStart, Ties,
-    VirtualService, mh_table_size,
+    Affinity, Config, DEFAULT_MH_TABLE_INDEX, Ejection, Family, MAX_CHUNK, MAX_MH_TABLE_INDEX,
+    MAX_TIMEOUT, MIN_MH_TABLE_INDEX, Netmask, Outliers, Persistence, Protocol, ServiceKey, Sharing,
+    SlowStart, Ties, VirtualService, mh_table_size,
 };
 use crate::error::Quoted;
 
@@ -137,6 +137,20 @@ fn check_table(settings: &VirtualService, item: &mut Subject<'_>) {
 fn check_scheduler(settings: &VirtualService, item: &mut Subject<'_>) {
     let scheduler = settings.scheduler;
     let name = scheduler.map_or("none", SchedulerKind::name);
+    if let Sharing::Chunks(length) = settings.sharing {
+        if !(1..=MAX_CHUNK).contains(&length) {
+            item.add("sharing: chunks", outside(length, 1, MAX_CHUNK));
+        }
+        if !matches!(scheduler, Some(Rr | Wrr)) {
+            let sharing = settings.sharing;
+            item.add(
+                "sharing",
+                format!(
+                    "{sharing} is for schedulers rr and wrr, this one is {name}: exact or per-worker"
+                ),
+            );
+        }
+    }
     if settings.ties == Ties::Rotate && !matches!(scheduler, Some(Lc | Wlc | Sed | Nq)) {
         item.add(
             "ties",

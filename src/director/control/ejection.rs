@@ -68,6 +68,7 @@ impl Control {
         self.with_runtime(key, |control, live, runtime| {
             let shape = control.running_shape(live, Some(runtime));
             runtime.panics = shape.is_some_and(|shape| shape.panics);
+            let leads = control.leads(live);
             let Some(service) = control.arena.services.get(live.id.slot) else { return };
             service.set_panics(runtime.panics);
             let rule = live.service.ejection;
@@ -75,21 +76,26 @@ impl Control {
                 Some(rule) if !runtime.panics => most(rule, live.claims.len()),
                 _ => 0,
             };
-            service.ejections.allow(rule.map_or(0, |rule| rule.failures), most);
+            if leads {
+                service.ejections.allow(rule.map_or(0, |rule| rule.failures), most);
+            }
             for at in control.running(live) {
                 let state = control.state_of(at.claim.id, key, at.server.address, runtime.panics);
-                if at.slot.set_state(at.claim.id.generation, state).is_ok_and(|was| was != state) {
+                if control.arena.set_state(at.claim.id, state).is_ok_and(|was| was != state) {
                     live.compiled.changed_for_all(at.claim.id, at.slot);
                 }
                 match &rule {
+                    _ if !leads => {}
                     None => control.forget(runtime, live, at),
                     Some(rule) => control.agree(runtime, live, at, rule),
                 }
             }
-            if rule.is_none() {
+            if rule.is_none() || !leads {
                 runtime.ejections = Default::default();
             }
-            control.keep_share(runtime, live, most);
+            if leads {
+                control.keep_share(runtime, live, most);
+            }
         });
     }
 
@@ -146,11 +152,7 @@ impl Control {
     fn record_ejection(&self, runtime: &mut Runtime, at: Running<'_>, rule: &Ejection, why: &str) {
         let record = runtime.ejections.records.entry(at.server.address).or_default();
         if matches!(record.phase, Phase::Trial { .. }) {
-            self.arena.limit(
-                at.claim.id.slot,
-                Limits::new(at.server.thresholds),
-                self.settings.kernel_rules,
-            );
+            self.set_trial(at, None);
         }
         record.eject(self.arena.clock(), rule, why);
     }
@@ -187,7 +189,10 @@ impl Control {
         live.compiled.changed_for_all(at.claim.id, at.slot);
         runtime.ejections.records.entry(address).or_default().end(now, next);
         if live.service.slow_start.is_some() {
-            runtime.starts.insert(address, now);
+            match self.arena.shared_name(at.claim.id.slot) {
+                Some(name) => name.set_start(now),
+                None => _ = runtime.starts.insert(address, now),
+            }
         }
     }
 
@@ -197,7 +202,7 @@ impl Control {
         self.arena.fold(at.claim.id.slot);
         let upper = at.slot.counts_relaxed().total().saturating_add(rule.trials);
         // The limits come first: they must hold when the server returns.
-        self.arena.limit(at.claim.id.slot, on_trial(upper, at.server), self.settings.kernel_rules);
+        self.set_trial(at, Some(upper));
         Phase::Trial { since: now, done: at.health.read().done, upper }
     }
 
@@ -206,18 +211,23 @@ impl Control {
         if matches!(record.phase, Phase::Trial { .. }) {
             record.phase = Phase::In;
             at.health.set_consecutive(0);
-            if self.arena.limit(
-                at.claim.id.slot,
-                Limits::new(at.server.thresholds),
-                self.settings.kernel_rules,
-            ) {
+            if self.set_trial(at, None) {
                 live.compiled.changed_for_all(at.claim.id, at.slot);
             }
         }
     }
 
     /// The limits of a server: on trial those of the trial.
-    pub(super) fn limits_of(&self, key: &ServiceKey, server: &RealServer) -> Limits {
+    pub(super) fn limits_of(
+        &self,
+        key: &ServiceKey,
+        server: &RealServer,
+        claim: &SlotClaim,
+    ) -> Limits {
+        if let Some(name) = self.arena.shared_name(claim.id.slot) {
+            let trial = name.trial().map(|upper| on_trial(upper, server));
+            return trial.unwrap_or(Limits::new(server.thresholds));
+        }
         let records = self.runtimes.get(key).map(|runtime| &runtime.ejections.records);
         match records.and_then(|records| records.get(&server.address)).map(|record| &record.phase) {
             Some(Phase::Trial { upper, .. }) => on_trial(*upper, server),
@@ -263,7 +273,13 @@ impl Control {
     pub(super) fn tick_ejections_of(&mut self, key: &ServiceKey) {
         let mut agrees = false;
         self.with_runtime(key, |control, live, runtime| {
-            if let Some(rule) = &live.service.ejection {
+            if !control.leads(live) {
+                // Another owner of the block does, and knows more.
+                runtime.ejections = Default::default();
+                agrees = true;
+            } else if let Some(rule) = &live.service.ejection {
+                control.begin_to_lead(runtime, live, rule);
+                control.recount_places(runtime, live);
                 control.tick_service(runtime, live, rule);
                 let taken = control.arena.services.get(live.id.slot);
                 agrees = taken.is_none_or(|slot| !slot.ejections.is_exceeded());
@@ -273,6 +289,50 @@ impl Control {
         if !agrees {
             self.reconcile(key);
         }
+    }
+
+    /// At the first tick at which this owner of a block decides: what the one before it was in the middle of is over.
+    fn begin_to_lead(&self, runtime: &mut Runtime, live: &RunningService, rule: &Ejection) {
+        let slot = self.arena.services.get(live.id.slot);
+        let (Some(slot), true) = (slot, self.arena.attached().is_some()) else { return };
+        if runtime.ejections.began.is_some() {
+            return;
+        }
+        let most = if runtime.panics { 0 } else { most(rule, live.claims.len()) };
+        slot.ejections.allow(rule.failures, most);
+        for at in self.running(live) {
+            self.set_trial(at, None);
+        }
+    }
+
+    /// The server may have so many connections, or as many as configured. Owners of a block tell each other.
+    fn set_trial(&self, at: Running<'_>, upper: Option<u32>) -> bool {
+        let (slot, rule) = (at.claim.id.slot, self.settings.kernel_rules);
+        match self.arena.shared_name(slot) {
+            Some(name) if name.trial() == upper => return false,
+            Some(name) => name.set_trial(upper),
+            None => {}
+        }
+        let limits = match upper {
+            Some(upper) => on_trial(upper, at.server),
+            None => Limits::new(at.server.thresholds),
+        };
+        self.arena.limit(slot, limits, rule)
+    }
+
+    /// Gives back the places of owners of a block that have died before they marked a server: those that have been
+    /// too many since the tick before.
+    fn recount_places(&self, runtime: &mut Runtime, live: &RunningService) {
+        let slot = self.arena.services.get(live.id.slot);
+        let (Some(slot), true) = (slot, self.arena.attached().is_some()) else { return };
+        let (taken, _) = slot.ejections.taken();
+        let marked = self.running(live).filter(|at| self.is_ejected(at.claim)).count();
+        let marked = u32::try_from(marked).unwrap_or(u32::MAX);
+        let wrong = (taken != marked).then_some((taken, marked));
+        if wrong.is_some() && runtime.ejections.wrong_places == wrong {
+            slot.ejections.recount(taken, marked);
+        }
+        runtime.ejections.wrong_places = wrong;
     }
 
     /// Ends the ejections of servers that are not configured any more, once their time is over.

@@ -26,7 +26,13 @@ impl Control {
             let running = edit.live.and_then(|number| self.services.get(&number));
             let (number, base) = match running {
                 Some(live) => (live.number, live.base),
-                None => (numbers.next()?, self.shards.service_total(id.slot)),
+                None => {
+                    let base = self.shards.service_total(id.slot);
+                    if let Some(attached) = self.arena.attached() {
+                        attached.totals.begin_service(id.slot, base);
+                    }
+                    (numbers.next()?, base)
+                }
             };
             let (mut servers, mut claims) =
                 (mem::take(&mut edit.servers), mem::take(&mut edit.claims));

@@ -3,13 +3,14 @@
 use ahash::HashMap;
 
 use crate::arena::Arena;
+use crate::arena::block::maps::{NoMap, SharedMap};
 use crate::config::diff::Change;
 use crate::config::{Memory, ServiceKey, ServiceSettings, Sharing};
 use crate::director::ask::ask;
 use crate::director::control::{Control, RunningService};
 use crate::director::headroom::Headroom;
 use crate::director::roster::Roster;
-use crate::error::ApplyError;
+use crate::error::{ApplyError, BlockError};
 use crate::service::Maps;
 use crate::sync::Arc;
 
@@ -71,10 +72,30 @@ impl<'a> Wanted<'a> {
         // A map's small parts are allocated in addition to its large one.
         let affinity = Memory::at_most(&self.settings, std::iter::empty()).affinity();
         ask(BESIDE_A_MAP + if kept { 0 } else { affinity }, what)?;
-        match Maps::reserve(arena, &self.settings, former, self.bound) {
+        match Maps::reserve(arena, &self.settings, former, (self.bound, self.shared(arena)?)) {
             Ok(maps) => Ok((key, maps)),
             Err(error) => Err(ApplyError::OutOfMemory { what: what(), bytes: error.bytes }),
         }
+    }
+
+    /// The block's map for the templates of a service that has none yet.
+    fn shared(&self, arena: &Arena) -> Result<Option<Arc<SharedMap>>, ApplyError> {
+        let has_templates = self.live.is_some_and(|live| live.service.persistence.is_some());
+        let Some(attached) = arena.attached().filter(|_| !has_templates) else { return Ok(None) };
+        if self.settings.persistence.is_none() {
+            return Ok(None);
+        }
+        let (key, needed) = (&self.settings.key, self.settings.affinity.capacity);
+        attached.map(key, needed).map(Some).map_err(|why| match why {
+            NoMap::Full(room) => {
+                let service = key.to_string();
+                ApplyError::Block(BlockError::AddressesFull { service, needed, room })
+            }
+            NoMap::OutOfMemory(error) => {
+                let what = format!("service {key}: affinity: capacity");
+                ApplyError::OutOfMemory { what, bytes: error.bytes }
+            }
+        })
     }
 
     /// It comes, goes, or has another name.
@@ -157,8 +178,8 @@ impl Control {
         let reach =
             |now: u32, more: usize| now.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         let (servers, running) = (reach(servers, added), reach(running, new));
-        let per_worker = |wanted: &Wanted| wanted.settings.sharing == Sharing::PerWorker;
-        headroom.slots(&self.arena, workers, (servers, running), services.iter().any(per_worker));
+        let in_workers = |wanted: &Wanted| wanted.settings.sharing != Sharing::Exact;
+        headroom.slots(&self.arena, workers, (servers, running), services.iter().any(in_workers));
         if services.iter().any(Wanted::changes_index) {
             let renamed = services.iter().filter(|wanted| wanted.is_renamed()).count();
             headroom.index(running, self.named() + renamed, renamed);
@@ -167,7 +188,7 @@ impl Control {
         let moved = self.allocator.to_move(moved);
         let mut headroom = headroom.and(moved + 2 * Roster::PUBLISHED);
         for wanted in services.iter().filter(|wanted| !wanted.deleted) {
-            let own = if wanted.settings.sharing == Sharing::PerWorker { workers } else { 0 };
+            let own = if in_workers(wanted) { workers } else { 0 };
             headroom.compile(wanted.most_servers(), wanted.memory(), own);
         }
         headroom

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use super::Control;
+use crate::arena::block::names::ServerName;
 use crate::arena::id::ServerId;
+use crate::arena::service_slot::ServiceSlot;
 use crate::config::{RealServer, ServerState, ServiceKey, VirtualService};
 use crate::director::allocator::SlotClaim;
 use crate::director::control::RunningService;
@@ -15,13 +17,19 @@ use crate::director::shape::{Condition, Part, Shape, shape, step};
 use crate::error::ApplyError;
 
 impl Control {
-    /// The time, once ticks have told it.
+    /// The time, once ticks have told it: of a block, those of any owner.
     pub(in crate::director) fn now(&self) -> Option<u64> {
-        self.health_clock.is_running().then(|| self.arena.clock())
+        let is_told = self.arena.is_shared() && self.arena.clock() > 0;
+        (is_told || self.health_clock.is_running()).then(|| self.arena.clock())
     }
 
     /// True if the service takes servers that are down, because too many are.
     pub(in crate::director) fn panics(&self, key: &ServiceKey) -> bool {
+        if self.arena.attached().is_some() {
+            let live = self.find(key);
+            let slot = live.and_then(|live| self.arena.services.get(live.id.slot));
+            return slot.is_some_and(ServiceSlot::panics);
+        }
         self.runtimes.get(key).is_some_and(|runtime| runtime.panics)
     }
 
@@ -32,17 +40,6 @@ impl Control {
     }
 
     /// The state in which the server takes part, apart from an ejection.
-    pub(in crate::director) fn held_state(
-        &self,
-        service: &ServiceKey,
-        server: SocketAddr,
-        panics: bool,
-    ) -> ServerState {
-        let holds = self.held.get(service, server);
-        holds.map_or(ServerState::Up, |holds| holds.taking_part(panics))
-    }
-
-    /// The same, of all owners' holds together if the server's slot is one of a block.
     pub(in crate::director) fn state_of(
         &self,
         id: ServerId,
@@ -50,25 +47,19 @@ impl Control {
         server: SocketAddr,
         panics: bool,
     ) -> ServerState {
-        match self.arena.shared_name(id.slot) {
-            Some(name) => name.state(),
-            None => self.held_state(service, server, panics),
-        }
+        let holds = self.holds_on(id.slot, service, server);
+        holds.map_or(ServerState::Up, |holds| holds.taking_part(panics))
     }
 
-    /// Lets the other owners of the block know who holds the server here, if a holder does.
+    /// Lets the other owners of the block know who holds a server that is new there.
     pub(in crate::director) fn share_holds(
         &self,
-        id: ServerId,
+        name: &ServerName,
         service: &ServiceKey,
         server: SocketAddr,
     ) {
-        let (Some(name), Some(holds)) =
-            (self.arena.shared_name(id.slot), self.held.get(service, server))
-        else {
-            return;
-        };
-        for (holder, state, _) in holds.iter() {
+        let holds = self.held.get(service, server).into_iter().flat_map(Holds::iter);
+        for (holder, state, _) in holds {
             name.set_state(holder as u32, state);
         }
     }
@@ -82,12 +73,13 @@ impl Control {
     ) -> Shape {
         let part = |(server, claim): (&RealServer, &SlotClaim)| {
             let address = server.address;
-            let start = runtime.and_then(|runtime| runtime.starts.get(&address));
-            let age = start.map(|start| self.arena.clock().saturating_sub(*start));
+            let start = self.start_of(&service.key, address, claim, runtime);
+            let age = start.map(|start| self.arena.clock().saturating_sub(start));
             let share = service.slow_start.and_then(|how| Some(step(age?, &how)));
             let record = runtime.and_then(|runtime| runtime.ejections.records.get(&address));
             let ejected = record.is_some_and(|record| record.since().is_some());
-            let condition = match self.held.get(&service.key, address).map(Holds::condition) {
+            let holds = self.holds_on(claim.id.slot, &service.key, address);
+            let condition = match holds.as_ref().map(Holds::condition) {
                 None | Some(Condition::Up) if ejected || self.is_ejected(claim) => Condition::Down,
                 condition => condition.unwrap_or(Condition::Up),
             };
@@ -101,7 +93,8 @@ impl Control {
     /// Gives the servers of an edit their effective weights.
     pub(super) fn shape_edit(&mut self, edit: &mut ServiceEdit) {
         let key = edit.settings.key;
-        if let (Some(now), Some(_)) = (self.now(), edit.settings.slow_start) {
+        let alone = self.arena.attached().is_none();
+        if let (Some(now), Some(_)) = (self.now().filter(|_| alone), edit.settings.slow_start) {
             for server in std::mem::take(&mut edit.begun) {
                 self.runtimes.entry(key).or_default().starts.insert(server, now);
             }
@@ -138,7 +131,7 @@ impl Control {
         if !same {
             self.compile_again(key)
         } else {
-            if shape.panics != runtime.is_some_and(|runtime| runtime.panics) {
+            if shape.panics != self.panics(key) && self.leads(live) {
                 self.reconcile(key);
             }
             Ok(())
@@ -171,9 +164,16 @@ impl Control {
 
     /// A server begins to get connections again.
     pub(in crate::director) fn begin_slow_start(&mut self, key: &ServiceKey, server: SocketAddr) {
-        let how = self.find(key).and_then(|live| live.service.slow_start);
-        if let (Some(now), Some(_)) = (self.now(), how) {
+        let Some(live) = self.find(key) else { return };
+        let (Some(now), Some(_)) = (self.now(), live.service.slow_start) else { return };
+        if self.arena.attached().is_none() {
             self.runtimes.entry(*key).or_default().starts.insert(server, now);
+            return;
+        }
+        let place = live.service.servers.iter().position(|known| known.address == server);
+        let claim = place.and_then(|place| live.claims.get(place));
+        if let Some(name) = claim.and_then(|claim| self.arena.shared_name(claim.id.slot)) {
+            name.set_start(now);
         }
     }
 }

@@ -64,6 +64,7 @@ impl Control {
     pub(in crate::director) fn go_on(&mut self, tick: &mut Tick) -> bool {
         tick.stage = match std::mem::take(&mut tick.stage) {
             Stage::Looks => {
+                self.follow();
                 self.release_looks();
                 Stage::Maps(Walk::default())
             }

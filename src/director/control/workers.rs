@@ -1,4 +1,4 @@
-//! Registration of workers: their statistics, and their places for services shared `per-worker`.
+//! Registration of workers: their statistics, and their places for services shared `per-worker` or in chunks.
 
 use crate::arena::statistics::Shard;
 use crate::arena::worker_state::WorkerState;

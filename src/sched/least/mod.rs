@@ -125,7 +125,7 @@ impl<L: Load> Least<L> {
     pub(crate) fn shared(load: L, build: &Build<'_>) -> Self {
         let (rule, servers) = (load.rule(), build.servers);
         let strategy = match build.settings.sharing {
-            Sharing::Exact => return Self::of(load, servers),
+            Sharing::Exact | Sharing::Chunks(_) => return Self::of(load, servers),
             Sharing::PerWorker => match WorkerScan::of(rule, servers) {
                 Some(scan) => Strategy::WorkerFew(Arc::new(scan)),
                 None if has_exact_keys(rule, servers) => {

@@ -37,6 +37,13 @@ pub(crate) fn all() -> Vec<Scenario> {
         }
         all.push(scenario(kind, "+per-worker", configs));
     }
+    for kind in [SchedulerKind::Rr, SchedulerKind::Wrr] {
+        let mut configs = configs(kind, None);
+        for config in &mut configs {
+            config.services[0].sharing = Sharing::Chunks(3);
+        }
+        all.push(scenario(&kind, "+chunks", configs));
+    }
     // Failures eject, a backup takes over, and servers start slowly.
     for kind in [SchedulerKind::Wrr, SchedulerKind::Wlc, SchedulerKind::Mh] {
         let mut configs = configs(kind, None);

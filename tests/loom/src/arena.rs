@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
+pub(crate) mod block;
 #[path = "../../../src/arena/counts.rs"]
 pub(crate) mod counts;
 #[path = "../../../src/arena/ejection.rs"]
@@ -42,6 +43,8 @@ pub(crate) mod sizes {
 pub(crate) struct Arena {
     pub(crate) servers: Servers,
     serial: AtomicU32,
+    /// In a block: the owners that are alive.
+    alive: Option<u64>,
     /// Not modeled itself: a tick sets it before it does anything else.
     clock: AtomicU64,
 }
@@ -78,9 +81,24 @@ impl Arena {
         Arc::new(Self::of(servers.collect()))
     }
 
+    /// The arena of all owners of a block, of whom these are alive.
+    pub(crate) fn in_block(alive: u64) -> Arc<Self> {
+        let slot = ServerSlot::new(0);
+        slot.occupy(0);
+        Arc::new(Arena { alive: Some(alive), ..Self::of(vec![slot]) })
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.alive.is_some()
+    }
+
+    pub(crate) fn owners_alive(&self) -> Option<u64> {
+        self.alive
+    }
+
     fn of(servers: Vec<ServerSlot>) -> Self {
         let (serial, clock) = (AtomicU32::new(0), AtomicU64::new(0));
-        Arena { servers: Servers(servers), serial, clock }
+        Arena { servers: Servers(servers), serial, alive: None, clock }
     }
 
     pub(crate) fn clock(&self) -> u64 {

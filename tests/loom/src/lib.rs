@@ -10,6 +10,7 @@ extern crate self as ahash;
 
 pub mod address_map;
 mod arena;
+pub mod chunk;
 mod concurrent;
 mod config;
 mod error {
@@ -20,6 +21,7 @@ pub mod flag_set;
 pub mod hazard;
 pub mod health;
 pub mod ledger;
+pub mod looks;
 mod memory;
 pub mod min_tree;
 pub mod own_count;
@@ -46,6 +48,10 @@ pub(crate) struct RandomState;
 
 impl RandomState {
     pub(crate) fn new() -> Self {
+        RandomState
+    }
+
+    pub(crate) fn with_seeds(_: u64, _: u64, _: u64, _: u64) -> Self {
         RandomState
     }
 

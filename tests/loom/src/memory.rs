@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "these files serve the crate, not the models")]
 
+#[path = "../../../src/memory/address_entry.rs"]
+pub(crate) mod address_entry;
 #[path = "../../../src/memory/address_map.rs"]
 pub(crate) mod address_map;
 #[path = "../../../src/memory/address_table.rs"]

@@ -4,9 +4,10 @@
 use loom::thread;
 
 use crate::arena::Arena;
-use crate::memory::address_map::AddressKey;
+use crate::arena::block::maps::SharedMap;
+use crate::memory::address_map::{AddressKey, AffinityEntry};
 use crate::memory::pace::Pace;
-use crate::memory::templates::{TemplateId, Templates};
+use crate::memory::templates::{Template, TemplateId, Templates};
 use crate::sync::Arc;
 
 const TIMEOUT: u64 = 10;
@@ -200,4 +201,85 @@ pub fn planted_let_go_without_hold() {
     other.join().unwrap();
     service.tick();
     assert!(service.is_known(), "gone while a connection is open");
+}
+
+/// The templates of two owners of a block.
+struct Shared {
+    arena: Arc<Arena>,
+    owners: [Templates; 2],
+    maps: [Arc<SharedMap>; 2],
+    client: AddressKey,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let arena = Arena::in_block(0b11);
+        let maps = SharedMap::pair::<AffinityEntry<Template>>(4).map(Arc::new);
+        let owners = maps
+            .clone()
+            .map(|map| Templates::shared(Arc::clone(&arena), map).expect("entries of this type"));
+        let client = owners[0].key([5 << 32, 0], 4);
+        Shared { arena, owners, maps, client }
+    }
+
+    /// Time passes, and the second owner looks, then sweeps: true if the template is still there.
+    fn is_kept(&self) -> bool {
+        self.arena.set_clock(self.arena.clock() + LATER);
+        let other = &self.owners[1];
+        let found = other.find(self.client).is_some();
+        other.begin_sweep();
+        let (mut slice, mut call) = (usize::MAX, usize::MAX);
+        other.sweep(&mut Pace { slice: &mut slice, call: &mut call });
+        assert_eq!(found, other.find(self.client).is_some(), "a sweep decides as a look does");
+        found
+    }
+}
+
+/// An owner's last connection closes while its next one opens: to the other owner the template is held from when it is
+/// open on, and no longer once both have closed.
+pub fn an_owners_last_connection_beside_its_next() {
+    last_beside_next(|shared, id| shared.owners[0].acquire(id));
+}
+
+/// The next connection is counted, but the other owner does not learn of it.
+pub fn planted_an_owner_that_does_not_tell() {
+    last_beside_next(|shared, id| {
+        let (at, serial) = (0..4, id.serial());
+        at.into_iter().for_each(|at| _ = shared.maps[0].open.open(at, serial));
+    });
+}
+
+fn last_beside_next(open: fn(&Shared, TemplateId)) {
+    let shared = Arc::new(Shared::new());
+    let id = shared.owners[0].make(shared.client, 0, TIMEOUT);
+    shared.owners[0].acquire(id);
+    let closes = {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || shared.owners[0].release(id))
+    };
+    open(&shared, id);
+    assert!(shared.is_kept(), "not held by an open connection");
+    closes.join().unwrap();
+    assert!(shared.is_kept(), "not held by an open connection");
+    shared.owners[0].release(id);
+    assert!(!shared.is_kept(), "held by no connection");
+}
+
+/// Two owners have a connection each through one template, and close.
+pub fn owners_hold_a_template_each() {
+    let shared = Arc::new(Shared::new());
+    let id = shared.owners[0].make(shared.client, 0, TIMEOUT);
+    let acts = [0, 1].map(|n| {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || {
+            shared.owners[n].acquire(id);
+            if n == 0 {
+                shared.owners[n].release(id);
+            }
+        })
+    });
+    acts.into_iter().for_each(|act| act.join().unwrap());
+    assert!(shared.is_kept(), "not held by an open connection");
+    shared.owners[1].release(id);
+    assert!(!shared.is_kept(), "held by no connection");
 }

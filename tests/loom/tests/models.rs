@@ -38,9 +38,11 @@ models! {
         an_interval_beside_reports_loses_nothing a_sample_beside_a_decay_has_an_order
         a_late_report_counts_for_no_other;
     worker_rotation: one_reload two_reloads;
+    chunk: chunks_outlive_a_reload a_chunk_outlives_two_reloads chunks_before_the_first_turn chunks_wrap;
     shared_rotation: two_pickers_one_reload two_pickers_one_reload_at_the_head one_picker_two_reloads
         two_retries_one_reload one_retry_two_reloads
         a_cycle_begins_anew a_refusal_takes_no_turn a_restart_beside_pickers;
+    looks: a_hold_beside_pickers a_hold_beside_the_end_of_another a_hold_beside_a_new_version;
     min_tree: three_updaters three_updaters_of_falling_loads a_leaf_falls_and_rises
         a_node_falls_and_rises;
     told: a_change_beside_the_first_told_publication_is_told changes_are_told a_state_beside_a_close_is_told a_change_beside_a_publication_is_told a_close_beside_a_homecoming_is_told;
@@ -56,7 +58,8 @@ models! {
     server_set: sets_are_read_whole writers_meet a_set_ends_beside_a_writer;
     templates: first_connections_meet holds_are_counted_exactly a_template_ends_beside_a_pick
         an_open_connection_keeps_its_template connections_beside_another_capacity
-        a_close_after_the_deadline_extends_it a_template_made_anew_beside_a_sweep;
+        a_close_after_the_deadline_extends_it a_template_made_anew_beside_a_sweep
+        an_owners_last_connection_beside_its_next owners_hold_a_template_each;
 }
 
 mod round_cases {
@@ -246,8 +249,13 @@ planted! {
     health::planted_an_interval_that_takes_what_is_counted, "lost";
     health::planted_the_present_owner_counts, "a late report counts for the next server";
     worker_rotation::planted_no_note, "each reload is carried over once";
+    chunk::planted_another_number, "lost or given twice";
+    chunk::planted_one_place, "lost or given twice";
     shared_rotation::planted_begun_before_publication, "nothing newer is published";
     shared_rotation::planted_former_left_open, "lost or given twice";
+    templates::planted_an_owner_that_does_not_tell, "not held by an open connection";
+    looks::planted_a_look_before_the_hold, "a held server is not looked at";
+    looks::planted_a_version_looked_at_before_it_is_found, "a held server is not looked at";
     min_tree::planted_no_second_look_at_the_load, "a leaf is not its server's load";
     min_tree::planted_no_second_look_at_the_block, "a node is not the least of its block";
     min_tree::planted_pickers_do_not_help, "a loaded server is picked";

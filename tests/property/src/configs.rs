@@ -299,7 +299,7 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
     (
         (option::of(select(SchedulerKind::ALL)), flags, number(8..=17u8)),
         (persistence, option::of(name("[!-~]{1,15}")), any::<bool>()),
-        (affinity, select(vec![Sharing::Exact, Sharing::PerWorker])),
+        (affinity, select(vec![Sharing::Exact, Sharing::PerWorker, Sharing::Chunks(16)])),
         (
             select(vec![Ties::Kernel, Ties::Rotate]),
             option::of(ejection()),
@@ -325,6 +325,10 @@ fn service(key: ServiceKey) -> BoxedStrategy<VirtualService> {
             (service.panic_threshold, service.name) = failing.4;
             if !service.scheduler.is_some_and(SchedulerKind::shares_by_weight) {
                 (service.slow_start, service.spill_over) = (None, None);
+            }
+            let in_turn = [SchedulerKind::Rr, SchedulerKind::Wrr].map(Some);
+            if matches!(sharing, Sharing::Chunks(_)) && !in_turn.contains(&service.scheduler) {
+                service.sharing = Sharing::Exact;
             }
             if !service.scheduler.is_some_and(|kind| ROTATING.contains(&kind)) {
                 service.ties = Ties::Kernel;

@@ -19,6 +19,7 @@ const HOW: Weights = Weights::Skewed;
 
 /// Suffix of the scheduler's name: how the service is shared, if not exactly.
 pub const ALONE: &str = ", per-worker";
+const CHUNKS: &str = ", chunks-16";
 /// Names of operations on a shared number, in place of schedulers.
 pub const ADDITION: &str = "-";
 pub const ADDITION_AND_COPY: &str = "and a copy of the answer";
@@ -29,7 +30,7 @@ pub fn plans(n: usize) -> Vec<Plan> {
 
 fn with(n: usize, threads: usize) -> Vec<Plan> {
     use SchedulerKind::{Mh, Rr, Wlc, Wrr};
-    use Sharing::{Exact, PerWorker};
+    use Sharing::{Chunks, Exact, PerWorker};
     let key = |subject: &str, scheduler: &str| {
         Key::new(THREADS, subject, scheduler, n).weights(HOW).threads(threads)
     };
@@ -39,7 +40,8 @@ fn with(n: usize, threads: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
     let exact = [Rr, Wrr, Mh, Wlc].map(|kind| (kind, Exact, ""));
     let alone = [Rr, Wrr, Wlc].map(|kind| (kind, PerWorker, ALONE));
-    for (kind, sharing, how) in exact.into_iter().chain(alone) {
+    let chunks = [Rr, Wrr].map(|kind| (kind, Chunks(16), CHUNKS));
+    for (kind, sharing, how) in exact.into_iter().chain(alone).chain(chunks) {
         let what = format!("{}{how}", kind.name());
         plans.push(Plan::shared(key(name::RUST, &what), move |threads| {
             let director = director(kind, sharing);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::backend::FAST;
 use crate::nginx::{Config, Nginx, Setup, servers};
-use crate::{Outcome, check, client};
+use crate::{Outcome, check, client, wait_until};
 
 /// Set through one worker of four.
 pub(crate) fn states(setup: &Setup) -> Outcome {
@@ -42,6 +42,19 @@ pub(crate) fn states(setup: &Setup) -> Outcome {
     let answer = set("up");
     check(answer.status == 200 && served()?, || format!("not back: {answer:?}"))?;
 
+    // A weight that was set: soon every worker's, and after a reload of the same config.
+    let set = |weight: &str| {
+        let path = format!("/set?upstream=u&server=127.0.0.1:{port}&weight={weight}");
+        client::request(nginx.port, "POST", &path, "")
+    };
+    let answer = set("0");
+    check(answer.status == 200 && answer.body.trim() == "0", || format!("{answer:?}"))?;
+    check(wait_until(|| served() == Ok(false)), || "served with weight 0".to_owned())?;
+    nginx.reload(&config)?;
+    check(!served()?, || "served with weight 0 after a reload".to_owned())?;
+    check(set("1").status == 200, || "not set back".to_owned())?;
+    check(wait_until(|| served() == Ok(true)), || "not back".to_owned())?;
+
     // What is wrong changes nothing and says why.
     let wrong = [
         ("GET", "/set?upstream=u&server=127.0.0.1:1&state=down", 405, ""),
@@ -50,7 +63,9 @@ pub(crate) fn states(setup: &Setup) -> Outcome {
         ("POST", "/set?upstream=u&server=127.0.0.1:1&state=off", 400, "up, draining or down"),
         ("POST", "/set?upstream=u&server=nonsense:&state=down", 400, ""),
         ("POST", "/set?upstream=u", 400, "needs"),
-        ("POST", "/set?upstream=u&weight=3", 400, "weights are part of the config"),
+        ("POST", "/set?upstream=u&server=127.0.0.1:1&weight=3&state=up", 400, "either"),
+        ("POST", "/set?upstream=u&server=127.0.0.1:1&weight=3", 404, "no such server"),
+        ("POST", "/set?upstream=u&server=127.0.0.1:1&weight=x", 400, "from 0 to 65535"),
         ("POST", "/status", 405, ""),
         ("GET", "/status?format=xml", 400, ""),
     ];

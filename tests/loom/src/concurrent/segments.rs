@@ -32,6 +32,29 @@ impl<T> Segments<T> {
     }
 }
 
+/// A counted reference to elements.
+pub(crate) struct Segment<T>(Arc<[T]>);
+
+impl<T: Default> Segment<T> {
+    pub(crate) fn of(length: usize) -> Self {
+        Segment((0..length).map(|_| T::default()).collect())
+    }
+}
+
+impl<T> Clone for Segment<T> {
+    fn clone(&self) -> Self {
+        Segment(Arc::clone(&self.0))
+    }
+}
+
+impl<T> std::ops::Deref for Segment<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
 /// A counted reference.
 pub(crate) struct ArcRef<T>(Arc<T>);
 
