@@ -209,6 +209,23 @@ fn opened(it: &Process) -> usize {
     open.iter().filter(|connection| connection.address() == rip(2)).count()
 }
 
+/// A director that never ticks, such as that of a master process, does not keep the others from deciding.
+#[test]
+fn one_that_ticks_decides() {
+    let ejection = Ejection::default().with_failures(1).with_base_time(10);
+    let config = of(four(SchedulerKind::Rr).with_ejection(ejection));
+    let block = block();
+    let [master, a] = [Process::in_block(&config, &block), Process::in_block(&config, &block)];
+    a.worker.report(a.server(2), Outcome::Failed, None).expect("it runs");
+    assert_eq!(master.state(2), ServerState::Down);
+    for second in 1..10 {
+        a.tick(second);
+    }
+    assert_eq!(a.state(2), ServerState::Down);
+    a.tick(12);
+    assert_eq!((a.state(2), master.state(2)), (ServerState::Up, ServerState::Up));
+}
+
 /// A weight set by one director is every director's after a tick, unless its config has another one.
 #[test]
 fn weights_are_set_for_all() {

@@ -57,17 +57,28 @@ impl Attached {
         correct(slot, own, wanted, rule, || parts.living(server))
     }
 
-    /// True for one of the owners that are alive: it does what only one should do.
-    pub(crate) fn is_first(&self) -> bool {
-        self.block.owners().first().is_some_and(|(first, _)| *first == self.owner)
+    /// This owner ticks.
+    pub(crate) fn ticks(&self, now: u64) {
+        if let Some(slot) = self.block.parts().owner(self.owner.number) {
+            slot.set_ticked(Some(now));
+        }
     }
 
-    /// True for one of the owners that are alive and have the service in this slot in their configs: it does what
-    /// only one should do for it.
-    pub(crate) fn leads(&self, service: u32) -> bool {
+    /// True for one of the owners that are alive, if any ticks for one that does: it does what only one should do.
+    pub(crate) fn is_first(&self, now: u64) -> bool {
+        self.is_first_of(self.block.parts().alive(), now)
+    }
+
+    /// The same of those that have the service in this slot in their configs, for what only one should do for it.
+    pub(crate) fn leads(&self, service: u32, now: u64) -> bool {
         let parts = self.block.parts();
         let name = parts.service_names.get(service as usize);
-        name.and_then(|name| name.first(parts.alive())) == Some(self.owner.number)
+        self.is_first_of(name.map_or(0, |name| name.holders(parts.alive())), now)
+    }
+
+    fn is_first_of(&self, owners: u64, now: u64) -> bool {
+        let ticking = self.block.parts().ticking(owners, now);
+        ticking != 0 && ticking.trailing_zeros() == self.owner.number
     }
 
     /// Waits for the claim, and reads the directory.

@@ -288,7 +288,7 @@ impl Service {
         self.scheduler.tick(now);
         // One owner of a block sweeps for all.
         let attached = self.servers.arena().attached();
-        let sweeps = attached.is_none_or(|attached| attached.leads(self.id.slot));
+        let sweeps = attached.is_none_or(|attached| attached.leads(self.id.slot, now));
         if let Some(templates) = self.templates().filter(|_| sweeps) {
             templates.begin_sweep();
         }

@@ -301,6 +301,7 @@ impl Block {
             self.parts.service_names.iter().for_each(|name| name.release(number));
             self.parts.rotations.iter().for_each(|slot| slot.release(number));
             maps::forget_owner(&self.parts, number);
+            slot.set_ticked(None);
             if slot.complete(incarnation, process) {
                 return Ok(OwnerId { number, incarnation });
             }

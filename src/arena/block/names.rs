@@ -214,11 +214,10 @@ impl ServiceName {
         key_of_words(self.name.read())
     }
 
-    /// The first of these owners that has it in its config.
-    pub(crate) fn first(&self, of: u64) -> Option<u32> {
+    /// Those of these owners that have it in their configs.
+    pub(crate) fn holders(&self, of: u64) -> u64 {
         // SeqCst: pairs with the changes of the word.
-        let holders = self.holders.load(Ordering::SeqCst) & of;
-        (holders != 0).then(|| holders.trailing_zeros())
+        self.holders.load(Ordering::SeqCst) & of
     }
 
     /// As [`add_connections`](Self::add_connections), of refusals.

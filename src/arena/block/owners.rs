@@ -10,6 +10,7 @@
 //! | location | operation                        | ordering | partner                           |
 //! |----------|----------------------------------|----------|-----------------------------------|
 //! | `state`  | exchanges                        | SeqCst   | each other, loads in `state`      |
+//! | `ticked` | loads and stores                 | Relaxed  | none: a coarse time               |
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -18,7 +19,12 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct OwnerSlot {
     /// state:2, incarnation:30, process id:32. One word, so that whose place it is is known at every instruction.
     state: AtomicU64,
+    /// When the owner ticked last, and 1 ms; 0 = never.
+    ticked: AtomicU64,
 }
+
+/// Milliseconds after which an owner that has not ticked is not expected to.
+const EXPECTED: u64 = 10_000;
 
 const STATES: u64 = 3;
 const FREE: u64 = 0;
@@ -69,6 +75,19 @@ impl OwnerSlot {
         }
         let incarnation = ((u64::from(incarnation_of(word)) + 1) & INCARNATIONS) as u32;
         self.exchange(word, word_of(JOINING, incarnation, process)).then_some(incarnation)
+    }
+
+    /// The owner ticks at this time; `None`: it never has.
+    pub(crate) fn set_ticked(&self, now: Option<u64>) {
+        // Relaxed: a coarse time.
+        self.ticked.store(now.map_or(0, |now| now.saturating_add(1)), Ordering::Relaxed);
+    }
+
+    /// True if the owner has ticked lately.
+    pub(crate) fn ticks(&self, now: u64) -> bool {
+        // Relaxed: a coarse time.
+        let ticked = self.ticked.load(Ordering::Relaxed);
+        ticked != 0 && now.saturating_sub(ticked) < EXPECTED
     }
 
     /// The ledger is empty: from now on it counts. False if the owner has been declared dead.

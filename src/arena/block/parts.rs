@@ -139,6 +139,17 @@ impl Parts {
         owners.fold(0, |alive, (_, number)| alive | 1 << (number & 63))
     }
 
+    /// Those of these owners, as bits, that tick: if none does, all of them.
+    pub(crate) fn ticking(&self, owners: u64, now: u64) -> u64 {
+        let ticks = self.owners.iter().zip(0..).filter(|(slot, _)| slot.ticks(now));
+        let ticks = ticks.fold(0u64, |ticks, (_, number)| ticks | 1 << (number & 63)) & owners;
+        if ticks == 0 { owners } else { ticks }
+    }
+
+    pub(crate) fn owner(&self, number: u32) -> Option<&OwnerSlot> {
+        self.owners.get(number as usize)
+    }
+
     /// The entries of all living owners for a server.
     pub(crate) fn living(&self, server: u32) -> LivingEntries<'_> {
         let owners = self.owners.iter().zip(0..).filter(|(slot, _)| slot.is_alive());

@@ -9,7 +9,7 @@ impl Control {
         let due = self.health_clock.advance(self.arena.clock());
         // Of a block, one owner does it for all; any of them may have been told of outcomes.
         let is_due = match self.arena.attached() {
-            Some(attached) => attached.is_first(),
+            Some(attached) => attached.is_first(self.arena.clock()),
             None => self.arena.has_reports(),
         };
         if is_due { due } else { Due::default() }

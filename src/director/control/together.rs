@@ -17,7 +17,8 @@ use crate::director::runtime::Runtime;
 impl Control {
     /// True if this director decides for the service what one alone decides: one of a block's owners.
     pub(super) fn leads(&self, live: &RunningService) -> bool {
-        self.arena.attached().is_none_or(|attached| attached.leads(live.id.slot))
+        let now = self.arena.clock();
+        self.arena.attached().is_none_or(|attached| attached.leads(live.id.slot, now))
     }
 
     /// The holds on a server, all owners' together.
@@ -63,9 +64,8 @@ impl Control {
 
     /// Takes over what other owners of the block have set, and tells them what this one counts. O(servers).
     pub(super) fn follow(&mut self) {
-        if self.arena.attached().is_none() {
-            return;
-        }
+        let Some(attached) = self.arena.attached() else { return };
+        attached.ticks(self.arena.clock());
         self.follow_holds();
         self.follow_weights();
         self.add_totals();
