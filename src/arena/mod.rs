@@ -367,7 +367,7 @@ impl Arena {
     /// The coarse clock: milliseconds on the caller's clock as of the last tick.
     pub(crate) fn clock(&self) -> u64 {
         // Relaxed: a coarse clock; orders nothing.
-        self.clock.get().load(Ordering::Relaxed).min(LATEST)
+        self.clock.get().load(Ordering::Relaxed)
     }
 
     /// Advances the clock; a smaller value is ignored.

@@ -74,7 +74,7 @@ impl Record {
         let reason = format!("{why}; ejection {}", self.times);
         self.phase = Phase::Ejected {
             since: now,
-            until: now + duration(rule, self.times),
+            until: now.saturating_add(duration(rule, self.times)),
             reason: reason.into(),
         };
     }

@@ -15,6 +15,8 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) trait Payload: Zeroed {
     /// Which entries are over.
     type Expiry: Expires<Self>;
+    /// Where a table's entries are: those of some payloads may be shared.
+    type Entries: Deref<Target = [AffinityEntry<Self>]> + From<Box<[AffinityEntry<Self>]>>;
 
     /// Forgets it and unpins the servers it names; false if a thread is writing it.
     fn forget(&self, arena: &Arena) -> bool;
@@ -73,7 +75,7 @@ impl<P> AffinityEntry<P> {
 }
 
 /// A table's own elements, or those that others share.
-pub(super) enum Store<T> {
+pub(crate) enum Store<T> {
     Own(Box<[T]>),
     Shared(Segment<T>),
 }
@@ -87,5 +89,11 @@ impl<T> Deref for Store<T> {
             Store::Own(elements) => elements,
             Store::Shared(elements) => elements,
         }
+    }
+}
+
+impl<T> From<Box<[T]>> for Store<T> {
+    fn from(elements: Box<[T]>) -> Self {
+        Store::Own(elements)
     }
 }

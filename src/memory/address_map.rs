@@ -26,7 +26,6 @@
 
 use crate::arena::Arena;
 use crate::arena::block::maps::SharedMap;
-use crate::concurrent::segments::Segment;
 use crate::concurrent::zeroed::OutOfMemory;
 use crate::config::Remembered;
 pub(crate) use crate::memory::address_entry::{AddressKey, AffinityEntry, Expires, Payload};
@@ -70,11 +69,7 @@ impl<P: Payload> Affinity<P> {
     }
 
     /// A map that other owners of a block use too. Every owner hashes alike.
-    pub(super) fn shared(
-        arena: Arc<Arena>,
-        map: Arc<SharedMap>,
-        entries: Segment<AffinityEntry<P>>,
-    ) -> Self {
+    pub(super) fn shared(arena: Arc<Arena>, map: Arc<SharedMap>, entries: P::Entries) -> Self {
         let (capacity, seed) = (map.capacity, map.seed());
         let table = AffinityTable::shared(Arc::clone(&arena), map, entries);
         let hasher =

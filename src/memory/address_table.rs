@@ -41,7 +41,6 @@ use std::iter;
 
 use crate::arena::Arena;
 use crate::arena::block::maps::SharedMap;
-use crate::concurrent::segments::Segment;
 use crate::concurrent::zeroed::{OutOfMemory, zeroed};
 use crate::config::affinity_entries;
 use crate::memory::address_entry::{AddressKey, AffinityEntry, Payload, Store};
@@ -52,7 +51,7 @@ const EMPTY: u64 = 0;
 
 pub(crate) struct AffinityTable<P: Payload> {
     arena: Arc<Arena>,
-    entries: Store<AffinityEntry<P>>,
+    entries: P::Entries,
     /// One bit per chunk, set if one of its entries has a key or remembers something.
     marks: Store<AtomicU64>,
     /// Its own count if it has its own entries.
@@ -75,18 +74,14 @@ impl<P: Payload> AffinityTable<P> {
     pub(super) fn new(arena: Arc<Arena>, capacity: u32) -> Result<Self, OutOfMemory> {
         // A length past `usize` is more memory than exists.
         let length = usize::try_from(affinity_entries(capacity)).unwrap_or(usize::MAX);
-        let store = (Store::Own(zeroed(length)?), Store::Own(zeroed(marks_for(length))?));
+        let store = (zeroed(length)?.into(), Store::Own(zeroed(marks_for(length))?));
         Ok(Self::of(arena, store, None))
     }
 
     /// A table whose entries other owners of a block use too.
-    pub(super) fn shared(
-        arena: Arc<Arena>,
-        map: Arc<SharedMap>,
-        entries: Segment<AffinityEntry<P>>,
-    ) -> Self {
+    pub(super) fn shared(arena: Arc<Arena>, map: Arc<SharedMap>, entries: P::Entries) -> Self {
         let marks = Store::Shared(map.marks.clone());
-        Self::of(arena, (Store::Shared(entries), marks), Some(map))
+        Self::of(arena, (entries, marks), Some(map))
     }
 
     /// A table for one address.
@@ -94,12 +89,12 @@ impl<P: Payload> AffinityTable<P> {
         let entries: Box<[_]> =
             (0..affinity_entries(1)).map(|_| AffinityEntry::default()).collect();
         let marks = (0..marks_for(entries.len())).map(|_| AtomicU64::new(0)).collect();
-        Self::of(arena, (Store::Own(entries), Store::Own(marks)), None)
+        Self::of(arena, (entries.into(), Store::Own(marks)), None)
     }
 
     fn of(
         arena: Arc<Arena>,
-        (entries, marks): (Store<AffinityEntry<P>>, Store<AtomicU64>),
+        (entries, marks): (P::Entries, Store<AtomicU64>),
         shared: Option<Arc<SharedMap>>,
     ) -> Self {
         AffinityTable {

@@ -6,7 +6,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::zeroed_struct;
-use crate::memory::address_map::{AddressKey, Payload};
+use crate::memory::address_map::{AddressKey, AffinityEntry, Payload};
 use crate::memory::expiry::Expiry;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -55,6 +55,7 @@ impl OneServer {
 
 impl Payload for OneServer {
     type Expiry = Expiry;
+    type Entries = Box<[AffinityEntry<Self>]>;
 
     fn forget(&self, arena: &Arena) -> bool {
         if !self.is_clear() {

@@ -11,7 +11,7 @@
 
 use crate::arena::Arena;
 use crate::concurrent::zeroed::zeroed_struct;
-use crate::memory::address_map::{AddressKey, Payload};
+use crate::memory::address_map::{AddressKey, AffinityEntry, Payload};
 use crate::memory::expiry::Expiry;
 use crate::memory::one_server::{pin, unpin_slot};
 use crate::memory::sizes::MOST;
@@ -126,6 +126,7 @@ fn replace(arena: &Arena, member: &AtomicU32, slot: u32) {
 
 impl Payload for ServerSet {
     type Expiry = Expiry;
+    type Entries = Box<[AffinityEntry<Self>]>;
 
     fn forget(&self, arena: &Arena) -> bool {
         if self.is_clear() {

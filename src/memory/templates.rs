@@ -26,6 +26,7 @@ use crate::arena::Arena;
 use crate::arena::block::maps::SharedMap;
 use crate::concurrent::zeroed::{OutOfMemory, zeroed_struct};
 use crate::config::Remembered;
+use crate::memory::address_entry::Store;
 use crate::memory::address_map::{AddressKey, Affinity, AffinityEntry, Expires, Payload};
 use crate::memory::one_server::OneServer;
 use crate::memory::pace::Pace;
@@ -102,6 +103,7 @@ impl Templates {
     /// Templates that all owners of a block use.
     pub(crate) fn shared(arena: Arc<Arena>, map: Arc<SharedMap>) -> Option<Self> {
         let entries = map.entries.cast::<AffinityEntry<Template>>()?;
+        let entries = Store::Shared(entries);
         Some(Templates { map: Affinity::shared(arena, map, entries), began: AtomicU64::new(0) })
     }
 
@@ -383,6 +385,7 @@ impl Expires<Template> for () {
 
 impl Payload for Template {
     type Expiry = ();
+    type Entries = Store<AffinityEntry<Self>>;
 
     fn forget(&self, arena: &Arena) -> bool {
         // `held` stays: the entry may already belong to a new client, whose template needs its serial.

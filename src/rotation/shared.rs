@@ -158,8 +158,8 @@ impl SharedRotation {
         SharedRotation { current: self.current.copy(), previous: None }
     }
 
-    /// Begins in this state, in a word that is not initialized and that other threads may raise.
-    pub(crate) fn begin(&self, state: u64, is_any_held: impl Fn() -> bool) {
+    /// Adopts this state, in a word that is not initialized and that other threads may raise.
+    pub(crate) fn adopt_state(&self, state: u64, is_any_held: impl Fn() -> bool) {
         if is_any_held() {
             self.current.word.get().raise();
         } else {

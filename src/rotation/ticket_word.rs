@@ -3,11 +3,11 @@
 //! Tickets of a precomputed rotation name servers that need no look: they have no limits, and no holder holds one. But
 //! of a rotation that several processes turn, another process may hold a server at any time, and every pick that begins
 //! later obeys. So that picks need not ask, the process that holds a server puts `LOOK` into the word: tickets
-//! are past the end of the schedule then, and whoever takes one looks at its server.
+//! are past the end of the schedule then, and the thread that takes one looks at its server.
 //!
 //! `looks` says whether a server may be held, and counts how often that was said. It is odd from
-//! [`raise`](TicketWord::raise) on until [`lower`](TicketWord::lower) has found every server released. Who takes a
-//! ticket with `LOOK` then takes that out of the word.
+//! [`raise`](TicketWord::raise) on until [`lower`](TicketWord::lower) has found every server released. A thread
+//! that takes a ticket with `LOOK` then takes that out of the word.
 //!
 //! | location | operation                            | ordering | partner                                    |
 //! |----------|--------------------------------------|----------|--------------------------------------------|
@@ -17,7 +17,7 @@
 //!
 //! Why no ticket without `LOOK` is taken once a server is held. The holder sets the server's state, then `looks`, then
 //! changes the word, and every such change makes another word of it: it counts on in the bits above the state, or above
-//! the ticket's number. Who exchanges the word has loaded it first, then `looks`, and makes
+//! the ticket's number. The thread that exchanges the word has loaded it first, then `looks`, and makes
 //! a word without `LOOK` only if that is even.
 //!
 //! - It was even before the holder's exchange: then the holder changes the word after it was loaded, and the exchange
@@ -129,8 +129,8 @@ pub(super) fn off_schedule_bits(state: u64) -> u64 {
 pub(super) fn off_schedule_state(word: u64) -> u64 {
     let bits = word >> TICKET_BITS;
     let mark = if bits & MARK != 0 { STATE_MARK } else { 0 };
-    let turn = bits & TURN;
-    mark | if turn == TURN { u32::MAX.into() } else { turn }
+    let number = bits & TURN;
+    mark | if number == TURN { u32::MAX.into() } else { number }
 }
 
 /// Exchanges a word; returns what it was.

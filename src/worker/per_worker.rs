@@ -37,14 +37,14 @@ impl Worker {
         activity: Activity,
         below_limit: bool,
     ) -> Result<(), ConnectionError> {
-        if self.inner.arena.attached().is_some() {
-            return self.open_shared(lease, server, template, activity, below_limit);
-        }
         let slot = self.inner.arena.servers.get(server.slot).ok_or(ConnectionError::Stale)?;
         let (generation, state) = (server.generation, self.state());
         let own = state.and_then(|state| state.own(server.slot));
         let counted = match own {
             Some(own) => Some(own.open(generation, activity, || slot.is(generation))?),
+            None if self.inner.arena.is_shared() => {
+                return self.open_shared(lease, server, template, activity, below_limit);
+            }
             None => None,
         };
         if counted != Some(Counted::Here) {
@@ -111,10 +111,10 @@ impl Worker {
         slot: &ServerSlot,
         activity: Activity,
     ) -> Result<(), ConnectionError> {
-        if self.inner.arena.attached().is_some() {
+        let (server, template) = (lease.server, lease.template);
+        if self.tag.is_none() && self.inner.arena.is_shared() {
             return self.close_shared(lease, slot, activity);
         }
-        let (server, template) = (lease.server, lease.template);
         if !slot.is(server.generation) {
             return Err(ConnectionError::Stale);
         }
@@ -192,7 +192,7 @@ impl Worker {
         slot: &ServerSlot,
         to: Activity,
     ) -> Result<(), ConnectionError> {
-        if self.inner.arena.attached().is_some() {
+        if self.tag.is_none() && self.inner.arena.is_shared() {
             return self.update_shared(lease, slot, to);
         }
         let server = lease.server;

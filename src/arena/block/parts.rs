@@ -212,7 +212,7 @@ unsafe fn write<T: Shared>(start: NonNull<u8>, offset: usize, count: usize, make
     }
 }
 
-/// Another number for each block: ids of one are stale in another, and nobody can choose addresses that collide.
+/// Another number for each block: ids of one are stale in another, and no client can choose addresses that collide.
 fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())

@@ -150,7 +150,7 @@ impl Used {
             rotations.iter().for_each(|rotation| rotation.current.uninitialize());
             slot.make(service, digest);
             for (rotation, state) in rotations.iter().zip(states) {
-                rotation.begin(state, &is_any_held);
+                rotation.adopt_state(state, &is_any_held);
             }
         }
         Some(Version { rotations, in_use })

@@ -73,7 +73,7 @@ impl Control {
     ) -> Shape {
         let part = |(server, claim): (&RealServer, &SlotClaim)| {
             let address = server.address;
-            let start = self.start_of(&service.key, address, claim, runtime);
+            let start = self.slow_start_begin(&service.key, address, claim, runtime);
             let age = start.map(|start| self.arena.clock().saturating_sub(start));
             let share = service.slow_start.and_then(|how| Some(step(age?, &how)));
             let record = runtime.and_then(|runtime| runtime.ejections.records.get(&address));
@@ -93,8 +93,8 @@ impl Control {
     /// Gives the servers of an edit their effective weights.
     pub(super) fn shape_edit(&mut self, edit: &mut ServiceEdit) {
         let key = edit.settings.key;
-        let alone = self.arena.attached().is_none();
-        if let (Some(now), Some(_)) = (self.now().filter(|_| alone), edit.settings.slow_start) {
+        let is_single = !self.arena.is_shared();
+        if let (Some(now), Some(_)) = (self.now().filter(|_| is_single), edit.settings.slow_start) {
             for server in std::mem::take(&mut edit.begun) {
                 self.runtimes.entry(key).or_default().starts.insert(server, now);
             }

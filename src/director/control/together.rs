@@ -181,7 +181,7 @@ impl Control {
     }
 
     /// When a server's slow start began.
-    pub(super) fn start_of(
+    pub(super) fn slow_start_begin(
         &self,
         key: &ServiceKey,
         server: SocketAddr,

@@ -17,6 +17,10 @@ impl Control {
         let (servers, services) = self.allocator.high_water();
         shard.grow_to(servers, services);
         self.set_shards(self.shards.with(shard));
+        if self.arena.is_shared() {
+            // Nothing is a worker's own there.
+            return None;
+        }
         let table = self.table()?;
         self.workers.register(&self.arena, phase, (servers, services), &table)
     }

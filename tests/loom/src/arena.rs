@@ -81,7 +81,7 @@ impl Arena {
         Arc::new(Self::of(servers.collect()))
     }
 
-    /// The arena of all owners of a block, of whom these are alive.
+    /// The arena of all owners of a block; these are alive.
     pub(crate) fn in_block(alive: u64) -> Arc<Self> {
         let slot = ServerSlot::new(0);
         slot.occupy(0);

@@ -47,7 +47,7 @@ impl Service {
     }
 
     fn begin(&self) {
-        self.rotation.begin(0, || self.is_any_held());
+        self.rotation.adopt_state(0, || self.is_any_held());
     }
 
     fn look_at(&self) {
