@@ -428,6 +428,9 @@ vsched_status vsched_block_reclaim_process(const struct vsched_block *block,
                                            uint32_t process,
                                            uint32_t *left);
 
+vsched_status vsched_block_reclaim_dead(const struct vsched_block *block,
+                                        uint32_t *left);
+
 vsched_status vsched_director_new_in_block(const struct vsched_config *config,
                                            const struct vsched_block *block,
                                            struct vsched_director **director);

@@ -1615,6 +1615,21 @@ vsched_status vsched_block_reclaim_process(const struct vsched_block *block,
                                            uint32_t *left);
 
 /**
+ * As vsched_block_reclaim_process, of every process that has ended, where the system says so: on
+ * Linux, of processes in this one's pid namespace. For hosts that do not learn of each end, and
+ * for a named block after a crash of all processes.
+ *
+ * Threads: any. Cost: system calls for each director in the block.
+ *
+ * @param block The handle.
+ * @param[out] left As for vsched_block_reclaim_process.
+ * @return VSCHED_OK; VSCHED_E_ARGUMENT: the handle has no block.
+ */
+VSCHED_MUST_USE
+vsched_status vsched_block_reclaim_dead(const struct vsched_block *block,
+                                        uint32_t *left);
+
+/**
  * Makes a director whose state is in a block: that of all directors on it, in any process. Call it
  * after fork. What it has open when it is freed is given back.
  *

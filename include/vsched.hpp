@@ -604,6 +604,10 @@ public:
             return vsched_block_reclaim_process(get(), process, out);
         });
     }
+    result<std::uint32_t> reclaim_dead() const {
+        return detail::value_of<std::uint32_t>(
+            [&](std::uint32_t *out) { return vsched_block_reclaim_dead(get(), out); });
+    }
     /* The text of the latest failure. */
     result<std::string> error() const {
         return detail::text_of([this](char *buffer, std::size_t capacity, std::size_t *length) {

@@ -91,6 +91,11 @@ static void block_reclaim_process(void) {
     (void)gave(vsched_block_reclaim_process(a_block(), process, to), to, sizeof *to);
 }
 
+static void block_reclaim_dead(void) {
+    uint32_t *to = (uint32_t *)room(sizeof *to);
+    (void)gave(vsched_block_reclaim_dead(a_block(), to), to, sizeof *to);
+}
+
 static void block_error(void) {
     struct out out = some_out();
     text_given(vsched_block_error(a_block(), out.buffer, out.capacity, out.length), out);

@@ -31,7 +31,7 @@ static void (*const calls[])(void) = {
     flow_from_sockaddr, pick_sockaddr, service_sockaddr, pick_text, constants, flow_to_service,
     worker_refusal, worker_close_with, worker_report, director_health,
     block_new, block_free, block_size, block_anonymous, block_named, block_format, block_of_memory,
-    block_reclaim_process, block_error, director_new_in_block,
+    block_reclaim_process, block_reclaim_dead, block_error, director_new_in_block,
 };
 
 /* So that there is something to spoil. */

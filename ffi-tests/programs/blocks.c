@@ -69,6 +69,12 @@ static void processes_pick_as_one(void) {
     vsched_pick sixth = pick_of(worker, service, 1), seventh = pick_of(worker, service, 1);
     CHECK(!same(first.server, sixth.server) && same(first.server, seventh.server));
     uint32_t left = 9;
+#ifdef __linux__
+    OK(vsched_block_reclaim_dead(block, &left));
+#else
+    OK(vsched_block_reclaim_process(block, (uint32_t)child, &left));
+#endif
+    CHECK(left == 0);
     OK(vsched_block_reclaim_process(block, (uint32_t)child, &left));
     CHECK(left == 0);
     open = counted(director, FIRST) + counted(director, SECOND) + counted(director, THIRD);
@@ -164,6 +170,7 @@ static void what_cannot_be(void) {
     HAS(why, "no block yet");
     uint32_t left;
     IS(vsched_block_reclaim_process(block, 1, &left), VSCHED_E_ARGUMENT);
+    IS(vsched_block_reclaim_dead(block, &left), VSCHED_E_ARGUMENT);
     vsched_block_limits limits = room();
     size_t size;
     limits.owners = 65;

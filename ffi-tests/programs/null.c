@@ -294,6 +294,8 @@ int main(void) {
         ROW(vsched_block_format_or_attach(block, chars, sizeof chars, NULL)),
         ROW(vsched_block_reclaim_process(NULL, 1, &number_out)),
         ROW(vsched_block_reclaim_process(block, 1, NULL)),
+        ROW(vsched_block_reclaim_dead(NULL, &number_out)),
+        ROW(vsched_block_reclaim_dead(block, NULL)),
         ROW(vsched_director_new_in_block(NULL, block, &director_out)),
         ROW(vsched_director_new_in_block(config, NULL, &director_out)),
         ROW(vsched_director_new_in_block(config, block, NULL)),

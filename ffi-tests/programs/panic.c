@@ -206,6 +206,7 @@ int main(void) {
     PANICS(vsched_block_attach(block, chars, sizeof chars));
     PANICS(vsched_block_format_or_attach(block, chars, sizeof chars, &some));
     PANICS(vsched_block_reclaim_process(block, 1, &number_out));
+    PANICS(vsched_block_reclaim_dead(block, &number_out));
     PANICS(vsched_director_new_in_block(config, block, &director_out));
     PANICS(vsched_block_error(block, chars, sizeof chars, &size_out));
     UNTOUCHED(block_out);

@@ -71,9 +71,6 @@ pub(crate) struct Arena {
     attached: Option<Attached>,
 }
 
-/// The latest time of the clock, in milliseconds: sums of times do not overflow.
-const LATEST: u64 = 1 << 53;
-
 /// How many arenas this process has made.
 static ARENAS: AtomicU32 = AtomicU32::new(0);
 
@@ -373,6 +370,6 @@ impl Arena {
     /// Advances the clock; a smaller value is ignored.
     pub(crate) fn set_clock(&self, now: u64) {
         // Relaxed: as in `clock`.
-        self.clock.get().fetch_max(now.min(LATEST), Ordering::Relaxed);
+        self.clock.get().fetch_max(now, Ordering::Relaxed);
     }
 }

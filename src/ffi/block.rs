@@ -323,12 +323,39 @@ pub extern "C" fn vsched_block_reclaim_process(
     guard(|| {
         let (block, left) = (block.ok_or(VSCHED_E_NULL)?, left.ok_or(VSCHED_E_NULL)?);
         let attached = block.error.keep(attached(block))?;
-        left.write(match attached.reclaim_process(process) {
-            Reclaimed::All => 0,
-            Reclaimed::AllBut(servers) => servers,
-        });
+        left.write(left_of(attached.reclaim_process(process)));
         Ok(())
     })
+}
+
+/// As vsched_block_reclaim_process, of every process that has ended, where the system says so: on
+/// Linux, of processes in this one's pid namespace. For hosts that do not learn of each end, and
+/// for a named block after a crash of all processes.
+///
+/// Threads: any. Cost: system calls for each director in the block.
+///
+/// @param block The handle.
+/// @param[out] left As for vsched_block_reclaim_process.
+/// @return VSCHED_OK; VSCHED_E_ARGUMENT: the handle has no block.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn vsched_block_reclaim_dead(
+    block: Option<&vsched_block>,
+    left: Option<&mut MaybeUninit<u32>>,
+) -> vsched_status {
+    guard(|| {
+        let (block, left) = (block.ok_or(VSCHED_E_NULL)?, left.ok_or(VSCHED_E_NULL)?);
+        let attached = block.error.keep(attached(block))?;
+        left.write(left_of(attached.reclaim_dead()));
+        Ok(())
+    })
+}
+
+fn left_of(reclaimed: Reclaimed) -> u32 {
+    match reclaimed {
+        Reclaimed::All => 0,
+        Reclaimed::AllBut(servers) => servers,
+    }
 }
 
 /// Makes a director whose state is in a block: that of all directors on it, in any process. Call it

@@ -156,6 +156,12 @@ impl World {
         kill(dies);
         let what = format!("round {round}, {role:?}");
         let before = self.open();
+        if self.random.below(2) == 0 {
+            let (gone, goes_on) = (self.owner_of(dies), self.owner_of(goes_on));
+            let running = |owner: Option<OwnerId>| owner.and_then(|it| self.block.is_running(it));
+            assert!(running(gone) != Some(true) && running(goes_on) != Some(false), "{what}");
+            let _ = self.block.reclaim_dead();
+        }
         for dead in self.owner_of(dies).into_iter().chain(corpse) {
             self.reclaim(dead, &what);
         }

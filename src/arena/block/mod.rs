@@ -19,9 +19,11 @@ pub(crate) mod names;
 pub(crate) mod open_counts;
 pub(crate) mod owners;
 pub(crate) mod parts;
+mod processes;
 pub(crate) mod rotations;
 pub(crate) mod totals;
 
+use std::collections::BTreeSet;
 use std::ptr::NonNull;
 
 use crate::arena::block::header::{Header, Identity, Stage};
@@ -29,7 +31,9 @@ use crate::arena::block::layout::{ALIGN, BASE_ALIGN, LAYOUT, Layout};
 use crate::arena::block::limits::BlockLimits;
 use crate::arena::block::owners::OwnerId;
 use crate::arena::block::parts::{Parts, fill};
+use crate::arena::block::processes::Process;
 use crate::arena::ledger::{Settled, settle};
+use crate::arena::slots::ServerSlot;
 use crate::concurrent::segments::Lender;
 use crate::config::KernelRules;
 use crate::error::BlockError;
@@ -240,19 +244,43 @@ impl Block {
         present.collect()
     }
 
-    /// [Reclaims](Self::reclaim) every owner of this process, which has ended. O(owners + servers).
-    pub fn reclaim_process(&self, process: u32) -> Reclaimed {
+    /// Returns whether the process of an owner still runs; `None` if the system does not say, or if the owner has left.
+    /// Only Linux says, of processes in this one's pid namespace. A process id that was used again does not mislead
+    /// it. Makes system calls, allocates.
+    pub fn is_running(&self, owner: OwnerId) -> Option<bool> {
+        let slot = self.parts.owners.get(owner.number as usize)?;
+        let (_, process) = slot.present().filter(|(now, _)| *now == owner.incarnation)?;
+        let identity = slot.process();
+        // Not of the next owner in its place.
+        slot.is_present(owner.incarnation).then(|| identity.is_running(process))?
+    }
+
+    /// [Reclaims](Self::reclaim) every owner whose process has ended, as far as [`is_running`](Self::is_running)
+    /// tells: for hosts that do not learn of each end, and for a named block after a crash of all. O(owners), and
+    /// O(servers) for each that has ended.
+    pub fn reclaim_dead(&self) -> Reclaimed {
+        let owners = self.owners().into_iter().map(|(owner, _)| owner);
+        self.reclaim_all(owners.filter(|owner| self.is_running(*owner) == Some(false)))
+    }
+
+    fn reclaim_all(&self, owners: impl Iterator<Item = OwnerId>) -> Reclaimed {
         let mut left = 0;
-        for slot in (0..).zip(self.parts.owners.iter()) {
-            let (number, slot) = slot;
-            let Some(incarnation) = slot.of_process(process) else { continue };
-            match self.reclaim(OwnerId { number, incarnation }) {
+        for owner in owners {
+            match self.reclaim(owner) {
                 Ok(Reclaimed::AllBut(servers)) => left += servers,
                 // Another has done it.
                 Ok(Reclaimed::All) | Err(_) => {}
             }
         }
         if left > 0 { Reclaimed::AllBut(left) } else { Reclaimed::All }
+    }
+
+    /// [Reclaims](Self::reclaim) every owner of this process, which has ended. O(owners + servers).
+    pub fn reclaim_process(&self, process: u32) -> Reclaimed {
+        let owners = (0..).zip(self.parts.owners.iter()).filter_map(|(number, slot)| {
+            Some(OwnerId { number, incarnation: slot.of_process(process)? })
+        });
+        self.reclaim_all(owners)
     }
 
     /// Gives back what an owner held that is dead: its connections, and what it had in its config. Call it
@@ -274,6 +302,7 @@ impl Block {
             // The rules only say when a server ceases to be overloaded; the next connection does, too.
             left += u32::from(settle(counts, dead, KernelRules::B, living) == Settled::NotYet);
         }
+        self.look_at_held();
         if left > 0 {
             return Ok(Reclaimed::AllBut(left));
         }
@@ -281,6 +310,15 @@ impl Block {
         // Not here: others may reclaim it too, and be overtaken by that owner.
         slot.free(owner.incarnation);
         Ok(Reclaimed::All)
+    }
+
+    /// Picks look at the servers of services in which one is held: the dead owner may have held it just now.
+    fn look_at_held(&self) {
+        let held = self.parts.servers.iter().filter(|slot| slot.counts_seqcst().is_held());
+        let services: BTreeSet<u32> = held.map(ServerSlot::service).collect();
+        for service in services {
+            rotations::look_at(self, self.parts.service_id(service));
+        }
     }
 
     /// Takes a place for an owner in this process.
@@ -302,6 +340,7 @@ impl Block {
             self.parts.rotations.iter().for_each(|slot| slot.release(number));
             maps::forget_owner(&self.parts, number);
             slot.set_ticked(None);
+            slot.set_process(Process::this());
             if slot.complete(incarnation, process) {
                 return Ok(OwnerId { number, incarnation });
             }

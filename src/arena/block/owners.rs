@@ -11,7 +11,9 @@
 //! |----------|----------------------------------|----------|-----------------------------------|
 //! | `state`  | exchanges                        | SeqCst   | each other, loads in `state`      |
 //! | `ticked` | loads and stores                 | Relaxed  | none: a coarse time               |
+//! | `birth`, `space` | loads and stores         | Relaxed  | between the exchanges to `JOINING` and `ALIVE` |
 
+use crate::arena::block::processes::Process;
 use crate::sync::{AtomicU64, Ordering};
 
 #[repr(C, align(64))]
@@ -21,6 +23,8 @@ pub(crate) struct OwnerSlot {
     state: AtomicU64,
     /// When the owner ticked last, and 1 ms; 0 = never.
     ticked: AtomicU64,
+    birth: AtomicU64,
+    space: AtomicU64,
 }
 
 /// Milliseconds after which an owner that has not ticked is not expected to.
@@ -75,6 +79,19 @@ impl OwnerSlot {
         }
         let incarnation = ((u64::from(incarnation_of(word)) + 1) & INCARNATIONS) as u32;
         self.exchange(word, word_of(JOINING, incarnation, process)).then_some(incarnation)
+    }
+
+    /// Records which process joins.
+    pub(super) fn set_process(&self, process: Process) {
+        // Relaxed: before the exchange in `complete`.
+        self.birth.store(process.birth, Ordering::Relaxed);
+        self.space.store(process.space, Ordering::Relaxed);
+    }
+
+    pub(super) fn process(&self) -> Process {
+        // Relaxed: after the load of the state.
+        let [birth, space] = [&self.birth, &self.space].map(|word| word.load(Ordering::Relaxed));
+        Process { birth, space }
     }
 
     /// The owner ticks at this time; `None`: it never has.
