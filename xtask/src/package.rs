@@ -6,7 +6,7 @@ use crate::project::Project;
 
 /// Maximum size of the packed crate, in bytes. An eighth of it is the C headers and the documents, a seventh
 /// the kernel plane.
-const LARGEST: u64 = 595_000;
+const LARGEST: u64 = 620_000;
 
 pub(crate) fn package(project: &Project) -> Result<()> {
     // This also builds the packed crate.
