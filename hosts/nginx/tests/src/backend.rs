@@ -5,13 +5,15 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a backend does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mode {
     /// 200 after a pause.
     Answer(Duration),
+    /// 200 once it is released.
+    Held,
     /// 503.
     Unavailable,
     /// Reads it and closes the connection.
@@ -40,6 +42,8 @@ struct Shared {
     mode: Mode,
     log: Log,
     requests: AtomicU64,
+    /// So many of them may be answered.
+    released: AtomicU64,
     connections: AtomicU64,
     open: AtomicUsize,
     most: AtomicUsize,
@@ -53,6 +57,7 @@ impl Backend {
             mode,
             log: log.clone(),
             requests: AtomicU64::new(0),
+            released: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
@@ -76,6 +81,11 @@ impl Backend {
     /// Requests that arrived.
     pub(crate) fn requests(&self) -> u64 {
         self.shared.requests.load(SeqCst)
+    }
+
+    /// Requests that have arrived so far are answered.
+    pub(crate) fn release(&self) {
+        self.shared.released.store(self.requests(), SeqCst);
     }
 
     /// Connections with at least one request.
@@ -110,19 +120,21 @@ impl Shared {
             if self.mode == Mode::Once && !is_first {
                 return;
             }
-            self.requests.fetch_add(1, SeqCst);
+            let request = self.requests.fetch_add(1, SeqCst);
             self.connections.fetch_add(u64::from(is_first), SeqCst);
             is_first = false;
             self.log.lock().expect("the log").push(self.number);
             let open = self.open.fetch_add(1, SeqCst) + 1;
             self.most.fetch_max(open, SeqCst);
-            if let Mode::Answer(pause) = self.mode {
-                thread::sleep(pause);
+            match self.mode {
+                Mode::Answer(pause) => thread::sleep(pause),
+                Mode::Held => self.hold(request),
+                _ => {}
             }
             // Before the answer: nginx cannot send the next request earlier.
             self.open.fetch_sub(1, SeqCst);
             let status = match self.mode {
-                Mode::Answer(_) | Mode::Once => "200 OK",
+                Mode::Answer(_) | Mode::Held | Mode::Once => "200 OK",
                 Mode::Unavailable => "503 Service Unavailable",
                 Mode::Close => return,
             };
@@ -134,6 +146,17 @@ impl Shared {
             if (&connection).write_all(answer.as_bytes()).is_err() || !keeps {
                 return;
             }
+        }
+    }
+}
+
+impl Shared {
+    /// Waits until the request with this number is released, at most as long as a client does.
+    fn hold(&self, request: u64) {
+        let end = Instant::now() + Duration::from_secs(20);
+        let is_held = || self.released.load(SeqCst) <= request && !self.ends.load(SeqCst);
+        while is_held() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(2));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::backend::{FAST, slow};
+use crate::backend::{FAST, Mode};
 use crate::nginx::{Config, Nginx, Setup, servers, signal};
 use crate::reload::Load;
 use crate::{Outcome, check, client, status, wait_until};
@@ -11,7 +11,7 @@ use crate::{Outcome, check, client, status, wait_until};
 /// Killed three times under load, while each of two workers holds requests.
 pub(crate) fn killed(setup: &Setup) -> Outcome {
     let fast = setup.backends(&[FAST; 2]);
-    let held = setup.backends(&[slow(2500); 2]);
+    let held = setup.backends(&[Mode::Held; 2]);
     let text = format!(
         "upstream u {{ vsched scheduler=wlc; {} }} upstream held {{ vsched scheduler=lc; {} }}",
         servers(&fast, ""),
@@ -37,6 +37,7 @@ pub(crate) fn killed(setup: &Setup) -> Outcome {
         check(is_exact, || format!("round {round}: {waiting} wait: {last:?}"))?;
         let (good, bad) = load.end();
         check(good > 0 && bad <= 4, || format!("{good} answered, {bad} not"))?;
+        held.iter().for_each(|backend| backend.release());
         let served =
             client::finish(requests).iter().filter(|answer| answer.status == 200).count() as u64;
         check(served == waiting, || format!("round {round}: {served} of {waiting} served"))?;
@@ -49,7 +50,7 @@ pub(crate) fn killed(setup: &Setup) -> Outcome {
 
 /// No successor gets its place: another worker finds it.
 pub(crate) fn killed_while_it_drains(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[slow(5000)]);
+    let backends = setup.backends(&[Mode::Held]);
     let text = format!("upstream u {{ vsched scheduler=lc; {} }}", servers(&backends, ""));
     let config = Config { spread: false, ..Config::new(1, text) };
     let nginx = Nginx::start(setup, &config)?;
@@ -64,6 +65,7 @@ pub(crate) fn killed_while_it_drains(setup: &Setup) -> Outcome {
     let answers = client::finish(requests);
     check(answers.iter().all(|answer| answer.status == 0), || "served after death".to_owned())?;
     // The counts do not fall again when the backend ends.
+    backends[0].release();
     thread::sleep(Duration::from_millis(50));
     nginx.idle().map(|_| ())
 }

@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use crate::backend::{FAST, Mode, slow};
 use crate::nginx::{Config, Nginx, Setup, servers};
-use crate::{Outcome, check, client};
+use crate::{Outcome, check, client, wait_until};
 
 /// Twelve slow requests over three servers, by eight workers: four each.
 pub(crate) fn least_of_all(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[slow(300); 3]);
+    let backends = setup.backends(&[Mode::Held; 3]);
     let upstream = format!("upstream u {{ vsched scheduler=wlc; {} }}", servers(&backends, ""));
     let nginx = Nginx::start(setup, &Config::new(8, upstream))?;
     for round in 1..=5 {
-        let answers = client::finish(client::start(12, nginx.port, "/"));
+        let requests = client::start(12, nginx.port, "/");
+        let arrived = || backends.iter().map(|backend| backend.requests()).sum::<u64>();
+        check(wait_until(|| arrived() == 12 * round), || format!("round {round}: not all arrive"))?;
+        backends.iter().for_each(|backend| backend.release());
+        let answers = client::finish(requests);
         let served = answers.iter().filter(|answer| answer.status == 200).count();
         check(served == 12, || format!("round {round}: {served} answers"))?;
         let counts: Vec<u64> = backends.iter().map(|backend| backend.requests()).collect();
@@ -88,7 +92,7 @@ pub(crate) fn every_try_ends(setup: &Setup) -> Outcome {
         let is_equal = (ended..=ended + server.abandoned).contains(&arrived);
         check(is_equal, || format!("{arrived} requests arrived: {server:?}"))?;
         let is_right = match mode {
-            Mode::Answer(_) | Mode::Once => server.failed == 0 && server.done > 0,
+            Mode::Answer(_) | Mode::Held | Mode::Once => server.failed == 0 && server.done > 0,
             Mode::Close | Mode::Unavailable => server.done == 0 && server.failed > 0,
         };
         check(is_right, || format!("{mode:?}: {server:?}"))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use crate::backend::{FAST, slow};
+use crate::backend::{FAST, Mode};
 use crate::nginx::{Config, Nginx, Setup, servers, signal};
 use crate::{Outcome, check, client, status, wait_until};
 
@@ -55,7 +55,7 @@ impl Load {
 /// Five reloads under load, and a request that an old worker holds all the time.
 pub(crate) fn counts(setup: &Setup) -> Outcome {
     let fast = setup.backends(&[FAST; 3]);
-    let held = setup.backends(&[slow(4000)]);
+    let held = setup.backends(&[Mode::Held]);
     let config = |weight: usize| {
         let text = format!(
             "upstream u {{ vsched scheduler=wlc; {} }} upstream held {{ vsched scheduler=lc; {} }}",
@@ -82,6 +82,7 @@ pub(crate) fn counts(setup: &Setup) -> Outcome {
     check(weights.servers.iter().all(|server| server.weight == 6), || format!("{weights:?}"))?;
     let (good, bad) = load.end();
     check(bad == 0 && good >= 100, || format!("{good} answered, {bad} not"))?;
+    held[0].release();
     let answers = client::finish(holds);
     check(answers[0].status == 200, || "the held request failed".to_owned())?;
     check(wait_until(|| status::of(nginx.port, "held").is_idle()), || "held is open".to_owned())?;
@@ -96,7 +97,7 @@ pub(crate) fn counts(setup: &Setup) -> Outcome {
 /// still counts on the first block.
 pub(crate) fn blocks(setup: &Setup) -> Outcome {
     let fast = setup.backends(&[FAST]);
-    let held = setup.backends(&[slow(2500)]);
+    let held = setup.backends(&[Mode::Held]);
     let config = |held_upstream: &str| {
         let lines = servers(&fast, "");
         let text = format!("upstream u {{ vsched scheduler=rr; {lines} }} {held_upstream}");
@@ -116,6 +117,7 @@ pub(crate) fn blocks(setup: &Setup) -> Outcome {
     nginx.reload(&large)?;
     check(status::of(nginx.port, "held").is_idle(), || "not a new block".to_owned())?;
     nginx.reload(&small)?;
+    held[0].release();
     let answers = client::finish(requests);
     check(answers.iter().all(|answer| answer.status == 200), || "a request was lost".to_owned())?;
     nginx.reload(&small)?;
@@ -166,7 +168,7 @@ pub(crate) fn many(setup: &Setup) -> Outcome {
 
 /// As in an upgrade of the program: the masters know nothing of each other.
 pub(crate) fn named(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[slow(1500); 2]);
+    let backends = setup.backends(&[Mode::Held; 2]);
     let lines = servers(&backends, "max_conns=1");
     let zone = setup.folder.join("block");
     let text = format!("upstream u {{ vsched scheduler=lc zone={}; {lines} }}", zone.display());
@@ -178,6 +180,7 @@ pub(crate) fn named(setup: &Setup) -> Outcome {
     check(wait_until(|| first.status().open() == 2), || "not seen by the first".to_owned())?;
     let full = [client::get(first.port, "/").status, client::get(second.port, "/").status];
     check(full == [502, 502], || format!("{full:?} while both servers are full"))?;
+    backends.iter().for_each(|backend| backend.release());
     let answers = client::finish(requests);
     check(answers.iter().all(|answer| answer.status == 200), || "no answer".to_owned())?;
     check(backends.iter().all(|backend| backend.requests() == 1), || "not one each".to_owned())?;
@@ -187,7 +190,7 @@ pub(crate) fn named(setup: &Setup) -> Outcome {
 
 /// An upgrade of the program, with a named block: the old master's request counts, and states stay.
 pub(crate) fn upgrade(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[slow(3000); 2]);
+    let backends = setup.backends(&[Mode::Held; 2]);
     let lines = servers(&backends, "");
     let zone = setup.folder.join("block");
     let text = format!("upstream u {{ vsched scheduler=lc zone={}; {lines} }}", zone.display());
@@ -204,6 +207,7 @@ pub(crate) fn upgrade(setup: &Setup) -> Outcome {
     let seen = nginx.status();
     let state = seen.server(down).map(|server| server.state.as_str());
     check(seen.worker != old && seen.open() == 2 && state == Some("down"), || format!("{seen:?}"))?;
+    backends[0].release();
     let answers = client::finish(requests);
     check(answers.iter().all(|answer| answer.status == 200), || "a request was lost".to_owned())?;
     let seen = nginx.idle()?;
