@@ -6,6 +6,7 @@ mod backend;
 mod client;
 mod control;
 mod crash;
+mod health;
 mod load;
 mod nginx;
 mod order;
@@ -41,6 +42,8 @@ const CASES: &[Case] = cases! {
     "connections that are kept alive count per request" load::keepalive,
     "sessions of TLS are reused" load::sessions,
     "connections that were kept too long are no failures" load::stale,
+    "a dead server is ejected and comes back" health::ejected,
+    "a backup serves while no other server is up" health::backup,
     "a reload keeps counts and loses no request" reload::counts,
     "a reload replaces blocks that old workers use" reload::blocks,
     "reloads leave nothing behind" reload::many,

@@ -49,6 +49,10 @@ impl Setup {
         modes.iter().enumerate().map(backend).collect()
     }
 
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
     pub(crate) fn take_log(&self) -> Vec<usize> {
         std::mem::take(&mut self.log.lock().expect("the log"))
     }
