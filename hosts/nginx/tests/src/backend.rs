@@ -13,7 +13,7 @@ pub(crate) enum Mode {
     /// 200 after a pause.
     Answer(Duration),
     /// 200 once it is released.
-    Held,
+    Waits,
     /// 503.
     Unavailable,
     /// Reads it and closes the connection.
@@ -128,13 +128,13 @@ impl Shared {
             self.most.fetch_max(open, SeqCst);
             match self.mode {
                 Mode::Answer(pause) => thread::sleep(pause),
-                Mode::Held => self.hold(request),
+                Mode::Waits => self.hold(request),
                 _ => {}
             }
             // Before the answer: nginx cannot send the next request earlier.
             self.open.fetch_sub(1, SeqCst);
             let status = match self.mode {
-                Mode::Answer(_) | Mode::Held | Mode::Once => "200 OK",
+                Mode::Answer(_) | Mode::Waits | Mode::Once => "200 OK",
                 Mode::Unavailable => "503 Service Unavailable",
                 Mode::Close => return,
             };

@@ -11,7 +11,7 @@ use crate::{Outcome, check, client, status, wait_until};
 /// Killed three times under load, while each of two workers holds requests.
 pub(crate) fn killed(setup: &Setup) -> Outcome {
     let fast = setup.backends(&[FAST; 2]);
-    let held = setup.backends(&[Mode::Held; 2]);
+    let held = setup.backends(&[Mode::Waits; 2]);
     let text = format!(
         "upstream u {{ vsched scheduler=wlc; {} }} upstream held {{ vsched scheduler=lc; {} }}",
         servers(&fast, ""),
@@ -50,7 +50,7 @@ pub(crate) fn killed(setup: &Setup) -> Outcome {
 
 /// No successor gets its place: another worker finds it.
 pub(crate) fn killed_while_it_drains(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[Mode::Held]);
+    let backends = setup.backends(&[Mode::Waits]);
     let text = format!("upstream u {{ vsched scheduler=lc; {} }}", servers(&backends, ""));
     let config = Config { spread: false, ..Config::new(1, text) };
     let nginx = Nginx::start(setup, &config)?;

@@ -10,7 +10,7 @@ use crate::{Outcome, check, client, wait_until};
 
 /// Twelve slow requests over three servers, by eight workers: four each.
 pub(crate) fn least_of_all(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[Mode::Held; 3]);
+    let backends = setup.backends(&[Mode::Waits; 3]);
     let upstream = format!("upstream u {{ vsched scheduler=wlc; {} }}", servers(&backends, ""));
     let nginx = Nginx::start(setup, &Config::new(8, upstream))?;
     for round in 1..=5 {
@@ -92,7 +92,7 @@ pub(crate) fn every_try_ends(setup: &Setup) -> Outcome {
         let is_equal = (ended..=ended + server.abandoned).contains(&arrived);
         check(is_equal, || format!("{arrived} requests arrived: {server:?}"))?;
         let is_right = match mode {
-            Mode::Answer(_) | Mode::Held | Mode::Once => server.failed == 0 && server.done > 0,
+            Mode::Answer(_) | Mode::Waits | Mode::Once => server.failed == 0 && server.done > 0,
             Mode::Close | Mode::Unavailable => server.done == 0 && server.failed > 0,
         };
         check(is_right, || format!("{mode:?}: {server:?}"))?;

@@ -55,7 +55,7 @@ impl Load {
 /// Five reloads under load, and a request that an old worker holds all the time.
 pub(crate) fn counts(setup: &Setup) -> Outcome {
     let fast = setup.backends(&[FAST; 3]);
-    let held = setup.backends(&[Mode::Held]);
+    let held = setup.backends(&[Mode::Waits]);
     let config = |weight: usize| {
         let text = format!(
             "upstream u {{ vsched scheduler=wlc; {} }} upstream held {{ vsched scheduler=lc; {} }}",
@@ -97,7 +97,7 @@ pub(crate) fn counts(setup: &Setup) -> Outcome {
 /// still counts on the first block.
 pub(crate) fn blocks(setup: &Setup) -> Outcome {
     let fast = setup.backends(&[FAST]);
-    let held = setup.backends(&[Mode::Held]);
+    let held = setup.backends(&[Mode::Waits]);
     let config = |held_upstream: &str| {
         let lines = servers(&fast, "");
         let text = format!("upstream u {{ vsched scheduler=rr; {lines} }} {held_upstream}");
@@ -168,7 +168,7 @@ pub(crate) fn many(setup: &Setup) -> Outcome {
 
 /// As in an upgrade of the program: the masters know nothing of each other.
 pub(crate) fn named(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[Mode::Held; 2]);
+    let backends = setup.backends(&[Mode::Waits; 2]);
     let lines = servers(&backends, "max_conns=1");
     let zone = setup.folder.join("block");
     let text = format!("upstream u {{ vsched scheduler=lc zone={}; {lines} }}", zone.display());
@@ -190,7 +190,7 @@ pub(crate) fn named(setup: &Setup) -> Outcome {
 
 /// An upgrade of the program, with a named block: the old master's request counts, and states stay.
 pub(crate) fn upgrade(setup: &Setup) -> Outcome {
-    let backends = setup.backends(&[Mode::Held; 2]);
+    let backends = setup.backends(&[Mode::Waits; 2]);
     let lines = servers(&backends, "");
     let zone = setup.folder.join("block");
     let text = format!("upstream u {{ vsched scheduler=lc zone={}; {lines} }}", zone.display());
