@@ -30,8 +30,11 @@ const RULES: &str = "-A -t 10.0.0.1:80 -s wrr
     -A -t 10.0.0.1:85 -s wrr
     -a -t 10.0.0.1:85 -r 10.0.1.1 -w 3
     -a -t 10.0.0.1:85 -r 10.0.1.2 -w 2
-    -a -t 10.0.0.1:85 -r 10.0.1.3 -w 2";
-const PORTS: std::ops::Range<u16> = 80..86;
+    -a -t 10.0.0.1:85 -r 10.0.1.3 -w 2
+    -A -t 10.0.0.1:86 -s wrr -p 60 --vsched-affinity-capacity 100
+    -a -t 10.0.0.1:86 -r 10.0.1.1 -w 3
+    -a -t 10.0.0.1:86 -r 10.0.1.2";
+const PORTS: std::ops::Range<u16> = 80..87;
 /// Changes of one block.
 const EACH: u64 = 150;
 
@@ -40,7 +43,7 @@ fn configs() -> [Config; 2] {
     [RULES, &RULES.replace("-w 3", "-w 4")].map(|rules| {
         let mut config: Config = rules.parse().unwrap();
         config.services[1].ejection = Some(Ejection::default().with_failures(2));
-        let last = config.services.last_mut().unwrap();
+        let last = &mut config.services[5];
         last.slow_start = Some(SlowStart::default());
         last.ejection = Some(Ejection::default().with_failures(1).with_base_time(60));
         last.panic_threshold = 40;
@@ -50,12 +53,13 @@ fn configs() -> [Config; 2] {
 }
 
 struct World {
-    memory: Memory,
-    director: Director,
     worker: Worker,
+    director: Director,
     configs: [Config; 2],
     leases: Vec<Lease>,
     picked: u64,
+    /// After those who use it.
+    memory: Memory,
 }
 
 impl World {
@@ -158,7 +162,7 @@ fn corruption_spoils_decisions_and_no_more() {
     let mut random = Random(number("VSCHED_SEED", 1));
     let mut picked = 0;
     for _ in 0..rounds {
-        let limits = BlockLimits::new(64, 64).with_owners(4);
+        let limits = BlockLimits::new(64, 64).with_owners(4).with_addresses(1024);
         let memory = Memory::of(&limits);
         let block = memory.format_or_attach(&limits).unwrap();
         let configs = configs();

@@ -30,7 +30,7 @@ use crate::arena::block::header::{Header, Identity, Stage};
 use crate::arena::block::layout::{ALIGN, BASE_ALIGN, LAYOUT, Layout};
 use crate::arena::block::limits::BlockLimits;
 use crate::arena::block::owners::OwnerId;
-use crate::arena::block::parts::{Parts, fill};
+use crate::arena::block::parts::{Parts, fill, fill_entries};
 use crate::arena::block::processes::Process;
 use crate::arena::ledger::{Settled, settle};
 use crate::arena::slots::ServerSlot;
@@ -125,7 +125,10 @@ impl Block {
         let header = unsafe { start.cast::<Header>().as_ref() };
         header.begin_anyway(std::process::id());
         // SAFETY: the caller's duty; the length is checked.
-        unsafe { fill(start, &layout, skipped) };
+        unsafe {
+            fill_entries(start, &layout);
+            fill(start, &layout, skipped);
+        }
         header.end();
         Ok(())
     }

@@ -194,10 +194,22 @@ pub(super) unsafe fn fill(start: NonNull<u8>, layout: &Layout, skipped: usize) {
         write(start, layout.rotations, layout.versions(), RotationSlot::free);
         write(start, layout.words, 2 * layout.versions(), TicketWord::uninitialized);
         write(start, layout.maps, layout.maps(), MapSlot::default);
-        // Entries are cleared when a map takes them: until then nothing reads them, and no page is touched.
         let header = start.cast::<Header>().as_ref();
         header.begin_life(random());
         header.identify(&Identity::new(limits, layout.size, skipped), LAYOUT, first);
+    }
+}
+
+/// Writes the entries of maps, which are zeros. Not needed in new memory, of which no page is touched before a map takes
+/// it.
+///
+/// # Safety
+/// As for [`fill`].
+pub(super) unsafe fn fill_entries(start: NonNull<u8>, layout: &Layout) {
+    // SAFETY: for both: the caller's duty.
+    unsafe {
+        write(start, layout.entries, layout.entries(), MapEntry::default);
+        write(start, layout.marks, layout.marks(), AtomicU64::default);
     }
 }
 
